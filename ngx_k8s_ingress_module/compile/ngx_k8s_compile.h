@@ -1,0 +1,86 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * From objects to records.  Runs in the watcher; pure: it needs a store and a
+ * writer and no running nginx.  It takes what the store has marked, a piece at
+ * a time, and puts and removes records, so that the cost of a change follows
+ * the change.
+ */
+
+
+#ifndef _NGX_K8S_COMPILE_H_INCLUDED_
+#define _NGX_K8S_COMPILE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_store.h>
+#include <ngx_k8s_writer.h>
+
+
+typedef struct ngx_k8s_compile_s  ngx_k8s_compile_t;
+
+
+typedef struct {
+    ngx_str_t                default_backend;  /* "ns/name[:port]", or "" */
+    ngx_str_t                default_certificate;  /* "ns/name", or "" */
+    ngx_uint_t               limit_routes;     /* of one namespace, 0: none */
+    size_t                   limit_bytes;      /* of one namespace, 0: none */
+    ngx_uint_t               problems;         /* records kept at most */
+    ngx_uint_t               http_redirect_code;
+    ngx_str_t                acme_path;        /* not redirected to https */
+    unsigned                 ssl_redirect:1;
+    unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
+                                                  ClusterIP, externalIPs and
+                                                  externalName as endpoints */
+} ngx_k8s_compile_conf_t;
+
+
+ngx_k8s_compile_t *ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf,
+    ngx_k8s_store_t *store, ngx_k8s_writer_t *writer, ngx_log_t *log);
+void ngx_k8s_compile_destroy(ngx_k8s_compile_t *c);
+
+/*
+ * Works on what is marked for about "usec" microseconds: NGX_OK when nothing
+ * is left, NGX_AGAIN when there is more.  The caller then publishes.
+ */
+ngx_int_t ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec);
+
+/*
+ * Until the first list of all kinds is complete nothing that a predecessor
+ * has left in the table is removed; called once it is: what the store does
+ * not have is then removed, by compile_run().
+ */
+void ngx_k8s_compile_synced(ngx_k8s_compile_t *c);
+
+/* tells that time has passed: certificates near their end; once an hour */
+void ngx_k8s_compile_clock(ngx_k8s_compile_t *c, time_t now);
+
+/* replaces the problems of something that is no object (a file); n 0: none */
+void ngx_k8s_compile_problems(ngx_k8s_compile_t *c, ngx_str_t *kind,
+    ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems);
+
+
+/*
+ * A Secret's key pair, from PEM to the fields of a certificate record, built
+ * in "b" (namespace and name in the key).  NGX_OK: b holds it and may be put.
+ * NGX_DECLINED: *problem says what is wrong (strings in pool).  NGX_ERROR: no
+ * memory.  About 0.7 ms for RSA-2048 with a chain of two.
+ */
+ngx_int_t ngx_k8s_certificate_build(ngx_k8s_builder_t *b, ngx_str_t *ns,
+    ngx_str_t *name, ngx_str_t *crt, ngx_str_t *key, ngx_pool_t *pool,
+    ngx_k8s_problem_t *problem, ngx_log_t *log);
+
+/* makes the default certificate ("", ""), as ingress-nginx's fake one is */
+ngx_int_t ngx_k8s_certificate_generate(ngx_k8s_builder_t *b, ngx_log_t *log);
+
+/* whether a certificate's name covers a host ("*.a" takes one label, and as
+   well the wildcard host ".a"); both without trailing dot, any case */
+ngx_uint_t ngx_k8s_certificate_covers(ngx_str_t *name, ngx_str_t *host);
+
+
+#endif /* _NGX_K8S_COMPILE_H_INCLUDED_ */

@@ -1,0 +1,146 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Where objects come from: an API server (ngx_k8s_client.c) or a folder of
+ * manifests (ngx_k8s_manifests.c).  Runs in the watcher only.  A source knows
+ * HTTP, JSON and files, and nothing of routing: it feeds a sink, in order.
+ */
+
+
+#ifndef _NGX_K8S_SOURCE_H_INCLUDED_
+#define _NGX_K8S_SOURCE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_resource.h>
+
+
+#define NGX_K8S_SOURCE_IN_CLUSTER    0
+#define NGX_K8S_SOURCE_KUBECONFIG    1
+#define NGX_K8S_SOURCE_MANIFESTS     2
+
+
+/*
+ * What the administrator wrote, checked at configuration time; lives as long
+ * as the cycle.  The environment (KUBERNETES_SERVICE_HOST, _PORT) is read in
+ * the master, since workers do not have it.
+ */
+
+typedef struct {
+    ngx_uint_t               type;       /* NGX_K8S_SOURCE_* */
+    ngx_str_t                path;       /* kubeconfig, or manifests folder */
+    ngx_str_t                context;    /* kubeconfig: empty: the current */
+    ngx_str_t                host;       /* in_cluster: IP address literal */
+    ngx_str_t                port;
+    ngx_str_t                token;      /* in_cluster: file */
+    ngx_str_t                ca;         /* in_cluster: file */
+    ngx_array_t             *namespaces; /* ngx_str_t; NULL: all */
+    ngx_msec_t               connect_timeout;
+    ngx_msec_t               watch_timeout;  /* shortest; longest is twice */
+    ngx_msec_t               list_timeout;   /* no byte for so long */
+    ngx_msec_t               backoff_max;
+    ngx_uint_t               page;       /* objects in one page of a LIST */
+    size_t                   object_max; /* bytes of one object */
+    ngx_resolver_t          *resolver;   /* may be NULL */
+    ngx_msec_t               resolver_timeout;
+} ngx_k8s_source_conf_t;
+
+
+/*
+ * What a source says, in order, for each kind and scope (a namespace, or "").
+ * The sink copies or takes over as said; it returns at once and works later,
+ * in slices.
+ */
+
+#define NGX_K8S_FEED_BEGIN           0   /* a list begins */
+#define NGX_K8S_FEED_OBJECT          1   /* an object is there, or changed */
+#define NGX_K8S_FEED_DELETE          2   /* an object has gone */
+#define NGX_K8S_FEED_END             3   /* the list is complete: what was not
+                                            in it is gone; kind is in sync */
+#define NGX_K8S_FEED_ABORT           4   /* the list broke off: nothing goes */
+
+typedef struct {
+    ngx_uint_t               op;         /* NGX_K8S_FEED_* */
+    ngx_uint_t               kind;
+    ngx_str_t                scope;      /* namespace, "" for all; copied */
+    u_char                  *text;       /* OBJECT, DELETE: JSON of the object,
+                                            malloc()ed: the sink frees it */
+    size_t                   len;
+    json_t                  *json;       /* or instead of text: the sink
+                                            drops the reference */
+    ngx_str_t                origin;     /* manifests: file; copied */
+    ngx_uint_t               document;   /* manifests: number in the file */
+} ngx_k8s_feed_t;
+
+
+/* state of a kind, for /readyz, /metrics and /status */
+
+typedef struct {
+    ngx_uint_t               state;      /* NGX_K8S_SYNC_* */
+    ngx_uint_t               connected;
+    ngx_uint_t               lists;      /* since this source was started */
+    ngx_uint_t               watches;
+    ngx_uint_t               errors;
+    ngx_str_t                reason;     /* copied */
+} ngx_k8s_source_state_t;
+
+
+typedef struct {
+    void                    *data;
+    void                   (*feed)(void *data, ngx_k8s_feed_t *feed);
+    void                   (*state)(void *data, ngx_uint_t kind,
+                                ngx_k8s_source_state_t *state);
+    /* a problem of the source's own: an unreadable file; remedy may be empty;
+       code < 0 ends all problems of that kind and name.  Strings are copied */
+    void                   (*problem)(void *data, char *kind, ngx_str_t *name,
+                                ngx_int_t code, ngx_str_t *message);
+    /* bytes fed and not yet worked on: a source asks before the next page */
+    size_t                 (*backlog)(void *data);
+} ngx_k8s_sink_t;
+
+
+typedef struct ngx_k8s_source_s  ngx_k8s_source_t;
+
+struct ngx_k8s_source_s {
+    ngx_k8s_source_conf_t   *conf;
+    ngx_k8s_sink_t          *sink;
+    ngx_log_t               *log;
+    void                    *data;       /* the source's own */
+
+    /*
+     * An object (Secret) is referenced, or not any more: content of only the
+     * wanted ones is fetched, kept and fed.  One that was asked for and does
+     * not exist is fed nothing.  A want is answered also for an unchanged
+     * object: it is fed (again).
+     */
+    void                   (*want)(ngx_k8s_source_t *s, ngx_uint_t kind,
+                                ngx_str_t *ns, ngx_str_t *name,
+                                ngx_uint_t wanted);
+    /* stops, closes every descriptor and timer, frees all */
+    void                   (*stop)(ngx_k8s_source_t *s);
+};
+
+
+/*
+ * Start a source in the watcher; NULL when that is impossible (logged), not
+ * when the API server or the folder is only unreachable: that is retried.
+ */
+ngx_k8s_source_t *ngx_k8s_client_start(ngx_k8s_source_conf_t *conf,
+    ngx_k8s_sink_t *sink, ngx_log_t *log);
+ngx_k8s_source_t *ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf,
+    ngx_k8s_sink_t *sink, ngx_log_t *log);
+
+/*
+ * Checks at configuration time, in the master, without touching the network:
+ * NULL, or a sentence that says what is wrong and what to do (in pool).
+ */
+char *ngx_k8s_client_check(ngx_k8s_source_conf_t *conf, ngx_pool_t *pool);
+char *ngx_k8s_manifests_check(ngx_k8s_source_conf_t *conf, ngx_pool_t *pool);
+
+
+#endif /* _NGX_K8S_SOURCE_H_INCLUDED_ */

@@ -1,0 +1,91 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The k8s_ingress block, its zone and its watcher.  One ngx_k8s_block_t for
+ * each block and cycle; everything that lives at run time hangs off it.
+ */
+
+
+#ifndef _NGX_K8S_MODULE_H_INCLUDED_
+#define _NGX_K8S_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_k8s_compile.h>
+#include <ngx_k8s_source.h>
+
+
+typedef struct ngx_k8s_block_s    ngx_k8s_block_t;
+typedef struct ngx_k8s_watcher_s  ngx_k8s_watcher_t;
+
+
+#define NGX_K8S_DEFAULTS_INGRESS_NGINX  0
+#define NGX_K8S_DEFAULTS_NGINX          1
+
+
+struct ngx_k8s_block_s {
+    ngx_str_t                name;       /* "" for the unnamed one */
+    ngx_uint_t               n;          /* number of the block, from 0 */
+    u_char                  *file;       /* where it stands, for messages */
+    ngx_uint_t               line;
+
+    ngx_k8s_source_conf_t    source;
+    ngx_k8s_class_conf_t     class;
+    ngx_k8s_compile_conf_t   compile;
+    ngx_str_t                zone_name;
+    size_t                   zone_size;
+    ngx_uint_t               defaults;   /* NGX_K8S_DEFAULTS_* */
+    ngx_str_t                healthz;    /* path on the catch-all host */
+    uint32_t                 route_set;  /* 0: the Ingress API's */
+
+    /* set in the master when the zone is made */
+    ngx_shm_zone_t          *zone;
+    ngx_k8s_table_t         *table;
+    ngx_fd_t                 right;      /* memfd, see ngx_k8s_writer.h */
+
+    /* of one process */
+    ngx_k8s_view_t           view;
+    ngx_event_t              unpin;
+    ngx_k8s_watcher_t       *watcher;    /* NULL where it does not run */
+
+    /* each room's own per-process state */
+    void                    *http;       /* http/: pools, cursors */
+    void                    *ssl;        /* http/: parsed certificates */
+};
+
+
+typedef struct {
+    ngx_array_t              blocks;     /* ngx_k8s_block_t * */
+} ngx_k8s_main_conf_t;
+
+
+extern ngx_module_t  ngx_k8s_ingress_module;
+
+
+/*
+ * The block with this name, NULL when there is none; at configuration time
+ * after the http block was read, and at run time.
+ */
+ngx_k8s_block_t *ngx_k8s_block(ngx_conf_t *cf, ngx_str_t *name);
+
+/*
+ * Pins the block's table for the rest of this turn of the event loop (a posted
+ * event unpins) and returns it; NULL when there is no table, so in the master.
+ * Any worker; never in a thread.
+ */
+ngx_k8s_table_t *ngx_k8s_pin(ngx_k8s_block_t *block);
+
+
+/* watcher (ngx_k8s_watcher.c): start and stop in a worker */
+
+ngx_int_t ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle);
+void ngx_k8s_watcher_stop(ngx_k8s_block_t *block);
+
+
+#endif /* _NGX_K8S_MODULE_H_INCLUDED_ */

@@ -1,0 +1,344 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Kubernetes objects as small typed structures.  Pure: no running nginx, no
+ * sockets.  Each object lives in a pool of its own, which holds all of it and
+ * is destroyed by ngx_k8s_object_free(); strings are copies, not terminated.
+ *
+ * Objects are untrusted: a field of a wrong type or value is left at its
+ * default and noted in object->problems; only an object without a usable
+ * name, or over NGX_K8S_OBJECT_MAX bytes, is refused as a whole.
+ */
+
+
+#ifndef _NGX_K8S_RESOURCE_H_INCLUDED_
+#define _NGX_K8S_RESOURCE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <jansson.h>
+
+
+#define NGX_K8S_INGRESS              0
+#define NGX_K8S_INGRESS_CLASS        1
+#define NGX_K8S_SERVICE              2
+#define NGX_K8S_ENDPOINT_SLICE       3
+#define NGX_K8S_SECRET               4
+#define NGX_K8S_NAMESPACE            5
+
+#define NGX_K8S_KINDS                6
+
+#define NGX_K8S_OBJECT_MAX           (4 * 1024 * 1024)
+
+
+/* what is known of a kind, in one table (ngx_k8s_kinds[kind]) */
+
+typedef struct {
+    ngx_str_t                name;       /* "Ingress" */
+    ngx_str_t                plural;     /* "ingresses" */
+    ngx_str_t                group;      /* "networking.k8s.io", core: "" */
+    ngx_str_t                version;    /* "v1" */
+    unsigned                 namespaced:1;
+    unsigned                 required:1; /* not ready when refused */
+} ngx_k8s_kind_t;
+
+extern ngx_k8s_kind_t  ngx_k8s_kinds[];
+
+
+/*
+ * Problem codes: one table, from which docs/problems.md is made as well.
+ * NGX_K8S_PROBLEM_x are its indexes.
+ */
+
+typedef struct {
+    ngx_str_t                name;       /* "ServiceNotFound" */
+    ngx_str_t                meaning;    /* for the documentation */
+    ngx_str_t                remedy;     /* default remedy, one sentence */
+} ngx_k8s_problem_code_t;
+
+enum {
+    NGX_K8S_PROBLEM_INVALID_OBJECT = 0,  /* cannot be read at all */
+    NGX_K8S_PROBLEM_INVALID_FIELD,       /* one field is left out */
+    NGX_K8S_PROBLEM_OBJECT_TOO_LARGE,
+    NGX_K8S_PROBLEM_FILE_INVALID,        /* manifests: last good one kept */
+    NGX_K8S_PROBLEM_HOST_INVALID,
+    NGX_K8S_PROBLEM_PATH_INVALID,
+    NGX_K8S_PROBLEM_PATH_CONFLICT,       /* same host and path: older wins */
+    NGX_K8S_PROBLEM_DEFAULT_CONFLICT,    /* host has a default backend */
+    NGX_K8S_PROBLEM_BACKEND_RESOURCE,    /* backends of kind Resource */
+    NGX_K8S_PROBLEM_SERVICE_NOT_FOUND,
+    NGX_K8S_PROBLEM_PORT_NOT_FOUND,
+    NGX_K8S_PROBLEM_NO_ENDPOINTS,
+    NGX_K8S_PROBLEM_ADDRESS_REFUSED,     /* loopback, link-local, ... */
+    NGX_K8S_PROBLEM_SECRET_NOT_FOUND,
+    NGX_K8S_PROBLEM_SECRET_INVALID,      /* last good one kept */
+    NGX_K8S_PROBLEM_CERTIFICATE_MISMATCH, /* host not covered: default used */
+    NGX_K8S_PROBLEM_CERTIFICATE_EXPIRED,
+    NGX_K8S_PROBLEM_CERTIFICATE_EXPIRES, /* within ten days */
+    NGX_K8S_PROBLEM_CERTIFICATE_CONFLICT, /* host has one of an older object */
+    NGX_K8S_PROBLEM_TABLE_FULL,
+    NGX_K8S_PROBLEM_NAMESPACE_LIMIT,
+    NGX_K8S_PROBLEM_UNSUPPORTED,
+    NGX_K8S_PROBLEMS
+};
+
+extern ngx_k8s_problem_code_t  ngx_k8s_problem_codes[];
+
+typedef struct {
+    ngx_uint_t               code;
+    ngx_str_t                field;
+    ngx_str_t                message;
+    ngx_str_t                remedy;     /* empty: that of the code */
+    ngx_str_t                host;
+} ngx_k8s_problem_t;
+
+
+/* the head of every object */
+
+typedef struct ngx_k8s_object_s  ngx_k8s_object_t;
+
+struct ngx_k8s_object_s {
+    ngx_rbtree_node_t        node;       /* the store's */
+    ngx_queue_t              queue;      /* the store's */
+    ngx_uint_t               kind;       /* NGX_K8S_INGRESS, ... */
+    ngx_pool_t              *pool;
+    ngx_str_t                namespace;  /* empty for cluster-wide kinds */
+    ngx_str_t                name;
+    ngx_str_t                uid;
+    ngx_str_t                version;    /* resourceVersion */
+    time_t                   created;    /* creationTimestamp, 0 without */
+    ngx_str_t                origin;     /* manifests: "dir/file.yaml", else
+                                            empty */
+    ngx_uint_t               document;   /* manifests: number in that file */
+    ngx_array_t             *annotations; /* ngx_keyval_t, NULL for none;
+                                            Ingress only */
+    ngx_array_t             *problems;   /* ngx_k8s_problem_t, NULL for none */
+    uint32_t                 mark;       /* the store's: generation of a list */
+};
+
+
+typedef struct {
+    ngx_str_t                service;    /* empty: none given */
+    ngx_str_t                port_name;  /* empty: by number */
+    ngx_uint_t               port;
+    unsigned                 resource:1; /* a backend of kind Resource */
+} ngx_k8s_backend_t;
+
+typedef struct {
+    ngx_str_t                path;       /* as written, may be empty */
+    ngx_uint_t               type;       /* NGX_K8S_PATH_TYPE_* */
+    ngx_k8s_backend_t        backend;
+} ngx_k8s_http_path_t;
+
+#define NGX_K8S_PATH_TYPE_EXACT      0
+#define NGX_K8S_PATH_TYPE_PREFIX     1
+#define NGX_K8S_PATH_TYPE_IMPL       2   /* ImplementationSpecific, or none */
+
+typedef struct {
+    ngx_str_t                host;       /* as written, may be empty */
+    ngx_uint_t               npaths;
+    ngx_k8s_http_path_t     *paths;
+} ngx_k8s_ingress_rule_t;
+
+typedef struct {
+    ngx_uint_t               nhosts;
+    ngx_str_t               *hosts;
+    ngx_str_t                secret;     /* empty: none given */
+} ngx_k8s_ingress_tls_t;
+
+typedef struct {
+    ngx_k8s_object_t         object;
+    ngx_str_t                class_name; /* data == NULL: not set */
+    ngx_k8s_backend_t       *default_backend;  /* NULL: none */
+    ngx_uint_t               nrules;
+    ngx_k8s_ingress_rule_t  *rules;
+    ngx_uint_t               ntls;
+    ngx_k8s_ingress_tls_t   *tls;
+} ngx_k8s_ingress_t;
+
+
+typedef struct {
+    ngx_k8s_object_t         object;
+    ngx_str_t                controller;
+} ngx_k8s_ingress_class_t;
+
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_uint_t               port;
+    ngx_uint_t               target_port;  /* 0: by name, or as port */
+    ngx_str_t                target_name;
+    ngx_str_t                protocol;     /* "TCP" when not given */
+    ngx_str_t                app_protocol;
+} ngx_k8s_service_port_t;
+
+typedef struct {
+    ngx_k8s_object_t         object;
+    ngx_str_t                type;         /* "ClusterIP", ... */
+    ngx_str_t                cluster_ip;   /* "None": headless */
+    ngx_str_t                external_name;
+    ngx_uint_t               nexternal_ips;
+    ngx_str_t               *external_ips;
+    ngx_uint_t               family;       /* of ipFamilies[0]: 4, 6, 0 */
+    ngx_uint_t               nports;
+    ngx_k8s_service_port_t  *ports;
+} ngx_k8s_service_t;
+
+
+typedef struct {
+    ngx_str_t                name;         /* empty: unnamed */
+    ngx_uint_t               port;         /* 0: none */
+    ngx_str_t                protocol;
+    ngx_str_t                app_protocol;
+} ngx_k8s_slice_port_t;
+
+typedef struct {
+    ngx_str_t                address;      /* the first of its addresses */
+    ngx_str_t                zone;
+    ngx_str_t                hints;        /* forZones names, by commas */
+    ngx_str_t                node;
+    ngx_str_t                target;       /* targetRef.uid */
+    unsigned                 ready:1;      /* absent counts as true */
+    unsigned                 serving:1;    /* absent: as ready */
+    unsigned                 terminating:1;
+} ngx_k8s_slice_endpoint_t;
+
+typedef struct {
+    ngx_k8s_object_t         object;
+    ngx_str_t                service;      /* kubernetes.io/service-name */
+    ngx_uint_t               family;       /* 4, 6; 0: FQDN, not used */
+    ngx_uint_t               nports;
+    ngx_k8s_slice_port_t    *ports;
+    ngx_array_t              endpoints;    /* ngx_k8s_slice_endpoint_t */
+} ngx_k8s_endpoint_slice_t;
+
+
+/* a Secret: its keys decoded from base64; wiped when freed */
+
+typedef struct {
+    ngx_k8s_object_t         object;
+    ngx_str_t                type;
+    ngx_array_t             *data;         /* ngx_keyval_t */
+} ngx_k8s_secret_t;
+
+
+typedef struct {
+    ngx_k8s_object_t         object;
+    ngx_array_t             *labels;       /* ngx_keyval_t, NULL for none */
+} ngx_k8s_namespace_t;
+
+
+/*
+ * Kind of a JSON object by its apiVersion and kind, NGX_ERROR for others.
+ */
+ngx_int_t ngx_k8s_kind_of(json_t *json);
+
+/*
+ * Makes an object of a whole JSON document; "json" stays the caller's.  NULL:
+ * refused, and *problem says why (its strings are static or in "pool").
+ */
+ngx_k8s_object_t *ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json,
+    ngx_pool_t *pool, ngx_k8s_problem_t *problem, ngx_log_t *log);
+
+void ngx_k8s_object_free(ngx_k8s_object_t *object);
+
+/* adds a problem to an object; formats as ngx_sprintf(); strings are copied */
+void ngx_cdecl ngx_k8s_object_problem(ngx_k8s_object_t *object,
+    ngx_uint_t code, char *field, const char *fmt, ...);
+
+
+/*
+ * Parses the text of one object in slices: jansson reads whole documents, so
+ * the text is first cut by a scanner: metadata.managedFields and the like are
+ * dropped, and each element of an EndpointSlice's "endpoints" is parsed alone.
+ *
+ *   ngx_k8s_parser_init(&p, kind, text, len, log);
+ *   do { rc = ngx_k8s_parser_run(&p, budget); } while (rc == NGX_AGAIN);
+ *
+ * "budget" is in bytes of text for one call.  NGX_OK: p.object is the
+ * caller's.  NGX_DECLINED: refused, p.problem says why.  NGX_ERROR: no memory.
+ * The text has to stay until the end or ngx_k8s_parser_cancel().
+ */
+
+typedef struct ngx_k8s_parser_s  ngx_k8s_parser_t;
+
+struct ngx_k8s_parser_s {
+    ngx_uint_t               kind;
+    u_char                  *text;
+    size_t                   len;
+    ngx_log_t               *log;
+    ngx_pool_t              *pool;         /* of the parser, temporary */
+    ngx_k8s_object_t        *object;
+    ngx_k8s_problem_t        problem;
+    u_char                  *endpoints;    /* cut-out array, or NULL */
+    u_char                  *last;
+    u_char                  *head;         /* text without what was cut */
+    size_t                   head_len;
+    ngx_uint_t               state;
+};
+
+ngx_int_t ngx_k8s_parser_init(ngx_k8s_parser_t *p, ngx_uint_t kind,
+    u_char *text, size_t len, ngx_log_t *log);
+ngx_int_t ngx_k8s_parser_run(ngx_k8s_parser_t *p, size_t budget);
+void ngx_k8s_parser_cancel(ngx_k8s_parser_t *p);
+
+
+/*
+ * Scanner: end of the JSON value that starts at p (white space before it is
+ * skipped), without parsing it: one past its last byte; NULL when it is not
+ * complete within len, or broken.
+ */
+u_char *ngx_k8s_json_skip(u_char *p, u_char *last);
+
+/*
+ * Finds a member of the JSON object that starts at p, without parsing it:
+ * NGX_OK and the raw value in *value (strings with their quotes), NGX_DECLINED
+ * when there is none, NGX_ERROR when the text is broken.
+ */
+ngx_int_t ngx_k8s_json_member(u_char *p, u_char *last, char *name,
+    ngx_str_t *value);
+
+/*
+ * Incremental cutter of a list's items: fed any pieces of a List document, it
+ * hands out each element of "items" as it becomes complete, and at the end
+ * the document's other members (metadata.resourceVersion, .continue).
+ */
+
+typedef struct {
+    ngx_uint_t               state;
+    ngx_uint_t               depth;
+    unsigned                 string:1;
+    unsigned                 escape:1;
+    unsigned                 items:1;      /* inside the items array */
+    u_char                  *buf;          /* malloc()ed: current element */
+    size_t                   len;
+    size_t                   size;
+    u_char                  *rest;         /* malloc()ed: all else */
+    size_t                   rest_len;
+    size_t                   rest_size;
+    size_t                   max;          /* of one element, bytes */
+    ngx_uint_t               skipped;      /* elements over max */
+    u_char                   key[16];
+    ngx_uint_t               key_len;
+} ngx_k8s_list_cutter_t;
+
+ngx_int_t ngx_k8s_list_cutter_init(ngx_k8s_list_cutter_t *c, size_t max);
+
+/*
+ * Takes bytes from *p up to last, advancing *p.  NGX_OK: an element is
+ * complete in c->buf, c->len (valid until the next call); call again.
+ * NGX_AGAIN: all bytes taken.  NGX_DONE: the document has ended, c->rest holds
+ * it with "items":[].  NGX_DECLINED: an element over max was left out; its
+ * first bytes are in buf, call again.  NGX_ERROR: broken, or no memory.
+ */
+ngx_int_t ngx_k8s_list_cutter_feed(ngx_k8s_list_cutter_t *c, u_char **p,
+    u_char *last);
+void ngx_k8s_list_cutter_done(ngx_k8s_list_cutter_t *c);
+
+
+#endif /* _NGX_K8S_RESOURCE_H_INCLUDED_ */

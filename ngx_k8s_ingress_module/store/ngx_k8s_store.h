@@ -1,0 +1,78 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The watcher's cache of typed objects, and the indexes that say what a
+ * changed object touches.  Private memory of the watcher; pure.
+ *
+ * Dirty sets: a put or delete marks what has to be compiled anew: hosts (by
+ * the Ingresses that name them), services (by Service and EndpointSlices),
+ * certificates (by Secrets), objects whose problems changed.  compile/ takes
+ * them from the queues.  An object that is equal to the stored one but for
+ * its resourceVersion marks nothing.
+ */
+
+
+#ifndef _NGX_K8S_STORE_H_INCLUDED_
+#define _NGX_K8S_STORE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_resource.h>
+
+
+typedef struct ngx_k8s_store_s  ngx_k8s_store_t;
+
+
+/* which Ingresses are taken (ingress-nginx's class rules) */
+
+typedef struct {
+    ngx_str_t                controller;   /* "k8s.io/ingress-nginx" */
+    ngx_str_t                class_name;   /* "nginx" */
+    unsigned                 without_class:1;
+    unsigned                 class_by_name:1;
+} ngx_k8s_class_conf_t;
+
+
+typedef struct {
+    void                    *data;
+    /* a Secret (kind, ns, name) is referenced from now on, or no more */
+    void                   (*want)(void *data, ngx_uint_t kind, ngx_str_t *ns,
+                                ngx_str_t *name, ngx_uint_t wanted);
+} ngx_k8s_store_events_t;
+
+
+ngx_k8s_store_t *ngx_k8s_store_create(ngx_k8s_class_conf_t *conf,
+    ngx_k8s_store_events_t *events, ngx_log_t *log);
+void ngx_k8s_store_destroy(ngx_k8s_store_t *store);
+
+/* takes the object over, replaces the one of its kind, namespace and name */
+ngx_int_t ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object);
+
+/* uid empty: whatever it is; another uid than the stored one: nothing */
+void ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name, ngx_str_t *uid);
+
+/* a list begins; at its end what it did not name is deleted, in slices:
+   end returns NGX_AGAIN while there is more to do, then NGX_OK */
+void ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *scope);
+ngx_int_t ngx_k8s_store_end(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *scope, ngx_uint_t budget);
+void ngx_k8s_store_abort(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *scope);
+
+/* the kind is refused (403, 404): class rules do without IngressClass */
+void ngx_k8s_store_refused(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_uint_t refused);
+
+ngx_k8s_object_t *ngx_k8s_store_get(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
+ngx_uint_t ngx_k8s_store_count(ngx_k8s_store_t *store, ngx_uint_t kind);
+
+
+#endif /* _NGX_K8S_STORE_H_INCLUDED_ */

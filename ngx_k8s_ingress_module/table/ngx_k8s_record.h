@@ -1,0 +1,363 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The records of the route table: their layout in shared memory and, the same
+ * bytes, in a snapshot.  Nothing here is a pointer: a reference inside a record
+ * is a byte offset from the record's start, a reference to another record is
+ * the number of the slot that holds it, so that a copy of the zone is readable
+ * at any address and in any process.
+ *
+ * A record is written once, by the watcher, before a slot makes it visible,
+ * and never changed after that; it is freed when no process can still read it
+ * (ngx_k8s_table.h).  Numbers are in host byte order.
+ */
+
+
+#ifndef _NGX_K8S_RECORD_H_INCLUDED_
+#define _NGX_K8S_RECORD_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* raised with every change of a layout below; another version is not read */
+
+#define NGX_K8S_LAYOUT_VERSION       1
+
+
+/* the indexes of the table, and the type of the records that each one holds */
+
+#define NGX_K8S_INDEX_HOST           0   /* ngx_k8s_host_t */
+#define NGX_K8S_INDEX_SERVICE        1   /* ngx_k8s_service_rec_t */
+#define NGX_K8S_INDEX_CERTIFICATE    2   /* ngx_k8s_certificate_t */
+#define NGX_K8S_INDEX_POLICY         3   /* ngx_k8s_policy_t */
+#define NGX_K8S_INDEX_RULE           4   /* ngx_k8s_rule_rec_t */
+#define NGX_K8S_INDEX_LISTENER       5   /* ngx_k8s_listener_t */
+#define NGX_K8S_INDEX_PROBLEM        6   /* ngx_k8s_problem_rec_t */
+#define NGX_K8S_INDEX_SYNC           7   /* ngx_k8s_sync_t */
+
+#define NGX_K8S_INDEXES              8
+
+
+/* a string of a record: bytes at "offset" from the record's start */
+
+typedef struct {
+    uint32_t                 offset;
+    uint32_t                 len;
+} ngx_k8s_str_t;
+
+
+/* an array of a record: "n" elements at "offset" from the record's start */
+
+typedef struct {
+    uint32_t                 offset;
+    uint32_t                 n;
+} ngx_k8s_list_t;
+
+
+/*
+ * What every record begins with.  The key identifies the record within its
+ * index and is made by the ngx_k8s_key_*() functions.
+ */
+
+typedef struct {
+    uint32_t                 size;       /* whole record, multiple of 16 */
+    uint32_t                 crc;        /* ngx_crc32_long() of all after it */
+    uint16_t                 type;       /* NGX_K8S_INDEX_* */
+    uint16_t                 reserved;
+    ngx_k8s_str_t            key;
+} ngx_k8s_record_t;
+
+
+#define ngx_k8s_record_at(rec, off)  ((void *) ((u_char *) (rec) + (off)))
+
+#define ngx_k8s_record_str(rec, s, dst)                                       \
+    (dst)->len = (s)->len;                                                    \
+    (dst)->data = ngx_k8s_record_at(rec, (s)->offset)
+
+
+/*
+ * Host: all that is routed for one (route set, host).
+ * Key: route set as 4 bytes, then the host in lower case without port and
+ * trailing dot; "*.example.com" is kept as ".example.com", no host as "".
+ */
+
+#define NGX_K8S_HOST_WILDCARD        0x0001  /* name begins with a dot */
+#define NGX_K8S_HOST_ANY_DEPTH       0x0002  /* the wildcard takes any number
+                                                of labels, else just one */
+#define NGX_K8S_HOST_FALLTHROUGH     0x0004  /* on a miss the next less
+                                                specific host is tried */
+#define NGX_K8S_HOST_TLS             0x0008  /* a tls section names it */
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    uint32_t                 route_set;
+    uint32_t                 flags;      /* NGX_K8S_HOST_* */
+    ngx_k8s_str_t            name;       /* as in the key */
+    uint32_t                 fallback;   /* match when no path matches: index
+                                            in matches, or NGX_K8S_NONE */
+    uint32_t                 longest;    /* most path elements of any path */
+    ngx_k8s_list_t           certificates; /* uint32_t slots, first choice
+                                              first; one of each key type */
+    ngx_k8s_list_t           paths;      /* ngx_k8s_path_t, sorted as
+                                            ngx_k8s_path_cmp() has it */
+    ngx_k8s_list_t           buckets;    /* uint32_t, a power of two, or none:
+                                            then paths are tried in order;
+                                            index in paths + 1, 0 when empty */
+    ngx_k8s_list_t           matches;    /* ngx_k8s_match_t */
+    ngx_k8s_list_t           predicates; /* ngx_k8s_predicate_t */
+    ngx_k8s_list_t           actions;    /* ngx_k8s_action_t */
+    ngx_k8s_list_t           backends;   /* ngx_k8s_backend_rec_t */
+} ngx_k8s_host_t;
+
+#define NGX_K8S_NONE                 0xffffffff
+
+
+/*
+ * Paths are in the order in which they are tried: regular expressions last
+ * (longest text first), before them Exact and Prefix by length, longest first,
+ * Exact before Prefix of the same text.  A Prefix is kept without its trailing
+ * slash ("/" is ""), so that element-wise comparison is a comparison of bytes
+ * and a look at the next one.
+ */
+
+#define NGX_K8S_PATH_EXACT           0
+#define NGX_K8S_PATH_PREFIX          1
+#define NGX_K8S_PATH_REGEX           2
+
+typedef struct {
+    uint32_t                 type;       /* NGX_K8S_PATH_* */
+    uint32_t                 hash;       /* ngx_k8s_hash() of text */
+    ngx_k8s_str_t            text;
+    uint32_t                 match;      /* first of its matches, tried in */
+    uint32_t                 nmatches;   /* order; the first that fits wins */
+    uint32_t                 next;       /* next in the bucket: index in paths
+                                            + 1, 0 at the end */
+    uint32_t                 reserved;
+} ngx_k8s_path_t;
+
+
+/* a match: the predicates beside the path, and what then happens */
+
+#define NGX_K8S_MATCH_SSL_REDIRECT   0x0001  /* http answers 308 to https */
+#define NGX_K8S_MATCH_DEFAULT        0x0002  /* of a default backend */
+
+typedef struct {
+    uint32_t                 flags;      /* NGX_K8S_MATCH_* */
+    uint32_t                 predicate;  /* first of its predicates; all */
+    uint32_t                 npredicates; /* of them have to hold */
+    uint32_t                 action;     /* index in actions */
+    uint32_t                 policy;     /* slot, 0: the defaults */
+    uint32_t                 rule;       /* slot of the rule record */
+} ngx_k8s_match_t;
+
+
+#define NGX_K8S_PREDICATE_METHOD     0
+#define NGX_K8S_PREDICATE_HEADER     1
+#define NGX_K8S_PREDICATE_QUERY      2
+
+#define NGX_K8S_PREDICATE_EQUAL      0
+#define NGX_K8S_PREDICATE_REGEX      1
+
+typedef struct {
+    uint16_t                 what;       /* METHOD, HEADER, QUERY */
+    uint16_t                 how;        /* EQUAL, REGEX */
+    ngx_k8s_str_t            name;       /* header names in lower case */
+    ngx_k8s_str_t            value;
+} ngx_k8s_predicate_t;
+
+
+#define NGX_K8S_ACTION_STATUS        0
+#define NGX_K8S_ACTION_REDIRECT      1
+#define NGX_K8S_ACTION_BACKENDS      2
+#define NGX_K8S_ACTION_ADD_SLASH     3   /* 301 to the same URI with "/" */
+
+#define NGX_K8S_REDIRECT_PATH_KEEP   0
+#define NGX_K8S_REDIRECT_PATH_FULL   1
+#define NGX_K8S_REDIRECT_PATH_PREFIX 2
+
+typedef struct {
+    uint16_t                 kind;       /* NGX_K8S_ACTION_* */
+    uint16_t                 status;     /* of STATUS and REDIRECT */
+    uint32_t                 backend;    /* of BACKENDS: first one */
+    uint32_t                 nbackends;
+    uint32_t                 weights;    /* sum of their weights */
+    uint16_t                 path_kind;  /* of REDIRECT: REDIRECT_PATH_* */
+    uint16_t                 port;       /* 0: none is written */
+    ngx_k8s_str_t            scheme;     /* empty: as it came */
+    ngx_k8s_str_t            host;       /* empty: as it came */
+    ngx_k8s_str_t            path;
+} ngx_k8s_action_t;
+
+
+typedef struct {
+    uint32_t                 service;    /* slot */
+    uint32_t                 generation; /* of the slot */
+    uint32_t                 weight;
+    uint32_t                 policy;     /* slot, 0: none of its own */
+} ngx_k8s_backend_rec_t;
+
+
+/*
+ * Service: one port of a Service and its endpoints.
+ * Key: namespace, name, port as the routes write it (number or name),
+ * protocol ("TCP", "UDP"), each followed by a zero byte.
+ */
+
+#define NGX_K8S_SERVICE_MISSING      0x0001  /* no such Service */
+#define NGX_K8S_SERVICE_NO_PORT      0x0002  /* no such port in it */
+#define NGX_K8S_SERVICE_EXTERNAL     0x0004  /* ExternalName: "external" */
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    ngx_k8s_str_t            namespace;
+    ngx_k8s_str_t            name;
+    ngx_k8s_str_t            port;       /* as in the key */
+    ngx_k8s_str_t            protocol;
+    ngx_k8s_str_t            app_protocol;
+    ngx_k8s_str_t            external;   /* name to resolve */
+    uint16_t                 external_port;
+    uint16_t                 number;     /* the Service's port number */
+    uint32_t                 flags;      /* NGX_K8S_SERVICE_* */
+    uint32_t                 usable;     /* how many of the first endpoints
+                                            take new requests */
+    ngx_k8s_list_t           endpoints;  /* ngx_k8s_endpoint_rec_t: ready
+                                            first, then serving and
+                                            terminating; sorted by address */
+} ngx_k8s_service_rec_t;
+
+#define NGX_K8S_ENDPOINT_READY       0x01
+#define NGX_K8S_ENDPOINT_SERVING     0x02
+#define NGX_K8S_ENDPOINT_TERMINATING 0x04
+
+typedef struct {
+    u_char                   addr[16];   /* IPv4 in the first four bytes */
+    uint16_t                 port;       /* host byte order */
+    uint8_t                  family;     /* 4 or 6 */
+    uint8_t                  flags;      /* NGX_K8S_ENDPOINT_* */
+    uint32_t                 stat;       /* ngx_k8s_stat_t number */
+    ngx_k8s_str_t            zone;       /* topology, may be empty */
+    ngx_k8s_str_t            hints;      /* zones, separated by commas */
+} ngx_k8s_endpoint_rec_t;
+
+
+/*
+ * Certificate: one key pair of one Secret, as DER.
+ * Key: namespace, zero byte, name, zero byte.
+ * "" and "" is the default certificate, generated or named by a directive.
+ */
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    ngx_k8s_str_t            namespace;
+    ngx_k8s_str_t            name;
+    u_char                   sha256[32]; /* of chain and key */
+    uint32_t                 key_type;   /* EVP_PKEY_id(): RSA, EC, ... */
+    uint32_t                 reserved;
+    int64_t                  not_before; /* of the leaf, seconds */
+    int64_t                  not_after;
+    ngx_k8s_str_t            key;        /* private key, traditional DER */
+    ngx_k8s_list_t           chain;      /* ngx_k8s_str_t DER, leaf first */
+    ngx_k8s_list_t           names;      /* ngx_k8s_str_t, dNSName of the leaf,
+                                            or its CN without any */
+    ngx_k8s_str_t            serial;     /* hexadecimal digits */
+    ngx_k8s_str_t            issuer;     /* one line */
+} ngx_k8s_certificate_t;
+
+
+/*
+ * Policy: settings of a route that differ from the defaults, shared by all
+ * routes with the same ones.  Key: SHA-256 of the settings.
+ */
+
+typedef struct {
+    ngx_k8s_str_t            name;
+    ngx_k8s_list_t           args;       /* ngx_k8s_str_t */
+} ngx_k8s_setting_t;
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    ngx_k8s_list_t           settings;   /* ngx_k8s_setting_t, sorted */
+} ngx_k8s_policy_t;
+
+
+/*
+ * Rule: the labels under which requests are counted and logged.
+ * Key: its five strings, each followed by a zero byte.
+ */
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    ngx_k8s_str_t            host;
+    ngx_k8s_str_t            path;
+    ngx_k8s_str_t            namespace;
+    ngx_k8s_str_t            ingress;
+    ngx_k8s_str_t            service;
+    ngx_k8s_str_t            port;       /* not in the key */
+} ngx_k8s_rule_rec_t;
+
+
+/*
+ * Listener: which route set requests to a local address belong to.
+ * Key: address family and port as 4 bytes, address bytes (none: any).
+ */
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    uint32_t                 route_set;
+    uint32_t                 port;
+    ngx_k8s_str_t            address;    /* 0, 4 or 16 bytes */
+    ngx_k8s_str_t            hostname;
+    ngx_k8s_str_t            name;
+} ngx_k8s_listener_t;
+
+
+/*
+ * Problem: everything that is wrong with one object.
+ * Key: kind, namespace, name, each followed by a zero byte.
+ */
+
+typedef struct {
+    uint32_t                 code;       /* index in ngx_k8s_problem_codes */
+    uint32_t                 reserved;
+    ngx_k8s_str_t            field;      /* "spec.rules[0].http.paths[1]" */
+    ngx_k8s_str_t            message;    /* one sentence, what is wrong */
+    ngx_k8s_str_t            remedy;     /* what to do */
+    ngx_k8s_str_t            host;       /* the host it shows on, or empty */
+} ngx_k8s_problem_item_t;
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    ngx_k8s_str_t            kind;       /* "Ingress" */
+    ngx_k8s_str_t            namespace;
+    ngx_k8s_str_t            name;
+    ngx_k8s_list_t           items;      /* ngx_k8s_problem_item_t */
+} ngx_k8s_problem_rec_t;
+
+
+/* Sync: how far one kind of object has been read.  Key: plural name. */
+
+#define NGX_K8S_SYNC_WAITING         0   /* never listed */
+#define NGX_K8S_SYNC_LISTED          1
+#define NGX_K8S_SYNC_REFUSED         2   /* 403, 404 */
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    ngx_k8s_str_t            kind;       /* "ingresses" */
+    uint32_t                 state;      /* NGX_K8S_SYNC_* */
+    uint32_t                 connected;  /* a watch stands */
+    uint32_t                 objects;
+    uint32_t                 required;   /* not ready without it */
+    uint64_t                 lists;      /* counted since start of the */
+    uint64_t                 watches;    /* instance: kept over reload and */
+    uint64_t                 errors;     /* a new watcher */
+    ngx_k8s_str_t            reason;     /* last error in words, or empty */
+} ngx_k8s_sync_t;
+
+
+#endif /* _NGX_K8S_RECORD_H_INCLUDED_ */

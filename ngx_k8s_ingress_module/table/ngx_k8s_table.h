@@ -1,0 +1,237 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The route table in shared memory: what every process maps, and how it is
+ * read.  The watcher alone writes (ngx_k8s_writer.h); all others only read,
+ * without a lock, and write nothing but their own pin word and counters.
+ *
+ * Pins.  A reader stores the current version in its word, then a full fence,
+ * then follows slots and records.  The watcher unlinks, raises the version,
+ * fence, then reads all words: what was unlinked at version V is free once no
+ * word holds 1 .. V.  A pin never crosses a return to the event loop: see
+ * ngx_k8s_pin() in module/.
+ */
+
+
+#ifndef _NGX_K8S_TABLE_H_INCLUDED_
+#define _NGX_K8S_TABLE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_record.h>
+
+
+#define NGX_K8S_TABLE_MAGIC          0x6b387372u  /* "k8sr" */
+
+/* records are addressed in units of this many bytes, from the table's start */
+#define NGX_K8S_GRANULE              16
+
+#define NGX_K8S_WORDS                (NGX_MAX_PROCESSES + 1)
+#define NGX_K8S_WORD_MASTER          NGX_MAX_PROCESSES
+
+/* slots and statistics live in chunks that are never given back */
+#define NGX_K8S_CHUNK_SLOTS          1024
+#define NGX_K8S_CHUNK_STATS          512
+#define NGX_K8S_CHUNKS               1024
+
+#define NGX_K8S_TURN_BUCKETS         12
+
+
+/*
+ * Slot: the one mutable word by which a record is reached.  Its number is
+ * stable as long as the thing lives; 0 is no slot.  Written by the watcher
+ * only.  A slot that is given to another thing gets another generation.
+ */
+
+typedef struct {
+    uint32_t                 record;     /* granules; 0: free */
+    uint32_t                 generation; /* from 1 */
+    uint32_t                 hash;       /* of the record's key */
+    uint32_t                 next;       /* slot, in the bucket's chain or in
+                                            the free ones */
+} ngx_k8s_slot_t;
+
+
+/*
+ * Statistics of one endpoint, by identity (Service uid, targetRef uid,
+ * address, port), so that they survive every update of the Service.  Written
+ * by all workers with atomics; given out and taken back by the watcher.
+ */
+
+typedef struct {
+    uint64_t                 identity;   /* 0: free */
+    ngx_atomic_t             requests;   /* tries sent to it */
+    ngx_atomic_t             failures;   /* tries that failed */
+    ngx_atomic_t             reserved[5];
+} ngx_k8s_stat_t;
+
+
+/*
+ * Request counter: a cell of an open hash table that workers fill.  Its key is
+ * rule slot << 32 | generation's low 12 bits << 20 | method << 12 | status,
+ * 0 when free; it is claimed by compare and set and never moves.
+ */
+
+typedef struct {
+    ngx_atomic_t             key;
+    ngx_atomic_t             count;
+} ngx_k8s_cell_t;
+
+
+/* pin word of one process, on a cache line of its own */
+
+typedef struct {
+    ngx_atomic_t             version;    /* 0: nothing pinned */
+    ngx_atomic_t             pid;
+    ngx_atomic_t             pins;       /* how often it pinned */
+    ngx_atomic_t             dropped;    /* counts lost, cells full */
+    ngx_atomic_t             reserved[4];
+} ngx_k8s_word_t;
+
+
+/*
+ * The start of the table, at a page boundary of the zone.  Offsets are in
+ * bytes from here unless said.  All but the marked is written once, in the
+ * master, before any worker runs.
+ */
+
+typedef struct {
+    uint32_t                 magic;
+    uint32_t                 layout;     /* NGX_K8S_LAYOUT_VERSION */
+    uint64_t                 size;       /* of the table, bytes */
+    uint64_t                 started;    /* seconds, when it was made */
+
+    ngx_atomic_t             version;    /* watcher: from 1, at each publish */
+    ngx_atomic_t             reloads;    /* watcher: writers opened so far */
+    ngx_atomic_t             writer_pid; /* watcher: of the last one */
+    ngx_atomic_t             ready;      /* watcher: once 1 stays 1 */
+    ngx_atomic_t             changes;    /* watcher: records swapped */
+    ngx_atomic_t             used;       /* watcher: bytes of live records */
+    ngx_atomic_t             unreclaimed; /* watcher: bytes waiting for pins */
+    ngx_atomic_t             largest;    /* watcher: largest free extent */
+    ngx_atomic_t             problems_dropped; /* watcher */
+
+    /* event loop turns of the watcher that did work, by length: 0.1 0.25 0.5
+       1 2 3 5 10 25 50 100 ms and longer; and their sum in microseconds */
+    ngx_atomic_t             turns[NGX_K8S_TURN_BUCKETS];
+    ngx_atomic_t             turns_sum;
+    ngx_atomic_t             turns_max;  /* microseconds */
+
+    uint32_t                 nbuckets;   /* in each index, a power of two */
+    uint32_t                 ncells;     /* a power of two */
+    uint64_t                 buckets[NGX_K8S_INDEXES]; /* uint32_t slots */
+    uint64_t                 cells;      /* ngx_k8s_cell_t */
+    uint64_t                 words;      /* ngx_k8s_word_t */
+    uint64_t                 heap;       /* first byte that records may use */
+
+    /* watcher: heap offsets of chunks in granules, 0: not yet made */
+    uint32_t                 nslots;     /* numbers ever used */
+    uint32_t                 nstats;
+    uint32_t                 counts[NGX_K8S_INDEXES]; /* records of each */
+    uint32_t                 slots[NGX_K8S_CHUNKS];
+    uint32_t                 stats[NGX_K8S_CHUNKS];
+} ngx_k8s_table_t;
+
+
+/*
+ * A process' view of a table.  Private memory; one for each block and process,
+ * or made on a copy by a test with word == NULL.
+ */
+
+typedef struct {
+    ngx_k8s_table_t         *table;
+    ngx_k8s_word_t          *word;
+    unsigned                 pinned:1;
+} ngx_k8s_view_t;
+
+
+/* bytes that a table of "size" takes for all but records; any process */
+size_t ngx_k8s_table_overhead(size_t size);
+
+/*
+ * Formats "size" bytes at "addr" (page aligned) as an empty table; called once
+ * for a new zone, in the master.  NGX_ERROR when size is too small.
+ */
+ngx_int_t ngx_k8s_table_init(void *addr, size_t size);
+
+/* NGX_OK when the bytes at "addr" are a table that this code can read */
+ngx_int_t ngx_k8s_table_check(void *addr, size_t size);
+
+/* binds a view to a table and the word of this process; clears the word */
+void ngx_k8s_view_init(ngx_k8s_view_t *view, ngx_k8s_table_t *table,
+    ngx_uint_t word);
+
+/* pin and unpin; nested pins are one; see above for what holds in between */
+void ngx_k8s_view_pin(ngx_k8s_view_t *view);
+void ngx_k8s_view_unpin(ngx_k8s_view_t *view);
+
+
+/* readers: valid under a pin, in any process */
+
+uint32_t ngx_k8s_hash(u_char *data, size_t len);
+
+/* slot by number, or NULL when there is no such number */
+ngx_k8s_slot_t *ngx_k8s_slot(ngx_k8s_table_t *table, uint32_t n);
+
+/* record of slot n, or NULL; checks type against index */
+void *ngx_k8s_slot_record(ngx_k8s_table_t *table, ngx_uint_t index, uint32_t n);
+
+/* the same, but NULL when the slot has gone to another thing since */
+void *ngx_k8s_slot_record_gen(ngx_k8s_table_t *table, ngx_uint_t index,
+    uint32_t n, uint32_t generation);
+
+/* record with the key and its slot number (if slot != NULL), or NULL */
+void *ngx_k8s_table_find(ngx_k8s_table_t *table, ngx_uint_t index, u_char *key,
+    size_t len, uint32_t *slot);
+
+/*
+ * Walks an index in no order: *cursor is 0 at first; returns the next record
+ * and its slot, or NULL at the end.  A walk may go on under a later pin: what
+ * lives throughout is met once; cursor is a slot number.
+ */
+void *ngx_k8s_table_next(ngx_k8s_table_t *table, ngx_uint_t index,
+    uint32_t *cursor);
+
+/* NGX_OK when the checksum holds and every reference stays inside */
+ngx_int_t ngx_k8s_record_verify(ngx_k8s_record_t *rec, size_t max);
+
+/* statistics by number, or NULL */
+ngx_k8s_stat_t *ngx_k8s_stat(ngx_k8s_table_t *table, uint32_t n);
+
+/*
+ * Adds one to the cell of (rule slot, method, status); method is an index of
+ * ngx_k8s_methods, status 0 .. 4095.  Lock-free; counts in word->dropped when
+ * the cells are full.
+ */
+void ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
+    ngx_uint_t method, ngx_uint_t status);
+
+/* the cells' key, taken apart */
+#define ngx_k8s_cell_rule(key)       ((uint32_t) ((key) >> 32))
+#define ngx_k8s_cell_generation(key) ((uint32_t) ((key) >> 20) & 0xfff)
+#define ngx_k8s_cell_method(key)     ((ngx_uint_t) ((key) >> 12) & 0xff)
+#define ngx_k8s_cell_status(key)     ((ngx_uint_t) (key) & 0xfff)
+
+/* names of methods for counters; 0 is "OTHER"; of an ngx_http method mask */
+extern ngx_str_t  ngx_k8s_methods[];
+#define NGX_K8S_METHODS              16
+
+/* notes one turn of the watcher's event loop, in microseconds; watcher only */
+void ngx_k8s_turn(ngx_k8s_table_t *table, ngx_uint_t usec);
+extern ngx_uint_t  ngx_k8s_turn_bounds[];    /* microseconds, ascending */
+
+
+/* makers of keys: write into buf (NGX_K8S_KEY_MAX bytes), return the length */
+
+#define NGX_K8S_KEY_MAX              1024
+
+size_t ngx_k8s_key_host(u_char *buf, uint32_t route_set, ngx_str_t *host);
+size_t ngx_k8s_key_names(u_char *buf, ngx_uint_t n, ngx_str_t **names);
+
+
+#endif /* _NGX_K8S_TABLE_H_INCLUDED_ */

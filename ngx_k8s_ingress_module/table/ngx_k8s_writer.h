@@ -1,0 +1,136 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The table's only writer, in the watcher.  All its own state (free extents,
+ * retired records, what may be written) is private memory: a process killed at
+ * any instruction leaves behind only a valid table.  A new writer marks what
+ * is reachable and takes the gaps as free once every pin of that moment has
+ * moved on.
+ */
+
+
+#ifndef _NGX_K8S_WRITER_H_INCLUDED_
+#define _NGX_K8S_WRITER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_table.h>
+
+
+typedef struct ngx_k8s_writer_s  ngx_k8s_writer_t;
+
+
+/*
+ * The right to write: a POSIX record lock on a memfd that all processes of the
+ * instance inherit.  Byte 0 is the right, byte 1 + N says that the process
+ * with word N lives.  The kernel gives locks up when their holder dies.  The
+ * memfd must never be duplicated or closed in a process that holds a lock.
+ */
+
+/* makes the memfd (close on exec); in the master; -1 on error, logged */
+ngx_fd_t ngx_k8s_right_create(ngx_log_t *log);
+
+/* locks byte 1 + word of this process: NGX_OK, NGX_ERROR */
+ngx_int_t ngx_k8s_right_alive(ngx_fd_t fd, ngx_uint_t word, ngx_log_t *log);
+
+/* NGX_OK when a process with this word lives, NGX_DECLINED when not */
+ngx_int_t ngx_k8s_right_check(ngx_fd_t fd, ngx_uint_t word);
+
+/* takes the right: NGX_OK, NGX_BUSY when another process has it, NGX_ERROR */
+ngx_int_t ngx_k8s_right_take(ngx_fd_t fd, ngx_log_t *log);
+
+/* gives it up; harmless when it is not held */
+void ngx_k8s_right_give(ngx_fd_t fd);
+
+
+/*
+ * Opens a writer on a table; the caller holds the right.  Marks what is
+ * reachable; drops slots whose record is not valid (logged).  NULL on error.
+ * Cost is linear in the table's records.  Free with ngx_k8s_writer_close(),
+ * which leaves the table as it is.
+ */
+ngx_k8s_writer_t *ngx_k8s_writer_open(ngx_k8s_table_t *table, ngx_fd_t fd,
+    ngx_log_t *log);
+void ngx_k8s_writer_close(ngx_k8s_writer_t *w);
+
+
+#define NGX_K8S_WRITE_UPDATE         0   /* may use the reserve */
+#define NGX_K8S_WRITE_GROWTH         1   /* may not */
+
+/*
+ * Stores a copy of the record (header.type and key filled in; size and crc are
+ * set here), under the key's slot, which is made when there is none, and shows
+ * it to readers with one store.  The same bytes as now: nothing is written.
+ * Returns the slot; 0 when there is no room (w->missing bytes lack) or on an
+ * invalid record.  "len" <= NGX_K8S_RECORD_MAX.
+ */
+uint32_t ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec,
+    size_t len, ngx_uint_t kind);
+
+#define NGX_K8S_RECORD_MAX           (8 * 1024 * 1024)
+
+/* takes the slot's record from its index; slot and record are freed later */
+void ngx_k8s_writer_remove(ngx_k8s_writer_t *w, uint32_t slot);
+
+/*
+ * Ends a batch: raises the version, frees what no pin can reach any more.
+ * Called by the watcher at the end of each turn that wrote, and from a timer
+ * while w->retired is not 0.  Costs one pass over the words.
+ */
+void ngx_k8s_writer_publish(ngx_k8s_writer_t *w);
+
+/*
+ * Statistics number for an identity (not 0), counted by reference: get makes
+ * or finds it, put gives one reference back.  0 when there is no room.
+ */
+uint32_t ngx_k8s_writer_stat_get(ngx_k8s_writer_t *w, uint64_t identity);
+void ngx_k8s_writer_stat_put(ngx_k8s_writer_t *w, uint32_t stat);
+
+/* bytes that a record of this length takes; free bytes for growth */
+size_t ngx_k8s_writer_cost(size_t len);
+size_t ngx_k8s_writer_room(ngx_k8s_writer_t *w);
+
+/* of the last refused put: how many bytes were missing */
+size_t ngx_k8s_writer_missing(ngx_k8s_writer_t *w);
+
+/* bytes retired and not yet free */
+size_t ngx_k8s_writer_retired(ngx_k8s_writer_t *w);
+
+
+/*
+ * Builder: one record being made in private memory, reused from record to
+ * record.  begin gives a zeroed fixed part of "size" bytes; add gives the
+ * offset of n zeroed elements (8-byte aligned) or of a copied string (equal
+ * strings are kept once).  The address of the record can move at each add:
+ * use offsets, and ngx_k8s_builder_ptr() just before a store.
+ */
+
+typedef struct {
+    u_char                  *data;
+    size_t                   len;
+    size_t                   size;
+    uint32_t                *strings;    /* open hash of (offset) seen */
+    ngx_uint_t               nstrings;
+    ngx_uint_t               mask;
+    ngx_log_t               *log;
+    unsigned                 failed:1;   /* out of memory, or too large */
+} ngx_k8s_builder_t;
+
+ngx_int_t ngx_k8s_builder_init(ngx_k8s_builder_t *b, ngx_log_t *log);
+void ngx_k8s_builder_done(ngx_k8s_builder_t *b);
+void ngx_k8s_builder_begin(ngx_k8s_builder_t *b, ngx_uint_t type, size_t size);
+uint32_t ngx_k8s_builder_alloc(ngx_k8s_builder_t *b, size_t size);
+ngx_k8s_str_t ngx_k8s_builder_str(ngx_k8s_builder_t *b, ngx_str_t *s);
+#define ngx_k8s_builder_ptr(b, off)  ((void *) ((b)->data + (off)))
+
+/* puts the built record: as ngx_k8s_writer_put(); 0 also when b->failed */
+uint32_t ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w,
+    ngx_uint_t kind);
+
+
+#endif /* _NGX_K8S_WRITER_H_INCLUDED_ */
