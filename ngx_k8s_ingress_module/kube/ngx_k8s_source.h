@@ -101,6 +101,10 @@ typedef struct {
                                 ngx_int_t code, ngx_str_t *message);
     /* bytes fed and not yet worked on: a source asks before the next page */
     size_t                 (*backlog)(void *data);
+    /* the source begins and ends work in this turn of the event loop, so that
+       its time is measured; may be nested */
+    void                   (*enter)(void *data);
+    void                   (*leave)(void *data);
 } ngx_k8s_sink_t;
 
 
@@ -115,8 +119,9 @@ struct ngx_k8s_source_s {
     /*
      * An object (Secret) is referenced, or not any more: content of only the
      * wanted ones is fetched, kept and fed.  One that was asked for and does
-     * not exist is fed nothing.  A want is answered also for an unchanged
-     * object: it is fed (again).
+     * not exist, or may not be read, is fed as DELETE (with namespace and name
+     * in metadata), so that nobody waits for it.  A want is answered also for
+     * an unchanged object: it is fed (again).
      */
     void                   (*want)(ngx_k8s_source_t *s, ngx_uint_t kind,
                                 ngx_str_t *ns, ngx_str_t *name,
