@@ -1,0 +1,202 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_resource.h>
+
+
+#define NGX_K8S_OBJECT_PROBLEMS  32
+#define NGX_K8S_MESSAGE_MAX      1024
+
+
+static void ngx_k8s_problem_clean(u_char *p, u_char *last);
+
+
+/* in the order of the enum in ngx_k8s_resource.h */
+
+ngx_k8s_problem_code_t  ngx_k8s_problem_codes[] = {
+
+    { ngx_string("InvalidObject"),
+      ngx_string("The object cannot be read at all: it has no usable name, or "
+                 "is not the JSON of its kind."),
+      ngx_string("Correct the object and apply it again.") },
+
+    { ngx_string("InvalidField"),
+      ngx_string("A field has a wrong type or value; it counts as not set, "
+                 "and the rest of the object is used."),
+      ngx_string("Correct the field.") },
+
+    { ngx_string("ObjectTooLarge"),
+      ngx_string("The object is larger than what is read of one object, and "
+                 "is left out."),
+      ngx_string("Split the object.") },
+
+    { ngx_string("FileInvalid"),
+      ngx_string("A manifest file cannot be read or parsed; the objects of "
+                 "its last good version stay in force."),
+      ngx_string("Correct the file at the line that the message names.") },
+
+    { ngx_string("HostInvalid"),
+      ngx_string("A host is neither a DNS name nor a wildcard of the form "
+                 "*.name; its rule is left out."),
+      ngx_string("Write a lower-case DNS name, or *. and one.") },
+
+    { ngx_string("PathInvalid"),
+      ngx_string("A path does not begin with a slash, or holds characters "
+                 "that no request path can have; it is left out."),
+      ngx_string("Write an absolute path.") },
+
+    { ngx_string("PathConflict"),
+      ngx_string("Another, older object has the same host, path and path "
+                 "type; this path is not used."),
+      ngx_string("Remove the path here or from the object that has it.") },
+
+    { ngx_string("DefaultConflict"),
+      ngx_string("The host already has the default backend of an older "
+                 "object; this one is not used."),
+      ngx_string("Leave spec.defaultBackend to one object for each host.") },
+
+    { ngx_string("BackendResource"),
+      ngx_string("A backend names a resource instead of a Service; its path "
+                 "answers with the default backend."),
+      ngx_string("Name a Service as the backend.") },
+
+    { ngx_string("ServiceNotFound"),
+      ngx_string("A backend's Service does not exist; its path answers 503."),
+      ngx_string("Create the Service in the namespace of the object.") },
+
+    { ngx_string("PortNotFound"),
+      ngx_string("A backend's Service has no port of this number or name; "
+                 "its path answers 503."),
+      ngx_string("Name one of the Service's ports.") },
+
+    { ngx_string("NoEndpoints"),
+      ngx_string("A backend's Service has no endpoint that could serve; its "
+                 "path answers 503."),
+      ngx_string("Check the Service's selector and the readiness of its "
+                 "Pods.") },
+
+    { ngx_string("AddressRefused"),
+      ngx_string("An endpoint's address is a loopback, link-local, multicast "
+                 "or unspecified one, or no address; it is left out."),
+      ngx_string("Use an address of a Pod or of a host.") },
+
+    { ngx_string("SecretNotFound"),
+      ngx_string("A Secret that is referenced does not exist; the default "
+                 "certificate is used."),
+      ngx_string("Create the Secret in the namespace of the object.") },
+
+    { ngx_string("SecretInvalid"),
+      ngx_string("A Secret holds no usable certificate and key; its last "
+                 "good version is used, else the default certificate."),
+      ngx_string("Store a certificate chain as tls.crt and its key as "
+                 "tls.key.") },
+
+    { ngx_string("CertificateMismatch"),
+      ngx_string("The certificate does not cover the host; the default "
+                 "certificate is used there."),
+      ngx_string("Use a certificate that names the host.") },
+
+    { ngx_string("CertificateExpired"),
+      ngx_string("The certificate is past its end, or not yet valid."),
+      ngx_string("Renew the certificate.") },
+
+    { ngx_string("CertificateExpires"),
+      ngx_string("The certificate ends within ten days."),
+      ngx_string("Renew the certificate.") },
+
+    { ngx_string("CertificateConflict"),
+      ngx_string("The host already has the certificate of an older object; "
+                 "this one is not used for it."),
+      ngx_string("Name the Secret of a host in one object.") },
+
+    { ngx_string("TableFull"),
+      ngx_string("The zone has no room for the object; it is left out, and "
+                 "what is served already goes on."),
+      ngx_string("Raise the size in the zone directive.") },
+
+    { ngx_string("NamespaceLimit"),
+      ngx_string("The namespace has used up its share of routes or bytes; "
+                 "the object is left out."),
+      ngx_string("Remove routes of the namespace, or raise "
+                 "namespace_limit.") },
+
+    { ngx_string("Unsupported"),
+      ngx_string("Something that this version cannot do is asked for."),
+      ngx_string("See the documentation for what is supported.") },
+
+    { ngx_string("DuplicateObject"),
+      ngx_string("An object stands twice in the manifests; the first by path "
+                 "and place is used."),
+      ngx_string("Keep one of the two.") },
+};
+
+
+void ngx_cdecl
+ngx_k8s_object_problem(ngx_k8s_object_t *object, ngx_uint_t code,
+    char *field, const char *fmt, ...)
+{
+    u_char             *p, buf[NGX_K8S_MESSAGE_MAX];
+    size_t              len;
+    va_list             args;
+    ngx_k8s_problem_t  *problem;
+
+    if (object->problems == NULL) {
+        object->problems = ngx_array_create(object->pool, 1,
+                                            sizeof(ngx_k8s_problem_t));
+        if (object->problems == NULL) {
+            return;
+        }
+    }
+
+    if (object->problems->nelts >= NGX_K8S_OBJECT_PROBLEMS) {
+        return;
+    }
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args);
+    va_end(args);
+
+    ngx_k8s_problem_clean(buf, p);
+
+    len = ngx_strlen(field);
+
+    problem = ngx_array_push(object->problems);
+    if (problem == NULL) {
+        return;
+    }
+
+    ngx_memzero(problem, sizeof(ngx_k8s_problem_t));
+
+    problem->code = code;
+
+    problem->field.data = ngx_pnalloc(object->pool, len + (p - buf));
+    if (problem->field.data == NULL) {
+        object->problems->nelts--;
+        return;
+    }
+
+    problem->field.len = len;
+    problem->message.len = p - buf;
+    problem->message.data = ngx_cpymem(problem->field.data, field, len);
+
+    ngx_k8s_problem_clean(problem->field.data, problem->message.data);
+    ngx_memcpy(problem->message.data, buf, p - buf);
+}
+
+
+/* object's text goes to logs and pages: nothing but printable characters */
+
+static void
+ngx_k8s_problem_clean(u_char *p, u_char *last)
+{
+    for ( /* void */ ; p < last; p++) {
+        if (*p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        }
+    }
+}

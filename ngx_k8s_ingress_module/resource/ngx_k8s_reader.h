@@ -1,0 +1,134 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * How the kinds read JSON: members by name, with the path to where the reader
+ * stands, for problems.  Private to this folder.
+ *
+ * An object is read twice.  The first pass measures: structures go to a
+ * scratch pool, strings stay where they are, and "bytes" becomes what the
+ * object's own pool has to hold, so that this has no slack.
+ */
+
+
+#ifndef _NGX_K8S_READER_H_INCLUDED_
+#define _NGX_K8S_READER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_resource.h>
+
+
+#define NGX_K8S_FIELD_MAX            256
+
+#define NGX_K8S_LAST_APPLIED                                                  \
+    "kubectl.kubernetes.io/last-applied-configuration"
+
+/* bytes of text up to which an object is parsed in one piece */
+#define NGX_K8S_PARSER_WHOLE         (16 * 1024)
+
+
+typedef struct {
+    ngx_k8s_object_t        *object;
+    ngx_pool_t              *pool;       /* the object's, or the scratch one */
+    size_t                   bytes;
+    u_char                  *last;       /* end of the path in field */
+    unsigned                 measure:1;
+    unsigned                 failed:1;   /* no memory */
+    u_char                   field[NGX_K8S_FIELD_MAX];
+} ngx_k8s_reader_t;
+
+
+/* one for each kind: the size of its structure, and what reads it */
+
+typedef struct {
+    size_t                   size;
+    void                   (*read)(ngx_k8s_reader_t *r, json_t *json);
+} ngx_k8s_object_type_t;
+
+
+/* path: push gives what pop wants back */
+u_char *ngx_k8s_reader_push(ngx_k8s_reader_t *r, const char *name);
+u_char *ngx_k8s_reader_index(ngx_k8s_reader_t *r, size_t n);
+#define ngx_k8s_reader_pop(r, mark)  (r)->last = mark
+
+/* a problem at the path, or at a member of it (name may be NULL) */
+void ngx_k8s_reader_problem(ngx_k8s_reader_t *r, const char *name,
+    char *message);
+
+/* zeroed memory; NULL, and r->failed, without */
+void *ngx_k8s_reader_alloc(ngx_k8s_reader_t *r, size_t size);
+ngx_array_t *ngx_k8s_reader_array(ngx_k8s_reader_t *r, ngx_uint_t n,
+    size_t size);
+
+/* counts what an allocation takes of the object's pool */
+void ngx_k8s_reader_charge(ngx_k8s_reader_t *r, size_t size,
+    ngx_uint_t align);
+
+/* copies bytes; NGX_OK or NGX_ERROR, and r->failed */
+ngx_int_t ngx_k8s_reader_copy(ngx_k8s_reader_t *r, const char *data,
+    size_t len, ngx_str_t *value);
+
+/* members: NULL and no problem when absent or null, NULL and a problem when
+   of another type; names of strings may be used without their being set */
+json_t *ngx_k8s_reader_object(ngx_k8s_reader_t *r, json_t *json,
+    const char *name);
+json_t *ngx_k8s_reader_list(ngx_k8s_reader_t *r, json_t *json,
+    const char *name);
+
+/* element n, NULL and a problem when it is no object */
+json_t *ngx_k8s_reader_element(ngx_k8s_reader_t *r, json_t *list, size_t n);
+
+/* NGX_OK: *value is set; NGX_DECLINED: it is left as it is */
+ngx_int_t ngx_k8s_reader_string(ngx_k8s_reader_t *r, json_t *json,
+    const char *name, ngx_str_t *value);
+ngx_int_t ngx_k8s_reader_bool(ngx_k8s_reader_t *r, json_t *json,
+    const char *name, ngx_uint_t *value);
+
+/* a port's number (1 to 65535), or where "text" is not NULL its name */
+ngx_int_t ngx_k8s_reader_port(ngx_k8s_reader_t *r, json_t *json,
+    const char *name, ngx_uint_t *number, ngx_str_t *text);
+
+/* a member "protocol", one of Kubernetes'; *value is left when it is none */
+void ngx_k8s_reader_protocol(ngx_k8s_reader_t *r, json_t *json,
+    ngx_str_t *value);
+
+/* a list of strings; NULL in *values without */
+ngx_uint_t ngx_k8s_reader_strings(ngx_k8s_reader_t *r, json_t *json,
+    const char *name, ngx_str_t **values);
+
+/* a map of strings to strings as ngx_keyval_t; NULL without */
+ngx_array_t *ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json,
+    const char *name);
+
+
+/* as ngx_k8s_object_from_json(), with endpoints that were read before, in
+   "pool" as the object will be: both are NULL or neither */
+ngx_k8s_object_t *ngx_k8s_object_make(ngx_uint_t kind, json_t *json,
+    ngx_pool_t *pool, ngx_array_t *endpoints, ngx_k8s_problem_t *problem,
+    ngx_log_t *log);
+
+/* one element of an EndpointSlice's endpoints; NGX_DECLINED: of no use */
+ngx_int_t ngx_k8s_endpoint_read(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_slice_endpoint_t *endpoint, ngx_k8s_slice_endpoint_t *before);
+
+/* overwrites the values of a Secret's JSON, where they stand */
+void ngx_k8s_secret_wipe(json_t *json);
+
+/* seconds since the epoch of an RFC 3339 time, NGX_ERROR when it is none */
+time_t ngx_k8s_time(ngx_str_t *s);
+
+
+extern ngx_k8s_object_type_t  ngx_k8s_ingress_type;
+extern ngx_k8s_object_type_t  ngx_k8s_ingress_class_type;
+extern ngx_k8s_object_type_t  ngx_k8s_service_type;
+extern ngx_k8s_object_type_t  ngx_k8s_endpoint_slice_type;
+extern ngx_k8s_object_type_t  ngx_k8s_secret_type;
+extern ngx_k8s_object_type_t  ngx_k8s_namespace_type;
+
+
+#endif /* _NGX_K8S_READER_H_INCLUDED_ */

@@ -1,0 +1,158 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_reader.h>
+
+
+static void ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json);
+static ngx_uint_t ngx_k8s_service_family(json_t *spec);
+static void ngx_k8s_service_ports(ngx_k8s_reader_t *r, json_t *spec);
+static void ngx_k8s_service_port(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_service_port_t *port);
+
+
+ngx_k8s_object_type_t  ngx_k8s_service_type = {
+    sizeof(ngx_k8s_service_t),
+    ngx_k8s_service_read
+};
+
+
+static void
+ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json)
+{
+    json_t             *spec;
+    u_char             *mark;
+    ngx_str_t          *ips;
+    ngx_k8s_service_t  *service;
+
+    service = (ngx_k8s_service_t *) r->object;
+
+    ngx_str_set(&service->type, "ClusterIP");
+
+    spec = ngx_k8s_reader_object(r, json, "spec");
+    if (spec == NULL) {
+        return;
+    }
+
+    mark = ngx_k8s_reader_push(r, "spec");
+
+    (void) ngx_k8s_reader_string(r, spec, "type", &service->type);
+    (void) ngx_k8s_reader_string(r, spec, "clusterIP", &service->cluster_ip);
+
+    if (service->cluster_ip.len == 0
+        && ngx_k8s_reader_strings(r, spec, "clusterIPs", &ips))
+    {
+        service->cluster_ip = ips[0];
+    }
+
+    (void) ngx_k8s_reader_string(r, spec, "externalName",
+                                 &service->external_name);
+
+    service->nexternal_ips = ngx_k8s_reader_strings(r, spec, "externalIPs",
+                                                    &service->external_ips);
+
+    service->family = ngx_k8s_service_family(spec);
+
+    if (!r->failed) {
+        ngx_k8s_service_ports(r, spec);
+    }
+
+    ngx_k8s_reader_pop(r, mark);
+}
+
+
+static ngx_uint_t
+ngx_k8s_service_family(json_t *spec)
+{
+    const char  *family;
+
+    family = json_string_value(json_array_get(json_object_get(spec,
+                                                        "ipFamilies"), 0));
+    if (family == NULL) {
+        return 0;
+    }
+
+    if (ngx_strcmp(family, "IPv4") == 0) {
+        return 4;
+    }
+
+    return ngx_strcmp(family, "IPv6") == 0 ? 6 : 0;
+}
+
+
+static void
+ngx_k8s_service_ports(ngx_k8s_reader_t *r, json_t *spec)
+{
+    size_t                   i, n;
+    json_t                  *list, *json;
+    u_char                  *mark, *at;
+    ngx_k8s_service_t       *service;
+    ngx_k8s_service_port_t  *port;
+
+    service = (ngx_k8s_service_t *) r->object;
+
+    list = ngx_k8s_reader_list(r, spec, "ports");
+    if (list == NULL) {
+        return;
+    }
+
+    n = json_array_size(list);
+
+    port = ngx_k8s_reader_alloc(r, n * sizeof(ngx_k8s_service_port_t));
+    if (port == NULL) {
+        return;
+    }
+
+    service->ports = port;
+
+    mark = ngx_k8s_reader_push(r, "ports");
+
+    for (i = 0; i < n && !r->failed; i++) {
+        at = ngx_k8s_reader_index(r, i);
+
+        json = ngx_k8s_reader_element(r, list, i);
+
+        if (json) {
+            ngx_k8s_service_port(r, json, port);
+        }
+
+        /* without a number it is none */
+
+        if (json && port->port) {
+            port++;
+
+        } else {
+            ngx_memzero(port, sizeof(ngx_k8s_service_port_t));
+        }
+
+        ngx_k8s_reader_pop(r, at);
+    }
+
+    service->nports = port - service->ports;
+
+    ngx_k8s_reader_pop(r, mark);
+}
+
+
+static void
+ngx_k8s_service_port(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_service_port_t *port)
+{
+    ngx_str_set(&port->protocol, "TCP");
+
+    if (ngx_k8s_reader_port(r, json, "port", &port->port, NULL) != NGX_OK) {
+        return;
+    }
+
+    (void) ngx_k8s_reader_string(r, json, "name", &port->name);
+    (void) ngx_k8s_reader_port(r, json, "targetPort", &port->target_port,
+                               &port->target_name);
+    (void) ngx_k8s_reader_string(r, json, "appProtocol", &port->app_protocol);
+
+    ngx_k8s_reader_protocol(r, json, &port->protocol);
+}

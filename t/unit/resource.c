@@ -1,0 +1,517 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <unit.h>
+#include <ngx_k8s_reader.h>
+
+
+static ngx_pool_t         *pool;
+static ngx_k8s_problem_t   refused;
+
+
+/* reads text in which ' stands for " */
+
+static void *
+make(ngx_uint_t kind, const char *text)
+{
+    char              *p, *s;
+    json_t            *json;
+    json_error_t       error;
+    ngx_k8s_object_t  *object;
+
+    s = strdup(text);
+
+    for (p = s; *p; p++) {
+        if (*p == '\'') {
+            *p = '"';
+        }
+    }
+
+    json = json_loads(s, JSON_ALLOW_NUL, &error);
+    if (json == NULL) {
+        printf("# %s: %s\n", error.text, s);
+        exit(1);
+    }
+
+    object = ngx_k8s_object_from_json(kind, json, pool, &refused, &unit_log);
+
+    json_decref(json);
+    free(s);
+
+    return object;
+}
+
+
+static ngx_uint_t
+is(ngx_str_t *s, const char *text)
+{
+    return s->len == strlen(text) && memcmp(s->data, text, s->len) == 0;
+}
+
+
+static ngx_uint_t
+nproblems(void *object)
+{
+    ngx_k8s_object_t  *o = object;
+
+    return o->problems ? o->problems->nelts : 0;
+}
+
+
+/* whether problem n of the object is at the field */
+
+static ngx_uint_t
+problem(void *object, ngx_uint_t n, const char *field)
+{
+    ngx_k8s_object_t   *o = object;
+    ngx_k8s_problem_t  *p;
+
+    if (nproblems(o) <= n) {
+        return 0;
+    }
+
+    p = o->problems->elts;
+
+    if (!is(&p[n].field, field)) {
+        printf("# %.*s: %.*s\n", (int) p[n].field.len, p[n].field.data,
+               (int) p[n].message.len, p[n].message.data);
+        return 0;
+    }
+
+    return p[n].code == NGX_K8S_PROBLEM_INVALID_FIELD && p[n].message.len;
+}
+
+
+#define META  "'metadata':{'name':'a','namespace':'n'}"
+
+
+static void
+tables(void)
+{
+    json_t      *json;
+    ngx_uint_t   i, n;
+
+    n = 0;
+    for (i = 0; i < NGX_K8S_PROBLEMS; i++) {
+        n += ngx_k8s_problem_codes[i].name.len > 0
+             && ngx_k8s_problem_codes[i].meaning.len > 0
+             && ngx_k8s_problem_codes[i].remedy.len > 0;
+    }
+    ok(n == NGX_K8S_PROBLEMS, "each problem code has its row");
+
+    ok(is(&ngx_k8s_problem_codes[NGX_K8S_PROBLEM_DUPLICATE_OBJECT].name,
+          "DuplicateObject")
+       && is(&ngx_k8s_problem_codes[NGX_K8S_PROBLEM_TABLE_FULL].name,
+             "TableFull")
+       && is(&ngx_k8s_problem_codes[NGX_K8S_PROBLEM_SECRET_INVALID].name,
+             "SecretInvalid"),
+       "codes stand in the order of the enum");
+
+    for (n = 0, i = 0; i < NGX_K8S_KINDS; i++) {
+        json = json_pack("{s:s,s:o}", "kind", ngx_k8s_kinds[i].name.data,
+                         "apiVersion",
+                         ngx_k8s_kinds[i].group.len
+                         ? json_sprintf("%s/v1", ngx_k8s_kinds[i].group.data)
+                         : json_string("v1"));
+        n += ngx_k8s_kind_of(json) == (ngx_int_t) i;
+
+        json_object_set_new(json, "apiVersion", json_string("v1beta1"));
+        n += ngx_k8s_kind_of(json) == NGX_ERROR;
+        json_decref(json);
+    }
+    ok(n == 2 * NGX_K8S_KINDS, "kinds are known by group and version");
+
+    json = json_pack("{s:i,s:n}", "kind", 1, "apiVersion");
+    ok(ngx_k8s_kind_of(json) == NGX_ERROR, "a kind that is a number");
+    ok(ngx_k8s_kind_of(NULL) == NGX_ERROR, "no object, no kind");
+    json_decref(json);
+}
+
+
+static void
+ingress(void)
+{
+    ngx_keyval_t       *kv;
+    ngx_k8s_ingress_t  *o;
+
+    o = make(NGX_K8S_INGRESS,
+        "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"
+        "'name':'web.a','namespace':'shop','uid':'u-1','resourceVersion':'17',"
+        "'creationTimestamp':'2024-02-29T12:30:45Z','annotations':{"
+        "'kubectl.kubernetes.io/last-applied-configuration':'{}',"
+        "'a/b':'c\\r\\n\\u0000d'},'managedFields':[{'f':1}]},"
+        "'spec':{'ingressClassName':'nginx','unknown':[1,{}],"
+        "'defaultBackend':{'service':{'name':'d','port':{'number':80}}},"
+        "'rules':[{'host':'a.example','http':{'paths':["
+        "{'path':'/x','pathType':'Exact','backend':{'service':{'name':'s',"
+        "'port':{'name':'http'}}}},"
+        "{'path':'/y','pathType':'Prefix','backend':{'resource':{'kind':'B'}}}"
+        ",{'backend':{'service':{'name':'t','port':{'number':8080}}}}]}},"
+        "{'host':'*.b.example'}],"
+        "'tls':[{'hosts':['a.example','b.example'],'secretName':'t'},{}]},"
+        "'status':{'loadBalancer':{}}}");
+
+    ok(o && o->object.kind == NGX_K8S_INGRESS, "an Ingress is read");
+    ok(nproblems(o) == 0, "without a problem");
+    ok(is(&o->object.name, "web.a") && is(&o->object.namespace, "shop")
+       && is(&o->object.uid, "u-1") && is(&o->object.version, "17"),
+       "its metadata");
+    ok(o->object.created == 1709209845, "its time");
+    kv = o->object.annotations->elts;
+    ok(o->object.annotations->nelts == 1 && is(&kv[0].key, "a/b")
+       && kv[0].value.len == 5 && memcmp(kv[0].value.data, "c\r\n\0d", 5) == 0,
+       "annotations, byte for byte, without the applied copy");
+    ok(is(&o->class_name, "nginx"), "its class");
+    ok(o->default_backend && is(&o->default_backend->service, "d")
+       && o->default_backend->port == 80, "its default backend");
+    ok(o->nrules == 2 && is(&o->rules[0].host, "a.example")
+       && is(&o->rules[1].host, "*.b.example") && o->rules[1].npaths == 0,
+       "its rules");
+    ok(o->rules[0].npaths == 3
+       && is(&o->rules[0].paths[0].path, "/x")
+       && o->rules[0].paths[0].type == NGX_K8S_PATH_TYPE_EXACT
+       && is(&o->rules[0].paths[0].backend.service, "s")
+       && is(&o->rules[0].paths[0].backend.port_name, "http")
+       && o->rules[0].paths[0].backend.port == 0,
+       "an exact path, a port by name");
+    ok(o->rules[0].paths[1].type == NGX_K8S_PATH_TYPE_PREFIX
+       && o->rules[0].paths[1].backend.resource
+       && o->rules[0].paths[1].backend.service.len == 0,
+       "a prefix path, a resource");
+    ok(o->rules[0].paths[2].type == NGX_K8S_PATH_TYPE_IMPL
+       && o->rules[0].paths[2].path.len == 0
+       && o->rules[0].paths[2].backend.port == 8080,
+       "no path and no type");
+    ok(o->ntls == 2 && o->tls[0].nhosts == 2
+       && is(&o->tls[0].hosts[1], "b.example") && is(&o->tls[0].secret, "t")
+       && o->tls[1].nhosts == 0 && o->tls[1].secret.len == 0, "its tls");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_INGRESS, "{" META ",'spec':{'rules':null,'tls':null,"
+             "'ingressClassName':'','defaultBackend':null}}");
+    ok(o && nproblems(o) == 0 && o->nrules == 0 && o->ntls == 0
+       && o->default_backend == NULL, "null lists are empty ones");
+    ok(o->class_name.data != NULL && o->class_name.len == 0,
+       "an empty class is a class");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_INGRESS, "{" META "}");
+    ok(o && nproblems(o) == 0 && o->class_name.data == NULL, "no spec");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_INGRESS, "{" META ",'spec':{'rules':[null,{'host':5,"
+             "'http':{'paths':[{'path':'/','backend':{'service':{'name':'s',"
+             "'port':{'number':70000}}}},{'path':7,'pathType':'exact',"
+             "'backend':'x'},[],{'path':'/z'}]}},{'http':[]}],"
+             "'tls':[{'hosts':['a',1,null]}]}}");
+    ok(o && problem(o, 0, "spec.rules[0]")
+       && problem(o, 1, "spec.rules[1].host")
+       && problem(o, 2, "spec.rules[1].http.paths[0].backend.service.port"
+                  ".number")
+       && problem(o, 3, "spec.rules[1].http.paths[1].path")
+       && problem(o, 4, "spec.rules[1].http.paths[1].pathType")
+       && problem(o, 5, "spec.rules[1].http.paths[1].backend")
+       && problem(o, 6, "spec.rules[1].http.paths[2]")
+       && problem(o, 7, "spec.rules[1].http.paths[3].backend")
+       && problem(o, 8, "spec.rules[2].http")
+       && problem(o, 9, "spec.tls[0].hosts[1]")
+       && problem(o, 10, "spec.tls[0].hosts[2]")
+       && nproblems(o) == 11, "wrong types are problems with their places");
+    ok(o->nrules == 2 && o->rules[0].npaths == 3 && o->tls[0].nhosts == 1
+       && o->rules[0].paths[0].backend.port == 0, "and the rest is used");
+    ngx_k8s_object_free(&o->object);
+}
+
+
+static void
+service(void)
+{
+    ngx_k8s_service_t  *o;
+
+    o = make(NGX_K8S_SERVICE,
+        "{" META ",'spec':{'type':'NodePort','clusterIP':'10.0.0.1',"
+        "'ipFamilies':['IPv6','IPv4'],'externalIPs':['127.0.0.1','::1'],"
+        "'externalName':'x.example','ports':[{'name':'http','port':80,"
+        "'targetPort':'web','appProtocol':'h2c'},{'port':443,"
+        "'targetPort':8443,'protocol':'UDP'},{'port':8080.0,'targetPort':'81'},"
+        "{'port':'80'},{'port':80.5},{},{'port':0}]}}");
+    ok(o && is(&o->type, "NodePort") && is(&o->cluster_ip, "10.0.0.1")
+       && o->family == 6 && o->nexternal_ips == 2
+       && is(&o->external_ips[1], "::1") && is(&o->external_name, "x.example"),
+       "a Service is read");
+    ok(o->nports == 3 && is(&o->ports[0].name, "http")
+       && is(&o->ports[0].target_name, "web") && o->ports[0].target_port == 0
+       && is(&o->ports[0].protocol, "TCP") && is(&o->ports[0].app_protocol,
+                                                 "h2c"),
+       "a target port by name, the protocol's default");
+    ok(o->ports[1].target_port == 8443 && is(&o->ports[1].protocol, "UDP")
+       && o->ports[2].port == 8080 && o->ports[2].target_port == 81,
+       "target ports by number");
+    ok(problem(o, 0, "spec.ports[3].port") && problem(o, 1,
+       "spec.ports[4].port") && problem(o, 2, "spec.ports[6].port")
+       && nproblems(o) == 3, "ports that are none");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_SERVICE, "{" META ",'spec':{'clusterIPs':['None'],"
+             "'ipFamilies':'IPv4','ports':null}}");
+    ok(o && is(&o->cluster_ip, "None") && o->family == 0 && o->nports == 0
+       && is(&o->type, "ClusterIP"), "a headless Service with nothing else");
+    ngx_k8s_object_free(&o->object);
+}
+
+
+static void
+slice(void)
+{
+    ngx_k8s_slice_endpoint_t  *e;
+    ngx_k8s_endpoint_slice_t  *o;
+
+    o = make(NGX_K8S_ENDPOINT_SLICE,
+        "{'metadata':{'name':'s','namespace':'n','labels':{"
+        "'kubernetes.io/service-name':'web'}},'addressType':'IPv4',"
+        "'ports':[{'name':'http','port':8080},{'name':null,'port':null,"
+        "'protocol':null}],'endpoints':["
+        "{'addresses':['10.1.0.1','10.1.0.2'],'zone':'z1','nodeName':'n1',"
+        "'hints':{'forZones':[{'name':'z1'},{'name':'z2'}]},"
+        "'targetRef':{'uid':'p1'}},"
+        "{'addresses':['10.1.0.3'],'conditions':{'ready':false},'zone':'z1'},"
+        "{'addresses':['10.1.0.4'],'conditions':{'ready':false,'serving':true,"
+        "'terminating':true}},"
+        "{'addresses':['10.1.0.5'],'conditions':{'ready':null},"
+        "'deprecatedTopology':{'topology.kubernetes.io/zone':'z9',"
+        "'kubernetes.io/hostname':'h9'}},"
+        "{'addresses':null},{'addresses':[5]},null,"
+        "{'addresses':['10.1.0.6'],'conditions':'x','hints':[]}]}");
+
+    e = o->endpoints.elts;
+    ok(o && is(&o->service, "web") && o->family == 4 && o->nports == 2
+       && o->ports[0].port == 8080 && is(&o->ports[0].protocol, "TCP")
+       && o->ports[1].port == 0 && o->ports[1].name.len == 0
+       && is(&o->ports[1].protocol, "TCP"), "an EndpointSlice is read");
+    ok(o->endpoints.nelts == 5 && is(&e[0].address, "10.1.0.1")
+       && is(&e[0].zone, "z1") && is(&e[0].hints, "z1,z2")
+       && is(&e[0].node, "n1") && is(&e[0].target, "p1"), "an endpoint");
+    ok(e[0].ready && e[0].serving && !e[0].terminating,
+       "conditions that are absent");
+    ok(!e[1].ready && !e[1].serving && e[1].zone.data == e[0].zone.data,
+       "not ready, so not serving; its zone is kept once");
+    ok(!e[2].ready && e[2].serving && e[2].terminating, "terminating");
+    ok(e[3].ready && is(&e[3].zone, "z9") && is(&e[3].node, "h9"),
+       "the deprecated topology");
+    ok(e[4].ready && is(&e[4].address, "10.1.0.6")
+       && problem(o, 0, "endpoints[4].addresses")
+       && problem(o, 1, "endpoints[5].addresses")
+       && problem(o, 2, "endpoints[6]")
+       && problem(o, 3, "endpoints[7].conditions")
+       && problem(o, 4, "endpoints[7].hints"), "endpoints that are none");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_ENDPOINT_SLICE, "{" META ",'addressType':'FQDN',"
+             "'endpoints':null,'ports':null}");
+    ok(o && o->family == 0 && nproblems(o) == 0 && o->endpoints.nelts == 0
+       && o->service.len == 0, "names instead of addresses");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_ENDPOINT_SLICE, "{" META ",'addressType':'IPv5'}");
+    ok(o && o->family == 0 && problem(o, 0, "addressType"),
+       "an unknown family");
+    ngx_k8s_object_free(&o->object);
+}
+
+
+static ngx_str_t *
+key(ngx_k8s_secret_t *secret, const char *name)
+{
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    kv = secret->data->elts;
+
+    for (i = 0; i < secret->data->nelts; i++) {
+        if (is(&kv[i].key, name)) {
+            return &kv[i].value;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+secret(void)
+{
+    json_t            *json;
+    ngx_k8s_secret_t  *o;
+
+    o = make(NGX_K8S_SECRET,
+        "{" META ",'type':'kubernetes.io/tls','data':{'a':'','b':'YQ==',"
+        "'c':'YWI=','d':'YWJj','e':'YW\\r\\nJj\\nZA==','f':'/+8=','x':'YQ=',"
+        "'y':'Y!==','z':'YQ==YQ==','n':null,'i':5,'o':'b2xk'},"
+        "'stringData':{'o':'new','p':'plain'}}");
+    ok(o && is(&o->type, "kubernetes.io/tls"), "a Secret is read");
+    ok(is(key(o, "a"), "") && is(key(o, "b"), "a") && is(key(o, "c"), "ab")
+       && is(key(o, "d"), "abc") && is(key(o, "e"), "abcd")
+       && is(key(o, "f"), "\xff\xef"), "base64 of each length");
+    ok(is(key(o, "o"), "new") && is(key(o, "p"), "plain"),
+       "stringData goes before data");
+    ok(!key(o, "x") && !key(o, "y") && !key(o, "z") && !key(o, "n")
+       && !key(o, "i") && nproblems(o) == 4 && problem(o, 0, "data.x")
+       && problem(o, 1, "data.y") && problem(o, 2, "data.z")
+       && problem(o, 3, "data.i"), "values that are none");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_SECRET, "{" META ",'data':null}");
+    ok(o && o->data == NULL && is(&o->type, "Opaque"), "an empty Secret");
+    ngx_k8s_object_free(&o->object);
+
+    json = json_pack("{s:{s:s}}", "data", "k", "c2VjcmV0");
+    ngx_k8s_secret_wipe(json);
+    ok(json_string_value(json_object_get(json_object_get(json, "data"),
+                                         "k"))[3] == '\0',
+       "a Secret's JSON is wiped");
+    json_decref(json);
+}
+
+
+static void
+others(void)
+{
+    ngx_keyval_t             *kv;
+    ngx_k8s_namespace_t      *ns;
+    ngx_k8s_ingress_class_t  *class;
+
+    class = make(NGX_K8S_INGRESS_CLASS, "{'metadata':{'name':'nginx'},"
+                 "'spec':{'controller':'k8s.io/ingress-nginx'}}");
+    ok(class && is(&class->controller, "k8s.io/ingress-nginx")
+       && class->object.namespace.len == 0, "an IngressClass is read");
+    ngx_k8s_object_free(&class->object);
+
+    ns = make(NGX_K8S_NAMESPACE, "{'metadata':{'name':'n','namespace':7,"
+              "'labels':{'a':'b','c':1}}}");
+    kv = ns->labels->elts;
+    ok(ns && ns->labels->nelts == 1 && is(&kv[0].value, "b")
+       && problem(ns, 0, "metadata.labels.c"), "a Namespace is read");
+    ngx_k8s_object_free(&ns->object);
+
+    ns = make(NGX_K8S_NAMESPACE, "{'metadata':{'name':'n','labels':null}}");
+    ok(ns && ns->labels == NULL, "no labels");
+    ngx_k8s_object_free(&ns->object);
+}
+
+
+static void
+refusals(void)
+{
+    ngx_uint_t   i;
+
+    static const char  *texts[] = {
+        "[]", "{}", "{'metadata':null}", "{'metadata':{'namespace':'n'}}",
+        "{'metadata':{'name':'','namespace':'n'}}",
+        "{'metadata':{'name':'A','namespace':'n'}}",
+        "{'metadata':{'name':'a..b','namespace':'n'}}",
+        "{'metadata':{'name':'a.','namespace':'n'}}",
+        "{'metadata':{'name':'-a','namespace':'n'}}",
+        "{'metadata':{'name':'a-','namespace':'n'}}",
+        "{'metadata':{'name':'a-.b','namespace':'n'}}",
+        "{'metadata':{'name':'a/b','namespace':'n'}}",
+        "{'metadata':{'name':'a\\u0000','namespace':'n'}}",
+        "{'metadata':{'name':'a','namespace':''}}",
+        "{'metadata':{'name':'a','namespace':'n.m'}}",
+        "{'metadata':{'name':'a'}}",
+        "{'kind':'Secret','metadata':{'name':'a','namespace':'n'}}",
+        NULL
+    };
+
+    for (i = 0; texts[i]; i++) {
+        ok(make(NGX_K8S_INGRESS, texts[i]) == NULL
+           && refused.code == NGX_K8S_PROBLEM_INVALID_OBJECT
+           && refused.message.len, "refused: %s", texts[i]);
+    }
+}
+
+
+static void
+times(void)
+{
+    ngx_uint_t  i;
+    ngx_str_t   s;
+
+    static struct {
+        const char  *text;
+        time_t       time;
+    } t[] = {
+        { "1970-01-01T00:00:00Z", 0 },
+        { "2000-03-01T00:00:00Z", 951868800 },
+        { "2024-12-31T23:59:59Z", 1735689599 },
+        { "2024-12-31T23:59:59.123456Z", 1735689599 },
+        { "2024-06-01T02:00:00+02:00", 1717200000 },
+        { "2024-05-31T22:30:00-01:30", 1717200000 },
+        { "2023-02-29T00:00:00Z", NGX_ERROR },
+        { "2024-13-01T00:00:00Z", NGX_ERROR },
+        { "2024-01-01 00:00:00Z", NGX_ERROR },
+        { "2024-01-01T00:00:00", NGX_ERROR },
+        { "2024-01-01T00:00:00Zx", NGX_ERROR },
+        { "2024-01-01T00:00:00.", NGX_ERROR },
+        { "2024-01-01T00:00:00+1", NGX_ERROR },
+        { "", NGX_ERROR },
+        { NULL, 0 }
+    };
+
+    for (i = 0; t[i].text; i++) {
+        s.data = (u_char *) t[i].text;
+        s.len = strlen(t[i].text);
+        ok(ngx_k8s_time(&s) == t[i].time, "time \"%s\"", t[i].text);
+    }
+}
+
+
+static void
+problems(void)
+{
+    ngx_uint_t           i;
+    ngx_k8s_problem_t   *p;
+    ngx_k8s_service_t   *o;
+
+    o = make(NGX_K8S_SERVICE, "{" META "}");
+
+    ngx_k8s_object_problem(&o->object, NGX_K8S_PROBLEM_PORT_NOT_FOUND, "a\nb",
+                           "port %ui of \"%V\"\r", (ngx_uint_t) 80,
+                           &o->object.name);
+    p = o->object.problems->elts;
+    ok(p[0].code == NGX_K8S_PROBLEM_PORT_NOT_FOUND && is(&p[0].field, "a?b")
+       && is(&p[0].message, "port 80 of \"a\"?"),
+       "a problem is formatted, without control characters");
+
+    for (i = 0; i < 100; i++) {
+        ngx_k8s_object_problem(&o->object, 0, "", "x");
+    }
+    ok(o->object.problems->nelts == 32, "problems of an object are bounded");
+
+    ngx_k8s_object_free(&o->object);
+}
+
+
+int
+main(int argc, char **argv)
+{
+    unit_init();
+
+    pool = ngx_create_pool(4096, &unit_log);
+
+    tables();
+    ingress();
+    service();
+    slice();
+    secret();
+    others();
+    refusals();
+    times();
+    problems();
+
+    ngx_destroy_pool(pool);
+
+    return done();
+}
