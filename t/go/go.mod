@@ -1,0 +1,3 @@
+module ngx_k8s_test
+
+go 1.19
