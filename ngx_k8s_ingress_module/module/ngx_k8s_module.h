@@ -23,6 +23,7 @@
 
 typedef struct ngx_k8s_block_s    ngx_k8s_block_t;
 typedef struct ngx_k8s_watcher_s  ngx_k8s_watcher_t;
+typedef struct ngx_k8s_zone_s     ngx_k8s_zone_t;
 
 
 #define NGX_K8S_DEFAULTS_INGRESS_NGINX  0
@@ -46,6 +47,7 @@ struct ngx_k8s_block_s {
 
     /* set in the master when the zone is made */
     ngx_shm_zone_t          *zone;
+    ngx_k8s_zone_t          *shared;     /* kept over reload */
     ngx_k8s_table_t         *table;
     ngx_fd_t                 right;      /* memfd, see ngx_k8s_writer.h */
 
@@ -64,6 +66,22 @@ typedef struct {
     ngx_array_t              blocks;     /* ngx_k8s_block_t * */
 } ngx_k8s_main_conf_t;
 
+
+/*
+ * A directive: how it is read, and what the documentation says of it.  All of
+ * them are in one table, which ends with an empty name; those without a
+ * setter belong to other modules.
+ */
+
+typedef struct {
+    ngx_command_t            command;    /* name, arguments, setter */
+    char                    *syntax;
+    char                    *value;      /* default, "" for none */
+    char                    *context;
+    char                    *text;       /* one or two sentences */
+} ngx_k8s_directive_t;
+
+extern ngx_k8s_directive_t  ngx_k8s_directives[];
 
 extern ngx_module_t  ngx_k8s_ingress_module;
 

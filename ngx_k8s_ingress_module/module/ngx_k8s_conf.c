@@ -1,0 +1,859 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The k8s_ingress block: its directives, their checks and defaults.  Runs at
+ * configuration time in the master, and touches nothing of a running instance.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_k8s_conf.h>
+
+
+static char *ngx_k8s_conf_directive(ngx_conf_t *cf, ngx_command_t *dummy,
+    void *conf);
+static ngx_k8s_directive_t *ngx_k8s_conf_find(ngx_str_t *name);
+static ngx_uint_t ngx_k8s_conf_nargs(ngx_uint_t type, ngx_uint_t n);
+static char *ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
+static char *ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
+static char *ngx_k8s_conf_environment(ngx_conf_t *cf, char *name,
+    ngx_str_t *value);
+
+static char *ngx_k8s_conf_source(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_k8s_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_k8s_conf_namespaces(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_k8s_conf_object(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_k8s_conf_text(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_k8s_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_k8s_conf_healthz(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+static ngx_conf_enum_t  ngx_k8s_conf_defaults[] = {
+    { ngx_string("ingress-nginx"), NGX_K8S_DEFAULTS_INGRESS_NGINX },
+    { ngx_string("nginx"), NGX_K8S_DEFAULTS_NGINX },
+    { ngx_null_string, 0 }
+};
+
+
+/*
+ * All directives of the product: those of the block are read from here, the
+ * others (with no setter) are listed for the documentation.
+ */
+
+ngx_k8s_directive_t  ngx_k8s_directives[] = {
+
+    { { ngx_string("k8s_ingress"), 0, NULL, 0, 0, NULL },
+      "k8s_ingress [name] { ... }", "", "http",
+      "Routes the Ingresses of one source and class; it may stand more than "
+      "once, each time with another name." },
+
+    { { ngx_string("source"), NGX_CONF_TAKE123,
+        ngx_k8s_conf_source, 0, 0, NULL },
+      "source in_cluster | kubeconfig file [context] | manifests directory;",
+      "in_cluster", "k8s_ingress",
+      "Where objects come from: the API server of the cluster in which nginx "
+      "runs as a Pod, the API server that a kubeconfig names, or a folder of "
+      "YAML and JSON files whose changes are followed." },
+
+    { { ngx_string("controller"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_text, 0,
+        offsetof(ngx_k8s_conf_t, class.controller), NULL },
+      "controller name;", "k8s.io/ingress-nginx", "k8s_ingress",
+      "The spec.controller of the IngressClasses whose Ingresses are taken." },
+
+    { { ngx_string("ingress_class"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_text, 0,
+        offsetof(ngx_k8s_conf_t, class.class_name), NULL },
+      "ingress_class name;", "nginx", "k8s_ingress",
+      "The value of the annotation kubernetes.io/ingress.class that is taken, "
+      "and the class that ingress_class_by_name means." },
+
+    { { ngx_string("ingress_class_by_name"), NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, 0,
+        offsetof(ngx_k8s_conf_t, class_by_name), NULL },
+      "ingress_class_by_name on | off;", "off", "k8s_ingress",
+      "Takes Ingresses of the class named by ingress_class as well, whatever "
+      "its controller." },
+
+    { { ngx_string("watch_ingress_without_class"), NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, 0,
+        offsetof(ngx_k8s_conf_t, without_class), NULL },
+      "watch_ingress_without_class on | off;", "off", "k8s_ingress",
+      "Takes Ingresses that name no class as well." },
+
+    { { ngx_string("watch_namespace"), NGX_CONF_1MORE,
+        ngx_k8s_conf_namespaces, 0, 0, NULL },
+      "watch_namespace namespace ...;", "all", "k8s_ingress",
+      "Only objects of these namespaces are read; may stand more than once." },
+
+    { { ngx_string("zone"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_zone, 0, 0, NULL },
+      "zone size;", "64m", "k8s_ingress",
+      "The size of the shared memory that holds the routes, at least 1m; about "
+      "2k is taken by each simple route." },
+
+    { { ngx_string("default_backend"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_object, 0,
+        offsetof(ngx_k8s_conf_t, compile.default_backend), (void *) 1 },
+      "default_backend namespace/service[:port];", "", "k8s_ingress",
+      "The Service that takes requests which no Ingress takes; without it they "
+      "are answered with 404." },
+
+    { { ngx_string("default_certificate"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_object, 0,
+        offsetof(ngx_k8s_conf_t, compile.default_certificate), NULL },
+      "default_certificate namespace/secret;", "a generated certificate",
+      "k8s_ingress",
+      "The Secret whose certificate is presented where no Ingress names one." },
+
+    { { ngx_string("defaults"), NGX_CONF_TAKE1,
+        ngx_conf_set_enum_slot, 0,
+        offsetof(ngx_k8s_conf_t, defaults), ngx_k8s_conf_defaults },
+      "defaults ingress-nginx | nginx;", "ingress-nginx", "k8s_ingress",
+      "Whose defaults hold for what no Ingress says: those of the ingress-nginx "
+      "controller, or those that nginx.conf sets." },
+
+    { { ngx_string("namespace_limit"), NGX_CONF_TAKE12,
+        ngx_k8s_conf_limit, 0, 0, NULL },
+      "namespace_limit [routes=number] [bytes=size];", "no limit",
+      "k8s_ingress",
+      "Bounds the routes, and the bytes in the zone, of any one namespace." },
+
+    { { ngx_string("healthz"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_healthz, 0, 0, NULL },
+      "healthz path | off;", "/healthz", "k8s_ingress",
+      "The path that is answered with 200 on the catch-all host while routes "
+      "are served, for load balancers in front." },
+
+    { { ngx_string("connect_timeout"), NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, 0,
+        offsetof(ngx_k8s_conf_t, source.connect_timeout), NULL },
+      "connect_timeout time;", "5s", "k8s_ingress",
+      "The longest time that a connection to the API server may take." },
+
+    { { ngx_string("watch_timeout"), NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, 0,
+        offsetof(ngx_k8s_conf_t, source.watch_timeout), NULL },
+      "watch_timeout time;", "5m", "k8s_ingress",
+      "The shortest time after which a watch is renewed; the longest is twice "
+      "that, so that not all are renewed at once." },
+
+    { { ngx_string("list_timeout"), NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, 0,
+        offsetof(ngx_k8s_conf_t, source.list_timeout), NULL },
+      "list_timeout time;", "60s", "k8s_ingress",
+      "A list during which no byte comes for this time is begun anew." },
+
+    { { ngx_string("backoff"), NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, 0,
+        offsetof(ngx_k8s_conf_t, source.backoff_max), NULL },
+      "backoff time;", "30s", "k8s_ingress",
+      "The longest pause between two tries after errors of the API server." },
+
+    { { ngx_string("list_page"), NGX_CONF_TAKE1,
+        ngx_conf_set_num_slot, 0,
+        offsetof(ngx_k8s_conf_t, page), NULL },
+      "list_page number;", "500", "k8s_ingress",
+      "How many objects are asked for in one page of a list." },
+
+    { { ngx_string("object_max"), NGX_CONF_TAKE1,
+        ngx_conf_set_size_slot, 0,
+        offsetof(ngx_k8s_conf_t, source.object_max), NULL },
+      "object_max size;", "4m", "k8s_ingress",
+      "Larger objects are refused and become a problem; at most 4m." },
+
+    { { ngx_string("problems"), NGX_CONF_TAKE1,
+        ngx_conf_set_num_slot, 0,
+        offsetof(ngx_k8s_conf_t, problems), NULL },
+      "problems number;", "1000", "k8s_ingress",
+      "How many objects with problems are kept in the zone; the number of "
+      "those left out is shown." },
+
+    { { ngx_string("k8s_ingress_pass"), 0, NULL, 0, 0, NULL },
+      "k8s_ingress_pass [name];", "", "server, location",
+      "Passes requests as the Ingresses of the k8s_ingress block of that name "
+      "say." },
+
+    { { ngx_string("k8s_ingress_admin"), 0, NULL, 0, 0, NULL },
+      "k8s_ingress_admin [health] [metrics] [status];", "", "server, location",
+      "Serves /healthz and /readyz, /metrics and /status; all of them when "
+      "none is named." },
+
+    { { ngx_null_string, 0, NULL, 0, 0, NULL }, NULL, NULL, NULL, NULL }
+};
+
+
+/*
+ * Reads one block into kcf->block; cf stands behind its "{".  Strings live in
+ * cf->pool.
+ */
+
+char *
+ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
+{
+    char            *rv;
+    ngx_conf_t       save;
+    ngx_k8s_conf_t   kcf;
+
+    ngx_memzero(&kcf, sizeof(ngx_k8s_conf_t));
+
+    kcf.block = block;
+    kcf.class_by_name = NGX_CONF_UNSET;
+    kcf.without_class = NGX_CONF_UNSET;
+    kcf.defaults = NGX_CONF_UNSET_UINT;
+    kcf.page = NGX_CONF_UNSET;
+    kcf.problems = NGX_CONF_UNSET;
+    kcf.source.type = NGX_CONF_UNSET_UINT;
+    kcf.source.connect_timeout = NGX_CONF_UNSET_MSEC;
+    kcf.source.watch_timeout = NGX_CONF_UNSET_MSEC;
+    kcf.source.list_timeout = NGX_CONF_UNSET_MSEC;
+    kcf.source.backoff_max = NGX_CONF_UNSET_MSEC;
+    kcf.source.object_max = NGX_CONF_UNSET_SIZE;
+
+    save = *cf;
+    cf->handler = ngx_k8s_conf_directive;
+    cf->handler_conf = (void *) &kcf;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_k8s_conf_finish(cf, &kcf);
+}
+
+
+static char *
+ngx_k8s_conf_directive(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
+{
+    char                 *rv;
+    ngx_str_t            *value;
+    ngx_k8s_directive_t  *d;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[0].data, "include") == 0) {
+        if (cf->args->nelts != 2) {
+            return "invalid number of arguments in \"include\" directive";
+        }
+
+        return ngx_conf_include(cf, dummy, conf);
+    }
+
+    d = ngx_k8s_conf_find(&value[0]);
+
+    if (d == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown directive \"%V\" in a k8s_ingress block",
+                           &value[0]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (!ngx_k8s_conf_nargs(d->command.type, cf->args->nelts)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid number of arguments in \"%V\" directive, "
+                           "write \"%s\"", &value[0], d->syntax);
+        return NGX_CONF_ERROR;
+    }
+
+    rv = d->command.set(cf, &d->command, conf);
+
+    if (rv == NGX_CONF_OK || rv == NGX_CONF_ERROR) {
+        return rv;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%V\" directive %s, write \"%s\"",
+                       &value[0], rv, d->syntax);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static ngx_k8s_directive_t *
+ngx_k8s_conf_find(ngx_str_t *name)
+{
+    ngx_k8s_directive_t  *d;
+
+    for (d = ngx_k8s_directives; d->command.name.len; d++) {
+
+        if (d->command.set
+            && d->command.name.len == name->len
+            && ngx_strncmp(d->command.name.data, name->data, name->len) == 0)
+        {
+            return d;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* whether a directive of this type takes n words, its name among them */
+
+static ngx_uint_t
+ngx_k8s_conf_nargs(ngx_uint_t type, ngx_uint_t n)
+{
+    if (type & NGX_CONF_FLAG) {
+        return n == 2;
+    }
+
+    if (type & NGX_CONF_1MORE) {
+        return n >= 2;
+    }
+
+    if (n > NGX_CONF_MAX_ARGS) {
+        return 0;
+    }
+
+    return (type & (NGX_CONF_NOARGS << (n - 1))) != 0;
+}
+
+
+static char *
+ngx_k8s_conf_source(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_k8s_conf_t *kcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   n;
+
+    if (kcf->source.type != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    n = cf->args->nelts;
+
+    if (ngx_strcmp(value[1].data, "in_cluster") == 0) {
+
+        if (n != 2) {
+            return "has too many arguments";
+        }
+
+        kcf->source.type = NGX_K8S_SOURCE_IN_CLUSTER;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "kubeconfig") == 0) {
+
+        if (n < 3) {
+            return "needs the name of a kubeconfig file";
+        }
+
+        kcf->source.type = NGX_K8S_SOURCE_KUBECONFIG;
+
+        if (n == 4) {
+            kcf->source.context = value[3];
+        }
+
+    } else if (ngx_strcmp(value[1].data, "manifests") == 0) {
+
+        if (n != 3) {
+            return "needs one folder of manifests";
+        }
+
+        kcf->source.type = NGX_K8S_SOURCE_MANIFESTS;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown source \"%V\", write \"source "
+                           "in_cluster\", \"source kubeconfig FILE "
+                           "[CONTEXT]\" or \"source manifests FOLDER\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    kcf->source.path = value[2];
+
+    if (ngx_conf_full_name(cf->cycle, &kcf->source.path, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_k8s_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_k8s_conf_t *kcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (kcf->zone_size) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    size = ngx_parse_size(&value[1]);
+
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size \"%V\" in \"zone\" directive, write "
+                           "a number of bytes, as in \"zone 64m;\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (size < NGX_K8S_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "size \"%V\" in \"zone\" directive is too small, "
+                           "the least is 1m", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if ((uint64_t) size > NGX_K8S_ZONE_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "size \"%V\" in \"zone\" directive is too large, "
+                           "the most is 16g", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    kcf->zone_size = size;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_k8s_conf_namespaces(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_k8s_conf_t *kcf = conf;
+
+    ngx_str_t   *value, *ns;
+    ngx_uint_t   i, j;
+
+    if (kcf->source.namespaces == NULL) {
+        kcf->source.namespaces = ngx_array_create(cf->pool, 4,
+                                                  sizeof(ngx_str_t));
+        if (kcf->source.namespaces == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_k8s_conf_label(&value[i]) != NGX_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid namespace \"%V\" in "
+                               "\"watch_namespace\" directive, a name has "
+                               "lower-case letters, digits and \"-\", at most "
+                               "63 of them", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        ns = kcf->source.namespaces->elts;
+
+        for (j = 0; j < kcf->source.namespaces->nelts; j++) {
+            if (ns[j].len == value[i].len
+                && ngx_strncmp(ns[j].data, value[i].data, ns[j].len) == 0)
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "namespace \"%V\" stands twice in "
+                                   "\"watch_namespace\" directives, leave one "
+                                   "out", &value[i]);
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        ns = ngx_array_push(kcf->source.namespaces);
+        if (ns == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *ns = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* "namespace/name", and ":port" where cmd->post is set */
+
+static char *
+ngx_k8s_conf_object(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *p = conf;
+
+    u_char      *last, *slash, *colon;
+    ngx_int_t    port;
+    ngx_str_t   *value, *field, ns, name;
+
+    field = (ngx_str_t *) (p + cmd->offset);
+
+    if (field->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    last = value[1].data + value[1].len;
+
+    slash = ngx_strlchr(value[1].data, last, '/');
+
+    if (slash == NULL) {
+        goto invalid;
+    }
+
+    ns.data = value[1].data;
+    ns.len = slash - ns.data;
+
+    name.data = slash + 1;
+    colon = cmd->post ? ngx_strlchr(name.data, last, ':') : NULL;
+    name.len = (colon ? colon : last) - name.data;
+
+    if (ngx_k8s_conf_label(&ns) != NGX_OK
+        || ngx_k8s_conf_subdomain(&name) != NGX_OK)
+    {
+        goto invalid;
+    }
+
+    if (colon) {
+        name.data = colon + 1;
+        name.len = last - name.data;
+
+        port = ngx_atoi(name.data, name.len);
+
+        if (port == NGX_ERROR ? ngx_k8s_conf_label(&name) != NGX_OK
+                              : (port < 1 || port > 65535))
+        {
+            goto invalid;
+        }
+    }
+
+    *field = value[1];
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\" directive, write %s",
+                       &value[1], &cmd->name,
+                       cmd->post ? "namespace/service or "
+                                   "namespace/service:port"
+                                 : "namespace/secret");
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_k8s_conf_text(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *p = conf;
+
+    ngx_str_t  *value, *field;
+
+    field = (ngx_str_t *) (p + cmd->offset);
+
+    if (field->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0 || value[1].len > 253) {
+        return "needs a name of 1 to 253 characters";
+    }
+
+    *field = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_k8s_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_k8s_conf_t *kcf = conf;
+
+    ssize_t      size;
+    ngx_int_t    n;
+    ngx_str_t   *value, s;
+    ngx_uint_t   i;
+
+    if (kcf->compile.limit_routes || kcf->compile.limit_bytes) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "routes=", 7) == 0) {
+            n = ngx_atoi(value[i].data + 7, value[i].len - 7);
+
+            if (n == NGX_ERROR || n == 0) {
+                goto invalid;
+            }
+
+            kcf->compile.limit_routes = n;
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "bytes=", 6) == 0) {
+            s.data = value[i].data + 6;
+            s.len = value[i].len - 6;
+            size = ngx_parse_size(&s);
+
+            if (size == NGX_ERROR || size == 0) {
+                goto invalid;
+            }
+
+            kcf->compile.limit_bytes = size;
+            continue;
+        }
+
+        goto invalid;
+    }
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"namespace_limit\" "
+                       "directive, write routes=NUMBER or bytes=SIZE, above 0",
+                       &value[i]);
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_k8s_conf_healthz(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_k8s_conf_t *kcf = conf;
+
+    ngx_str_t  *value;
+
+    if (kcf->healthz.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_set(&kcf->healthz, "");
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].len == 0 || value[1].data[0] != '/') {
+        return "needs a path that begins with \"/\", or \"off\"";
+    }
+
+    kcf->healthz = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+/* NGX_OK for a DNS label, as the names of namespaces are */
+
+ngx_int_t
+ngx_k8s_conf_label(ngx_str_t *s)
+{
+    u_char      c;
+    ngx_uint_t  i;
+
+    if (s->len == 0 || s->len > 63
+        || s->data[0] == '-' || s->data[s->len - 1] == '-')
+    {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < s->len; i++) {
+        c = s->data[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK for DNS labels with dots between them, as the names of Secrets are */
+
+ngx_int_t
+ngx_k8s_conf_subdomain(ngx_str_t *s)
+{
+    u_char     *p, *dot, *last;
+    ngx_str_t   label;
+
+    if (s->len > 253) {
+        return NGX_DECLINED;
+    }
+
+    p = s->data;
+    last = s->data + s->len;
+
+    for ( ;; ) {
+        dot = ngx_strlchr(p, last, '.');
+
+        label.data = p;
+        label.len = (dot ? dot : last) - p;
+
+        if (ngx_k8s_conf_label(&label) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        if (dot == NULL) {
+            return NGX_OK;
+        }
+
+        p = dot + 1;
+    }
+}
+
+
+static char *
+ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
+{
+    ngx_k8s_block_t  *block;
+
+    block = kcf->block;
+
+    if (kcf->class.controller.data == NULL) {
+        ngx_str_set(&kcf->class.controller, "k8s.io/ingress-nginx");
+    }
+
+    if (kcf->class.class_name.data == NULL) {
+        ngx_str_set(&kcf->class.class_name, "nginx");
+    }
+
+    if (kcf->healthz.data == NULL) {
+        ngx_str_set(&kcf->healthz, "/healthz");
+    }
+
+    ngx_conf_init_value(kcf->class_by_name, 0);
+    ngx_conf_init_value(kcf->without_class, 0);
+    ngx_conf_init_uint_value(kcf->defaults, NGX_K8S_DEFAULTS_INGRESS_NGINX);
+    ngx_conf_init_value(kcf->problems, 1000);
+
+    kcf->class.class_by_name = kcf->class_by_name;
+    kcf->class.without_class = kcf->without_class;
+
+    kcf->compile.problems = kcf->problems;
+    kcf->compile.ssl_redirect = 1;
+    kcf->compile.http_redirect_code = NGX_HTTP_PERMANENT_REDIRECT;
+    ngx_str_set(&kcf->compile.acme_path, "/.well-known/acme-challenge");
+
+    if (kcf->zone_size == 0) {
+        kcf->zone_size = NGX_K8S_ZONE_DEFAULT;
+    }
+
+    block->zone_size = kcf->zone_size;
+    block->class = kcf->class;
+    block->defaults = kcf->defaults;
+    block->healthz = kcf->healthz;
+
+    return ngx_k8s_conf_finish_source(cf, kcf);
+}
+
+
+static char *
+ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
+{
+    ngx_k8s_source_conf_t  *source;
+
+    source = &kcf->source;
+
+    ngx_conf_init_uint_value(source->type, NGX_K8S_SOURCE_IN_CLUSTER);
+    ngx_conf_init_msec_value(source->connect_timeout, 5000);
+    ngx_conf_init_msec_value(source->watch_timeout, 300000);
+    ngx_conf_init_msec_value(source->list_timeout, 60000);
+    ngx_conf_init_msec_value(source->backoff_max, 30000);
+    ngx_conf_init_size_value(source->object_max, NGX_K8S_OBJECT_MAX);
+    ngx_conf_init_value(kcf->page, 500);
+
+    if (source->connect_timeout == 0 || source->list_timeout == 0
+        || source->backoff_max == 0 || source->watch_timeout < 1000)
+    {
+        return "has a time that is too short: \"connect_timeout\", "
+               "\"list_timeout\" and \"backoff\" have to be above 0, "
+               "\"watch_timeout\" at least 1s";
+    }
+
+    if (kcf->page == 0) {
+        return "has \"list_page 0\", at least 1 is needed";
+    }
+
+    if (source->object_max < 1024 || source->object_max > NGX_K8S_OBJECT_MAX) {
+        return "has an \"object_max\" that is not between 1k and 4m";
+    }
+
+    source->page = kcf->page;
+    kcf->compile.loopback = (source->type == NGX_K8S_SOURCE_MANIFESTS);
+
+    if (source->type == NGX_K8S_SOURCE_IN_CLUSTER) {
+
+        if (ngx_k8s_conf_environment(cf, "KUBERNETES_SERVICE_HOST",
+                                     &source->host)
+            != NGX_CONF_OK
+            || ngx_k8s_conf_environment(cf, "KUBERNETES_SERVICE_PORT",
+                                        &source->port)
+               != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_str_set(&source->token,
+                    "/var/run/secrets/kubernetes.io/serviceaccount/token");
+        ngx_str_set(&source->ca,
+                    "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
+    }
+
+    kcf->block->source = kcf->source;
+    kcf->block->compile = kcf->compile;
+
+    return NGX_CONF_OK;
+}
+
+
+/* takes a copy of an environment variable, which workers do not have */
+
+static char *
+ngx_k8s_conf_environment(ngx_conf_t *cf, char *name, ngx_str_t *value)
+{
+    char  *env;
+
+    env = getenv(name);
+
+    if (env == NULL || *env == '\0') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"source in_cluster\" needs %s in the "
+                           "environment, as a Pod has it; outside of a "
+                           "cluster write \"source kubeconfig FILE\" or "
+                           "\"source manifests FOLDER\"", name);
+        return NGX_CONF_ERROR;
+    }
+
+    value->len = ngx_strlen(env);
+    value->data = ngx_pnalloc(cf->pool, value->len + 1);
+
+    if (value->data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memcpy(value->data, env, value->len + 1);
+
+    return NGX_CONF_OK;
+}

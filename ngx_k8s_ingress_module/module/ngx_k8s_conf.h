@@ -1,0 +1,58 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#ifndef _NGX_K8S_CONF_H_INCLUDED_
+#define _NGX_K8S_CONF_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_k8s_module.h>
+
+
+#define NGX_K8S_ZONE_MIN             (1024 * 1024)
+#define NGX_K8S_ZONE_DEFAULT         (64 * 1024 * 1024)
+#define NGX_K8S_ZONE_MAX             ((uint64_t) 16 * 1024 * 1024 * 1024)
+
+
+/* what a block's directives fill while it is read; on the stack */
+
+typedef struct {
+    ngx_k8s_block_t         *block;
+    ngx_k8s_source_conf_t    source;
+    ngx_k8s_class_conf_t     class;
+    ngx_k8s_compile_conf_t   compile;
+    ngx_str_t                healthz;
+    size_t                   zone_size;
+    ngx_uint_t               defaults;
+    ngx_int_t                page;
+    ngx_int_t                problems;
+    ngx_flag_t               class_by_name;
+    ngx_flag_t               without_class;
+} ngx_k8s_conf_t;
+
+
+/* reads one block; NGX_CONF_OK, or an error as a directive's setter has it */
+char *ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block);
+
+/* NGX_OK or NGX_DECLINED: a DNS label; labels with dots between them */
+ngx_int_t ngx_k8s_conf_label(ngx_str_t *s);
+ngx_int_t ngx_k8s_conf_subdomain(ngx_str_t *s);
+
+/*
+ * The resolver of the http block, or one made of the nameservers of
+ * /etc/resolv.conf; NULL in *resolver when there is neither.
+ */
+ngx_int_t ngx_k8s_conf_resolver(ngx_conf_t *cf, ngx_resolver_t **resolver,
+    ngx_msec_t *timeout);
+
+
+/* ngx_k8s_zone.c: asks for the zone of a block */
+ngx_int_t ngx_k8s_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block);
+
+
+#endif /* _NGX_K8S_CONF_H_INCLUDED_ */

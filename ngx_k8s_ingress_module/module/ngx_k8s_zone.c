@@ -1,0 +1,255 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The zone of a block: nginx's slab header, and behind it one extent with the
+ * table.  Made and handed from cycle to cycle in the master.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_k8s_conf.h>
+#include <ngx_k8s_writer.h>
+
+#include <sys/mman.h>
+
+
+/*
+ * What the blocks of one zone share from cycle to cycle; private memory of the
+ * master, counted by cycles; the last one closes the memfd.
+ */
+
+struct ngx_k8s_zone_s {
+    ngx_k8s_table_t         *table;
+    size_t                   size;
+    ngx_fd_t                 right;
+    ngx_uint_t               refs;
+};
+
+
+static ngx_int_t ngx_k8s_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+static ngx_int_t ngx_k8s_zone_make(ngx_k8s_block_t *block);
+static void ngx_k8s_zone_resized(ngx_k8s_block_t *block);
+static void ngx_k8s_zone_cleanup(void *data);
+
+
+/* asks for the zone of a block; at configuration time */
+
+ngx_int_t
+ngx_k8s_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block)
+{
+    u_char              *p;
+    ngx_pool_cleanup_t  *cln;
+
+    block->right = NGX_INVALID_FILE;
+
+    block->zone_name.len = sizeof("k8s_ingress") - 1;
+
+    if (block->name.len) {
+        block->zone_name.len += 1 + block->name.len;
+    }
+
+    p = ngx_pnalloc(cf->pool, block->zone_name.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    block->zone_name.data = p;
+    p = ngx_cpymem(p, "k8s_ingress", sizeof("k8s_ingress") - 1);
+
+    if (block->name.len) {
+        *p++ = ':';
+        ngx_memcpy(p, block->name.data, block->name.len);
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_k8s_zone_cleanup;
+    cln->data = block;
+
+    block->zone = ngx_shared_memory_add(cf, &block->zone_name,
+                                        block->zone_size,
+                                        &ngx_k8s_ingress_module);
+    if (block->zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    block->zone->init = ngx_k8s_zone_init;
+    block->zone->data = block;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Runs in the master, also at "nginx -t" (on memory of its own) and for a new
+ * configuration that is then given up: what exists is only referred to.
+ */
+
+static ngx_int_t
+ngx_k8s_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_k8s_block_t  *old = data;
+
+    ngx_k8s_block_t  *block;
+
+    block = shm_zone->data;
+
+    if (old) {
+
+        if (ngx_k8s_table_check(old->shared->table, old->shared->size)
+            != NGX_OK)
+        {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "the route table in zone \"%V\" is damaged, nginx "
+                          "has to be restarted", &block->zone_name);
+            return NGX_ERROR;
+        }
+
+        block->shared = old->shared;
+        block->shared->refs++;
+
+    } else {
+
+        ngx_k8s_zone_resized(block);
+
+        if (ngx_k8s_zone_make(block) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    block->table = block->shared->table;
+    block->right = block->shared->right;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_zone_make(ngx_k8s_block_t *block)
+{
+    void             *addr;
+    size_t            size;
+    ngx_shm_t        *shm;
+    ngx_k8s_zone_t   *zone;
+    ngx_slab_pool_t  *shpool;
+
+    shm = &block->zone->shm;
+    shpool = (ngx_slab_pool_t *) shm->addr;
+
+    zone = ngx_calloc(sizeof(ngx_k8s_zone_t), shm->log);
+    if (zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    zone->right = NGX_INVALID_FILE;
+    zone->refs = 1;
+
+    block->shared = zone;
+
+    /* keys and certificates do not belong in a core file */
+
+    if (madvise(shm->addr, shm->size, MADV_DONTDUMP) == -1) {
+        ngx_log_error(NGX_LOG_WARN, shm->log, ngx_errno,
+                      "madvise(MADV_DONTDUMP) failed");
+    }
+
+    size = shpool->pfree * ngx_pagesize;
+    addr = ngx_slab_alloc(shpool, size);
+
+    if (addr == NULL || ngx_k8s_table_init(addr, size) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, shm->log, 0,
+                      "zone \"%V\" is too small for a route table",
+                      &block->zone_name);
+        return NGX_ERROR;
+    }
+
+    zone->table = addr;
+    zone->size = size;
+    zone->right = ngx_k8s_right_create(shm->log);
+
+    if (zone->right == NGX_INVALID_FILE) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* says that another size of the zone leaves its routes behind */
+
+static void
+ngx_k8s_zone_resized(ngx_k8s_block_t *block)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_shm_zone_t   *zone;
+
+    part = (ngx_list_part_t *) &ngx_cycle->shared_memory.part;
+    zone = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return;
+            }
+
+            part = part->next;
+            zone = part->elts;
+            i = 0;
+        }
+
+        if (zone[i].tag != (void *) &ngx_k8s_ingress_module
+            || zone[i].shm.name.len != block->zone_name.len
+            || ngx_strncmp(zone[i].shm.name.data, block->zone_name.data,
+                           block->zone_name.len)
+               != 0)
+        {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_WARN, block->zone->shm.log, 0,
+                      "the size of zone \"%V\" has changed from %uz to %uz: "
+                      "its table starts empty and routes are missing until "
+                      "all objects are listed again",
+                      &block->zone_name, zone[i].shm.size,
+                      block->zone->shm.size);
+        return;
+    }
+}
+
+
+static void
+ngx_k8s_zone_cleanup(void *data)
+{
+    ngx_k8s_block_t  *block = data;
+
+    ngx_k8s_zone_t  *zone;
+
+    zone = block->shared;
+
+    if (zone == NULL) {
+        return;
+    }
+
+    block->shared = NULL;
+
+    if (--zone->refs) {
+        return;
+    }
+
+    if (zone->right != NGX_INVALID_FILE) {
+        (void) ngx_close_file(zone->right);
+    }
+
+    ngx_free(zone);
+}
