@@ -221,10 +221,16 @@ ngx_k8s_ingress_postconfiguration(ngx_conf_t *cf)
 }
 
 
+/* NULL, or a sentence: what is wrong with the source, and what to do */
+
 static char *
 ngx_k8s_ingress_check(ngx_conf_t *cf, ngx_k8s_block_t *block)
 {
-    return NULL;
+    if (block->source.type == NGX_K8S_SOURCE_MANIFESTS) {
+        return ngx_k8s_manifests_check(&block->source, cf->pool);
+    }
+
+    return ngx_k8s_client_check(&block->source, cf->pool);
 }
 
 
@@ -271,6 +277,13 @@ ngx_k8s_ingress_init_process(ngx_cycle_t *cycle)
         /* ends a pin of other modules' init_process, in the first turn */
 
         ngx_post_event(&block->unpin, &ngx_posted_next_events);
+
+        if (ngx_worker == 0 || ngx_process == NGX_PROCESS_SINGLE) {
+
+            if (ngx_k8s_watcher_start(block, cycle) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
     }
 
     return NGX_OK;
@@ -280,6 +293,21 @@ ngx_k8s_ingress_init_process(ngx_cycle_t *cycle)
 static void
 ngx_k8s_ingress_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_uint_t             i;
+    ngx_k8s_block_t      **blocks;
+    ngx_k8s_main_conf_t   *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_k8s_ingress_module);
+
+    if (kmcf == NULL) {
+        return;
+    }
+
+    blocks = kmcf->blocks.elts;
+
+    for (i = 0; i < kmcf->blocks.nelts; i++) {
+        ngx_k8s_watcher_stop(blocks[i]);
+    }
 }
 
 

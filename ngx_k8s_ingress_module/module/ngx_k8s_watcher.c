@@ -1,0 +1,528 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The watcher's life: it waits for the right to write, opens writer, store,
+ * compile and source, works in slices, and gives all of it up as soon as its
+ * worker is told to exit, so that a successor goes on at once.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_k8s_watcher.h>
+
+#include <sys/eventfd.h>
+
+
+static ngx_int_t ngx_k8s_watcher_idle(ngx_k8s_watcher_t *w);
+static void ngx_k8s_watcher_event(ngx_k8s_watcher_t *w, ngx_event_t *ev,
+    ngx_event_handler_pt handler);
+static ngx_int_t ngx_k8s_watcher_open(ngx_k8s_watcher_t *w);
+static void ngx_k8s_watcher_close(ngx_k8s_watcher_t *w);
+static void ngx_k8s_watcher_cancel(ngx_event_t *ev);
+
+static void ngx_k8s_watcher_idle_handler(ngx_event_t *rev);
+static void ngx_k8s_watcher_retry_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_work_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_turn_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_secrets_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w);
+
+
+#define ngx_k8s_watcher_of(ev)                                                \
+    ((ngx_k8s_watcher_t *) ((ngx_connection_t *) (ev)->data)->data)
+
+
+ngx_int_t
+ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
+{
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_calloc(sizeof(ngx_k8s_watcher_t), cycle->log);
+    if (w == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->block = block;
+    w->log = cycle->log;
+
+    w->dummy.data = w;
+    w->dummy.fd = (ngx_socket_t) -1;
+
+    ngx_k8s_watcher_event(w, &w->retry, ngx_k8s_watcher_retry_handler);
+    ngx_k8s_watcher_event(w, &w->work, ngx_k8s_watcher_work_handler);
+    ngx_k8s_watcher_event(w, &w->turn, ngx_k8s_watcher_turn_handler);
+    ngx_k8s_watcher_event(w, &w->reclaim, ngx_k8s_watcher_reclaim_handler);
+    ngx_k8s_watcher_event(w, &w->clock, ngx_k8s_watcher_clock_handler);
+    ngx_k8s_watcher_event(w, &w->secrets, ngx_k8s_watcher_secrets_handler);
+
+    if (ngx_k8s_watcher_idle(w) != NGX_OK) {
+        ngx_free(w);
+        return NGX_ERROR;
+    }
+
+    block->watcher = w;
+
+    ngx_post_event(&w->retry, &ngx_posted_next_events);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_watcher_stop(ngx_k8s_block_t *block)
+{
+    ngx_k8s_watcher_t  *w;
+
+    w = block->watcher;
+
+    if (w == NULL) {
+        return;
+    }
+
+    block->watcher = NULL;
+
+    ngx_k8s_watcher_close(w);
+
+    ngx_k8s_watcher_cancel(&w->retry);
+
+    ngx_close_connection(w->idle);
+
+    ngx_free(w);
+}
+
+
+/*
+ * At a graceful exit nginx calls the read handlers of idle connections: one of
+ * ours, which nobody ever writes to, tells the watcher of it.
+ */
+
+static ngx_int_t
+ngx_k8s_watcher_idle(ngx_k8s_watcher_t *w)
+{
+    ngx_fd_t           fd;
+    ngx_connection_t  *c;
+
+    fd = eventfd(0, EFD_CLOEXEC|EFD_NONBLOCK);
+
+    if (fd == -1) {
+        ngx_log_error(NGX_LOG_ALERT, w->log, ngx_errno, "eventfd() failed");
+        return NGX_ERROR;
+    }
+
+    c = ngx_get_connection(fd, w->log);
+
+    if (c == NULL) {
+        (void) close(fd);
+        return NGX_ERROR;
+    }
+
+    c->data = w;
+    c->idle = 1;
+    c->log = w->log;
+    c->read->handler = ngx_k8s_watcher_idle_handler;
+    c->read->log = w->log;
+    c->write->log = w->log;
+
+    w->idle = c;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_watcher_event(ngx_k8s_watcher_t *w, ngx_event_t *ev,
+    ngx_event_handler_pt handler)
+{
+    ev->handler = handler;
+    ev->data = &w->dummy;
+    ev->log = w->log;
+    ev->cancelable = 1;
+}
+
+
+static void
+ngx_k8s_watcher_cancel(ngx_event_t *ev)
+{
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+}
+
+
+static void
+ngx_k8s_watcher_idle_handler(ngx_event_t *rev)
+{
+    ngx_connection_t   *c;
+    ngx_k8s_watcher_t  *w;
+
+    c = rev->data;
+    w = c->data;
+
+    if (c->close) {
+        ngx_k8s_watcher_stop(w->block);
+    }
+}
+
+
+static void
+ngx_k8s_watcher_retry_handler(ngx_event_t *ev)
+{
+    ngx_int_t           rc;
+    ngx_msec_t          timer;
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    rc = ngx_k8s_right_take(w->block->right, w->log);
+
+    if (rc == NGX_OK) {
+
+        if (ngx_k8s_watcher_open(w) == NGX_OK) {
+            return;
+        }
+
+        ngx_k8s_watcher_close(w);
+    }
+
+    timer = (rc == NGX_BUSY) ? NGX_K8S_RIGHT_INTERVAL : NGX_K8S_RETRY_INTERVAL;
+
+    ngx_add_timer(&w->retry, timer);
+}
+
+
+/* the right is held */
+
+static ngx_int_t
+ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
+{
+    ngx_k8s_block_t  *block;
+
+    block = w->block;
+
+    ngx_k8s_watcher_enter(w);
+
+    ngx_queue_init(&w->items);
+
+    w->writer = ngx_k8s_writer_open(block->table, block->right, w->log);
+    if (w->writer == NULL) {
+        goto failed;
+    }
+
+    if (ngx_k8s_sync_init(w) != NGX_OK) {
+        goto failed;
+    }
+
+    w->events.data = w;
+    w->events.want = ngx_k8s_sync_want;
+
+    w->store = ngx_k8s_store_create(&block->class, &w->events, w->log);
+    if (w->store == NULL) {
+        goto failed;
+    }
+
+    w->compile = ngx_k8s_compile_create(&block->compile, w->store, w->writer,
+                                        w->log);
+    if (w->compile == NULL) {
+        goto failed;
+    }
+
+    w->sink.data = w;
+    w->sink.feed = ngx_k8s_queue_feed;
+    w->sink.state = ngx_k8s_sync_state;
+    w->sink.problem = ngx_k8s_refused_problem;
+    w->sink.backlog = ngx_k8s_queue_backlog;
+    w->sink.enter = ngx_k8s_watcher_enter;
+    w->sink.leave = ngx_k8s_watcher_leave;
+
+    ngx_log_error(NGX_LOG_NOTICE, w->log, 0,
+                  "%V: watcher started, table version %uA",
+                  &block->zone_name, block->table->version);
+
+    if (block->source.type == NGX_K8S_SOURCE_MANIFESTS) {
+        w->source = ngx_k8s_manifests_start(&block->source, &w->sink, w->log);
+
+    } else {
+        w->source = ngx_k8s_client_start(&block->source, &w->sink, w->log);
+    }
+
+    if (w->source == NULL) {
+        goto failed;
+    }
+
+    ngx_k8s_sync_ask(w);
+
+    ngx_k8s_compile_clock(w->compile, ngx_time());
+    ngx_add_timer(&w->clock, NGX_K8S_CLOCK_INTERVAL);
+
+    ngx_k8s_watcher_post(w);
+
+    ngx_k8s_watcher_leave(w);
+
+    return NGX_OK;
+
+failed:
+
+    ngx_log_error(NGX_LOG_ERR, w->log, 0,
+                  "%V: watcher could not be started, it is tried again",
+                  &block->zone_name);
+
+    ngx_k8s_watcher_leave(w);
+
+    return NGX_ERROR;
+}
+
+
+/* gives up all that open has made, and the right; the table stays as it is */
+
+static void
+ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
+{
+    if (w->source) {
+        w->source->stop(w->source);
+        w->source = NULL;
+    }
+
+    ngx_k8s_watcher_cancel(&w->work);
+    ngx_k8s_watcher_cancel(&w->turn);
+    ngx_k8s_watcher_cancel(&w->reclaim);
+    ngx_k8s_watcher_cancel(&w->clock);
+    ngx_k8s_watcher_cancel(&w->secrets);
+
+    if (w->writer) {
+        ngx_k8s_writer_publish(w->writer);
+        ngx_k8s_queue_free(w);
+        ngx_k8s_refused_free(w);
+        ngx_k8s_sync_done(w);
+    }
+
+    if (w->compile) {
+        ngx_k8s_compile_destroy(w->compile);
+        w->compile = NULL;
+    }
+
+    if (w->store) {
+        ngx_k8s_store_destroy(w->store);
+        w->store = NULL;
+    }
+
+    if (w->writer) {
+        ngx_k8s_writer_close(w->writer);
+        w->writer = NULL;
+    }
+
+    ngx_k8s_right_give(w->block->right);
+
+    w->listed = 0;
+    w->compiled = 0;
+    w->late = 0;
+    w->usec = 0;
+}
+
+
+uint64_t
+ngx_k8s_watcher_usec(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+void
+ngx_k8s_watcher_enter(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (w->depth++ == 0) {
+        w->begun = ngx_k8s_watcher_usec();
+    }
+}
+
+
+void
+ngx_k8s_watcher_leave(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (--w->depth) {
+        return;
+    }
+
+    w->usec += ngx_k8s_watcher_usec() - w->begun;
+
+    if (w->writer) {
+        ngx_post_event(&w->turn, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_k8s_watcher_turn_handler(ngx_event_t *ev)
+{
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    ngx_k8s_turn(w->block->table, w->usec);
+
+    w->usec = 0;
+}
+
+
+void
+ngx_k8s_watcher_post(ngx_k8s_watcher_t *w)
+{
+    ngx_post_event(&w->work, &ngx_posted_events);
+}
+
+
+/* one slice: objects into the store, what they touch into the table */
+
+static void
+ngx_k8s_watcher_work_handler(ngx_event_t *ev)
+{
+    uint64_t            now, until;
+    ngx_int_t           queued, compiled;
+    ngx_uint_t          usec;
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    ngx_k8s_watcher_enter(w);
+
+    until = w->begun + NGX_K8S_TURN_USEC;
+
+    queued = ngx_k8s_queue_run(w, w->listed
+                                  ? until - NGX_K8S_TURN_COMPILE_USEC : until);
+
+    ngx_k8s_sync_check(w);
+
+    compiled = NGX_OK;
+
+    if (w->listed) {
+        now = ngx_k8s_watcher_usec();
+
+        usec = (now + NGX_K8S_TURN_COMPILE_USEC < until)
+               ? until - now : NGX_K8S_TURN_COMPILE_USEC;
+
+        compiled = ngx_k8s_compile_run(w->compile, usec);
+    }
+
+    if (queued == NGX_OK && compiled == NGX_OK) {
+        ngx_k8s_sync_write(w);
+    }
+
+    ngx_k8s_writer_publish(w->writer);
+
+    if (w->listed && !w->compiled && compiled == NGX_OK) {
+        ngx_k8s_watcher_ready(w);
+    }
+
+    if (queued == NGX_AGAIN || compiled == NGX_AGAIN) {
+        ngx_post_event(&w->work, &ngx_posted_next_events);
+
+    } else if (ngx_k8s_writer_retired(w->writer) && !w->reclaim.timer_set) {
+        ngx_add_timer(&w->reclaim, NGX_K8S_RECLAIM_INTERVAL);
+    }
+
+    ngx_k8s_watcher_leave(w);
+}
+
+
+/* all that was listed is compiled and published */
+
+static void
+ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w)
+{
+    ngx_k8s_store_t  *s;
+    ngx_k8s_table_t  *table;
+
+    s = w->store;
+    table = w->block->table;
+
+    w->compiled = 1;
+
+    ngx_log_error(NGX_LOG_NOTICE, w->log, 0,
+                  "%V: in sync: %ui ingresses, %ui services, %ui endpoint "
+                  "slices, table version %uA",
+                  &w->block->zone_name,
+                  ngx_k8s_store_count(s, NGX_K8S_INGRESS),
+                  ngx_k8s_store_count(s, NGX_K8S_SERVICE),
+                  ngx_k8s_store_count(s, NGX_K8S_ENDPOINT_SLICE),
+                  table->version);
+
+    if (table->ready == 0) {
+        ngx_memory_barrier();
+        table->ready = 1;
+
+        ngx_log_error(NGX_LOG_NOTICE, w->log, 0, "%V: ready",
+                      &w->block->zone_name);
+    }
+}
+
+
+/* frees what no reader can see any more */
+
+static void
+ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev)
+{
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    ngx_k8s_watcher_enter(w);
+
+    ngx_k8s_writer_publish(w->writer);
+
+    if (ngx_k8s_writer_retired(w->writer)) {
+        ngx_add_timer(ev, NGX_K8S_RECLAIM_INTERVAL);
+    }
+
+    ngx_k8s_watcher_leave(w);
+}
+
+
+static void
+ngx_k8s_watcher_clock_handler(ngx_event_t *ev)
+{
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    ngx_k8s_compile_clock(w->compile, ngx_time());
+
+    ngx_add_timer(ev, NGX_K8S_CLOCK_INTERVAL);
+
+    ngx_k8s_watcher_post(w);
+}
+
+
+static void
+ngx_k8s_watcher_secrets_handler(ngx_event_t *ev)
+{
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    ngx_log_error(NGX_LOG_WARN, w->log, 0,
+                  "%V: %ui referenced secrets have not come, going on "
+                  "without them", &w->block->zone_name, w->nwanted);
+
+    w->late = 1;
+
+    ngx_k8s_watcher_post(w);
+}
