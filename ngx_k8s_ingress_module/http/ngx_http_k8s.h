@@ -149,10 +149,12 @@ void ngx_http_k8s_balancer_done(ngx_k8s_block_t *block);
 
 
 /*
- * TLS (ngx_http_k8s_ssl.c): certificates by SNI.  The first is called for a
- * server with k8s_ingress_pass and an ssl listener, at postconfiguration; the
- * others as above.
+ * TLS (ngx_http_k8s_ssl.c): certificates by SNI.  pass() is called by each
+ * k8s_ingress_pass while it is parsed, before or after the name is stored in
+ * the location's configuration; server() for a server with k8s_ingress_pass,
+ * whatever its listeners, at postconfiguration; the others as above.
  */
+ngx_int_t ngx_http_k8s_ssl_pass(ngx_conf_t *cf);
 ngx_int_t ngx_http_k8s_ssl_server(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf, ngx_k8s_block_t *block);
 ngx_int_t ngx_http_k8s_ssl_init(ngx_k8s_block_t *block, ngx_cycle_t *cycle);

@@ -217,7 +217,7 @@ named(ngx_uint_t i, char *want)
 
 
 static void
-keys(EVP_PKEY *rsa, EVP_PKEY *ec, EVP_PKEY *ed)
+keys(EVP_PKEY *rsa, EVP_PKEY *ec, EVP_PKEY *ed, EVP_PKEY *pss)
 {
     ngx_str_t               crt;
     u_char                  sha[32];
@@ -267,6 +267,9 @@ keys(EVP_PKEY *rsa, EVP_PKEY *ec, EVP_PKEY *ed)
        && usable(), "Ed25519");
     rec = (ngx_k8s_certificate_t *) b.data;
     ok(rec->key_type == EVP_PKEY_ED25519, "Ed25519, type");
+
+    ok(build(pem_crt(pss, "pss", NULL, 1), pem_key(pss, 0)) == NGX_OK
+       && usable(), "RSA-PSS");
 
     ok(build(cat(pem_crt(ec, "leaf", NULL, 1), pem_crt(rsa, "ca", NULL, 1)),
              pem_key(ec, 0)) == NGX_OK && usable(), "chain");
@@ -414,7 +417,8 @@ int
 main(void)
 {
     X509                   *x;
-    EVP_PKEY               *rsa, *ec, *ed, *small;
+    EVP_PKEY               *rsa, *ec, *ed, *pss, *small;
+    EVP_PKEY_CTX           *ctx;
     char                    buf[256];
     const u_char           *p;
     ngx_k8s_str_t          *der;
@@ -430,7 +434,14 @@ main(void)
     ec = EVP_EC_gen("P-256");
     ed = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 
-    keys(rsa, ec, ed);
+    pss = NULL;
+    ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+    EVP_PKEY_keygen_init(ctx);
+    EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048);
+    EVP_PKEY_generate(ctx, &pss);
+    EVP_PKEY_CTX_free(ctx);
+
+    keys(rsa, ec, ed, pss);
     broken(rsa, ec, small);
     covers();
 
@@ -456,6 +467,7 @@ main(void)
     EVP_PKEY_free(small);
     EVP_PKEY_free(ec);
     EVP_PKEY_free(ed);
+    EVP_PKEY_free(pss);
     ngx_k8s_builder_done(&b);
     ngx_destroy_pool(pool);
 

@@ -1,0 +1,684 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * TLS: a server with k8s_ingress_pass and no ssl_certificate presents the
+ * certificates of the table, chosen by SNI at each handshake, and sessions
+ * resume for the same name only.
+ *
+ * nginx refuses a listener without certificates unless ssl_reject_handshake
+ * is on.  So it is switched on between parsing and merging, which makes nginx
+ * create the context, and off again at postconfiguration.  The moment before
+ * merging is reached as init_upstream of an upstream that nobody uses: nginx
+ * calls it when all of the http block has been read, so that settings not
+ * written by the administrator can be told from those that are.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_ssl.h>
+
+#include <openssl/sha.h>
+
+
+#define NGX_HTTP_K8S_SSL_CIPHERS                                              \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"              \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"              \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"              \
+    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384"
+
+#define NGX_HTTP_K8S_SSL_SESSION_SIZE     (10 * 1024 * 1024)
+#define NGX_HTTP_K8S_SSL_SESSION_TIMEOUT  600
+#define NGX_HTTP_K8S_SSL_BUFFER_SIZE      4096
+
+
+/* a server with k8s_ingress_pass; configuration's pool */
+
+typedef struct {
+    ngx_http_core_srv_conf_t  *cscf;
+    ngx_http_ssl_srv_conf_t   *sscf;
+    ngx_http_k8s_loc_conf_t   *klcf;     /* where the directive stands */
+    ngx_k8s_block_t           *block;
+    unsigned                   ours:1;   /* certificates come from the table */
+} ngx_http_k8s_ssl_server_t;
+
+
+static ngx_array_t *ngx_http_k8s_ssl_servers(ngx_conf_t *cf,
+    ngx_uint_t create);
+static ngx_int_t ngx_http_k8s_ssl_prepare(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *us);
+static ngx_uint_t ngx_http_k8s_ssl_listens(ngx_conf_t *cf,
+    ngx_http_core_srv_conf_t *cscf);
+static ngx_int_t ngx_http_k8s_ssl_settings(ngx_conf_t *cf,
+    ngx_http_ssl_srv_conf_t *conf, ngx_http_ssl_srv_conf_t *prev);
+static ngx_int_t ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf,
+    ngx_http_core_srv_conf_t *cscf);
+
+static int ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg);
+static ngx_uint_t ngx_http_k8s_ssl_host(ngx_ssl_conn_t *ssl_conn,
+    ngx_k8s_block_t *block, ngx_k8s_table_t *table, ngx_log_t *log);
+static ngx_uint_t ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn,
+    ngx_k8s_block_t *block, ngx_k8s_certificate_t *rec, ngx_log_t *log);
+static ngx_http_k8s_ssl_cache_t *ngx_http_k8s_ssl_cache(ngx_k8s_block_t *block,
+    ngx_log_t *log);
+static int ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn,
+    ngx_str_t *sni);
+
+#if (nginx_version >= 1029002)
+static int ngx_http_k8s_ssl_servername(ngx_ssl_conn_t *ssl_conn, int *ad,
+    void *arg);
+#else
+static int ngx_http_k8s_ssl_hello(ngx_ssl_conn_t *ssl_conn, int *ad,
+    void *arg);
+#endif
+
+
+static ngx_str_t  ngx_http_k8s_ssl_hook = ngx_string("k8s_ingress:ssl");
+
+
+ngx_int_t
+ngx_http_k8s_ssl_pass(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i;
+    ngx_array_t                *servers;
+    ngx_http_core_srv_conf_t   *cscf;
+    ngx_http_k8s_ssl_server_t  *server;
+
+    servers = ngx_http_k8s_ssl_servers(cf, 1);
+    if (servers == NULL) {
+        return NGX_ERROR;
+    }
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    server = servers->elts;
+    for (i = 0; i < servers->nelts; i++) {
+        if (server[i].cscf == cscf) {
+            return NGX_OK;
+        }
+    }
+
+    server = ngx_array_push(servers);
+    if (server == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(server, sizeof(ngx_http_k8s_ssl_server_t));
+
+    server->cscf = cscf;
+    server->sscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ssl_module);
+    server->klcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_k8s_module);
+
+    return NGX_OK;
+}
+
+
+/* the list of this configuration; it hangs off the unused upstream */
+
+static ngx_array_t *
+ngx_http_k8s_ssl_servers(ngx_conf_t *cf, ngx_uint_t create)
+{
+    ngx_url_t                        u;
+    ngx_uint_t                       i;
+    ngx_http_upstream_srv_conf_t    *us, **uscfp;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+
+    uscfp = umcf->upstreams.elts;
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        if (uscfp[i]->peer.init_upstream == ngx_http_k8s_ssl_prepare) {
+            return uscfp[i]->peer.data;
+        }
+    }
+
+    if (!create) {
+        return NULL;
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.host = ngx_http_k8s_ssl_hook;
+    u.no_port = 1;
+
+    us = ngx_http_upstream_add(cf, &u, NGX_HTTP_UPSTREAM_CREATE);
+    if (us == NULL) {
+        return NULL;
+    }
+
+    us->peer.data = ngx_array_create(cf->pool, 4,
+                                     sizeof(ngx_http_k8s_ssl_server_t));
+    if (us->peer.data == NULL) {
+        return NULL;
+    }
+
+    us->peer.init_upstream = ngx_http_k8s_ssl_prepare;
+
+    return us->peer.data;
+}
+
+
+/* all of the http block is read, nothing is merged yet */
+
+static ngx_int_t
+ngx_http_k8s_ssl_prepare(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_uint_t                  i;
+    ngx_array_t                *servers;
+    ngx_k8s_block_t            *block;
+    ngx_http_ssl_srv_conf_t    *prev, *conf;
+    ngx_http_k8s_ssl_server_t  *server;
+
+    servers = us->peer.data;
+    prev = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ssl_module);
+
+    server = servers->elts;
+    for (i = 0; i < servers->nelts; i++) {
+
+        conf = server[i].sscf;
+
+        if (conf->certificates != NGX_CONF_UNSET_PTR
+            || prev->certificates != NGX_CONF_UNSET_PTR
+            || conf->reject_handshake == 1
+            || (conf->reject_handshake == NGX_CONF_UNSET
+                && prev->reject_handshake == 1)
+            || !ngx_http_k8s_ssl_listens(cf, server[i].cscf))
+        {
+            continue;
+        }
+
+        server[i].ours = 1;
+        conf->reject_handshake = 1;
+
+        block = ngx_k8s_block(cf, &server[i].klcf->name);
+
+        if (block == NULL || block->defaults != NGX_K8S_DEFAULTS_INGRESS_NGINX)
+        {
+            continue;
+        }
+
+        if (ngx_http_k8s_ssl_settings(cf, conf, prev) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_ssl_listens(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
+{
+    ngx_uint_t                   p, a, s;
+    ngx_http_conf_port_t        *port;
+    ngx_http_conf_addr_t        *addr;
+    ngx_http_core_srv_conf_t   **cscfp;
+    ngx_http_core_main_conf_t   *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    if (cmcf->ports == NULL) {
+        return 0;
+    }
+
+    port = cmcf->ports->elts;
+    for (p = 0; p < cmcf->ports->nelts; p++) {
+
+        addr = port[p].addrs.elts;
+        for (a = 0; a < port[p].addrs.nelts; a++) {
+
+            if (!addr[a].opt.ssl) {
+                continue;
+            }
+
+            cscfp = addr[a].servers.elts;
+            for (s = 0; s < addr[a].servers.nelts; s++) {
+                if (cscfp[s] == cscf) {
+                    return 1;
+                }
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+/* ingress-nginx's defaults, where neither server nor http block say */
+
+static ngx_int_t
+ngx_http_k8s_ssl_settings(ngx_conf_t *cf, ngx_http_ssl_srv_conf_t *conf,
+    ngx_http_ssl_srv_conf_t *prev)
+{
+    ngx_str_t  name;
+
+    if (conf->protocols == 0 && prev->protocols == 0) {
+        conf->protocols = NGX_CONF_BITMASK_SET|NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3;
+    }
+
+    if (conf->ciphers.data == NULL && prev->ciphers.data == NULL) {
+        ngx_str_set(&conf->ciphers, NGX_HTTP_K8S_SSL_CIPHERS);
+    }
+
+    if (conf->prefer_server_ciphers == NGX_CONF_UNSET
+        && prev->prefer_server_ciphers == NGX_CONF_UNSET)
+    {
+        conf->prefer_server_ciphers = 1;
+    }
+
+    if (conf->session_timeout == NGX_CONF_UNSET
+        && prev->session_timeout == NGX_CONF_UNSET)
+    {
+        conf->session_timeout = NGX_HTTP_K8S_SSL_SESSION_TIMEOUT;
+    }
+
+    if (conf->session_tickets == NGX_CONF_UNSET
+        && prev->session_tickets == NGX_CONF_UNSET)
+    {
+        conf->session_tickets = 0;
+    }
+
+    if (conf->buffer_size == NGX_CONF_UNSET_SIZE
+        && prev->buffer_size == NGX_CONF_UNSET_SIZE)
+    {
+        conf->buffer_size = NGX_HTTP_K8S_SSL_BUFFER_SIZE;
+    }
+
+    if (conf->builtin_session_cache == NGX_CONF_UNSET
+        && prev->builtin_session_cache == NGX_CONF_UNSET
+        && conf->shm_zone == NULL && prev->shm_zone == NULL)
+    {
+        ngx_str_set(&name, "k8s_ingress_ssl");
+
+        conf->shm_zone = ngx_shared_memory_add(cf, &name,
+                                               NGX_HTTP_K8S_SSL_SESSION_SIZE,
+                                               &ngx_http_ssl_module);
+        if (conf->shm_zone == NULL) {
+            return NGX_ERROR;
+        }
+
+        conf->shm_zone->init = ngx_ssl_session_cache_init;
+        conf->builtin_session_cache = NGX_SSL_NO_BUILTIN_SCACHE;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_ssl_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf,
+    ngx_k8s_block_t *block)
+{
+    ngx_uint_t                  i;
+    ngx_array_t                *servers;
+    ngx_http_k8s_ssl_server_t  *server;
+
+    servers = ngx_http_k8s_ssl_servers(cf, 0);
+    if (servers == NULL) {
+        return NGX_OK;
+    }
+
+    server = servers->elts;
+    for (i = 0; i < servers->nelts; i++) {
+
+        if (server[i].cscf != cscf || !server[i].ours) {
+            continue;
+        }
+
+        server[i].sscf->reject_handshake = 0;
+
+        SSL_CTX_set_cert_cb(server[i].sscf->ssl.ctx,
+                            ngx_http_k8s_ssl_certificate, block);
+
+        return ngx_http_k8s_ssl_client_hello(cf, cscf);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A handshake starts with the context of the address' default server, so the
+ * callback has to be there, whosever that server is.
+ */
+
+static ngx_int_t
+ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
+{
+    ngx_uint_t                   p, a, s;
+    ngx_http_conf_port_t        *port;
+    ngx_http_conf_addr_t        *addr;
+    ngx_http_ssl_srv_conf_t     *sscf;
+    ngx_http_core_srv_conf_t   **cscfp;
+    ngx_http_core_main_conf_t   *cmcf;
+
+#if (nginx_version >= 1029002)
+    static ngx_ssl_client_hello_arg  arg = { ngx_http_k8s_ssl_servername };
+#endif
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    port = cmcf->ports->elts;
+    for (p = 0; p < cmcf->ports->nelts; p++) {
+
+        addr = port[p].addrs.elts;
+        for (a = 0; a < port[p].addrs.nelts; a++) {
+
+            cscfp = addr[a].servers.elts;
+            for (s = 0; s < addr[a].servers.nelts; s++) {
+                if (cscfp[s] == cscf) {
+                    break;
+                }
+            }
+
+            if (!addr[a].opt.ssl || s == addr[a].servers.nelts) {
+                continue;
+            }
+
+            sscf = addr[a].default_server
+                                   ->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
+
+            if (sscf->ssl.ctx == NULL) {
+                continue;
+            }
+
+#if (nginx_version >= 1029002)
+            if (ngx_ssl_set_client_hello_callback(&sscf->ssl, &arg) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+#else
+            SSL_CTX_set_client_hello_cb(sscf->ssl.ctx, ngx_http_k8s_ssl_hello,
+                                        NULL);
+#endif
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_ssl_init(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
+{
+    return ngx_http_k8s_ssl_cache(block, cycle->log) ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_http_k8s_ssl_done(ngx_k8s_block_t *block)
+{
+    if (block->ssl) {
+        ngx_http_k8s_ssl_cache_destroy(block->ssl);
+        block->ssl = NULL;
+    }
+}
+
+
+static ngx_http_k8s_ssl_cache_t *
+ngx_http_k8s_ssl_cache(ngx_k8s_block_t *block, ngx_log_t *log)
+{
+    if (block->ssl == NULL) {
+        block->ssl = ngx_http_k8s_ssl_cache_create(NGX_HTTP_K8S_SSL_CACHE_SIZE,
+                                                   log);
+    }
+
+    return block->ssl;
+}
+
+
+/* OpenSSL asks for the certificate; not called when a session is resumed */
+
+static int
+ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
+{
+    ngx_k8s_block_t  *block = arg;
+
+    size_t                  len;
+    u_char                  key[NGX_K8S_KEY_MAX];
+    ngx_str_t               empty, *names[2];
+    ngx_k8s_table_t        *table;
+    ngx_connection_t       *c;
+    ngx_k8s_certificate_t  *rec;
+
+    c = ngx_ssl_get_connection(ssl_conn);
+
+    if (c->ssl->handshaked) {
+        return 0;
+    }
+
+    table = ngx_k8s_pin(block);
+
+    if (table) {
+        SSL_certs_clear(ssl_conn);
+
+        if (ngx_http_k8s_ssl_host(ssl_conn, block, table, c->log)) {
+            return 1;
+        }
+
+        ngx_str_null(&empty);
+        names[0] = &empty;
+        names[1] = &empty;
+
+        len = ngx_k8s_key_names(key, 2, names);
+
+        rec = ngx_k8s_table_find(table, NGX_K8S_INDEX_CERTIFICATE, key, len,
+                                 NULL);
+
+        if (rec && ngx_http_k8s_ssl_present(ssl_conn, block, rec, c->log)) {
+            return 1;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                  "no certificate in the table, not even the default one");
+
+    c->ssl->handshake_rejected = 1;
+
+    return 0;
+}
+
+
+/*
+ * Certificates of the host that SNI names: its own, or where it has none
+ * those of the wildcard host above it.  Returns how many are presented.
+ */
+
+static ngx_uint_t
+ngx_http_k8s_ssl_host(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
+    ngx_k8s_table_t *table, ngx_log_t *log)
+{
+    size_t                  len;
+    u_char                 *p, buf[256], key[NGX_K8S_KEY_MAX];
+    uint32_t               *slots;
+    ngx_str_t               sni, name;
+    ngx_uint_t              i, n;
+    const char             *servername;
+    ngx_k8s_host_t         *host;
+    ngx_k8s_certificate_t  *rec;
+
+    servername = SSL_get_servername(ssl_conn, TLSEXT_NAMETYPE_host_name);
+
+    if (servername == NULL) {
+        return 0;
+    }
+
+    sni.data = (u_char *) servername;
+    sni.len = ngx_strlen(servername);
+
+    if (ngx_k8s_route_host_name(buf, &sni, &name) != NGX_OK || name.len == 0) {
+        return 0;
+    }
+
+    host = ngx_k8s_route_host(table, block->route_set, &name, NULL);
+
+    if (host == NULL) {
+        return 0;
+    }
+
+    if (host->certificates.n == 0 && !(host->flags & NGX_K8S_HOST_WILDCARD)) {
+
+        p = ngx_strlchr(name.data, name.data + name.len, '.');
+        if (p == NULL) {
+            return 0;
+        }
+
+        name.len -= p - name.data;
+        name.data = p;
+
+        len = ngx_k8s_key_host(key, block->route_set, &name);
+
+        host = ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, len, NULL);
+
+        if (host == NULL) {
+            return 0;
+        }
+    }
+
+    slots = ngx_k8s_record_at(host, host->certificates.offset);
+    n = 0;
+
+    for (i = 0; i < host->certificates.n; i++) {
+
+        rec = ngx_k8s_slot_record(table, NGX_K8S_INDEX_CERTIFICATE, slots[i]);
+
+        if (rec) {
+            n += ngx_http_k8s_ssl_present(ssl_conn, block, rec, log);
+        }
+    }
+
+    return n;
+}
+
+
+/* adds one certificate to what may be presented: one of each type of key */
+
+static ngx_uint_t
+ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
+    ngx_k8s_certificate_t *rec, ngx_log_t *log)
+{
+    ngx_http_k8s_ssl_cert_t   *cert;
+    ngx_http_k8s_ssl_cache_t  *cache;
+
+    cache = ngx_http_k8s_ssl_cache(block, log);
+    if (cache == NULL) {
+        return 0;
+    }
+
+    cert = ngx_http_k8s_ssl_cert(cache, rec, log);
+    if (cert == NULL) {
+        return 0;
+    }
+
+    if (SSL_use_certificate(ssl_conn, cert->leaf) == 0
+        || SSL_set1_chain(ssl_conn, cert->chain) == 0
+        || SSL_use_PrivateKey(ssl_conn, cert->key) == 0)
+    {
+        ngx_ssl_error(NGX_LOG_ERR, log, 0,
+                      "certificate cannot be presented");
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* a session of one name is never resumed for another */
+
+static int
+ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn, ngx_str_t *sni)
+{
+    u_char                    *p, *last, host[256];
+    u_char                     buf[NGX_MAX_CONF_ERRSTR], md[32];
+    ngx_str_t                  name;
+    ngx_connection_t          *c;
+    ngx_http_connection_t     *hc;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    c = ngx_ssl_get_connection(ssl_conn);
+    hc = c->data;
+
+    if (sni->len == 0 || ngx_k8s_route_host_name(host, sni, &name) != NGX_OK) {
+        name = *sni;
+    }
+
+    /* what the same name means can differ from address to address */
+
+    cscf = hc->addr_conf->default_server;
+    last = buf + sizeof(buf);
+
+    p = ngx_slprintf(buf, last, "%V %d %ui %s", &name,
+                     (int) ngx_inet_get_port(c->listening->sockaddr),
+                     (ngx_uint_t) cscf->line, cscf->file_name);
+
+    SHA256(buf, p - buf, md);
+
+    return SSL_set_session_id_context(ssl_conn, md, sizeof(md));
+}
+
+
+#if (nginx_version >= 1029002)
+
+static int
+ngx_http_k8s_ssl_servername(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
+{
+    ngx_str_t  *sni = arg;
+
+    int        rc;
+    ngx_str_t  empty;
+
+    rc = ngx_http_ssl_servername(ssl_conn, ad, arg);
+
+    if (rc != SSL_TLSEXT_ERR_OK) {
+        return rc;
+    }
+
+    if (sni == NULL) {
+        ngx_str_null(&empty);
+        sni = &empty;
+    }
+
+    if (ngx_http_k8s_ssl_session_id(ssl_conn, sni) == 0) {
+        *ad = SSL_AD_INTERNAL_ERROR;
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+
+    return rc;
+}
+
+#else
+
+static int
+ngx_http_k8s_ssl_hello(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
+{
+    size_t         len;
+    ngx_str_t      sni;
+    const u_char  *p;
+
+    ngx_str_null(&sni);
+
+    /* list length, 2 bytes; type 0, 1; name length, 2; name: the only one */
+
+    if (SSL_client_hello_get0_ext(ssl_conn, TLSEXT_TYPE_server_name, &p, &len)
+        && len > 5
+        && p[2] == TLSEXT_NAMETYPE_host_name
+        && (size_t) (p[3] << 8 | p[4]) == len - 5)
+    {
+        sni.data = (u_char *) p + 5;
+        sni.len = len - 5;
+    }
+
+    if (ngx_http_k8s_ssl_session_id(ssl_conn, &sni) == 0) {
+        *ad = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+#endif
