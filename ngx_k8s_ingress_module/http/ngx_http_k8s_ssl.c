@@ -381,7 +381,7 @@ ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
             }
 
             sscf = addr[a].default_server
-                                   ->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
+                                  ->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
 
             if (sscf->ssl.ctx == NULL) {
                 continue;
