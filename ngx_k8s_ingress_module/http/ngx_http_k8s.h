@@ -63,12 +63,36 @@ ngx_int_t ngx_k8s_route_host_name(u_char *buf, ngx_str_t *sent,
 
 
 /*
+ * Configuration of a server or location with k8s_ingress_pass; lives with the
+ * cycle.  A server without locations of its own switches to the profile in the
+ * SERVER_REWRITE phase; all others are "late": in the REWRITE phase.
+ */
+
+typedef struct ngx_http_k8s_loc_conf_s  ngx_http_k8s_loc_conf_t;
+
+struct ngx_http_k8s_loc_conf_s {
+    ngx_k8s_block_t         *block;      /* NULL: no pass here */
+    ngx_str_t                name;       /* as written in k8s_ingress_pass */
+    void                   **loc_conf;   /* the built-in profile */
+    void                   **health_conf; /* the same, not logged */
+    ngx_http_k8s_loc_conf_t *outer;      /* of an if block: where it stands */
+    ngx_str_t                hsts;       /* header's value; empty: none */
+    ngx_uint_t               redirect_code; /* to https; 0: no redirects */
+    ngx_flag_t               pass;
+    unsigned                 late:1;
+    unsigned                 location:1; /* the pass stands in a location */
+    unsigned                 server_header:1; /* leave it as it is */
+};
+
+
+/*
  * Request context, in the main request's pool; subrequests and internal
  * redirects find it through r->main (ngx_http_k8s_ctx()).
  */
 
 typedef struct {
     ngx_k8s_block_t         *block;
+    ngx_http_k8s_loc_conf_t *conf;       /* the pass that routed it */
     uint32_t                 rule;       /* slot and generation of the rule */
     uint32_t                 rule_generation;
     uint32_t                 service;    /* slot and generation */
@@ -83,34 +107,76 @@ typedef struct {
     ngx_str_t                service_name;
     ngx_str_t                service_port;
     ngx_str_t                upstream_name;  /* ns-service-port */
-    ngx_str_t                request_id;
+    ngx_str_t                route_rule; /* ns/ingress:host/path */
+    ngx_str_t                empty;
     unsigned                 routed:1;
     unsigned                 counted:1;
     unsigned                 health:1;   /* answered /healthz: not logged */
+    unsigned                 asked:1;    /* a variable was, before routing */
 } ngx_http_k8s_ctx_t;
 
 
+/* a pass, remembered until postconfiguration */
+
 typedef struct {
-    ngx_k8s_block_t         *block;      /* NULL: no pass here */
-    ngx_str_t                name;       /* as written in k8s_ingress_pass */
-    void                   **loc_conf;   /* the built-in profile */
-    ngx_flag_t               pass;
-} ngx_http_k8s_loc_conf_t;
+    ngx_http_k8s_loc_conf_t *conf;
+    ngx_http_conf_ctx_t     *ctx;        /* of the server or location */
+    u_char                  *file;
+    ngx_uint_t               line;
+} ngx_http_k8s_pass_t;
+
+typedef struct {
+    ngx_array_t              passes;     /* ngx_http_k8s_pass_t */
+    ngx_http_handler_pt      rewrite;    /* the rewrite module's, or NULL */
+    ngx_int_t                client_id;  /* index of $http_x_request_id */
+    ngx_int_t                request_id; /* index of $request_id */
+} ngx_http_k8s_main_conf_t;
 
 
 extern ngx_module_t  ngx_http_k8s_module;
 
 
+/* the request's context, NULL before any; its making, once a main request */
 ngx_http_k8s_ctx_t *ngx_http_k8s_ctx(ngx_http_request_t *r);
+ngx_http_k8s_ctx_t *ngx_http_k8s_ctx_create(ngx_http_request_t *r);
 
-/* preconfiguration: variables; postconfiguration: phases, profile, filter */
+
+/*
+ * Routing step (ngx_http_k8s_route.c): decides once for a main request, under
+ * one pin.  Sets r->loc_conf to the profile.  NGX_DECLINED when the request is
+ * to be proxied, else a status for ngx_http_finalize_request().
+ */
+ngx_int_t ngx_http_k8s_route(ngx_http_request_t *r,
+    ngx_http_k8s_loc_conf_t *klcf);
+
+
+/*
+ * Variables (ngx_http_k8s_variables.c), one row each; docs are made of them.
+ * add: at preconfiguration; index: at postconfiguration, what they are made
+ * of; reset: forgets what was cached before routing.
+ */
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_http_get_variable_pt handler;
+    uintptr_t                data;
+    ngx_uint_t               flags;
+    ngx_str_t                note;
+} ngx_http_k8s_variable_t;
+
+extern ngx_http_k8s_variable_t  ngx_http_k8s_variables[];
+
 ngx_int_t ngx_http_k8s_add_variables(ngx_conf_t *cf);
+ngx_int_t ngx_http_k8s_index_variables(ngx_conf_t *cf,
+    ngx_http_k8s_main_conf_t *kmcf);
+void ngx_http_k8s_reset_variables(ngx_http_request_t *r);
 
 
 /*
  * Profiles (ngx_http_k8s_profile.c): a location configuration from tokens.
  * "settings" is an array of ngx_array_t * of ngx_str_t (directive, arguments),
- * parent is a merged server configuration.  At configuration time.
+ * parent is a merged server or location configuration.  At configuration time;
+ * NULL on error, logged.
  */
 void **ngx_http_k8s_profile(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
     ngx_array_t *settings);
@@ -127,25 +193,106 @@ typedef struct {
     ngx_str_t                value;      /* ingress-nginx's default, "5" */
     ngx_str_t                directive;  /* "proxy_connect_timeout", or empty:
                                             read by our code */
-    ngx_str_t                argument;   /* format with one %V, as "%Vs" */
+    ngx_str_t                argument;   /* separated by blanks; %V is the
+                                            value, ${key} that of another row,
+                                            "" an empty argument */
     ngx_str_t                note;
 } ngx_http_k8s_default_t;
 
 extern ngx_http_k8s_default_t  ngx_http_k8s_defaults[];
 
+/* value of a key; its number, and whether it is "true" */
+ngx_str_t *ngx_http_k8s_default(char *key);
+ngx_int_t ngx_http_k8s_default_number(char *key);
+ngx_uint_t ngx_http_k8s_default_flag(char *key);
+
+/* settings of the built-in profile; NULL on error */
+ngx_array_t *ngx_http_k8s_settings(ngx_conf_t *cf, ngx_k8s_block_t *block,
+    ngx_str_t *upstream);
+
+/* adds one setting, its arguments separated by blanks, "" is an empty one */
+ngx_int_t ngx_http_k8s_settings_add(ngx_conf_t *cf, ngx_array_t *settings,
+    ngx_str_t *directive, ngx_str_t *arguments);
+
 
 /*
- * Balancer and pool (ngx_http_k8s_balancer.c, ngx_http_k8s_pool.c): one
- * upstream for each block, named by ngx_http_k8s_upstream_name(), made at
- * configuration time; all profiles' proxy_pass name it.
+ * Balancer (ngx_http_k8s_balancer.c): one upstream for each block with a pass,
+ * made at postconfiguration; all profiles' proxy_pass name it.  The second
+ * call for a block gives the same name.
  */
 ngx_int_t ngx_http_k8s_upstream_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
     ngx_str_t *name);
 
-/* per worker: pools are made, and emptied at the end or when told to quit */
+/* per worker: pools are made, and emptied at the end or when told to quit;
+   harmless when called twice */
 ngx_int_t ngx_http_k8s_balancer_init(ngx_k8s_block_t *block,
     ngx_cycle_t *cycle);
 void ngx_http_k8s_balancer_done(ngx_k8s_block_t *block);
+
+
+/* an endpoint, out of the table: copied into requests and the pool */
+
+typedef struct {
+    u_char                   addr[16];
+    uint16_t                 port;       /* host byte order */
+    uint8_t                  family;     /* 4 or 6 */
+    uint8_t                  reserved;
+    uint32_t                 stat;       /* number, see identity */
+    uint64_t                 identity;   /* of the statistics slot, or 0 */
+} ngx_http_k8s_endpoint_t;
+
+#define ngx_http_k8s_endpoint_eq(a, b)                                        \
+    ((a)->port == (b)->port && (a)->family == (b)->family                     \
+     && (a)->identity == (b)->identity                                        \
+     && ngx_memcmp((a)->addr, (b)->addr, 16) == 0)
+
+/* NGX_OK when the endpoint takes new requests of the service; under a pin */
+ngx_int_t ngx_http_k8s_endpoint_usable(ngx_k8s_table_t *table,
+    uint32_t service, uint32_t generation, ngx_http_k8s_endpoint_t *ep);
+
+
+/*
+ * Pool of idle connections (ngx_http_k8s_pool.c): private memory of a worker,
+ * one for each block.  A connection belongs to one endpoint (address and
+ * identity, so that an address that moved to another pod finds nothing) and
+ * one protocol key, which is made of the policy, never of pointers.
+ */
+
+typedef struct {
+    ngx_uint_t               connections;
+    ngx_uint_t               requests;
+    ngx_msec_t               timeout;
+    ngx_msec_t               time;
+
+    ngx_k8s_block_t         *block;
+    ngx_queue_t              idle;       /* last used first */
+    ngx_queue_t              free;
+    ngx_queue_t             *buckets;
+    ngx_uint_t               n;          /* idle ones */
+    ngx_uint_t               version;    /* of the table, when last swept */
+    ngx_event_t              sweep;
+    ngx_connection_t         dummy;      /* what the timer's log asks for */
+} ngx_http_k8s_pool_t;
+
+typedef struct {
+    ngx_http_k8s_endpoint_t  endpoint;
+    uint32_t                 protocol;   /* key */
+    uint32_t                 service;    /* slot and generation by which it */
+    uint32_t                 generation; /* was chosen */
+} ngx_http_k8s_pool_key_t;
+
+ngx_int_t ngx_http_k8s_pool_init(ngx_http_k8s_pool_t *pool,
+    ngx_k8s_block_t *block, ngx_cycle_t *cycle);
+void ngx_http_k8s_pool_done(ngx_http_k8s_pool_t *pool);
+
+/* an idle connection, taken out; with "peek" one that its peer has not closed;
+   NULL when there is none */
+ngx_connection_t *ngx_http_k8s_pool_get(ngx_http_k8s_pool_t *pool,
+    ngx_http_k8s_pool_key_t *key, ngx_uint_t peek);
+
+/* keeps c, idle for at most timeout; NGX_DECLINED: the caller keeps it */
+ngx_int_t ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool,
+    ngx_http_k8s_pool_key_t *key, ngx_connection_t *c, ngx_msec_t timeout);
 
 
 /*

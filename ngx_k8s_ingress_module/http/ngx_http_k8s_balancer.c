@@ -1,0 +1,720 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s.h>
+
+
+/* endpoints copied at the start, for when the Service goes meanwhile */
+#define NGX_HTTP_K8S_COPY            16
+
+/* and how long they are good: an address can soon be another pod's */
+#define NGX_HTTP_K8S_COPY_TIME       10000
+
+#define NGX_HTTP_K8S_TRIED           8
+
+
+/* of one block: name and limits of the cycle, the rest of one worker */
+
+typedef struct {
+    ngx_str_t                     upstream;
+    ngx_http_k8s_pool_t           pool;
+    uint32_t                     *cursors;   /* by service slot; 0: not yet */
+    ngx_uint_t                    ncursors;
+    unsigned                      ready:1;
+} ngx_http_k8s_state_t;
+
+
+typedef struct {
+    ngx_k8s_block_t              *block;
+    ngx_http_k8s_state_t         *state;
+    ngx_http_request_t           *request;
+    ngx_http_upstream_t          *upstream;
+
+    ngx_http_k8s_pool_key_t       key;       /* with the endpoint in use */
+    ngx_uint_t                    version;   /* of the table at that time */
+    ngx_msec_t                    start;
+
+    ngx_uint_t                    ntried;
+    ngx_uint_t                    ncopied;
+    ngx_http_k8s_endpoint_t       tried[NGX_HTTP_K8S_TRIED];
+    ngx_http_k8s_endpoint_t       copied[NGX_HTTP_K8S_COPY];
+} ngx_http_k8s_peer_t;
+
+
+typedef struct {
+    ngx_str_t                     name;
+    ngx_sockaddr_t                sockaddr;
+    u_char                        text[NGX_SOCKADDR_STRLEN];
+} ngx_http_k8s_address_t;
+
+
+static ngx_int_t ngx_http_k8s_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+static ngx_int_t ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data);
+static void ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+static ngx_int_t ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer,
+    ngx_k8s_table_t *table);
+static void ngx_http_k8s_copy_endpoint(ngx_k8s_table_t *table,
+    ngx_k8s_endpoint_rec_t *rec, ngx_http_k8s_endpoint_t *ep);
+static ngx_uint_t ngx_http_k8s_was_tried(ngx_http_k8s_peer_t *peer,
+    ngx_http_k8s_endpoint_t *ep);
+static uint32_t *ngx_http_k8s_cursor(ngx_http_k8s_state_t *state,
+    uint32_t slot);
+static ngx_int_t ngx_http_k8s_set_address(ngx_http_request_t *r,
+    ngx_peer_connection_t *pc, ngx_http_k8s_endpoint_t *ep);
+static ngx_uint_t ngx_http_k8s_must_peek(ngx_http_k8s_peer_t *peer);
+static void ngx_http_k8s_note(ngx_http_k8s_peer_t *peer, ngx_uint_t failed);
+static ngx_msec_t ngx_http_k8s_idle_time(ngx_http_upstream_t *u,
+    ngx_msec_t timeout);
+
+
+/*
+ * The upstream is made after all others were initialized and has no srv_conf:
+ * nothing wraps its functions, not even nginx 1.29.7's keepalive.
+ */
+
+ngx_int_t
+ngx_http_k8s_upstream_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
+    ngx_str_t *name)
+{
+    ngx_url_t                      u;
+    ngx_http_k8s_pool_t           *pool;
+    ngx_http_k8s_state_t          *state;
+    ngx_http_upstream_srv_conf_t  *uscf;
+
+    state = block->http;
+
+    if (state) {
+        *name = state->upstream;
+        return NGX_OK;
+    }
+
+    state = ngx_pcalloc(cf->pool, sizeof(ngx_http_k8s_state_t));
+    if (state == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->data = ngx_pnalloc(cf->pool, sizeof("k8s_ingress_")
+                                       + block->name.len);
+    if (name->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->len = ngx_sprintf(name->data, "k8s_ingress%s%V",
+                            block->name.len ? "_" : "", &block->name)
+                - name->data;
+
+    state->upstream = *name;
+
+    pool = &state->pool;
+    pool->connections =
+                 ngx_http_k8s_default_number("upstream-keepalive-connections");
+    pool->requests =
+                    ngx_http_k8s_default_number("upstream-keepalive-requests");
+    pool->timeout = 1000
+                  * ngx_http_k8s_default_number("upstream-keepalive-timeout");
+    pool->time = ngx_parse_time(ngx_http_k8s_default("upstream-keepalive-time"),
+                                0);
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+    u.host = *name;
+    u.url = *name;
+    u.no_resolve = 1;
+    u.no_port = 1;
+
+    uscf = ngx_http_upstream_add(cf, &u, NGX_HTTP_UPSTREAM_CREATE);
+    if (uscf == NULL) {
+        return NGX_ERROR;
+    }
+
+    uscf->peer.init = ngx_http_k8s_init_peer;
+    uscf->peer.data = block;
+
+    block->http = state;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_balancer_init(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
+{
+    ngx_http_k8s_state_t  *state;
+
+    state = block->http;
+
+    if (state == NULL || state->ready) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_k8s_pool_init(&state->pool, block, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    state->ready = 1;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_k8s_balancer_done(ngx_k8s_block_t *block)
+{
+    ngx_http_k8s_state_t  *state;
+
+    state = block->http;
+
+    if (state == NULL || !state->ready) {
+        return;
+    }
+
+    state->ready = 0;
+
+    ngx_http_k8s_pool_done(&state->pool);
+
+    if (state->cursors) {
+        ngx_free(state->cursors);
+        state->cursors = NULL;
+        state->ncursors = 0;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_uint_t               i, n;
+    ngx_k8s_table_t         *table;
+    ngx_http_k8s_ctx_t      *ctx;
+    ngx_http_upstream_t     *u;
+    ngx_http_k8s_peer_t     *peer;
+    ngx_k8s_service_rec_t   *service;
+    ngx_k8s_endpoint_rec_t  *rec;
+
+    u = r->upstream;
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx == NULL || !ctx->routed || ctx->block != us->peer.data
+        || ctx->service == 0)
+    {
+        /* a proxy_pass of the administrator's to our upstream */
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "upstream \"%V\" serves \"k8s_ingress_pass\" only",
+                      &us->host);
+        return NGX_ERROR;
+    }
+
+    peer = ngx_palloc(r->pool, sizeof(ngx_http_k8s_peer_t));
+    if (peer == NULL) {
+        return NGX_ERROR;
+    }
+
+    peer->block = ctx->block;
+    peer->state = ctx->block->http;
+    peer->request = r;
+    peer->upstream = u;
+    peer->key.protocol = 0;
+    peer->key.service = ctx->service;
+    peer->key.generation = ctx->service_generation;
+    peer->start = ngx_current_msec;
+    peer->ntried = 0;
+    peer->ncopied = 0;
+
+    n = 1;
+    table = ngx_k8s_pin(peer->block);
+
+    if (table) {
+        service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                          ctx->service,
+                                          ctx->service_generation);
+        if (service) {
+            n = ngx_min(service->usable, service->endpoints.n);
+            rec = ngx_k8s_record_at(service, service->endpoints.offset);
+
+            peer->ncopied = ngx_min(n, NGX_HTTP_K8S_COPY);
+
+            for (i = 0; i < peer->ncopied; i++) {
+                ngx_http_k8s_copy_endpoint(table, &rec[i], &peer->copied[i]);
+            }
+        }
+    }
+
+    /* a lonely endpoint is asked again, as ingress-nginx does */
+
+    u->peer.data = peer;
+    u->peer.get = ngx_http_k8s_get_peer;
+    u->peer.free = ngx_http_k8s_free_peer;
+    u->peer.tries = u->conf->next_upstream_tries ? u->conf->next_upstream_tries
+                                                 : n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_k8s_peer_t *peer = data;
+
+    ngx_int_t                 rc;
+    ngx_connection_t         *c;
+    ngx_k8s_table_t          *table;
+    ngx_http_k8s_endpoint_t  *ep;
+
+    pc->cached = 0;
+    pc->connection = NULL;
+    pc->sockaddr = NULL;
+
+    table = ngx_k8s_pin(peer->block);
+
+    rc = ngx_http_k8s_choose(peer, table);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ep = &peer->key.endpoint;
+
+    peer->tried[peer->ntried % NGX_HTTP_K8S_TRIED] = *ep;
+    peer->ntried++;
+
+    if (ngx_http_k8s_set_address(peer->request, pc, ep) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    c = ngx_http_k8s_pool_get(&peer->state->pool, &peer->key,
+                              ngx_http_k8s_must_peek(peer));
+    if (c == NULL) {
+        return NGX_OK;
+    }
+
+    c->log = pc->log;
+    c->read->log = pc->log;
+    c->write->log = pc->log;
+    c->pool->log = pc->log;
+
+    pc->connection = c;
+    pc->cached = 1;
+
+    return NGX_DONE;
+}
+
+
+/*
+ * Sets peer->key.endpoint: round robin over what the table has at this moment,
+ * endpoints that failed this request only when no others are left.
+ */
+
+static ngx_int_t
+ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
+{
+    uint32_t                 *cursor, start;
+    ngx_uint_t                i, k, n;
+    ngx_k8s_service_rec_t    *service;
+    ngx_k8s_endpoint_rec_t   *rec;
+    ngx_http_k8s_endpoint_t  *ep;
+
+    ep = &peer->key.endpoint;
+    service = NULL;
+    rec = NULL;
+
+    if (table) {
+        peer->version = table->version;
+        service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                          peer->key.service,
+                                          peer->key.generation);
+    }
+
+    if (service) {
+        n = ngx_min(service->usable, service->endpoints.n);
+        rec = ngx_k8s_record_at(service, service->endpoints.offset);
+
+    } else if (ngx_current_msec - peer->start < NGX_HTTP_K8S_COPY_TIME) {
+        n = peer->ncopied;
+
+    } else {
+        n = 0;
+    }
+
+    if (n == 0) {
+        return NGX_BUSY;
+    }
+
+    cursor = ngx_http_k8s_cursor(peer->state, peer->key.service);
+    start = cursor ? *cursor : (uint32_t) ngx_random();
+
+    for (i = 0; i < n; i++) {
+        k = (start + i) % n;
+
+        if (rec) {
+            ngx_http_k8s_copy_endpoint(table, &rec[k], ep);
+
+        } else {
+            *ep = peer->copied[k];
+        }
+
+        if (!ngx_http_k8s_was_tried(peer, ep)) {
+            goto found;
+        }
+
+        if (i >= NGX_HTTP_K8S_TRIED) {
+            break;
+        }
+    }
+
+    i = 0;
+    k = start % n;
+
+    if (rec) {
+        ngx_http_k8s_copy_endpoint(table, &rec[k], ep);
+
+    } else {
+        *ep = peer->copied[k];
+    }
+
+found:
+
+    if (cursor) {
+        *cursor = start + i + 1;
+
+        if (*cursor == 0) {
+            *cursor = 1;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_copy_endpoint(ngx_k8s_table_t *table, ngx_k8s_endpoint_rec_t *rec,
+    ngx_http_k8s_endpoint_t *ep)
+{
+    ngx_k8s_stat_t  *stat;
+
+    ngx_memcpy(ep->addr, rec->addr, 16);
+    ep->port = rec->port;
+    ep->family = rec->family;
+    ep->reserved = 0;
+    ep->stat = rec->stat;
+
+    stat = rec->stat ? ngx_k8s_stat(table, rec->stat) : NULL;
+    ep->identity = stat ? stat->identity : 0;
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_was_tried(ngx_http_k8s_peer_t *peer, ngx_http_k8s_endpoint_t *ep)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_min(peer->ntried, NGX_HTTP_K8S_TRIED); i++) {
+        if (ngx_http_k8s_endpoint_eq(&peer->tried[i], ep)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* of a worker; starts anywhere, so that workers do not go in step */
+
+static uint32_t *
+ngx_http_k8s_cursor(ngx_http_k8s_state_t *state, uint32_t slot)
+{
+    uint32_t    *cursors;
+    ngx_uint_t   n;
+
+    if (slot >= state->ncursors) {
+
+        n = ngx_max(state->ncursors * 2, 256);
+
+        while (n <= slot) {
+            n *= 2;
+        }
+
+        cursors = ngx_calloc(n * sizeof(uint32_t), ngx_cycle->log);
+        if (cursors == NULL) {
+            return NULL;
+        }
+
+        if (state->cursors) {
+            ngx_memcpy(cursors, state->cursors,
+                       state->ncursors * sizeof(uint32_t));
+            ngx_free(state->cursors);
+        }
+
+        state->cursors = cursors;
+        state->ncursors = n;
+    }
+
+    if (state->cursors[slot] == 0) {
+        state->cursors[slot] = (uint32_t) ngx_random() | 1;
+    }
+
+    return &state->cursors[slot];
+}
+
+
+/* the log phase reads the name when the table may have changed long since */
+
+static ngx_int_t
+ngx_http_k8s_set_address(ngx_http_request_t *r, ngx_peer_connection_t *pc,
+    ngx_http_k8s_endpoint_t *ep)
+{
+    ngx_http_k8s_address_t  *a;
+
+    a = ngx_palloc(r->pool, sizeof(ngx_http_k8s_address_t));
+    if (a == NULL) {
+        return NGX_ERROR;
+    }
+
+#if (NGX_HAVE_INET6)
+
+    if (ep->family == 6) {
+        ngx_memzero(&a->sockaddr, sizeof(struct sockaddr_in6));
+
+        a->sockaddr.sockaddr_in6.sin6_family = AF_INET6;
+        a->sockaddr.sockaddr_in6.sin6_port = htons(ep->port);
+        ngx_memcpy(&a->sockaddr.sockaddr_in6.sin6_addr, ep->addr, 16);
+
+        pc->socklen = sizeof(struct sockaddr_in6);
+
+    } else
+
+#endif
+
+    {
+        ngx_memzero(&a->sockaddr, sizeof(struct sockaddr_in));
+
+        a->sockaddr.sockaddr_in.sin_family = AF_INET;
+        a->sockaddr.sockaddr_in.sin_port = htons(ep->port);
+        ngx_memcpy(&a->sockaddr.sockaddr_in.sin_addr, ep->addr, 4);
+
+        pc->socklen = sizeof(struct sockaddr_in);
+    }
+
+    a->name.data = a->text;
+    a->name.len = ngx_sock_ntop(&a->sockaddr.sockaddr, pc->socklen, a->text,
+                                NGX_SOCKADDR_STRLEN, 1);
+
+    pc->sockaddr = &a->sockaddr.sockaddr;
+    pc->name = &a->name;
+
+    return NGX_OK;
+}
+
+
+/* what nginx would not repeat must not meet a connection closed by its peer */
+
+static ngx_uint_t
+ngx_http_k8s_must_peek(ngx_http_k8s_peer_t *peer)
+{
+    ngx_http_request_t  *r;
+
+    r = peer->request;
+
+    return (r->method & (NGX_HTTP_POST|NGX_HTTP_LOCK|NGX_HTTP_PATCH))
+           || r->request_body_no_buffering
+           || !(peer->upstream->conf->next_upstream
+                & NGX_HTTP_UPSTREAM_FT_ERROR);
+}
+
+
+static void
+ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state)
+{
+    ngx_http_k8s_peer_t *peer = data;
+
+    ngx_msec_t            timeout;
+    ngx_connection_t     *c;
+    ngx_k8s_table_t      *table;
+    ngx_http_upstream_t  *u;
+    ngx_http_k8s_pool_t  *pool;
+
+    u = peer->upstream;
+    c = pc->connection;
+    pool = &peer->state->pool;
+
+    if (pc->sockaddr) {
+
+        /* a pooled connection that fails says nothing of the endpoint */
+
+        ngx_http_k8s_note(peer, (state & NGX_PEER_FAILED) && !pc->cached);
+    }
+
+    if (pc->tries) {
+        pc->tries--;
+    }
+
+    if (c == NULL
+        || (state & NGX_PEER_FAILED)
+        || c->read->eof
+        || c->read->error
+        || c->read->timedout
+        || c->write->error
+        || c->write->timedout
+        || c->requests >= pool->requests
+        || ngx_current_msec - c->start_time > pool->time
+        || !u->keepalive
+        || !u->request_body_sent
+        || ngx_terminate
+        || ngx_exiting
+        || !peer->state->ready)
+    {
+        return;
+    }
+
+    timeout = ngx_http_k8s_idle_time(u, pool->timeout);
+    if (timeout == 0) {
+        return;
+    }
+
+    table = ngx_k8s_pin(peer->block);
+
+    if (table == NULL
+        || (table->version != peer->version
+            && ngx_http_k8s_endpoint_usable(table, peer->key.service,
+                                            peer->key.generation,
+                                            &peer->key.endpoint)
+               != NGX_OK))
+    {
+        return;
+    }
+
+    if (ngx_http_k8s_pool_put(pool, &peer->key, c, timeout) == NGX_OK) {
+        pc->connection = NULL;
+    }
+}
+
+
+/* counts a try, unless the number has gone to another endpoint meanwhile */
+
+static void
+ngx_http_k8s_note(ngx_http_k8s_peer_t *peer, ngx_uint_t failed)
+{
+    ngx_k8s_stat_t   *stat;
+    ngx_k8s_table_t  *table;
+
+    if (peer->key.endpoint.identity == 0) {
+        return;
+    }
+
+    table = ngx_k8s_pin(peer->block);
+    if (table == NULL) {
+        return;
+    }
+
+    stat = ngx_k8s_stat(table, peer->key.endpoint.stat);
+
+    if (stat == NULL || stat->identity != peer->key.endpoint.identity) {
+        return;
+    }
+
+    (void) ngx_atomic_fetch_add(&stat->requests, 1);
+
+    if (failed) {
+        (void) ngx_atomic_fetch_add(&stat->failures, 1);
+    }
+}
+
+
+/*
+ * The backend's "Keep-Alive: timeout=N" shortens the idle time, by a margin
+ * for the way: its FIN must not cross with our request.
+ */
+
+static ngx_msec_t
+ngx_http_k8s_idle_time(ngx_http_upstream_t *u, ngx_msec_t timeout)
+{
+    u_char           *p, *last;
+    ngx_int_t         n;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &u->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return timeout;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == sizeof("Keep-Alive") - 1
+            && ngx_strncasecmp(h[i].key.data, (u_char *) "Keep-Alive",
+                               sizeof("Keep-Alive") - 1)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    p = ngx_strlcasestrn(h[i].value.data,
+                         h[i].value.data + h[i].value.len,
+                         (u_char *) "timeout=", sizeof("timeout=") - 2);
+    if (p == NULL) {
+        return timeout;
+    }
+
+    p += sizeof("timeout=") - 1;
+    last = h[i].value.data + h[i].value.len;
+
+    for (n = 0; p < last && *p >= '0' && *p <= '9' && n < 100000; p++) {
+        n = n * 10 + (*p - '0');
+    }
+
+    if (n == 0) {
+        return 0;
+    }
+
+    return ngx_min(timeout, (ngx_msec_t) n * 1000 - 500);
+}
+
+
+ngx_int_t
+ngx_http_k8s_endpoint_usable(ngx_k8s_table_t *table, uint32_t service,
+    uint32_t generation, ngx_http_k8s_endpoint_t *ep)
+{
+    ngx_uint_t                i, n;
+    ngx_k8s_service_rec_t    *rec;
+    ngx_k8s_endpoint_rec_t   *e;
+
+    rec = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE, service,
+                                  generation);
+    if (rec == NULL) {
+        return NGX_DECLINED;
+    }
+
+    n = ngx_min(rec->usable, rec->endpoints.n);
+    e = ngx_k8s_record_at(rec, rec->endpoints.offset);
+
+    for (i = 0; i < n; i++) {
+        if (e[i].port == ep->port
+            && e[i].stat == ep->stat
+            && e[i].family == ep->family
+            && ngx_memcmp(e[i].addr, ep->addr, 16) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}

@@ -1,0 +1,371 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s.h>
+
+
+#define NGX_HTTP_K8S_BUCKETS         256
+
+/* how soon an endpoint that left the table has no idle connections any more */
+#define NGX_HTTP_K8S_SWEEP           500
+
+/* endpoints looked at in one turn of a sweep, at least one connection's */
+#define NGX_HTTP_K8S_SWEEP_WORK      20000
+
+
+typedef struct {
+    ngx_queue_t                   queue;     /* idle or free */
+    ngx_queue_t                   bucket;
+    ngx_http_k8s_pool_t          *pool;
+    ngx_connection_t             *connection;
+    ngx_http_k8s_pool_key_t       key;
+    ngx_uint_t                    version;   /* of the table, when checked */
+} ngx_http_k8s_idle_t;
+
+
+static ngx_queue_t *ngx_http_k8s_pool_bucket(ngx_http_k8s_pool_t *pool,
+    ngx_http_k8s_pool_key_t *key);
+static void ngx_http_k8s_pool_take(ngx_http_k8s_idle_t *item);
+static void ngx_http_k8s_pool_close(ngx_http_k8s_idle_t *item);
+static ngx_uint_t ngx_http_k8s_pool_open(ngx_connection_t *c);
+static void ngx_http_k8s_pool_read_handler(ngx_event_t *ev);
+static void ngx_http_k8s_pool_dummy_handler(ngx_event_t *ev);
+static void ngx_http_k8s_pool_sweep(ngx_event_t *ev);
+
+
+ngx_int_t
+ngx_http_k8s_pool_init(ngx_http_k8s_pool_t *pool, ngx_k8s_block_t *block,
+    ngx_cycle_t *cycle)
+{
+    ngx_uint_t            i;
+    ngx_http_k8s_idle_t  *item;
+
+    pool->block = block;
+    pool->n = 0;
+
+    ngx_queue_init(&pool->idle);
+    ngx_queue_init(&pool->free);
+
+    pool->buckets = ngx_palloc(cycle->pool,
+                               NGX_HTTP_K8S_BUCKETS * sizeof(ngx_queue_t));
+    item = ngx_pcalloc(cycle->pool,
+                       pool->connections * sizeof(ngx_http_k8s_idle_t));
+
+    if (pool->buckets == NULL || item == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_HTTP_K8S_BUCKETS; i++) {
+        ngx_queue_init(&pool->buckets[i]);
+    }
+
+    for (i = 0; i < pool->connections; i++) {
+        item[i].pool = pool;
+        ngx_queue_insert_head(&pool->free, &item[i].queue);
+    }
+
+    pool->dummy.fd = (ngx_socket_t) -1;
+    pool->dummy.data = pool;
+
+    pool->sweep.handler = ngx_http_k8s_pool_sweep;
+    pool->sweep.data = &pool->dummy;
+    pool->sweep.log = cycle->log;
+    pool->sweep.cancelable = 1;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_k8s_pool_done(ngx_http_k8s_pool_t *pool)
+{
+    ngx_queue_t  *q;
+
+    if (pool->sweep.timer_set) {
+        ngx_del_timer(&pool->sweep);
+    }
+
+    while (!ngx_queue_empty(&pool->idle)) {
+        q = ngx_queue_head(&pool->idle);
+        ngx_http_k8s_pool_close(ngx_queue_data(q, ngx_http_k8s_idle_t, queue));
+    }
+}
+
+
+ngx_connection_t *
+ngx_http_k8s_pool_get(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
+    ngx_uint_t peek)
+{
+    ngx_queue_t          *q, *next, *bucket;
+    ngx_connection_t     *c;
+    ngx_http_k8s_idle_t  *item;
+
+    bucket = ngx_http_k8s_pool_bucket(pool, key);
+
+    for (q = ngx_queue_head(bucket);
+         q != ngx_queue_sentinel(bucket);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        item = ngx_queue_data(q, ngx_http_k8s_idle_t, bucket);
+
+        if (item->key.protocol != key->protocol
+            || !ngx_http_k8s_endpoint_eq(&item->key.endpoint, &key->endpoint))
+        {
+            continue;
+        }
+
+        c = item->connection;
+
+        if (peek && !ngx_http_k8s_pool_open(c)) {
+            ngx_http_k8s_pool_close(item);
+            continue;
+        }
+
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                       "http k8s pool: using connection %p", c);
+
+        ngx_http_k8s_pool_take(item);
+
+        c->idle = 0;
+        c->sent = 0;
+        c->data = NULL;
+
+        ngx_reusable_connection(c, 0);
+
+        if (c->read->timer_set) {
+            ngx_del_timer(c->read);
+        }
+
+        return c;
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
+    ngx_connection_t *c, ngx_msec_t timeout)
+{
+    ngx_queue_t          *q;
+    ngx_http_k8s_idle_t  *item;
+
+    if (pool->connections == 0
+        || ngx_handle_read_event(c->read, 0) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_queue_empty(&pool->free)) {
+        q = ngx_queue_last(&pool->idle);
+        ngx_http_k8s_pool_close(ngx_queue_data(q, ngx_http_k8s_idle_t, queue));
+    }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "http k8s pool: saving connection %p", c);
+
+    q = ngx_queue_head(&pool->free);
+    ngx_queue_remove(q);
+
+    item = ngx_queue_data(q, ngx_http_k8s_idle_t, queue);
+
+    item->connection = c;
+    item->key = *key;
+    item->version = 0;
+
+    ngx_queue_insert_head(&pool->idle, &item->queue);
+    ngx_queue_insert_head(ngx_http_k8s_pool_bucket(pool, key), &item->bucket);
+    pool->n++;
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    c->read->delayed = 0;
+    ngx_add_timer(c->read, timeout);
+
+    c->write->handler = ngx_http_k8s_pool_dummy_handler;
+    c->read->handler = ngx_http_k8s_pool_read_handler;
+
+    c->data = item;
+    c->idle = 1;
+    c->log = ngx_cycle->log;
+    c->read->log = ngx_cycle->log;
+    c->write->log = ngx_cycle->log;
+    c->pool->log = ngx_cycle->log;
+
+    ngx_reusable_connection(c, 1);
+
+    if (!pool->sweep.timer_set) {
+        ngx_add_timer(&pool->sweep, NGX_HTTP_K8S_SWEEP);
+    }
+
+    if (c->read->ready) {
+        ngx_http_k8s_pool_read_handler(c->read);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_queue_t *
+ngx_http_k8s_pool_bucket(ngx_http_k8s_pool_t *pool,
+    ngx_http_k8s_pool_key_t *key)
+{
+    uint32_t  hash;
+
+    hash = ngx_murmur_hash2(key->endpoint.addr, 16) ^ key->endpoint.port
+           ^ (key->protocol << 8);
+
+    return &pool->buckets[hash % NGX_HTTP_K8S_BUCKETS];
+}
+
+
+static void
+ngx_http_k8s_pool_take(ngx_http_k8s_idle_t *item)
+{
+    ngx_queue_remove(&item->queue);
+    ngx_queue_remove(&item->bucket);
+    ngx_queue_insert_head(&item->pool->free, &item->queue);
+
+    item->connection = NULL;
+    item->pool->n--;
+}
+
+
+static void
+ngx_http_k8s_pool_close(ngx_http_k8s_idle_t *item)
+{
+    ngx_connection_t  *c;
+
+    c = item->connection;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "http k8s pool: closing connection %p", c);
+
+    ngx_http_k8s_pool_take(item);
+
+    ngx_destroy_pool(c->pool);
+    ngx_close_connection(c);
+}
+
+
+/* 1 when the peer has neither closed nor sent anything */
+
+static ngx_uint_t
+ngx_http_k8s_pool_open(ngx_connection_t *c)
+{
+    int   n;
+    char  buf[1];
+
+    n = recv(c->fd, buf, 1, MSG_PEEK);
+
+    return n == -1 && ngx_socket_errno == NGX_EAGAIN;
+}
+
+
+static void
+ngx_http_k8s_pool_read_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    if (!c->close && !c->read->timedout && ngx_http_k8s_pool_open(c)) {
+        ev->ready = 0;
+
+        if (ngx_handle_read_event(c->read, 0) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_http_k8s_pool_close(c->data);
+}
+
+
+static void
+ngx_http_k8s_pool_dummy_handler(ngx_event_t *ev)
+{
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, ev->log, 0, "http k8s pool: dummy");
+}
+
+
+/*
+ * Closes what belongs to endpoints that the table has no more.  A connection
+ * is looked up by the Service that it was chosen for; one that another Service
+ * still has is closed as well, which costs a new connection and no more.
+ */
+
+static void
+ngx_http_k8s_pool_sweep(ngx_event_t *ev)
+{
+    ngx_uint_t              version, work;
+    ngx_queue_t            *q, *next;
+    ngx_k8s_table_t        *table;
+    ngx_connection_t       *dummy;
+    ngx_http_k8s_idle_t    *item;
+    ngx_http_k8s_pool_t    *pool;
+    ngx_k8s_service_rec_t  *service;
+
+    dummy = ev->data;
+    pool = dummy->data;
+
+    if (pool->n == 0) {
+        return;
+    }
+
+    table = ngx_k8s_pin(pool->block);
+    version = table ? table->version : 0;
+
+    if (table == NULL || version == pool->version) {
+        ngx_add_timer(ev, NGX_HTTP_K8S_SWEEP);
+        return;
+    }
+
+    work = 0;
+
+    for (q = ngx_queue_head(&pool->idle);
+         q != ngx_queue_sentinel(&pool->idle);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        item = ngx_queue_data(q, ngx_http_k8s_idle_t, queue);
+
+        if (item->version == version) {
+            continue;
+        }
+
+        if (work > NGX_HTTP_K8S_SWEEP_WORK) {
+            ngx_add_timer(ev, 1);
+            return;
+        }
+
+        service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                          item->key.service,
+                                          item->key.generation);
+
+        work += 1 + (service ? service->endpoints.n : 0);
+
+        if (ngx_http_k8s_endpoint_usable(table, item->key.service,
+                                         item->key.generation,
+                                         &item->key.endpoint)
+            != NGX_OK)
+        {
+            ngx_http_k8s_pool_close(item);
+            continue;
+        }
+
+        item->version = version;
+    }
+
+    pool->version = version;
+
+    ngx_add_timer(ev, NGX_HTTP_K8S_SWEEP);
+}

@@ -1,0 +1,642 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s.h>
+
+
+static ngx_int_t ngx_http_k8s_decide(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx);
+static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_str_t *name);
+static ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
+static ngx_int_t ngx_http_k8s_take_rule(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t slot);
+static ngx_int_t ngx_http_k8s_take_backend(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
+static ngx_int_t ngx_http_k8s_status(ngx_http_request_t *r,
+    ngx_uint_t status);
+static ngx_int_t ngx_http_k8s_add_slash(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_to_https(ngx_http_request_t *r,
+    ngx_uint_t status);
+static ngx_int_t ngx_http_k8s_redirect(ngx_http_request_t *r,
+    ngx_k8s_route_t *route);
+static void ngx_http_k8s_sent_host(ngx_http_request_t *r, ngx_str_t *host);
+static ngx_int_t ngx_http_k8s_location(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *location);
+static ngx_int_t ngx_http_k8s_route_value(void *data, ngx_uint_t what,
+    ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_http_k8s_route_regex(void *data, ngx_str_t *pattern,
+    ngx_str_t *text);
+
+
+ngx_int_t
+ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
+{
+    ngx_int_t            rc;
+    ngx_http_k8s_ctx_t  *ctx;
+
+    ctx = ngx_http_k8s_ctx_create(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->routed) {
+        return NGX_DECLINED;
+    }
+
+    ctx->routed = 1;
+    ctx->conf = klcf;
+    ctx->block = klcf->block;
+
+    if (ctx->asked) {
+        ngx_http_k8s_reset_variables(r);
+    }
+
+    r->loc_conf = klcf->loc_conf;
+
+    rc = ngx_http_k8s_decide(r, ctx);
+
+    if (ctx->health) {
+        r->loc_conf = klcf->health_conf;
+    }
+
+    ngx_http_update_location_config(r);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_DECLINED;
+    }
+
+    ctx->status = rc;
+
+    return ngx_http_k8s_status(r, rc);
+}
+
+
+/* NGX_DECLINED: proxied, or the status of the answer */
+
+static ngx_int_t
+ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_int_t             rc;
+    ngx_str_t             name;
+    ngx_k8s_route_t       route;
+    ngx_k8s_table_t      *table;
+    ngx_k8s_route_key_t   key;
+    u_char                buf[256];
+
+    table = ngx_k8s_pin(ctx->block);
+
+    if (ngx_k8s_route_host_name(buf, &r->headers_in.server, &name) != NGX_OK) {
+
+        /* no record can have such a name: as any other unknown one */
+
+        ngx_str_set(&name, "");
+    }
+
+    rc = ngx_http_k8s_health(r, ctx, table, &name);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (table == NULL || !table->ready) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    key.route_set = ctx->block->route_set;
+    key.host = name;
+    key.path = r->uri;
+    key.method = r->method_name;
+    key.value = ngx_http_k8s_route_value;
+    key.regex = ngx_http_k8s_route_regex;
+    key.data = r;
+
+    ngx_memzero(&route, sizeof(ngx_k8s_route_t));
+
+    if (ngx_k8s_route(table, &key, &route) != NGX_OK
+        || route.match == NULL || route.action == NULL)
+    {
+        ngx_str_set(&ctx->upstream_name, "upstream-default-backend");
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    return ngx_http_k8s_act(r, ctx, table, &route);
+}
+
+
+/* load balancers ask on the address, so on a host that nobody has */
+
+static ngx_int_t
+ngx_http_k8s_health(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, ngx_str_t *name)
+{
+    uint32_t         slot;
+    ngx_str_t       *healthz;
+    ngx_k8s_host_t  *host;
+
+    healthz = &ctx->block->healthz;
+
+    if (healthz->len == 0
+        || r->uri.len != healthz->len
+        || ngx_memcmp(r->uri.data, healthz->data, healthz->len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (table) {
+        host = ngx_k8s_route_host(table, ctx->block->route_set, name, &slot);
+
+        if (host && host->name.len) {
+            return NGX_DECLINED;
+        }
+    }
+
+    ctx->health = 1;
+
+    return table && table->ready ? NGX_HTTP_OK : NGX_HTTP_SERVICE_UNAVAILABLE;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, ngx_k8s_route_t *route)
+{
+    ngx_uint_t          https;
+    ngx_k8s_match_t    *match;
+    ngx_k8s_action_t   *action;
+
+    match = route->match;
+    action = route->action;
+
+    ctx->flags = match->flags;
+
+    if (ngx_http_k8s_take_rule(r, ctx, table, match->rule) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (action->kind == NGX_K8S_ACTION_ADD_SLASH) {
+        return ngx_http_k8s_add_slash(r);
+    }
+
+#if (NGX_HTTP_SSL)
+    https = (r->connection->ssl != NULL);
+#else
+    https = 0;
+#endif
+
+    if ((match->flags & NGX_K8S_MATCH_SSL_REDIRECT)
+        && !https && ctx->conf->redirect_code)
+    {
+        return ngx_http_k8s_to_https(r, ctx->conf->redirect_code);
+    }
+
+    switch (action->kind) {
+
+    case NGX_K8S_ACTION_STATUS:
+        return action->status ? action->status : NGX_HTTP_NOT_FOUND;
+
+    case NGX_K8S_ACTION_REDIRECT:
+        return ngx_http_k8s_redirect(r, route);
+
+    case NGX_K8S_ACTION_BACKENDS:
+        return ngx_http_k8s_take_backend(r, ctx, table, route);
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_take_rule(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, uint32_t n)
+{
+    u_char              *p;
+    size_t               len;
+    ngx_str_t            host, path, namespace, ingress, service, port;
+    ngx_k8s_slot_t      *slot;
+    ngx_k8s_rule_rec_t  *rule;
+
+    slot = ngx_k8s_slot(table, n);
+    rule = ngx_k8s_slot_record(table, NGX_K8S_INDEX_RULE, n);
+
+    if (slot == NULL || rule == NULL) {
+        ngx_str_set(&ctx->upstream_name, "upstream-default-backend");
+        return NGX_OK;
+    }
+
+    ctx->rule = n;
+    ctx->rule_generation = slot->generation;
+
+    ngx_k8s_record_str(rule, &rule->host, &host);
+    ngx_k8s_record_str(rule, &rule->path, &path);
+    ngx_k8s_record_str(rule, &rule->namespace, &namespace);
+    ngx_k8s_record_str(rule, &rule->ingress, &ingress);
+    ngx_k8s_record_str(rule, &rule->service, &service);
+    ngx_k8s_record_str(rule, &rule->port, &port);
+
+    /* "namespace/ingress:host/path" holds four of them */
+
+    len = namespace.len + 1 + ingress.len + 1 + host.len + path.len
+          + namespace.len + 1 + service.len + 1 + port.len;
+
+    p = ngx_pnalloc(r->main->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->route_rule.data = p;
+
+    ctx->namespace.data = p;
+    ctx->namespace.len = namespace.len;
+    p = ngx_cpymem(p, namespace.data, namespace.len);
+    *p++ = '/';
+
+    ctx->ingress.data = p;
+    ctx->ingress.len = ingress.len;
+    p = ngx_cpymem(p, ingress.data, ingress.len);
+    *p++ = ':';
+
+    ctx->host.data = p;
+    ctx->host.len = host.len;
+    p = ngx_cpymem(p, host.data, host.len);
+
+    ctx->path.data = p;
+    ctx->path.len = path.len;
+    p = ngx_cpymem(p, path.data, path.len);
+
+    ctx->route_rule.len = p - ctx->route_rule.data;
+
+    if (service.len == 0) {
+        ngx_str_set(&ctx->upstream_name, "upstream-default-backend");
+        return NGX_OK;
+    }
+
+    ctx->upstream_name.data = p;
+    p = ngx_cpymem(p, namespace.data, namespace.len);
+    *p++ = '-';
+
+    ctx->service_name.data = p;
+    ctx->service_name.len = service.len;
+    p = ngx_cpymem(p, service.data, service.len);
+    *p++ = '-';
+
+    ctx->service_port.data = p;
+    ctx->service_port.len = port.len;
+    p = ngx_cpymem(p, port.data, port.len);
+
+    ctx->upstream_name.len = p - ctx->upstream_name.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, ngx_k8s_route_t *route)
+{
+    uint32_t                 i, draw;
+    ngx_k8s_host_t          *host;
+    ngx_k8s_action_t        *action;
+    ngx_k8s_backend_rec_t   *backend;
+    ngx_k8s_service_rec_t   *service;
+
+    host = route->host;
+    action = route->action;
+
+    if (action->nbackends == 0
+        || action->backend >= host->backends.n
+        || action->nbackends > host->backends.n - action->backend)
+    {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    backend = ngx_k8s_record_at(host, host->backends.offset);
+    backend += action->backend;
+
+    if (action->nbackends > 1) {
+
+        if (action->weights == 0) {
+            return NGX_HTTP_SERVICE_UNAVAILABLE;
+        }
+
+        draw = (uint32_t) ngx_random() % action->weights;
+
+        for (i = 0; i < action->nbackends - 1; i++) {
+            if (draw < backend->weight) {
+                break;
+            }
+
+            draw -= backend->weight;
+            backend++;
+        }
+    }
+
+    service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                      backend->service, backend->generation);
+
+    if (service == NULL || service->usable == 0) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    ctx->service = backend->service;
+    ctx->service_generation = backend->generation;
+
+    return NGX_DECLINED;
+}
+
+
+/* what a handler of a rewrite phase returns to answer with the status */
+
+static ngx_int_t
+ngx_http_k8s_status(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_http_complex_value_t  cv;
+
+    if (status >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return status;
+    }
+
+    ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
+
+    return ngx_http_send_response(r, status, NULL, &cv);
+}
+
+
+/* as nginx itself does for a location "/name/" with a proxy_pass */
+
+static ngx_int_t
+ngx_http_k8s_add_slash(ngx_http_request_t *r)
+{
+    u_char     *p;
+    uintptr_t   escape;
+    ngx_str_t   location;
+
+    escape = 2 * ngx_escape_uri(NULL, r->uri.data, r->uri.len, NGX_ESCAPE_URI);
+
+    location.len = r->uri.len + escape + 1
+                   + (r->args.len ? 1 + r->args.len : 0);
+    location.data = ngx_pnalloc(r->pool, location.len);
+    if (location.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = (u_char *) ngx_escape_uri(location.data, r->uri.data, r->uri.len,
+                                  NGX_ESCAPE_URI);
+    *p++ = '/';
+
+    if (r->args.len) {
+        *p++ = '?';
+        ngx_memcpy(p, r->args.data, r->args.len);
+    }
+
+    return ngx_http_k8s_location(r, NGX_HTTP_MOVED_PERMANENTLY, &location);
+}
+
+
+/* the last character goes when it is a slash, be it in the query */
+
+static ngx_int_t
+ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status)
+{
+    u_char     *p;
+    ngx_str_t   host, uri, location;
+
+    ngx_http_k8s_sent_host(r, &host);
+
+    uri = r->unparsed_uri;
+
+    if (uri.len && uri.data[uri.len - 1] == '/') {
+        uri.len--;
+    }
+
+    location.len = sizeof("https://") - 1 + host.len + uri.len;
+    location.data = ngx_pnalloc(r->pool, location.len);
+    if (location.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_cpymem(location.data, "https://", sizeof("https://") - 1);
+    p = ngx_cpymem(p, host.data, host.len);
+    ngx_memcpy(p, uri.data, uri.len);
+
+    return ngx_http_k8s_location(r, status, &location);
+}
+
+
+static ngx_int_t
+ngx_http_k8s_redirect(ngx_http_request_t *r, ngx_k8s_route_t *route)
+{
+    u_char            *p;
+    size_t             len, prefix;
+    ngx_str_t          scheme, host, path, text, rest, location;
+    ngx_k8s_action_t  *action;
+
+    action = route->action;
+
+    ngx_k8s_record_str(route->host, &action->scheme, &scheme);
+    ngx_k8s_record_str(route->host, &action->host, &host);
+    ngx_k8s_record_str(route->host, &action->path, &path);
+
+    if (scheme.len == 0) {
+        ngx_str_set(&scheme, "http");
+
+#if (NGX_HTTP_SSL)
+        if (r->connection->ssl) {
+            ngx_str_set(&scheme, "https");
+        }
+#endif
+    }
+
+    if (host.len == 0) {
+        ngx_http_k8s_sent_host(r, &host);
+    }
+
+    rest = r->unparsed_uri;
+
+    switch (action->path_kind) {
+
+    case NGX_K8S_REDIRECT_PATH_KEEP:
+        path.len = 0;
+        break;
+
+    case NGX_K8S_REDIRECT_PATH_FULL:
+        rest = r->args;
+        break;
+
+    case NGX_K8S_REDIRECT_PATH_PREFIX:
+        prefix = 0;
+
+        if (route->path) {
+            ngx_k8s_record_str(route->host, &route->path->text, &text);
+            prefix = ngx_min(text.len, r->uri.len);
+        }
+
+        if (path.len && path.data[path.len - 1] == '/') {
+            path.len--;
+        }
+
+        rest.data = r->uri.data + prefix;
+        rest.len = r->uri.len - prefix;
+
+        if (path.len + rest.len == 0) {
+            ngx_str_set(&path, "/");
+        }
+
+        break;
+    }
+
+    len = scheme.len + sizeof("://:65535?") - 1 + host.len + path.len
+          + 3 * rest.len + r->args.len + 1;
+
+    location.data = ngx_pnalloc(r->pool, len);
+    if (location.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_sprintf(location.data, "%V://%V", &scheme, &host);
+
+    if (action->port) {
+        p = ngx_sprintf(p, ":%ui", (ngx_uint_t) action->port);
+    }
+
+    p = ngx_cpymem(p, path.data, path.len);
+
+    if (action->path_kind == NGX_K8S_REDIRECT_PATH_KEEP) {
+        p = ngx_cpymem(p, rest.data, rest.len);
+
+    } else {
+        if (action->path_kind == NGX_K8S_REDIRECT_PATH_PREFIX) {
+            p = (u_char *) ngx_escape_uri(p, rest.data, rest.len,
+                                          NGX_ESCAPE_URI);
+        }
+
+        if (r->args.len) {
+            *p++ = '?';
+            p = ngx_cpymem(p, r->args.data, r->args.len);
+        }
+    }
+
+    location.len = p - location.data;
+
+    return ngx_http_k8s_location(r, action->status ? action->status
+                                                   : NGX_HTTP_MOVED_TEMPORARILY,
+                                 &location);
+}
+
+
+/* the Host header as it was written, without its port */
+
+static void
+ngx_http_k8s_sent_host(ngx_http_request_t *r, ngx_str_t *host)
+{
+    u_char  *p, *last;
+
+    if (r->headers_in.host == NULL) {
+        *host = r->headers_in.server;
+        return;
+    }
+
+    *host = r->headers_in.host->value;
+
+    p = host->data;
+    last = p + host->len;
+
+    if (p < last && *p == '[') {
+        p = ngx_strlchr(p, last, ']');
+
+        if (p == NULL) {
+            return;
+        }
+    }
+
+    p = ngx_strlchr(p, last, ':');
+
+    if (p) {
+        host->len = p - host->data;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_location(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *location)
+{
+    ngx_table_elt_t  *h;
+
+    ngx_http_clear_location(r);
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    h->hash = 1;
+    h->next = NULL;
+    ngx_str_set(&h->key, "Location");
+    h->value = *location;
+
+    r->headers_out.location = h;
+
+    return status;
+}
+
+
+/* value of a request header or of a query argument */
+
+static ngx_int_t
+ngx_http_k8s_route_value(void *data, ngx_uint_t what, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_http_request_t  *r = data;
+
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (what == NGX_K8S_PREDICATE_QUERY) {
+        return ngx_http_arg(r, name->data, name->len, value);
+    }
+
+    if (what != NGX_K8S_PREDICATE_HEADER) {
+        return NGX_DECLINED;
+    }
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NGX_DECLINED;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == name->len
+            && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
+        {
+            *value = h[i].value;
+            return NGX_OK;
+        }
+    }
+}
+
+
+/* no object makes a route with a regular expression yet */
+
+static ngx_int_t
+ngx_http_k8s_route_regex(void *data, ngx_str_t *pattern, ngx_str_t *text)
+{
+    return NGX_DECLINED;
+}

@@ -1,0 +1,332 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Variables resolve through the main request, so that subrequests and internal
+ * redirects see the same, and never change once a request is routed: nginx
+ * copies them in two passes.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s.h>
+
+
+static ngx_int_t ngx_http_k8s_ctx_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_host_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_scheme_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_port_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_connection_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+#define ngx_http_k8s_ctx_row(name, field, flags, note)                        \
+    { ngx_string(name), ngx_http_k8s_ctx_variable,                            \
+      offsetof(ngx_http_k8s_ctx_t, field), flags, ngx_string(note) }
+
+#define ngx_http_k8s_var_row(name, handler, flags, note)                      \
+    { ngx_string(name), handler, 0, flags, ngx_string(note) }
+
+/* ingress-nginx's names may be taken by a map or set of the administrator */
+#define NGX_HTTP_K8S_ALIAS           NGX_HTTP_VAR_CHANGEABLE
+
+
+ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
+
+    ngx_http_k8s_ctx_row("k8s_namespace", namespace, 0,
+                         "namespace of the Ingress"),
+    ngx_http_k8s_ctx_row("k8s_ingress_name", ingress, 0,
+                         "name of the Ingress"),
+    ngx_http_k8s_ctx_row("k8s_service_name", service_name, 0,
+                         "name of the Service"),
+    ngx_http_k8s_ctx_row("k8s_service_port", service_port, 0,
+                         "port of the Service, as the Ingress writes it"),
+    ngx_http_k8s_ctx_row("k8s_host", host, 0,
+                         "host of the rule, empty without one"),
+    ngx_http_k8s_ctx_row("k8s_path", path, 0, "path of the rule"),
+    ngx_http_k8s_ctx_row("k8s_route_rule", route_rule, 0,
+                         "the rule: namespace/ingress:host/path"),
+    ngx_http_k8s_ctx_row("k8s_canary", empty, 0,
+                         "name of the canary that took the request"),
+    ngx_http_k8s_var_row("k8s_req_id", ngx_http_k8s_request_id_variable, 0,
+                         "X-Request-ID of the client, or $request_id"),
+    ngx_http_k8s_var_row("k8s_best_http_host", ngx_http_k8s_host_variable, 0,
+                         "the Host header as it came"),
+    ngx_http_k8s_var_row("k8s_pass_scheme", ngx_http_k8s_scheme_variable, 0,
+                         "scheme in X-Forwarded-Proto"),
+    ngx_http_k8s_var_row("k8s_pass_port", ngx_http_k8s_port_variable, 0,
+                         "port in X-Forwarded-Port"),
+    ngx_http_k8s_var_row("k8s_connection_upgrade",
+                         ngx_http_k8s_connection_variable, 0,
+                         "\"upgrade\" where the client asks for it"),
+
+    ngx_http_k8s_ctx_row("proxy_upstream_name", upstream_name,
+                         NGX_HTTP_K8S_ALIAS, "namespace-service-port"),
+    ngx_http_k8s_ctx_row("proxy_alternative_upstream_name", empty,
+                         NGX_HTTP_K8S_ALIAS, "the same of the canary"),
+    ngx_http_k8s_ctx_row("namespace", namespace, NGX_HTTP_K8S_ALIAS,
+                         "as $k8s_namespace"),
+    ngx_http_k8s_ctx_row("ingress_name", ingress, NGX_HTTP_K8S_ALIAS,
+                         "as $k8s_ingress_name"),
+    ngx_http_k8s_ctx_row("service_name", service_name, NGX_HTTP_K8S_ALIAS,
+                         "as $k8s_service_name"),
+    ngx_http_k8s_ctx_row("service_port", service_port, NGX_HTTP_K8S_ALIAS,
+                         "as $k8s_service_port"),
+    ngx_http_k8s_ctx_row("location_path", path, NGX_HTTP_K8S_ALIAS,
+                         "as $k8s_path"),
+    ngx_http_k8s_var_row("req_id", ngx_http_k8s_request_id_variable,
+                         NGX_HTTP_K8S_ALIAS, "as $k8s_req_id"),
+    ngx_http_k8s_var_row("best_http_host", ngx_http_k8s_host_variable,
+                         NGX_HTTP_K8S_ALIAS, "as $k8s_best_http_host"),
+    ngx_http_k8s_var_row("pass_access_scheme", ngx_http_k8s_scheme_variable,
+                         NGX_HTTP_K8S_ALIAS, "as $k8s_pass_scheme"),
+    ngx_http_k8s_var_row("pass_server_port", ngx_http_k8s_port_variable,
+                         NGX_HTTP_K8S_ALIAS, "as $k8s_pass_port"),
+    ngx_http_k8s_var_row("pass_port", ngx_http_k8s_port_variable,
+                         NGX_HTTP_K8S_ALIAS, "as $k8s_pass_port"),
+
+    { ngx_null_string, NULL, 0, 0, ngx_null_string }
+};
+
+
+ngx_int_t
+ngx_http_k8s_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t      *var;
+    ngx_http_k8s_variable_t  *row;
+
+    for (row = ngx_http_k8s_variables; row->name.len; row++) {
+
+        var = ngx_http_add_variable(cf, &row->name, row->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = row->handler;
+        var->data = row->data;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_index_variables(ngx_conf_t *cf, ngx_http_k8s_main_conf_t *kmcf)
+{
+    ngx_str_t  name;
+
+    ngx_str_set(&name, "http_x_request_id");
+
+    kmcf->client_id = ngx_http_get_variable_index(cf, &name);
+    if (kmcf->client_id == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&name, "request_id");
+
+    kmcf->request_id = ngx_http_get_variable_index(cf, &name);
+    if (kmcf->request_id == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_k8s_reset_variables(ngx_http_request_t *r)
+{
+    ngx_uint_t                  i;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+        if (v[i].get_handler == ngx_http_k8s_ctx_variable
+            && r->variables[i].not_found)
+        {
+            r->variables[i].not_found = 0;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_ctx_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t           *s;
+    ngx_http_k8s_ctx_t  *ctx;
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx == NULL || !ctx->routed) {
+
+        if (ctx == NULL) {
+            ctx = ngx_http_k8s_ctx_create(r);
+            if (ctx == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        ctx->asked = 1;
+        v->not_found = 1;
+
+        return NGX_OK;
+    }
+
+    s = (ngx_str_t *) ((u_char *) ctx + data);
+
+    v->len = s->len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = s->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_variable_value_t  *id;
+    ngx_http_k8s_main_conf_t   *kmcf;
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
+
+    if (kmcf->passes.nelts == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    id = ngx_http_get_indexed_variable(r, kmcf->client_id);
+
+    if (id == NULL || id->not_found || id->len == 0) {
+        id = ngx_http_get_indexed_variable(r, kmcf->request_id);
+    }
+
+    if (id == NULL || id->not_found) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->len = id->len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = id->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_host_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t  *s;
+
+    r = r->main;
+
+    s = r->headers_in.host ? &r->headers_in.host->value
+                           : &r->headers_in.server;
+
+    v->len = s->len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = s->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_scheme_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+#if (NGX_HTTP_SSL)
+
+    if (r->connection->ssl) {
+        v->len = sizeof("https") - 1;
+        v->data = (u_char *) "https";
+
+        return NGX_OK;
+    }
+
+#endif
+
+    v->len = sizeof("http") - 1;
+    v->data = (u_char *) "http";
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_port_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char  *p;
+
+    if (ngx_connection_local_sockaddr(r->connection, NULL, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof("65535") - 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(p, "%ui",
+                      (ngx_uint_t) ngx_inet_get_port(
+                                              r->connection->local_sockaddr))
+             - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_connection_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    if (r->headers_in.upgrade && r->headers_in.upgrade->value.len) {
+        v->len = sizeof("upgrade") - 1;
+        v->data = (u_char *) "upgrade";
+
+    } else {
+        v->len = 0;
+        v->data = (u_char *) "";
+    }
+
+    return NGX_OK;
+}
