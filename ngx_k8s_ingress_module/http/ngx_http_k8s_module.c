@@ -27,8 +27,6 @@ static ngx_int_t ngx_http_k8s_init_pass(ngx_conf_t *cf,
     ngx_http_k8s_pass_t *pass);
 static ngx_int_t ngx_http_k8s_init_headers(ngx_conf_t *cf,
     ngx_http_k8s_loc_conf_t *klcf);
-static ngx_uint_t ngx_http_k8s_has_ssl(ngx_conf_t *cf,
-    ngx_http_core_srv_conf_t *cscf);
 static ngx_int_t ngx_http_k8s_init_phases(ngx_conf_t *cf);
 static ngx_int_t ngx_http_k8s_init_process(ngx_cycle_t *cycle);
 static void ngx_http_k8s_exit_process(ngx_cycle_t *cycle);
@@ -390,9 +388,6 @@ ngx_http_k8s_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t                 *value;
     ngx_http_k8s_pass_t       *pass;
     ngx_http_k8s_main_conf_t  *kmcf;
-#if (NGX_HTTP_SSL)
-    ngx_http_ssl_srv_conf_t   *sscf;
-#endif
 
     if (klcf->pass != NGX_CONF_UNSET) {
         return "is duplicate";
@@ -409,18 +404,8 @@ ngx_http_k8s_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 #if (NGX_HTTP_SSL)
 
-    if (!klcf->location) {
-
-        /*
-         * an ssl listener needs no certificate here: it is chosen by SNI;
-         * taken back when the configuration is complete
-         */
-
-        sscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ssl_module);
-
-        if (sscf->reject_handshake == NGX_CONF_UNSET) {
-            sscf->reject_handshake = 1;
-        }
+    if (ngx_http_k8s_ssl_pass(cf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
 #endif
@@ -625,13 +610,13 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 
 #if (NGX_HTTP_SSL)
 
-    if (!klcf->location && ngx_http_k8s_has_ssl(cf, cscf)) {
-        return ngx_http_k8s_ssl_server(cf, cscf, klcf->block);
-    }
+    return ngx_http_k8s_ssl_server(cf, cscf, klcf->block);
 
-#endif
+#else
 
     return NGX_OK;
+
+#endif
 }
 
 
@@ -675,46 +660,6 @@ ngx_http_k8s_init_headers(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
                      - p;
 
     return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_k8s_has_ssl(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
-{
-    ngx_uint_t                  p, a, s;
-    ngx_http_conf_port_t       *port;
-    ngx_http_conf_addr_t       *addr;
-    ngx_http_core_srv_conf_t  **servers;
-    ngx_http_core_main_conf_t  *cmcf;
-
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    if (cmcf->ports == NULL) {
-        return 0;
-    }
-
-    port = cmcf->ports->elts;
-
-    for (p = 0; p < cmcf->ports->nelts; p++) {
-        addr = port[p].addrs.elts;
-
-        for (a = 0; a < port[p].addrs.nelts; a++) {
-
-            if (!addr[a].opt.ssl) {
-                continue;
-            }
-
-            servers = addr[a].servers.elts;
-
-            for (s = 0; s < addr[a].servers.nelts; s++) {
-                if (servers[s] == cscf) {
-                    return 1;
-                }
-            }
-        }
-    }
-
-    return 0;
 }
 
 
@@ -785,9 +730,9 @@ ngx_http_k8s_init_phases(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_k8s_init_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                 i;
-    ngx_http_k8s_pass_t       *pass;
-    ngx_http_k8s_main_conf_t  *kmcf;
+    ngx_uint_t             i;
+    ngx_k8s_block_t      **block;
+    ngx_k8s_main_conf_t   *kmcf;
 
     if (ngx_process != NGX_PROCESS_WORKER
         && ngx_process != NGX_PROCESS_SINGLE)
@@ -795,17 +740,24 @@ ngx_http_k8s_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_k8s_module);
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_k8s_ingress_module);
     if (kmcf == NULL) {
         return NGX_OK;
     }
 
-    pass = kmcf->passes.elts;
+    block = kmcf->blocks.elts;
 
-    for (i = 0; i < kmcf->passes.nelts; i++) {
-        if (ngx_http_k8s_balancer_init(pass[i].conf->block, cycle) != NGX_OK) {
+    for (i = 0; i < kmcf->blocks.nelts; i++) {
+
+        if (ngx_http_k8s_balancer_init(block[i], cycle) != NGX_OK) {
             return NGX_ERROR;
         }
+
+#if (NGX_HTTP_SSL)
+        if (ngx_http_k8s_ssl_init(block[i], cycle) != NGX_OK) {
+            return NGX_ERROR;
+        }
+#endif
     }
 
     return NGX_OK;
@@ -815,18 +767,23 @@ ngx_http_k8s_init_process(ngx_cycle_t *cycle)
 static void
 ngx_http_k8s_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                 i;
-    ngx_http_k8s_pass_t       *pass;
-    ngx_http_k8s_main_conf_t  *kmcf;
+    ngx_uint_t             i;
+    ngx_k8s_block_t      **block;
+    ngx_k8s_main_conf_t   *kmcf;
 
-    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_k8s_module);
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_k8s_ingress_module);
     if (kmcf == NULL) {
         return;
     }
 
-    pass = kmcf->passes.elts;
+    block = kmcf->blocks.elts;
 
-    for (i = 0; i < kmcf->passes.nelts; i++) {
-        ngx_http_k8s_balancer_done(pass[i].conf->block);
+    for (i = 0; i < kmcf->blocks.nelts; i++) {
+
+        ngx_http_k8s_balancer_done(block[i]);
+
+#if (NGX_HTTP_SSL)
+        ngx_http_k8s_ssl_done(block[i]);
+#endif
     }
 }
