@@ -1,0 +1,154 @@
+# The k8s_ingress block: what nginx -t refuses and what it says, and two
+# blocks side by side.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use K8s::Nginx;
+use Test::More;
+
+delete @ENV{qw( KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT )};
+
+my $m = 'source manifests %%DIR%%;';
+
+# name, lines of the block, what the message says
+my @refused = (
+    ['unknown directive', "$m sorce x;",
+     qr/unknown directive "sorce" in a k8s_ingress block/],
+    ['unknown source', 'source etcd;',
+     qr/unknown source "etcd", write "source in_cluster"/],
+    ['no arguments', 'source;',
+     qr/invalid number of arguments in "source" directive, write "source in/],
+    ['source twice', "$m $m", qr/"source" directive is duplicate/],
+    ['in_cluster with arguments', 'source in_cluster x;',
+     qr/"source" directive has too many arguments/],
+    ['in_cluster outside of a cluster', 'source in_cluster;',
+     qr/"source in_cluster" needs KUBERNETES_SERVICE_HOST.*kubeconfig FILE/],
+    ['kubeconfig without a file', 'source kubeconfig;',
+     qr/"source" directive needs the name of a kubeconfig file/],
+    ['kubeconfig that is not there', 'source kubeconfig %%DIR%%/none;',
+     qr/%%DIR%%\/none/],
+    ['manifests without a folder', 'source manifests;',
+     qr/"source" directive needs one folder of manifests/],
+    ['folder that is not there', 'source manifests %%DIR%%/none;',
+     qr/%%DIR%%\/none/],
+    ['zone that is no size', "$m zone big;",
+     qr/invalid size "big" in "zone" directive, write a number/],
+    ['zone too small', "$m zone 1023k;",
+     qr/size "1023k" in "zone" directive is too small, the least is 1m/],
+    ['zone too large', "$m zone 17408m;",
+     qr/size "17408m" in "zone" directive is too large/],
+    ['zone twice', "$m zone 1m; zone 2m;", qr/"zone" directive is duplicate/],
+    ['bad namespace', "$m watch_namespace Default;",
+     qr/invalid namespace "Default" in "watch_namespace" directive/],
+    ['namespace twice', "$m watch_namespace a b; watch_namespace a;",
+     qr/namespace "a" stands twice.*leave one out/],
+    ['backend without namespace', "$m default_backend web;",
+     qr/"web" in "default_backend" directive, write namespace\/service/],
+    ['backend with a bad port', "$m default_backend a/b:65536;",
+     qr/invalid value "a\/b:65536" in "default_backend" directive/],
+    ['backend with two slashes', "$m default_backend a/b/c;",
+     qr/invalid value "a\/b\/c" in "default_backend" directive/],
+    ['certificate with a port', "$m default_certificate a/b:80;",
+     qr/"default_certificate" directive, write namespace\/secret/],
+    ['certificate twice', "$m default_certificate a/b; default_certificate a/c;",
+     qr/"default_certificate" directive is duplicate/],
+    ['bad flag', "$m ingress_class_by_name yes;",
+     qr/invalid value "yes" in "ingress_class_by_name" directive/],
+    ['bad defaults', "$m defaults apache;", qr/invalid value "apache"/],
+    ['bad limit', "$m namespace_limit hosts=3;",
+     qr/invalid value "hosts=3" in "namespace_limit".*routes=NUMBER/],
+    ['limit of zero', "$m namespace_limit routes=0;",
+     qr/invalid value "routes=0" in "namespace_limit"/],
+    ['healthz that is no path', "$m healthz status;",
+     qr/"healthz" directive needs a path that begins with "\/", or "off"/],
+    ['bad time', "$m connect_timeout soon;",
+     qr/"connect_timeout" directive invalid value/],
+    ['time of zero', "$m backoff 0;", qr/"backoff" have to be above 0/],
+    ['watch too short', "$m watch_timeout 10ms;",
+     qr/"watch_timeout" at least 1s/],
+    ['object_max too large', "$m object_max 5m;",
+     qr/"object_max" that is not between 1k and 4m/],
+    ['page of zero', "$m list_page 0;", qr/"list_page 0", at least 1/],
+    ['empty class', "$m ingress_class '';", qr/"ingress_class" directive needs/],
+    ['nested block', "$m zone 1m { }", qr/unexpected "\{"/],
+    ['not closed', "$m zone 1m", qr/unexpected|not terminated/],
+);
+
+my @taken = (
+    ['manifests', $m],
+    ['all directives', "$m controller example.com/x; ingress_class internal;
+      ingress_class_by_name on; watch_ingress_without_class on;
+      watch_namespace a b; watch_namespace c; zone 1m;
+      default_backend a/b:http; default_certificate a/b.c; defaults nginx;
+      namespace_limit routes=10 bytes=1m; healthz /-/healthy;
+      connect_timeout 1s; watch_timeout 60s; list_timeout 10s; backoff 10s;
+      list_page 100; object_max 1m; problems 10;"],
+    ['healthz off', "$m healthz off;"],
+    ['backend by number', "$m default_backend a/b:80;"],
+    ['backend without port', "$m default_backend a/b;"],
+    ['included file', "$m include %%DIR%%/../more.conf;"],
+);
+
+sub check {
+    my ($block, %more) = @_;
+    my $n = K8s::Nginx->new(block => $block, server => '', %more);
+    K8s::Objects::write_file("$n->{root}/more.conf", "zone 2m;\n");
+    my ($status, $out) = $n->check;
+    return ($status, $out, $n);
+}
+
+for my $case (@refused) {
+    my ($name, $block, $re) = @$case;
+    my ($status, $out, $n) = check($block);
+    $re = $n->expand("$re") if $re =~ /%%/;
+    isnt($status, 0, "$name: refused");
+    like($out, qr/\[emerg\].*?$re/s, "$name: says so");
+    like($out, qr/nginx\.conf:\d+/, "$name: says where");
+}
+
+for my $case (@taken) {
+    my ($name, $block) = @$case;
+    my ($status, $out) = check($block);
+    is($status, 0, "$name: taken") or diag($out);
+}
+
+# names of blocks
+
+my ($status, $out) = check($m, http => "k8s_ingress { $m }");
+like($out, qr/duplicate "k8s_ingress" block "", the first one stands in \S+:\d+: give this one another name/,
+     'two blocks without a name');
+
+($status, $out) = check($m, name => 'a', http => "k8s_ingress a { $m }");
+like($out, qr/duplicate "k8s_ingress" block "a"/, 'two blocks of a name');
+
+($status, $out) = check($m, name => 'a', http => "k8s_ingress { $m }");
+is($status, 0, 'a block with a name and one without') or diag($out);
+
+for my $name ('a/b', 'a:b', '""', 'x' x 64) {
+    ($status, $out) = check($m, name => $name);
+    like($out, qr/"k8s_ingress" directive needs a name/, "name $name");
+}
+
+($status, $out) = check($m, name => 'a b');
+isnt($status, 0, 'two names');
+
+# in a cluster: the environment is read, the token is looked for
+
+{
+    local $ENV{KUBERNETES_SERVICE_HOST} = '127.0.0.1';
+    ($status, $out) = check('source in_cluster;');
+    like($out, qr/needs KUBERNETES_SERVICE_PORT/, 'no port in environment');
+
+    local $ENV{KUBERNETES_SERVICE_PORT} = '1';
+
+    SKIP: {
+        skip 'runs in a Pod', 1
+            if -e '/var/run/secrets/kubernetes.io/serviceaccount/token';
+        ($status, $out) = check('source in_cluster;');
+        like($out, qr/serviceaccount\/token/, 'no token');
+    }
+}
+
+done_testing();

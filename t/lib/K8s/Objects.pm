@@ -1,0 +1,169 @@
+# Manifests, backends' ports and one plain HTTP request, for K8s.pm and
+# K8s/Nginx.pm.
+
+package K8s::Objects;
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+
+our %Given;
+
+# a port of 127.0.0.1 that was free just now, not given out twice
+sub free_port {
+    for (1 .. 100) {
+        my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1,
+                                      Proto => 'tcp') or next;
+        my $port = $s->sockport;
+        close $s;
+        return $port if !$Given{$port}++;
+    }
+    die "no free port";
+}
+
+# writes a file as a whole, by rename
+sub write_file {
+    my ($path, $text) = @_;
+    my ($dir, $name) = $path =~ m{^(.*)/([^/]+)$};
+    open my $f, '>', "$dir/.$name.new" or die "$dir/.$name.new: $!";
+    print $f $text;
+    close $f or die "$path: $!";
+    rename "$dir/.$name.new", $path or die "$path: $!";
+}
+
+# [NAME, TEXT] for each ">>> NAME"
+sub split_files {
+    my ($text, $default) = @_;
+    return () if !defined $text || $text !~ /\S/;
+    return ([$default, $text]) if $text !~ /^>>> /m;
+    my @parts = split /^>>>\s+(\S+).*\n/m, $text;
+    shift @parts;
+    my @files;
+    push @files, [splice @parts, 0, 2] while @parts;
+    return @files;
+}
+
+# "NS/NAME:PORT[=PORTNAME] BACKEND ..." to Services and EndpointSlices
+sub services {
+    my ($text, $port_of) = @_;
+    my $out = '';
+    my (%ports, @order, $n);
+
+    for my $line (grep { /\S/ && !/^\s*#/ } split /\n/, $text // '') {
+        my ($where, @backends) = split ' ', $line;
+        my ($ns, $name, $port, $pname) =
+            $where =~ m{^([^/]+)/([^:]+):(\d+)(?:=(\S+))?$}
+            or die "bad line in services: $line";
+        $pname //= "p$port";
+        push @order, "$ns/$name" if !$ports{"$ns/$name"};
+        push @{$ports{"$ns/$name"}}, [$port, $pname];
+
+        for my $b (grep { $_ ne '-' } @backends) {
+            $n++;
+            my $number = $port_of->($b);
+            $out .= <<EOS;
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: $name-$n
+  namespace: $ns
+  labels:
+    kubernetes.io/service-name: $name
+addressType: IPv4
+ports:
+- name: $pname
+  port: $number
+  protocol: TCP
+endpoints:
+- addresses: ["127.0.0.1"]
+  conditions: {ready: true, serving: true, terminating: false}
+EOS
+        }
+    }
+
+    for my $service (@order) {
+        my ($ns, $name) = split m{/}, $service;
+        $out .= <<EOS;
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: $name
+  namespace: $ns
+spec:
+  type: ClusterIP
+  ports:
+EOS
+        $out .= "  - {name: $_->[1], port: $_->[0], protocol: TCP}\n"
+            for @{$ports{$service}};
+    }
+
+    return $out;
+}
+
+# "NS/NAME HOST PATH SERVICE:PORT [TYPE]" to Ingresses of class nginx
+sub ingresses {
+    my ($text) = @_;
+    my $out = '';
+
+    for my $line (grep { /\S/ && !/^\s*#/ } split /\n/, $text // '') {
+        my ($where, $host, $path, $backend, $type) = split ' ', $line;
+        my ($ns, $name) = $where =~ m{^([^/]+)/(\S+)$}
+            or die "bad line in ingresses: $line";
+        my ($service, $port) = $backend =~ /^([^:]+):(\S+)$/
+            or die "bad line in ingresses: $line";
+        $type //= 'Prefix';
+        my $rule = $host eq '-' ? '- http:' : "- host: \"$host\"\n    http:";
+        my $by = $port =~ /^\d+$/ ? 'number' : 'name';
+        $out .= <<EOS;
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: $name
+  namespace: $ns
+  annotations:
+    kubernetes.io/ingress.class: nginx
+spec:
+  rules:
+  $rule
+      paths:
+      - path: "$path"
+        pathType: $type
+        backend:
+          service:
+            name: $service
+            port:
+              $by: $port
+EOS
+    }
+
+    return $out;
+}
+
+# (status, body, head) of one request on a connection of its own; status is
+# empty when there is no answer
+sub http_get {
+    my ($port, $host, $path) = @_;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
+                                  Proto => 'tcp', Timeout => 5)
+        or return ('', '', '');
+    local $SIG{PIPE} = 'IGNORE';
+    print $s "GET $path HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n\r\n";
+    my $answer = '';
+    local $SIG{ALRM} = sub { die "timeout\n" };
+    eval {
+        alarm 10;
+        local $/;
+        $answer = <$s> // '';
+        alarm 0;
+    };
+    alarm 0;
+    my ($head, $body) = split /\r\n\r\n/, $answer, 2;
+    my ($status) = ($head // '') =~ m{^HTTP/1\.\d (\d+)};
+    return ($status // '', $body // '', $head // '');
+}
+
+1;
