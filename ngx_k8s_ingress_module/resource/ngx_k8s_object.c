@@ -19,7 +19,7 @@ static char *ngx_k8s_object_check(ngx_uint_t kind, json_t *json);
 static ngx_int_t ngx_k8s_object_name(json_t *json, size_t max,
     ngx_uint_t dots);
 static ngx_int_t ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind,
-    json_t *json, ngx_array_t *endpoints, ngx_log_t *log);
+    json_t *json, ngx_k8s_endpoint_slice_t *part);
 static void ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json);
 
 
@@ -130,7 +130,8 @@ ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
 
 ngx_k8s_object_t *
 ngx_k8s_object_make(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
-    ngx_array_t *endpoints, ngx_k8s_problem_t *problem, ngx_log_t *log)
+    ngx_k8s_endpoint_slice_t *part, ngx_k8s_problem_t *problem,
+    ngx_log_t *log)
 {
     char              *why;
     size_t             size;
@@ -167,7 +168,7 @@ ngx_k8s_object_make(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
 
         r.measure = 1;
 
-        rc = ngx_k8s_object_read(&r, kind, json, NULL, log);
+        rc = ngx_k8s_object_read(&r, kind, json, NULL);
 
         ngx_destroy_pool(r.pool);
 
@@ -188,7 +189,7 @@ ngx_k8s_object_make(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
     r.pool = pool;
     r.measure = 0;
 
-    rc = ngx_k8s_object_read(&r, kind, json, endpoints, log);
+    rc = ngx_k8s_object_read(&r, kind, json, part);
 
     if (rc != NGX_OK) {
         if (created) {
@@ -309,7 +310,7 @@ ngx_k8s_object_name(json_t *json, size_t max, ngx_uint_t dots)
 
 static ngx_int_t
 ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind, json_t *json,
-    ngx_array_t *endpoints, ngx_log_t *log)
+    ngx_k8s_endpoint_slice_t *part)
 {
     ngx_k8s_object_type_t  *type;
 
@@ -327,8 +328,9 @@ ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind, json_t *json,
     r->object->kind = kind;
     r->object->pool = r->pool;
 
-    if (endpoints) {
-        ((ngx_k8s_endpoint_slice_t *) r->object)->endpoints = *endpoints;
+    if (part) {
+        ((ngx_k8s_endpoint_slice_t *) r->object)->endpoints = part->endpoints;
+        r->object->problems = part->object.problems;
     }
 
     ngx_k8s_object_metadata(r, json);

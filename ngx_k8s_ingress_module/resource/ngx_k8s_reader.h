@@ -106,11 +106,14 @@ ngx_array_t *ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json,
     const char *name);
 
 
-/* as ngx_k8s_object_from_json(), with endpoints that were read before, in
-   "pool" as the object will be: both are NULL or neither */
+/*
+ * As ngx_k8s_object_from_json(), in "pool", which already holds the part that
+ * was read before: endpoints and problems.  Both NULL: a pool is made, of the
+ * right size.
+ */
 ngx_k8s_object_t *ngx_k8s_object_make(ngx_uint_t kind, json_t *json,
-    ngx_pool_t *pool, ngx_array_t *endpoints, ngx_k8s_problem_t *problem,
-    ngx_log_t *log);
+    ngx_pool_t *pool, ngx_k8s_endpoint_slice_t *part,
+    ngx_k8s_problem_t *problem, ngx_log_t *log);
 
 /* one element of an EndpointSlice's endpoints; NGX_DECLINED: of no use */
 ngx_int_t ngx_k8s_endpoint_read(ngx_k8s_reader_t *r, json_t *json,

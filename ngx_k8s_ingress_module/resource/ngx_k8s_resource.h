@@ -255,33 +255,58 @@ void ngx_cdecl ngx_k8s_object_problem(ngx_k8s_object_t *object,
 
 /*
  * Parses the text of one object in slices: jansson reads whole documents, so
- * the text is first cut by a scanner: metadata.managedFields and the like are
- * dropped, and each element of an EndpointSlice's "endpoints" is parsed alone.
+ * a scanner cuts the text into values that it reads one by one.  Nothing is
+ * made of metadata.managedFields and the like, and no tree of a large
+ * EndpointSlice's "endpoints": each is read and converted alone.
  *
- *   ngx_k8s_parser_init(&p, kind, text, len, log);
- *   do { rc = ngx_k8s_parser_run(&p, budget); } while (rc == NGX_AGAIN);
+ *   rc = ngx_k8s_parser_init(&p, kind, text, len, log);
+ *   while (rc == NGX_OK or NGX_AGAIN) { rc = ngx_k8s_parser_run(&p, budget); }
  *
  * "budget" is in bytes of text for one call.  NGX_OK: p.object is the
- * caller's.  NGX_DECLINED: refused, p.problem says why.  NGX_ERROR: no memory.
- * The text has to stay until the end or ngx_k8s_parser_cancel().
+ * caller's.  NGX_DECLINED, of both: refused, p.problem says why; its strings
+ * are static or in p.  NGX_ERROR: no memory.  The text has to stay until the
+ * end or ngx_k8s_parser_cancel(), which does no harm after the end.
  */
 
-typedef struct ngx_k8s_parser_s  ngx_k8s_parser_t;
+#define NGX_K8S_PARSER_DEPTH         16
 
-struct ngx_k8s_parser_s {
+typedef struct {
+    json_t                  *json;         /* the container, owned */
+    json_t                  *key;          /* of the member being read, owned */
+    ngx_uint_t               role;
+} ngx_k8s_parser_frame_t;
+
+/* state of a scan that can be interrupted anywhere; zeroed at first */
+
+typedef struct {
+    ngx_uint_t               depth;
+    unsigned                 started:1;
+    unsigned                 scalar:1;
+    unsigned                 string:1;
+    unsigned                 escape:1;
+    unsigned                 broken:1;
+} ngx_k8s_json_scan_t;
+
+typedef struct {
     ngx_uint_t               kind;
     u_char                  *text;
-    size_t                   len;
+    u_char                  *pos;
+    u_char                  *last;
     ngx_log_t               *log;
-    ngx_pool_t              *pool;         /* of the parser, temporary */
     ngx_k8s_object_t        *object;
     ngx_k8s_problem_t        problem;
-    u_char                  *endpoints;    /* cut-out array, or NULL */
-    u_char                  *last;
-    u_char                  *head;         /* text without what was cut */
-    size_t                   head_len;
     ngx_uint_t               state;
-};
+    ngx_uint_t               depth;        /* frames in use */
+    ngx_k8s_parser_frame_t   frames[NGX_K8S_PARSER_DEPTH];
+    ngx_k8s_json_scan_t      scan;
+    json_t                  *root;         /* once complete, owned */
+    ngx_pool_t              *pool;         /* of an object to be, or NULL */
+    ngx_k8s_endpoint_slice_t  part;        /* endpoints and problems so far;
+                                              the array is malloc()ed */
+    ngx_uint_t               elements;     /* endpoints seen */
+    unsigned                 failed:1;     /* no memory */
+    u_char                   message[128];
+} ngx_k8s_parser_t;
 
 ngx_int_t ngx_k8s_parser_init(ngx_k8s_parser_t *p, ngx_uint_t kind,
     u_char *text, size_t len, ngx_log_t *log);
@@ -295,6 +320,12 @@ void ngx_k8s_parser_cancel(ngx_k8s_parser_t *p);
  * complete within len, or broken.
  */
 u_char *ngx_k8s_json_skip(u_char *p, u_char *last);
+
+/*
+ * The same in pieces: NULL and not scan->broken: all up to last is taken, go
+ * on from there.
+ */
+u_char *ngx_k8s_json_scan(ngx_k8s_json_scan_t *scan, u_char *p, u_char *last);
 
 /*
  * Finds a member of the JSON object that starts at p, without parsing it:
@@ -315,7 +346,10 @@ typedef struct {
     ngx_uint_t               depth;
     unsigned                 string:1;
     unsigned                 escape:1;
-    unsigned                 items:1;      /* inside the items array */
+    unsigned                 name:1;       /* the string is a member's name */
+    unsigned                 value:1;      /* after a colon */
+    unsigned                 ready:1;      /* buf was handed out */
+    unsigned                 over:1;       /* the element is over max */
     u_char                  *buf;          /* malloc()ed: current element */
     size_t                   len;
     size_t                   size;
@@ -332,10 +366,11 @@ ngx_int_t ngx_k8s_list_cutter_init(ngx_k8s_list_cutter_t *c, size_t max);
 
 /*
  * Takes bytes from *p up to last, advancing *p.  NGX_OK: an element is
- * complete in c->buf, c->len (valid until the next call); call again.
- * NGX_AGAIN: all bytes taken.  NGX_DONE: the document has ended, c->rest holds
- * it with "items":[].  NGX_DECLINED: an element over max was left out; its
- * first bytes are in buf, call again.  NGX_ERROR: broken, or no memory.
+ * complete in c->buf, c->len (valid until the next call, or taken over by
+ * setting c->buf to NULL); call again.  NGX_AGAIN: all bytes taken.  NGX_DONE:
+ * the document has ended, c->rest holds it with "items":[].  NGX_DECLINED: an
+ * element over max was left out; its first bytes are in buf, call again.
+ * NGX_ERROR: broken, or no memory.
  */
 ngx_int_t ngx_k8s_list_cutter_feed(ngx_k8s_list_cutter_t *c, u_char **p,
     u_char *last);

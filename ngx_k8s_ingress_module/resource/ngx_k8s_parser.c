@@ -1,0 +1,699 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_reader.h>
+
+
+/* a value up to this is given to jansson as a whole, a larger one opened */
+#define NGX_K8S_PARSER_PIECE        8192
+
+/* scanning costs so much less than parsing */
+#define NGX_K8S_PARSER_SCAN         8
+
+#define NGX_K8S_PARSER_POOL         4096
+
+#define NGX_K8S_PARSER_START        0
+#define NGX_K8S_PARSER_FIRST        1   /* after "{" or "[" */
+#define NGX_K8S_PARSER_NEXT         2   /* after "," */
+#define NGX_K8S_PARSER_VALUE        3
+#define NGX_K8S_PARSER_DROP         4   /* within a value that is left out */
+#define NGX_K8S_PARSER_AFTER        5   /* after a value */
+#define NGX_K8S_PARSER_END          6
+
+#define NGX_K8S_ROLE_OTHER          0
+#define NGX_K8S_ROLE_ROOT           1
+#define NGX_K8S_ROLE_METADATA       2
+#define NGX_K8S_ROLE_ANNOTATIONS    3
+#define NGX_K8S_ROLE_ENDPOINTS      4
+#define NGX_K8S_ROLE_DROPPED        5
+
+
+static ngx_int_t ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget);
+static ngx_int_t ngx_k8s_parser_entry(ngx_k8s_parser_t *p);
+static ngx_int_t ngx_k8s_parser_value(ngx_k8s_parser_t *p);
+static ngx_uint_t ngx_k8s_parser_role(ngx_k8s_parser_t *p);
+static ngx_int_t ngx_k8s_parser_drop(ngx_k8s_parser_t *p, size_t *budget);
+static ngx_int_t ngx_k8s_parser_after(ngx_k8s_parser_t *p);
+static ngx_int_t ngx_k8s_parser_open(ngx_k8s_parser_t *p, ngx_uint_t role);
+static json_t *ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last);
+static json_t *ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last);
+static ngx_int_t ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value);
+static ngx_int_t ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value);
+static ngx_int_t ngx_k8s_parser_object(ngx_k8s_parser_t *p);
+static ngx_int_t ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why);
+static void ngx_k8s_parser_free(ngx_k8s_parser_t *p);
+
+
+ngx_int_t
+ngx_k8s_parser_init(ngx_k8s_parser_t *p, ngx_uint_t kind, u_char *text,
+    size_t len, ngx_log_t *log)
+{
+    ngx_memzero(p, sizeof(ngx_k8s_parser_t));
+
+    p->kind = kind;
+    p->text = text;
+    p->pos = text;
+    p->last = text + len;
+    p->log = log;
+
+    if (len > NGX_K8S_OBJECT_MAX) {
+        p->problem.code = NGX_K8S_PROBLEM_OBJECT_TOO_LARGE;
+        p->problem.message.data = p->message;
+        p->problem.message.len = ngx_sprintf(p->message, "the object has %uz "
+                                             "bytes, more than %uz", len,
+                                             (size_t) NGX_K8S_OBJECT_MAX)
+                                 - p->message;
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_parser_run(ngx_k8s_parser_t *p, size_t budget)
+{
+    size_t      used;
+    u_char     *start;
+    ngx_int_t   rc;
+
+    if (p->problem.message.len) {
+        return NGX_DECLINED;
+    }
+
+    while (p->state != NGX_K8S_PARSER_END) {
+
+        if (budget == 0) {
+            return NGX_AGAIN;
+        }
+
+        start = p->pos;
+
+        rc = ngx_k8s_parser_step(p, &budget);
+
+        if (rc != NGX_OK) {
+            ngx_k8s_parser_free(p);
+            return p->failed ? NGX_ERROR : NGX_DECLINED;
+        }
+
+        used = p->pos - start;
+        budget -= ngx_min(budget, used);
+    }
+
+    rc = ngx_k8s_parser_object(p);
+
+    ngx_k8s_parser_free(p);
+
+    return rc;
+}
+
+
+void
+ngx_k8s_parser_cancel(ngx_k8s_parser_t *p)
+{
+    ngx_k8s_parser_free(p);
+}
+
+
+/* one value, or what stands between two; all return NGX_OK or NGX_ERROR */
+
+static ngx_int_t
+ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget)
+{
+    if (p->state == NGX_K8S_PARSER_DROP) {
+        return ngx_k8s_parser_drop(p, budget);
+    }
+
+    while (p->pos < p->last
+           && (*p->pos == ' ' || *p->pos == '\t' || *p->pos == CR
+               || *p->pos == LF))
+    {
+        p->pos++;
+    }
+
+    if (p->pos == p->last) {
+        return ngx_k8s_parser_broken(p, "it ends too early");
+    }
+
+    switch (p->state) {
+
+    case NGX_K8S_PARSER_START:
+
+        if (*p->pos != '{') {
+            return ngx_k8s_parser_broken(p, "it is no JSON object");
+        }
+
+        return ngx_k8s_parser_open(p, NGX_K8S_ROLE_ROOT);
+
+    case NGX_K8S_PARSER_FIRST:
+    case NGX_K8S_PARSER_NEXT:
+        return ngx_k8s_parser_entry(p);
+
+    case NGX_K8S_PARSER_VALUE:
+        return ngx_k8s_parser_value(p);
+
+    default: /* NGX_K8S_PARSER_AFTER */
+        return ngx_k8s_parser_after(p);
+    }
+}
+
+
+/* a member's name and colon, or what begins an element */
+
+static ngx_int_t
+ngx_k8s_parser_entry(ngx_k8s_parser_t *p)
+{
+    u_char                  *end;
+    ngx_k8s_parser_frame_t  *f;
+
+    f = &p->frames[p->depth - 1];
+
+    if (p->state == NGX_K8S_PARSER_FIRST && (*p->pos == '}' || *p->pos == ']'))
+    {
+        p->state = NGX_K8S_PARSER_AFTER;
+        return NGX_OK;
+    }
+
+    p->state = NGX_K8S_PARSER_VALUE;
+
+    if (json_is_array(f->json)) {
+        return NGX_OK;
+    }
+
+    end = (*p->pos == '"') ? ngx_k8s_json_skip(p->pos, p->last) : NULL;
+
+    if (end == NULL) {
+        return ngx_k8s_parser_broken(p, "a member has no name");
+    }
+
+    f->key = ngx_k8s_parser_string(p, end);
+
+    if (f->key == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_strlen(json_string_value(f->key)) != json_string_length(f->key)) {
+        return ngx_k8s_parser_broken(p, "a member's name holds a null byte");
+    }
+
+    for (p->pos = end; p->pos < p->last; p->pos++) {
+
+        switch (*p->pos) {
+
+        case ' ':
+        case '\t':
+        case CR:
+        case LF:
+            continue;
+
+        case ':':
+            p->pos++;
+            return NGX_OK;
+        }
+
+        break;
+    }
+
+    return ngx_k8s_parser_broken(p, "a member has no value");
+}
+
+
+static ngx_int_t
+ngx_k8s_parser_value(ngx_k8s_parser_t *p)
+{
+    u_char               *end, *limit;
+    json_t               *value;
+    ngx_uint_t            role;
+    ngx_k8s_json_scan_t   scan;
+
+    role = ngx_k8s_parser_role(p);
+
+    if (role == NGX_K8S_ROLE_DROPPED) {
+        ngx_memzero(&p->scan, sizeof(ngx_k8s_json_scan_t));
+        p->state = NGX_K8S_PARSER_DROP;
+        return NGX_OK;
+    }
+
+    if (role == NGX_K8S_ROLE_ENDPOINTS) {
+        p->part.endpoints.nelts = 0;
+        p->elements = 0;
+    }
+
+    if (role != NGX_K8S_ROLE_OTHER) {
+        return ngx_k8s_parser_open(p, role);
+    }
+
+    if (*p->pos == '{' || *p->pos == '[') {
+
+        limit = p->pos + ngx_min(p->last - p->pos, NGX_K8S_PARSER_PIECE);
+
+        ngx_memzero(&scan, sizeof(ngx_k8s_json_scan_t));
+        end = ngx_k8s_json_scan(&scan, p->pos, limit);
+
+        if (end == NULL && limit != p->last) {
+            return ngx_k8s_parser_open(p, NGX_K8S_ROLE_OTHER);
+        }
+
+    } else {
+        end = ngx_k8s_json_skip(p->pos, p->last);
+    }
+
+    if (end == NULL) {
+        return ngx_k8s_parser_broken(p, "a value is broken, or has no end");
+    }
+
+    value = (*p->pos == '"') ? ngx_k8s_parser_string(p, end)
+                             : ngx_k8s_parser_load(p, end);
+    if (value == NULL) {
+        return NGX_ERROR;
+    }
+
+    p->pos = end;
+    p->state = NGX_K8S_PARSER_AFTER;
+
+    return ngx_k8s_parser_attach(p, value);
+}
+
+
+/* what becomes of the value at pos: left out, opened, or neither */
+
+static ngx_uint_t
+ngx_k8s_parser_role(ngx_k8s_parser_t *p)
+{
+    const char              *key;
+    ngx_k8s_parser_frame_t  *f;
+
+    f = &p->frames[p->depth - 1];
+    key = json_string_value(f->key);
+
+    switch (f->role) {
+
+    case NGX_K8S_ROLE_ROOT:
+
+        if (ngx_strcmp(key, "status") == 0) {
+            return NGX_K8S_ROLE_DROPPED;
+        }
+
+        if (ngx_strcmp(key, "metadata") == 0 && *p->pos == '{') {
+            return NGX_K8S_ROLE_METADATA;
+        }
+
+        if (ngx_strcmp(key, "endpoints") == 0 && *p->pos == '['
+            && p->kind == NGX_K8S_ENDPOINT_SLICE
+            && p->last - p->text > NGX_K8S_PARSER_WHOLE)
+        {
+            return NGX_K8S_ROLE_ENDPOINTS;
+        }
+
+        break;
+
+    case NGX_K8S_ROLE_METADATA:
+
+        if (ngx_strcmp(key, "managedFields") == 0) {
+            return NGX_K8S_ROLE_DROPPED;
+        }
+
+        if (ngx_strcmp(key, "annotations") == 0) {
+
+            if (p->kind != NGX_K8S_INGRESS) {
+                return NGX_K8S_ROLE_DROPPED;
+            }
+
+            if (*p->pos == '{') {
+                return NGX_K8S_ROLE_ANNOTATIONS;
+            }
+        }
+
+        break;
+
+    case NGX_K8S_ROLE_ANNOTATIONS:
+
+        if (ngx_strcmp(key, NGX_K8S_LAST_APPLIED) == 0) {
+            return NGX_K8S_ROLE_DROPPED;
+        }
+
+        break;
+    }
+
+    return NGX_K8S_ROLE_OTHER;
+}
+
+
+static ngx_int_t
+ngx_k8s_parser_drop(ngx_k8s_parser_t *p, size_t *budget)
+{
+    size_t                   n;
+    u_char                  *end, *limit;
+    ngx_k8s_parser_frame_t  *f;
+
+    n = ngx_min(*budget, (size_t) NGX_K8S_OBJECT_MAX) * NGX_K8S_PARSER_SCAN;
+    limit = p->pos + ngx_min((size_t) (p->last - p->pos), n);
+
+    end = ngx_k8s_json_scan(&p->scan, p->pos, limit);
+
+    if (end == NULL && (p->scan.broken || limit == p->last)) {
+        return ngx_k8s_parser_broken(p, "a value is broken, or has no end");
+    }
+
+    /* the caller takes as many bytes off the budget as pos has moved */
+
+    if (end == NULL) {
+        end = limit;
+
+    } else {
+        f = &p->frames[p->depth - 1];
+        json_decref(f->key);
+        f->key = NULL;
+
+        p->state = NGX_K8S_PARSER_AFTER;
+    }
+
+    n = end - p->pos;
+    *budget += n - n / NGX_K8S_PARSER_SCAN;
+
+    p->pos = end;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_parser_after(ngx_k8s_parser_t *p)
+{
+    u_char                   ch;
+    json_t                  *value;
+    ngx_k8s_parser_frame_t  *f;
+
+    f = &p->frames[p->depth - 1];
+    ch = *p->pos++;
+
+    if (ch == ',') {
+        p->state = NGX_K8S_PARSER_NEXT;
+        return NGX_OK;
+    }
+
+    if (ch != (json_is_array(f->json) ? ']' : '}')) {
+        return ngx_k8s_parser_broken(p, "a comma or an end is missing");
+    }
+
+    value = f->json;
+    f->json = NULL;
+    p->depth--;
+
+    if (p->depth) {
+        return ngx_k8s_parser_attach(p, value);
+    }
+
+    p->root = value;
+    p->state = NGX_K8S_PARSER_END;
+
+    for ( /* void */ ; p->pos < p->last; p->pos++) {
+        ch = *p->pos;
+
+        if (ch != ' ' && ch != '\t' && ch != CR && ch != LF) {
+            return ngx_k8s_parser_broken(p, "something follows its end");
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_parser_open(ngx_k8s_parser_t *p, ngx_uint_t role)
+{
+    ngx_k8s_parser_frame_t  *f;
+
+    if (p->depth == NGX_K8S_PARSER_DEPTH) {
+        return ngx_k8s_parser_broken(p, "it is nested too deeply");
+    }
+
+    f = &p->frames[p->depth];
+
+    f->json = (*p->pos == '[') ? json_array() : json_object();
+
+    if (f->json == NULL) {
+        p->failed = 1;
+        return NGX_ERROR;
+    }
+
+    f->key = NULL;
+    f->role = role;
+
+    p->depth++;
+    p->pos++;
+    p->state = NGX_K8S_PARSER_FIRST;
+
+    return NGX_OK;
+}
+
+
+/* the string from pos to last, both with their quotes */
+
+static json_t *
+ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last)
+{
+    u_char  *s;
+    json_t  *json;
+
+    for (s = p->pos + 1; s < last - 1; s++) {
+        if (*s == '\\' || *s < 0x20) {
+            return ngx_k8s_parser_load(p, last);
+        }
+    }
+
+    json = json_stringn((char *) p->pos + 1, last - p->pos - 2);
+
+    if (json == NULL) {
+        (void) ngx_k8s_parser_broken(p, "a string is not in UTF-8");
+    }
+
+    return json;
+}
+
+
+static json_t *
+ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last)
+{
+    json_t        *json;
+    json_error_t   error;
+
+    json = json_loadb((char *) p->pos, last - p->pos,
+                      JSON_DECODE_ANY|JSON_ALLOW_NUL, &error);
+
+    if (json == NULL) {
+        (void) ngx_k8s_parser_broken(p, error.text);
+    }
+
+    return json;
+}
+
+
+/* gives the value to the container that is open, takes its reference */
+
+static ngx_int_t
+ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value)
+{
+    int                      rc;
+    ngx_k8s_parser_frame_t  *f;
+
+    f = &p->frames[p->depth - 1];
+    p->state = NGX_K8S_PARSER_AFTER;
+
+    if (f->role == NGX_K8S_ROLE_ENDPOINTS) {
+        return ngx_k8s_parser_endpoint(p, value);
+    }
+
+    if (json_is_array(f->json)) {
+        rc = json_array_append_new(f->json, value);
+
+    } else {
+        rc = json_object_set_new(f->json, json_string_value(f->key), value);
+
+        json_decref(f->key);
+        f->key = NULL;
+    }
+
+    if (rc != 0) {
+        p->failed = 1;
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value)
+{
+    void                      *elts;
+    ngx_int_t                  rc;
+    ngx_uint_t                 n;
+    ngx_array_t               *a;
+    ngx_k8s_reader_t           r;
+    ngx_k8s_slice_endpoint_t  *ep;
+
+    a = &p->part.endpoints;
+
+    if (p->pool == NULL) {
+        p->pool = ngx_create_pool(NGX_K8S_PARSER_POOL, p->log);
+        if (p->pool == NULL) {
+            goto failed;
+        }
+
+        p->part.object.pool = p->pool;
+    }
+
+    if (a->nelts == a->nalloc) {
+        n = a->nalloc ? a->nalloc * 2 : 64;
+
+        elts = realloc(a->elts, n * sizeof(ngx_k8s_slice_endpoint_t));
+        if (elts == NULL) {
+            goto failed;
+        }
+
+        a->elts = elts;
+        a->nalloc = n;
+    }
+
+    ngx_memzero(&r, offsetof(ngx_k8s_reader_t, field));
+
+    r.object = &p->part.object;
+    r.pool = p->pool;
+    r.last = r.field;
+
+    (void) ngx_k8s_reader_push(&r, "endpoints");
+    (void) ngx_k8s_reader_index(&r, p->elements++);
+
+    ep = a->elts;
+    ep += a->nelts;
+    ngx_memzero(ep, sizeof(ngx_k8s_slice_endpoint_t));
+
+    rc = NGX_DECLINED;
+
+    if (json_is_object(value)) {
+        rc = ngx_k8s_endpoint_read(&r, value, ep, a->nelts ? ep - 1 : NULL);
+
+    } else {
+        ngx_k8s_reader_problem(&r, NULL, "is not an object");
+    }
+
+    if (rc == NGX_ERROR) {
+        goto failed;
+    }
+
+    if (rc == NGX_OK) {
+        a->nelts++;
+    }
+
+    json_decref(value);
+
+    return NGX_OK;
+
+failed:
+
+    json_decref(value);
+    p->failed = 1;
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_k8s_parser_object(ngx_k8s_parser_t *p)
+{
+    void         *elts;
+    size_t        size;
+    ngx_array_t  *a;
+
+    if (p->pool == NULL) {
+        p->object = ngx_k8s_object_make(p->kind, p->root, NULL, NULL,
+                                        &p->problem, p->log);
+
+        return p->object ? NGX_OK : NGX_DECLINED;
+    }
+
+    a = &p->part.endpoints;
+    elts = a->elts;
+    size = a->nelts * sizeof(ngx_k8s_slice_endpoint_t);
+
+    a->elts = ngx_palloc(p->pool, size);
+    if (a->elts == NULL) {
+        a->elts = elts;
+        return NGX_ERROR;
+    }
+
+    if (size) {
+        ngx_memcpy(a->elts, elts, size);
+    }
+
+    a->size = sizeof(ngx_k8s_slice_endpoint_t);
+    a->nalloc = a->nelts;
+    a->pool = p->pool;
+
+    p->object = ngx_k8s_object_make(p->kind, p->root, p->pool, &p->part,
+                                    &p->problem, p->log);
+    a->elts = elts;
+
+    if (p->object == NULL) {
+        return NGX_DECLINED;
+    }
+
+    p->pool = NULL;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why)
+{
+    ngx_str_set(&p->problem.field, "");
+
+    p->problem.code = NGX_K8S_PROBLEM_INVALID_OBJECT;
+    p->problem.message.data = p->message;
+    p->problem.message.len = ngx_snprintf(p->message, sizeof(p->message),
+                                          "the object cannot be read at byte "
+                                          "%O: %s", (off_t) (p->pos - p->text),
+                                          why)
+                             - p->message;
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_k8s_parser_free(ngx_k8s_parser_t *p)
+{
+    while (p->depth) {
+        p->depth--;
+
+        json_decref(p->frames[p->depth].json);
+        json_decref(p->frames[p->depth].key);
+    }
+
+    if (p->root) {
+        if (p->kind == NGX_K8S_SECRET) {
+            ngx_k8s_secret_wipe(p->root);
+        }
+
+        json_decref(p->root);
+        p->root = NULL;
+    }
+
+    if (p->part.endpoints.elts) {
+        ngx_free(p->part.endpoints.elts);
+        p->part.endpoints.elts = NULL;
+        p->part.endpoints.nelts = 0;
+        p->part.endpoints.nalloc = 0;
+    }
+
+    if (p->pool) {
+        ngx_destroy_pool(p->pool);
+        p->pool = NULL;
+    }
+}

@@ -1,0 +1,366 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <unit.h>
+#include <ngx_k8s_reader.h>
+
+
+static ngx_int_t
+skipped(const char *text)
+{
+    u_char  *p, *s, *end;
+    size_t   n;
+
+    /* a copy of the exact size, so that reading on is seen */
+
+    n = strlen(text);
+    s = malloc(n);
+    memcpy(s, text, n);
+
+    p = s;
+    end = ngx_k8s_json_skip(p, s + n);
+    n = end ? end - s : (size_t) -1;
+
+    free(s);
+
+    return n;
+}
+
+
+static void
+skip(void)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        const char  *text;
+        ngx_int_t    end;
+    } t[] = {
+        { "{}", 2 }, { " {\"a\":[1,{\"]\":\"}\"}]} ", 20 },
+        { "\"a\\\"b\" ", 6 }, { "\"\\\\\"x", 4 }, { "12,", 2 },
+        { "12", 2 }, { "true]", 4 }, { "null}", 4 }, { "-1.5e3 ", 6 },
+        { "{", -1 }, { "[[]", -1 }, { "\"a", -1 }, { "\"a\\", -1 },
+        { "\"\\\"", -1 }, { "", -1 }, { "  ", -1 }, { "}", -1 },
+        { ",", -1 }, { "\xff", -1 }, { NULL, 0 }
+    };
+
+    for (i = 0; t[i].text; i++) {
+        ok(skipped(t[i].text) == t[i].end, "skip %s", t[i].text);
+    }
+}
+
+
+static void
+member(void)
+{
+    ngx_str_t   v;
+    ngx_uint_t  i;
+
+    static struct {
+        const char  *text, *name, *value;
+        ngx_int_t    rc;
+    } t[] = {
+        { "{\"a\":1,\"b\":{\"c\":[2]},\"d\":\"x\"}", "b", "{\"c\":[2]}", 0 },
+        { " { \"a\" : 1 , \"d\" : \"x\" } ", "d", "\"x\"", 0 },
+        { "{\"a\":1}", "a", "1", 0 },
+        { "{\"b\":{\"a\":2},\"a\":3}", "a", "3", 0 },
+        { "{\"x\":\"a\",\"a\":4}", "a", "4", 0 },
+        { "{}", "a", NULL, NGX_DECLINED },
+        { "{\"ab\":1}", "a", NULL, NGX_DECLINED },
+        { "[]", "a", NULL, NGX_ERROR },
+        { "", "a", NULL, NGX_ERROR },
+        { "{\"b\":1", "a", NULL, NGX_ERROR },
+        { "{\"b\" 1}", "a", NULL, NGX_ERROR },
+        { "{\"b\":1,}", "a", NULL, NGX_ERROR },
+        { "{b:1}", "a", NULL, NGX_ERROR },
+        { NULL, NULL, NULL, 0 }
+    };
+
+    for (i = 0; t[i].text; i++) {
+        ok(ngx_k8s_json_member((u_char *) t[i].text,
+                               (u_char *) t[i].text + strlen(t[i].text),
+                               (char *) t[i].name, &v)
+           == t[i].rc
+           && (t[i].rc != NGX_OK
+               || (v.len == strlen(t[i].value)
+                   && memcmp(v.data, t[i].value, v.len) == 0)),
+           "member %s of %s", t[i].name, t[i].text);
+    }
+}
+
+
+/* feeds text in pieces, and notes what comes out */
+
+static char *
+cut(const char *text, size_t piece, size_t max)
+{
+    u_char                 *p, *last, *copy;
+    size_t                  n, len;
+    ngx_int_t               rc;
+    ngx_k8s_list_cutter_t   c;
+
+    static char  out[65536];
+
+    ngx_k8s_list_cutter_init(&c, max);
+
+    out[0] = '\0';
+    len = strlen(text);
+    rc = NGX_AGAIN;
+
+    while (len && rc == NGX_AGAIN) {
+        n = ngx_min(piece, len);
+
+        copy = malloc(n);
+        memcpy(copy, text, n);
+
+        p = copy;
+        last = p + n;
+
+        while ((rc = ngx_k8s_list_cutter_feed(&c, &p, last)) == NGX_OK
+               || rc == NGX_DECLINED)
+        {
+            sprintf(out + strlen(out), "%s%.*s|", rc == NGX_OK ? "" : "-",
+                    (int) c.len, c.buf);
+        }
+
+        free(copy);
+
+        text += n;
+        len -= n;
+    }
+
+    sprintf(out + strlen(out), "%s",
+            rc == NGX_DONE ? "" : rc == NGX_AGAIN ? "again" : "error");
+
+    if (rc == NGX_DONE) {
+        sprintf(out + strlen(out), "%.*s", (int) c.rest_len, c.rest);
+    }
+
+    ngx_k8s_list_cutter_done(&c);
+
+    return out;
+}
+
+
+static void
+cutter(void)
+{
+    char        *out;
+    ngx_uint_t   i, n, bad;
+
+    static struct {
+        const char  *text, *out;
+    } t[] = {
+        { "{\"kind\":\"L\",\"items\":[{\"a\":1},{\"b\":[{}]}],\"m\":{\"v\":"
+          "\"7\"}}",
+          "{\"a\":1}|{\"b\":[{}]}|{\"kind\":\"L\",\"items\":[],\"m\":{\"v\":"
+          "\"7\"}}" },
+        { " { \"items\" : [ { \"a\" : \"]}\\\"\" } , 1 ,null,\"s]\", [2] ] } ",
+          "{ \"a\" : \"]}\\\"\" }|1|null|\"s]\"|[2]| { \"items\" : [] }" },
+        { "{\"m\":{\"items\":[1]},\"items\":[]}",
+          "{\"m\":{\"items\":[1]},\"items\":[]}" },
+        { "{\"x\":\"items\",\"y\":[1],\"items\":[2]}",
+          "2|{\"x\":\"items\",\"y\":[1],\"items\":[]}" },
+        { "{\"items\":null,\"itemsx\":[1],\"aaaaaaaaaaaaaaaaaaitems\":[1]}",
+          "{\"items\":null,\"itemsx\":[1],\"aaaaaaaaaaaaaaaaaaitems\":[1]}" },
+        { "{\"it\\u0065ms\":[1]}", "{\"it\\u0065ms\":[1]}" },
+        { "{\"items\":[{\"a\":\"0123456789012345678901234567890\"},{}]}",
+          "-{\"a\":\"01234567890123456789012345|{}|{\"items\":[]}" },
+        { "{\"items\":[{}", "{}|again" },
+        { "{\"items\":[}", "error" },
+        { "[]", "error" },
+        { "{}x", "{}" },
+        { NULL, NULL }
+    };
+
+    for (i = 0; t[i].text; i++) {
+        bad = 0;
+
+        for (n = 1; n <= strlen(t[i].text); n++) {
+            out = cut(t[i].text, n, 32);
+
+            if (strcmp(out, t[i].out) != 0) {
+                printf("# %u: %s\n", (unsigned) n, out);
+                bad++;
+            }
+        }
+
+        ok(bad == 0, "cut %s in pieces of each size", t[i].text);
+    }
+}
+
+
+static ngx_k8s_parser_t   parser;
+static ngx_uint_t         turns;
+
+
+static void *
+parse(ngx_uint_t kind, const char *text, size_t budget)
+{
+    u_char     *copy;
+    size_t      len;
+    ngx_int_t   rc;
+
+    len = strlen(text);
+    copy = malloc(len);
+    memcpy(copy, text, len);
+
+    turns = 0;
+    rc = ngx_k8s_parser_init(&parser, kind, copy, len, &unit_log);
+
+    while (rc == NGX_OK || rc == NGX_AGAIN) {
+        turns++;
+        rc = ngx_k8s_parser_run(&parser, budget);
+
+        if (rc == NGX_OK) {
+            break;
+        }
+    }
+
+    free(copy);
+
+    return rc == NGX_OK ? parser.object : NULL;
+}
+
+
+static void
+parsers(void)
+{
+    char                      *text, *p;
+    ngx_uint_t                 i, n;
+    ngx_str_t                 *s;
+    ngx_k8s_ingress_t         *o;
+    ngx_k8s_slice_endpoint_t  *e;
+    ngx_k8s_endpoint_slice_t  *slice;
+
+    static char  *broken[] = {
+        "", "{", "[]", "{\"metadata\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\":1",
+        "{\"a\":1}x", "{\"a\":1]", "{\"a\" 1}", "{\"a\\u0000\":1}",
+        "{\"a\":\"\xff\"}", "{\"a\":tru}", "{\"\xff\":1}", "{\"status\":{",
+        "{\"status\":}", "{\"status\":x", "{\"a\":\"\n\"}",
+        "{\"metadata\":{\"managedFields\":[}}", NULL
+    };
+
+    text = "{\"metadata\":{\"managedFields\":[{\"a\":\"}\"}],\"name\":\"a\","
+           "\"annotations\":{\"kubectl.kubernetes.io/last-applied-"
+           "configuration\":\"{\\\"a\\\":1}\",\"k\":\"v\\u0000\"},"
+           "\"namespace\":\"n\"},\"spec\":{\"rules\":[{\"host\":\"h\"}]},"
+           "\"status\":[[[{}]]]} ";
+
+    for (i = 1, n = 0; i < 200; i++) {
+        o = parse(NGX_K8S_INGRESS, text, i);
+
+        if (o) {
+            n += o->nrules == 1 && o->object.annotations->nelts == 1
+                 && turns >= strlen(text) / i / 8;
+            ngx_k8s_object_free(&o->object);
+        }
+    }
+    ok(n == 199, "an Ingress is parsed with each budget");
+
+    for (i = 0; broken[i]; i++) {
+        n = parse(NGX_K8S_INGRESS, broken[i], 1) == NULL
+            && parser.problem.code == NGX_K8S_PROBLEM_INVALID_OBJECT
+            && parser.problem.message.len
+            && ngx_k8s_parser_run(&parser, 1) == NGX_DECLINED;
+        ok(n, "refused: %s", broken[i]);
+    }
+
+    /* a large slice: element by element */
+
+    text = malloc(1000 * 300 + 1000);
+    p = text + sprintf(text, "{\"metadata\":{\"name\":\"s\",\"namespace\":"
+                       "\"n\"},\"endpoints\":[null");
+
+    for (i = 0; i < 1000; i++) {
+        p += sprintf(p, ",{\"addresses\":[\"10.0.%u.%u\"],\"nodeName\":"
+                     "\"node-%u\",\"zone\":\"z\",\"targetRef\":{\"uid\":"
+                     "\"0a1b2c3d-0000-0000-0000-%012u\",\"kind\":\"Pod\","
+                     "\"name\":\"a-pod-with-a-name\",\"namespace\":\"n\"},"
+                     "\"conditions\":{\"ready\":true}}",
+                     (unsigned) i / 250, (unsigned) i % 250, (unsigned) i % 9,
+                     (unsigned) i);
+    }
+
+    p += sprintf(p, ",{}],\"addressType\":\"IPv4\",\"ports\":[{\"port\":80}]}");
+
+    slice = parse(NGX_K8S_ENDPOINT_SLICE, text, 4096);
+    e = slice->endpoints.elts;
+    ok(slice && slice->endpoints.nelts == 1000 && slice->family == 4
+       && slice->nports == 1 && turns > 40
+       && e[999].target.len == 36 && e[999].target.data[35] == '9'
+       && e[0].ready, "a large EndpointSlice in %u turns", (unsigned) turns);
+    ok(e[999].zone.data == e[0].zone.data, "its zone is kept once");
+    ok(slice->object.problems && slice->object.problems->nelts == 2,
+       "what is no endpoint is a problem");
+    s = &((ngx_k8s_problem_t *) slice->object.problems->elts)[1].field;
+    ok(s->len == 25 && memcmp(s->data, "endpoints[1001].addresses", 25) == 0,
+       "with its place");
+    ngx_k8s_object_free(&slice->object);
+
+    (void) ngx_k8s_parser_init(&parser, NGX_K8S_ENDPOINT_SLICE,
+                               (u_char *) text, p - text, &unit_log);
+    ok(ngx_k8s_parser_run(&parser, 50000) == NGX_AGAIN, "parsed in part");
+    ngx_k8s_parser_cancel(&parser);
+    ngx_k8s_parser_cancel(&parser);
+
+    /* names at the end */
+
+    memcpy(strstr(text, "\"name\":\"s\""), "\"name\":\"S\"", 10);
+    ok(parse(NGX_K8S_ENDPOINT_SLICE, text, 1 << 20) == NULL
+       && parser.problem.field.len == 8, "a large one without a name");
+
+    ok(ngx_k8s_parser_init(&parser, NGX_K8S_SECRET, (u_char *) text,
+                           NGX_K8S_OBJECT_MAX + 1, &unit_log)
+       == NGX_DECLINED
+       && parser.problem.code == NGX_K8S_PROBLEM_OBJECT_TOO_LARGE
+       && ngx_k8s_parser_run(&parser, 1) == NGX_DECLINED, "too large");
+
+    /* a large Ingress: opened as deep as need be */
+
+    p = text + sprintf(text, "{\"metadata\":{\"name\":\"i\",\"namespace\":"
+                       "\"n\"},\"spec\":{\"rules\":[{\"http\":{\"paths\":[");
+    for (i = 0; i < 1000; i++) {
+        p += sprintf(p, "%s{\"path\":\"/%u\",\"pathType\":\"Exact\","
+                     "\"backend\":{\"service\":{\"name\":\"s\",\"port\":"
+                     "{\"number\":80}}}}", i ? "," : "", (unsigned) i);
+    }
+    p += sprintf(p, "]}}]}}");
+
+    o = parse(NGX_K8S_INGRESS, text, 4096);
+    ok(o && o->nrules == 1 && o->rules[0].npaths == 1000 && turns > 20
+       && o->rules[0].paths[999].backend.port == 80,
+       "a large Ingress in %u turns", (unsigned) turns);
+    ngx_k8s_object_free(&o->object);
+
+    p = text;
+    for (i = 0; i < 20; i++) {
+        p += sprintf(p, "{\"a\":");
+    }
+    memset(p, '[', 50000);
+    memset(p + 50000, ']', 50000);
+    p[100000] = '\0';
+    for (p += 100000, i = 0; i < 20; i++) {
+        p += sprintf(p, "}");
+    }
+    ok(parse(NGX_K8S_INGRESS, text, 1 << 20) == NULL, "too deep");
+
+    free(text);
+}
+
+
+int
+main(int argc, char **argv)
+{
+    unit_init();
+
+    skip();
+    member();
+    cutter();
+    parsers();
+
+    return done();
+}
