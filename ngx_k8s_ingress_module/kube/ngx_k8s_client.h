@@ -1,0 +1,180 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The client of one API server: a reflector for each kind and scope, and the
+ * contents of the Secrets that are wanted.  All of it runs in the watcher and
+ * lives from ngx_k8s_client_start() to stop().
+ */
+
+
+#ifndef _NGX_K8S_CLIENT_H_INCLUDED_
+#define _NGX_K8S_CLIENT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_k8s_api.h>
+#include <ngx_k8s_credentials.h>
+#include <ngx_k8s_record.h>
+#include <ngx_k8s_source.h>
+#include <ngx_k8s_transport.h>
+
+
+#define NGX_K8S_REASON_MAX           512
+
+
+typedef struct ngx_k8s_client_s     ngx_k8s_client_t;
+typedef struct ngx_k8s_reflector_s  ngx_k8s_reflector_t;
+typedef struct ngx_k8s_secrets_s    ngx_k8s_secrets_t;
+
+
+/* what the request that runs, or comes next, is for */
+
+#define NGX_K8S_STEP_STREAM          0   /* streaming list, then a watch */
+#define NGX_K8S_STEP_LIST            1   /* a page */
+#define NGX_K8S_STEP_WATCH           2
+#define NGX_K8S_STEP_PROBE           3   /* has the version gone backwards? */
+
+
+/* list and watch of one kind in one scope */
+
+struct ngx_k8s_reflector_s {
+    ngx_k8s_client_t        *client;
+    ngx_k8s_kind_t          *info;
+    ngx_k8s_call_t          *call;       /* NULL: waits for its timer */
+    ngx_int_t                ident;      /* event ident must be after 3
+                                            pointers as in ngx_connection_t */
+    ngx_uint_t               kind;
+    ngx_str_t                scope;      /* namespace, or empty */
+    ngx_event_t              timer;      /* next request, or guard of this */
+    ngx_uint_t               step;
+
+    ngx_str_t                version;    /* seen last; data is buffer */
+    ngx_str_t                token;      /* continue; malloc()ed */
+    ngx_k8s_list_cutter_t    cutter;
+    size_t                   scanned;    /* of a line that is incomplete */
+
+    ngx_msec_t               started;    /* of the request */
+    ngx_msec_t               failed;
+    ngx_uint_t               attempts;   /* failures in a row */
+    ngx_uint_t               misses;     /* initial events without an end */
+    ngx_uint_t               shorts;     /* very short watches in a row */
+    ngx_uint_t               events;     /* of this request */
+    ngx_uint_t               trouble;    /* HTTP status of it, for the log */
+    ngx_queue_t              oversized;  /* ngx_k8s_oversized_t: problems */
+    ngx_uint_t               noversized;
+
+    ngx_uint_t               state;      /* NGX_K8S_SYNC_* */
+    ngx_uint_t               lists;
+    ngx_uint_t               watches;
+    ngx_uint_t               errors;
+    uint32_t                 mark;       /* of the list, for Secrets */
+
+    unsigned                 connected:1;
+    unsigned                 synced:1;   /* for Secrets: END is fed */
+    unsigned                 metadata:1; /* Secrets: no content */
+    unsigned                 relist:1;   /* version is no start for a watch */
+    unsigned                 check:1;    /* probe first */
+    unsigned                 plain:1;    /* server has no streaming lists */
+    unsigned                 once:1;     /* the next list is a plain one */
+    unsigned                 full:1;     /* the next list is one page */
+    unsigned                 begun:1;    /* BEGIN is fed, END is not */
+    unsigned                 initial:1;  /* initial events are not over */
+    unsigned                 cutting:1;  /* the cutter is in use */
+    unsigned                 ended:1;    /* a list's document is complete */
+    unsigned                 skip:1;     /* rest of a line that is too long */
+    unsigned                 unreachable:1; /* waits for the server */
+    unsigned                 renewed:1;  /* 401: credentials were renewed */
+
+    size_t                   reason_len;
+    u_char                   reason[NGX_K8S_REASON_MAX];
+    u_char                   buffer[NGX_K8S_VERSION_MAX];
+};
+
+
+struct ngx_k8s_client_s {
+    ngx_k8s_source_conf_t   *conf;
+    ngx_k8s_sink_t          *sink;
+    ngx_log_t               *log;
+    ngx_int_t                ident;      /* as above */
+    ngx_pool_t              *pool;
+
+    ngx_k8s_source_t         source;
+    ngx_k8s_transport_t     *transport;
+    ngx_k8s_credentials_t    credentials;
+    ngx_k8s_secrets_t       *secrets;
+    ngx_array_t              reflectors; /* ngx_k8s_reflector_t */
+
+    ngx_str_t                base;       /* of addresses */
+    char                    *host;       /* "Host: ..." or NULL */
+    char                    *connect;    /* libcurl's CONNECT_TO or NULL */
+    char                    *connect_format;
+    ngx_resolver_ctx_t      *resolving;
+    ngx_event_t              resolve;    /* timer */
+    ngx_uint_t               turn;       /* of the addresses */
+    ngx_msec_t               resolved;
+
+    unsigned                 down:1;     /* the server is unreachable */
+    unsigned                 closed:1;   /* the worker exits */
+    unsigned                 ready:1;    /* there is an address */
+    unsigned                 started:1;
+};
+
+
+/*
+ * A GET request with credentials; handlers are the caller's to set, then it
+ * calls ngx_k8s_call_start().  "url" is freed in any case.
+ */
+ngx_k8s_call_t *ngx_k8s_client_call(ngx_k8s_client_t *client, char *url,
+    char *accept);
+
+/* the server has answered, or could not be reached for this reason */
+void ngx_k8s_client_up(ngx_k8s_client_t *client);
+void ngx_k8s_client_down(ngx_k8s_client_t *client, ngx_k8s_call_t *call);
+
+/* passes the state of a kind, over its scopes, to the sink */
+void ngx_k8s_client_report(ngx_k8s_client_t *client, ngx_uint_t kind);
+
+void ngx_k8s_client_feed(ngx_k8s_client_t *client, ngx_uint_t op,
+    ngx_uint_t kind, ngx_str_t *scope, u_char *text, size_t len);
+void ngx_k8s_client_problem(ngx_k8s_client_t *client, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name, ngx_int_t code, char *message);
+
+/* milliseconds to wait after this many failures, which is one more then */
+ngx_msec_t ngx_k8s_client_backoff(ngx_k8s_client_t *client,
+    ngx_uint_t *attempts, ngx_msec_t *failed, ngx_msec_t max);
+
+
+void ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
+    ngx_uint_t kind, ngx_str_t *scope);
+/* the next request goes out in so many milliseconds */
+void ngx_k8s_reflector_schedule(ngx_k8s_reflector_t *r, ngx_msec_t delay);
+void ngx_k8s_reflector_stop(ngx_k8s_reflector_t *r);
+
+
+/* Secrets (ngx_k8s_secrets.c) */
+
+ngx_k8s_secrets_t *ngx_k8s_secrets_create(ngx_k8s_client_t *client);
+void ngx_k8s_secrets_stop(ngx_k8s_secrets_t *secrets);
+void ngx_k8s_secrets_destroy(ngx_k8s_secrets_t *secrets);
+void ngx_k8s_secrets_want(ngx_k8s_secrets_t *secrets, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t wanted);
+
+/* what the reflector of their metadata says */
+void ngx_k8s_secrets_begin(ngx_k8s_secrets_t *secrets, ngx_str_t *scope);
+void ngx_k8s_secrets_seen(ngx_k8s_secrets_t *secrets, ngx_str_t *scope,
+    ngx_k8s_event_t *event);
+void ngx_k8s_secrets_gone(ngx_k8s_secrets_t *secrets, ngx_k8s_event_t *event);
+void ngx_k8s_secrets_end(ngx_k8s_secrets_t *secrets, ngx_str_t *scope);
+void ngx_k8s_secrets_refused(ngx_k8s_secrets_t *secrets);
+
+/* wanted ones that exist and have not been fetched yet */
+ngx_uint_t ngx_k8s_secrets_missing(ngx_k8s_secrets_t *secrets);
+
+
+#endif /* _NGX_K8S_CLIENT_H_INCLUDED_ */
