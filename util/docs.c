@@ -1,0 +1,189 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Prints one reference page, made of the tables that the code runs from:
+ * docs directives | variables | metrics | defaults | problems.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http_k8s.h>
+#include <ngx_http_k8s_admin.h>
+
+
+static void  docs_cell(u_char *data, size_t len);
+
+
+#define docs_str(s)  docs_cell((s)->data, (s)->len)
+
+
+static void
+docs_cell(u_char *data, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+
+        if (data[i] == '|') {
+            putchar('\\');
+        }
+
+        putchar(data[i]);
+    }
+}
+
+
+static void
+docs_code(ngx_str_t *s)
+{
+    if (s->len) {
+        putchar('`');
+        docs_str(s);
+        putchar('`');
+    }
+}
+
+
+static void
+docs_directives(void)
+{
+    ngx_k8s_directive_t  *d;
+
+    printf("# Directives\n");
+
+    for (d = ngx_k8s_directives; d->command.name.len; d++) {
+        printf("\n## %s\n\n"
+               "| | |\n|---|---|\n| syntax | `", d->command.name.data);
+        docs_cell((u_char *) d->syntax, ngx_strlen(d->syntax));
+        printf("` |\n| default | %s |\n| context | %s |\n\n%s\n",
+               d->value[0] ? d->value : "none", d->context, d->text);
+    }
+}
+
+
+static void
+docs_variables(void)
+{
+    ngx_http_k8s_variable_t  *v;
+
+    printf("# Variables\n\n"
+           "They are empty where no Ingress has been found yet, and never "
+           "change once a\nrequest is routed.\n\n"
+           "| variable | value |\n|---|---|\n");
+
+    for (v = ngx_http_k8s_variables; v->name.len; v++) {
+        printf("| `$%s` | ", v->name.data);
+        docs_str(&v->note);
+        printf(" |\n");
+    }
+}
+
+
+static void
+docs_metrics(void)
+{
+    ngx_http_k8s_metric_t  *m;
+
+    printf("# Metrics\n\n"
+           "What ingress-nginx exports has its name and labels here.\n\n"
+           "| metric | type | meaning |\n|---|---|---|\n");
+
+    for (m = ngx_http_k8s_metrics; m->name; m++) {
+        printf("| `%s` | %s | ", m->name, m->type);
+        docs_cell((u_char *) m->help, ngx_strlen(m->help));
+        printf(" |\n");
+    }
+}
+
+
+static void
+docs_defaults(void)
+{
+    ngx_http_k8s_default_t  *d;
+
+    printf("# Defaults\n\n"
+           "What holds for a route about which no object says anything: "
+           "ingress-nginx's\ndefault of each ConfigMap key, and what it feeds. "
+           "`defaults nginx;` leaves these\nto nginx.conf.\n\n"
+           "| key | default | feeds | note |\n|---|---|---|---|\n");
+
+    for (d = ngx_http_k8s_defaults; d->key.data; d++) {
+        printf("| ");
+        docs_code(&d->key);
+        printf(" | ");
+        docs_code(&d->value);
+        printf(" | ");
+
+        if (d->directive.len) {
+            docs_code(&d->directive);
+
+        } else {
+            printf("the module");
+        }
+
+        printf(" | ");
+        docs_str(&d->note);
+        printf(" |\n");
+    }
+}
+
+
+static void
+docs_problems(void)
+{
+    ngx_uint_t               i;
+    ngx_k8s_problem_code_t  *p;
+
+    printf("# Problems\n\n"
+           "Everything that can't be done as asked. Each names the object, the "
+           "field and the\nremedy, on `/status`, in the log and as a metric. "
+           "Nothing else is affected.\n\n"
+           "| code | meaning | what to do |\n|---|---|---|\n");
+
+    for (i = 0; i < NGX_K8S_PROBLEMS; i++) {
+        p = &ngx_k8s_problem_codes[i];
+
+        printf("| `");
+        docs_str(&p->name);
+        printf("` | ");
+        docs_str(&p->meaning);
+        printf(" | ");
+        docs_str(&p->remedy);
+        printf(" |\n");
+    }
+}
+
+
+static struct {
+    char                    *name;
+    void                   (*print)(void);
+} docs_pages[] = {
+    { "directives", docs_directives },
+    { "variables", docs_variables },
+    { "metrics", docs_metrics },
+    { "defaults", docs_defaults },
+    { "problems", docs_problems },
+    { NULL, NULL }
+};
+
+
+int
+main(int argc, char **argv)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; argc == 2 && docs_pages[i].name; i++) {
+
+        if (ngx_strcmp(docs_pages[i].name, argv[1]) == 0) {
+            docs_pages[i].print();
+            return 0;
+        }
+    }
+
+    return 2;
+}
