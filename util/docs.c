@@ -91,11 +91,17 @@ docs_metrics(void)
 
     printf("# Metrics\n\n"
            "What ingress-nginx exports has its name and labels here.\n\n"
-           "| metric | type | meaning |\n|---|---|---|\n");
+           "| metric | type | labels | meaning |\n|---|---|---|---|\n");
 
-    for (m = ngx_http_k8s_metrics; m->name; m++) {
-        printf("| `%s` | %s | ", m->name, m->type);
-        docs_cell((u_char *) m->help, ngx_strlen(m->help));
+    for (m = ngx_http_k8s_metrics; m->name.len; m++) {
+        printf("| ");
+        docs_code(&m->name);
+        printf(" | ");
+        docs_str(&m->type);
+        printf(" | ");
+        docs_str(&m->labels);
+        printf(" | ");
+        docs_str(&m->help);
         printf(" |\n");
     }
 }
