@@ -109,6 +109,12 @@ typedef struct {
     ngx_str_t                upstream_name;  /* ns-service-port */
     ngx_str_t                route_rule; /* ns/ingress:host/path */
     ngx_str_t                empty;
+
+    /* nginx's own, see ngx_http_k8s_interim() */
+    ngx_int_t              (*process_header)(ngx_http_request_t *r);
+    ngx_int_t              (*reinit_request)(ngx_http_request_t *r);
+    ngx_uint_t               interim;
+
     unsigned                 routed:1;
     unsigned                 counted:1;
     unsigned                 health:1;   /* answered /healthz: not logged */
@@ -228,6 +234,10 @@ ngx_int_t ngx_http_k8s_upstream_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
 ngx_int_t ngx_http_k8s_balancer_init(ngx_k8s_block_t *block,
     ngx_cycle_t *cycle);
 void ngx_http_k8s_balancer_done(ngx_k8s_block_t *block);
+
+
+/* makes the request's upstream skip interim answers (1xx); in peer.init */
+void ngx_http_k8s_interim(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
 
 
 /* an endpoint, out of the table: copied into requests and the pool */

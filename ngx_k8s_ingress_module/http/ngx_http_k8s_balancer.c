@@ -11,7 +11,7 @@
 
 
 /* endpoints copied at the start, for when the Service goes meanwhile */
-#define NGX_HTTP_K8S_COPY            16
+#define NGX_HTTP_K8S_COPY            4
 
 /* and how long they are good: an address can soon be another pod's */
 #define NGX_HTTP_K8S_COPY_TIME       10000
@@ -224,6 +224,7 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     peer->key.protocol = 0;
     peer->key.service = ctx->service;
     peer->key.generation = ctx->service_generation;
+    peer->version = 0;
     peer->start = ngx_current_msec;
     peer->ntried = 0;
     peer->ncopied = 0;
@@ -246,6 +247,8 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
             }
         }
     }
+
+    ngx_http_k8s_interim(r, ctx);
 
     /* a lonely endpoint is asked again, as ingress-nginx does */
 
