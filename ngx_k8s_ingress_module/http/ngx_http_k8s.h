@@ -19,47 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_module.h>
-
-
-/*
- * Router (ngx_k8s_router.c, pure): which match takes (route set, host, path)?
- */
-
-typedef struct {
-    uint32_t                 route_set;
-    ngx_str_t                host;       /* lower case, no port, no last dot */
-    ngx_str_t                path;       /* decoded, normalised, no query */
-    ngx_str_t                method;
-    /* value of a request header (lower-case name) or query argument; NULL in
-       tests without predicates.  NGX_OK and *value, or NGX_DECLINED */
-    ngx_int_t              (*value)(void *data, ngx_uint_t what,
-                                ngx_str_t *name, ngx_str_t *value);
-    /* regular expression matched against text: NGX_OK or NGX_DECLINED */
-    ngx_int_t              (*regex)(void *data, ngx_str_t *pattern,
-                                ngx_str_t *text);
-    void                    *data;
-} ngx_k8s_route_key_t;
-
-typedef struct {
-    ngx_k8s_host_t          *host;       /* decided; NULL: no such host */
-    uint32_t                 host_slot;
-    ngx_k8s_path_t          *path;       /* NULL: the host's fallback */
-    ngx_k8s_match_t         *match;      /* NULL: nothing matches */
-    ngx_k8s_action_t        *action;     /* of match */
-} ngx_k8s_route_t;
-
-/* valid under the caller's pin; NGX_OK with route->match, or NGX_DECLINED */
-ngx_int_t ngx_k8s_route(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
-    ngx_k8s_route_t *route);
-
-/* host record for a name: exact, wildcard, none (""); NULL; for SNI as well */
-ngx_k8s_host_t *ngx_k8s_route_host(ngx_k8s_table_t *table, uint32_t route_set,
-    ngx_str_t *name, uint32_t *slot);
-
-/* a Host or SNI as sent, to the form of the table: lower case, without port
-   and one trailing dot; NGX_DECLINED when it does not fit in buf (256) */
-ngx_int_t ngx_k8s_route_host_name(u_char *buf, ngx_str_t *sent,
-    ngx_str_t *name);
+#include <ngx_k8s_router.h>
 
 
 /*

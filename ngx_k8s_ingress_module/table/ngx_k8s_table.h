@@ -173,6 +173,16 @@ void ngx_k8s_view_unpin(ngx_k8s_view_t *view);
 
 /* readers: valid under a pin, in any process */
 
+/*
+ * The hash of keys and paths, over bytes: start, step for each, end.  A step
+ * can be undone, so that the hashes of all prefixes of a path are at hand.
+ */
+
+#define NGX_K8S_HASH_START           0x811c9dc5u
+#define ngx_k8s_hash_step(h, c)      (((h) ^ (u_char) (c)) * 0x01000193u)
+#define ngx_k8s_hash_undo(h, c)      (((h) * 0x359c449bu) ^ (u_char) (c))
+
+uint32_t ngx_k8s_hash_end(uint32_t h);
 uint32_t ngx_k8s_hash(u_char *data, size_t len);
 
 /* slot by number, or NULL when there is no such number */
@@ -206,7 +216,8 @@ ngx_k8s_stat_t *ngx_k8s_stat(ngx_k8s_table_t *table, uint32_t n);
 /*
  * Adds one to the cell of (rule slot, method, status); method is an index of
  * ngx_k8s_methods, status 0 .. 4095.  Lock-free; counts in word->dropped when
- * the cells are full.
+ * the cells are full.  A rule that has gone is not counted any more.  Pins by
+ * itself where the caller has not.
  */
 void ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
     ngx_uint_t method, ngx_uint_t status);
@@ -217,7 +228,16 @@ void ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
 #define ngx_k8s_cell_method(key)     ((ngx_uint_t) ((key) >> 12) & 0xff)
 #define ngx_k8s_cell_status(key)     ((ngx_uint_t) (key) & 0xfff)
 
-/* names of methods for counters; 0 is "OTHER"; of an ngx_http method mask */
+/*
+ * Walks the counters of living rules: *cursor is 0 at first; NGX_OK with the
+ * next key and its count, NGX_DONE at the end.  Each key is met once.  Valid
+ * under a pin.
+ */
+ngx_int_t ngx_k8s_count_next(ngx_k8s_table_t *table, ngx_uint_t *cursor,
+    uint64_t *key, uint64_t *count);
+
+/* names of methods for counters: 0 is "OTHER", n is that of the bit 1 << n of
+   ngx_http's method mask; what is above is counted as "OTHER" */
 extern ngx_str_t  ngx_k8s_methods[];
 #define NGX_K8S_METHODS              16
 
@@ -231,6 +251,8 @@ extern ngx_uint_t  ngx_k8s_turn_bounds[];    /* microseconds, ascending */
 #define NGX_K8S_KEY_MAX              1024
 
 size_t ngx_k8s_key_host(u_char *buf, uint32_t route_set, ngx_str_t *host);
+
+/* names, each followed by a zero byte; a hash of them when it gets too long */
 size_t ngx_k8s_key_names(u_char *buf, ngx_uint_t n, ngx_str_t **names);
 
 

@@ -86,7 +86,11 @@ void ngx_k8s_writer_publish(ngx_k8s_writer_t *w);
 
 /*
  * Statistics number for an identity (not 0), counted by reference: get makes
- * or finds it, put gives one reference back.  0 when there is no room.
+ * or finds it, put gives one reference back.  0 when there is no room.  Each
+ * endpoint of each service record in the table holds one reference, so that a
+ * new writer can count them: who replaces or removes such a record gives back
+ * those of the old one.  Who adds to a statistic after its pin has ended
+ * compares the identity before.
  */
 uint32_t ngx_k8s_writer_stat_get(ngx_k8s_writer_t *w, uint64_t identity);
 void ngx_k8s_writer_stat_put(ngx_k8s_writer_t *w, uint32_t stat);
@@ -127,6 +131,13 @@ void ngx_k8s_builder_begin(ngx_k8s_builder_t *b, ngx_uint_t type, size_t size);
 uint32_t ngx_k8s_builder_alloc(ngx_k8s_builder_t *b, size_t size);
 ngx_k8s_str_t ngx_k8s_builder_str(ngx_k8s_builder_t *b, ngx_str_t *s);
 #define ngx_k8s_builder_ptr(b, off)  ((void *) ((b)->data + (off)))
+
+/*
+ * Finishes the paths of a host record, whose "paths" are sorted by
+ * ngx_k8s_path_cmp() and filled in but for hash and next: sets these, "buckets"
+ * and "longest".  The record can move.
+ */
+void ngx_k8s_builder_paths(ngx_k8s_builder_t *b);
 
 /* puts the built record: as ngx_k8s_writer_put(); 0 also when b->failed */
 uint32_t ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w,

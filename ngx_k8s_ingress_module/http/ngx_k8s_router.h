@@ -1,0 +1,66 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The router: which match takes (route set, host, path)?  Pure: it reads a
+ * table under the caller's pin and needs no running nginx.
+ */
+
+
+#ifndef _NGX_K8S_ROUTER_H_INCLUDED_
+#define _NGX_K8S_ROUTER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_table.h>
+
+
+typedef struct {
+    uint32_t                 route_set;
+    ngx_str_t                host;       /* lower case, no port, no last dot */
+    ngx_str_t                path;       /* decoded, normalised, no query */
+    ngx_str_t                method;
+    /* value of a request header (lower-case name) or query argument; NULL in
+       tests without predicates.  NGX_OK and *value, or NGX_DECLINED */
+    ngx_int_t              (*value)(void *data, ngx_uint_t what,
+                                ngx_str_t *name, ngx_str_t *value);
+    /* regular expression matched against text: NGX_OK or NGX_DECLINED */
+    ngx_int_t              (*regex)(void *data, ngx_str_t *pattern,
+                                ngx_str_t *text);
+    void                    *data;
+} ngx_k8s_route_key_t;
+
+typedef struct {
+    ngx_k8s_host_t          *host;       /* decided; NULL: no such host */
+    uint32_t                 host_slot;
+    ngx_k8s_path_t          *path;       /* NULL: the host's fallback */
+    ngx_k8s_match_t         *match;      /* NULL: nothing matches */
+    ngx_k8s_action_t        *action;     /* of match */
+} ngx_k8s_route_t;
+
+/*
+ * Valid under the caller's pin.  NGX_OK: route->match is what takes the
+ * request.  NGX_DECLINED: nothing does, route->host is the most specific host
+ * or NULL; the caller answers from the catch-all default.
+ */
+ngx_int_t ngx_k8s_route(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
+    ngx_k8s_route_t *route);
+
+/* host record for a name: exact, wildcard, none (""); NULL; for SNI as well */
+ngx_k8s_host_t *ngx_k8s_route_host(ngx_k8s_table_t *table, uint32_t route_set,
+    ngx_str_t *name, uint32_t *slot);
+
+#define NGX_K8S_HOST_MAX             256
+
+/* a Host or SNI as sent, to the form of the table: lower case, without port
+   and one trailing dot; NGX_DECLINED when it does not fit in buf, which has
+   NGX_K8S_HOST_MAX bytes */
+ngx_int_t ngx_k8s_route_host_name(u_char *buf, ngx_str_t *sent,
+    ngx_str_t *name);
+
+
+#endif /* _NGX_K8S_ROUTER_H_INCLUDED_ */

@@ -1,0 +1,236 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_alloc.h>
+
+
+static void ngx_k8s_extent_insert(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);
+static void ngx_k8s_extent_remove(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);
+static void ngx_k8s_extent_around(ngx_k8s_alloc_t *a, uint32_t start,
+    ngx_k8s_extent_t **before, ngx_k8s_extent_t **after);
+
+
+#define ngx_k8s_extent_place(n)                                               \
+    ((ngx_k8s_extent_t *) ((u_char *) (n) - offsetof(ngx_k8s_extent_t, place)))
+
+#define ngx_k8s_extent_fit(n)                                                 \
+    ((ngx_k8s_extent_t *) ((u_char *) (n) - offsetof(ngx_k8s_extent_t, fit)))
+
+
+void
+ngx_k8s_alloc_init(ngx_k8s_alloc_t *a, ngx_log_t *log)
+{
+    ngx_memzero(a, sizeof(ngx_k8s_alloc_t));
+
+    a->log = log;
+
+    ngx_rbtree_init(&a->places, &a->sentinel, ngx_rbtree_insert_value);
+    ngx_rbtree_init(&a->fits, &a->sentinel, ngx_rbtree_insert_value);
+}
+
+
+void
+ngx_k8s_alloc_done(ngx_k8s_alloc_t *a)
+{
+    ngx_k8s_extent_t   *e;
+    ngx_rbtree_node_t  *node;
+
+    while (a->places.root != &a->sentinel) {
+        node = ngx_rbtree_min(a->places.root, &a->sentinel);
+        ngx_rbtree_delete(&a->places, node);
+        ngx_free(ngx_k8s_extent_place(node));
+    }
+
+    while (a->spare) {
+        e = a->spare;
+        a->spare = e->next;
+        ngx_free(e);
+    }
+}
+
+
+ngx_k8s_extent_t *
+ngx_k8s_extent_new(ngx_k8s_alloc_t *a)
+{
+    ngx_k8s_extent_t  *e;
+
+    e = a->spare;
+
+    if (e == NULL) {
+        return ngx_calloc(sizeof(ngx_k8s_extent_t), a->log);
+    }
+
+    a->spare = e->next;
+
+    ngx_memzero(e, sizeof(ngx_k8s_extent_t));
+
+    return e;
+}
+
+
+void
+ngx_k8s_extent_drop(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e)
+{
+    e->next = a->spare;
+    a->spare = e;
+}
+
+
+static void
+ngx_k8s_extent_insert(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e)
+{
+    e->place.key = e->start;
+    e->fit.key = e->len;
+
+    ngx_rbtree_insert(&a->places, &e->place);
+    ngx_rbtree_insert(&a->fits, &e->fit);
+}
+
+
+static void
+ngx_k8s_extent_remove(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e)
+{
+    ngx_rbtree_delete(&a->places, &e->place);
+    ngx_rbtree_delete(&a->fits, &e->fit);
+}
+
+
+uint32_t
+ngx_k8s_alloc(ngx_k8s_alloc_t *a, uint32_t len)
+{
+    uint32_t            start;
+    ngx_k8s_extent_t   *e;
+    ngx_rbtree_node_t  *node, *best;
+
+    best = NULL;
+    node = a->fits.root;
+
+    while (node != &a->sentinel) {
+
+        if (node->key >= len) {
+            best = node;
+            node = node->left;
+
+        } else {
+            node = node->right;
+        }
+    }
+
+    if (best == NULL) {
+        return 0;
+    }
+
+    e = ngx_k8s_extent_fit(best);
+    start = e->start;
+
+    a->free -= len;
+
+    if (e->len == len) {
+        ngx_k8s_extent_remove(a, e);
+        ngx_k8s_extent_drop(a, e);
+
+        return start;
+    }
+
+    /* its place in the order of addresses stays as it is */
+
+    ngx_rbtree_delete(&a->fits, &e->fit);
+
+    e->start += len;
+    e->len -= len;
+    e->place.key = e->start;
+    e->fit.key = e->len;
+
+    ngx_rbtree_insert(&a->fits, &e->fit);
+
+    return start;
+}
+
+
+void
+ngx_k8s_free(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e)
+{
+    ngx_k8s_extent_t  *before, *after;
+
+    ngx_k8s_extent_around(a, e->start, &before, &after);
+
+    if ((before && before->start + before->len > e->start)
+        || (after && e->start + e->len > after->start))
+    {
+        ngx_log_error(NGX_LOG_ALERT, a->log, 0,
+                      "k8s table: extent %uD, %uD is free already",
+                      e->start, e->len);
+        ngx_k8s_extent_drop(a, e);
+        return;
+    }
+
+    a->free += e->len;
+
+    if (before && before->start + before->len == e->start) {
+        ngx_k8s_extent_remove(a, before);
+
+        e->start = before->start;
+        e->len += before->len;
+
+        ngx_k8s_extent_drop(a, before);
+    }
+
+    if (after && e->start + e->len == after->start) {
+        ngx_k8s_extent_remove(a, after);
+
+        e->len += after->len;
+
+        ngx_k8s_extent_drop(a, after);
+    }
+
+    ngx_k8s_extent_insert(a, e);
+}
+
+
+static void
+ngx_k8s_extent_around(ngx_k8s_alloc_t *a, uint32_t start,
+    ngx_k8s_extent_t **before, ngx_k8s_extent_t **after)
+{
+    ngx_rbtree_node_t  *node;
+
+    *before = NULL;
+    *after = NULL;
+
+    node = a->places.root;
+
+    while (node != &a->sentinel) {
+
+        if (node->key <= start) {
+            *before = ngx_k8s_extent_place(node);
+            node = node->right;
+
+        } else {
+            *after = ngx_k8s_extent_place(node);
+            node = node->left;
+        }
+    }
+}
+
+
+uint32_t
+ngx_k8s_alloc_largest(ngx_k8s_alloc_t *a)
+{
+    ngx_rbtree_node_t  *node;
+
+    node = a->fits.root;
+
+    if (node == &a->sentinel) {
+        return 0;
+    }
+
+    while (node->right != &a->sentinel) {
+        node = node->right;
+    }
+
+    return node->key;
+}

@@ -1,0 +1,290 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_writer.h>
+#include <ngx_k8s_path.h>
+#include <ngx_k8s_shm.h>
+
+
+#define NGX_K8S_BUILDER_SIZE         4096    /* holds every fixed part */
+#define NGX_K8S_BUILDER_STRINGS      64      /* power of two */
+
+
+static ngx_int_t ngx_k8s_builder_need(ngx_k8s_builder_t *b, size_t size);
+static ngx_int_t ngx_k8s_builder_grow_strings(ngx_k8s_builder_t *b);
+static uint32_t *ngx_k8s_builder_string(ngx_k8s_builder_t *b, u_char *data,
+    size_t len);
+
+
+ngx_int_t
+ngx_k8s_builder_init(ngx_k8s_builder_t *b, ngx_log_t *log)
+{
+    ngx_memzero(b, sizeof(ngx_k8s_builder_t));
+
+    b->log = log;
+
+    b->data = ngx_alloc(NGX_K8S_BUILDER_SIZE, log);
+    if (b->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->size = NGX_K8S_BUILDER_SIZE;
+
+    /* pairs of offset and length */
+
+    b->strings = ngx_calloc(2 * NGX_K8S_BUILDER_STRINGS * sizeof(uint32_t),
+                            log);
+    if (b->strings == NULL) {
+        ngx_free(b->data);
+        b->data = NULL;
+        return NGX_ERROR;
+    }
+
+    b->mask = NGX_K8S_BUILDER_STRINGS - 1;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_builder_done(ngx_k8s_builder_t *b)
+{
+    if (b->data) {
+        /* it may have held a private key */
+        ngx_explicit_memzero(b->data, b->size);
+        ngx_free(b->data);
+    }
+
+    if (b->strings) {
+        ngx_free(b->strings);
+    }
+
+    ngx_memzero(b, sizeof(ngx_k8s_builder_t));
+}
+
+
+void
+ngx_k8s_builder_begin(ngx_k8s_builder_t *b, ngx_uint_t type, size_t size)
+{
+    ngx_k8s_record_t  *rec;
+
+    if (b->nstrings) {
+        ngx_memzero(b->strings, 2 * (b->mask + 1) * sizeof(uint32_t));
+        b->nstrings = 0;
+    }
+
+    b->failed = 0;
+    b->len = ngx_align(size, sizeof(uint64_t));
+
+    ngx_memzero(b->data, b->len);
+
+    rec = (ngx_k8s_record_t *) b->data;
+    rec->type = type;
+}
+
+
+static ngx_int_t
+ngx_k8s_builder_need(ngx_k8s_builder_t *b, size_t size)
+{
+    u_char  *p;
+    size_t   len;
+
+    if (b->failed) {
+        return NGX_ERROR;
+    }
+
+    if (size > NGX_K8S_RECORD_MAX || b->len + size > NGX_K8S_RECORD_MAX) {
+        b->failed = 1;
+        return NGX_ERROR;
+    }
+
+    if (b->len + size <= b->size) {
+        return NGX_OK;
+    }
+
+    for (len = b->size; len < b->len + size; len *= 2) { /* void */ }
+
+    p = ngx_alloc(len, b->log);
+    if (p == NULL) {
+        b->failed = 1;
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, b->data, b->len);
+    ngx_explicit_memzero(b->data, b->size);
+    ngx_free(b->data);
+
+    b->data = p;
+    b->size = len;
+
+    return NGX_OK;
+}
+
+
+uint32_t
+ngx_k8s_builder_alloc(ngx_k8s_builder_t *b, size_t size)
+{
+    uint32_t  offset;
+
+    if (size > NGX_K8S_RECORD_MAX
+        || ngx_k8s_builder_need(b, size + sizeof(uint64_t)) != NGX_OK)
+    {
+        b->failed = 1;
+        return 0;
+    }
+
+    offset = ngx_align(b->len, sizeof(uint64_t));
+
+    ngx_memzero(b->data + b->len, offset + size - b->len);
+
+    b->len = offset + size;
+
+    return offset;
+}
+
+
+ngx_k8s_str_t
+ngx_k8s_builder_str(ngx_k8s_builder_t *b, ngx_str_t *s)
+{
+    uint32_t       *pair;
+    ngx_k8s_str_t   str;
+
+    str.offset = 0;
+    str.len = 0;
+
+    if (s->len == 0
+        || ngx_k8s_builder_need(b, s->len) != NGX_OK
+        || ngx_k8s_builder_grow_strings(b) != NGX_OK)
+    {
+        return str;
+    }
+
+    pair = ngx_k8s_builder_string(b, s->data, s->len);
+
+    if (pair[1] == 0) {
+        pair[0] = b->len;
+        pair[1] = s->len;
+
+        ngx_memcpy(b->data + b->len, s->data, s->len);
+
+        b->len += s->len;
+        b->nstrings++;
+    }
+
+    str.offset = pair[0];
+    str.len = pair[1];
+
+    return str;
+}
+
+
+/* the string's place in the hash, with length 0 when it is not there */
+
+static uint32_t *
+ngx_k8s_builder_string(ngx_k8s_builder_t *b, u_char *data, size_t len)
+{
+    uint32_t    *pair;
+    ngx_uint_t   i;
+
+    for (i = ngx_k8s_hash(data, len); /* void */ ; i++) {
+        pair = &b->strings[2 * (i & b->mask)];
+
+        if (pair[1] == 0
+            || (pair[1] == len
+                && ngx_memcmp(b->data + pair[0], data, len) == 0))
+        {
+            return pair;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_builder_grow_strings(ngx_k8s_builder_t *b)
+{
+    uint32_t    *old, *pair;
+    ngx_uint_t   i, n;
+
+    n = b->mask + 1;
+
+    if (b->nstrings < n / 2) {
+        return NGX_OK;
+    }
+
+    old = b->strings;
+
+    b->strings = ngx_calloc(4 * n * sizeof(uint32_t), b->log);
+    if (b->strings == NULL) {
+        b->strings = old;
+        b->failed = 1;
+        return NGX_ERROR;
+    }
+
+    b->mask = 2 * n - 1;
+
+    for (i = 0; i < n; i++) {
+        if (old[2 * i + 1]) {
+            pair = ngx_k8s_builder_string(b, b->data + old[2 * i],
+                                          old[2 * i + 1]);
+            pair[0] = old[2 * i];
+            pair[1] = old[2 * i + 1];
+        }
+    }
+
+    ngx_free(old);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_builder_paths(ngx_k8s_builder_t *b)
+{
+    uint32_t         offset;
+    ngx_uint_t       n, nbuckets;
+    ngx_k8s_host_t  *host;
+
+    if (b->failed) {
+        return;
+    }
+
+    host = (ngx_k8s_host_t *) b->data;
+    n = host->paths.n;
+    nbuckets = ngx_k8s_path_nbuckets(n);
+    offset = 0;
+
+    if (nbuckets) {
+        offset = ngx_k8s_builder_alloc(b, nbuckets * sizeof(uint32_t));
+
+        if (b->failed) {
+            return;
+        }
+    }
+
+    host = (ngx_k8s_host_t *) b->data;
+
+    host->buckets.offset = offset;
+    host->buckets.n = nbuckets;
+
+    host->longest = ngx_k8s_path_fill(host,
+                                      ngx_k8s_builder_ptr(b,
+                                                          host->paths.offset),
+                                      n, ngx_k8s_builder_ptr(b, offset),
+                                      nbuckets);
+}
+
+
+uint32_t
+ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w, ngx_uint_t kind)
+{
+    if (b->failed) {
+        return 0;
+    }
+
+    return ngx_k8s_writer_put(w, (ngx_k8s_record_t *) b->data, b->len, kind);
+}

@@ -1,0 +1,100 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The writer's own state, shared by the files that make it up.  Private memory
+ * of the watcher; it ends with ngx_k8s_writer_close() or with the process.
+ */
+
+
+#ifndef _NGX_K8S_WRITER_CORE_H_INCLUDED_
+#define _NGX_K8S_WRITER_CORE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_writer.h>
+#include <ngx_k8s_alloc.h>
+#include <ngx_k8s_shm.h>
+
+
+/* numbers of slots or statistics */
+
+typedef struct {
+    uint32_t                *elts;
+    ngx_uint_t               n;
+    ngx_uint_t               size;
+} ngx_k8s_numbers_t;
+
+
+/* references to a statistic; key of the node: identity */
+
+typedef struct {
+    ngx_rbtree_node_t        node;
+    uint32_t                 stat;
+    uint32_t                 refs;
+} ngx_k8s_stat_node_t;
+
+
+struct ngx_k8s_writer_s {
+    ngx_k8s_table_t         *table;
+    ngx_fd_t                 fd;         /* of the right, -1: none, a test */
+    ngx_log_t               *log;
+
+    ngx_k8s_alloc_t          alloc;
+    size_t                   total;      /* granules of the heap */
+    size_t                   reserve;    /* kept for updates */
+    size_t                   missing;    /* bytes */
+
+    ngx_k8s_extent_t        *retired;    /* oldest first */
+    ngx_k8s_extent_t       **last;
+    size_t                   nretired;   /* granules */
+
+    /*
+     * A slot without a record waits for pins, then for a sweep of the
+     * counters' cells that begins after that, and is free then.
+     */
+    ngx_k8s_numbers_t        waiting;
+    ngx_k8s_numbers_t        swept;
+    ngx_k8s_numbers_t        slots;
+    ngx_uint_t               cursor;     /* of the sweep */
+
+    ngx_k8s_numbers_t        stats;      /* free */
+    ngx_rbtree_t             refs;
+    ngx_rbtree_node_t        sentinel;
+
+    /* slots and statistics that a new writer found free, until pins move on */
+    ngx_k8s_numbers_t        limbo_slots;
+    ngx_k8s_numbers_t        limbo_stats;
+
+    unsigned                 sweeping:1;
+    unsigned                 dirty:1;    /* something was unlinked */
+};
+
+
+ngx_int_t ngx_k8s_numbers_push(ngx_k8s_writer_t *w, ngx_k8s_numbers_t *numbers,
+    uint32_t n);
+
+/* retires what e names, at the present version */
+void ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e);
+
+/* takes a slot out of its bucket's chain with one store */
+void ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index);
+
+/* marks what is reachable; what is not is retired; ngx_k8s_recover.c */
+ngx_int_t ngx_k8s_writer_recover(ngx_k8s_writer_t *w);
+
+/* granules for "kind", after a try to reclaim; 0: none, w->missing is set */
+uint32_t ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len,
+    ngx_uint_t kind);
+
+/* statistics; ngx_k8s_writer_stat.c */
+ngx_k8s_stat_node_t *ngx_k8s_stat_find(ngx_k8s_writer_t *w, uint64_t identity);
+ngx_k8s_stat_node_t *ngx_k8s_stat_add(ngx_k8s_writer_t *w, uint64_t identity,
+    uint32_t stat);
+
+
+#endif /* _NGX_K8S_WRITER_CORE_H_INCLUDED_ */
