@@ -151,4 +151,54 @@ isnt($status, 0, 'two names');
     }
 }
 
+# two blocks of different classes, on different ports
+
+my $n = K8s::Nginx->new(
+    block => "$m zone 1m;",
+    http => "k8s_ingress internal {
+                 $m zone 1m; ingress_class internal;
+             }
+             server {
+                 listen 127.0.0.1:%%PORT_second%%;
+                 k8s_ingress_pass internal;
+             }");
+
+my $second = $n->port_of('second');
+delete $n->{ports}{second};
+$n->{http} =~ s/%%PORT_second%%/$second/;
+
+$n->services("default/a:80 a\ndefault/b:80 b");
+(my $internal = K8s::Objects::ingresses("default/b one.example / b:80"))
+    =~ s/class: nginx/class: internal/;
+$n->manifest('internal.yaml', $internal);
+$n->ingresses("default/a one.example / a:80\n"
+              . "default/a2 two.example / a:80");
+$n->start;
+
+sub second {
+    my ($host) = @_;
+    my ($status, $body) = K8s::Objects::http_get($second, $host, '/');
+    chomp $body;
+    return "$status $body";
+}
+
+ok($n->wait_for('one.example', '/', 200, qr/^a$/), 'class nginx');
+ok($n->until(sub { second('one.example') eq '200 b' }), 'class internal');
+like(second('two.example'), qr/^404 /, 'each has routes of its own class only');
+is($n->logged(qr/ k8s_ingress: ready/), 1, 'one zone');
+is($n->logged(qr/ k8s_ingress:internal: ready/), 1, 'and another');
+
+$n->manifest('internal.yaml', $internal =~ s/one\.example/two.example/r);
+ok($n->until(sub { second('two.example') eq '200 b' }), 'both follow changes');
+like(second('one.example'), qr/^404 /, 'and removals');
+is(($n->get('one.example', '/'))[1], "a\n", 'and leave the other alone');
+
+$n->{server} = 'k8s_ingress_pass none;';
+($status, $out) = $n->check;
+like($out, qr/k8s_ingress_pass.*no block|there is no "k8s_ingress none/,
+     'a pass to a block that is not there');
+
+is($n->stop, 0, 'ends well');
+is_deeply([$n->alerts], [], 'no alert in the log');
+
 done_testing();

@@ -121,8 +121,8 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         ngx_conf_set_enum_slot, 0,
         offsetof(ngx_k8s_conf_t, defaults), ngx_k8s_conf_defaults },
       "defaults ingress-nginx | nginx;", "ingress-nginx", "k8s_ingress",
-      "Whose defaults hold for what no Ingress says: those of the ingress-nginx "
-      "controller, or those that nginx.conf sets." },
+      "Whose defaults hold for what no Ingress says: those of the ingress-"
+      "nginx controller, or those that nginx.conf sets." },
 
     { { ngx_string("namespace_limit"), NGX_CONF_TAKE12,
         ngx_k8s_conf_limit, 0, 0, NULL },
