@@ -95,9 +95,8 @@ Host: a.example
 --- block
 ingress_class internal;
 watch_ingress_without_class on;
---- no_ready
 --- ready
-$TEST_NGINX_SERVER_PORT x.example /exact 200
+- x.example /exact 200
 --- services
 default/web:80 a
 --- manifests

@@ -35,8 +35,8 @@
 #                 "NAME\n" to everything.
 #   block         further directives for k8s_ingress { }.
 #   ready         lines "PORT HOST PATH STATUS" that are waited for before the
-#                 first request; by default a host that the block itself adds
-#                 last.
+#                 first request, PORT "-" is the server's; by default a host
+#                 that the block itself adds last.
 #   no_ready      no waiting.
 #   no_source     no k8s_ingress { } of ours: http_config has all of it.
 #
@@ -128,8 +128,6 @@ add_block_preprocessor(sub {
     $Dir = "$Tmp/" . ++$N;
     make_path($Dir);
 
-    my $port = $Test::Nginx::Util::ServerPortForClient;
-
     for my $f (K8s::Objects::split_files(k8s_expand($block->manifests),
                                          'manifests.yaml')) {
         write_manifest($f->[0], $f->[1]);
@@ -143,7 +141,7 @@ add_block_preprocessor(sub {
         my $host = "ready-$N.test";
         write_manifest('zzz-ready.yaml',
             K8s::Objects::ingresses("default/zzz-ready $host / zzz-ready:80"));
-        $block->set_value('ready', "$port $host / 503");
+        $block->set_value('ready', "- $host / 503");
     }
 
     my $http = k8s_expand($block->http_config) // '';
@@ -171,6 +169,7 @@ sub wait_ready ($) {
 
     for my $line (grep { /\S/ } split /\n/, $block->ready) {
         my ($port, $host, $path, $status) = split ' ', $line;
+        $port = $Test::Nginx::Util::ServerPortForClient if $port eq '-';
         my $end = time() + 10;
         my $got = '';
 
