@@ -380,8 +380,8 @@ ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
                 continue;
             }
 
-            sscf = addr[a].default_server
-                                  ->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
+            sscf = ngx_http_get_module_srv_conf(addr[a].default_server->ctx,
+                                                ngx_http_ssl_module);
 
             if (sscf->ssl.ctx == NULL) {
                 continue;

@@ -1,0 +1,836 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * /metrics: Prometheus text.  What ingress-nginx exports has its name and its
+ * labels here; the rest begins with nginx_ingress_k8s_.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_admin.h>
+
+
+#define NGX_HTTP_K8S_CONTROLLER                                               \
+    "controller_namespace, controller_class, controller_pod"
+
+#define NGX_HTTP_K8S_METRIC_STEP     64
+
+
+static ngx_int_t ngx_http_k8s_metric_requests(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_expire(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_orphan(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static void ngx_http_k8s_metric_orphan_sample(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m, char *type);
+#if (NGX_STAT_STUB)
+static ngx_int_t ngx_http_k8s_metric_stub(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+#endif
+static ngx_int_t ngx_http_k8s_metric_table(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_bytes(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_records(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_words(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_sync(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_degraded(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_problems(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_turns(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+
+static void ngx_http_k8s_metric_head(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static void ngx_http_k8s_metric_controller(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_metric_block(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_metric_label(ngx_http_k8s_admin_t *a, char *name,
+    ngx_str_t *value);
+
+
+#define NGX_HTTP_K8S_SYNC_OBJECTS    0
+#define NGX_HTTP_K8S_SYNC_SYNCED     1
+#define NGX_HTTP_K8S_SYNC_REFUSALS   2
+#define NGX_HTTP_K8S_SYNC_CONNECTED  3
+#define NGX_HTTP_K8S_SYNC_LISTS      4
+#define NGX_HTTP_K8S_SYNC_WATCHES    5
+#define NGX_HTTP_K8S_SYNC_ERRORS     6
+
+#define NGX_HTTP_K8S_STUB_STATES     0
+#define NGX_HTTP_K8S_STUB_TOTAL      1
+#define NGX_HTTP_K8S_STUB_REQUESTS   2
+
+#define ngx_http_k8s_table_field(f)  offsetof(ngx_k8s_table_t, f)
+#define ngx_http_k8s_word_field(f)   offsetof(ngx_k8s_word_t, f)
+
+
+ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
+
+    { ngx_string("nginx_ingress_controller_requests"),
+      ngx_string("counter"),
+      ngx_string("Requests of clients, by the rule that took them"),
+      ngx_string(NGX_HTTP_K8S_CONTROLLER ", status, method, path, namespace, "
+                 "ingress, service, canary, host"),
+      ngx_http_k8s_metric_requests, 0, 0 },
+
+    { ngx_string("nginx_ingress_controller_ssl_expire_time_seconds"),
+      ngx_string("gauge"),
+      ngx_string("When the certificate of a host expires, seconds since 1970"),
+      ngx_string(NGX_HTTP_K8S_CONTROLLER ", class, host, namespace, "
+                 "secret_name, identifier"),
+      ngx_http_k8s_metric_expire, 0, 0 },
+
+    { ngx_string("nginx_ingress_controller_orphan_ingress"),
+      ngx_string("gauge"),
+      ngx_string("1 for an Ingress with a backend that does not exist "
+                 "(no-service) or has no endpoint (no-endpoint)"),
+      ngx_string(NGX_HTTP_K8S_CONTROLLER ", namespace, ingress, type"),
+      ngx_http_k8s_metric_orphan, 0, 0 },
+
+#if (NGX_STAT_STUB)
+
+    { ngx_string("nginx_ingress_controller_nginx_process_connections"),
+      ngx_string("gauge"),
+      ngx_string("Client connections by state: active, reading, writing, "
+                 "waiting"),
+      ngx_string(NGX_HTTP_K8S_CONTROLLER ", state"),
+      ngx_http_k8s_metric_stub, NGX_HTTP_K8S_STUB_STATES,
+      NGX_HTTP_K8S_METRIC_ONCE },
+
+    { ngx_string("nginx_ingress_controller_nginx_process_connections_total"),
+      ngx_string("counter"),
+      ngx_string("Client connections accepted, and handled, since the start"),
+      ngx_string(NGX_HTTP_K8S_CONTROLLER ", state"),
+      ngx_http_k8s_metric_stub, NGX_HTTP_K8S_STUB_TOTAL,
+      NGX_HTTP_K8S_METRIC_ONCE },
+
+    { ngx_string("nginx_ingress_controller_nginx_process_requests_total"),
+      ngx_string("counter"),
+      ngx_string("Requests of clients since the start, of all servers"),
+      ngx_string(NGX_HTTP_K8S_CONTROLLER),
+      ngx_http_k8s_metric_stub, NGX_HTTP_K8S_STUB_REQUESTS,
+      NGX_HTTP_K8S_METRIC_ONCE },
+
+#endif
+
+    { ngx_string("nginx_ingress_k8s_ready"),
+      ngx_string("gauge"),
+      ngx_string("1 once all required kinds were listed and published"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(ready), 0 },
+
+    { ngx_string("nginx_ingress_k8s_degraded"),
+      ngx_string("gauge"),
+      ngx_string("1 when the API server refuses a kind"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_degraded, 0, 0 },
+
+    { ngx_string("nginx_ingress_k8s_table_version"),
+      ngx_string("counter"),
+      ngx_string("Version of the route table, raised by each publication"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(version), 0 },
+
+    { ngx_string("nginx_ingress_k8s_table_changes_total"),
+      ngx_string("counter"),
+      ngx_string("Records of the table that were swapped"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(changes), 0 },
+
+    { ngx_string("nginx_ingress_k8s_watcher_starts_total"),
+      ngx_string("counter"),
+      ngx_string("How often a worker became the watcher: the first time, and "
+                 "after a reload or a crash"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(reloads), 0 },
+
+    { ngx_string("nginx_ingress_k8s_table_bytes"),
+      ngx_string("gauge"),
+      ngx_string("Bytes of the zone that records may take, by state: used, "
+                 "free, unreclaimed (replaced, perhaps still read)"),
+      ngx_string("block, state"),
+      ngx_http_k8s_metric_bytes, 0, 0 },
+
+    { ngx_string("nginx_ingress_k8s_table_largest_free_bytes"),
+      ngx_string("gauge"),
+      ngx_string("The largest free extent of the zone"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(largest), 0 },
+
+    { ngx_string("nginx_ingress_k8s_table_records"),
+      ngx_string("gauge"),
+      ngx_string("Records of the table by index"),
+      ngx_string("block, index"),
+      ngx_http_k8s_metric_records, 0, 0 },
+
+    { ngx_string("nginx_ingress_k8s_pins_total"),
+      ngx_string("counter"),
+      ngx_string("How often processes pinned the table"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_words, ngx_http_k8s_word_field(pins), 0 },
+
+    { ngx_string("nginx_ingress_k8s_requests_uncounted_total"),
+      ngx_string("counter"),
+      ngx_string("Requests that found no free counter and are missing in "
+                 "nginx_ingress_controller_requests"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_words, ngx_http_k8s_word_field(dropped), 0 },
+
+    { ngx_string("nginx_ingress_k8s_objects"),
+      ngx_string("gauge"),
+      ngx_string("Objects known, by kind"),
+      ngx_string("block, kind"),
+      ngx_http_k8s_metric_sync, NGX_HTTP_K8S_SYNC_OBJECTS, 0 },
+
+    { ngx_string("nginx_ingress_k8s_synced"),
+      ngx_string("gauge"),
+      ngx_string("1 when a kind was listed whole"),
+      ngx_string("block, kind"),
+      ngx_http_k8s_metric_sync, NGX_HTTP_K8S_SYNC_SYNCED, 0 },
+
+    { ngx_string("nginx_ingress_k8s_refused"),
+      ngx_string("gauge"),
+      ngx_string("1 when the API server refuses a kind (403, 404)"),
+      ngx_string("block, kind"),
+      ngx_http_k8s_metric_sync, NGX_HTTP_K8S_SYNC_REFUSALS, 0 },
+
+    { ngx_string("nginx_ingress_k8s_watch_connected"),
+      ngx_string("gauge"),
+      ngx_string("1 when a watch of the kind stands"),
+      ngx_string("block, kind"),
+      ngx_http_k8s_metric_sync, NGX_HTTP_K8S_SYNC_CONNECTED, 0 },
+
+    { ngx_string("nginx_ingress_k8s_lists_total"),
+      ngx_string("counter"),
+      ngx_string("Lists made of a kind"),
+      ngx_string("block, kind"),
+      ngx_http_k8s_metric_sync, NGX_HTTP_K8S_SYNC_LISTS, 0 },
+
+    { ngx_string("nginx_ingress_k8s_watches_total"),
+      ngx_string("counter"),
+      ngx_string("Watches started of a kind"),
+      ngx_string("block, kind"),
+      ngx_http_k8s_metric_sync, NGX_HTTP_K8S_SYNC_WATCHES, 0 },
+
+    { ngx_string("nginx_ingress_k8s_source_errors_total"),
+      ngx_string("counter"),
+      ngx_string("Lists and watches of a kind that failed"),
+      ngx_string("block, kind"),
+      ngx_http_k8s_metric_sync, NGX_HTTP_K8S_SYNC_ERRORS, 0 },
+
+    { ngx_string("nginx_ingress_k8s_problems"),
+      ngx_string("gauge"),
+      ngx_string("Problems of objects, by code"),
+      ngx_string("block, code"),
+      ngx_http_k8s_metric_problems, 0, 0 },
+
+    { ngx_string("nginx_ingress_k8s_problems_dropped_total"),
+      ngx_string("counter"),
+      ngx_string("Problems that found no room in the table"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(problems_dropped),
+      0 },
+
+    { ngx_string("nginx_ingress_k8s_watcher_turn_seconds"),
+      ngx_string("histogram"),
+      ngx_string("Turns of the watcher's event loop that had work, by length"),
+      ngx_string("block, le"),
+      ngx_http_k8s_metric_turns, 0, 0 },
+
+    { ngx_string("nginx_ingress_k8s_watcher_turn_longest_microseconds"),
+      ngx_string("gauge"),
+      ngx_string("The longest turn of the watcher's event loop"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(turns_max), 0 },
+
+    { ngx_null_string, ngx_null_string, ngx_null_string, ngx_null_string,
+      NULL, 0, 0 }
+};
+
+
+/* one piece of the metric a->section for the block a->n */
+
+ngx_int_t
+ngx_http_k8s_metrics_step(ngx_http_k8s_admin_t *a)
+{
+    ngx_int_t               rc;
+    ngx_http_k8s_metric_t  *m;
+
+    m = &ngx_http_k8s_metrics[a->section];
+
+    if (m->name.len == 0) {
+        return NGX_OK;
+    }
+
+    if (a->n == 0 && a->state == 0) {
+        ngx_http_k8s_printf(a, "# HELP %V %V\n# TYPE %V %V\n", &m->name,
+                            &m->help, &m->name, &m->type);
+    }
+
+    if (a->state == 0) {
+        ngx_http_k8s_walk_begin(a, NULL);
+        ngx_memzero(a->counts, sizeof(a->counts));
+        a->item = 0;
+        a->state = 1;
+    }
+
+    rc = NGX_OK;
+
+    if (a->n < a->nblocks) {
+        a->table = ngx_k8s_pin(a->blocks[a->n]);
+
+        if (a->table || (m->flags & NGX_HTTP_K8S_METRIC_ONCE)) {
+            rc = m->handler(a, m);
+        }
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    a->state = 0;
+    a->n++;
+
+    if (a->n >= a->nblocks || (m->flags & NGX_HTTP_K8S_METRIC_ONCE)) {
+        a->n = 0;
+        a->section++;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_requests(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    uint64_t             key, count;
+    ngx_str_t            s;
+    ngx_uint_t           i;
+    ngx_k8s_rule_rec_t  *rule;
+
+    for (i = 0; i < NGX_HTTP_K8S_METRIC_STEP; i++) {
+
+        if (ngx_k8s_count_next(a->table, &a->item, &key, &count) != NGX_OK) {
+            return NGX_OK;
+        }
+
+        rule = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_RULE,
+                                   ngx_k8s_cell_rule(key));
+        if (rule == NULL) {
+            continue;
+        }
+
+        ngx_http_k8s_metric_head(a, m);
+        ngx_http_k8s_metric_controller(a);
+
+        ngx_http_k8s_printf(a, ",status=\"%ui\",method=\"%V\"",
+                            ngx_k8s_cell_status(key),
+                            &ngx_k8s_methods[ngx_k8s_cell_method(key)
+                                             % NGX_K8S_METHODS]);
+
+        s = ngx_http_k8s_str(rule, &rule->path);
+        ngx_http_k8s_metric_label(a, ",path", &s);
+        s = ngx_http_k8s_str(rule, &rule->namespace);
+        ngx_http_k8s_metric_label(a, ",namespace", &s);
+        s = ngx_http_k8s_str(rule, &rule->ingress);
+        ngx_http_k8s_metric_label(a, ",ingress", &s);
+        s = ngx_http_k8s_str(rule, &rule->service);
+        ngx_http_k8s_metric_label(a, ",service", &s);
+
+        s = ngx_http_k8s_str(rule, &rule->host);
+        if (s.len == 0) {
+            ngx_str_set(&s, "_");
+        }
+
+        ngx_http_k8s_puts(a, ",canary=\"\"");
+        ngx_http_k8s_metric_label(a, ",host", &s);
+
+        ngx_http_k8s_printf(a, "} %uL\n", count);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_expire(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    uint32_t               *slots;
+    ngx_str_t               host, s;
+    ngx_uint_t              i, n;
+    ngx_k8s_host_t         *rec;
+    ngx_k8s_certificate_t  *cert;
+
+    for (n = 0; n < NGX_HTTP_K8S_METRIC_STEP; n++) {
+
+        rec = ngx_k8s_table_next(a->table, NGX_K8S_INDEX_HOST, &a->cursor);
+        if (rec == NULL) {
+            return NGX_OK;
+        }
+
+        host = ngx_http_k8s_str(rec, &rec->name);
+        slots = ngx_k8s_record_at(rec, rec->certificates.offset);
+
+        for (i = 0; i < rec->certificates.n; i++) {
+
+            cert = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_CERTIFICATE,
+                                       slots[i]);
+            if (cert == NULL) {
+                continue;
+            }
+
+            ngx_http_k8s_metric_head(a, m);
+            ngx_http_k8s_metric_controller(a);
+            ngx_http_k8s_metric_label(a, ",class",
+                                      &a->blocks[a->n]->class.class_name);
+
+            ngx_http_k8s_puts(a, ",host=\"");
+            if (rec->flags & NGX_K8S_HOST_WILDCARD) {
+                ngx_http_k8s_puts(a, "*");
+            }
+            ngx_http_k8s_label(a, &host);
+
+            s = ngx_http_k8s_str(cert, &cert->namespace);
+            ngx_http_k8s_metric_label(a, "\",namespace", &s);
+            s = ngx_http_k8s_str(cert, &cert->name);
+            ngx_http_k8s_metric_label(a, ",secret_name", &s);
+            s = ngx_http_k8s_str(cert, &cert->serial);
+            ngx_http_k8s_metric_label(a, ",identifier", &s);
+
+            ngx_http_k8s_printf(a, "} %L\n", (int64_t) cert->not_after);
+        }
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_orphan(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_int_t                rc;
+    ngx_str_t                kind;
+    ngx_uint_t               i, service, endpoint;
+    ngx_k8s_problem_rec_t   *rec;
+    ngx_k8s_problem_item_t  *item;
+
+    rc = ngx_http_k8s_walk(a, NGX_K8S_INDEX_PROBLEM);
+
+    if (rc == NGX_DONE) {
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rec = a->record;
+    kind = ngx_http_k8s_str(rec, &rec->kind);
+
+    if (kind.len != sizeof("Ingress") - 1
+        || ngx_strncmp(kind.data, "Ingress", kind.len) != 0)
+    {
+        return NGX_AGAIN;
+    }
+
+    item = ngx_k8s_record_at(rec, rec->items.offset);
+    service = 0;
+    endpoint = 0;
+
+    for (i = 0; i < rec->items.n; i++) {
+
+        switch (item[i].code) {
+
+        case NGX_K8S_PROBLEM_SERVICE_NOT_FOUND:
+            service = 1;
+            break;
+
+        case NGX_K8S_PROBLEM_PORT_NOT_FOUND:
+        case NGX_K8S_PROBLEM_NO_ENDPOINTS:
+            endpoint = 1;
+            break;
+        }
+    }
+
+    if (service) {
+        ngx_http_k8s_metric_orphan_sample(a, m, "no-service");
+    }
+
+    if (endpoint) {
+        ngx_http_k8s_metric_orphan_sample(a, m, "no-endpoint");
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_k8s_metric_orphan_sample(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m, char *type)
+{
+    ngx_str_t               s;
+    ngx_k8s_problem_rec_t  *rec;
+
+    rec = a->record;
+
+    ngx_http_k8s_metric_head(a, m);
+    ngx_http_k8s_metric_controller(a);
+    s = ngx_http_k8s_str(rec, &rec->namespace);
+    ngx_http_k8s_metric_label(a, ",namespace", &s);
+    s = ngx_http_k8s_str(rec, &rec->name);
+    ngx_http_k8s_metric_label(a, ",ingress", &s);
+    ngx_http_k8s_printf(a, ",type=\"%s\"} 1\n", type);
+}
+
+
+#if (NGX_STAT_STUB)
+
+static ngx_int_t
+ngx_http_k8s_metric_stub(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_uint_t  i, first, last;
+
+    struct {
+        char          *state;
+        ngx_atomic_t  *value;
+    } values[] = {
+        { "active", ngx_stat_active },
+        { "reading", ngx_stat_reading },
+        { "writing", ngx_stat_writing },
+        { "waiting", ngx_stat_waiting },
+        { "accepted", ngx_stat_accepted },
+        { "handled", ngx_stat_handled },
+        { NULL, ngx_stat_requests }
+    };
+
+    first = 6;
+    last = 7;
+
+    if (m->data == NGX_HTTP_K8S_STUB_STATES) {
+        first = 0;
+        last = 4;
+
+    } else if (m->data == NGX_HTTP_K8S_STUB_TOTAL) {
+        first = 4;
+        last = 6;
+    }
+
+    for (i = first; i < last; i++) {
+        ngx_http_k8s_metric_head(a, m);
+        ngx_http_k8s_metric_controller(a);
+
+        if (values[i].state) {
+            ngx_http_k8s_printf(a, ",state=\"%s\"", values[i].state);
+        }
+
+        ngx_http_k8s_printf(a, "} %uA\n", *values[i].value);
+    }
+
+    return NGX_OK;
+}
+
+#endif
+
+
+/* a word of the table's head */
+
+static ngx_int_t
+ngx_http_k8s_metric_table(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_atomic_t  *value;
+
+    value = (ngx_atomic_t *) ((u_char *) a->table + m->data);
+
+    ngx_http_k8s_metric_head(a, m);
+    ngx_http_k8s_metric_block(a);
+    ngx_http_k8s_printf(a, "} %uA\n", *value);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_bytes(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    uint64_t    total, values[3];
+    ngx_uint_t  i;
+
+    static char  *states[] = { "used", "unreclaimed", "free" };
+
+    total = a->table->size - a->table->heap;
+    values[0] = a->table->used;
+    values[1] = a->table->unreclaimed;
+    values[2] = (values[0] + values[1] < total)
+                ? total - values[0] - values[1] : 0;
+
+    for (i = 0; i < 3; i++) {
+        ngx_http_k8s_metric_head(a, m);
+        ngx_http_k8s_printf(a, "state=\"%s\",", states[i]);
+        ngx_http_k8s_metric_block(a);
+        ngx_http_k8s_printf(a, "} %uL\n", values[i]);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_records(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_uint_t  i;
+
+    static char  *names[NGX_K8S_INDEXES] = {
+        "host", "service", "certificate", "policy", "rule", "listener",
+        "problem", "sync"
+    };
+
+    for (i = 0; i < NGX_K8S_INDEXES; i++) {
+        ngx_http_k8s_metric_head(a, m);
+        ngx_http_k8s_printf(a, "index=\"%s\",", names[i]);
+        ngx_http_k8s_metric_block(a);
+        ngx_http_k8s_printf(a, "} %uD\n", a->table->counts[i]);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a sum over all processes that there were */
+
+static ngx_int_t
+ngx_http_k8s_metric_words(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    uint64_t         sum;
+    ngx_uint_t       i;
+    ngx_k8s_word_t  *word;
+
+    word = (ngx_k8s_word_t *) ((u_char *) a->table + a->table->words);
+    sum = 0;
+
+    for (i = 0; i < NGX_K8S_WORDS; i++) {
+        sum += *(ngx_atomic_t *) ((u_char *) &word[i] + m->data);
+    }
+
+    ngx_http_k8s_metric_head(a, m);
+    ngx_http_k8s_metric_block(a);
+    ngx_http_k8s_printf(a, "} %uL\n", sum);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_sync(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    uint64_t         value;
+    ngx_str_t        s;
+    ngx_k8s_sync_t  *sync;
+
+    for ( ;; ) {
+
+        sync = ngx_k8s_table_next(a->table, NGX_K8S_INDEX_SYNC, &a->cursor);
+        if (sync == NULL) {
+            return NGX_OK;
+        }
+
+        switch (m->data) {
+
+        case NGX_HTTP_K8S_SYNC_OBJECTS:
+            value = sync->objects;
+            break;
+
+        case NGX_HTTP_K8S_SYNC_SYNCED:
+            value = (sync->state == NGX_K8S_SYNC_LISTED);
+            break;
+
+        case NGX_HTTP_K8S_SYNC_REFUSALS:
+            value = (sync->state == NGX_K8S_SYNC_REFUSED);
+            break;
+
+        case NGX_HTTP_K8S_SYNC_CONNECTED:
+            value = (sync->connected != 0);
+            break;
+
+        case NGX_HTTP_K8S_SYNC_LISTS:
+            value = sync->lists;
+            break;
+
+        case NGX_HTTP_K8S_SYNC_WATCHES:
+            value = sync->watches;
+            break;
+
+        default: /* NGX_HTTP_K8S_SYNC_ERRORS */
+            value = sync->errors;
+        }
+
+        s = ngx_http_k8s_str(sync, &sync->kind);
+
+        ngx_http_k8s_metric_head(a, m);
+        ngx_http_k8s_metric_label(a, "kind", &s);
+        ngx_http_k8s_puts(a, ",");
+        ngx_http_k8s_metric_block(a);
+        ngx_http_k8s_printf(a, "} %uL\n", value);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_degraded(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_uint_t       refused;
+    ngx_k8s_sync_t  *sync;
+
+    refused = 0;
+
+    for ( ;; ) {
+
+        sync = ngx_k8s_table_next(a->table, NGX_K8S_INDEX_SYNC, &a->cursor);
+        if (sync == NULL) {
+            break;
+        }
+
+        if (sync->state == NGX_K8S_SYNC_REFUSED) {
+            refused = 1;
+        }
+    }
+
+    ngx_http_k8s_metric_head(a, m);
+    ngx_http_k8s_metric_block(a);
+    ngx_http_k8s_printf(a, "} %ui\n", refused);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_problems(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i;
+    ngx_k8s_problem_rec_t   *rec;
+    ngx_k8s_problem_item_t  *item;
+
+    rc = ngx_http_k8s_walk(a, NGX_K8S_INDEX_PROBLEM);
+
+    if (rc == NGX_OK) {
+        rec = a->record;
+        item = ngx_k8s_record_at(rec, rec->items.offset);
+
+        for (i = 0; i < rec->items.n; i++) {
+            if (item[i].code < NGX_K8S_PROBLEMS) {
+                a->counts[item[i].code]++;
+            }
+        }
+
+        return NGX_AGAIN;
+    }
+
+    if (rc != NGX_DONE) {
+        return rc;
+    }
+
+    for (i = 0; i < NGX_K8S_PROBLEMS; i++) {
+        ngx_http_k8s_metric_head(a, m);
+        ngx_http_k8s_metric_label(a, "code", &ngx_k8s_problem_codes[i].name);
+        ngx_http_k8s_puts(a, ",");
+        ngx_http_k8s_metric_block(a);
+        ngx_http_k8s_printf(a, "} %uL\n", a->counts[i]);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_turns(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    uint64_t    sum;
+    ngx_uint_t  i, bound;
+
+    sum = 0;
+
+    for (i = 0; i < NGX_K8S_TURN_BUCKETS; i++) {
+        sum += a->table->turns[i];
+
+        ngx_http_k8s_printf(a, "%V_bucket{", &m->name);
+        ngx_http_k8s_metric_block(a);
+
+        if (i < NGX_K8S_TURN_BUCKETS - 1) {
+            bound = ngx_k8s_turn_bounds[i];
+            ngx_http_k8s_printf(a, ",le=\"%ui.%06ui\"} %uL\n",
+                                bound / 1000000, bound % 1000000, sum);
+
+        } else {
+            ngx_http_k8s_printf(a, ",le=\"+Inf\"} %uL\n", sum);
+        }
+    }
+
+    ngx_http_k8s_printf(a, "%V_sum{", &m->name);
+    ngx_http_k8s_metric_block(a);
+    ngx_http_k8s_printf(a, "} %uA.%06uA\n", a->table->turns_sum / 1000000,
+                        a->table->turns_sum % 1000000);
+
+    ngx_http_k8s_printf(a, "%V_count{", &m->name);
+    ngx_http_k8s_metric_block(a);
+    ngx_http_k8s_printf(a, "} %uL\n", sum);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_metric_head(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_http_k8s_out(a, m->name.data, m->name.len);
+    ngx_http_k8s_puts(a, "{");
+}
+
+
+/* ingress-nginx's labels; a named block's name besides, to be unique */
+
+static void
+ngx_http_k8s_metric_controller(ngx_http_k8s_admin_t *a)
+{
+    ngx_k8s_block_t  *block;
+
+    block = a->blocks[a->n];
+
+    ngx_http_k8s_metric_label(a, "controller_namespace", &a->conf->namespace);
+    ngx_http_k8s_metric_label(a, ",controller_class",
+                              &block->class.controller);
+    ngx_http_k8s_metric_label(a, ",controller_pod", &a->conf->pod);
+
+    if (block->name.len) {
+        ngx_http_k8s_puts(a, ",");
+        ngx_http_k8s_metric_block(a);
+    }
+}
+
+
+static void
+ngx_http_k8s_metric_block(ngx_http_k8s_admin_t *a)
+{
+    ngx_http_k8s_metric_label(a, "block", &a->blocks[a->n]->name);
+}
+
+
+static void
+ngx_http_k8s_metric_label(ngx_http_k8s_admin_t *a, char *name,
+    ngx_str_t *value)
+{
+    ngx_http_k8s_out(a, (u_char *) name, ngx_strlen(name));
+    ngx_http_k8s_puts(a, "=\"");
+    ngx_http_k8s_label(a, value);
+    ngx_http_k8s_puts(a, "\"");
+}

@@ -1,0 +1,1114 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * /status: all that is routed and all that is wrong, as JSON.
+ *
+ *   ?namespace=NS  what Ingresses of that namespace made
+ *   ?host=HOST     that host record with its services, certificates, problems
+ *   ?block=NAME    that block
+ *   ?canonical=1   sorted by key and without versions, counters and times, so
+ *                  that two instances with the same objects answer alike
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_admin.h>
+#include <ngx_http_k8s.h>
+
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
+
+#define NGX_HTTP_K8S_STATUS_ITEMS  64     /* of a record in one step */
+
+
+typedef struct {
+    ngx_str_t                name;       /* "hosts" */
+    ngx_uint_t               index;
+    /* writes a piece of a->record; NGX_AGAIN when there is more of it */
+    ngx_int_t              (*emit)(ngx_http_k8s_admin_t *a);
+} ngx_http_k8s_status_section_t;
+
+
+static ngx_int_t ngx_http_k8s_status_arg(ngx_http_request_t *r, char *name,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a);
+static ngx_int_t ngx_http_k8s_status_sync(ngx_http_k8s_admin_t *a);
+static ngx_int_t ngx_http_k8s_status_host(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_status_host_head(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *rec);
+static ngx_uint_t ngx_http_k8s_status_ours(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *rec, ngx_uint_t first, ngx_uint_t n);
+static void ngx_http_k8s_status_path(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *rec, ngx_k8s_path_t *path);
+static void ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *rec, ngx_k8s_match_t *match);
+static void ngx_http_k8s_status_predicates(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *rec, ngx_k8s_match_t *match);
+static void ngx_http_k8s_status_action(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *rec, ngx_k8s_action_t *action);
+static void ngx_http_k8s_status_backends(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *rec, ngx_k8s_action_t *action);
+static void ngx_http_k8s_status_seen(ngx_http_k8s_admin_t *a,
+    ngx_array_t *slots, uint32_t slot);
+static ngx_int_t ngx_http_k8s_status_service(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_status_endpoint(ngx_http_k8s_admin_t *a,
+    ngx_k8s_service_rec_t *rec, ngx_k8s_endpoint_rec_t *ep);
+static ngx_int_t ngx_http_k8s_status_certificate(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_status_validity(ngx_http_k8s_admin_t *a,
+    ngx_k8s_certificate_t *rec);
+static ngx_int_t ngx_http_k8s_status_policy(ngx_http_k8s_admin_t *a);
+static ngx_int_t ngx_http_k8s_status_problem(ngx_http_k8s_admin_t *a);
+
+static void ngx_http_k8s_status_open(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_status_member(ngx_http_k8s_admin_t *a, char *name,
+    void *rec, ngx_k8s_str_t *s);
+static void ngx_http_k8s_status_hex(ngx_http_k8s_admin_t *a, u_char *data,
+    size_t len);
+static void ngx_http_k8s_status_time(ngx_http_k8s_admin_t *a, time_t t);
+static void ngx_http_k8s_status_name(ngx_http_k8s_admin_t *a,
+    ngx_str_t *name, ngx_uint_t wildcard);
+
+
+static ngx_http_k8s_status_section_t  ngx_http_k8s_status_sections[] = {
+    { ngx_string("sync"), NGX_K8S_INDEX_SYNC, ngx_http_k8s_status_sync },
+    { ngx_string("hosts"), NGX_K8S_INDEX_HOST, ngx_http_k8s_status_host },
+    { ngx_string("services"), NGX_K8S_INDEX_SERVICE,
+      ngx_http_k8s_status_service },
+    { ngx_string("certificates"), NGX_K8S_INDEX_CERTIFICATE,
+      ngx_http_k8s_status_certificate },
+    { ngx_string("policies"), NGX_K8S_INDEX_POLICY,
+      ngx_http_k8s_status_policy },
+    { ngx_string("problems"), NGX_K8S_INDEX_PROBLEM,
+      ngx_http_k8s_status_problem },
+    { ngx_null_string, 0, NULL }
+};
+
+
+/* states of a step: a->section is above the last one between two blocks */
+
+#define NGX_HTTP_K8S_STATUS_START    0
+#define NGX_HTTP_K8S_STATUS_BLOCK    1
+#define NGX_HTTP_K8S_STATUS_WALK     2
+#define NGX_HTTP_K8S_STATUS_RECORD   3
+
+
+ngx_int_t
+ngx_http_k8s_status_init(ngx_http_k8s_admin_t *a)
+{
+    u_char              *buf;
+    ngx_str_t            name, canonical;
+    ngx_int_t            named;
+    ngx_uint_t           n;
+    ngx_http_request_t  *r;
+
+    r = a->request;
+
+    named = ngx_http_k8s_status_arg(r, "block", &name);
+
+    if (named == NGX_ERROR
+        || ngx_http_k8s_status_arg(r, "namespace", &a->namespace) == NGX_ERROR
+        || ngx_http_k8s_status_arg(r, "host", &a->host) == NGX_ERROR)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (named == NGX_OK) {
+
+        for (n = 0; n < a->nblocks; n++) {
+            if (ngx_http_k8s_str_eq(&a->blocks[n]->name, &name)) {
+                break;
+            }
+        }
+
+        a->blocks += n;
+        a->nblocks = (n < a->nblocks) ? 1 : 0;
+    }
+
+    if (ngx_http_arg(r, (u_char *) "canonical", 9, &canonical) == NGX_OK
+        && canonical.len == 1 && canonical.data[0] == '1')
+    {
+        a->canonical = 1;
+    }
+
+    if (ngx_http_arg(r, (u_char *) "host", 4, &canonical) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    /* "" is the catch-all host, "*.example.com" a record of its own */
+
+    a->by_host = 1;
+
+    buf = ngx_pnalloc(r->pool, 256);
+    if (buf == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (a->host.len
+        && ngx_k8s_route_host_name(buf, &a->host, &a->key) != NGX_OK)
+    {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    if (a->key.len > 1 && a->key.data[0] == '*') {
+        a->key.data++;
+        a->key.len--;
+    }
+
+    if (ngx_array_init(&a->services, r->pool, 8, sizeof(uint32_t)) != NGX_OK
+        || ngx_array_init(&a->certificates, r->pool, 4, sizeof(uint32_t))
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_status_arg(ngx_http_request_t *r, char *name, ngx_str_t *value)
+{
+    u_char     *dst, *src;
+    ngx_str_t   raw;
+
+    ngx_str_null(value);
+
+    if (ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &raw) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    dst = ngx_pnalloc(r->pool, raw.len + 1);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->data = dst;
+    src = raw.data;
+
+    ngx_unescape_uri(&dst, &src, raw.len, 0);
+
+    value->len = dst - value->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_status_step(ngx_http_k8s_admin_t *a)
+{
+    ngx_int_t                       rc;
+    ngx_http_k8s_status_section_t  *section;
+
+    if (a->n == a->nblocks) {
+
+        if (a->nblocks == 0) {
+            ngx_http_k8s_puts(a, "{\"blocks\":[");
+        }
+
+        ngx_http_k8s_puts(a, "]}\n");
+        return NGX_OK;
+    }
+
+    a->table = ngx_k8s_pin(a->blocks[a->n]);
+
+    if (a->state == NGX_HTTP_K8S_STATUS_START) {
+        return ngx_http_k8s_status_block(a);
+    }
+
+    section = &ngx_http_k8s_status_sections[a->section];
+
+    if (section->name.len == 0 || a->table == NULL) {
+        ngx_http_k8s_puts(a, "}");
+        a->n++;
+        a->state = NGX_HTTP_K8S_STATUS_START;
+        return NGX_AGAIN;
+    }
+
+    if (a->state == NGX_HTTP_K8S_STATUS_BLOCK) {
+        ngx_http_k8s_status_section(a);
+        return NGX_AGAIN;
+    }
+
+    if (a->state == NGX_HTTP_K8S_STATUS_WALK) {
+        rc = ngx_http_k8s_walk(a, section->index);
+
+        if (rc == NGX_DONE) {
+            ngx_http_k8s_puts(a, "\n]");
+            ngx_http_k8s_walk_end(a);
+            a->state = NGX_HTTP_K8S_STATUS_BLOCK;
+            a->section++;
+            return NGX_AGAIN;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        a->state = NGX_HTTP_K8S_STATUS_RECORD;
+    }
+
+    rc = section->emit(a);
+
+    if (rc == NGX_OK) {
+        a->state = NGX_HTTP_K8S_STATUS_WALK;
+    }
+
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a)
+{
+    ngx_k8s_table_t  *table;
+
+    table = a->table;
+
+    if (a->n) {
+        ngx_http_k8s_puts(a, ",");
+
+    } else {
+        ngx_http_k8s_puts(a, "{\"blocks\":[");
+    }
+
+    ngx_http_k8s_puts(a, "\n{\"name\":");
+    ngx_http_k8s_json(a, &a->blocks[a->n]->name);
+
+    if (table) {
+        ngx_http_k8s_printf(a, ",\"ready\":%s",
+                            table->ready ? "true" : "false");
+    }
+
+    if (table && !a->canonical) {
+        ngx_http_k8s_printf(a, ",\"version\":%uA,\"watcher_pid\":%uA"
+                            ",\"watcher_starts\":%uA",
+                            table->version, table->writer_pid,
+                            table->reloads);
+        ngx_http_k8s_printf(a, ",\"bytes\":{\"total\":%uL,\"used\":%uA"
+                            ",\"unreclaimed\":%uA,\"largest_free\":%uA}",
+                            table->size - table->heap, table->used,
+                            table->unreclaimed, table->largest);
+    }
+
+    if (table) {
+        ngx_http_k8s_printf(a, ",\"problems_dropped\":%uA",
+                            table->problems_dropped);
+    }
+
+    a->section = 0;
+    a->state = NGX_HTTP_K8S_STATUS_BLOCK;
+
+    if (a->by_host) {
+        a->services.nelts = 0;
+        a->certificates.nelts = 0;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* begins a section and its walk */
+
+static void
+ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a)
+{
+    size_t                          len;
+    u_char                          buf[NGX_K8S_KEY_MAX];
+    uint32_t                        slot;
+    ngx_array_t                    *slots;
+    ngx_http_k8s_status_section_t  *section;
+
+    section = &ngx_http_k8s_status_sections[a->section];
+    slots = NULL;
+
+    if (a->by_host) {
+
+        if (section->index == NGX_K8S_INDEX_HOST) {
+
+            /* the services' list serves for the one host as well: it is
+               filled only when the host is written */
+
+            len = ngx_k8s_key_host(buf, a->blocks[a->n]->route_set, &a->key);
+
+            slots = ngx_array_create(a->request->pool, 1, sizeof(uint32_t));
+
+            if (slots == NULL) {
+                a->failed = 1;
+                return;
+            }
+
+            if (ngx_k8s_table_find(a->table, NGX_K8S_INDEX_HOST, buf, len,
+                                   &slot))
+            {
+                *(uint32_t *) ngx_array_push(slots) = slot;
+            }
+
+        } else if (section->index == NGX_K8S_INDEX_SERVICE) {
+            slots = &a->services;
+
+        } else if (section->index == NGX_K8S_INDEX_CERTIFICATE) {
+            slots = &a->certificates;
+        }
+    }
+
+    ngx_http_k8s_printf(a, ",\n\"%V\":[", &section->name);
+
+    ngx_http_k8s_walk_begin(a, slots);
+
+    a->comma = 0;
+    a->state = NGX_HTTP_K8S_STATUS_WALK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_status_sync(ngx_http_k8s_admin_t *a)
+{
+    ngx_k8s_sync_t  *rec;
+
+    static char  *states[] = { "waiting", "listed", "refused" };
+
+    rec = a->record;
+
+    ngx_http_k8s_status_open(a);
+    ngx_http_k8s_status_member(a, "{\"kind\":", rec, &rec->kind);
+    ngx_http_k8s_printf(a, ",\"state\":\"%s\",\"required\":%s,"
+                        "\"objects\":%uD",
+                        states[ngx_min(rec->state, 2)],
+                        rec->required ? "true" : "false", rec->objects);
+
+    if (!a->canonical) {
+        ngx_http_k8s_printf(a, ",\"connected\":%s,\"lists\":%uL,"
+                            "\"watches\":%uL,\"errors\":%uL",
+                            rec->connected ? "true" : "false", rec->lists,
+                            rec->watches, rec->errors);
+        ngx_http_k8s_status_member(a, ",\"reason\":", rec, &rec->reason);
+    }
+
+    ngx_http_k8s_puts(a, "}");
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_status_host(ngx_http_k8s_admin_t *a)
+{
+    ngx_uint_t        n, ours;
+    ngx_k8s_host_t   *rec;
+    ngx_k8s_path_t   *path;
+    ngx_k8s_match_t  *match;
+
+    rec = a->record;
+    path = ngx_k8s_record_at(rec, rec->paths.offset);
+    match = ngx_k8s_record_at(rec, rec->matches.offset);
+
+    if (a->item == 0 && a->namespace.len == 0) {
+        ngx_http_k8s_status_host_head(a, rec);
+    }
+
+    for (n = 0; n < NGX_HTTP_K8S_STATUS_ITEMS; n++) {
+
+        if (a->item == rec->paths.n) {
+            break;
+        }
+
+        ours = ngx_http_k8s_status_ours(a, rec, path[a->item].match,
+                                        path[a->item].nmatches);
+
+        if (ours) {
+            if (!a->opened) {
+                ngx_http_k8s_status_host_head(a, rec);
+
+            } else if (a->opened && a->item) {
+                ngx_http_k8s_puts(a, ",");
+            }
+
+            ngx_http_k8s_status_path(a, rec, &path[a->item]);
+        }
+
+        a->item++;
+    }
+
+    if (a->item < rec->paths.n) {
+        return NGX_AGAIN;
+    }
+
+    ours = (rec->fallback < rec->matches.n
+            && ngx_http_k8s_status_ours(a, rec, rec->fallback, 1));
+
+    if (ours && !a->opened) {
+        ngx_http_k8s_status_host_head(a, rec);
+    }
+
+    if (a->opened) {
+        ngx_http_k8s_puts(a, "]");
+
+        if (ours) {
+            ngx_http_k8s_puts(a, ",\"default\":");
+            ngx_http_k8s_status_match(a, rec, &match[rec->fallback]);
+        }
+
+        ngx_http_k8s_puts(a, "}");
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_status_host_head(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec)
+{
+    uint32_t               *slots;
+    ngx_str_t               name;
+    ngx_uint_t              i, n;
+    ngx_k8s_certificate_t  *cert;
+
+    name = ngx_http_k8s_str(rec, &rec->name);
+
+    ngx_http_k8s_status_open(a);
+    ngx_http_k8s_puts(a, "{\"host\":");
+    ngx_http_k8s_status_name(a, &name, rec->flags & NGX_K8S_HOST_WILDCARD);
+    ngx_http_k8s_printf(a, ",\"route_set\":%uD,\"tls\":%s,\"certificates\":[",
+                        rec->route_set,
+                        (rec->flags & NGX_K8S_HOST_TLS) ? "true" : "false");
+
+    slots = ngx_k8s_record_at(rec, rec->certificates.offset);
+    n = 0;
+
+    for (i = 0; i < rec->certificates.n; i++) {
+
+        cert = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_CERTIFICATE,
+                                   slots[i]);
+        if (cert == NULL) {
+            continue;
+        }
+
+        if (n++) {
+            ngx_http_k8s_puts(a, ",");
+        }
+
+        ngx_http_k8s_status_member(a, "{\"namespace\":", cert,
+                                   &cert->namespace);
+        ngx_http_k8s_status_member(a, ",\"name\":", cert, &cert->name);
+        ngx_http_k8s_puts(a, "}");
+
+        ngx_http_k8s_status_seen(a, &a->certificates, slots[i]);
+    }
+
+    ngx_http_k8s_puts(a, "],\"paths\":[");
+
+    a->opened = 1;
+}
+
+
+/* whether one of the matches is of the namespace that is asked for */
+
+static ngx_uint_t
+ngx_http_k8s_status_ours(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
+    ngx_uint_t first, ngx_uint_t n)
+{
+    ngx_str_t            ns;
+    ngx_uint_t           i;
+    ngx_k8s_match_t     *match;
+    ngx_k8s_rule_rec_t  *rule;
+
+    if (a->namespace.len == 0) {
+        return 1;
+    }
+
+    match = ngx_k8s_record_at(rec, rec->matches.offset);
+
+    for (i = first; i < first + n && i < rec->matches.n; i++) {
+
+        rule = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_RULE,
+                                   match[i].rule);
+        if (rule == NULL) {
+            continue;
+        }
+
+        ns = ngx_http_k8s_str(rule, &rule->namespace);
+
+        if (ngx_http_k8s_str_eq(&ns, &a->namespace)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_http_k8s_status_path(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
+    ngx_k8s_path_t *path)
+{
+    ngx_str_t         text;
+    ngx_uint_t        i;
+    ngx_k8s_match_t  *match;
+
+    static char  *types[] = { "Exact", "Prefix", "Regex" };
+
+    text = ngx_http_k8s_str(rec, &path->text);
+
+    if (text.len == 0) {
+        ngx_str_set(&text, "/");
+    }
+
+    ngx_http_k8s_puts(a, "\n  {\"path\":");
+    ngx_http_k8s_json(a, &text);
+    ngx_http_k8s_printf(a, ",\"type\":\"%s\",\"matches\":[",
+                        types[ngx_min(path->type, 2)]);
+
+    match = ngx_k8s_record_at(rec, rec->matches.offset);
+
+    for (i = 0; i < path->nmatches && path->match + i < rec->matches.n; i++) {
+
+        if (i) {
+            ngx_http_k8s_puts(a, ",");
+        }
+
+        ngx_http_k8s_status_match(a, rec, &match[path->match + i]);
+    }
+
+    ngx_http_k8s_puts(a, "]}");
+}
+
+
+static void
+ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
+    ngx_k8s_match_t *match)
+{
+    ngx_str_t            key;
+    ngx_k8s_action_t    *action;
+    ngx_k8s_policy_t    *policy;
+    ngx_k8s_rule_rec_t  *rule;
+
+    ngx_http_k8s_puts(a, "{");
+
+    rule = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_RULE, match->rule);
+
+    if (rule) {
+        ngx_http_k8s_status_member(a, "\"namespace\":", rule,
+                                   &rule->namespace);
+        ngx_http_k8s_status_member(a, ",\"ingress\":", rule, &rule->ingress);
+        ngx_http_k8s_status_member(a, ",\"rule\":", rule, &rule->path);
+        ngx_http_k8s_puts(a, ",");
+    }
+
+    ngx_http_k8s_printf(a, "\"ssl_redirect\":%s",
+                        (match->flags & NGX_K8S_MATCH_SSL_REDIRECT)
+                        ? "true" : "false");
+
+    if (match->npredicates) {
+        ngx_http_k8s_status_predicates(a, rec, match);
+    }
+
+    policy = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_POLICY,
+                                 match->policy);
+    if (policy) {
+        key = ngx_http_k8s_str(policy, &policy->header.key);
+        ngx_http_k8s_puts(a, ",\"policy\":");
+        ngx_http_k8s_status_hex(a, key.data, key.len);
+    }
+
+    if (match->action < rec->actions.n) {
+        action = ngx_k8s_record_at(rec, rec->actions.offset);
+        ngx_http_k8s_puts(a, ",\"action\":");
+        ngx_http_k8s_status_action(a, rec, &action[match->action]);
+    }
+
+    ngx_http_k8s_puts(a, "}");
+}
+
+
+static void
+ngx_http_k8s_status_predicates(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
+    ngx_k8s_match_t *match)
+{
+    ngx_uint_t            i;
+    ngx_k8s_predicate_t  *p;
+
+    static char  *whats[] = { "method", "header", "query" };
+
+    p = ngx_k8s_record_at(rec, rec->predicates.offset);
+
+    ngx_http_k8s_puts(a, ",\"predicates\":[");
+
+    for (i = match->predicate;
+         i < match->predicate + match->npredicates && i < rec->predicates.n;
+         i++)
+    {
+        ngx_http_k8s_printf(a, "%s{\"what\":\"%s\",\"how\":\"%s\"",
+                            (i == match->predicate) ? "" : ",",
+                            whats[ngx_min(p[i].what, 2)],
+                            (p[i].how == NGX_K8S_PREDICATE_REGEX)
+                            ? "regex" : "equal");
+        ngx_http_k8s_status_member(a, ",\"name\":", rec, &p[i].name);
+        ngx_http_k8s_status_member(a, ",\"value\":", rec, &p[i].value);
+        ngx_http_k8s_puts(a, "}");
+    }
+
+    ngx_http_k8s_puts(a, "]");
+}
+
+
+static void
+ngx_http_k8s_status_action(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
+    ngx_k8s_action_t *action)
+{
+    static char  *kinds[] = { "keep", "full", "prefix" };
+
+    switch (action->kind) {
+
+    case NGX_K8S_ACTION_STATUS:
+        ngx_http_k8s_printf(a, "{\"kind\":\"status\",\"status\":%ud}",
+                            (ngx_uint_t) action->status);
+        break;
+
+    case NGX_K8S_ACTION_REDIRECT:
+        ngx_http_k8s_printf(a, "{\"kind\":\"redirect\",\"status\":%ud"
+                            ",\"port\":%ud,\"path_kind\":\"%s\"",
+                            (ngx_uint_t) action->status,
+                            (ngx_uint_t) action->port,
+                            kinds[ngx_min(action->path_kind, 2)]);
+        ngx_http_k8s_status_member(a, ",\"scheme\":", rec, &action->scheme);
+        ngx_http_k8s_status_member(a, ",\"host\":", rec, &action->host);
+        ngx_http_k8s_status_member(a, ",\"path\":", rec, &action->path);
+        ngx_http_k8s_puts(a, "}");
+        break;
+
+    case NGX_K8S_ACTION_BACKENDS:
+        ngx_http_k8s_status_backends(a, rec, action);
+        break;
+
+    default: /* NGX_K8S_ACTION_ADD_SLASH */
+        ngx_http_k8s_puts(a, "{\"kind\":\"add_slash\"}");
+    }
+}
+
+
+static void
+ngx_http_k8s_status_backends(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
+    ngx_k8s_action_t *action)
+{
+    ngx_uint_t              i, n;
+    ngx_k8s_backend_rec_t  *backend;
+    ngx_k8s_service_rec_t  *service;
+
+    backend = ngx_k8s_record_at(rec, rec->backends.offset);
+    n = 0;
+
+    ngx_http_k8s_puts(a, "{\"kind\":\"backends\",\"backends\":[");
+
+    for (i = action->backend;
+         i < action->backend + action->nbackends && i < rec->backends.n;
+         i++)
+    {
+        service = ngx_k8s_slot_record_gen(a->table, NGX_K8S_INDEX_SERVICE,
+                                          backend[i].service,
+                                          backend[i].generation);
+        if (service == NULL) {
+            continue;
+        }
+
+        if (n++) {
+            ngx_http_k8s_puts(a, ",");
+        }
+
+        ngx_http_k8s_status_member(a, "{\"namespace\":", service,
+                                   &service->namespace);
+        ngx_http_k8s_status_member(a, ",\"service\":", service,
+                                   &service->name);
+        ngx_http_k8s_status_member(a, ",\"port\":", service, &service->port);
+        ngx_http_k8s_printf(a, ",\"weight\":%uD}", backend[i].weight);
+
+        ngx_http_k8s_status_seen(a, &a->services, backend[i].service);
+    }
+
+    ngx_http_k8s_puts(a, "]}");
+}
+
+
+/* notes what a host refers to, when only that is asked for */
+
+static void
+ngx_http_k8s_status_seen(ngx_http_k8s_admin_t *a, ngx_array_t *slots,
+    uint32_t slot)
+{
+    uint32_t    *s;
+    ngx_uint_t   i;
+
+    if (!a->by_host) {
+        return;
+    }
+
+    s = slots->elts;
+
+    for (i = 0; i < slots->nelts; i++) {
+        if (s[i] == slot) {
+            return;
+        }
+    }
+
+    s = ngx_array_push(slots);
+
+    if (s == NULL) {
+        a->failed = 1;
+        return;
+    }
+
+    *s = slot;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_status_service(ngx_http_k8s_admin_t *a)
+{
+    ngx_str_t                ns;
+    ngx_uint_t               n;
+    ngx_k8s_service_rec_t   *rec;
+    ngx_k8s_endpoint_rec_t  *ep;
+
+    rec = a->record;
+    ep = ngx_k8s_record_at(rec, rec->endpoints.offset);
+
+    if (!a->opened) {
+        ns = ngx_http_k8s_str(rec, &rec->namespace);
+
+        if (a->namespace.len && !ngx_http_k8s_str_eq(&ns, &a->namespace)) {
+            return NGX_OK;
+        }
+
+        ngx_http_k8s_status_open(a);
+        ngx_http_k8s_status_member(a, "{\"namespace\":", rec,
+                                   &rec->namespace);
+        ngx_http_k8s_status_member(a, ",\"name\":", rec, &rec->name);
+        ngx_http_k8s_status_member(a, ",\"port\":", rec, &rec->port);
+        ngx_http_k8s_status_member(a, ",\"protocol\":", rec, &rec->protocol);
+        ngx_http_k8s_status_member(a, ",\"app_protocol\":", rec,
+                                   &rec->app_protocol);
+        ngx_http_k8s_status_member(a, ",\"external\":", rec, &rec->external);
+        ngx_http_k8s_printf(a, ",\"external_port\":%ud,\"number\":%ud"
+                            ",\"missing\":%s,\"no_port\":%s,\"usable\":%uD"
+                            ",\"endpoints\":[",
+                            (ngx_uint_t) rec->external_port,
+                            (ngx_uint_t) rec->number,
+                            (rec->flags & NGX_K8S_SERVICE_MISSING)
+                            ? "true" : "false",
+                            (rec->flags & NGX_K8S_SERVICE_NO_PORT)
+                            ? "true" : "false",
+                            rec->usable);
+
+        a->opened = 1;
+    }
+
+    for (n = 0; n < NGX_HTTP_K8S_STATUS_ITEMS; n++) {
+
+        if (a->item == rec->endpoints.n) {
+            ngx_http_k8s_puts(a, "]}");
+            return NGX_OK;
+        }
+
+        if (a->item) {
+            ngx_http_k8s_puts(a, ",");
+        }
+
+        ngx_http_k8s_status_endpoint(a, rec, &ep[a->item++]);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_k8s_status_endpoint(ngx_http_k8s_admin_t *a,
+    ngx_k8s_service_rec_t *rec, ngx_k8s_endpoint_rec_t *ep)
+{
+    size_t           len;
+    u_char           addr[NGX_INET6_ADDRSTRLEN];
+    ngx_k8s_stat_t  *stat;
+
+    len = ngx_inet_ntop((ep->family == 6) ? AF_INET6 : AF_INET, ep->addr,
+                        addr, NGX_INET6_ADDRSTRLEN);
+
+    ngx_http_k8s_printf(a, "\n  {\"address\":\"%*s\",\"port\":%ud"
+                        ",\"ready\":%s,\"serving\":%s,\"terminating\":%s",
+                        len, addr, (ngx_uint_t) ep->port,
+                        (ep->flags & NGX_K8S_ENDPOINT_READY)
+                        ? "true" : "false",
+                        (ep->flags & NGX_K8S_ENDPOINT_SERVING)
+                        ? "true" : "false",
+                        (ep->flags & NGX_K8S_ENDPOINT_TERMINATING)
+                        ? "true" : "false");
+    ngx_http_k8s_status_member(a, ",\"zone\":", rec, &ep->zone);
+    ngx_http_k8s_status_member(a, ",\"hints\":", rec, &ep->hints);
+
+    stat = a->canonical ? NULL : ngx_k8s_stat(a->table, ep->stat);
+
+    if (stat) {
+        ngx_http_k8s_printf(a, ",\"requests\":%uA,\"failures\":%uA",
+                            stat->requests, stat->failures);
+    }
+
+    ngx_http_k8s_puts(a, "}");
+}
+
+
+static ngx_int_t
+ngx_http_k8s_status_certificate(ngx_http_k8s_admin_t *a)
+{
+    ngx_str_t               ns, issuer;
+    ngx_uint_t              i, generated;
+    ngx_k8s_str_t          *name;
+    ngx_k8s_certificate_t  *rec;
+
+    rec = a->record;
+    ns = ngx_http_k8s_str(rec, &rec->namespace);
+
+    if (a->namespace.len && !ngx_http_k8s_str_eq(&ns, &a->namespace)) {
+        return NGX_OK;
+    }
+
+    issuer = ngx_http_k8s_str(rec, &rec->issuer);
+
+    generated = (ns.len == 0
+                 && ngx_strlcasestrn(issuer.data, issuer.data + issuer.len,
+                                     (u_char *) "Fake Certificate", 16 - 1)
+                    != NULL);
+
+    ngx_http_k8s_status_open(a);
+    ngx_http_k8s_status_member(a, "{\"namespace\":", rec, &rec->namespace);
+    ngx_http_k8s_status_member(a, ",\"name\":", rec, &rec->name);
+    ngx_http_k8s_status_member(a, ",\"issuer\":", rec, &rec->issuer);
+
+    ngx_http_k8s_printf(a, ",\"generated\":%s,\"key\":\"%s\",\"chain\":%uD"
+                        ",\"names\":[", generated ? "true" : "false",
+                        OBJ_nid2sn(rec->key_type), rec->chain.n);
+
+    name = ngx_k8s_record_at(rec, rec->names.offset);
+
+    for (i = 0; i < rec->names.n; i++) {
+        ngx_http_k8s_status_member(a, i ? "," : "", rec, &name[i]);
+    }
+
+    ngx_http_k8s_puts(a, "]");
+
+    /* a generated one is another one in each instance */
+
+    if (!(a->canonical && generated)) {
+        ngx_http_k8s_status_validity(a, rec);
+    }
+
+    ngx_http_k8s_puts(a, "}");
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_status_validity(ngx_http_k8s_admin_t *a,
+    ngx_k8s_certificate_t *rec)
+{
+    u_char          md[SHA256_DIGEST_LENGTH];
+    ngx_str_t       der;
+    ngx_k8s_str_t  *chain;
+
+    ngx_http_k8s_status_member(a, ",\"serial\":", rec, &rec->serial);
+    ngx_http_k8s_puts(a, ",\"not_before\":");
+    ngx_http_k8s_status_time(a, (time_t) rec->not_before);
+    ngx_http_k8s_puts(a, ",\"not_after\":");
+    ngx_http_k8s_status_time(a, (time_t) rec->not_after);
+
+    if (rec->chain.n) {
+        chain = ngx_k8s_record_at(rec, rec->chain.offset);
+        der = ngx_http_k8s_str(rec, chain);
+
+        SHA256(der.data, der.len, md);
+
+        ngx_http_k8s_puts(a, ",\"fingerprint\":");
+        ngx_http_k8s_status_hex(a, md, sizeof(md));
+    }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_status_policy(ngx_http_k8s_admin_t *a)
+{
+    ngx_str_t           key;
+    ngx_uint_t          i, n;
+    ngx_k8s_str_t      *arg;
+    ngx_k8s_policy_t   *rec;
+    ngx_k8s_setting_t  *setting;
+
+    rec = a->record;
+    key = ngx_http_k8s_str(rec, &rec->header.key);
+
+    ngx_http_k8s_status_open(a);
+    ngx_http_k8s_puts(a, "{\"policy\":");
+    ngx_http_k8s_status_hex(a, key.data, key.len);
+    ngx_http_k8s_puts(a, ",\"settings\":[");
+
+    setting = ngx_k8s_record_at(rec, rec->settings.offset);
+
+    for (i = 0; i < rec->settings.n; i++) {
+        ngx_http_k8s_status_member(a, i ? ",[" : "[", rec, &setting[i].name);
+
+        arg = ngx_k8s_record_at(rec, setting[i].args.offset);
+
+        for (n = 0; n < setting[i].args.n; n++) {
+            ngx_http_k8s_status_member(a, ",", rec, &arg[n]);
+        }
+
+        ngx_http_k8s_puts(a, "]");
+    }
+
+    ngx_http_k8s_puts(a, "]}");
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_status_problem(ngx_http_k8s_admin_t *a)
+{
+    ngx_str_t                ns, host;
+    ngx_uint_t               n;
+    ngx_k8s_problem_rec_t   *rec;
+    ngx_k8s_problem_item_t  *item;
+
+    rec = a->record;
+    ns = ngx_http_k8s_str(rec, &rec->namespace);
+
+    if (a->namespace.len && !ngx_http_k8s_str_eq(&ns, &a->namespace)) {
+        return NGX_OK;
+    }
+
+    for (n = 0; n < NGX_HTTP_K8S_STATUS_ITEMS; n++) {
+
+        if (a->item == rec->items.n) {
+
+            if (a->opened) {
+                ngx_http_k8s_puts(a, "]}");
+            }
+
+            return NGX_OK;
+        }
+
+        item = ngx_k8s_record_at(rec, rec->items.offset);
+        item += a->item++;
+
+        host = ngx_http_k8s_str(rec, &item->host);
+
+        if (a->by_host && !ngx_http_k8s_str_eq(&host, &a->host)) {
+            continue;
+        }
+
+        if (!a->opened) {
+            ngx_http_k8s_status_open(a);
+            ngx_http_k8s_status_member(a, "{\"kind\":", rec, &rec->kind);
+            ngx_http_k8s_status_member(a, ",\"namespace\":", rec,
+                                       &rec->namespace);
+            ngx_http_k8s_status_member(a, ",\"name\":", rec, &rec->name);
+            ngx_http_k8s_puts(a, ",\"problems\":[");
+            a->opened = 1;
+
+        } else {
+            ngx_http_k8s_puts(a, ",");
+        }
+
+        ngx_http_k8s_printf(a, "\n  {\"code\":\"%V\"",
+                   &ngx_k8s_problem_codes[item->code % NGX_K8S_PROBLEMS].name);
+        ngx_http_k8s_status_member(a, ",\"field\":", rec, &item->field);
+        ngx_http_k8s_status_member(a, ",\"message\":", rec, &item->message);
+        ngx_http_k8s_status_member(a, ",\"remedy\":", rec, &item->remedy);
+        ngx_http_k8s_status_member(a, ",\"host\":", rec, &item->host);
+        ngx_http_k8s_puts(a, "}");
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* a new element of the section's array */
+
+static void
+ngx_http_k8s_status_open(ngx_http_k8s_admin_t *a)
+{
+    if (a->comma) {
+        ngx_http_k8s_puts(a, ",\n");
+
+    } else {
+        ngx_http_k8s_puts(a, "\n");
+        a->comma = 1;
+    }
+}
+
+
+static void
+ngx_http_k8s_status_member(ngx_http_k8s_admin_t *a, char *name, void *rec,
+    ngx_k8s_str_t *s)
+{
+    ngx_str_t  value;
+
+    ngx_http_k8s_out(a, (u_char *) name, ngx_strlen(name));
+
+    value = ngx_http_k8s_str(rec, s);
+    ngx_http_k8s_json(a, &value);
+}
+
+
+static void
+ngx_http_k8s_status_hex(ngx_http_k8s_admin_t *a, u_char *data, size_t len)
+{
+    u_char  buf[2 * SHA256_DIGEST_LENGTH];
+
+    len = ngx_min(len, SHA256_DIGEST_LENGTH);
+
+    ngx_http_k8s_puts(a, "\"");
+    ngx_http_k8s_out(a, buf, ngx_hex_dump(buf, data, len) - buf);
+    ngx_http_k8s_puts(a, "\"");
+}
+
+
+static void
+ngx_http_k8s_status_time(ngx_http_k8s_admin_t *a, time_t t)
+{
+    ngx_tm_t  tm;
+
+    ngx_gmtime(t, &tm);
+
+    ngx_http_k8s_printf(a, "\"%4d-%02d-%02dT%02d:%02d:%02dZ\"",
+                        tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                        tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec);
+}
+
+
+/* ".example.com" of the table is "*.example.com" outside */
+
+static void
+ngx_http_k8s_status_name(ngx_http_k8s_admin_t *a, ngx_str_t *name,
+    ngx_uint_t wildcard)
+{
+    u_char     buf[258];
+    ngx_str_t  s;
+
+    if (!wildcard || name->len > 256) {
+        ngx_http_k8s_json(a, name);
+        return;
+    }
+
+    buf[0] = '*';
+    ngx_memcpy(buf + 1, name->data, name->len);
+
+    s.len = name->len + 1;
+    s.data = buf;
+
+    ngx_http_k8s_json(a, &s);
+}
