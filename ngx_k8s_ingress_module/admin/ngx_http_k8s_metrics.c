@@ -13,27 +13,13 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_http_k8s_admin.h>
+#include <ngx_http_k8s_metrics.h>
 
 
 #define NGX_HTTP_K8S_CONTROLLER                                               \
     "controller_namespace, controller_class, controller_pod"
 
-#define NGX_HTTP_K8S_METRIC_STEP     64
 
-
-static ngx_int_t ngx_http_k8s_metric_requests(ngx_http_k8s_admin_t *a,
-    ngx_http_k8s_metric_t *m);
-static ngx_int_t ngx_http_k8s_metric_expire(ngx_http_k8s_admin_t *a,
-    ngx_http_k8s_metric_t *m);
-static ngx_int_t ngx_http_k8s_metric_orphan(ngx_http_k8s_admin_t *a,
-    ngx_http_k8s_metric_t *m);
-static void ngx_http_k8s_metric_orphan_sample(ngx_http_k8s_admin_t *a,
-    ngx_http_k8s_metric_t *m, char *type);
-#if (NGX_STAT_STUB)
-static ngx_int_t ngx_http_k8s_metric_stub(ngx_http_k8s_admin_t *a,
-    ngx_http_k8s_metric_t *m);
-#endif
 static ngx_int_t ngx_http_k8s_metric_table(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_bytes(ngx_http_k8s_admin_t *a,
@@ -51,13 +37,6 @@ static ngx_int_t ngx_http_k8s_metric_problems(ngx_http_k8s_admin_t *a,
 static ngx_int_t ngx_http_k8s_metric_turns(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 
-static void ngx_http_k8s_metric_head(ngx_http_k8s_admin_t *a,
-    ngx_http_k8s_metric_t *m);
-static void ngx_http_k8s_metric_controller(ngx_http_k8s_admin_t *a);
-static void ngx_http_k8s_metric_block(ngx_http_k8s_admin_t *a);
-static void ngx_http_k8s_metric_label(ngx_http_k8s_admin_t *a, char *name,
-    ngx_str_t *value);
-
 
 #define NGX_HTTP_K8S_SYNC_OBJECTS    0
 #define NGX_HTTP_K8S_SYNC_SYNCED     1
@@ -66,10 +45,6 @@ static void ngx_http_k8s_metric_label(ngx_http_k8s_admin_t *a, char *name,
 #define NGX_HTTP_K8S_SYNC_LISTS      4
 #define NGX_HTTP_K8S_SYNC_WATCHES    5
 #define NGX_HTTP_K8S_SYNC_ERRORS     6
-
-#define NGX_HTTP_K8S_STUB_STATES     0
-#define NGX_HTTP_K8S_STUB_TOTAL      1
-#define NGX_HTTP_K8S_STUB_REQUESTS   2
 
 #define ngx_http_k8s_table_field(f)  offsetof(ngx_k8s_table_t, f)
 #define ngx_http_k8s_word_field(f)   offsetof(ngx_k8s_word_t, f)
@@ -309,238 +284,6 @@ ngx_http_k8s_metrics_step(ngx_http_k8s_admin_t *a)
 
     return NGX_AGAIN;
 }
-
-
-static ngx_int_t
-ngx_http_k8s_metric_requests(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
-{
-    uint64_t             key, count;
-    ngx_str_t            s;
-    ngx_uint_t           i;
-    ngx_k8s_rule_rec_t  *rule;
-
-    for (i = 0; i < NGX_HTTP_K8S_METRIC_STEP; i++) {
-
-        if (ngx_k8s_count_next(a->table, &a->item, &key, &count) != NGX_OK) {
-            return NGX_OK;
-        }
-
-        rule = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_RULE,
-                                   ngx_k8s_cell_rule(key));
-        if (rule == NULL) {
-            continue;
-        }
-
-        ngx_http_k8s_metric_head(a, m);
-        ngx_http_k8s_metric_controller(a);
-
-        ngx_http_k8s_printf(a, ",status=\"%ui\",method=\"%V\"",
-                            ngx_k8s_cell_status(key),
-                            &ngx_k8s_methods[ngx_k8s_cell_method(key)
-                                             % NGX_K8S_METHODS]);
-
-        s = ngx_http_k8s_str(rule, &rule->path);
-        ngx_http_k8s_metric_label(a, ",path", &s);
-        s = ngx_http_k8s_str(rule, &rule->namespace);
-        ngx_http_k8s_metric_label(a, ",namespace", &s);
-        s = ngx_http_k8s_str(rule, &rule->ingress);
-        ngx_http_k8s_metric_label(a, ",ingress", &s);
-        s = ngx_http_k8s_str(rule, &rule->service);
-        ngx_http_k8s_metric_label(a, ",service", &s);
-
-        s = ngx_http_k8s_str(rule, &rule->host);
-        if (s.len == 0) {
-            ngx_str_set(&s, "_");
-        }
-
-        ngx_http_k8s_puts(a, ",canary=\"\"");
-        ngx_http_k8s_metric_label(a, ",host", &s);
-
-        ngx_http_k8s_printf(a, "} %uL\n", count);
-    }
-
-    return NGX_AGAIN;
-}
-
-
-static ngx_int_t
-ngx_http_k8s_metric_expire(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
-{
-    uint32_t               *slots;
-    ngx_str_t               host, s;
-    ngx_uint_t              i, n;
-    ngx_k8s_host_t         *rec;
-    ngx_k8s_certificate_t  *cert;
-
-    for (n = 0; n < NGX_HTTP_K8S_METRIC_STEP; n++) {
-
-        rec = ngx_k8s_table_next(a->table, NGX_K8S_INDEX_HOST, &a->cursor);
-        if (rec == NULL) {
-            return NGX_OK;
-        }
-
-        host = ngx_http_k8s_str(rec, &rec->name);
-        slots = ngx_k8s_record_at(rec, rec->certificates.offset);
-
-        for (i = 0; i < rec->certificates.n; i++) {
-
-            cert = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_CERTIFICATE,
-                                       slots[i]);
-            if (cert == NULL) {
-                continue;
-            }
-
-            ngx_http_k8s_metric_head(a, m);
-            ngx_http_k8s_metric_controller(a);
-            ngx_http_k8s_metric_label(a, ",class",
-                                      &a->blocks[a->n]->class.class_name);
-
-            ngx_http_k8s_puts(a, ",host=\"");
-            if (rec->flags & NGX_K8S_HOST_WILDCARD) {
-                ngx_http_k8s_puts(a, "*");
-            }
-            ngx_http_k8s_label(a, &host);
-
-            s = ngx_http_k8s_str(cert, &cert->namespace);
-            ngx_http_k8s_metric_label(a, "\",namespace", &s);
-            s = ngx_http_k8s_str(cert, &cert->name);
-            ngx_http_k8s_metric_label(a, ",secret_name", &s);
-            s = ngx_http_k8s_str(cert, &cert->serial);
-            ngx_http_k8s_metric_label(a, ",identifier", &s);
-
-            ngx_http_k8s_printf(a, "} %L\n", (int64_t) cert->not_after);
-        }
-    }
-
-    return NGX_AGAIN;
-}
-
-
-static ngx_int_t
-ngx_http_k8s_metric_orphan(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
-{
-    ngx_int_t                rc;
-    ngx_str_t                kind;
-    ngx_uint_t               i, service, endpoint;
-    ngx_k8s_problem_rec_t   *rec;
-    ngx_k8s_problem_item_t  *item;
-
-    rc = ngx_http_k8s_walk(a, NGX_K8S_INDEX_PROBLEM);
-
-    if (rc == NGX_DONE) {
-        return NGX_OK;
-    }
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rec = a->record;
-    kind = ngx_http_k8s_str(rec, &rec->kind);
-
-    if (kind.len != sizeof("Ingress") - 1
-        || ngx_strncmp(kind.data, "Ingress", kind.len) != 0)
-    {
-        return NGX_AGAIN;
-    }
-
-    item = ngx_k8s_record_at(rec, rec->items.offset);
-    service = 0;
-    endpoint = 0;
-
-    for (i = 0; i < rec->items.n; i++) {
-
-        switch (item[i].code) {
-
-        case NGX_K8S_PROBLEM_SERVICE_NOT_FOUND:
-            service = 1;
-            break;
-
-        case NGX_K8S_PROBLEM_PORT_NOT_FOUND:
-        case NGX_K8S_PROBLEM_NO_ENDPOINTS:
-            endpoint = 1;
-            break;
-        }
-    }
-
-    if (service) {
-        ngx_http_k8s_metric_orphan_sample(a, m, "no-service");
-    }
-
-    if (endpoint) {
-        ngx_http_k8s_metric_orphan_sample(a, m, "no-endpoint");
-    }
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_http_k8s_metric_orphan_sample(ngx_http_k8s_admin_t *a,
-    ngx_http_k8s_metric_t *m, char *type)
-{
-    ngx_str_t               s;
-    ngx_k8s_problem_rec_t  *rec;
-
-    rec = a->record;
-
-    ngx_http_k8s_metric_head(a, m);
-    ngx_http_k8s_metric_controller(a);
-    s = ngx_http_k8s_str(rec, &rec->namespace);
-    ngx_http_k8s_metric_label(a, ",namespace", &s);
-    s = ngx_http_k8s_str(rec, &rec->name);
-    ngx_http_k8s_metric_label(a, ",ingress", &s);
-    ngx_http_k8s_printf(a, ",type=\"%s\"} 1\n", type);
-}
-
-
-#if (NGX_STAT_STUB)
-
-static ngx_int_t
-ngx_http_k8s_metric_stub(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
-{
-    ngx_uint_t  i, first, last;
-
-    struct {
-        char          *state;
-        ngx_atomic_t  *value;
-    } values[] = {
-        { "active", ngx_stat_active },
-        { "reading", ngx_stat_reading },
-        { "writing", ngx_stat_writing },
-        { "waiting", ngx_stat_waiting },
-        { "accepted", ngx_stat_accepted },
-        { "handled", ngx_stat_handled },
-        { NULL, ngx_stat_requests }
-    };
-
-    first = 6;
-    last = 7;
-
-    if (m->data == NGX_HTTP_K8S_STUB_STATES) {
-        first = 0;
-        last = 4;
-
-    } else if (m->data == NGX_HTTP_K8S_STUB_TOTAL) {
-        first = 4;
-        last = 6;
-    }
-
-    for (i = first; i < last; i++) {
-        ngx_http_k8s_metric_head(a, m);
-        ngx_http_k8s_metric_controller(a);
-
-        if (values[i].state) {
-            ngx_http_k8s_printf(a, ",state=\"%s\"", values[i].state);
-        }
-
-        ngx_http_k8s_printf(a, "} %uA\n", *values[i].value);
-    }
-
-    return NGX_OK;
-}
-
-#endif
 
 
 /* a word of the table's head */
@@ -786,51 +529,4 @@ ngx_http_k8s_metric_turns(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
     ngx_http_k8s_printf(a, "} %uL\n", sum);
 
     return NGX_OK;
-}
-
-
-static void
-ngx_http_k8s_metric_head(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
-{
-    ngx_http_k8s_out(a, m->name.data, m->name.len);
-    ngx_http_k8s_puts(a, "{");
-}
-
-
-/* ingress-nginx's labels; a named block's name besides, to be unique */
-
-static void
-ngx_http_k8s_metric_controller(ngx_http_k8s_admin_t *a)
-{
-    ngx_k8s_block_t  *block;
-
-    block = a->blocks[a->n];
-
-    ngx_http_k8s_metric_label(a, "controller_namespace", &a->conf->namespace);
-    ngx_http_k8s_metric_label(a, ",controller_class",
-                              &block->class.controller);
-    ngx_http_k8s_metric_label(a, ",controller_pod", &a->conf->pod);
-
-    if (block->name.len) {
-        ngx_http_k8s_puts(a, ",");
-        ngx_http_k8s_metric_block(a);
-    }
-}
-
-
-static void
-ngx_http_k8s_metric_block(ngx_http_k8s_admin_t *a)
-{
-    ngx_http_k8s_metric_label(a, "block", &a->blocks[a->n]->name);
-}
-
-
-static void
-ngx_http_k8s_metric_label(ngx_http_k8s_admin_t *a, char *name,
-    ngx_str_t *value)
-{
-    ngx_http_k8s_out(a, (u_char *) name, ngx_strlen(name));
-    ngx_http_k8s_puts(a, "=\"");
-    ngx_http_k8s_label(a, value);
-    ngx_http_k8s_puts(a, "\"");
 }

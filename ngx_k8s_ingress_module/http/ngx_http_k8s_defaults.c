@@ -129,6 +129,25 @@ ngx_http_k8s_default_t  ngx_http_k8s_defaults[] = {
                      "seconds; less where the backend's Keep-Alive says so"),
     ngx_http_k8s_row("upstream-keepalive-time", "1h", "", "", ""),
 
+    /* TLS, where nginx.conf does not say */
+
+    ngx_http_k8s_row("ssl-protocols", "TLSv1.2 TLSv1.3", "", "", ""),
+    ngx_http_k8s_row("ssl-ciphers",
+                     "ECDHE-ECDSA-AES128-GCM-SHA256:"
+                     "ECDHE-RSA-AES128-GCM-SHA256:"
+                     "ECDHE-ECDSA-AES256-GCM-SHA384:"
+                     "ECDHE-RSA-AES256-GCM-SHA384:"
+                     "ECDHE-ECDSA-CHACHA20-POLY1305:"
+                     "ECDHE-RSA-CHACHA20-POLY1305:"
+                     "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384",
+                     "", "", "of TLSv1.2"),
+    ngx_http_k8s_row("ssl-session-cache", "true", "", "",
+                     "shared by all workers"),
+    ngx_http_k8s_row("ssl-session-cache-size", "10m", "", "", ""),
+    ngx_http_k8s_row("ssl-session-timeout", "10m", "", "", ""),
+    ngx_http_k8s_row("ssl-session-tickets", "false", "", "", ""),
+    ngx_http_k8s_row("ssl-buffer-size", "4k", "", "", ""),
+
     { ngx_null_string, ngx_null_string, ngx_null_string, ngx_null_string,
       ngx_null_string }
 };

@@ -26,17 +26,6 @@
 #include <openssl/sha.h>
 
 
-#define NGX_HTTP_K8S_SSL_CIPHERS                                              \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"              \
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"              \
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"              \
-    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384"
-
-#define NGX_HTTP_K8S_SSL_SESSION_SIZE     (10 * 1024 * 1024)
-#define NGX_HTTP_K8S_SSL_SESSION_TIMEOUT  600
-#define NGX_HTTP_K8S_SSL_BUFFER_SIZE      4096
-
-
 /* a server with k8s_ingress_pass; configuration's pool */
 
 typedef struct {
@@ -56,6 +45,9 @@ static ngx_uint_t ngx_http_k8s_ssl_listens(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
 static ngx_int_t ngx_http_k8s_ssl_settings(ngx_conf_t *cf,
     ngx_http_ssl_srv_conf_t *conf, ngx_http_ssl_srv_conf_t *prev);
+static ngx_uint_t ngx_http_k8s_ssl_protocols(void);
+static ngx_int_t ngx_http_k8s_ssl_session_cache(ngx_conf_t *cf,
+    ngx_http_ssl_srv_conf_t *conf);
 static ngx_int_t ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
 
@@ -249,20 +241,21 @@ ngx_http_k8s_ssl_listens(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
 }
 
 
-/* ingress-nginx's defaults, where neither server nor http block say */
+/*
+ * The defaults of ingress-nginx, where neither the server nor the http block
+ * says something else.
+ */
 
 static ngx_int_t
 ngx_http_k8s_ssl_settings(ngx_conf_t *cf, ngx_http_ssl_srv_conf_t *conf,
     ngx_http_ssl_srv_conf_t *prev)
 {
-    ngx_str_t  name;
-
     if (conf->protocols == 0 && prev->protocols == 0) {
-        conf->protocols = NGX_CONF_BITMASK_SET|NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3;
+        conf->protocols = ngx_http_k8s_ssl_protocols();
     }
 
     if (conf->ciphers.data == NULL && prev->ciphers.data == NULL) {
-        ngx_str_set(&conf->ciphers, NGX_HTTP_K8S_SSL_CIPHERS);
+        conf->ciphers = *ngx_http_k8s_default("ssl-ciphers");
     }
 
     if (conf->prefer_server_ciphers == NGX_CONF_UNSET
@@ -274,37 +267,84 @@ ngx_http_k8s_ssl_settings(ngx_conf_t *cf, ngx_http_ssl_srv_conf_t *conf,
     if (conf->session_timeout == NGX_CONF_UNSET
         && prev->session_timeout == NGX_CONF_UNSET)
     {
-        conf->session_timeout = NGX_HTTP_K8S_SSL_SESSION_TIMEOUT;
+        conf->session_timeout = ngx_parse_time(
+                                 ngx_http_k8s_default("ssl-session-timeout"),
+                                 1);
     }
 
     if (conf->session_tickets == NGX_CONF_UNSET
         && prev->session_tickets == NGX_CONF_UNSET)
     {
-        conf->session_tickets = 0;
+        conf->session_tickets = ngx_http_k8s_default_flag(
+                                                      "ssl-session-tickets");
     }
 
     if (conf->buffer_size == NGX_CONF_UNSET_SIZE
         && prev->buffer_size == NGX_CONF_UNSET_SIZE)
     {
-        conf->buffer_size = NGX_HTTP_K8S_SSL_BUFFER_SIZE;
+        conf->buffer_size = ngx_parse_size(
+                                     ngx_http_k8s_default("ssl-buffer-size"));
     }
 
     if (conf->builtin_session_cache == NGX_CONF_UNSET
         && prev->builtin_session_cache == NGX_CONF_UNSET
-        && conf->shm_zone == NULL && prev->shm_zone == NULL)
+        && conf->shm_zone == NULL && prev->shm_zone == NULL
+        && ngx_http_k8s_default_flag("ssl-session-cache"))
     {
-        ngx_str_set(&name, "k8s_ingress_ssl");
-
-        conf->shm_zone = ngx_shared_memory_add(cf, &name,
-                                               NGX_HTTP_K8S_SSL_SESSION_SIZE,
-                                               &ngx_http_ssl_module);
-        if (conf->shm_zone == NULL) {
-            return NGX_ERROR;
-        }
-
-        conf->shm_zone->init = ngx_ssl_session_cache_init;
-        conf->builtin_session_cache = NGX_SSL_NO_BUILTIN_SCACHE;
+        return ngx_http_k8s_ssl_session_cache(cf, conf);
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_ssl_protocols(void)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i, protocols;
+
+    static struct {
+        char        *name;
+        ngx_uint_t   protocol;
+    } names[] = {
+        { "TLSv1.1", NGX_SSL_TLSv1_1 },
+        { "TLSv1.2", NGX_SSL_TLSv1_2 },
+        { "TLSv1.3", NGX_SSL_TLSv1_3 },
+        { NULL, 0 }
+    };
+
+    value = ngx_http_k8s_default("ssl-protocols");
+    protocols = NGX_CONF_BITMASK_SET;
+
+    for (i = 0; names[i].name; i++) {
+        if (ngx_strnstr(value->data, names[i].name, value->len)) {
+            protocols |= names[i].protocol;
+        }
+    }
+
+    return protocols;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_ssl_session_cache(ngx_conf_t *cf, ngx_http_ssl_srv_conf_t *conf)
+{
+    ssize_t    size;
+    ngx_str_t  name;
+
+    ngx_str_set(&name, "k8s_ingress_ssl");
+
+    size = ngx_parse_size(ngx_http_k8s_default("ssl-session-cache-size"));
+
+    conf->shm_zone = ngx_shared_memory_add(cf, &name, size,
+                                           &ngx_http_ssl_module);
+    if (conf->shm_zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->shm_zone->init = ngx_ssl_session_cache_init;
+    conf->builtin_session_cache = NGX_SSL_NO_BUILTIN_SCACHE;
 
     return NGX_OK;
 }
