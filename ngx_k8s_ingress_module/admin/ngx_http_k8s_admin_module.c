@@ -59,7 +59,7 @@ static ngx_conf_bitmask_t  ngx_http_k8s_admin_parts[] = {
 static ngx_command_t  ngx_http_k8s_admin_commands[] = {
 
     { ngx_string("k8s_ingress_admin"),
-      NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_1MORE,
+      NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
       ngx_http_k8s_admin,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
