@@ -15,7 +15,6 @@
 #define NGX_K8S_SCRATCH        2048
 
 
-static char *ngx_k8s_object_check(ngx_uint_t kind, json_t *json);
 static ngx_int_t ngx_k8s_object_name(json_t *json, size_t max,
     ngx_uint_t dots);
 static ngx_int_t ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind,
@@ -212,9 +211,7 @@ ngx_k8s_object_free(ngx_k8s_object_t *object)
 }
 
 
-/* what is wrong with the head of an object, or NULL */
-
-static char *
+char *
 ngx_k8s_object_check(ngx_uint_t kind, json_t *json)
 {
     json_t          *meta, *name;

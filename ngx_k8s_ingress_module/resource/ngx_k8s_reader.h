@@ -119,9 +119,6 @@ ngx_k8s_object_t *ngx_k8s_object_make(ngx_uint_t kind, json_t *json,
 ngx_int_t ngx_k8s_endpoint_read(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_slice_endpoint_t *endpoint, ngx_k8s_slice_endpoint_t *before);
 
-/* overwrites the values of a Secret's JSON, where they stand */
-void ngx_k8s_secret_wipe(json_t *json);
-
 /* seconds since the epoch of an RFC 3339 time, NGX_ERROR when it is none */
 time_t ngx_k8s_time(ngx_str_t *s);
 

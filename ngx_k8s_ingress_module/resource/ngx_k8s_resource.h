@@ -248,6 +248,12 @@ ngx_k8s_object_t *ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json,
 
 void ngx_k8s_object_free(ngx_k8s_object_t *object);
 
+/* why ngx_k8s_object_from_json() would refuse it, a static string, or NULL */
+char *ngx_k8s_object_check(ngx_uint_t kind, json_t *json);
+
+/* overwrites the values of a Secret's JSON, where they stand */
+void ngx_k8s_secret_wipe(json_t *json);
+
 /* adds a problem to an object; formats as ngx_sprintf(); strings are copied */
 void ngx_cdecl ngx_k8s_object_problem(ngx_k8s_object_t *object,
     ngx_uint_t code, char *field, const char *fmt, ...);

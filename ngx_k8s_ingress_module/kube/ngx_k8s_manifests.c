@@ -1,0 +1,352 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_manifests.h>
+#include <ngx_k8s_record.h>
+
+
+#define NGX_K8S_MANIFESTS_SLICE    500          /* us of one turn */
+#define NGX_K8S_MANIFESTS_BACKLOG  (512 * 1024) /* bytes that the sink holds */
+#define NGX_K8S_MANIFESTS_RESCAN   1000         /* ms */
+
+
+static void ngx_k8s_manifests_stop(ngx_k8s_source_t *s);
+static void ngx_k8s_manifests_work(ngx_event_t *ev);
+static ngx_int_t ngx_k8s_manifests_step(ngx_k8s_manifests_t *m);
+static void ngx_k8s_manifests_rescan(ngx_event_t *ev);
+static void ngx_k8s_manifests_state(ngx_k8s_manifests_t *m);
+static uint64_t ngx_k8s_manifests_usec(void);
+
+
+char *
+ngx_k8s_manifests_check(ngx_k8s_source_conf_t *conf, ngx_pool_t *pool)
+{
+    char         *why;
+    u_char       *p;
+    size_t        len;
+    ngx_err_t     err;
+    struct stat   st;
+
+    if (conf->path.len == 0) {
+        return "\"source manifests\" needs a folder";
+    }
+
+    p = ngx_pnalloc(pool, conf->path.len + 1);
+    if (p == NULL) {
+        return "no memory";
+    }
+
+    ngx_memcpy(p, conf->path.data, conf->path.len);
+    p[conf->path.len] = '\0';
+
+    if (stat((char *) p, &st) == -1) {
+        err = ngx_errno;
+
+        if (err != NGX_EACCES) {
+            /* it may come */
+            return NULL;
+        }
+
+        why = "cannot be read: let the user of the workers read it";
+
+    } else if (!S_ISDIR(st.st_mode)) {
+        why = "is not a folder: name the folder that holds the manifests";
+
+    } else {
+        return NULL;
+    }
+
+    len = conf->path.len + ngx_strlen(why) + sizeof("the manifests' \"\" ");
+
+    p = ngx_pnalloc(pool, len);
+    if (p == NULL) {
+        return "no memory";
+    }
+
+    (void) ngx_sprintf(p, "manifests \"%V\" %s%Z", &conf->path, why);
+
+    return (char *) p;
+}
+
+
+ngx_k8s_source_t *
+ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
+    ngx_log_t *log)
+{
+    u_char               *p;
+    ngx_pool_t           *pool;
+    ngx_k8s_manifests_t  *m;
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    m = ngx_pcalloc(pool, sizeof(ngx_k8s_manifests_t));
+    if (m == NULL) {
+        goto failed;
+    }
+
+    m->pool = pool;
+    m->conf = conf;
+    m->sink = sink;
+    m->log = log;
+
+    m->root.data = ngx_pnalloc(pool, conf->path.len + 2);
+    if (m->root.data == NULL) {
+        goto failed;
+    }
+
+    p = ngx_cpymem(m->root.data, conf->path.data, conf->path.len);
+
+    while (p - m->root.data > 1 && p[-1] == '/') {
+        p--;
+    }
+
+    if (p == m->root.data || p[-1] != '/') {
+        *p++ = '/';
+    }
+
+    *p = '\0';
+    m->root.len = p - m->root.data;
+
+    if (ngx_array_init(&m->ignored, pool, 8, sizeof(ngx_str_t)) != NGX_OK) {
+        goto failed;
+    }
+
+    ngx_rbtree_init(&m->files, &m->files_sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_rbtree_init(&m->idents, &m->idents_sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_queue_init(&m->changed);
+    ngx_queue_init(&m->reports);
+    ngx_queue_init(&m->pending);
+    ngx_queue_init(&m->objects);
+
+    m->source.conf = conf;
+    m->source.sink = sink;
+    m->source.log = log;
+    m->source.data = m;
+    m->source.want = ngx_k8s_manifests_want;
+    m->source.stop = ngx_k8s_manifests_stop;
+
+    m->work.data = m;
+    m->work.log = log;
+    m->work.handler = ngx_k8s_manifests_work;
+    m->work.cancelable = 1;
+
+    m->rescan.data = m;
+    m->rescan.log = log;
+    m->rescan.handler = ngx_k8s_manifests_rescan;
+    m->rescan.cancelable = 1;
+
+    if (ngx_k8s_manifests_tree_init(m) != NGX_OK) {
+        goto failed;
+    }
+
+    ngx_k8s_manifests_notify_init(m);
+
+    m->want_walk = 1;
+    ngx_k8s_manifests_post(m, 0);
+
+    return &m->source;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+static void
+ngx_k8s_manifests_stop(ngx_k8s_source_t *s)
+{
+    ngx_k8s_manifests_t *m = s->data;
+
+    if (m->work.posted) {
+        ngx_delete_posted_event(&m->work);
+    }
+
+    if (m->work.timer_set) {
+        ngx_del_timer(&m->work);
+    }
+
+    if (m->rescan.timer_set) {
+        ngx_del_timer(&m->rescan);
+    }
+
+    ngx_k8s_manifests_notify_done(m);
+    ngx_k8s_manifests_tree_done(m);
+    ngx_k8s_manifests_files_done(m);
+    ngx_k8s_manifests_objects_done(m);
+
+    ngx_destroy_pool(m->pool);
+}
+
+
+void
+ngx_k8s_manifests_post(ngx_k8s_manifests_t *m, ngx_msec_t delay)
+{
+    if (m->work.posted) {
+        return;
+    }
+
+    if (delay) {
+        if (!m->work.timer_set) {
+            ngx_add_timer(&m->work, delay);
+        }
+
+        return;
+    }
+
+    if (m->work.timer_set) {
+        ngx_del_timer(&m->work);
+    }
+
+    ngx_post_event(&m->work, &ngx_posted_next_events);
+}
+
+
+static void
+ngx_k8s_manifests_work(ngx_event_t *ev)
+{
+    uint64_t              until;
+    ngx_int_t             rc;
+    ngx_k8s_manifests_t  *m;
+
+    m = ev->data;
+
+    until = ngx_k8s_manifests_usec() + NGX_K8S_MANIFESTS_SLICE;
+
+    do {
+        rc = ngx_k8s_manifests_step(m);
+    } while (rc == NGX_AGAIN && ngx_k8s_manifests_usec() < until);
+
+    switch (rc) {
+
+    case NGX_AGAIN:
+        ngx_k8s_manifests_post(m, 0);
+        break;
+
+    case NGX_BUSY:
+        ngx_k8s_manifests_post(m, 1);
+        break;
+
+    default: /* NGX_OK */
+
+        if ((m->missing || m->polling || m->partial) && !m->rescan.timer_set) {
+            ngx_add_timer(&m->rescan, NGX_K8S_MANIFESTS_RESCAN);
+        }
+    }
+}
+
+
+/*
+ * The next small thing to do: NGX_AGAIN, NGX_OK when there is none, NGX_BUSY
+ * when the sink has to work first.  All files are read before any object is
+ * fed, so that an object which moves from one to another is never away.
+ */
+
+static ngx_int_t
+ngx_k8s_manifests_step(ngx_k8s_manifests_t *m)
+{
+    if (m->want_walk) {
+        ngx_k8s_manifests_walk_begin(m);
+        return NGX_AGAIN;
+    }
+
+    if (m->walking) {
+        (void) ngx_k8s_manifests_walk_step(m);
+        return NGX_AGAIN;
+    }
+
+    if (m->reading || !ngx_queue_empty(&m->changed)) {
+        ngx_k8s_manifest_step(m);
+        return NGX_AGAIN;
+    }
+
+    if (m->missing && !m->synced) {
+        ngx_k8s_manifests_state(m);
+        return NGX_OK;
+    }
+
+    if (!m->begun) {
+        m->begun = 1;
+        ngx_k8s_manifests_list(m, NGX_K8S_FEED_BEGIN);
+        return NGX_AGAIN;
+    }
+
+    if (!ngx_queue_empty(&m->objects)) {
+
+        if (m->sink->backlog(m->sink->data) > NGX_K8S_MANIFESTS_BACKLOG) {
+            return NGX_BUSY;
+        }
+
+        ngx_k8s_manifests_object_step(m);
+        return NGX_AGAIN;
+    }
+
+    if (!ngx_queue_empty(&m->reports)) {
+        ngx_k8s_manifest_report_step(m);
+        return NGX_AGAIN;
+    }
+
+    if (!m->synced) {
+        m->synced = 1;
+        ngx_k8s_manifests_list(m, NGX_K8S_FEED_END);
+        ngx_k8s_manifests_state(m);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_manifests_rescan(ngx_event_t *ev)
+{
+    ngx_k8s_manifests_t  *m;
+
+    m = ev->data;
+
+    m->want_walk = 1;
+    ngx_k8s_manifests_post(m, 0);
+}
+
+
+static void
+ngx_k8s_manifests_state(ngx_k8s_manifests_t *m)
+{
+    ngx_uint_t              kind;
+    ngx_k8s_source_state_t  state;
+
+    ngx_memzero(&state, sizeof(ngx_k8s_source_state_t));
+
+    state.state = m->synced ? NGX_K8S_SYNC_LISTED : NGX_K8S_SYNC_WAITING;
+    state.connected = m->synced;
+    state.lists = m->synced;
+
+    if (!m->synced) {
+        ngx_str_set(&state.reason, "the manifests' folder cannot be read");
+    }
+
+    for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+        m->sink->state(m->sink->data, kind, &state);
+    }
+}
+
+
+static uint64_t
+ngx_k8s_manifests_usec(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}

@@ -1,0 +1,221 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The manifests source: a folder of YAML and JSON files, and what follows its
+ * changes.  Private memory of the watcher; all of it hangs off
+ * ngx_k8s_manifests_t and goes with it.
+ *
+ * The folder is walked (tree), files that changed are read (file) to claims,
+ * one for each object that a document holds; of all claims to one object the
+ * first by path and place holds it, and what differs from what was fed last
+ * is fed (objects).  Each part works in small steps.
+ */
+
+
+#ifndef _NGX_K8S_MANIFESTS_H_INCLUDED_
+#define _NGX_K8S_MANIFESTS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_md5.h>
+#include <ngx_k8s_source.h>
+#include <ngx_k8s_yaml.h>
+
+
+/* bytes of one file */
+#define NGX_K8S_MANIFEST_MAX         (16 * 1024 * 1024)
+
+/* documents and nodes of one step */
+#define NGX_K8S_MANIFEST_NODES       100
+
+/* a file that is being written is left alone for so long */
+#define NGX_K8S_MANIFEST_WRITING     1000
+
+
+typedef struct ngx_k8s_manifest_s        ngx_k8s_manifest_t;
+typedef struct ngx_k8s_manifest_ident_s  ngx_k8s_manifest_ident_t;
+
+
+/* what one document of a file says about one object */
+
+typedef struct {
+    ngx_queue_t              queue;      /* of the file, in order */
+    ngx_queue_t              rivals;     /* of the object, the first wins */
+    ngx_k8s_manifest_t      *file;
+    ngx_k8s_manifest_ident_t  *ident;
+    ngx_uint_t               document;   /* from 1 */
+    ngx_uint_t               place;      /* in the file, from 0 */
+    size_t                   len;
+    u_char                  *text;       /* JSON; wiped when freed */
+} ngx_k8s_manifest_claim_t;
+
+
+/* an object: kind, namespace and name, and who claims it */
+
+struct ngx_k8s_manifest_ident_s {
+    ngx_str_node_t           sn;         /* key: kind, namespace "/" name */
+    ngx_queue_t              queue;      /* of changed ones */
+    ngx_queue_t              claims;
+    ngx_uint_t               kind;
+    ngx_str_t                ns;
+    ngx_str_t                name;
+    u_char                   digest[16]; /* of what was fed last */
+    unsigned                 changed:1;
+    unsigned                 fed:1;
+    unsigned                 again:1;    /* to be fed though it is the same */
+};
+
+
+struct ngx_k8s_manifest_s {
+    ngx_str_node_t           sn;         /* path below the folder */
+    ngx_queue_t              queue;      /* of changed ones */
+    ngx_queue_t              reports;    /* of those whose problems changed */
+    ngx_queue_t              claims;
+    dev_t                    dev;
+    ino_t                    ino;
+    off_t                    size;
+    struct timespec          mtime;
+    struct timespec          ctime;
+    u_char                   digest[16];
+    ngx_uint_t               seen;       /* number of the walk */
+    ngx_msec_t               writing;    /* since then, 0: not */
+    u_char                  *error;      /* malloc()ed, or NULL */
+    unsigned                 changed:1;
+    unsigned                 force:1;    /* read it whatever stat() says */
+    unsigned                 read:1;     /* digest is valid */
+    unsigned                 report:1;
+};
+
+
+typedef struct {
+    ngx_queue_t              queue;
+    dev_t                    dev;
+    ino_t                    ino;
+    ngx_str_t                path;       /* with a last slash, or empty */
+    ngx_uint_t               depth;
+} ngx_k8s_manifest_dir_t;
+
+
+/* a directory, or the target of a link, that inotify watches */
+
+typedef struct {
+    ngx_rbtree_node_t        node;       /* key: descriptor */
+    ngx_str_t                path;       /* with a last slash, or empty */
+    ngx_uint_t               seen;
+    unsigned                 link:1;     /* a file */
+    unsigned                 shared:1;   /* under several paths */
+} ngx_k8s_manifest_watch_t;
+
+
+typedef struct {
+    ngx_k8s_source_t         source;     /* the head: this is its data */
+    ngx_k8s_source_conf_t   *conf;
+    ngx_k8s_sink_t          *sink;
+    ngx_log_t               *log;
+    ngx_str_t                root;       /* with a last slash */
+
+    /* tree */
+    ngx_connection_t        *connection; /* inotify; NULL: none */
+    ngx_int_t                parent;     /* descriptor of the parent's watch */
+    ngx_rbtree_t             watches;
+    ngx_rbtree_node_t        watches_sentinel;
+    ngx_uint_t               walk;       /* number of the present walk */
+    ngx_queue_t              dirs;       /* to be walked, dir_t */
+    ngx_queue_t              visited;
+    DIR                     *dir;        /* being read */
+    ngx_k8s_manifest_dir_t  *current;
+    ngx_event_t              rescan;     /* timer */
+
+    /* files */
+    ngx_rbtree_t             files;
+    ngx_rbtree_node_t        files_sentinel;
+    ngx_queue_t              changed;
+    ngx_queue_t              reports;
+    ngx_k8s_manifest_t      *reading;    /* NULL: none */
+    ngx_k8s_yaml_t          *yaml;
+    u_char                  *text;
+    size_t                   len;
+    u_char                   digest[16];
+    ngx_queue_t              pending;    /* claims of the file being read */
+    ngx_uint_t               documents;
+    ngx_uint_t               places;
+    json_t                  *list;       /* a List being taken apart */
+    size_t                   element;
+    ngx_array_t              ignored;    /* kinds: ngx_str_t, malloc()ed */
+    ngx_pool_t              *pool;
+
+    /* objects */
+    ngx_rbtree_t             idents;
+    ngx_rbtree_node_t        idents_sentinel;
+    ngx_queue_t              objects;    /* changed idents */
+
+    ngx_event_t              work;       /* posted, or its timer set */
+    unsigned                 want_walk:1;
+    unsigned                 walking:1;
+    unsigned                 missing:1;  /* the folder, said once */
+    unsigned                 partial:1;  /* the walk met an error */
+    unsigned                 begun:1;    /* the first list has begun */
+    unsigned                 synced:1;
+    unsigned                 polling:1;  /* inotify's limit: timer instead */
+} ngx_k8s_manifests_t;
+
+
+/* has the work done soon: at once, or after "delay" milliseconds */
+void ngx_k8s_manifests_post(ngx_k8s_manifests_t *m, ngx_msec_t delay);
+
+
+/* tree: walks, and what inotify says.  NGX_OK: the walk is over */
+
+ngx_int_t ngx_k8s_manifests_tree_init(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_tree_done(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_walk_begin(ngx_k8s_manifests_t *m);
+ngx_int_t ngx_k8s_manifests_walk_step(ngx_k8s_manifests_t *m);
+
+/* inotify: watches; NGX_DECLINED when it cannot */
+void ngx_k8s_manifests_notify_init(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_notify_done(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_watch(ngx_k8s_manifests_t *m, u_char *full,
+    ngx_str_t *path, ngx_uint_t link);
+void ngx_k8s_manifests_watch_sweep(ngx_k8s_manifests_t *m);
+
+
+/* files */
+
+ngx_uint_t ngx_k8s_manifest_is(u_char *name, size_t len);
+ngx_k8s_manifest_t *ngx_k8s_manifest_file(ngx_k8s_manifests_t *m,
+    ngx_str_t *path, ngx_uint_t create);
+void ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+ngx_uint_t ngx_k8s_manifest_same(ngx_k8s_manifest_t *file, struct stat *st);
+void ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file);
+void ngx_k8s_manifest_step(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_files_done(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifest_report(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+void ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m);
+
+
+/* objects */
+
+/* makes claims of a document, or of the next elements of a List: NGX_AGAIN,
+   NGX_OK, NGX_ERROR, NGX_DECLINED and *why (in a buffer of 256 bytes) */
+ngx_int_t ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json,
+    u_char *why);
+void ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+void ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim);
+void ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name, ngx_uint_t wanted);
+void ngx_k8s_manifests_list(ngx_k8s_manifests_t *m, ngx_uint_t op);
+
+
+#endif /* _NGX_K8S_MANIFESTS_H_INCLUDED_ */

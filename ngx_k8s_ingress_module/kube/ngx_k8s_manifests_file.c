@@ -1,0 +1,559 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Files of manifests: read when they have changed, a few nodes at a time.
+ * One that cannot be read or parsed keeps what it said before.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_manifests.h>
+
+
+#define NGX_K8S_MANIFEST_PROBLEMS  8
+
+
+static ngx_int_t ngx_k8s_manifest_open(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+static ngx_int_t ngx_k8s_manifest_load(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file, ngx_fd_t fd, struct stat *st);
+static void ngx_k8s_manifest_error(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file, ngx_err_t err, const char *fmt, ...);
+
+
+ngx_uint_t
+ngx_k8s_manifest_is(u_char *name, size_t len)
+{
+    if (len == 0 || name[0] == '.') {
+        return 0;
+    }
+
+    return (len > 5 && (ngx_strncmp(name + len - 5, ".yaml", 5) == 0
+                        || ngx_strncmp(name + len - 5, ".json", 5) == 0))
+           || (len > 4 && ngx_strncmp(name + len - 4, ".yml", 4) == 0);
+}
+
+
+ngx_k8s_manifest_t *
+ngx_k8s_manifest_file(ngx_k8s_manifests_t *m, ngx_str_t *path,
+    ngx_uint_t create)
+{
+    uint32_t             hash;
+    ngx_k8s_manifest_t  *file;
+
+    hash = ngx_crc32_long(path->data, path->len);
+
+    file = (ngx_k8s_manifest_t *) ngx_str_rbtree_lookup(&m->files, path, hash);
+
+    if (file || !create) {
+        return file;
+    }
+
+    file = ngx_calloc(sizeof(ngx_k8s_manifest_t) + path->len + 1, m->log);
+    if (file == NULL) {
+        return NULL;
+    }
+
+    file->sn.node.key = hash;
+    file->sn.str.len = path->len;
+    file->sn.str.data = (u_char *) file + sizeof(ngx_k8s_manifest_t);
+    ngx_memcpy(file->sn.str.data, path->data, path->len);
+
+    ngx_queue_init(&file->claims);
+    ngx_rbtree_insert(&m->files, &file->sn.node);
+
+    file->seen = m->walk;
+
+    return file;
+}
+
+
+void
+ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    if (!file->changed && file != m->reading) {
+        file->changed = 1;
+        ngx_queue_insert_tail(&m->changed, &file->queue);
+        return;
+    }
+
+    /* what is being read is an older version: once more */
+
+    if (file == m->reading) {
+        ngx_k8s_manifest_stop(m);
+
+        file->changed = 1;
+        ngx_queue_insert_tail(&m->changed, &file->queue);
+    }
+}
+
+
+/* the file is not there any more: so are its objects; frees it */
+
+void
+ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    if (file == m->reading) {
+        ngx_k8s_manifest_stop(m);
+    }
+
+    if (file->changed) {
+        ngx_queue_remove(&file->queue);
+    }
+
+    if (file->report) {
+        ngx_queue_remove(&file->reports);
+    }
+
+    ngx_k8s_manifests_commit(m, file);
+
+    m->sink->problem(m->sink->data, "File", &file->sn.str, -1, NULL);
+
+    ngx_rbtree_delete(&m->files, &file->sn.node);
+
+    if (file->error) {
+        ngx_free(file->error);
+    }
+
+    ngx_free(file);
+}
+
+
+/* begins with a changed file, or goes on with the one being read */
+
+void
+ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
+{
+    u_char               why[256];
+    json_t              *json;
+    ngx_int_t            rc;
+    ngx_queue_t         *q;
+    ngx_k8s_manifest_t  *file;
+
+    file = m->reading;
+
+    if (file == NULL) {
+        q = ngx_queue_head(&m->changed);
+        file = ngx_queue_data(q, ngx_k8s_manifest_t, queue);
+
+        ngx_queue_remove(q);
+        file->changed = 0;
+
+        if (ngx_k8s_manifest_open(m, file) != NGX_OK) {
+            return;
+        }
+    }
+
+    if (m->list) {
+        json = NULL;
+        rc = NGX_OK;
+
+    } else {
+        rc = ngx_k8s_yaml_next(m->yaml, NGX_K8S_MANIFEST_NODES, &json);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_k8s_manifests_document(m, json, why);
+
+        if (rc == NGX_OK) {
+            rc = NGX_AGAIN;
+        }
+
+    } else if (rc == NGX_DECLINED) {
+        *ngx_snprintf(why, sizeof(why) - 1, "%V", ngx_k8s_yaml_error(m->yaml))
+            = '\0';
+    }
+
+    switch (rc) {
+
+    case NGX_AGAIN:
+        return;
+
+    case NGX_DONE:
+        ngx_k8s_manifests_commit(m, file);
+
+        ngx_memcpy(file->digest, m->digest, 16);
+        file->read = 1;
+
+        if (file->error) {
+            ngx_log_error(NGX_LOG_NOTICE, m->log, 0,
+                          "manifests \"%V\": file \"%V\" is good again",
+                          &m->root, &file->sn.str);
+            ngx_free(file->error);
+            file->error = NULL;
+        }
+
+        ngx_k8s_manifest_report(m, file);
+        break;
+
+    case NGX_DECLINED:
+        ngx_memcpy(file->digest, m->digest, 16);
+        file->read = 1;
+
+        ngx_k8s_manifest_error(m, file, 0, "%s", why);
+        break;
+
+    default: /* NGX_ERROR */
+        ngx_k8s_manifest_error(m, file, 0, "there is no memory to read it");
+        file->force = 1;
+    }
+
+    ngx_k8s_manifest_stop(m);
+}
+
+
+/* NGX_OK: m->yaml reads the new content; NGX_DECLINED: there is none */
+
+static ngx_int_t
+ngx_k8s_manifest_open(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    u_char       full[NGX_MAX_PATH];
+    ngx_fd_t     fd;
+    ngx_err_t    err;
+    ngx_int_t    rc;
+    struct stat  st;
+
+    if (file->writing
+        && ngx_current_msec - file->writing < NGX_K8S_MANIFEST_WRITING)
+    {
+        /* its close comes, or the timer looks again */
+
+        if (!m->rescan.timer_set) {
+            ngx_add_timer(&m->rescan, NGX_K8S_MANIFEST_WRITING);
+        }
+
+        file->force = 1;
+
+        return NGX_DECLINED;
+    }
+
+    file->writing = 0;
+
+    if (m->root.len + file->sn.str.len >= sizeof(full)) {
+        ngx_k8s_manifest_error(m, file, 0, "its path is too long");
+        return NGX_DECLINED;
+    }
+
+    (void) ngx_sprintf(full, "%V%V%Z", &m->root, &file->sn.str);
+
+    fd = open((char *) full, O_RDONLY|O_NONBLOCK|O_NOCTTY|O_CLOEXEC);
+
+    if (fd == -1) {
+        err = ngx_errno;
+
+        if (err == NGX_ENOENT || err == NGX_ENOTDIR || err == NGX_ELOOP) {
+
+            if (m->missing || access((char *) m->root.data, F_OK) == -1) {
+                /* all of the folder has gone: the walk deals with it */
+                m->want_walk = 1;
+                return NGX_DECLINED;
+            }
+
+            ngx_k8s_manifest_gone(m, file);
+            return NGX_DECLINED;
+        }
+
+        ngx_k8s_manifest_error(m, file, err, "it cannot be opened");
+        return NGX_DECLINED;
+    }
+
+    if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
+        ngx_k8s_manifest_error(m, file, 0, "it is no regular file");
+        rc = NGX_DECLINED;
+
+    } else {
+        rc = ngx_k8s_manifest_load(m, file, fd, &st);
+    }
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, m->log, ngx_errno,
+                      ngx_close_file_n " \"%s\" failed", full);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_k8s_manifest_load(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
+    ngx_fd_t fd, struct stat *st)
+{
+    size_t       size;
+    ssize_t      n;
+    ngx_md5_t    md5;
+    ngx_uint_t   json;
+
+    if (!file->force && ngx_k8s_manifest_same(file, st)) {
+        return NGX_DECLINED;
+    }
+
+    file->force = 0;
+    file->dev = st->st_dev;
+    file->ino = st->st_ino;
+    file->size = st->st_size;
+    file->mtime = st->st_mtim;
+    file->ctime = st->st_ctim;
+
+    if (st->st_size > NGX_K8S_MANIFEST_MAX) {
+        ngx_k8s_manifest_error(m, file, 0, "it has more than %uz bytes",
+                               (size_t) NGX_K8S_MANIFEST_MAX);
+        return NGX_DECLINED;
+    }
+
+    size = st->st_size;
+
+    m->text = ngx_alloc(size + 1, m->log);
+    if (m->text == NULL) {
+        goto failed;
+    }
+
+    for (m->len = 0; m->len < size; m->len += n) {
+        n = read(fd, m->text + m->len, size - m->len);
+
+        if (n == -1 && ngx_errno == NGX_EINTR) {
+            n = 0;
+            continue;
+        }
+
+        if (n == -1) {
+            ngx_k8s_manifest_error(m, file, ngx_errno, "it cannot be read");
+            ngx_k8s_manifest_stop(m);
+            return NGX_DECLINED;
+        }
+
+        if (n == 0) {
+            break;
+        }
+    }
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, m->text, m->len);
+    ngx_md5_final(m->digest, &md5);
+
+    if (file->read && ngx_memcmp(m->digest, file->digest, 16) == 0) {
+        ngx_k8s_manifest_stop(m);
+        return NGX_DECLINED;
+    }
+
+    json = (file->sn.str.data[file->sn.str.len - 1] == 'n');
+
+    m->yaml = ngx_k8s_yaml_open(m->text, m->len, json, m->log);
+    if (m->yaml == NULL) {
+        goto failed;
+    }
+
+    m->reading = file;
+    m->documents = 0;
+    m->places = 0;
+
+    return NGX_OK;
+
+failed:
+
+    ngx_k8s_manifest_error(m, file, 0, "there is no memory to read it");
+    ngx_k8s_manifest_stop(m);
+    file->force = 1;
+
+    return NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_k8s_manifest_same(ngx_k8s_manifest_t *file, struct stat *st)
+{
+    return file->read
+           && file->dev == st->st_dev
+           && file->ino == st->st_ino
+           && file->size == st->st_size
+           && file->mtime.tv_sec == st->st_mtim.tv_sec
+           && file->mtime.tv_nsec == st->st_mtim.tv_nsec
+           && file->ctime.tv_sec == st->st_ctim.tv_sec
+           && file->ctime.tv_nsec == st->st_ctim.tv_nsec;
+}
+
+
+/* drops what is being read */
+
+void
+ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    m->reading = NULL;
+
+    if (m->yaml) {
+        ngx_k8s_yaml_close(m->yaml);
+        m->yaml = NULL;
+    }
+
+    if (m->text) {
+        ngx_explicit_memzero(m->text, m->len);
+        ngx_free(m->text);
+        m->text = NULL;
+        m->len = 0;
+    }
+
+    json_decref(m->list);
+    m->list = NULL;
+
+    while (!ngx_queue_empty(&m->pending)) {
+        q = ngx_queue_head(&m->pending);
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_k8s_manifests_claim_free(claim);
+    }
+}
+
+
+/* notes why a file is not used as it is; said once for each reason */
+
+static void
+ngx_k8s_manifest_error(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
+    ngx_err_t err, const char *fmt, ...)
+{
+    u_char   *p, buf[512];
+    va_list   args;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(buf, buf + sizeof(buf) - 128, fmt, args);
+    va_end(args);
+
+    if (err) {
+        p = ngx_cpymem(p, ": ", 2);
+        p = ngx_strerror(err, p, 100);
+    }
+
+    *p = '\0';
+
+    if (file->error && ngx_strcmp(file->error, buf) == 0) {
+        return;
+    }
+
+    if (file->error) {
+        ngx_free(file->error);
+    }
+
+    file->error = ngx_alloc(p - buf + 1, m->log);
+
+    if (file->error) {
+        ngx_memcpy(file->error, buf, p - buf + 1);
+    }
+
+    ngx_log_error(NGX_LOG_WARN, m->log, 0, "manifests \"%V\": file \"%V\": %s%s",
+                  &m->root, &file->sn.str, buf,
+                  ngx_queue_empty(&file->claims)
+                  ? "" : "; its last good version stays in force");
+
+    ngx_k8s_manifest_report(m, file);
+}
+
+
+void
+ngx_k8s_manifest_report(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    if (!file->report) {
+        file->report = 1;
+        ngx_queue_insert_tail(&m->reports, &file->reports);
+    }
+}
+
+
+/* says anew what is wrong with one file */
+
+void
+ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m)
+{
+    u_char                    *p, buf[1024];
+    ngx_str_t                  s;
+    ngx_uint_t                 n;
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_t        *file;
+    ngx_k8s_manifest_claim_t  *claim, *first;
+    ngx_k8s_manifest_ident_t  *ident;
+
+    q = ngx_queue_head(&m->reports);
+    file = ngx_queue_data(q, ngx_k8s_manifest_t, reports);
+
+    ngx_queue_remove(q);
+    file->report = 0;
+
+    m->sink->problem(m->sink->data, "File", &file->sn.str, -1, NULL);
+
+    if (file->error) {
+        s.data = file->error;
+        s.len = ngx_strlen(file->error);
+
+        m->sink->problem(m->sink->data, "File", &file->sn.str,
+                         NGX_K8S_PROBLEM_FILE_INVALID, &s);
+    }
+
+    n = 0;
+
+    for (q = ngx_queue_head(&file->claims);
+         q != ngx_queue_sentinel(&file->claims)
+         && n < NGX_K8S_MANIFEST_PROBLEMS;
+         q = ngx_queue_next(q))
+    {
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+        ident = claim->ident;
+
+        first = ngx_queue_data(ngx_queue_head(&ident->claims),
+                               ngx_k8s_manifest_claim_t, rivals);
+
+        if (first == claim) {
+            continue;
+        }
+
+        n++;
+
+        p = ngx_snprintf(buf, sizeof(buf),
+                         "document %ui: %V %V%s%V is that of document %ui of "
+                         "\"%V\"", claim->document,
+                         &ngx_k8s_kinds[ident->kind].name, &ident->ns,
+                         ident->ns.len ? "/" : "", &ident->name,
+                         first->document, &first->file->sn.str);
+        s.data = buf;
+        s.len = p - buf;
+
+        m->sink->problem(m->sink->data, "File", &file->sn.str,
+                         NGX_K8S_PROBLEM_DUPLICATE_OBJECT, &s);
+    }
+}
+
+
+void
+ngx_k8s_manifests_files_done(ngx_k8s_manifests_t *m)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_t        *file;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    ngx_k8s_manifest_stop(m);
+
+    while (m->files.root != m->files.sentinel) {
+        file = (ngx_k8s_manifest_t *) m->files.root;
+
+        while (!ngx_queue_empty(&file->claims)) {
+            q = ngx_queue_head(&file->claims);
+            claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+            ngx_queue_remove(q);
+            ngx_k8s_manifests_claim_free(claim);
+        }
+
+        ngx_rbtree_delete(&m->files, &file->sn.node);
+
+        if (file->error) {
+            ngx_free(file->error);
+        }
+
+        ngx_free(file);
+    }
+}

@@ -1,0 +1,599 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Objects of manifests: which file's document an object is taken from, and
+ * the feed of what has changed.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_manifests.h>
+
+
+static ngx_int_t ngx_k8s_manifests_object(ngx_k8s_manifests_t *m,
+    json_t *json, u_char *why);
+static ngx_int_t ngx_k8s_manifests_namespace(ngx_k8s_manifests_t *m,
+    ngx_uint_t kind, json_t *json);
+static void ngx_k8s_manifests_ignore(ngx_k8s_manifests_t *m, json_t *json);
+static ngx_int_t ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m,
+    ngx_uint_t kind, json_t *json);
+static ngx_k8s_manifest_ident_t *ngx_k8s_manifests_ident(
+    ngx_k8s_manifests_t *m, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
+    ngx_uint_t create);
+static void ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim);
+static void ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident);
+static void ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim);
+
+
+ngx_int_t
+ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json, u_char *why)
+{
+    json_t     *items;
+    size_t      len;
+    ngx_int_t   rc;
+    ngx_str_t   kind;
+
+    if (json) {
+        m->documents++;
+
+        kind.data = (u_char *) json_string_value(json_object_get(json,
+                                                                 "kind"));
+        len = json_string_length(json_object_get(json, "kind"));
+        items = json_object_get(json, "items");
+
+        if (len < 4 || ngx_strcmp(kind.data + len - 4, "List") != 0
+            || !json_is_array(items))
+        {
+            rc = ngx_k8s_manifests_object(m, json, why);
+            json_decref(json);
+
+            return rc;
+        }
+
+        m->list = json_incref(items);
+        m->element = 0;
+
+        json_decref(json);
+    }
+
+    if (m->element < json_array_size(m->list)) {
+
+        json = json_array_get(m->list, m->element);
+        rc = ngx_k8s_manifests_object(m, json, why);
+
+        /* the element is of no more use: no large tree is freed at once */
+
+        (void) json_array_set_new(m->list, m->element++, json_null());
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        return NGX_AGAIN;
+    }
+
+    json_decref(m->list);
+    m->list = NULL;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_manifests_object(ngx_k8s_manifests_t *m, json_t *json, u_char *why)
+{
+    char       *error;
+    json_t     *meta;
+    ngx_int_t   kind, rc;
+
+    kind = ngx_k8s_kind_of(json);
+
+    if (kind == NGX_ERROR) {
+        ngx_k8s_manifests_ignore(m, json);
+        return NGX_OK;
+    }
+
+    rc = ngx_k8s_manifests_namespace(m, kind, json);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
+    error = ngx_k8s_object_check(kind, json);
+
+    if (error) {
+        *ngx_snprintf(why, 255, "document %ui, kind %V: %s", m->documents,
+                      &ngx_k8s_kinds[kind].name, error) = '\0';
+        return NGX_DECLINED;
+    }
+
+    /* what nobody reads needs no memory */
+
+    meta = json_object_get(json, "metadata");
+    (void) json_object_del(meta, "managedFields");
+    (void) json_object_del(json_object_get(meta, "annotations"),
+                           "kubectl.kubernetes.io/last-applied-configuration");
+    (void) json_object_del(json, "status");
+
+    rc = ngx_k8s_manifests_claim(m, kind, json);
+
+    if (kind == NGX_K8S_SECRET) {
+        ngx_k8s_secret_wipe(json);
+    }
+
+    return rc;
+}
+
+
+/* NGX_DECLINED: it is in a namespace that is not watched */
+
+static ngx_int_t
+ngx_k8s_manifests_namespace(ngx_k8s_manifests_t *m, ngx_uint_t kind,
+    json_t *json)
+{
+    size_t       len;
+    json_t      *meta, *value;
+    ngx_str_t   *ns;
+    ngx_uint_t   i;
+    const char  *name;
+
+    meta = json_object_get(json, "metadata");
+
+    if (!ngx_k8s_kinds[kind].namespaced || !json_is_object(meta)) {
+        return NGX_OK;
+    }
+
+    value = json_object_get(meta, "namespace");
+
+    if (value == NULL || json_is_null(value)
+        || (json_is_string(value) && json_string_length(value) == 0))
+    {
+        if (json_object_set_new(meta, "namespace", json_string("default"))
+            != 0)
+        {
+            return NGX_ERROR;
+        }
+
+        value = json_object_get(meta, "namespace");
+    }
+
+    if (m->conf->namespaces == NULL || !json_is_string(value)) {
+        return NGX_OK;
+    }
+
+    name = json_string_value(value);
+    len = json_string_length(value);
+    ns = m->conf->namespaces->elts;
+
+    for (i = 0; i < m->conf->namespaces->nelts; i++) {
+        if (ns[i].len == len && ngx_memcmp(ns[i].data, name, len) == 0) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* says once for each kind that it is left out */
+
+static void
+ngx_k8s_manifests_ignore(ngx_k8s_manifests_t *m, json_t *json)
+{
+    size_t       len;
+    ngx_str_t   *s;
+    ngx_uint_t   i;
+    const char  *kind;
+
+    kind = json_string_value(json_object_get(json, "kind"));
+    kind = kind ? kind : "";
+
+    len = ngx_min(ngx_strlen(kind), 63);
+    s = m->ignored.elts;
+
+    for (i = 0; i < m->ignored.nelts; i++) {
+        if (s[i].len == len && ngx_memcmp(s[i].data, kind, len) == 0) {
+            return;
+        }
+    }
+
+    if (m->ignored.nelts == 64) {
+        return;
+    }
+
+    s = ngx_array_push(&m->ignored);
+    if (s == NULL) {
+        return;
+    }
+
+    s->len = len;
+    s->data = ngx_pnalloc(m->pool, len);
+
+    if (s->data == NULL) {
+        m->ignored.nelts--;
+        return;
+    }
+
+    ngx_memcpy(s->data, kind, len);
+
+    ngx_log_error(NGX_LOG_INFO, m->log, 0, "manifests \"%V\": kind \"%V\" is "
+                  "left out, first in \"%V\"", &m->root, s,
+                  &m->reading->sn.str);
+}
+
+
+static ngx_int_t
+ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json)
+{
+    json_t                    *meta;
+    ngx_str_t                  ns, name;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    meta = json_object_get(json, "metadata");
+
+    name.data = (u_char *) json_string_value(json_object_get(meta, "name"));
+    name.len = json_string_length(json_object_get(meta, "name"));
+
+    ngx_str_set(&ns, "");
+
+    if (ngx_k8s_kinds[kind].namespaced) {
+        ns.data = (u_char *) json_string_value(json_object_get(meta,
+                                                               "namespace"));
+        ns.len = json_string_length(json_object_get(meta, "namespace"));
+    }
+
+    claim = ngx_calloc(sizeof(ngx_k8s_manifest_claim_t), m->log);
+    if (claim == NULL) {
+        return NGX_ERROR;
+    }
+
+    claim->text = (u_char *) json_dumps(json, JSON_COMPACT);
+
+    if (claim->text) {
+        claim->ident = ngx_k8s_manifests_ident(m, kind, &ns, &name, 1);
+    }
+
+    if (claim->ident == NULL) {
+        free(claim->text);
+        ngx_free(claim);
+        return NGX_ERROR;
+    }
+
+    claim->len = ngx_strlen(claim->text);
+    claim->file = m->reading;
+    claim->document = m->documents;
+    claim->place = m->places++;
+
+    ngx_queue_insert_tail(&m->pending, &claim->queue);
+
+    return NGX_OK;
+}
+
+
+static ngx_k8s_manifest_ident_t *
+ngx_k8s_manifests_ident(ngx_k8s_manifests_t *m, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name, ngx_uint_t create)
+{
+    u_char                    *p, buf[512];
+    uint32_t                   hash;
+    ngx_str_t                  key;
+    ngx_k8s_manifest_ident_t  *ident;
+
+    p = ngx_snprintf(buf, sizeof(buf), "%ui %V/%V", kind, ns, name);
+
+    key.data = buf;
+    key.len = p - buf;
+
+    hash = ngx_crc32_long(key.data, key.len);
+
+    ident = (ngx_k8s_manifest_ident_t *)
+                ngx_str_rbtree_lookup(&m->idents, &key, hash);
+
+    if (ident || !create) {
+        return ident;
+    }
+
+    ident = ngx_calloc(sizeof(ngx_k8s_manifest_ident_t) + key.len, m->log);
+    if (ident == NULL) {
+        return NULL;
+    }
+
+    p = (u_char *) ident + sizeof(ngx_k8s_manifest_ident_t);
+    ngx_memcpy(p, key.data, key.len);
+
+    ident->sn.node.key = hash;
+    ident->sn.str.data = p;
+    ident->sn.str.len = key.len;
+
+    ident->kind = kind;
+    ident->name.len = name->len;
+    ident->name.data = p + key.len - name->len;
+    ident->ns.len = ns->len;
+    ident->ns.data = ident->name.data - 1 - ns->len;
+
+    ngx_queue_init(&ident->claims);
+
+    ngx_rbtree_insert(&m->idents, &ident->sn.node);
+
+    /* one that gets no claim after all goes again */
+
+    ngx_k8s_manifests_touch(m, ident);
+
+    return ident;
+}
+
+
+/* what was read of a file takes the place of what it said before */
+
+void
+ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    while (!ngx_queue_empty(&file->claims)) {
+        q = ngx_queue_head(&file->claims);
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+        ngx_queue_remove(&claim->rivals);
+        ngx_queue_remove(q);
+
+        ngx_k8s_manifests_touch(m, claim->ident);
+        ngx_k8s_manifests_claim_free(claim);
+    }
+
+    while (!ngx_queue_empty(&m->pending)) {
+        q = ngx_queue_head(&m->pending);
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&file->claims, q);
+
+        ngx_k8s_manifests_insert(claim);
+        ngx_k8s_manifests_touch(m, claim->ident);
+    }
+}
+
+
+static void
+ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim)
+{
+    ngx_int_t                  rc;
+    ngx_queue_t               *q, *claims;
+    ngx_k8s_manifest_claim_t  *other;
+
+    claims = &claim->ident->claims;
+
+    for (q = ngx_queue_head(claims);
+         q != ngx_queue_sentinel(claims);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
+
+        rc = ngx_strcmp(claim->file->sn.str.data, other->file->sn.str.data);
+
+        if (rc < 0 || (rc == 0 && claim->place < other->place)) {
+            break;
+        }
+    }
+
+    ngx_queue_insert_tail(q, &claim->rivals);
+}
+
+
+static void
+ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident)
+{
+    if (!ident->changed) {
+        ident->changed = 1;
+        ngx_queue_insert_tail(&m->objects, &ident->queue);
+    }
+}
+
+
+void
+ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim)
+{
+    if (claim->ident->kind == NGX_K8S_SECRET) {
+        ngx_explicit_memzero(claim->text, claim->len);
+    }
+
+    free(claim->text);
+    ngx_free(claim);
+}
+
+
+/* one changed object */
+
+void
+ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
+{
+    u_char                     digest[16];
+    ngx_md5_t                  md5;
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim, *loser;
+    ngx_k8s_manifest_ident_t  *ident;
+
+    q = ngx_queue_head(&m->objects);
+    ident = ngx_queue_data(q, ngx_k8s_manifest_ident_t, queue);
+
+    ngx_queue_remove(q);
+    ident->changed = 0;
+
+    if (ngx_queue_empty(&ident->claims)) {
+
+        if (ident->fed) {
+            ngx_k8s_manifests_feed(m, ident, NULL);
+        }
+
+        ngx_rbtree_delete(&m->idents, &ident->sn.node);
+        ngx_free(ident);
+
+        return;
+    }
+
+    for (q = ngx_queue_next(ngx_queue_head(&ident->claims));
+         q != ngx_queue_sentinel(&ident->claims);
+         q = ngx_queue_next(q))
+    {
+        loser = ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
+        ngx_k8s_manifest_report(m, loser->file);
+    }
+
+    q = ngx_queue_head(&ident->claims);
+    claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
+
+    /* it may have lost before */
+
+    ngx_k8s_manifest_report(m, claim->file);
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, &claim->document, sizeof(ngx_uint_t));
+    ngx_md5_update(&md5, claim->file->sn.str.data, claim->file->sn.str.len);
+    ngx_md5_update(&md5, claim->text, claim->len);
+    ngx_md5_final(digest, &md5);
+
+    if (ident->fed && !ident->again
+        && ngx_memcmp(digest, ident->digest, 16) == 0)
+    {
+        return;
+    }
+
+    ident->fed = 1;
+    ident->again = 0;
+    ngx_memcpy(ident->digest, digest, 16);
+
+    ngx_k8s_manifests_feed(m, ident, claim);
+}
+
+
+/* claim NULL: the object has gone */
+
+static void
+ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim)
+{
+    ngx_k8s_feed_t  feed;
+
+    ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
+
+    feed.kind = ident->kind;
+
+    if (m->conf->namespaces) {
+        feed.scope = ident->ns;
+    }
+
+    if (claim) {
+        feed.op = NGX_K8S_FEED_OBJECT;
+        feed.origin = claim->file->sn.str;
+        feed.document = claim->document;
+        feed.len = claim->len;
+
+    } else {
+        feed.op = NGX_K8S_FEED_DELETE;
+        feed.len = sizeof("{\"metadata\":{\"namespace\":\"\",\"name\":\"\"}}")
+                   - 1 + ident->ns.len + ident->name.len;
+    }
+
+    feed.text = ngx_alloc(feed.len, m->log);
+
+    if (feed.text == NULL) {
+        ident->again = 1;
+        return;
+    }
+
+    if (claim) {
+        ngx_memcpy(feed.text, claim->text, claim->len);
+
+    } else {
+        (void) ngx_sprintf(feed.text,
+                           "{\"metadata\":{\"namespace\":\"%V\",\"name\":"
+                           "\"%V\"}}", &ident->ns, &ident->name);
+    }
+
+    m->sink->feed(m->sink->data, &feed);
+}
+
+
+void
+ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t wanted)
+{
+    ngx_k8s_manifests_t *m = s->data;
+
+    ngx_k8s_manifest_ident_t  *ident;
+
+    if (!wanted) {
+        return;
+    }
+
+    ident = ngx_k8s_manifests_ident(m, kind, ns, name, 0);
+
+    if (ident == NULL) {
+        return;
+    }
+
+    ident->again = 1;
+
+    ngx_k8s_manifests_touch(m, ident);
+    ngx_k8s_manifests_post(m, 0);
+}
+
+
+/* begins or ends the first list of all kinds */
+
+void
+ngx_k8s_manifests_list(ngx_k8s_manifests_t *m, ngx_uint_t op)
+{
+    ngx_str_t       *ns;
+    ngx_uint_t       i, kind, n;
+    ngx_k8s_feed_t   feed;
+
+    for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+
+        ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
+
+        feed.op = op;
+        feed.kind = kind;
+
+        ns = NULL;
+        n = 1;
+
+        if (ngx_k8s_kinds[kind].namespaced && m->conf->namespaces) {
+            ns = m->conf->namespaces->elts;
+            n = m->conf->namespaces->nelts;
+        }
+
+        for (i = 0; i < n; i++) {
+
+            if (ns) {
+                feed.scope = ns[i];
+            }
+
+            m->sink->feed(m->sink->data, &feed);
+        }
+    }
+}
+
+
+void
+ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m)
+{
+    ngx_k8s_manifest_ident_t  *ident;
+
+    while (m->idents.root != m->idents.sentinel) {
+        ident = (ngx_k8s_manifest_ident_t *) m->idents.root;
+        ngx_rbtree_delete(&m->idents, &ident->sn.node);
+        ngx_free(ident);
+    }
+
+    ngx_queue_init(&m->objects);
+}

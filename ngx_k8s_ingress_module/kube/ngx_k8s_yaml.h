@@ -1,0 +1,47 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Documents of a YAML or JSON text, one after the other, as kubectl reads
+ * them: YAML 1.1's plain scalars, merge keys, each key once.  Pure.  The text
+ * is untrusted: nesting and the expansion of aliases are bounded.
+ */
+
+
+#ifndef _NGX_K8S_YAML_H_INCLUDED_
+#define _NGX_K8S_YAML_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <jansson.h>
+
+
+typedef struct ngx_k8s_yaml_s  ngx_k8s_yaml_t;
+
+
+/*
+ * Makes a reader; the text has to stay until ngx_k8s_yaml_close().  With
+ * "json" it is JSON documents.  NULL: no memory.
+ */
+ngx_k8s_yaml_t *ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json,
+    ngx_log_t *log);
+void ngx_k8s_yaml_close(ngx_k8s_yaml_t *y);
+
+/*
+ * Reads on for at most "budget" nodes.  NGX_OK: the next document, which is
+ * not empty; the reference is the caller's.  NGX_AGAIN: the budget is used up.
+ * NGX_DONE: no more.  NGX_DECLINED: broken, see below, for ever.  NGX_ERROR:
+ * no memory.
+ */
+ngx_int_t ngx_k8s_yaml_next(ngx_k8s_yaml_t *y, ngx_uint_t budget,
+    json_t **json);
+
+/* after NGX_DECLINED: "line 3, column 7: why"; lives as long as the reader */
+ngx_str_t *ngx_k8s_yaml_error(ngx_k8s_yaml_t *y);
+
+
+#endif /* _NGX_K8S_YAML_H_INCLUDED_ */
