@@ -160,6 +160,7 @@ typedef struct {
     unsigned                 walking:1;
     unsigned                 missing:1;  /* the folder, said once */
     unsigned                 partial:1;  /* the walk met an error */
+    unsigned                 unreadable:1; /* a folder in it, said once */
     unsigned                 begun:1;    /* the first list has begun */
     unsigned                 synced:1;
     unsigned                 polling:1;  /* inotify's limit: timer instead */

@@ -277,6 +277,8 @@ ngx_k8s_notify_handler(ngx_event_t *rev)
         }
     }
 
+    rev->ready = 0;
+
     if (n == -1 && ngx_errno != NGX_EAGAIN && ngx_errno != NGX_EINTR) {
         ngx_k8s_notify_failed(m, ngx_errno, "read() of inotify");
         ngx_k8s_manifests_notify_done(m);
@@ -350,9 +352,12 @@ ngx_k8s_notify_event(ngx_k8s_manifests_t *m, struct inotify_event *e)
         return;
     }
 
+    if (len && e->name[0] == '.' && (e->mask & IN_ISDIR)) {
+        return;
+    }
+
     if (w->link || w->shared || (e->mask & IN_ISDIR) || len == 0) {
-        m->want_walk |= !(e->mask & IN_ISDIR && e->mask & IN_ATTRIB
-                          && e->name[0] == '.' && len);
+        m->want_walk = 1;
         return;
     }
 

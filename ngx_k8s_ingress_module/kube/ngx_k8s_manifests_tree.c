@@ -246,10 +246,15 @@ ngx_k8s_tree_failed(ngx_k8s_manifests_t *m, ngx_err_t err)
     m->partial = 1;
 
     if (dir->path.len) {
-        ngx_log_error(NGX_LOG_WARN, m->log, err,
-                      "manifests \"%V\": folder \"%V\" cannot be read, "
-                      "what was read of it before stays in force",
-                      &m->root, &dir->path);
+
+        if (!m->unreadable) {
+            m->unreadable = 1;
+
+            ngx_log_error(NGX_LOG_WARN, m->log, err,
+                          "manifests \"%V\": folder \"%V\" cannot be read, "
+                          "what was read of it before stays in force",
+                          &m->root, &dir->path);
+        }
 
     } else if (!m->missing) {
 
@@ -421,6 +426,8 @@ ngx_k8s_tree_sweep(ngx_k8s_manifests_t *m)
     if (m->partial) {
         return;
     }
+
+    m->unreadable = 0;
 
     ngx_k8s_manifests_watch_sweep(m);
 
