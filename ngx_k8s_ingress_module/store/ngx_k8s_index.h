@@ -1,0 +1,181 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The inside of the store, for store/ and compile/ only: entries (one for each
+ * object), nodes (one for each host, Service, Secret, class and namespace that
+ * something names) and the links between them.
+ *
+ * An entry outlives the versions of its object; a link belongs to one version.
+ * A node lives while something links it, pins it, or compile/ keeps data on
+ * it.  Private memory of the watcher.
+ */
+
+
+#ifndef _NGX_K8S_INDEX_H_INCLUDED_
+#define _NGX_K8S_INDEX_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_store.h>
+
+
+#define NGX_K8S_NODE_HOST            0   /* name: as in the table's key */
+#define NGX_K8S_NODE_SERVICE         1
+#define NGX_K8S_NODE_SECRET          2
+#define NGX_K8S_NODE_CLASS           3
+#define NGX_K8S_NODE_NAMESPACE       4
+
+#define NGX_K8S_NODES                5
+
+#define NGX_K8S_HOST_NAME_MAX        253
+
+
+typedef struct ngx_k8s_node_s   ngx_k8s_node_t;
+typedef struct ngx_k8s_link_s   ngx_k8s_link_t;
+typedef struct ngx_k8s_entry_s  ngx_k8s_entry_t;
+typedef struct ngx_k8s_sweep_s  ngx_k8s_sweep_t;
+
+
+struct ngx_k8s_node_s {
+    ngx_rbtree_node_t        node;       /* in store->nodes[type] */
+    ngx_queue_t              dirty;      /* in store->dirty[type] */
+    ngx_queue_t              users;      /* links of Ingresses */
+    ngx_queue_t              slices;     /* links of EndpointSlices */
+    ngx_uint_t               type;       /* NGX_K8S_NODE_* */
+    ngx_str_t                namespace;
+    ngx_str_t                name;
+    ngx_uint_t               nusers;
+    ngx_uint_t               pins;       /* references of compile/ */
+    ngx_uint_t               stamp;      /* of the object linked last */
+    void                    *data;       /* compile's, it frees it */
+    unsigned                 queued:1;   /* is dirty */
+};
+
+
+struct ngx_k8s_link_s {
+    ngx_queue_t              queue;      /* node->users or node->slices */
+    ngx_k8s_link_t          *next;       /* of the same entry */
+    ngx_k8s_node_t          *node;
+    ngx_k8s_entry_t         *entry;
+    void                    *notes;      /* compile's, freed with the link */
+};
+
+
+struct ngx_k8s_entry_s {
+    ngx_rbtree_node_t        node;       /* in store->objects[kind] */
+    ngx_queue_t              queue;      /* in store->all[kind] */
+    ngx_queue_t              dirty;      /* in store->changed */
+    ngx_queue_t              recheck;    /* in store->recheck */
+    ngx_queue_t              left;       /* compile's: left out */
+    ngx_k8s_object_t        *object;     /* NULL: gone */
+    ngx_k8s_link_t          *links;
+    uint32_t                 mark;       /* generation of the last put */
+    uint32_t                 problem;    /* compile's: slot of its record */
+    size_t                   need;       /* compile's: free bytes to retry */
+    size_t                   missing;    /* compile's: bytes that lack */
+    unsigned                 kind:8;
+    unsigned                 taken:1;    /* Ingress of our class */
+    unsigned                 queued:1;   /* in changed */
+    unsigned                 rechecked:1;  /* in recheck */
+    unsigned                 full:1;     /* left out: the table is full */
+    unsigned                 limited:1;  /* left out: namespace limit */
+    unsigned                 served:1;   /* has been published whole */
+    unsigned                 unsaid:1;   /* too many problems to show it */
+};
+
+
+/* a list that is going on */
+
+struct ngx_k8s_sweep_s {
+    ngx_k8s_entry_t          cursor;     /* its place in store->all[kind];
+                                            object is NULL */
+    ngx_queue_t              queue;      /* in store->sweeps */
+    ngx_uint_t               kind;
+    ngx_str_t                scope;
+    uint32_t                 mark;
+    unsigned                 placed:1;   /* the cursor is in the queue */
+};
+
+
+struct ngx_k8s_store_s {
+    ngx_k8s_class_conf_t     conf;
+    ngx_k8s_store_events_t   events;
+    ngx_log_t               *log;
+
+    ngx_rbtree_t             objects[NGX_K8S_KINDS];
+    ngx_rbtree_node_t        sentinel;
+    ngx_queue_t              all[NGX_K8S_KINDS];
+    ngx_uint_t               counts[NGX_K8S_KINDS];
+    ngx_queue_t              sweeps;
+    uint32_t                 mark;       /* raised by each begin */
+
+    ngx_rbtree_t             nodes[NGX_K8S_NODES];
+    ngx_queue_t              dirty[NGX_K8S_NODES];
+    ngx_queue_t              changed;    /* entries: problems, gone */
+    ngx_queue_t              recheck;    /* Ingresses: class rules */
+    ngx_uint_t               stamp;
+
+    unsigned                 no_classes:1;  /* IngressClass is refused */
+};
+
+
+/* nodes: find gives NULL; get makes one, NULL without memory */
+ngx_k8s_node_t *ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type,
+    ngx_str_t *ns, ngx_str_t *name);
+ngx_k8s_node_t *ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type,
+    ngx_str_t *ns, ngx_str_t *name);
+void ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
+
+/* frees a node that nothing holds any more */
+void ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
+
+/* a node stays, and a Secret is wanted, while it is pinned */
+void ngx_k8s_node_pin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
+void ngx_k8s_node_unpin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
+
+/* links of an Ingress or EndpointSlice: into *links, from the object's pool */
+ngx_int_t ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_k8s_object_t *object, ngx_uint_t taken, ngx_k8s_link_t **links);
+void ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links);
+
+ngx_k8s_entry_t *ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
+
+/* puts an entry in store->changed */
+void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
+/* frees an entry that has no object, and is in no queue of compile's */
+void ngx_k8s_entry_free(ngx_k8s_entry_t *entry);
+
+/* whether the class rules take an Ingress */
+ngx_uint_t ngx_k8s_class_takes(ngx_k8s_store_t *store,
+    ngx_k8s_ingress_t *ingress);
+/* applies the class rules again to an entry of store->recheck */
+ngx_int_t ngx_k8s_store_recheck(ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry);
+
+/*
+ * A host as an object has it to the table's form, in buf of
+ * NGX_K8S_HOST_NAME_MAX + 1 bytes; NGX_DECLINED when it is none.
+ */
+ngx_int_t ngx_k8s_host_name(u_char *buf, ngx_str_t *host, ngx_str_t *name);
+
+/* which of two objects comes first: the older one; < 0 is the first */
+ngx_int_t ngx_k8s_age_cmp(ngx_k8s_object_t *one, ngx_k8s_object_t *two);
+
+/* whether two objects of a kind are the same but for their versions */
+ngx_uint_t ngx_k8s_object_equal(ngx_k8s_object_t *one, ngx_k8s_object_t *two);
+
+ngx_int_t ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two);
+
+#define ngx_k8s_str_eq(one, two)                                              \
+    ((one)->len == (two)->len                                                 \
+     && ((one)->len == 0                                                      \
+         || ngx_memcmp((one)->data, (two)->data, (one)->len) == 0))
+
+
+#endif /* _NGX_K8S_INDEX_H_INCLUDED_ */

@@ -1,0 +1,815 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_index.h>
+
+
+static void ngx_k8s_node_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static void ngx_k8s_entry_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static uint32_t ngx_k8s_entry_hash(ngx_str_t *ns, ngx_str_t *name);
+static ngx_k8s_entry_t *ngx_k8s_entry_make(ngx_k8s_store_t *store,
+    ngx_k8s_object_t *object);
+static ngx_int_t ngx_k8s_store_change(ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry, ngx_k8s_object_t *object);
+static void ngx_k8s_store_touch(ngx_k8s_store_t *store,
+    ngx_k8s_object_t *object);
+static void ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
+static ngx_uint_t ngx_k8s_store_listing(ngx_k8s_store_t *store,
+    ngx_k8s_object_t *object);
+static ngx_uint_t ngx_k8s_version_older(ngx_str_t *one, ngx_str_t *two);
+static void ngx_k8s_store_version(ngx_k8s_object_t *object,
+    ngx_str_t *version);
+static ngx_k8s_sweep_t *ngx_k8s_store_sweep(ngx_k8s_store_t *store,
+    ngx_uint_t kind, ngx_str_t *scope);
+
+
+ngx_k8s_store_t *
+ngx_k8s_store_create(ngx_k8s_class_conf_t *conf,
+    ngx_k8s_store_events_t *events, ngx_log_t *log)
+{
+    ngx_uint_t        i;
+    ngx_k8s_store_t  *store;
+
+    store = ngx_calloc(sizeof(ngx_k8s_store_t), log);
+    if (store == NULL) {
+        return NULL;
+    }
+
+    store->conf = *conf;
+    store->log = log;
+
+    if (events) {
+        store->events = *events;
+    }
+
+    for (i = 0; i < NGX_K8S_KINDS; i++) {
+        ngx_rbtree_init(&store->objects[i], &store->sentinel,
+                        ngx_k8s_entry_insert);
+        ngx_queue_init(&store->all[i]);
+    }
+
+    for (i = 0; i < NGX_K8S_NODES; i++) {
+        ngx_rbtree_init(&store->nodes[i], &store->sentinel,
+                        ngx_k8s_node_insert);
+        ngx_queue_init(&store->dirty[i]);
+    }
+
+    ngx_queue_init(&store->sweeps);
+    ngx_queue_init(&store->changed);
+    ngx_queue_init(&store->recheck);
+
+    return store;
+}
+
+
+void
+ngx_k8s_store_destroy(ngx_k8s_store_t *store)
+{
+    ngx_uint_t          i;
+    ngx_queue_t        *q;
+    ngx_k8s_node_t     *node;
+    ngx_k8s_sweep_t    *sweep;
+    ngx_k8s_entry_t    *entry;
+    ngx_rbtree_node_t  *n;
+
+    store->events.want = NULL;
+
+    while (!ngx_queue_empty(&store->sweeps)) {
+        sweep = ngx_queue_data(ngx_queue_head(&store->sweeps),
+                               ngx_k8s_sweep_t, queue);
+        ngx_k8s_store_abort(store, sweep->kind, &sweep->scope);
+    }
+
+    for (i = 0; i < NGX_K8S_KINDS; i++) {
+        while (!ngx_queue_empty(&store->all[i])) {
+            entry = ngx_queue_data(ngx_queue_head(&store->all[i]),
+                                   ngx_k8s_entry_t, queue);
+            ngx_k8s_store_drop(store, entry);
+        }
+    }
+
+    while (!ngx_queue_empty(&store->changed)) {
+        q = ngx_queue_head(&store->changed);
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, dirty);
+        ngx_queue_remove(q);
+        entry->queued = 0;
+        ngx_k8s_entry_free(entry);
+    }
+
+    for (i = 0; i < NGX_K8S_NODES; i++) {
+        while (store->nodes[i].root != &store->sentinel) {
+            n = store->nodes[i].root;
+            node = (ngx_k8s_node_t *) n;
+            ngx_rbtree_delete(&store->nodes[i], n);
+            ngx_free(node);
+        }
+    }
+
+    ngx_free(store);
+}
+
+
+static void
+ngx_k8s_node_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_int_t           rc;
+    ngx_k8s_node_t     *n, *t;
+    ngx_rbtree_node_t **p;
+
+    for ( ;; ) {
+
+        if (node->key != temp->key) {
+            p = (node->key < temp->key) ? &temp->left : &temp->right;
+
+        } else {
+            n = (ngx_k8s_node_t *) node;
+            t = (ngx_k8s_node_t *) temp;
+
+            rc = ngx_k8s_str_cmp(&n->namespace, &t->namespace);
+            if (rc == 0) {
+                rc = ngx_k8s_str_cmp(&n->name, &t->name);
+            }
+
+            p = (rc < 0) ? &temp->left : &temp->right;
+        }
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
+
+
+static void
+ngx_k8s_entry_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_int_t           rc;
+    ngx_k8s_object_t   *n, *t;
+    ngx_rbtree_node_t **p;
+
+    for ( ;; ) {
+
+        if (node->key != temp->key) {
+            p = (node->key < temp->key) ? &temp->left : &temp->right;
+
+        } else {
+            n = ((ngx_k8s_entry_t *) node)->object;
+            t = ((ngx_k8s_entry_t *) temp)->object;
+
+            rc = ngx_k8s_str_cmp(&n->namespace, &t->namespace);
+            if (rc == 0) {
+                rc = ngx_k8s_str_cmp(&n->name, &t->name);
+            }
+
+            p = (rc < 0) ? &temp->left : &temp->right;
+        }
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
+
+
+static uint32_t
+ngx_k8s_entry_hash(ngx_str_t *ns, ngx_str_t *name)
+{
+    return ngx_murmur_hash2(name->data, name->len)
+           + 31 * ngx_murmur_hash2(ns->data, ns->len);
+}
+
+
+ngx_k8s_entry_t *
+ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_int_t           rc;
+    ngx_rbtree_key_t    key;
+    ngx_k8s_entry_t    *entry;
+    ngx_rbtree_node_t  *n;
+
+    key = ngx_k8s_entry_hash(ns, name);
+    n = store->objects[kind].root;
+
+    while (n != &store->sentinel) {
+
+        if (key != n->key) {
+            n = (key < n->key) ? n->left : n->right;
+            continue;
+        }
+
+        entry = (ngx_k8s_entry_t *) n;
+
+        rc = ngx_k8s_str_cmp(ns, &entry->object->namespace);
+        if (rc == 0) {
+            rc = ngx_k8s_str_cmp(name, &entry->object->name);
+        }
+
+        if (rc == 0) {
+            return entry;
+        }
+
+        n = (rc < 0) ? n->left : n->right;
+    }
+
+    return NULL;
+}
+
+
+static ngx_k8s_entry_t *
+ngx_k8s_entry_make(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
+{
+    ngx_k8s_entry_t  *entry;
+
+    entry = ngx_calloc(sizeof(ngx_k8s_entry_t), store->log);
+    if (entry == NULL) {
+        return NULL;
+    }
+
+    entry->kind = object->kind;
+    entry->object = object;
+    entry->node.key = ngx_k8s_entry_hash(&object->namespace, &object->name);
+
+    ngx_rbtree_insert(&store->objects[object->kind], &entry->node);
+    ngx_queue_insert_tail(&store->all[object->kind], &entry->queue);
+    store->counts[object->kind]++;
+
+    return entry;
+}
+
+
+void
+ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
+{
+    if (!entry->queued) {
+        entry->queued = 1;
+        ngx_queue_insert_tail(&store->changed, &entry->dirty);
+    }
+}
+
+
+void
+ngx_k8s_entry_free(ngx_k8s_entry_t *entry)
+{
+    if (entry->full) {
+        ngx_queue_remove(&entry->left);
+    }
+
+    ngx_free(entry);
+}
+
+
+ngx_int_t
+ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
+{
+    ngx_k8s_node_t    *node;
+    ngx_k8s_entry_t   *entry;
+    ngx_k8s_object_t  *old;
+
+    entry = ngx_k8s_entry_find(store, object->kind, &object->namespace,
+                               &object->name);
+
+    if (object->kind == NGX_K8S_SECRET && store->events.want) {
+        node = ngx_k8s_node_find(store, NGX_K8S_NODE_SECRET,
+                                 &object->namespace, &object->name);
+
+        if (node == NULL || node->nusers + node->pins == 0) {
+            ngx_k8s_object_free(object);
+            return NGX_OK;
+        }
+    }
+
+    if (entry == NULL) {
+        entry = ngx_k8s_entry_make(store, object);
+        if (entry == NULL) {
+            ngx_k8s_object_free(object);
+            return NGX_ERROR;
+        }
+
+        entry->mark = store->mark;
+
+        if (ngx_k8s_store_change(store, entry, object) != NGX_OK) {
+            ngx_k8s_store_drop(store, entry);
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    old = entry->object;
+
+    if (!ngx_k8s_store_listing(store, object)
+        && ngx_k8s_str_eq(&old->uid, &object->uid)
+        && ngx_k8s_version_older(&object->version, &old->version))
+    {
+        ngx_k8s_object_free(object);
+        return NGX_OK;
+    }
+
+    entry->mark = store->mark;
+
+    if (ngx_k8s_object_equal(old, object)) {
+        ngx_k8s_store_version(old, &object->version);
+        ngx_k8s_object_free(object);
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_store_change(store, entry, object) != NGX_OK) {
+        ngx_k8s_object_free(object);
+        return NGX_ERROR;
+    }
+
+    if (old->problems && !object->problems) {
+        ngx_k8s_entry_mark(store, entry);
+    }
+
+    ngx_k8s_object_free(old);
+
+    return NGX_OK;
+}
+
+
+/* makes "object" the version of an entry and marks what it touches */
+
+static ngx_int_t
+ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_k8s_object_t *object)
+{
+    ngx_uint_t       taken;
+    ngx_k8s_link_t  *links;
+
+    taken = 0;
+
+    if (object->kind == NGX_K8S_INGRESS) {
+        taken = ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) object);
+    }
+
+    if (object->kind == NGX_K8S_INGRESS
+        || object->kind == NGX_K8S_ENDPOINT_SLICE)
+    {
+        if (ngx_k8s_links_make(store, entry, object, taken, &links)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_k8s_links_drop(store, entry->links);
+        entry->links = links;
+    }
+
+    if (object->problems || taken || entry->taken) {
+        ngx_k8s_entry_mark(store, entry);
+    }
+
+    entry->taken = taken;
+    entry->object = object;
+
+    ngx_k8s_store_touch(store, object);
+
+    return NGX_OK;
+}
+
+
+/* marks what depends on a class, Service or Secret */
+
+static void
+ngx_k8s_store_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
+{
+    ngx_str_t         none;
+    ngx_queue_t      *q;
+    ngx_k8s_link_t   *link;
+    ngx_k8s_node_t   *node;
+
+    switch (object->kind) {
+
+    case NGX_K8S_INGRESS_CLASS:
+        ngx_str_null(&none);
+        node = ngx_k8s_node_find(store, NGX_K8S_NODE_CLASS, &none,
+                                 &object->name);
+        break;
+
+    case NGX_K8S_SERVICE:
+        node = ngx_k8s_node_find(store, NGX_K8S_NODE_SERVICE,
+                                 &object->namespace, &object->name);
+        break;
+
+    case NGX_K8S_SECRET:
+        node = ngx_k8s_node_find(store, NGX_K8S_NODE_SECRET,
+                                 &object->namespace, &object->name);
+        break;
+
+    default:
+        return;
+    }
+
+    if (node == NULL) {
+        return;
+    }
+
+    if (object->kind != NGX_K8S_INGRESS_CLASS) {
+        ngx_k8s_node_mark(store, node);
+        return;
+    }
+
+    for (q = ngx_queue_head(&node->users);
+         q != ngx_queue_sentinel(&node->users);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+
+        if (!link->entry->rechecked) {
+            link->entry->rechecked = 1;
+            ngx_queue_insert_tail(&store->recheck, &link->entry->recheck);
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_k8s_class_takes(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing)
+{
+    ngx_str_t                 none;
+    ngx_uint_t                i;
+    ngx_keyval_t             *kv;
+    ngx_k8s_entry_t          *entry;
+    ngx_k8s_ingress_class_t  *class;
+
+    if (ing->class_name.data && !store->no_classes) {
+        ngx_str_null(&none);
+
+        entry = ngx_k8s_entry_find(store, NGX_K8S_INGRESS_CLASS, &none,
+                                   &ing->class_name);
+        if (entry == NULL) {
+            return 0;
+        }
+
+        class = (ngx_k8s_ingress_class_t *) entry->object;
+
+        return ngx_k8s_str_eq(&class->controller, &store->conf.controller)
+               || (store->conf.class_by_name
+                   && ngx_k8s_str_eq(&ing->class_name,
+                                     &store->conf.class_name));
+    }
+
+    if (ing->object.annotations) {
+        kv = ing->object.annotations->elts;
+
+        for (i = 0; i < ing->object.annotations->nelts; i++) {
+
+            if (kv[i].key.len == sizeof("kubernetes.io/ingress.class") - 1
+                && ngx_strncmp(kv[i].key.data, "kubernetes.io/ingress.class",
+                               kv[i].key.len)
+                   == 0)
+            {
+                return ngx_k8s_str_eq(&kv[i].value, &store->conf.class_name);
+            }
+        }
+    }
+
+    return store->conf.without_class;
+}
+
+
+ngx_int_t
+ngx_k8s_store_recheck(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
+{
+    ngx_uint_t       taken;
+    ngx_k8s_link_t  *links;
+
+    taken = ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) entry->object);
+
+    if (taken != entry->taken) {
+
+        if (ngx_k8s_links_make(store, entry, entry->object, taken, &links)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_k8s_links_drop(store, entry->links);
+
+        entry->links = links;
+        entry->taken = taken;
+
+        ngx_k8s_entry_mark(store, entry);
+    }
+
+    ngx_queue_remove(&entry->recheck);
+    entry->rechecked = 0;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_str_t *uid)
+{
+    ngx_k8s_entry_t  *entry;
+
+    entry = ngx_k8s_entry_find(store, kind, ns, name);
+
+    if (entry == NULL) {
+        return;
+    }
+
+    if (uid->len && entry->object->uid.len
+        && !ngx_k8s_str_eq(uid, &entry->object->uid))
+    {
+        return;
+    }
+
+    ngx_k8s_store_drop(store, entry);
+}
+
+
+static void
+ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
+{
+    ngx_k8s_object_t  *object;
+
+    object = entry->object;
+
+    ngx_rbtree_delete(&store->objects[entry->kind], &entry->node);
+    ngx_queue_remove(&entry->queue);
+    store->counts[entry->kind]--;
+
+    if (entry->rechecked) {
+        ngx_queue_remove(&entry->recheck);
+        entry->rechecked = 0;
+    }
+
+    ngx_k8s_links_drop(store, entry->links);
+    entry->links = NULL;
+
+    /* a class that has gone takes nothing any more */
+    ngx_k8s_store_touch(store, object);
+
+    entry->object = NULL;
+    entry->taken = 0;
+    ngx_k8s_object_free(object);
+
+    if (entry->problem || entry->full || entry->unsaid) {
+        ngx_k8s_entry_mark(store, entry);
+    }
+
+    if (!entry->queued) {
+        ngx_k8s_entry_free(entry);
+    }
+}
+
+
+static ngx_k8s_sweep_t *
+ngx_k8s_store_sweep(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope)
+{
+    ngx_queue_t      *q;
+    ngx_k8s_sweep_t  *sweep;
+
+    for (q = ngx_queue_head(&store->sweeps);
+         q != ngx_queue_sentinel(&store->sweeps);
+         q = ngx_queue_next(q))
+    {
+        sweep = ngx_queue_data(q, ngx_k8s_sweep_t, queue);
+
+        if (sweep->kind == kind && ngx_k8s_str_eq(&sweep->scope, scope)) {
+            return sweep;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_k8s_store_listing(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
+{
+    ngx_queue_t      *q;
+    ngx_k8s_sweep_t  *sweep;
+
+    for (q = ngx_queue_head(&store->sweeps);
+         q != ngx_queue_sentinel(&store->sweeps);
+         q = ngx_queue_next(q))
+    {
+        sweep = ngx_queue_data(q, ngx_k8s_sweep_t, queue);
+
+        if (sweep->kind == object->kind
+            && (sweep->scope.len == 0
+                || ngx_k8s_str_eq(&sweep->scope, &object->namespace)))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope)
+{
+    ngx_k8s_sweep_t  *sweep;
+
+    ngx_k8s_store_abort(store, kind, scope);
+
+    store->mark++;
+
+    sweep = ngx_calloc(sizeof(ngx_k8s_sweep_t) + scope->len, store->log);
+    if (sweep == NULL) {
+        return;
+    }
+
+    sweep->kind = kind;
+    sweep->mark = store->mark;
+    sweep->scope.len = scope->len;
+    sweep->scope.data = (u_char *) sweep + sizeof(ngx_k8s_sweep_t);
+    ngx_memcpy(sweep->scope.data, scope->data, scope->len);
+
+    ngx_queue_insert_tail(&store->sweeps, &sweep->queue);
+}
+
+
+ngx_int_t
+ngx_k8s_store_end(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope,
+    ngx_uint_t budget)
+{
+    ngx_queue_t      *q;
+    ngx_k8s_sweep_t  *sweep;
+    ngx_k8s_entry_t  *entry;
+
+    sweep = ngx_k8s_store_sweep(store, kind, scope);
+
+    if (sweep == NULL) {
+        return NGX_OK;
+    }
+
+    if (!sweep->placed) {
+        sweep->placed = 1;
+        ngx_queue_insert_head(&store->all[kind], &sweep->cursor.queue);
+    }
+
+    while (budget--) {
+        q = ngx_queue_next(&sweep->cursor.queue);
+
+        if (q == ngx_queue_sentinel(&store->all[kind])) {
+            ngx_k8s_store_abort(store, kind, scope);
+            return NGX_OK;
+        }
+
+        ngx_queue_remove(&sweep->cursor.queue);
+        ngx_queue_insert_after(q, &sweep->cursor.queue);
+
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
+
+        if (entry->object == NULL || (int32_t) (entry->mark - sweep->mark) >= 0
+            || (sweep->scope.len
+                && !ngx_k8s_str_eq(&sweep->scope, &entry->object->namespace)))
+        {
+            continue;
+        }
+
+        ngx_k8s_store_drop(store, entry);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_k8s_store_abort(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope)
+{
+    ngx_k8s_sweep_t  *sweep;
+
+    sweep = ngx_k8s_store_sweep(store, kind, scope);
+
+    if (sweep == NULL) {
+        return;
+    }
+
+    if (sweep->placed) {
+        ngx_queue_remove(&sweep->cursor.queue);
+    }
+
+    ngx_queue_remove(&sweep->queue);
+    ngx_free(sweep);
+}
+
+
+void
+ngx_k8s_store_refused(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_uint_t refused)
+{
+    ngx_queue_t      *q;
+    ngx_k8s_entry_t  *entry;
+
+    if (kind != NGX_K8S_INGRESS_CLASS || store->no_classes == (refused != 0)) {
+        return;
+    }
+
+    store->no_classes = (refused != 0);
+
+    for (q = ngx_queue_head(&store->all[NGX_K8S_INGRESS]);
+         q != ngx_queue_sentinel(&store->all[NGX_K8S_INGRESS]);
+         q = ngx_queue_next(q))
+    {
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
+
+        if (entry->object && !entry->rechecked) {
+            entry->rechecked = 1;
+            ngx_queue_insert_tail(&store->recheck, &entry->recheck);
+        }
+    }
+}
+
+
+ngx_k8s_object_t *
+ngx_k8s_store_get(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_k8s_entry_t  *entry;
+
+    entry = ngx_k8s_entry_find(store, kind, ns, name);
+
+    return entry ? entry->object : NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_store_count(ngx_k8s_store_t *store, ngx_uint_t kind)
+{
+    return store->counts[kind];
+}
+
+
+/* resource versions are decimal numbers; others are of unknown age */
+
+static ngx_uint_t
+ngx_k8s_version_older(ngx_str_t *one, ngx_str_t *two)
+{
+    ngx_uint_t  i;
+
+    if (one->len == 0 || two->len == 0) {
+        return 0;
+    }
+
+    for (i = 0; i < one->len; i++) {
+        if (one->data[i] < '0' || one->data[i] > '9') {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < two->len; i++) {
+        if (two->data[i] < '0' || two->data[i] > '9') {
+            return 0;
+        }
+    }
+
+    if (one->len != two->len) {
+        return one->len < two->len;
+    }
+
+    return ngx_memcmp(one->data, two->data, one->len) < 0;
+}
+
+
+static void
+ngx_k8s_store_version(ngx_k8s_object_t *object, ngx_str_t *version)
+{
+    u_char  *p;
+
+    if (version->len > object->version.len) {
+        p = ngx_pnalloc(object->pool, version->len);
+        if (p == NULL) {
+            return;
+        }
+
+        object->version.data = p;
+    }
+
+    ngx_memcpy(object->version.data, version->data, version->len);
+    object->version.len = version->len;
+}
