@@ -1,0 +1,602 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * What is marked, in the order in which it settles with the least work:
+ * Secrets before the hosts that use them, hosts before problems, removals
+ * last.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_COMPILE_POOL  16384
+
+
+static ngx_int_t ngx_k8s_compile_defaults(ngx_k8s_compile_t *c);
+static ngx_int_t ngx_k8s_compile_start(ngx_k8s_compile_t *c);
+static ngx_int_t ngx_k8s_compile_step(ngx_k8s_compile_t *c);
+static ngx_int_t ngx_k8s_compile_node(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+static ngx_int_t ngx_k8s_compile_sweep(ngx_k8s_compile_t *c);
+static ngx_uint_t ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
+    ngx_k8s_record_t *rec);
+static ngx_uint_t ngx_k8s_compile_names(ngx_k8s_record_t *rec, ngx_uint_t n,
+    ngx_str_t *names);
+static uint64_t ngx_k8s_compile_usec(void);
+
+
+ngx_k8s_compile_t *
+ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
+    ngx_k8s_writer_t *writer, ngx_log_t *log)
+{
+    ngx_k8s_compile_t  *c;
+
+    c = ngx_calloc(sizeof(ngx_k8s_compile_t), log);
+    if (c == NULL) {
+        return NULL;
+    }
+
+    c->conf = *conf;
+    c->store = store;
+    c->writer = writer;
+    c->table = ngx_k8s_writer_table(writer);
+    c->log = log;
+    c->now = ngx_time();
+
+    if (c->conf.problems == 0) {
+        c->conf.problems = NGX_K8S_PROBLEM_RECORDS;
+    }
+
+    ngx_queue_init(&c->left);
+    ngx_queue_init(&c->doomed);
+    ngx_queue_init(&c->extras);
+
+    if (ngx_k8s_builder_init(&c->builder, log) != NGX_OK) {
+        ngx_free(c);
+        return NULL;
+    }
+
+    c->pool = ngx_create_pool(NGX_K8S_COMPILE_POOL, log);
+
+    if (c->pool == NULL || ngx_k8s_compile_defaults(c) != NGX_OK) {
+        ngx_k8s_compile_destroy(c);
+        return NULL;
+    }
+
+    return c;
+}
+
+
+/* pins what the configuration names */
+
+static ngx_int_t
+ngx_k8s_compile_defaults(ngx_k8s_compile_t *c)
+{
+    u_char     *p, *last, *slash, *colon;
+    ngx_str_t   none, ns, name, *value;
+
+    ngx_str_null(&none);
+
+    c->root = ngx_k8s_node_get(c->store, NGX_K8S_NODE_HOST, &none, &none);
+    if (c->root == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_node_pin(c->store, c->root);
+    ngx_k8s_node_mark(c->store, c->root);
+
+    value = &c->conf.default_certificate;
+    p = value->data;
+    last = p + value->len;
+    slash = value->len ? ngx_strlchr(p, last, '/') : NULL;
+
+    if (slash) {
+        ns.data = p;
+        ns.len = slash - p;
+        name.data = slash + 1;
+        name.len = last - name.data;
+
+        c->secret = ngx_k8s_node_get(c->store, NGX_K8S_NODE_SECRET, &ns,
+                                     &name);
+        if (c->secret == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_k8s_node_pin(c->store, c->secret);
+        ngx_k8s_node_mark(c->store, c->secret);
+    }
+
+    value = &c->conf.default_backend;
+    p = value->data;
+    last = p + value->len;
+    slash = value->len ? ngx_strlchr(p, last, '/') : NULL;
+
+    if (slash) {
+        c->default_namespace.data = p;
+        c->default_namespace.len = slash - p;
+
+        colon = ngx_strlchr(slash, last, ':');
+
+        c->default_service.data = slash + 1;
+        c->default_service.len = (colon ? colon : last) - slash - 1;
+
+        if (colon) {
+            c->default_port.data = colon + 1;
+            c->default_port.len = last - colon - 1;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
+{
+    ngx_uint_t          type;
+    ngx_queue_t        *q;
+    ngx_k8s_node_t     *node;
+    ngx_k8s_store_t    *store;
+    ngx_k8s_extra_t    *extra;
+    ngx_k8s_entry_t    *entry;
+    ngx_rbtree_node_t  *n;
+
+    store = c->store;
+
+    while (!ngx_queue_empty(&c->left)) {
+        q = ngx_queue_head(&c->left);
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, left);
+        ngx_queue_remove(q);
+        entry->full = 0;
+    }
+
+    while (!ngx_queue_empty(&c->extras)) {
+        q = ngx_queue_head(&c->extras);
+        extra = ngx_queue_data(q, ngx_k8s_extra_t, queue);
+        ngx_queue_remove(q);
+        ngx_free(extra);
+    }
+
+    for (type = 0; type < NGX_K8S_NODES; type++) {
+
+        if (store->nodes[type].root == &store->sentinel) {
+            continue;
+        }
+
+        for (n = ngx_rbtree_min(store->nodes[type].root, &store->sentinel);
+             n;
+             n = ngx_rbtree_next(&store->nodes[type], n))
+        {
+            node = (ngx_k8s_node_t *) n;
+
+            if (node->data == NULL) {
+                continue;
+            }
+
+            switch (type) {
+
+            case NGX_K8S_NODE_HOST:
+                ngx_k8s_compile_host_free(c, node);
+                break;
+
+            case NGX_K8S_NODE_SERVICE:
+                ngx_k8s_compile_service_free(node);
+                break;
+
+            default: /* NGX_K8S_NODE_SECRET */
+                ngx_k8s_compile_secret_free(c, node);
+                break;
+            }
+        }
+    }
+
+    ngx_k8s_builder_done(&c->builder);
+
+    if (c->pool) {
+        ngx_destroy_pool(c->pool);
+    }
+
+    ngx_free(c);
+}
+
+
+void
+ngx_k8s_compile_synced(ngx_k8s_compile_t *c)
+{
+    c->synced = 1;
+}
+
+
+void
+ngx_k8s_compile_clock(ngx_k8s_compile_t *c, time_t now)
+{
+    ngx_k8s_node_t     *node;
+    ngx_k8s_store_t    *store;
+    ngx_rbtree_node_t  *n;
+
+    c->now = now;
+    store = c->store;
+
+    if (store->nodes[NGX_K8S_NODE_SECRET].root == &store->sentinel) {
+        return;
+    }
+
+    for (n = ngx_rbtree_min(store->nodes[NGX_K8S_NODE_SECRET].root,
+                            &store->sentinel);
+         n;
+         n = ngx_rbtree_next(&store->nodes[NGX_K8S_NODE_SECRET], n))
+    {
+        node = (ngx_k8s_node_t *) n;
+
+        ngx_k8s_compile_secret_age(c, node);
+    }
+}
+
+
+static uint64_t
+ngx_k8s_compile_usec(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+ngx_int_t
+ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec)
+{
+    uint64_t   end;
+    ngx_int_t  rc;
+
+    if (!c->synced) {
+        return NGX_OK;
+    }
+
+    end = ngx_k8s_compile_usec() + usec;
+
+    do {
+        rc = ngx_k8s_compile_step(c);
+
+        ngx_reset_pool(c->pool);
+
+        if (rc == NGX_DONE) {
+            return NGX_OK;
+        }
+
+        /* out of memory is met again, and said, in the next turn */
+
+    } while (rc == NGX_OK && ngx_k8s_compile_usec() < end);
+
+    return NGX_AGAIN;
+}
+
+
+/* one item of work: NGX_OK, NGX_DONE when nothing is left, NGX_ERROR */
+
+static ngx_int_t
+ngx_k8s_compile_step(ngx_k8s_compile_t *c)
+{
+    ngx_uint_t        i;
+    ngx_queue_t      *q;
+    ngx_k8s_node_t   *node;
+    ngx_k8s_store_t  *store;
+    ngx_k8s_entry_t  *entry;
+
+    static ngx_uint_t  order[] = {
+        NGX_K8S_NODE_SECRET,
+        NGX_K8S_NODE_SERVICE,
+        NGX_K8S_NODE_NAMESPACE,
+        NGX_K8S_NODE_HOST
+    };
+
+    store = c->store;
+
+    if (!c->started) {
+        return ngx_k8s_compile_start(c);
+    }
+
+    if (!ngx_queue_empty(&store->recheck)) {
+        q = ngx_queue_head(&store->recheck);
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, recheck);
+        return ngx_k8s_store_recheck(store, entry);
+    }
+
+    for (i = 0; i < sizeof(order) / sizeof(ngx_uint_t); i++) {
+        if (!ngx_queue_empty(&store->dirty[order[i]])) {
+            q = ngx_queue_head(&store->dirty[order[i]]);
+            node = ngx_queue_data(q, ngx_k8s_node_t, dirty);
+            return ngx_k8s_compile_node(c, node);
+        }
+    }
+
+    ngx_k8s_compile_doomed(c);
+
+    if (!ngx_queue_empty(&store->changed)) {
+        q = ngx_queue_head(&store->changed);
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, dirty);
+        return ngx_k8s_compile_entry(c, entry);
+    }
+
+    if (ngx_k8s_compile_retry(c) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (!c->swept) {
+        return ngx_k8s_compile_sweep(c);
+    }
+
+    return NGX_DONE;
+}
+
+
+/* a node leaves its queue when its work is done */
+
+static ngx_int_t
+ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_int_t  rc;
+
+    ngx_queue_remove(&node->dirty);
+    node->queued = 0;
+
+    switch (node->type) {
+
+    case NGX_K8S_NODE_SECRET:
+        rc = ngx_k8s_compile_secret(c, node);
+        break;
+
+    case NGX_K8S_NODE_SERVICE:
+        rc = ngx_k8s_compile_service(c, node);
+        break;
+
+    case NGX_K8S_NODE_NAMESPACE:
+        rc = ngx_k8s_compile_namespace(c, node);
+        break;
+
+    default: /* NGX_K8S_NODE_HOST */
+        rc = ngx_k8s_compile_host(c, node);
+        break;
+    }
+
+    if (rc != NGX_OK) {
+        ngx_k8s_node_mark(c->store, node);
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_node_check(c->store, node);
+
+    return NGX_OK;
+}
+
+
+/*
+ * All hosts once, those of the oldest Ingresses first, so that in a zone that
+ * is too small the youngest are left out.
+ */
+
+static ngx_int_t
+ngx_k8s_compile_start(ngx_k8s_compile_t *c)
+{
+    ngx_uint_t        i, n;
+    ngx_queue_t      *q;
+    ngx_k8s_user_t   *users;
+    ngx_k8s_link_t   *link;
+    ngx_k8s_store_t  *store;
+    ngx_k8s_entry_t  *entry;
+
+    store = c->store;
+
+    if (ngx_k8s_compile_default_certificate(c) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    n = store->counts[NGX_K8S_INGRESS];
+
+    users = ngx_palloc(c->pool, (n + 1) * sizeof(ngx_k8s_user_t));
+    if (users == NULL) {
+        return NGX_ERROR;
+    }
+
+    i = 0;
+
+    for (q = ngx_queue_head(&store->all[NGX_K8S_INGRESS]);
+         q != ngx_queue_sentinel(&store->all[NGX_K8S_INGRESS]);
+         q = ngx_queue_next(q))
+    {
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
+
+        if (entry->object) {
+            users[i].entry = entry;
+            users[i++].ing = (ngx_k8s_ingress_t *) entry->object;
+        }
+    }
+
+    ngx_qsort(users, i, sizeof(ngx_k8s_user_t), ngx_k8s_compile_user_cmp);
+
+    for (n = 0; n < i; n++) {
+        for (link = users[n].entry->links; link; link = link->next) {
+
+            if (link->node->type == NGX_K8S_NODE_HOST && link->node->queued) {
+                ngx_queue_remove(&link->node->dirty);
+                ngx_queue_insert_tail(&store->dirty[NGX_K8S_NODE_HOST],
+                                      &link->node->dirty);
+                link->node->queued = 0;
+            }
+        }
+    }
+
+    for (n = 0; n < i; n++) {
+        for (link = users[n].entry->links; link; link = link->next) {
+            if (link->node->type == NGX_K8S_NODE_HOST) {
+                link->node->queued = 1;
+            }
+        }
+    }
+
+    c->started = 1;
+
+    return NGX_OK;
+}
+
+
+/* removes what a predecessor has left and nothing asks for any more */
+
+static ngx_int_t
+ngx_k8s_compile_sweep(ngx_k8s_compile_t *c)
+{
+    void        *rec;
+    uint32_t     slot;
+    ngx_uint_t   n;
+
+    static ngx_uint_t  order[] = {
+        NGX_K8S_INDEX_HOST,
+        NGX_K8S_INDEX_SERVICE,
+        NGX_K8S_INDEX_CERTIFICATE,
+        NGX_K8S_INDEX_RULE,
+        NGX_K8S_INDEX_PROBLEM
+    };
+
+    for (n = 0; n < 64; n++) {
+
+        rec = ngx_k8s_table_next(c->table, order[c->index], &c->cursor);
+
+        if (rec == NULL) {
+            c->cursor = 0;
+
+            if (++c->index == sizeof(order) / sizeof(ngx_uint_t)) {
+                c->swept = 1;
+            }
+
+            return NGX_OK;
+        }
+
+        slot = c->cursor;
+
+        if (ngx_k8s_compile_known(c, slot, rec)) {
+            continue;
+        }
+
+        if (order[c->index] == NGX_K8S_INDEX_SERVICE) {
+            ngx_k8s_compile_service_remove(c, slot);
+
+        } else {
+            ngx_k8s_writer_remove(c->writer, slot);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_k8s_compile_names(ngx_k8s_record_t *rec, ngx_uint_t n, ngx_str_t *names)
+{
+    ngx_uint_t      i;
+    ngx_k8s_str_t  *s;
+
+    s = (ngx_k8s_str_t *) (rec + 1);
+
+    for (i = 0; i < n; i++) {
+        ngx_k8s_record_str(rec, &s[i], &names[i]);
+    }
+
+    return n;
+}
+
+
+static ngx_uint_t
+ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
+    ngx_k8s_record_t *rec)
+{
+    u_char                  buf[NGX_K8S_HOST_NAME_MAX + 1];
+    ngx_str_t               names[3], none, host;
+    ngx_uint_t              i, kind;
+    ngx_queue_t            *q;
+    ngx_k8s_port_t         *port;
+    ngx_k8s_node_t         *node;
+    ngx_k8s_entry_t        *entry;
+    ngx_k8s_extra_t        *extra;
+    ngx_k8s_host_state_t   *state;
+    ngx_k8s_secret_state_t *secret;
+
+    ngx_str_null(&none);
+
+    switch (rec->type) {
+
+    case NGX_K8S_INDEX_HOST:
+        ngx_k8s_record_str(rec, &((ngx_k8s_host_t *) rec)->name, &host);
+        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none, &host);
+        state = node ? node->data : NULL;
+        return state && state->slot == slot;
+
+    case NGX_K8S_INDEX_SERVICE:
+        ngx_k8s_compile_names(rec, 3, names);
+        port = ngx_k8s_compile_port_find(c, &names[0], &names[1], &names[2]);
+        return port && port->slot == slot;
+
+    case NGX_K8S_INDEX_CERTIFICATE:
+        ngx_k8s_compile_names(rec, 2, names);
+
+        if (names[0].len == 0 && names[1].len == 0) {
+            return 1;
+        }
+
+        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_SECRET, &names[0],
+                                 &names[1]);
+        secret = node ? node->data : NULL;
+        return secret && secret->slot == slot;
+
+    case NGX_K8S_INDEX_RULE:
+        ngx_k8s_record_str(rec, &((ngx_k8s_rule_rec_t *) rec)->host, &host);
+
+        if (ngx_k8s_host_name(buf, &host, &host) != NGX_OK) {
+            return 0;
+        }
+
+        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none, &host);
+        state = node ? node->data : NULL;
+
+        for (i = 0; state && i < state->nrules; i++) {
+            if (state->rules[i] == slot) {
+                return 1;
+            }
+        }
+
+        return 0;
+
+    default: /* NGX_K8S_INDEX_PROBLEM */
+        ngx_k8s_compile_names(rec, 3, names);
+
+        for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+            if (ngx_k8s_str_eq(&ngx_k8s_kinds[kind].name, &names[0])) {
+                entry = ngx_k8s_entry_find(c->store, kind, &names[1],
+                                           &names[2]);
+                if (entry && entry->problem == slot) {
+                    return 1;
+                }
+            }
+        }
+
+        for (q = ngx_queue_head(&c->extras);
+             q != ngx_queue_sentinel(&c->extras);
+             q = ngx_queue_next(q))
+        {
+            extra = ngx_queue_data(q, ngx_k8s_extra_t, queue);
+
+            if (extra->slot == slot) {
+                return 1;
+            }
+        }
+
+        return 0;
+    }
+}

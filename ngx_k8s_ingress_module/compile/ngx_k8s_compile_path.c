@@ -1,0 +1,368 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The paths of one host, of all the Ingresses that name it: in the order in
+ * which they are tried, each once, the older Ingress first.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+static ngx_int_t ngx_k8s_compile_rule(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_user_t *user, ngx_uint_t n);
+static char *ngx_k8s_compile_path_check(ngx_str_t *path, ngx_uint_t type);
+static ngx_int_t ngx_k8s_compile_conflicts(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m);
+static ngx_int_t ngx_k8s_compile_slashes(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m);
+static ngx_k8s_item_t *ngx_k8s_compile_item(ngx_k8s_item_t *items,
+    ngx_uint_t n, ngx_uint_t type, ngx_str_t *text);
+static int ngx_libc_cdecl ngx_k8s_compile_item_cmp(const void *one,
+    const void *two);
+
+
+ngx_int_t
+ngx_k8s_compile_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+{
+    u_char           buf[NGX_K8S_HOST_NAME_MAX + 1];
+    ngx_str_t        host;
+    ngx_uint_t       i, n;
+    ngx_k8s_user_t  *users;
+
+    users = m->users.elts;
+
+    for (i = 0; i < m->users.nelts; i++) {
+        for (n = 0; n < users[i].ing->nrules; n++) {
+
+            if (ngx_k8s_host_name(buf, &users[i].ing->rules[n].host, &host)
+                != NGX_OK
+                || !ngx_k8s_str_eq(&host, &m->node->name))
+            {
+                continue;
+            }
+
+            if (ngx_k8s_compile_rule(c, m, &users[i], n) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    ngx_qsort(m->items.elts, m->items.nelts, sizeof(ngx_k8s_item_t),
+              ngx_k8s_compile_item_cmp);
+
+    if (ngx_k8s_compile_conflicts(c, m) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_compile_slashes(c, m);
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_rule(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_user_t *user, ngx_uint_t n)
+{
+    char                 *text;
+    ngx_str_t             field;
+    ngx_uint_t            i;
+    ngx_k8s_item_t       *item;
+    ngx_k8s_http_path_t  *path;
+
+    static ngx_str_t  root = ngx_string("/");
+
+    for (i = 0; i < user->ing->rules[n].npaths; i++) {
+        path = &user->ing->rules[n].paths[i];
+
+        if (path->backend.resource || path->backend.service.len == 0) {
+            field = ngx_k8s_compile_text(c,
+                                     "spec.rules[%ui].http.paths[%ui].backend",
+                                     n, i);
+
+            if (ngx_k8s_compile_note(c, &user->notes,
+                                     NGX_K8S_PROBLEM_BACKEND_RESOURCE,
+                                     &m->host, &field,
+                                     "the backend of path \"%V\" names no "
+                                     "Service", &path->path)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        text = ngx_k8s_compile_path_check(&path->path, path->type);
+
+        if (text) {
+            field = ngx_k8s_compile_text(c,
+                                       "spec.rules[%ui].http.paths[%ui].path",
+                                       n, i);
+
+            if (ngx_k8s_compile_note(c, &user->notes,
+                                     NGX_K8S_PROBLEM_PATH_INVALID, &m->host,
+                                     &field, "the path \"%V\" %s",
+                                     &path->path, text)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        item = ngx_array_push(&m->items);
+        if (item == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(item, sizeof(ngx_k8s_item_t));
+
+        item->path = path->path.len ? path->path : root;
+        item->text = item->path;
+        item->type = (path->type == NGX_K8S_PATH_TYPE_EXACT)
+                     ? NGX_K8S_PATH_EXACT : NGX_K8S_PATH_PREFIX;
+        item->slash = (item->path.len > 1
+                       && item->path.data[item->path.len - 1] == '/');
+        item->seq = m->items.nelts;
+        item->user = user;
+        item->rule = n;
+        item->index = i;
+        item->backend = &path->backend;
+
+        if (item->type == NGX_K8S_PATH_PREFIX) {
+            ngx_k8s_path_prefix(&item->text);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* what is wrong with a path, or NULL; as the API server sees it */
+
+static char *
+ngx_k8s_compile_path_check(ngx_str_t *path, ngx_uint_t type)
+{
+    u_char  *p, *last;
+
+    p = path->data;
+    last = p + path->len;
+
+    if (path->len == 0) {
+        return NULL;
+    }
+
+    if (*p != '/') {
+        return "does not begin with a slash";
+    }
+
+    for ( /* void */ ; p < last; p++) {
+
+        if (*p < 0x20 || *p == 0x7f) {
+            return "holds a control character";
+        }
+
+        if (*p == '/' && p + 1 < last) {
+
+            if (p[1] == '/') {
+                return "holds \"//\", which no request path does";
+            }
+
+            if (p[1] == '.'
+                && (p + 2 == last || p[2] == '/'
+                    || (p[2] == '.' && (p + 3 == last || p[3] == '/'))))
+            {
+                return "holds \".\" or \"..\", which no request path does";
+            }
+        }
+
+        if (*p == '%' && type != NGX_K8S_PATH_TYPE_IMPL && last - p > 2
+            && p[1] == '2' && ngx_tolower(p[2]) == 'f')
+        {
+            return "holds an encoded slash";
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_conflicts(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+{
+    ngx_str_t          field;
+    ngx_uint_t         i, n;
+    ngx_k8s_item_t    *items, *won;
+    ngx_k8s_object_t  *object;
+
+    items = m->items.elts;
+    n = 0;
+
+    for (i = 0; i < m->items.nelts; i++) {
+
+        if (n == 0
+            || ngx_k8s_path_cmp(items[n - 1].type, &items[n - 1].text,
+                                items[i].type, &items[i].text)
+               != 0)
+        {
+            items[n++] = items[i];
+            continue;
+        }
+
+        won = &items[n - 1];
+        object = &won->user->ing->object;
+
+        field = ngx_k8s_compile_text(c, "spec.rules[%ui].http.paths[%ui]",
+                                     items[i].rule, items[i].index);
+
+        if (ngx_k8s_compile_note(c, &items[i].user->notes,
+                                 NGX_K8S_PROBLEM_PATH_CONFLICT, &m->host,
+                                 &field,
+                                 "the path \"%V\" of host \"%V\" is that of "
+                                 "spec.rules[%ui].http.paths[%ui] of Ingress "
+                                 "%V/%V, which %s",
+                                 &items[i].path, &m->host, won->rule,
+                                 won->index, &object->namespace,
+                                 &object->name,
+                                 won->user == items[i].user ? "comes first"
+                                                            : "is older")
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    m->items.nelts = n;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A path that ends in a slash answers 301 to its name without the slash,
+ * unless another path takes just that.
+ */
+
+static ngx_int_t
+ngx_k8s_compile_slashes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+{
+    ngx_str_t        text;
+    ngx_uint_t       i, n, k;
+    ngx_k8s_item_t  *items, *item, *found;
+
+    n = m->items.nelts;
+
+    for (i = 0; i < n; i++) {
+        items = m->items.elts;
+
+        if (!items[i].slash) {
+            continue;
+        }
+
+        text = items[i].path;
+        text.len--;
+
+        if (ngx_k8s_compile_item(items, n, NGX_K8S_PATH_EXACT, &text)) {
+            continue;
+        }
+
+        found = ngx_k8s_compile_item(items, n, NGX_K8S_PATH_PREFIX, &text);
+
+        if (found && !found->slash) {
+            continue;
+        }
+
+        item = ngx_array_push(&m->items);
+        if (item == NULL) {
+            return NGX_ERROR;
+        }
+
+        items = m->items.elts;
+
+        *item = items[i];
+        item->type = NGX_K8S_PATH_EXACT;
+        item->text = text;
+        item->redirect = 1;
+    }
+
+    if (m->items.nelts == n) {
+        return NGX_OK;
+    }
+
+    items = m->items.elts;
+
+    ngx_qsort(items, m->items.nelts, sizeof(ngx_k8s_item_t),
+              ngx_k8s_compile_item_cmp);
+
+    k = 1;
+
+    for (i = 1; i < m->items.nelts; i++) {
+        if (ngx_k8s_path_cmp(items[k - 1].type, &items[k - 1].text,
+                             items[i].type, &items[i].text)
+            != 0)
+        {
+            items[k++] = items[i];
+        }
+    }
+
+    m->items.nelts = k;
+
+    return NGX_OK;
+}
+
+
+static ngx_k8s_item_t *
+ngx_k8s_compile_item(ngx_k8s_item_t *items, ngx_uint_t n, ngx_uint_t type,
+    ngx_str_t *text)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  low, high, mid;
+
+    low = 0;
+    high = n;
+
+    while (low < high) {
+        mid = (low + high) / 2;
+
+        rc = ngx_k8s_path_cmp(type, text, items[mid].type, &items[mid].text);
+
+        if (rc == 0) {
+            return &items[mid];
+        }
+
+        if (rc < 0) {
+            high = mid;
+
+        } else {
+            low = mid + 1;
+        }
+    }
+
+    return NULL;
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_compile_item_cmp(const void *one, const void *two)
+{
+    ngx_int_t        rc;
+    ngx_k8s_item_t  *a, *b;
+
+    a = (ngx_k8s_item_t *) one;
+    b = (ngx_k8s_item_t *) two;
+
+    rc = ngx_k8s_path_cmp(a->type, &a->text, b->type, &b->text);
+
+    if (rc == 0) {
+        rc = (a->seq > b->seq) - (a->seq < b->seq);
+    }
+
+    return rc;
+}

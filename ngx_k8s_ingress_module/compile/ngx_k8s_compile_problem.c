@@ -1,0 +1,755 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Problems: one record for each object with all that is wrong with it.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_TEXT_MAX  1024
+
+
+static ngx_int_t ngx_k8s_compile_gone(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry);
+static ngx_int_t ngx_k8s_compile_own(ngx_k8s_compile_t *c,
+    ngx_k8s_object_t *object, ngx_array_t *a);
+static ngx_int_t ngx_k8s_compile_left(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
+static ngx_int_t ngx_k8s_compile_hosts(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
+static ngx_int_t ngx_k8s_compile_backends(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
+static ngx_int_t ngx_k8s_compile_backend(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a, ngx_k8s_backend_t *backend,
+    ngx_str_t *host, ngx_str_t *field);
+static ngx_int_t ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c,
+    ngx_array_t *a, ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field);
+static ngx_int_t ngx_k8s_compile_secrets(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
+static ngx_int_t ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c,
+    ngx_array_t *a, ngx_k8s_secret_state_t *state, ngx_str_t *field);
+
+
+ngx_str_t ngx_cdecl
+ngx_k8s_compile_text(ngx_k8s_compile_t *c, const char *fmt, ...)
+{
+    u_char     buf[NGX_K8S_TEXT_MAX], *p;
+    va_list    args;
+    ngx_str_t  s;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(buf, buf + NGX_K8S_TEXT_MAX, fmt, args);
+    va_end(args);
+
+    s.len = p - buf;
+    s.data = ngx_pnalloc(c->pool, s.len + 1);
+
+    if (s.data == NULL) {
+        s.len = 0;
+        return s;
+    }
+
+    ngx_memcpy(s.data, buf, s.len);
+
+    return s;
+}
+
+
+ngx_int_t ngx_cdecl
+ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
+    ngx_str_t *host, ngx_str_t *field, const char *fmt, ...)
+{
+    u_char              buf[NGX_K8S_TEXT_MAX], *p;
+    va_list             args;
+    ngx_k8s_problem_t  *pr;
+
+    if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
+        return NGX_OK;
+    }
+
+    pr = ngx_array_push(a);
+    if (pr == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(pr, sizeof(ngx_k8s_problem_t));
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(buf, buf + NGX_K8S_TEXT_MAX, fmt, args);
+    va_end(args);
+
+    pr->code = code;
+    pr->field = *field;
+    pr->message.len = p - buf;
+    pr->message.data = ngx_pnalloc(c->pool, pr->message.len + 1);
+
+    if (pr->message.data == NULL) {
+        a->nelts--;
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(pr->message.data, buf, pr->message.len);
+
+    if (host) {
+        pr->host = *host;
+    }
+
+    return NGX_OK;
+}
+
+
+/* one block of memory that link->notes can be freed as */
+
+ngx_int_t
+ngx_k8s_compile_keep(ngx_k8s_compile_t *c, ngx_k8s_user_t *user)
+{
+    size_t              size;
+    u_char             *p;
+    ngx_uint_t          i, n;
+    ngx_k8s_link_t     *link;
+    ngx_k8s_notes_t    *notes;
+    ngx_k8s_problem_t  *pr;
+
+    link = user->link;
+    pr = user->notes.elts;
+    n = user->notes.nelts;
+
+    if (n == 0 && link->notes == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_k8s_entry_mark(c->store, user->entry);
+
+    if (link->notes) {
+        ngx_free(link->notes);
+        link->notes = NULL;
+    }
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    size = sizeof(ngx_k8s_notes_t) + n * sizeof(ngx_k8s_problem_t);
+
+    for (i = 0; i < n; i++) {
+        size += pr[i].field.len + pr[i].message.len + pr[i].host.len;
+    }
+
+    notes = ngx_alloc(size, c->log);
+    if (notes == NULL) {
+        return NGX_ERROR;
+    }
+
+    link->notes = notes;
+    notes->n = n;
+
+    p = (u_char *) &notes->problems[n];
+
+    for (i = 0; i < n; i++) {
+        notes->problems[i] = pr[i];
+
+        notes->problems[i].field.data = p;
+        p = ngx_cpymem(p, pr[i].field.data, pr[i].field.len);
+
+        notes->problems[i].message.data = p;
+        p = ngx_cpymem(p, pr[i].message.data, pr[i].message.len);
+
+        notes->problems[i].host.data = p;
+        p = ngx_cpymem(p, pr[i].host.data, pr[i].host.len);
+    }
+
+    return NGX_OK;
+}
+
+
+/* an entry of store->changed: its problems anew, or its end */
+
+ngx_int_t
+ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    ngx_int_t          rc;
+    ngx_array_t        a;
+    ngx_k8s_object_t  *object;
+
+    object = entry->object;
+
+    if (object == NULL) {
+        return ngx_k8s_compile_gone(c, entry);
+    }
+
+    if (ngx_array_init(&a, c->pool, 4, sizeof(ngx_k8s_problem_t)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (entry->kind != NGX_K8S_INGRESS || entry->taken) {
+
+        if (ngx_k8s_compile_own(c, object, &a) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (entry->taken) {
+        rc = (entry->full || entry->limited)
+             ? ngx_k8s_compile_left(c, entry, &a)
+             : ngx_k8s_compile_hosts(c, entry, &a);
+
+        if (rc != NGX_OK
+            || ngx_k8s_compile_backends(c, entry, &a) != NGX_OK
+            || ngx_k8s_compile_secrets(c, entry, &a) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        entry->served = !(entry->full || entry->limited);
+
+    } else {
+        entry->served = 0;
+    }
+
+    c->unsaid -= entry->unsaid;
+    entry->unsaid = 0;
+
+    rc = ngx_k8s_compile_say(c, &entry->problem,
+                             &ngx_k8s_kinds[entry->kind].name,
+                             &object->namespace, &object->name, a.nelts,
+                             a.elts);
+
+    if (rc == NGX_DECLINED) {
+        entry->unsaid = 1;
+        c->unsaid++;
+    }
+
+    c->table->problems_dropped = c->unsaid;
+
+    ngx_queue_remove(&entry->dirty);
+    entry->queued = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_gone(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    if (entry->problem) {
+        ngx_k8s_writer_remove(c->writer, entry->problem);
+        c->nproblems--;
+        c->retry = (c->unsaid > 0);
+    }
+
+    c->unsaid -= entry->unsaid;
+    c->table->problems_dropped = c->unsaid;
+
+    ngx_queue_remove(&entry->dirty);
+    entry->queued = 0;
+
+    ngx_k8s_entry_free(entry);
+
+    return NGX_OK;
+}
+
+
+/* what reading the object has found */
+
+static ngx_int_t
+ngx_k8s_compile_own(ngx_k8s_compile_t *c, ngx_k8s_object_t *object,
+    ngx_array_t *a)
+{
+    ngx_uint_t          i;
+    ngx_k8s_problem_t  *pr, *own;
+
+    if (object->problems == NULL) {
+        return NGX_OK;
+    }
+
+    own = object->problems->elts;
+
+    for (i = 0; i < object->problems->nelts; i++) {
+
+        if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
+            break;
+        }
+
+        pr = ngx_array_push(a);
+        if (pr == NULL) {
+            return NGX_ERROR;
+        }
+
+        *pr = own[i];
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_left(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a)
+{
+    ngx_str_t  field;
+
+    ngx_str_null(&field);
+
+    if (entry->limited) {
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_NAMESPACE_LIMIT,
+                                    NULL, &field,
+                                    "the limit of namespace %V is reached by "
+                                    "older objects",
+                                    &entry->object->namespace);
+    }
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_TABLE_FULL, NULL, &field,
+                                "%uz bytes are missing in the zone",
+                                entry->missing);
+}
+
+
+/* hosts that are none, and what compiling the hosts has said */
+
+static ngx_int_t
+ngx_k8s_compile_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a)
+{
+    u_char              buf[NGX_K8S_HOST_NAME_MAX + 1];
+    ngx_str_t           name, field;
+    ngx_uint_t          i;
+    ngx_k8s_link_t     *link;
+    ngx_k8s_notes_t    *notes;
+    ngx_k8s_ingress_t  *ing;
+    ngx_k8s_problem_t  *pr;
+
+    ing = (ngx_k8s_ingress_t *) entry->object;
+
+    for (i = 0; i < ing->nrules; i++) {
+
+        if (ngx_k8s_host_name(buf, &ing->rules[i].host, &name) == NGX_OK) {
+            continue;
+        }
+
+        field = ngx_k8s_compile_text(c, "spec.rules[%ui].host", i);
+
+        if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_HOST_INVALID, NULL,
+                                 &field, "\"%V\" is not a host name",
+                                 &ing->rules[i].host)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    for (link = entry->links; link; link = link->next) {
+        notes = link->notes;
+
+        for (i = 0; notes && i < notes->n; i++) {
+
+            if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
+                return NGX_OK;
+            }
+
+            pr = ngx_array_push(a);
+            if (pr == NULL) {
+                return NGX_ERROR;
+            }
+
+            *pr = notes->problems[i];
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* each Service port that the Ingress names, once */
+
+static ngx_int_t
+ngx_k8s_compile_backends(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a)
+{
+    ngx_str_t                field;
+    ngx_uint_t               i, j;
+    ngx_k8s_ingress_t       *ing;
+    ngx_k8s_ingress_rule_t  *rule;
+
+    ing = (ngx_k8s_ingress_t *) entry->object;
+    c->stamp++;
+
+    if (ing->default_backend) {
+        ngx_str_set(&field, "spec.defaultBackend.service");
+
+        if (ngx_k8s_compile_backend(c, entry, a, ing->default_backend, NULL,
+                                    &field)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < ing->nrules; i++) {
+        rule = &ing->rules[i];
+
+        for (j = 0; j < rule->npaths; j++) {
+            ngx_str_null(&field);
+
+            /* the field's text is made only where there is a problem */
+
+            field.len = (i << 16) | j;
+
+            if (ngx_k8s_compile_backend(c, entry, a, &rule->paths[j].backend,
+                                        &rule->host, &field)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a, ngx_k8s_backend_t *backend, ngx_str_t *host,
+    ngx_str_t *field)
+{
+    u_char           buf[NGX_INT_T_LEN];
+    ngx_str_t        name, text;
+    ngx_k8s_port_t  *port;
+
+    if (backend->resource || backend->service.len == 0) {
+        return NGX_OK;
+    }
+
+    ngx_k8s_compile_port_name(backend, buf, &name);
+
+    port = ngx_k8s_compile_port_find(c, &entry->object->namespace,
+                                     &backend->service, &name);
+
+    if (port == NULL || port->stamp == c->stamp) {
+        return NGX_OK;
+    }
+
+    port->stamp = c->stamp;
+
+    if (port->flags == 0 && port->usable && port->nrefused == 0
+        && !port->full)
+    {
+        return NGX_OK;
+    }
+
+    text = *field;
+
+    if (text.data == NULL) {
+        text = ngx_k8s_compile_text(c,
+                             "spec.rules[%uz].http.paths[%uz].backend.service",
+                             field->len >> 16, field->len & 0xffff);
+    }
+
+    return ngx_k8s_compile_port_problem(c, a, port, host, &text);
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field)
+{
+    ngx_int_t   rc;
+    ngx_str_t  *ns, *name, address;
+
+    ns = &port->node->namespace;
+    name = &port->node->name;
+    rc = NGX_OK;
+
+    if (port->full) {
+        rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_TABLE_FULL, host,
+                                  field, "a change of Service %V/%V does not "
+                                  "fit in the zone", ns, name);
+    }
+
+    if (rc == NGX_OK && port->nrefused) {
+        address.data = port->refused;
+        address.len = port->refused_len;
+
+        rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ADDRESS_REFUSED, host,
+                                  field, "address \"%V\" of Service %V/%V, "
+                                  "and %ui more, cannot be used", &address, ns,
+                                  name, port->nrefused - 1);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (port->flags & NGX_K8S_SERVICE_MISSING) {
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_SERVICE_NOT_FOUND,
+                                    host, field,
+                                    "there is no Service %V/%V", ns, name);
+    }
+
+    if (port->flags & NGX_K8S_SERVICE_NO_PORT) {
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PORT_NOT_FOUND,
+                                    host, field, "Service %V/%V has no TCP "
+                                    "port \"%V\"", ns, name, &port->port);
+    }
+
+    if (port->flags & NGX_K8S_SERVICE_EXTERNAL) {
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_UNSUPPORTED, host,
+                                    field, "Service %V/%V is of type "
+                                    "ExternalName, which is not resolved yet",
+                                    ns, name);
+    }
+
+    if (port->usable == 0) {
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_NO_ENDPOINTS, host,
+                                    field, "Service %V/%V has no endpoint for "
+                                    "port \"%V\"", ns, name, &port->port);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_secrets(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a)
+{
+    ngx_str_t                field;
+    ngx_uint_t               i;
+    ngx_k8s_node_t          *node;
+    ngx_k8s_ingress_t       *ing;
+    ngx_k8s_secret_state_t  *state;
+
+    ing = (ngx_k8s_ingress_t *) entry->object;
+
+    for (i = 0; i < ing->ntls; i++) {
+
+        if (ing->tls[i].secret.len == 0) {
+            continue;
+        }
+
+        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_SECRET,
+                                 &ing->object.namespace, &ing->tls[i].secret);
+
+        state = node ? node->data : NULL;
+
+        if (state == NULL || state->stamp == c->stamp) {
+            continue;
+        }
+
+        state->stamp = c->stamp;
+
+        if (state->state == NGX_K8S_SECRET_GOOD && state->age == 0) {
+            continue;
+        }
+
+        field = ngx_k8s_compile_text(c, "spec.tls[%ui].secretName", i);
+
+        if (ngx_k8s_compile_secret_problem(c, a, state, &field) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_secret_state_t *state, ngx_str_t *field)
+{
+    u_char      date[sizeof("Mon, 28 Sep 1970 06:00:00 GMT")];
+    ngx_int_t   rc;
+    ngx_str_t  *ns, *name;
+
+    ns = &state->node->namespace;
+    name = &state->node->name;
+    rc = NGX_OK;
+
+    if (state->state == NGX_K8S_SECRET_MISSING) {
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_SECRET_NOT_FOUND,
+                                    NULL, field, "there is no Secret %V/%V",
+                                    ns, name);
+    }
+
+    if (state->state == NGX_K8S_SECRET_BAD) {
+        rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_SECRET_INVALID, NULL,
+                                  field, "Secret %V/%V%s%V: %V", ns, name,
+                                  state->field.len ? ", " : "", &state->field,
+                                  &state->reason);
+    }
+
+    if (rc != NGX_OK || state->age == 0) {
+        return rc;
+    }
+
+    if (state->age == NGX_K8S_PROBLEM_CERTIFICATE_EXPIRED
+        && c->now < state->not_before)
+    {
+        *ngx_http_time(date, state->not_before) = '\0';
+
+        return ngx_k8s_compile_note(c, a, state->age, NULL, field,
+                                    "the certificate of Secret %V/%V is not "
+                                    "valid before %s", ns, name, date);
+    }
+
+    *ngx_http_time(date, state->not_after) = '\0';
+
+    return ngx_k8s_compile_note(c, a, state->age, NULL, field,
+                                "the certificate of Secret %V/%V ends at %s",
+                                ns, name, date);
+}
+
+
+ngx_int_t
+ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_str_t *kind,
+    ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems)
+{
+    u_char                   buf[NGX_K8S_KEY_MAX];
+    uint32_t                 list, made;
+    ngx_str_t                key, *names[3];
+    ngx_uint_t               i;
+    ngx_k8s_str_t            field, message, remedy, host;
+    ngx_k8s_builder_t       *b;
+    ngx_k8s_problem_rec_t   *rec;
+    ngx_k8s_problem_item_t  *item;
+
+    if (n == 0) {
+        if (*slot) {
+            ngx_k8s_writer_remove(c->writer, *slot);
+            *slot = 0;
+            c->nproblems--;
+            c->retry = (c->unsaid > 0);
+        }
+
+        return NGX_OK;
+    }
+
+    if (*slot == 0 && c->nproblems >= c->conf.problems) {
+        return NGX_DECLINED;
+    }
+
+    b = &c->builder;
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_PROBLEM,
+                          sizeof(ngx_k8s_problem_rec_t));
+
+    names[0] = kind;
+    names[1] = ns;
+    names[2] = name;
+
+    key.data = buf;
+    key.len = ngx_k8s_key_names(buf, 3, names);
+
+    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
+    ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, kind, kind);
+    ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, namespace, ns);
+    ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, name, name);
+
+    list = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_problem_item_t));
+
+    for (i = 0; i < n && !b->failed; i++) {
+        field = ngx_k8s_builder_str(b, &problems[i].field);
+        message = ngx_k8s_builder_str(b, &problems[i].message);
+        remedy = ngx_k8s_builder_str(b, problems[i].remedy.len
+                        ? &problems[i].remedy
+                        : &ngx_k8s_problem_codes[problems[i].code].remedy);
+        host = ngx_k8s_builder_str(b, &problems[i].host);
+
+        if (b->failed) {
+            break;
+        }
+
+        item = (ngx_k8s_problem_item_t *) ngx_k8s_builder_ptr(b, list) + i;
+        item->code = problems[i].code;
+        item->field = field;
+        item->message = message;
+        item->remedy = remedy;
+        item->host = host;
+    }
+
+    if (b->failed) {
+        return NGX_DECLINED;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->items.offset = list;
+    rec->items.n = n;
+
+    made = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_UPDATE);
+
+    if (made == 0) {
+        return NGX_DECLINED;
+    }
+
+    c->nproblems += (*slot == 0);
+    *slot = made;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_compile_problems(ngx_k8s_compile_t *c, ngx_str_t *kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems)
+{
+    u_char           *p;
+    ngx_queue_t      *q;
+    ngx_k8s_extra_t  *extra;
+
+    for (q = ngx_queue_head(&c->extras);
+         q != ngx_queue_sentinel(&c->extras);
+         q = ngx_queue_next(q))
+    {
+        extra = ngx_queue_data(q, ngx_k8s_extra_t, queue);
+
+        if (ngx_k8s_str_eq(&extra->kind, kind)
+            && ngx_k8s_str_eq(&extra->namespace, ns)
+            && ngx_k8s_str_eq(&extra->name, name))
+        {
+            goto found;
+        }
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    extra = ngx_alloc(sizeof(ngx_k8s_extra_t) + kind->len + ns->len
+                      + name->len, c->log);
+    if (extra == NULL) {
+        return;
+    }
+
+    p = (u_char *) extra + sizeof(ngx_k8s_extra_t);
+
+    extra->slot = 0;
+    extra->kind.len = kind->len;
+    extra->kind.data = p;
+    p = ngx_cpymem(p, kind->data, kind->len);
+    extra->namespace.len = ns->len;
+    extra->namespace.data = p;
+    p = ngx_cpymem(p, ns->data, ns->len);
+    extra->name.len = name->len;
+    extra->name.data = p;
+    ngx_memcpy(p, name->data, name->len);
+
+    ngx_queue_insert_tail(&c->extras, &extra->queue);
+
+found:
+
+    (void) ngx_k8s_compile_say(c, &extra->slot, kind, ns, name,
+                               ngx_min(n, NGX_K8S_PROBLEM_ITEMS), problems);
+
+    if (n == 0) {
+        ngx_queue_remove(&extra->queue);
+        ngx_free(extra);
+    }
+}

@@ -1,0 +1,283 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_RECORD_SLACK  128  /* growth that the reserve may take */
+
+
+static uint32_t ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_uint_t slashes);
+static void ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, uint32_t slash);
+static void ngx_k8s_compile_record_fallback(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_match_t *match, uint32_t none);
+static ngx_uint_t ngx_k8s_compile_acme(ngx_k8s_compile_t *c, ngx_str_t *path);
+
+
+uint32_t
+ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+{
+    u_char              buf[NGX_K8S_KEY_MAX];
+    uint32_t            action, *certs;
+    ngx_str_t           key;
+    ngx_uint_t          i, slashes;
+    ngx_k8s_item_t     *items;
+    ngx_k8s_host_t     *rec, *old;
+    ngx_k8s_list_t      list;
+    ngx_k8s_builder_t  *b;
+
+    b = &c->builder;
+    items = m->items.elts;
+    slashes = 0;
+
+    for (i = 0; i < m->items.nelts; i++) {
+        slashes += items[i].redirect;
+    }
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_HOST, sizeof(ngx_k8s_host_t));
+
+    key.data = buf;
+    key.len = ngx_k8s_key_host(buf, 0, &m->node->name);
+
+    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
+    ngx_k8s_builder_set(b, ngx_k8s_host_t, name, &m->node->name);
+
+    if (m->ncerts) {
+        list.offset = ngx_k8s_builder_alloc(b, m->ncerts * sizeof(uint32_t));
+        list.n = m->ncerts;
+
+        if (!b->failed) {
+            certs = ngx_k8s_builder_ptr(b, list.offset);
+            ngx_memcpy(certs, m->certs, m->ncerts * sizeof(uint32_t));
+
+            rec = ngx_k8s_builder_ptr(b, 0);
+            rec->certificates = list;
+        }
+    }
+
+    action = ngx_k8s_compile_record_actions(c, m, slashes);
+    ngx_k8s_compile_record_paths(c, m, action);
+
+    if (b->failed) {
+        return 0;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+
+    if (m->node->name.len && m->node->name.data[0] == '.') {
+        rec->flags |= NGX_K8S_HOST_WILDCARD;
+    }
+
+    if (m->tls) {
+        rec->flags |= NGX_K8S_HOST_TLS;
+    }
+
+    ngx_k8s_builder_paths(b);
+
+    old = ngx_k8s_table_find(c->table, NGX_K8S_INDEX_HOST, key.data, key.len,
+                             NULL);
+
+    return ngx_k8s_builder_put(b, c->writer,
+                               (old && b->len <= old->header.size
+                                                 + NGX_K8S_RECORD_SLACK)
+                               ? NGX_K8S_WRITE_UPDATE : NGX_K8S_WRITE_GROWTH);
+}
+
+
+/*
+ * An action for each service, in the order of m->ports, then one that adds a
+ * slash, then 404 where there is no default backend.  The index of the second.
+ */
+
+static uint32_t
+ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_uint_t slashes)
+{
+    ngx_uint_t              i, n, nports;
+    ngx_k8s_host_t         *rec;
+    ngx_k8s_list_t          actions, backends;
+    ngx_k8s_port_t        **ports;
+    ngx_k8s_builder_t      *b;
+    ngx_k8s_action_t       *action;
+    ngx_k8s_backend_rec_t  *backend;
+
+    b = &c->builder;
+    ports = m->ports.elts;
+    nports = m->ports.nelts;
+
+    n = nports + (slashes != 0);
+
+    if (m->fallback_port == NULL && m->node->name.len) {
+        n++;
+    }
+
+    actions.n = n;
+    actions.offset = n ? ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_action_t))
+                       : 0;
+
+    backends.n = nports;
+    backends.offset = nports ? ngx_k8s_builder_alloc(b, nports
+                                       * sizeof(ngx_k8s_backend_rec_t)) : 0;
+
+    if (b->failed) {
+        return 0;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->actions = actions;
+    rec->backends = backends;
+
+    action = ngx_k8s_builder_ptr(b, actions.offset);
+    backend = ngx_k8s_builder_ptr(b, backends.offset);
+
+    for (i = 0; i < nports; i++) {
+        action[i].kind = NGX_K8S_ACTION_BACKENDS;
+        action[i].backend = i;
+        action[i].nbackends = 1;
+        action[i].weights = 1;
+
+        backend[i].service = ports[i]->slot;
+        backend[i].generation = ngx_k8s_slot(c->table,
+                                             ports[i]->slot)->generation;
+        backend[i].weight = 1;
+    }
+
+    if (slashes) {
+        action[nports].kind = NGX_K8S_ACTION_ADD_SLASH;
+        action[nports].status = 301;
+    }
+
+    if (m->fallback_port == NULL && m->node->name.len) {
+        action[n - 1].kind = NGX_K8S_ACTION_STATUS;
+        action[n - 1].status = 404;
+    }
+
+    return nports;
+}
+
+
+static void
+ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    uint32_t slash)
+{
+    uint32_t            flags;
+    ngx_uint_t          i, n, last;
+    ngx_k8s_str_t       text;
+    ngx_k8s_item_t     *items;
+    ngx_k8s_host_t     *rec;
+    ngx_k8s_path_t     *path;
+    ngx_k8s_list_t      paths, matches;
+    ngx_k8s_match_t    *match;
+    ngx_k8s_builder_t  *b;
+
+    b = &c->builder;
+    items = m->items.elts;
+    n = m->items.nelts;
+    last = (m->fallback_port || m->node->name.len);
+
+    paths.n = n;
+    paths.offset = n ? ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_path_t)) : 0;
+
+    matches.n = n + last;
+    matches.offset = n + last ? ngx_k8s_builder_alloc(b, (n + last)
+                                                * sizeof(ngx_k8s_match_t)) : 0;
+
+    for (i = 0; i < n; i++) {
+        text = ngx_k8s_builder_str(b, &items[i].text);
+
+        if (b->failed) {
+            return;
+        }
+
+        flags = 0;
+
+        if (m->tls && c->conf.ssl_redirect && !items[i].redirect
+            && !ngx_k8s_compile_acme(c, &items[i].path))
+        {
+            flags |= NGX_K8S_MATCH_SSL_REDIRECT;
+        }
+
+        path = (ngx_k8s_path_t *) ngx_k8s_builder_ptr(b, paths.offset) + i;
+        path->type = items[i].type;
+        path->text = text;
+        path->match = i;
+        path->nmatches = 1;
+
+        match = (ngx_k8s_match_t *) ngx_k8s_builder_ptr(b, matches.offset) + i;
+        match->flags = flags;
+        match->action = items[i].redirect ? slash : items[i].port->index;
+        match->rule = items[i].slot;
+    }
+
+    if (b->failed) {
+        return;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->paths = paths;
+    rec->matches = matches;
+    rec->fallback = NGX_K8S_NONE;
+
+    if (last) {
+        rec->fallback = n;
+        match = (ngx_k8s_match_t *) ngx_k8s_builder_ptr(b, matches.offset) + n;
+        ngx_k8s_compile_record_fallback(c, m, match, rec->actions.n - 1);
+    }
+}
+
+
+static void
+ngx_k8s_compile_record_fallback(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_match_t *match, uint32_t none)
+{
+    match->flags = NGX_K8S_MATCH_DEFAULT;
+
+    if (m->tls && c->conf.ssl_redirect) {
+        match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
+    }
+
+    match->action = m->fallback_port ? m->fallback_port->index : none;
+    match->rule = m->fallback_rule;
+}
+
+
+/* whether a path is exempt from the redirect to https: a list of prefixes */
+
+static ngx_uint_t
+ngx_k8s_compile_acme(ngx_k8s_compile_t *c, ngx_str_t *path)
+{
+    size_t   len;
+    u_char  *p, *last, *end;
+
+    p = c->conf.acme_path.data;
+    last = p + c->conf.acme_path.len;
+
+    while (p < last) {
+
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        while (p < end && *p == ' ') {
+            p++;
+        }
+
+        for (len = end - p; len && p[len - 1] == ' '; len--) { /* void */ }
+
+        if (len && len <= path->len && ngx_memcmp(path->data, p, len) == 0) {
+            return 1;
+        }
+
+        p = end + 1;
+    }
+
+    return 0;
+}

@@ -1,0 +1,459 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Certificate records: of each Secret that a tls section names, and the
+ * default one.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+static ngx_int_t ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state, ngx_k8s_secret_t *secret);
+static ngx_int_t ngx_k8s_compile_secret_default(ngx_k8s_compile_t *c,
+    ngx_str_t *crt, ngx_str_t *key);
+static ngx_int_t ngx_k8s_compile_secret_bad(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state, ngx_str_t *field, ngx_str_t *reason);
+static void ngx_k8s_compile_secret_data(ngx_k8s_secret_t *secret,
+    ngx_str_t *name, ngx_str_t *value);
+static void ngx_k8s_compile_secret_adopt(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state);
+static uint32_t ngx_k8s_compile_secret_sum(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state);
+static void ngx_k8s_compile_secret_told(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node, ngx_uint_t hosts);
+
+
+static ngx_str_t  ngx_k8s_no_string = ngx_null_string;
+
+
+ngx_int_t
+ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    uint32_t                 sum;
+    ngx_int_t                rc;
+    ngx_uint_t               was;
+    ngx_k8s_secret_t        *secret;
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+
+    if (state == NULL) {
+
+        if (node->nusers + node->pins == 0) {
+            return NGX_OK;
+        }
+
+        state = ngx_calloc(sizeof(ngx_k8s_secret_state_t), c->log);
+        if (state == NULL) {
+            return NGX_ERROR;
+        }
+
+        state->node = node;
+        node->data = state;
+
+        ngx_k8s_compile_secret_adopt(c, state);
+    }
+
+    secret = (ngx_k8s_secret_t *) ngx_k8s_store_get(c->store, NGX_K8S_SECRET,
+                                             &node->namespace, &node->name);
+    was = state->state;
+    rc = NGX_OK;
+
+    if (secret == NULL || node->nusers + node->pins == 0) {
+        state->state = NGX_K8S_SECRET_MISSING;
+
+        if (!state->queued) {
+            state->queued = 1;
+            ngx_queue_insert_tail(&c->doomed, &state->doomed);
+        }
+
+    } else {
+
+        if (state->queued) {
+            state->queued = 0;
+            ngx_queue_remove(&state->doomed);
+        }
+
+        rc = ngx_k8s_compile_secret_put(c, state, secret);
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    sum = ngx_k8s_compile_secret_sum(c, state);
+
+    ngx_k8s_compile_secret_told(c, node, sum != state->sum);
+
+    state->sum = sum;
+    state->age = 0;
+    ngx_k8s_compile_secret_age(c, node);
+
+    if (was != state->state && c->store->log) {
+        ngx_log_debug3(NGX_LOG_DEBUG_CORE, c->log, 0,
+                       "k8s secret: %V/%V state:%ui", &node->namespace,
+                       &node->name, state->state);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a record that a predecessor has left counts as the last good one */
+
+static void
+ngx_k8s_compile_secret_adopt(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state)
+{
+    u_char                  buf[NGX_K8S_KEY_MAX];
+    size_t                  len;
+    ngx_str_t              *names[2];
+    ngx_k8s_certificate_t  *rec;
+
+    names[0] = &state->node->namespace;
+    names[1] = &state->node->name;
+
+    len = ngx_k8s_key_names(buf, 2, names);
+
+    rec = ngx_k8s_table_find(c->table, NGX_K8S_INDEX_CERTIFICATE, buf, len,
+                             &state->slot);
+    if (rec == NULL) {
+        state->slot = 0;
+        return;
+    }
+
+    state->key_type = rec->key_type;
+    state->not_before = rec->not_before;
+    state->not_after = rec->not_after;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state, ngx_k8s_secret_t *secret)
+{
+    uint32_t                slot;
+    ngx_int_t               rc;
+    ngx_str_t               crt, key, field, reason;
+    ngx_k8s_node_t         *node;
+    ngx_k8s_problem_t       problem;
+    ngx_k8s_certificate_t  *rec;
+
+    static ngx_str_t  crt_name = ngx_string("tls.crt");
+    static ngx_str_t  key_name = ngx_string("tls.key");
+
+    node = state->node;
+
+    ngx_k8s_compile_secret_data(secret, &crt_name, &crt);
+    ngx_k8s_compile_secret_data(secret, &key_name, &key);
+
+    ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
+
+    rc = ngx_k8s_certificate_build(&c->builder, &node->namespace, &node->name,
+                                   &crt, &key, c->pool, &problem, c->log);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_k8s_compile_secret_bad(c, state, &problem.field,
+                                          &problem.message);
+    }
+
+    if (rc != NGX_OK || c->builder.failed) {
+        return NGX_ERROR;
+    }
+
+    slot = ngx_k8s_builder_put(&c->builder, c->writer,
+                               state->slot ? NGX_K8S_WRITE_UPDATE
+                                           : NGX_K8S_WRITE_GROWTH);
+
+    if (slot == 0) {
+        ngx_str_null(&field);
+        reason = ngx_k8s_compile_text(c, "%uz bytes are missing in the zone",
+                                      ngx_k8s_writer_missing(c->writer));
+        ngx_k8s_compile_stuck(c);
+
+        return ngx_k8s_compile_secret_bad(c, state, &field, &reason);
+    }
+
+    rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_CERTIFICATE, slot);
+
+    state->slot = slot;
+    state->state = NGX_K8S_SECRET_GOOD;
+    state->key_type = rec->key_type;
+    state->not_before = rec->not_before;
+    state->not_after = rec->not_after;
+
+    if (node == c->secret) {
+        return ngx_k8s_compile_secret_default(c, &crt, &key);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_secret_default(ngx_k8s_compile_t *c, ngx_str_t *crt,
+    ngx_str_t *key)
+{
+    ngx_k8s_problem_t  problem;
+
+    if (ngx_k8s_certificate_build(&c->builder, &ngx_k8s_no_string,
+                                  &ngx_k8s_no_string, crt, key, c->pool,
+                                  &problem, c->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_k8s_builder_put(&c->builder, c->writer, NGX_K8S_WRITE_UPDATE);
+
+    return NGX_OK;
+}
+
+
+/* the default certificate is there from the start, generated if need be */
+
+ngx_int_t
+ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c)
+{
+    u_char      buf[NGX_K8S_KEY_MAX];
+    size_t      len;
+    ngx_str_t  *names[2];
+
+    names[0] = &ngx_k8s_no_string;
+    names[1] = &ngx_k8s_no_string;
+
+    len = ngx_k8s_key_names(buf, 2, names);
+
+    if (ngx_k8s_table_find(c->table, NGX_K8S_INDEX_CERTIFICATE, buf, len, NULL))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_certificate_generate(&c->builder, c->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_k8s_builder_put(&c->builder, c->writer, NGX_K8S_WRITE_UPDATE);
+
+    return NGX_OK;
+}
+
+
+/* the last good record stays */
+
+static ngx_int_t
+ngx_k8s_compile_secret_bad(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state, ngx_str_t *field, ngx_str_t *reason)
+{
+    u_char  *p;
+
+    p = ngx_alloc(reason->len + field->len + 1, c->log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (state->reason.data) {
+        ngx_free(state->reason.data);
+    }
+
+    state->state = NGX_K8S_SECRET_BAD;
+
+    state->reason.data = p;
+    state->reason.len = reason->len;
+    p = ngx_cpymem(p, reason->data, reason->len);
+
+    state->field.data = p;
+    state->field.len = field->len;
+    ngx_memcpy(p, field->data, field->len);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_compile_secret_data(ngx_k8s_secret_t *secret, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    ngx_str_null(value);
+
+    if (secret->data == NULL) {
+        return;
+    }
+
+    kv = secret->data->elts;
+
+    for (i = 0; i < secret->data->nelts; i++) {
+        if (ngx_k8s_str_eq(&kv[i].key, name)) {
+            *value = kv[i].value;
+            return;
+        }
+    }
+}
+
+
+/* what hosts depend on: whether it is there, its key type and its names */
+
+static uint32_t
+ngx_k8s_compile_secret_sum(ngx_k8s_compile_t *c, ngx_k8s_secret_state_t *state)
+{
+    uint32_t                crc;
+    ngx_str_t               name;
+    ngx_uint_t              i;
+    ngx_k8s_str_t          *names;
+    ngx_k8s_certificate_t  *rec;
+
+    rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_CERTIFICATE,
+                              state->slot);
+
+    if (rec == NULL || state->state == NGX_K8S_SECRET_MISSING) {
+        return 0;
+    }
+
+    ngx_crc32_init(crc);
+    ngx_crc32_update(&crc, (u_char *) &rec->key_type, sizeof(uint32_t));
+    ngx_crc32_update(&crc, (u_char *) &state->slot, sizeof(uint32_t));
+
+    names = ngx_k8s_record_at(rec, rec->names.offset);
+
+    for (i = 0; i < rec->names.n; i++) {
+        ngx_k8s_record_str(rec, &names[i], &name);
+        ngx_crc32_update(&crc, name.data, name.len);
+        ngx_crc32_update(&crc, (u_char *) "", 1);
+    }
+
+    ngx_crc32_final(crc);
+
+    return crc | 1;
+}
+
+
+/* problems of its Ingresses, and their hosts when these may change */
+
+static void
+ngx_k8s_compile_secret_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_uint_t hosts)
+{
+    ngx_queue_t     *q;
+    ngx_k8s_link_t  *link;
+
+    for (q = ngx_queue_head(&node->users);
+         q != ngx_queue_sentinel(&node->users);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+
+        ngx_k8s_entry_mark(c->store, link->entry);
+
+        if (!hosts) {
+            continue;
+        }
+
+        for (link = link->entry->links; link; link = link->next) {
+            if (link->node->type == NGX_K8S_NODE_HOST) {
+                ngx_k8s_node_mark(c->store, link->node);
+            }
+        }
+    }
+}
+
+
+/* notes when a certificate comes near its end, or gets there */
+
+void
+ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_uint_t               age;
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+
+    if (state == NULL) {
+        return;
+    }
+
+    age = 0;
+
+    if (state->slot && state->state != NGX_K8S_SECRET_MISSING) {
+
+        if (c->now > state->not_after || c->now < state->not_before) {
+            age = NGX_K8S_PROBLEM_CERTIFICATE_EXPIRED;
+
+        } else if (c->now > state->not_after - NGX_K8S_EXPIRES) {
+            age = NGX_K8S_PROBLEM_CERTIFICATE_EXPIRES;
+        }
+    }
+
+    if (age != state->age) {
+        state->age = age;
+        ngx_k8s_compile_secret_told(c, node, 0);
+    }
+}
+
+
+/*
+ * Certificates are removed only when no host record names them any more: a
+ * slot in such a record has no generation.
+ */
+
+void
+ngx_k8s_compile_doomed(ngx_k8s_compile_t *c)
+{
+    ngx_queue_t             *q;
+    ngx_k8s_node_t          *node;
+    ngx_k8s_secret_state_t  *state;
+
+    if (c->stuck) {
+        return;
+    }
+
+    while (!ngx_queue_empty(&c->doomed)) {
+        q = ngx_queue_head(&c->doomed);
+        state = ngx_queue_data(q, ngx_k8s_secret_state_t, doomed);
+
+        ngx_queue_remove(q);
+        state->queued = 0;
+
+        if (state->slot) {
+            ngx_k8s_writer_remove(c->writer, state->slot);
+            state->slot = 0;
+        }
+
+        node = state->node;
+
+        if (node->nusers + node->pins == 0) {
+            ngx_k8s_compile_secret_free(c, node);
+            ngx_k8s_node_check(c->store, node);
+        }
+    }
+}
+
+
+void
+ngx_k8s_compile_secret_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+
+    if (state->queued) {
+        ngx_queue_remove(&state->doomed);
+    }
+
+    if (state->reason.data) {
+        ngx_free(state->reason.data);
+    }
+
+    ngx_free(state);
+    node->data = NULL;
+}

@@ -1,0 +1,555 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Service records: one for each port of a Service that a host record leads
+ * to, whether the Service exists or not.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+static ngx_int_t ngx_k8s_compile_port_build(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port);
+static ngx_k8s_service_port_t *ngx_k8s_compile_port_select(
+    ngx_k8s_service_t *svc, ngx_str_t *port);
+static ngx_int_t ngx_k8s_compile_port_record(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
+    ngx_array_t *endpoints);
+static ngx_int_t ngx_k8s_compile_port_endpoints(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_array_t *endpoints);
+static uint64_t ngx_k8s_compile_identity(ngx_k8s_port_t *port,
+    ngx_k8s_service_t *svc, ngx_k8s_endpoint_t *ep);
+static void ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c,
+    ngx_k8s_service_rec_t *rec, ngx_k8s_list_t *list);
+static void ngx_k8s_compile_port_free(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port);
+
+
+static ngx_str_t  ngx_k8s_tcp = ngx_string("TCP");
+
+
+ngx_int_t
+ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_queue_t              *q;
+    ngx_k8s_port_t           *port;
+    ngx_k8s_service_state_t  *state;
+
+    state = node->data;
+
+    if (state == NULL) {
+        return NGX_OK;
+    }
+
+    for (q = ngx_queue_head(&state->ports);
+         q != ngx_queue_sentinel(&state->ports);
+         q = ngx_queue_next(q))
+    {
+        port = ngx_queue_data(q, ngx_k8s_port_t, queue);
+
+        if (ngx_k8s_compile_port_build(c, port) == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_compile_service_free(ngx_k8s_node_t *node)
+{
+    ngx_queue_t              *q;
+    ngx_k8s_service_state_t  *state;
+
+    state = node->data;
+
+    while (!ngx_queue_empty(&state->ports)) {
+        q = ngx_queue_head(&state->ports);
+        ngx_queue_remove(q);
+        ngx_free(ngx_queue_data(q, ngx_k8s_port_t, queue));
+    }
+
+    ngx_free(state);
+    node->data = NULL;
+}
+
+
+void
+ngx_k8s_compile_port_name(ngx_k8s_backend_t *backend, u_char *buf,
+    ngx_str_t *port)
+{
+    if (backend->port_name.len || backend->port == 0) {
+        *port = backend->port_name;
+        return;
+    }
+
+    port->data = buf;
+    port->len = ngx_sprintf(buf, "%ui", backend->port) - buf;
+}
+
+
+ngx_k8s_port_t *
+ngx_k8s_compile_port_find(ngx_k8s_compile_t *c, ngx_str_t *ns,
+    ngx_str_t *name, ngx_str_t *text)
+{
+    ngx_queue_t              *q;
+    ngx_k8s_port_t           *port;
+    ngx_k8s_node_t           *node;
+    ngx_k8s_service_state_t  *state;
+
+    node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_SERVICE, ns, name);
+
+    if (node == NULL || node->data == NULL) {
+        return NULL;
+    }
+
+    state = node->data;
+
+    for (q = ngx_queue_head(&state->ports);
+         q != ngx_queue_sentinel(&state->ports);
+         q = ngx_queue_next(q))
+    {
+        port = ngx_queue_data(q, ngx_k8s_port_t, queue);
+
+        if (ngx_k8s_str_eq(&port->port, text)) {
+            return port;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_k8s_port_t *
+ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name,
+    ngx_str_t *text)
+{
+    ngx_k8s_port_t           *port;
+    ngx_k8s_node_t           *node;
+    ngx_k8s_service_state_t  *state;
+
+    port = ngx_k8s_compile_port_find(c, ns, name, text);
+
+    if (port) {
+        port->refs++;
+        return port;
+    }
+
+    node = ngx_k8s_node_get(c->store, NGX_K8S_NODE_SERVICE, ns, name);
+    if (node == NULL) {
+        return NULL;
+    }
+
+    state = node->data;
+
+    if (state == NULL) {
+        state = ngx_alloc(sizeof(ngx_k8s_service_state_t), c->log);
+        if (state == NULL) {
+            ngx_k8s_node_check(c->store, node);
+            return NULL;
+        }
+
+        ngx_queue_init(&state->ports);
+        node->data = state;
+    }
+
+    port = ngx_alloc(sizeof(ngx_k8s_port_t) + text->len, c->log);
+
+    if (port) {
+        ngx_memzero(port, sizeof(ngx_k8s_port_t));
+
+        port->node = node;
+        port->refs = 1;
+        port->port.len = text->len;
+        port->port.data = (u_char *) port + sizeof(ngx_k8s_port_t);
+        ngx_memcpy(port->port.data, text->data, text->len);
+
+        ngx_queue_insert_tail(&state->ports, &port->queue);
+
+        if (ngx_k8s_compile_port_build(c, port) == NGX_OK) {
+            return port;
+        }
+
+        ngx_k8s_compile_port_free(c, port);
+
+    } else if (ngx_queue_empty(&state->ports)) {
+        ngx_k8s_compile_service_free(node);
+        ngx_k8s_node_check(c->store, node);
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_k8s_compile_port_put(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
+{
+    if (--port->refs == 0) {
+        ngx_k8s_compile_port_free(c, port);
+    }
+}
+
+
+static void
+ngx_k8s_compile_port_free(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
+{
+    ngx_k8s_node_t           *node;
+    ngx_k8s_service_state_t  *state;
+
+    if (port->slot) {
+        ngx_k8s_compile_service_remove(c, port->slot);
+    }
+
+    node = port->node;
+    state = node->data;
+
+    ngx_queue_remove(&port->queue);
+    ngx_free(port);
+
+    if (ngx_queue_empty(&state->ports)) {
+        ngx_free(state);
+        node->data = NULL;
+        ngx_k8s_node_check(c->store, node);
+    }
+}
+
+
+void
+ngx_k8s_compile_service_remove(ngx_k8s_compile_t *c, uint32_t slot)
+{
+    ngx_k8s_service_rec_t  *rec;
+
+    rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_SERVICE, slot);
+
+    if (rec) {
+        ngx_k8s_compile_stats_put(c, rec, &rec->endpoints);
+    }
+
+    ngx_k8s_writer_remove(c->writer, slot);
+}
+
+
+static void
+ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c, ngx_k8s_service_rec_t *rec,
+    ngx_k8s_list_t *list)
+{
+    ngx_uint_t               i;
+    ngx_k8s_endpoint_rec_t  *ep;
+
+    if (list->n == 0) {
+        return;
+    }
+
+    ep = ngx_k8s_record_at(rec, list->offset);
+
+    for (i = 0; i < list->n; i++) {
+        if (ep[i].stat) {
+            ngx_k8s_writer_stat_put(c->writer, ep[i].stat);
+        }
+    }
+}
+
+
+/* NGX_DECLINED: no room, what was there stays */
+
+static ngx_int_t
+ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
+{
+    ngx_int_t                rc;
+    uint32_t                 flags;
+    ngx_uint_t               usable, refused;
+    ngx_array_t              endpoints;
+    ngx_queue_t             *q;
+    ngx_k8s_node_t          *node;
+    ngx_k8s_link_t          *link;
+    ngx_k8s_service_t       *svc;
+    ngx_k8s_service_port_t  *sp;
+
+    node = port->node;
+    sp = NULL;
+    flags = port->flags;
+    refused = port->nrefused;
+    rc = port->usable;
+
+    if (ngx_array_init(&endpoints, c->pool, 16, sizeof(ngx_k8s_endpoint_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    svc = (ngx_k8s_service_t *) ngx_k8s_store_get(c->store, NGX_K8S_SERVICE,
+                                               &node->namespace, &node->name);
+    usable = 0;
+    port->flags = 0;
+    port->nrefused = 0;
+
+    if (svc == NULL) {
+        port->flags = NGX_K8S_SERVICE_MISSING;
+
+    } else {
+        sp = ngx_k8s_compile_port_select(svc, &port->port);
+
+        if (sp == NULL) {
+            port->flags = NGX_K8S_SERVICE_NO_PORT;
+
+        } else if (ngx_k8s_compile_endpoints(c, port, svc, sp, &endpoints,
+                                             &usable)
+                   != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (flags != port->flags || refused != port->nrefused
+        || (rc == 0) != (usable == 0) || port->full)
+    {
+        for (q = ngx_queue_head(&node->users);
+             q != ngx_queue_sentinel(&node->users);
+             q = ngx_queue_next(q))
+        {
+            link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+            ngx_k8s_entry_mark(c->store, link->entry);
+        }
+    }
+
+    port->usable = usable;
+
+    return ngx_k8s_compile_port_record(c, port, svc, sp, &endpoints);
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp, ngx_array_t *endpoints)
+{
+    u_char                  buf[NGX_K8S_KEY_MAX];
+    uint32_t                slot;
+    ngx_str_t               key, *names[4];
+    ngx_k8s_builder_t      *b;
+    ngx_k8s_service_rec_t  *rec, *old;
+
+    b = &c->builder;
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_SERVICE,
+                          sizeof(ngx_k8s_service_rec_t));
+
+    names[0] = &port->node->namespace;
+    names[1] = &port->node->name;
+    names[2] = &port->port;
+    names[3] = &ngx_k8s_tcp;
+
+    key.data = buf;
+    key.len = ngx_k8s_key_names(buf, 4, names);
+
+    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, namespace, names[0]);
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, name, names[1]);
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, port, names[2]);
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, protocol, names[3]);
+
+    if (sp) {
+        ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, app_protocol,
+                            &sp->app_protocol);
+    }
+
+    if (port->flags & NGX_K8S_SERVICE_EXTERNAL) {
+        ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, external,
+                            &svc->external_name);
+    }
+
+    if (ngx_k8s_compile_port_endpoints(c, port, svc, endpoints) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->flags = port->flags;
+    rec->usable = port->usable;
+
+    if (sp) {
+        rec->number = sp->port;
+
+        if (port->flags & NGX_K8S_SERVICE_EXTERNAL) {
+            rec->external_port = sp->target_port ? sp->target_port : sp->port;
+        }
+    }
+
+    old = ngx_k8s_table_find(c->table, NGX_K8S_INDEX_SERVICE, key.data,
+                             key.len, NULL);
+
+    slot = ngx_k8s_builder_put(b, c->writer,
+                               old ? NGX_K8S_WRITE_UPDATE
+                                   : NGX_K8S_WRITE_GROWTH);
+
+    if (slot == 0) {
+        rec = ngx_k8s_builder_ptr(b, 0);
+
+        if (!b->failed) {
+            ngx_k8s_compile_stats_put(c, rec, &rec->endpoints);
+        }
+
+        port->full = 1;
+
+        if (port->slot) {
+            ngx_k8s_compile_stuck(c);
+        }
+
+        return NGX_DECLINED;
+    }
+
+    if (old) {
+        ngx_k8s_compile_stats_put(c, old, &old->endpoints);
+    }
+
+    port->slot = slot;
+    port->full = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_port_endpoints(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_k8s_service_t *svc, ngx_array_t *endpoints)
+{
+    uint32_t                 list;
+    ngx_uint_t               i;
+    ngx_k8s_str_t            zone, hints;
+    ngx_k8s_builder_t       *b;
+    ngx_k8s_endpoint_t      *ep;
+    ngx_k8s_service_rec_t   *rec;
+    ngx_k8s_endpoint_rec_t  *er;
+
+    if (endpoints->nelts == 0) {
+        return NGX_OK;
+    }
+
+    b = &c->builder;
+
+    list = ngx_k8s_builder_alloc(b, endpoints->nelts
+                                    * sizeof(ngx_k8s_endpoint_rec_t));
+
+    if (b->failed) {
+        return NGX_OK;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->endpoints.offset = list;
+    rec->endpoints.n = endpoints->nelts;
+
+    ep = endpoints->elts;
+
+    for (i = 0; i < endpoints->nelts; i++) {
+        zone = ngx_k8s_builder_str(b, ep[i].zone);
+        hints = ngx_k8s_builder_str(b, ep[i].hints);
+
+        er = (ngx_k8s_endpoint_rec_t *) ngx_k8s_builder_ptr(b, list) + i;
+
+        ngx_memcpy(er->addr, ep[i].addr, 16);
+        er->port = ep[i].port;
+        er->family = ep[i].family;
+        er->flags = ep[i].flags;
+        er->zone = zone;
+        er->hints = hints;
+    }
+
+    if (b->failed) {
+        return NGX_OK;
+    }
+
+    er = ngx_k8s_builder_ptr(b, list);
+
+    for (i = 0; i < endpoints->nelts; i++) {
+        er[i].stat = ngx_k8s_writer_stat_get(c->writer,
+                              ngx_k8s_compile_identity(port, svc, &ep[i]));
+    }
+
+    return NGX_OK;
+}
+
+
+/* FNV-1a over what makes an endpoint the same one */
+
+static uint64_t
+ngx_k8s_compile_identity(ngx_k8s_port_t *port, ngx_k8s_service_t *svc,
+    ngx_k8s_endpoint_t *ep)
+{
+    u_char       tail[4];
+    uint64_t     h;
+    ngx_uint_t   i, n;
+    ngx_str_t    part[5];
+
+    tail[0] = (u_char) (ep->port >> 8);
+    tail[1] = (u_char) ep->port;
+    tail[2] = (u_char) ep->family;
+    tail[3] = 0;
+
+    if (svc->object.uid.len) {
+        part[0] = svc->object.uid;
+        ngx_str_null(&part[1]);
+
+    } else {
+        part[0] = port->node->namespace;
+        part[1] = port->node->name;
+    }
+
+    part[2] = *ep->target;
+    part[3].data = ep->addr;
+    part[3].len = 16;
+    part[4].data = tail;
+    part[4].len = 4;
+
+    h = 0xcbf29ce484222325ULL;
+
+    for (n = 0; n < 5; n++) {
+        for (i = 0; i < part[n].len; i++) {
+            h = (h ^ part[n].data[i]) * 0x100000001b3ULL;
+        }
+
+        h = (h ^ '/') * 0x100000001b3ULL;
+    }
+
+    return h ? h : 1;
+}
+
+
+/*
+ * The first TCP port whose number, targetPort or name is the one that the
+ * route has; without any in the route the first one.
+ */
+
+static ngx_k8s_service_port_t *
+ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_str_t *port)
+{
+    ngx_int_t                n;
+    ngx_uint_t               i;
+    ngx_k8s_service_port_t  *sp;
+
+    n = ngx_atoi(port->data, port->len);
+
+    for (i = 0; i < svc->nports; i++) {
+        sp = &svc->ports[i];
+
+        if (!ngx_k8s_str_eq(&sp->protocol, &ngx_k8s_tcp)) {
+            continue;
+        }
+
+        if (port->len == 0
+            || (n > 0 && (sp->port == (ngx_uint_t) n
+                          || sp->target_port == (ngx_uint_t) n))
+            || ngx_k8s_str_eq(&sp->name, port)
+            || ngx_k8s_str_eq(&sp->target_name, port))
+        {
+            return sp;
+        }
+    }
+
+    return NULL;
+}

@@ -1,0 +1,290 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The inside of compile/: what it keeps on the store's nodes, and its parts.
+ * Private memory of the watcher.
+ */
+
+
+#ifndef _NGX_K8S_COMPILE_STATE_H_INCLUDED_
+#define _NGX_K8S_COMPILE_STATE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile.h>
+#include <ngx_k8s_index.h>
+#include <ngx_k8s_path.h>
+
+
+#define NGX_K8S_PROBLEM_RECORDS      1000  /* where the block says none */
+#define NGX_K8S_PROBLEM_ITEMS        64    /* of one object */
+#define NGX_K8S_EXPIRES              (10 * 24 * 3600)
+#define NGX_K8S_KEY_TYPES            2     /* certificates of one host */
+
+
+/* one port of a Service that routes use: a service record */
+
+typedef struct {
+    ngx_queue_t              queue;      /* in the node's service state */
+    ngx_k8s_node_t          *node;
+    ngx_str_t                port;       /* as the routes write it */
+    uint32_t                 slot;
+    ngx_uint_t               refs;       /* host records that lead here */
+    ngx_uint_t               stamp;      /* c->stamp, and with it: */
+    ngx_uint_t               index;      /* action in the host record */
+    uint32_t                 flags;      /* NGX_K8S_SERVICE_* */
+    uint32_t                 usable;
+    ngx_uint_t               nrefused;   /* addresses that may not be used */
+    ngx_uint_t               refused_len;
+    u_char                   refused[64];  /* the first of them */
+    unsigned                 full:1;     /* an update did not fit */
+} ngx_k8s_port_t;
+
+typedef struct {
+    ngx_queue_t              ports;      /* ngx_k8s_port_t */
+} ngx_k8s_service_state_t;
+
+
+typedef struct {
+    ngx_k8s_node_t          *node;
+    uint32_t                 slot;
+    ngx_k8s_port_t         **ports;      /* referenced by the record; one
+                                            block with the rules */
+    ngx_uint_t               nports;
+    uint32_t                *rules;      /* slots of its rule records */
+    ngx_uint_t               nrules;
+    uint32_t                 certs[NGX_K8S_KEY_TYPES];
+    ngx_uint_t               ncerts;
+    ngx_k8s_node_t          *parent;     /* wildcard host, pinned; NULL when
+                                            this is one itself */
+    ngx_queue_t              children;   /* siblings below a wildcard */
+    ngx_queue_t              sibling;
+    unsigned                 tls:1;
+    unsigned                 attached:1; /* in the parent's children */
+    unsigned                 stuck:1;    /* an update did not fit */
+} ngx_k8s_host_state_t;
+
+
+#define NGX_K8S_SECRET_MISSING       0
+#define NGX_K8S_SECRET_GOOD          1
+#define NGX_K8S_SECRET_BAD           2   /* perhaps with a last good record */
+
+typedef struct {
+    ngx_k8s_node_t          *node;
+    ngx_queue_t              doomed;     /* in c->doomed */
+    uint32_t                 slot;
+    ngx_uint_t               state;      /* NGX_K8S_SECRET_* */
+    ngx_uint_t               stamp;
+    uint32_t                 sum;        /* of what hosts depend on */
+    uint32_t                 key_type;
+    time_t                   not_before;
+    time_t                   not_after;
+    ngx_uint_t               age;        /* problem code, or 0 */
+    ngx_str_t                reason;     /* why it is bad; malloc()ed */
+    ngx_str_t                field;
+    unsigned                 queued:1;   /* in c->doomed */
+} ngx_k8s_secret_state_t;
+
+
+/* problems of something that is no object */
+
+typedef struct {
+    ngx_queue_t              queue;
+    uint32_t                 slot;
+    ngx_str_t                kind;
+    ngx_str_t                namespace;
+    ngx_str_t                name;
+} ngx_k8s_extra_t;
+
+
+/* notes on a link: what compiling the host said of the Ingress */
+
+typedef struct {
+    ngx_uint_t               n;
+    ngx_k8s_problem_t        problems[1];
+} ngx_k8s_notes_t;
+
+
+struct ngx_k8s_compile_s {
+    ngx_k8s_compile_conf_t   conf;
+    ngx_k8s_store_t         *store;
+    ngx_k8s_writer_t        *writer;
+    ngx_k8s_table_t         *table;
+    ngx_log_t               *log;
+    ngx_pool_t              *pool;       /* of one item of work */
+    ngx_k8s_builder_t        builder;
+    ngx_uint_t               stamp;
+    time_t                   now;
+
+    ngx_queue_t              left;       /* entries left out: table full */
+    ngx_queue_t              doomed;     /* certificates to be removed */
+    ngx_queue_t              extras;
+    ngx_uint_t               nproblems;  /* records now */
+    ngx_uint_t               unsaid;     /* objects without a record */
+
+    ngx_k8s_node_t          *root;       /* host "", pinned */
+    ngx_k8s_node_t          *secret;     /* default certificate's, or NULL */
+    ngx_str_t                default_namespace;
+    ngx_str_t                default_service;
+    ngx_str_t                default_port;
+    ngx_k8s_port_t          *default_ref;
+
+    size_t                   stuck_room; /* free bytes that may help */
+    ngx_uint_t               index;      /* of the sweep */
+    uint32_t                 cursor;
+
+    unsigned                 synced:1;
+    unsigned                 started:1;
+    unsigned                 swept:1;
+    unsigned                 stuck:1;    /* some update did not fit */
+    unsigned                 retry:1;    /* entries unsaid may be said */
+};
+
+
+/* an Ingress as one host sees it */
+
+typedef struct {
+    ngx_k8s_link_t          *link;
+    ngx_k8s_entry_t         *entry;
+    ngx_k8s_ingress_t       *ing;
+    ngx_array_t              notes;      /* ngx_k8s_problem_t */
+} ngx_k8s_user_t;
+
+/* one path of a host record in the making */
+
+typedef struct {
+    ngx_uint_t               type;       /* NGX_K8S_PATH_* */
+    ngx_str_t                text;       /* as kept */
+    ngx_str_t                path;       /* as written, "/" for none */
+    ngx_uint_t               seq;
+    ngx_k8s_user_t          *user;
+    ngx_uint_t               rule;       /* spec.rules[] */
+    ngx_uint_t               index;      /* .http.paths[] */
+    ngx_k8s_backend_t       *backend;
+    ngx_k8s_port_t          *port;
+    uint32_t                 slot;       /* of the rule record */
+    uint32_t                 action;
+    unsigned                 slash:1;    /* written with a slash at its end */
+    unsigned                 redirect:1; /* is there to add a slash */
+} ngx_k8s_item_t;
+
+/* a host record in the making */
+
+typedef struct {
+    ngx_k8s_node_t          *node;
+    ngx_k8s_host_state_t    *state;
+    ngx_str_t                host;       /* "*.example.com" */
+    ngx_array_t              users;      /* ngx_k8s_user_t, oldest first */
+    ngx_array_t              items;      /* ngx_k8s_item_t, sorted */
+    ngx_array_t              ports;      /* ngx_k8s_port_t *, by action */
+    ngx_array_t              rules;      /* uint32_t */
+    ngx_uint_t              *seen;       /* hash of items with a rule */
+    ngx_uint_t               mask;
+    ngx_k8s_backend_t       *fallback;   /* NULL: none, or the controller's */
+    ngx_k8s_user_t          *fallback_user;
+    ngx_k8s_port_t          *fallback_port;
+    uint32_t                 fallback_rule;
+    uint32_t                 certs[NGX_K8S_KEY_TYPES];
+    ngx_uint_t               ncerts;
+    ngx_uint_t               tls;
+} ngx_k8s_making_t;
+
+
+/* sets a string of the record in the making; the record may move */
+
+#define ngx_k8s_builder_set(b, type, field, s)                                \
+    do {                                                                      \
+        ngx_k8s_str_t  str_ = ngx_k8s_builder_str(b, s);                      \
+        if (!(b)->failed) {                                                   \
+            ((type *) ngx_k8s_builder_ptr(b, 0))->field = str_;               \
+        }                                                                     \
+    } while (0)
+
+#define ngx_k8s_str_eq_c(s, text)                                             \
+    ((s)->len == sizeof(text) - 1                                             \
+     && ngx_strncmp((s)->data, text, sizeof(text) - 1) == 0)
+
+
+/* hosts (ngx_k8s_compile_host.c) */
+ngx_int_t ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+void ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+
+/* the record (ngx_k8s_compile_record.c); its slot, 0: no room */
+uint32_t ngx_k8s_compile_host_record(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m);
+
+/* paths of a host (ngx_k8s_compile_path.c) */
+ngx_int_t ngx_k8s_compile_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+
+/* TLS of a host, and Secrets (ngx_k8s_compile_tls.c) */
+ngx_int_t ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+ngx_int_t ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+void ngx_k8s_compile_secret_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+void ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+void ngx_k8s_compile_doomed(ngx_k8s_compile_t *c);
+ngx_int_t ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c);
+
+/* services (ngx_k8s_compile_service.c) */
+ngx_int_t ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+void ngx_k8s_compile_service_free(ngx_k8s_node_t *node);
+/* the record of one port, made when there is none: NULL without room */
+ngx_k8s_port_t *ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns,
+    ngx_str_t *name, ngx_str_t *port);
+ngx_k8s_port_t *ngx_k8s_compile_port_find(ngx_k8s_compile_t *c,
+    ngx_str_t *ns, ngx_str_t *name, ngx_str_t *port);
+void ngx_k8s_compile_port_put(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
+/* gives a slot's record back, with the statistics of its endpoints */
+void ngx_k8s_compile_service_remove(ngx_k8s_compile_t *c, uint32_t slot);
+/* a backend's port as a string, in buf of NGX_INT_T_LEN bytes if a number */
+void ngx_k8s_compile_port_name(ngx_k8s_backend_t *backend, u_char *buf,
+    ngx_str_t *port);
+
+/* endpoints of one port (ngx_k8s_compile_endpoint.c) */
+
+typedef struct {
+    u_char                   addr[16];
+    ngx_uint_t               family;
+    ngx_uint_t               port;
+    ngx_uint_t               flags;
+    ngx_uint_t               seq;
+    ngx_str_t               *target;
+    ngx_str_t               *zone;
+    ngx_str_t               *hints;
+} ngx_k8s_endpoint_t;
+
+ngx_int_t ngx_k8s_compile_endpoints(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
+    ngx_array_t *endpoints, ngx_uint_t *usable);
+
+/* problems (ngx_k8s_compile_problem.c) */
+ngx_int_t ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+ngx_int_t ngx_cdecl ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_uint_t code, ngx_str_t *host, ngx_str_t *field, const char *fmt, ...);
+ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
+    const char *fmt, ...);
+/* keeps an Ingress' notes of one host on its link */
+ngx_int_t ngx_k8s_compile_keep(ngx_k8s_compile_t *c, ngx_k8s_user_t *user);
+/* one problem record in *slot (0: none), removed with n == 0; NGX_DECLINED:
+   no room, or too many */
+ngx_int_t ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot,
+    ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n,
+    ngx_k8s_problem_t *problems);
+
+/* limits (ngx_k8s_compile_limit.c) */
+ngx_int_t ngx_k8s_compile_namespace(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+void ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+void ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+void ngx_k8s_compile_stuck(ngx_k8s_compile_t *c);
+/* NGX_OK when something is to be tried again, NGX_DONE */
+ngx_int_t ngx_k8s_compile_retry(ngx_k8s_compile_t *c);
+int ngx_libc_cdecl ngx_k8s_compile_user_cmp(const void *one,
+    const void *two);
+
+
+#endif /* _NGX_K8S_COMPILE_STATE_H_INCLUDED_ */
