@@ -558,11 +558,12 @@ ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
     case NGX_K8S_INDEX_RULE:
         ngx_k8s_record_str(rec, &((ngx_k8s_rule_rec_t *) rec)->host, &host);
 
-        if (ngx_k8s_host_name(buf, &host, &host) != NGX_OK) {
+        if (ngx_k8s_host_name(buf, &host, &names[0]) != NGX_OK) {
             return 0;
         }
 
-        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none, &host);
+        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none,
+                                 &names[0]);
         state = node ? node->data : NULL;
 
         for (i = 0; state && i < state->nrules; i++) {

@@ -626,6 +626,13 @@ ngx_k8s_writer_room(ngx_k8s_writer_t *w)
 }
 
 
+ngx_k8s_table_t *
+ngx_k8s_writer_table(ngx_k8s_writer_t *w)
+{
+    return w->table;
+}
+
+
 size_t
 ngx_k8s_writer_missing(ngx_k8s_writer_t *w)
 {

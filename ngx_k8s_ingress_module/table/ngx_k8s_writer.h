@@ -58,6 +58,9 @@ ngx_k8s_writer_t *ngx_k8s_writer_open(ngx_k8s_table_t *table, ngx_fd_t fd,
     ngx_log_t *log);
 void ngx_k8s_writer_close(ngx_k8s_writer_t *w);
 
+/* the table that it writes; the watcher reads it without a pin */
+ngx_k8s_table_t *ngx_k8s_writer_table(ngx_k8s_writer_t *w);
+
 
 #define NGX_K8S_WRITE_UPDATE         0   /* may use the reserve */
 #define NGX_K8S_WRITE_GROWTH         1   /* may not */
