@@ -133,9 +133,9 @@ ngx_k8s_route_next_host(ngx_k8s_table_t *table, ngx_k8s_host_search_t *search,
 
     last = name->data + name->len;
 
-    /* a label has at least one character */
+    /* an empty label is none */
 
-    while (search->cut + 1 < name->len) {
+    while (search->cut + 1 < name->len && name->data[0] != '.') {
         first = (search->cut == 0);
         p = ngx_strlchr(name->data + search->cut + 1, last, '.');
 

@@ -1,0 +1,376 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Tables and records for unit tests and fuzz targets.
+ */
+
+
+#ifndef _UNIT_TABLE_H_INCLUDED_
+#define _UNIT_TABLE_H_INCLUDED_
+
+
+#include "unit.h"
+#include <ngx_k8s_writer.h>
+#include <ngx_k8s_router.h>
+#include <ngx_k8s_path.h>
+#include <ngx_k8s_shm.h>
+
+#include <sys/mman.h>
+
+
+/* one match of a host; those of one path stand together.  status: the id */
+
+typedef struct {
+    ngx_uint_t               type;
+    char                    *path;
+    ngx_uint_t               status;
+    ngx_uint_t               npredicates;
+    struct {
+        ngx_uint_t           what;
+        ngx_uint_t           how;
+        char                *name;
+        char                *value;
+    } predicates[3];
+} unit_route_t;
+
+
+static ngx_inline ngx_k8s_table_t *
+unit_table(size_t size)
+{
+    void  *p;
+
+    p = mmap(NULL, size, PROT_READ|PROT_WRITE,
+             MAP_ANON|MAP_SHARED|MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED || ngx_k8s_table_init(p, size) != NGX_OK) {
+        printf("Bail out! no table\n");
+        exit(1);
+    }
+
+    return p;
+}
+
+
+static ngx_inline ngx_str_t
+unit_str(char *s)
+{
+    ngx_str_t  str;
+
+    str.len = ngx_strlen(s);
+    str.data = (u_char *) s;
+
+    return str;
+}
+
+
+static ngx_inline ngx_k8s_str_t
+unit_add(ngx_k8s_builder_t *b, char *s)
+{
+    ngx_str_t  str;
+
+    str = unit_str(s);
+
+    return ngx_k8s_builder_str(b, &str);
+}
+
+
+static ngx_inline void
+unit_key(ngx_k8s_builder_t *b, ngx_uint_t n, char *names[])
+{
+    size_t              len;
+    u_char              key[NGX_K8S_KEY_MAX];
+    ngx_str_t           strs[8], *list[8], str;
+    ngx_uint_t          i;
+    ngx_k8s_str_t       s;
+
+    for (i = 0; i < n; i++) {
+        strs[i] = unit_str(names[i]);
+        list[i] = &strs[i];
+    }
+
+    len = ngx_k8s_key_names(key, n, list);
+
+    str.len = len;
+    str.data = key;
+    s = ngx_k8s_builder_str(b, &str);
+
+    ((ngx_k8s_record_t *) b->data)->key = s;
+}
+
+
+static ngx_inline uint32_t
+unit_rule(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *host, char *path,
+    ngx_uint_t kind)
+{
+    ngx_k8s_rule_rec_t   rule;
+    ngx_k8s_record_t     header;
+    char                *names[5];
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_RULE, sizeof(ngx_k8s_rule_rec_t));
+
+    names[0] = host;
+    names[1] = path;
+    names[2] = "default";
+    names[3] = "ingress";
+    names[4] = "service";
+    unit_key(b, 5, names);
+
+    rule.host = unit_add(b, host);
+    rule.path = unit_add(b, path);
+    rule.namespace = unit_add(b, "default");
+    rule.ingress = unit_add(b, "ingress");
+    rule.service = unit_add(b, "service");
+    rule.port = unit_add(b, "80");
+
+    header = *(ngx_k8s_record_t *) b->data;
+    rule.header = header;
+    ngx_memcpy(b->data, &rule, sizeof(rule));
+
+    return ngx_k8s_builder_put(b, w, kind);
+}
+
+
+/* a service with n endpoints, the addresses tell "seed" */
+
+static ngx_inline uint32_t
+unit_service(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *name,
+    ngx_uint_t n, uint32_t seed, ngx_uint_t kind)
+{
+    char                    *names[4];
+    uint32_t                 list, stat;
+    ngx_uint_t               i;
+    ngx_k8s_service_rec_t    service;
+    ngx_k8s_endpoint_rec_t  *endpoint;
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_SERVICE,
+                          sizeof(ngx_k8s_service_rec_t));
+
+    names[0] = "default";
+    names[1] = name;
+    names[2] = "80";
+    names[3] = "TCP";
+    unit_key(b, 4, names);
+
+    ngx_memzero(&service, sizeof(service));
+
+    service.namespace = unit_add(b, "default");
+    service.name = unit_add(b, name);
+    service.port = unit_add(b, "80");
+    service.protocol = unit_add(b, "TCP");
+    service.number = 80;
+    service.usable = n;
+
+    list = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_endpoint_rec_t));
+
+    if (b->failed) {
+        return 0;
+    }
+
+    service.endpoints.offset = list;
+    service.endpoints.n = n;
+    service.header = *(ngx_k8s_record_t *) b->data;
+    ngx_memcpy(b->data, &service, sizeof(service));
+
+    for (i = 0; i < n; i++) {
+        stat = ngx_k8s_writer_stat_get(w, ((uint64_t) seed << 32) + i + 1);
+
+        endpoint = ngx_k8s_builder_ptr(b, list);
+        ngx_memcpy(endpoint[i].addr, &seed, sizeof(seed));
+        endpoint[i].family = 4;
+        endpoint[i].port = 8080;
+        endpoint[i].flags = NGX_K8S_ENDPOINT_READY|NGX_K8S_ENDPOINT_SERVING;
+        endpoint[i].stat = stat;
+    }
+
+    return ngx_k8s_builder_put(b, w, kind);
+}
+
+
+static ngx_inline void
+unit_host_match(ngx_k8s_builder_t *b, unit_route_t *route, ngx_uint_t i,
+    uint32_t matches, uint32_t actions, uint32_t predicates, ngx_uint_t *k)
+{
+    ngx_uint_t            n;
+    ngx_k8s_str_t         name, value;
+    ngx_k8s_match_t      *match;
+    ngx_k8s_action_t     *action;
+    ngx_k8s_predicate_t  *predicate;
+
+    action = ngx_k8s_builder_ptr(b, actions);
+    action[i].kind = NGX_K8S_ACTION_STATUS;
+    action[i].status = route->status;
+
+    match = ngx_k8s_builder_ptr(b, matches);
+    match[i].action = i;
+    match[i].predicate = *k;
+    match[i].npredicates = route->npredicates;
+
+    for (n = 0; n < route->npredicates; n++) {
+        name = unit_add(b, route->predicates[n].name);
+        value = unit_add(b, route->predicates[n].value);
+
+        predicate = ngx_k8s_builder_ptr(b, predicates);
+        predicate[*k].what = route->predicates[n].what;
+        predicate[*k].how = route->predicates[n].how;
+        predicate[*k].name = name;
+        predicate[*k].value = value;
+        (*k)++;
+    }
+}
+
+
+/* how two routes stand to each other; Prefix texts are cut */
+
+static ngx_inline ngx_int_t
+unit_route_cmp(unit_route_t *a, unit_route_t *b)
+{
+    ngx_str_t  x, y;
+
+    x = unit_str(a->path);
+    y = unit_str(b->path);
+
+    if (a->type == NGX_K8S_PATH_PREFIX) {
+        ngx_k8s_path_prefix(&x);
+    }
+
+    if (b->type == NGX_K8S_PATH_PREFIX) {
+        ngx_k8s_path_prefix(&y);
+    }
+
+    return ngx_k8s_path_cmp(a->type, &x, b->type, &y);
+}
+
+
+/* a host record of n routes, which get sorted; fallback: its status, or 0 */
+
+static ngx_inline uint32_t
+unit_host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t set, char *name,
+    ngx_uint_t flags, unit_route_t *routes, ngx_uint_t n, ngx_uint_t fallback,
+    ngx_uint_t kind)
+{
+    size_t           len;
+    u_char           buf[NGX_K8S_KEY_MAX];
+    uint32_t         matches, actions, predicates, paths;
+    ngx_str_t        str;
+    ngx_uint_t       i, j, k, total;
+    unit_route_t     route;
+    ngx_k8s_str_t    s;
+    ngx_k8s_host_t   host;
+    ngx_k8s_path_t  *path;
+
+    k = 0;
+
+    for (i = 0; i < n; i++) {
+        k += routes[i].npredicates;
+        route = routes[i];
+
+        for (j = i; j && unit_route_cmp(&routes[j - 1], &route) > 0; j--) {
+            routes[j] = routes[j - 1];
+        }
+
+        routes[j] = route;
+    }
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_HOST, sizeof(ngx_k8s_host_t));
+    ngx_memzero(&host, sizeof(host));
+
+    total = n + (fallback ? 1 : 0);
+
+    matches = ngx_k8s_builder_alloc(b, total * sizeof(ngx_k8s_match_t));
+    actions = ngx_k8s_builder_alloc(b, total * sizeof(ngx_k8s_action_t));
+    predicates = ngx_k8s_builder_alloc(b, k * sizeof(ngx_k8s_predicate_t));
+    paths = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_path_t));
+
+    host.matches.offset = matches;
+    host.matches.n = total;
+    host.actions.offset = actions;
+    host.actions.n = total;
+    host.predicates.offset = predicates;
+    host.predicates.n = k;
+    host.paths.offset = paths;
+
+    k = 0;
+    j = 0;
+
+    for (i = 0; i < n; i++) {
+        unit_host_match(b, &routes[i], i, matches, actions, predicates, &k);
+
+        if (i == 0 || unit_route_cmp(&routes[i - 1], &routes[i]) != 0) {
+            str = unit_str(routes[i].path);
+
+            if (routes[i].type == NGX_K8S_PATH_PREFIX) {
+                ngx_k8s_path_prefix(&str);
+            }
+
+            s = ngx_k8s_builder_str(b, &str);
+
+            path = ngx_k8s_builder_ptr(b, paths);
+            path[j].type = routes[i].type;
+            path[j].text = s;
+            path[j].match = i;
+            j++;
+        }
+
+        path = ngx_k8s_builder_ptr(b, paths);
+        path[j - 1].nmatches++;
+    }
+
+    host.paths.n = j;
+    host.fallback = NGX_K8S_NONE;
+
+    if (fallback) {
+        ngx_memzero(&route, sizeof(route));
+        route.status = fallback;
+        unit_host_match(b, &route, n, matches, actions, predicates, &k);
+        host.fallback = n;
+    }
+
+    str = unit_str(name);
+    len = ngx_k8s_key_host(buf, set, &str);
+
+    host.route_set = set;
+    host.flags = flags | (name[0] == '.' ? NGX_K8S_HOST_WILDCARD : 0);
+    host.name = unit_add(b, name);
+
+    str.data = buf;
+    str.len = len;
+    s = ngx_k8s_builder_str(b, &str);
+
+    host.header = *(ngx_k8s_record_t *) b->data;
+    host.header.key = s;
+    ngx_memcpy(b->data, &host, sizeof(host));
+
+    ngx_k8s_builder_paths(b);
+
+    return ngx_k8s_builder_put(b, w, kind);
+}
+
+
+/* status of the route that takes a request, 0: none */
+
+static ngx_inline ngx_uint_t
+unit_ask(ngx_k8s_table_t *table, uint32_t set, char *host, char *path)
+{
+    ngx_k8s_route_t      route;
+    ngx_k8s_route_key_t  key;
+
+    ngx_memzero(&key, sizeof(key));
+
+    key.route_set = set;
+    key.host = unit_str(host);
+    key.path = unit_str(path);
+    key.method = unit_str("GET");
+
+    if (ngx_k8s_route(table, &key, &route) != NGX_OK) {
+        return 0;
+    }
+
+    return route.action->status;
+}
+
+
+#endif /* _UNIT_TABLE_H_INCLUDED_ */
