@@ -44,7 +44,7 @@ X-Real-IP: 192.0.2.2
 Proxy: http://evil.example
 ssl-client-cert: forged
 ssl-client-verify: SUCCESS
---- response_body_like
+--- response_body_like chop
 ^GET /a%2fb//c/../d\?x=1&y=%20 HTTP/1\.1
 host: a\.example
 request-id: [0-9a-f]{32}
@@ -58,7 +58,6 @@ original: 192\.0\.2\.1
 proxy: 
 connection: 
 cert:  
-$
 --- response_headers
 ! Server
 ! X-Request-ID
@@ -81,8 +80,7 @@ GET /
 --- more_headers
 Host: a.example
 X-Request-ID: my-id
---- response_body_like
-request-id: my-id
+--- response_body_like: request-id: my-id
 --- no_error_log
 [error]
 
@@ -164,8 +162,7 @@ default/web a.example / web:80
 --- more_headers
 Host: a.example
 --- error_code: 413
---- response_body_like
-413 Request Entity Too Large
+--- response_body_like: 413 Request Entity Too Large
 --- response_headers
 ! Server
 --- error_log
@@ -248,8 +245,7 @@ Host: b.example
 --- error_code: 404
 --- response_headers
 ! Server
---- response_body_like
-<center>nginx</center>
+--- response_body_like: <center>nginx</center>
 --- no_error_log
 [error]
 
@@ -265,8 +261,7 @@ GET /
 --- more_headers
 Host: a.example
 --- error_code: 503
---- response_body_like
-503 Service Temporarily Unavailable
+--- response_body_like: 503 Service Temporarily Unavailable
 --- no_error_log
 no live upstreams
 upstream

@@ -114,8 +114,7 @@ GET /x
 Host: a.example
 --- response_headers
 X-Vars: mapped mapped shop
---- response_body_like
-^[0-9a-f]{32}$
+--- response_body_like: ^[0-9a-f]{32}$
 --- no_error_log
 [error]
 

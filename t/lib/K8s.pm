@@ -133,15 +133,15 @@ add_block_preprocessor(sub {
         write_manifest($f->[0], $f->[1]);
     }
 
-    my $text = K8s::Objects::services($block->services, \&backend_port)
-               . K8s::Objects::ingresses($block->ingresses);
+    my $text = K8s::Objects::services(scalar $block->services, \&backend_port)
+               . K8s::Objects::ingresses(scalar $block->ingresses);
     write_manifest('generated.yaml', $text) if $text ne '';
 
     if (!defined $block->ready && !defined $block->no_ready) {
         my $host = "ready-$N.test";
         write_manifest('zzz-ready.yaml',
-            K8s::Objects::ingresses("default/zzz-ready $host / zzz-ready:80"));
-        $block->set_value('ready', "- $host / 503");
+            K8s::Objects::ingresses("default/zzz-ready $host /r/ zzz-ready:80"));
+        $block->set_value('ready', "- $host /r 301");
     }
 
     my $http = k8s_expand($block->http_config) // '';
