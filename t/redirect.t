@@ -49,7 +49,8 @@ Host: a.example:81
 === TEST 2: to https: port and last slash go
 --- services
 default/web:80 web
---- manifests eval: $::Tls
+--- manifests eval
+$::Tls
 --- request eval
 ["GET /", "GET /x?y=1&z", "GET /x/", "GET /x?y=1/", "POST /x\nabc",
  "GET /.well-known/acme-challenge/token", "GET /sub"]
@@ -70,7 +71,8 @@ Host: S.example:8080
 === TEST 3: what a client claims does not count
 --- services
 default/web:80 web
---- manifests eval: $::Tls
+--- manifests eval
+$::Tls
 --- request
 GET /x
 --- more_headers
@@ -87,7 +89,8 @@ X-Forwarded-Proto: https
 default/web:80 web
 --- block
 defaults nginx;
---- manifests eval: $::Tls
+--- manifests eval
+$::Tls
 --- request
 GET /x
 --- more_headers
