@@ -7,9 +7,11 @@ our $Tls = <<'EOY';
 >>> tls.yaml
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {name: tls, namespace: default}
+metadata:
+  name: tls
+  namespace: default
+  annotations: {kubernetes.io/ingress.class: nginx}
 spec:
-  ingressClassName: nginx
   tls:
   - hosts: [s.example]
     secretName: none
