@@ -217,7 +217,7 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
     c->unsaid -= entry->unsaid;
     entry->unsaid = 0;
 
-    rc = ngx_k8s_compile_say(c, &entry->problem,
+    rc = ngx_k8s_compile_say(c, &entry->problem, 0,
                              &ngx_k8s_kinds[entry->kind].name,
                              &object->namespace, &object->name, a.nelts,
                              a.elts);
@@ -609,12 +609,13 @@ ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
 
 
 ngx_int_t
-ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_str_t *kind,
-    ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems)
+ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra,
+    ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n,
+    ngx_k8s_problem_t *problems)
 {
     u_char                   buf[NGX_K8S_KEY_MAX];
     uint32_t                 list, made;
-    ngx_str_t                key, *names[3];
+    ngx_str_t                key, none, *names[4];
     ngx_uint_t               i;
     ngx_k8s_str_t            field, message, remedy, host;
     ngx_k8s_builder_t       *b;
@@ -644,9 +645,12 @@ ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_str_t *kind,
     names[0] = kind;
     names[1] = ns;
     names[2] = name;
+    names[3] = &none;
+
+    ngx_str_null(&none);
 
     key.data = buf;
-    key.len = ngx_k8s_key_names(buf, 3, names);
+    key.len = ngx_k8s_key_names(buf, extra ? 4 : 3, names);
 
     ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
     ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, kind, kind);
@@ -745,7 +749,7 @@ ngx_k8s_compile_problems(ngx_k8s_compile_t *c, ngx_str_t *kind, ngx_str_t *ns,
 
 found:
 
-    (void) ngx_k8s_compile_say(c, &extra->slot, kind, ns, name,
+    (void) ngx_k8s_compile_say(c, &extra->slot, 1, kind, ns, name,
                                ngx_min(n, NGX_K8S_PROBLEM_ITEMS), problems);
 
     if (n == 0) {

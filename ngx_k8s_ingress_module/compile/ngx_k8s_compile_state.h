@@ -269,11 +269,11 @@ ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
     const char *fmt, ...);
 /* keeps an Ingress' notes of one host on its link */
 ngx_int_t ngx_k8s_compile_keep(ngx_k8s_compile_t *c, ngx_k8s_user_t *user);
-/* one problem record in *slot (0: none), removed with n == 0; NGX_DECLINED:
-   no room, or too many */
+/* one problem record in *slot (0: none), removed with n == 0; extra: of what
+   is in no store, with a key of its own; NGX_DECLINED: no room, or too many */
 ngx_int_t ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot,
-    ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n,
-    ngx_k8s_problem_t *problems);
+    ngx_uint_t extra, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
+    ngx_uint_t n, ngx_k8s_problem_t *problems);
 
 /* limits (ngx_k8s_compile_limit.c) */
 ngx_int_t ngx_k8s_compile_namespace(ngx_k8s_compile_t *c,

@@ -226,7 +226,33 @@ ngx_k8s_ingress_postconfiguration(ngx_conf_t *cf)
 static char *
 ngx_k8s_ingress_check(ngx_conf_t *cf, ngx_k8s_block_t *block)
 {
+    u_char           *p;
+    size_t            len;
+    ngx_str_t        *path;
+    ngx_file_info_t   fi;
+
     if (block->source.type == NGX_K8S_SOURCE_MANIFESTS) {
+        path = &block->source.path;
+
+        if (ngx_file_info(path->data, &fi) == NGX_FILE_ERROR
+            && ngx_errno == NGX_ENOENT)
+        {
+            len = path->len + sizeof("the folder \"\" of \"source manifests\" "
+                                     "is not there, make it or correct its "
+                                     "name");
+
+            p = ngx_pnalloc(cf->pool, len);
+            if (p == NULL) {
+                return "no memory";
+            }
+
+            (void) ngx_sprintf(p, "the folder \"%V\" of \"source manifests\" "
+                               "is not there, make it or correct its name%Z",
+                               path);
+
+            return (char *) p;
+        }
+
         return ngx_k8s_manifests_check(&block->source, cf->pool);
     }
 

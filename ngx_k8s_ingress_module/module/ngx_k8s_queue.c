@@ -354,6 +354,7 @@ ngx_k8s_queue_refuse(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item,
                       &w->block->zone_name, &kind, &id.ns, &id.name,
                       &problem->message);
 
+        ngx_k8s_store_keep(w->store, feed->kind, &id.ns, &id.name);
         ngx_k8s_refused_add(w, &kind, &id.ns, &id.name, problem);
         ngx_k8s_sync_came(w, feed->kind, &id.ns, &id.name);
 

@@ -42,7 +42,7 @@ static ngx_int_t ngx_k8s_refused_dup(ngx_pool_t *pool, ngx_str_t *dst,
     ngx_str_t *src);
 static ngx_int_t ngx_k8s_refused_push(ngx_k8s_refused_t *r,
     ngx_k8s_problem_t *problem);
-static void ngx_k8s_refused_show(ngx_k8s_watcher_t *w, ngx_k8s_refused_t *r);
+static void ngx_k8s_refused_store(ngx_k8s_watcher_t *w, ngx_k8s_refused_t *r);
 static void ngx_k8s_refused_delete(ngx_k8s_watcher_t *w, ngx_k8s_refused_t *r);
 
 
@@ -63,7 +63,7 @@ ngx_k8s_refused_add(ngx_k8s_watcher_t *w, ngx_str_t *kind, ngx_str_t *ns,
     r = ngx_k8s_refused_create(w, kind, ns, name);
 
     if (r && ngx_k8s_refused_push(r, problem) == NGX_OK) {
-        ngx_k8s_refused_show(w, r);
+        ngx_k8s_refused_store(w, r);
     }
 }
 
@@ -85,7 +85,7 @@ ngx_k8s_refused_end(ngx_k8s_watcher_t *w, ngx_str_t *kind, ngx_str_t *ns,
     }
 
     r->n = 0;
-    ngx_k8s_refused_show(w, r);
+    ngx_k8s_refused_store(w, r);
     ngx_k8s_refused_delete(w, r);
 }
 
@@ -127,10 +127,28 @@ ngx_k8s_refused_problem(void *data, char *kind, ngx_str_t *name,
     problem.message = *message;
 
     if (ngx_k8s_refused_push(r, &problem) == NGX_OK) {
-        ngx_k8s_refused_show(w, r);
+        ngx_k8s_refused_store(w, r);
     }
 
     ngx_k8s_watcher_post(w);
+}
+
+
+void
+ngx_k8s_refused_show(ngx_k8s_watcher_t *w)
+{
+    ngx_rbtree_node_t  *node;
+
+    if (w->nrefused == 0) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(w->refused.root, w->refused.sentinel);
+         node;
+         node = ngx_rbtree_next(&w->refused, node))
+    {
+        ngx_k8s_refused_store(w, (ngx_k8s_refused_t *) node);
+    }
 }
 
 
@@ -147,8 +165,12 @@ ngx_k8s_refused_free(ngx_k8s_watcher_t *w)
 
 
 static void
-ngx_k8s_refused_show(ngx_k8s_watcher_t *w, ngx_k8s_refused_t *r)
+ngx_k8s_refused_store(ngx_k8s_watcher_t *w, ngx_k8s_refused_t *r)
 {
+    if (!w->settled) {
+        return;
+    }
+
     ngx_k8s_compile_problems(w->compile, &r->kind, &r->ns, &r->name, r->n,
                              r->problems);
 }

@@ -33,6 +33,7 @@ static void ngx_k8s_watcher_turn_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_secrets_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w);
 
 
@@ -324,6 +325,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
 
     ngx_k8s_right_give(w->block->right);
 
+    w->settled = 0;
     w->listed = 0;
     w->compiled = 0;
     w->late = 0;
@@ -411,9 +413,13 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
 
     ngx_k8s_sync_check(w);
 
+    if (!w->settled) {
+        ngx_k8s_watcher_settle(w);
+    }
+
     compiled = NGX_OK;
 
-    if (w->listed) {
+    if (w->listed && w->settled) {
         now = ngx_k8s_watcher_usec();
 
         usec = (now + NGX_K8S_TURN_COMPILE_USEC < until)
@@ -422,13 +428,13 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
         compiled = ngx_k8s_compile_run(w->compile, usec);
     }
 
-    if (queued == NGX_OK && compiled == NGX_OK) {
+    if (w->settled && queued == NGX_OK && compiled == NGX_OK) {
         ngx_k8s_sync_write(w);
     }
 
     ngx_k8s_writer_publish(w->writer);
 
-    if (w->listed && !w->compiled && compiled == NGX_OK) {
+    if (w->listed && w->settled && !w->compiled && compiled == NGX_OK) {
         ngx_k8s_watcher_ready(w);
     }
 
@@ -440,6 +446,24 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
     }
 
     ngx_k8s_watcher_leave(w);
+}
+
+
+/*
+ * What a new writer takes as free it may use when all readers of that moment
+ * have moved on, a turn of theirs later; nothing can be stored before.
+ */
+
+static void
+ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w)
+{
+    ngx_k8s_writer_publish(w->writer);
+
+    if (ngx_k8s_writer_retired(w->writer) == 0) {
+        w->settled = 1;
+
+        ngx_k8s_refused_show(w);
+    }
 }
 
 
@@ -490,6 +514,12 @@ ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev)
 
     if (ngx_k8s_writer_retired(w->writer)) {
         ngx_add_timer(ev, NGX_K8S_RECLAIM_INTERVAL);
+
+    } else {
+
+        /* what had no room may have some now */
+
+        ngx_k8s_watcher_post(w);
     }
 
     ngx_k8s_watcher_leave(w);

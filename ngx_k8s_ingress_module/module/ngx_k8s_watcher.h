@@ -122,6 +122,7 @@ struct ngx_k8s_watcher_s {
     unsigned                 parsing:1;
     unsigned                 builder_ready:1;
     unsigned                 sync_changed:1; /* a sync record is behind */
+    unsigned                 settled:1;  /* the writer has its memory */
     unsigned                 listed:1;   /* all that has to be is listed */
     unsigned                 compiled:1; /* and has once been compiled */
     unsigned                 late:1;     /* no more waiting for Secrets */
@@ -186,6 +187,9 @@ void ngx_k8s_refused_end(ngx_k8s_watcher_t *w, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name);
 void ngx_k8s_refused_problem(void *data, char *kind, ngx_str_t *name,
     ngx_int_t code, ngx_str_t *message);
+
+/* stores all of them, which was put off until the writer has its memory */
+void ngx_k8s_refused_show(ngx_k8s_watcher_t *w);
 void ngx_k8s_refused_free(ngx_k8s_watcher_t *w);
 
 

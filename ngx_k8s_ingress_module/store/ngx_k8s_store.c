@@ -630,6 +630,20 @@ ngx_k8s_store_listing(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
 
 void
+ngx_k8s_store_keep(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_k8s_entry_t  *entry;
+
+    entry = ngx_k8s_entry_find(store, kind, ns, name);
+
+    if (entry) {
+        entry->mark = store->mark;
+    }
+}
+
+
+void
 ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope)
 {
     ngx_k8s_sweep_t  *sweep;

@@ -57,6 +57,11 @@ ngx_int_t ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object);
 void ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_str_t *uid);
 
+/* the list that goes on names an object that could not be read: what is stored
+   of it stays */
+void ngx_k8s_store_keep(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
+
 /* a list begins; at its end what it did not name is deleted, in slices:
    end returns NGX_AGAIN while there is more to do, then NGX_OK */
 void ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind,

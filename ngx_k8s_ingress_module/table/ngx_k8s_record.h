@@ -319,7 +319,8 @@ typedef struct {
 
 /*
  * Problem: everything that is wrong with one object.
- * Key: kind, namespace, name, each followed by a zero byte.
+ * Key: kind, namespace, name, each followed by a zero byte; one zero byte more
+ * for an object, or file, that could not be read and so is in no store.
  */
 
 typedef struct {
