@@ -205,7 +205,7 @@ client intended to send too large chunked body
 
 
 
-=== TEST 9: T-F10: X-Accel-Redirect of a backend leads nowhere
+=== TEST 9: X-Accel-Redirect of a backend leads nowhere
 --- services
 default/web:80 echo
 --- ingresses
