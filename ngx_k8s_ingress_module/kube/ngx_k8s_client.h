@@ -26,6 +26,7 @@
 
 
 #define NGX_K8S_REASON_MAX           512
+#define NGX_K8S_CLIENT_CONNECT       5000  /* milliseconds, default */
 
 
 typedef struct ngx_k8s_client_s     ngx_k8s_client_t;
@@ -62,6 +63,8 @@ struct ngx_k8s_reflector_s {
     ngx_msec_t               started;    /* of the request */
     ngx_msec_t               failed;
     ngx_uint_t               attempts;   /* failures in a row */
+    ngx_msec_t               expired;    /* when a version was, the last */
+    ngx_uint_t               expiries;   /* in a row */
     ngx_uint_t               misses;     /* initial events without an end */
     ngx_uint_t               shorts;     /* very short watches in a row */
     ngx_uint_t               events;     /* of this request */
@@ -89,6 +92,7 @@ struct ngx_k8s_reflector_s {
     unsigned                 ended:1;    /* a list's document is complete */
     unsigned                 skip:1;     /* rest of a line that is too long */
     unsigned                 unreachable:1; /* waits for the server */
+    unsigned                 fresh:1;    /* next on a connection of its own */
     unsigned                 renewed:1;  /* 401: credentials were renewed */
 
     size_t                   reason_len;
@@ -118,6 +122,8 @@ struct ngx_k8s_client_s {
     ngx_event_t              resolve;    /* timer */
     ngx_uint_t               turn;       /* of the addresses */
     ngx_msec_t               resolved;
+    ngx_event_t              listen;     /* timer: is the server silent? */
+    ngx_k8s_call_t          *ping;
 
     unsigned                 down:1;     /* the server is unreachable */
     unsigned                 closed:1;   /* the worker exits */
@@ -137,6 +143,9 @@ ngx_k8s_call_t *ngx_k8s_client_call(ngx_k8s_client_t *client, char *url,
 void ngx_k8s_client_up(ngx_k8s_client_t *client);
 void ngx_k8s_client_down(ngx_k8s_client_t *client, ngx_k8s_call_t *call);
 
+/* closes all connections when nothing was heard on any for so long */
+void ngx_k8s_client_silent(ngx_k8s_client_t *client, ngx_msec_t time);
+
 /* passes the state of a kind, over its scopes, to the sink */
 void ngx_k8s_client_report(ngx_k8s_client_t *client, ngx_uint_t kind);
 
@@ -155,6 +164,39 @@ void ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
 /* the next request goes out in so many milliseconds */
 void ngx_k8s_reflector_schedule(ngx_k8s_reflector_t *r, ngx_msec_t delay);
 void ngx_k8s_reflector_stop(ngx_k8s_reflector_t *r);
+
+/* between ngx_k8s_reflector.c, the requests, ... */
+void ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
+    ngx_k8s_status_t *st, ngx_uint_t after);
+void ngx_k8s_reflector_retry(ngx_k8s_reflector_t *r, ngx_msec_t max,
+    ngx_msec_t least);
+ngx_msec_t ngx_k8s_reflector_guard(ngx_k8s_reflector_t *r);
+void ngx_k8s_reflector_well(ngx_k8s_reflector_t *r);
+void ngx_cdecl ngx_k8s_reflector_reason(ngx_k8s_reflector_t *r,
+    const char *fmt, ...);
+
+/* ... and ngx_k8s_reflector_feed.c, their answers */
+ngx_int_t ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r,
+    ngx_k8s_call_t *call);
+ngx_int_t ngx_k8s_reflector_items(ngx_k8s_reflector_t *r,
+    ngx_k8s_call_t *call);
+void ngx_k8s_reflector_end(ngx_k8s_reflector_t *r);
+void ngx_k8s_reflector_abort(ngx_k8s_reflector_t *r);
+void ngx_k8s_reflector_fits(ngx_k8s_reflector_t *r, ngx_k8s_event_t *event);
+void ngx_k8s_reflector_version(ngx_k8s_reflector_t *r, ngx_str_t *version);
+void ngx_k8s_reflector_token(ngx_k8s_reflector_t *r, ngx_str_t *token);
+
+
+/* where the server is (ngx_k8s_address.c) */
+
+/* NULL, or a sentence that says why the name has no address (in pool) */
+char *ngx_k8s_client_unresolvable(ngx_k8s_source_conf_t *conf,
+    ngx_str_t *host, ngx_pool_t *pool);
+ngx_uint_t ngx_k8s_client_literal(ngx_str_t *host);
+ngx_int_t ngx_k8s_client_address(ngx_k8s_client_t *client);
+void ngx_k8s_client_resolve(ngx_event_t *ev);
+/* there is an address: all begins */
+void ngx_k8s_client_go(ngx_k8s_client_t *client);
 
 
 /* Secrets (ngx_k8s_secrets.c) */

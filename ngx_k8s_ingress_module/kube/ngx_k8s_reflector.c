@@ -7,10 +7,6 @@
 #include <ngx_k8s_client.h>
 
 
-/* bytes of a list that are cut in one turn of the event loop */
-#define NGX_K8S_REFLECTOR_SLICE      65536
-/* the same of a watch, whose lines are only looked for */
-#define NGX_K8S_REFLECTOR_LINES      524288
 /* bytes at the sink from which on the next page waits, and for how long */
 #define NGX_K8S_REFLECTOR_BACKLOG    1048576
 #define NGX_K8S_REFLECTOR_PAUSE      10
@@ -18,17 +14,12 @@
 #define NGX_K8S_REFLECTOR_ANSWER     65536
 /* of a watch, over the time asked for */
 #define NGX_K8S_REFLECTOR_MARGIN     30000
+/* longest wait that a server may ask for, seconds */
 #define NGX_K8S_REFLECTOR_RETRY_MAX  300
+/* longest wait after a broken connection */
 #define NGX_K8S_REFLECTOR_BROKEN     5000
-#define NGX_K8S_REFLECTOR_OVERSIZED  64
-
-
-typedef struct {
-    ngx_queue_t              queue;
-    size_t                   ns;         /* lengths */
-    size_t                   name;
-    u_char                   data[1];
-} ngx_k8s_oversized_t;
+/* a request that went well for so long ends the row of failures */
+#define NGX_K8S_REFLECTOR_WELL       10000
 
 
 static void ngx_k8s_reflector_timer(ngx_event_t *ev);
@@ -36,42 +27,15 @@ static void ngx_k8s_reflector_next(ngx_k8s_reflector_t *r);
 static void ngx_k8s_reflector_request(ngx_k8s_reflector_t *r);
 static char *ngx_k8s_reflector_accept(ngx_k8s_reflector_t *r);
 static ngx_int_t ngx_k8s_reflector_body(ngx_k8s_call_t *call);
-static ngx_int_t ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r,
-    ngx_k8s_call_t *call);
-static void ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p,
-    u_char *last);
-static void ngx_k8s_reflector_bookmark(ngx_k8s_reflector_t *r,
-    ngx_k8s_event_t *event);
-static ngx_int_t ngx_k8s_reflector_items(ngx_k8s_reflector_t *r,
-    ngx_k8s_call_t *call);
 static void ngx_k8s_reflector_done(ngx_k8s_call_t *call);
 static void ngx_k8s_reflector_listed(ngx_k8s_reflector_t *r);
 static void ngx_k8s_reflector_probed(ngx_k8s_reflector_t *r,
     ngx_k8s_call_t *call);
 static void ngx_k8s_reflector_closed(ngx_k8s_reflector_t *r);
-static void ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
-    ngx_k8s_status_t *st, ngx_uint_t after);
 static void ngx_k8s_reflector_expired(ngx_k8s_reflector_t *r,
     ngx_k8s_status_t *st);
 static void ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r,
     ngx_k8s_call_t *call);
-static void ngx_k8s_reflector_retry(ngx_k8s_reflector_t *r, ngx_msec_t max,
-    ngx_msec_t least);
-static void ngx_k8s_reflector_begin(ngx_k8s_reflector_t *r);
-static void ngx_k8s_reflector_end(ngx_k8s_reflector_t *r);
-static void ngx_k8s_reflector_abort(ngx_k8s_reflector_t *r);
-static void ngx_k8s_reflector_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
-    ngx_k8s_event_t *event);
-static void ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p,
-    u_char *last);
-static void ngx_k8s_reflector_fits(ngx_k8s_reflector_t *r,
-    ngx_k8s_event_t *event);
-static void ngx_k8s_reflector_version(ngx_k8s_reflector_t *r,
-    ngx_str_t *version);
-static void ngx_k8s_reflector_token(ngx_k8s_reflector_t *r, ngx_str_t *token);
-static void ngx_k8s_reflector_well(ngx_k8s_reflector_t *r);
-static void ngx_cdecl ngx_k8s_reflector_reason(ngx_k8s_reflector_t *r,
-    const char *fmt, ...);
 
 
 void
@@ -97,7 +61,7 @@ ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
     r->timer.log = client->log;
     r->timer.cancelable = 1;
 
-    ngx_k8s_reflector_reason(r, "it has not been listed yet");
+    ngx_k8s_reflector_reason(r, "it is not listed yet");
 }
 
 
@@ -180,7 +144,12 @@ ngx_k8s_reflector_timer(ngx_event_t *ev)
             r->check = 1;
         }
 
-        ngx_k8s_reflector_retry(r, 0, 0);
+        /* a dead connection is not to be used again */
+
+        r->fresh = 1;
+        ngx_k8s_client_silent(r->client, r->client->conf->list_timeout);
+
+        ngx_k8s_reflector_retry(r, NGX_K8S_REFLECTOR_BROKEN, 0);
     }
 
     sink->leave(sink->data);
@@ -278,7 +247,7 @@ ngx_k8s_reflector_request(ngx_k8s_reflector_t *r)
         query.watch = 1;
         query.version = r->version;
         query.timeout = time / 1000 + 1;
-        guard = time + NGX_K8S_REFLECTOR_MARGIN;
+        guard = ngx_k8s_reflector_guard(r);
         r->watches++;
         break;
     }
@@ -317,11 +286,15 @@ ngx_k8s_reflector_request(ngx_k8s_reflector_t *r)
     call->body = ngx_k8s_reflector_body;
     call->done = ngx_k8s_reflector_done;
 
-    if (ngx_k8s_call_start(call) != NGX_OK) {
+    if ((r->fresh && curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, 1L)
+                     != CURLE_OK)
+        || ngx_k8s_call_start(call) != NGX_OK)
+    {
         ngx_k8s_call_cancel(call);
         goto failed;
     }
 
+    r->fresh = 0;
     r->call = call;
     ngx_k8s_reflector_schedule(r, guard);
 
@@ -331,6 +304,15 @@ failed:
 
     ngx_k8s_reflector_reason(r, "there is not enough memory for a request");
     ngx_k8s_reflector_retry(r, 0, 0);
+}
+
+
+/* longest time of a watch, which the server ends before that */
+
+ngx_msec_t
+ngx_k8s_reflector_guard(ngx_k8s_reflector_t *r)
+{
+    return 2 * r->client->conf->watch_timeout + NGX_K8S_REFLECTOR_MARGIN;
 }
 
 
@@ -396,226 +378,6 @@ ngx_k8s_reflector_body(ngx_k8s_call_t *call)
 }
 
 
-/* an event is a line */
-
-static ngx_int_t
-ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
-{
-    u_char  *p, *lf;
-    size_t   n, done;
-
-    done = 0;
-
-    while (done < NGX_K8S_REFLECTOR_LINES) {
-        n = call->last - call->pos;
-
-        if (n == 0) {
-            return NGX_OK;
-        }
-
-        p = call->pos;
-        lf = memchr(p + r->scanned, LF, n - r->scanned);
-
-        if (lf == NULL) {
-
-            if (!r->skip
-                && n > r->client->conf->object_max + NGX_MAX_ERROR_STR)
-            {
-                ngx_k8s_reflector_oversized(r, p, call->last);
-                r->skip = 1;
-            }
-
-            if (r->skip) {
-                call->pos = call->last;
-                n = 0;
-            }
-
-            r->scanned = n;
-            return NGX_OK;
-        }
-
-        call->pos = lf + 1;
-        r->scanned = 0;
-        done += lf + 1 - p;
-
-        if (r->skip) {
-            r->skip = 0;
-            continue;
-        }
-
-        if (lf != p) {
-            ngx_k8s_reflector_event(r, p, lf);
-        }
-
-        if (call->canceled) {
-            return NGX_OK;
-        }
-    }
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p, u_char *last)
-{
-    ngx_k8s_event_t    event;
-    ngx_k8s_status_t   st;
-
-    if (ngx_k8s_api_event(p, last, &event) != NGX_OK) {
-        ngx_log_error(NGX_LOG_WARN, r->client->log, 0,
-                      "an event of %V is not readable and left out",
-                      &r->info->plural);
-        r->errors++;
-        return;
-    }
-
-    r->events++;
-
-    switch (event.type) {
-
-    case NGX_K8S_EVENT_BOOKMARK:
-        ngx_k8s_reflector_bookmark(r, &event);
-        return;
-
-    case NGX_K8S_EVENT_ERROR:
-        ngx_k8s_api_status(event.object.data, event.object.len, &st);
-
-        ngx_k8s_call_cancel(r->call);
-        r->call = NULL;
-        r->connected = 0;
-
-        ngx_k8s_reflector_refused(r, st.code ? st.code : 500, &st, 0);
-        return;
-    }
-
-    /* what was known already, once more and late, is not news */
-
-    if (!r->initial && ngx_k8s_api_older(&event.version, &r->version)) {
-        ngx_log_debug2(NGX_LOG_DEBUG_CORE, r->client->log, 0,
-                       "k8s old event: %V %V", &r->info->plural,
-                       &event.version);
-        return;
-    }
-
-    if (r->initial && !r->begun) {
-        ngx_k8s_reflector_begin(r);
-    }
-
-    if (event.object.len > r->client->conf->object_max) {
-        ngx_k8s_reflector_oversized(r, p, last);
-
-    } else {
-        ngx_k8s_reflector_object(r, event.type == NGX_K8S_EVENT_DELETED
-                                    ? NGX_K8S_FEED_DELETE
-                                    : NGX_K8S_FEED_OBJECT, &event);
-    }
-
-    if (!r->initial) {
-        ngx_k8s_reflector_version(r, &event.version);
-    }
-}
-
-
-static void
-ngx_k8s_reflector_bookmark(ngx_k8s_reflector_t *r, ngx_k8s_event_t *event)
-{
-    if (event->version.len == 0) {
-        return;
-    }
-
-    if (!r->initial) {
-
-        if (!ngx_k8s_api_older(&event->version, &r->version)) {
-            ngx_k8s_reflector_version(r, &event->version);
-        }
-
-        return;
-    }
-
-    if (!ngx_k8s_api_initial_end(&event->object)) {
-        return;
-    }
-
-    /* the stream goes on as a watch */
-
-    r->step = NGX_K8S_STEP_WATCH;
-    r->initial = 0;
-    r->version.len = 0;
-    r->watches++;
-
-    ngx_k8s_reflector_version(r, &event->version);
-    ngx_k8s_reflector_end(r);
-
-    /* the server ends it before that */
-
-    ngx_k8s_reflector_schedule(r, 2 * r->client->conf->watch_timeout
-                                  + NGX_K8S_REFLECTOR_MARGIN);
-}
-
-
-static ngx_int_t
-ngx_k8s_reflector_items(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
-{
-    u_char           *p, *start, *last;
-    ngx_int_t         rc;
-    ngx_k8s_event_t   event;
-
-    start = call->pos;
-    last = ngx_min(call->last, start + NGX_K8S_REFLECTOR_SLICE);
-
-    if (!r->begun) {
-        ngx_k8s_reflector_begin(r);
-    }
-
-    while (call->pos < last && !r->ended) {
-        p = call->pos;
-        rc = ngx_k8s_list_cutter_feed(&r->cutter, &p, last);
-        call->pos = p;
-
-        switch (rc) {
-
-        case NGX_OK:
-            event.object.data = r->cutter.buf;
-            event.object.len = r->cutter.len;
-
-            ngx_k8s_api_metadata(r->cutter.buf, r->cutter.buf + r->cutter.len,
-                                 &event);
-            ngx_k8s_reflector_object(r, NGX_K8S_FEED_OBJECT, &event);
-            break;
-
-        case NGX_DECLINED:
-            ngx_k8s_reflector_oversized(r, r->cutter.buf,
-                                        r->cutter.buf + r->cutter.len);
-            break;
-
-        case NGX_DONE:
-            r->ended = 1;
-            call->pos = call->last;
-            return NGX_OK;
-
-        case NGX_AGAIN:
-            break;
-
-        default:
-            ngx_k8s_call_cancel(call);
-            r->call = NULL;
-
-            ngx_k8s_reflector_reason(r, "the API server's list is broken");
-            ngx_k8s_reflector_abort(r);
-            ngx_k8s_reflector_retry(r, 0, 0);
-            return NGX_OK;
-        }
-    }
-
-    if (r->ended) {
-        call->pos = call->last;
-    }
-
-    return call->pos < call->last ? NGX_AGAIN : NGX_OK;
-}
-
-
 static void
 ngx_k8s_reflector_done(ngx_k8s_call_t *call)
 {
@@ -623,6 +385,12 @@ ngx_k8s_reflector_done(ngx_k8s_call_t *call)
     ngx_k8s_reflector_t  *r;
 
     r = call->data;
+    if (r->connected
+        && ngx_current_msec - r->started > NGX_K8S_REFLECTOR_WELL)
+    {
+        r->attempts = 0;
+    }
+
     r->call = NULL;
     r->connected = 0;
 
@@ -700,14 +468,14 @@ ngx_k8s_reflector_listed(ngx_k8s_reflector_t *r)
         return;
     }
 
-    ngx_k8s_list_cutter_done(&r->cutter);
-    r->cutting = 0;
-
     if (r->token.len == 0) {
         r->version.len = 0;
         ngx_k8s_reflector_version(r, &event.version);
         ngx_k8s_reflector_end(r);
     }
+
+    ngx_k8s_list_cutter_done(&r->cutter);
+    r->cutting = 0;
 
     ngx_k8s_reflector_schedule(r, 0);
 }
@@ -780,7 +548,7 @@ ngx_k8s_reflector_closed(ngx_k8s_reflector_t *r)
 
 /* an HTTP status other than 200, or an event of type ERROR */
 
-static void
+void
 ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
     ngx_k8s_status_t *st, ngx_uint_t after)
 {
@@ -895,6 +663,7 @@ ngx_k8s_reflector_expired(ngx_k8s_reflector_t *r, ngx_k8s_status_t *st)
     case NGX_K8S_STEP_LIST:
         if (r->token.len) {
             r->full = 1;
+            any = 0;
         }
 
         r->version.len = 0;
@@ -914,9 +683,13 @@ ngx_k8s_reflector_expired(ngx_k8s_reflector_t *r, ngx_k8s_status_t *st)
 
     ngx_k8s_reflector_abort(r);
 
-    if (r->attempts < 2 && !any) {
-        r->attempts++;
-        r->failed = ngx_current_msec;
+    if (ngx_current_msec - r->expired > NGX_K8S_REFLECTOR_WELL) {
+        r->expiries = 0;
+    }
+
+    r->expired = ngx_current_msec;
+
+    if (r->expiries++ < 2 && !any) {
         r->errors++;
         ngx_k8s_client_report(r->client, r->kind);
         ngx_k8s_reflector_schedule(r, 0);
@@ -980,7 +753,7 @@ ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
 }
 
 
-static void
+void
 ngx_k8s_reflector_retry(ngx_k8s_reflector_t *r, ngx_msec_t max,
     ngx_msec_t least)
 {
@@ -1008,245 +781,7 @@ ngx_k8s_reflector_retry(ngx_k8s_reflector_t *r, ngx_msec_t max,
 }
 
 
-static void
-ngx_k8s_reflector_begin(ngx_k8s_reflector_t *r)
-{
-    r->begun = 1;
-
-    ngx_k8s_reflector_fits(r, NULL);
-
-    if (r->metadata) {
-        ngx_k8s_secrets_begin(r->client->secrets, &r->scope);
-        return;
-    }
-
-    ngx_k8s_client_feed(r->client, NGX_K8S_FEED_BEGIN, r->kind, &r->scope,
-                        NULL, 0);
-}
-
-
-static void
-ngx_k8s_reflector_end(ngx_k8s_reflector_t *r)
-{
-    if (!r->begun) {
-        ngx_k8s_reflector_begin(r);
-    }
-
-    r->begun = 0;
-    r->relist = 0;
-    r->check = 0;
-    r->once = 0;
-    r->full = 0;
-    r->misses = 0;
-    r->state = NGX_K8S_SYNC_LISTED;
-
-    if (r->metadata) {
-        ngx_k8s_secrets_end(r->client->secrets, &r->scope);
-
-    } else {
-        ngx_k8s_client_feed(r->client, NGX_K8S_FEED_END, r->kind, &r->scope,
-                            NULL, 0);
-    }
-
-    ngx_k8s_reflector_well(r);
-    ngx_k8s_client_report(r->client, r->kind);
-}
-
-
-static void
-ngx_k8s_reflector_abort(ngx_k8s_reflector_t *r)
-{
-    ngx_str_t  none;
-
-    ngx_str_null(&none);
-    ngx_k8s_reflector_token(r, &none);
-
-    if (!r->begun) {
-        return;
-    }
-
-    r->begun = 0;
-
-    if (!r->metadata) {
-        ngx_k8s_client_feed(r->client, NGX_K8S_FEED_ABORT, r->kind, &r->scope,
-                            NULL, 0);
-    }
-}
-
-
-static void
-ngx_k8s_reflector_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
-    ngx_k8s_event_t *event)
-{
-    u_char  *text;
-
-    if (r->metadata) {
-
-        if (op == NGX_K8S_FEED_DELETE) {
-            ngx_k8s_secrets_gone(r->client->secrets, event);
-
-        } else {
-            ngx_k8s_secrets_seen(r->client->secrets, &r->scope, event);
-        }
-
-        return;
-    }
-
-    ngx_k8s_reflector_fits(r, event);
-
-    text = ngx_alloc(event->object.len, r->client->log);
-
-    if (text == NULL) {
-
-        /* a hole would stay: all is listed again */
-
-        r->relist = 1;
-        r->version.len = 0;
-        return;
-    }
-
-    ngx_memcpy(text, event->object.data, event->object.len);
-
-    ngx_k8s_client_feed(r->client, op, r->kind, &r->scope, text,
-                        event->object.len);
-}
-
-
-/* only the beginning may be there: what names the object is looked for */
-
-static void
-ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p, u_char *last)
-{
-    u_char               *s, *e;
-    ngx_str_t             name, ns;
-    ngx_uint_t            i;
-    ngx_k8s_oversized_t  *o;
-
-    static const struct {
-        char    *key;
-        size_t   len;
-    } keys[] = {
-        { "\"name\":\"", 8 },
-        { "\"namespace\":\"", 13 }
-    };
-
-    ngx_str_t   *values[] = { &name, &ns };
-
-    last = ngx_min(last, p + 65536);
-
-    for (i = 0; i < 2; i++) {
-        ngx_str_null(values[i]);
-
-        s = ngx_strnstr(p, keys[i].key, last - p);
-
-        if (s) {
-            s += keys[i].len;
-            e = ngx_strlchr(s, last, '"');
-
-            if (e && e - s <= 253) {
-                values[i]->data = s;
-                values[i]->len = e - s;
-            }
-        }
-    }
-
-    /* it is remembered, so that its problem can end */
-
-    if (r->noversized >= NGX_K8S_REFLECTOR_OVERSIZED) {
-        return;
-    }
-
-    o = ngx_alloc(sizeof(ngx_k8s_oversized_t) + ns.len + name.len,
-                  r->client->log);
-    if (o == NULL) {
-        return;
-    }
-
-    o->ns = ns.len;
-    o->name = name.len;
-    ngx_memcpy(ngx_cpymem(o->data, ns.data, ns.len), name.data, name.len);
-
-    ngx_queue_insert_tail(&r->oversized, &o->queue);
-    r->noversized++;
-
-    ngx_k8s_client_problem(r->client, r->kind, &ns, &name,
-                           NGX_K8S_PROBLEM_OBJECT_TOO_LARGE,
-                           "the object is larger than the limit and left out");
-}
-
-
-/* ends the problem of an object, or all of them (NULL) */
-
-static void
-ngx_k8s_reflector_fits(ngx_k8s_reflector_t *r, ngx_k8s_event_t *event)
-{
-    ngx_str_t             ns, name;
-    ngx_queue_t          *q, *next;
-    ngx_k8s_oversized_t  *o;
-
-    for (q = ngx_queue_head(&r->oversized);
-         q != ngx_queue_sentinel(&r->oversized);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        o = ngx_queue_data(q, ngx_k8s_oversized_t, queue);
-
-        ns.len = o->ns;
-        ns.data = o->data;
-        name.len = o->name;
-        name.data = o->data + o->ns;
-
-        if (event
-            && (ns.len != event->namespace.len || name.len != event->name.len
-                || ngx_strncmp(ns.data, event->namespace.data, ns.len) != 0
-                || ngx_strncmp(name.data, event->name.data, name.len) != 0))
-        {
-            continue;
-        }
-
-        ngx_k8s_client_problem(r->client, r->kind, &ns, &name, -1, "");
-
-        ngx_queue_remove(q);
-        ngx_free(o);
-        r->noversized--;
-    }
-}
-
-
-static void
-ngx_k8s_reflector_version(ngx_k8s_reflector_t *r, ngx_str_t *version)
-{
-    if (version->len == 0 || version->len > NGX_K8S_VERSION_MAX) {
-        return;
-    }
-
-    ngx_memcpy(r->buffer, version->data, version->len);
-    r->version.len = version->len;
-}
-
-
-static void
-ngx_k8s_reflector_token(ngx_k8s_reflector_t *r, ngx_str_t *token)
-{
-    if (r->token.data) {
-        ngx_free(r->token.data);
-        ngx_str_null(&r->token);
-    }
-
-    if (token->len == 0) {
-        return;
-    }
-
-    r->token.data = ngx_alloc(token->len, r->client->log);
-
-    if (r->token.data) {
-        ngx_memcpy(r->token.data, token->data, token->len);
-        r->token.len = token->len;
-    }
-}
-
-
-static void
+void
 ngx_k8s_reflector_well(ngx_k8s_reflector_t *r)
 {
     r->renewed = 0;
@@ -1261,7 +796,7 @@ ngx_k8s_reflector_well(ngx_k8s_reflector_t *r)
 }
 
 
-static void ngx_cdecl
+void ngx_cdecl
 ngx_k8s_reflector_reason(ngx_k8s_reflector_t *r, const char *fmt, ...)
 {
     u_char   *last;

@@ -486,10 +486,10 @@ ngx_k8s_secrets_lost(ngx_k8s_secrets_t *secrets, ngx_k8s_secret_node_t *n)
     n->again = 0;
     n->fed = 0;
 
-    json = json_pack("{s{s%s%}}", "metadata",
-                     "namespace", n->data, (int) n->ns,
+    json = json_pack("{s{ss%ss%}}", "metadata",
+                     "namespace", n->data, n->ns,
                      "name", n->data + n->ns + 1,
-                     (int) (n->node.str.len - n->ns - 1));
+                     n->node.str.len - n->ns - 1);
     p = NULL;
 
     if (json) {

@@ -39,6 +39,7 @@ struct ngx_k8s_transport_s {
     void                   (*turn)(void *data, ngx_uint_t begins);
     ngx_event_t              timer;      /* libcurl's */
     ngx_event_t              work;       /* posted */
+    ngx_msec_t               heard;      /* when a byte came, the last */
     ngx_queue_t              sockets;    /* ngx_k8s_socket_t */
     ngx_queue_t              calls;      /* all */
     ngx_queue_t              ready;      /* calls with something to say */
@@ -102,6 +103,14 @@ void ngx_k8s_transport_reset(ngx_k8s_transport_t *t);
 ngx_k8s_call_t *ngx_k8s_call_create(ngx_k8s_transport_t *t, char *url);
 ngx_int_t ngx_k8s_call_header(ngx_k8s_call_t *call, char *line);
 ngx_int_t ngx_k8s_call_start(ngx_k8s_call_t *call);
+
+/* between ngx_k8s_transport.c and ngx_k8s_call.c */
+void ngx_k8s_call_free(ngx_k8s_call_t *call);
+void ngx_k8s_call_ready(ngx_k8s_call_t *call);
+void ngx_k8s_call_compact(ngx_k8s_call_t *call);
+int ngx_k8s_transport_close(void *data, curl_socket_t fd);
+int ngx_k8s_transport_sockopt(void *data, curl_socket_t fd,
+    curlsocktype purpose);
 
 /* frees the call; its handlers are not called any more */
 void ngx_k8s_call_cancel(ngx_k8s_call_t *call);
