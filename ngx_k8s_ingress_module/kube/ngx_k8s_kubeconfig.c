@@ -182,6 +182,10 @@ ngx_k8s_kubeconfig_user(ngx_k8s_kubeconfig_t *kc, yaml_node_t *user,
     ngx_k8s_kubeconfig_data(kc, user, "client-key-data", &cluster->key);
     ngx_k8s_kubeconfig_file(kc, user, "client-key", &cluster->key_file);
 
+    if (kc->error) {
+        return kc->error;
+    }
+
     /* as client-go does: a file goes before a token, data before a file */
 
     if (cluster->token_file.len) {
