@@ -696,7 +696,7 @@ ngx_k8s_reflector_expired(ngx_k8s_reflector_t *r, ngx_k8s_status_t *st)
         return;
     }
 
-    ngx_k8s_reflector_retry(r, 0, 0);
+    ngx_k8s_reflector_retry(r, NGX_K8S_REFLECTOR_BROKEN, 0);
 }
 
 
