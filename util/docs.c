@@ -126,7 +126,15 @@ docs_defaults(void)
         printf(" | ");
 
         if (d->directive.len) {
-            docs_code(&d->directive);
+            putchar('`');
+            docs_str(&d->directive);
+
+            if (d->value.len == 0 && d->argument.len) {
+                putchar(' ');
+                docs_str(&d->argument);
+            }
+
+            putchar('`');
 
         } else {
             printf("the module");
