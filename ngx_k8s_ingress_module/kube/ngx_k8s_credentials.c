@@ -138,6 +138,7 @@ ngx_k8s_cluster_check(ngx_k8s_cluster_t *cluster, ngx_pool_t *pool)
         if (rc == NGX_OK && (i == 1 || i == 2)
             && !ngx_k8s_credentials_certificates(&value))
         {
+            ngx_k8s_credentials_free(&value);
             rc = NGX_DECLINED;
         }
 
