@@ -1,3 +1,211 @@
+// Command faults runs nginx with the module against a fake API server and
+// pods, causes faults, and shows that they do no harm.  It prints TAP.  All
+// runs in a network namespace of its own, in which every address of
+// 10.244.0.0/16 is local, so that pods have addresses as in a cluster.
+//
+//	faults [-nginx FILE] [-module FILE] [-jobs N] [-list] [NAME...]
+//
+// A NAME is an id (T-A4) or a part of a test's name.
 package main
 
-func main() {}
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// test is one scenario.  It first proves that its fault happened.
+type test struct {
+	name  string
+	run   func(e *env)
+	alone bool // not beside others
+}
+
+var tests []test
+
+func add(name string, run func(e *env)) {
+	tests = append(tests, test{name: name, run: run})
+}
+
+func addAlone(name string, run func(e *env)) {
+	tests = append(tests, test{name: name, run: run, alone: true})
+}
+
+var (
+	binary = flag.String("nginx", "", "nginx")
+	module = flag.String("module", "", "the module; none: built in")
+	jobs   = flag.Int("jobs", 3, "tests at a time")
+	list   = flag.Bool("list", false, "print the names of the tests")
+	keep   = flag.Bool("keep", false, "print nginx's log of failed tests whole")
+	long   = flag.Bool("long", os.Getenv("K8S_LONG") != "",
+		"full length: a minute without API server, 100,000 changes")
+)
+
+const inside = "K8S_FAULTS_INSIDE"
+
+// enter runs this program again in namespaces of its own.
+func enter() int {
+	c := exec.Command("/proc/self/exe", os.Args[1:]...)
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	c.Env = append(os.Environ(), inside+"=1")
+	c.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
+		Pdeathsig:  syscall.SIGKILL}
+	if os.Getuid() != 0 {
+		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0,
+			HostID: os.Getuid(), Size: 1}}
+		c.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0,
+			HostID: os.Getgid(), Size: 1}}
+	}
+	err := c.Run()
+	if x, ok := err.(*exec.ExitError); ok {
+		return x.ExitCode()
+	}
+	if err != nil {
+		fmt.Printf("1..0 # skip no right to make a network namespace: %v\n", err)
+		fmt.Println("0 passed, 0 failed, 1 skipped")
+	}
+	return 0
+}
+
+func prepare() error {
+	for _, args := range []string{"link set lo up",
+		"route add local 10.244.0.0/16 dev lo",
+		"addr add fd00:244::1/64 dev lo nodad",
+		"route add local fd00:244::/64 dev lo"} {
+		if out, err := exec.Command("ip", strings.Fields(args)...).
+			CombinedOutput(); err != nil {
+			return fmt.Errorf("ip %s: %s%v", args, out, err)
+		}
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE,
+		""); err != nil {
+		return err
+	}
+	// files of the tests, and the service account of in_cluster
+	return syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+}
+
+func chosen(names []string) []test {
+	if len(names) == 0 {
+		return tests
+	}
+	var l []test
+	for _, t := range tests {
+		for _, n := range names {
+			id := strings.Fields(t.name)[0]
+			if id == n || (!strings.HasPrefix(n, "T-") &&
+				strings.Contains(t.name, n)) {
+				l = append(l, t)
+				break
+			}
+		}
+	}
+	return l
+}
+
+func main() {
+	flag.Parse()
+	sort.SliceStable(tests, func(i, j int) bool {
+		return !tests[i].alone && tests[j].alone
+	})
+	l := chosen(flag.Args())
+	if *list {
+		for _, t := range l {
+			fmt.Println(t.name)
+		}
+		return
+	}
+	if os.Getenv(inside) == "" {
+		os.Exit(enter())
+	}
+	if err := prepare(); err != nil {
+		fmt.Println("Bail out!", err)
+		os.Exit(1)
+	}
+	debug.SetGCPercent(200)
+	if *long {
+		*jobs = 2
+	}
+
+	fmt.Printf("1..%d\n", len(l))
+	results := make([]chan *env, len(l))
+	for i := range l {
+		results[i] = make(chan *env, 1)
+	}
+	slots := make(chan bool, *jobs)
+	go func() {
+		for i := range l {
+			n := 1
+			if l[i].alone {
+				n = *jobs
+			}
+			for j := 0; j < n; j++ {
+				slots <- true
+			}
+			go func(i, n int) {
+				results[i] <- run(l[i], i)
+				for j := 0; j < n; j++ {
+					<-slots
+				}
+			}(i, n)
+		}
+	}()
+
+	passed, failed, skipped := 0, 0, 0
+	for i := range l {
+		e := <-results[i]
+		word := "ok"
+		switch {
+		case e.bad != "":
+			word = "not ok"
+			failed++
+		case e.skip != "":
+			skipped++
+			e.name += " # skip " + e.skip
+		default:
+			passed++
+		}
+		fmt.Printf("%s %d - %s (%.1f s)\n", word, i+1, e.name,
+			e.took.Seconds())
+		for _, n := range e.notes {
+			fmt.Println("#", n)
+		}
+		if e.bad != "" {
+			fmt.Println("# FAILED:", strings.ReplaceAll(e.bad, "\n", "\n#   "))
+			for _, n := range e.logs {
+				fmt.Println("#  ", n)
+			}
+		}
+	}
+	fmt.Printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped)
+	if failed > 0 {
+		os.Exit(1)
+	}
+}
+
+func run(t test, n int) (e *env) {
+	e = newEnv(t.name, n)
+	begin := time.Now()
+	defer func() {
+		x := recover()
+		switch v := x.(type) {
+		case nil, done:
+		case error:
+			e.bad = v.Error() + "\n" + string(debug.Stack())
+		default:
+			e.bad = fmt.Sprint(v) + "\n" + string(debug.Stack())
+		}
+		e.took = time.Since(begin)
+		e.close()
+	}()
+	t.run(e)
+	return e
+}

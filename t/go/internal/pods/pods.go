@@ -147,6 +147,17 @@ func (s *Set) Stop(name string, drain bool) {
 	p.mu.Unlock()
 }
 
+// List gives all pods.
+func (s *Set) List() []*Pod {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var l []*Pod
+	for _, p := range s.pods {
+		l = append(l, p)
+	}
+	return l
+}
+
 // StopAll ends all pods.
 func (s *Set) StopAll() {
 	s.mu.Lock()
@@ -238,6 +249,9 @@ func (p *Pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Pod", p.Name)
 	h.Set("X-Service", p.Service)
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		h.Set("X-Addr", a.String())
+	}
 	q := r.URL.Query()
 
 	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {

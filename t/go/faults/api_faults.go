@@ -1,0 +1,833 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ngx_k8s_test/internal/api"
+	"ngx_k8s_test/internal/pods"
+)
+
+func yes() *bool { b := true; return &b }
+func no() *bool  { b := false; return &b }
+
+func init() {
+	add("T-A1 API server down at the start", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		e.api.Down()
+		g := e.start(options{down: true, block: "backoff 1s;"})
+		c, err := net.Dial("tcp", e.api.Addr())
+		if err == nil {
+			_ = c.Close()
+		}
+		e.check(err != nil, "the API server listens")
+		e.await("a failed attempt in the log", 10*time.Second, func() bool {
+			return g.logged("onnection refused") || g.logged("ould not connect") ||
+				g.logged("ailed to connect")
+		})
+		a := g.adminGet("/readyz")
+		e.check(a.status == 503 && strings.Contains(a.body, "ingresses"),
+			"/readyz %d: %s", a.status, a.body)
+		e.check(g.adminGet("/healthz").status == 200, "not alive")
+		e.must(e.api.Up())
+		g.ready(15 * time.Second)
+		g.serves("a.test", "/", "a")
+	})
+
+	add("T-A2 API server gone while serving", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		e.api.Down()
+		e.ingress("c", "c.test", "/", "b")
+		_, _ = e.api.Delete("ingresses", "default", "b")
+		e.await("watches known as lost", 10*time.Second, func() bool {
+			return g.metricMatch(`watch_connected\{`) == 0
+		})
+		d := 2 * time.Second
+		if *long {
+			d = time.Minute
+		}
+		e.during(d, func() {
+			g.still("a.test", "/", "a")
+			g.still("b.test", "/", "b")
+			e.check(g.adminGet("/readyz").status == 200, "not ready any more")
+		})
+		e.must(e.api.Up())
+		g.serves("c.test", "/", "b")
+		g.becomes("b.test", "/", 404, "")
+		e.await("watches stand again", 10*time.Second, func() bool {
+			return g.metricMatch(`watch_connected\{`) >= 3
+		})
+	})
+
+	add("T-A3 watches end by time", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		e.change(g, "warm")
+		from := e.api.LogLen()
+		for i := 0; i < 3; i++ {
+			e.check(e.api.EndWatches("") >= 3, "no watch ended")
+			e.watched()
+			e.change(g, fmt.Sprintf("n%d", i))
+			// a watch that ends young is another case
+			e.during(1100*time.Millisecond, func() {
+				g.still("a.test", "/", "a")
+			})
+		}
+		e.check(e.lists(from, "") == 0, "%d lists", e.lists(from, ""))
+		n := e.count(from, func(r api.Request) bool {
+			return r.Verb == "watch" && r.Resource == "ingresses" && r.RV != ""
+		})
+		e.check(n >= 3, "%d watches from a resourceVersion", n)
+	})
+
+	gone := func(e *env, useEvent bool) {
+		g := e.basic(false, options{})
+		e.watched()
+		f := api.Fault{Resource: "ingresses", Verb: "watch", Count: 1,
+			Initial: no(), Status: 410}
+		if useEvent {
+			f.Status, f.Event = 0, 410
+		}
+		in := e.api.Inject(f)
+		from := e.api.LogLen()
+		e.api.EndWatches("")
+		e.await("410 was answered", 10*time.Second, func() bool {
+			return in.Fired() == 1
+		})
+		e.ingress("c", "c.test", "/", "b")
+		end := time.Now().Add(15 * time.Second)
+		for e.lists(from, "ingresses") == 0 {
+			g.still("a.test", "/", "a")
+			e.check(time.Now().Before(end), "no new list")
+		}
+		g.serves("c.test", "/", "b")
+		g.still("a.test", "/", "a")
+		e.check(e.lists(from, "services") == 0, "others were listed as well")
+		e.check(!g.problem("InvalidObject"), "the Status was taken as object")
+	}
+	add("T-A4 410 as status", func(e *env) { gone(e, false) })
+	add("T-A5 410 as event", func(e *env) { gone(e, true) })
+
+	add("T-A5 history compacted while away", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		e.api.Down()
+		e.ingress("c", "c.test", "/", "b")
+		_, _ = e.api.Delete("ingresses", "default", "b")
+		e.api.Compact()
+		from := e.api.LogLen()
+		e.must(e.api.Up())
+		g.serves("c.test", "/", "b")
+		g.becomes("b.test", "/", 404, "")
+		g.still("a.test", "/", "a")
+		e.check(e.lists(from, "ingresses") > 0, "no new list")
+	})
+
+	add("T-A6 429 with Retry-After on a watch", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		e.change(g, "warm")
+		f := e.api.Inject(api.Fault{Resource: "ingresses", Verb: "watch",
+			Count: 2, Status: 429, RetryAfter: 2})
+		from := e.api.LogLen()
+		e.api.EndWatches("ingresses")
+		e.await("429 twice and then a watch", 30*time.Second, func() bool {
+			g.still("a.test", "/", "a")
+			return f.Fired() == 2 && e.api.Watching("ingresses") > 0
+		})
+		var last time.Time
+		for _, r := range e.api.Log(from) {
+			if r.Resource != "ingresses" || r.Verb != "watch" {
+				continue
+			}
+			if !last.IsZero() {
+				e.check(r.Time.Sub(last) > 1900*time.Millisecond,
+					"came again after %v", r.Time.Sub(last))
+			}
+			last = r.Time
+		}
+		e.check(e.lists(from, "") == 0, "%d lists", e.lists(from, ""))
+		e.change(g, "c")
+	})
+
+	add("T-A6 429 with Retry-After on the first list", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		f := e.api.Inject(api.Fault{Resource: "services", Count: 1, Status: 429,
+			RetryAfter: 2})
+		g := e.start(options{down: true})
+		e.await("429", 10*time.Second, func() bool { return f.Fired() == 1 })
+		g.ready(15 * time.Second)
+		g.serves("a.test", "/", "a")
+		var times []time.Time
+		for _, r := range e.api.Log(0) {
+			if r.Resource == "services" {
+				times = append(times, r.Time)
+			}
+		}
+		e.check(len(times) > 1 && times[1].Sub(times[0]) > 1900*time.Millisecond,
+			"no wait: %v", times)
+	})
+
+	for _, code := range []int{500, 503, 504} {
+		code := code
+		add(fmt.Sprintf("T-A7 status %d on watches and lists", code),
+			func(e *env) {
+				g := e.basic(false, options{})
+				e.watched()
+				f := e.api.Inject(api.Fault{Status: code})
+				e.api.EndWatches("")
+				e.await("errors", 15*time.Second, func() bool {
+					g.still("a.test", "/", "a")
+					return f.Fired() >= 4
+				})
+				e.ingress("c", "c.test", "/", "b")
+				e.api.Clear(f)
+				g.serves("c.test", "/", "b")
+				g.still("a.test", "/", "a")
+			})
+	}
+
+	add("T-A7 connections reset, over TLS", func(e *env) {
+		g := e.basic(true, options{})
+		for i := 0; i < 5; i++ {
+			e.watched()
+			e.check(e.api.Cut(true) > 0, "nothing to reset")
+			e.change(g, fmt.Sprintf("c%d", i))
+			g.still("b.test", "/", "b")
+		}
+	})
+
+	hole := func(e *env, useTLS bool) {
+		g := e.basic(useTLS, options{block: "watch_timeout 2s;" +
+			"list_timeout 2s; connect_timeout 1s;"})
+		e.watched()
+		e.check(e.api.Blackhole(true) > 0, "no connection was there")
+		e.ingress("c", "c.test", "/", "b")
+		e.during(500*time.Millisecond, func() { g.still("a.test", "/", "a") })
+		e.check(g.get("c.test", "/").status == 404, "heard through a hole")
+		e.api.Unhole()
+		d := e.await("the route after a black hole", 75*time.Second, func() bool {
+			g.still("a.test", "/", "a")
+			return g.get("c.test", "/").svc == "b"
+		})
+		e.note("noticed after %.1f s", d.Seconds())
+	}
+	add("T-A7 black hole, HTTP/1.1", func(e *env) { hole(e, false) })
+	add("T-A7 black hole, TLS and HTTP/2", func(e *env) { hole(e, true) })
+
+	add("T-A8 too large resource version", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		f := e.api.Inject(api.Fault{TooLarge: true})
+		from := e.api.LogLen()
+		e.ingress("c", "c.test", "/", "b")
+		g.serves("c.test", "/", "b")
+		e.api.Compact()
+		e.api.EndWatches("")
+		e.await("too large, and then an empty version", 20*time.Second,
+			func() bool {
+				g.still("a.test", "/", "a")
+				return f.Fired() > 0 && e.count(from, func(r api.Request) bool {
+					return r.Resource == "ingresses" && r.Status == 200 &&
+						(r.RV == "" || r.RV == "0") &&
+						(r.Initial || (r.Verb == "list" && r.Limit != 1))
+				}) > 0
+			})
+		e.api.Clear(nil)
+		e.ingress("d", "d.test", "/", "b")
+		g.serves("d.test", "/", "b")
+		g.still("c.test", "/", "b")
+	})
+
+	add("T-A8 versions go backwards, as of a restored etcd", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		e.api.Snapshot("old")
+		e.ingress("c", "c.test", "/", "b")
+		_, _ = e.api.Delete("ingresses", "default", "b")
+		for i := 0; i < 300; i++ {
+			e.api.Bump(1)
+		}
+		g.serves("c.test", "/", "b")
+		g.becomes("b.test", "/", 404, "")
+		before := e.api.RV()
+		e.api.Down()
+		e.check(e.api.Restore("old") && e.api.RV() < before, "not restored")
+		e.must(e.api.Up())
+		g.becomes("c.test", "/", 404, "")
+		g.serves("b.test", "/", "b")
+		e.change(g, "d")
+	})
+
+	for _, bad := range []bool{false, true} {
+		bad := bad
+		code := map[bool]int{false: 422, true: 400}[bad]
+		add(fmt.Sprintf("T-A9 no streaming lists (%d)", code), func(e *env) {
+			e.begin(false)
+			e.app("a", 1)
+			e.ingress("a", "a.test", "/", "a")
+			f := e.api.Inject(api.Fault{NoList: true, Bad: bad})
+			g := e.start(options{})
+			g.serves("a.test", "/", "a")
+			e.check(f.Fired() >= 3, "%d refusals", f.Fired())
+			e.watched()
+			e.change(g, "c")
+			e.api.Compact()
+			e.api.EndWatches("")
+			n := f.Fired()
+			e.change(g, "d")
+			e.check(f.Fired() == n, "asked for a streaming list again")
+			e.check(e.count(0, func(r api.Request) bool {
+				return r.Verb == "list" && r.Resource == "ingresses"
+			}) >= 2, "no list")
+		})
+	}
+
+	add("T-A10 initial-events-end never comes", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		f := e.api.Inject(api.Fault{Verb: "watch", Initial: yes(),
+			NoEnd: true, NoBookmark: true})
+		g := e.start(options{down: true, block: "list_timeout 1s;"})
+		e.await("streaming list without an end", 10*time.Second, func() bool {
+			return f.Fired() >= 3
+		})
+		a := g.adminGet("/readyz")
+		e.check(a.status == 503, "/readyz %d: %s", a.status, a.body)
+		// either it asks again or it falls back: it must not hang
+		e.await("ready after a retry", 30*time.Second, func() bool {
+			return g.adminGet("/readyz").status == 200
+		})
+		g.serves("a.test", "/", "a")
+		// the same when the table is full already
+		e.watched()
+		n := f.Fired()
+		e.api.Compact()
+		e.api.EndWatches("")
+		e.during(time.Second, func() { g.still("a.test", "/", "a") })
+		e.api.Clear(nil)
+		e.change(g, "c")
+		e.note("%d lists without an end, then %d", n, f.Fired()-n)
+	})
+
+	add("T-A11 cut in the middle of initial events", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		for i := 0; i < 20; i++ {
+			e.ingress(fmt.Sprintf("i%d", i), fmt.Sprintf("i%d.test", i), "/", "b")
+		}
+		g.serves("i19.test", "/", "b")
+		var fs []*api.Fault
+		for _, v := range []string{"watch", "list"} {
+			fs = append(fs, e.api.Inject(api.Fault{Resource: "ingresses",
+				Verb: v, CutRandom: 3000, Seed: 7, Count: 3}))
+		}
+		_, _ = e.api.Delete("ingresses", "default", "i5")
+		g.becomes("i5.test", "/", 404, "")
+		e.api.Compact()
+		e.api.EndWatches("ingresses")
+		end := time.Now().Add(30 * time.Second)
+		for fs[0].Fired()+fs[1].Fired() < 3 {
+			g.still("a.test", "/", "a")
+			g.still("i19.test", "/", "b")
+			g.still("i0.test", "/", "b")
+			e.check(time.Now().Before(end), "cut %d times only",
+				fs[0].Fired()+fs[1].Fired())
+		}
+		e.api.Clear(nil)
+		e.change(g, "c")
+		for i := 0; i < 20; i++ {
+			if i != 5 {
+				g.still(fmt.Sprintf("i%d.test", i), "/", "b")
+			}
+		}
+		e.check(g.get("i5.test", "/").status == 404, "a removed route is back")
+	})
+
+	add("T-A12 continue token expires", func(e *env) {
+		e.begin(false)
+		e.api.WatchList = false
+		e.app("a", 1)
+		for i := 0; i < 30; i++ {
+			e.ingress(fmt.Sprintf("i%02d", i), fmt.Sprintf("i%d.test", i), "/", "a")
+		}
+		f := e.api.Inject(api.Fault{Resource: "ingresses", Verb: "list",
+			Expire: true, Count: 1})
+		g := e.start(options{block: "list_page 7;"})
+		if f.Fired() == 0 {
+			// not asked by pages at the first time: then at the second
+			e.watched()
+			e.api.Compact()
+			e.api.EndWatches("")
+		}
+		all := func() {
+			for i := 0; i < 30; i++ {
+				g.still(fmt.Sprintf("i%d.test", i), "/", "a")
+			}
+		}
+		all()
+		e.change(g, "c")
+		e.check(f.Fired() == 1, "no page was asked for")
+		// and in a list that replaces a table
+		f = e.api.Inject(api.Fault{Resource: "ingresses", Verb: "list",
+			Expire: true, Count: 2})
+		e.watched()
+		e.api.Compact()
+		e.api.EndWatches("")
+		e.await("410 for a page", 15*time.Second, func() bool {
+			all()
+			return f.Fired() >= 1
+		})
+		e.change(g, "d")
+		all()
+	})
+
+	add("T-A13 deleted while disconnected", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		e.api.Down()
+		_, _ = e.api.Delete("ingresses", "default", "b")
+		e.api.Compact()
+		g.still("b.test", "/", "b")
+		e.must(e.api.Up())
+		g.becomes("b.test", "/", 404, "")
+		g.still("a.test", "/", "a")
+	})
+
+	add("T-A14 Ingress before Service before endpoints", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		e.ingress("c", "c.test", "/", "c")
+		g.becomes("c.test", "/", 503, "")
+		bad := 0
+		sample := func() {
+			if s := g.get("c.test", "/").status; s != 503 && s != 200 {
+				bad = s
+			}
+		}
+		e.during(100*time.Millisecond, sample)
+		a := e.pod("c", "c-0", pods.Options{})
+		e.api.Put("services", api.Service("default", "c", 80, 8080))
+		e.during(100*time.Millisecond, sample)
+		e.slice("c", a)
+		e.during(100*time.Millisecond, sample)
+		g.serves("c.test", "/", "c")
+		e.check(bad == 0, "answered %d in between", bad)
+		// and away again in another order
+		_, _ = e.api.Delete("services", "default", "c")
+		g.becomes("c.test", "/", 503, "")
+		_, _ = e.api.Delete("ingresses", "default", "c")
+		g.becomes("c.test", "/", 404, "")
+	})
+
+	add("T-A15 events twice and old ones again", func(e *env) {
+		e.begin(false)
+		f := e.api.Inject(api.Fault{Verb: "watch", Duplicate: true, Old: true})
+		e.app("a", 2)
+		e.app("b", 2)
+		e.ingress("a", "a.test", "/", "a")
+		g := e.start(options{})
+		e.watched()
+		for i := 0; i < 40; i++ {
+			svc := []string{"a", "b"}[i%2]
+			e.ingress("a", "a.test", "/", svc)
+			e.ingress("x", fmt.Sprintf("x%d.test", i), "/", svc)
+		}
+		_, _ = e.api.Delete("ingresses", "default", "x")
+		e.change(g, "last")
+		e.check(f.Fired() > 80, "%d events were repeated", f.Fired())
+		g.still("a.test", "/", "b")
+		for i := 0; i < 40; i++ {
+			e.check(g.get(fmt.Sprintf("x%d.test", i), "/").status == 404,
+				"x%d.test is there", i)
+		}
+		e.equal(g)
+	})
+
+	add("T-A16 unknown fields and nulls", func(e *env) {
+		e.begin(false)
+		f := e.api.Inject(api.Fault{Odd: true})
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		weird := []api.Map{
+			{"metadata": api.Map{"name": "w1", "namespace": "default"}},
+			{"metadata": api.Map{"name": "w2", "namespace": "default"},
+				"spec": nil},
+			{"metadata": api.Map{"name": "w3", "namespace": "default",
+				"annotations": nil, "labels": nil},
+				"spec": api.Map{"ingressClassName": "nginx", "rules": nil,
+					"tls": []interface{}{nil}}},
+			{"metadata": api.Map{"name": "w4", "namespace": "default"},
+				"spec": api.Map{"ingressClassName": "nginx",
+					"rules": []interface{}{nil, api.Map{"host": "w.test",
+						"http": nil}, api.Map{"host": 5, "http": api.Map{
+						"paths": []interface{}{nil, api.Map{"path": "/",
+							"backend": nil}, api.Map{"path": nil,
+							"pathType": nil, "backend": api.Map{
+								"service": api.Map{"name": nil,
+									"port": nil}}}}}}}}},
+			{"metadata": api.Map{"name": "w5", "namespace": "default"},
+				"spec": api.Map{"ingressClassName": "nginx",
+					"defaultBackend": api.Map{"service": api.Map{
+						"name": "a", "port": api.Map{"number": 1e30}}},
+					"rules": "none", "tls": api.Map{}}},
+			{"metadata": api.Map{"name": "w6", "namespace": "default"},
+				"spec": []interface{}{}},
+		}
+		for _, w := range weird {
+			e.api.Put("ingresses", w)
+		}
+		e.api.Put("services", api.Map{"metadata": api.Map{"name": "w",
+			"namespace": "default"}, "spec": api.Map{"ports": nil}})
+		e.api.Put("services", api.Map{"metadata": api.Map{"name": "v",
+			"namespace": "default"}, "spec": api.Map{"ports": []interface{}{
+			nil, api.Map{"name": nil, "port": "80"}}, "ipFamilies": nil}})
+		e.api.Put("endpointslices", api.Map{"metadata": api.Map{"name": "w",
+			"namespace": "default", "labels": api.Map{
+				"kubernetes.io/service-name": "w"}},
+			"addressType": "IPv4", "endpoints": nil, "ports": nil})
+		e.api.Put("endpointslices", api.Map{"metadata": api.Map{"name": "v",
+			"namespace": "default", "labels": api.Map{
+				"kubernetes.io/service-name": "v"}},
+			"addressType": "IPv4", "endpoints": []interface{}{nil, api.Map{},
+				api.Map{"addresses": nil}, api.Map{"addresses": []interface{}{
+					nil, 3, "not an address"}, "conditions": nil}},
+			"ports": []interface{}{nil, api.Map{"name": nil, "port": nil}}})
+		e.ingress("w", "w.test", "/", "w")
+		e.ingress("v", "v.test", "/", "v")
+		g := e.start(options{})
+		g.serves("a.test", "/", "a")
+		g.becomes("v.test", "/", 503, "")
+		e.watched()
+		for _, w := range weird { // and as events
+			e.api.Put("ingresses", w)
+		}
+		e.app("c", 1)
+		e.ingress("c", "c.test", "/", "c")
+		g.serves("c.test", "/", "c")
+		e.check(f.Fired() > 10, "%d odd objects", f.Fired())
+		e.check(len(g.workers()) == 2, "a worker died")
+	})
+
+	add("T-A16 events that are no JSON", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		for i, text := range []string{"{\n", "}\n", "\n", "null\n", "[1,2\n",
+			"{\"type\":\"ADDED\"}\n", "{\"type\":5,\"object\":{}}\n",
+			"{\"type\":\"ADDED\",\"object\":null}\n",
+			"{\"type\":\"ADDED\",\"object\":{\"kind\":\"Pod\"}}\n",
+			"{\"type\":\"ODD\",\"object\":{}}\n", "\x00\xff\xfe\n",
+			"{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"\\ud800\"}}}\n",
+			strings.Repeat("[", 100000) + "\n",
+			"{\"type\":\"BOOKMARK\",\"object\":{}}\n",
+			"{\"type\":\"ERROR\",\"object\":{}}\n",
+			"{\"type\":\"ERROR\",\"object\":[]}\n"} {
+			e.watched()
+			e.await("sent", 5*time.Second, func() bool {
+				return e.api.Send("", text) > 0
+			})
+			g.still("b.test", "/", "b")
+			e.change(g, fmt.Sprintf("g%d", i))
+		}
+		e.check(len(g.workers()) == 2, "a worker died")
+	})
+
+	add("T-A17 three megabytes, a burst, one byte at a time", func(e *env) {
+		e.begin(false)
+		f := e.api.Inject(api.Fault{Resource: "ingresses", Chunk: 1})
+		e.app("a", 1)
+		e.app("b", 1)
+		path := "/\u00e4\u20ac\U0001F600/\"q\"\\x"
+		e.ingress("a", "a.test", path, "a")
+		g := e.start(options{})
+		enc := "/%C3%A4%E2%82%AC%F0%9F%98%80/%22q%22%5Cx"
+		g.serves("a.test", enc, "a")
+		e.watched()
+		e.ingress("a", "a.test", path, "b")
+		g.serves("a.test", enc, "b")
+		e.check(f.Fired() >= 1, "not cut in bytes")
+		e.api.Clear(nil)
+
+		e.api.EndWatches("")
+		e.watched()
+		before := rss(g.watcher())
+		big := api.Ingress("default", "big", "big.test",
+			api.Path{Path: "/", Type: "Prefix", Service: "a", Port: 80})
+		big["metadata"].(api.Map)["annotations"] = api.Map{
+			"x": strings.Repeat("\u20ac", 1<<20)}
+		e.api.Put("ingresses", big)
+		g.serves("big.test", "/", "a")
+		n := 10000
+		for i := 0; i < n; i++ {
+			e.api.Put("services", api.Service("default",
+				fmt.Sprintf("burst%d", i%50), 80, 8080+i%100))
+		}
+		e.change(g, "after")
+		_, _ = e.api.Delete("ingresses", "default", "big")
+		g.becomes("big.test", "/", 404, "")
+		grown := rss(g.watcher()) - before
+		e.note("watcher grew by %d KB after 3 MB and %d events", grown, n)
+		e.check(grown < 60000, "grew by %d KB", grown)
+		// over the cap: refused as a problem, and nothing else happens
+		big["metadata"].(api.Map)["annotations"] = api.Map{
+			"x": strings.Repeat("z", 6<<20)}
+		e.api.Put("ingresses", big)
+		e.await("ObjectTooLarge", 10*time.Second, func() bool {
+			return g.problem("ObjectTooLarge")
+		})
+		e.change(g, "end")
+	})
+
+	add("T-A18 token rotated, the old one revoked", func(e *env) {
+		g := e.basic(true, options{})
+		e.watched()
+		e.must(api.WriteFile(filepath.Join(e.dir, "token"),
+			[]byte("token-two\n")))
+		e.api.SetTokens("token-two")
+		from := e.api.LogLen()
+		e.api.Cut(false)
+		e.change(g, "c")
+		e.check(e.count(from, func(r api.Request) bool {
+			return r.Token == "token-two" && r.Status == 200
+		}) > 0, "the new token was not used")
+		e.note("%d answers of 401", e.count(from, func(r api.Request) bool {
+			return r.Status == 401
+		}))
+		// revoked first, new file later
+		from = e.api.LogLen()
+		e.api.SetTokens("token-three")
+		e.api.Cut(false)
+		e.await("401", 10*time.Second, func() bool {
+			g.still("a.test", "/", "a")
+			return e.count(from, func(r api.Request) bool {
+				return r.Status == 401
+			}) > 0
+		})
+		e.ingress("d", "d.test", "/", "a")
+		e.must(api.WriteFile(filepath.Join(e.dir, "token"),
+			[]byte("token-three")))
+		g.serves("d.test", "/", "a")
+		e.check(g.adminGet("/readyz").status == 200, "not ready")
+	})
+
+	add("T-A19 CA replaced, then an empty file, then garbage", func(e *env) {
+		g := e.basic(true, options{})
+		e.watched()
+		two, err := api.NewCA("two")
+		e.must(err)
+		file := filepath.Join(e.dir, "ca.crt")
+		both := append(append([]byte{}, e.api.CA.PEM...), two.PEM...)
+		e.must(api.WriteFile(file, both))
+		e.api.SetCA(two)
+		e.api.Cut(false)
+		e.change(g, "c")
+		e.must(api.WriteFile(file, two.PEM))
+		e.watched()
+		e.api.Cut(false)
+		e.change(g, "d")
+		for i, bad := range []string{"", "garbage\n",
+			"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"} {
+			e.must(os.WriteFile(file, []byte(bad), 0600))
+			e.watched()
+			e.check(e.api.Cut(false) > 0, "nothing cut")
+			e.change(g, fmt.Sprintf("x%d", i))
+		}
+	})
+
+	add("T-A19 wrong CA", func(e *env) {
+		g := e.basic(true, options{})
+		e.watched()
+		two, err := api.NewCA("two")
+		e.must(err)
+		e.api.SetCA(two)
+		e.api.Cut(false)
+		n := e.api.LogLen()
+		e.ingress("c", "c.test", "/", "b")
+		e.during(2*time.Second, func() { g.still("a.test", "/", "a") })
+		e.check(e.api.LogLen() == n, "talks to a server that it cannot trust")
+		e.must(api.WriteFile(filepath.Join(e.dir, "ca.crt"), two.PEM))
+		g.serves("c.test", "/", "b")
+	})
+
+	for _, code := range []int{403, 404} {
+		for _, kind := range []string{"secrets", "namespaces", "ingressclasses"} {
+			code, kind := code, kind
+			add(fmt.Sprintf("T-A20 %d for %s", code, kind), func(e *env) {
+				e.begin(false)
+				e.app("a", 1)
+				e.ingress("a", "a.test", "/", "a")
+				if kind == "ingressclasses" {
+					o := api.Ingress("default", "a", "a.test", api.Path{
+						Path: "/", Type: "Prefix", Service: "a", Port: 80})
+					delete(o["spec"].(api.Map), "ingressClassName")
+					o["metadata"].(api.Map)["annotations"] = api.Map{
+						"kubernetes.io/ingress.class": "nginx"}
+					e.api.Put("ingresses", o)
+				}
+				f := e.api.Inject(api.Fault{Resource: kind, Status: code})
+				g := e.start(options{})
+				g.serves("a.test", "/", "a")
+				e.watched()
+				if kind == "secrets" {
+					// nothing is asked of them until one is referenced
+					o := api.Ingress("default", "t", "t.test", api.Path{
+						Path: "/", Type: "Prefix", Service: "a", Port: 80})
+					o["spec"].(api.Map)["tls"] = []interface{}{api.Map{
+						"hosts":      []interface{}{"t.test"},
+						"secretName": "t"}}
+					e.api.Put("ingresses", o)
+				}
+				e.await("the refusal", 10*time.Second, func() bool {
+					return f.Fired() > 0
+				})
+				n := f.Fired()
+				e.during(3*time.Second, func() { g.still("a.test", "/", "a") })
+				e.check(f.Fired()-n < 12, "asked %d times in 3 s", f.Fired()-n)
+				a := g.adminGet("/readyz")
+				e.check(a.status == 200, "/readyz %d: %s", a.status, a.body)
+				e.check(strings.Contains(a.body, kind) ||
+					strings.Contains(g.adminGet("/status").body, "REFUSED") ||
+					strings.Contains(g.adminGet("/status").body, "refused"),
+					"nothing is said of the refusal: %s", a.body)
+			})
+		}
+	}
+
+	add("T-A20 403 for ingresses, then allowed, then refused", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		f := e.api.Inject(api.Fault{Resource: "ingresses", Status: 403})
+		g := e.start(options{down: true})
+		e.await("the refusal", 10*time.Second, func() bool {
+			return f.Fired() > 1
+		})
+		a := g.adminGet("/readyz")
+		e.check(a.status == 503 && strings.Contains(a.body, "ingresses"),
+			"/readyz %d: %s", a.status, a.body)
+		e.api.Clear(f)
+		g.ready(45 * time.Second)
+		g.serves("a.test", "/", "a")
+		e.watched()
+		f = e.api.Inject(api.Fault{Resource: "ingresses", Status: 403})
+		e.api.EndWatches("ingresses")
+		e.await("the refusal", 10*time.Second, func() bool {
+			return f.Fired() > 1
+		})
+		e.app("c", 1)
+		g.still("a.test", "/", "a")
+		e.check(g.adminGet("/readyz").status == 200, "not ready any more")
+		e.slice("a", e.pod("a", "a-new", pods.Options{}))
+		e.await("endpoints go on", 10*time.Second, func() bool {
+			return g.get("a.test", "/").pod == "a-new"
+		})
+	})
+
+	add("T-A22 GOAWAY of a restarting server", func(e *env) {
+		g := e.basic(true, options{})
+		e.watched()
+		e.change(g, "warm")
+		e.check(e.count(0, func(r api.Request) bool {
+			return r.Proto == "HTTP/2.0"
+		}) > 0, "HTTP/2 is not used")
+		from := e.api.LogLen()
+		for i := 0; i < 3; i++ {
+			e.watched()
+			e.api.Goaway()
+			e.change(g, fmt.Sprintf("c%d", i))
+			e.during(1200*time.Millisecond, func() { g.still("a.test", "/", "a") })
+		}
+		e.watched()
+		e.check(e.lists(from, "") == 0, "%d lists", e.lists(from, ""))
+		e.change(g, "last")
+	})
+
+	add("T-A22 HTTP/1.1 connections close", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		e.change(g, "warm")
+		from := e.api.LogLen()
+		for i := 0; i < 3; i++ {
+			e.watched()
+			e.check(e.api.Cut(false) > 0, "nothing cut")
+			e.change(g, fmt.Sprintf("c%d", i))
+			e.during(1200*time.Millisecond, func() { g.still("a.test", "/", "a") })
+		}
+		e.check(e.lists(from, "") == 0, "%d lists", e.lists(from, ""))
+	})
+
+	add("T-A23 clock jumps by an hour", clockJump)
+
+	add("client certificate, HTTP/2", func(e *env) {
+		e.begin(true)
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		path, err := e.api.WriteKubeconfig(e.dir, "cert", "")
+		e.must(err)
+		g := e.start(options{source: "kubeconfig " + path + " test"})
+		g.serves("a.test", "/", "a")
+		e.check(e.count(0, func(r api.Request) bool {
+			return r.Cert == "ingress-nginx" && r.Proto == "HTTP/2.0"
+		}) > 0, "no client certificate, or no HTTP/2")
+		e.check(e.count(0, func(r api.Request) bool { return r.Status == 401 }) == 0,
+			"refused")
+	})
+
+	addAlone("in_cluster", func(e *env) {
+		e.begin(true)
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		d := "/run/secrets/kubernetes.io/serviceaccount"
+		e.must(os.MkdirAll(d, 0755))
+		e.must(api.WriteFile(d+"/token", []byte("token-one")))
+		e.must(api.WriteFile(d+"/ca.crt", e.api.CA.PEM))
+		e.must(api.WriteFile(d+"/namespace", []byte("ingress-nginx")))
+		host, port, _ := net.SplitHostPort(e.api.Addr())
+		g := e.start(options{source: "in_cluster", env: []string{
+			"KUBERNETES_SERVICE_HOST=" + host,
+			"KUBERNETES_SERVICE_PORT=" + port}})
+		g.serves("a.test", "/", "a")
+	})
+
+	add("Secrets: only those referenced are fetched", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		e.api.Generate(api.Gen{Helm: 50, HelmSize: 200000})
+		crt, key, err := selfSigned("t.test")
+		e.must(err)
+		for _, n := range []string{"t", "unused"} {
+			e.api.Put("secrets", api.TLSSecret("default", n, crt, key))
+		}
+		o := api.Ingress("default", "t", "t.test", api.Path{Path: "/",
+			Type: "Prefix", Service: "a", Port: 80})
+		o["spec"].(api.Map)["tls"] = []interface{}{api.Map{
+			"hosts": []interface{}{"t.test"}, "secretName": "t"}}
+		e.api.Put("ingresses", o)
+		g := e.start(options{})
+		e.await("the certificate", 10*time.Second, func() bool {
+			return g.handshake("t.test") == "t.test"
+		})
+		full := e.api.Secrets()
+		e.check(full["default/t"] > 0 && len(full) == 1, "fetched: %v", full)
+		// one that becomes referenced later
+		o["spec"].(api.Map)["tls"] = []interface{}{api.Map{
+			"hosts": []interface{}{"t.test"}, "secretName": "unused"}}
+		e.api.Put("ingresses", o)
+		e.await("the other one", 10*time.Second, func() bool {
+			return e.api.Secrets()["default/unused"] > 0
+		})
+		for n := range e.api.Secrets() {
+			e.check(!strings.Contains(n, "helm"), "fetched %s", n)
+		}
+	})
+}
