@@ -116,6 +116,9 @@ func main() {
 	sort.SliceStable(tests, func(i, j int) bool {
 		return !tests[i].alone && tests[j].alone
 	})
+	if *scaleRun {
+		tests = []test{{name: "scale", run: scale, alone: true}}
+	}
 	l := chosen(flag.Args())
 	if *list {
 		for _, t := range l {
