@@ -493,10 +493,14 @@ func (g *nginx) watcher() int {
 	if len(w) == 0 {
 		return 0
 	}
-	if m := g.metricMatch(`writer_pid`); m > 0 {
-		return int(m)
+	blocks := items(g.status(), "blocks")
+	if len(blocks) > 0 {
+		if n, ok := blocks[0]["watcher_pid"].(float64); ok && n > 0 {
+			return int(n)
+		}
 	}
-	return w[0]
+	g.e.fatal("/status names no watcher")
+	return 0
 }
 
 // hold has one connection to each worker.

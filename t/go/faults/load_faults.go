@@ -369,9 +369,9 @@ func soak(e *env) {
 			_, _ = e.api.Delete("ingresses", "default", fmt.Sprintf("s%d", len(used)))
 			g.becomes(fmt.Sprintf("s%d.test", len(used)), "/", 404, "")
 			e.await("all reclaimed", 5*time.Second, func() bool {
-				return g.metricMatch(`unreclaimed`) == 0
+				return g.metricMatch(`table_bytes\{.*state="unreclaimed"`) == 0
 			})
-			used = append(used, g.metricMatch(`(zone|table).*used`))
+			used = append(used, g.metricMatch(`table_bytes\{.*state="used"`))
 		}
 	}
 	e.note("%d endpoint changes in %.1f s; bytes in use: %v", n,

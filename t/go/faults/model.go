@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand"
 	"sort"
@@ -341,36 +340,9 @@ func (r *router) requests(n int, rng *rand.Rand) [][2]string {
 	return l
 }
 
-// volatile names what differs between two nginxes that serve the same.
-var volatile = map[string]bool{"version": true, "pid": true, "time": true,
-	"uptime": true, "started": true, "requests": true, "failures": true,
-	"slot": true, "generation": true, "sync": true, "table": true,
-	"zone": true, "watcher": true, "stat": true, "changes": true,
-	"reloads": true, "worker": true, "used": true, "kinds": true,
-	"counters": true, "tries": true, "id": true}
-
-// canonical text of /status.
-func canonical(v interface{}) string {
-	switch x := v.(type) {
-	case map[string]interface{}:
-		var l []string
-		for k, y := range x {
-			if !volatile[k] {
-				l = append(l, fmt.Sprintf("%q:%s", k, canonical(y)))
-			}
-		}
-		sort.Strings(l)
-		return "{" + strings.Join(l, ",") + "}"
-	case []interface{}:
-		var l []string
-		for _, y := range x {
-			l = append(l, canonical(y))
-		}
-		sort.Strings(l)
-		return "[" + strings.Join(l, ",") + "]"
-	}
-	b, _ := json.Marshal(v)
-	return string(b)
+// dump is the table as text that two nginxes of the same objects share.
+func (g *nginx) dump() string {
+	return g.adminGet("/status?canonical=1").body
 }
 
 // equal compares with an nginx that starts fresh on the same API server, and
@@ -379,7 +351,7 @@ func (e *env) equal(g *nginx) {
 	fresh := e.start(options{workers: 2, zone: "16m"})
 	var a, b string
 	same := func() bool {
-		a, b = canonical(g.status()), canonical(fresh.status())
+		a, b = g.dump(), fresh.dump()
 		return a == b
 	}
 	for end := time.Now().Add(5 * time.Second); !same(); {

@@ -223,7 +223,7 @@ func init() {
 					"2024-01-01T%02d:%02d:%02dZ", i/3600, i/60%60, i%60)))
 			}
 			e.await("read", 10*time.Second, func() bool {
-				return g.metricMatch(`objects.*(Ingress"|"ingresses")`) >= float64(n+101)
+				return g.metricMatch(`k8s_objects\{.*kind="ingresses"`) >= float64(n+101)
 			})
 		}
 		e.check(g.problem("TableFull"), "never full with %d Ingresses", n)
@@ -284,9 +284,9 @@ func init() {
 			_, _ = e.api.Delete("ingresses", "default", "gen")
 			g.becomes("gen.test", "/", 404, "")
 			e.await("all reclaimed", 5*time.Second, func() bool {
-				return g.metricMatch(`unreclaimed`) == 0
+				return g.metricMatch(`table_bytes\{.*state="unreclaimed"`) == 0
 			})
-			u := g.metricMatch(`(zone|table).*used`)
+			u := g.metricMatch(`table_bytes\{.*state="used"`)
 			if used == 0 {
 				used = u
 			}

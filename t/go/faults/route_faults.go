@@ -316,7 +316,7 @@ func init() {
 		e.ingress("m", "m.test", "/", "many")
 		g.serves("m.test", "/", "many")
 		e.await("all slices read", 20*time.Second, func() bool {
-			return g.metricMatch(`objects.*(EndpointSlice|endpointslices)`) >= 102
+			return g.metricMatch(`k8s_objects\{.*kind="endpointslices"`) >= 102
 		})
 		h := g.each()
 		defer closeAll(h)

@@ -51,7 +51,7 @@ func scale(e *env) {
 		}
 		e.note("%s: start to ready %.2f s, to all routed %.2f s", what,
 			ready.Seconds(), time.Since(begin).Seconds())
-		used := g.metricMatch(`(zone|table).*used`)
+		used := g.metricMatch(`table_bytes\{.*state="used"`)
 		e.note("%s: %.0f bytes of the zone in use, %.0f a route", what, used,
 			used/float64(n))
 		for i, p := range g.workers() {
