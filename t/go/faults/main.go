@@ -5,7 +5,7 @@
 //
 //	faults [-nginx FILE] [-module FILE] [-jobs N] [-list] [NAME...]
 //
-// A NAME is an id (T-A4) or a part of a test's name.
+// A NAME is an id (T-A4), a group of them (T-A) or a part of a test's name.
 package main
 
 import (
@@ -101,8 +101,8 @@ func chosen(names []string) []test {
 	for _, t := range tests {
 		for _, n := range names {
 			id := strings.Fields(t.name)[0]
-			if id == n || (!strings.HasPrefix(n, "T-") &&
-				strings.Contains(t.name, n)) {
+			if id == n || (len(n) == 3 && strings.HasPrefix(id, n)) ||
+				(!strings.HasPrefix(n, "T-") && strings.Contains(t.name, n)) {
 				l = append(l, t)
 				break
 			}
