@@ -360,13 +360,13 @@ func (e *env) equal(g *nginx) {
 			for i < len(a) && i < len(b) && a[i] == b[i] {
 				i++
 			}
-			from := i - 200
+			from := i - 400
 			if from < 0 {
 				from = 0
 			}
 			cut := func(s string) string {
-				if len(s) > i+300 {
-					return s[from : i+300]
+				if len(s) > i+200 {
+					return s[from : i+200]
 				}
 				return s[from:]
 			}
