@@ -115,11 +115,11 @@ func (e *env) close() {
 		if alarms != "" && e.bad == "" {
 			e.bad = "nginx's log:\n" + alarms
 		}
-		if e.bad != "" {
+		if e.bad != "" || *keep {
 			e.logs = append(e.logs, g.tail(*keep)...)
 		}
 	}
-	if e.bad != "" {
+	if e.bad != "" || *keep {
 		l := e.api.Log(0)
 		if len(l) > 25 && !*keep {
 			l = l[len(l)-25:]
@@ -202,7 +202,12 @@ func (e *env) start(o options) *nginx {
 		o.source = "kubeconfig " + path
 	}
 	portLock.Lock()
-	defer portLock.Unlock()
+	locked := true
+	defer func() {
+		if locked {
+			portLock.Unlock()
+		}
+	}()
 	p := freePorts(4)
 	g := &nginx{e: e, dir: dir, port: p[0], spread: p[1], tls: p[2],
 		admin: p[3], dead: make(chan struct{})}
@@ -279,6 +284,8 @@ http {
 		}
 		return g.adminGet("/healthz").status == 200
 	})
+	portLock.Unlock()
+	locked = false
 	if !o.down {
 		g.ready(20 * time.Second)
 	}

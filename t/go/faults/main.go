@@ -42,7 +42,7 @@ var (
 	module = flag.String("module", "", "the module; none: built in")
 	jobs   = flag.Int("jobs", 3, "tests at a time")
 	list   = flag.Bool("list", false, "print the names of the tests")
-	keep   = flag.Bool("keep", false, "print nginx's log of failed tests whole")
+	keep   = flag.Bool("keep", false, "print the logs of all tests whole")
 	long   = flag.Bool("long", os.Getenv("K8S_LONG") != "",
 		"full length: a minute without API server, 100,000 changes")
 )
@@ -183,9 +183,9 @@ func main() {
 		}
 		if e.bad != "" {
 			fmt.Println("# FAILED:", strings.ReplaceAll(e.bad, "\n", "\n#   "))
-			for _, n := range e.logs {
-				fmt.Println("#  ", n)
-			}
+		}
+		for _, n := range e.logs {
+			fmt.Println("#  ", n)
 		}
 	}
 	fmt.Printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped)

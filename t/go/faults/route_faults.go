@@ -287,14 +287,14 @@ func init() {
 	add("T-E6 5,000 endpoints in 50 slices, twice, and IPv6", func(e *env) {
 		g := e.basic(false, options{zone: "32m"})
 		if _, err := e.pods.Start(pods.Options{Name: "many", Service: "many",
-			Addr: fmt.Sprintf("0.0.0.0:%d", 20000+e.n)}); err != nil {
+			Addr: fmt.Sprintf("0.0.0.0:%d", 2000+e.n)}); err != nil {
 			e.fatal("%v", err)
 		}
 		if _, err := e.pods.Start(pods.Options{Name: "six", Service: "six",
-			Addr: fmt.Sprintf("[fd00:244::1]:%d", 20000+e.n)}); err != nil {
+			Addr: fmt.Sprintf("[fd00:244::1]:%d", 3000+e.n)}); err != nil {
 			e.fatal("%v", err)
 		}
-		port := 20000 + e.n
+		port := 2000 + e.n
 		s := api.Service("default", "many", 80, 8080)
 		s["spec"].(api.Map)["ipFamilies"] = []interface{}{"IPv4", "IPv6"}
 		e.api.Put("services", s)
@@ -309,7 +309,7 @@ func init() {
 			six = append(six, api.Endpoint("fd00:244::1", "six", true, true, false))
 			e.api.Put("endpointslices", api.Slice("default",
 				fmt.Sprintf("many-%d", i), "many", port, l...))
-			x := api.Slice("default", fmt.Sprintf("six-%d", i), "many", port, six...)
+			x := api.Slice("default", fmt.Sprintf("six-%d", i), "many", port+1000, six...)
 			x["addressType"] = "IPv6"
 			e.api.Put("endpointslices", x)
 		}
