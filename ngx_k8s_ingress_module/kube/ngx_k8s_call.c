@@ -44,7 +44,7 @@ ngx_k8s_call_create(ngx_k8s_transport_t *t, char *url)
         || ngx_k8s_setopt(PATH_AS_IS, 1L)
         || ngx_k8s_setopt(BUFFERSIZE, (long) NGX_K8S_CALL_BUFFER)
         || ngx_k8s_setopt(HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS)
-        || ngx_k8s_setopt(PIPEWAIT, 1L)
+        || ngx_k8s_setopt(PIPEWAIT, t->single ? 0L : 1L)
         || ngx_k8s_setopt(USERAGENT, "ngx_k8s_ingress_module")
         || ngx_k8s_setopt(SOCKOPTFUNCTION, ngx_k8s_transport_sockopt)
         || ngx_k8s_setopt(CLOSESOCKETFUNCTION, ngx_k8s_transport_close)
@@ -210,9 +210,11 @@ ngx_k8s_call_head(char *p, size_t size, size_t n, void *data)
 {
     ngx_k8s_call_t *call = data;
 
-    long  status;
+    long                  status, version;
+    ngx_k8s_transport_t  *t;
 
-    call->transport->heard = ngx_current_msec;
+    t = call->transport;
+    t->heard = ngx_current_msec;
 
     /* an empty line ends the headers */
 
@@ -223,9 +225,57 @@ ngx_k8s_call_head(char *p, size_t size, size_t n, void *data)
     {
         call->status = status;
         ngx_k8s_call_ready(call);
+
+        if (curl_easy_getinfo(call->easy, CURLINFO_HTTP_VERSION, &version)
+            == CURLE_OK)
+        {
+            status = (version != CURL_HTTP_VERSION_2_0);
+            t->separate |= (status && !t->single);
+            t->single = status;
+        }
     }
 
     return n * size;
+}
+
+
+/*
+ * Calls wait for the first connection, to share it if it is HTTP/2.  It is
+ * not, and a watch on it does not end: the others get connections of their
+ * own.  A GET that was sent already and is not answered is sent again.
+ */
+
+void
+ngx_k8s_call_separate(ngx_k8s_transport_t *t)
+{
+    ngx_queue_t     *q;
+    ngx_k8s_call_t  *call;
+
+    t->separate = 0;
+
+    for (q = ngx_queue_head(&t->calls);
+         q != ngx_queue_sentinel(&t->calls);
+         q = ngx_queue_next(q))
+    {
+        call = ngx_queue_data(q, ngx_k8s_call_t, queue);
+
+        if (!call->started || call->finished || call->canceled
+            || call->status)
+        {
+            continue;
+        }
+
+        (void) curl_multi_remove_handle(t->multi, call->easy);
+
+        if (ngx_k8s_setopt(PIPEWAIT, 0L)
+            || curl_multi_add_handle(t->multi, call->easy) != CURLM_OK)
+        {
+            call->started = 0;
+            call->finished = 1;
+            call->code = CURLE_OUT_OF_MEMORY;
+            ngx_k8s_call_ready(call);
+        }
+    }
 }
 
 

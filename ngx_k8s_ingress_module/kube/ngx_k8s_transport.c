@@ -541,6 +541,10 @@ ngx_k8s_transport_work(ngx_event_t *ev)
 
     ngx_k8s_transport_finished(t);
 
+    if (t->separate) {
+        ngx_k8s_call_separate(t);
+    }
+
     if (t->starved) {
         t->starved = 0;
         ngx_k8s_transport_reset(t);

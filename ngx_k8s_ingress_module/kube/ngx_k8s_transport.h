@@ -44,6 +44,9 @@ struct ngx_k8s_transport_s {
     ngx_queue_t              calls;      /* all */
     ngx_queue_t              ready;      /* calls with something to say */
     unsigned                 starved:1;  /* no free worker connection */
+    unsigned                 single:1;   /* the server speaks HTTP/1 */
+    unsigned                 separate:1; /* calls wait to share a connection
+                                            that cannot be shared */
 };
 
 
@@ -108,6 +111,7 @@ ngx_int_t ngx_k8s_call_start(ngx_k8s_call_t *call);
 void ngx_k8s_call_free(ngx_k8s_call_t *call);
 void ngx_k8s_call_ready(ngx_k8s_call_t *call);
 void ngx_k8s_call_compact(ngx_k8s_call_t *call);
+void ngx_k8s_call_separate(ngx_k8s_transport_t *t);
 int ngx_k8s_transport_close(void *data, curl_socket_t fd);
 int ngx_k8s_transport_sockopt(void *data, curl_socket_t fd,
     curlsocktype purpose);
