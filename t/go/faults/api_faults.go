@@ -786,6 +786,19 @@ func init() {
 			"refused")
 	})
 
+	add("HTTP/1.1 over TLS: a watch takes a connection of its own", func(e *env) {
+		e.api.HTTP2 = false
+		begin := time.Now()
+		g := e.basic(true, options{})
+		e.check(time.Since(begin) < 2500*time.Millisecond, "routed after %v",
+			time.Since(begin))
+		e.watched()
+		e.change(g, "c")
+		e.check(e.count(0, func(r api.Request) bool {
+			return r.Proto != "HTTP/1.1"
+		}) == 0, "not HTTP/1.1")
+	})
+
 	addAlone("in_cluster", func(e *env) {
 		e.begin(true)
 		e.app("a", 1)
