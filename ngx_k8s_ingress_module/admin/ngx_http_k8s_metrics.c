@@ -112,7 +112,7 @@ ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
       ngx_http_k8s_metric_degraded, 0, 0 },
 
     { ngx_string("nginx_ingress_k8s_table_version"),
-      ngx_string("counter"),
+      ngx_string("gauge"),
       ngx_string("Version of the route table, raised by each publication"),
       ngx_string("block"),
       ngx_http_k8s_metric_table, ngx_http_k8s_table_field(version), 0 },

@@ -76,8 +76,8 @@ ngx_http_k8s_ready_block(ngx_http_k8s_admin_t *a, ngx_k8s_block_t *block)
     }
 
     if (known == 0) {
-        ngx_http_k8s_puts(a, "  nothing is listed yet: no watcher has "
-                             "started\n");
+        ngx_http_k8s_puts(a, "  nothing is listed yet: the watcher has "
+                             "not started\n");
 
     } else {
         ngx_http_k8s_puts(a, "  the routes are not published yet\n");

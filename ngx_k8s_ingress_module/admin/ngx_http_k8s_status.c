@@ -489,7 +489,9 @@ ngx_http_k8s_status_certificate(ngx_http_k8s_admin_t *a)
 
     ngx_http_k8s_printf(a, ",\"generated\":%s,\"key\":\"%s\",\"chain\":%uD"
                         ",\"names\":[", generated ? "true" : "false",
-                        OBJ_nid2sn(rec->key_type), rec->chain.n);
+                        rec->key_type == EVP_PKEY_EC
+                        ? "EC" : OBJ_nid2sn(rec->key_type),
+                        rec->chain.n);
 
     name = ngx_k8s_record_at(rec, rec->names.offset);
 
