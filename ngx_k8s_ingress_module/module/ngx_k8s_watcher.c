@@ -406,7 +406,10 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
 
     ngx_k8s_watcher_enter(w);
 
-    until = w->begun + NGX_K8S_TURN_USEC;
+    /* what the source has taken of this turn counts */
+
+    until = w->begun + NGX_K8S_TURN_USEC
+            - ngx_min(w->usec, NGX_K8S_TURN_USEC / 2);
 
     queued = ngx_k8s_queue_run(w, w->listed
                                   ? until - NGX_K8S_TURN_COMPILE_USEC : until);
