@@ -96,12 +96,15 @@ func init() {
 		seed := time.Now().UnixNano()
 		e.note("seed %d", seed)
 		rng := rand.New(rand.NewSource(seed))
+		e.ingress("steady", "steady.test", "/", "b")
+		g.serves("steady.test", "/", "b")
 		f := e.api.Inject(api.Fault{CutRandom: 4000, Seed: seed, Verb: "watch"})
+		e.api.EndWatches("")
 		f2 := e.api.Inject(api.Fault{Chunk: 7, Verb: "list"})
 		end := time.Now().Add(6 * time.Second)
 		for time.Now().Before(end) {
 			e.random(rng, 3)
-			g.still("b.test", "/none-of-them", "b")
+			g.still("steady.test", "/", "b")
 		}
 		e.check(f.Fired() > 3, "cut %d times", f.Fired())
 		e.note("cut %d times; %d lists in pieces", f.Fired(), f2.Fired())
@@ -144,7 +147,7 @@ func loadRun(e *env) {
 		g.serves(t.Host, t.Path, t.Service)
 	}
 	yard := e.static(g, gs[0].addrs)
-	l := client.Start(client.Config{Addr: fmt.Sprintf("127.0.0.1:%d", g.port),
+	l := client.Start(client.Config{Addr: fmt.Sprintf("127.0.0.1:%d", g.spread),
 		Targets: targets, Conns: 12, Sockets: 8, Pause: 2 * time.Millisecond,
 		Posts: 20 * time.Millisecond, Upload: true, LongPoll: true})
 	ports, pids := map[int]bool{}, map[int]bool{}
@@ -260,6 +263,7 @@ func loadRun(e *env) {
 
 	begin = time.Now()
 	f := e.api.Inject(api.Fault{CutRandom: 6000, Seed: 5})
+	e.api.EndWatches("")
 	for time.Since(begin) < 5*time.Second {
 		endpoints(8)
 		ingresses(4)
@@ -271,6 +275,7 @@ func loadRun(e *env) {
 
 	r := l.Stop(e.pods.Release)
 	e.attributed(r, ports, pids)
+	e.check(len(ports) > 0, "the killed worker had no connection")
 	e.check(r.Messages > 0 && r.Polled && r.Uploaded > 0,
 		"sockets %d, poll %v, upload %d", r.Messages, r.Polled, r.Uploaded)
 	e.note("retries at a reload of a static nginx: %s", yard)

@@ -78,7 +78,7 @@ func (g *nginx) respawned(was []int) {
 func init() {
 	add("T-B1 kill -9 of the watcher's worker", func(e *env) {
 		g := e.basic(false, options{})
-		l := e.load(g, client.Target{Host: "a.test", Path: "/", Service: "a"},
+		l := e.loadAll(g, client.Target{Host: "a.test", Path: "/", Service: "a"},
 			client.Target{Host: "b.test", Path: "/", Service: "b"})
 		ports, pids := map[int]bool{}, map[int]bool{}
 		for i := 0; i < 4; i++ {
@@ -107,13 +107,15 @@ func init() {
 			g.respawned(was)
 			e.check(g.adminGet("/readyz").status == 200, "not ready any more")
 		}
-		e.attributed(l.Stop(nil), ports, pids)
+		r := l.Stop(nil)
+		e.attributed(r, ports, pids)
+		e.check(r.Retries+r.Failed > 0, "no connection was lost")
 		e.equal(g)
 	})
 
 	add("T-B2 SIGSEGV of the watcher while it publishes", func(e *env) {
 		g := e.basic(false, options{})
-		l := e.load(g, client.Target{Host: "a.test", Path: "/", Service: "a"},
+		l := e.loadAll(g, client.Target{Host: "a.test", Path: "/", Service: "a"},
 			client.Target{Host: "b.test", Path: "/", Service: "b"})
 		ports, pids := map[int]bool{}, map[int]bool{}
 		stop := make(chan struct{})
@@ -160,7 +162,9 @@ func init() {
 		<-ended
 		e.watched()
 		e.change(g, "end")
-		e.attributed(l.Stop(nil), ports, pids)
+		r := l.Stop(nil)
+		e.attributed(r, ports, pids)
+		e.check(r.Retries+r.Failed > 0, "no connection was lost")
 		e.equal(g)
 	})
 

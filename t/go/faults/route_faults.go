@@ -18,6 +18,13 @@ func (e *env) load(g *nginx, t ...client.Target) *client.Load {
 		Pause: time.Millisecond, Targets: t})
 }
 
+// loadAll is the same with connections to all workers, and WebSockets.
+func (e *env) loadAll(g *nginx, t ...client.Target) *client.Load {
+	return client.Start(client.Config{
+		Addr: fmt.Sprintf("127.0.0.1:%d", g.spread), Conns: 8, Sockets: 4,
+		Pause: time.Millisecond, Targets: t})
+}
+
 func (e *env) quiet(l *client.Load) client.Result {
 	r := l.Stop(e.pods.Release)
 	e.note("%d requests, %d posts, %d messages, %d retries", r.Requests,
