@@ -405,7 +405,15 @@ table_counts(ngx_k8s_builder_t *b)
         if (pids[i] == 0) {
             ngx_k8s_view_init(&view, table, i);
 
-            for (k = 0; k < 50000; k++) {
+            /* all at once */
+
+            (void) ngx_atomic_fetch_add(&table->ready, 1);
+
+            while (table->ready < 4) {
+                ngx_cpu_pause();
+            }
+
+            for (k = 0; k < 200000; k++) {
                 ngx_k8s_count(&view, one, 1, 1, 200);
                 ngx_k8s_count(&view, two, 1, 3, 200 + k % 100);
             }
@@ -418,10 +426,10 @@ table_counts(ngx_k8s_builder_t *b)
         waitpid(pids[i], &status, 0);
     }
 
-    ok(table_counter(table, one, 1, 200, &keys) == 200000,
+    ok(table_counter(table, one, 1, 200, &keys) == 800000,
        "counters of four processes add up");
     ok(keys == 101, "each is met once");
-    ok(table_counter(table, two, 3, 250, &keys) == 2000, "each for itself");
+    ok(table_counter(table, two, 3, 250, &keys) == 8000, "each for itself");
 
     /* a rule goes, while one is updated */
 
@@ -437,7 +445,7 @@ table_counts(ngx_k8s_builder_t *b)
     ngx_k8s_count(&view, two, 1, 3, 250);
     ok(table_counter(table, two, 3, 250, &keys) == 0 && view.word->dropped == 0,
        "and are not counted any more");
-    ok(table_counter(table, one, 1, 200, &keys) == 200000, "the other stays");
+    ok(table_counter(table, one, 1, 200, &keys) == 800000, "the other stays");
 
     two = unit_rule(w, b, "c.example", "/", 0);
     generation = ngx_k8s_slot(table, two)->generation;
@@ -483,7 +491,7 @@ table_counts(ngx_k8s_builder_t *b)
                 != 0;
     }
 
-    ok(keys == 1 && table_counter(table, one, 1, 200, &keys) == 200000,
+    ok(keys == 1 && table_counter(table, one, 1, 200, &keys) == 800000,
        "a new writer frees the cells of what is gone, and no other");
 
     ngx_k8s_writer_close(w);
