@@ -373,7 +373,8 @@ static ngx_int_t
 ngx_k8s_compile_backends(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_array_t *a)
 {
-    ngx_str_t                field;
+    u_char                   buf[NGX_K8S_HOST_NAME_MAX + 1];
+    ngx_str_t                name, field;
     ngx_uint_t               i, j;
     ngx_k8s_ingress_t       *ing;
     ngx_k8s_ingress_rule_t  *rule;
@@ -394,6 +395,10 @@ ngx_k8s_compile_backends(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
     for (i = 0; i < ing->nrules; i++) {
         rule = &ing->rules[i];
+
+        if (ngx_k8s_host_name(buf, &rule->host, &name) != NGX_OK) {
+            continue;
+        }
 
         for (j = 0; j < rule->npaths; j++) {
             ngx_str_null(&field);

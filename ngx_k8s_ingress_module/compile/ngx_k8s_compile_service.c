@@ -28,6 +28,8 @@ static uint64_t ngx_k8s_compile_identity(ngx_k8s_port_t *port,
     ngx_k8s_service_t *svc, ngx_k8s_endpoint_t *ep);
 static void ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c,
     ngx_k8s_service_rec_t *rec, ngx_k8s_list_t *list);
+static void ngx_k8s_compile_service_told(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
 static void ngx_k8s_compile_port_free(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
 
@@ -211,6 +213,8 @@ ngx_k8s_compile_port_free(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     node = port->node;
     state = node->data;
 
+    ngx_k8s_compile_service_told(c, node);
+
     ngx_queue_remove(&port->queue);
     ngx_free(port);
 
@@ -258,18 +262,33 @@ ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c, ngx_k8s_service_rec_t *rec,
 }
 
 
+/* the problems of the Ingresses that use a Service may change */
+
+static void
+ngx_k8s_compile_service_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_queue_t     *q;
+    ngx_k8s_link_t  *link;
+
+    for (q = ngx_queue_head(&node->users);
+         q != ngx_queue_sentinel(&node->users);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+        ngx_k8s_entry_mark(c->store, link->entry);
+    }
+}
+
+
 /* NGX_DECLINED: no room, what was there stays */
 
 static ngx_int_t
 ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
 {
-    ngx_int_t                rc;
     uint32_t                 flags;
-    ngx_uint_t               usable, refused;
+    ngx_uint_t               usable, refused, was;
     ngx_array_t              endpoints;
-    ngx_queue_t             *q;
     ngx_k8s_node_t          *node;
-    ngx_k8s_link_t          *link;
     ngx_k8s_service_t       *svc;
     ngx_k8s_service_port_t  *sp;
 
@@ -277,7 +296,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     sp = NULL;
     flags = port->flags;
     refused = port->nrefused;
-    rc = port->usable;
+    was = (port->usable == 0);
 
     if (ngx_array_init(&endpoints, c->pool, 16, sizeof(ngx_k8s_endpoint_t))
         != NGX_OK)
@@ -309,15 +328,9 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     }
 
     if (flags != port->flags || refused != port->nrefused
-        || (rc == 0) != (usable == 0) || port->full)
+        || was != (usable == 0) || port->full || port->slot == 0)
     {
-        for (q = ngx_queue_head(&node->users);
-             q != ngx_queue_sentinel(&node->users);
-             q = ngx_queue_next(q))
-        {
-            link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-            ngx_k8s_entry_mark(c->store, link->entry);
-        }
+        ngx_k8s_compile_service_told(c, node);
     }
 
     port->usable = usable;

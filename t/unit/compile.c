@@ -152,12 +152,705 @@ paths(void)
 }
 
 
+static void
+conflicts(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+    services(&k);
+
+    k8s_put(&k, INGRESS("young", "02", "'rules':["
+        RULE("h.test", PATH("Prefix", "/x", "b") ","
+             PATH("Exact", "/x", "c") "," PATH("Prefix", "/young", "b")) "]"));
+    k8s_put(&k, INGRESS("old", "01", "'rules':["
+        RULE("h.test", PATH("ImplementationSpecific", "/x", "a")) "]"));
+
+    ok(k8s_has(&k, "is that of spec.rules[0].http.paths[0] of Ingress d/old, "
+                   "which is older"), "the younger has a problem");
+    goes(&k, "h.test", "/x/1", "a");
+    goes(&k, "h.test", "/x", "c");
+    goes(&k, "h.test", "/young", "b");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "old");
+
+    ok(!k8s_has(&k, "problem"), "the problem ends with its cause");
+    goes(&k, "h.test", "/x/1", "b");
+
+    /* of the same second: the greater name is the first */
+
+    k8s_put(&k, INGRESS("zz", "02", "'rules':["
+        RULE("h.test", PATH("Prefix", "/x", "c")) "]"));
+    (void) k8s_dump(&k);
+    goes(&k, "h.test", "/x/1", "c");
+
+    k8s_put(&k, INGRESS("bad", "03", "'rules':["
+        RULE("h.test", PATH("Prefix", "rel", "a") "," PATH("Exact", "/a//b",
+             "a") "," PATH("Prefix", "/a/../b", "a") ","
+             "{'path':'/res','pathType':'Prefix','backend':{'resource':"
+             "{'kind':'Bucket','name':'b'}}}," PATH("Prefix", "/good", "a"))
+        "," RULE("bad..host", PATH("Prefix", "/", "a")) "]"));
+
+    ok(k8s_has(&k, "does not begin with a slash"), "relative path");
+    ok(k8s_has(&k, "holds \"//\""), "double slash");
+    ok(k8s_has(&k, "\"..\""), "dots");
+    ok(k8s_has(&k, "names no Service"), "resource backend");
+    ok(k8s_has(&k, "\"bad..host\" is not a host name"), "host");
+    goes(&k, "h.test", "/good", "a");
+    goes(&k, "h.test", "/res", "404");
+
+    k8s_close(&k);
+}
+
+
+static void
+defaults(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.default_backend, "d/c");
+    k8s_open(&k);
+    services(&k);
+
+    k8s_put(&k, INGRESS("one", "01", "'defaultBackend':{'service':{'name':'b',"
+        "'port':{'number':80}}},'rules':["
+        RULE("h.test", PATH("Prefix", "/a", "a")) ",{'host':'e.test'}]"));
+    k8s_put(&k, INGRESS("two", "02", "'defaultBackend':{'service':{'name':'a',"
+        "'port':{'number':80}}},'rules':["
+        RULE("h.test", PATH("Prefix", "/b", "c")) ","
+        RULE("*.w.test", PATH("Prefix", "/x", "c")) "]"));
+    k8s_put(&k, INGRESS("three", "03", "'rules':["
+        RULE("plain.test", PATH("Prefix", "/b", "a")) ","
+        RULE("one.w.test", PATH("Prefix", "/y", "b")) "]"));
+    (void) k8s_dump(&k);
+
+    goes(&k, "h.test", "/a", "a");
+    goes(&k, "h.test", "/", "b");
+    goes(&k, "h.test", "/b", "c");
+    goes(&k, "e.test", "/any", "b");
+    goes(&k, "plain.test", "/", "c");
+    goes(&k, "nobody.test", "/", "c");
+    goes(&k, "two.w.test", "/x", "c");
+    goes(&k, "two.w.test", "/", "a");
+    goes(&k, "one.w.test", "/x", "c");
+    goes(&k, "one.w.test", "/y", "b");
+    goes(&k, "a.b.w.test", "/x", "c");
+
+    k8s_put(&k, INGRESS("all", "05", "'defaultBackend':{'service':{'name':'a',"
+        "'port':{'number':80}}}"));
+    k8s_put(&k, INGRESS("all2", "06", "'defaultBackend':{'service':{'name':"
+        "'b','port':{'number':80}}}"));
+    ok(k8s_has(&k, "has the default backend of all hosts"), "conflict");
+    goes(&k, "nobody.test", "/", "a");
+    goes(&k, "plain.test", "/", "c");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "all");
+    (void) k8s_dump(&k);
+    goes(&k, "nobody.test", "/", "b");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "all2");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "one");
+    (void) k8s_dump(&k);
+    goes(&k, "nobody.test", "/", "c");
+    goes(&k, "h.test", "/", "a");
+    goes(&k, "e.test", "/", "c");
+
+    k8s_close(&k);
+}
+
+
+static void
+classes(void)
+{
+    ngx_str_t  none;
+    k8s_t      k;
+
+    ngx_str_null(&none);
+
+    k8s_conf(&k);
+    k.class.without_class = 0;
+    k8s_open(&k);
+    services(&k);
+
+    k8s_put(&k, INGRESS("spec", "01", "'ingressClassName':'mine','rules':["
+        RULE("spec.test", PATH("Prefix", "/", "a")) "]"));
+    k8s_put(&k, INGRESS("none", "01", "'rules':["
+        RULE("none.test", PATH("Prefix", "/", "a")) "]"));
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+        "'metadata':{'namespace':'d','name':'ann','annotations':{"
+        "'kubernetes.io/ingress.class':'nginx'}},'spec':{'rules':["
+        RULE("ann.test", PATH("Prefix", "/", "a")) "]}}");
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+        "'metadata':{'namespace':'d','name':'both','annotations':{"
+        "'kubernetes.io/ingress.class':'nginx'}},'spec':{'ingressClassName':"
+        "'other','rules':[" RULE("both.test", PATH("Prefix", "/", "a")) "]}}");
+    (void) k8s_dump(&k);
+
+    goes(&k, "spec.test", "/", "none");
+    goes(&k, "none.test", "/", "none");
+    goes(&k, "ann.test", "/", "a");
+    goes(&k, "both.test", "/", "none");
+
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'IngressClass',"
+        "'metadata':{'name':'mine'},'spec':{'controller':"
+        "'k8s.io/ingress-nginx'}}");
+    (void) k8s_dump(&k);
+    goes(&k, "spec.test", "/", "a");
+
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'IngressClass',"
+        "'metadata':{'name':'mine'},'spec':{'controller':'other'}}");
+    (void) k8s_dump(&k);
+    goes(&k, "spec.test", "/", "none");
+
+    ngx_k8s_store_refused(k.store, NGX_K8S_INGRESS_CLASS, 1);
+    (void) k8s_dump(&k);
+    goes(&k, "both.test", "/", "a");
+    goes(&k, "spec.test", "/", "none");
+
+    k8s_close(&k);
+}
+
+
+#define ENDPOINT(address, ready, serving, terminating)                        \
+    "{'addresses':['" address "'],'conditions':{'ready':" ready ",'serving':" \
+    serving ",'terminating':" terminating "}}"
+
+#define SLICE_OF(name, svc, family, port, endpoints)                          \
+    "{'apiVersion':'discovery.k8s.io/v1','kind':'EndpointSlice','metadata':{" \
+    "'namespace':'d','name':'" name "','labels':{"                            \
+    "'kubernetes.io/service-name':'" svc "'}},'addressType':'" family "',"    \
+    "'ports':[{'name':'http','port':" port ",'protocol':'TCP'}],"             \
+    "'endpoints':[" endpoints "]}"
+
+
+static void
+endpoints(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+
+    k8s_put(&k, INGRESS("one", "01", "'rules':["
+        RULE("h.test", PATH("Prefix", "/", "a") ","
+        "{'path':'/t','pathType':'Prefix','backend':{'service':{'name':'a',"
+        "'port':{'number':3000}}}},"
+        "{'path':'/n','pathType':'Prefix','backend':{'service':{'name':'a',"
+        "'port':{'name':'http'}}}},"
+        "{'path':'/m','pathType':'Prefix','backend':{'service':{'name':'a',"
+        "'port':{'number':81}}}}") "]"));
+
+    ok(k8s_has(&k, "there is no Service d/a"), "no Service is a problem");
+    goes(&k, "h.test", "/", "a!");
+
+    k8s_put(&k, SERVICE("a"));
+    ok(k8s_has(&k, "Service d/a has no TCP port \"81\""), "no such port");
+    ok(k8s_has(&k, "Service d/a has no endpoint for port \"80\""),
+       "no endpoint is a problem");
+
+    k8s_put(&k, SLICE_OF("s1", "a", "IPv4", "3000",
+        ENDPOINT("10.0.0.2", "false", "true", "true") ","
+        ENDPOINT("10.0.0.9", "false", "false", "true")));
+    ok(k8s_has(&k, "service d/a:80 flags 0 number 80 usable 1 external "
+                   "\"\":0\n  endpoint 10.0.0.2 3000 flags 6 "),
+       "a terminating endpoint serves where nothing else does");
+
+    k8s_put(&k, SLICE_OF("s2", "a", "IPv4", "3001",
+        ENDPOINT("10.0.0.1", "true", "true", "false") ","
+        ENDPOINT("127.0.0.1", "true", "true", "false") ","
+        ENDPOINT("169.254.1.1", "true", "true", "false")));
+    k8s_put(&k, SLICE_OF("s3", "a", "IPv4", "3001",
+        ENDPOINT("10.0.0.1", "false", "true", "true")));
+    k8s_put(&k, SLICE_OF("s4", "a", "IPv6", "3001",
+        ENDPOINT("fd00::1", "true", "true", "false")));
+
+    ok(k8s_has(&k, "service d/a:80 flags 0 number 80 usable 1 external "
+                   "\"\":0\n  endpoint 10.0.0.1 3001 flags 3 zone \"\" hints "
+                   "\"\"\n  endpoint 10.0.0.2 3000 flags 6 "),
+       "ready ones first, each once, each with its slice's port");
+    ok(k8s_has(&k, "address \"127.0.0.1\" of Service d/a, and 1 more"),
+       "loopback is refused");
+    goes(&k, "h.test", "/", "a");
+    goes(&k, "h.test", "/t", "a");
+    goes(&k, "h.test", "/n", "a");
+    goes(&k, "h.test", "/m", "a!");
+
+    k8s_delete(&k, NGX_K8S_ENDPOINT_SLICE, "d", "s1");
+    k8s_delete(&k, NGX_K8S_ENDPOINT_SLICE, "d", "s2");
+    k8s_delete(&k, NGX_K8S_ENDPOINT_SLICE, "d", "s3");
+    ok(k8s_has(&k, "endpoint fd00::1 3001"), "the other family");
+
+    k8s_delete(&k, NGX_K8S_ENDPOINT_SLICE, "d", "s4");
+    (void) k8s_dump(&k);
+    goes(&k, "h.test", "/", "a!");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "one");
+    ok(!k8s_has(&k, "service"), "no record of an unused Service");
+
+    k8s_close(&k);
+}
+
+
+static void
+manifests(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k.conf.loopback = 1;
+    k8s_open(&k);
+
+    k8s_put(&k, "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':"
+        "'d','name':'a'},'spec':{'externalIPs':['127.0.0.1'],'clusterIP':"
+        "'127.0.0.2','ports':[{'port':80,'targetPort':3000}]}}");
+    k8s_put(&k, "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':"
+        "'d','name':'b'},'spec':{'type':'ExternalName','externalName':"
+        "'localhost','ports':[{'port':80}]}}");
+    k8s_put(&k, "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':"
+        "'d','name':'c'},'spec':{'type':'ExternalName','externalName':"
+        "'x.example','ports':[{'port':80}]}}");
+    k8s_put(&k, INGRESS("one", "01", "'rules':["
+        RULE("h.test", PATH("Prefix", "/", "a") "," PATH("Prefix", "/b", "b")
+             "," PATH("Prefix", "/c", "c")) "]"));
+
+    ok(k8s_has(&k, "endpoint 127.0.0.1 3000 "), "an external IP");
+    ok(k8s_has(&k, "endpoint 127.0.0.1 80 "), "localhost");
+    ok(k8s_has(&k, "external \"x.example\":80"), "a name");
+
+    k8s_close(&k);
+}
+
+
+static void
+redirects(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+    services(&k);
+
+    k8s_put(&k, INGRESS("one", "01", "'tls':[{'hosts':['*.h.test'],"
+        "'secretName':'s'}],'rules':["
+        RULE("*.h.test", PATH("Prefix", "/x/", "a") ","
+             PATH("Prefix", "/.well-known/acme-challenge/", "b")) ","
+        RULE("other.test", PATH("Prefix", "/", "a")) "]"));
+    k8s_put(&k, INGRESS("two", "02", "'rules':["
+        RULE("one.h.test", PATH("Prefix", "/x", "b")) ","
+        RULE("plain.test", PATH("Prefix", "/", "a")) "]"));
+
+    ok(k8s_has(&k, "there is no Secret d/s"), "a missing Secret");
+    goes(&k, "w.h.test", "/x/1", "a+s");
+    goes(&k, "w.h.test", "/x", "301");
+    goes(&k, "w.h.test", "/.well-known/acme-challenge/t", "b");
+    goes(&k, "w.h.test", "/", "404+s");
+    goes(&k, "other.test", "/", "a+s");
+    goes(&k, "one.h.test", "/x", "b+s");
+    goes(&k, "plain.test", "/", "a");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "one");
+    (void) k8s_dump(&k);
+    goes(&k, "one.h.test", "/x", "b");
+
+    k8s_close(&k);
+}
+
+
+static void
+full(void)
+{
+    u_char      text[1024];
+    ngx_uint_t  i, n;
+    k8s_t       k;
+
+    k8s_conf(&k);
+    k.size = ngx_k8s_table_overhead(1024 * 1024) + 1024 * 1024;
+    k8s_open(&k);
+    services(&k);
+
+    for (i = 0; i < 2000; i++) {
+        *ngx_sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'d','name':'i%04ui',"
+            "'creationTimestamp':'2026-01-01T%02ui:%02ui:00Z'},'spec':{'rules'"
+            ":[" RULE("h%04ui.test", PATH("Prefix", "/", "a")) "]}}", 1999 - i,
+            (1999 - i) / 60 % 24, (1999 - i) % 60, 1999 - i) = '\0';
+        k8s_put(&k, (char *) text);
+    }
+
+    ok(k8s_has(&k, "bytes are missing in the zone"), "a full table");
+
+    for (i = 0, n = 0; i < 1440; i++) {
+        *ngx_sprintf(text, "h%04ui.test", i) = '\0';
+        n += (strcmp(route(&k, (char *) text, "/"), "a") == 0);
+
+        if (n != i + 1) {
+            break;
+        }
+    }
+
+    ok(n > 100 && n < 1999, "the oldest %u are served", (unsigned) n);
+
+    for (n = 0, i = 0; i < 2000; i++) {
+        *ngx_sprintf(text, "h%04ui.test", i) = '\0';
+        n += (strcmp(route(&k, (char *) text, "/"), "a") == 0);
+    }
+
+    /* an update goes on */
+
+    k8s_put(&k, SLICE("a1", "a", "10.9.9.9"));
+    ok(k8s_has(&k, "endpoint 10.9.9.9"), "endpoints of a full table");
+
+    for (i = 0; i < 400; i++) {
+        *ngx_sprintf(text, "i%04ui", i) = '\0';
+        k8s_delete(&k, NGX_K8S_INGRESS, "d", (char *) text);
+    }
+
+    for (i = 0; i < 5; i++) {
+        (void) k8s_dump(&k);
+    }
+
+    for (n = 0, i = 400; i < 2000; i++) {
+        *ngx_sprintf(text, "h%04ui.test", i) = '\0';
+        n += (strcmp(route(&k, (char *) text, "/"), "a") == 0);
+    }
+
+    ok(n == 1600, "room is used again: %u of 1600", (unsigned) n);
+    ok(!k8s_has(&k, "problem"), "nothing is missing any more");
+
+    k8s_close(&k);
+}
+
+
+static void
+limits(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k.conf.limit_routes = 2;
+    k8s_open(&k);
+    services(&k);
+
+    k8s_put(&k, INGRESS("i2", "02", "'rules':["
+        RULE("h2.test", PATH("Prefix", "/", "a")) "]"));
+    k8s_put(&k, INGRESS("i3", "03", "'rules':["
+        RULE("h3.test", PATH("Prefix", "/", "a")) "]"));
+    k8s_put(&k, INGRESS("i1", "01", "'rules':["
+        RULE("h1.test", PATH("Prefix", "/", "a")) "]"));
+
+    ok(k8s_has(&k, "limit of namespace d"), "a namespace's limit");
+    goes(&k, "h1.test", "/", "a");
+    goes(&k, "h2.test", "/", "a");
+    goes(&k, "h3.test", "/", "none");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "i1");
+    ok(!k8s_has(&k, "problem"), "no problem any more");
+    goes(&k, "h3.test", "/", "a");
+
+    k8s_close(&k);
+}
+
+
+static void
+successor(void)
+{
+    char        *before;
+    k8s_t        k;
+    uint32_t     slot, again;
+    u_char       buf[NGX_K8S_KEY_MAX];
+    size_t       len;
+    ngx_str_t    host;
+    ngx_uint_t   changes;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+    services(&k);
+    k8s_put(&k, INGRESS("one", "01", "'rules':["
+        RULE("h.test", PATH("Prefix", "/", "a")) "]"));
+    k8s_put(&k, INGRESS("two", "01", "'rules':["
+        RULE("gone.test", PATH("Prefix", "/", "b") ","
+             PATH("Prefix", "/no", "nothing")) "]"));
+    before = strdup(k8s_dump(&k));
+
+    host = k8s_str("h.test");
+    len = ngx_k8s_key_host(buf, 0, &host);
+    (void) ngx_k8s_table_find(k.table, NGX_K8S_INDEX_HOST, buf, len, &slot);
+    k8s_end(&k);
+
+    k8s_open(&k);
+    ok(ngx_k8s_compile_run(k.compile, 1000000) == NGX_OK,
+       "nothing is compiled before all is listed");
+    goes(&k, "gone.test", "/", "b");
+
+    services(&k);
+    k8s_put(&k, INGRESS("one", "01", "'rules':["
+        RULE("h.test", PATH("Prefix", "/", "a")) "]"));
+    changes = k.table->changes;
+    (void) k8s_dump(&k);
+
+    (void) ngx_k8s_table_find(k.table, NGX_K8S_INDEX_HOST, buf, len, &again);
+    ok(slot == again, "the same slot");
+    goes(&k, "h.test", "/", "a");
+    goes(&k, "gone.test", "/", "none");
+    ok(!k8s_has(&k, "d/two") && !k8s_has(&k, "d/b:80"), "leftovers go");
+    printf("# changes by a successor: %u\n",
+           (unsigned) (k.table->changes - changes));
+
+    k8s_put(&k, INGRESS("two", "01", "'rules':["
+        RULE("gone.test", PATH("Prefix", "/", "b") ","
+             PATH("Prefix", "/no", "nothing")) "]"));
+    ok(strcmp(before, k8s_dump(&k)) == 0, "the same table");
+
+    free(before);
+    k8s_close(&k);
+}
+
+
+/*
+ * Random histories: puts, deletes, lists, slices of compiling in between, and
+ * at the end the same table as a fresh store with the final objects has.
+ */
+
+#define OBJECTS  40
+
+static uint32_t  seed;
+
+static ngx_uint_t
+rnd(ngx_uint_t n)
+{
+    seed = seed * 1664525 + 1013904223;
+
+    return (seed >> 8) % n;
+}
+
+
+static void
+random_object(char *buf, ngx_uint_t i)
+{
+    char        spec[800], *p;
+    ngx_uint_t  n, paths;
+
+    static char *hosts[] = { "", "a.test", "b.test", "*.test", "x.b.test",
+                             "*.b.test", "bad..test" };
+    static char *types[] = { "Exact", "Prefix", "ImplementationSpecific" };
+    static char *texts[] = { "/", "/x", "/x/", "/x/y", "rel", "/y/", "/y" };
+
+    switch (i % 4) {
+
+    case 0:
+    case 1:
+        p = spec;
+
+        if (rnd(4) == 0) {
+            p += sprintf(p, "'defaultBackend':{'service':{'name':'s%d','port':"
+                         "{'number':80}}},", (int) rnd(5));
+        }
+
+        if (rnd(3) == 0) {
+            p += sprintf(p, "'tls':[{'hosts':['%s'],'secretName':'t%d'}],",
+                         hosts[1 + rnd(5)], (int) rnd(3));
+        }
+
+        if (rnd(3) == 0) {
+            p += sprintf(p, "'ingressClassName':'c%d',", (int) rnd(2));
+        }
+
+        paths = rnd(4);
+        p += sprintf(p, "'rules':[{'host':'%s'", hosts[rnd(7)]);
+
+        for (n = 0; n < paths; n++) {
+            p += sprintf(p, "%s{'path':'%s','pathType':'%s','backend':{"
+                         "'service':{'name':'s%d','port':{'number':%d}}}}",
+                         n ? "," : ",'http':{'paths':[", texts[rnd(7)],
+                         types[rnd(3)], (int) rnd(5), rnd(3) ? 80 : 81);
+        }
+
+        sprintf(p, "%s}]", paths ? "]}" : "");
+
+        sprintf(buf, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+                "'metadata':{'namespace':'n%d','name':'i%d',"
+                "'creationTimestamp':'2026-01-01T00:00:0%dZ'},'spec':{%s}}",
+                (int) (i / 4 % 2), (int) i, (int) (i % 3), spec);
+        break;
+
+    case 2:
+        sprintf(buf, "{'apiVersion':'v1','kind':'Service','metadata':{"
+                "'namespace':'n%d','name':'s%d'},'spec':{'ports':[{'name':"
+                "'http','port':%d,'targetPort':3000}]}}", (int) (i / 4 % 2),
+                (int) (i / 8), rnd(4) ? 80 : 81);
+        break;
+
+    default:
+        sprintf(buf, "{'apiVersion':'discovery.k8s.io/v1','kind':"
+                "'EndpointSlice','metadata':{'namespace':'n%d','name':'e%d',"
+                "'labels':{'kubernetes.io/service-name':'s%d'}},'addressType':"
+                "'IPv%d','ports':[{'name':'http','port':%d}],'endpoints':[{"
+                "'addresses':['%s%d'],'conditions':{'ready':%s,'serving':"
+                "true,'terminating':true}}]}", (int) (i / 4 % 2), (int) i,
+                (int) rnd(5), (i & 16) ? 6 : 4, (int) (3000 + rnd(2)),
+                (i & 16) ? "fd00::" : rnd(5) ? "10.0.0." : "127.0.0.",
+                (int) (1 + rnd(3)), rnd(3) ? "true" : "false");
+        break;
+    }
+}
+
+
+static void
+random_delete(k8s_t *k, ngx_uint_t i)
+{
+    char  ns[8], name[8];
+
+    static ngx_uint_t  kinds[] = { NGX_K8S_INGRESS, NGX_K8S_INGRESS,
+                                   NGX_K8S_SERVICE, NGX_K8S_ENDPOINT_SLICE };
+
+    sprintf(ns, "n%d", (int) (i / 4 % 2));
+    sprintf(name, "%c%d", "iise"[i % 4],
+            (int) (i % 4 == 2 ? i / 8 : i));
+
+    k8s_delete(k, kinds[i % 4], ns, name);
+}
+
+
+static void
+random_relist(k8s_t *k, char texts[][1600])
+{
+    ngx_str_t   scope;
+    ngx_uint_t  i, kind;
+
+    ngx_str_null(&scope);
+
+    for (kind = 0; kind < 4; kind++) {
+
+        static ngx_uint_t  kinds[] = { NGX_K8S_INGRESS, NGX_K8S_SERVICE,
+                                       NGX_K8S_ENDPOINT_SLICE,
+                                       NGX_K8S_INGRESS_CLASS };
+
+        ngx_k8s_store_begin(k->store, kinds[kind], &scope);
+
+        if (kinds[kind] == NGX_K8S_INGRESS_CLASS) {
+            k8s_put(k, "{'apiVersion':'networking.k8s.io/v1','kind':"
+                    "'IngressClass','metadata':{'name':'c0'},'spec':{"
+                    "'controller':'k8s.io/ingress-nginx'}}");
+        }
+
+        for (i = 0; i < OBJECTS; i++) {
+            if (texts[i][0] && (i % 4 < 2 ? NGX_K8S_INGRESS : i % 4 == 2
+                                ? NGX_K8S_SERVICE : NGX_K8S_ENDPOINT_SLICE)
+                               == kinds[kind])
+            {
+                k8s_put(k, texts[i]);
+            }
+        }
+
+        while (ngx_k8s_store_end(k->store, kinds[kind], &scope, 3)
+               == NGX_AGAIN)
+        {
+            if (rnd(4) == 0) {
+                (void) ngx_k8s_compile_run(k->compile, 1);
+            }
+        }
+    }
+}
+
+
+static void
+histories(void)
+{
+    char        *one, *two;
+    ngx_uint_t   round, step, i, bad, lines;
+    k8s_t        k, fresh;
+
+    static char  texts[OBJECTS][1600];
+
+    bad = 0;
+    lines = 0;
+
+    for (round = 0; round < 150; round++) {
+        seed = 7919 * (round + 1);
+        ngx_memzero(texts, sizeof(texts));
+
+        k8s_conf(&k);
+        k.size = 4 * 1024 * 1024;
+        k8s_open(&k);
+        ngx_k8s_compile_synced(k.compile);
+        random_relist(&k, texts);
+
+        for (step = 0; step < 150; step++) {
+            i = rnd(OBJECTS);
+
+            if (rnd(4) == 0) {
+                texts[i][0] = '\0';
+
+                if (rnd(3)) {
+                    random_delete(&k, i);
+
+                } else {
+                    random_relist(&k, texts);
+                }
+
+            } else {
+                random_object(texts[i], i);
+                k8s_put(&k, texts[i]);
+            }
+
+            if (rnd(3) == 0) {
+                (void) ngx_k8s_compile_run(k.compile, rnd(20));
+                ngx_k8s_writer_publish(k.writer);
+            }
+
+            if (rnd(60) == 0) {
+                k8s_end(&k);
+                k8s_open(&k);
+                random_relist(&k, texts);
+                ngx_k8s_compile_synced(k.compile);
+            }
+        }
+
+        one = strdup(k8s_dump(&k));
+
+        k8s_conf(&fresh);
+        fresh.size = 4 * 1024 * 1024;
+        k8s_open(&fresh);
+        random_relist(&fresh, texts);
+        two = k8s_dump(&fresh);
+
+        for (i = 0; two[i]; i++) {
+            lines += (two[i] == '\n');
+        }
+
+        if (strcmp(one, two) != 0 && bad++ == 0) {
+            printf("# round %u\n# ---- history\n%s# ---- fresh\n%s",
+                   (unsigned) round, one, two);
+        }
+
+        free(one);
+        k8s_close(&fresh);
+        k8s_close(&k);
+    }
+
+    ok(bad == 0, "150 histories end as a fresh list, %u lines, %u differ",
+       (unsigned) lines, (unsigned) bad);
+}
+
+
 int
 main(void)
 {
     unit_init();
 
     paths();
+    conflicts();
+    defaults();
+    classes();
+    endpoints();
+    manifests();
+    redirects();
+    limits();
+    successor();
+    full();
+    histories();
 
     return done();
 }
