@@ -222,11 +222,15 @@ ngx_k8s_manifests_work(ngx_event_t *ev)
 
     m = ev->data;
 
+    m->sink->enter(m->sink->data);
+
     until = ngx_k8s_manifests_usec() + NGX_K8S_MANIFESTS_SLICE;
 
     do {
         rc = ngx_k8s_manifests_step(m);
     } while (rc == NGX_AGAIN && ngx_k8s_manifests_usec() < until);
+
+    m->sink->leave(m->sink->data);
 
     switch (rc) {
 

@@ -30,6 +30,8 @@ static void ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident);
 static void ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim);
+static void ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
 
 
 ngx_int_t
@@ -483,45 +485,67 @@ ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
 {
     ngx_k8s_feed_t  feed;
 
+    if (claim == NULL) {
+        ngx_k8s_manifests_delete(m, ident->kind, &ident->ns, &ident->name);
+        return;
+    }
+
     ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
 
+    feed.op = NGX_K8S_FEED_OBJECT;
     feed.kind = ident->kind;
+    feed.origin = claim->file->sn.str;
+    feed.document = claim->document;
+    feed.len = claim->len;
 
     if (m->conf->namespaces) {
         feed.scope = ident->ns;
     }
 
-    if (claim) {
-        feed.op = NGX_K8S_FEED_OBJECT;
-        feed.origin = claim->file->sn.str;
-        feed.document = claim->document;
-        feed.len = claim->len;
+    feed.text = ngx_alloc(feed.len, m->log);
 
-    } else {
-        feed.op = NGX_K8S_FEED_DELETE;
-        feed.len = sizeof("{\"metadata\":{\"namespace\":\"\",\"name\":\"\"}}")
-                   - 1 + ident->ns.len + ident->name.len;
+    if (feed.text == NULL) {
+        ident->fed = 0;
+        return;
+    }
+
+    ngx_memcpy(feed.text, claim->text, claim->len);
+
+    m->sink->feed(m->sink->data, &feed);
+}
+
+
+static void
+ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name)
+{
+    ngx_k8s_feed_t  feed;
+
+    ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
+
+    feed.op = NGX_K8S_FEED_DELETE;
+    feed.kind = kind;
+    feed.len = sizeof("{\"metadata\":{\"namespace\":\"\",\"name\":\"\"}}") - 1
+               + ns->len + name->len;
+
+    if (m->conf->namespaces) {
+        feed.scope = *ns;
     }
 
     feed.text = ngx_alloc(feed.len, m->log);
 
     if (feed.text == NULL) {
-        ident->again = 1;
         return;
     }
 
-    if (claim) {
-        ngx_memcpy(feed.text, claim->text, claim->len);
-
-    } else {
-        (void) ngx_sprintf(feed.text,
-                           "{\"metadata\":{\"namespace\":\"%V\",\"name\":"
-                           "\"%V\"}}", &ident->ns, &ident->name);
-    }
+    (void) ngx_sprintf(feed.text, "{\"metadata\":{\"namespace\":\"%V\","
+                       "\"name\":\"%V\"}}", ns, name);
 
     m->sink->feed(m->sink->data, &feed);
 }
 
+
+/* all Secrets are fed anyway; a want has one fed again, or its absence */
 
 void
 ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind, ngx_str_t *ns,
@@ -538,6 +562,7 @@ ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind, ngx_str_t *ns,
     ident = ngx_k8s_manifests_ident(m, kind, ns, name, 0);
 
     if (ident == NULL) {
+        ngx_k8s_manifests_delete(m, kind, ns, name);
         return;
     }
 

@@ -1,0 +1,884 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The manifests source against a real folder and the kernel's inotify; only
+ * nginx's event loop is played: posted events, timers, and poll() of the one
+ * descriptor.
+ */
+
+
+#include <unit.h>
+#include <ngx_event.h>
+#include <ngx_k8s_manifests.h>
+#include <ngx_k8s_record.h>
+#include <poll.h>
+
+
+#define TURN_MAX  8000     /* microseconds, with sanitizers and a busy host */
+
+
+static char               root[] = "/tmp/manifests.XXXXXX";
+static char               dir[256];
+static char               fed[65536];      /* what the sink has got */
+static char               told[65536];     /* problems */
+static ngx_uint_t         states, listed;
+static size_t             backlog;
+static ngx_k8s_source_conf_t   conf;
+static ngx_k8s_source_t  *source;
+static uint64_t           longest;
+
+
+static void
+feed(void *data, ngx_k8s_feed_t *f)
+{
+    char         *p;
+    json_t       *json, *meta;
+    const char   *ns;
+    static char  *ops[] = { "begin", "", "delete ", "end", "abort" };
+
+    p = fed + strlen(fed);
+
+    if (p - fed > (ptrdiff_t) sizeof(fed) - 1024) {
+        ngx_free(f->text);
+        return;
+    }
+
+    if (f->text == NULL) {
+        sprintf(p, "%s %s%s%.*s|", ops[f->op], ngx_k8s_kinds[f->kind].name.data,
+                f->scope.len ? " in " : "", (int) f->scope.len, f->scope.data);
+        return;
+    }
+
+    json = json_loadb((char *) f->text, f->len, 0, NULL);
+    meta = json_object_get(json, "metadata");
+    ns = json_string_value(json_object_get(meta, "namespace"));
+
+    sprintf(p, "%s%s %s/%s", ops[f->op], ngx_k8s_kinds[f->kind].name.data,
+            ns, json_string_value(json_object_get(meta, "name")));
+
+    if (f->op == NGX_K8S_FEED_OBJECT) {
+        sprintf(p + strlen(p), " %.*s#%u", (int) f->origin.len,
+                f->origin.data, (unsigned) f->document);
+    }
+
+    ns = json_string_value(json_object_get(json, "v"));
+
+    if (ns) {
+        sprintf(p + strlen(p), " %s", ns);
+    }
+
+    if (json_object_get(json, "status")
+        || json_object_get(meta, "managedFields")
+        || json_object_get(json_object_get(meta, "annotations"),
+                           "kubectl.kubernetes.io/last-applied-configuration"))
+    {
+        strcat(p, " with too much");
+    }
+
+    strcat(p, "|");
+
+    json_decref(json);
+    ngx_free(f->text);
+}
+
+
+static void
+state(void *data, ngx_uint_t kind, ngx_k8s_source_state_t *s)
+{
+    states++;
+    listed += s->state == NGX_K8S_SYNC_LISTED;
+}
+
+
+static void
+problem(void *data, char *kind, ngx_str_t *name, ngx_int_t code,
+    ngx_str_t *message)
+{
+    if (code >= 0 && strlen(told) < sizeof(told) - 1024) {
+        sprintf(told + strlen(told), "%s %.*s %d: %.*s|", kind,
+                (int) name->len, name->data, (int) code, (int) message->len,
+                message->data);
+    }
+}
+
+
+static size_t
+sink_backlog(void *data)
+{
+    return backlog;
+}
+
+
+static ngx_int_t  entered;
+
+
+static void
+sink_enter(void *data)
+{
+    entered++;
+}
+
+
+static void
+sink_leave(void *data)
+{
+    entered--;
+}
+
+
+static ngx_k8s_sink_t  sink = { NULL, feed, state, problem, sink_backlog,
+                                sink_enter, sink_leave };
+
+
+static ngx_int_t
+event_add(ngx_event_t *ev, ngx_int_t event, ngx_uint_t flags)
+{
+    ev->active = 1;
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+event_del(ngx_event_t *ev, ngx_int_t event, ngx_uint_t flags)
+{
+    ev->active = 0;
+    return NGX_OK;
+}
+
+
+static uint64_t
+usec(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+static void
+loop_init(void)
+{
+    ngx_uint_t          i;
+    static ngx_event_t  events[2][8];
+
+    ngx_queue_init(&ngx_posted_events);
+    ngx_queue_init(&ngx_posted_next_events);
+    ngx_queue_init(&unit_cycle.reusable_connections_queue);
+    ngx_event_timer_init(&unit_log);
+
+    unit_cycle.connections = calloc(8, sizeof(ngx_connection_t));
+    unit_cycle.connection_n = 8;
+
+    for (i = 0; i < 8; i++) {
+        unit_cycle.connections[i].data = i < 7 ? &unit_cycle.connections[i + 1]
+                                               : NULL;
+        unit_cycle.connections[i].read = &events[0][i];
+        unit_cycle.connections[i].write = &events[1][i];
+        unit_cycle.connections[i].fd = -1;
+        events[0][i].closed = 1;
+        events[1][i].closed = 1;
+    }
+
+    unit_cycle.free_connections = unit_cycle.connections;
+    unit_cycle.free_connection_n = 8;
+
+    ngx_event_flags = NGX_USE_CLEAR_EVENT;
+    ngx_event_actions.add = event_add;
+    ngx_event_actions.del = event_del;
+    ngx_event_actions.add_conn = NULL;
+    ngx_event_actions.del_conn = NULL;
+}
+
+
+/* of this process: others have the processor as well */
+
+static uint64_t
+cpu(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+/* turns the loop until nothing has happened for "quiet" ms */
+
+static void
+turn(int quiet)
+{
+    int                   timeout;
+    uint64_t              start, until, t;
+    ngx_msec_t            timer;
+    struct pollfd         p;
+    ngx_connection_t     *c;
+    ngx_k8s_manifests_t  *m;
+
+    m = source->data;
+    start = usec();
+    until = start + quiet * 1000;
+
+    while (usec() < until && usec() < start + 20000000) {
+        c = m->connection;
+
+        p.fd = c ? c->fd : -1;
+        p.events = POLLIN;
+        p.revents = 0;
+
+        timer = ngx_event_find_timer();
+        timeout = ngx_min(timer, 5);
+
+        if (!ngx_queue_empty(&ngx_posted_next_events)) {
+            ngx_event_move_posted_next(&unit_cycle);
+            timeout = 0;
+        }
+
+        poll(&p, 1, timeout);
+        ngx_time_update();
+
+        if (p.revents) {
+            c->read->ready = 1;
+            c->read->handler(c->read);
+            until = usec() + quiet * 1000;
+        }
+
+        ngx_event_expire_timers();
+
+        if (!ngx_queue_empty(&ngx_posted_events)) {
+            t = cpu();
+            ngx_event_process_posted(&unit_cycle, &ngx_posted_events);
+            t = cpu() - t;
+            longest = ngx_max(longest, t);
+            until = usec() + quiet * 1000;
+        }
+    }
+}
+
+
+static void
+clear(void)
+{
+    fed[0] = '\0';
+    told[0] = '\0';
+    states = 0;
+    listed = 0;
+}
+
+
+static void
+start(void)
+{
+    clear();
+    source = ngx_k8s_manifests_start(&conf, &sink, &unit_log);
+}
+
+
+/* in the folder; fmt is the content, ' and all */
+
+static void
+put(const char *name, const char *fmt, ...)
+{
+    FILE     *f;
+    char      path[512];
+    va_list   args;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+
+    f = fopen(path, "w");
+    va_start(args, fmt);
+    vfprintf(f, fmt, args);
+    va_end(args);
+    fclose(f);
+}
+
+
+static void
+sh(const char *fmt, ...)
+{
+    char     cmd[4096], in[5000];
+    va_list  args;
+
+    va_start(args, fmt);
+    vsnprintf(cmd, sizeof(cmd), fmt, args);
+    va_end(args);
+
+    snprintf(in, sizeof(in), "cd %s && { %s ; }", root, cmd);
+
+    if (system(in) != 0) {
+        printf("# failed: %s\n", in);
+    }
+}
+
+
+#define SVC(name, v)  "apiVersion: v1\nkind: Service\nmetadata: {name: " name \
+                      "}\nv: \"" v "\"\n"
+
+
+static ngx_uint_t
+is(const char *want)
+{
+    if (strcmp(fed, want) != 0) {
+        printf("# got  %s\n# want %s\n", fed, want);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+says(const char *want)
+{
+    if ((want[0] == '\0') != (told[0] == '\0') || !strstr(told, want)) {
+        printf("# told %s\n# want %s\n", told, want);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+#define BEGIN "begin Ingress|begin IngressClass|begin Service|begin "         \
+              "EndpointSlice|begin Secret|begin Namespace|"
+#define END   "end Ingress|end IngressClass|end Service|end EndpointSlice|"   \
+              "end Secret|end Namespace|"
+
+
+static void
+first(void)
+{
+    sh("mkdir -p w/sub");
+    put("b.yaml", SVC("b", "one") "---\n# empty\n---\n" SVC("c", "two"));
+    put("a.json", "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":["
+        "{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":"
+        "{\"name\":\"n\",\"namespace\":\"x\"}},{\"apiVersion\":\"v1\","
+        "\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\"}}]}");
+    put("sub/s.yml", "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n"
+        "  namespace: m\n  managedFields: []\n  annotations:\n    "
+        "kubectl.kubernetes.io/last-applied-configuration: x\nstatus: {}\n");
+    put("notes.txt", "no manifest");
+    put(".hidden.yaml", SVC("hidden", "x"));
+    put("values.yaml", "replicas: 3\n");
+
+    start();
+    turn(30);
+
+    ok(strncmp(fed, BEGIN, strlen(BEGIN)) == 0
+       && strstr(fed, "|Namespace x/n a.json#1|") != NULL
+       && strstr(fed, "|Service default/b b.yaml#1 one|") != NULL
+       && strstr(fed, "|Service default/c b.yaml#2 two|") != NULL
+       && strstr(fed, "|Secret m/s sub/s.yml#1|") != NULL
+       && strcmp(fed + strlen(fed) - strlen(END), END) == 0,
+       "the first list");
+    ok(strlen(fed) == strlen(BEGIN END) + strlen("Namespace x/n a.json#1|"
+       "Service default/b b.yaml#1 one|Service default/c b.yaml#2 two|"
+       "Secret m/s sub/s.yml#1|"), "and nothing else");
+    ok(states == NGX_K8S_KINDS && listed == NGX_K8S_KINDS && says(""),
+       "each kind is listed");
+}
+
+
+static void
+edits(void)
+{
+    uint64_t  t;
+
+    clear();
+    t = usec();
+    put("b.yaml", SVC("b", "one") "---\n" SVC("c", "three"));
+    turn(30);
+    ok(is("Service default/c b.yaml#2 three|"), "an edit feeds what changed");
+    ok(usec() - t < 1000000, "at once");
+
+    clear();
+    sh("sleep 0.01; touch w/b.yaml; cp w/b.yaml w/.b; mv w/.b w/b.yaml");
+    turn(30);
+    ok(is(""), "the same content feeds nothing");
+
+    clear();
+    sh("sed s/three/four/ w/b.yaml > w/b.tmp; mv w/b.tmp w/b.yaml");
+    turn(30);
+    ok(is("Service default/c b.yaml#2 four|"), "an atomic rename");
+
+    clear();
+    sh("sed -i '/---/,$d' w/b.yaml");
+    turn(30);
+    ok(is("delete Service default/c|"), "a document less");
+
+    clear();
+    sh("mv w/b.yaml w/z.yaml");
+    turn(30);
+    ok(is("Service default/b z.yaml#1 one|"),
+       "an object moves with its file, and is never away");
+
+    clear();
+    sh("rm w/z.yaml");
+    turn(30);
+    ok(is("delete Service default/b|"), "a file is deleted");
+
+    clear();
+    sh("mkdir -p w/new/deep; sleep 0.01");
+    turn(30);
+    put("new/deep/n.yaml", SVC("nd", "1"));
+    turn(30);
+    ok(is("Service default/nd new/deep/n.yaml#1 1|"), "a new folder");
+
+    clear();
+    put("new/deep/n.yaml", SVC("nd", "2"));
+    turn(30);
+    ok(is("Service default/nd new/deep/n.yaml#1 2|"), "an edit in it");
+
+    clear();
+    sh("mv w/new w/newer");
+    turn(30);
+    ok(is("Service default/nd newer/deep/n.yaml#1 2|"), "a folder is renamed");
+
+    clear();
+    sh("rm -r w/newer");
+    turn(30);
+    ok(is("delete Service default/nd|"), "a folder is deleted");
+}
+
+
+static void
+broken(void)
+{
+    clear();
+    put("e.yaml", SVC("e", "1"));
+    turn(30);
+    put("e.yaml", SVC("e", "2") "x: [\n");
+    turn(30);
+    ok(is("Service default/e e.yaml#1 1|"), "a broken file feeds nothing");
+    ok(says("File e.yaml 3: line 6, column 1:"), "and is a problem");
+
+    clear();
+    put("e.yaml", SVC("e", "2") "---\napiVersion: v1\nkind: Secret\n");
+    turn(30);
+    ok(is("") && says("File e.yaml 3: document 2, kind Secret: the object "
+                      "has no metadata"), "an object without a name");
+
+    clear();
+    put("e.yaml", SVC("e", "3"));
+    turn(30);
+    ok(is("Service default/e e.yaml#1 3|") && says(""), "good again");
+
+    clear();
+    put("e.yaml", "x: [");
+    turn(30);
+    sh("rm w/e.yaml");
+    turn(30);
+    ok(is("delete Service default/e|"), "a broken file is deleted");
+
+    clear();
+    sh("truncate -s 17M w/big.yaml");
+    turn(30);
+    ok(is("") && says("File big.yaml 3: it has more than 16777216 bytes"),
+       "a file that is too large");
+    sh("rm w/big.yaml");
+
+    clear();
+    sh("mkfifo w/pipe.yaml; ln -s nowhere w/link.yaml");
+    turn(30);
+    ok(is(""), "neither a pipe nor a broken link is read");
+    sh("rm w/pipe.yaml w/link.yaml");
+    turn(30);
+}
+
+
+static void
+twice(void)
+{
+    clear();
+    put("m.yaml", SVC("d", "m"));
+    turn(30);
+    put("n.yaml", SVC("d", "n") "---\n" SVC("d", "nn"));
+    turn(30);
+    ok(is("Service default/d m.yaml#1 m|"), "the first path has the object");
+    ok(says("File n.yaml 22: document 1: Service default/d is that of "
+            "document 1 of \"m.yaml\"|File n.yaml 22: document 2: "),
+       "the others are problems");
+
+    clear();
+    put("a.yaml", SVC("d", "a"));
+    turn(30);
+    ok(is("Service default/d a.yaml#1 a|")
+       && says("File m.yaml 22: document 1: Service default/d is that of "
+               "document 1 of \"a.yaml\""), "one before takes it");
+
+    clear();
+    sh("rm w/a.yaml w/m.yaml");
+    turn(30);
+    ok(is("Service default/d n.yaml#1 n|"), "and gives it back");
+    ok(says("File n.yaml 22: document 2: "), "still twice in one file");
+
+    clear();
+    sh("rm w/n.yaml");
+    turn(30);
+    ok(is("delete Service default/d|") && says(""), "all gone");
+}
+
+
+static void
+writing(void)
+{
+    FILE  *f;
+    char   path[512];
+
+    put("w.yaml", SVC("w1", "1") "---\n" SVC("w2", "1"));
+    turn(30);
+
+    clear();
+    snprintf(path, sizeof(path), "%s/w.yaml", dir);
+    f = fopen(path, "w");
+    fprintf(f, SVC("w1", "2"));
+    fflush(f);
+    turn(30);
+    put("x.txt", "x");
+    sh("mkdir w/other; sleep 0.01; rmdir w/other");
+    turn(30);
+    ok(is(""), "a file that is being written is left alone");
+
+    fprintf(f, "---\n" SVC("w2", "2"));
+    fclose(f);
+    turn(30);
+    ok(is("Service default/w1 w.yaml#1 2|Service default/w2 w.yaml#2 2|"),
+       "and read when it is closed");
+
+    clear();
+    f = fopen(path, "w");
+    fprintf(f, SVC("w1", "3"));
+    fflush(f);
+    turn(1300);
+    ok(is("Service default/w1 w.yaml#1 3|delete Service default/w2|"),
+       "or after a second");
+    fclose(f);
+
+    sh("rm w/w.yaml");
+    turn(30);
+}
+
+
+static void
+config_map(void)
+{
+    /* as the kubelet does it */
+
+    clear();
+    sh("mkdir w/cm w/cm/..1; echo '" SVC("k", "1") "' > w/cm/..1/k.yaml;"
+       "ln -s ..1 w/cm/..data; ln -s ..data/k.yaml w/cm/k.yaml");
+    turn(30);
+    ok(is("Service default/k cm/k.yaml#1 1|"), "a ConfigMap's mount");
+
+    clear();
+    sh("mkdir w/cm/..2; echo '" SVC("k", "2") "' > w/cm/..2/k.yaml;"
+       "ln -s ..2 w/cm/..data_tmp; mv -T w/cm/..data_tmp w/cm/..data;"
+       "rm -r w/cm/..1");
+    turn(30);
+    ok(is("Service default/k cm/k.yaml#1 2|"), "is swapped");
+
+    clear();
+    sh("rm -r w/cm");
+    turn(30);
+    ok(is("delete Service default/k|"), "and unmounted");
+
+    /* links to files and folders elsewhere */
+
+    clear();
+    sh("mkdir out; echo '" SVC("l", "1") "' > out/l.yaml;"
+       "echo '" SVC("o", "1") "' > o.yaml;"
+       "ln -s ../out w/out; ln -s ../o.yaml w/o.yaml; ln -s ../w w/loop");
+    turn(30);
+    ok(strstr(fed, "Service default/l out/l.yaml#1 1|")
+       && strstr(fed, "Service default/o o.yaml#1 1|") && strlen(fed) == 62,
+       "links, also in a circle");
+
+    clear();
+    sh("echo '" SVC("l", "2") "' > out/l.yaml; sleep 0.01;"
+       "echo '" SVC("o", "2") "' > o.yaml");
+    turn(30);
+    ok(strstr(fed, "Service default/l out/l.yaml#1 2|")
+       && strstr(fed, "Service default/o o.yaml#1 2|"), "edits behind them");
+
+    clear();
+    sh("rm w/out w/o.yaml w/loop");
+    turn(30);
+    ok(strstr(fed, "delete Service default/l|")
+       && strstr(fed, "delete Service default/o|"), "links are removed");
+}
+
+
+static void
+wants(void)
+{
+    ngx_str_t  ns = ngx_string("m"), name = ngx_string("s");
+
+    clear();
+    source->want(source, NGX_K8S_SECRET, &ns, &name, 1);
+    turn(30);
+    ok(is("Secret m/s sub/s.yml#1|"), "a wanted Secret is fed again");
+
+    clear();
+    source->want(source, NGX_K8S_SECRET, &ns, &name, 0);
+    turn(30);
+    ok(is(""), "one that is not wanted any more is not");
+
+    ngx_str_set(&name, "none");
+    source->want(source, NGX_K8S_SECRET, &ns, &name, 1);
+    turn(30);
+    ok(is("delete Secret m/none|"), "one that does not exist is deleted");
+}
+
+
+static void
+missing(void)
+{
+    clear();
+    put("v.yaml", SVC("v", "1"));
+    turn(30);
+
+    clear();
+    sh("mv w gone");
+    turn(30);
+    ok(is("") && says("the folder cannot be read"),
+       "the folder vanishes: nothing goes");
+
+    clear();
+    sh("sed -i 's/\"1\"/\"2\"/' gone/v.yaml; mv gone w");
+    turn(30);
+    ok(is("Service default/v v.yaml#1 2|"), "it returns, at once");
+
+    clear();
+    sh("mkdir x; echo '" SVC("x", "1") "' > x/x.yaml; mv -T x y;"
+       "mv w old; mv y w");
+    turn(30);
+    ok(strstr(fed, "Service default/x x.yaml#1 1|")
+       && strstr(fed, "delete Service default/v|")
+       && strstr(fed, "delete Secret m/s|"), "another takes its place");
+
+    clear();
+    sh("echo > old/v.yaml");
+    put("x.yaml", SVC("x", "2"));
+    turn(30);
+    ok(is("Service default/x x.yaml#1 2|"), "which is followed from then on");
+
+    source->stop(source);
+
+    sh("rm -r w old");
+    start();
+    turn(30);
+    ok(is("") && states && listed == 0 && says("the folder cannot be read"),
+       "missing at the start: not listed");
+
+    clear();
+    sh("mkdir w; echo '" SVC("x", "3") "' > w/x.yaml");
+    turn(30);
+    ok(is(BEGIN "Service default/x x.yaml#1 3|" END), "until it comes");
+
+    clear();
+    sh("rm -r w; mkdir w");
+    turn(50);
+    ok(is("delete Service default/x|"), "an empty folder is empty");
+
+    source->stop(source);
+
+    /* a link that is swapped */
+
+    sh("rm -r w; mkdir r1 r2; echo '" SVC("x", "1") "' > r1/x.yaml;"
+       "echo '" SVC("x", "2") "' > r2/x.yaml; ln -s r1 w");
+    start();
+    turn(30);
+    clear();
+    sh("ln -s r2 w2; mv -T w2 w");
+    turn(30);
+    ok(is("Service default/x x.yaml#1 2|"), "the folder is a link");
+    source->stop(source);
+    sh("rm -r w r1 r2; mkdir w");
+}
+
+
+static void
+namespaces(void)
+{
+    ngx_str_t    ns[] = { ngx_string("a"), ngx_string("b") };
+    ngx_array_t  a = { ns, 2, sizeof(ngx_str_t), 2, NULL };
+
+    put("n.yaml", "{apiVersion: v1, kind: Service, metadata: {name: s, "
+        "namespace: b}}\n---\n{apiVersion: v1, kind: Service, metadata: "
+        "{name: s, namespace: c}}\n---\n{apiVersion: v1, kind: Namespace, "
+        "metadata: {name: c}}\n");
+
+    conf.namespaces = &a;
+    start();
+    turn(30);
+    conf.namespaces = NULL;
+
+    ok(strstr(fed, "begin Service in a|begin Service in b|")
+       && strstr(fed, "|begin Namespace|")
+       && strstr(fed, "Service b/s n.yaml#1|")
+       && !strstr(fed, "c/s") && strstr(fed, "Namespace (null)/c")
+       && strstr(fed, "end Service in a|end Service in b|"),
+       "of the watched namespaces only");
+    source->stop(source);
+    sh("rm w/n.yaml");
+}
+
+
+static void
+polling(void)
+{
+    ngx_k8s_manifests_t  *m;
+
+    start();
+    turn(30);
+    m = source->data;
+    ngx_k8s_manifests_notify_done(m);
+    m->polling = 1;
+    ngx_add_timer(&m->rescan, 100);
+
+    clear();
+    put("p.yaml", SVC("p", "1"));
+    turn(1500);
+    ok(is("Service default/p p.yaml#1 1|"), "a timer instead of inotify");
+
+    clear();
+    put("p.yaml", SVC("p", "2"));
+    turn(1500);
+    ok(is("Service default/p p.yaml#1 2|"), "again and again");
+
+    source->stop(source);
+    sh("rm w/p.yaml");
+}
+
+
+static void
+large(void)
+{
+    FILE  *f;
+    int    i;
+    char   path[512];
+
+    for (i = 0; i < 500; i++) {
+        snprintf(path, sizeof(path), "f%03d.yaml", i);
+        put(path, "apiVersion: v1\nkind: Service\nmetadata: {name: f%d}\n"
+            "spec:\n  ports:\n  - {name: http, port: 80}\n", i);
+    }
+
+    snprintf(path, sizeof(path), "%s/large.yaml", dir);
+    f = fopen(path, "w");
+    fprintf(f, "apiVersion: v1\nkind: List\nitems:\n");
+
+    for (i = 0; i < 2000; i++) {
+        fprintf(f, "- apiVersion: v1\n  kind: Service\n  metadata: "
+                "{name: l%d}\n  spec:\n    ports:\n    - {port: 80}\n", i);
+    }
+
+    fclose(f);
+
+    longest = 0;
+    start();
+    backlog = 1024 * 1024;
+    turn(100);
+    ok(strstr(fed, "Service") == NULL || !strstr(fed, "default/l"),
+       "nothing is fed while the sink has its hands full");
+    backlog = 0;
+    turn(100);
+
+    printf("# longest turn %u us\n", (unsigned) longest);
+
+    ok(listed == NGX_K8S_KINDS && longest < TURN_MAX,
+       "2,500 objects, in short turns");
+
+    source->stop(source);
+}
+
+
+static void
+exiting(void)
+{
+    ngx_connection_t     *c;
+    ngx_k8s_manifests_t  *m;
+
+    sh("rm -r w; mkdir w");
+    start();
+    turn(30);
+
+    m = source->data;
+    c = m->connection;
+    ok(c && c->idle, "the descriptor is an idle connection");
+    c->close = 1;
+    c->read->handler(c->read);
+    ok(m->connection == NULL, "and closed when the worker exits");
+
+    source->stop(source);
+    ok(ngx_event_no_timers_left() == NGX_OK
+       && ngx_queue_empty(&ngx_posted_next_events)
+       && unit_cycle.free_connection_n == 8, "nothing is left behind");
+}
+
+
+static void
+checks(void)
+{
+    char         *s, path[512];
+    ngx_pool_t   *pool;
+
+    pool = ngx_create_pool(1024, &unit_log);
+
+    ok(ngx_k8s_manifests_check(&conf, pool) == NULL, "a folder is well");
+
+    snprintf(path, sizeof(path), "%s/file", root);
+    sh("touch file");
+    conf.path.data = (u_char *) path;
+    conf.path.len = strlen(path);
+    s = ngx_k8s_manifests_check(&conf, pool);
+    ok(s && strstr(s, "is not a folder"), "%s", s);
+
+    conf.path.len--;
+    ok(ngx_k8s_manifests_check(&conf, pool) == NULL, "one that may come");
+
+    conf.path.len = 0;
+    ok(ngx_k8s_manifests_check(&conf, pool) != NULL, "none at all");
+
+    ngx_destroy_pool(pool);
+}
+
+
+int
+main(int argc, char **argv)
+{
+    unit_init();
+    unit_log.log_level = NGX_LOG_ERR;
+    loop_init();
+
+    if (mkdtemp(root) == NULL) {
+        return 1;
+    }
+
+    snprintf(dir, sizeof(dir), "%s/w", root);
+    conf.path.data = (u_char *) dir;
+    conf.path.len = strlen(dir);
+
+    first();
+    edits();
+    broken();
+    twice();
+    writing();
+    config_map();
+    wants();
+    missing();
+    namespaces();
+    polling();
+    large();
+    exiting();
+    checks();
+
+    snprintf(fed, sizeof(fed), "rm -r %s", root);
+    return system(fed) ? 1 : done();
+}

@@ -1,0 +1,232 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <unit.h>
+#include <ngx_k8s_yaml.h>
+
+
+/* all documents as compact JSON, one a line; an error as "! line: why" */
+
+static char *
+dump(const char *text, size_t len, ngx_uint_t json)
+{
+    char             *s;
+    json_t           *doc;
+    u_char           *copy;
+    ngx_int_t         rc;
+    ngx_k8s_yaml_t   *y;
+
+    static char  out[1 << 16];
+
+    copy = malloc(len);
+    memcpy(copy, text, len);
+
+    y = ngx_k8s_yaml_open(copy, len, json, &unit_log);
+
+    out[0] = '\0';
+
+    for ( ;; ) {
+        rc = ngx_k8s_yaml_next(y, 3, &doc);
+
+        if (rc == NGX_AGAIN) {
+            continue;
+        }
+
+        if (rc != NGX_OK) {
+            break;
+        }
+
+        s = json_dumps(doc, JSON_COMPACT|JSON_ENCODE_ANY);
+        snprintf(out + strlen(out), 4096, "%s%s", out[0] ? "\n" : "", s);
+
+        free(s);
+        json_decref(doc);
+    }
+
+    if (rc == NGX_DECLINED) {
+        snprintf(out + strlen(out), 4096, "%s! %.*s", out[0] ? "\n" : "",
+                 (int) ngx_k8s_yaml_error(y)->len,
+                 ngx_k8s_yaml_error(y)->data);
+
+        if (ngx_k8s_yaml_next(y, 1, &doc) != NGX_DECLINED) {
+            strcat(out, " and goes on");
+        }
+
+    } else if (rc != NGX_DONE) {
+        strcat(out, "! no memory");
+    }
+
+    ngx_k8s_yaml_close(y);
+    free(copy);
+
+    return out;
+}
+
+
+static void
+texts(void)
+{
+    char        *out;
+    ngx_uint_t   i;
+
+    static struct {
+        const char  *text, *out;
+    } t[] = {
+
+        /* structure */
+        { "", "" },
+        { "# nothing\n---\n---\n# nothing either\n...\n", "" },
+        { "a: 1\n---\nb: [x, {c: d}]\n", "{\"a\":1}\n{\"b\":[\"x\",{\"c\":"
+          "\"d\"}]}" },
+        { "a:\n- b: |\n    x\n    y\n  c: >\n    z\n    w\n",
+          "{\"a\":[{\"b\":\"x\\ny\\n\",\"c\":\"z w\\n\"}]}" },
+        { "just text", "\"just text\"" },
+        { "{\"a\":[1,true,null,\"x\\u00e9\"]}",
+          "{\"a\":[1,true,null,\"x\xc3\xa9\"]}" },
+
+        /* scalars */
+        { "[80, '80', \"80\", -1, +1, 0x1F, 0o17, 017, 0b101, 1_000, 08]",
+          "[80,\"80\",\"80\",-1,1,31,15,15,5,1000,8.0]" },
+        { "[1.5, .5, 1., 1e3, -1.5e-3, 1e999, 1.2.3, 1a, -, +, ., 0x, 0xg]",
+          "[1.5,0.5,1.0,1000.0,-0.0015,\"1e999\",\"1.2.3\",\"1a\",\"-\","
+          "\"+\",\".\",\"0x\",\"0xg\"]" },
+        { "[yes, Yes, YES, y, on, true, True, no, n, Off, FALSE, yEs, tRUE]",
+          "[true,true,true,true,true,true,true,false,false,false,false,"
+          "\"yEs\",\"tRUE\"]" },
+        { "['yes', \"no\", 'null', '~', '']",
+          "[\"yes\",\"no\",\"null\",\"~\",\"\"]" },
+        { "a: ~\nb:\nc: null\nd: NULL\ne: nULL\n",
+          "{\"a\":null,\"b\":null,\"c\":null,\"d\":null,\"e\":\"nULL\"}" },
+        { "[2024-01-02T03:04:05Z, 2024-01-02, 1:20, 10.0.0.1, v1, \"a b\"]",
+          "[\"2024-01-02T03:04:05Z\",\"2024-01-02\",\"1:20\",\"10.0.0.1\","
+          "\"v1\",\"a b\"]" },
+        { "[9223372036854775807, -9223372036854775807, 9223372036854775808]",
+          "[9223372036854775807,-9223372036854775807,9.2233720368547758e18]" },
+        { "[!!str 80, !!int \"80\", !!bool \"true\", ! 80, !x 80, "
+          "!!float \"1\", !!null \"\"]",
+          "[\"80\",80,true,\"80\",\"80\",1,null]" },
+        { "a: .inf", "! line 1, column 4: a number is not finite" },
+        { "a: .NaN", "! line 1, column 4: a number is not finite" },
+        { "80: a\ntrue: b\n~: c\n",
+          "{\"80\":\"a\",\"true\":\"b\",\"~\":\"c\"}" },
+
+        /* anchors and merge keys */
+        { "a: &x {b: 1}\nc: *x\nd: [*x, *x]\n",
+          "{\"a\":{\"b\":1},\"c\":{\"b\":1},\"d\":[{\"b\":1},{\"b\":1}]}" },
+        { "a: &x s\n*x : 1\n", "{\"a\":\"s\",\"s\":1}" },
+        { "a: &x 1\nb: &x 2\nc: *x\n", "{\"a\":1,\"b\":2,\"c\":2}" },
+        { "a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3\n  r: 4\n",
+          "{\"a\":{\"p\":1,\"q\":2},\"b\":{\"q\":3,\"r\":4,\"p\":1}}" },
+        { "x: {q: 3, <<: [{q: 1, p: 1}, {p: 2, z: 5}]}",
+          "{\"x\":{\"q\":3,\"p\":1,\"z\":5}}" },
+        { "x: {<<: {<<: {a: 1}, b: 2}, c: 3}",
+          "{\"x\":{\"c\":3,\"b\":2,\"a\":1}}" },
+        { "x: {'<<': 1}", "{\"x\":{\"<<\":1}}" },
+        { "x: {<<: 1}", "! line 1, column 9: what is merged is no mapping" },
+        { "x: {<<: [1]}",
+          "! line 1, column 11: what is merged is no mapping" },
+        { "a: *x", "! line 1, column 4: an alias names no complete anchor" },
+        { "a: &x [*x]",
+          "! line 1, column 8: an alias names no complete anchor" },
+        { "a: &x 1\n---\na: *x\n",
+          "{\"a\":1}\n! line 3, column 4: an alias names no complete anchor" },
+
+        /* what is broken */
+        { "a: 1\na: 2\n", "! line 2, column 1: a key is there twice" },
+        { "? [a]\n: 1\n", "! line 1, column 3: a key is no scalar" },
+        { "\"a\\0b\": 1", "! line 1, column 1: a key holds a null byte" },
+        { "a: 1\n---\nb: [\n", "{\"a\":1}\n! line 4, column 1: did not find "
+          "expected node content" },
+        { "a:\n\tb: 1\n", "! line 2, column 1: found character that cannot "
+          "start any token" },
+        { NULL, NULL }
+    };
+
+    for (i = 0; t[i].text; i++) {
+        out = dump(t[i].text, strlen(t[i].text), 0);
+
+        if (strcmp(out, t[i].out) != 0) {
+            printf("# %s\n# %s\n", out, t[i].out);
+        }
+
+        ok(strcmp(out, t[i].out) == 0, "text %u", (unsigned) i);
+    }
+}
+
+
+static void
+bounds(void)
+{
+    char    text[8192], *p, *out;
+    int     i, n;
+
+    /* a billion laughs */
+
+    p = text + sprintf(text, "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+
+    for (i = 1; i < 20; i++) {
+        p += sprintf(p, "a%d: &a%d [", i, i);
+
+        for (n = 0; n < 10; n++) {
+            p += sprintf(p, "%s*a%d", n ? "," : "", i - 1);
+        }
+
+        p += sprintf(p, "]\n");
+    }
+
+    out = dump(text, p - text, 0);
+    ok(strstr(out, "aliases stand for too much") != NULL, "a billion laughs");
+
+    memset(text, '[', 1000);
+    out = dump(text, 1000, 0);
+    ok(strstr(out, "nested too deeply") != NULL, "nested too deeply");
+
+    for (p = text, i = 0; i < 60; i++) {
+        p += sprintf(p, "{a: ");
+    }
+    p += sprintf(p, "1");
+    for (i = 0; i < 60; i++) {
+        p += sprintf(p, "}");
+    }
+    out = dump(text, p - text, 0);
+    ok(strstr(out, "!") == NULL, "sixty levels are well");
+
+    out = dump("a: \xff\n", 6, 0);
+    ok(out[0] == '!', "no UTF-8: %s", out);
+
+    out = dump("a: \0\n", 5, 0);
+    ok(out[0] == '!', "a null byte: %s", out);
+}
+
+
+static void
+documents(void)
+{
+    char  *out;
+
+    out = dump(" {\"a\":1}\n\n[2]{} ", 16, 1);
+    ok(strcmp(out, "{\"a\":1}\n[2]\n{}") == 0, "JSON documents: %s", out);
+
+    out = dump("{\"a\":1}\n{\"b\":\n x}", 17, 1);
+    ok(strncmp(out, "{\"a\":1}\n! line 3, column 2:", 26) == 0,
+       "broken JSON: %s", out);
+
+    out = dump(" \n", 2, 1);
+    ok(out[0] == '\0', "no JSON");
+}
+
+
+int
+main(int argc, char **argv)
+{
+    unit_init();
+
+    texts();
+    bounds();
+    documents();
+
+    return done();
+}
