@@ -47,6 +47,7 @@ ngx_k8s_call_create(ngx_k8s_transport_t *t, char *url)
         || ngx_k8s_setopt(PIPEWAIT, t->single ? 0L : 1L)
         || ngx_k8s_setopt(USERAGENT, "ngx_k8s_ingress_module")
         || ngx_k8s_setopt(SOCKOPTFUNCTION, ngx_k8s_transport_sockopt)
+        || ngx_k8s_setopt(SOCKOPTDATA, call)
         || ngx_k8s_setopt(CLOSESOCKETFUNCTION, ngx_k8s_transport_close)
         || ngx_k8s_setopt(CLOSESOCKETDATA, t)
         || ngx_k8s_setopt(HEADERFUNCTION, ngx_k8s_call_head)
@@ -242,12 +243,13 @@ ngx_k8s_call_head(char *p, size_t size, size_t n, void *data)
 /*
  * Calls wait for the first connection, to share it if it is HTTP/2.  It is
  * not, and a watch on it does not end: the others get connections of their
- * own.  A GET that was sent already and is not answered is sent again.
+ * own.
  */
 
 void
 ngx_k8s_call_separate(ngx_k8s_transport_t *t)
 {
+    long             sent;
     ngx_queue_t     *q;
     ngx_k8s_call_t  *call;
 
@@ -260,7 +262,14 @@ ngx_k8s_call_separate(ngx_k8s_transport_t *t)
         call = ngx_queue_data(q, ngx_k8s_call_t, queue);
 
         if (!call->started || call->finished || call->canceled
-            || call->status)
+            || call->status || call->connects)
+        {
+            continue;
+        }
+
+        if (curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent)
+            != CURLE_OK
+            || sent > 0)
         {
             continue;
         }

@@ -453,6 +453,8 @@ ngx_k8s_transport_close(void *data, curl_socket_t fd)
 int
 ngx_k8s_transport_sockopt(void *data, curl_socket_t fd, curlsocktype purpose)
 {
+    ngx_k8s_call_t *call = data;
+
     int           i;
     static const struct {
         int       level;
@@ -465,6 +467,8 @@ ngx_k8s_transport_sockopt(void *data, curl_socket_t fd, curlsocktype purpose)
         { IPPROTO_TCP, TCP_KEEPCNT, NGX_K8S_TCP_KEEPCNT },
         { IPPROTO_TCP, TCP_USER_TIMEOUT, NGX_K8S_TCP_USER_TIMEOUT }
     };
+
+    call->connects = 1;
 
     for (i = 0; i < 5; i++) {
         (void) setsockopt(fd, options[i].level, options[i].name,

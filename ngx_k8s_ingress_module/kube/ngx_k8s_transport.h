@@ -82,6 +82,7 @@ struct ngx_k8s_call_s {
     char                     error[CURL_ERROR_SIZE];
 
     unsigned                 started:1;
+    unsigned                 connects:1; /* has opened a connection */
     unsigned                 queued:1;
     unsigned                 finished:1;
     unsigned                 busy:1;     /* a handler of it runs */
