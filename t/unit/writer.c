@@ -671,7 +671,7 @@ writer_kill(ngx_k8s_builder_t *b)
     kill_t           *k;
     ngx_fd_t          fd;
     ngx_pid_t         pid, readers[2];
-    ngx_uint_t        i, kills;
+    ngx_uint_t        i, n, writes, kills;
     ngx_k8s_table_t  *table;
 
     kills = getenv("UNIT_KILLS") ? atoi(getenv("UNIT_KILLS")) : 300;
@@ -695,6 +695,14 @@ writer_kill(ngx_k8s_builder_t *b)
 
         if (pid == 0) {
             kill_writer(table, fd, k, i + 1);
+        }
+
+        /* every other one dies while it opens, or soon after */
+
+        writes = k->writes;
+
+        for (n = 0; (i & 1) && n < 10000 && k->writes == writes; n++) {
+            usleep(200);
         }
 
         usleep(1000 + i * 7919 % 9000);
