@@ -395,8 +395,9 @@ ngx_k8s_compile_start(ngx_k8s_compile_t *c)
 
     store = c->store;
 
-    if (ngx_k8s_compile_default_certificate(c) != NGX_OK) {
-        return NGX_ERROR;
+    if (!c->certified) {
+        c->certified = 1;
+        return ngx_k8s_compile_default_certificate(c);
     }
 
     n = store->counts[NGX_K8S_INGRESS];

@@ -139,6 +139,7 @@ struct ngx_k8s_compile_s {
     uint32_t                 cursor;
 
     unsigned                 synced:1;
+    unsigned                 certified:1;  /* default certificate made */
     unsigned                 started:1;
     unsigned                 swept:1;
     unsigned                 stuck:1;    /* some update did not fit */

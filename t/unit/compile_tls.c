@@ -1,0 +1,186 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include "k8s.h"
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
+
+
+#define INGRESS(name, time, tls, hosts)                                       \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"      \
+    "'namespace':'d','name':'" name "','creationTimestamp':"                  \
+    "'2026-01-01T00:00:" time "Z'},'spec':{'tls':[" tls "],'rules':["         \
+    hosts "]}}"
+
+#define TLS(host, secret)  "{'hosts':['" host "'],'secretName':'" secret "'}"
+
+
+static EVP_PKEY  *rsa, *ec;
+
+
+/* a Secret with a self-signed certificate; broken: another key */
+
+static void
+secret(k8s_t *k, char *name, EVP_PKEY *key, char *san, int days, int broken)
+{
+    BIO             *bio;
+    X509            *x;
+    char            *crt, *pem;
+    u_char          *text, *p;
+    size_t           crt_len, pem_len;
+    ngx_str_t        in, out;
+    X509V3_CTX       ctx;
+    X509_EXTENSION  *ext;
+
+    x = X509_new();
+    X509_set_version(x, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), -365 * 86400);
+    X509_gmtime_adj(X509_getm_notAfter(x), days * 86400);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+                               (u_char *) "test", -1, -1, 0);
+    X509_set_issuer_name(x, X509_get_subject_name(x));
+    X509_set_pubkey(x, key);
+    X509V3_set_ctx_nodb(&ctx);
+    ext = X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_alt_name, san);
+    X509_add_ext(x, ext, -1);
+    X509_EXTENSION_free(ext);
+    X509_sign(x, key, EVP_sha256());
+
+    bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_X509(bio, x);
+    X509_free(x);
+
+    if (broken) {
+        key = (key == rsa) ? ec : rsa;
+    }
+
+    crt_len = BIO_get_mem_data(bio, &crt);
+    text = malloc(32768);
+    p = ngx_sprintf(text, "{'apiVersion':'v1','kind':'Secret','metadata':{"
+                    "'namespace':'d','name':'%s'},'data':{'tls.crt':'", name);
+    in.data = (u_char *) crt;
+    in.len = crt_len;
+    out.data = p;
+    ngx_encode_base64(&out, &in);
+    p += out.len;
+    BIO_free(bio);
+
+    bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+    pem_len = BIO_get_mem_data(bio, &pem);
+    p = ngx_sprintf(p, "','tls.key':'");
+    in.data = (u_char *) pem;
+    in.len = pem_len;
+    out.data = p;
+    ngx_encode_base64(&out, &in);
+    p += out.len;
+    BIO_free(bio);
+
+    *ngx_sprintf(p, "'}}") = '\0';
+
+    k8s_put(k, (char *) text);
+    free(text);
+}
+
+
+int
+main(void)
+{
+    k8s_t  k;
+
+    unit_init();
+
+    rsa = EVP_RSA_gen(2048);
+    ec = EVP_EC_gen("P-256");
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.default_certificate, "d/default");
+    k8s_open(&k);
+
+    k8s_put(&k, INGRESS("one", "01", TLS("a.test", "s1") "," TLS("a.test",
+            "s2"), "{'host':'a.test'},{'host':'b.test'},{'host':'c.test'}"));
+
+    ok(k8s_has(&k, "there is no Secret d/s1")
+       && k8s_has(&k, "host 0 \"a.test\" flags 8 longest 0\n  fallback"),
+       "missing: TLS without a certificate of its own");
+    ok(k8s_has(&k, "certificate default"), "a default certificate");
+
+    secret(&k, "s1", rsa, "DNS:a.test,DNS:b.test", 100, 0);
+    secret(&k, "s2", ec, "DNS:a.test", 100, 0);
+
+    ok(k8s_has(&k, "\"a.test\" flags 8 longest 0\n  certificate d/s1\n"
+                   "  certificate d/s2\n"), "one of each key type");
+    ok(k8s_has(&k, "\"b.test\" flags 8 longest 0\n  certificate d/s1\n"
+                   "  fallback"), "a host that it covers without being listed");
+    ok(k8s_has(&k, "\"c.test\" flags 8 longest 0\n  fallback"),
+       "a host that none covers");
+    ok(!k8s_has(&k, "problem"), "no problem");
+
+    /* T-D1: a malformed update keeps the last good one */
+
+    secret(&k, "s1", rsa, "DNS:other.test", 100, 1);
+    ok(k8s_has(&k, "Secret d/s1")
+       && k8s_has(&k, "\"a.test\" flags 8 longest 0\n  certificate d/s1\n"),
+       "the last good one stays");
+
+    secret(&k, "s1", rsa, "DNS:other.test", 100, 0);
+    ok(k8s_has(&k, "the certificate of Secret d/s1 does not cover host "
+                   "\"a.test\"")
+       && k8s_has(&k, "\"a.test\" flags 8 longest 0\n  certificate d/s2\n"),
+       "not covering");
+
+    secret(&k, "s1", rsa, "DNS:*.test", 5, 0);
+    ok(k8s_has(&k, "\"c.test\" flags 8 longest 0\n  certificate d/s1\n"),
+       "a wildcard certificate");
+    ok(k8s_has(&k, "code 17 field \"spec.tls[0].secretName\" host \"\": the "
+                   "certificate of Secret d/s1 ends at"), "ends soon");
+
+    ngx_k8s_compile_clock(k.compile, ngx_time() + 6 * 86400);
+    ok(k8s_has(&k, "code 16 field"), "has ended");
+    ngx_k8s_compile_clock(k.compile, ngx_time());
+
+    secret(&k, "s1", rsa, "DNS:*.test", 100, 0);
+    ok(!k8s_has(&k, "problem"), "rotated");
+
+    /* the oldest Ingress has the host's certificate */
+
+    k8s_put(&k, INGRESS("two", "02", TLS("a.test", "s3"),
+            "{'host':'a.test'}"));
+    secret(&k, "s3", rsa, "DNS:a.test", 100, 0);
+    ok(k8s_has(&k, "host \"a.test\" has the certificate of Ingress d/one")
+       && k8s_has(&k, "\"a.test\" flags 8 longest 0\n  certificate d/s1\n"),
+       "a younger one has none");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "one");
+    ok(k8s_has(&k, "\"a.test\" flags 8 longest 0\n  certificate d/s3\n"
+                   "  fallback"), "then it has");
+    ok(!k8s_has(&k, "certificate d/s1") && !k8s_has(&k, "problem"),
+       "what nothing names is removed");
+
+    /* an exact host without a tls section is that of its wildcard host */
+
+    k8s_put(&k, INGRESS("wild", "03", TLS("*.w.test", "s4"),
+            "{'host':'*.w.test'}"));
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+            "'metadata':{'namespace':'d','name':'exact'},'spec':{'rules':["
+            "{'host':'x.w.test'}]}}");
+    secret(&k, "s4", ec, "DNS:*.w.test", 100, 0);
+    ok(k8s_has(&k, "\".w.test\" flags 9 longest 0\n  certificate d/s4\n")
+       && k8s_has(&k, "\"x.w.test\" flags 8 longest 0\n  certificate d/s4\n"),
+       "from the wildcard host");
+
+    k8s_delete(&k, NGX_K8S_SECRET, "d", "s4");
+    ok(k8s_has(&k, "\"x.w.test\" flags 8 longest 0\n  fallback")
+       && !k8s_has(&k, "gone"), "a deleted Secret");
+
+    k8s_close(&k);
+    EVP_PKEY_free(rsa);
+    EVP_PKEY_free(ec);
+
+    return done();
+}
