@@ -219,13 +219,14 @@ ngx_k8s_compile_slice(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
 }
 
 
-/* family 0: whatever it is.  A refused address is kept for the problem */
+/* family 0: whatever it is; a refused address is kept for the problem */
 
 static ngx_int_t
 ngx_k8s_compile_address(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_str_t *text, ngx_uint_t family, ngx_k8s_endpoint_t *ep)
 {
     in_addr_t  addr;
+    ngx_str_t  first, cut;
 
     ep->family = 0;
 
@@ -249,9 +250,16 @@ ngx_k8s_compile_address(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
         return NGX_OK;
     }
 
-    if (port->nrefused++ == 0) {
-        port->refused_len = ngx_min(text->len, sizeof(port->refused));
-        ngx_memcpy(port->refused, text->data, port->refused_len);
+    /* the smallest is named, whatever the order of the slices */
+
+    first.data = port->refused;
+    first.len = port->refused_len;
+    cut.data = text->data;
+    cut.len = ngx_min(text->len, sizeof(port->refused));
+
+    if (port->nrefused++ == 0 || ngx_k8s_str_cmp(&cut, &first) < 0) {
+        port->refused_len = cut.len;
+        ngx_memcpy(port->refused, cut.data, cut.len);
     }
 
     return NGX_DECLINED;

@@ -285,6 +285,7 @@ ngx_k8s_compile_service_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 static ngx_int_t
 ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
 {
+    u_char                   text[sizeof(port->refused)];
     uint32_t                 flags;
     ngx_uint_t               usable, refused, was;
     ngx_array_t              endpoints;
@@ -296,6 +297,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     sp = NULL;
     flags = port->flags;
     refused = port->nrefused;
+    ngx_memcpy(text, port->refused, sizeof(text));
     was = (port->usable == 0);
 
     if (ngx_array_init(&endpoints, c->pool, 16, sizeof(ngx_k8s_endpoint_t))
@@ -309,6 +311,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     usable = 0;
     port->flags = 0;
     port->nrefused = 0;
+    ngx_memzero(port->refused, sizeof(text));
 
     if (svc == NULL) {
         port->flags = NGX_K8S_SERVICE_MISSING;
@@ -328,6 +331,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     }
 
     if (flags != port->flags || refused != port->nrefused
+        || ngx_memcmp(text, port->refused, sizeof(text)) != 0
         || was != (usable == 0) || port->full || port->slot == 0)
     {
         ngx_k8s_compile_service_told(c, node);

@@ -33,9 +33,11 @@ now(void)
 static double
 items(k8s_t *k, double *longest, ngx_uint_t *n)
 {
-    double     start, t, end;
-    ngx_int_t  rc;
+    double      start, t, end;
+    ngx_int_t   rc;
+    ngx_uint_t  at;
 
+    at = 0;
     start = now();
     *longest = 0;
     *n = 0;
@@ -47,6 +49,7 @@ items(k8s_t *k, double *longest, ngx_uint_t *n)
 
         if (end - t > *longest) {
             *longest = end - t;
+            at = *n;
         }
 
         (*n)++;
@@ -54,6 +57,8 @@ items(k8s_t *k, double *longest, ngx_uint_t *n)
     } while (rc == NGX_AGAIN);
 
     ngx_k8s_writer_publish(k->writer);
+
+    printf("# the longest is item %u\n", (unsigned) at);
 
     return now() - start;
 }
