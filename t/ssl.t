@@ -94,7 +94,7 @@ $n->manifest('secrets.yaml', K8s::TLS::secret('default/both-ec', $ec)
 
 ok($n->start, 'nginx starts');
 ok(presents('a.example', 'one'), 'SNI, exact host')
-    or diag $n->log;
+    or diag join "\n", $IO::Socket::SSL::SSL_ERROR, $n->log, status('/status');
 
 # T-D3
 
