@@ -446,7 +446,8 @@ ngx_k8s_manifest_error(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
         ngx_memcpy(file->error, buf, p - buf + 1);
     }
 
-    ngx_log_error(NGX_LOG_WARN, m->log, 0, "manifests \"%V\": file \"%V\": %s%s",
+    ngx_log_error(NGX_LOG_WARN, m->log, 0,
+                  "manifests \"%V\": file \"%V\": %s%s",
                   &m->root, &file->sn.str, buf,
                   ngx_queue_empty(&file->claims)
                   ? "" : "; its last good version stays in force");

@@ -40,6 +40,8 @@ static int ngx_k8s_transport_socket(CURL *easy, curl_socket_t fd, int what,
 static void ngx_k8s_transport_want(ngx_k8s_socket_t *s, ngx_event_t *ev,
     ngx_int_t event, ngx_uint_t on);
 static void ngx_k8s_transport_forget(ngx_k8s_socket_t *s);
+static ngx_k8s_socket_t *ngx_k8s_transport_find(ngx_k8s_transport_t *t,
+    curl_socket_t fd);
 static int ngx_k8s_transport_timeout(CURLM *multi, long ms, void *data);
 static void ngx_k8s_transport_event(ngx_event_t *ev);
 static void ngx_k8s_transport_timer(ngx_event_t *ev);
@@ -393,7 +395,14 @@ ngx_k8s_transport_forget(ngx_k8s_socket_t *s)
     if (c->read->active || c->write->active) {
 
         if (ngx_del_conn) {
-            (void) ngx_del_conn(c, 0);
+
+            /*
+             * libcurl 7.88 closes a socket whose connect failed before it
+             * says so: the kernel has forgotten such a one already
+             */
+
+            (void) ngx_del_conn(c, fcntl(s->fd, F_GETFD) == -1
+                                   ? NGX_CLOSE_EVENT : 0);
 
         } else {
             if (c->read->active) {
@@ -426,11 +435,9 @@ ngx_k8s_transport_forget(ngx_k8s_socket_t *s)
 }
 
 
-int
-ngx_k8s_transport_close(void *data, curl_socket_t fd)
+static ngx_k8s_socket_t *
+ngx_k8s_transport_find(ngx_k8s_transport_t *t, curl_socket_t fd)
 {
-    ngx_k8s_transport_t *t = data;
-
     ngx_queue_t       *q;
     ngx_k8s_socket_t  *s;
 
@@ -441,9 +448,52 @@ ngx_k8s_transport_close(void *data, curl_socket_t fd)
         s = ngx_queue_data(q, ngx_k8s_socket_t, queue);
 
         if (s->fd == fd) {
-            ngx_k8s_transport_forget(s);
-            break;
+            return s;
         }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * A number that is still known is that of a socket which libcurl has closed
+ * and not yet said so: under the same number it would never announce the new
+ * one.
+ */
+
+curl_socket_t
+ngx_k8s_transport_open(void *data, curlsocktype purpose,
+    struct curl_sockaddr *addr)
+{
+    ngx_k8s_transport_t *t = data;
+
+    curl_socket_t  fd, other;
+
+    fd = socket(addr->family, addr->socktype|SOCK_CLOEXEC, addr->protocol);
+
+    while (fd != -1 && ngx_k8s_transport_find(t, fd)) {
+        other = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+        (void) close(fd);
+        fd = other;
+    }
+
+    return fd == -1 ? CURL_SOCKET_BAD : fd;
+}
+
+
+int
+ngx_k8s_transport_close(void *data, curl_socket_t fd)
+{
+    ngx_k8s_transport_t *t = data;
+
+    ngx_k8s_socket_t  *s;
+
+    s = ngx_k8s_transport_find(t, fd);
+
+    if (s) {
+        (void) curl_multi_assign(t->multi, fd, NULL);
+        ngx_k8s_transport_forget(s);
     }
 
     return close(fd);

@@ -113,6 +113,8 @@ void ngx_k8s_call_free(ngx_k8s_call_t *call);
 void ngx_k8s_call_ready(ngx_k8s_call_t *call);
 void ngx_k8s_call_compact(ngx_k8s_call_t *call);
 void ngx_k8s_call_separate(ngx_k8s_transport_t *t);
+curl_socket_t ngx_k8s_transport_open(void *data, curlsocktype purpose,
+    struct curl_sockaddr *addr);
 int ngx_k8s_transport_close(void *data, curl_socket_t fd);
 int ngx_k8s_transport_sockopt(void *data, curl_socket_t fd,
     curlsocktype purpose);

@@ -376,6 +376,7 @@ ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json)
         if (t == NGX_ERROR) {
             ngx_k8s_reader_problem(r, "creationTimestamp",
                                    "is not a time of RFC 3339");
+
         } else {
             object->created = t;
         }
