@@ -22,7 +22,7 @@ skipped(const char *text)
 
     p = s;
     end = ngx_k8s_json_skip(p, s + n);
-    n = end ? end - s : (size_t) -1;
+    n = end ? (size_t) (end - s) : (size_t) -1;
 
     free(s);
 
