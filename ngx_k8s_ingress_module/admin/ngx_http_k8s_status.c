@@ -463,7 +463,7 @@ ngx_http_k8s_status_endpoint(ngx_http_k8s_admin_t *a,
 static ngx_int_t
 ngx_http_k8s_status_certificate(ngx_http_k8s_admin_t *a)
 {
-    ngx_str_t               ns, issuer;
+    ngx_str_t               ns;
     ngx_uint_t              i, generated;
     ngx_k8s_str_t          *name;
     ngx_k8s_certificate_t  *rec;
@@ -475,12 +475,7 @@ ngx_http_k8s_status_certificate(ngx_http_k8s_admin_t *a)
         return NGX_OK;
     }
 
-    issuer = ngx_http_k8s_str(rec, &rec->issuer);
-
-    generated = (ns.len == 0
-                 && ngx_strlcasestrn(issuer.data, issuer.data + issuer.len,
-                                     (u_char *) "Fake Certificate", 16 - 1)
-                    != NULL);
+    generated = rec->flags & NGX_K8S_CERTIFICATE_GENERATED;
 
     ngx_http_k8s_status_open(a);
     ngx_http_k8s_status_member(a, "{\"namespace\":", rec, &rec->namespace);

@@ -100,9 +100,10 @@ ngx_k8s_certificate_build(ngx_k8s_builder_t *b, ngx_str_t *ns,
 ngx_int_t
 ngx_k8s_certificate_generate(ngx_k8s_builder_t *b, ngx_log_t *log)
 {
-    ngx_int_t       rc;
-    ngx_str_t       empty;
-    ngx_k8s_pair_t  pair;
+    ngx_int_t               rc;
+    ngx_str_t               empty;
+    ngx_k8s_pair_t          pair;
+    ngx_k8s_certificate_t  *rec;
 
     ngx_memzero(&pair, sizeof(ngx_k8s_pair_t));
     ngx_str_null(&empty);
@@ -113,6 +114,11 @@ ngx_k8s_certificate_generate(ngx_k8s_builder_t *b, ngx_log_t *log)
 
     if (rc == NGX_OK) {
         rc = ngx_k8s_certificate_record(b, &empty, &empty, &pair);
+
+        if (rc == NGX_OK) {
+            rec = ngx_k8s_builder_ptr(b, 0);
+            rec->flags = NGX_K8S_CERTIFICATE_GENERATED;
+        }
 
     } else {
         ngx_log_error(NGX_LOG_CRIT, log, 0,

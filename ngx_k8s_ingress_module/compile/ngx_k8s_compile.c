@@ -224,6 +224,10 @@ ngx_k8s_compile_clock(ngx_k8s_compile_t *c, time_t now)
     c->now = now;
     store = c->store;
 
+    if (c->certified) {
+        (void) ngx_k8s_compile_default_certificate(c);
+    }
+
     if (store->nodes[NGX_K8S_NODE_SECRET].root == &store->sentinel) {
         return;
     }

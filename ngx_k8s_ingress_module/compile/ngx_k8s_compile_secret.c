@@ -27,8 +27,13 @@ static void ngx_k8s_compile_secret_adopt(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *state);
 static uint32_t ngx_k8s_compile_secret_sum(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *state);
+static void ngx_k8s_compile_secret_directive(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state);
 static void ngx_k8s_compile_secret_told(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node, ngx_uint_t hosts);
+
+
+#define NGX_K8S_CERTIFICATE_RENEW    (30 * 24 * 60 * 60)   /* seconds */
 
 
 static ngx_str_t  ngx_k8s_no_string = ngx_null_string;
@@ -87,6 +92,10 @@ ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
+    }
+
+    if (node == c->secret) {
+        ngx_k8s_compile_secret_directive(c, state);
     }
 
     sum = ngx_k8s_compile_secret_sum(c, state);
@@ -218,23 +227,81 @@ ngx_k8s_compile_secret_default(ngx_k8s_compile_t *c, ngx_str_t *crt,
 }
 
 
-/* the default certificate is there from the start, generated if need be */
+/* what is wrong with the Secret that default_certificate names */
+
+static void
+ngx_k8s_compile_secret_directive(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state)
+{
+    ngx_str_t          text;
+    ngx_k8s_problem_t  problem;
+
+    static ngx_str_t  kind = ngx_string("Directive");
+    static ngx_str_t  name = ngx_string("default_certificate");
+
+    ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
+
+    switch (state->state) {
+
+    case NGX_K8S_SECRET_MISSING:
+        problem.code = NGX_K8S_PROBLEM_SECRET_NOT_FOUND;
+        text = ngx_k8s_compile_text(c, "there is no Secret %V/%V",
+                                    &state->node->namespace,
+                                    &state->node->name);
+        break;
+
+    case NGX_K8S_SECRET_BAD:
+        problem.code = NGX_K8S_PROBLEM_SECRET_INVALID;
+        text = ngx_k8s_compile_text(c, "Secret %V/%V: %V",
+                                    &state->node->namespace,
+                                    &state->node->name, &state->reason);
+        break;
+
+    default:
+        ngx_k8s_compile_problems(c, &kind, &ngx_k8s_no_string, &name, 0, NULL);
+        return;
+    }
+
+    problem.field = state->field;
+    problem.message = text;
+
+    ngx_k8s_compile_problems(c, &kind, &ngx_k8s_no_string, &name, 1, &problem);
+}
+
+
+/*
+ * The default certificate is there from the start, generated if need be: anew
+ * when a generated one ends within 30 days, or when a Secret's one is left by
+ * a predecessor and no directive names a Secret any more.
+ */
 
 ngx_int_t
 ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c)
 {
-    u_char      buf[NGX_K8S_KEY_MAX];
-    size_t      len;
-    ngx_str_t  *names[2];
+    u_char                  buf[NGX_K8S_KEY_MAX];
+    size_t                  len;
+    ngx_str_t              *names[2];
+    ngx_k8s_certificate_t  *rec;
 
     names[0] = &ngx_k8s_no_string;
     names[1] = &ngx_k8s_no_string;
 
     len = ngx_k8s_key_names(buf, 2, names);
 
-    if (ngx_k8s_table_find(c->table, NGX_K8S_INDEX_CERTIFICATE, buf, len, NULL))
-    {
-        return NGX_OK;
+    rec = ngx_k8s_table_find(c->table, NGX_K8S_INDEX_CERTIFICATE, buf, len,
+                             NULL);
+
+    if (rec) {
+
+        if (rec->flags & NGX_K8S_CERTIFICATE_GENERATED) {
+
+            if (rec->not_after - (int64_t) c->now > NGX_K8S_CERTIFICATE_RENEW) {
+                return NGX_OK;
+            }
+
+        } else if (c->secret) {
+            return NGX_OK;
+        }
     }
 
     if (ngx_k8s_certificate_generate(&c->builder, c->log) != NGX_OK) {

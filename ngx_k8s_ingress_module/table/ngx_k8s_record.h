@@ -252,13 +252,15 @@ typedef struct {
  * "" and "" is the default certificate, generated or named by a directive.
  */
 
+#define NGX_K8S_CERTIFICATE_GENERATED  0x0001  /* nobody's Secret */
+
 typedef struct {
     ngx_k8s_record_t         header;
     ngx_k8s_str_t            namespace;
     ngx_k8s_str_t            name;
     u_char                   sha256[32]; /* of chain and key */
     uint32_t                 key_type;   /* EVP_PKEY_id(): RSA, EC, ... */
-    uint32_t                 reserved;
+    uint32_t                 flags;      /* NGX_K8S_CERTIFICATE_* */
     int64_t                  not_before; /* of the leaf, seconds */
     int64_t                  not_after;
     ngx_k8s_str_t            key;        /* private key, traditional DER */

@@ -88,6 +88,47 @@ secret(k8s_t *k, char *name, EVP_PKEY *key, char *san, int days, int broken)
 }
 
 
+/* the generated default certificate is renewed before it ends */
+
+static void
+generated(void)
+{
+    k8s_t                   k;
+    u_char                  buf[NGX_K8S_KEY_MAX], sha256[32];
+    size_t                  len;
+    ngx_str_t               none, *names[2];
+    ngx_k8s_certificate_t  *rec;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+    ngx_k8s_compile_clock(k.compile, time(NULL));
+    k8s_put(&k, INGRESS("one", "01", TLS("a.test", "s1"), "{'host':'a.test'}"));
+    ok(k8s_has(&k, "certificate default"), "made from the start");
+
+    ngx_str_null(&none);
+    names[0] = &none;
+    names[1] = &none;
+    len = ngx_k8s_key_names(buf, 2, names);
+
+    rec = ngx_k8s_table_find(k.table, NGX_K8S_INDEX_CERTIFICATE, buf, len,
+                             NULL);
+    ok(rec && (rec->flags & NGX_K8S_CERTIFICATE_GENERATED), "generated");
+    ngx_memcpy(sha256, rec->sha256, 32);
+
+    ngx_k8s_compile_clock(k.compile, time(NULL) + 330 * 24 * 60 * 60);
+    rec = ngx_k8s_table_find(k.table, NGX_K8S_INDEX_CERTIFICATE, buf, len,
+                             NULL);
+    ok(rec && ngx_memcmp(sha256, rec->sha256, 32) == 0, "kept for 330 days");
+
+    ngx_k8s_compile_clock(k.compile, time(NULL) + 336 * 24 * 60 * 60);
+    rec = ngx_k8s_table_find(k.table, NGX_K8S_INDEX_CERTIFICATE, buf, len,
+                             NULL);
+    ok(rec && ngx_memcmp(sha256, rec->sha256, 32) != 0, "then renewed");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -109,6 +150,11 @@ main(void)
        && k8s_has(&k, "host 0 \"a.test\" flags 8 longest 0\n  fallback"),
        "missing: TLS without a certificate of its own");
     ok(k8s_has(&k, "certificate default"), "a default certificate");
+    ok(k8s_has(&k, "there is no Secret d/default"),
+       "the Secret of default_certificate is missing");
+
+    secret(&k, "default", rsa, "DNS:default.test", 100, 0);
+    ok(!k8s_has(&k, "there is no Secret d/default"), "then it is there");
 
     secret(&k, "s1", rsa, "DNS:a.test,DNS:b.test", 100, 0);
     secret(&k, "s2", ec, "DNS:a.test", 100, 0);
@@ -179,6 +225,7 @@ main(void)
        && !k8s_has(&k, "gone"), "a deleted Secret");
 
     k8s_close(&k);
+    generated();
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(ec);
 
