@@ -219,6 +219,12 @@ ngx_k8s_queue_text(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item)
 
         rc = ngx_k8s_parser_init(&w->parser, feed->kind, feed->text, feed->len,
                                  w->log);
+
+        if (rc == NGX_DECLINED) {
+            ngx_k8s_queue_refuse(w, item, &w->parser.problem);
+            return NGX_OK;
+        }
+
         if (rc != NGX_OK) {
             goto failed;
         }

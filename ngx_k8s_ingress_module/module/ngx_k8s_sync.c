@@ -238,6 +238,7 @@ ngx_k8s_sync_check(ngx_k8s_watcher_t *w)
 
         if (!w->secrets.timer_set) {
             ngx_add_timer(&w->secrets, NGX_K8S_SECRETS_INTERVAL);
+            w->sync_changed = 1;
         }
 
         return;
@@ -248,6 +249,7 @@ ngx_k8s_sync_check(ngx_k8s_watcher_t *w)
     }
 
     w->listed = 1;
+    w->sync_changed = 1;
 
     ngx_k8s_sync_wanted_free(w);
 
@@ -277,7 +279,9 @@ ngx_k8s_sync_write(ngx_k8s_watcher_t *w)
 static void
 ngx_k8s_sync_kind_write(ngx_k8s_watcher_t *w, ngx_uint_t kind)
 {
+    u_char               buf[NGX_INT_T_LEN + 64];
     ngx_str_t            s;
+    ngx_uint_t           listed;
     ngx_k8s_str_t        plural, reason;
     ngx_k8s_kind_t      *k;
     ngx_k8s_sync_t      *rec;
@@ -288,6 +292,15 @@ ngx_k8s_sync_kind_write(ngx_k8s_watcher_t *w, ngx_uint_t kind)
 
     s.data = p->reason;
     s.len = p->reason_len;
+    listed = p->listed;
+
+    if (kind == NGX_K8S_SECRET && !w->listed && w->nwanted && listed) {
+        s.data = buf;
+        s.len = ngx_sprintf(buf, "%ui that Ingresses name have not come",
+                            w->nwanted)
+                - buf;
+        listed = 0;
+    }
 
     ngx_k8s_builder_begin(&w->builder, NGX_K8S_INDEX_SYNC,
                           sizeof(ngx_k8s_sync_t));
@@ -306,7 +319,7 @@ ngx_k8s_sync_kind_write(ngx_k8s_watcher_t *w, ngx_uint_t kind)
     rec->kind = plural;
     rec->reason = reason;
     rec->state = p->refused ? NGX_K8S_SYNC_REFUSED
-                 : (p->listed || p->before) ? NGX_K8S_SYNC_LISTED
+                 : (listed || p->before) ? NGX_K8S_SYNC_LISTED
                  : NGX_K8S_SYNC_WAITING;
     rec->connected = p->connected;
     rec->objects = ngx_k8s_store_count(w->store, kind);
@@ -364,6 +377,7 @@ ngx_k8s_sync_came(ngx_k8s_watcher_t *w, ngx_uint_t kind, ngx_str_t *ns,
         ngx_rbtree_delete(&w->wanted, &wanted->sn.node);
         ngx_free(wanted);
         w->nwanted--;
+        w->sync_changed = 1;
     }
 }
 
