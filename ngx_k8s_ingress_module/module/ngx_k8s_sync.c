@@ -234,6 +234,13 @@ ngx_k8s_sync_check(ngx_k8s_watcher_t *w)
         }
     }
 
+    /* which Secrets are wanted follows from the classes */
+
+    if (ngx_k8s_store_settle(w->store, NGX_K8S_SETTLE) != NGX_OK) {
+        ngx_post_event(&w->work, &ngx_posted_next_events);
+        return;
+    }
+
     if (w->nwanted && !w->kinds[NGX_K8S_SECRET].refused && !w->late) {
 
         if (!w->secrets.timer_set) {

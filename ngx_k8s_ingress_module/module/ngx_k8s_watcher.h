@@ -36,6 +36,7 @@
 #define NGX_K8S_CLOCK_INTERVAL       3600000
 #define NGX_K8S_SECRETS_INTERVAL     10000
 
+#define NGX_K8S_SETTLE               100  /* Ingresses in a turn */
 #define NGX_K8S_REASON_MAX           256
 #define NGX_K8S_REFUSED_ITEMS        8    /* of one object or file */
 

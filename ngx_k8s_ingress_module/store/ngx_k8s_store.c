@@ -526,6 +526,31 @@ ngx_k8s_store_recheck(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 }
 
 
+ngx_int_t
+ngx_k8s_store_settle(ngx_k8s_store_t *store, ngx_uint_t n)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&store->recheck)) {
+
+        if (n-- == 0) {
+            return NGX_AGAIN;
+        }
+
+        q = ngx_queue_head(&store->recheck);
+
+        if (ngx_k8s_store_recheck(store, ngx_queue_data(q, ngx_k8s_entry_t,
+                                                        recheck))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 void
 ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_str_t *uid)

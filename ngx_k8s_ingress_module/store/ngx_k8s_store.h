@@ -75,6 +75,13 @@ void ngx_k8s_store_abort(ngx_k8s_store_t *store, ngx_uint_t kind,
 void ngx_k8s_store_refused(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_uint_t refused);
 
+/*
+ * Takes or leaves the Ingresses whose class came, changed or went, at most n of
+ * them; compile_run() does so as well.  Before the first compile_run() it is
+ * needed to know which Secrets are wanted.  NGX_AGAIN when more are left.
+ */
+ngx_int_t ngx_k8s_store_settle(ngx_k8s_store_t *store, ngx_uint_t n);
+
 ngx_k8s_object_t *ngx_k8s_store_get(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
 ngx_uint_t ngx_k8s_store_count(ngx_k8s_store_t *store, ngx_uint_t kind);

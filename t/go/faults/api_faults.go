@@ -815,6 +815,31 @@ func init() {
 		g.serves("a.test", "/", "a")
 	})
 
+	add("a start waits for the Secrets that are named, and says so", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		crt, key, err := selfSigned("t.test")
+		e.must(err)
+		e.api.Put("secrets", api.TLSSecret("default", "t", crt, key))
+		o := api.Ingress("default", "t", "t.test", api.Path{Path: "/",
+			Type: "Prefix", Service: "a", Port: 80})
+		o["spec"].(api.Map)["tls"] = []interface{}{api.Map{
+			"hosts": []interface{}{"t.test"}, "secretName": "t"}}
+		e.api.Put("ingresses", o)
+		f := e.api.Inject(api.Fault{Resource: "secrets", Verb: "get",
+			DelayMS: 2000, Count: 1})
+		g := e.start(options{down: true})
+		e.await("words", 10*time.Second, func() bool {
+			a := g.adminGet("/readyz")
+			return a.status == 503 && strings.Contains(a.body,
+				"1 that Ingresses name have not come")
+		})
+		g.ready(20 * time.Second)
+		e.check(f.Fired() == 1, "the answer was not delayed")
+		e.check(g.handshake("t.test") == "t.test",
+			"ready without the certificate")
+	})
+
 	add("Secrets: only those referenced are fetched", func(e *env) {
 		e.begin(false)
 		e.app("a", 1)
