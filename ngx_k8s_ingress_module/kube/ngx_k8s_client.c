@@ -33,6 +33,7 @@ static void ngx_k8s_client_want(ngx_k8s_source_t *s, ngx_uint_t kind,
 static void ngx_k8s_client_stop(ngx_k8s_source_t *s);
 static void ngx_k8s_client_exiting(void *data);
 static void ngx_k8s_client_turn(void *data, ngx_uint_t begins);
+static ngx_uint_t ngx_k8s_client_busy(void *data);
 static void ngx_k8s_client_close(ngx_k8s_client_t *client);
 
 
@@ -154,6 +155,7 @@ ngx_k8s_client_init(ngx_k8s_client_t *client)
     client->transport->data = client;
     client->transport->exiting = ngx_k8s_client_exiting;
     client->transport->turn = ngx_k8s_client_turn;
+    client->transport->busy = ngx_k8s_client_busy;
 
     client->secrets = ngx_k8s_secrets_create(client);
     if (client->secrets == NULL) {
@@ -612,6 +614,17 @@ ngx_k8s_client_turn(void *data, ngx_uint_t begins)
     } else {
         client->sink->leave(client->sink->data);
     }
+}
+
+
+static ngx_uint_t
+ngx_k8s_client_busy(void *data)
+{
+    ngx_k8s_client_t  *client;
+
+    client = data;
+
+    return client->sink->busy(client->sink->data);
 }
 
 

@@ -105,6 +105,9 @@ typedef struct {
        its time is measured; may be nested */
     void                   (*enter)(void *data);
     void                   (*leave)(void *data);
+    /* whether this turn's share for the source is used up: what can wait is
+       left for the next turn */
+    ngx_uint_t             (*busy)(void *data);
 } ngx_k8s_sink_t;
 
 

@@ -569,6 +569,13 @@ ngx_k8s_transport_event(ngx_event_t *ev)
         return;
     }
 
+    if (t->busy(t->data)) {
+
+        /* level-triggered: it is told again in the next turn */
+
+        return;
+    }
+
     ngx_k8s_transport_action(t, s->fd,
                              ev->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
 }
@@ -641,6 +648,22 @@ ngx_k8s_transport_work(ngx_event_t *ev)
 
         if (call->canceled) {
             ngx_k8s_call_free(call);
+        }
+
+        if (!ngx_queue_empty(&list) && t->busy(t->data)) {
+
+            if (!ngx_queue_empty(&t->ready)) {
+                ngx_queue_add(&list, &t->ready);
+            }
+
+            ngx_queue_init(&t->ready);
+            ngx_queue_add(&t->ready, &list);
+
+            if (!ev->posted) {
+                ngx_post_event(ev, &ngx_posted_next_events);
+            }
+
+            break;
         }
     }
 

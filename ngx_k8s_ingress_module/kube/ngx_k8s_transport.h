@@ -37,6 +37,8 @@ struct ngx_k8s_transport_s {
     void                   (*exiting)(void *data);
     /* work begins (1) and ends (0), may be nested */
     void                   (*turn)(void *data, ngx_uint_t begins);
+    /* whether the rest has to wait for the next turn */
+    ngx_uint_t             (*busy)(void *data);
     ngx_event_t              timer;      /* libcurl's */
     ngx_event_t              work;       /* posted */
     ngx_msec_t               heard;      /* when a byte came, the last */

@@ -246,6 +246,7 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
     w->sink.backlog = ngx_k8s_queue_backlog;
     w->sink.enter = ngx_k8s_watcher_enter;
     w->sink.leave = ngx_k8s_watcher_leave;
+    w->sink.busy = ngx_k8s_watcher_busy;
 
     ngx_log_error(NGX_LOG_NOTICE, w->log, 0,
                   "%V: watcher started, table version %uA",
@@ -369,6 +370,23 @@ ngx_k8s_watcher_leave(void *data)
     if (w->writer) {
         ngx_post_event(&w->turn, &ngx_posted_events);
     }
+}
+
+
+ngx_uint_t
+ngx_k8s_watcher_busy(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    uint64_t  usec;
+
+    usec = w->usec;
+
+    if (w->depth) {
+        usec += ngx_k8s_watcher_usec() - w->begun;
+    }
+
+    return usec > NGX_K8S_TURN_SOURCE_USEC;
 }
 
 

@@ -27,6 +27,7 @@
 
 #define NGX_K8S_TURN_USEC            600
 #define NGX_K8S_TURN_COMPILE_USEC    200  /* of these, compile's at least */
+#define NGX_K8S_TURN_SOURCE_USEC     300  /* then the source waits */
 
 /* milliseconds */
 
@@ -136,6 +137,7 @@ uint64_t ngx_k8s_watcher_usec(void);
 /* begin and end of work in this turn, nested; data is the watcher */
 void ngx_k8s_watcher_enter(void *data);
 void ngx_k8s_watcher_leave(void *data);
+ngx_uint_t ngx_k8s_watcher_busy(void *data);
 
 /* has the next slice done, in this turn still */
 void ngx_k8s_watcher_post(ngx_k8s_watcher_t *w);
