@@ -8,9 +8,9 @@
 
 
 /* bytes of a list that are cut in one turn of the event loop */
-#define NGX_K8S_REFLECTOR_SLICE      65536
+#define NGX_K8S_REFLECTOR_SLICE      32768
 /* the same of a watch, whose lines are only looked for */
-#define NGX_K8S_REFLECTOR_LINES      524288
+#define NGX_K8S_REFLECTOR_LINES      32768
 /* problems of that kind that are kept */
 #define NGX_K8S_REFLECTOR_OVERSIZED  64
 

@@ -22,6 +22,9 @@
 #define NGX_K8S_TCP_KEEPCNT          6
 #define NGX_K8S_TCP_USER_TIMEOUT     30000
 
+/* bytes that may have come and not been worked on */
+#define NGX_K8S_TRANSPORT_WINDOW     262144
+
 
 typedef struct {
     ngx_queue_t              queue;
@@ -44,6 +47,7 @@ static ngx_k8s_socket_t *ngx_k8s_transport_find(ngx_k8s_transport_t *t,
     curl_socket_t fd);
 static int ngx_k8s_transport_timeout(CURLM *multi, long ms, void *data);
 static void ngx_k8s_transport_event(ngx_event_t *ev);
+static ngx_uint_t ngx_k8s_transport_full(ngx_k8s_transport_t *t);
 static void ngx_k8s_transport_timer(ngx_event_t *ev);
 static void ngx_k8s_transport_work(ngx_event_t *ev);
 static void ngx_k8s_transport_finished(ngx_k8s_transport_t *t);
@@ -569,7 +573,7 @@ ngx_k8s_transport_event(ngx_event_t *ev)
         return;
     }
 
-    if (t->busy(t->data)) {
+    if (t->busy(t->data) || ngx_k8s_transport_full(t)) {
 
         /* level-triggered: it is told again in the next turn */
 
@@ -578,6 +582,32 @@ ngx_k8s_transport_event(ngx_event_t *ev)
 
     ngx_k8s_transport_action(t, s->fd,
                              ev->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
+}
+
+
+/*
+ * What has come and not been worked on is bounded: the rest stays with the
+ * kernel, and so with the server.  A call that waits for more does not count.
+ */
+
+static ngx_uint_t
+ngx_k8s_transport_full(ngx_k8s_transport_t *t)
+{
+    size_t           size;
+    ngx_queue_t     *q;
+    ngx_k8s_call_t  *call;
+
+    size = 0;
+
+    for (q = ngx_queue_head(&t->ready);
+         q != ngx_queue_sentinel(&t->ready);
+         q = ngx_queue_next(q))
+    {
+        call = ngx_queue_data(q, ngx_k8s_call_t, ready);
+        size += call->last - call->pos;
+    }
+
+    return size > NGX_K8S_TRANSPORT_WINDOW;
 }
 
 
