@@ -47,10 +47,21 @@ typedef struct {
 } ngx_http_k8s_peer_t;
 
 
+/* "[address]:65535" */
+#define NGX_HTTP_K8S_ADDRESS_LEN     (NGX_INET6_ADDRSTRLEN + sizeof("[]:65535"))
+
+/* of one try; without the room for a path that ngx_sockaddr_t has */
+
 typedef struct {
     ngx_str_t                     name;
-    ngx_sockaddr_t                sockaddr;
-    u_char                        text[NGX_SOCKADDR_STRLEN];
+    union {
+        struct sockaddr           sockaddr;
+        struct sockaddr_in        sockaddr_in;
+#if (NGX_HAVE_INET6)
+        struct sockaddr_in6       sockaddr_in6;
+#endif
+    } sockaddr;
+    u_char                        text[NGX_HTTP_K8S_ADDRESS_LEN];
 } ngx_http_k8s_address_t;
 
 
@@ -69,6 +80,8 @@ static uint32_t *ngx_http_k8s_cursor(ngx_http_k8s_state_t *state,
     uint32_t slot);
 static ngx_int_t ngx_http_k8s_set_address(ngx_http_request_t *r,
     ngx_peer_connection_t *pc, ngx_http_k8s_endpoint_t *ep);
+static size_t ngx_http_k8s_address_text(u_char *text,
+    ngx_http_k8s_endpoint_t *ep);
 static ngx_uint_t ngx_http_k8s_must_peek(ngx_http_k8s_peer_t *peer);
 static void ngx_http_k8s_note(ngx_http_k8s_peer_t *peer, ngx_uint_t failed);
 static ngx_msec_t ngx_http_k8s_idle_time(ngx_http_upstream_t *u,
@@ -507,13 +520,57 @@ ngx_http_k8s_set_address(ngx_http_request_t *r, ngx_peer_connection_t *pc,
     }
 
     a->name.data = a->text;
-    a->name.len = ngx_sock_ntop(&a->sockaddr.sockaddr, pc->socklen, a->text,
-                                NGX_SOCKADDR_STRLEN, 1);
+    a->name.len = (ep->family == 4)
+                  ? ngx_http_k8s_address_text(a->text, ep)
+                  : ngx_sock_ntop(&a->sockaddr.sockaddr, pc->socklen, a->text,
+                                  NGX_HTTP_K8S_ADDRESS_LEN, 1);
 
     pc->sockaddr = &a->sockaddr.sockaddr;
     pc->name = &a->name;
 
     return NGX_OK;
+}
+
+
+/* as ngx_sock_ntop() for IPv4, at a tenth of its cost: every try needs it */
+
+static size_t
+ngx_http_k8s_address_text(u_char *text, ngx_http_k8s_endpoint_t *ep)
+{
+    u_char      *p;
+    ngx_uint_t   i, n;
+
+    p = text;
+
+    for (i = 0; i < 4; i++) {
+        n = ep->addr[i];
+
+        if (n >= 100) {
+            *p++ = (u_char) ('0' + n / 100);
+            n %= 100;
+            *p++ = (u_char) ('0' + n / 10);
+            n %= 10;
+
+        } else if (n >= 10) {
+            *p++ = (u_char) ('0' + n / 10);
+            n %= 10;
+        }
+
+        *p++ = (u_char) ('0' + n);
+        *p++ = (i < 3) ? '.' : ':';
+    }
+
+    n = 10000;
+
+    while (n > ep->port && n > 1) {
+        n /= 10;
+    }
+
+    for ( /* void */ ; n; n /= 10) {
+        *p++ = (u_char) ('0' + ep->port / n % 10);
+    }
+
+    return p - text;
 }
 
 

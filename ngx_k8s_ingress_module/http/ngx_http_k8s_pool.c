@@ -221,8 +221,12 @@ ngx_http_k8s_pool_bucket(ngx_http_k8s_pool_t *pool,
 {
     uint32_t  hash;
 
-    hash = ngx_murmur_hash2(key->endpoint.addr, 16) ^ key->endpoint.port
-           ^ (key->protocol << 8);
+    /* an identity is a hash already */
+
+    hash = key->endpoint.identity
+           ? (uint32_t) (key->endpoint.identity ^ key->protocol)
+           : ngx_murmur_hash2(key->endpoint.addr, 16) ^ key->endpoint.port
+             ^ (key->protocol << 8);
 
     return &pool->buckets[hash % NGX_HTTP_K8S_BUCKETS];
 }
