@@ -129,7 +129,7 @@ sink_leave(void *data)
 
 
 static ngx_k8s_sink_t  sink = { NULL, feed, state, problem, sink_backlog,
-                                sink_enter, sink_leave };
+                                sink_enter, sink_leave, NULL };
 
 
 static ngx_int_t

@@ -46,7 +46,7 @@ blob(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, ngx_uint_t item, uint32_t seq,
     cert->key.offset = offset;
     cert->key.len = size;
     cert->key_type = item;
-    cert->reserved = seq;
+    cert->flags = seq;
 
     p = ngx_k8s_builder_ptr(b, offset);
     ngx_memset(p, (u_char) (item + seq), size);
@@ -70,7 +70,7 @@ blob_whole(ngx_k8s_certificate_t *cert, ngx_uint_t item)
     p = ngx_k8s_record_at(cert, cert->key.offset);
 
     for (i = 0; i < cert->key.len; i++) {
-        if (p[i] != (u_char) (item + cert->reserved)) {
+        if (p[i] != (u_char) (item + cert->flags)) {
             return 0;
         }
     }
@@ -139,7 +139,7 @@ writer_full(ngx_k8s_builder_t *b)
     ok(blob(w, b, 0, 99, 500000, NGX_K8S_WRITE_UPDATE) == 0
        && ngx_k8s_writer_missing(w) > 300000,
        "a far too large update is refused");
-    ok(blob_find(table, 0, &slot) && blob_find(table, 0, NULL)->reserved == 11,
+    ok(blob_find(table, 0, &slot) && blob_find(table, 0, NULL)->flags == 11,
        "and the old one stays");
 
     for (i = 0; i < 10; i++) {
@@ -481,7 +481,7 @@ writer_damage(ngx_k8s_builder_t *b)
     ngx_k8s_writer_close(w);
 
     cert = blob_find(table, 3, &slot);
-    cert->reserved++;
+    cert->flags++;
     blob_find(table, 4, &slot);
     ngx_k8s_slot(table, slot)->record = 0xfffffff0;
     blob_find(table, 5, &slot);

@@ -211,7 +211,7 @@ func (e *env) start(o options) *nginx {
 	}
 	g.conf = load + fmt.Sprintf(`user root;
 worker_processes %d;
-worker_shutdown_timeout 60s;
+worker_shutdown_timeout 240s;
 daemon off;
 pid %s/pid;
 error_log %s/error.log %s;

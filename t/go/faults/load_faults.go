@@ -257,11 +257,17 @@ func loadRun(e *env) {
 	e.must(e.api.Up())
 	e.change(g, "back")
 	mark("API server gone", begin)
+	for i, x := range l.Snapshot().Failures {
+		if i < 12 {
+			e.note("failure: %+v", x)
+		}
+	}
 
 	begin = time.Now()
 	f := e.api.Inject(api.Fault{CutRandom: 6000, Seed: 5})
 	e.api.EndWatches("")
-	for time.Since(begin) < 5*time.Second {
+	for time.Since(begin) < 5*time.Second ||
+		f.Fired() < 3 && time.Since(begin) < time.Minute {
 		endpoints(8)
 		ingresses(4)
 	}
@@ -300,7 +306,7 @@ func (e *env) static(like *nginx, addrs []string) string {
 		up += "server " + a + ":8080; "
 	}
 	conf := fmt.Sprintf(`user root; worker_processes 2; daemon off; pid %[1]s/pid;
-error_log %[1]s/error.log; worker_shutdown_timeout 60s;
+error_log %[1]s/error.log; worker_shutdown_timeout 240s;
 events { worker_connections 4096; }
 http { access_log off; keepalive_requests 10000000;
     client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p;
