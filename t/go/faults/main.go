@@ -41,6 +41,7 @@ var (
 	binary = flag.String("nginx", "", "nginx")
 	module = flag.String("module", "", "the module; none: built in")
 	jobs   = flag.Int("jobs", 3, "tests at a time")
+	asan   = flag.Bool("asan", false, "nginx is built with sanitizers")
 	list   = flag.Bool("list", false, "print the names of the tests")
 	keep   = flag.Bool("keep", false, "print the logs of all tests whole")
 	long   = flag.Bool("long", os.Getenv("K8S_LONG") != "",
