@@ -148,6 +148,8 @@ type nginx struct {
 	admin  int
 	conf   string
 	dead   chan struct{}
+	mu     sync.Mutex
+	killed map[string]bool // pids that the test has killed
 }
 
 // options of an nginx.
@@ -311,7 +313,11 @@ func (g *nginx) alarms() string {
 			if strings.Contains(l, "[alert]") || strings.Contains(l, "[emerg]") ||
 				strings.Contains(l, "[crit]") {
 				// a process that the test itself has killed
-				if killed.MatchString(l) {
+				m := exited.FindStringSubmatch(l)
+				g.mu.Lock()
+				ours := m != nil && g.killed[m[1]] || left.MatchString(l)
+				g.mu.Unlock()
+				if ours {
 					continue
 				}
 				bad = append(bad, l)
@@ -339,8 +345,10 @@ func (g *nginx) alarms() string {
 	return strings.Join(bad, "\n")
 }
 
-var killed = regexp.MustCompile(`worker process \d+ exited on signal (9|11)|` +
-	`open socket #\d+ left in connection|^.*aborting$`)
+var exited = regexp.MustCompile(`worker process (\d+) exited on signal \d+`)
+
+// what a worker says that is ended while connections are open
+var left = regexp.MustCompile(`open socket #\d+ left in connection|aborting$`)
 
 func (g *nginx) tail(whole bool) []string {
 	b, _ := os.ReadFile(g.dir + "/output")

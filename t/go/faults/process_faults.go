@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +18,12 @@ import (
 func (g *nginx) kill(pid int, sig syscall.Signal) map[int]bool {
 	g.e.must(syscall.Kill(pid, syscall.SIGSTOP))
 	ports := g.clients(pid)
+	g.mu.Lock()
+	if g.killed == nil {
+		g.killed = map[string]bool{}
+	}
+	g.killed[strconv.Itoa(pid)] = true
+	g.mu.Unlock()
 	g.e.must(syscall.Kill(pid, sig))
 	if sig != syscall.SIGKILL {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
