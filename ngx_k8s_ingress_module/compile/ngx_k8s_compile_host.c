@@ -301,72 +301,65 @@ ngx_k8s_compile_users(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
 
 /*
- * The backend of what no path takes: for the empty host the oldest Ingress
- * that is nothing but a default backend; else that of the Ingress which first
- * made the host; else the controller's.
+ * The backend of what no path takes: that of the Ingress which first made the
+ * host; for the empty host, which nobody makes, that of the oldest Ingress
+ * that is nothing but a default backend; else the controller's.
  */
 
 static ngx_int_t
 ngx_k8s_compile_fallback(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     ngx_str_t           field;
-    ngx_uint_t          i, pass;
+    ngx_uint_t          i, root;
     ngx_k8s_user_t     *users;
     ngx_k8s_backend_t  *backend;
 
     users = m->users.elts;
+    root = (m->node->name.len == 0);
     ngx_str_set(&field, "spec.defaultBackend");
 
-    for (pass = m->node->name.len ? 1 : 0; pass < 2; pass++) {
+    for (i = 0; i < m->users.nelts; i++) {
 
-        for (i = 0; i < m->users.nelts; i++) {
+        if (root ? users[i].ing->nrules != 0 : i != 0) {
+            continue;
+        }
 
-            if (pass && i) {
-                break;
-            }
+        backend = users[i].ing->default_backend;
 
-            backend = users[i].ing->default_backend;
+        if (backend == NULL) {
+            continue;
+        }
 
-            if (backend == NULL
-                || (pass == 0 && users[i].ing->nrules)
-                || (pass && users[i].ing->nrules == 0))
-            {
-                continue;
-            }
+        if (backend->resource || backend->service.len == 0) {
 
-            if (backend->resource || backend->service.len == 0) {
-
-                if (ngx_k8s_compile_note(c, &users[i].notes,
-                                         NGX_K8S_PROBLEM_BACKEND_RESOURCE,
-                                         &m->host, &field,
-                                         "the default backend names no "
-                                         "Service")
-                    != NGX_OK)
-                {
-                    return NGX_ERROR;
-                }
-
-                continue;
-            }
-
-            if (m->fallback == NULL) {
-                m->fallback = backend;
-                m->fallback_user = &users[i];
-                continue;
-            }
-
-            if (pass == 0
-                && ngx_k8s_compile_note(c, &users[i].notes,
-                                        NGX_K8S_PROBLEM_DEFAULT_CONFLICT,
-                                        &m->host, &field,
-                                        "Ingress %V/%V, which is older, has "
-                                        "the default backend of all hosts",
-                             &m->fallback_user->ing->object.namespace,
-                             &m->fallback_user->ing->object.name)
-                   != NGX_OK)
+            if (ngx_k8s_compile_note(c, &users[i].notes,
+                                     NGX_K8S_PROBLEM_BACKEND_RESOURCE,
+                                     &m->host, &field,
+                                     "the default backend names no Service")
+                != NGX_OK)
             {
                 return NGX_ERROR;
             }
+
+            continue;
+        }
+
+        if (m->fallback == NULL) {
+            m->fallback = backend;
+            m->fallback_user = &users[i];
+            continue;
+        }
+
+        if (ngx_k8s_compile_note(c, &users[i].notes,
+                                 NGX_K8S_PROBLEM_DEFAULT_CONFLICT,
+                                 &m->host, &field,
+                                 "Ingress %V/%V, which is older, has the "
+                                 "default backend of all hosts",
+                                 &m->fallback_user->ing->object.namespace,
+                                 &m->fallback_user->ing->object.name)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 

@@ -238,6 +238,16 @@ defaults(void)
     goes(&k, "one.w.test", "/y", "b");
     goes(&k, "a.b.w.test", "/x", "c");
 
+    /* nobody makes the empty host: with rules it is no default of it */
+
+    k8s_put(&k, INGRESS("none", "04", "'defaultBackend':{'service':{'name':'b',"
+            "'port':{'number':80}}},'rules':[{'http':{'paths':[{'path':'/n',"
+            "'pathType':'Prefix','backend':{'service':{'name':'b','port':{"
+            "'number':80}}}}]}}]"));
+    (void) k8s_dump(&k);
+    goes(&k, "nobody.test", "/n", "b");
+    goes(&k, "nobody.test", "/", "c");
+
     k8s_put(&k, INGRESS("all", "05", "'defaultBackend':{'service':{'name':'a',"
         "'port':{'number':80}}}"));
     k8s_put(&k, INGRESS("all2", "06", "'defaultBackend':{'service':{'name':"
