@@ -816,6 +816,30 @@ func init() {
 		g.serves("a.test", "/", "a")
 	})
 
+	add("several watched namespaces, and no other", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		for _, ns := range []string{"extra", "other"} {
+			e.api.Put("ingresses", api.Ingress(ns, "i", ns+".test", api.Path{
+				Path: "/", Type: "Prefix", Service: "a", Port: 80}))
+		}
+		g := e.start(options{block: "watch_namespace default extra;"})
+		g.serves("a.test", "/", "a")
+		// taken, and its Service does not exist there
+		g.becomes("extra.test", "/", 503, "")
+		g.becomes("other.test", "/", 404, "")
+		n := e.count(0, func(r api.Request) bool {
+			return r.Resource != "ingressclasses" &&
+				r.Resource != "namespaces" && r.Resource != "" &&
+				r.NS != "default" && r.NS != "extra"
+		})
+		e.check(n == 0, "%d requests beyond the namespaces", n)
+		e.api.Put("ingresses", api.Ingress("extra", "late", "late.test",
+			api.Path{Path: "/", Type: "Prefix", Service: "a", Port: 80}))
+		g.becomes("late.test", "/", 503, "")
+	})
+
 	add("a start waits for the Secrets that are named, and says so", func(e *env) {
 		e.begin(false)
 		e.app("a", 1)
