@@ -342,9 +342,15 @@ http { access_log off; keepalive_requests 10000000;
 	l := client.Start(client.Config{Addr: fmt.Sprintf("127.0.0.1:%d", p),
 		Targets: []client.Target{{Host: "x.test", Path: "/", Service: "a"}},
 		Conns:   12, Sockets: 8, Pause: 2 * time.Millisecond})
-	time.Sleep(300 * time.Millisecond)
+	more := func(n int) {
+		was := l.Snapshot().Requests
+		e.await("requests", 10*time.Second, func() bool {
+			return int(l.Snapshot().Requests-was) >= n
+		})
+	}
+	more(1000)
 	g.reload()
-	time.Sleep(500 * time.Millisecond)
+	more(2000)
 	r := l.Stop(nil)
 	return fmt.Sprintf("%d retries, %d failed of %d requests", r.Retries,
 		r.Failed, r.Requests)
