@@ -14,6 +14,8 @@
 
 
 static ngx_int_t ngx_http_k8s_out_buf(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_escape(ngx_http_k8s_admin_t *a, ngx_str_t *s,
+    ngx_uint_t json);
 static size_t ngx_http_k8s_utf8(u_char *p, u_char *last);
 
 
@@ -101,64 +103,23 @@ ngx_http_k8s_printf(ngx_http_k8s_admin_t *a, const char *fmt, ...)
 void
 ngx_http_k8s_json(ngx_http_k8s_admin_t *a, ngx_str_t *s)
 {
-    size_t   n;
-    u_char  *p, *last, *start;
-
     ngx_http_k8s_puts(a, "\"");
-
-    p = s->data;
-    last = p + s->len;
-    start = p;
-
-    while (p < last) {
-
-        if (*p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\') {
-            p++;
-            continue;
-        }
-
-        n = (*p >= 0x80) ? ngx_http_k8s_utf8(p, last) : 0;
-
-        if (n) {
-            p += n;
-            continue;
-        }
-
-        ngx_http_k8s_out(a, start, p - start);
-
-        switch (*p) {
-
-        case '"':
-            ngx_http_k8s_puts(a, "\\\"");
-            break;
-
-        case '\\':
-            ngx_http_k8s_puts(a, "\\\\");
-            break;
-
-        case '\n':
-            ngx_http_k8s_puts(a, "\\n");
-            break;
-
-        default:
-            if (*p >= 0x80) {
-                ngx_http_k8s_puts(a, "\\ufffd");
-
-            } else {
-                ngx_http_k8s_printf(a, "\\u%04xd", (int) *p);
-            }
-        }
-
-        start = ++p;
-    }
-
-    ngx_http_k8s_out(a, start, p - start);
+    ngx_http_k8s_escape(a, s, 1);
     ngx_http_k8s_puts(a, "\"");
 }
 
 
 void
 ngx_http_k8s_label(ngx_http_k8s_admin_t *a, ngx_str_t *s)
+{
+    ngx_http_k8s_escape(a, s, 0);
+}
+
+
+/* a label of Prometheus knows no \u: what is no UTF-8 is replaced as it is */
+
+static void
+ngx_http_k8s_escape(ngx_http_k8s_admin_t *a, ngx_str_t *s, ngx_uint_t json)
 {
     size_t   n;
     u_char  *p, *last, *start;
@@ -169,12 +130,9 @@ ngx_http_k8s_label(ngx_http_k8s_admin_t *a, ngx_str_t *s)
 
     while (p < last) {
 
-        if (*p < 0x80 && *p != '"' && *p != '\\' && *p != '\n') {
-            p++;
-            continue;
-        }
-
-        n = (*p >= 0x80) ? ngx_http_k8s_utf8(p, last) : 0;
+        n = (*p >= 0x80) ? ngx_http_k8s_utf8(p, last)
+                         : *p != '"' && *p != '\\' && *p != '\n'
+                           && (!json || (*p >= 0x20 && *p != 0x7f));
 
         if (n) {
             p += n;
@@ -198,7 +156,15 @@ ngx_http_k8s_label(ngx_http_k8s_admin_t *a, ngx_str_t *s)
             break;
 
         default:
-            ngx_http_k8s_puts(a, "\xef\xbf\xbd");
+            if (!json) {
+                ngx_http_k8s_puts(a, "\xef\xbf\xbd");
+
+            } else if (*p >= 0x80) {
+                ngx_http_k8s_puts(a, "\\ufffd");
+
+            } else {
+                ngx_http_k8s_printf(a, "\\u%04xd", (int) *p);
+            }
         }
 
         start = ++p;
