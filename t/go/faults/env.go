@@ -315,7 +315,7 @@ func (g *nginx) alarms() string {
 				// a process that the test itself has killed
 				m := exited.FindStringSubmatch(l)
 				g.mu.Lock()
-				ours := m != nil && g.killed[m[1]] || left.MatchString(l)
+				ours := m != nil && g.killed[m[1]]
 				g.mu.Unlock()
 				if ours {
 					continue
@@ -346,9 +346,6 @@ func (g *nginx) alarms() string {
 }
 
 var exited = regexp.MustCompile(`worker process (\d+) exited on signal \d+`)
-
-// what a worker says that is ended while connections are open
-var left = regexp.MustCompile(`open socket #\d+ left in connection|aborting$`)
 
 func (g *nginx) tail(whole bool) []string {
 	b, _ := os.ReadFile(g.dir + "/output")
