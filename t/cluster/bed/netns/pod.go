@@ -1,0 +1,155 @@
+package netns
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Pod is the network namespace of a pod.
+type Pod struct {
+	Address string
+	link    string
+	file    *os.File
+	closed  sync.Once
+}
+
+// NewPod makes a network namespace with this address, which all of the bed
+// reaches.  Close it to take it away.
+func NewPod(address string) (*Pod, error) {
+	a, err := netip.ParseAddr(address)
+	if err != nil || !a.Is4() {
+		return nil, fmt.Errorf("pod address %q", address)
+	}
+	b := a.As4()
+	p := &Pod{Address: address,
+		link: fmt.Sprintf("p%d.%d.%d.%d", b[0], b[1], b[2], b[3])}
+	if p.file, err = newNamespace(); err != nil {
+		return nil, err
+	}
+	// the node's side; an address has always the same hardware address, so
+	// that nobody remembers an older one
+	mac := fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])
+	lines := []string{
+		"link add " + p.link + " type veth peer name eth0 address " + mac +
+			" netns /proc/self/fd/3",
+		"link set " + p.link + " up",
+		"route replace " + address + "/32 dev " + p.link + " src " + Node}
+	c := exec.Command("ip", "-batch", "-")
+	c.Stdin = strings.NewReader(strings.Join(lines, "\n"))
+	c.ExtraFiles = []*os.File{p.file}
+	err = run(c, lines)
+	if err == nil {
+		err = p.Do(func() error {
+			if err := IP("link set lo up", "addr add "+address+"/32 dev eth0",
+				"link set eth0 up",
+				"route add default via "+Node+" dev eth0 onlink"); err != nil {
+				return err
+			}
+			return sysctl("ip_unprivileged_port_start", "0")
+		})
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Close takes the pod off the network: its interfaces go at once, also under
+// processes that still run.
+func (p *Pod) Close() error {
+	var err error
+	p.closed.Do(func() {
+		err = IP("link del " + p.link)
+		p.file.Close()
+	})
+	return err
+}
+
+// Do calls f on a thread that is in the pod's network namespace.  Sockets and
+// processes that f makes are of the pod.
+func (p *Pod) Do(f func() error) error {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer home.Close()
+	if err := unix.Setns(int(p.file.Fd()), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter pod %s: %w", p.Address, err)
+	}
+	result := f()
+	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("leave pod %s: %w", p.Address, err)
+	}
+	runtime.UnlockOSThread()
+	return result
+}
+
+// newNamespace makes an empty network namespace, which lives as long as the
+// file is open.
+func newNamespace() (*os.File, error) {
+	type answer struct {
+		file *os.File
+		err  error
+	}
+	c := make(chan answer)
+	go func() {
+		runtime.LockOSThread()
+		var a answer
+		if a.err = syscall.Unshare(syscall.CLONE_NEWNET); a.err == nil {
+			a.file, a.err = os.Open("/proc/thread-self/ns/net")
+		}
+		c <- a
+		// the thread ends with the goroutine
+	}()
+	a := <-c
+	return a.file, a.err
+}
+
+// Pool gives addresses to pods.  The one freed last is given first.
+type Pool struct {
+	mu   sync.Mutex
+	next netip.Addr
+	free []string
+}
+
+// NewPool gives addresses from this one on.
+func NewPool(first string) *Pool {
+	return &Pool{next: netip.MustParseAddr(first)}
+}
+
+// Take gives an address.
+func (p *Pool) Take() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		a := p.free[n-1]
+		p.free = p.free[:n-1]
+		return a
+	}
+	a := p.next
+	for p.next = a.Next(); ; p.next = p.next.Next() {
+		if b := p.next.As4(); b[3] != 0 && b[3] != 255 {
+			break
+		}
+	}
+	return a.String()
+}
+
+// Free takes an address back.
+func (p *Pool) Free(address string) {
+	p.mu.Lock()
+	p.free = append(p.free, address)
+	p.mu.Unlock()
+}
