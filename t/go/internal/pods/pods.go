@@ -4,31 +4,37 @@ package pods
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"ngx_k8s_test/internal/ws"
 )
 
 // Options of a pod.
 type Options struct {
-	Name    string  `json:"name"`
-	Service string  `json:"service"`
-	Addr    string  `json:"addr"`   // address:port
-	Idle    float64 `json:"idle"`   // closes idle connections after seconds
-	Hole    bool    `json:"hole"`   // accepts and never answers
-	Reset   bool    `json:"reset"`  // resets each connection once accepted
-	Status  int     `json:"status"` // of all answers, 0: 200
-	SlowMS  int     `json:"slow"`
+	Name      string  `json:"name"`
+	Namespace string  `json:"namespace,omitempty"`
+	Service   string  `json:"service"`
+	Ingress   string  `json:"ingress,omitempty"`
+	Addr      string  `json:"addr"`   // address:port
+	Idle      float64 `json:"idle"`   // closes idle connections after seconds
+	Hole      bool    `json:"hole"`   // accepts and never answers
+	Reset     bool    `json:"reset"`  // resets each connection once accepted
+	Status    int     `json:"status"` // of all answers, 0: 200
+	SlowMS    int     `json:"slow"`
+
+	// Echo makes JSON the answer's usual body.
+	Echo bool `json:"echo,omitempty"`
+	// CloseAfter closes each connection after so many requests, 0: never; it
+	// is announced by "Connection: close" unless Quiet.
+	CloseAfter int  `json:"closeAfter,omitempty"`
+	Quiet      bool `json:"quiet,omitempty"`
+	// Log is called when a request begins and when it has ended.
+	Log func(Record) `json:"-"`
 }
 
 // Pod is a running one.
@@ -37,13 +43,18 @@ type Pod struct {
 	ln     net.Listener
 	srv    *http.Server
 	mu     sync.Mutex
-	conns  map[net.Conn]bool
+	conns  map[net.Conn]*conn
 	gone   int32
 	served int64
 	flight int64
 	opened int64
 	quit   chan struct{}
 	set    *Set
+
+	defaults url.Values
+	methods  map[string]Count
+	records  []*Record
+	seen     int
 }
 
 // Set is a group of pods.
@@ -58,32 +69,67 @@ func NewSet() *Set {
 	return &Set{pods: map[string]*Pod{}, release: make(chan struct{})}
 }
 
-// Start starts a pod.
+// New makes a pod that has no listener: its Server serves the caller's.
+func (s *Set) New(o Options) *Pod {
+	return &Pod{Options: o, conns: map[net.Conn]*conn{}, set: s,
+		quit: make(chan struct{}), methods: map[string]Count{}}
+}
+
+// Server makes a server of the pod's answers.
+func (p *Pod) Server() *http.Server {
+	srv := &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0),
+		MaxHeaderBytes: 1 << 20,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			k := &conn{c: c}
+			p.mu.Lock()
+			p.conns[c] = k
+			p.opened++
+			p.mu.Unlock()
+			return context.WithValue(ctx, connKey{}, k)
+		},
+		ConnState: func(c net.Conn, st http.ConnState) {
+			switch st {
+			case http.StateIdle:
+				if p.Quiet && p.requests(c) >= p.CloseAfter {
+					_ = c.Close()
+				}
+			case http.StateClosed:
+				p.forget(c)
+			}
+		}}
+	if p.Idle > 0 {
+		srv.IdleTimeout = time.Duration(p.Idle * float64(time.Second))
+	}
+	return srv
+}
+
+// requests is how many a connection has had.
+func (p *Pod) requests(c net.Conn) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k := p.conns[c]; k != nil {
+		return k.n
+	}
+	return 0
+}
+
+// forget takes a connection out of those that stand.
+func (p *Pod) forget(c net.Conn) {
+	p.mu.Lock()
+	delete(p.conns, c)
+	p.mu.Unlock()
+}
+
+// Start starts a pod with a listener.
 func (s *Set) Start(o Options) (*Pod, error) {
-	p := &Pod{Options: o, conns: map[net.Conn]bool{},
-		quit: make(chan struct{}), set: s}
+	p := s.New(o)
 	ln, err := net.Listen("tcp", o.Addr)
 	if err != nil {
 		return nil, err
 	}
 	p.Addr = ln.Addr().String()
 	p.ln = ln
-	p.srv = &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0),
-		MaxHeaderBytes: 1 << 20,
-		ConnState: func(c net.Conn, st http.ConnState) {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			switch st {
-			case http.StateNew:
-				p.conns[c] = true
-				p.opened++
-			case http.StateClosed:
-				delete(p.conns, c)
-			}
-		}}
-	if o.Idle > 0 {
-		p.srv.IdleTimeout = time.Duration(o.Idle * float64(time.Second))
-	}
+	p.srv = p.Server()
 	if o.Hole || o.Reset {
 		go p.refuse()
 	} else {
@@ -104,7 +150,7 @@ func (p *Pod) refuse() {
 		}
 		p.mu.Lock()
 		p.opened++
-		p.conns[c] = true
+		p.conns[c] = &conn{c: c}
 		p.mu.Unlock()
 		if p.Reset {
 			if t, ok := c.(*net.TCPConn); ok {
@@ -194,188 +240,4 @@ func (s *Set) Release() {
 	defer s.mu.Unlock()
 	close(s.release)
 	s.release = make(chan struct{})
-}
-
-// poll answers with a byte each second until it is released.
-func (p *Pod) poll(w http.ResponseWriter, r *http.Request) {
-	p.set.mu.Lock()
-	release := p.set.release
-	p.set.mu.Unlock()
-	w.WriteHeader(200)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		if f, ok := w.(http.Flusher); ok {
-			f.Flush()
-		}
-		select {
-		case <-tick.C:
-			_, _ = io.WriteString(w, ".")
-		case <-release:
-			fmt.Fprintf(w, "%s %s released\n", p.Service, p.Name)
-			return
-		case <-p.quit:
-			panic(http.ErrAbortHandler)
-		case <-r.Context().Done():
-			return
-		}
-	}
-}
-
-func number(r *http.Request, name string) (int, bool) {
-	v := r.URL.Query().Get(name)
-	if v == "" {
-		return 0, false
-	}
-	n, err := strconv.Atoi(v)
-	return n, err == nil
-}
-
-func (p *Pod) wait(r *http.Request, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-r.Context().Done():
-	case <-p.quit:
-	}
-}
-
-// ServeHTTP answers with the pod's and its Service's name.  The query asks for
-// more: slow=MS, poll (until released), status=N, size=BYTES, close, reset, drop=BYTES,
-// trailers, early (103), bigheader=BYTES, json.
-func (p *Pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	atomic.AddInt64(&p.served, 1)
-	atomic.AddInt64(&p.flight, 1)
-	defer atomic.AddInt64(&p.flight, -1)
-	h := w.Header()
-	h.Set("X-Pod", p.Name)
-	h.Set("X-Service", p.Service)
-	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		h.Set("X-Addr", a.String())
-	}
-	q := r.URL.Query()
-
-	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		ws.Echo(w, r, p.Service+":")
-		return
-	}
-	if _, ok := q["early"]; ok {
-		h.Set("Link", "</style.css>; rel=preload")
-		w.WriteHeader(103)
-		h.Del("Link")
-	}
-	body, err := io.Copy(io.Discard, r.Body)
-	if err != nil {
-		return
-	}
-	if _, ok := q["poll"]; ok {
-		p.poll(w, r)
-		return
-	}
-	if p.SlowMS > 0 {
-		p.wait(r, time.Duration(p.SlowMS)*time.Millisecond)
-	}
-	if ms, ok := number(r, "slow"); ok {
-		p.wait(r, time.Duration(ms)*time.Millisecond)
-	}
-	_, cl := q["close"]
-	_, rs := q["reset"]
-	drop, dr := number(r, "drop")
-	if cl || rs || dr {
-		c, b, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			return
-		}
-		if dr {
-			fmt.Fprintf(b, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n"+
-				"X-Pod: %s\r\nX-Service: %s\r\n\r\n%s", drop+100, p.Name,
-				p.Service, strings.Repeat("x", drop))
-			_ = b.Flush()
-		}
-		if t, ok := c.(*net.TCPConn); ok && rs {
-			_ = t.SetLinger(0)
-		}
-		_ = c.Close()
-		return
-	}
-	if n, ok := number(r, "bigheader"); ok {
-		h.Set("X-Big", strings.Repeat("b", n))
-	}
-	status := p.Status
-	if n, ok := number(r, "status"); ok {
-		status = n
-	}
-	if status == 0 {
-		status = 200
-	}
-	if _, ok := q["trailers"]; ok {
-		h.Set("Trailer", "X-Trailer")
-		defer h.Set("X-Trailer", "after")
-	}
-	var text []byte
-	if _, ok := q["json"]; ok {
-		h.Set("Content-Type", "application/json")
-		text, _ = json.Marshal(map[string]interface{}{"pod": p.Name,
-			"service": p.Service, "method": r.Method, "uri": r.RequestURI,
-			"host": r.Host, "headers": r.Header, "bytes": body,
-			"proto": r.Proto})
-	} else {
-		h.Set("Content-Type", "text/plain")
-		text = []byte(fmt.Sprintf("%s %s %s %s %d\n", p.Service, p.Name,
-			r.Method, r.RequestURI, body))
-		if n, ok := number(r, "size"); ok {
-			for len(text) < n {
-				text = append(text, "0123456789abcde\n"...)
-			}
-			text = text[:n]
-		}
-	}
-	w.WriteHeader(status)
-	if r.Method != "HEAD" {
-		_, _ = w.Write(text)
-	}
-}
-
-// Control is the handler of the control port: /start with Options, /stop with
-// {"name", "drain"}, /release, /pods.
-func (s *Set) Control() http.Handler {
-	m := http.NewServeMux()
-	m.HandleFunc("/start", func(w http.ResponseWriter, r *http.Request) {
-		var o Options
-		err := json.NewDecoder(r.Body).Decode(&o)
-		var p *Pod
-		if err == nil {
-			p, err = s.Start(o)
-		}
-		if err != nil {
-			http.Error(w, err.Error(), 400)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(p.Options)
-	})
-	m.HandleFunc("/stop", func(w http.ResponseWriter, r *http.Request) {
-		var o struct {
-			Name  string
-			Drain bool
-		}
-		if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
-			http.Error(w, err.Error(), 400)
-			return
-		}
-		s.Stop(o.Name, o.Drain)
-	})
-	m.HandleFunc("/release", func(http.ResponseWriter, *http.Request) {
-		s.Release()
-	})
-	m.HandleFunc("/pods", func(w http.ResponseWriter, r *http.Request) {
-		l := []map[string]interface{}{}
-		s.mu.Lock()
-		for _, p := range s.pods {
-			l = append(l, map[string]interface{}{"name": p.Name,
-				"service": p.Service, "addr": p.Addr, "served": p.Served(),
-				"opened": p.Opened(), "inFlight": p.InFlight()})
-		}
-		s.mu.Unlock()
-		_ = json.NewEncoder(w).Encode(l)
-	})
-	return m
 }

@@ -2,12 +2,16 @@ package pods
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -131,5 +135,160 @@ func TestModes(t *testing.T) {
 	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if _, err := c.Read(make([]byte, 1)); err == nil || err == io.EOF {
 		t.Fatal("answered", err)
+	}
+}
+
+// exchange sends text and returns all that comes until the end.
+func exchange(t *testing.T, p *Pod, text string) (string, error) {
+	t.Helper()
+	c, err := net.Dial("tcp", p.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	fmt.Fprint(c, text)
+	b, err := io.ReadAll(c)
+	return string(b), err
+}
+
+func TestWrong(t *testing.T) {
+	p := one(t, Options{})
+	get := func(query string) (string, error) {
+		return exchange(t, p, "GET /?"+query+" HTTP/1.1\r\nHost: x\r\n"+
+			"Connection: close\r\n\r\n")
+	}
+	for _, x := range []struct {
+		query, want string
+		reset       bool
+	}{
+		{"drop=20", "Content-Length: 120\r\n\r\n0123456789abcde\n0123", false},
+		{"drop=20&reset", "", true},
+		{"drop=20&chunked", "chunked\r\n\r\n78\r\n0123456789abcde\n0123", false},
+		{"length=3", "Content-Length: 3\r\n", false},
+		{"length=3000&status=201", "HTTP/1.1 201", false},
+		{"length=3000", "svc p GET /?length=3000 0\n", false},
+		{"size=40&text", " 0\n0123456789abc", false},
+		{"size=40&pieces=3&pause=1", "chunked\r\n", false},
+		{"keepalive=7", "Keep-Alive: timeout=7\r\n", false},
+		{"headers=3", "X-Many-2: m\r\n", false},
+		{"status=204", "HTTP/1.1 204 No Content\r\n", false},
+	} {
+		b, err := get(x.query)
+		if !strings.Contains(b, x.want) || (err != nil) != x.reset {
+			t.Errorf("%s: %v %q", x.query, err, b)
+		}
+	}
+	b, _ := exchange(t, p, "POST /?refuse=417 HTTP/1.1\r\nHost: x\r\n"+
+		"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+	if !strings.HasPrefix(b, "HTTP/1.1 417 ") {
+		t.Errorf("refuse: %q", b)
+	}
+	p.SetDefaults(url.Values{"status": {"503"}})
+	if b, _ = get("a"); !strings.HasPrefix(b, "HTTP/1.1 503 ") {
+		t.Errorf("defaults: %q", b)
+	}
+}
+
+func TestHang(t *testing.T) {
+	p := one(t, Options{})
+	c, _ := net.Dial("tcp", p.Addr)
+	defer c.Close()
+	fmt.Fprintf(c, "GET /?hang HTTP/1.1\r\nHost: x\r\n\r\n")
+	for i := 0; p.InFlight() == 0 && i < 1000; i++ {
+		time.Sleep(5 * time.Millisecond)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 1)); err == nil || err == io.EOF {
+		t.Fatal("answered", err)
+	}
+}
+
+func TestBody(t *testing.T) {
+	p := one(t, Options{Echo: true})
+	text := strings.Repeat("z", 100000)
+	r, err := http.Post("http://"+p.Addr+"/up?id=whole", "text/plain",
+		strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	var e Echo
+	if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+		t.Fatal(err)
+	}
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
+	if e.Bytes != 100000 || e.SHA256 != sum || e.Path != "/up?id=whole" ||
+		e.Pod != "p" || r.Header.Get("X-Body-SHA256") != sum {
+		t.Fatal(e, r.Header)
+	}
+
+	// half a body, as its sender sees the pod's end: while it waits, then cut
+	c, _ := net.Dial("tcp", p.Addr)
+	fmt.Fprintf(c, "POST /?id=half HTTP/1.1\r\nHost: x\r\n"+
+		"Content-Length: 10\r\n\r\n12345")
+	check := func(ended bool) {
+		t.Helper()
+		for i := 0; i < 1000; i++ {
+			l := p.Records("half")
+			if len(l) == 1 && l[0].Bytes == 5 && l[0].Ended == ended {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Fatal(p.Records("half"))
+	}
+	check(false)
+	_ = c.Close()
+	check(true)
+	n := p.Counts()["POST"]
+	if n.Begun != 2 || n.Whole != 1 || n.Bytes != 100005 {
+		t.Fatal(n)
+	}
+	for i := 0; i < keep+5; i++ {
+		p.end(p.begin(&http.Request{Method: "GET", URL: &url.URL{}}))
+	}
+	if l := p.Records(""); len(l) != keep {
+		t.Fatal(len(l))
+	}
+}
+
+func TestCloseAfter(t *testing.T) {
+	two := strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 2)
+	for _, quiet := range []bool{false, true} {
+		p := one(t, Options{CloseAfter: 2, Quiet: quiet})
+		b, err := exchange(t, p, two)
+		if err != nil || strings.Count(b, "200 OK") != 2 ||
+			strings.Contains(b, "Connection: close") == quiet {
+			t.Fatal(quiet, err, b)
+		}
+	}
+}
+
+func TestGRPC(t *testing.T) {
+	p := NewSet().New(Options{Name: "p"})
+	s := httptest.NewUnstartedServer(p)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	for _, x := range []struct{ ask, status string }{{"", "0"}, {"14", "14"}} {
+		m := "\x00\x00\x00\x00\x02ab\x00\x00\x00\x00\x00"
+		r, _ := http.NewRequest("POST", s.URL+"/any.Service/Method",
+			strings.NewReader(m))
+		r.Header.Set("Content-Type", "application/grpc")
+		r.Header.Set("X-Grpc-Status", x.ask)
+		resp, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		status := resp.Trailer.Get("Grpc-Status")
+		if x.ask != "" {
+			m, status = "", resp.Header.Get("Grpc-Status")
+		}
+		if resp.ProtoMajor != 2 || string(b) != m || status != x.status {
+			t.Fatalf("%q %q %v", x.ask, b, resp)
+		}
 	}
 }

@@ -1,4 +1,5 @@
-// Package ws is as much of RFC 6455 as tests need: text frames, ping, close.
+// Package ws is as much of RFC 6455 as tests need: unfragmented text and binary
+// frames, ping, close.
 package ws
 
 import (
@@ -29,10 +30,11 @@ func NewKey() string {
 
 // Opcodes.
 const (
-	Text  = 1
-	Close = 8
-	Ping  = 9
-	Pong  = 10
+	Text   = 1
+	Binary = 2
+	Close  = 8
+	Ping   = 9
+	Pong   = 10
 )
 
 // Write sends one frame, masked as clients must.
@@ -109,8 +111,8 @@ func Read(r *bufio.Reader) (op byte, p []byte, err error) {
 	return h[0] & 0x0f, p, nil
 }
 
-// Echo answers an upgrade and then each text with prefix and text, until the
-// peer closes.
+// Echo answers an upgrade and then each text with prefix and text, and binary
+// frames by themselves, until the peer closes.
 func Echo(w http.ResponseWriter, r *http.Request, prefix string) {
 	hj, ok := w.(http.Hijacker)
 	if !ok || r.Header.Get("Sec-WebSocket-Key") == "" {
@@ -138,6 +140,8 @@ func Echo(w http.ResponseWriter, r *http.Request, prefix string) {
 		switch op {
 		case Text:
 			err = Write(c, Text, append([]byte(prefix), p...), false)
+		case Binary:
+			err = Write(c, Binary, p, false)
 		case Ping:
 			err = Write(c, Pong, p, false)
 		case Close:
