@@ -2,7 +2,7 @@
 // a program runs itself again, and one network namespace for each pod.
 //
 // The node is the network namespace that Enter makes.  It has no way to the
-// outside.  Its addresses are on the bridge br0, on which nobody else is: every
+// outside: what goes there is lost.  Its addresses are on the bridge br0, on which nobody else is: every
 // pod is joined to the node by a pair of interfaces and a route of its own, so
 // that all that pods send passes the node, and with it the rules of kube-proxy
 // in both directions.  Who calls an address that no pod has waits for an answer
@@ -193,7 +193,8 @@ func mounts() error {
 // prepare sets up the node.
 func prepare() error {
 	if err := IP("link set lo up", "link add br0 type bridge",
-		"addr add "+Node+"/16 dev br0", "link set br0 up"); err != nil {
+		"addr add "+Node+"/16 dev br0", "link set br0 up",
+		"route add default dev br0 src "+Node); err != nil {
 		return err
 	}
 	for name, value := range map[string]string{

@@ -186,8 +186,7 @@ func (p *Plane) args(name string) []string {
 			"--hostname-override=n1", "--cluster-cidr=" + Pods,
 			"--conntrack-max-per-core=0",
 			"--conntrack-tcp-timeout-established=0",
-			"--conntrack-tcp-timeout-close-wait=0",
-			"--nftables-min-sync-period=100ms"}
+			"--conntrack-tcp-timeout-close-wait=0"}
 		a = append(a, p.o.ProxyArgs...)
 	}
 	return a
