@@ -131,9 +131,6 @@ func (p *Plane) Log(name string) string {
 }
 
 func (p *Plane) args(name string) []string {
-	sec := func(d time.Duration) string {
-		return fmt.Sprintf("%d", int(d.Seconds()))
-	}
 	var a []string
 	switch name {
 	case Etcd:
@@ -176,8 +173,8 @@ func (p *Plane) args(name string) []string {
 				"--endpointslice-updates-batch-period=%s", p.o.Batch))
 		}
 		if p.o.LeaseFast {
-			a = append(a, "--node-monitor-grace-period="+
-				sec(4*time.Second)+"s", "--node-monitor-period=500ms",
+			a = append(a, "--node-monitor-grace-period=4s",
+				"--node-monitor-period=500ms", "--node-eviction-rate=10",
 				"--unhealthy-zone-threshold=1")
 		}
 		a = append(a, p.o.ControllerArgs...)
