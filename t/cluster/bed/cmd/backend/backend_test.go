@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -241,7 +242,15 @@ func echo(t *testing.T, c net.Conn) {
 }
 
 func TestSockets(t *testing.T) {
-	_, a := start(t)
+	_, a := start(t, "DNS_PORT=0")
+	r := &net.Resolver{PreferGo: true, Dial: func(_ context.Context, network, _ string) (
+		net.Conn, error) {
+		return net.Dial(network, a["DNS_PORT"])
+	}}
+	if l, err := r.LookupHost(t.Context(), "any.name."); err != nil ||
+		len(l) != 1 || l[0] != "192.0.2.53" {
+		t.Fatal(l, err)
+	}
 	c, err := net.Dial("tcp", a["TCP_PORT"])
 	if err != nil {
 		t.Fatal(err)

@@ -10,11 +10,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"ngx_k8s_test/cluster/dns/answer"
 	"ngx_k8s_test/internal/pods"
 )
 
@@ -96,23 +98,36 @@ func (b *backend) listen(s settings) error {
 		if p.tls {
 			c = conf.Clone()
 		}
-		b.note(p.name, ln.Addr())
+		b.note(p.name, ln.Addr().String())
 		p.start(b, ln, c)
+	}
+	if number := s.or("DNS_PORT", "off"); number != "off" {
+		a, err := netip.ParseAddr(s.or("DNS_ANSWER", "192.0.2.53"))
+		if err != nil {
+			return fmt.Errorf("DNS_ANSWER: %w", err)
+		}
+		d, err := answer.Start(context.Background(), answer.Options{
+			Listen: ":" + number, Answer: a})
+		if err != nil {
+			return fmt.Errorf("DNS_PORT: %w", err)
+		}
+		b.note("DNS_PORT", d.Addr())
+		b.sockets = append(b.sockets, d)
 	}
 	if number := s.or("UDP_PORT", "9001"); number != "off" {
 		c, err := net.ListenPacket("udp", ":"+number)
 		if err != nil {
 			return fmt.Errorf("UDP_PORT: %w", err)
 		}
-		b.note("UDP_PORT", c.LocalAddr())
+		b.note("UDP_PORT", c.LocalAddr().String())
 		b.sockets = append(b.sockets, c)
 		go b.udp(c)
 	}
 	return nil
 }
 
-func (b *backend) note(name string, a net.Addr) {
-	b.addrs[name] = a.String()
+func (b *backend) note(name, a string) {
+	b.addrs[name] = a
 	b.says = append(b.says, fmt.Sprintf("listening: %s %s", name, a))
 }
 
