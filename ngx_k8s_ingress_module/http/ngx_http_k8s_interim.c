@@ -5,9 +5,9 @@
 
 
 /*
- * Interim answers of a backend (100, 103, ...).  nginx before 1.29.0 takes
- * each for the final one, and the real answer for its body.  Here they are
- * skipped, 101 is left to the proxy module.
+ * Interim answers of a backend (100, 103, ...).  nginx takes each for the final
+ * one, and the real answer for its body; since 1.29.0 all but 103.  Here they
+ * are skipped, 101 is left to the proxy module.
  */
 
 
@@ -20,21 +20,15 @@
 #define NGX_HTTP_K8S_INTERIM         16
 
 
-#if (nginx_version < 1029000)
-
 static ngx_int_t ngx_http_k8s_process_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_reinit_request(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_skip_interim(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 
-#endif
-
 
 void
 ngx_http_k8s_interim(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
-#if (nginx_version < 1029000)
-
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
@@ -44,12 +38,8 @@ ngx_http_k8s_interim(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 
     u->process_header = ngx_http_k8s_process_header;
     u->reinit_request = ngx_http_k8s_reinit_request;
-
-#endif
 }
 
-
-#if (nginx_version < 1029000)
 
 static ngx_int_t
 ngx_http_k8s_process_header(ngx_http_request_t *r)
@@ -171,5 +161,3 @@ ngx_http_k8s_reinit_request(ngx_http_request_t *r)
 
     return rc;
 }
-
-#endif
