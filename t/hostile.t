@@ -94,14 +94,15 @@ for (['missing', '', 400], ['two', "Host: a.example\r\nHost: b.example", 400],
      ['trailing dot', 'Host: a.example.', 200],
      ['10 KB', 'Host: ' . 'a' x 10240, 400],
      ['300 bytes', 'Host: ' . 'a' x 300, 404],
-     ['unicode', "Host: \xc3\xa4.example", 404],
+     # no host of RFC 3986: nginx since 1.29.4
+     ['unicode', "Host: \xc3\xa4.example", '400|404'],
      ['slash', 'Host: a.example/x', 400], ['IPv6', 'Host: [::1]:80', 404],
      ['empty', 'Host: ', 400])
 {
     my ($name, $host, $status) = @$_;
-    is +(raw("GET / HTTP/1.1\r\nConnection: close\r\n"
-             . ($host eq '' ? '' : "$host\r\n") . "\r\n"))[0],
-       $status, "T-F8 $name";
+    like +(raw("GET / HTTP/1.1\r\nConnection: close\r\n"
+               . ($host eq '' ? '' : "$host\r\n") . "\r\n"))[0],
+         qr/^($status)$/, "T-F8 $name";
 }
 is +(raw("GET http://a.example/admin HTTP/1.1\r\nHost: b.example\r\n"
          . "Connection: close\r\n\r\n"))[1], "admin /admin\n",

@@ -130,7 +130,7 @@ EOC
 sub check {
     my ($self) = @_;
     $self->write_conf;
-    my $out = `$self->{bin} -e stderr -p $self->{root} -t 2>&1`;
+    my $out = `$self->{bin} -e stderr -p $self->{root} -c conf/nginx.conf -t 2>&1`;
     return ($? >> 8, $out);
 }
 
@@ -142,7 +142,8 @@ sub start {
 
     if ($self->{pid} == 0) {
         open STDERR, '>>', "$self->{root}/logs/stderr.log";
-        exec $self->{bin}, '-p', $self->{root} or POSIX::_exit(1);
+        exec $self->{bin}, '-p', $self->{root}, '-c', 'conf/nginx.conf'
+            or POSIX::_exit(1);
     }
 
     $self->{parent} = $$;
