@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/restmapper"
 
+	"ngx_k8s_test/cluster/kubelet"
+	"ngx_k8s_test/cluster/netns"
 	"ngx_k8s_test/cluster/plane"
 )
 
@@ -25,11 +28,16 @@ import (
 // /run/bed, which goes with the namespaces.
 type Options struct {
 	plane.Options
+
+	// Kubelet's Config and Dir are set here.  Without nodes there are n1, n2
+	// and n3, each in a zone of its own, "a" to "c".
+	Kubelet kubelet.Options
 }
 
 // Bed is a running cluster.
 type Bed struct {
 	Plane   *plane.Plane
+	Kubelet *kubelet.Kubelet
 	Client  kubernetes.Interface
 	Dynamic dynamic.Interface
 
@@ -54,6 +62,17 @@ func Up(ctx context.Context, o Options) (*Bed, error) {
 		b.Close()
 		return nil, err
 	}
+	k := o.Kubelet
+	k.Config, k.Dir = b.Plane.Config(), filepath.Join(o.Dir, "pods")
+	if len(k.Nodes) == 0 {
+		k.Nodes = []kubelet.Node{{Name: "n1", Zone: "a", Address: netns.Node},
+			{Name: "n2", Zone: "b", Address: "10.244.0.2"},
+			{Name: "n3", Zone: "c", Address: "10.244.0.3"}}
+	}
+	if b.Kubelet, err = kubelet.Start(ctx, k); err != nil {
+		b.Close()
+		return nil, err
+	}
 	return b, nil
 }
 
@@ -72,6 +91,9 @@ func (b *Bed) clients() (err error) {
 
 // Close ends all of it.
 func (b *Bed) Close() {
+	if b.Kubelet != nil {
+		b.Kubelet.Close()
+	}
 	if b.Plane != nil {
 		b.Plane.Close()
 	}

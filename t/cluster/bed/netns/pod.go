@@ -48,12 +48,9 @@ func NewPod(address string) (*Pod, error) {
 	err = run(c, lines)
 	if err == nil {
 		err = p.Do(func() error {
-			if err := IP("link set lo up", "addr add "+address+"/32 dev eth0",
+			return IP("link set lo up", "addr add "+address+"/32 dev eth0",
 				"link set eth0 up",
-				"route add default via "+Node+" dev eth0 onlink"); err != nil {
-				return err
-			}
-			return sysctl("ip_unprivileged_port_start", "0")
+				"route add default via "+Node+" dev eth0 onlink")
 		})
 	}
 	if err != nil {
@@ -72,6 +69,15 @@ func (p *Pod) Close() error {
 		p.file.Close()
 	})
 	return err
+}
+
+// Cut makes the pod silent, as one whose node has lost its power, or ends that.
+func (p *Pod) Cut(off bool) error {
+	if off {
+		return IP("link set " + p.link + " down")
+	}
+	return IP("link set "+p.link+" up",
+		"route replace "+p.Address+"/32 dev "+p.link+" src "+Node)
 }
 
 // Do calls f on a thread that is in the pod's network namespace.  Sockets and
