@@ -190,6 +190,11 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "Serves /healthz and /readyz, /metrics and /status; all of them when "
       "none is named." },
 
+    { { ngx_string("k8s_ingress_drain_file"), 0, NULL, 0, 0, NULL },
+      "k8s_ingress_drain_file file;", "", "http",
+      "Once this file exists, connections of clients are closed after their "
+      "next answer: for a Pod that is about to end." },
+
     { { ngx_null_string, 0, NULL, 0, 0, NULL }, NULL, NULL, NULL, NULL }
 };
 
