@@ -6,8 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,18 +19,24 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/restmapper"
 
+	"ngx_k8s_test/cluster/dns"
 	"ngx_k8s_test/cluster/kubelet"
 	"ngx_k8s_test/cluster/netns"
 	"ngx_k8s_test/cluster/plane"
 )
 
+// DNS is the address of the cluster's DNS.
+const DNS = "10.96.0.10"
+
 // Options say what to run.  Dir is made where it is missing; without one it is
-// /run/bed, which goes with the namespaces.
+// /run/bed, which goes with the namespaces.  Without Proxy, Services have no
+// addresses that work, but for the one of the DNS.
 type Options struct {
 	plane.Options
 
-	// Kubelet's Config and Dir are set here.  Without nodes there are n1, n2
-	// and n3, each in a zone of its own, "a" to "c".
+	// Kubelet's Config and Dir are set here, and DNS where there is none.
+	// Without nodes there are n1, n2 and n3, each in a zone of its own, "a" to
+	// "c".
 	Kubelet kubelet.Options
 }
 
@@ -38,14 +44,15 @@ type Options struct {
 type Bed struct {
 	Plane   *plane.Plane
 	Kubelet *kubelet.Kubelet
+	DNS     *dns.Server
 	Client  kubernetes.Interface
 	Dynamic dynamic.Interface
 
 	mapper *restmapper.DeferredDiscoveryRESTMapper
 }
 
-// Up starts all of it and returns when it can be used.  The program must be in
-// its namespaces already (netns.Enter).
+// Up starts all of it and returns when it can be used: nodes are ready, and the
+// DNS answers.  The program must be in its namespaces already (netns.Enter).
 func Up(ctx context.Context, o Options) (*Bed, error) {
 	if o.Dir == "" {
 		o.Dir = "/run/bed"
@@ -54,26 +61,80 @@ func Up(ctx context.Context, o Options) (*Bed, error) {
 		return nil, err
 	}
 	b := &Bed{}
-	var err error
-	if b.Plane, err = plane.Start(ctx, o.Options); err != nil {
-		return nil, err
-	}
-	if err := b.clients(); err != nil {
+	if err := b.start(ctx, o); err != nil {
 		b.Close()
 		return nil, err
 	}
+	return b, nil
+}
+
+func (b *Bed) start(ctx context.Context, o Options) (err error) {
+	proxy := o.Proxy
+	o.Proxy = false // once there is a node
+	if b.Plane, err = plane.Start(ctx, o.Options); err != nil {
+		return err
+	}
+	if err := b.clients(); err != nil {
+		return err
+	}
 	k := o.Kubelet
-	k.Config, k.Dir = b.Plane.Config(), filepath.Join(o.Dir, "pods")
+	k.Config, k.Dir = b.Plane.Config(), "/run/kubelet"
+	if k.DNS == "" {
+		k.DNS = DNS
+	}
 	if len(k.Nodes) == 0 {
 		k.Nodes = []kubelet.Node{{Name: "n1", Zone: "a", Address: netns.Node},
 			{Name: "n2", Zone: "b", Address: "10.244.0.2"},
 			{Name: "n3", Zone: "c", Address: "10.244.0.3"}}
 	}
 	if b.Kubelet, err = kubelet.Start(ctx, k); err != nil {
-		b.Close()
-		return nil, err
+		return err
 	}
-	return b, nil
+	if proxy {
+		if err := b.Plane.Run(ctx, plane.Proxy); err != nil {
+			return err
+		}
+	}
+	return b.names(ctx, proxy)
+}
+
+// names starts the DNS, as a Service or, without kube-proxy, at an address of
+// the node.
+func (b *Bed) names(ctx context.Context, proxy bool) (err error) {
+	o := dns.Options{Client: b.Client, Listen: netns.Node}
+	if !proxy {
+		o.Listen = DNS
+		if err := netns.Address(DNS); err != nil {
+			return err
+		}
+	}
+	if b.DNS, err = dns.Start(ctx, o); err != nil {
+		return err
+	}
+	if proxy {
+		if err := b.DNS.Publish(ctx, DNS); err != nil {
+			return err
+		}
+	}
+	if err := netns.Resolver(DNS); err != nil {
+		return err
+	}
+	r := net.Resolver{PreferGo: true}
+	return Until(ctx, 30*time.Second, func() error {
+		c, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+		_, err := r.LookupHost(c, "kubernetes.default.svc.cluster.local.")
+		return err
+	})
+}
+
+// Restore is plane.Restore, after which the kubelet reads all anew.
+func (b *Bed) Restore(ctx context.Context, snapshot string) error {
+	if err := b.Plane.Restore(ctx, snapshot); err != nil {
+		return err
+	}
+	b.Kubelet.Relist()
+	return nil
 }
 
 func (b *Bed) clients() (err error) {
@@ -93,6 +154,9 @@ func (b *Bed) clients() (err error) {
 func (b *Bed) Close() {
 	if b.Kubelet != nil {
 		b.Kubelet.Close()
+	}
+	if b.DNS != nil {
+		b.DNS.Close()
 	}
 	if b.Plane != nil {
 		b.Plane.Close()

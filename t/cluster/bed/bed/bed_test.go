@@ -15,7 +15,6 @@ import (
 	core "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -205,14 +204,6 @@ func TestService(t *testing.T) {
 			c.Close()
 		}
 	}()
-	// kube-proxy waits for its node
-	apply(t, `{apiVersion: v1, kind: Node, metadata: {name: n1}}`)
-	if _, err := b.Client.CoreV1().Nodes().Patch(ctx, "n1",
-		types.MergePatchType, []byte(`{"status": {"addresses":
-			[{"type": "InternalIP", "address": "10.244.0.1"}]}}`),
-		metav1.PatchOptions{}, "status"); err != nil {
-		t.Fatal(err)
-	}
 	apply(t, `
 apiVersion: v1
 kind: Service
@@ -287,7 +278,7 @@ func TestRestore(t *testing.T) {
 		t.Fatalf("revision %d, then %d", old, late)
 	}
 	begin := time.Now()
-	if err := b.Plane.Restore(ctx, dir); err != nil {
+	if err := b.Restore(ctx, dir); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("restored in %.1f s", time.Since(begin).Seconds())

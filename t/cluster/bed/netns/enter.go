@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -215,6 +216,34 @@ func sysctl(name, value string) error {
 
 // Address gives the node one more address, as 10.244.0.2.
 func Address(ip string) error { return IP("addr replace " + ip + "/32 dev br0") }
+
+// Resolver makes a DNS server, and the names of the namespace "default" before
+// others, those of the node's programs that start from now on.
+func Resolver(address string) error {
+	const file = "/run/resolv.conf"
+	if err := os.WriteFile(file, []byte("nameserver "+address+
+		"\nsearch default.svc.cluster.local svc.cluster.local cluster.local"+
+		"\noptions ndots:5\n"), 0o644); err != nil {
+		return err
+	}
+	// a link may lead to /run, which is empty here
+	to, err := os.Readlink("/etc/resolv.conf")
+	if err != nil {
+		to = "/etc/resolv.conf"
+	} else if !filepath.IsAbs(to) {
+		to = filepath.Join("/etc", to)
+	}
+	if strings.HasPrefix(to, "/run/") {
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		return os.Symlink(file, to)
+	}
+	if _, err := os.Stat(to); err != nil {
+		return nil // a machine without one
+	}
+	return syscall.Mount(file, to, "", syscall.MS_BIND, "")
+}
 
 // IP runs the lines of a batch by ip(8) in the network namespace of the
 // calling thread.

@@ -34,7 +34,10 @@ func main() {
 		"where the control plane's programs are")
 	flag.StringVar(&s.dir, "dir", filepath.Join(home, "bed"),
 		"where the cluster's files go; down removes it")
+	flag.StringVar(&s.nginx, "nginx", "",
+		"folder with nginx and the module; none: no such image")
 	flag.Parse()
+	s.tools = home
 	s.dir, err = filepath.Abs(s.dir)
 	check(err)
 
@@ -72,7 +75,7 @@ func check(err error) {
 
 // state is a cluster's folder.  The file "pid" names the process that all
 // others end with, the file "ready" exists when the cluster can be used.
-type state struct{ dir, bin string }
+type state struct{ dir, bin, tools, nginx string }
 
 func (s *state) path(name string) string { return filepath.Join(s.dir, name) }
 
@@ -84,6 +87,7 @@ func (s *state) run() error {
 	begin := time.Now()
 	var o bed.Options
 	o.Dir, o.Bin, o.Proxy = s.dir, s.bin, true
+	o.Kubelet.Images = bed.Images(s.tools, s.nginx)
 	b, err := bed.Up(ctx, o)
 	if err != nil {
 		return err
@@ -108,7 +112,8 @@ func (s *state) up() {
 	check(os.MkdirAll(s.dir, 0o755))
 	log, err := os.Create(s.path("log"))
 	check(err)
-	c := exec.Command("/proc/self/exe", "-dir", s.dir, "-bin", s.bin, "run")
+	c := exec.Command("/proc/self/exe", "-dir", s.dir, "-bin", s.bin,
+		"-nginx", s.nginx, "run")
 	c.Args[0] = "cluster"
 	c.Stdout, c.Stderr = log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
