@@ -103,24 +103,26 @@ func (p *Pod) Do(f func() error) error {
 }
 
 // newNamespace makes an empty network namespace, which lives as long as the
-// file is open.
+// file is open.  The thread that makes it comes back and lives on: with a
+// thread die the processes that it has started and that asked for Pdeathsig.
 func newNamespace() (*os.File, error) {
-	type answer struct {
-		file *os.File
-		err  error
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return nil, err
 	}
-	c := make(chan answer)
-	go func() {
-		runtime.LockOSThread()
-		var a answer
-		if a.err = syscall.Unshare(syscall.CLONE_NEWNET); a.err == nil {
-			a.file, a.err = os.Open("/proc/thread-self/ns/net")
-		}
-		c <- a
-		// the thread ends with the goroutine
-	}()
-	a := <-c
-	return a.file, a.err
+	defer home.Close()
+	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return nil, err
+	}
+	file, err := os.Open("/proc/thread-self/ns/net")
+	if e := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); e != nil {
+		panic(e) // this thread must not be used again
+	}
+	runtime.UnlockOSThread()
+	return file, err
 }
 
 // Pool gives addresses to pods.  The one freed last is given first.
