@@ -654,6 +654,10 @@ ngx_k8s_reflector_expired(ngx_k8s_reflector_t *r, ngx_k8s_status_t *st)
                                   "resource version yet"
                                 : "the resource version has expired");
 
+    ngx_log_error(NGX_LOG_INFO, r->client->log, 0, "%V%s%V: %*s",
+                  &r->info->plural, r->scope.len ? " in " : "", &r->scope,
+                  r->reason_len, r->reason);
+
     switch (r->step) {
 
     case NGX_K8S_STEP_PROBE:

@@ -128,6 +128,8 @@ func init() {
 		g.becomes("b.test", "/", 404, "")
 		g.still("a.test", "/", "a")
 		e.check(e.lists(from, "ingresses") > 0, "no new list")
+		e.check(g.logged("ingresses: the resource version has expired"),
+			"the log does not say why")
 	})
 
 	add("T-A6 429 with Retry-After on a watch", func(e *env) {
