@@ -5,6 +5,8 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -36,19 +38,47 @@ type Config struct {
 	Posts    time.Duration `json:"posts"`    // a POST as often, 0: none
 	Upload   bool          `json:"upload"`   // one that lasts the whole run
 	LongPoll bool          `json:"longPoll"` // the same
-	Timeout  time.Duration `json:"timeout"`  // of one answer, default 10 s
-	Duration time.Duration `json:"duration"` // at most so long, default 10 m
+	Body     int           `json:"body"`     // bytes of a POST, default 500
+	ID       string        `json:"id"`       // X-Request-Id of requests: ID and a number
+	Keep     int           `json:"keep"`     // failures kept, default 100
+	// Downloads are answers of DownloadSize bytes that come slowly.
+	Downloads    int    `json:"downloads"`
+	DownloadPath string `json:"downloadPath"` // with the query that asks so
+	DownloadSize int    `json:"downloadSize"`
+	// Handshakes are connections with TLS, each with one request.
+	Handshakes int           `json:"handshakes"`
+	HandPause  time.Duration `json:"handPause"` // between them
+	TLSAddr    string        `json:"tlsAddr"`
+
+	// Dial opens a connection, instead of a plain one to Addr.
+	Dial func() (net.Conn, error) `json:"-"`
+	// TLS is of handshakes; the name of the target is added.
+	TLS *tls.Config `json:"-"`
+	// Peer is told the certificate of each handshake.
+	Peer func(t Target, c *x509.Certificate) `json:"-"`
+	// Judge is called as a request begins.  What it returns tells whether an
+	// answer that is not 200 of the target's Service is right as well.
+	Judge    func(t Target) func(status int, service string) bool `json:"-"`
+	Timeout  time.Duration                                        `json:"timeout"`  // of one answer, default 10 s
+	Duration time.Duration                                        `json:"duration"` // at most so long, default 10 m
 }
 
 // Failure is one that the load saw.
 type Failure struct {
 	Time   time.Time `json:"time"`
-	What   string    `json:"what"` // request, post, socket, upload, poll
+	What   string    `json:"what"` // one of Kinds
 	Detail string    `json:"detail"`
+	ID     string    `json:"id"`  // of the request
+	Pod    string    `json:"pod"` // of a socket or a download
+	Remote string    `json:"remote"`
 	Target Target    `json:"target"`
 	PID    int       `json:"pid"`  // worker of the connection, 0: not known
 	Port   int       `json:"port"` // local port of the connection
 }
+
+// Kinds are what a load does.
+var Kinds = []string{"request", "post", "socket", "download", "handshake",
+	"upload", "poll"}
 
 // Result of a load.
 type Result struct {
@@ -64,6 +94,31 @@ type Result struct {
 	Retried  []Failure   `json:"retried"`
 	Uploaded int64       `json:"uploaded"` // bytes, as the backend counted
 	Polled   bool        `json:"polled"`
+
+	Downloads  int            `json:"downloads"`
+	Handshakes int            `json:"handshakes"`
+	FailedBy   map[string]int `json:"failedBy"` // by kind
+	Pods       map[string]int `json:"pods"`     // GETs and POSTs, by pod
+	Judged     map[string]int `json:"judged"`   // other answers that were right
+
+	early map[string]int // failed before an answer
+}
+
+// Count is how much of a kind was done, what failed included.
+func (r *Result) Count(kind string) int {
+	switch kind {
+	case "request":
+		return r.Requests + r.early[kind]
+	case "post":
+		return r.Posts + r.early[kind]
+	case "socket":
+		return r.Messages + r.FailedBy[kind]
+	case "download":
+		return r.Downloads + r.FailedBy[kind]
+	case "handshake":
+		return r.Handshakes + r.FailedBy[kind]
+	}
+	return 0
 }
 
 // Load is a running one.
@@ -75,6 +130,7 @@ type Load struct {
 	once sync.Once
 	wg   sync.WaitGroup
 	next int64
+	ids  int64
 	poll sync.WaitGroup
 }
 
@@ -86,8 +142,16 @@ func Start(c Config) *Load {
 	if c.Duration == 0 {
 		c.Duration = 10 * time.Minute
 	}
+	if c.Body == 0 {
+		c.Body = 500
+	}
+	if c.Keep == 0 {
+		c.Keep = 100
+	}
 	l := &Load{c: c, quit: make(chan struct{})}
-	l.r.ByPID = map[int]int{}
+	l.r.ByPID, l.r.FailedBy = map[int]int{}, map[string]int{}
+	l.r.Judged, l.r.early = map[string]int{}, map[string]int{}
+	l.r.Pods = map[string]int{}
 	run := func(f func()) {
 		l.wg.Add(1)
 		go func() {
@@ -103,6 +167,12 @@ func Start(c Config) *Load {
 	}
 	if c.Posts > 0 {
 		run(func() { l.requests("POST", c.Posts) })
+	}
+	for i := 0; i < c.Downloads; i++ {
+		run(l.downloads)
+	}
+	for i := 0; i < c.Handshakes; i++ {
+		run(l.handshakes)
 	}
 	if c.Upload {
 		run(l.upload)
@@ -129,6 +199,15 @@ func (l *Load) Snapshot() Result {
 	for k, v := range l.r.ByPID {
 		r.ByPID[k] = v
 	}
+	clone := func(m map[string]int) map[string]int {
+		c := map[string]int{}
+		for k, v := range m {
+			c[k] = v
+		}
+		return c
+	}
+	r.FailedBy, r.Judged = clone(l.r.FailedBy), clone(l.r.Judged)
+	r.early, r.Pods = clone(l.r.early), clone(l.r.Pods)
 	r.Failures = append([]Failure(nil), l.r.Failures...)
 	r.Retried = append([]Failure(nil), l.r.Retried...)
 	return r
@@ -186,6 +265,8 @@ type link struct {
 	net.Conn
 	r    *bufio.Reader
 	pid  int
+	pod  string // of a socket or a download
+	id   string // of the request
 	used bool
 }
 
@@ -197,8 +278,21 @@ func (k *link) port() int {
 	return a.Port
 }
 
+func (k *link) remote() string {
+	if k.Conn == nil {
+		return ""
+	}
+	return k.RemoteAddr().String()
+}
+
 func (l *Load) dial() (*link, error) {
-	c, err := net.DialTimeout("tcp", l.c.Addr, l.c.Timeout)
+	dial := l.c.Dial
+	if dial == nil {
+		dial = func() (net.Conn, error) {
+			return net.DialTimeout("tcp", l.c.Addr, l.c.Timeout)
+		}
+	}
+	c, err := dial()
 	if err != nil {
 		return nil, err
 	}
@@ -212,15 +306,16 @@ func (l *Load) failed(what string, k *link, t Target, detail string) {
 	f := Failure{Time: time.Now(), What: what, Detail: detail, Target: t,
 		Port: k.port()}
 	if k != nil {
-		f.PID = k.pid
+		f.PID, f.Pod, f.ID, f.Remote = k.pid, k.pod, k.id, k.remote()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.r.FailedBy[what]++
 	if strings.HasPrefix(detail, "foreign") {
 		l.r.Foreign++
 	}
 	l.r.Failed++
-	if len(l.r.Failures) < 100 {
+	if len(l.r.Failures) < l.c.Keep {
 		l.r.Failures = append(l.r.Failures, f)
 	}
 }
@@ -233,6 +328,9 @@ func exchange(k *link, method string, t Target, body string,
 	_ = k.SetDeadline(time.Now().Add(timeout))
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, t.Path, t.Host)
+	if k.id != "" {
+		fmt.Fprintf(&b, "X-Request-Id: %s\r\n", k.id)
+	}
 	if body != "" {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
 	}
@@ -275,11 +373,59 @@ func check(resp *http.Response, text, method string, t Target, n int) string {
 	return ""
 }
 
+// unanswered is a failure without an answer.
+func (l *Load) unanswered(what string, k *link, t Target, detail string) {
+	l.failed(what, k, t, detail)
+	l.mu.Lock()
+	l.r.early[what]++
+	l.mu.Unlock()
+}
+
+// id names a request.
+func (l *Load) id() string {
+	if l.c.ID == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s%d", l.c.ID, atomic.AddInt64(&l.ids, 1))
+}
+
+func (l *Load) judge(t Target) func(status int, service string) bool {
+	if l.c.Judge == nil {
+		return nil
+	}
+	return l.c.Judge(t)
+}
+
+// verdict is check's, unless a judge knows better; other answers that are
+// right are counted.
+func (l *Load) verdict(resp *http.Response, t Target, bad string,
+	judge func(status int, service string) bool) string {
+	svc := resp.Header.Get("X-Service")
+	usual := resp.StatusCode == 200 && svc == t.Service
+	switch {
+	case judge == nil, usual && bad != "":
+		return bad
+	case !judge(resp.StatusCode, svc):
+		if bad == "" {
+			bad = fmt.Sprintf("status %d of %s, too early or too late",
+				resp.StatusCode, svc)
+		}
+		return bad
+	case usual:
+		return ""
+	}
+	name := strings.TrimSpace(strconv.Itoa(resp.StatusCode) + " " + svc)
+	l.mu.Lock()
+	l.r.Judged[name]++
+	l.mu.Unlock()
+	return ""
+}
+
 func (l *Load) requests(method string, pause time.Duration) {
 	var k *link
 	body, what := "", "request"
 	if method == "POST" {
-		body, what = strings.Repeat("p", 500), "post"
+		body, what = strings.Repeat("p", l.c.Body), "post"
 	}
 	defer func() {
 		if k != nil {
@@ -288,14 +434,17 @@ func (l *Load) requests(method string, pause time.Duration) {
 	}()
 	for !l.rest(pause) {
 		t := l.target()
+		judge := l.judge(t)
+		id := l.id()
 		for try := 0; ; try++ {
 			var err error
 			if k == nil {
 				if k, err = l.dial(); err != nil {
-					l.failed(what, nil, t, err.Error())
+					l.unanswered(what, nil, t, err.Error())
 					break
 				}
 			}
+			k.id = id
 			reused := k.used
 			resp, text, err := exchange(k, method, t, body, l.c.Timeout)
 			if err != nil {
@@ -305,10 +454,10 @@ func (l *Load) requests(method string, pause time.Duration) {
 					l.r.Retries++
 					l.r.Retried = append(l.r.Retried, Failure{Time: time.Now(),
 						What: what, Detail: err.Error(), Target: t, PID: k.pid,
-						Port: k.port()})
+						Port: k.port(), ID: k.id, Remote: k.remote()})
 					l.mu.Unlock()
 				} else {
-					l.failed(what, k, t, err.Error())
+					l.unanswered(what, k, t, err.Error())
 				}
 				_ = k.Close()
 				k = nil
@@ -324,8 +473,13 @@ func (l *Load) requests(method string, pause time.Duration) {
 				l.r.Requests++
 			}
 			l.r.ByPID[k.pid]++
+			if pod := resp.Header.Get("X-Pod"); pod != "" {
+				l.r.Pods[pod]++
+			}
 			l.mu.Unlock()
-			if bad := check(resp, text, method, t, len(body)); bad != "" {
+			bad := l.verdict(resp, t, check(resp, text, method, t,
+				len(body)), judge)
+			if bad != "" {
 				l.failed(what, k, t, bad)
 			}
 			if resp.Close {
@@ -345,14 +499,16 @@ func (l *Load) upgrade(t Target) (*link, error) {
 	}
 	_ = k.SetDeadline(time.Now().Add(l.c.Timeout))
 	key := ws.NewKey()
+	k.id = l.id()
 	fmt.Fprintf(k, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\n"+
-		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: %s\r\n\r\n", t.Path, t.Host, key)
+		"X-Request-Id: %s\r\nConnection: Upgrade\r\nSec-WebSocket-Version: "+
+		"13\r\nSec-WebSocket-Key: %s\r\n\r\n", t.Path, t.Host, k.id, key)
 	resp, err := http.ReadResponse(k.r, nil)
 	if err != nil {
 		return k, err
 	}
 	k.pid, _ = strconv.Atoi(resp.Header.Get("X-Worker-Pid"))
+	k.pod = resp.Header.Get("X-Pod")
 	if resp.StatusCode != 101 ||
 		resp.Header.Get("Sec-WebSocket-Accept") != ws.Accept(key) {
 		return k, fmt.Errorf("status %d", resp.StatusCode)
