@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/restmapper"
+	"k8s.io/klog/v2"
+	"k8s.io/klog/v2/textlogger"
 
 	"ngx_k8s_test/cluster/dns"
 	"ngx_k8s_test/cluster/kubelet"
@@ -49,6 +52,7 @@ type Bed struct {
 	Dynamic dynamic.Interface
 
 	mapper *restmapper.DeferredDiscoveryRESTMapper
+	log    *os.File
 }
 
 // Up starts all of it and returns when it can be used: nodes are ready, and the
@@ -57,15 +61,28 @@ func Up(ctx context.Context, o Options) (*Bed, error) {
 	if o.Dir == "" {
 		o.Dir = "/run/bed"
 	}
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+	b := &Bed{}
+	if err := b.logs(o.Dir); err != nil {
 		return nil, err
 	}
-	b := &Bed{}
 	if err := b.start(ctx, o); err != nil {
 		b.Close()
 		return nil, err
 	}
 	return b, nil
+}
+
+// logs keeps what client-go and the kubelet have to say in a file.
+func (b *Bed) logs(dir string) (err error) {
+	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
+		return err
+	}
+	if b.log, err = os.Create(filepath.Join(dir, "logs", "bed.log")); err != nil {
+		return err
+	}
+	klog.SetLogger(textlogger.NewLogger(textlogger.NewConfig(
+		textlogger.Output(b.log))))
+	return nil
 }
 
 func (b *Bed) start(ctx context.Context, o Options) (err error) {
@@ -162,6 +179,9 @@ func (b *Bed) Close() {
 		b.Plane.Close()
 	}
 }
+
+// Log is the file with what the bed's own parts wrote.
+func (b *Bed) Log() string { return b.log.Name() }
 
 // Apply writes all objects of a text in YAML by server-side apply, in their
 // order.  An object without a namespace goes to "default".

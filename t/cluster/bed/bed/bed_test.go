@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +41,7 @@ func TestMain(m *testing.M) {
 	netns.Enter()
 	var o Options
 	o.Bin, o.LeaseFast, o.Proxy = bin, true, true
+	o.Kubelet.Images = Images(filepath.Dir(bin), "")
 	begin := time.Now()
 	if b, err = Up(ctx, o); err != nil {
 		fmt.Println(err)
@@ -252,6 +255,107 @@ func revision(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// The pods of the examples run, and are reached by the name of their Service.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../../../examples/*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		apply(t, string(text))
+	}
+	until(t, 30*time.Second, func() error {
+		c := http.Client{Timeout: 2 * time.Second}
+		r, err := c.Get("http://web.demo/")
+		if err != nil {
+			return err
+		}
+		defer r.Body.Close()
+		got, err := io.ReadAll(r.Body)
+		if err != nil || !strings.Contains(string(got), `"pod":"web-`) {
+			return fmt.Errorf("answer %q, %v", got, err)
+		}
+		return nil
+	})
+	if err := b.Client.CoreV1().Namespaces().Delete(ctx, "demo",
+		metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 60*time.Second, func() error {
+		_, err := b.Client.CoreV1().Namespaces().Get(ctx, "demo",
+			metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("namespace demo: %v", err)
+		}
+		return nil
+	})
+}
+
+// A node without news is unreachable, and its pods are deleted, after seconds;
+// others are not.
+func TestNodeLost(t *testing.T) {
+	apply(t, `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: spread}
+spec:
+  replicas: 6
+  selector: {matchLabels: {app: spread}}
+  template:
+    metadata: {labels: {app: spread}}
+    spec: {containers: [{name: c, image: backend}]}
+`)
+	// on counts the pods on n2, and those elsewhere, that nobody deleted
+	on := func() (lost, kept int) {
+		l, err := b.Client.CoreV1().Pods("default").List(ctx,
+			metav1.ListOptions{LabelSelector: "app=spread"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range l.Items {
+			switch {
+			case p.DeletionTimestamp != nil || p.Status.Phase != core.PodRunning:
+			case p.Spec.NodeName == "n2":
+				lost++
+			default:
+				kept++
+			}
+		}
+		return lost, kept
+	}
+	until(t, 30*time.Second, func() error {
+		if lost, kept := on(); lost == 0 || lost+kept != 6 {
+			return fmt.Errorf("%d pods run on n2, %d elsewhere", lost, kept)
+		}
+		return nil
+	})
+	begin := time.Now()
+	b.Kubelet.Lose("n2")
+	until(t, 30*time.Second, func() error {
+		if lost, kept := on(); lost != 0 || kept != 6 {
+			return fmt.Errorf("%d pods run on n2, %d elsewhere", lost, kept)
+		}
+		return nil
+	})
+	t.Logf("others run after %.1f s", time.Since(begin).Seconds())
+	n, err := b.Client.CoreV1().Nodes().Get(ctx, "n2", metav1.GetOptions{})
+	if err != nil || len(n.Spec.Taints) == 0 {
+		t.Errorf("taints of the lost node: %v, %v", n.Spec.Taints, err)
+	}
+	b.Kubelet.Regain("n2")
+	until(t, 30*time.Second, func() error {
+		n, err := b.Client.CoreV1().Nodes().Get(ctx, "n2", metav1.GetOptions{})
+		if err != nil || len(n.Spec.Taints) > 0 {
+			return fmt.Errorf("taints: %v, %v", n.Spec.Taints, err)
+		}
+		return nil
+	})
 }
 
 func TestRestore(t *testing.T) {

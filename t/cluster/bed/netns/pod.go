@@ -83,46 +83,46 @@ func (p *Pod) Cut(off bool) error {
 // Do calls f on a thread that is in the pod's network namespace.  Sockets and
 // processes that f makes are of the pod.
 func (p *Pod) Do(f func() error) error {
+	return away(func() error {
+		if err := unix.Setns(int(p.file.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter pod %s: %w", p.Address, err)
+		}
+		return f()
+	})
+}
+
+// away calls f on a thread that may leave its network namespace, and brings the
+// thread back.  It must not end: with it would end each process that it ever
+// started and that is to die with its parent.
+func away(f func() error) error {
 	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
+	home, err := os.Open(current)
 	if err != nil {
 		runtime.UnlockOSThread()
 		return err
 	}
 	defer home.Close()
-	if err := unix.Setns(int(p.file.Fd()), unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		return fmt.Errorf("enter pod %s: %w", p.Address, err)
-	}
 	result := f()
 	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("leave pod %s: %w", p.Address, err)
+		return fmt.Errorf("return to the node: %w", err)
 	}
 	runtime.UnlockOSThread()
 	return result
 }
 
+// current is the network namespace of the calling thread.
+const current = "/proc/thread-self/ns/net"
+
 // newNamespace makes an empty network namespace, which lives as long as the
-// file is open.  The thread that makes it comes back and lives on: with a
-// thread die the processes that it has started and that asked for Pdeathsig.
-func newNamespace() (*os.File, error) {
-	runtime.LockOSThread()
-	home, err := os.Open("/proc/thread-self/ns/net")
-	if err != nil {
-		runtime.UnlockOSThread()
-		return nil, err
-	}
-	defer home.Close()
-	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		return nil, err
-	}
-	file, err := os.Open("/proc/thread-self/ns/net")
-	if e := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); e != nil {
-		panic(e) // this thread must not be used again
-	}
-	runtime.UnlockOSThread()
-	return file, err
+// file is open.
+func newNamespace() (f *os.File, err error) {
+	err = away(func() (err error) {
+		if err = syscall.Unshare(syscall.CLONE_NEWNET); err == nil {
+			f, err = os.Open(current)
+		}
+		return err
+	})
+	return f, err
 }
 
 // Pool gives addresses to pods.  The one freed last is given first.

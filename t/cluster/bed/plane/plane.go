@@ -347,16 +347,17 @@ func (p *Plane) Close() {
 	}
 }
 
-// Panics are the logs' lines that tell of crashes; none is good.
+// Panics are the lines of all logs that tell of crashes; none is good.
 func (p *Plane) Panics() []string {
 	var l []string
-	for _, name := range []string{Etcd, APIServer, Controller, Proxy} {
-		b, _ := os.ReadFile(p.Log(name))
+	files, _ := filepath.Glob(p.path("logs/*.log"))
+	for _, f := range files {
+		b, _ := os.ReadFile(f)
 		for _, line := range strings.Split(string(b), "\n") {
 			if strings.HasPrefix(line, "panic:") ||
 				strings.Contains(line, "Observed a panic") ||
 				strings.HasPrefix(line, "fatal error:") {
-				l = append(l, name+": "+line)
+				l = append(l, filepath.Base(f)+": "+line)
 			}
 		}
 	}
