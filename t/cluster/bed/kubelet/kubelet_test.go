@@ -3,14 +3,19 @@ package kubelet_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	typedv1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"ngx_k8s_test/cluster/bed"
 	"ngx_k8s_test/cluster/kubelet"
@@ -34,14 +39,26 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	netns.Enter()
+	dir, err := os.MkdirTemp("", "kubelet-test")
+	if err != nil {
+		panic(err)
+	}
+	capable, err := makeCapable(dir)
+	if err != nil {
+		netns.Skip(err.Error())
+	}
 	var o bed.Options
 	o.Bin, o.LeaseFast = bin, true
 	o.Kubelet = kubelet.Options{DNS: "10.96.0.10",
 		Backoff: time.Second, Sync: 50 * time.Millisecond,
 		Token: 2 * time.Second,
 		Images: map[string]kubelet.Image{
-			"sh":     {Command: []string{"/bin/sh", "-c"}, Args: []string{"exit 7"}},
-			"sh-usr": {Command: []string{"/bin/sh", "-c"}, User: 101, StopSignal: "USR1"},
+			"sh": {Command: []string{"/bin/sh", "-c"}, Args: []string{"exit 7"}},
+			"user": {Command: []string{"/bin/sh", "-c"}, User: 101,
+				StopSignal: "SIGUSR1", Env: []string{"FROM=image"}},
+			"capable": {Command: []string{"/capable", "-c"},
+				Root: []string{capable + ":/capable"}},
+			"python": {Command: []string{"/usr/bin/python3", "-c"}},
 		}}
 	if b, err = bed.Up(ctx, o); err != nil {
 		fmt.Println(err)
@@ -49,7 +66,65 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	b.Close()
+	if left := leftOver(); left != "" {
+		fmt.Println("FAIL: left over:", left)
+		code = 1
+	}
+	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// makeCapable makes a shell that may bind low ports.
+func makeCapable(dir string) (string, error) {
+	path := filepath.Join(dir, "capable")
+	text, err := os.ReadFile("/bin/sh")
+	if err == nil {
+		err = os.WriteFile(path, text, 0o755)
+	}
+	if err == nil {
+		err = exec.Command("setcap", "cap_net_bind_service=ep", path).Run()
+	}
+	return path, err
+}
+
+// leftOver is what a closed bed should not leave: interfaces of pods, mounts
+// and processes. The process of the test and the one above it are alone.
+func leftOver() string {
+	links, _ := net.Interfaces()
+	for _, l := range links {
+		if l.Name != "lo" && l.Name != "br0" {
+			return "interface " + l.Name
+		}
+	}
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	if strings.Contains(string(mounts), "/run/bed") {
+		return string(mounts)
+	}
+	procs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range procs {
+		pid, _ := strconv.Atoi(filepath.Base(p))
+		if pid != 1 && pid != os.Getpid() {
+			line, _ := os.ReadFile(p + "/cmdline")
+			return fmt.Sprintf("process %d %q", pid, line)
+		}
+	}
+	if _, err := os.Stat("/run/bed/pods"); err == nil {
+		return "/run/bed/pods"
+	}
+	return ""
+}
+
+// split takes a name as namespace/name, or one of the default namespace.
+func split(name string) (string, string) {
+	if ns, rest, ok := strings.Cut(name, "/"); ok {
+		return ns, rest
+	}
+	return "default", name
+}
+
+func pods(name string) (typedv1.PodInterface, string) {
+	ns, name := split(name)
+	return b.Client.CoreV1().Pods(ns), name
 }
 
 func apply(t *testing.T, text string) {
@@ -69,8 +144,8 @@ func until(t *testing.T, limit time.Duration, f func() error) {
 
 func get(t *testing.T, name string) *v1.Pod {
 	t.Helper()
-	p, err := b.Client.CoreV1().Pods("default").Get(ctx, name,
-		metav1.GetOptions{})
+	in, name := pods(name)
+	p, err := in.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,14 +156,16 @@ func get(t *testing.T, name string) *v1.Pod {
 func waitFor(t *testing.T, name string, ok func(*v1.Pod) bool) *v1.Pod {
 	t.Helper()
 	var p *v1.Pod
-	until(t, 20*time.Second, func() (err error) {
-		p, err = b.Client.CoreV1().Pods("default").Get(ctx, name,
-			metav1.GetOptions{})
+	in, short := pods(name)
+	if err := bed.Until(ctx, 20*time.Second, func() (err error) {
+		p, err = in.Get(ctx, short, metav1.GetOptions{})
 		if err == nil && !ok(p) {
 			err = fmt.Errorf("pod %s: %+v", name, p.Status)
 		}
 		return err
-	})
+	}); err != nil {
+		t.Fatalf("%v; events:\n%s", err, events(name))
+	}
 	return p
 }
 
@@ -109,7 +186,8 @@ func terminated(p *v1.Pod) bool {
 
 func logs(t *testing.T, name string, o v1.PodLogOptions) string {
 	t.Helper()
-	text, err := b.Client.CoreV1().Pods("default").GetLogs(name, &o).DoRaw(ctx)
+	in, name := pods(name)
+	text, err := in.GetLogs(name, &o).DoRaw(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,16 +197,21 @@ func logs(t *testing.T, name string, o v1.PodLogOptions) string {
 // output runs a pod with a script to its end and returns what it wrote.
 func output(t *testing.T, spec string) string {
 	t.Helper()
-	name := strings.ToLower(t.Name())
+	return outputOf(t, strings.ToLower(t.Name()), spec)
+}
+
+func outputOf(t *testing.T, name, spec string) string {
+	t.Helper()
 	apply(t, pod(name, spec))
 	waitFor(t, name, terminated)
-	return logs(t, name, v1.PodLogOptions{})
+	return logs(t, name, v1.PodLogOptions{Container: "c"})
 }
 
 // pod is a manifest; spec is indented by two.
 func pod(name, spec string) string {
+	ns, name := split(name)
 	return "apiVersion: v1\nkind: Pod\nmetadata: {name: " + name +
-		", labels: {app: test, pod: " + name + "}}\nspec:\n" + spec
+		", namespace: " + ns + ", labels: {app: test, pod: " + name + "}}\nspec:\n" + spec
 }
 
 func wantLines(t *testing.T, got string, lines ...string) {
@@ -140,23 +223,58 @@ func wantLines(t *testing.T, got string, lines ...string) {
 	}
 }
 
-func TestRunsToItsEnd(t *testing.T) {
-	got := output(t, `
-  restartPolicy: Never
-  containers:
-  - name: c
-    image: sh:1
-    args: ["echo hello; echo error >&2; cat /etc/resolv.conf; id -u; exit 3"]
-`)
-	wantLines(t, got, "hello", "error", "nameserver 10.96.0.10",
-		"search default.svc.cluster.local svc.cluster.local cluster.local",
-		"options ndots:5", "0")
-	p := get(t, "testrunstoitsend")
-	s := p.Status.ContainerStatuses[0].State.Terminated
-	if p.Status.Phase != v1.PodFailed || s == nil || s.ExitCode != 3 {
-		t.Errorf("status %+v", p.Status)
+func remove(t *testing.T, name string, grace int64) {
+	t.Helper()
+	in, name := pods(name)
+	if err := in.Delete(ctx, name,
+		metav1.DeleteOptions{GracePeriodSeconds: &grace}); err != nil {
+		t.Fatal(err)
 	}
-	if !strings.HasPrefix(p.Status.PodIP, "10.244.") || ready(p) {
-		t.Errorf("status %+v", p.Status)
+}
+
+// events are what the kubelet told of a pod.
+func events(name string) string {
+	ns, name := split(name)
+	l, err := b.Client.CoreV1().Events(ns).List(ctx, metav1.ListOptions{
+		FieldSelector: "involvedObject.name=" + name})
+	if err != nil {
+		return err.Error()
 	}
+	var text strings.Builder
+	for _, e := range l.Items {
+		fmt.Fprintf(&text, "%s: %s\n", e.Reason, e.Message)
+	}
+	return text.String()
+}
+
+func waitGone(t *testing.T, name string) {
+	t.Helper()
+	in, name := pods(name)
+	until(t, 20*time.Second, func() error {
+		_, err := in.Get(ctx, name, metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("pod %s is there: %v", name, err)
+		}
+		return nil
+	})
+}
+
+// waitLog waits for a text in the log.
+func waitLog(t *testing.T, name, text string) string {
+	t.Helper()
+	var got string
+	until(t, 20*time.Second, func() error {
+		in, name := pods(name)
+		raw, err := in.GetLogs(name, &v1.PodLogOptions{}).DoRaw(ctx)
+		got = string(raw)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(got, text) {
+			return fmt.Errorf("no %q in the log of %s: %s", text, name,
+				got[max(0, len(got)-4096):])
+		}
+		return nil
+	})
+	return got
 }

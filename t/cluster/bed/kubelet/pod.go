@@ -287,7 +287,7 @@ func (p *pod) remove() {
 }
 
 func (p *pod) event(kind, reason, message string) {
-	if !p.n.isLost() {
+	if !p.n.isLost() && p.k.ctx.Err() == nil {
 		p.k.events.Event(p.object(), kind, reason, message)
 	}
 }

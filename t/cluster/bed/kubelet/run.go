@@ -54,8 +54,7 @@ func command(ctx context.Context, s *podinit.Spec, files ...*os.File) (
 	cmd = exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = []string{podinit.Name}
 	cmd.ExtraFiles = append([]*os.File{spec, failW}, files...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true,
-		Pdeathsig: unix.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	start = func() error {
 		err := cmd.Start()
 		spec.Close()
@@ -115,6 +114,7 @@ func (r *run) launch(log string) error {
 	}
 	cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS |
 		unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
+	cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
 	r.cmd = cmd
 	var readers sync.WaitGroup
 	var ends []*os.File

@@ -49,7 +49,7 @@ func (n *node) serveLogs(w http.ResponseWriter, r *http.Request) {
 	}
 	l, err := n.findLog(r)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusNotFound)
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	q := r.URL.Query()

@@ -1,0 +1,72 @@
+package kubelet_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestLogs(t *testing.T) {
+	apply(t, pod("logs", `
+  terminationGracePeriodSeconds: 1
+  volumes: [{name: v, emptyDir: {}}]
+  containers:
+  - name: c
+    image: sh
+    args: ["for i in 1 2 3; do echo line $i; done; head -c 60000 /dev/zero | tr '\\0' x; echo; sleep 2; echo late; exec sleep 1000"]
+`))
+	waitFor(t, "logs", ready)
+	var got []string
+	for line := range follow(t, "logs") {
+		got = append(got, line)
+		if line == "late" {
+			break
+		}
+	}
+	if len(got) != 5 || got[0] != "line 1" || len(got[3]) != 60000 {
+		t.Errorf("%d lines, begin %q", len(got), got[:min(3, len(got))])
+	}
+	get := func(o v1.PodLogOptions) string { return logs(t, "logs", o) }
+	one := int64(1)
+	if got := get(v1.PodLogOptions{TailLines: &one}); got != "late\n" {
+		t.Errorf("the last line: %q", got)
+	}
+	got = strings.Split(get(v1.PodLogOptions{Timestamps: true}), "\n")
+	stamp, text, _ := strings.Cut(got[0], " ")
+	if _, err := time.Parse(time.RFC3339Nano, stamp); err != nil ||
+		text != "line 1" {
+		t.Errorf("with a time: %q", got[0])
+	}
+	six := int64(6)
+	if got := get(v1.PodLogOptions{LimitBytes: &six}); got != "line 1" {
+		t.Errorf("six bytes: %q", got)
+	}
+	if got := get(v1.PodLogOptions{SinceSeconds: &one}); strings.Contains(got,
+		"line") {
+		t.Errorf("the last second: %q", got)
+	}
+	var late string
+	for _, l := range got {
+		if strings.HasSuffix(l, " late") {
+			late, _, _ = strings.Cut(l, " ")
+		}
+	}
+	at, err := time.Parse(time.RFC3339Nano, late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	since := metav1.NewTime(at)
+	if got := get(v1.PodLogOptions{SinceTime: &since}); got != "late\n" {
+		t.Errorf("since %s: %q", late, got)
+	}
+	in, name := pods("logs")
+	if _, err := in.GetLogs(name, &v1.PodLogOptions{Previous: true}).
+		DoRaw(ctx); err == nil {
+		t.Error("a log of a run that never was")
+	}
+	remove(t, "logs", 1)
+	waitGone(t, "logs")
+}
