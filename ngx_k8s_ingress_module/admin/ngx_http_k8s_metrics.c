@@ -22,6 +22,8 @@
 
 static ngx_int_t ngx_http_k8s_metric_table(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_stale(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_bytes(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_records(ngx_http_k8s_admin_t *a,
@@ -217,6 +219,26 @@ ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
       ngx_http_k8s_metric_table, ngx_http_k8s_table_field(problems_dropped),
       0 },
 
+    { ngx_string("nginx_ingress_k8s_snapshot_age_seconds"),
+      ngx_string("gauge"),
+      ngx_string("How old the routes are while they are those of a snapshot, "
+                 "0 when they are those of the source"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_stale, 0, 0 },
+
+    { ngx_string("nginx_ingress_k8s_snapshot_written_time_seconds"),
+      ngx_string("gauge"),
+      ngx_string("When the snapshot file was last written, seconds since "
+                 "1970, 0: not yet"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(saved), 0 },
+
+    { ngx_string("nginx_ingress_k8s_snapshot_errors_total"),
+      ngx_string("counter"),
+      ngx_string("Times that the snapshot file could not be written"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(save_errors), 0 },
+
     { ngx_string("nginx_ingress_k8s_watcher_turn_seconds"),
       ngx_string("histogram"),
       ngx_string("Turns of the watcher's event loop that had work, by length"),
@@ -298,6 +320,21 @@ ngx_http_k8s_metric_table(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
     ngx_http_k8s_metric_head(a, m);
     ngx_http_k8s_metric_block(a);
     ngx_http_k8s_printf(a, "} %uA\n", *value);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_stale(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    time_t  age;
+
+    age = a->table->restored ? ngx_time() - (time_t) a->table->restored : 0;
+
+    ngx_http_k8s_metric_head(a, m);
+    ngx_http_k8s_metric_block(a);
+    ngx_http_k8s_printf(a, "} %T\n", age);
 
     return NGX_OK;
 }

@@ -6,7 +6,8 @@
 
 /*
  * /readyz: for each block whether it is ready, and in words why not; a kind
- * that is refused leaves a block ready but degraded.
+ * that is refused leaves a block ready but degraded, and one that serves a
+ * snapshot is ready and stale.
  */
 
 
@@ -67,6 +68,12 @@ ngx_http_k8s_ready_block(ngx_http_k8s_admin_t *a, ngx_k8s_block_t *block)
     if (table == NULL) {
         ngx_http_k8s_puts(a, "  there is no table\n");
         return NGX_DECLINED;
+    }
+
+    if (table->restored) {
+        ngx_http_k8s_printf(a, "  stale: the routes are those of a snapshot, "
+                            "%T seconds old\n",
+                            ngx_time() - (time_t) table->restored);
     }
 
     known = ngx_http_k8s_ready_kinds(a, table, ready);

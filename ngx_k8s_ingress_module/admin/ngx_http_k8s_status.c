@@ -36,6 +36,7 @@ typedef struct {
 static ngx_int_t ngx_http_k8s_status_arg(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 static ngx_int_t ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_status_snapshot(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a);
 static ngx_int_t ngx_http_k8s_status_sync(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_time(ngx_http_k8s_admin_t *a, time_t t);
@@ -268,6 +269,7 @@ ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a)
                             ",\"unreclaimed\":%uA,\"largest_free\":%uA}",
                             table->size - table->heap, table->used,
                             table->unreclaimed, table->largest);
+        ngx_http_k8s_status_snapshot(a);
     }
 
     if (table) {
@@ -284,6 +286,37 @@ ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a)
     }
 
     return NGX_AGAIN;
+}
+
+
+/* seconds: how old routes of a snapshot are, and when one was last written */
+
+static void
+ngx_http_k8s_status_snapshot(ngx_http_k8s_admin_t *a)
+{
+    ngx_k8s_table_t  *table;
+
+    table = a->table;
+
+    ngx_http_k8s_puts(a, ",\"snapshot\":{\"age\":");
+
+    if (table->restored) {
+        ngx_http_k8s_printf(a, "%T", ngx_time() - (time_t) table->restored);
+
+    } else {
+        ngx_http_k8s_puts(a, "null");
+    }
+
+    ngx_http_k8s_puts(a, ",\"written\":");
+
+    if (table->saved) {
+        ngx_http_k8s_status_time(a, table->saved);
+
+    } else {
+        ngx_http_k8s_puts(a, "null");
+    }
+
+    ngx_http_k8s_printf(a, ",\"errors\":%uA}", table->save_errors);
 }
 
 

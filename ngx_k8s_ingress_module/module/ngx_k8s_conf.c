@@ -103,6 +103,14 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "The size of the shared memory that holds the routes, at least 1m; about "
       "2k is taken by each simple route." },
 
+    { { ngx_string("snapshot"), NGX_CONF_TAKE123,
+        ngx_k8s_conf_snapshot, 0, 0, NULL },
+      "snapshot file [keys=on | off] [max_age=time];", "", "k8s_ingress",
+      "The file in which the routes are kept for a start while the source "
+      "cannot be reached, and for a binary upgrade; private keys are left out "
+      "unless keys=on, and a file older than max_age, 24h by default, is not "
+      "loaded." },
+
     { { ngx_string("default_backend"), NGX_CONF_TAKE1,
         ngx_k8s_conf_object, 0,
         offsetof(ngx_k8s_conf_t, compile.default_backend), (void *) 1 },
@@ -709,6 +717,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     block->class = kcf->class;
     block->defaults = kcf->defaults;
     block->healthz = kcf->healthz;
+    block->snapshot = kcf->snapshot;
 
     return ngx_k8s_conf_finish_source(cf, kcf);
 }

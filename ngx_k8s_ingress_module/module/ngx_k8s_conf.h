@@ -27,6 +27,7 @@ typedef struct {
     ngx_k8s_class_conf_t     class;
     ngx_k8s_compile_conf_t   compile;
     ngx_str_t                healthz;
+    ngx_k8s_snapshot_conf_t  snapshot;
     size_t                   zone_size;
     ngx_uint_t               defaults;
     ngx_int_t                page;
@@ -49,6 +50,17 @@ ngx_int_t ngx_k8s_conf_subdomain(ngx_str_t *s);
  */
 ngx_int_t ngx_k8s_conf_resolver(ngx_conf_t *cf, ngx_resolver_t **resolver,
     ngx_msec_t *timeout);
+
+
+/* ngx_k8s_conf_snapshot.c */
+
+#define NGX_K8S_SNAPSHOT_MAX_AGE     (24 * 3600)
+
+char *ngx_k8s_conf_snapshot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* refuses a file that one of the n blocks before has, too */
+char *ngx_k8s_conf_snapshot_once(ngx_conf_t *cf, ngx_k8s_block_t **blocks,
+    ngx_uint_t n, ngx_k8s_block_t *block);
 
 
 /* ngx_k8s_zone.c: asks for the zone of a block */

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_conf.h>
+#include <ngx_k8s_saver.h>
 
 
 static void *ngx_k8s_ingress_create_main_conf(ngx_conf_t *cf);
@@ -119,6 +120,11 @@ ngx_k8s_ingress(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     block->line = cf->conf_file->line;
 
     rv = ngx_k8s_conf_block(cf, block);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    rv = ngx_k8s_conf_snapshot_once(cf, kmcf->blocks.elts, block->n, block);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
@@ -306,9 +312,16 @@ ngx_k8s_ingress_init_process(ngx_cycle_t *cycle)
 
         if (ngx_worker == 0 || ngx_process == NGX_PROCESS_SINGLE) {
 
-            if (ngx_k8s_watcher_start(block, cycle) != NGX_OK) {
+            if (ngx_k8s_saver_create(block, cycle->log) != NGX_OK
+                || ngx_k8s_watcher_start(block, cycle) != NGX_OK)
+            {
                 return NGX_ERROR;
             }
+
+            ngx_k8s_restore(block->watcher);
+
+        } else {
+            ngx_k8s_restore_wait(block);
         }
     }
 
@@ -333,6 +346,10 @@ ngx_k8s_ingress_exit_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < kmcf->blocks.nelts; i++) {
         ngx_k8s_watcher_stop(blocks[i]);
+    }
+
+    for (i = 0; i < kmcf->blocks.nelts; i++) {
+        ngx_k8s_saver_destroy(blocks[i]);
     }
 }
 

@@ -24,10 +24,20 @@
 typedef struct ngx_k8s_block_s    ngx_k8s_block_t;
 typedef struct ngx_k8s_watcher_s  ngx_k8s_watcher_t;
 typedef struct ngx_k8s_zone_s     ngx_k8s_zone_t;
+typedef struct ngx_k8s_saver_s    ngx_k8s_saver_t;
 
 
 #define NGX_K8S_DEFAULTS_INGRESS_NGINX  0
 #define NGX_K8S_DEFAULTS_NGINX          1
+
+
+/* the snapshot directive */
+
+typedef struct {
+    ngx_str_t                path;       /* full, empty: none */
+    ngx_flag_t               keys;
+    time_t                   max_age;    /* seconds */
+} ngx_k8s_snapshot_conf_t;
 
 
 struct ngx_k8s_block_s {
@@ -43,6 +53,7 @@ struct ngx_k8s_block_s {
     size_t                   zone_size;
     ngx_uint_t               defaults;   /* NGX_K8S_DEFAULTS_* */
     ngx_str_t                healthz;    /* path on the catch-all host */
+    ngx_k8s_snapshot_conf_t  snapshot;
     uint32_t                 route_set;  /* 0: the Ingress API's */
 
     /* set in the master when the zone is made */
@@ -55,6 +66,7 @@ struct ngx_k8s_block_s {
     ngx_k8s_view_t           view;
     ngx_event_t              unpin;
     ngx_k8s_watcher_t       *watcher;    /* NULL where it does not run */
+    ngx_k8s_saver_t         *saver;      /* NULL without a snapshot */
 
     /* each room's own per-process state */
     void                    *http;       /* http/: pools, cursors */

@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_watcher.h>
+#include <ngx_k8s_saver.h>
 
 #include <sys/eventfd.h>
 
@@ -216,7 +217,12 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
 
     ngx_queue_init(&w->items);
 
-    w->writer = ngx_k8s_writer_open(block->table, block->right, w->log);
+    /* it is there when a snapshot was loaded */
+
+    if (w->writer == NULL) {
+        w->writer = ngx_k8s_writer_open(block->table, block->right, w->log);
+    }
+
     if (w->writer == NULL) {
         goto failed;
     }
@@ -264,6 +270,7 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
     }
 
     ngx_k8s_sync_ask(w);
+    ngx_k8s_saver_open(w);
 
     ngx_k8s_compile_clock(w->compile, ngx_time());
     ngx_add_timer(&w->clock, NGX_K8S_CLOCK_INTERVAL);
@@ -303,6 +310,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     ngx_k8s_watcher_cancel(&w->secrets);
 
     if (w->writer) {
+        ngx_k8s_saver_close(w);
         ngx_k8s_writer_publish(w->writer);
         ngx_k8s_queue_free(w);
         ngx_k8s_refused_free(w);
@@ -459,6 +467,8 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
         ngx_k8s_watcher_ready(w);
     }
 
+    ngx_k8s_saver_changed(w);
+
     if (queued == NGX_AGAIN || compiled == NGX_AGAIN) {
         ngx_post_event(&w->work, &ngx_posted_next_events);
 
@@ -500,6 +510,8 @@ ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w)
     table = w->block->table;
 
     w->compiled = 1;
+
+    ngx_k8s_saver_synced(w);
 
     ngx_log_error(NGX_LOG_NOTICE, w->log, 0,
                   "%V: in sync: %ui ingresses, %ui services, %ui endpoint "

@@ -174,6 +174,11 @@ ngx_k8s_zone_make(ngx_k8s_block_t *block)
 
     zone->table = addr;
     zone->size = size;
+
+    if (block->snapshot.path.len) {
+        zone->table->restore = NGX_K8S_RESTORE_WANTED;
+    }
+
     zone->right = ngx_k8s_right_create(shm->log);
 
     if (zone->right == NGX_INVALID_FILE) {

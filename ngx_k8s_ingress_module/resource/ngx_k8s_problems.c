@@ -133,6 +133,24 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[] = {
       ngx_string("An object stands twice in the manifests; the first by path "
                  "and place is used."),
       ngx_string("Keep one of the two.") },
+
+    { ngx_string("SnapshotRefused"),
+      ngx_string("The snapshot file is damaged, not this user's own, or made "
+                 "of something else; it is not loaded."),
+      ngx_string("Correct what the message names, or remove the file.") },
+
+    { ngx_string("SnapshotUnwritten"),
+      ngx_string("The snapshot file cannot be written; the last one stays, "
+                 "and it is tried again."),
+      ngx_string("Give the user of the workers a folder that they can write "
+                 "to.") },
+
+    { ngx_string("SnapshotIncomplete"),
+      ngx_string("Routes come from a snapshot that lacks something: private "
+                 "keys, so that the default certificate is presented, or room "
+                 "for all of it."),
+      ngx_string("It ends with the first list of the source; keys=on keeps "
+                 "keys in the file.") },
 };
 
 

@@ -85,6 +85,9 @@ enum {
     NGX_K8S_PROBLEM_NAMESPACE_LIMIT,
     NGX_K8S_PROBLEM_UNSUPPORTED,
     NGX_K8S_PROBLEM_DUPLICATE_OBJECT,    /* manifests: the first one wins */
+    NGX_K8S_PROBLEM_SNAPSHOT_REFUSED,    /* it is not loaded */
+    NGX_K8S_PROBLEM_SNAPSHOT_UNWRITTEN,  /* tried again */
+    NGX_K8S_PROBLEM_SNAPSHOT_INCOMPLETE, /* keys, or no room for all of it */
     NGX_K8S_PROBLEMS
 };
 

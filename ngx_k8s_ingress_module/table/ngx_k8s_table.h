@@ -41,6 +41,12 @@
 
 #define NGX_K8S_TURN_BUCKETS         12
 
+/* an empty table waits for a snapshot: set in the master, then worker 0 */
+#define NGX_K8S_RESTORE_NONE         0
+#define NGX_K8S_RESTORE_WANTED       1
+#define NGX_K8S_RESTORE_BEGUN        2
+#define NGX_K8S_RESTORE_DONE         3
+
 
 /*
  * Slot: the one mutable word by which a record is reached.  Its number is
@@ -115,6 +121,13 @@ typedef struct {
     ngx_atomic_t             unreclaimed; /* watcher: bytes waiting for pins */
     ngx_atomic_t             largest;    /* watcher: largest free extent */
     ngx_atomic_t             problems_dropped; /* watcher */
+
+    /* the snapshot file; seconds since 1970 */
+    ngx_atomic_t             restore;    /* NGX_K8S_RESTORE_* */
+    ngx_atomic_t             restored;   /* watcher: the table is one of this
+                                            time, 0: of the source */
+    ngx_atomic_t             saved;      /* watcher: written, 0: not yet */
+    ngx_atomic_t             save_errors; /* watcher */
 
     /* event loop turns of the watcher that did work, by length: 0.1 0.25 0.5
        1 2 3 5 10 25 50 100 ms and longer; and their sum in microseconds */

@@ -407,6 +407,7 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, ngx_uint_t kind)
         }
 
         if (tries == 0) {
+            w->held = 0;
             ngx_k8s_writer_publish(w);
         }
     }
@@ -486,7 +487,7 @@ ngx_k8s_writer_pinned(ngx_k8s_writer_t *w)
     ngx_k8s_word_t     *word;
     ngx_atomic_uint_t   version, lowest;
 
-    lowest = w->table->version;
+    lowest = w->held ? w->held : w->table->version;
 
     /* pairs with that of ngx_k8s_view_pin() */
 
@@ -637,6 +638,31 @@ size_t
 ngx_k8s_writer_missing(ngx_k8s_writer_t *w)
 {
     return w->missing;
+}
+
+
+void
+ngx_k8s_writer_hold(ngx_k8s_writer_t *w)
+{
+    /* what was retired before has this version at most */
+
+    ngx_k8s_writer_publish(w);
+
+    w->held = w->table->version;
+}
+
+
+ngx_uint_t
+ngx_k8s_writer_held(ngx_k8s_writer_t *w)
+{
+    return w->held != 0;
+}
+
+
+void
+ngx_k8s_writer_release(ngx_k8s_writer_t *w)
+{
+    w->held = 0;
 }
 
 

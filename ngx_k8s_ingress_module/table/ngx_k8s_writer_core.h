@@ -52,6 +52,7 @@ struct ngx_k8s_writer_s {
     ngx_k8s_extent_t        *retired;    /* oldest first */
     ngx_k8s_extent_t       **last;
     size_t                   nretired;   /* granules */
+    ngx_atomic_uint_t        held;       /* version, 0: none */
 
     /*
      * A slot without a record waits for pins, then for a sweep of the
