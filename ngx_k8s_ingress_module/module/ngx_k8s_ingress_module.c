@@ -208,6 +208,8 @@ ngx_k8s_ingress_postconfiguration(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    ngx_k8s_accept_conf(cf, kmcf);
+
     blocks = kmcf->blocks.elts;
 
     for (i = 0; i < kmcf->blocks.nelts; i++) {
@@ -325,7 +327,7 @@ ngx_k8s_ingress_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    return NGX_OK;
+    return ngx_k8s_accept_init(kmcf, cycle);
 }
 
 

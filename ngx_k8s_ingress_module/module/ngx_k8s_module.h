@@ -76,6 +76,16 @@ struct ngx_k8s_block_s {
 
 typedef struct {
     ngx_array_t              blocks;     /* ngx_k8s_block_t * */
+
+    /* of a binary upgrade, see ngx_k8s_accept.c */
+    ngx_pid_t                old_master; /* 0: there was none */
+    ngx_msec_t               upgraded;
+
+    /* of one worker that leaves connections to the old ones */
+    ngx_event_t              accept;
+    ngx_connection_t         dummy;      /* data of the event */
+    u_char                  *held;       /* 1: a listening socket's event */
+    ngx_uint_t               accept_mutex;
 } ngx_k8s_main_conf_t;
 
 
@@ -110,6 +120,14 @@ ngx_k8s_block_t *ngx_k8s_block(ngx_conf_t *cf, ngx_str_t *name);
  * Any worker; never in a thread.
  */
 ngx_k8s_table_t *ngx_k8s_pin(ngx_k8s_block_t *block);
+
+
+/*
+ * ngx_k8s_accept.c: tells a binary upgrade, while the http block is read; and
+ * in a worker leaves connections to the old workers until the tables are there.
+ */
+void ngx_k8s_accept_conf(ngx_conf_t *cf, ngx_k8s_main_conf_t *kmcf);
+ngx_int_t ngx_k8s_accept_init(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle);
 
 
 /* watcher (ngx_k8s_watcher.c): start and stop in a worker */

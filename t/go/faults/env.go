@@ -142,6 +142,7 @@ type nginx struct {
 	e      *env
 	dir    string
 	cmd    *exec.Cmd
+	master int // its pid
 	port   int // shared by the workers
 	spread int // reuseport, so that connections spread over the workers
 	tls    int
@@ -164,6 +165,8 @@ type options struct {
 	log     string
 	down    bool // the API server is down: do not wait
 	user    string
+	events  string // more directives for events
+	daemon  bool   // it leaves its parent: a binary upgrade needs that
 }
 
 // freePorts are below those that the kernel gives to clients.
@@ -211,13 +214,18 @@ func (e *env) start(o options) *nginx {
 	if !strings.Contains(block, "list_timeout") {
 		block += " list_timeout 3s;"
 	}
+	daemon := "off"
+	if o.daemon {
+		daemon = "on"
+		e.adopt()
+	}
 	g.conf = load + fmt.Sprintf(`user root;
 worker_processes %d;
 worker_shutdown_timeout 240s;
-daemon off;
-pid %s/pid;
+daemon %[14]s;
+pid %[2]s/pid;
 error_log %s/error.log %s;
-events { worker_connections 4096; }
+events { worker_connections 4096; %[13]s }
 http {
     access_log off;
     client_body_temp_path %[2]s/b; proxy_temp_path %[2]s/p;
@@ -243,7 +251,8 @@ http {
     }
 }
 `, o.workers, dir, dir, o.log, o.http, o.source, o.zone, block, g.port,
-		g.spread, g.tls, g.admin)
+		g.spread, g.tls, g.admin, o.events,
+		daemon)
 	e.must(os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(g.conf), 0644))
 	args := append(append([]string{}, o.wrap...), *binary, "-p", dir, "-e",
 		dir+"/error.log", "-c", dir+"/nginx.conf")
@@ -256,15 +265,22 @@ http {
 		"print_stacktrace=1:log_path="+dir+"/asan"), o.env...)
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	e.must(g.cmd.Start())
+	g.master = g.cmd.Process.Pid
 	_ = out.Close()
 	e.all = append(e.all, g)
 	if e.ng == nil {
 		e.ng = g
 	}
-	go func() {
-		_ = g.cmd.Wait()
-		close(g.dead)
-	}()
+	if o.daemon {
+		e.must(g.cmd.Wait())
+		g.master = g.pidFile("")
+		go g.reap()
+	} else {
+		go func() {
+			_ = g.cmd.Wait()
+			close(g.dead)
+		}()
+	}
 	e.await("nginx answers", 15*time.Second, func() bool {
 		select {
 		case <-g.dead:
@@ -286,11 +302,11 @@ func (g *nginx) stop() {
 	default:
 	}
 	workers := g.children()
-	_ = g.cmd.Process.Signal(syscall.SIGTERM)
+	_ = syscall.Kill(g.master, syscall.SIGTERM)
 	select {
 	case <-g.dead:
 	case <-time.After(10 * time.Second):
-		_ = g.cmd.Process.Kill()
+		_ = syscall.Kill(g.master, syscall.SIGKILL)
 		<-g.dead
 		for _, p := range workers {
 			_ = syscall.Kill(p, syscall.SIGKILL)
@@ -467,8 +483,8 @@ func (g *nginx) still(host, path, svc string) {
 
 // children are the pids of the workers, those that are leaving as well.
 func (g *nginx) children() []int {
-	pid := g.cmd.Process.Pid
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", g.master,
+		g.master))
 	var l []int
 	for _, f := range strings.Fields(string(b)) {
 		n, _ := strconv.Atoi(f)
@@ -557,7 +573,7 @@ func (g *nginx) everywhere(m map[int]*hold, host, path string,
 
 func (g *nginx) reload() {
 	old := g.workers()
-	g.e.must(g.cmd.Process.Signal(syscall.SIGHUP))
+	g.e.must(syscall.Kill(g.master, syscall.SIGHUP))
 	g.e.await("new workers", 15*time.Second, func() bool {
 		now := g.workers()
 		if len(now) < len(old) {

@@ -333,7 +333,8 @@ http { access_log off; keepalive_requests 10000000;
 		dir+"/nginx.conf")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	e.must(cmd.Start())
-	g := &nginx{e: e, dir: dir, cmd: cmd, port: p, spread: p}
+	g := &nginx{e: e, dir: dir, cmd: cmd, master: cmd.Process.Pid, port: p,
+		spread: p}
 	defer func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()

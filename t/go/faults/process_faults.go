@@ -182,20 +182,7 @@ func init() {
 			Addr: fmt.Sprintf("127.0.0.1:%d", g.port), Targets: []client.Target{
 				{Host: "a.test", Path: "/", Service: "a"},
 				{Host: "b.test", Path: "/", Service: "b"}}})
-		stop := make(chan struct{})
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				case <-time.After(2 * time.Millisecond):
-				}
-				e.ingress(fmt.Sprintf("s%d", i%30), fmt.Sprintf("s%d.test", i%97),
-					"/", "b")
-			}
-		}()
+		calm := e.storm()
 		version := 0.0
 		for i := 0; i < 3; i++ {
 			g.reload()
@@ -209,8 +196,7 @@ func init() {
 				g.still(fmt.Sprintf("r%d.test", j), "/", "a")
 			}
 		}
-		close(stop)
-		<-ended
+		calm()
 		e.change(g, "end")
 		e.quiet(l)
 		e.equal(g)

@@ -1,0 +1,256 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * After a binary upgrade old and new workers accept connections on the same
+ * sockets, but a new instance has zones of its own.  Its workers leave all
+ * connections to the old ones until every table is there.
+ *
+ * If the old master ends before that, they accept and answer 503, though not
+ * within the first half minute: till then the kernel keeps the connections.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+#include <ngx_k8s_module.h>
+
+
+#define NGX_K8S_ACCEPT_INTERVAL      10
+#define NGX_K8S_ACCEPT_ALONE         30000
+
+
+static ngx_uint_t ngx_k8s_accept_ready(ngx_k8s_main_conf_t *kmcf);
+static ngx_uint_t ngx_k8s_accept_alone(ngx_k8s_main_conf_t *kmcf);
+static ngx_uint_t ngx_k8s_accept_late(ngx_k8s_main_conf_t *kmcf);
+static void ngx_k8s_accept_handler(ngx_event_t *ev);
+static void ngx_k8s_accept_release(ngx_k8s_main_conf_t *kmcf,
+    ngx_cycle_t *cycle, ngx_uint_t all);
+
+
+void
+ngx_k8s_accept_conf(ngx_conf_t *cf, ngx_k8s_main_conf_t *kmcf)
+{
+    ngx_cycle_t          *old_cycle;
+    ngx_k8s_main_conf_t  *old;
+
+    old_cycle = cf->cycle->old_cycle;
+
+    if (!ngx_inherited || ngx_getppid() != ngx_parent) {
+        return;
+    }
+
+    if (ngx_is_init_cycle(old_cycle)) {
+        kmcf->old_master = ngx_parent;
+        kmcf->upgraded = ngx_current_msec;
+        return;
+    }
+
+    /* a reload before the tables were there */
+
+    old = ngx_http_cycle_get_module_main_conf(old_cycle,
+                                              ngx_k8s_ingress_module);
+
+    if (old && old->old_master && !ngx_k8s_accept_ready(old)) {
+        kmcf->old_master = old->old_master;
+        kmcf->upgraded = old->upgraded;
+    }
+}
+
+
+ngx_int_t
+ngx_k8s_accept_init(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle)
+{
+    ngx_uint_t         i;
+    ngx_event_t       *ev;
+    ngx_listening_t   *ls;
+    ngx_connection_t  *c;
+
+    if (kmcf->old_master == 0 || ngx_k8s_accept_ready(kmcf)
+        || (ngx_k8s_accept_alone(kmcf) && ngx_k8s_accept_late(kmcf)))
+    {
+        return NGX_OK;
+    }
+
+    kmcf->held = ngx_pcalloc(cycle->pool, cycle->listening.nelts);
+    if (kmcf->held == NULL) {
+        return NGX_ERROR;
+    }
+
+    ls = cycle->listening.elts;
+    for (i = 0; i < cycle->listening.nelts; i++) {
+        c = ls[i].connection;
+
+        if (c == NULL || !c->read->active) {
+            continue;
+        }
+
+        if (ngx_del_event(c->read, NGX_READ_EVENT, NGX_DISABLE_EVENT)
+            == NGX_ERROR)
+        {
+            return NGX_ERROR;
+        }
+
+        kmcf->held[i] = 1;
+    }
+
+    /* without the mutex nothing adds the events of the other sockets */
+
+    kmcf->accept_mutex = ngx_use_accept_mutex;
+    ngx_use_accept_mutex = 0;
+
+    kmcf->dummy.fd = (ngx_socket_t) -1;
+    kmcf->dummy.data = kmcf;
+
+    ev = &kmcf->accept;
+
+    ev->handler = ngx_k8s_accept_handler;
+    ev->data = &kmcf->dummy;
+    ev->log = cycle->log;
+    ev->cancelable = 1;
+
+    ngx_add_timer(ev, NGX_K8S_ACCEPT_INTERVAL);
+
+    ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                  "k8s_ingress: connections are left to the workers of process "
+                  "%P until the route table is there", kmcf->old_master);
+
+    return NGX_OK;
+}
+
+
+/* whether every block has a table; in the master too */
+
+static ngx_uint_t
+ngx_k8s_accept_ready(ngx_k8s_main_conf_t *kmcf)
+{
+    ngx_uint_t         i;
+    ngx_k8s_block_t  **blocks;
+
+    blocks = kmcf->blocks.elts;
+
+    for (i = 0; i < kmcf->blocks.nelts; i++) {
+        if (blocks[i]->table && !blocks[i]->table->ready) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_k8s_accept_alone(ngx_k8s_main_conf_t *kmcf)
+{
+    /* a process of another user is one that lives */
+
+    return kill(kmcf->old_master, 0) == -1 && ngx_errno == NGX_ESRCH;
+}
+
+
+static ngx_uint_t
+ngx_k8s_accept_late(ngx_k8s_main_conf_t *kmcf)
+{
+    return ngx_current_msec - kmcf->upgraded >= NGX_K8S_ACCEPT_ALONE;
+}
+
+
+static void
+ngx_k8s_accept_handler(ngx_event_t *ev)
+{
+    ngx_cycle_t          *cycle;
+    ngx_connection_t     *dummy;
+    ngx_k8s_main_conf_t  *kmcf;
+
+    dummy = ev->data;
+    kmcf = dummy->data;
+    cycle = (ngx_cycle_t *) ngx_cycle;
+
+    if (ngx_exiting || ngx_quit || ngx_terminate) {
+        return;
+    }
+
+    if (ngx_k8s_accept_ready(kmcf)) {
+        ngx_log_error(NGX_LOG_NOTICE, ev->log, 0,
+                      "k8s_ingress: the route table is there, accepting "
+                      "connections");
+
+        ngx_k8s_accept_release(kmcf, cycle, 1);
+        return;
+    }
+
+    if (ngx_k8s_accept_late(kmcf)) {
+
+        if (ngx_k8s_accept_alone(kmcf)) {
+            ngx_log_error(NGX_LOG_WARN, ev->log, 0,
+                          "k8s_ingress: the process %P has ended, accepting "
+                          "connections without a route table",
+                          kmcf->old_master);
+
+            ngx_k8s_accept_release(kmcf, cycle, 1);
+            return;
+        }
+
+        /* on a socket that is new there are no others to answer */
+
+        ngx_k8s_accept_release(kmcf, cycle, 0);
+    }
+
+    ngx_add_timer(ev, NGX_K8S_ACCEPT_INTERVAL);
+}
+
+
+/* adds the events as the event module does, unless all: of new sockets only */
+
+static void
+ngx_k8s_accept_release(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle,
+    ngx_uint_t all)
+{
+    ngx_uint_t         i, flags;
+    ngx_listening_t   *ls;
+    ngx_connection_t  *c;
+
+    ls = cycle->listening.elts;
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if (!kmcf->held[i] || (ls[i].inherited && !all)) {
+            continue;
+        }
+
+        kmcf->held[i] = 0;
+
+        c = ls[i].connection;
+        flags = 0;
+
+#if (NGX_HAVE_EPOLLEXCLUSIVE)
+
+        if (ngx_use_exclusive_accept) {
+            flags = NGX_EXCLUSIVE_EVENT;
+        }
+
+#endif
+
+#if (NGX_HAVE_REUSEPORT)
+
+        if (ls[i].reuseport) {
+            flags = 0;
+        }
+
+#endif
+
+        if (ngx_add_event(c->read, NGX_READ_EVENT, flags) == NGX_ERROR) {
+            ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
+                          "k8s_ingress: no connections are accepted on %V",
+                          &ls[i].addr_text);
+        }
+    }
+
+    if (all) {
+        ngx_use_accept_mutex = kmcf->accept_mutex;
+    }
+}
