@@ -80,6 +80,7 @@ ngx_k8s_record_inside(ngx_k8s_record_t *rec, size_t len)
     if (rec->type >= NGX_K8S_INDEXES
         || len < ngx_k8s_record_fixed(rec->type)
         || rec->key.len > NGX_K8S_KEY_MAX
+        || (rec->key.len && rec->key.offset < sizeof(ngx_k8s_record_t))
         || !ngx_k8s_verify_str(&rec->key, len)
         || !ngx_k8s_verifiers[rec->type](rec, len))
     {
