@@ -236,7 +236,7 @@ func (c *container) fail(grace time.Duration) {
 }
 
 // end runs the preStop hook, sends the stop signal, and kills what is left
-// when the limit has come. A hook that took all the time leaves two seconds.
+// when the limit has come, but never sooner than two seconds after the signal.
 func (c *container) end(r *run, limit func() (time.Time, <-chan struct{})) {
 	c.event(v1.EventTypeNormal, "Killing", "Stopping container "+c.c.Name)
 	if c.c.Lifecycle != nil && c.c.Lifecycle.PreStop != nil {
@@ -254,12 +254,14 @@ func (c *container) end(r *run, limit func() (time.Time, <-chan struct{})) {
 		<-hook
 	}
 	r.signal(r.stopSignal)
-	if at, _ := limit(); time.Until(at) < 2*time.Second &&
-		c.c.Lifecycle != nil && c.c.Lifecycle.PreStop != nil {
-		at = time.Now().Add(2 * time.Second)
-		limit = func() (time.Time, <-chan struct{}) { return at, nil }
-	}
-	until(c.p.k.ctx, limit, r.done, nil)
+	least := time.Now().Add(2 * time.Second)
+	until(c.p.k.ctx, func() (time.Time, <-chan struct{}) {
+		at, moved := limit()
+		if at.Before(least) {
+			at = least
+		}
+		return at, moved
+	}, r.done, nil)
 	r.signal(unix.SIGKILL)
 }
 

@@ -1,16 +1,19 @@
 package kubelet
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // variables is an environment in the order of its making.
@@ -88,23 +91,42 @@ func (p *pod) services(env *variables) error {
 			}
 		}
 	}
-	services := p.k.client.CoreV1().Services
+	cache := p.k.cache().Services()
 	if p.spec.EnableServiceLinks == nil || *p.spec.EnableServiceLinks {
-		list, err := services(p.namespace).List(p.ctx, metav1.ListOptions{})
+		list, err := cache.Lister().Services(p.namespace).List(
+			labels.Everything())
 		if err != nil {
 			return err
 		}
-		for i := range list.Items {
-			set(&list.Items[i])
+		for _, s := range list {
+			set(s)
 		}
 	}
-	api, err := services(metav1.NamespaceDefault).Get(p.ctx, "kubernetes",
-		metav1.GetOptions{})
+	api, err := read(p.ctx,
+		p.k.client.CoreV1().Services(metav1.NamespaceDefault).Get,
+		cache.Lister().Services(metav1.NamespaceDefault).Get, "kubernetes")
 	if err != nil {
 		return err
 	}
 	set(api)
 	return nil
+}
+
+// read gets an object from the API server, or from what is known of it while
+// there is no API server.
+func read[T any](ctx context.Context,
+	get func(context.Context, string, metav1.GetOptions) (*T, error),
+	known func(string) (*T, error), name string) (*T, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	o, err := get(ctx, name, metav1.GetOptions{})
+	if err != nil && apierrors.ReasonForError(err) ==
+		metav1.StatusReasonUnknown {
+		if o, e := known(name); e == nil {
+			return o, nil
+		}
+	}
+	return o, err
 }
 
 func (p *pod) envFrom(env *variables, from *v1.EnvFromSource) error {
@@ -140,8 +162,8 @@ func (p *pod) envFrom(env *variables, from *v1.EnvFromSource) error {
 
 // secret reads one; a missing one is empty where it is optional.
 func (p *pod) secret(name string, optional *bool) (*v1.Secret, error) {
-	s, err := p.k.client.CoreV1().Secrets(p.namespace).Get(p.ctx, name,
-		metav1.GetOptions{})
+	s, err := read(p.ctx, p.k.client.CoreV1().Secrets(p.namespace).Get,
+		p.k.cache().Secrets().Lister().Secrets(p.namespace).Get, name)
 	if apierrors.IsNotFound(err) && optional != nil && *optional {
 		return &v1.Secret{}, nil
 	}
@@ -149,8 +171,8 @@ func (p *pod) secret(name string, optional *bool) (*v1.Secret, error) {
 }
 
 func (p *pod) configMap(name string, optional *bool) (*v1.ConfigMap, error) {
-	m, err := p.k.client.CoreV1().ConfigMaps(p.namespace).Get(p.ctx, name,
-		metav1.GetOptions{})
+	m, err := read(p.ctx, p.k.client.CoreV1().ConfigMaps(p.namespace).Get,
+		p.k.cache().ConfigMaps().Lister().ConfigMaps(p.namespace).Get, name)
 	if apierrors.IsNotFound(err) && optional != nil && *optional {
 		return &v1.ConfigMap{}, nil
 	}

@@ -7,7 +7,7 @@
 // What it does not do: seccomp and other security modules, resource limits
 // (they are only shown, in /sys/fs/cgroup), overlay file systems (what an image
 // takes from the host is read-only), persistent volumes, host ports, kubectl
-// attach and port-forward, and authorization of those who ask it for logs.
+// attach and port-forward, terminals, and authorization of those who ask it for logs.
 package kubelet
 
 import (
@@ -154,6 +154,7 @@ func (k *Kubelet) Relist() {
 		k.watch.cancel()
 	}
 	k.watch = w
+	k.binding = map[types.UID]bool{}
 	k.mu.Unlock()
 
 	handle := func(i cache.SharedIndexInformer, fn func(any)) {
@@ -173,12 +174,15 @@ func (k *Kubelet) Relist() {
 			k.removed(o.(*v1.Pod))
 		},
 	})
+	f.Core().V1().Services().Informer()
 	handle(f.Core().V1().Nodes().Informer(), func(any) { k.wake() })
 	handle(f.Core().V1().Secrets().Informer(), func(o any) {
-		k.changed(o.(*v1.Secret).Namespace)
+		s := o.(*v1.Secret)
+		k.changed(s.Namespace, "Secret/"+s.Name)
 	})
 	handle(f.Core().V1().ConfigMaps().Informer(), func(o any) {
-		k.changed(o.(*v1.ConfigMap).Namespace)
+		m := o.(*v1.ConfigMap)
+		k.changed(m.Namespace, "ConfigMap/"+m.Name)
 	})
 	f.StartWithContext(ctx)
 	k.work.Go(func() {
@@ -259,10 +263,10 @@ func (k *Kubelet) running() []*pod {
 	return list
 }
 
-// changed tells the pods of a namespace to look at their volumes again.
-func (k *Kubelet) changed(namespace string) {
+// changed tells the pods that have an object in their volumes to look again.
+func (k *Kubelet) changed(namespace, ref string) {
 	for _, p := range k.running() {
-		if p.namespace == namespace && !p.n.isLost() {
+		if p.namespace == namespace && p.volumes.refs[ref] {
 			wake(p.volumes.dirty)
 		}
 	}

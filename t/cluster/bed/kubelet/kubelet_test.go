@@ -25,12 +25,14 @@ import (
 
 var (
 	b   *bed.Bed
+	bin string // programs of the control plane
 	ctx = context.Background()
 )
 
 // The pods of these tests are shells; no cluster beside the bed's is touched.
 func TestMain(m *testing.M) {
-	bin, err := filepath.Abs("../../../../build/cluster/bin")
+	var err error
+	bin, err = filepath.Abs("../../../../build/cluster/bin")
 	if err == nil {
 		_, err = os.Stat(filepath.Join(bin, plane.APIServer))
 	}
@@ -97,7 +99,7 @@ func leftOver() string {
 		}
 	}
 	mounts, _ := os.ReadFile("/proc/self/mountinfo")
-	if strings.Contains(string(mounts), "/run/bed") {
+	if strings.Contains(string(mounts), "/run/kubelet") {
 		return string(mounts)
 	}
 	procs, _ := filepath.Glob("/proc/[0-9]*")
@@ -108,8 +110,8 @@ func leftOver() string {
 			return fmt.Sprintf("process %d %q", pid, line)
 		}
 	}
-	if _, err := os.Stat("/run/bed/pods"); err == nil {
-		return "/run/bed/pods"
+	if _, err := os.Stat("/run/kubelet"); err == nil {
+		return "/run/kubelet"
 	}
 	return ""
 }

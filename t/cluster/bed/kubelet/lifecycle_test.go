@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"ngx_k8s_test/cluster/plane"
 )
 
 // server is a pod's program that answers by HTTP as it is told: GET /set/NAME/0
@@ -475,6 +478,74 @@ spec:
 		t.Fatal(err)
 	}
 	waitGone(t, q.Name)
+}
+
+// A node without power: nobody answers for its pods, not even with an error.
+func TestPowerOff(t *testing.T) {
+	apply(t, serverPod("dark", `  terminationGracePeriodSeconds: 1
+  nodeSelector: {kubernetes.io/hostname: n3}
+  tolerations: [{operator: Exists}]
+`, ""))
+	p := waitFor(t, "dark", ready)
+	until(t, 10*time.Second, func() error {
+		_, _, err := ask(p, "/")
+		return err
+	})
+	b.Kubelet.PowerOff("n3")
+	defer b.Kubelet.Regain("n3")
+	_, err := net.DialTimeout("tcp", p.Status.PodIP+":8080", 4*time.Second)
+	if e, ok := err.(net.Error); !ok || !e.Timeout() {
+		t.Errorf("a call to a node without power: %v", err)
+	}
+	b.Kubelet.Regain("n3")
+	if _, _, err := ask(p, "/"); err != nil {
+		t.Error(err)
+	}
+	remove(t, "dark", 1)
+	waitGone(t, "dark")
+}
+
+// Containers are started again while there is no API server, and the status
+// follows when it is back.
+func TestNoAPIServer(t *testing.T) {
+	apply(t, `{apiVersion: v1, kind: Secret, metadata: {name: cached},
+		stringData: {a: b}}`)
+	apply(t, serverPod("alone", "  terminationGracePeriodSeconds: 1\n", `
+    startupProbe: {tcpSocket: {port: web}, periodSeconds: 1, failureThreshold: 30}
+    livenessProbe: {httpGet: {path: /live, port: web}, periodSeconds: 1, timeoutSeconds: 5}
+    env: [{name: A, valueFrom: {secretKeyRef: {name: cached, key: a}}}]
+`))
+	p := waitFor(t, "alone", ready)
+	until(t, 10*time.Second, func() error {
+		_, _, err := ask(p, "/")
+		return err
+	})
+	if err := b.Plane.Kill(plane.APIServer); err != nil {
+		t.Fatal(err)
+	}
+	tell(t, p, "/set/live/0")
+	until(t, 10*time.Second, func() error {
+		if code, _, err := ask(p, "/live"); err == nil && code != 200 {
+			return fmt.Errorf("not started again")
+		} else {
+			return err
+		}
+	})
+	if err := b.Plane.Run(ctx, plane.APIServer); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "alone", func(p *v1.Pod) bool {
+		return ready(p) && p.Status.ContainerStatuses[0].RestartCount == 1
+	})
+	remove(t, "alone", 1)
+	until(t, 60*time.Second, func() error { // watches come back late
+		_, _, err := ask(p, "/")
+		if err == nil {
+			return fmt.Errorf("it still answers")
+		}
+		return nil
+	})
+	waitGone(t, "alone")
 }
 
 var serverSpec = func() string {

@@ -1,6 +1,9 @@
 package kubelet_test
 
 import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -69,4 +72,49 @@ func TestLogs(t *testing.T) {
 	}
 	remove(t, "logs", 1)
 	waitGone(t, "logs")
+}
+
+// kubectl runs it as the administrator.
+func kubectl(t *testing.T, in string, args ...string) (string, int) {
+	t.Helper()
+	c := exec.Command(filepath.Join(bin, "kubectl"), args...)
+	c.Env = []string{"KUBECONFIG=" + b.Plane.Kubeconfig(), "HOME=/nowhere"}
+	c.Stdin = strings.NewReader(in)
+	out, err := c.CombinedOutput()
+	if c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), c.ProcessState.ExitCode()
+}
+
+func TestKubectl(t *testing.T) {
+	apply(t, pod("kubectl", `
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: c, image: user, args: ["echo hello; exec sleep 1000"]}
+`))
+	waitFor(t, "kubectl", ready)
+	waitLog(t, "kubectl", "hello")
+	if got, code := kubectl(t, "", "logs", "kubectl"); got != "hello\n" ||
+		code != 0 {
+		t.Errorf("logs: %q, %d", got, code)
+	}
+	got, code := kubectl(t, "text", "exec", "-i", "kubectl", "--", "sh", "-c",
+		"cat; echo; id -u; hostname; echo error >&2; exit 7")
+	for _, want := range []string{"text\n", "101\n", "kubectl\n", "error\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("exec: no %q in %q", want, got)
+		}
+	}
+	if code != 7 {
+		t.Errorf("exec ended with %d: %s", code, got)
+	}
+	var out bytes.Buffer
+	code, err := b.Kubelet.Exec(ctx, "default", "kubectl", "", nil, &out, &out,
+		"sh", "-c", "grep NSpid /proc/self/status; exit 3")
+	if err != nil || code != 3 || !strings.HasPrefix(out.String(), "NSpid:") {
+		t.Errorf("Exec: %q, %d, %v", out.String(), code, err)
+	}
+	remove(t, "kubectl", 1)
+	waitGone(t, "kubectl")
 }

@@ -156,10 +156,10 @@ func (n *node) keep() {
 	}
 }
 
-// notReady says whether the control plane gave the node up.
+// notReady says whether the control plane gave the node up, or forgot it.
 func (n *node) notReady() bool {
-	obj, err := n.k.lister().Get(n.Name)
-	return err == nil && !isReady(obj)
+	obj, err := n.k.cache().Nodes().Lister().Get(n.Name)
+	return err != nil || !isReady(obj)
 }
 
 func isReady(obj *v1.Node) bool {
@@ -212,6 +212,25 @@ func (k *Kubelet) Regain(name string) {
 	}
 	n.mu.Unlock()
 	k.compare(name)
+	k.cut(n, false)
+}
+
+// PowerOff is Lose of a node whose pods are no longer reached either: what is
+// sent to them is lost without an error. Regain ends it; they did not end.
+func (k *Kubelet) PowerOff(name string) {
+	k.Lose(name)
+	k.cut(k.nodes[name], true)
+}
+
+// cut takes the pods of a node off the network, or puts them back.
+func (k *Kubelet) cut(n *node, off bool) {
+	for _, p := range k.running() {
+		p.mu.Lock()
+		if p.n == n && p.net != nil {
+			_ = p.net.Cut(off)
+		}
+		p.mu.Unlock()
+	}
 }
 
 func (n *node) close() {

@@ -3,6 +3,7 @@ package kubelet
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,15 @@ func newPod(k *Kubelet, n *node, obj *v1.Pod) *pod {
 		p.mains = append(p.mains, newContainer(p, &obj.Spec.Containers[i]))
 	}
 	return p
+}
+
+func (p *pod) container(name string) *container {
+	for _, c := range slices.Concat(p.inits, p.mains) {
+		if c.c.Name == name {
+			return c
+		}
+	}
+	return nil
 }
 
 // update takes what the API server says of the pod.

@@ -29,8 +29,8 @@ func (c *container) probes(ctx context.Context, r *run) {
 		go c.probe(live, r, p, false, func(ok bool, why error) {
 			if ok {
 				c.set(func() {
-					c.started = true
-					c.ready = c.c.ReadinessProbe == nil
+					c.started = c.state.Running != nil
+					c.ready = c.started && c.c.ReadinessProbe == nil
 				})
 				close(started)
 				return
@@ -55,7 +55,9 @@ func (c *container) probes(ctx context.Context, r *run) {
 		}
 		if p := c.c.ReadinessProbe; p != nil {
 			c.probe(ctx, r, p, false, func(ok bool, why error) {
-				c.set(func() { c.ready = ok && c.run == r })
+				c.set(func() {
+					c.ready = ok && c.run == r && c.state.Running != nil
+				})
 				if !ok {
 					c.event(v1.EventTypeWarning, "Unhealthy",
 						"Readiness probe failed: "+why.Error())

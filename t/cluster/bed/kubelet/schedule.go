@@ -6,15 +6,16 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	listersv1 "k8s.io/client-go/listers/core/v1"
+	corev1 "k8s.io/client-go/informers/core/v1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
 )
 
-func (k *Kubelet) lister() listersv1.NodeLister {
+// cache is what the informers have.
+func (k *Kubelet) cache() corev1.Interface {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.watch.factory.Core().V1().Nodes().Lister()
+	return k.watch.factory.Core().V1()
 }
 
 // schedule binds pods without a node to the nodes that may have them, in turn.
@@ -26,9 +27,7 @@ func (k *Kubelet) schedule() {
 			return
 		case <-k.bind:
 		}
-		k.mu.Lock()
-		f := k.watch.factory.Core().V1()
-		k.mu.Unlock()
+		f := k.cache()
 		pods, _ := f.Pods().Lister().List(labels.Everything())
 		nodes, _ := f.Nodes().Lister().List(labels.Everything())
 		for _, pod := range pods {
@@ -36,16 +35,21 @@ func (k *Kubelet) schedule() {
 				len(pod.Spec.SchedulingGates) > 0 || terminal(pod.Status.Phase) {
 				continue
 			}
-			if node := k.choose(pod, nodes); node != "" {
+			node, ok := k.choose(pod, nodes)
+			switch {
+			case node != "":
 				k.work.Go(func() { k.bindTo(pod, node) })
+			case !ok:
+				k.events.Event(pod, v1.EventTypeWarning, "FailedScheduling",
+					"no node is ready, without taints and as wanted")
 			}
 		}
 	}
 }
 
 // choose takes the next node in turn that fits, and marks the pod as being
-// bound; "": none, or the pod is marked.
-func (k *Kubelet) choose(pod *v1.Pod, nodes []*v1.Node) string {
+// bound. It is "" with ok for a pod that is marked, and without if none fits.
+func (k *Kubelet) choose(pod *v1.Pod, nodes []*v1.Node) (node string, ok bool) {
 	byName := map[string]*v1.Node{}
 	for _, n := range nodes {
 		byName[n.Name] = n
@@ -53,17 +57,17 @@ func (k *Kubelet) choose(pod *v1.Pod, nodes []*v1.Node) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.binding[pod.UID] {
-		return ""
+		return "", true
 	}
 	for range k.o.Nodes {
 		k.turn++
 		name := k.o.Nodes[k.turn%len(k.o.Nodes)].Name
 		if n := byName[name]; n != nil && fits(pod, n) {
 			k.binding[pod.UID] = true
-			return name
+			return name, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 func fits(pod *v1.Pod, n *v1.Node) bool {

@@ -36,6 +36,7 @@ func (n *node) listen() error {
 	})
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}",
 		n.serveLogs)
+	mux.HandleFunc("/exec/{namespace}/{pod}/{container}", n.serveExec)
 	n.server = &http.Server{Handler: mux,
 		ErrorLog: log.New(io.Discard, "", 0)}
 	go n.server.Serve(ln)
@@ -97,23 +98,18 @@ func (n *node) findLog(r *http.Request) (*logFile, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, list := range [][]*container{p.inits, p.mains} {
-		for _, c := range list {
-			if c.c.Name != r.PathValue("container") {
-				continue
-			}
-			last := c.run
-			if last != nil && isTrue(r.URL.Query().Get("previous")) {
-				last = last.previous
-			}
-			if last == nil || last.log == nil {
-				return nil, errors.New("container " + c.c.Name +
-					" has no such run")
-			}
-			return last.log, nil
-		}
+	c := p.container(r.PathValue("container"))
+	if c == nil {
+		return nil, errors.New("no such container")
 	}
-	return nil, errors.New("no such container")
+	last := c.run
+	if last != nil && isTrue(r.URL.Query().Get("previous")) {
+		last = last.previous
+	}
+	if last == nil || last.log == nil {
+		return nil, errors.New("container " + c.c.Name + " has no such run")
+	}
+	return last.log, nil
 }
 
 func isTrue(s string) bool { return s == "true" || s == "1" }

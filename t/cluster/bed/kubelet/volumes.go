@@ -25,7 +25,8 @@ import (
 type volumes struct {
 	p     *pod
 	dir   string
-	dirty chan struct{} // something that is in a volume may have changed
+	dirty chan struct{}   // something that is in a volume may have changed
+	refs  map[string]bool // objects that are, as "Secret/name"
 
 	mu     sync.Mutex
 	shown  map[string]map[string]file // by volume, what is there
@@ -44,9 +45,21 @@ type token struct {
 }
 
 func newVolumes(p *pod) *volumes {
-	return &volumes{p: p, dir: filepath.Join(p.k.dir(p.uid), "volumes"),
+	v := &volumes{p: p, dir: filepath.Join(p.k.dir(p.uid), "volumes"),
 		dirty: make(chan struct{}, 1), shown: map[string]map[string]file{},
-		tokens: map[string]*token{}}
+		tokens: map[string]*token{}, refs: map[string]bool{}}
+	for i := range p.spec.Volumes {
+		sources, _ := projections(&p.spec.Volumes[i])
+		for _, s := range sources {
+			switch {
+			case s.Secret != nil:
+				v.refs["Secret/"+s.Secret.Name] = true
+			case s.ConfigMap != nil:
+				v.refs["ConfigMap/"+s.ConfigMap.Name] = true
+			}
+		}
+	}
+	return v
 }
 
 // setUp makes all volumes, or fails if something they need is missing.
@@ -141,12 +154,14 @@ func (v *volumes) emptyDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	mode := fs.FileMode(0o777)
 	if g := v.fsGroup(); g >= 0 {
+		mode |= fs.ModeSetgid
 		if err := os.Chown(dir, -1, g); err != nil {
 			return err
 		}
 	}
-	return os.Chmod(dir, 0o777|fs.ModeSetgid)
+	return os.Chmod(dir, mode)
 }
 
 // fsGroup is the group of the files, -1: none.

@@ -17,6 +17,7 @@ import (
 type Pod struct {
 	Address string
 	link    string
+	mac     string
 	file    *os.File
 	closed  sync.Once
 }
@@ -36,9 +37,9 @@ func NewPod(address string) (*Pod, error) {
 	}
 	// the node's side; an address has always the same hardware address, so
 	// that nobody remembers an older one
-	mac := fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])
+	p.mac = fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3])
 	lines := []string{
-		"link add " + p.link + " type veth peer name eth0 address " + mac +
+		"link add " + p.link + " type veth peer name eth0 address " + p.mac +
 			" netns /proc/self/fd/3",
 		"link set " + p.link + " up",
 		"route replace " + address + "/32 dev " + p.link + " src " + Node}
@@ -71,13 +72,21 @@ func (p *Pod) Close() error {
 	return err
 }
 
-// Cut makes the pod silent, as one whose node has lost its power, or ends that.
+// Cut makes the pod silent, as one whose node has lost its power, or ends that:
+// what is sent to it is lost without an error.
 func (p *Pod) Cut(off bool) error {
-	if off {
-		return IP("link set " + p.link + " down")
+	if !off {
+		return p.Do(func() error {
+			return IP("link set eth0 up", "route replace default via "+Node+
+				" dev eth0 onlink")
+		})
 	}
-	return IP("link set "+p.link+" up",
-		"route replace "+p.Address+"/32 dev "+p.link+" src "+Node)
+	// no question by ARP that would not be answered
+	if err := IP("neigh replace " + p.Address + " lladdr " + p.mac + " dev " +
+		p.link + " nud permanent"); err != nil {
+		return err
+	}
+	return p.Do(func() error { return IP("link set eth0 down") })
 }
 
 // Do calls f on a thread that is in the pod's network namespace.  Sockets and
