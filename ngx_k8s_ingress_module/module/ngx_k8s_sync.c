@@ -145,7 +145,9 @@ ngx_k8s_sync_state(void *data, ngx_uint_t kind, ngx_k8s_source_state_t *state)
     if (p->refused != refused) {
         p->refused = refused;
 
-        ngx_k8s_store_refused(w->store, kind, refused);
+        /* what was listed before stays in force */
+
+        ngx_k8s_store_refused(w->store, kind, refused && !p->listed);
 
         level = refused ? NGX_LOG_ERR : NGX_LOG_NOTICE;
 

@@ -709,6 +709,26 @@ func init() {
 		}
 	}
 
+	add("T-A20 403 for all once they are listed", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		for _, kind := range []string{"ingressclasses", "namespaces", "secrets",
+			"services", "endpointslices", "ingresses"} {
+			f := e.api.Inject(api.Fault{Resource: kind, Status: 403})
+			e.api.EndWatches(kind)
+			e.await(kind+" are refused", 10*time.Second, func() bool {
+				return f.Fired() > 0 && g.metricMatch(
+					`nginx_ingress_k8s_refused\{.*kind="`+kind+`"`) == 1
+			})
+			e.during(300*time.Millisecond, func() {
+				g.still("a.test", "/", "a")
+			})
+		}
+		e.api.Clear(nil)
+		e.change(g, "again")
+		e.equal(g)
+	})
+
 	add("T-A20 403 for ingresses, then allowed, then refused", func(e *env) {
 		e.begin(false)
 		e.app("a", 1)
