@@ -16,7 +16,8 @@
 /* and how long they are good: an address can soon be another pod's */
 #define NGX_HTTP_K8S_COPY_TIME       10000
 
-#define NGX_HTTP_K8S_TRIED           8
+/* endpoints that one request remembers to have tried */
+#define NGX_HTTP_K8S_TRIED           64
 
 
 /* of one block: name and limits of the cycle, the rest of one worker */
@@ -40,9 +41,10 @@ typedef struct {
     ngx_uint_t                    version;   /* of the table at that time */
     ngx_msec_t                    start;
 
+    ngx_uint_t                    nendpoints;  /* at the last try */
     ngx_uint_t                    ntried;
     ngx_uint_t                    ncopied;
-    ngx_http_k8s_endpoint_t       tried[NGX_HTTP_K8S_TRIED];
+    uint32_t                      tried[NGX_HTTP_K8S_TRIED];  /* hashes */
     ngx_http_k8s_endpoint_t       copied[NGX_HTTP_K8S_COPY];
 } ngx_http_k8s_peer_t;
 
@@ -76,6 +78,7 @@ static void ngx_http_k8s_copy_endpoint(ngx_k8s_table_t *table,
     ngx_k8s_endpoint_rec_t *rec, ngx_http_k8s_endpoint_t *ep);
 static ngx_uint_t ngx_http_k8s_was_tried(ngx_http_k8s_peer_t *peer,
     ngx_http_k8s_endpoint_t *ep);
+static uint32_t ngx_http_k8s_endpoint_hash(ngx_http_k8s_endpoint_t *ep);
 static uint32_t *ngx_http_k8s_cursor(ngx_http_k8s_state_t *state,
     uint32_t slot);
 static ngx_int_t ngx_http_k8s_set_address(ngx_http_request_t *r,
@@ -83,6 +86,8 @@ static ngx_int_t ngx_http_k8s_set_address(ngx_http_request_t *r,
 static size_t ngx_http_k8s_address_text(u_char *text,
     ngx_http_k8s_endpoint_t *ep);
 static ngx_uint_t ngx_http_k8s_must_peek(ngx_http_k8s_peer_t *peer);
+static ngx_uint_t ngx_http_k8s_not_connected(ngx_http_k8s_peer_t *peer,
+    ngx_connection_t *c);
 static void ngx_http_k8s_note(ngx_http_k8s_peer_t *peer, ngx_uint_t failed);
 static ngx_msec_t ngx_http_k8s_idle_time(ngx_http_upstream_t *u,
     ngx_msec_t timeout);
@@ -299,7 +304,8 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
 
     ep = &peer->key.endpoint;
 
-    peer->tried[peer->ntried % NGX_HTTP_K8S_TRIED] = *ep;
+    peer->tried[peer->ntried % NGX_HTTP_K8S_TRIED] =
+                                                ngx_http_k8s_endpoint_hash(ep);
     peer->ntried++;
 
     if (ngx_http_k8s_set_address(peer->request, pc, ep) != NGX_OK) {
@@ -363,6 +369,8 @@ ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
     if (n == 0) {
         return NGX_BUSY;
     }
+
+    peer->nendpoints = n;
 
     cursor = ngx_http_k8s_cursor(peer->state, peer->key.service);
     start = cursor ? *cursor : (uint32_t) ngx_random();
@@ -430,15 +438,32 @@ ngx_http_k8s_copy_endpoint(ngx_k8s_table_t *table, ngx_k8s_endpoint_rec_t *rec,
 static ngx_uint_t
 ngx_http_k8s_was_tried(ngx_http_k8s_peer_t *peer, ngx_http_k8s_endpoint_t *ep)
 {
+    uint32_t    hash;
     ngx_uint_t  i;
 
+    if (peer->ntried == 0) {
+        return 0;
+    }
+
+    hash = ngx_http_k8s_endpoint_hash(ep);
+
     for (i = 0; i < ngx_min(peer->ntried, NGX_HTTP_K8S_TRIED); i++) {
-        if (ngx_http_k8s_endpoint_eq(&peer->tried[i], ep)) {
+        if (peer->tried[i] == hash) {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+static uint32_t
+ngx_http_k8s_endpoint_hash(ngx_http_k8s_endpoint_t *ep)
+{
+    /* an identity is a hash already */
+
+    return ep->identity ? (uint32_t) ep->identity
+                        : ngx_murmur_hash2(ep->addr, 16) ^ ep->port;
 }
 
 
@@ -613,7 +638,9 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
         ngx_http_k8s_note(peer, (state & NGX_PEER_FAILED) && !pc->cached);
     }
 
-    if (pc->tries) {
+    if (pc->tries
+        && !((state & NGX_PEER_FAILED) && ngx_http_k8s_not_connected(peer, c)))
+    {
         pc->tries--;
     }
 
@@ -655,6 +682,35 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
     if (ngx_http_k8s_pool_put(pool, &peer->key, c, timeout) == NGX_OK) {
         pc->connection = NULL;
     }
+}
+
+
+/*
+ * A connection that is refused costs next to nothing, and is no try as long as
+ * an endpoint is left that was not asked: many pods of a Service may go at
+ * once, and some time passes until the table says so.
+ */
+
+static ngx_uint_t
+ngx_http_k8s_not_connected(ngx_http_k8s_peer_t *peer, ngx_connection_t *c)
+{
+    if (peer->upstream->request_sent
+        || peer->ntried >= ngx_min(peer->nendpoints, NGX_HTTP_K8S_TRIED))
+    {
+        return 0;
+    }
+
+    if (c == NULL) {
+        return 1;
+    }
+
+#if (NGX_HTTP_SSL)
+    if (c->ssl) {
+        return 0;
+    }
+#endif
+
+    return !c->write->timedout && !c->read->timedout;
 }
 
 

@@ -291,6 +291,33 @@ func init() {
 		g.still("a.test", "/", "a")
 	})
 
+	add("T-E3 nine of ten endpoints do not listen", func(e *env) {
+		g := e.basic(false, options{})
+		l := []ep{}
+		for i := 0; i < 10; i++ {
+			l = append(l, ep{e.pod("c", fmt.Sprintf("c-%d", i), pods.Options{}),
+				true, true, false})
+		}
+		e.api.Put("services", api.Service("default", "c", 80, 8080))
+		e.endpoints("c", l...)
+		e.ingress("c", "c.test", "/", "c")
+		g.serves("c.test", "/", "c")
+		for i := 1; i < 10; i++ {
+			e.pods.Stop(fmt.Sprintf("c-%d", i), false)
+		}
+		for n := 0; n < 30; n++ {
+			g.still("c.test", "/", "c")
+			a := fetch(g.port, "POST", "c.test", "/", "x")
+			e.check(a.status == 200, "POST: %v", a)
+		}
+		e.pods.Stop("c-0", false)
+		from := g.count("connect() failed")
+		a := g.get("c.test", "/")
+		e.check(a.status == 502, "without any: %v", a)
+		n := g.count("connect() failed") - from
+		e.check(n >= 10 && n <= 13, "tried %d times", n)
+	})
+
 	add("T-E6 5,000 endpoints in 50 slices, twice, and IPv6", func(e *env) {
 		g := e.basic(false, options{zone: "32m"})
 		if _, err := e.pods.Start(pods.Options{Name: "many", Service: "many",
