@@ -205,6 +205,10 @@ ngx_k8s_client_reflectors(ngx_k8s_client_t *client)
 
     for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
 
+        if (client->conf->skip & (1 << kind)) {
+            continue;
+        }
+
         for (i = 0; i < n; i++) {
 
             r = ngx_array_push(&client->reflectors);

@@ -40,6 +40,7 @@ typedef struct {
     ngx_str_t                token;      /* in_cluster: file */
     ngx_str_t                ca;         /* in_cluster: file */
     ngx_array_t             *namespaces; /* ngx_str_t; NULL: all */
+    ngx_uint_t               skip;       /* kinds that are not read, by bit */
     ngx_msec_t               connect_timeout;
     ngx_msec_t               watch_timeout;  /* shortest; longest is twice */
     ngx_msec_t               list_timeout;   /* no byte for so long */

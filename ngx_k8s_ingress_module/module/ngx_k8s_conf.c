@@ -754,6 +754,13 @@ ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
         return "has an \"object_max\" that is not between 1k and 4m";
     }
 
+    if (source->type != NGX_K8S_SOURCE_MANIFESTS) {
+
+        /* nothing depends on them, and the right to read them is asked for */
+
+        source->skip = 1 << NGX_K8S_NAMESPACE;
+    }
+
     source->page = kcf->page;
     kcf->compile.loopback = (source->type == NGX_K8S_SOURCE_MANIFESTS);
 

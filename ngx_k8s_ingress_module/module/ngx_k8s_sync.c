@@ -231,6 +231,10 @@ ngx_k8s_sync_check(ngx_k8s_watcher_t *w)
     for (i = 0; i < NGX_K8S_KINDS; i++) {
         p = &w->kinds[i];
 
+        if (w->block->source.skip & (1 << i)) {
+            continue;
+        }
+
         if (!p->listed && (!p->refused || ngx_k8s_kinds[i].required)) {
             return;
         }
@@ -278,7 +282,9 @@ ngx_k8s_sync_write(ngx_k8s_watcher_t *w)
     w->sync_changed = 0;
 
     for (i = 0; i < NGX_K8S_KINDS; i++) {
-        ngx_k8s_sync_kind_write(w, i);
+        if (!(w->block->source.skip & (1 << i))) {
+            ngx_k8s_sync_kind_write(w, i);
+        }
     }
 }
 

@@ -665,8 +665,24 @@ func init() {
 		g.serves("c.test", "/", "b")
 	})
 
+	add("what nothing depends on is not read", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		g := e.start(options{})
+		g.serves("a.test", "/", "a")
+		e.watched()
+		n := 0
+		for _, r := range e.api.Log(0) {
+			if r.Resource == "namespaces" {
+				n++
+			}
+		}
+		e.check(n == 0, "%d requests for namespaces", n)
+	})
+
 	for _, code := range []int{403, 404} {
-		for _, kind := range []string{"secrets", "namespaces", "ingressclasses"} {
+		for _, kind := range []string{"secrets", "ingressclasses"} {
 			code, kind := code, kind
 			add(fmt.Sprintf("T-A20 %d for %s", code, kind), func(e *env) {
 				e.begin(false)
