@@ -193,6 +193,8 @@ func mounts() error {
 
 // prepare sets up the node.
 func prepare() error {
+	// nft and others, which are not in every user's PATH
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	if err := IP("link set lo up", "link add br0 type bridge",
 		"addr add "+Node+"/16 dev br0", "link set br0 up",
 		"route add default dev br0 src "+Node); err != nil {
