@@ -179,7 +179,7 @@ func (s *state) exec(args []string) error {
 	if err != nil {
 		return err
 	}
-	line := []string{"nsenter", "-t", pid, "-m", "-n", "-p"}
+	line := []string{"nsenter", "-t", pid, "-m", "-n", "-p", "-r"}
 	if os.Geteuid() != 0 {
 		line = append(line, "-U", "--preserve-credentials")
 	}
