@@ -352,11 +352,11 @@ func TestGoaway(t *testing.T) {
 		t.Fatal(typ)
 	}
 	s.Goaway()
-	if resp, _ := do(t, c, s, ing); resp.StatusCode != 200 {
-		t.Fatal(resp.Status)
-	}
 	if typ, _ := w.next(t); typ != "EOF" {
 		t.Fatal(typ)
+	}
+	if resp, _ := do(t, c, s, ing); resp.StatusCode != 200 {
+		t.Fatal(resp.Status)
 	}
 	if n := s.accepted; n != 2 {
 		t.Fatal("connections:", n)

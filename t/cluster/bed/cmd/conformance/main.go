@@ -31,6 +31,9 @@ import (
 
 const class = "gateway-conformance"
 
+// usable is an address of the node that a Gateway may ask for.
+const usable = "10.100.255.1"
+
 type options struct {
 	bin, suite, tools, crds, out, controller string
 
@@ -95,6 +98,9 @@ func (o *options) run(ctx context.Context, names []string) (bool, error) {
 		return false, err
 	}
 	fmt.Printf("# the CRDs were there after %.1f s\n", time.Since(begin).Seconds())
+	if err := netns.Address(usable); err != nil {
+		return false, err
+	}
 	controller := o.controller
 	if controller == "" {
 		controller = standinName
@@ -153,7 +159,8 @@ func (o *options) arguments(names []string) []string {
 			"GATEWAY-TCP,GATEWAY-UDP",
 		"--report-output=" + filepath.Join(o.out, "report.yaml"),
 		"--organization=none", "--project=ngx_k8s_ingress_module",
-		"--url=none", "--version=none", "--contact=none"}
+		"--url=none", "--version=none", "--contact=none",
+		"--usable-address=" + usable, "--unusable-address=203.0.113.9"}
 	if len(names) > 0 {
 		l = append(l, "-tests="+strings.Join(names, ","))
 	}
