@@ -22,7 +22,8 @@ func Images(tools, nginx string) map[string]kubelet.Image {
 	// the command is "nginx"; modules are in a folder of its prefix
 	n := kubelet.Image{Command: []string{"nginx"},
 		Root: []string{nginx + "/nginx:/opt/nginx/nginx"},
-		Env:  []string{"PATH=/opt/nginx:/usr/sbin:/usr/bin:/sbin:/bin"}}
+		Env: []string{"PATH=/opt/nginx:/usr/sbin:/usr/bin:/sbin:/bin",
+			"ASAN_OPTIONS=detect_leaks=0"}}
 	module := nginx + "/ngx_k8s_ingress_module.so"
 	if _, err := os.Stat(module); err == nil {
 		n.Root = append(n.Root, module+":"+nginx+

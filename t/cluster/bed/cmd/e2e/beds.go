@@ -26,6 +26,9 @@ var beds = map[string]struct {
 		o.Batch = time.Second
 		o.LeaseFast = true
 	}},
+	"pod": {"nginx as a Pod, as documented", 2, func(o *bed.Options) {
+		o.Proxy = true
+	}},
 	"outage": {"its API server and its etcd are killed", 1,
 		func(o *bed.Options) {}},
 }
@@ -51,6 +54,9 @@ func bedUp(name string) (*testBed, error) {
 	var o bed.Options
 	o.Bin = *bin
 	o.Kubelet.Images = bed.Images(*tools, filepath.Dir(*binary))
+	if err := capable(o.Kubelet.Images); err != nil {
+		return nil, err
+	}
 	beds[name].options(&o)
 	t := &testBed{ctx: context.Background()}
 	var err error

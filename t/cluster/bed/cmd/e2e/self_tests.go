@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand"
 	"net"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -55,7 +54,7 @@ func longDying(e *env, f failure) bool {
 // own is the documented Deployment, with shorter times, and its status open to
 // the test.
 func (e *env) own() string {
-	text := e.kubectl("", "kustomize", filepath.Join(*tree, "examples/cluster"))
+	text := e.kustomized("cluster")
 	change := func(from, to string) {
 		e.check(strings.Contains(text, from), "the example has no %q", from)
 		text = strings.ReplaceAll(text, from, to)
