@@ -111,6 +111,7 @@ func TestNames(t *testing.T) {
 		{"self.a.svc.cluster.local", a, ok, "->web.a.svc.cluster.local 10.96.0.7"},
 		{"_http._tcp.web.a.svc.cluster.local", srv, ok, "web.a.svc.cluster.local:80"},
 		{"_http._udp.web.a.svc.cluster.local", srv, nx, ""},
+		{"_http._udp.pods.a.svc.cluster.local", srv, nx, ""},
 		{"_http._tcp.pods.a.svc.cluster.local", srv, ok,
 			"10-244-1-2.pods.a.svc.cluster.local:8080 " +
 				"zero.pods.a.svc.cluster.local:8080"},

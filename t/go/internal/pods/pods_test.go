@@ -49,7 +49,8 @@ func TestAnswers(t *testing.T) {
 		{"/?reset", 0, true, ""},
 		{"/?drop=10", 200, true, ""},
 	} {
-		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		c := &http.Client{Timeout: 5 * time.Second,
+			Transport: &http.Transport{DisableKeepAlives: true}}
 		resp, err := c.Get(base + x.query)
 		if err == nil {
 			var b []byte
