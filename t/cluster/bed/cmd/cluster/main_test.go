@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,40 +37,65 @@ func cluster(t *testing.T) (s *state, run func(args ...string) string) {
 	return s, run
 }
 
-// members are the processes in a network namespace, as seen from outside.
-func members(t *testing.T, namespace string) []string {
+// family are a process and all that descend from it, each with its birth.
+func family(t *testing.T, pid int) map[int]string {
 	t.Helper()
-	l, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	l, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []string
+	children := map[int][]int{}
 	for _, f := range l {
-		if n, err := os.Readlink(f); err == nil && n == namespace {
-			found = append(found, f)
+		var id, parent int
+		var state string
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue
 		}
+		_, rest, _ := strings.Cut(string(b), ") ")
+		fmt.Sscan(filepath.Base(filepath.Dir(f)), &id)
+		fmt.Sscan(rest, &state, &parent)
+		children[parent] = append(children[parent], id)
+	}
+	found := map[int]string{}
+	for todo := []int{pid}; len(todo) > 0; todo = todo[1:] {
+		found[todo[0]] = born(todo[0])
+		todo = append(todo, children[todo[0]]...)
 	}
 	return found
 }
 
-func up(t *testing.T, s *state, run func(...string) string) (space string) {
+// alive are those of a family that still run.
+func alive(family map[int]string) (l []string) {
+	for pid, at := range family {
+		if at != "" && born(pid) == at {
+			name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+			l = append(l, strings.TrimSpace(string(name)))
+		}
+	}
+	return l
+}
+
+// up starts a cluster with a pod, and returns its processes.
+func up(t *testing.T, s *state, run func(...string) string) map[int]string {
 	t.Helper()
 	if got := run("up"); !strings.Contains(got, "the cluster is up") {
 		t.Fatal(got)
 	}
-	pid, err := child(s.pid())
-	if err != nil {
-		t.Fatal(err)
+	if got := run("kubectl", "get", "pods"); !strings.Contains(got, "web") {
+		run("kubectl", "run", "web", "--image=backend")
+		run("kubectl", "wait", "--for=condition=Ready", "pod/web",
+			"--timeout=30s")
 	}
-	if space, err = os.Readlink(fmt.Sprintf("/proc/%s/ns/net",
-		pid)); err != nil {
-		t.Fatal(err)
+	all := family(t, s.pid())
+	l := strings.Join(alive(all), " ")
+	for _, name := range []string{"etcd", "kube-apiserver",
+		"kube-controller", "kube-proxy", "backend"} {
+		if !strings.Contains(l, name) {
+			t.Fatalf("no %s among %s", name, l)
+		}
 	}
-	// the first process, the cluster, and its programs
-	if l := members(t, space); len(l) < 5 {
-		t.Fatalf("only %v are in the cluster", l)
-	}
-	return space
+	return all
 }
 
 func mounts(t *testing.T) string {
@@ -84,7 +110,7 @@ func mounts(t *testing.T) string {
 func TestDownLeavesNothing(t *testing.T) {
 	before := mounts(t)
 	s, run := cluster(t)
-	space := up(t, s, run)
+	all := up(t, s, run)
 	pid := s.pid()
 	up(t, s, run)
 	if s.pid() != pid {
@@ -98,8 +124,14 @@ func TestDownLeavesNothing(t *testing.T) {
 	}
 	// what a shell leaves behind ends too
 	run("shell", "sh", "-c", "sleep 600 >/dev/null 2>&1 &")
+	for pid, at := range family(t, s.pid()) {
+		all[pid] = at
+	}
+	if l := alive(all); !slices.Contains(l, "sleep") {
+		t.Errorf("no sleep among %v", l)
+	}
 	run("down")
-	if l := members(t, space); len(l) > 0 {
+	if l := alive(all); len(l) > 0 {
 		t.Errorf("%v outlived the cluster", l)
 	}
 	if _, err := os.Stat(s.dir); !os.IsNotExist(err) {
@@ -116,10 +148,10 @@ func TestDownLeavesNothing(t *testing.T) {
 
 func TestKilledLeavesNoProcess(t *testing.T) {
 	s, run := cluster(t)
-	space := up(t, s, run)
+	all := up(t, s, run)
 	syscall.Kill(s.pid(), syscall.SIGKILL)
 	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		l := members(t, space)
+		l := alive(all)
 		if len(l) == 0 {
 			break
 		}
