@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -165,6 +167,7 @@ func TestWrong(t *testing.T) {
 	}{
 		{"drop=20", "Content-Length: 120\r\n\r\n0123456789abcde\n0123", false},
 		{"drop=20&reset", "", true},
+		{"reset", "", true},
 		{"drop=20&chunked", "chunked\r\n\r\n78\r\n0123456789abcde\n0123", false},
 		{"length=3", "Content-Length: 3\r\n", false},
 		{"length=3000&status=201", "HTTP/1.1 201", false},
@@ -176,7 +179,8 @@ func TestWrong(t *testing.T) {
 		{"status=204", "HTTP/1.1 204 No Content\r\n", false},
 	} {
 		b, err := get(x.query)
-		if !strings.Contains(b, x.want) || (err != nil) != x.reset {
+		if !strings.Contains(b, x.want) || (err != nil) != x.reset ||
+			x.reset && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: %v %q", x.query, err, b)
 		}
 	}
