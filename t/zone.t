@@ -123,17 +123,77 @@ $n->ingresses("default/web a.example / web:80\n"
               . "default/more d.example / web:80");
 ok($n->wait_for('d.example', '/', 200), 'which goes on as before');
 
-# another size of the zone
+# another size of the zone: no request sees an empty table, no count is lost
 
-$n->{block} = "source manifests %%DIR%%; zone 4m;";
-ok($n->reload, 'a zone of another size');
-like($n->log, qr/\[warn\].*size of zone "k8s_ingress" has changed from 8388608 to 4194304/,
-     'which is said');
-ok($n->wait_for('d.example', '/', 200), 'and filled again');
+sub counted {
+    my ($n) = @_;
+    my ($count) = ($n->get('a.example', '/-/metrics'))[1]
+        =~ /^nginx_ingress_controller_requests\{.*status="200".*host="a\.example"\} (\d+)$/m;
+    return $count // 0;
+}
 
-clean($n, 'reload');
+$n->{server} = 'k8s_ingress_pass; location /- { k8s_ingress_admin; }';
+ok($n->reload, 'with metrics');
+my $count = counted($n);
+cmp_ok($count, '>', 10, 'requests are counted');
+my ($before) = $n->log =~ /.*table version (\d+)/s;
+
+for my $size ('16m', '4m', '64m', '8m') {
+    $n->{block} = "source manifests %%DIR%%; zone $size;";
+    %seen = while_requests($n, 'a.example', sub {
+        ok($n->reload, "a zone of $size");
+    });
+
+    delete @seen{'200 a', ' '};
+    is_deeply(\%seen, {}, 'every answer was right');
+    like($n->log, qr/the size of zone "k8s_ingress" changes from \d+ to \d+, its routes are copied/,
+         'which is said');
+    cmp_ok(counted($n), '>', $count, 'counters go on');
+    $count = counted($n);
+}
+
+is($n->logged(qr/: ready$/m), 1, 'the table was ready all the time');
+my ($after) = $n->log =~ /.*table version (\d+)/s;
+cmp_ok($after, '>', $before, 'versions go on');
+ok($n->wait_for('d.example', '/', 200), 'routes are there');
+$n->ingresses("default/web a.example / web:80\n"
+              . "default/more e.example / web:80");
+ok($n->wait_for('e.example', '/', 200), 'and change');
+ok($n->wait_for('d.example', '/', 404), 'and go');
+
+# one that is too small is refused, and all goes on as before
+
+$n->ingresses(join "\n", "default/web a.example / web:80",
+              map { "default/big$_ big$_.example / web:80" } 1 .. 3000);
+ok($n->wait_for('big3000.example', '/', 200), 'many routes');
+my @workers = $n->workers;
+$n->{block} = "source manifests %%DIR%%; zone 1m;";
+$n->write_conf;
+kill HUP => $n->{pid};
+ok($n->until(sub { $n->logged(qr/\[emerg\].*size 1048576 of zone "k8s_ingress" is too small for what it holds, \d+ bytes are missing: leave it at 8388608 or more/) }),
+   'a zone that is too small is refused');
+is_deeply([$n->workers], \@workers, 'the workers are the same');
+is(($n->get('big777.example', '/'))[0], 200, 'and serve');
+$n->ingresses("default/web a.example / web:80\n"
+              . "default/more f.example / web:80");
+ok($n->wait_for('f.example', '/', 200), 'and follow changes');
+is_deeply([grep { !/is too small for what it holds/ } $n->alerts], [],
+          'no other alert');
+unlink "$n->{root}/logs/error.log";
+kill USR1 => $n->{pid};
+$n->until(sub { -e "$n->{root}/logs/error.log" });
+$n->{block} = "source manifests %%DIR%%; zone 1m;";
+ok($n->until(sub { ($n->get('big777.example', '/'))[0] eq '404' }), 'removed');
+ok($n->until(sub {
+    return 1 if $n->logged(qr/changes from 8388608 to 1048576/);
+    kill HUP => $n->{pid};
+    select undef, undef, undef, 0.2;
+    return;
+}), 'with fewer routes it is large enough');
+ok($n->wait_for('f.example', '/', 200), 'and serves');
+
 is($n->stop, 0, 'ends well');
-clean($n, 'stop');
+clean($n, 'reload and stop');
 
 
 # kill -9 of the watcher's worker

@@ -58,7 +58,7 @@ ngx_k8s_save_stamp(ngx_k8s_save_t *save)
 static char *
 ngx_k8s_save_file(ngx_k8s_save_t *save)
 {
-    int          fd;
+    int          fd, e;
     char        *err;
     struct stat  st;
 
@@ -89,6 +89,8 @@ ngx_k8s_save_file(ngx_k8s_save_t *save)
         err = "the new file cannot be renamed";
     }
 
+    e = errno;
+
     if (err) {
         /* the lock is still held, so it is no other's */
         (void) unlink(save->temp);
@@ -97,6 +99,8 @@ ngx_k8s_save_file(ngx_k8s_save_t *save)
     /* ends the lock, too */
 
     (void) close(fd);
+
+    errno = e;
 
     if (err == NULL) {
         ngx_k8s_save_folder(save);
@@ -114,7 +118,7 @@ ngx_k8s_save_file(ngx_k8s_save_t *save)
 static char *
 ngx_k8s_save_temp(ngx_k8s_save_t *save, int *fdp)
 {
-    int          fd;
+    int          fd, e;
     char        *err;
     struct stat  st, named;
 
@@ -145,6 +149,7 @@ ngx_k8s_save_temp(ngx_k8s_save_t *save, int *fdp)
     if (lstat(save->temp, &named) == -1
         || named.st_ino != st.st_ino || named.st_dev != st.st_dev)
     {
+        errno = EWOULDBLOCK;
         goto failed;
     }
 
@@ -160,7 +165,9 @@ ngx_k8s_save_temp(ngx_k8s_save_t *save, int *fdp)
 
 failed:
 
+    e = errno;
     (void) close(fd);
+    errno = e;
 
     return err;
 }

@@ -509,7 +509,7 @@ ngx_k8s_saver_end(ngx_k8s_saver_t *s)
 
     } else if (s->watcher) {
 
-        if (s->failed) {
+        if (s->failed || s->busy) {
             ngx_add_timer(&s->timer, NGX_K8S_SAVER_RETRY);
 
         } else {
@@ -525,6 +525,15 @@ ngx_k8s_saver_result(ngx_k8s_saver_t *s, ngx_k8s_save_t *save)
     u_char           *p, *err, buf[128];
     ngx_uint_t        same;
     ngx_k8s_table_t  *table;
+
+    /* a new binary, or the last worker's end: it is tried again */
+
+    if (save->failed && save->err == EWOULDBLOCK) {
+        s->busy = 1;
+        return;
+    }
+
+    s->busy = 0;
 
     table = s->block->table;
     same = (s->failed == save->failed && s->err == save->err);

@@ -65,6 +65,7 @@ struct ngx_k8s_saver_s {
     uint64_t                 usec;       /* that the last writing took */
     char                    *failed;     /* of the last writing */
     ngx_err_t                err;
+    unsigned                 busy:1;     /* another process wrote it then */
 
     /* a problem, kept until there is a watcher that can show it */
     ngx_int_t                code;

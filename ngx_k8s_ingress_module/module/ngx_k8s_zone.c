@@ -14,7 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_conf.h>
-#include <ngx_k8s_writer.h>
+#include <ngx_k8s_snapshot.h>
 
 #include <sys/mman.h>
 
@@ -34,7 +34,9 @@ struct ngx_k8s_zone_s {
 
 static ngx_int_t ngx_k8s_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_int_t ngx_k8s_zone_make(ngx_k8s_block_t *block);
-static void ngx_k8s_zone_resized(ngx_k8s_block_t *block);
+static ngx_k8s_block_t *ngx_k8s_zone_old(ngx_k8s_block_t *block);
+static ngx_int_t ngx_k8s_zone_resize(ngx_k8s_block_t *block,
+    ngx_k8s_block_t *old);
 static void ngx_k8s_zone_cleanup(void *data);
 
 
@@ -119,9 +121,13 @@ ngx_k8s_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     } else {
 
-        ngx_k8s_zone_resized(block);
-
         if (ngx_k8s_zone_make(block) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        old = ngx_k8s_zone_old(block);
+
+        if (old && ngx_k8s_zone_resize(block, old) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -175,6 +181,8 @@ ngx_k8s_zone_make(ngx_k8s_block_t *block)
     zone->table = addr;
     zone->size = size;
 
+    block->table = addr;
+
     if (block->snapshot.path.len) {
         zone->table->restore = NGX_K8S_RESTORE_WANTED;
     }
@@ -189,10 +197,10 @@ ngx_k8s_zone_make(ngx_k8s_block_t *block)
 }
 
 
-/* says that another size of the zone leaves its routes behind */
+/* the block of the running cycle with a zone of this name and another size */
 
-static void
-ngx_k8s_zone_resized(ngx_k8s_block_t *block)
+static ngx_k8s_block_t *
+ngx_k8s_zone_old(ngx_k8s_block_t *block)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part;
@@ -205,7 +213,7 @@ ngx_k8s_zone_resized(ngx_k8s_block_t *block)
 
         if (i >= part->nelts) {
             if (part->next == NULL) {
-                return;
+                return NULL;
             }
 
             part = part->next;
@@ -213,23 +221,70 @@ ngx_k8s_zone_resized(ngx_k8s_block_t *block)
             i = 0;
         }
 
-        if (zone[i].tag != (void *) &ngx_k8s_ingress_module
-            || zone[i].shm.name.len != block->zone_name.len
-            || ngx_strncmp(zone[i].shm.name.data, block->zone_name.data,
+        if (zone[i].tag == (void *) &ngx_k8s_ingress_module
+            && zone[i].shm.name.len == block->zone_name.len
+            && ngx_strncmp(zone[i].shm.name.data, block->zone_name.data,
                            block->zone_name.len)
-               != 0)
+               == 0)
         {
-            continue;
+            return zone[i].data;
         }
-
-        ngx_log_error(NGX_LOG_WARN, block->zone->shm.log, 0,
-                      "the size of zone \"%V\" has changed from %uz to %uz: "
-                      "its table starts empty and routes are missing until "
-                      "all objects are listed again",
-                      &block->zone_name, zone[i].shm.size,
-                      block->zone->shm.size);
-        return;
     }
+}
+
+
+/* old workers go on with the old zone; new ones begin with all that it had */
+
+static ngx_int_t
+ngx_k8s_zone_resize(ngx_k8s_block_t *block, ngx_k8s_block_t *old)
+{
+    size_t           missing;
+    ngx_int_t        rc;
+    ngx_log_t       *log;
+    ngx_k8s_view_t   view;
+
+    log = block->zone->shm.log;
+
+    if (old->shared == NULL || old->shared == block->shared) {
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_table_check(old->shared->table, old->shared->size) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "the route table in zone \"%V\" is damaged, nginx has to "
+                      "be restarted", &block->zone_name);
+        return NGX_ERROR;
+    }
+
+    /* the pin of a process that is not known to live does not count */
+
+    if (ngx_k8s_right_alive(old->shared->right, NGX_K8S_WORD_MASTER, log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_view_init(&view, old->shared->table, NGX_K8S_WORD_MASTER);
+
+    rc = ngx_k8s_table_copy(&view, block->table, &missing, log);
+
+    if (rc == NGX_OK) {
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "the size of zone \"%V\" changes from %uz to %uz, its "
+                      "routes are copied", &block->zone_name,
+                      old->zone->shm.size, block->zone->shm.size);
+        return NGX_OK;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "size %uz of zone \"%V\" is too small for what it holds, "
+                      "%uz bytes are missing: leave it at %uz or more",
+                      block->zone->shm.size, &block->zone_name, missing,
+                      old->zone->shm.size);
+    }
+
+    return NGX_ERROR;
 }
 
 

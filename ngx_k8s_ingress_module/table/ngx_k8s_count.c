@@ -53,6 +53,10 @@ ngx_uint_t  ngx_k8s_turn_bounds[] = {
 };
 
 
+#define ngx_k8s_cell_key(rule, generation, method, status)                    \
+    ((uint64_t) (rule) << 32 | (uint64_t) ((generation) & 0xfff) << 20        \
+     | (method) << 12 | (status))
+
 #define ngx_k8s_cell_start(table, key)                                        \
     (ngx_k8s_hash_end((uint32_t) (key) ^ (uint32_t) ((key) >> 32)             \
                       * 0x9e3779b9u)                                          \
@@ -79,8 +83,7 @@ ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
         status = 0xfff;
     }
 
-    key = (uint64_t) rule << 32 | (uint64_t) (generation & 0xfff) << 20
-          | method << 12 | status;
+    key = ngx_k8s_cell_key(rule, generation, method, status);
 
     /* under a pin the cells of a rule seen alive are not taken back */
 
@@ -104,6 +107,24 @@ ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
     if (!pinned) {
         ngx_k8s_view_unpin(view);
     }
+}
+
+
+ngx_int_t
+ngx_k8s_count_put(ngx_k8s_table_t *table, uint32_t rule, uint32_t generation,
+    ngx_uint_t method, ngx_uint_t status, uint64_t n)
+{
+    ngx_k8s_cell_t  *cell;
+
+    cell = ngx_k8s_cell_get(table, ngx_k8s_cell_key(rule, generation, method,
+                                                    status));
+    if (cell == NULL) {
+        return NGX_ERROR;
+    }
+
+    cell->count += n;
+
+    return NGX_OK;
 }
 
 

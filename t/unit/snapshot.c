@@ -14,6 +14,8 @@
 #include "unit_table.h"
 #include <ngx_k8s_snapshot.h>
 
+#include <sys/wait.h>
+
 
 #define SIZE  (8 * 1024 * 1024)
 
@@ -560,6 +562,225 @@ snapshot_small(void)
 }
 
 
+/* into tables of other sizes, with statistics and counters */
+
+static void
+snapshot_copy(void)
+{
+    k8s_t                    a;
+    size_t                   missing;
+    uint32_t                 cursor, slot;
+    uint64_t                 key, count, sum;
+    ngx_uint_t               i, n, place;
+    ngx_k8s_stat_t          *stat;
+    ngx_k8s_view_t           view;
+    ngx_k8s_table_t         *to;
+    ngx_k8s_writer_t        *w;
+    ngx_k8s_service_rec_t   *service;
+    ngx_k8s_endpoint_rec_t  *endpoint;
+
+    static size_t  sizes[] = { 1024 * 1024, SIZE, 64 * 1024 * 1024 };
+
+    open_empty(&a);
+
+    for (i = 0; i < 4; i++) {
+        k8s_put(&a, objects[i]);
+    }
+
+    (void) k8s_dump(&a);
+
+    for (i = 1; i < a.table->nstats; i++) {
+        ngx_k8s_stat(a.table, i)->requests = 100 + i;
+    }
+
+    ngx_k8s_view_init(&view, a.table, 3);
+
+    cursor = 0;
+    while (ngx_k8s_table_next(a.table, NGX_K8S_INDEX_RULE, &cursor)) {
+        for (i = 0; i < 7; i++) {
+            ngx_k8s_count(&view, cursor,
+                          ngx_k8s_slot(a.table, cursor)->generation, 1, 200);
+        }
+    }
+
+    for (n = 0; n < 3; n++) {
+        to = unit_table(sizes[n]);
+
+        ngx_k8s_view_init(&view, a.table, NGX_K8S_WORD_MASTER);
+
+        ok(ngx_k8s_table_copy(&view, to, &missing, &unit_log) == NGX_OK,
+           "copied into %u bytes", (unsigned) sizes[n]);
+        ok(!view.pinned && view.word->version == 0, "nothing stays pinned");
+        ok(to->changes == a.table->changes && to->version > a.table->version,
+           "it goes on with its counters");
+
+        if (ngx_k8s_table_dump(to, a.pool, &a.dump) != NGX_OK) {
+            exit(1);
+        }
+
+        ok(strncmp((char *) a.dump.data, dump(&a), a.dump.len) == 0,
+           "it is the same table");
+
+        cursor = 0;
+        count = 0;
+
+        while ((service = ngx_k8s_table_next(to, NGX_K8S_INDEX_SERVICE,
+                                             &cursor)))
+        {
+            endpoint = ngx_k8s_record_at(service, service->endpoints.offset);
+
+            for (i = 0; i < service->endpoints.n; i++) {
+                stat = ngx_k8s_stat(to, endpoint[i].stat);
+                count += stat->requests;
+            }
+        }
+
+        ok(count == 101 + 102 + 103, "statistics");
+
+        place = 0;
+        sum = 0;
+
+        while (ngx_k8s_count_next(to, &place, &key, &count) == NGX_OK) {
+            slot = ngx_k8s_cell_rule(key);
+            sum += count;
+
+            if (ngx_k8s_slot_record(to, NGX_K8S_INDEX_RULE, slot) == NULL) {
+                sum += 1000;
+            }
+        }
+
+        ok(sum == 7 * to->counts[NGX_K8S_INDEX_RULE], "counts of requests");
+
+        w = ngx_k8s_writer_open(to, -1, &unit_log);
+        ok(w != NULL, "a writer takes it over");
+        ngx_k8s_writer_close(w);
+
+        munmap(to, to->size);
+    }
+
+    k8s_close(&a);
+}
+
+
+static void
+snapshot_copy_small(void)
+{
+    k8s_t             a;
+    char              text[512];
+    size_t            missing;
+    ngx_uint_t        i;
+    ngx_k8s_view_t    view;
+    ngx_k8s_table_t  *to;
+
+    open_empty(&a);
+
+    for (i = 0; i < 2000; i++) {
+        sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+                "'metadata':{'namespace':'other','name':'n%u'},'spec':{'rules':"
+                "[{'host':'n%u.test','http':{'paths':[{'path':'/','pathType':"
+                "'Prefix','backend':{'service':{'name':'web','port':{'number':"
+                "80}}}}]}}]}}", (unsigned) i, (unsigned) i);
+        k8s_put(&a, text);
+    }
+
+    (void) k8s_dump(&a);
+
+    to = unit_table(1024 * 1024);
+
+    ngx_k8s_view_init(&view, a.table, NGX_K8S_WORD_MASTER);
+
+    ok(ngx_k8s_table_copy(&view, to, &missing, &unit_log) == NGX_DECLINED
+       && missing > 100000, "too small by %u bytes", (unsigned) missing);
+
+    munmap(to, to->size);
+    k8s_close(&a);
+}
+
+
+/* copies while another process writes: each is whole, of one moment */
+
+static void
+snapshot_copy_busy(ngx_k8s_builder_t *b)
+{
+    char               name[32];
+    size_t             missing;
+    uint32_t           cursor;
+    pid_t              pid;
+    ngx_uint_t         i, n, bad, failed;
+    ngx_fd_t           fd;
+    ngx_k8s_view_t     view;
+    ngx_k8s_table_t   *table, *to;
+    ngx_k8s_writer_t  *w;
+    ngx_k8s_record_t  *rec;
+
+    table = unit_table(4 * 1024 * 1024);
+    fd = ngx_k8s_right_create(&unit_log);
+
+    pid = fork();
+
+    if (pid == 0) {
+        ngx_pid = ngx_getpid();
+        w = ngx_k8s_writer_open(table, fd, &unit_log);
+
+        for (i = 0; /* void */ ; i++) {
+            sprintf(name, "s%u", (unsigned) (i % 100));
+            (void) unit_service(w, b, name, i % 20, i, NGX_K8S_WRITE_UPDATE);
+
+            if (i % 3 == 0) {
+                cursor = i % table->nslots;
+
+                if (ngx_k8s_table_next(table, NGX_K8S_INDEX_SERVICE, &cursor)) {
+                    ngx_k8s_writer_remove(w, cursor);
+                }
+            }
+
+            ngx_k8s_writer_publish(w);
+
+            if (i % 10 == 0) {
+                usleep(200);
+            }
+        }
+    }
+
+    while (((volatile ngx_k8s_table_t *) table)->changes < 1000) {
+        usleep(1000);
+    }
+
+    bad = 0;
+    failed = 0;
+
+    (void) ngx_k8s_right_alive(fd, NGX_K8S_WORD_MASTER, &unit_log);
+
+    for (n = 0; n < 100; n++) {
+        to = unit_table(3 * 1024 * 1024 + (n % 3) * 1024 * 1024);
+
+        ngx_k8s_view_init(&view, table, NGX_K8S_WORD_MASTER);
+
+        failed += ngx_k8s_table_copy(&view, to, &missing, &unit_log) != NGX_OK;
+
+        for (i = 0; i < NGX_K8S_INDEXES; i++) {
+            cursor = 0;
+
+            while ((rec = ngx_k8s_table_next(to, i, &cursor))) {
+                bad += ngx_k8s_record_verify(rec, rec->size) != NGX_OK;
+            }
+        }
+
+        munmap(to, to->size);
+    }
+
+    ok(failed == 0, "copied a hundred times while it changes");
+    ok(bad == 0, "each record is whole");
+    ok(kill(pid, 0) == 0, "the writer lives");
+
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+
+    munmap(table, table->size);
+    close(fd);
+}
+
+
 int
 main(void)
 {
@@ -576,6 +797,9 @@ main(void)
     snapshot_keys(&b);
     snapshot_damage();
     snapshot_small();
+    snapshot_copy();
+    snapshot_copy_small();
+    snapshot_copy_busy(&b);
 
     ngx_k8s_builder_done(&b);
 
