@@ -22,6 +22,7 @@
 
 
 #define NGX_K8S_ACCEPT_INTERVAL      10
+#define NGX_K8S_ACCEPT_STALE         3000  /* then a snapshot's will do */
 #define NGX_K8S_ACCEPT_ALONE         30000
 
 
@@ -124,18 +125,25 @@ ngx_k8s_accept_init(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle)
 }
 
 
-/* whether every block has a table; in the master too */
+/*
+ * Whether every block has a table; in the master too.  One of a snapshot is
+ * older than that of the old workers, so the source's is waited for a little.
+ */
 
 static ngx_uint_t
 ngx_k8s_accept_ready(ngx_k8s_main_conf_t *kmcf)
 {
-    ngx_uint_t         i;
+    ngx_uint_t         i, stale;
     ngx_k8s_block_t  **blocks;
+    ngx_k8s_table_t   *table;
 
     blocks = kmcf->blocks.elts;
+    stale = (ngx_current_msec - kmcf->upgraded >= NGX_K8S_ACCEPT_STALE);
 
     for (i = 0; i < kmcf->blocks.nelts; i++) {
-        if (blocks[i]->table && !blocks[i]->table->ready) {
+        table = blocks[i]->table;
+
+        if (table && (!table->ready || (table->restored && !stale))) {
             return 0;
         }
     }

@@ -101,7 +101,8 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         ngx_k8s_conf_zone, 0, 0, NULL },
       "zone size;", "64m", "k8s_ingress",
       "The size of the shared memory that holds the routes, at least 1m; about "
-      "2k is taken by each simple route." },
+      "2k is taken by each simple route. A reload with another size copies "
+      "them, and is refused when they do not fit." },
 
     { { ngx_string("snapshot"), NGX_CONF_TAKE123,
         ngx_k8s_conf_snapshot, 0, 0, NULL },

@@ -202,6 +202,37 @@ func init() {
 		e.equal(g)
 	})
 
+	add("T-B3 the size of the zone changes under load", func(e *env) {
+		g := e.basic(false, options{zone: "4m"})
+		k := g.knock()
+		l := e.loadAll(g, client.Target{Host: "a.test", Path: "/", Service: "a"},
+			client.Target{Host: "b.test", Path: "/", Service: "b"})
+		calm := e.storm()
+		version, counted := 0.0, 0.0
+		for i, size := range []string{"16m", "4m", "64m", "5m"} {
+			k.more(e, 50)
+			e.must(os.WriteFile(filepath.Join(g.dir, "nginx.conf"), []byte(
+				strings.Replace(g.conf, "zone 4m;", "zone "+size+";", 1)), 0644))
+			total := g.metricMatch(`table_bytes\{`)
+			g.reload()
+			e.check(g.count("its routes are copied") == i+1, "nothing was copied")
+			e.check(g.metricMatch(`table_bytes\{`) != total, "the same size")
+			v := g.metricMatch(`table_version`)
+			e.check(v > version, "the table's version stepped back")
+			n := g.metricMatch(`controller_requests\{.*host="a.test"`)
+			e.check(n > counted, "counted %v requests, %v before", n, counted)
+			version, counted = v, n
+			e.check(g.adminGet("/readyz").status == 200, "not ready any more")
+			e.change(g, fmt.Sprintf("z%d", i))
+		}
+		e.check(g.count(": ready\n") == 1, "it was not ready all the time")
+		calm()
+		e.change(g, "end")
+		k.end(e)
+		e.quiet(l)
+		e.equal(g)
+	})
+
 	add("T-B4 the zone is full", func(e *env) {
 		e.begin(false)
 		a := e.app("a", 1)

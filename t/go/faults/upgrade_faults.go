@@ -343,6 +343,41 @@ func init() {
 		e.equal(n)
 	})
 
+	addAlone("upgrade: API server down, with a snapshot", func(e *env) {
+		file, directive := e.snapshot("snap")
+		g := e.basic(false, options{daemon: true, block: directive})
+		e.change(g, "last")
+		g.written(file)
+		e.await("with the last route", 10*time.Second, func() bool {
+			b, _ := os.ReadFile(file)
+			return strings.Contains(string(b), "last.test")
+		})
+		k := g.knock()
+		l := e.loadAll(g, client.Target{Host: "a.test", Path: "/", Service: "a"},
+			client.Target{Host: "b.test", Path: "/", Service: "b"})
+		e.api.Down()
+		n := g.upgrade()
+		e.await("the new workers answer", 10*time.Second, func() bool {
+			by, _ := k.by(n.workers())
+			return by > 0
+		})
+		g.signal(syscall.SIGQUIT)
+		e.await("one pid file", 10*time.Second, func() bool {
+			return n.pidFile("") == n.master
+		})
+		k.more(e, 100)
+		n.still("last.test", "/", "a")
+		a := n.adminGet("/readyz")
+		e.check(a.status == 200 && strings.Contains(a.body, "stale"),
+			"/readyz %d: %s", a.status, a.body)
+		e.must(e.api.Up())
+		e.change(n, "after")
+		k.end(e)
+		e.quiet(l)
+		g.ended("the old master")
+		e.equal(n)
+	})
+
 	add("upgrade: alone without a table", func(e *env) {
 		g := e.basic(false, options{daemon: true})
 		e.api.Down()
