@@ -42,7 +42,9 @@ func TestExitCodes(t *testing.T) {
 			"Failed"},
 		"exit-command": {`image: sh, command: [/bin/sh, -c, 'exit $0', "5"]`,
 			"Error", 5, "Failed"},
-		"exit-none":   {`image: sh, command: [/no/such]`, "StartError", 128, "Failed"},
+		"exit-none": {`image: sh, command: [/no/such]`, "StartError", 128, "Failed"},
+		"exit-signal": {`image: python, args: ["import ctypes; ctypes.string_at(0)"]`,
+			"Error", 139, "Failed"},
 		"exit-forked": {`image: python, args: ["import os\nif os.fork(): os.wait()\nelse: os._exit(3)\nos._exit(4)"]`, "Error", 4, "Failed"},
 	} {
 		apply(t, pod(name, "  restartPolicy: Never\n  containers:\n  - {name: c, "+
@@ -170,6 +172,7 @@ data: {colour: blue, file: text}
 `)
 	apply(t, pod("volumes", `
   terminationGracePeriodSeconds: 1
+  automountServiceAccountToken: false
   securityContext: {fsGroup: 82, runAsUser: 101}
   volumes:
   - name: secret
@@ -190,7 +193,7 @@ data: {colour: blue, file: text}
     - |
       cat /s/a/crt; echo; cat /s/key; echo; ls /s/; cat /e/i; echo x >/e/o
       stat -Lc '%A %u %g %n' /s/a/crt /s/key /e/o; stat -c %g /e; ls /none | wc -l
-      cat /sub; echo; touch /c/new || echo read-only
+      cat /sub; echo; touch /c/new 2>&1
       while :; do
         echo "now $(cat /c/colour) $(cat /sub) $(grep more /d/labels)"
         sleep 0.05
@@ -205,7 +208,8 @@ data: {colour: blue, file: text}
 `))
 	waitFor(t, "volumes", ready)
 	got := waitLog(t, "volumes", "now blue")
-	wantLines(t, got, "certificate", "private", "from-init", "82", "read-only",
+	wantLines(t, got, "certificate", "private", "from-init", "82",
+		"touch: cannot touch '/c/new': Read-only file system",
 		"now blue blue ")
 	for _, want := range []string{"-r--r----- 0 82 /s/a/crt",
 		"-r--r--r-- 0 82 /s/key", "-rw-r--r-- 101 82 /e/o"} {
@@ -293,9 +297,9 @@ func TestRestricted(t *testing.T) {
     args:
     - |
       grep -E '^(Cap|NoNewPrivs|Uid|Gid|Groups)' /proc/self/status
-      touch /x || echo root is read-only
-      touch /etc/x || echo etc is read-only
-      echo 1 >/proc/sys/net/ipv4/ip_forward || echo proc is read-only
+      LANG=C; exec 2>&1
+      touch /x /tmp/../etc/x
+      echo 1 >/proc/sys/net/ipv4/ip_forward
       touch /tmp/x && echo tmp is writable
       echo again >/dev/stdout
     volumeMounts: [{name: tmp, mountPath: /tmp}]
@@ -309,7 +313,10 @@ func TestRestricted(t *testing.T) {
 		"NoNewPrivs:\t1", "CapInh:\t0000000000000000",
 		"CapPrm:\t0000000000000000", "CapEff:\t0000000000000000",
 		"CapBnd:\t0000000000000400", "CapAmb:\t0000000000000000",
-		"root is read-only", "etc is read-only", "proc is read-only",
+		"touch: cannot touch '/x': Read-only file system",
+		"touch: cannot touch '/tmp/../etc/x': Read-only file system",
+		"/bin/sh: 4: cannot create /proc/sys/net/ipv4/ip_forward: "+
+			"Read-only file system",
 		"tmp is writable", "again")
 	if !strings.Contains(got, "Groups:\t82 83 84") {
 		t.Errorf("groups: %s", got)

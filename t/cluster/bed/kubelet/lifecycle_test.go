@@ -73,6 +73,15 @@ func ask(p *v1.Pod, path string) (int, string, error) {
 	return r.StatusCode, strings.TrimSpace(string(text)), err
 }
 
+// waitAnswer waits until a pod listens.
+func waitAnswer(t *testing.T, p *v1.Pod) {
+	t.Helper()
+	until(t, 20*time.Second, func() error {
+		_, _, err := ask(p, "/")
+		return err
+	})
+}
+
 func tell(t *testing.T, p *v1.Pod, path string) {
 	t.Helper()
 	if code, _, err := ask(p, path); err != nil || code != 200 {
@@ -221,9 +230,13 @@ func TestGrace(t *testing.T) {
 		t.Errorf("log %q before the hook's end", got)
 	default:
 	}
+	begin = time.Now()
 	remove(t, "sooner", 1)
 	if got := <-sooner; got != "signal 15" {
 		t.Errorf("log %q", got)
+	}
+	if d := time.Since(begin); d > 15*time.Second {
+		t.Errorf("the second deletion worked only after %s", d)
 	}
 	waitGone(t, "hook")
 	waitGone(t, "sooner")
@@ -277,14 +290,17 @@ func TestBackOff(t *testing.T) {
 	waitGone(t, "crash")
 }
 
-// The address of a pod that ended is the next one's, of another namespace.
+// The address of the pod that ended last is the next one's, of another
+// namespace.
 func TestAddressGivenAgain(t *testing.T) {
+	apply(t, pod("zero", "  containers: [{name: c, image: sh, "+
+		"args: [exec sleep 1000]}]\n"))
+	waitFor(t, "zero", ready)
 	apply(t, serverPod("first", "", ""))
 	p := waitFor(t, "first", ready)
-	until(t, 10*time.Second, func() error {
-		_, _, err := ask(p, "/")
-		return err
-	})
+	remove(t, "zero", 1)
+	waitGone(t, "zero")
+	waitAnswer(t, p)
 	if _, who, err := ask(p, "/"); err != nil || who != "first" {
 		t.Fatalf("%q answers, %v", who, err)
 	}
@@ -332,6 +348,7 @@ func TestEviction(t *testing.T) {
 func TestForcedDeletion(t *testing.T) {
 	apply(t, serverPod("forced", "", ""))
 	p := waitFor(t, "forced", ready)
+	waitAnswer(t, p)
 	remove(t, "forced", 0)
 	waitGone(t, "forced")
 	until(t, 20*time.Second, func() error {
@@ -443,10 +460,7 @@ spec:
 		return found
 	}
 	p := find(ready)
-	until(t, 10*time.Second, func() error {
-		_, _, err := ask(p, "/")
-		return err
-	})
+	waitAnswer(t, p)
 	b.Kubelet.Lose(p.Spec.NodeName)
 	defer b.Kubelet.Regain(p.Spec.NodeName)
 	q := find(func(q *v1.Pod) bool { return q.Name != p.Name && ready(q) })
@@ -487,10 +501,7 @@ func TestPowerOff(t *testing.T) {
   tolerations: [{operator: Exists}]
 `, ""))
 	p := waitFor(t, "dark", ready)
-	until(t, 10*time.Second, func() error {
-		_, _, err := ask(p, "/")
-		return err
-	})
+	waitAnswer(t, p)
 	b.Kubelet.PowerOff("n3")
 	defer b.Kubelet.Regain("n3")
 	_, err := net.DialTimeout("tcp", p.Status.PodIP+":8080", 4*time.Second)
@@ -516,10 +527,7 @@ func TestNoAPIServer(t *testing.T) {
     env: [{name: A, valueFrom: {secretKeyRef: {name: cached, key: a}}}]
 `))
 	p := waitFor(t, "alone", ready)
-	until(t, 10*time.Second, func() error {
-		_, _, err := ask(p, "/")
-		return err
-	})
+	waitAnswer(t, p)
 	if err := b.Plane.Kill(plane.APIServer); err != nil {
 		t.Fatal(err)
 	}
