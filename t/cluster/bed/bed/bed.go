@@ -137,12 +137,17 @@ func (b *Bed) names(ctx context.Context, proxy bool) (err error) {
 		return err
 	}
 	r := net.Resolver{PreferGo: true}
-	return Until(ctx, 30*time.Second, func() error {
+	err = Until(ctx, 30*time.Second, func() error {
 		c, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 		defer cancel()
 		_, err := r.LookupHost(c, "kubernetes.default.svc.cluster.local.")
 		return err
 	})
+	if err != nil && proxy {
+		err = fmt.Errorf("the DNS has no address (see %s): %w",
+			b.Plane.Log(plane.Proxy), err)
+	}
+	return err
 }
 
 // Restore is plane.Restore, after which the kubelet reads all anew.

@@ -285,17 +285,6 @@ func (p *Plane) take(name string) (*process, error) {
 	return x, nil
 }
 
-// Ended is closed when the process that runs now under this name has ended,
-// asked for or not; nil if it does not run.
-func (p *Plane) Ended(name string) <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if x := p.procs[name]; x != nil {
-		return x.done
-	}
-	return nil
-}
-
 // Snapshot writes a copy of etcd's data, as it is at this moment, to a folder
 // that must not exist.  etcd stands still meanwhile; what it wrote until then
 // is what it would find after a kill.
