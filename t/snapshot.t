@@ -170,7 +170,8 @@ chmod 0600, $n->{file};
 my $block = $n->{block};
 
 for my $other ('ingress_class other;', 'controller example.com/x;',
-               'watch_namespace default;', 'watch_ingress_without_class on;',
+               'watch_namespace default;', 'watch_namespace_selector !x;',
+               'watch_ingress_without_class on;',
                'default_backend default/web;')
 {
     $n->{block} = "$block $other";

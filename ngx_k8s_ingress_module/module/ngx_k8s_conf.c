@@ -28,8 +28,6 @@ static char *ngx_k8s_conf_environment(ngx_conf_t *cf, char *name,
 static char *ngx_k8s_conf_source(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_k8s_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-static char *ngx_k8s_conf_namespaces(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 static char *ngx_k8s_conf_object(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_k8s_conf_text(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -96,6 +94,13 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         ngx_k8s_conf_namespaces, 0, 0, NULL },
       "watch_namespace namespace ...;", "all", "k8s_ingress",
       "Only objects of these namespaces are read; may stand more than once." },
+
+    { { ngx_string("watch_namespace_selector"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_selector, 0, 0, NULL },
+      "watch_namespace_selector selector;", "", "k8s_ingress",
+      "Only Ingresses in namespaces whose labels meet the selector are taken, "
+      "as in \"team=shop,stage in (live, test),!closed\"; changed labels count "
+      "at once. Not beside watch_namespace." },
 
     { { ngx_string("zone"), NGX_CONF_TAKE1,
         ngx_k8s_conf_zone, 0, 0, NULL },
@@ -445,61 +450,6 @@ ngx_k8s_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static char *
-ngx_k8s_conf_namespaces(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_k8s_conf_t *kcf = conf;
-
-    ngx_str_t   *value, *ns;
-    ngx_uint_t   i, j;
-
-    if (kcf->source.namespaces == NULL) {
-        kcf->source.namespaces = ngx_array_create(cf->pool, 4,
-                                                  sizeof(ngx_str_t));
-        if (kcf->source.namespaces == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    value = cf->args->elts;
-
-    for (i = 1; i < cf->args->nelts; i++) {
-
-        if (ngx_k8s_conf_label(&value[i]) != NGX_OK) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid namespace \"%V\" in "
-                               "\"watch_namespace\" directive, a name has "
-                               "lower-case letters, digits and \"-\", at most "
-                               "63 of them", &value[i]);
-            return NGX_CONF_ERROR;
-        }
-
-        ns = kcf->source.namespaces->elts;
-
-        for (j = 0; j < kcf->source.namespaces->nelts; j++) {
-            if (ns[j].len == value[i].len
-                && ngx_strncmp(ns[j].data, value[i].data, ns[j].len) == 0)
-            {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "namespace \"%V\" stands twice in "
-                                   "\"watch_namespace\" directives, leave one "
-                                   "out", &value[i]);
-                return NGX_CONF_ERROR;
-            }
-        }
-
-        ns = ngx_array_push(kcf->source.namespaces);
-        if (ns == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *ns = value[i];
-    }
-
-    return NGX_CONF_OK;
-}
-
-
 /* "namespace/name", and ":port" where cmd->post is set */
 
 static char *
@@ -685,6 +635,11 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 
     block = kcf->block;
 
+    if (kcf->class.selector && kcf->source.namespaces) {
+        return "has both \"watch_namespace\" and "
+               "\"watch_namespace_selector\", leave one out";
+    }
+
     if (kcf->class.controller.data == NULL) {
         ngx_str_set(&kcf->class.controller, "k8s.io/ingress-nginx");
     }
@@ -755,7 +710,9 @@ ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
         return "has an \"object_max\" that is not between 1k and 4m";
     }
 
-    if (source->type != NGX_K8S_SOURCE_MANIFESTS) {
+    if (source->type != NGX_K8S_SOURCE_MANIFESTS
+        && kcf->class.selector == NULL)
+    {
 
         /* nothing depends on them, and the right to read them is asked for */
 

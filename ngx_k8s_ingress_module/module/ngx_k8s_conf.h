@@ -52,6 +52,11 @@ ngx_int_t ngx_k8s_conf_resolver(ngx_conf_t *cf, ngx_resolver_t **resolver,
     ngx_msec_t *timeout);
 
 
+/* ngx_k8s_conf_namespace.c: setters of directives */
+char *ngx_k8s_conf_namespaces(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_k8s_conf_selector(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
 /* ngx_k8s_conf_snapshot.c */
 
 #define NGX_K8S_SNAPSHOT_MAX_AGE     (24 * 3600)

@@ -29,6 +29,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_k8s_sync_kind_init(ngx_k8s_watcher_t *w, ngx_uint_t kind);
+static ngx_uint_t ngx_k8s_sync_required(ngx_k8s_watcher_t *w, ngx_uint_t kind);
 static void ngx_k8s_sync_kind_write(ngx_k8s_watcher_t *w, ngx_uint_t kind);
 static ngx_k8s_wanted_t *ngx_k8s_sync_wanted(ngx_k8s_watcher_t *w,
     ngx_str_t *ns, ngx_str_t *name, ngx_str_t *key);
@@ -235,7 +236,7 @@ ngx_k8s_sync_check(ngx_k8s_watcher_t *w)
             continue;
         }
 
-        if (!p->listed && (!p->refused || ngx_k8s_kinds[i].required)) {
+        if (!p->listed && (!p->refused || ngx_k8s_sync_required(w, i))) {
             return;
         }
     }
@@ -270,9 +271,23 @@ ngx_k8s_sync_check(ngx_k8s_watcher_t *w)
 }
 
 
+/* without Namespaces a selector can't tell which Ingresses are taken */
+
+static ngx_uint_t
+ngx_k8s_sync_required(ngx_k8s_watcher_t *w, ngx_uint_t kind)
+{
+    if (kind == NGX_K8S_NAMESPACE && w->block->class.selector) {
+        return 1;
+    }
+
+    return ngx_k8s_kinds[kind].required;
+}
+
+
 void
 ngx_k8s_sync_write(ngx_k8s_watcher_t *w)
 {
+    uint32_t    slot;
     ngx_uint_t  i;
 
     if (!w->sync_changed) {
@@ -284,6 +299,16 @@ ngx_k8s_sync_write(ngx_k8s_watcher_t *w)
     for (i = 0; i < NGX_K8S_KINDS; i++) {
         if (!(w->block->source.skip & (1 << i))) {
             ngx_k8s_sync_kind_write(w, i);
+            continue;
+        }
+
+        /* a predecessor with another configuration may have read it */
+
+        if (ngx_k8s_table_find(w->block->table, NGX_K8S_INDEX_SYNC,
+                               ngx_k8s_kinds[i].plural.data,
+                               ngx_k8s_kinds[i].plural.len, &slot))
+        {
+            ngx_k8s_writer_remove(w->writer, slot);
         }
     }
 }
@@ -338,7 +363,7 @@ ngx_k8s_sync_kind_write(ngx_k8s_watcher_t *w, ngx_uint_t kind)
                  : NGX_K8S_SYNC_WAITING;
     rec->connected = p->connected;
     rec->objects = ngx_k8s_store_count(w->store, kind);
-    rec->required = k->required;
+    rec->required = ngx_k8s_sync_required(w, kind);
     rec->lists = p->lists + p->new_lists;
     rec->watches = p->watches + p->new_watches;
     rec->errors = p->errors + p->new_errors;

@@ -143,7 +143,9 @@ ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
 void
 ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
-    if (node->queued || node->type == NGX_K8S_NODE_CLASS) {
+    if (node->queued || node->type == NGX_K8S_NODE_CLASS
+        || node->type == NGX_K8S_NODE_LABELS)
+    {
         return;
     }
 
@@ -377,6 +379,14 @@ ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     if (ing->class_name.data
         && ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_CLASS,
                             &ngx_k8s_no_name, &ing->class_name, links)
+           == NULL)
+    {
+        goto failed;
+    }
+
+    if (store->conf.selector
+        && ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_LABELS,
+                            &object->namespace, &ngx_k8s_no_name, links)
            == NULL)
     {
         goto failed;

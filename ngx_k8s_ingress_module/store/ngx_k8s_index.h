@@ -28,9 +28,10 @@
 #define NGX_K8S_NODE_SERVICE         1
 #define NGX_K8S_NODE_SECRET          2
 #define NGX_K8S_NODE_CLASS           3
-#define NGX_K8S_NODE_NAMESPACE       4
+#define NGX_K8S_NODE_NAMESPACE       4   /* of Ingresses that are taken */
+#define NGX_K8S_NODE_LABELS          5   /* a namespace, of all Ingresses */
 
-#define NGX_K8S_NODES                5
+#define NGX_K8S_NODES                6
 
 #define NGX_K8S_HOST_NAME_MAX        253
 
@@ -117,7 +118,7 @@ struct ngx_k8s_store_s {
     ngx_rbtree_t             nodes[NGX_K8S_NODES];
     ngx_queue_t              dirty[NGX_K8S_NODES];
     ngx_queue_t              changed;    /* entries: problems, gone */
-    ngx_queue_t              recheck;    /* Ingresses: class rules */
+    ngx_queue_t              recheck;    /* Ingresses: taken or not */
     ngx_uint_t               stamp;
 
     unsigned                 no_classes:1;  /* IngressClass is refused */
@@ -151,10 +152,10 @@ void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
 /* frees an entry that has no object, and is in no queue of compile's */
 void ngx_k8s_entry_free(ngx_k8s_entry_t *entry);
 
-/* whether the class rules take an Ingress */
+/* whether class rules and namespace selector take an Ingress */
 ngx_uint_t ngx_k8s_class_takes(ngx_k8s_store_t *store,
     ngx_k8s_ingress_t *ingress);
-/* applies the class rules again to an entry of store->recheck */
+/* applies them again to an entry of store->recheck */
 ngx_int_t ngx_k8s_store_recheck(ngx_k8s_store_t *store,
     ngx_k8s_entry_t *entry);
 

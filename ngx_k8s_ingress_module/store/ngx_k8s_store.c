@@ -395,7 +395,7 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 }
 
 
-/* marks what depends on a class, Service or Secret */
+/* marks what depends on a class, Service, Secret or Namespace */
 
 static void
 ngx_k8s_store_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
@@ -411,6 +411,12 @@ ngx_k8s_store_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
         ngx_str_null(&none);
         node = ngx_k8s_node_find(store, NGX_K8S_NODE_CLASS, &none,
                                  &object->name);
+        break;
+
+    case NGX_K8S_NAMESPACE:
+        ngx_str_null(&none);
+        node = ngx_k8s_node_find(store, NGX_K8S_NODE_LABELS, &object->name,
+                                 &none);
         break;
 
     case NGX_K8S_SERVICE:
@@ -431,7 +437,7 @@ ngx_k8s_store_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
         return;
     }
 
-    if (object->kind != NGX_K8S_INGRESS_CLASS) {
+    if (object->kind == NGX_K8S_SERVICE || object->kind == NGX_K8S_SECRET) {
         ngx_k8s_node_mark(store, node);
         return;
     }
@@ -447,107 +453,6 @@ ngx_k8s_store_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
             ngx_queue_insert_tail(&store->recheck, &link->entry->recheck);
         }
     }
-}
-
-
-ngx_uint_t
-ngx_k8s_class_takes(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing)
-{
-    ngx_str_t                 none;
-    ngx_uint_t                i;
-    ngx_keyval_t             *kv;
-    ngx_k8s_entry_t          *entry;
-    ngx_k8s_ingress_class_t  *class;
-
-    if (ing->class_name.data && !store->no_classes) {
-        ngx_str_null(&none);
-
-        entry = ngx_k8s_entry_find(store, NGX_K8S_INGRESS_CLASS, &none,
-                                   &ing->class_name);
-        if (entry == NULL) {
-            return 0;
-        }
-
-        class = (ngx_k8s_ingress_class_t *) entry->object;
-
-        return ngx_k8s_str_eq(&class->controller, &store->conf.controller)
-               || (store->conf.class_by_name
-                   && ngx_k8s_str_eq(&ing->class_name,
-                                     &store->conf.class_name));
-    }
-
-    if (ing->object.annotations) {
-        kv = ing->object.annotations->elts;
-
-        for (i = 0; i < ing->object.annotations->nelts; i++) {
-
-            if (kv[i].key.len == sizeof("kubernetes.io/ingress.class") - 1
-                && ngx_strncmp(kv[i].key.data, "kubernetes.io/ingress.class",
-                               kv[i].key.len)
-                   == 0)
-            {
-                return ngx_k8s_str_eq(&kv[i].value, &store->conf.class_name);
-            }
-        }
-    }
-
-    return store->conf.without_class;
-}
-
-
-ngx_int_t
-ngx_k8s_store_recheck(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
-{
-    ngx_uint_t       taken;
-    ngx_k8s_link_t  *links;
-
-    taken = ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) entry->object);
-
-    if (taken != entry->taken) {
-
-        if (ngx_k8s_links_make(store, entry, entry->object, taken, &links)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        ngx_k8s_links_drop(store, entry->links);
-
-        entry->links = links;
-        entry->taken = taken;
-
-        ngx_k8s_entry_mark(store, entry);
-    }
-
-    ngx_queue_remove(&entry->recheck);
-    entry->rechecked = 0;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_k8s_store_settle(ngx_k8s_store_t *store, ngx_uint_t n)
-{
-    ngx_queue_t  *q;
-
-    while (!ngx_queue_empty(&store->recheck)) {
-
-        if (n-- == 0) {
-            return NGX_AGAIN;
-        }
-
-        q = ngx_queue_head(&store->recheck);
-
-        if (ngx_k8s_store_recheck(store, ngx_queue_data(q, ngx_k8s_entry_t,
-                                                        recheck))
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
 }
 
 
@@ -755,33 +660,6 @@ ngx_k8s_store_abort(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope)
 
     ngx_queue_remove(&sweep->queue);
     ngx_free(sweep);
-}
-
-
-void
-ngx_k8s_store_refused(ngx_k8s_store_t *store, ngx_uint_t kind,
-    ngx_uint_t refused)
-{
-    ngx_queue_t      *q;
-    ngx_k8s_entry_t  *entry;
-
-    if (kind != NGX_K8S_INGRESS_CLASS || store->no_classes == (refused != 0)) {
-        return;
-    }
-
-    store->no_classes = (refused != 0);
-
-    for (q = ngx_queue_head(&store->all[NGX_K8S_INGRESS]);
-         q != ngx_queue_sentinel(&store->all[NGX_K8S_INGRESS]);
-         q = ngx_queue_next(q))
-    {
-        entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
-
-        if (entry->object && !entry->rechecked) {
-            entry->rechecked = 1;
-            ngx_queue_insert_tail(&store->recheck, &entry->recheck);
-        }
-    }
 }
 
 

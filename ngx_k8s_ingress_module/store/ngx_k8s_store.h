@@ -28,11 +28,14 @@
 typedef struct ngx_k8s_store_s  ngx_k8s_store_t;
 
 
-/* which Ingresses are taken (ingress-nginx's class rules) */
+/* which Ingresses are taken: ingress-nginx's class rules, and namespaces */
 
 typedef struct {
     ngx_str_t                controller;   /* "k8s.io/ingress-nginx" */
     ngx_str_t                class_name;   /* "nginx" */
+    ngx_array_t             *selector;     /* of namespaces, by their labels;
+                                              NULL: all */
+    ngx_str_t                selector_text;
     unsigned                 without_class:1;
     unsigned                 class_by_name:1;
 } ngx_k8s_class_conf_t;

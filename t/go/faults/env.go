@@ -40,6 +40,9 @@ type env struct {
 	mu    sync.Mutex
 	addr  int
 	stops []func()
+	block string // more directives for every k8s_ingress of the test
+	// whether Ingresses of a namespace with these labels are to be taken
+	selects func(labels api.Map) bool
 }
 
 type done struct{}
@@ -207,7 +210,7 @@ func (e *env) start(o options) *nginx {
 	if *module != "" {
 		load = "load_module " + *module + ";\n"
 	}
-	block := o.block
+	block := o.block + e.block
 	if !strings.Contains(block, "backoff") {
 		block += " backoff 2s;"
 	}

@@ -59,7 +59,7 @@ func portText(m api.Map) string {
 	return s
 }
 
-func newRouter(s *api.Server) *router {
+func newRouter(s *api.Server, selects func(labels api.Map) bool) *router {
 	r := &router{hosts: map[string]*mhost{"": {}}, up: map[string]bool{}}
 
 	classes := map[string]bool{}
@@ -68,6 +68,13 @@ func newRouter(s *api.Server) *router {
 		if text(o.M, "spec", "controller") == "k8s.io/ingress-nginx" {
 			classes[o.Name] = true
 		}
+	}
+
+	selected := map[string]bool{}
+	l, _ = s.All("namespaces", "")
+	for _, o := range l {
+		selected[o.Name] = selects != nil && selects(sub(o.M, "metadata",
+			"labels"))
 	}
 
 	ings, _ := s.All("ingresses", "")
@@ -87,6 +94,9 @@ func newRouter(s *api.Server) *router {
 	root := false
 	for _, o := range ings {
 		spec := sub(o.M, "spec")
+		if selects != nil && !selected[o.NS] {
+			continue
+		}
 		if c, ok := spec["ingressClassName"].(string); ok {
 			if !classes[c] {
 				continue
@@ -381,7 +391,7 @@ func (e *env) equal(g *nginx) {
 
 // agree sends 1,000 random requests to each worker.
 func (e *env) agree(gs ...*nginx) {
-	r := newRouter(e.api)
+	r := newRouter(e.api, e.selects)
 	seed := time.Now().UnixNano()
 	n := 0
 	kinds := map[int]int{}
