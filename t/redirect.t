@@ -48,7 +48,26 @@ Host: a.example:81
 
 
 
-=== TEST 2: to https: port and last slash go
+=== TEST 2: with nginx's defaults the Ingress API's own rules
+--- services
+default/web:80 web
+--- ingresses
+default/web a.example /dir/ web:80
+default/web2 a.example /ex/ web:80 Exact
+--- block
+defaults nginx;
+--- request eval
+["GET /dir", "GET /dir/", "GET /dir/a", "GET /directory", "GET /ex", "GET /ex/"]
+--- more_headers
+Host: a.example
+--- error_code eval
+[200, 200, 200, 404, 404, 200]
+--- no_error_log
+[error]
+
+
+
+=== TEST 3: to https: port and last slash go
 --- services
 default/web:80 web
 --- manifests eval
@@ -70,7 +89,7 @@ Host: S.example:8080
 
 
 
-=== TEST 3: what a client claims does not count
+=== TEST 4: what a client claims does not count
 --- services
 default/web:80 web
 --- manifests eval
@@ -86,7 +105,7 @@ X-Forwarded-Proto: https
 
 
 
-=== TEST 4: defaults nginx redirect nobody
+=== TEST 5: defaults nginx redirect nobody
 --- services
 default/web:80 web
 --- block
@@ -104,7 +123,7 @@ web
 
 
 
-=== TEST 5: health on hosts that nobody has, not in the log
+=== TEST 6: health on hosts that nobody has, not in the log
 --- services
 default/web:80 web
 --- ingresses
@@ -131,7 +150,7 @@ Host: 192.0.2.1
 
 
 
-=== TEST 6: health on a host that somebody has
+=== TEST 7: health on a host that somebody has
 --- services
 default/web:80 web
 --- ingresses
@@ -147,7 +166,7 @@ web
 
 
 
-=== TEST 7: the same in the null location of a server without locations
+=== TEST 8: the same in the null location of a server without locations
 --- services
 default/web:80 web
 --- ingresses

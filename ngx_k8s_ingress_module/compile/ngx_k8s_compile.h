@@ -34,6 +34,7 @@ typedef struct {
     ngx_uint_t               http_redirect_code;
     ngx_str_t                acme_path;        /* not redirected to https */
     unsigned                 ssl_redirect:1;
+    unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
                                                   ClusterIP, externalIPs and
                                                   externalName as endpoints */

@@ -246,8 +246,8 @@ ngx_k8s_compile_conflicts(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
 
 /*
- * A path that ends in a slash answers 301 to its name without the slash,
- * unless another path takes just that.
+ * As ingress-nginx has it, a path that ends in a slash answers 301 to its name
+ * without the slash, unless another path takes just that.
  */
 
 static ngx_int_t
@@ -256,6 +256,10 @@ ngx_k8s_compile_slashes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     ngx_str_t        text;
     ngx_uint_t       i, n, k;
     ngx_k8s_item_t  *items, *item, *found;
+
+    if (!c->conf.add_slash) {
+        return NGX_OK;
+    }
 
     n = m->items.nelts;
 

@@ -662,6 +662,8 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 
     kcf->compile.problems = kcf->problems;
     kcf->compile.ssl_redirect = 1;
+    kcf->compile.add_slash =
+                          (kcf->defaults == NGX_K8S_DEFAULTS_INGRESS_NGINX);
     kcf->compile.http_redirect_code = NGX_HTTP_PERMANENT_REDIRECT;
     ngx_str_set(&kcf->compile.acme_path, "/.well-known/acme-challenge");
 
