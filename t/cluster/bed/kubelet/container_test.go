@@ -364,6 +364,7 @@ func TestInitContainers(t *testing.T) {
   - {name: one, image: sh, args: ["echo one >>/v/f; test -e /v/again || { touch /v/again; exit 1; }"],
      volumeMounts: [{name: v, mountPath: /v}]}
   - {name: side, image: sh, restartPolicy: Always,
+     startupProbe: {exec: {command: [grep, start, /v/f]}, periodSeconds: 1, failureThreshold: 30},
      args: ["trap 'echo side >>/v/f; exit 0' TERM; echo start >>/v/f; while :; do sleep 0.05; done"],
      volumeMounts: [{name: v, mountPath: /v}]}
   - {name: two, image: sh, args: ["echo two >>/v/f"],

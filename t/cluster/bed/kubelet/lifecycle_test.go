@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -554,6 +555,38 @@ func TestNoAPIServer(t *testing.T) {
 		return nil
 	})
 	waitGone(t, "alone")
+}
+
+// After the API server went back to older data, pods that it no longer has end,
+// and the others run on.
+func TestOlderData(t *testing.T) {
+	apply(t, serverPod("kept", "  terminationGracePeriodSeconds: 1\n", ""))
+	kept := waitFor(t, "kept", ready)
+	waitAnswer(t, kept)
+	snapshot := filepath.Join(t.TempDir(), "snapshot")
+	if err := b.Plane.Snapshot(snapshot); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, serverPod("later", "  terminationGracePeriodSeconds: 1\n", ""))
+	later := waitFor(t, "later", ready)
+	waitAnswer(t, later)
+	if err := b.Restore(ctx, snapshot); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 20*time.Second, func() error {
+		if _, _, err := ask(later, "/"); err == nil {
+			return fmt.Errorf("it still answers")
+		}
+		return nil
+	})
+	p := waitFor(t, "kept", ready)
+	if n := p.Status.ContainerStatuses[0].RestartCount; n != 0 ||
+		p.Status.PodIP != kept.Status.PodIP {
+		t.Errorf("status %+v", p.Status)
+	}
+	tell(t, kept, "/")
+	remove(t, "kept", 1)
+	waitGone(t, "kept")
 }
 
 var serverSpec = func() string {

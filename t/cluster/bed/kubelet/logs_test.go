@@ -78,7 +78,7 @@ func TestLogs(t *testing.T) {
 func kubectl(t *testing.T, in string, args ...string) (string, int) {
 	t.Helper()
 	c := exec.Command(filepath.Join(bin, "kubectl"), args...)
-	c.Env = []string{"KUBECONFIG=" + b.Plane.Kubeconfig(), "HOME=/nowhere"}
+	c.Env = []string{"KUBECONFIG=" + b.Plane.Kubeconfig(), "HOME=" + t.TempDir()}
 	c.Stdin = strings.NewReader(in)
 	out, err := c.CombinedOutput()
 	if c.ProcessState == nil {
