@@ -193,7 +193,8 @@ ok($n->until(sub {
 ok($n->wait_for('f.example', '/', 200), 'and serves');
 
 is($n->stop, 0, 'ends well');
-clean($n, 'reload and stop');
+is_deeply([grep { !/is too small for what it holds/ } $n->alerts], [],
+          'reload and stop: no other alert');
 
 
 # kill -9 of the watcher's worker

@@ -187,10 +187,6 @@ ngx_k8s_saver_destroy(ngx_k8s_block_t *block)
 
     block->saver = NULL;
 
-    if (s->timer.timer_set) {
-        ngx_del_timer(&s->timer);
-    }
-
     for (n = 0; s->save && n < NGX_K8S_SAVER_WAIT; n++) {
 
         if (s->save->done) {
@@ -199,6 +195,10 @@ ngx_k8s_saver_destroy(ngx_k8s_block_t *block)
         } else {
             ngx_msleep(1);
         }
+    }
+
+    if (s->timer.timer_set) {
+        ngx_del_timer(&s->timer);
     }
 
     if (s->save) {
