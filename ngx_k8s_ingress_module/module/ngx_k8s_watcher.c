@@ -23,12 +23,14 @@
 static ngx_int_t ngx_k8s_watcher_idle(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_event(ngx_k8s_watcher_t *w, ngx_event_t *ev,
     ngx_event_handler_pt handler);
+static ngx_int_t ngx_k8s_watcher_begin(ngx_k8s_watcher_t *w);
 static ngx_int_t ngx_k8s_watcher_open(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_close(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_cancel(ngx_event_t *ev);
 
 static void ngx_k8s_watcher_idle_handler(ngx_event_t *rev);
 static void ngx_k8s_watcher_retry_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_open_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_work_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_turn_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
@@ -37,6 +39,8 @@ static void ngx_k8s_watcher_secrets_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w);
 
+
+#define NGX_K8S_OPEN_RECORDS         32  /* between two looks at the clock */
 
 #define ngx_k8s_watcher_of(ev)                                                \
     ((ngx_k8s_watcher_t *) ((ngx_connection_t *) (ev)->data)->data)
@@ -59,6 +63,7 @@ ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
     w->dummy.fd = (ngx_socket_t) -1;
 
     ngx_k8s_watcher_event(w, &w->retry, ngx_k8s_watcher_retry_handler);
+    ngx_k8s_watcher_event(w, &w->open, ngx_k8s_watcher_open_handler);
     ngx_k8s_watcher_event(w, &w->work, ngx_k8s_watcher_work_handler);
     ngx_k8s_watcher_event(w, &w->turn, ngx_k8s_watcher_turn_handler);
     ngx_k8s_watcher_event(w, &w->reclaim, ngx_k8s_watcher_reclaim_handler);
@@ -191,7 +196,7 @@ ngx_k8s_watcher_retry_handler(ngx_event_t *ev)
 
     if (rc == NGX_OK) {
 
-        if (ngx_k8s_watcher_open(w) == NGX_OK) {
+        if (ngx_k8s_watcher_begin(w) == NGX_OK) {
             return;
         }
 
@@ -207,28 +212,80 @@ ngx_k8s_watcher_retry_handler(ngx_event_t *ev)
 /* the right is held */
 
 static ngx_int_t
-ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
+ngx_k8s_watcher_begin(ngx_k8s_watcher_t *w)
 {
     ngx_k8s_block_t  *block;
 
     block = w->block;
-
-    ngx_k8s_watcher_enter(w);
 
     ngx_queue_init(&w->items);
 
     /* it is there when a snapshot was loaded */
 
     if (w->writer == NULL) {
-        w->writer = ngx_k8s_writer_open(block->table, block->right, w->log);
+        w->writer = ngx_k8s_writer_begin(block->table, block->right, w->log);
     }
 
     if (w->writer == NULL) {
-        goto failed;
+        return NGX_ERROR;
     }
 
+    ngx_post_event(&w->open, &ngx_posted_events);
+
+    return NGX_OK;
+}
+
+
+/* takes the table over in slices, then opens all else */
+
+static void
+ngx_k8s_watcher_open_handler(ngx_event_t *ev)
+{
+    uint64_t            until;
+    ngx_int_t           rc;
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    ngx_k8s_watcher_enter(w);
+
+    until = w->begun + NGX_K8S_TURN_USEC;
+
+    do {
+        rc = ngx_k8s_writer_continue(w->writer, NGX_K8S_OPEN_RECORDS);
+    } while (rc == NGX_AGAIN && ngx_k8s_watcher_usec() < until);
+
+    if (rc == NGX_AGAIN) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+
+    } else if (rc == NGX_OK) {
+        w->opened = 1;
+        rc = ngx_k8s_watcher_open(w);
+    }
+
+    ngx_k8s_watcher_leave(w);
+
+    if (rc == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, w->log, 0,
+                      "%V: watcher could not be started, it is tried again",
+                      &w->block->zone_name);
+
+        ngx_k8s_watcher_close(w);
+
+        ngx_add_timer(&w->retry, NGX_K8S_RETRY_INTERVAL);
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
+{
+    ngx_k8s_block_t  *block;
+
+    block = w->block;
+
     if (ngx_k8s_sync_init(w) != NGX_OK) {
-        goto failed;
+        return NGX_ERROR;
     }
 
     w->events.data = w;
@@ -236,13 +293,13 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
 
     w->store = ngx_k8s_store_create(&block->class, &w->events, w->log);
     if (w->store == NULL) {
-        goto failed;
+        return NGX_ERROR;
     }
 
     w->compile = ngx_k8s_compile_create(&block->compile, w->store, w->writer,
                                         w->log);
     if (w->compile == NULL) {
-        goto failed;
+        return NGX_ERROR;
     }
 
     w->sink.data = w;
@@ -266,7 +323,7 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
     }
 
     if (w->source == NULL) {
-        goto failed;
+        return NGX_ERROR;
     }
 
     ngx_k8s_sync_ask(w);
@@ -277,19 +334,7 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
 
     ngx_k8s_watcher_post(w);
 
-    ngx_k8s_watcher_leave(w);
-
     return NGX_OK;
-
-failed:
-
-    ngx_log_error(NGX_LOG_ERR, w->log, 0,
-                  "%V: watcher could not be started, it is tried again",
-                  &block->zone_name);
-
-    ngx_k8s_watcher_leave(w);
-
-    return NGX_ERROR;
 }
 
 
@@ -303,13 +348,14 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
         w->source = NULL;
     }
 
+    ngx_k8s_watcher_cancel(&w->open);
     ngx_k8s_watcher_cancel(&w->work);
     ngx_k8s_watcher_cancel(&w->turn);
     ngx_k8s_watcher_cancel(&w->reclaim);
     ngx_k8s_watcher_cancel(&w->clock);
     ngx_k8s_watcher_cancel(&w->secrets);
 
-    if (w->writer) {
+    if (w->opened) {
         ngx_k8s_saver_close(w);
         ngx_k8s_writer_publish(w->writer);
         ngx_k8s_queue_free(w);
@@ -334,6 +380,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
 
     ngx_k8s_right_give(w->block->right);
 
+    w->opened = 0;
     w->settled = 0;
     w->listed = 0;
     w->compiled = 0;

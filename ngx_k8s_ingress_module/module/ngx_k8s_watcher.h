@@ -89,6 +89,7 @@ struct ngx_k8s_watcher_s {
     ngx_connection_t         dummy;      /* data of the events below */
 
     ngx_event_t              retry;      /* to get the right */
+    ngx_event_t              open;       /* posted: takes the table over */
     ngx_event_t              work;       /* posted: the next slice */
     ngx_event_t              turn;       /* posted: end of a turn */
     ngx_event_t              reclaim;
@@ -121,6 +122,7 @@ struct ngx_k8s_watcher_s {
     ngx_uint_t               usec;       /* of this turn */
     ngx_uint_t               depth;
 
+    unsigned                 opened:1;   /* the table is taken over */
     unsigned                 parsing:1;
     unsigned                 builder_ready:1;
     unsigned                 sync_changed:1; /* a sync record is behind */

@@ -5,9 +5,12 @@
 
 
 /*
- * A new writer takes a table over.  The last one may have died at any
- * instruction: what the chains reach and what is sound is kept, all else is
- * free once every pin of this moment has moved on.
+ * A new writer takes a table over, in slices.  The last one may have died at
+ * any instruction: what the chains reach and what is sound is kept, all else is
+ * free once every pin of that moment has moved on.
+ *
+ * A bit for each granule tells what is in use: chunks first, then records as
+ * the chains are walked; one that lies on another is dropped.
  */
 
 
@@ -16,108 +19,166 @@
 #include <ngx_k8s_writer_core.h>
 
 
-/* granules in use; slot 0: a chunk */
+#define NGX_K8S_RECOVER_CHAINS       0
+#define NGX_K8S_RECOVER_GAPS         1
+#define NGX_K8S_RECOVER_SLOTS        2
+#define NGX_K8S_RECOVER_SERVICES     3
+#define NGX_K8S_RECOVER_STATS        4
+#define NGX_K8S_RECOVER_DONE         5
 
-typedef struct {
-    uint32_t                 start;
-    uint32_t                 len;
-    uint32_t                 slot;
-} ngx_k8s_mark_t;
+/* what one record, or looking at nothing much, counts */
+
+#define NGX_K8S_RECOVER_RECORD       64
+#define NGX_K8S_RECOVER_ENDPOINT     4
 
 
-typedef struct {
+struct ngx_k8s_recover_s {
     ngx_k8s_writer_t        *w;
-    ngx_k8s_mark_t          *marks;
-    ngx_uint_t               nmarks;
+    ngx_uint_t               phase;      /* NGX_K8S_RECOVER_* */
+    uint64_t                *used;       /* a bit for each granule */
     u_char                  *seen;       /* of each slot */
+    uint32_t                 nslots;
     ngx_uint_t               dropped;
-} ngx_k8s_recover_t;
+    uint32_t                 counts[NGX_K8S_INDEXES];
+
+    /* where it stands */
+    ngx_uint_t               index;
+    ngx_uint_t               bucket;
+    uint32_t                *link;       /* in the chain, NULL: at its start */
+    uint32_t                 cursor;     /* slot, or statistic */
+    uint32_t                 endpoint;
+    size_t                   granule;
+    size_t                   gap;        /* where a gap begins, 0: in none */
+};
 
 
 static ngx_int_t ngx_k8s_recover_chunks(ngx_k8s_recover_t *r, uint32_t *chunks,
     uint32_t numbers, ngx_uint_t per_chunk, size_t size);
-static void ngx_k8s_recover_chain(ngx_k8s_recover_t *r, ngx_uint_t index,
-    ngx_uint_t bucket);
-static ngx_uint_t ngx_k8s_recover_valid(ngx_k8s_recover_t *r, ngx_uint_t index,
-    ngx_uint_t bucket, uint32_t n, ngx_k8s_slot_t *slot);
-static int ngx_libc_cdecl ngx_k8s_recover_cmp(const void *one, const void *two);
-static ngx_int_t ngx_k8s_recover_gaps(ngx_k8s_recover_t *r);
-static void ngx_k8s_recover_drop(ngx_k8s_recover_t *r, uint32_t n);
+static ngx_uint_t ngx_k8s_recover_mark(ngx_k8s_recover_t *r, size_t start,
+    size_t len);
+static ngx_int_t ngx_k8s_recover_chains(ngx_k8s_recover_t *r, ngx_uint_t *n);
+static ngx_uint_t ngx_k8s_recover_link(ngx_k8s_recover_t *r);
+static ngx_uint_t ngx_k8s_recover_valid(ngx_k8s_recover_t *r, uint32_t n,
+    ngx_k8s_slot_t *slot);
+static ngx_int_t ngx_k8s_recover_gaps(ngx_k8s_recover_t *r, ngx_uint_t *n);
 static ngx_int_t ngx_k8s_recover_gap(ngx_k8s_writer_t *w, size_t start,
     size_t end);
-static ngx_int_t ngx_k8s_recover_slots(ngx_k8s_recover_t *r);
-static ngx_int_t ngx_k8s_recover_stats(ngx_k8s_writer_t *w);
-static ngx_int_t ngx_k8s_recover_service(ngx_k8s_writer_t *w,
-    ngx_k8s_service_rec_t *service);
+static ngx_int_t ngx_k8s_recover_slots(ngx_k8s_recover_t *r, ngx_uint_t *n);
+static ngx_int_t ngx_k8s_recover_services(ngx_k8s_recover_t *r,
+    ngx_uint_t *n);
+static ngx_int_t ngx_k8s_recover_endpoint(ngx_k8s_writer_t *w, uint32_t n);
+static ngx_int_t ngx_k8s_recover_stats(ngx_k8s_recover_t *r, ngx_uint_t *n);
+static ngx_int_t ngx_k8s_recover_end(ngx_k8s_recover_t *r);
+
+
+#define ngx_k8s_recover_spend(n, cost)                                        \
+    *(n) = (*(n) > (cost)) ? *(n) - (cost) : 0
 
 
 ngx_int_t
-ngx_k8s_writer_recover(ngx_k8s_writer_t *w)
+ngx_k8s_recover_begin(ngx_k8s_writer_t *w)
 {
-    ngx_int_t           rc;
-    ngx_uint_t          i, n;
     ngx_k8s_table_t    *table;
-    ngx_k8s_recover_t   r;
+    ngx_k8s_recover_t  *r;
 
     table = w->table;
 
-    ngx_memzero(&r, sizeof(ngx_k8s_recover_t));
-    r.w = w;
-
-    rc = NGX_ERROR;
-
-    r.seen = ngx_calloc(table->nslots, w->log);
-    if (r.seen == NULL) {
-        goto done;
+    r = ngx_calloc(sizeof(ngx_k8s_recover_t), w->log);
+    if (r == NULL) {
+        return NGX_ERROR;
     }
 
-    n = table->nslots + 2 * NGX_K8S_CHUNKS;
+    w->recover = r;
 
-    r.marks = ngx_alloc(n * sizeof(ngx_k8s_mark_t), w->log);
-    if (r.marks == NULL) {
-        goto done;
+    r->w = w;
+    r->nslots = table->nslots;
+    r->granule = ngx_k8s_granules(table->heap);
+
+    r->seen = ngx_calloc(r->nslots, w->log);
+    if (r->seen == NULL) {
+        return NGX_ERROR;
     }
 
-    if (ngx_k8s_recover_chunks(&r, table->slots, table->nslots,
+    r->used = ngx_calloc((table->size / NGX_K8S_GRANULE / 64 + 1)
+                         * sizeof(uint64_t), w->log);
+    if (r->used == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_k8s_recover_chunks(r, table->slots, table->nslots,
                                NGX_K8S_CHUNK_SLOTS, sizeof(ngx_k8s_slot_t))
         != NGX_OK
-        || ngx_k8s_recover_chunks(&r, table->stats, table->nstats,
+        || ngx_k8s_recover_chunks(r, table->stats, table->nstats,
                                   NGX_K8S_CHUNK_STATS, sizeof(ngx_k8s_stat_t))
            != NGX_OK)
     {
         ngx_log_error(NGX_LOG_CRIT, w->log, 0,
                       "k8s table: the lists of slots are damaged");
-        goto done;
+        return NGX_ERROR;
     }
 
-    ngx_memzero(table->counts, sizeof(table->counts));
+    return NGX_OK;
+}
 
-    for (i = 0; i < NGX_K8S_INDEXES; i++) {
-        for (n = 0; n < table->nbuckets; n++) {
-            ngx_k8s_recover_chain(&r, i, n);
+
+void
+ngx_k8s_recover_free(ngx_k8s_writer_t *w)
+{
+    ngx_k8s_recover_t  *r;
+
+    r = w->recover;
+
+    if (r) {
+        ngx_free(r->seen);
+        ngx_free(r->used);
+        ngx_free(r);
+
+        w->recover = NULL;
+    }
+}
+
+
+ngx_int_t
+ngx_k8s_recover_run(ngx_k8s_writer_t *w, ngx_uint_t n)
+{
+    ngx_int_t           rc;
+    ngx_k8s_recover_t  *r;
+
+    r = w->recover;
+
+    n *= NGX_K8S_RECOVER_RECORD;
+    rc = NGX_OK;
+
+    while (n && rc == NGX_OK) {
+
+        switch (r->phase) {
+
+        case NGX_K8S_RECOVER_CHAINS:
+            rc = ngx_k8s_recover_chains(r, &n);
+            break;
+
+        case NGX_K8S_RECOVER_GAPS:
+            rc = ngx_k8s_recover_gaps(r, &n);
+            break;
+
+        case NGX_K8S_RECOVER_SLOTS:
+            rc = ngx_k8s_recover_slots(r, &n);
+            break;
+
+        case NGX_K8S_RECOVER_SERVICES:
+            rc = ngx_k8s_recover_services(r, &n);
+            break;
+
+        case NGX_K8S_RECOVER_STATS:
+            rc = ngx_k8s_recover_stats(r, &n);
+            break;
+
+        default: /* NGX_K8S_RECOVER_DONE */
+            return ngx_k8s_recover_end(r);
         }
     }
 
-    if (ngx_k8s_recover_gaps(&r) != NGX_OK
-        || ngx_k8s_recover_slots(&r) != NGX_OK
-        || ngx_k8s_recover_stats(w) != NGX_OK)
-    {
-        goto done;
-    }
-
-    if (r.dropped) {
-        ngx_log_error(NGX_LOG_ERR, w->log, 0,
-                      "k8s table: %ui damaged records were dropped", r.dropped);
-    }
-
-    rc = NGX_OK;
-
-done:
-
-    ngx_free(r.seen);
-    ngx_free(r.marks);
-
-    return rc;
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_AGAIN;
 }
 
 
@@ -127,7 +188,6 @@ ngx_k8s_recover_chunks(ngx_k8s_recover_t *r, uint32_t *chunks,
 {
     size_t             len, offset;
     ngx_uint_t         i, n;
-    ngx_k8s_mark_t    *mark;
     ngx_k8s_table_t   *table;
 
     table = r->w->table;
@@ -153,73 +213,135 @@ ngx_k8s_recover_chunks(ngx_k8s_recover_t *r, uint32_t *chunks,
 
         offset = (size_t) chunks[i] * NGX_K8S_GRANULE;
 
-        if (offset < table->heap || offset + len > table->size) {
+        if (offset < table->heap || offset + len > table->size
+            || !ngx_k8s_recover_mark(r, chunks[i], ngx_k8s_granules(len)))
+        {
             return NGX_ERROR;
         }
-
-        mark = &r->marks[r->nmarks++];
-
-        mark->start = chunks[i];
-        mark->len = ngx_k8s_granules(len);
-        mark->slot = 0;
     }
 
     return NGX_OK;
 }
 
 
-static void
-ngx_k8s_recover_chain(ngx_k8s_recover_t *r, ngx_uint_t index,
-    ngx_uint_t bucket)
+/* notes that granules are in use, unless one of them is already: 0 */
+
+static ngx_uint_t
+ngx_k8s_recover_mark(ngx_k8s_recover_t *r, size_t start, size_t len)
 {
-    uint32_t           n, *link;
-    ngx_k8s_mark_t    *mark;
-    ngx_k8s_slot_t    *slot;
-    ngx_k8s_table_t   *table;
-    ngx_k8s_record_t  *rec;
+    size_t     at, end, stop;
+    uint64_t   bits;
+    ngx_uint_t set;
+
+    end = start + len;
+
+    for (set = 0; set < 2; set++) {
+
+        for (at = start; at < end; at = stop) {
+            stop = ngx_min((at / 64 + 1) * 64, end);
+
+            bits = ~(uint64_t) 0 >> (64 - (stop - at)) << (at % 64);
+
+            if (set) {
+                r->used[at / 64] |= bits;
+
+            } else if (r->used[at / 64] & bits) {
+                return 0;
+            }
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_int_t
+ngx_k8s_recover_chains(ngx_k8s_recover_t *r, ngx_uint_t *n)
+{
+    ngx_k8s_table_t  *table;
 
     table = r->w->table;
 
-    link = ngx_k8s_at(table, table->buckets[index]);
-    link += bucket;
+    while (*n) {
 
-    while (*link) {
-        n = *link;
-        slot = ngx_k8s_slot(table, n);
-
-        if (slot == NULL || r->seen[n]) {
-            ngx_log_error(NGX_LOG_ERR, r->w->log, 0,
-                          "k8s table: chain %ui of index %ui is damaged",
-                          bucket, index);
-            ngx_k8s_store(link, 0);
-            r->dropped++;
-            return;
+        if (r->link == NULL) {
+            r->link = ngx_k8s_at(table, table->buckets[r->index]);
+            r->link += r->bucket;
         }
 
-        if (!ngx_k8s_recover_valid(r, index, bucket, n, slot)) {
-            ngx_k8s_store(link, slot->next);
+        if (*r->link && ngx_k8s_recover_link(r)) {
+            ngx_k8s_recover_spend(n, NGX_K8S_RECOVER_RECORD);
             continue;
         }
 
-        rec = ngx_k8s_record(table, slot->record);
+        ngx_k8s_recover_spend(n, 1);
 
-        mark = &r->marks[r->nmarks++];
+        r->link = NULL;
 
-        mark->start = slot->record;
-        mark->len = rec->size / NGX_K8S_GRANULE;
-        mark->slot = n;
+        if (++r->bucket < table->nbuckets) {
+            continue;
+        }
 
-        r->seen[n] = 1;
-        table->counts[index]++;
+        r->bucket = 0;
 
-        link = &slot->next;
+        if (++r->index == NGX_K8S_INDEXES) {
+            r->phase = NGX_K8S_RECOVER_GAPS;
+            break;
+        }
     }
+
+    return NGX_OK;
+}
+
+
+/* keeps or drops what r->link names; 0 when the chain ends here */
+
+static ngx_uint_t
+ngx_k8s_recover_link(ngx_k8s_recover_t *r)
+{
+    uint32_t           n;
+    ngx_k8s_slot_t    *slot;
+    ngx_k8s_record_t  *rec;
+
+    n = *r->link;
+    slot = ngx_k8s_slot(r->w->table, n);
+
+    if (slot == NULL || r->seen[n]) {
+        ngx_log_error(NGX_LOG_ERR, r->w->log, 0,
+                      "k8s table: chain %ui of index %ui is damaged",
+                      r->bucket, r->index);
+        ngx_k8s_store(r->link, 0);
+        r->dropped++;
+
+        return 0;
+    }
+
+    if (!ngx_k8s_recover_valid(r, n, slot)) {
+        ngx_k8s_store(r->link, slot->next);
+        return 1;
+    }
+
+    rec = ngx_k8s_record(r->w->table, slot->record);
+
+    if (!ngx_k8s_recover_mark(r, slot->record, rec->size / NGX_K8S_GRANULE)) {
+        ngx_log_error(NGX_LOG_ERR, r->w->log, 0,
+                      "k8s table: record of slot %uD overlaps another one", n);
+        ngx_k8s_store(r->link, slot->next);
+        r->dropped++;
+
+        return 1;
+    }
+
+    r->seen[n] = 1;
+    r->counts[r->index]++;
+    r->link = &slot->next;
+
+    return 1;
 }
 
 
 static ngx_uint_t
-ngx_k8s_recover_valid(ngx_k8s_recover_t *r, ngx_uint_t index,
-    ngx_uint_t bucket, uint32_t n, ngx_k8s_slot_t *slot)
+ngx_k8s_recover_valid(ngx_k8s_recover_t *r, uint32_t n, ngx_k8s_slot_t *slot)
 {
     ngx_k8s_table_t   *table;
     ngx_k8s_record_t  *rec;
@@ -229,8 +351,8 @@ ngx_k8s_recover_valid(ngx_k8s_recover_t *r, ngx_uint_t index,
     rec = ngx_k8s_record(table, slot->record);
 
     if (rec
-        && rec->type == index
-        && (slot->hash & (table->nbuckets - 1)) == bucket
+        && rec->type == r->index
+        && (slot->hash & (table->nbuckets - 1)) == r->bucket
         && slot->generation
         && ngx_k8s_record_verify(rec, rec->size) == NGX_OK
         && ngx_k8s_hash(ngx_k8s_record_at(rec, rec->key.offset), rec->key.len)
@@ -244,7 +366,7 @@ ngx_k8s_recover_valid(ngx_k8s_recover_t *r, ngx_uint_t index,
     if (slot->record) {
         ngx_log_error(NGX_LOG_ERR, r->w->log, 0,
                       "k8s table: record of slot %uD of index %ui is damaged",
-                      n, index);
+                      n, r->index);
         r->dropped++;
     }
 
@@ -252,75 +374,57 @@ ngx_k8s_recover_valid(ngx_k8s_recover_t *r, ngx_uint_t index,
 }
 
 
-static int ngx_libc_cdecl
-ngx_k8s_recover_cmp(const void *one, const void *two)
-{
-    const ngx_k8s_mark_t  *a = one, *b = two;
-
-    if (a->start != b->start) {
-        return (a->start < b->start) ? -1 : 1;
-    }
-
-    /* a chunk before a record that lies on it */
-
-    return (a->slot < b->slot) ? -1 : 1;
-}
-
-
 static ngx_int_t
-ngx_k8s_recover_gaps(ngx_k8s_recover_t *r)
+ngx_k8s_recover_gaps(ngx_k8s_recover_t *r, ngx_uint_t *n)
 {
-    size_t             end;
-    ngx_uint_t         i;
-    ngx_k8s_mark_t    *mark;
-    ngx_k8s_writer_t  *w;
+    size_t    end, at;
+    uint64_t  used;
 
-    w = r->w;
+    end = r->w->table->size / NGX_K8S_GRANULE;
 
-    ngx_qsort(r->marks, r->nmarks, sizeof(ngx_k8s_mark_t), ngx_k8s_recover_cmp);
+    while (*n && r->granule < end) {
 
-    end = ngx_k8s_granules(w->table->heap);
+        at = r->granule;
+        used = r->used[at / 64];
 
-    for (i = 0; i < r->nmarks; i++) {
-        mark = &r->marks[i];
+        ngx_k8s_recover_spend(n, 1);
 
-        if (mark->start < end) {
-            ngx_log_error(NGX_LOG_ERR, w->log, 0,
-                          "k8s table: record of slot %uD overlaps another one",
-                          mark->slot);
+        /* most words are all of one kind */
 
-            if (mark->slot == 0) {
-                return NGX_ERROR;
-            }
-
-            ngx_k8s_recover_drop(r, mark->slot);
+        if (at % 64 == 0 && at + 64 <= end
+            && ((used == 0 && r->gap) || (~used == 0 && r->gap == 0)))
+        {
+            r->granule += 64;
             continue;
         }
 
-        if (ngx_k8s_recover_gap(w, end, mark->start) != NGX_OK) {
-            return NGX_ERROR;
-        }
+        r->granule++;
 
-        end = (size_t) mark->start + mark->len;
+        if (used & ((uint64_t) 1 << (at % 64))) {
+
+            if (r->gap && ngx_k8s_recover_gap(r->w, r->gap, at) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            r->gap = 0;
+
+        } else if (r->gap == 0) {
+            r->gap = at;
+        }
     }
 
-    return ngx_k8s_recover_gap(w, end, w->table->size / NGX_K8S_GRANULE);
-}
+    if (r->granule < end) {
+        return NGX_OK;
+    }
 
+    if (r->gap && ngx_k8s_recover_gap(r->w, r->gap, end) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
-static void
-ngx_k8s_recover_drop(ngx_k8s_recover_t *r, uint32_t n)
-{
-    ngx_k8s_slot_t    *slot;
-    ngx_k8s_record_t  *rec;
+    r->cursor = 1;
+    r->phase = NGX_K8S_RECOVER_SLOTS;
 
-    slot = ngx_k8s_slot(r->w->table, n);
-    rec = ngx_k8s_record(r->w->table, slot->record);
-
-    ngx_k8s_writer_unlink(r->w, n, rec->type);
-
-    r->seen[n] = 0;
-    r->dropped++;
+    return NGX_OK;
 }
 
 
@@ -328,10 +432,6 @@ static ngx_int_t
 ngx_k8s_recover_gap(ngx_k8s_writer_t *w, size_t start, size_t end)
 {
     ngx_k8s_extent_t  *e;
-
-    if (start == end) {
-        return NGX_OK;
-    }
 
     e = ngx_k8s_extent_new(&w->alloc);
     if (e == NULL) {
@@ -350,26 +450,75 @@ ngx_k8s_recover_gap(ngx_k8s_writer_t *w, size_t start, size_t end)
 /* slots that no chain reaches: a reader may still stand on one */
 
 static ngx_int_t
-ngx_k8s_recover_slots(ngx_k8s_recover_t *r)
+ngx_k8s_recover_slots(ngx_k8s_recover_t *r, ngx_uint_t *n)
 {
-    uint32_t           n;
     ngx_k8s_slot_t    *slot;
     ngx_k8s_writer_t  *w;
 
     w = r->w;
 
-    for (n = 1; n < w->table->nslots; n++) {
+    for ( /* void */ ; *n && r->cursor < r->nslots; r->cursor++) {
 
-        if (r->seen[n]) {
+        ngx_k8s_recover_spend(n, 1);
+
+        if (r->seen[r->cursor]) {
             continue;
         }
 
-        slot = ngx_k8s_slot(w->table, n);
+        slot = ngx_k8s_slot(w->table, r->cursor);
         ngx_k8s_store(&slot->record, 0);
 
-        if (ngx_k8s_numbers_push(w, &w->limbo_slots, n) != NGX_OK) {
+        if (ngx_k8s_numbers_push(w, &w->limbo_slots, r->cursor) != NGX_OK) {
             return NGX_ERROR;
         }
+    }
+
+    if (r->cursor == r->nslots) {
+        r->cursor = 0;
+        r->phase = NGX_K8S_RECOVER_SERVICES;
+    }
+
+    return NGX_OK;
+}
+
+
+/* references to statistics */
+
+static ngx_int_t
+ngx_k8s_recover_services(ngx_k8s_recover_t *r, ngx_uint_t *n)
+{
+    ngx_k8s_writer_t        *w;
+    ngx_k8s_endpoint_rec_t  *endpoint;
+    ngx_k8s_service_rec_t   *service;
+
+    w = r->w;
+
+    while (*n && r->cursor < r->nslots) {
+
+        service = ngx_k8s_slot_record(w->table, NGX_K8S_INDEX_SERVICE,
+                                      r->cursor);
+
+        if (service == NULL || r->endpoint == service->endpoints.n) {
+            ngx_k8s_recover_spend(n, 1);
+            r->endpoint = 0;
+            r->cursor++;
+            continue;
+        }
+
+        ngx_k8s_recover_spend(n, NGX_K8S_RECOVER_ENDPOINT);
+
+        endpoint = ngx_k8s_record_at(service, service->endpoints.offset);
+
+        if (ngx_k8s_recover_endpoint(w, endpoint[r->endpoint].stat) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        r->endpoint++;
+    }
+
+    if (r->cursor == r->nslots) {
+        r->cursor = 1;
+        r->phase = NGX_K8S_RECOVER_STATS;
     }
 
     return NGX_OK;
@@ -377,39 +526,68 @@ ngx_k8s_recover_slots(ngx_k8s_recover_t *r)
 
 
 static ngx_int_t
-ngx_k8s_recover_stats(ngx_k8s_writer_t *w)
+ngx_k8s_recover_endpoint(ngx_k8s_writer_t *w, uint32_t n)
 {
-    uint32_t                n, cursor;
-    ngx_k8s_stat_t         *stat;
-    ngx_k8s_extent_t       *e;
-    ngx_k8s_stat_node_t    *node;
-    ngx_k8s_service_rec_t  *service;
+    ngx_k8s_stat_t       *stat;
+    ngx_k8s_stat_node_t  *node;
 
-    cursor = 0;
+    stat = ngx_k8s_stat(w->table, n);
 
-    while ((service = ngx_k8s_table_next(w->table, NGX_K8S_INDEX_SERVICE,
-                                         &cursor)))
-    {
-        if (ngx_k8s_recover_service(w, service) != NGX_OK) {
+    if (stat == NULL || stat->identity == 0) {
+        return NGX_OK;
+    }
+
+    node = ngx_k8s_stat_find(w, stat->identity);
+
+    if (node == NULL) {
+        node = ngx_k8s_stat_add(w, stat->identity, n);
+        if (node == NULL) {
             return NGX_ERROR;
         }
     }
 
-    for (n = 1; n < w->table->nstats; n++) {
-        stat = ngx_k8s_stat(w->table, n);
+    if (node->stat == n) {
+        node->refs++;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_recover_stats(ngx_k8s_recover_t *r, ngx_uint_t *n)
+{
+    ngx_k8s_stat_t       *stat;
+    ngx_k8s_extent_t     *e;
+    ngx_k8s_writer_t     *w;
+    ngx_k8s_stat_node_t  *node;
+
+    w = r->w;
+
+    for ( /* void */ ; *n && r->cursor < w->table->nstats; r->cursor++) {
+
+        ngx_k8s_recover_spend(n, NGX_K8S_RECOVER_ENDPOINT);
+
+        stat = ngx_k8s_stat(w->table, r->cursor);
 
         node = stat->identity ? ngx_k8s_stat_find(w, stat->identity) : NULL;
 
-        if (node && node->stat == n) {
+        if (node && node->stat == r->cursor) {
             continue;
         }
 
         ngx_k8s_store(&stat->identity, 0);
 
-        if (ngx_k8s_numbers_push(w, &w->limbo_stats, n) != NGX_OK) {
+        if (ngx_k8s_numbers_push(w, &w->limbo_stats, r->cursor) != NGX_OK) {
             return NGX_ERROR;
         }
     }
+
+    if (r->cursor < w->table->nstats) {
+        return NGX_OK;
+    }
+
+    r->phase = NGX_K8S_RECOVER_DONE;
 
     if (w->limbo_slots.n == 0 && w->limbo_stats.n == 0) {
         return NGX_OK;
@@ -429,35 +607,28 @@ ngx_k8s_recover_stats(ngx_k8s_writer_t *w)
 
 
 static ngx_int_t
-ngx_k8s_recover_service(ngx_k8s_writer_t *w, ngx_k8s_service_rec_t *service)
+ngx_k8s_recover_end(ngx_k8s_recover_t *r)
 {
-    uint32_t                 i;
-    ngx_k8s_stat_t          *stat;
-    ngx_k8s_stat_node_t     *node;
-    ngx_k8s_endpoint_rec_t  *endpoint;
+    ngx_k8s_table_t   *table;
+    ngx_k8s_writer_t  *w;
 
-    endpoint = ngx_k8s_record_at(service, service->endpoints.offset);
+    w = r->w;
+    table = w->table;
 
-    for (i = 0; i < service->endpoints.n; i++) {
-        stat = ngx_k8s_stat(w->table, endpoint[i].stat);
-
-        if (stat == NULL || stat->identity == 0) {
-            continue;
-        }
-
-        node = ngx_k8s_stat_find(w, stat->identity);
-
-        if (node == NULL) {
-            node = ngx_k8s_stat_add(w, stat->identity, endpoint[i].stat);
-            if (node == NULL) {
-                return NGX_ERROR;
-            }
-        }
-
-        if (node->stat == endpoint[i].stat) {
-            node->refs++;
-        }
+    if (r->dropped) {
+        ngx_log_error(NGX_LOG_ERR, w->log, 0,
+                      "k8s table: %ui damaged records were dropped",
+                      r->dropped);
     }
+
+    ngx_memcpy(table->counts, r->counts, sizeof(table->counts));
+
+    ngx_k8s_recover_free(w);
+
+    table->reloads++;
+    table->writer_pid = ngx_pid;
+
+    ngx_k8s_writer_publish(w);
 
     return NGX_OK;
 }

@@ -10,6 +10,7 @@
 
 
 #define NGX_K8S_SWEEP_CELLS          8192    /* of one publish */
+#define NGX_K8S_OPEN_RECORDS         65536   /* of one slice */
 
 
 static ngx_uint_t ngx_k8s_writer_same(ngx_k8s_record_t *old,
@@ -26,6 +27,30 @@ static void ngx_k8s_writer_sweep(ngx_k8s_writer_t *w);
 
 ngx_k8s_writer_t *
 ngx_k8s_writer_open(ngx_k8s_table_t *table, ngx_fd_t fd, ngx_log_t *log)
+{
+    ngx_int_t          rc;
+    ngx_k8s_writer_t  *w;
+
+    w = ngx_k8s_writer_begin(table, fd, log);
+    if (w == NULL) {
+        return NULL;
+    }
+
+    do {
+        rc = ngx_k8s_writer_continue(w, NGX_K8S_OPEN_RECORDS);
+    } while (rc == NGX_AGAIN);
+
+    if (rc != NGX_OK) {
+        ngx_k8s_writer_close(w);
+        return NULL;
+    }
+
+    return w;
+}
+
+
+ngx_k8s_writer_t *
+ngx_k8s_writer_begin(ngx_k8s_table_t *table, ngx_fd_t fd, ngx_log_t *log)
 {
     ngx_k8s_writer_t  *w;
 
@@ -45,17 +70,19 @@ ngx_k8s_writer_open(ngx_k8s_table_t *table, ngx_fd_t fd, ngx_log_t *log)
     ngx_k8s_alloc_init(&w->alloc, log);
     ngx_rbtree_init(&w->refs, &w->sentinel, ngx_rbtree_insert_value);
 
-    if (ngx_k8s_writer_recover(w) != NGX_OK) {
+    if (ngx_k8s_recover_begin(w) != NGX_OK) {
         ngx_k8s_writer_close(w);
         return NULL;
     }
 
-    table->reloads++;
-    table->writer_pid = ngx_pid;
-
-    ngx_k8s_writer_publish(w);
-
     return w;
+}
+
+
+ngx_int_t
+ngx_k8s_writer_continue(ngx_k8s_writer_t *w, ngx_uint_t n)
+{
+    return w->recover ? ngx_k8s_recover_run(w, n) : NGX_OK;
 }
 
 
@@ -77,6 +104,7 @@ ngx_k8s_writer_close(ngx_k8s_writer_t *w)
         ngx_free(node);
     }
 
+    ngx_k8s_recover_free(w);
     ngx_k8s_alloc_done(&w->alloc);
 
     ngx_free(w->waiting.elts);

@@ -56,6 +56,16 @@ void ngx_k8s_right_give(ngx_fd_t fd);
  */
 ngx_k8s_writer_t *ngx_k8s_writer_open(ngx_k8s_table_t *table, ngx_fd_t fd,
     ngx_log_t *log);
+
+/*
+ * The same in slices: begin, then continue until it is NGX_OK; it looks at
+ * about n records and gives NGX_AGAIN, or NGX_ERROR.  Until then nothing but
+ * ngx_k8s_writer_close() may be called.
+ */
+ngx_k8s_writer_t *ngx_k8s_writer_begin(ngx_k8s_table_t *table, ngx_fd_t fd,
+    ngx_log_t *log);
+ngx_int_t ngx_k8s_writer_continue(ngx_k8s_writer_t *w, ngx_uint_t n);
+
 void ngx_k8s_writer_close(ngx_k8s_writer_t *w);
 
 /* the table that it writes; the watcher reads it without a pin */

@@ -39,8 +39,12 @@ typedef struct {
 } ngx_k8s_stat_node_t;
 
 
+typedef struct ngx_k8s_recover_s  ngx_k8s_recover_t;
+
+
 struct ngx_k8s_writer_s {
     ngx_k8s_table_t         *table;
+    ngx_k8s_recover_t       *recover;    /* while it takes the table over */
     ngx_fd_t                 fd;         /* of the right, -1: none, a test */
     ngx_log_t               *log;
 
@@ -86,7 +90,9 @@ void ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e);
 void ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index);
 
 /* marks what is reachable; what is not is retired; ngx_k8s_recover.c */
-ngx_int_t ngx_k8s_writer_recover(ngx_k8s_writer_t *w);
+ngx_int_t ngx_k8s_recover_begin(ngx_k8s_writer_t *w);
+ngx_int_t ngx_k8s_recover_run(ngx_k8s_writer_t *w, ngx_uint_t n);
+void ngx_k8s_recover_free(ngx_k8s_writer_t *w);
 
 /* granules for "kind", after a try to reclaim; 0: none, w->missing is set */
 uint32_t ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len,

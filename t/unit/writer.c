@@ -522,6 +522,72 @@ writer_damage(ngx_k8s_builder_t *b)
 }
 
 
+/* taken over in slices; one that is given up half-way does no harm */
+
+static void
+writer_slices(ngx_k8s_builder_t *b)
+{
+    size_t             room;
+    uint32_t           i, slot, whole;
+    ngx_int_t          rc;
+    ngx_uint_t         slices, round;
+    ngx_k8s_table_t   *table;
+    ngx_k8s_writer_t  *w;
+
+    table = unit_table(4 * 1024 * 1024);
+    w = ngx_k8s_writer_open(table, -1, &unit_log);
+
+    for (i = 0; i < 1000; i++) {
+        blob(w, b, i, 1, 100 + i % 1000, 0);
+    }
+
+    for (i = 0; i < 1000; i += 3) {
+        blob_find(table, i, &slot);
+        ngx_k8s_writer_remove(w, slot);
+    }
+
+    (void) unit_service(w, b, "many", 3000, 7, 0);
+
+    ngx_k8s_writer_publish(w);
+    room = ngx_k8s_writer_room(w);
+    ngx_k8s_writer_close(w);
+
+    for (round = 0; round < 4; round++) {
+        w = ngx_k8s_writer_begin(table, -1, &unit_log);
+        slices = 0;
+
+        do {
+            rc = ngx_k8s_writer_continue(w, 8);
+            slices++;
+        } while (rc == NGX_AGAIN && (round == 3 || slices < 100 * round));
+
+        if (round < 3) {
+            ngx_k8s_writer_close(w);
+        }
+    }
+
+    ok(rc == NGX_OK && slices > 200, "taken over in %u slices",
+       (unsigned) slices);
+
+    whole = 0;
+
+    for (i = 0; i < 1000; i++) {
+        if (blob_find(table, i, NULL)) {
+            whole += blob_whole(blob_find(table, i, NULL), i);
+        }
+    }
+
+    ok(whole == 666, "all records are there");
+    ok(table->counts[NGX_K8S_INDEX_CERTIFICATE] == 666, "and counted");
+    ok(ngx_k8s_writer_room(w) == room, "and no bytes lost");
+    ok(ngx_k8s_writer_stat_get(w, ((uint64_t) 7 << 32) + 3000)
+       < NGX_K8S_CHUNK_STATS * 6, "statistics are known");
+
+    ngx_k8s_writer_close(w);
+    munmap(table, table->size);
+}
+
+
 /* writer and readers of the kill test */
 
 typedef struct {
@@ -753,6 +819,7 @@ main(void)
     writer_pins(&b);
     writer_stats(&b);
     writer_damage(&b);
+    writer_slices(&b);
     writer_kill(&b);
 
     ngx_k8s_builder_done(&b);

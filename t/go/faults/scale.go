@@ -79,6 +79,8 @@ func scale(e *env) {
 	}
 	e.note("bytes of answers about Secrets: %d", bytes)
 
+	e.successor(g)
+
 	// one endpoint changes: until every worker uses it
 	ns, _, host, svc := api.GenNames(api.Gen{Namespaces: 50}, n/2)
 	w := g.each()
@@ -122,4 +124,31 @@ func scale(e *env) {
 	sort.Float64s(l)
 	e.note("new Ingress to first request: median %.2f ms, p99 %.2f ms, "+
 		"worst %.2f ms", l[len(l)/2], l[len(l)*99/100], l[len(l)-1])
+}
+
+// turns are the watcher's turns so far that took longer than some seconds.
+func (g *nginx) turns() map[string]float64 {
+	m := map[string]float64{}
+	all := g.metricMatch(`watcher_turn_seconds_count`)
+	for _, le := range []string{"0.001000", "0.002000", "0.005000", "0.010000",
+		"0.025000"} {
+		m[le] = all - g.metricMatch(`watcher_turn_seconds_bucket\{.*le="`+le+`"`)
+	}
+	return m
+}
+
+// successor reloads: a new watcher takes the table over and lists anew.
+func (e *env) successor(g *nginx) {
+	was, synced := g.turns(), g.count("in sync")
+	begin := time.Now()
+	g.reload()
+	e.await("in sync", 60*time.Second, func() bool {
+		return g.count("in sync") > synced
+	})
+	now := g.turns()
+	e.note("reload to in sync %.2f s; turns longer than 1 ms: %v, 2 ms: %v, "+
+		"5 ms: %v, 10 ms: %v, 25 ms: %v", time.Since(begin).Seconds(),
+		now["0.001000"]-was["0.001000"], now["0.002000"]-was["0.002000"],
+		now["0.005000"]-was["0.005000"], now["0.010000"]-was["0.010000"],
+		now["0.025000"]-was["0.025000"])
 }
