@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,5 +133,41 @@ func TestLogTail(t *testing.T) {
 			b.String() != want {
 			t.Errorf("the last %d: %d bytes, %v", n, b.Len(), err)
 		}
+	}
+}
+
+func TestGRPCProbe(t *testing.T) {
+	serving := byte(1)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if r.URL.Path != "/grpc.health.v1.Health/Check" ||
+				!bytes.Equal(body, []byte("\x00\x00\x00\x00\x05\x0a\x03abc")) {
+				w.Header().Set("Grpc-Status", "5")
+				return
+			}
+			w.Header().Set("Trailer", "Grpc-Status")
+			w.Write([]byte{0, 0, 0, 0, 2, 8, serving})
+			w.Header().Set("Grpc-Status", "0")
+		}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	defer s.Close()
+	addr := s.Listener.Addr().(*net.TCPAddr)
+	c := &container{p: &pod{ip: addr.IP.String()}, c: &v1.Container{}}
+	ask := func(service string) error {
+		return c.grpc(context.Background(), &v1.GRPCAction{
+			Port: int32(addr.Port), Service: &service})
+	}
+	if err := ask("abc"); err != nil {
+		t.Error(err)
+	}
+	if err := ask("other"); err == nil {
+		t.Error("an unknown service")
+	}
+	serving = 2
+	if err := ask("abc"); err == nil {
+		t.Error("a service that does not serve")
 	}
 }
