@@ -9,6 +9,7 @@ import (
 )
 
 func TestRunsToItsEnd(t *testing.T) {
+	t.Parallel()
 	got := output(t, `
   restartPolicy: Never
   containers:
@@ -30,6 +31,7 @@ func TestRunsToItsEnd(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		spec, reason string
 		code         int32
@@ -59,6 +61,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
+	t.Parallel()
 	apply(t, `
 apiVersion: v1
 kind: Secret
@@ -118,6 +121,7 @@ spec: {clusterIP: 10.96.9.9, ports: [{name: web, port: 81}]}
 
 // What is missing is waited for, and then the pod runs.
 func TestMissing(t *testing.T) {
+	t.Parallel()
 	waiting := func(name, reason string) {
 		waitFor(t, name, func(p *v1.Pod) bool {
 			return len(p.Status.ContainerStatuses) == 1 &&
@@ -159,6 +163,7 @@ func TestMissing(t *testing.T) {
 }
 
 func TestVolumes(t *testing.T) {
+	t.Parallel()
 	apply(t, `
 apiVersion: v1
 kind: Secret
@@ -242,6 +247,7 @@ data: {colour: blue, file: text}
 }
 
 func TestToken(t *testing.T) {
+	t.Parallel()
 	apply(t, pod("token", `
   terminationGracePeriodSeconds: 1
   volumes: [{name: own, projected: {sources: [{serviceAccountToken:
@@ -279,6 +285,7 @@ func TestToken(t *testing.T) {
 // A pod of Pod Security "restricted". What it executes gets the capability that
 // it may have only from the file.
 func TestRestricted(t *testing.T) {
+	t.Parallel()
 	apply(t, `{apiVersion: v1, kind: Namespace, metadata: {name: strict,
 		labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
 	got := outputOf(t, "strict/restricted", `
@@ -328,6 +335,7 @@ func TestRestricted(t *testing.T) {
 
 // Privileges where nothing is said, and sysctls.
 func TestPrivileges(t *testing.T) {
+	t.Parallel()
 	got := output(t, `
   restartPolicy: Never
   securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start,
@@ -357,6 +365,7 @@ func TestPrivileges(t *testing.T) {
 }
 
 func TestInitContainers(t *testing.T) {
+	t.Parallel()
 	apply(t, pod("inits", `
   terminationGracePeriodSeconds: 3
   volumes: [{name: v, emptyDir: {}}]

@@ -2,6 +2,7 @@ package kubelet_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -41,6 +42,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	netns.Enter()
+	// most tests wait most of the time; the others are alone, and first
+	_ = flag.Set("test.parallel", "6")
 	dir, err := os.MkdirTemp("", "kubelet-test")
 	if err != nil {
 		panic(err)
@@ -159,7 +162,7 @@ func waitFor(t *testing.T, name string, ok func(*v1.Pod) bool) *v1.Pod {
 	t.Helper()
 	var p *v1.Pod
 	in, short := pods(name)
-	if err := bed.Until(ctx, 20*time.Second, func() (err error) {
+	if err := bed.Until(ctx, 30*time.Second, func() (err error) {
 		p, err = in.Get(ctx, short, metav1.GetOptions{})
 		if err == nil && !ok(p) {
 			err = fmt.Errorf("pod %s: %+v", name, p.Status)
@@ -252,7 +255,7 @@ func events(name string) string {
 func waitGone(t *testing.T, name string) {
 	t.Helper()
 	in, name := pods(name)
-	until(t, 20*time.Second, func() error {
+	until(t, 30*time.Second, func() error {
 		_, err := in.Get(ctx, name, metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
 			return fmt.Errorf("pod %s is there: %v", name, err)
@@ -265,7 +268,7 @@ func waitGone(t *testing.T, name string) {
 func waitLog(t *testing.T, name, text string) string {
 	t.Helper()
 	var got string
-	until(t, 20*time.Second, func() error {
+	until(t, 30*time.Second, func() error {
 		in, name := pods(name)
 		raw, err := in.GetLogs(name, &v1.PodLogOptions{}).DoRaw(ctx)
 		got = string(raw)

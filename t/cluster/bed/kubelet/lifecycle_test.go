@@ -91,6 +91,7 @@ func tell(t *testing.T, p *v1.Pod, path string) {
 }
 
 func TestProbes(t *testing.T) {
+	t.Parallel()
 	apply(t, serverPod("probes", "  terminationGracePeriodSeconds: 1\n", `
     env: [{name: started, value: "0"}]
     startupProbe: {httpGet: {path: /started, port: 8080}, periodSeconds: 1, failureThreshold: 30}
@@ -129,6 +130,7 @@ func TestProbes(t *testing.T) {
 }
 
 func TestTCPProbe(t *testing.T) {
+	t.Parallel()
 	apply(t, serverPod("tcp", "  terminationGracePeriodSeconds: 1\n", `
     readinessProbe: {tcpSocket: {port: web}, periodSeconds: 1}
 `))
@@ -150,6 +152,7 @@ func TestTCPProbe(t *testing.T) {
 // The order of a deletion: hook, signal, kill; all of it without waiting for
 // anybody else.
 func TestDeletion(t *testing.T) {
+	t.Parallel()
 	apply(t, serverPod("deletion", "", `
     lifecycle: {preStop: {httpGet: {path: /hook, port: web}}}
     readinessProbe: {httpGet: {path: /ready, port: web}, periodSeconds: 1, failureThreshold: 1}
@@ -157,7 +160,7 @@ func TestDeletion(t *testing.T) {
 `))
 	p := waitFor(t, "deletion", ready)
 	logs := follow(t, "deletion")
-	remove(t, "deletion", 5)
+	remove(t, "deletion", 8)
 	begin := time.Now()
 	for _, want := range []string{"start", "hook", "signal 15"} {
 		if got := <-logs; got != want {
@@ -167,12 +170,12 @@ func TestDeletion(t *testing.T) {
 	// its readiness is still probed
 	tell(t, p, "/set/ready/0")
 	waitFor(t, "deletion", func(p *v1.Pod) bool { return !ready(p) })
-	if d := time.Since(begin); d > 4*time.Second {
+	if d := time.Since(begin); d > 6*time.Second {
 		t.Fatalf("too slow a machine for this test: %s", d)
 	}
 	waitGone(t, "deletion")
-	if d := time.Since(begin); d < 4*time.Second {
-		t.Errorf("killed after %s of 5 s", d)
+	if d := time.Since(begin); d < 7*time.Second {
+		t.Errorf("killed after %s of 8 s", d)
 	}
 	if _, ok := <-logs; ok {
 		t.Error("the log goes on")
@@ -201,6 +204,7 @@ func follow(t *testing.T, name string) <-chan string {
 // A hook that takes the whole grace period leaves two seconds after it; a
 // second deletion makes the end come sooner.
 func TestGrace(t *testing.T) {
+	t.Parallel()
 	apply(t, serverPod("hook", "", `
     lifecycle: {preStop: {exec: {command: [sleep, "1000"]}}}
     env: [{name: LINGER, value: "1"}]
@@ -244,6 +248,7 @@ func TestGrace(t *testing.T) {
 }
 
 func TestStopSignalOfImage(t *testing.T) {
+	t.Parallel()
 	apply(t, pod("usr1", `
   containers:
   - {name: c, image: user, args: ["trap 'echo usr1; exit 0' USR1; trap 'echo term' TERM; echo on; while :; do sleep 0.05; done"]}
@@ -259,6 +264,7 @@ func TestStopSignalOfImage(t *testing.T) {
 }
 
 func TestBackOff(t *testing.T) {
+	t.Parallel()
 	apply(t, pod("crash", `
   terminationGracePeriodSeconds: 1
   containers:
@@ -333,6 +339,7 @@ func TestAddressGivenAgain(t *testing.T) {
 }
 
 func TestEviction(t *testing.T) {
+	t.Parallel()
 	apply(t, serverPod("evicted", "", ""))
 	waitFor(t, "evicted", ready)
 	in, name := pods("evicted")
@@ -347,6 +354,7 @@ func TestEviction(t *testing.T) {
 }
 
 func TestForcedDeletion(t *testing.T) {
+	t.Parallel()
 	apply(t, serverPod("forced", "", ""))
 	p := waitFor(t, "forced", ready)
 	waitAnswer(t, p)

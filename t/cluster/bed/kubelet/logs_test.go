@@ -13,6 +13,7 @@ import (
 )
 
 func TestLogs(t *testing.T) {
+	t.Parallel()
 	apply(t, pod("logs", `
   terminationGracePeriodSeconds: 1
   volumes: [{name: v, emptyDir: {}}]
@@ -88,6 +89,7 @@ func kubectl(t *testing.T, in string, args ...string) (string, int) {
 }
 
 func TestKubectl(t *testing.T) {
+	t.Parallel()
 	apply(t, pod("kubectl", `
   terminationGracePeriodSeconds: 1
   containers:
