@@ -42,6 +42,7 @@ static ngx_int_t ngx_k8s_compile_literal(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_str_t *text, ngx_uint_t number,
     ngx_array_t *endpoints);
 static ngx_uint_t ngx_k8s_compile_unique(ngx_array_t *endpoints);
+static ngx_uint_t ngx_k8s_compile_ready_first(ngx_array_t *endpoints);
 static int ngx_libc_cdecl ngx_k8s_compile_address_cmp(const void *one,
     const void *two);
 static int ngx_libc_cdecl ngx_k8s_compile_order_cmp(const void *one,
@@ -441,15 +442,57 @@ ngx_k8s_compile_unique(ngx_array_t *endpoints)
 
     endpoints->nelts = n;
 
-    ngx_qsort(ep, n, sizeof(ngx_k8s_endpoint_t), ngx_k8s_compile_order_cmp);
-
-    ready = 0;
-
-    while (ready < n && (ep[ready].flags & NGX_K8S_ENDPOINT_READY)) {
-        ready++;
-    }
+    ready = ngx_k8s_compile_ready_first(endpoints);
 
     return ready ? ready : n;
+}
+
+
+/* those that are ready come first, in the order that they have */
+
+static ngx_uint_t
+ngx_k8s_compile_ready_first(ngx_array_t *endpoints)
+{
+    ngx_uint_t           i, ready, others;
+    ngx_k8s_endpoint_t  *ep, *rest;
+
+    ep = endpoints->elts;
+    others = 0;
+
+    for (i = 0; i < endpoints->nelts; i++) {
+        others += !(ep[i].flags & NGX_K8S_ENDPOINT_READY);
+    }
+
+    if (others == 0) {
+        return endpoints->nelts;
+    }
+
+    ready = endpoints->nelts - others;
+
+    rest = ngx_palloc(endpoints->pool, others * sizeof(ngx_k8s_endpoint_t));
+
+    if (rest == NULL) {
+        ngx_qsort(ep, endpoints->nelts, sizeof(ngx_k8s_endpoint_t),
+                  ngx_k8s_compile_order_cmp);
+        return ready;
+    }
+
+    ready = 0;
+    others = 0;
+
+    for (i = 0; i < endpoints->nelts; i++) {
+
+        if (ep[i].flags & NGX_K8S_ENDPOINT_READY) {
+            ep[ready++] = ep[i];
+
+        } else {
+            rest[others++] = ep[i];
+        }
+    }
+
+    ngx_memcpy(&ep[ready], rest, others * sizeof(ngx_k8s_endpoint_t));
+
+    return ready;
 }
 
 

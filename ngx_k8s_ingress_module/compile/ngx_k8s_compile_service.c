@@ -24,8 +24,10 @@ static ngx_int_t ngx_k8s_compile_port_record(ngx_k8s_compile_t *c,
     ngx_array_t *endpoints);
 static ngx_int_t ngx_k8s_compile_port_endpoints(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_array_t *endpoints);
-static uint64_t ngx_k8s_compile_identity(ngx_k8s_port_t *port,
-    ngx_k8s_service_t *svc, ngx_k8s_endpoint_t *ep);
+static uint64_t ngx_k8s_compile_identity_service(ngx_k8s_port_t *port,
+    ngx_k8s_service_t *svc);
+static uint64_t ngx_k8s_compile_identity(uint64_t h, ngx_k8s_endpoint_t *ep);
+static uint64_t ngx_k8s_compile_identity_part(uint64_t h, ngx_str_t *part);
 static void ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c,
     ngx_k8s_service_rec_t *rec, ngx_k8s_list_t *list);
 static void ngx_k8s_compile_service_told(ngx_k8s_compile_t *c,
@@ -437,6 +439,7 @@ ngx_k8s_compile_port_endpoints(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_k8s_service_t *svc, ngx_array_t *endpoints)
 {
     uint32_t                 list;
+    uint64_t                 h;
     ngx_uint_t               i;
     ngx_k8s_str_t            zone, hints;
     ngx_k8s_builder_t       *b;
@@ -482,58 +485,76 @@ ngx_k8s_compile_port_endpoints(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     }
 
     er = ngx_k8s_builder_ptr(b, list);
+    h = ngx_k8s_compile_identity_service(port, svc);
 
     for (i = 0; i < endpoints->nelts; i++) {
         er[i].stat = ngx_k8s_writer_stat_get(c->writer,
-                              ngx_k8s_compile_identity(port, svc, &ep[i]));
+                                             ngx_k8s_compile_identity(h,
+                                                                      &ep[i]));
     }
 
     return NGX_OK;
 }
 
 
-/* FNV-1a over what makes an endpoint the same one */
+/* FNV-1a over what makes an endpoint the same one: first its Service */
 
 static uint64_t
-ngx_k8s_compile_identity(ngx_k8s_port_t *port, ngx_k8s_service_t *svc,
-    ngx_k8s_endpoint_t *ep)
+ngx_k8s_compile_identity_service(ngx_k8s_port_t *port, ngx_k8s_service_t *svc)
 {
-    u_char       tail[4];
-    uint64_t     h;
-    ngx_uint_t   i, n;
-    ngx_str_t    part[5];
+    uint64_t   h;
+    ngx_str_t  empty;
+
+    ngx_str_null(&empty);
+
+    h = 0xcbf29ce484222325ULL;
+
+    if (svc->object.uid.len) {
+        h = ngx_k8s_compile_identity_part(h, &svc->object.uid);
+        return ngx_k8s_compile_identity_part(h, &empty);
+    }
+
+    h = ngx_k8s_compile_identity_part(h, &port->node->namespace);
+
+    return ngx_k8s_compile_identity_part(h, &port->node->name);
+}
+
+
+static uint64_t
+ngx_k8s_compile_identity(uint64_t h, ngx_k8s_endpoint_t *ep)
+{
+    u_char     tail[4];
+    ngx_str_t  s;
 
     tail[0] = (u_char) (ep->port >> 8);
     tail[1] = (u_char) ep->port;
     tail[2] = (u_char) ep->family;
     tail[3] = 0;
 
-    if (svc->object.uid.len) {
-        part[0] = svc->object.uid;
-        ngx_str_null(&part[1]);
+    h = ngx_k8s_compile_identity_part(h, ep->target);
 
-    } else {
-        part[0] = port->node->namespace;
-        part[1] = port->node->name;
-    }
+    s.data = ep->addr;
+    s.len = 16;
+    h = ngx_k8s_compile_identity_part(h, &s);
 
-    part[2] = *ep->target;
-    part[3].data = ep->addr;
-    part[3].len = 16;
-    part[4].data = tail;
-    part[4].len = 4;
-
-    h = 0xcbf29ce484222325ULL;
-
-    for (n = 0; n < 5; n++) {
-        for (i = 0; i < part[n].len; i++) {
-            h = (h ^ part[n].data[i]) * 0x100000001b3ULL;
-        }
-
-        h = (h ^ '/') * 0x100000001b3ULL;
-    }
+    s.data = tail;
+    s.len = 4;
+    h = ngx_k8s_compile_identity_part(h, &s);
 
     return h ? h : 1;
+}
+
+
+static uint64_t
+ngx_k8s_compile_identity_part(uint64_t h, ngx_str_t *part)
+{
+    size_t  i;
+
+    for (i = 0; i < part->len; i++) {
+        h = (h ^ part->data[i]) * 0x100000001b3ULL;
+    }
+
+    return (h ^ '/') * 0x100000001b3ULL;
 }
 
 
