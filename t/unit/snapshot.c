@@ -548,8 +548,8 @@ snapshot_small(void)
     b.size = 1024 * 1024;
     k8s_open(&b);
 
-    ok(load(&b, data, len, &loaded) && loaded.left > 0 && loaded.missing > 0
-       && loaded.hosts > 100,
+    ok(load(&b, data, len, &loaded), "a small zone");
+    ok(loaded.left > 0 && loaded.missing > 0 && loaded.hosts > 100,
        "%u hosts have room, %u records of %u bytes have none",
        (unsigned) loaded.hosts, (unsigned) loaded.left,
        (unsigned) loaded.missing);
@@ -689,8 +689,9 @@ snapshot_copy_small(void)
 
     ngx_k8s_view_init(&view, a.table, NGX_K8S_WORD_MASTER);
 
-    ok(ngx_k8s_table_copy(&view, to, &missing, &unit_log) == NGX_DECLINED
-       && missing > 100000, "too small by %u bytes", (unsigned) missing);
+    ok(ngx_k8s_table_copy(&view, to, &missing, &unit_log) == NGX_DECLINED,
+       "a zone that is too small");
+    ok(missing > 100000, "by %u bytes", (unsigned) missing);
 
     munmap(to, to->size);
     k8s_close(&a);

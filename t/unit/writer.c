@@ -552,6 +552,9 @@ writer_slices(ngx_k8s_builder_t *b)
     room = ngx_k8s_writer_room(w);
     ngx_k8s_writer_close(w);
 
+    rc = NGX_ERROR;
+    slices = 0;
+
     for (round = 0; round < 4; round++) {
         w = ngx_k8s_writer_begin(table, -1, &unit_log);
         slices = 0;
