@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,7 +135,9 @@ func (s *example) mine() {
 		switch u.GetKind() {
 		case "Namespace":
 			u.SetName(e.ns)
-			e.spaces = append(e.spaces, e.ns)
+			if !slices.Contains(e.spaces, e.ns) {
+				e.spaces = append(e.spaces, e.ns)
+			}
 		case "IngressClass":
 			u.SetName(e.class)
 			e.must(unstructured.SetNestedField(u.Object, e.controller(), "spec",

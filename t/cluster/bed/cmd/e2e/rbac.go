@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +14,19 @@ import (
 
 func init() {
 	add(test{name: "least-privilege", group: "pod", bed: "pod", alone: true,
-		what: "each verb of the documented ClusterRole is taken away, alone: " +
-			"something breaks", run: leastPrivilege})
+		what: "each verb of the documented ClusterRole, and what " +
+			"watch_namespace_selector needs beside, is taken away, alone: " +
+			"something breaks", run: func(e *env) { leastPrivilege(e, "cluster") }})
+	add(test{name: "least-privilege-role", group: "pod", bed: "pod",
+		alone: true, what: "the same with the Role of one namespace",
+		run: func(e *env) { leastPrivilege(e, "one-namespace") }})
 }
+
+// ofSelector is what watch_namespace_selector needs.
+var ofSelector = []right{{"", "namespaces", "list"},
+	{"", "namespaces", "watch"}}
+
+const selected = "e2e-selected"
 
 // right is one verb of a resource.
 type right struct {
@@ -57,32 +66,39 @@ func without(all []right, one right) []rbacv1.PolicyRule {
 type variant struct {
 	e       *env
 	lacks   right // the zero value: nothing
+	all     []right
 	name    string
+	more    string // for its k8s_ingress block
 	pod, ip string
 }
 
 // variants starts an nginx for each right that there is, without it, and one
 // that has all.
-func (e *env) variants(all []right) []*variant {
-	l := []*variant{{e: e, name: "all"}}
+func (e *env) variants(dir string, all []right) []*variant {
+	l := []*variant{{e: e, name: "all", all: all}}
 	for _, r := range all {
-		l = append(l, &variant{e: e, lacks: r, name: r.verb + "-" + r.resource})
+		l = append(l, &variant{e: e, lacks: r, all: all,
+			name: r.verb + "-" + r.resource})
+	}
+	if dir == "cluster" {
+		more := slices.Concat(all, ofSelector)
+		for _, r := range append([]right{{}}, ofSelector...) {
+			v := &variant{e: e, lacks: r, all: more, name: "selector",
+				more: "watch_namespace_selector " + selected + ";"}
+			if r.verb != "" {
+				v.name = r.verb + "-" + r.resource
+			}
+			l = append(l, v)
+		}
 	}
 	for _, v := range l {
-		s := e.example("cluster")
+		s := e.example(dir)
 		s.mine()
 		s.drop("Namespace", "PodDisruptionBudget", "Service")
 		s.get("ServiceAccount").SetName(v.name)
-		change(s, "ClusterRole", func(c *rbacv1.ClusterRole) {
-			c.Name = e.ns + "-" + v.name
-			c.Rules = without(all, v.lacks)
-		})
-		change(s, "ClusterRoleBinding", func(b *rbacv1.ClusterRoleBinding) {
-			b.Name = e.ns + "-" + v.name
-			b.RoleRef.Name = b.Name
-			b.Subjects[0].Name = v.name
-		})
-		s.conf("nginx.conf", "zone 64m;", "zone 4m;\n        backoff 1s;")
+		v.bind(s, dir)
+		s.conf("nginx.conf", "zone 64m;", "zone 4m;\n        backoff 1s;\n"+
+			v.more)
 		s.deployment(func(d *appsv1.Deployment) {
 			one := int32(1)
 			d.Name, d.Spec.Replicas = v.name, &one
@@ -100,6 +116,29 @@ func (e *env) variants(all []right) []*variant {
 		v.find()
 	}
 	return l
+}
+
+// bind gives the variant's ServiceAccount its rights.
+func (v *variant) bind(s *example, dir string) {
+	rules := without(v.all, v.lacks)
+	if dir == "one-namespace" {
+		s.conf("ingress-namespace.conf", "watch_namespace shop;",
+			"watch_namespace "+v.e.ns+";")
+		change(s, "Role", func(c *rbacv1.Role) {
+			c.Name, c.Rules = v.name, rules
+		})
+		change(s, "RoleBinding", func(b *rbacv1.RoleBinding) {
+			b.Name, b.RoleRef.Name, b.Subjects[0].Name = v.name, v.name, v.name
+		})
+		return
+	}
+	name := v.e.ns + "-" + v.name
+	change(s, "ClusterRole", func(c *rbacv1.ClusterRole) {
+		c.Name, c.Rules = name, rules
+	})
+	change(s, "ClusterRoleBinding", func(b *rbacv1.ClusterRoleBinding) {
+		b.Name, b.RoleRef.Name, b.Subjects[0].Name = name, name, v.name
+	})
 }
 
 // find waits until the nginx answers at all.
@@ -168,84 +207,85 @@ func (v *variant) sees(probes []probe, not ...string) {
 	}
 }
 
-func leastPrivilege(e *env) {
-	e.restricted(e.ns)
+// rightsOf are those that an example gives.
+func (e *env) rightsOf(dir string) []right {
+	var all []right
+	s := e.example(dir)
+	if dir == "cluster" {
+		change(s, "ClusterRole", func(c *rbacv1.ClusterRole) {
+			all = rights(c.Rules)
+		})
+	} else {
+		change(s, "Role", func(c *rbacv1.Role) { all = rights(c.Rules) })
+	}
+	e.check(len(all) > 8, "%s gives %v", dir, all)
+	return all
+}
+
+// label gives a namespace the selected label.
+func (e *env) label(ns string) {
+	e.apply(`{apiVersion: v1, kind: Namespace, metadata: {name: %s,
+  labels: {%s: ""}}}`, ns, selected)
+}
+
+// ingressOf writes an Ingress of the test's class by annotation.
+func (e *env) ingressOf(ns, name, host, svc string) {
+	e.apply(`{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: %s,
+  namespace: %s, annotations: {kubernetes.io/ingress.class: %s}}, spec: {rules: [{
+  host: %s, http: {paths: [{path: /, pathType: Prefix, backend: {service: {
+  name: %s, port: {number: 80}}}}]}}]}}`, name, ns, e.class, host, svc)
+}
+
+func leastPrivilege(e *env, dir string) {
+	wide := dir == "cluster"
+	e.namespace(e.ns)
 	e.ingressClass()
 	e.track = e.follow(e.ns)
-	web := e.namespace(e.ns + "-web")
-	e.ns, web = web, e.ns // backends are elsewhere, for their label
+	e.label(e.ns)
 	b := e.backends(e.class)
-	svc := b.app.svc(e)
-	e.ns, web = web, e.ns
-
-	var all []right
-	s := e.example("cluster")
-	change(s, "ClusterRole", func(c *rbacv1.ClusterRole) { all = rights(c.Rules) })
-	e.check(len(all) > 8, "the ClusterRole gives %v", all)
+	if wide {
+		e.ingressOf(e.namespace(e.ns+"-other"), "other",
+			"other."+e.ns+".test", "none")
+	}
+	all := e.rightsOf(dir)
 	var l []*variant
-	e.step(fmt.Sprintf("%d nginxes", len(all)+1), func() { l = e.variants(all) })
-
-	probes := []probe{
-		{"ready", func(v *variant) bool {
-			return fetch(v.ip+":10254", "", "/readyz").status == 200
-		}},
-		routed("class by name", b.named, svc),
-		routed("class by annotation", b.noted, svc),
-		{"certificate", func(v *variant) bool {
-			s, err := serial(v.ip, b.tls)
-			return err == nil && s == b.serial
-		}}}
-	routes := []string{"ready", "class by name", "class by annotation"}
-	broken := map[right]string{}
-	begin := func(v *variant, not ...string) {
-		broken[v.lacks] = v.refused() + "; not seen: " + strings.Join(not, ", ")
-		v.sees(probes, not...)
-	}
-	for _, v := range l {
-		switch v.name {
-		case "watch-ingresses", "watch-services", "watch-endpointslices":
-			// with no route of its own it takes the default certificate too
-			begin(v, append(routes, "certificate")...)
-		case "watch-secrets":
-			begin(v, "certificate")
-		case "get-secrets":
-			v.sees(probes, "certificate")
-			broken[v.lacks] = "not seen: certificate"
-		case "watch-ingressclasses":
-			begin(v, "class by name")
-		default:
-			v.sees(probes)
-			r := v.readyz()
-			e.check(!strings.Contains(r, "refused"), "%s: %s", v.name, r)
-		}
-	}
+	e.step("all nginxes", func() { l = e.variants(dir, all) })
+	e.note("%d nginxes", len(l))
+	lost := map[right]string{}
+	e.atStart(b, l, wide, lost)
 
 	// what "list" is for is seen after a lost connection
 	e.step("API server killed and started", func() {
-		e.Plane.Kill(plane.APIServer)
+		e.must(e.Plane.Kill(plane.APIServer))
 		e.must(e.Plane.Run(e.ctx, plane.APIServer))
 	})
-	late := e.changes(b, web)
+	late := e.changes(b, wide)
 	for _, v := range l {
 		not := map[string][]string{
 			"list-ingresses":      {"new Ingress", "new Service", "new class"},
 			"list-services":       {"new Service"},
 			"list-endpointslices": {"new Service"},
 			"list-secrets":        {"new certificate"},
-			"list-ingressclasses": {"new class"}}[v.name]
-		if v.lacks.verb == "list" {
-			if not == nil {
-				continue
-			}
-			broken[v.lacks] = "after a lost connection " + v.refused() +
+			"list-ingressclasses": {"new class"},
+			"list-namespaces":     {"new namespace"}}[v.name]
+		if !wide {
+			not = slices.DeleteFunc(not, func(s string) bool {
+				return s == "new class"
+			})
+		}
+		if v.lacks.verb == "list" && not != nil {
+			lost[v.lacks] = "after a lost connection " + v.refused() +
 				"; not seen: " + strings.Join(not, ", ")
 		}
-		if v.lacks.verb == "list" || v.lacks.verb == "" {
+		if not != nil || v.lacks.verb == "" {
 			v.sees(late, not...)
 		}
 	}
+	if wide {
+		all = slices.Concat(all, ofSelector)
+	}
 	for _, r := range all {
-		why, ok := broken[r]
+		why, ok := lost[r]
 		if !ok {
 			e.fail("nothing is lost without %q", r)
 			continue
@@ -254,15 +294,53 @@ func leastPrivilege(e *env) {
 	}
 }
 
+// atStart looks at what each nginx serves that has just started.
+func (e *env) atStart(b *backends, l []*variant, wide bool,
+	lost map[right]string) {
+	svc := b.app.svc(e)
+	probes := []probe{
+		{"ready", func(v *variant) bool {
+			return fetch(v.ip+":10254", "", "/readyz").status == 200
+		}},
+		routed("class by annotation", b.noted, svc),
+		{"certificate", func(v *variant) bool {
+			s, err := serial(v.ip, b.tls)
+			return err == nil && s == b.serial
+		}}}
+	everything := []string{"ready", "class by annotation", "certificate"}
+	if wide {
+		probes = append(probes, routed("class by name", b.named, svc))
+		everything = append(everything, "class by name")
+	}
+	not := map[string][]string{
+		"watch-ingresses": everything, "watch-services": everything,
+		"watch-endpointslices": everything, "watch-namespaces": everything,
+		"watch-secrets": {"certificate"}, "get-secrets": {"certificate"},
+		"watch-ingressclasses": {"class by name"}}
+	for _, v := range l {
+		n, ok := not[v.name]
+		if !ok {
+			v.sees(probes)
+			if r := v.readyz(); wide && strings.Contains(r, "refused") {
+				e.fail("%s: %s", v.name, r)
+			}
+			continue
+		}
+		why := ""
+		if v.lacks.verb == "watch" {
+			why = v.refused() + "; "
+		}
+		v.sees(probes, n...)
+		lost[v.lacks] = why + "not seen: " + strings.Join(n, ", ")
+	}
+}
+
 // changes makes one of each kind, after which an nginx that follows all of
 // them sees what is returned.
-func (e *env) changes(b *backends, web string) []probe {
-	old := e.ns
-	e.ns = web
-	defer func() { e.ns = old }()
+func (e *env) changes(b *backends, wide bool) []probe {
 	svc := b.app.svc(e)
 	e.await("the API server takes writes", 30*time.Second, func() bool {
-		_, err := e.Client.CoreV1().Namespaces().Get(e.ctx, web,
+		_, err := e.Client.CoreV1().Namespaces().Get(e.ctx, e.ns,
 			metav1.GetOptions{})
 		return err == nil
 	})
@@ -271,21 +349,30 @@ func (e *env) changes(b *backends, web string) []probe {
 	more.name = "web2"
 	e.apply(strings.Replace(more.serviceText(e), "service: web2",
 		"service: web", 1))
-	e.apply(`{apiVersion: networking.k8s.io/v1, kind: IngressClass,
-  metadata: {name: %s-late}, spec: {controller: %s}}`, e.class, e.controller())
-	host := "late." + web + ".test"
-	e.ingress("late", path{host: host, path: "/", svc: "web"},
-		path{host: "svc." + host, path: "/", svc: "web2"})
-	e.apply(strings.Replace(e.ingressText(web, "class", "",
-		path{host: "class." + host, path: "/", svc: "web"}),
-		"ingressClassName: "+e.class, "ingressClassName: "+e.class+"-late", 1))
-	serialNow := b.serial
-	return []probe{
+	host := "late." + e.ns + ".test"
+	e.ingressOf(e.ns, "late", host, "web")
+	e.ingressOf(e.ns, "late2", "svc."+host, "web2")
+	now := b.serial
+	l := []probe{
 		routed("new Ingress", host, svc),
 		routed("new Service", "svc."+host, svc),
-		routed("new class", "class."+host, svc),
 		{"new certificate", func(v *variant) bool {
 			s, err := serial(v.ip, b.tls)
-			return err == nil && s == serialNow
+			return err == nil && s == now
 		}}}
+	if !wide {
+		return l
+	}
+	e.label(e.ns + "-other")
+	e.apply(`{apiVersion: networking.k8s.io/v1, kind: IngressClass,
+  metadata: {name: %s-late}, spec: {controller: %s}}`, e.class, e.controller())
+	e.apply(strings.Replace(e.ingressText(e.ns, "class", "",
+		path{host: "class." + host, path: "/", svc: "web"}),
+		"ingressClassName: "+e.class, "ingressClassName: "+e.class+"-late", 1))
+	return append(l, routed("new class", "class."+host, svc),
+		probe{"new namespace", func(v *variant) bool {
+			// there is no Service
+			a := fetch(v.ip+":80", "other."+e.ns+".test", "/x")
+			return a.status == 503
+		}})
 }
