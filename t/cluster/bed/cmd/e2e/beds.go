@@ -29,6 +29,11 @@ var beds = map[string]struct {
 	"pod": {"nginx as a Pod, as documented", 2, func(o *bed.Options) {
 		o.Proxy = true
 	}},
+	"lists": {"an API server without streaming lists", 1,
+		func(o *bed.Options) {
+			o.Proxy = true
+			o.APIServerArgs = []string{"--feature-gates=WatchList=false"}
+		}},
 	"outage": {"its API server and its etcd are killed", 1,
 		func(o *bed.Options) {}},
 }

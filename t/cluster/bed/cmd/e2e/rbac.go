@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,9 @@ func init() {
 	add(test{name: "least-privilege-role", group: "pod", bed: "pod",
 		alone: true, what: "the same with the Role of one namespace",
 		run: func(e *env) { leastPrivilege(e, "one-namespace") }})
+	add(test{name: "plain-lists", group: "pod", bed: "lists",
+		what: "an API server without streaming lists: plain ones, and each " +
+			"right to list is needed from the start", run: plainLists})
 }
 
 // ofSelector is what watch_namespace_selector needs.
@@ -75,11 +79,7 @@ type variant struct {
 // variants starts an nginx for each right that there is, without it, and one
 // that has all.
 func (e *env) variants(dir string, all []right) []*variant {
-	l := []*variant{{e: e, name: "all", all: all}}
-	for _, r := range all {
-		l = append(l, &variant{e: e, lacks: r, all: all,
-			name: r.verb + "-" + r.resource})
-	}
+	l := e.lacking(all)
 	if dir == "cluster" {
 		more := slices.Concat(all, ofSelector)
 		for _, r := range append([]right{{}}, ofSelector...) {
@@ -91,12 +91,29 @@ func (e *env) variants(dir string, all []right) []*variant {
 			l = append(l, v)
 		}
 	}
+	e.startAll(dir, l)
+	return l
+}
+
+// lacking is a variant that has all rights, and one for each that it lacks.
+func (e *env) lacking(all []right) []*variant {
+	l := []*variant{{e: e, name: "all", all: all}}
+	for _, r := range all {
+		l = append(l, &variant{e: e, lacks: r, all: all,
+			name: r.verb + "-" + r.resource})
+	}
+	return l
+}
+
+func (e *env) startAll(dir string, l []*variant) {
 	for _, v := range l {
 		s := e.example(dir)
 		s.mine()
 		s.drop("Namespace", "PodDisruptionBudget", "Service")
 		s.get("ServiceAccount").SetName(v.name)
 		v.bind(s, dir)
+		s.conf("nginx.conf", "error_log stderr notice;",
+			"error_log stderr info;")
 		s.conf("nginx.conf", "zone 64m;", "zone 4m;\n        backoff 1s;\n"+
 			v.more)
 		s.deployment(func(d *appsv1.Deployment) {
@@ -115,7 +132,6 @@ func (e *env) variants(dir string, all []right) []*variant {
 	for _, v := range l {
 		v.find()
 	}
-	return l
 }
 
 // bind gives the variant's ServiceAccount its rights.
@@ -281,6 +297,7 @@ func leastPrivilege(e *env, dir string) {
 			v.sees(late, not...)
 		}
 	}
+	(&gateway{e: e, ns: e.ns}).quiet()
 	if wide {
 		all = slices.Concat(all, ofSelector)
 	}
@@ -317,6 +334,13 @@ func (e *env) atStart(b *backends, l []*variant, wide bool,
 		"watch-endpointslices": everything, "watch-namespaces": everything,
 		"watch-secrets": {"certificate"}, "get-secrets": {"certificate"},
 		"watch-ingressclasses": {"class by name"}}
+	if e.t.bed == "lists" { // to list comes before to watch
+		for k, n := range maps.Clone(not) {
+			if kind, ok := strings.CutPrefix(k, "watch-"); ok {
+				not["list-"+kind] = n
+			}
+		}
+	}
 	for _, v := range l {
 		n, ok := not[v.name]
 		if !ok {
@@ -327,12 +351,34 @@ func (e *env) atStart(b *backends, l []*variant, wide bool,
 			continue
 		}
 		why := ""
-		if v.lacks.verb == "watch" {
+		if v.lacks.verb != "get" {
 			why = v.refused() + "; "
 		}
 		v.sees(probes, n...)
 		lost[v.lacks] = why + "not seen: " + strings.Join(n, ", ")
 	}
+}
+
+func plainLists(e *env) {
+	e.namespace(e.ns)
+	e.ingressClass()
+	e.track = e.follow(e.ns)
+	b := e.backends(e.class)
+	l := slices.DeleteFunc(e.lacking(e.rightsOf("cluster")),
+		func(v *variant) bool { return v.lacks.verb == "watch" })
+	e.startAll("cluster", l)
+	lost := map[right]string{}
+	e.atStart(b, l, true, lost)
+	for _, v := range l {
+		if v.lacks.verb != "" {
+			e.note("without %-22s %s", v.lacks.String()+":", lost[v.lacks])
+			e.check(lost[v.lacks] != "", "nothing is lost without %q", v.lacks)
+		}
+	}
+	said := e.podLogs(e.ns, l[0].pod)
+	e.check(strings.Contains(said, "has no streaming lists"),
+		"nginx did not fall back:\n%s", said)
+	(&gateway{e: e, ns: e.ns}).quiet()
 }
 
 // changes makes one of each kind, after which an nginx that follows all of
