@@ -204,6 +204,11 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "Serves /healthz and /readyz, /metrics and /status; all of them when "
       "none is named." },
 
+    { { ngx_string("k8s_ingress_core_backported"), 0, NULL, 0, 0, NULL },
+      "k8s_ingress_core_backported on | off;", "off", "http",
+      "Says that this nginx, though older than 1.30.4 or 1.31.3, has their "
+      "security fixes from its distributor; the start does not warn then." },
+
     { { ngx_string("k8s_ingress_drain_file"), 0, NULL, 0, 0, NULL },
       "k8s_ingress_drain_file file;", "", "http",
       "Once this file exists, connections of clients are closed after their "

@@ -17,6 +17,7 @@ static char *ngx_k8s_ingress_name(ngx_conf_t *cf, ngx_k8s_main_conf_t *kmcf,
     ngx_str_t *name);
 static ngx_int_t ngx_k8s_ingress_postconfiguration(ngx_conf_t *cf);
 static char *ngx_k8s_ingress_check(ngx_conf_t *cf, ngx_k8s_block_t *block);
+static ngx_int_t ngx_k8s_ingress_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_k8s_ingress_init_process(ngx_cycle_t *cycle);
 static void ngx_k8s_ingress_exit_process(ngx_cycle_t *cycle);
 static void ngx_k8s_unpin_handler(ngx_event_t *ev);
@@ -29,6 +30,13 @@ static ngx_command_t  ngx_k8s_ingress_commands[] = {
       ngx_k8s_ingress,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
+      NULL },
+
+    { ngx_string("k8s_ingress_core_backported"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_k8s_main_conf_t, backported),
       NULL },
 
       ngx_null_command
@@ -56,7 +64,7 @@ ngx_module_t  ngx_k8s_ingress_module = {
     ngx_k8s_ingress_commands,              /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_k8s_ingress_init_module,           /* init module */
     ngx_k8s_ingress_init_process,          /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -81,6 +89,8 @@ ngx_k8s_ingress_create_main_conf(ngx_conf_t *cf)
     {
         return NULL;
     }
+
+    kmcf->backported = NGX_CONF_UNSET;
 
     return kmcf;
 }
@@ -265,6 +275,36 @@ ngx_k8s_ingress_check(ngx_conf_t *cf, ngx_k8s_block_t *block)
     }
 
     return ngx_k8s_client_check(&block->source, cf->pool);
+}
+
+
+/* at the first start; the module only loads into the version it is built for */
+
+static ngx_int_t
+ngx_k8s_ingress_init_module(ngx_cycle_t *cycle)
+{
+#if (nginx_version < 1030004                                                  \
+     || (nginx_version >= 1031000 && nginx_version < 1031003))
+
+    ngx_k8s_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_k8s_ingress_module);
+
+    if (kmcf == NULL || kmcf->blocks.nelts == 0 || kmcf->backported == 1
+        || ngx_test_config || !ngx_is_init_cycle(cycle->old_cycle))
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                  "k8s_ingress: " NGINX_VER " lacks security fixes of nginx "
+                  "1.30.4 and 1.31.3 (CVE-2026-42533, CVE-2026-60005) unless "
+                  "its distributor has added them: use a newer nginx, or "
+                  "write \"k8s_ingress_core_backported on;\" if they are in");
+
+#endif
+
+    return NGX_OK;
 }
 
 

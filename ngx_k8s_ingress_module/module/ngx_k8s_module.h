@@ -76,6 +76,7 @@ struct ngx_k8s_block_s {
 
 typedef struct {
     ngx_array_t              blocks;     /* ngx_k8s_block_t * */
+    ngx_flag_t               backported; /* no warning of an old nginx */
 
     /* of a binary upgrade, see ngx_k8s_accept.c */
     ngx_pid_t                old_master; /* 0: there was none */
