@@ -50,8 +50,9 @@ func bedNames() []string {
 // testBed is a bed with what all of its tests need.
 type testBed struct {
 	*bed.Bed
-	ctx   context.Context
-	notes []string
+	ctx     context.Context
+	notes   []string
+	capable error // why there is no capableImage
 }
 
 func bedUp(name string) (*testBed, error) {
@@ -59,11 +60,9 @@ func bedUp(name string) (*testBed, error) {
 	var o bed.Options
 	o.Bin = *bin
 	o.Kubelet.Images = bed.Images(*tools, filepath.Dir(*binary))
-	if err := capable(o.Kubelet.Images); err != nil {
-		return nil, err
-	}
-	beds[name].options(&o)
 	t := &testBed{ctx: context.Background()}
+	t.capable = capable(o.Kubelet.Images)
+	beds[name].options(&o)
 	var err error
 	if t.Bed, err = bed.Up(t.ctx, o); err != nil {
 		return nil, err

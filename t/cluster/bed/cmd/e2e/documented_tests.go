@@ -308,6 +308,9 @@ func (e *env) mayOnly(ns string) {
 }
 
 func lowPorts(e *env) {
+	if e.capable != nil {
+		e.skipped(e.capable.Error())
+	}
 	e.namespace(e.ns)
 	for _, v := range []struct {
 		name, image     string

@@ -14,7 +14,8 @@ import (
 )
 
 func init() {
-	add(test{name: "least-privilege", group: "pod", bed: "pod", alone: true,
+	add(test{name: "least-privilege", group: "pod", bed: "pod", ci: true,
+		alone: true,
 		what: "each verb of the documented ClusterRole, and what " +
 			"watch_namespace_selector needs beside, is taken away, alone: " +
 			"something breaks", run: func(e *env) { leastPrivilege(e, "cluster") }})
