@@ -25,6 +25,15 @@
 typedef struct ngx_k8s_compile_s  ngx_k8s_compile_t;
 
 
+/* an address on which this nginx itself listens */
+
+typedef struct {
+    ngx_uint_t               family;           /* 4 or 6 */
+    u_char                   addr[16];         /* the first 4 bytes for 4 */
+    ngx_uint_t               port;
+} ngx_k8s_own_t;
+
+
 typedef struct {
     ngx_str_t                default_backend;  /* "ns/name[:port]", or "" */
     ngx_str_t                default_certificate;  /* "ns/name", or "" */
@@ -33,6 +42,8 @@ typedef struct {
     ngx_uint_t               problems;         /* records kept at most */
     ngx_uint_t               http_redirect_code;
     ngx_str_t                acme_path;        /* not redirected to https */
+    ngx_array_t             *own;              /* ngx_k8s_own_t, refused as
+                                                  endpoints; NULL: none */
     unsigned                 ssl_redirect:1;
     unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and

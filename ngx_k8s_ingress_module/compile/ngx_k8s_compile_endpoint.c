@@ -32,6 +32,8 @@ static ngx_int_t ngx_k8s_compile_address(ngx_k8s_compile_t *c,
     ngx_k8s_endpoint_t *ep);
 static ngx_uint_t ngx_k8s_compile_refused(ngx_k8s_compile_t *c,
     ngx_k8s_endpoint_t *ep);
+static ngx_uint_t ngx_k8s_compile_own(ngx_k8s_compile_t *c, u_char *addr,
+    ngx_uint_t family, ngx_uint_t port);
 static ngx_int_t ngx_k8s_compile_manifest(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
     ngx_array_t *endpoints);
@@ -195,6 +197,7 @@ ngx_k8s_compile_slice(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
         }
 
         ngx_memzero(&parsed, sizeof(ngx_k8s_endpoint_t));
+        parsed.port = number;
 
         if (ngx_k8s_compile_address(c, port, &se[i].address, slice->family,
                                     &parsed)
@@ -209,7 +212,6 @@ ngx_k8s_compile_slice(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
         }
 
         *ep = parsed;
-        ep->port = number;
         ep->flags = flags;
         ep->target = &se[i].target;
         ep->zone = &se[i].zone;
@@ -220,7 +222,10 @@ ngx_k8s_compile_slice(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
 }
 
 
-/* family 0: whatever it is; a refused address is kept for the problem */
+/*
+ * ep->port is set; family 0: whatever it is; a refused address is kept for the
+ * problem.
+ */
 
 static ngx_int_t
 ngx_k8s_compile_address(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
@@ -282,6 +287,10 @@ ngx_k8s_compile_refused(ngx_k8s_compile_t *c, ngx_k8s_endpoint_t *ep)
 
     if (ep->family == 6) {
 
+        if (ngx_k8s_compile_own(c, a, 6, ep->port)) {
+            return 1;
+        }
+
         if (a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)) {
             return 1;
         }
@@ -315,7 +324,35 @@ ngx_k8s_compile_refused(ngx_k8s_compile_t *c, ngx_k8s_endpoint_t *ep)
     return a[0] == 0
            || a[0] >= 0xf0
            || (a[0] & 0xf0) == 0xe0
-           || (a[0] == 169 && a[1] == 254);
+           || (a[0] == 169 && a[1] == 254)
+           || ngx_k8s_compile_own(c, a, 4, ep->port);
+}
+
+
+/* whether this nginx listens there */
+
+static ngx_uint_t
+ngx_k8s_compile_own(ngx_k8s_compile_t *c, u_char *addr, ngx_uint_t family,
+    ngx_uint_t port)
+{
+    ngx_uint_t      i;
+    ngx_k8s_own_t  *own;
+
+    if (c->conf.own == NULL) {
+        return 0;
+    }
+
+    own = c->conf.own->elts;
+
+    for (i = 0; i < c->conf.own->nelts; i++) {
+        if (own[i].port == port && own[i].family == family
+            && ngx_memcmp(own[i].addr, addr, (family == 6) ? 16 : 4) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -391,6 +428,7 @@ ngx_k8s_compile_literal(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_k8s_endpoint_t  *ep, parsed;
 
     ngx_memzero(&parsed, sizeof(ngx_k8s_endpoint_t));
+    parsed.port = number;
 
     if (ngx_k8s_compile_address(c, port, text, 0, &parsed) != NGX_OK) {
         return NGX_DECLINED;
@@ -402,7 +440,6 @@ ngx_k8s_compile_literal(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     }
 
     *ep = parsed;
-    ep->port = number;
     ep->flags = NGX_K8S_ENDPOINT_READY|NGX_K8S_ENDPOINT_SERVING;
     ep->target = &ngx_k8s_empty;
     ep->zone = &ngx_k8s_empty;

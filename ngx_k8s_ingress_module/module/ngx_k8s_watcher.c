@@ -280,7 +280,8 @@ ngx_k8s_watcher_open_handler(ngx_event_t *ev)
 static ngx_int_t
 ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
 {
-    ngx_k8s_block_t  *block;
+    ngx_k8s_block_t         *block;
+    ngx_k8s_compile_conf_t   conf;
 
     block = w->block;
 
@@ -296,8 +297,21 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
         return NGX_ERROR;
     }
 
-    w->compile = ngx_k8s_compile_create(&block->compile, w->store, w->writer,
-                                        w->log);
+    conf = block->compile;
+
+    if (block->source.type != NGX_K8S_SOURCE_MANIFESTS) {
+        w->pool = ngx_create_pool(1024, w->log);
+        if (w->pool == NULL) {
+            return NGX_ERROR;
+        }
+
+        conf.own = ngx_k8s_own_addresses((ngx_cycle_t *) ngx_cycle, w->pool);
+        if (conf.own == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    w->compile = ngx_k8s_compile_create(&conf, w->store, w->writer, w->log);
     if (w->compile == NULL) {
         return NGX_ERROR;
     }
@@ -366,6 +380,11 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     if (w->compile) {
         ngx_k8s_compile_destroy(w->compile);
         w->compile = NULL;
+    }
+
+    if (w->pool) {
+        ngx_destroy_pool(w->pool);
+        w->pool = NULL;
     }
 
     if (w->store) {

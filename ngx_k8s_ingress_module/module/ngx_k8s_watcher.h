@@ -97,6 +97,7 @@ struct ngx_k8s_watcher_s {
     ngx_event_t              secrets;    /* Secrets that never come */
 
     ngx_k8s_writer_t        *writer;     /* NULL without the right */
+    ngx_pool_t              *pool;       /* compile's configuration */
     ngx_k8s_store_t         *store;
     ngx_k8s_store_events_t   events;
     ngx_k8s_compile_t       *compile;
@@ -143,6 +144,10 @@ ngx_uint_t ngx_k8s_watcher_busy(void *data);
 
 /* has the next slice done, in this turn still */
 void ngx_k8s_watcher_post(ngx_k8s_watcher_t *w);
+
+
+/* ngx_k8s_own.c: ngx_k8s_own_t of all listening sockets, NULL: no memory */
+ngx_array_t *ngx_k8s_own_addresses(ngx_cycle_t *cycle, ngx_pool_t *pool);
 
 
 /* ngx_k8s_queue.c */

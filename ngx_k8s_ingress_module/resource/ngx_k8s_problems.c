@@ -82,7 +82,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[] = {
 
     { ngx_string("AddressRefused"),
       ngx_string("An endpoint's address is a loopback, link-local, multicast "
-                 "or unspecified one, or no address; it is left out."),
+                 "or unspecified one, one on which this nginx listens, or no "
+                 "address; it is left out."),
       ngx_string("Use an address of a Pod or of a host.") },
 
     { ngx_string("SecretNotFound"),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
@@ -468,6 +469,54 @@ func init() {
 			g.becomes(svc+".test", "/", 503, "")
 		}
 		e.check(g.problem("AddressRefused"), "no AddressRefused")
+	})
+
+	add("address refused: nginx's own", func(e *env) {
+		out, err := exec.Command("ip", "addr", "add", "10.245.0.1/32", "dev",
+			"lo").CombinedOutput()
+		e.check(err == nil, "ip addr: %s", out)
+		own := e.address()
+		p := freePorts(3)
+		g := e.basic(false, options{http: fmt.Sprintf(`
+			server { listen %s:%d; listen %d; return 200; }
+			server { listen [::]:%[2]d; listen [::]:%[4]d ipv6only=off;
+				return 200; }`, own, p[0], p[1], p[2])})
+		for i, x := range []struct {
+			addr    string
+			port    int
+			refused bool
+		}{
+			{own, p[0], true}, {own, p[1], false}, // 502: it is on no interface
+			{"10.245.0.1", p[1], true}, {"10.245.0.1", p[2], true},
+			{"10.245.0.1", p[0], false},
+			{"fd00:244::1", p[0], true}, {"fd00:244::1", p[2], true},
+			{"fd00:244::1", p[1], false},
+		} {
+			svc := fmt.Sprintf("own%d", i)
+			e.api.Put("services", api.Service("default", svc, 80, x.port))
+			o := api.Slice("default", svc+"-x", svc, x.port,
+				api.Endpoint(x.addr, svc, true, true, false))
+			if strings.Contains(x.addr, ":") {
+				o["addressType"] = "IPv6"
+			}
+			e.api.Put("endpointslices", o)
+			e.ingress(svc, svc+".test", "/", svc)
+			listed := func() bool {
+				return strings.Contains(g.adminGet("/status").body,
+					fmt.Sprintf("address \\\"%s\\\" of Service default/%s,", x.addr,
+						svc))
+			}
+			if x.refused {
+				g.becomes(svc+".test", "/", 503, "")
+				e.await("a problem", 5*time.Second, listed)
+				continue
+			}
+			e.await(svc+" is routed", 10*time.Second, func() bool {
+				s := g.get(svc+".test", "/").status
+				return s == 502 || s == 200
+			})
+			e.check(!listed(), "%s:%d is a problem", x.addr, x.port)
+		}
 	})
 
 	add("T-C6 endpoints changed under load, addresses used again", func(e *env) {
