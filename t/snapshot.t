@@ -234,6 +234,47 @@ ok($n->until(sub { admin($n, 'status') !~ /SnapshotUnwritten/ }),
 is($n->stop, 0, 'ends well');
 
 
+# two blocks, each with a file of its own
+
+my $port = K8s::Objects::free_port();
+$n = instance(http => "
+    k8s_ingress two {
+        source manifests %%DIR%%; zone 1m; ingress_class two;
+        snapshot %%ROOT%%/state/two;
+    }
+    server { listen 127.0.0.1:$port; k8s_ingress_pass two; }");
+$n->manifest('two.yaml',
+    K8s::Objects::ingresses("default/two two.example / other:80")
+    =~ s/ingress.class: nginx/ingress.class: two/r);
+$n->start;
+ok($n->wait_for('a.example', '/', 200), 'one block');
+ok($n->until(sub { (K8s::Objects::http_get($port, 'two.example', '/'))[0] eq '200' }),
+   'and another');
+is($n->stop, 0, 'ends well');
+ok(-s $n->{file} && -s "$n->{root}/state/two", 'two files');
+
+cold($n, sub {
+    is(($n->get('a.example', '/'))[1], "a\n", 'one is loaded');
+    is(($n->get('two.example', '/'))[0], 404, 'without what is not in it');
+    is((K8s::Objects::http_get($port, 'two.example', '/'))[1], "b\n",
+       'the other, too');
+    is((K8s::Objects::http_get($port, 'a.example', '/'))[0], 404,
+       'nor is that in it');
+});
+
+
+# a single process
+
+$n = instance(main => 'master_process off;');
+$n->start;
+ok($n->wait_for('a.example', '/', 200), 'a single process');
+is($n->stop, 0, 'ends well');
+
+cold($n, sub {
+    is(($n->get('a.example', '/'))[1], "a\n", 'loads what it has written');
+});
+
+
 # private keys
 
 for my $keys ('off', 'on') {

@@ -101,12 +101,9 @@ ngx_k8s_restore_table(ngx_k8s_watcher_t *w)
         ngx_k8s_restore_load(w, data, &fi);
     }
 
-    /* the watcher goes on with this writer */
+    /* the watcher goes on with this writer; there may have been keys */
 
-    if (block->snapshot.keys) {
-        ngx_explicit_memzero(data, ngx_file_size(&fi));
-    }
-
+    ngx_explicit_memzero(data, ngx_file_size(&fi));
     ngx_free(data);
 }
 
@@ -146,6 +143,7 @@ ngx_k8s_restore_read(ngx_k8s_watcher_t *w, ngx_file_info_t *fi)
 
     path = &w->block->snapshot.path;
     data = NULL;
+    size = 0;
 
     /* a FIFO must not block */
 
@@ -211,6 +209,7 @@ refused:
     (void) ngx_close_file(fd);
 
     if (data) {
+        ngx_explicit_memzero(data, size);
         ngx_free(data);
     }
 
