@@ -11,7 +11,8 @@
  * A snapshot is a header and entries: a slot, its generation, and the record
  * that it held; behind a service record the identities of its endpoints'
  * statistics.  All is aligned to 16 bytes, in host byte order.  How far the
- * kinds were read (NGX_K8S_INDEX_SYNC) is not part of it.
+ * kinds were read (NGX_K8S_INDEX_SYNC) is not part of it.  The keys of
+ * certificates are the only secrets that records hold.
  */
 
 

@@ -435,7 +435,13 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, ngx_uint_t kind)
         }
 
         if (tries == 0) {
-            w->held = 0;
+
+            /* growth can wait until it is released */
+
+            if (kind == NGX_K8S_WRITE_UPDATE) {
+                w->held = 0;
+            }
+
             ngx_k8s_writer_publish(w);
         }
     }

@@ -121,7 +121,7 @@ size_t ngx_k8s_writer_retired(ngx_k8s_writer_t *w);
 /*
  * Holds all records of this moment, as a pin that may last for many turns of
  * the event loop; no slot and no statistic gets another meaning meanwhile.
- * When the table has no room left, the hold is broken: "held" is then 0.
+ * An update that has no room otherwise breaks the hold: "held" is then 0.
  */
 void ngx_k8s_writer_hold(ngx_k8s_writer_t *w);
 ngx_uint_t ngx_k8s_writer_held(ngx_k8s_writer_t *w);
