@@ -7,10 +7,10 @@
 /*
  * k8s_ingress_drain_file: as soon as the file exists, each worker ends
  * keep-alive with its clients: an answer over HTTP/1.1 says "Connection:
- * close", HTTP/2 clients get a GOAWAY with their next request.  So clients
- * leave a Pod that is about to end while it still takes new connections, and
- * no idle connection is closed under a request.  There is no way back but a
- * reload or a restart.
+ * close", HTTP/2 and HTTP/3 clients get a GOAWAY with their next request.  So
+ * clients leave a Pod that is about to end while it still takes new
+ * connections, and no idle connection is closed under a request.  There is no
+ * way back but a reload or a restart.
  */
 
 
@@ -186,8 +186,11 @@ ngx_http_k8s_drain_init_process(ngx_cycle_t *cycle)
 }
 
 
-/* HTTP/2 looks at the configuration of the server, of which a worker has its
-   own */
+/*
+ * HTTP/2 and HTTP/3 look at the configuration of the server, of which a worker
+ * has its own.  A connection is then too old for more than one request, but not
+ * for being idle, as keepalive_timeout 0 would have it.
+ */
 
 static void
 ngx_http_k8s_drain_timer(ngx_event_t *ev)
@@ -220,6 +223,6 @@ ngx_http_k8s_drain_timer(ngx_event_t *ev)
 
     for (i = 0; i < cmcf->servers.nelts; i++) {
         clcf = cscf[i]->ctx->loc_conf[ngx_http_core_module.ctx_index];
-        clcf->keepalive_timeout = 0;
+        clcf->keepalive_time = 0;
     }
 }
