@@ -19,6 +19,9 @@
 /* endpoints that one request remembers to have tried */
 #define NGX_HTTP_K8S_TRIED           64
 
+/* milliseconds, from a connect to its failure: later it is no refusal */
+#define NGX_HTTP_K8S_REFUSED         250
+
 
 /* of one block: name and limits of the cycle, the rest of one worker */
 
@@ -86,8 +89,8 @@ static ngx_int_t ngx_http_k8s_set_address(ngx_http_request_t *r,
 static size_t ngx_http_k8s_address_text(u_char *text,
     ngx_http_k8s_endpoint_t *ep);
 static ngx_uint_t ngx_http_k8s_must_peek(ngx_http_k8s_peer_t *peer);
-static ngx_uint_t ngx_http_k8s_not_connected(ngx_http_k8s_peer_t *peer,
-    ngx_connection_t *c);
+static ngx_uint_t ngx_http_k8s_refused(ngx_http_k8s_peer_t *peer,
+    ngx_peer_connection_t *pc);
 static void ngx_http_k8s_note(ngx_http_k8s_peer_t *peer, ngx_uint_t failed);
 static ngx_msec_t ngx_http_k8s_idle_time(ngx_http_upstream_t *u,
     ngx_msec_t timeout);
@@ -639,7 +642,7 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
     }
 
     if (pc->tries
-        && !((state & NGX_PEER_FAILED) && ngx_http_k8s_not_connected(peer, c)))
+        && !((state & NGX_PEER_FAILED) && ngx_http_k8s_refused(peer, pc)))
     {
         pc->tries--;
     }
@@ -688,13 +691,23 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
 /*
  * A connection that is refused costs next to nothing, and is no try as long as
  * an endpoint is left that was not asked: many pods of a Service may go at
- * once, and some time passes until the table says so.
+ * once, and some time passes until the table says so.  A host that is not
+ * reached takes seconds to say that; and nginx itself gives a try back for a
+ * pooled connection.
  */
 
 static ngx_uint_t
-ngx_http_k8s_not_connected(ngx_http_k8s_peer_t *peer, ngx_connection_t *c)
+ngx_http_k8s_refused(ngx_http_k8s_peer_t *peer, ngx_peer_connection_t *pc)
 {
-    if (peer->upstream->request_sent
+    ngx_connection_t     *c;
+    ngx_http_upstream_t  *u;
+
+    c = pc->connection;
+    u = peer->upstream;
+
+    if (u->request_sent
+        || pc->cached
+        || ngx_current_msec - u->start_time >= NGX_HTTP_K8S_REFUSED
         || peer->ntried >= ngx_min(peer->nendpoints, NGX_HTTP_K8S_TRIED))
     {
         return 0;

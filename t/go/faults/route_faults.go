@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -317,6 +318,37 @@ func init() {
 		e.check(a.status == 502, "without any: %v", a)
 		n := g.count("connect() failed") - from
 		e.check(n >= 10 && n <= 13, "tried %d times", n)
+	})
+
+	add("T-E3 hosts that are not reached are tries", func(e *env) {
+		g := e.basic(false, options{})
+		ip := func(args string) {
+			out, err := exec.Command("ip", strings.Fields(args)...).
+				CombinedOutput()
+			e.check(err == nil, "ip %s: %s%v", args, out, err)
+		}
+		// a network in which nobody answers, and which says so late
+		ip("link add nobody type veth peer name nothing")
+		e.stops = append(e.stops, func() { ip("link del nobody") })
+		ip("addr add 10.99.0.1/24 dev nobody")
+		ip("link set nobody up")
+		ip("link set nothing up")
+		e.must(os.WriteFile("/proc/sys/net/ipv4/neigh/nobody/retrans_time_ms",
+			[]byte("300"), 0))
+		l := []ep{}
+		for i := 0; i < 8; i++ {
+			l = append(l, ep{fmt.Sprintf("10.99.0.%d", 10+i), true, true, false})
+		}
+		e.api.Put("services", api.Service("default", "c", 80, 8080))
+		e.endpoints("c", l...)
+		e.ingress("c", "c.test", "/", "c")
+		g.becomes("c.test", "/", 502, "")
+		from := g.count("No route to host")
+		e.check(from > 0, "they are reached, or refuse")
+		a := g.get("c.test", "/")
+		e.check(a.status == 502, "%v", a)
+		n := g.count("No route to host") - from
+		e.check(n == 3, "tried %d times", n)
 	})
 
 	add("T-E6 5,000 endpoints in 50 slices, twice, and IPv6", func(e *env) {
