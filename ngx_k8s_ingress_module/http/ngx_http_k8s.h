@@ -264,6 +264,13 @@ ngx_connection_t *ngx_http_k8s_pool_get(ngx_http_k8s_pool_t *pool,
 ngx_int_t ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool,
     ngx_http_k8s_pool_key_t *key, ngx_connection_t *c, ngx_msec_t timeout);
 
+/*
+ * The backend's "Keep-Alive: timeout=N" shortens the idle time, by a margin
+ * for the way: its FIN must not cross with our request.
+ */
+ngx_msec_t ngx_http_k8s_pool_idle_time(ngx_http_upstream_t *u,
+    ngx_msec_t timeout);
+
 
 /*
  * TLS (ngx_http_k8s_ssl.c): certificates by SNI.  pass() is called by each

@@ -373,3 +373,89 @@ ngx_http_k8s_pool_sweep(ngx_event_t *ev)
 
     ngx_add_timer(ev, NGX_HTTP_K8S_SWEEP);
 }
+
+
+ngx_msec_t
+ngx_http_k8s_pool_idle_time(ngx_http_upstream_t *u, ngx_msec_t timeout)
+{
+    u_char           *p, *last;
+    ngx_int_t         n;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &u->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return timeout;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == sizeof("Keep-Alive") - 1
+            && ngx_strncasecmp(h[i].key.data, (u_char *) "Keep-Alive",
+                               sizeof("Keep-Alive") - 1)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    p = ngx_strlcasestrn(h[i].value.data,
+                         h[i].value.data + h[i].value.len,
+                         (u_char *) "timeout=", sizeof("timeout=") - 2);
+    if (p == NULL) {
+        return timeout;
+    }
+
+    p += sizeof("timeout=") - 1;
+    last = h[i].value.data + h[i].value.len;
+
+    for (n = 0; p < last && *p >= '0' && *p <= '9' && n < 100000; p++) {
+        n = n * 10 + (*p - '0');
+    }
+
+    if (n == 0) {
+        return 0;
+    }
+
+    return ngx_min(timeout, (ngx_msec_t) n * 1000 - 500);
+}
+
+
+ngx_int_t
+ngx_http_k8s_endpoint_usable(ngx_k8s_table_t *table, uint32_t service,
+    uint32_t generation, ngx_http_k8s_endpoint_t *ep)
+{
+    ngx_uint_t                i, n;
+    ngx_k8s_service_rec_t    *rec;
+    ngx_k8s_endpoint_rec_t   *e;
+
+    rec = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE, service,
+                                  generation);
+    if (rec == NULL) {
+        return NGX_DECLINED;
+    }
+
+    n = ngx_min(rec->usable, rec->endpoints.n);
+    e = ngx_k8s_record_at(rec, rec->endpoints.offset);
+
+    for (i = 0; i < n; i++) {
+        if (e[i].port == ep->port
+            && e[i].stat == ep->stat
+            && e[i].family == ep->family
+            && ngx_memcmp(e[i].addr, ep->addr, 16) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
