@@ -7,7 +7,8 @@
 /*
  * After a binary upgrade old and new workers accept connections on the same
  * sockets, but a new instance has zones of its own.  Its workers leave all
- * connections to the old ones until every table is there.
+ * connections to the old ones until every table is there; those to an address
+ * that the old ones do not have they take at once.
  *
  * If the old master ends before that, they accept and answer 503, though not
  * within the first half minute: till then the kernel keeps the connections.
@@ -26,12 +27,15 @@
 #define NGX_K8S_ACCEPT_ALONE         30000
 
 
+static ngx_uint_t ngx_k8s_accept_shared(ngx_cycle_t *cycle,
+    ngx_listening_t *ls);
 static ngx_uint_t ngx_k8s_accept_ready(ngx_k8s_main_conf_t *kmcf);
 static ngx_uint_t ngx_k8s_accept_alone(ngx_k8s_main_conf_t *kmcf);
 static ngx_uint_t ngx_k8s_accept_late(ngx_k8s_main_conf_t *kmcf);
 static void ngx_k8s_accept_handler(ngx_event_t *ev);
 static void ngx_k8s_accept_release(ngx_k8s_main_conf_t *kmcf,
     ngx_cycle_t *cycle, ngx_uint_t all);
+static ngx_int_t ngx_k8s_accept_add(ngx_listening_t *ls);
 
 
 void
@@ -83,11 +87,29 @@ ngx_k8s_accept_init(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    /* without the mutex nothing adds and deletes the sockets' events */
+
+    kmcf->accept_mutex = ngx_use_accept_mutex;
+    ngx_use_accept_mutex = 0;
+
     ls = cycle->listening.elts;
     for (i = 0; i < cycle->listening.nelts; i++) {
         c = ls[i].connection;
 
-        if (c == NULL || !c->read->active) {
+        if (c == NULL) {
+            continue;
+        }
+
+        if (!ngx_k8s_accept_shared(cycle, &ls[i])) {
+
+            if (!c->read->active && ngx_k8s_accept_add(&ls[i]) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        if (!c->read->active) {
             continue;
         }
 
@@ -99,11 +121,6 @@ ngx_k8s_accept_init(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle)
 
         kmcf->held[i] = 1;
     }
-
-    /* without the mutex nothing adds the events of the other sockets */
-
-    kmcf->accept_mutex = ngx_use_accept_mutex;
-    ngx_use_accept_mutex = 0;
 
     kmcf->dummy.fd = (ngx_socket_t) -1;
     kmcf->dummy.data = kmcf;
@@ -122,6 +139,31 @@ ngx_k8s_accept_init(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle)
                   "%P until the route table is there", kmcf->old_master);
 
     return NGX_OK;
+}
+
+
+/* with reuseport a new socket may share its address with one of the old */
+
+static ngx_uint_t
+ngx_k8s_accept_shared(ngx_cycle_t *cycle, ngx_listening_t *ls)
+{
+    ngx_uint_t        i;
+    ngx_listening_t  *other;
+
+    other = cycle->listening.elts;
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if (other[i].inherited
+            && other[i].type == ls->type
+            && ngx_cmp_sockaddr(other[i].sockaddr, other[i].socklen,
+                                ls->sockaddr, ls->socklen, 1)
+               == NGX_OK)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -204,7 +246,7 @@ ngx_k8s_accept_handler(ngx_event_t *ev)
             return;
         }
 
-        /* on a socket that is new there are no others to answer */
+        /* a socket that is new is no old worker's */
 
         ngx_k8s_accept_release(kmcf, cycle, 0);
     }
@@ -213,15 +255,12 @@ ngx_k8s_accept_handler(ngx_event_t *ev)
 }
 
 
-/* adds the events as the event module does, unless all: of new sockets only */
-
 static void
 ngx_k8s_accept_release(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle,
     ngx_uint_t all)
 {
-    ngx_uint_t         i, flags;
-    ngx_listening_t   *ls;
-    ngx_connection_t  *c;
+    ngx_uint_t        i;
+    ngx_listening_t  *ls;
 
     ls = cycle->listening.elts;
     for (i = 0; i < cycle->listening.nelts; i++) {
@@ -232,26 +271,7 @@ ngx_k8s_accept_release(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle,
 
         kmcf->held[i] = 0;
 
-        c = ls[i].connection;
-        flags = 0;
-
-#if (NGX_HAVE_EPOLLEXCLUSIVE)
-
-        if (ngx_use_exclusive_accept) {
-            flags = NGX_EXCLUSIVE_EVENT;
-        }
-
-#endif
-
-#if (NGX_HAVE_REUSEPORT)
-
-        if (ls[i].reuseport) {
-            flags = 0;
-        }
-
-#endif
-
-        if (ngx_add_event(c->read, NGX_READ_EVENT, flags) == NGX_ERROR) {
+        if (ngx_k8s_accept_add(&ls[i]) != NGX_OK) {
             ngx_log_error(NGX_LOG_ALERT, cycle->log, 0,
                           "k8s_ingress: no connections are accepted on %V",
                           &ls[i].addr_text);
@@ -261,4 +281,33 @@ ngx_k8s_accept_release(ngx_k8s_main_conf_t *kmcf, ngx_cycle_t *cycle,
     if (all) {
         ngx_use_accept_mutex = kmcf->accept_mutex;
     }
+}
+
+
+/* adds the event as the event module does */
+
+static ngx_int_t
+ngx_k8s_accept_add(ngx_listening_t *ls)
+{
+    ngx_uint_t  flags;
+
+    flags = 0;
+
+#if (NGX_HAVE_EPOLLEXCLUSIVE)
+
+    if (ngx_use_exclusive_accept) {
+        flags = NGX_EXCLUSIVE_EVENT;
+    }
+
+#endif
+
+#if (NGX_HAVE_REUSEPORT)
+
+    if (ls->reuseport) {
+        flags = 0;
+    }
+
+#endif
+
+    return ngx_add_event(ls->connection->read, NGX_READ_EVENT, flags);
 }

@@ -240,7 +240,47 @@ func upgradeRun(o options) func(e *env) {
 	}
 }
 
+// newSocket shows that one which the old instance does not have is served at
+// once, while connections to all others are left to the old workers.
+func newSocket(events string) func(e *env) {
+	return func(e *env) {
+		g := e.basic(false, options{daemon: true, events: events})
+		k := g.knock()
+		e.api.Down()
+		port := freePorts(1)[0]
+		e.must(os.WriteFile(g.dir+"/nginx.conf", []byte(strings.Replace(g.conf,
+			"k8s_ingress {", fmt.Sprintf("server { listen 127.0.0.1:%d; "+
+				"add_header X-Worker-Pid $pid; return 200; } k8s_ingress {",
+				port), 1)), 0644))
+		n := g.upgrade()
+		e.await("the new workers wait", 5*time.Second, func() bool {
+			return g.count(heldBack) == 2
+		})
+		a := fetch(port, "GET", "any.test", "/", "")
+		e.check(a.status == 200, "new socket: %v", a)
+		k.more(e, 100)
+		by, _ := k.by(n.workers())
+		e.check(by == 0, "%d answers of workers without a table", by)
+		e.must(e.api.Up())
+		e.await("the new workers answer", 20*time.Second, func() bool {
+			by, _ := k.by(n.workers())
+			return by > 0
+		})
+		g.signal(syscall.SIGQUIT)
+		g.ended("the old master")
+		k.end(e)
+		for i := 0; i < 20; i++ {
+			a := fetch(port, "GET", "any.test", "/", "")
+			e.check(a.status == 200, "new socket: %v", a)
+		}
+	}
+}
+
 func init() {
+	add("upgrade: a new socket", newSocket(""))
+	add("upgrade: a new socket with accept_mutex",
+		newSocket("accept_mutex on; accept_mutex_delay 20ms;"))
+
 	addAlone("upgrade: USR2, WINCH and QUIT of the old, under load",
 		upgradeRun(options{daemon: true}))
 	addAlone("upgrade: the same with accept_mutex",
