@@ -27,6 +27,7 @@
 #define NGX_K8S_ACCEPT_ALONE         30000
 
 
+static ngx_k8s_main_conf_t *ngx_k8s_accept_old_conf(ngx_cycle_t *old_cycle);
 static ngx_uint_t ngx_k8s_accept_shared(ngx_cycle_t *cycle,
     ngx_listening_t *ls);
 static ngx_uint_t ngx_k8s_accept_ready(ngx_k8s_main_conf_t *kmcf);
@@ -58,13 +59,31 @@ ngx_k8s_accept_conf(ngx_conf_t *cf, ngx_k8s_main_conf_t *kmcf)
 
     /* a reload before the tables were there */
 
-    old = ngx_http_cycle_get_module_main_conf(old_cycle,
-                                              ngx_k8s_ingress_module);
+    old = ngx_k8s_accept_old_conf(old_cycle);
 
     if (old && old->old_master && !ngx_k8s_accept_ready(old)) {
         kmcf->old_master = old->old_master;
         kmcf->upgraded = old->upgraded;
     }
+}
+
+
+/* NULL: the module was not loaded then */
+
+static ngx_k8s_main_conf_t *
+ngx_k8s_accept_old_conf(ngx_cycle_t *old_cycle)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; old_cycle->modules[i]; i++) {
+
+        if (old_cycle->modules[i] == &ngx_k8s_ingress_module) {
+            return ngx_http_cycle_get_module_main_conf(old_cycle,
+                                                       ngx_k8s_ingress_module);
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -281,6 +281,39 @@ func init() {
 	add("upgrade: a new socket with accept_mutex",
 		newSocket("accept_mutex on; accept_mutex_delay 20ms;"))
 
+	add("upgrade: the module comes with a reload", func(e *env) {
+		g := e.basic(false, options{daemon: true})
+		file := g.dir + "/nginx.conf"
+		e.must(os.WriteFile(file, []byte(fmt.Sprintf(`worker_processes 2;
+pid %[1]s/pid;
+error_log %[1]s/error.log info;
+events {}
+http {
+    access_log off;
+    server {
+        listen 127.0.0.1:%[2]d;
+        listen 127.0.0.1:%[3]d reuseport;
+        listen 127.0.0.1:%[4]d;
+        listen 127.0.0.1:%[5]d;
+        return 204;
+    }
+}
+`, g.dir, g.port, g.spread, g.tls, g.admin)), 0644))
+		n := g.upgrade()
+		g.signal(syscall.SIGWINCH)
+		e.await("the old workers take no more", 10*time.Second, func() bool {
+			return len(g.workers()) == 0
+		})
+		e.check(n.get("a.test", "/").status == 204, "the module is there")
+		e.must(os.WriteFile(file, []byte(g.conf), 0644))
+		n.reload()
+		n.serves("a.test", "/", "a")
+		e.check(n.count(heldBack) == 0, "connections are left to nobody")
+		g.signal(syscall.SIGQUIT)
+		g.ended("the old master")
+		e.change(n, "after")
+	})
+
 	addAlone("upgrade: USR2, WINCH and QUIT of the old, under load",
 		upgradeRun(options{daemon: true}))
 	addAlone("upgrade: the same with accept_mutex",
