@@ -276,6 +276,7 @@ ngx_k8s_restore_load(ngx_k8s_watcher_t *w, u_char *data, ngx_file_info_t *fi)
         ngx_log_error(NGX_LOG_CRIT, w->log, 0,
                       "%V: no memory to load the snapshot",
                       &w->block->zone_name);
+        return;
     }
 
     ngx_k8s_restore_certificate(w);
