@@ -115,7 +115,13 @@ docs_defaults(void)
     printf("# Defaults\n\n"
            "What holds for a route about which no object says anything: "
            "ingress-nginx's\ndefault of each ConfigMap key, and what it feeds. "
-           "`defaults nginx;` leaves these\nto nginx.conf.\n\n"
+           "`defaults nginx;` leaves these\nto nginx.conf, where nginx's own "
+           "defaults hold for what is not set: backends\nthen get "
+           "`Host: k8s_ingress`, and before nginx 1.29.7 HTTP/1.0, until\n"
+           "nginx.conf says otherwise:\n\n"
+           "```nginx\nproxy_http_version 1.1;\n"
+           "proxy_set_header Host $http_host;\n"
+           "proxy_set_header Connection \"\";\n```\n\n"
            "| key | default | feeds | note |\n|---|---|---|---|\n");
 
     for (d = ngx_http_k8s_defaults; d->key.data; d++) {
