@@ -767,7 +767,7 @@ snapshot_copy_busy(void)
         copy_writer(table);
     }
 
-    for (i = 0; i < 10000; i++) {
+    for (i = 0; i < 60000; i++) {
         if (((volatile ngx_k8s_table_t *) table)->changes > 8000) {
             break;
         }
@@ -779,7 +779,7 @@ snapshot_copy_busy(void)
     failed = 0;
     lost = 0;
 
-    for (n = 0; n < 50; n++) {
+    for (n = 0; n < 30; n++) {
         to = unit_table(3 * 1024 * 1024 + (n % 3) * 1024 * 1024);
 
         ngx_k8s_view_init(&view, table, NGX_K8S_WORD_MASTER);
@@ -812,7 +812,7 @@ snapshot_copy_busy(void)
         munmap(to, to->size);
     }
 
-    ok(failed == 0, "copied fifty times while it changes, %u failed",
+    ok(failed == 0, "copied thirty times while it changes, %u failed",
        (unsigned) failed);
     ok(bad == 0, "each record is whole");
     ok(lost == 0, "each host is there with its services");
