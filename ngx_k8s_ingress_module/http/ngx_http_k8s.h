@@ -147,6 +147,17 @@ void ngx_http_k8s_reset_variables(ngx_http_request_t *r);
 void **ngx_http_k8s_profile(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
     ngx_array_t *settings);
 
+/* a directive of locations and its module, NULL when there is none */
+ngx_command_t *ngx_http_k8s_profile_command(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_module_t **module);
+
+/*
+ * Warns of what ingress-nginx's defaults shadow (ngx_http_k8s_shadow.c): parent
+ * and profile are merged, file and line those of the pass.
+ */
+ngx_int_t ngx_http_k8s_shadow(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
+    void **profile, u_char *file, ngx_uint_t line);
+
 
 /*
  * Defaults (ngx_http_k8s_defaults.c): one row for each ConfigMap key with a

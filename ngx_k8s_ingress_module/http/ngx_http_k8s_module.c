@@ -587,6 +587,14 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
         return NGX_ERROR;
     }
 
+    if (klcf->block->defaults == NGX_K8S_DEFAULTS_INGRESS_NGINX
+        && ngx_http_k8s_shadow(cf, pass->ctx, klcf->loc_conf, pass->file,
+                               pass->line)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     ngx_str_set(&directive, "access_log");
     ngx_str_set(&arguments, "off");
 

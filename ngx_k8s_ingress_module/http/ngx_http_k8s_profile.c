@@ -13,8 +13,6 @@
 static ngx_int_t ngx_http_k8s_profile_create(ngx_conf_t *cf,
     ngx_http_conf_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args);
-static ngx_command_t *ngx_http_k8s_profile_command(ngx_conf_t *cf,
-    ngx_str_t *name, ngx_module_t **module);
 static ngx_uint_t ngx_http_k8s_profile_takes(ngx_command_t *cmd,
     ngx_uint_t nelts);
 static ngx_int_t ngx_http_k8s_profile_merge(ngx_conf_t *cf,
@@ -166,7 +164,7 @@ ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args)
 }
 
 
-static ngx_command_t *
+ngx_command_t *
 ngx_http_k8s_profile_command(ngx_conf_t *cf, ngx_str_t *name,
     ngx_module_t **module)
 {

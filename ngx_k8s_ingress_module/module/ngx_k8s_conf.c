@@ -136,7 +136,8 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         offsetof(ngx_k8s_conf_t, defaults), ngx_k8s_conf_defaults },
       "defaults ingress-nginx | nginx;", "ingress-nginx", "k8s_ingress",
       "Whose defaults hold for what no Ingress says: those of the ingress-"
-      "nginx controller, or those that nginx.conf sets." },
+      "nginx controller, or those that nginx.conf sets. With the first, "
+      "nginx -t names the directives of nginx.conf that have no effect." },
 
     { { ngx_string("namespace_limit"), NGX_CONF_TAKE12,
         ngx_k8s_conf_limit, 0, 0, NULL },
