@@ -12,7 +12,7 @@ sub named {
     my (%conf) = @_;
     my ($status, $out) = K8s::Nginx->new(%conf)->check;
     is($status, 0, 'taken') or diag $out;
-    my ($names) = $out =~ /\[warn\] .*?("\S.*?) of nginx\.conf have no effect/;
+    my ($names) = $out =~ /\[warn\] .*? does not heed (.*?) of nginx\.conf,/;
     return $names // '';
 }
 
@@ -42,9 +42,22 @@ is(named(http => 'proxy_read_timeout 10s;',
 is(named(http => 'root html; gzip on; proxy_ssl_name x; keepalive_timeout 1;'),
    '', 'what the profile does not set');
 
+# default folders are neither made nor compared with those of nginx.conf
+
+my $other = K8s::Nginx->new;
+my $root = $other->{root};
+ok($other->start, 'starts with folders of its own');
+is(join(' ', grep { -e "$root/$_" }
+             qw( client_body_temp proxy_temp fastcgi_temp )), '',
+   'makes no others');
+$other->stop;
+
+is(named(server => 'proxy_temp_path proxy_temp 1; k8s_ingress_pass;'), '',
+   'a folder with other levels than by default');
+
 my $n = K8s::Nginx->new(http => 'proxy_read_timeout 10s;');
 my (undef, $out) = $n->check;
-like($out, qr/"k8s_ingress_pass" in \S+nginx\.conf:\d+, where/,
+like($out, qr/"k8s_ingress_pass" in \S+nginx\.conf:\d+ does not heed/,
      'file and line of the pass');
 
 done_testing();

@@ -106,11 +106,11 @@ ngx_http_k8s_shadow(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
 
     if (p != names) {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "%*s of nginx.conf have no effect on the "
-                      "\"k8s_ingress_pass\" in %s:%ui, where ingress-nginx's "
-                      "defaults hold: remove them, or write \"defaults "
-                      "nginx;\" in the k8s_ingress block",
-                      (size_t) (p - names), names, file, line);
+                      "\"k8s_ingress_pass\" in %s:%ui does not heed %*s of "
+                      "nginx.conf, as ingress-nginx's defaults hold: remove "
+                      "what is not heeded, or write \"defaults nginx;\" in "
+                      "the k8s_ingress block",
+                      file, line, (size_t) (p - names), names);
     }
 
     return NGX_OK;
@@ -122,8 +122,9 @@ ngx_http_k8s_shadow(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
 static void **
 ngx_http_k8s_shadow_plain(ngx_conf_t *cf, ngx_module_t *module, void **plain)
 {
+    char               *rv;
     void               *root, *conf;
-    ngx_uint_t          npaths;
+    ngx_array_t         paths;
     ngx_http_module_t  *ctx;
 
     if (plain[module->ctx_index]) {
@@ -143,15 +144,28 @@ ngx_http_k8s_shadow_plain(ngx_conf_t *cf, ngx_module_t *module, void **plain)
         return NULL;
     }
 
-    /* a merge may add default folders, which are made at the start */
+    /*
+     * A merge adds default folders, which would be made at the start, and may
+     * be other ones than those of the configuration.
+     */
 
-    npaths = cf->cycle->paths.nelts;
+    paths = cf->cycle->paths;
 
-    if (ctx->merge_loc_conf(cf, root, conf) != NGX_CONF_OK) {
+    if (ngx_array_init(&cf->cycle->paths, cf->temp_pool, 4,
+                       sizeof(ngx_path_t *))
+        != NGX_OK)
+    {
+        cf->cycle->paths = paths;
         return NULL;
     }
 
-    cf->cycle->paths.nelts = npaths;
+    rv = ctx->merge_loc_conf(cf, root, conf);
+
+    cf->cycle->paths = paths;
+
+    if (rv != NGX_CONF_OK) {
+        return NULL;
+    }
 
     plain[module->ctx_index] = conf;
 
