@@ -46,6 +46,7 @@ ngx_k8s_client_check(ngx_k8s_source_conf_t *conf, ngx_pool_t *pool)
     error = ngx_k8s_cluster_load(conf, &cluster, pool);
 
     if (error == NULL) {
+        conf->server = cluster.server;
         error = ngx_k8s_cluster_check(&cluster, pool);
     }
 

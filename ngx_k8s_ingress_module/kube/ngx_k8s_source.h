@@ -37,6 +37,8 @@ typedef struct {
     ngx_str_t                context;    /* kubeconfig: empty: the current */
     ngx_str_t                host;       /* in_cluster: IP address literal */
     ngx_str_t                port;
+    ngx_str_t                server;     /* of an API server: its address, as
+                                            it was when this was checked */
     ngx_str_t                token;      /* in_cluster: file */
     ngx_str_t                ca;         /* in_cluster: file */
     ngx_array_t             *namespaces; /* ngx_str_t; NULL: all */
@@ -145,8 +147,8 @@ ngx_k8s_source_t *ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf,
     ngx_k8s_sink_t *sink, ngx_log_t *log);
 
 /*
- * Checks at configuration time, in the master, without touching the network:
- * NULL, or a sentence that says what is wrong and what to do (in pool).
+ * Checks at configuration time, in the master, without touching the network,
+ * and sets conf->server: NULL, or a sentence that says what is wrong and what to do (in pool).
  */
 char *ngx_k8s_client_check(ngx_k8s_source_conf_t *conf, ngx_pool_t *pool);
 char *ngx_k8s_manifests_check(ngx_k8s_source_conf_t *conf, ngx_pool_t *pool);

@@ -147,7 +147,7 @@ static ngx_int_t
 ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
 {
     uint32_t     numbers[5];
-    ngx_str_t   *ns, s, *strs[10];
+    ngx_str_t   *ns, s, *strs[11];
     ngx_uint_t   i;
 
     numbers[0] = block->source.type;
@@ -169,6 +169,7 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
     strs[7] = &block->compile.default_backend;
     strs[8] = &block->compile.default_certificate;
     strs[9] = &block->class.selector_text;
+    strs[10] = &block->source.server;
 
     for (i = 0; i < sizeof(strs) / sizeof(strs[0]); i++) {
         if (ngx_k8s_identity_str(ctx, strs[i]) != NGX_OK) {

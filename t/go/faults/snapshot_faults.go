@@ -106,6 +106,35 @@ func init() {
 			changes)
 	})
 
+	add("T-A1 snapshot: not that of another API server", func(e *env) {
+		file, directive := e.snapshot("snap")
+		g := e.basic(false, options{block: directive})
+		g.written(file)
+		g.stop()
+		path, err := e.api.WriteKubeconfig(e.dir, "token", "token-one")
+		e.must(err)
+		b, err := os.ReadFile(path)
+		e.must(err)
+		e.check(strings.Contains(string(b), e.api.Addr()), "%s", b)
+		e.must(os.WriteFile(path, []byte(strings.Replace(string(b), e.api.Addr(),
+			"127.0.0.1:1", 1)), 0600))
+		cold := e.start(options{down: true, block: directive,
+			source: "kubeconfig " + path})
+		e.check(cold.logged("made of another source"), "it is not refused")
+		e.check(cold.adminGet("/readyz").status == 503, "ready")
+		e.check(cold.get("a.test", "/").status == 503, "a.test is served")
+		e.await("a problem", 10*time.Second, func() bool {
+			return cold.problem("SnapshotRefused")
+		})
+		cold.stop()
+		// and as it was
+		e.must(os.WriteFile(path, b, 0600))
+		e.api.Down()
+		cold = e.start(options{down: true, block: directive,
+			source: "kubeconfig " + path})
+		cold.still("a.test", "/", "a")
+	})
+
 	add("T-B1 snapshot: kill -9 while it is written", func(e *env) {
 		file, directive := e.snapshot("snap")
 		g := e.basic(false, options{block: directive, zone: "32m"})
