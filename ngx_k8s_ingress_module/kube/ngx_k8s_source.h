@@ -148,7 +148,8 @@ ngx_k8s_source_t *ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf,
 
 /*
  * Checks at configuration time, in the master, without touching the network,
- * and sets conf->server: NULL, or a sentence that says what is wrong and what to do (in pool).
+ * and sets conf->server: NULL, or a sentence that says what is wrong and what
+ * to do (in pool).
  */
 char *ngx_k8s_client_check(ngx_k8s_source_conf_t *conf, ngx_pool_t *pool);
 char *ngx_k8s_manifests_check(ngx_k8s_source_conf_t *conf, ngx_pool_t *pool);
