@@ -217,7 +217,7 @@ ngx_k8s_saver_destroy(ngx_k8s_block_t *block)
 static ngx_uint_t
 ngx_k8s_saver_unsaved(ngx_k8s_saver_t *s)
 {
-    return s->written != s->block->table->changes;
+    return s->written != s->block->table->lasting;
 }
 
 
@@ -311,7 +311,7 @@ ngx_k8s_saver_begin(ngx_k8s_saver_t *s)
 
     flags = s->block->snapshot.keys ? NGX_K8S_SNAPSHOT_KEYS : 0;
 
-    s->begun = s->block->table->changes;
+    s->begun = s->block->table->lasting;
     s->capture = ngx_k8s_capture_begin(s->watcher->writer, identity, flags,
                                        s->log);
 
@@ -366,7 +366,7 @@ ngx_k8s_saver_slice_handler(ngx_event_t *ev)
 }
 
 
-/* as long as the table is in sync, a file that has not changed is not old */
+/* as long as the watches stand, a file that has not changed is not old */
 
 static void
 ngx_k8s_saver_stamp_handler(ngx_event_t *ev)
@@ -380,7 +380,8 @@ ngx_k8s_saver_stamp_handler(ngx_event_t *ev)
     ngx_add_timer(ev, NGX_K8S_SAVER_STAMP);
 
     if (s->watcher->compiled && s->written && s->capture == NULL
-        && s->save == NULL && !ngx_k8s_saver_unsaved(s))
+        && s->save == NULL && !ngx_k8s_saver_unsaved(s)
+        && ngx_k8s_sync_connected(s->watcher))
     {
         s->save = ngx_k8s_saver_job(s, NULL);
 

@@ -271,6 +271,29 @@ ngx_k8s_sync_check(ngx_k8s_watcher_t *w)
 }
 
 
+ngx_uint_t
+ngx_k8s_sync_connected(ngx_k8s_watcher_t *w)
+{
+    ngx_uint_t           i;
+    ngx_k8s_progress_t  *p;
+
+    for (i = 0; i < NGX_K8S_KINDS; i++) {
+        p = &w->kinds[i];
+
+        if (p->connected
+            || (w->block->source.skip & (1 << i))
+            || (p->refused && !ngx_k8s_sync_required(w, i)))
+        {
+            continue;
+        }
+
+        return 0;
+    }
+
+    return 1;
+}
+
+
 /* without Namespaces a selector can't tell which Ingresses are taken */
 
 static ngx_uint_t

@@ -176,6 +176,9 @@ void ngx_k8s_sync_listed(ngx_k8s_watcher_t *w, ngx_uint_t kind,
 /* whether all that has to be listed is; then compile may begin */
 void ngx_k8s_sync_check(ngx_k8s_watcher_t *w);
 
+/* whether changes of all that is not refused come in at this moment */
+ngx_uint_t ngx_k8s_sync_connected(ngx_k8s_watcher_t *w);
+
 /* writes the sync records that are behind */
 void ngx_k8s_sync_write(ngx_k8s_watcher_t *w);
 

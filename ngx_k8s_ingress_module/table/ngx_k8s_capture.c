@@ -21,7 +21,6 @@
 
 
 static ngx_int_t ngx_k8s_capture_slots(ngx_k8s_capture_t *c);
-static ngx_uint_t ngx_k8s_capture_wanted(ngx_k8s_record_t *rec);
 static ngx_int_t ngx_k8s_capture_record(ngx_k8s_capture_t *c,
     ngx_k8s_capture_slot_t *slot, size_t *copied);
 static void ngx_k8s_capture_keyless(ngx_k8s_certificate_t *cert);
@@ -162,7 +161,7 @@ ngx_k8s_capture_record(ngx_k8s_capture_t *c, ngx_k8s_capture_slot_t *slot,
 
     *copied += 128;
 
-    if (rec == NULL || !ngx_k8s_capture_wanted(rec)) {
+    if (rec == NULL || !ngx_k8s_record_lasts(rec)) {
         return NGX_OK;
     }
 
@@ -208,25 +207,6 @@ ngx_k8s_capture_record(ngx_k8s_capture_t *c, ngx_k8s_capture_slot_t *slot,
     *copied += size;
 
     return NGX_OK;
-}
-
-
-/* what the watcher says of itself and of its source is said anew */
-
-static ngx_uint_t
-ngx_k8s_capture_wanted(ngx_k8s_record_t *rec)
-{
-    u_char  *key;
-
-    if (rec->type == NGX_K8S_INDEX_PROBLEM) {
-        key = ngx_k8s_record_at(rec, rec->key.offset);
-
-        return rec->key.len < 2
-               || key[rec->key.len - 1] != '\0'
-               || key[rec->key.len - 2] != '\0';
-    }
-
-    return rec->type != NGX_K8S_INDEX_SYNC;
 }
 
 

@@ -382,6 +382,7 @@ ngx_k8s_copy_header(ngx_k8s_copy_t *c)
     to->writer_pid = from->writer_pid;
     to->ready = from->ready;
     to->changes = from->changes;
+    to->lasting = from->lasting;
     to->problems_dropped = from->problems_dropped;
     to->restore = NGX_K8S_RESTORE_NONE;
     to->restored = from->restored;

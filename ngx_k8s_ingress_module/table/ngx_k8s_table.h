@@ -117,6 +117,8 @@ typedef struct {
     ngx_atomic_t             writer_pid; /* watcher: of the last one */
     ngx_atomic_t             ready;      /* watcher: once 1 stays 1 */
     ngx_atomic_t             changes;    /* watcher: records swapped */
+    ngx_atomic_t             lasting;    /* and those of a snapshot among
+                                            them */
     ngx_atomic_t             used;       /* watcher: bytes of live records */
     ngx_atomic_t             unreclaimed; /* watcher: bytes waiting for pins */
     ngx_atomic_t             largest;    /* watcher: largest free extent */

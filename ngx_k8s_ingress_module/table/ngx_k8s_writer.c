@@ -15,6 +15,7 @@
 
 static ngx_uint_t ngx_k8s_writer_same(ngx_k8s_record_t *old,
     ngx_k8s_record_t *rec, size_t len);
+static void ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec);
 static uint32_t ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t kind);
 static void ngx_k8s_writer_link(ngx_k8s_writer_t *w, uint32_t n,
     ngx_k8s_record_t *rec, uint32_t hash, uint32_t start);
@@ -212,7 +213,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     dst->size = granules * NGX_K8S_GRANULE;
     dst->crc = ngx_k8s_record_crc(dst, dst->size, dst->size);
 
-    w->table->changes++;
+    ngx_k8s_writer_changed(w, dst);
 
     if (!found) {
         ngx_k8s_extent_drop(&w->alloc, e);
@@ -264,6 +265,34 @@ ngx_k8s_writer_same(ngx_k8s_record_t *old, ngx_k8s_record_t *rec, size_t len)
     }
 
     return 1;
+}
+
+
+static void
+ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec)
+{
+    w->table->changes++;
+
+    if (ngx_k8s_record_lasts(rec)) {
+        w->table->lasting++;
+    }
+}
+
+
+ngx_uint_t
+ngx_k8s_record_lasts(ngx_k8s_record_t *rec)
+{
+    u_char  *key;
+
+    if (rec->type == NGX_K8S_INDEX_PROBLEM) {
+        key = ngx_k8s_record_at(rec, rec->key.offset);
+
+        return rec->key.len < 2
+               || key[rec->key.len - 1] != '\0'
+               || key[rec->key.len - 2] != '\0';
+    }
+
+    return rec->type != NGX_K8S_INDEX_SYNC;
 }
 
 
@@ -370,7 +399,7 @@ ngx_k8s_writer_remove(ngx_k8s_writer_t *w, uint32_t n)
 
     ngx_k8s_store(&slot->record, 0);
 
-    table->changes++;
+    ngx_k8s_writer_changed(w, rec);
 
     if (e) {
         ngx_k8s_writer_retire(w, e);

@@ -89,6 +89,9 @@ void ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e);
 /* takes a slot out of its bucket's chain with one store */
 void ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index);
 
+/* 0: what the watcher says of itself and of its source is said anew */
+ngx_uint_t ngx_k8s_record_lasts(ngx_k8s_record_t *rec);
+
 /* marks what is reachable; what is not is retired; ngx_k8s_recover.c */
 ngx_int_t ngx_k8s_recover_begin(ngx_k8s_writer_t *w);
 ngx_int_t ngx_k8s_recover_run(ngx_k8s_writer_t *w, ngx_uint_t n);

@@ -36,7 +36,43 @@ func (e *env) inode(file string) uint64 {
 	return st.Ino
 }
 
+// aged makes a file an hour old, and tells whether it has been stamped since.
+func (e *env) aged(file string) func() bool {
+	old := time.Now().Add(-time.Hour)
+	e.must(os.Chtimes(file, old, old))
+	return func() bool {
+		st, err := os.Stat(file)
+		e.must(err)
+		return time.Since(st.ModTime()) < 30*time.Minute
+	}
+}
+
 func init() {
+	add("snapshot: its time is that of the last news", func(e *env) {
+		file, directive := e.snapshot("snap")
+		g := e.basic(false, options{block: directive})
+		g.written(file)
+		e.api.Down()
+		e.await("watches known as lost", 10*time.Second, func() bool {
+			return g.metricMatch(`watch_connected\{`) == 0
+		})
+		lost := e.aged(file)
+		// one that goes on with its source, and was started later
+		folder := e.dir + "/manifests"
+		e.must(os.Mkdir(folder, 0755))
+		e.must(os.WriteFile(folder+"/a.yaml", []byte(`apiVersion: v1
+kind: Service
+metadata: {name: c, namespace: default}
+spec: {ports: [{port: 80}]}
+`), 0644))
+		other, directive := e.snapshot("other")
+		n := e.start(options{block: directive, source: "manifests " + folder})
+		n.written(other)
+		stands := e.aged(other)
+		e.await("the other file is stamped", 90*time.Second, stands)
+		e.check(!lost(), "it is stamped without an API server")
+	})
+
 	add("T-A1 snapshot: a cold start while the API server is down", func(e *env) {
 		file, directive := e.snapshot("snap")
 		g := e.basic(false, options{block: directive})
