@@ -142,8 +142,11 @@ add_block_preprocessor(sub {
         write_manifest('zzz-ready.yaml',
             K8s::Objects::ingresses("default/zzz-ready $host /r/ zzz-ready:80"));
         # without ingress-nginx's redirects it is a Service without endpoints
-        my $status = ($block->block // '') =~ /defaults\s+nginx/ ? 503 : 301;
-        $block->set_value('ready', "- $host /r $status");
+        # 503 is said without a table as well, but not on /healthz
+        my $lines = ($block->block // '') =~ /defaults\s+nginx/
+                    ? "- nobody.test /healthz 200\n- $host /r 503"
+                    : "- $host /r 301";
+        $block->set_value('ready', $lines);
     }
 
     my $http = k8s_expand($block->http_config) // '';
