@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/debug"
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -94,22 +95,31 @@ func prepare() error {
 	return syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
 }
 
-func chosen(names []string) []test {
+// is tells whether a name on the command line means the test.
+func (t test) is(name string) bool {
+	id := strings.Fields(t.name)[0]
+	return id == name || len(name) == 3 && strings.HasPrefix(id, name) ||
+		!strings.HasPrefix(name, "T-") && strings.Contains(t.name, name)
+}
+
+// chosen are the tests of these names, all without one.  A name that no test
+// has is an error.
+func chosen(names []string) ([]test, error) {
 	if len(names) == 0 {
-		return tests
+		return tests, nil
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(tests, func(t test) bool { return t.is(n) }) {
+			return nil, fmt.Errorf("no test is named %q; -list prints them", n)
+		}
 	}
 	var l []test
 	for _, t := range tests {
-		for _, n := range names {
-			id := strings.Fields(t.name)[0]
-			if id == n || (len(n) == 3 && strings.HasPrefix(id, n)) ||
-				(!strings.HasPrefix(n, "T-") && strings.Contains(t.name, n)) {
-				l = append(l, t)
-				break
-			}
+		if slices.ContainsFunc(names, t.is) {
+			l = append(l, t)
 		}
 	}
-	return l
+	return l, nil
 }
 
 func main() {
@@ -120,7 +130,11 @@ func main() {
 	if *scaleRun {
 		tests = []test{{name: "scale", run: scale, alone: true}}
 	}
-	l := chosen(flag.Args())
+	l, err := chosen(flag.Args())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "faults:", err)
+		os.Exit(2)
+	}
 	if *list {
 		for _, t := range l {
 			fmt.Println(t.name)

@@ -1,8 +1,11 @@
 package bed
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"ngx_k8s_test/cluster/kubelet"
 )
@@ -32,4 +35,23 @@ func Images(tools, nginx string) map[string]kubelet.Image {
 	l["nginx-k8s-ingress"] = n
 	l["registry.example/nginx-k8s-ingress"] = n
 	return l
+}
+
+// Capable copies a program, and gives the copy the capability to bind low
+// ports.
+func Capable(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(to, b, 0o755); err != nil {
+		return err
+	}
+	// struct vfs_cap_data, revision 2: permitted and effective
+	data := make([]byte, 20)
+	copy(data, []byte{1, 0, 0, 2, 0, 1 << (unix.CAP_NET_BIND_SERVICE - 8)})
+	if err := unix.Setxattr(to, "security.capability", data, 0); err != nil {
+		return fmt.Errorf("capability of %s: %w", to, err)
+	}
+	return nil
 }

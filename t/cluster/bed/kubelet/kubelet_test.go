@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -44,12 +43,8 @@ func TestMain(m *testing.M) {
 	netns.Enter()
 	// most tests wait most of the time; the others are alone, and first
 	_ = flag.Set("test.parallel", "6")
-	dir, err := os.MkdirTemp("", "kubelet-test")
-	if err != nil {
-		panic(err)
-	}
-	capable, err := makeCapable(dir)
-	if err != nil {
+	const capable = "/run/capable" // a shell that may bind low ports
+	if err := bed.Capable("/bin/sh", capable); err != nil {
 		netns.Skip(err.Error())
 	}
 	var o bed.Options
@@ -75,21 +70,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("FAIL: left over:", left)
 		code = 1
 	}
-	os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-// makeCapable makes a shell that may bind low ports.
-func makeCapable(dir string) (string, error) {
-	path := filepath.Join(dir, "capable")
-	text, err := os.ReadFile("/bin/sh")
-	if err == nil {
-		err = os.WriteFile(path, text, 0o755)
-	}
-	if err == nil {
-		err = exec.Command("setcap", "cap_net_bind_service=ep", path).Run()
-	}
-	return path, err
 }
 
 // leftOver is what a closed bed should not leave: interfaces of pods, mounts

@@ -29,8 +29,9 @@ type Process struct {
 	Cmd  *exec.Cmd
 	Dead chan struct{} // closed when it has ended
 
-	mu     sync.Mutex
-	killed map[string]bool
+	mu      sync.Mutex
+	killed  map[string]bool
+	stopped bool // by Stop
 }
 
 // Start starts one; it is not yet ready.
@@ -76,10 +77,18 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// Stop ends it by SIGTERM, and by SIGKILL after 10 seconds, which is an error.
+// Stop ends it by SIGTERM, and by SIGKILL after 10 seconds, which is an error,
+// as it is if it has ended by itself.
 func (p *Process) Stop() error {
+	p.mu.Lock()
+	again := p.stopped
+	p.stopped = true
+	p.mu.Unlock()
 	if p.Ended() {
-		return nil
+		if again {
+			return nil
+		}
+		return fmt.Errorf("nginx has ended by itself: %s", p.Cmd.ProcessState)
 	}
 	workers := p.Children()
 	_ = p.Cmd.Process.Signal(syscall.SIGTERM)
@@ -114,7 +123,9 @@ var left = regexp.MustCompile(`open socket #\d+ left in connection|aborting$`)
 func (p *Process) Alarms() string {
 	var bad []string
 	f, err := os.Open(p.Dir + "/error.log")
-	if err == nil {
+	if err != nil {
+		bad = append(bad, err.Error())
+	} else {
 		s := bufio.NewScanner(f)
 		s.Buffer(make([]byte, 1<<20), 1<<20)
 		for s.Scan() && len(bad) < 10 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"net"
 	"os"
@@ -18,7 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	api "ngx_k8s_test/internal/api"
+	"ngx_k8s_test/internal/api"
 )
 
 func init() {
@@ -78,10 +77,7 @@ spec:
 func (b *backends) rotate(e *env) {
 	crt, key, err := b.ca.Issue(b.tls, b.tls)
 	e.must(err)
-	e.apply(`{apiVersion: v1, kind: Secret, type: kubernetes.io/tls,
-  metadata: {name: tls, namespace: %s}, data: {tls.crt: %s, tls.key: %s}}`,
-		e.ns, base64.StdEncoding.EncodeToString(crt),
-		base64.StdEncoding.EncodeToString(key))
+	e.secret(e.ns, "tls", crt, key)
 	b.serial = serialOf(e, crt)
 }
 
@@ -369,7 +365,9 @@ func lowPorts(e *env) {
 		})
 		if v.name == "capability" {
 			p, _ := pod()
-			for _, x := range e.processes(p.Name, "nginx: ") {
+			l := e.processes(p.Name, "nginx: ")
+			e.check(len(l) > 1, "%d processes of nginx in %s", len(l), p.Name)
+			for _, x := range l {
 				e.check(x.status["CapEff"] == "0000000000000400" &&
 					x.status["NoNewPrivs"] == "1", "%s has CapEff %s, NoNewPrivs %s",
 					x.title, x.status["CapEff"], x.status["NoNewPrivs"])

@@ -21,7 +21,6 @@ type env struct {
 	ns    string // its first namespace
 	class string // its IngressClass, with a controller of the same name
 	dir   string
-	ng    *nginx // the first one started
 	all   []*nginx
 	loads []*load
 	track *tracker

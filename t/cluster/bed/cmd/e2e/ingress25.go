@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,7 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	api "ngx_k8s_test/internal/api"
+	"ngx_k8s_test/internal/api"
 )
 
 // The scenarios of kubernetes-sigs/ingress-controller-conformance, as tests of
@@ -378,10 +377,7 @@ func (e *env) ingressHosts25() {
 	e.must(err)
 	crt, key, err := ca.Issue("foo.bar.com", "foo.bar.com")
 	e.must(err)
-	e.apply(`{apiVersion: v1, kind: Secret, type: kubernetes.io/tls, metadata:
-  {name: conformance-tls, namespace: %s}, data: {tls.crt: %s, tls.key: %s}}`,
-		hosts, base64.StdEncoding.EncodeToString(crt),
-		base64.StdEncoding.EncodeToString(key))
+	e.secret(hosts, "conformance-tls", crt, key)
 	e.service25(hosts, "wildcard-foo-com", "foo-bar-com")
 	e.ingress25(hosts, e.class, "\n  tls: [{hosts: [foo.bar.com], secretName: "+
 		"conformance-tls}]\n  rules:"+

@@ -75,6 +75,7 @@ func (e *env) loadOf(g *nginx, c client.Config, first func(l *load),
 	l.Load = client.Start(c)
 	e.loads = append(e.loads, l)
 	l.more(50)
+	l.all()
 	return l
 }
 
@@ -115,6 +116,20 @@ func (l *load) more(n int) {
 	})
 }
 
+// all waits until something of each kind was done, so that none is missing.
+func (l *load) all() {
+	for kind, wanted := range map[string]bool{"request": l.c.Conns > 0,
+		"post": l.c.Posts > 0, "socket": l.c.Sockets > 0,
+		"download":  l.c.Downloads > 0,
+		"handshake": l.c.Handshakes > 0} {
+		l.e.await("a "+kind+" of the load", 30*time.Second, func() bool {
+			r := l.Snapshot()
+			return !wanted || r.Count(kind) > 0
+		})
+	}
+}
+
+// abandon ends the load of a test that has failed; its failures do not matter.
 func (l *load) abandon() {
 	if !l.over {
 		l.over = true

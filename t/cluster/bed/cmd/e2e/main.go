@@ -11,6 +11,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -84,15 +86,22 @@ type result struct {
 	Took  time.Duration
 }
 
-func chosen(names []string) []test {
+// chosen are the tests of these names, all without one.  A name that no test
+// has is an error, in whatever selection.
+func chosen(names []string) ([]test, error) {
 	var l []test
+	for _, n := range names {
+		if !slices.ContainsFunc(tests, func(t test) bool { return t.is(n) }) {
+			return nil, fmt.Errorf("no test is named %q; -list prints them", n)
+		}
+	}
 	for _, t := range tests {
 		if *ciOnly && !t.ci {
 			continue
 		}
 		ok := len(names) == 0
 		for _, n := range names {
-			ok = ok || t.group == n || strings.Contains(t.name, n)
+			ok = ok || t.is(n)
 		}
 		if ok {
 			l = append(l, t)
@@ -101,12 +110,24 @@ func chosen(names []string) []test {
 	sort.SliceStable(l, func(i, j int) bool {
 		return !l[i].alone && l[j].alone
 	})
-	return l
+	if len(l) == 0 {
+		return nil, errors.New("none of these tests is in the selection for CI")
+	}
+	return l, nil
+}
+
+// is tells whether a name on the command line means the test.
+func (t test) is(name string) bool {
+	return t.group == name || strings.Contains(t.name, name)
 }
 
 func main() {
 	flag.Parse()
-	l := chosen(flag.Args())
+	l, err := chosen(flag.Args())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(2)
+	}
 	switch {
 	case *list:
 		for _, t := range l {
@@ -250,6 +271,9 @@ func (t *tap) bed(name string, l []test) {
 		_, _ = io.Copy(io.Discard, out)
 		if err := c.Wait(); err != nil {
 			bad += ": " + err.Error()
+			if len(left) == 0 {
+				t.print(result{Name: "end of bed " + name, Bad: err.Error()})
+			}
 		}
 	}
 	for _, x := range l {
@@ -313,7 +337,11 @@ func runBed(name string, l []test) {
 	}
 	wg.Wait()
 	begin := time.Now()
+	bad := strings.Join(b.Plane.Panics(), "\n")
 	b.Close()
+	if bad != "" {
+		say(result{Name: "the control plane of bed " + name, Bad: bad})
+	}
 	say(result{Notes: []string{fmt.Sprintf("down in %.1f s",
 		time.Since(begin).Seconds())}})
 }
@@ -322,18 +350,19 @@ func runBed(name string, l []test) {
 func run(b *testBed, t test) (r result) {
 	e := newEnv(b, t)
 	begin := time.Now()
-	func() {
+	part := func(f func()) {
 		defer func() {
 			switch v := recover().(type) {
 			case nil, done:
 			default:
-				e.bad = fmt.Sprint(v) + "\n" + string(debug.Stack())
+				e.fail("%v\n%s", v, debug.Stack())
 			}
 		}()
-		t.run(e)
-	}()
+		f()
+	}
+	part(func() { t.run(e) })
 	took := time.Since(begin)
-	e.close()
+	part(e.close)
 	return result{Name: t.name, Bad: e.bad, Skip: e.skip, Notes: e.notes,
 		Logs: e.logs, Took: took}
 }

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -12,8 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"io"
 
 	authv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -134,9 +133,6 @@ http {
 		Conf: conf})
 	e.must(err)
 	e.all = append(e.all, g)
-	if e.ng == nil {
-		e.ng = g
-	}
 	e.await("nginx is ready", 20*time.Second, func() bool {
 		e.check(!g.Ended(), "nginx ended:\n%s", strings.Join(g.Tail(true), "\n"))
 		return g.adminGet("/readyz").status == 200
@@ -211,30 +207,9 @@ func (g *nginx) serves(host, path, svc string) time.Duration {
 	return g.becomes(host, path, 200, svc)
 }
 
-// becomes waits for a status and, if it is not "", a Service.
+// becomes waits for a status and a Service, "" for no pod's answer.
 func (g *nginx) becomes(host, path string, status int, svc string) time.Duration {
-	var last answer
-	begin := time.Now()
-	for {
-		last = g.get(host, path)
-		if last.status == status && last.svc == svc {
-			return time.Since(begin)
-		}
-		if time.Since(begin) > 30*time.Second {
-			g.e.fatal("%s%s: %v, not %d of %q, after 30 s", host, path, last,
-				status, svc)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-// status is /status, decoded.
-func (g *nginx) status() map[string]any {
-	a := g.adminGet("/status")
-	g.e.check(a.status == 200, "/status: %v", a)
-	var m map[string]any
-	g.e.must(json.Unmarshal([]byte(a.body), &m))
-	return m
+	return g.e.becomes(g.addr(), host, path, status, svc)
 }
 
 // problem tells whether /status shows one of a code.
@@ -242,10 +217,11 @@ func (g *nginx) problem(code string) bool {
 	return strings.Contains(g.adminGet("/status").body, `"`+code+`"`)
 }
 
-// metric gives the sum of the samples whose line matches.
+// metric gives the sum of the samples whose line matches, and NaN, which is
+// like no number, where there is none.
 func (g *nginx) metric(pattern string) float64 {
 	re := regexp.MustCompile(pattern)
-	sum := 0.0
+	sum, n := 0.0, 0
 	for _, l := range strings.Split(g.adminGet("/metrics").body, "\n") {
 		if strings.HasPrefix(l, "#") || !re.MatchString(l) {
 			continue
@@ -253,6 +229,10 @@ func (g *nginx) metric(pattern string) float64 {
 		f := strings.Fields(l)
 		v, _ := strconv.ParseFloat(f[len(f)-1], 64)
 		sum += v
+		n++
+	}
+	if n == 0 {
+		return math.NaN()
 	}
 	return sum
 }

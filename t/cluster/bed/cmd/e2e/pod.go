@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -18,7 +19,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +26,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
+	"ngx_k8s_test/cluster/bed"
 	"ngx_k8s_test/cluster/kubelet"
 	"ngx_k8s_test/internal/ws"
 )
@@ -224,28 +225,30 @@ func (g *gateway) get(host, path string) answer {
 // every one of nginx's Pods.
 func (g *gateway) serves(host, path, svc string) {
 	for _, p := range g.pods() {
-		g.e.becomes(p.Status.PodIP, host, path, 200, svc)
+		g.e.becomes(p.Status.PodIP+":80", host, path, 200, svc)
 	}
 }
 
-// becomes waits for a status and a Service at an address's port 80.
-func (e *env) becomes(ip, host, path string, status int, svc string) {
+// becomes waits until a route is answered at an address with a status, by a
+// pod of a Service, "" for none.
+func (e *env) becomes(addr, host, path string, status int,
+	svc string) time.Duration {
 	var last answer
 	begin := time.Now()
 	for {
-		last = fetch(ip+":80", host, path)
+		last = fetch(addr, host, path)
 		if last.status == status && last.svc == svc {
-			return
+			return time.Since(begin)
 		}
 		if time.Since(begin) > 30*time.Second {
-			e.fatal("%s%s at %s: %v, not %d of %q, after 30 s", host, path, ip,
+			e.fatal("%s%s at %s: %v, not %d of %q, after 30 s", host, path, addr,
 				last, status, svc)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// pods are nginx's that are not to end.
+// pods are nginx's that are not to end; there must be one.
 func (g *gateway) pods() []corev1.Pod {
 	l, err := g.e.Client.CoreV1().Pods(g.ns).List(g.e.ctx, metav1.ListOptions{
 		LabelSelector: "app.kubernetes.io/name=ingress-nginx"})
@@ -256,6 +259,7 @@ func (g *gateway) pods() []corev1.Pod {
 			pods = append(pods, p)
 		}
 	}
+	g.e.check(len(pods) > 0, "namespace %s has no Pod of nginx", g.ns)
 	return pods
 }
 
@@ -371,19 +375,9 @@ func (g *gateway) quiet() {
 func capable(images map[string]kubelet.Image) error {
 	i := images[ownImage]
 	from, to, _ := strings.Cut(i.Root[0], ":")
-	b, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
 	file := filepath.Join("/run", capableImage)
-	if err := os.WriteFile(file, b, 0755); err != nil {
+	if err := bed.Capable(from, file); err != nil {
 		return err
-	}
-	// struct vfs_cap_data, revision 2: permitted and effective
-	data := make([]byte, 20)
-	copy(data, []byte{1, 0, 0, 2, 0, 1 << (unix.CAP_NET_BIND_SERVICE - 8)})
-	if err := unix.Setxattr(file, "security.capability", data, 0); err != nil {
-		return fmt.Errorf("capability of %s: %w", file, err)
 	}
 	i.Root = append([]string{file + ":" + to}, i.Root[1:]...)
 	images[capableImage] = i
@@ -419,6 +413,14 @@ func (s *socket) echo() bool {
 	}
 	_, p, err := ws.Read(s.r)
 	return err == nil && strings.HasSuffix(string(p), "ping")
+}
+
+// secret writes a Secret with a certificate.
+func (e *env) secret(ns, name string, crt, key []byte) {
+	e.apply(`{apiVersion: v1, kind: Secret, type: kubernetes.io/tls,
+  metadata: {name: %s, namespace: %s}, data: {tls.crt: %s, tls.key: %s}}`,
+		name, ns, base64.StdEncoding.EncodeToString(crt),
+		base64.StdEncoding.EncodeToString(key))
 }
 
 // serialOf is that of a certificate in PEM.

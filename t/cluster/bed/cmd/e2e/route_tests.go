@@ -3,12 +3,11 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"ngx_k8s_test/internal/api"
@@ -155,20 +154,12 @@ func secretRotated(e *env) {
 	e.must(err)
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca.PEM)
-	secret := func(crt, key []byte) {
-		e.apply(`{apiVersion: v1, kind: Secret, type: kubernetes.io/tls,
-  metadata: {name: tls, namespace: %s}, data: {tls.crt: %s, tls.key: %s}}`,
-			e.ns, base64.StdEncoding.EncodeToString(crt),
-			base64.StdEncoding.EncodeToString(key))
-	}
+	secret := func(crt, key []byte) { e.secret(e.ns, "tls", crt, key) }
 	const host = "tls.test"
 	pair := func() (crt, key []byte, serial string) {
 		crt, key, err := ca.Issue(host, host)
 		e.must(err)
-		b, _ := pem.Decode(crt)
-		c, err := x509.ParseCertificate(b.Bytes)
-		e.must(err)
-		return crt, key, c.SerialNumber.String()
+		return crt, key, serialOf(e, crt)
 	}
 	crt, key, serial := pair()
 	secret(crt, key)
@@ -264,7 +255,7 @@ func namespaceDeleted(e *env) {
 		e.await("it is gone", 60*time.Second, func() bool {
 			_, err := e.Client.CoreV1().Namespaces().Get(e.ctx, other,
 				metav1.GetOptions{})
-			return err != nil
+			return apierrors.IsNotFound(err)
 		})
 	})
 	k.expect("two.test", "404")

@@ -176,6 +176,7 @@ func (e *env) sameTables() {
 		e.check(want == "" || want == d, "the tables of two Pods differ")
 		want = d
 	}
+	e.check(want != "", "there is no Pod of nginx")
 	e.note("the tables of %d bytes of all Pods are equal", len(want))
 }
 
