@@ -7,7 +7,8 @@
 // What it does not do: seccomp and other security modules, resource limits
 // (they are only shown, in /sys/fs/cgroup), overlay file systems (what an image
 // takes from the host is read-only), persistent volumes, host ports, kubectl
-// attach and port-forward, terminals, and authorization of those who ask it for logs.
+// attach and port-forward, terminals, and authorization of those who ask it for
+// logs.
 package kubelet
 
 import (
@@ -23,14 +24,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 	typedv1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
 	"ngx_k8s_test/cluster/netns"
-
-	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // Image is what a container image is here: programs of the host.
@@ -131,8 +131,11 @@ func Start(ctx context.Context, o Options) (*Kubelet, error) {
 			return nil, err
 		}
 	}
-	k.work.Go(k.schedule)
 	k.Relist()
+	k.work.Go(k.schedule)
+	for _, n := range k.nodes {
+		k.work.Go(n.keep)
+	}
 	return k, nil
 }
 

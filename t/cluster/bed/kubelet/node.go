@@ -39,7 +39,7 @@ type node struct {
 	back chan struct{} // closed when a lost node is back; nil: not lost
 }
 
-// addNode registers a node and keeps its Lease and status.
+// addNode registers a node.
 func (k *Kubelet) addNode(ctx context.Context, o Node) error {
 	n := &node{Node: o, k: k}
 	k.nodes[o.Name] = n
@@ -54,7 +54,6 @@ func (k *Kubelet) addNode(ctx context.Context, o Node) error {
 	if err := n.register(ctx); err != nil {
 		return fmt.Errorf("register node %s: %w", o.Name, err)
 	}
-	k.work.Go(n.keep)
 	return nil
 }
 

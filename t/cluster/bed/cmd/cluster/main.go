@@ -104,8 +104,8 @@ func (s *state) run() error {
 
 // up starts run as a daemon and waits for it.
 func (s *state) up() {
-	if s.pid() != 0 {
-		fmt.Println(s.say())
+	if pid := s.pid(); pid != 0 {
+		s.await(pid) // another one may be starting it
 		return
 	}
 	check(os.RemoveAll(s.dir))
@@ -121,22 +121,29 @@ func (s *state) up() {
 	pid := c.Process.Pid
 	check(os.WriteFile(s.path("pid"),
 		[]byte(fmt.Sprintf("%d %s", pid, born(pid))), 0o644))
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
-	for {
+	s.await(pid)
+}
+
+// await waits until the cluster of this process is ready, and says so, or why
+// it has ended.  Each program in it waits a limited time for the others.
+func (s *state) await(pid int) {
+	for at := born(pid); ; time.Sleep(20 * time.Millisecond) {
 		if _, err := os.Stat(s.path("ready")); err == nil {
+			fmt.Println(s.say())
+			return
+		}
+		if at == "" || born(pid) != at {
 			break
 		}
-		select {
-		case <-ended:
-			b, _ := os.ReadFile(s.path("log"))
-			os.Remove(s.path("pid"))
-			os.Stdout.Write(b)
-			check(fmt.Errorf("no cluster (logs in %s)", s.dir))
-		case <-time.After(20 * time.Millisecond):
-		}
 	}
-	fmt.Println(s.say())
+	b, err := os.ReadFile(s.path("log"))
+	check(err)
+	if _, why, ok := strings.Cut(string(b), "# SKIP "); ok {
+		why, _, _ = strings.Cut(why, "\n")
+		check(fmt.Errorf("this machine cannot run a cluster: %s", why))
+	}
+	os.Stderr.Write(b)
+	check(fmt.Errorf("the cluster has ended (logs in %s)", s.path("logs")))
 }
 
 func (s *state) say() string {
