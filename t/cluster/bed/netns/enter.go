@@ -2,11 +2,11 @@
 // a program runs itself again, and one network namespace for each pod.
 //
 // The node is the network namespace that Enter makes.  It has no way to the
-// outside: what goes there is lost.  Its addresses are on the bridge br0, on which nobody else is: every
-// pod is joined to the node by a pair of interfaces and a route of its own, so
-// that all that pods send passes the node, and with it the rules of kube-proxy
-// in both directions.  Who calls an address that no pod has waits for an answer
-// to ARP, as in a cluster.
+// outside: what goes there is lost.  Its addresses are on the bridge br0, on
+// which nobody else is: every pod is joined to the node by a pair of interfaces
+// and a route of its own, so that all that pods send passes the node, and with
+// it the rules of kube-proxy in both directions.  Who calls an address that no
+// pod has waits for an answer to ARP, as in a cluster.
 package netns
 
 import (

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -66,18 +67,29 @@ func (x *process) freeze() error {
 		return err
 	}
 	for range 1000 {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", x.cmd.Process.Pid))
-		if err != nil {
-			return err
-		}
-		_, state, ok := bytes.Cut(b, []byte(") "))
-		if ok && state[0] == 'T' {
+		if x.still() {
 			return nil
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
 	x.thaw()
 	return fmt.Errorf("%s does not stand still", x.cmd.Path)
+}
+
+// still tells whether all threads of the process are stopped.
+func (x *process) still() bool {
+	l, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat",
+		x.cmd.Process.Pid))
+	for _, f := range l {
+		b, err := os.ReadFile(f)
+		if os.IsNotExist(err) {
+			continue // a thread that has ended
+		}
+		if _, state, ok := bytes.Cut(b, []byte(") ")); !ok || state[0] != 'T' {
+			return false
+		}
+	}
+	return len(l) > 0
 }
 
 func (x *process) thaw() { x.cmd.Process.Signal(syscall.SIGCONT) }

@@ -331,12 +331,14 @@ func TestDrain(t *testing.T) {
 	}
 	defer c.Close()
 	fmt.Fprint(c, "GET /?hang HTTP/1.1\r\nHost: x\r\n\r\n")
-	for i := 0; i < 1000; i++ {
+	hangs := false
+	for i := 0; i < 1000 && !hangs; i++ {
 		_, body := get(t, http.DefaultClient, "http://"+a["HTTP_PORT"]+"/-/pod")
-		if strings.Contains(body, `"inFlight":1`) {
-			break
-		}
+		hangs = strings.Contains(body, `"inFlight":1`)
 		time.Sleep(5 * time.Millisecond)
+	}
+	if !hangs {
+		t.Fatal("no request hangs")
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	if n := exited(t, cmd); n != 0 {

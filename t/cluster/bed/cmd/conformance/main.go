@@ -207,13 +207,13 @@ func (o *options) tests(ctx context.Context, b *bed.Bed, names []string) (bool, 
 	if err != nil && !errors.As(err, &status) {
 		return false, err
 	}
-	if err != nil {
+	switch {
+	case err != nil && len(r.bad) == 0:
 		r.failed++
-		if len(r.bad) == 0 {
-			fmt.Printf("not ok - the suite ended with %v; see %s\n", err, log.Name())
-		} else {
-			r.failed--
-		}
+		fmt.Printf("not ok - the suite ended with %v; see %s\n", err, log.Name())
+	case r.passed+r.failed+r.skipped == 0:
+		r.failed++
+		fmt.Printf("not ok - the suite ran no test; see %s\n", log.Name())
 	}
 	o.compare(&r)
 	fmt.Printf("%d passed, %d failed, %d skipped\n", r.passed, r.failed, r.skipped)
