@@ -140,7 +140,8 @@ func (s *state) await(pid int) {
 	check(err)
 	if _, why, ok := strings.Cut(string(b), "# SKIP "); ok {
 		why, _, _ = strings.Cut(why, "\n")
-		check(fmt.Errorf("this machine cannot run a cluster: %s", why))
+		check(fmt.Errorf("this machine cannot run a cluster: %s; it needs root, "+
+			"or a user with ids in /etc/subuid and the package uidmap", why))
 	}
 	os.Stderr.Write(b)
 	check(fmt.Errorf("the cluster has ended (logs in %s)", s.path("logs")))
