@@ -10,6 +10,8 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"ngx_k8s_test/cluster/bed"
 )
 
 // of nginx's Deployment in these tests, in seconds
@@ -25,8 +27,9 @@ func init() {
 		shutdownDelay, shutdownTimeout), longDying}}
 	add(test{name: "nginx-rolling", group: "self", ci: true, alone: true,
 		what: "rolling update of nginx's own Deployment; clients follow the " +
-			"EndpointSlice of its Service", allowed: may,
-		run: func(e *env) { self(e, selfRolling) }})
+			"EndpointSlice of its Service, others use the Service's address",
+		allowed: may,
+		run:     func(e *env) { self(e, selfRolling) }})
 	add(test{name: "nginx-scale", group: "self", alone: true,
 		what:    "nginx's own Deployment is scaled from 2 to 1 and to 3",
 		allowed: may, run: func(e *env) { self(e, selfScale) }})
@@ -108,36 +111,68 @@ func (t *tracker) endpoint(svc string) string {
 func self(e *env, do func(e *env, l *load)) {
 	e.class = "nginx"
 	e.namespace(e.ns)
-	e.namespace(ownNS)
 	e.track = e.follow(ownNS)
 	pods := e.follow(e.ns)
 	e.stops = append(e.stops, pods.stop)
 	a := app{name: "web", replicas: 2}
 	e.run(a)
-	e.ingress("web", path{host: "web.test", path: "/", svc: "web"})
+	host := e.ns + ".test"
+	e.ingress("web", path{host: host, path: "/", svc: "web"})
 	e.apply(e.own())
+	e.stops = append(e.stops, e.endNginx)
 	e.step("nginx's Pods are Ready", func() { e.nginxPods(2) })
 	for _, p := range e.pods() {
 		e.await("the route in "+p.name, 20*time.Second, func() bool {
-			return fetch(p.ip+":80", "web.test", "/").status == 200
+			return fetch(p.ip+":80", host, "/").status == 200
 		})
 	}
+	svc, err := e.Client.CoreV1().Services(ownNS).Get(e.ctx, ownApp,
+		metav1.GetOptions{})
+	e.must(err)
+	through := gets
+	through.Dial = func() (net.Conn, error) {
+		return net.DialTimeout("tcp", svc.Spec.ClusterIP+":80", 5*time.Second)
+	}
+	through.Conns = 8
+	k := e.load(nil, through, target(host, "/y", a.svc(e)))
 	c := steady
+	c.Sockets = 8
 	c.Dial = func() (net.Conn, error) {
 		return net.DialTimeout("tcp", e.track.endpoint(ownApp), 5*time.Second)
 	}
-	l := e.load(nil, c, target("web.test", "/x", a.svc(e)))
+	l := e.load(nil, c, target(host, "/x", a.svc(e)))
 	do(e, l)
 	l.more(200)
+	e.note("by kube-proxy's address of the Service:")
+	k.finish()
+	e.note("by the endpoints:")
 	r := l.finish()
+	e.check(r.FailedBy["socket"] > 0, "no WebSocket had to end")
 	early := map[string]int{}
-	for _, f := range r.Retried {
+	for _, f := range append(r.Retried, k.Snapshot().Retried...) {
 		early[f.What]++
 	}
 	e.note("connections closed while idle as a request came, and sent anew: %v",
 		early)
 	e.check(early["post"] == 0, "%d of them POSTs", early["post"])
 	e.sameTables()
+}
+
+// endNginx takes the Deployment away.
+func (e *env) endNginx() {
+	now := int64(0)
+	_ = e.Client.AppsV1().Deployments(ownNS).Delete(e.ctx, ownApp,
+		metav1.DeleteOptions{})
+	_ = e.Client.CoreV1().Pods(ownNS).DeleteCollection(e.ctx,
+		metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{})
+	_ = bed.Until(e.ctx, 30*time.Second, func() error {
+		l, err := e.Client.CoreV1().Pods(ownNS).List(e.ctx,
+			metav1.ListOptions{})
+		if err == nil && len(l.Items) > 0 {
+			err = fmt.Errorf("%d Pods of nginx are left", len(l.Items))
+		}
+		return err
+	})
 }
 
 // pods are nginx's that are not to end.
@@ -215,10 +250,17 @@ func (e *env) scaleNginx(n int) {
 }
 
 func selfScale(e *env, l *load) {
+	was := e.track.ended("")
 	e.scaleNginx(1)
+	e.check(e.track.ended("") == was+1, "no Pod has ended")
 	l.more(100)
 	e.scaleNginx(3)
-	e.check(e.track.ended(e.pods()[0].app) == 1, "no Pod has ended")
+	for _, p := range e.pods() {
+		e.await("connections to "+p.name, 20*time.Second, func() bool {
+			return strings.Contains(fetch(p.ip+":10254", "localhost",
+				"/metrics").body, `host="`+e.ns+`.test"`)
+		})
+	}
 }
 
 func selfEviction(e *env, l *load) {
