@@ -40,6 +40,53 @@ func init() {
 		run:  rightsWithdrawn})
 }
 
+func init() {
+	add(test{name: "crds-later", group: "api", ci: true,
+		what: "the Gateway API's CRDs, a Gateway and an HTTPRoute appear and " +
+			"go: nothing watches them yet, and nothing is harmed",
+		run: crdsLater})
+}
+
+func crdsLater(e *env) {
+	a := app{name: "web", replicas: 2}
+	g, l := e.one(a, steady)
+	e.kubectl("", "apply", "--server-side", "-f", *crds)
+	e.stops = append(e.stops, func() {
+		e.kubectl("", "delete", "--wait=false", "-f", *crds)
+	})
+	e.await("the kinds", 20*time.Second, func() bool {
+		_, err := e.Client.Discovery().ServerResourcesForGroupVersion(
+			"gateway.networking.k8s.io/v1")
+		return err == nil
+	})
+	e.apply(`
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: %[1]s}
+spec: {controllerName: %[2]s}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: web, namespace: %[1]s}
+spec: {gatewayClassName: %[1]s, listeners: [{name: http, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web, namespace: %[1]s}
+spec:
+  parentRefs: [{name: web}]
+  hostnames: [route.test]
+  rules: [{backendRefs: [{name: web, port: 80}]}]`, e.ns, e.controller())
+	e.late(g, "late", a)
+	x := g.get("route.test", "/")
+	e.check(x.status == 404, "a route that nothing is to serve yet: %v", x)
+	e.watches(g)
+	e.check(g.metric(`^nginx_ingress_k8s_degraded`) == 0, "degraded")
+	l.more(100)
+	l.finish()
+	e.equal(g)
+}
+
 // late makes an Ingress and tells how long it takes until it is served.
 func (e *env) late(g *nginx, name string, a app) {
 	e.ingress(name, path{host: name + ".test", path: "/", svc: a.of()})

@@ -26,6 +26,7 @@ type env struct {
 	track *tracker
 
 	records *records // nil: not kept
+	off     string   // the node that the test has switched off
 	killed  string   // the pod that the test has killed
 
 	mu     sync.Mutex

@@ -67,6 +67,7 @@ var (
 	bin    = flag.String("bin", "", "folder of the programs of the cluster")
 	tools  = flag.String("tools", "", "folder of the programs of the bed")
 	tree   = flag.String("tree", "", "the source tree, for its examples")
+	crds   = flag.String("crds", "", "folder of the Gateway API's CRDs")
 	jobs   = flag.Int("jobs", 2, "beds at a time")
 	ciOnly = flag.Bool("ci", false, "only the selection for CI, with short outages")
 	list   = flag.Bool("list", false, "print the tests")

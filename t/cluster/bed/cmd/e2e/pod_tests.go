@@ -99,10 +99,20 @@ func init() {
 		what: "a node falls silent: its pods are evicted and made anew " +
 			"elsewhere; then it is back",
 		allowed: postsToo, run: nodeLost})
+	add(test{name: "node-off", group: "pods", bed: "batch",
+		what: "a node loses its power: what is sent to its pods is lost " +
+			"without an error, until they are no endpoints any more",
+		allowed: []allowed{{"post", "those whose bytes were sent to a pod of " +
+			"the node", reachedOff}}, run: nodeOff})
 	add(test{name: "ip-reuse", group: "pods", ci: true, alone: true,
 		what: "pods of one namespace get the addresses that pods of another " +
 			"one have just left, again and again",
-		allowed: []allowed{reachedDying}, run: ipReuse})
+		allowed: []allowed{reachedDying},
+		run:     func(e *env) { ipReuse(e, 0, 6) }})
+	add(test{name: "ip-reuse-batch", group: "pods", bed: "batch", alone: true,
+		what:    "the same while EndpointSlices are written once a second",
+		allowed: []allowed{reachedDying},
+		run:     func(e *env) { ipReuse(e, 0, 6) }})
 	add(test{name: "hung-backend", group: "pods", ci: true,
 		what: "a backend that never answers, under 60 requests that wait: " +
 			"others are not affected", run: hungBackend})
@@ -239,12 +249,71 @@ func nodeLost(e *env) {
 	e.equal(g)
 }
 
-func ipReuse(e *env) {
-	a := app{name: "one", replicas: 5}
+// reachedOff is about the pods of the node that is off.
+func reachedOff(e *env, f failure) bool {
+	for _, p := range f.lives(e) {
+		if p.node == e.off {
+			return true
+		}
+	}
+	return false
+}
+
+func nodeOff(e *env) {
+	a := app{name: "web", replicas: 6}
+	// requests that are under way wait for proxy_read_timeout, 60 s
+	g, l := e.one(a, client.Config{Conns: 12, Pause: 20 * time.Millisecond,
+		Posts: 50 * time.Millisecond, Timeout: 140 * time.Second})
+	on := 0
+	e.off = e.list(e.ns, "web")[0].Spec.NodeName
+	for _, p := range e.list(e.ns, "web") {
+		if p.Spec.NodeName == e.off {
+			on++
+		}
+	}
+	e.check(on > 0 && on < 6, "%d of 6 pods on %s", on, e.off)
+	e.Kubelet.PowerOff(e.off)
+	e.step(fmt.Sprintf("%s with %d pods is off; its pods are no endpoints",
+		e.off, on), func() {
+		e.await("other endpoints", 60*time.Second, func() bool {
+			lost := 0
+			for _, p := range e.track.lives("web") {
+				if p.node == e.off && !p.doomed.IsZero() {
+					lost++
+				}
+			}
+			return lost == on && e.sliced(a, 6) && e.ready(e.ns, "web") == 6
+		})
+	})
+	e.await("the table without them", 10*time.Second, func() bool {
+		status := g.adminGet("/status").body
+		for _, p := range e.track.lives("web") {
+			if p.node == e.off && strings.Contains(status, `"`+p.ip+`"`) {
+				return false
+			}
+		}
+		return strings.Contains(status, `"address"`)
+	})
+	e.step("nobody else waits", func() {
+		quick := client.Config{Conns: 4, Pause: 5 * time.Millisecond,
+			Posts: 10 * time.Millisecond, Timeout: 4 * time.Second}
+		k := e.load(g, quick, target("web.test", "/z", a.svc(e)))
+		k.more(500)
+		k.finish()
+	})
+	e.step("those that waited are answered", func() { l.finish() })
+	e.Kubelet.Regain(e.off)
+	e.equal(g)
+}
+
+// ipReuse moves addresses between two namespaces; pods end after so many
+// seconds.
+func ipReuse(e *env, preStop, times int) {
+	a := app{name: "one", replicas: 5, preStop: preStop}
 	e.begin()
 	e.serviceAccount()
 	other := e.namespace(e.ns + "-b")
-	b := app{name: "two", ns: other, replicas: 1}
+	b := app{name: "two", ns: other, replicas: 1, preStop: preStop}
 	track := e.follow(other)
 	defer track.stop()
 	e.run(a, b)
@@ -260,15 +329,23 @@ func ipReuse(e *env) {
 		target("two.test", "/y", b.svc(e)))
 	reused := 0
 	e.step("addresses go back and forth", func() {
-		for range 6 {
-			e.scale(a, 1)
-			e.scale(b, 5)
-			e.scaled(a, 1)
-			e.scaled(b, 5)
-			e.scale(b, 1)
-			e.scale(a, 5)
-			e.scaled(b, 1)
-			e.scaled(a, 5)
+		// without preStop addresses are free at once; with it the next
+		// pods wait for them
+		to := func(down, up app) {
+			was := e.track.ended("") + track.ended("")
+			e.scale(down, 1)
+			if preStop > 0 {
+				e.await("four pods have ended", 30*time.Second, func() bool {
+					return e.track.ended("")+track.ended("") == was+4
+				})
+			}
+			e.scale(up, 5)
+			e.scaled(down, 1)
+			e.scaled(up, 5)
+		}
+		for range times {
+			to(a, b)
+			to(b, a)
 		}
 	})
 	had := map[string]string{}
@@ -284,7 +361,7 @@ func ipReuse(e *env) {
 	}
 	count(e.track, e.ns)
 	count(track, other)
-	e.check(reused >= 6, "only %d pods have an address of the other namespace",
+	e.check(reused >= times, "only %d pods have an address of the other namespace",
 		reused)
 	e.note("%d pods had an address that pods of the other namespace had", reused)
 	for _, p := range track.lives("") {

@@ -133,6 +133,9 @@ func self(e *env, do func(e *env, l *load)) {
 	through.Dial = func() (net.Conn, error) {
 		return net.DialTimeout("tcp", svc.Spec.ClusterIP+":80", 5*time.Second)
 	}
+	e.await("kube-proxy knows the Service", 20*time.Second, func() bool {
+		return fetch(svc.Spec.ClusterIP+":80", host, "/").status == 200
+	})
 	through.Conns = 8
 	k := e.load(nil, through, target(host, "/y", a.svc(e)))
 	c := steady
