@@ -113,6 +113,8 @@ struct ngx_k8s_client_s {
     ngx_k8s_credentials_t    credentials;
     ngx_k8s_secrets_t       *secrets;
     ngx_array_t              reflectors; /* ngx_k8s_reflector_t */
+    ngx_str_t                newest;     /* version of any kind; data is
+                                            buffer */
 
     ngx_str_t                base;       /* of addresses */
     char                    *host;       /* "Host: ..." or NULL */
@@ -129,6 +131,8 @@ struct ngx_k8s_client_s {
     unsigned                 closed:1;   /* the worker exits */
     unsigned                 ready:1;    /* there is an address */
     unsigned                 started:1;
+
+    u_char                   buffer[NGX_K8S_VERSION_MAX];
 };
 
 

@@ -483,25 +483,45 @@ ngx_k8s_reflector_listed(ngx_k8s_reflector_t *r)
 
 /*
  * A restored etcd makes versions go backwards, and a watch from a version of
- * the future is silent.
+ * the future is silent.  All kinds have their versions from one counter: the
+ * newest that was seen of any kind is what counts, for a kind that has not
+ * changed for long would not notice.
  */
 
 static void
 ngx_k8s_reflector_probed(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
 {
-    ngx_k8s_event_t  event;
+    ngx_uint_t            i;
+    ngx_k8s_event_t       event;
+    ngx_k8s_client_t     *client;
+    ngx_k8s_reflector_t  *all;
+
+    client = r->client;
 
     ngx_k8s_api_metadata(call->pos, call->last, &event);
 
     r->check = 0;
 
-    if (ngx_k8s_api_older(&event.version, &r->version)) {
-        ngx_log_error(NGX_LOG_WARN, r->client->log, 0,
-                      "resource version of %V went back from %V to %V: it is "
-                      "listed anew", &r->info->plural, &r->version,
-                      &event.version);
+    if (ngx_k8s_api_older(&event.version, &client->newest)) {
+        ngx_log_error(NGX_LOG_WARN, client->log, 0,
+                      "resource versions went back from %V to %V, as %V say: "
+                      "all is listed anew", &client->newest, &event.version,
+                      &r->info->plural);
 
-        r->relist = 1;
+        all = client->reflectors.elts;
+
+        for (i = 0; i < client->reflectors.nelts; i++) {
+
+            /* a list that has begun is of the new time */
+
+            if (!all[i].begun) {
+                all[i].relist = 1;
+                all[i].version.len = 0;
+            }
+        }
+
+        client->newest.len = 0;
+        ngx_k8s_reflector_version(r, &event.version);
         r->version.len = 0;
     }
 

@@ -461,12 +461,22 @@ ngx_k8s_reflector_fits(ngx_k8s_reflector_t *r, ngx_k8s_event_t *event)
 void
 ngx_k8s_reflector_version(ngx_k8s_reflector_t *r, ngx_str_t *version)
 {
+    ngx_k8s_client_t  *client;
+
     if (version->len == 0 || version->len > NGX_K8S_VERSION_MAX) {
         return;
     }
 
     ngx_memcpy(r->buffer, version->data, version->len);
     r->version.len = version->len;
+
+    client = r->client;
+
+    if (!ngx_k8s_api_older(version, &client->newest)) {
+        client->newest.data = client->buffer;
+        client->newest.len = version->len;
+        ngx_memcpy(client->buffer, version->data, version->len);
+    }
 }
 
 

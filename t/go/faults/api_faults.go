@@ -270,6 +270,30 @@ func init() {
 		e.change(g, "d")
 	})
 
+	add("T-A8 versions go back, but not behind those of one kind", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		e.api.Snapshot("old")
+		e.ingress("c", "c.test", "/", "b")
+		_, _ = e.api.Delete("ingresses", "default", "b")
+		g.serves("c.test", "/", "b")
+		g.becomes("b.test", "/", 404, "")
+		e.api.Bump(300)
+		e.slice("b", e.pod("b", "b-new", pods.Options{}))
+		e.await("the newest version", 10*time.Second, func() bool {
+			return g.get("c.test", "/").pod == "b-new"
+		})
+		before := e.api.RV()
+		e.api.Down()
+		e.check(e.api.Restore("old"), "not restored")
+		e.api.Bump(100)
+		e.check(e.api.RV() < before, "not restored")
+		e.must(e.api.Up())
+		g.becomes("c.test", "/", 404, "")
+		g.serves("b.test", "/", "b")
+		e.change(g, "d")
+	})
+
 	for _, bad := range []bool{false, true} {
 		bad := bad
 		code := map[bool]int{false: 422, true: 400}[bad]
