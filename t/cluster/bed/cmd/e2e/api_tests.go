@@ -165,8 +165,6 @@ func apiRestored(e *env) {
 	old := filepath.Join(e.dir, "snapshot")
 	e.must(e.Plane.Snapshot(old))
 	was := e.version()
-	e.ingress("stale", path{host: "stale.test", path: "/", svc: "web"})
-	g.serves("stale.test", "/", a.svc(e))
 	e.must(e.Client.NetworkingV1().Ingresses(e.ns).Delete(e.ctx, "kept",
 		metav1.DeleteOptions{}))
 	g.becomes("kept.test", "/", 404, "")
@@ -174,6 +172,9 @@ func apiRestored(e *env) {
 		e.apply(`{apiVersion: v1, kind: ConfigMap,
   metadata: {name: filling, namespace: %s}, data: {n: "%d"}}`, e.ns, i)
 	}
+	// nginx knows how far it has come
+	e.ingress("stale", path{host: "stale.test", path: "/", svc: "web"})
+	g.serves("stale.test", "/", a.svc(e))
 	high := e.version()
 	k := e.load(g, gets, target("stale.test", "/x", a.svc(e)))
 	begin := time.Now()

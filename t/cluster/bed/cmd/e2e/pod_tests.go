@@ -95,11 +95,11 @@ func init() {
 			return n > 0 && n == len(f.request.addrs) &&
 				l[n-1].app == "bad" && f.request.sent[n-1] > 0
 		}}}, run: crashLoop})
-	add(test{name: "node-lost", group: "pods", bed: "batch",
+	add(test{name: "node-lost", group: "pods", bed: "batch", alone: true,
 		what: "a node falls silent: its pods are evicted and made anew " +
 			"elsewhere; then it is back",
 		allowed: postsToo, run: nodeLost})
-	add(test{name: "node-off", group: "pods", bed: "batch",
+	add(test{name: "node-off", group: "pods", bed: "batch", alone: true,
 		what: "a node loses its power: what is sent to its pods is lost " +
 			"without an error, until they are no endpoints any more",
 		allowed: []allowed{{"post", "those whose bytes were sent to a pod of " +
@@ -110,9 +110,9 @@ func init() {
 		allowed: []allowed{reachedDying},
 		run:     func(e *env) { ipReuse(e, 0, 6) }})
 	add(test{name: "ip-reuse-batch", group: "pods", bed: "batch", alone: true,
-		what:    "the same while EndpointSlices are written once a second",
-		allowed: []allowed{reachedDying},
-		run:     func(e *env) { ipReuse(e, 0, 6) }})
+		what: "the same while EndpointSlices are written once a second; the " +
+			"pods have a preStop sleep that is longer than that",
+		run: func(e *env) { ipReuse(e, 3, 3) }})
 	add(test{name: "hung-backend", group: "pods", ci: true,
 		what: "a backend that never answers, under 60 requests that wait: " +
 			"others are not affected", run: hungBackend})
