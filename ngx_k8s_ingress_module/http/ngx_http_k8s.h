@@ -211,7 +211,10 @@ void ngx_http_k8s_balancer_done(ngx_k8s_block_t *block);
 void ngx_http_k8s_interim(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
 
 
-/* an endpoint, out of the table: copied into requests and the pool */
+/*
+ * An endpoint, out of the table: copied into requests and the pool
+ * (ngx_http_k8s_endpoint.c).  All that takes a table is called under a pin.
+ */
 
 typedef struct {
     u_char                   addr[16];
@@ -226,6 +229,20 @@ typedef struct {
     ((a)->port == (b)->port && (a)->family == (b)->family                     \
      && (a)->identity == (b)->identity                                        \
      && ngx_memcmp((a)->addr, (b)->addr, 16) == 0)
+
+void ngx_http_k8s_endpoint_copy(ngx_k8s_table_t *table,
+    ngx_k8s_endpoint_rec_t *rec, ngx_http_k8s_endpoint_t *ep);
+uint32_t ngx_http_k8s_endpoint_hash(ngx_http_k8s_endpoint_t *ep);
+
+/* 1 when a connection to it failed, in any worker, a moment ago; table may be
+   NULL */
+ngx_uint_t ngx_http_k8s_endpoint_refused(ngx_k8s_table_t *table,
+    ngx_http_k8s_endpoint_t *ep);
+
+/* counts a try, unless the number has gone to another endpoint meanwhile;
+   refused: there was no connection */
+void ngx_http_k8s_endpoint_note(ngx_k8s_table_t *table,
+    ngx_http_k8s_endpoint_t *ep, ngx_uint_t failed, ngx_uint_t refused);
 
 /* NGX_OK when the endpoint takes new requests of the service; under a pin */
 ngx_int_t ngx_http_k8s_endpoint_usable(ngx_k8s_table_t *table,

@@ -77,11 +77,8 @@ static void ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
 static ngx_int_t ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer,
     ngx_k8s_table_t *table);
-static void ngx_http_k8s_copy_endpoint(ngx_k8s_table_t *table,
-    ngx_k8s_endpoint_rec_t *rec, ngx_http_k8s_endpoint_t *ep);
 static ngx_uint_t ngx_http_k8s_was_tried(ngx_http_k8s_peer_t *peer,
     ngx_http_k8s_endpoint_t *ep);
-static uint32_t ngx_http_k8s_endpoint_hash(ngx_http_k8s_endpoint_t *ep);
 static uint32_t *ngx_http_k8s_cursor(ngx_http_k8s_state_t *state,
     uint32_t slot);
 static ngx_int_t ngx_http_k8s_set_address(ngx_http_request_t *r,
@@ -89,9 +86,10 @@ static ngx_int_t ngx_http_k8s_set_address(ngx_http_request_t *r,
 static size_t ngx_http_k8s_address_text(u_char *text,
     ngx_http_k8s_endpoint_t *ep);
 static ngx_uint_t ngx_http_k8s_must_peek(ngx_http_k8s_peer_t *peer);
-static ngx_uint_t ngx_http_k8s_refused(ngx_http_k8s_peer_t *peer,
+static ngx_uint_t ngx_http_k8s_not_connected(ngx_http_upstream_t *u,
     ngx_peer_connection_t *pc);
-static void ngx_http_k8s_note(ngx_http_k8s_peer_t *peer, ngx_uint_t failed);
+static ngx_uint_t ngx_http_k8s_refused(ngx_http_k8s_peer_t *peer,
+    ngx_connection_t *c);
 
 
 /*
@@ -262,7 +260,7 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
             peer->ncopied = ngx_min(n, NGX_HTTP_K8S_COPY);
 
             for (i = 0; i < peer->ncopied; i++) {
-                ngx_http_k8s_copy_endpoint(table, &rec[i], &peer->copied[i]);
+                ngx_http_k8s_endpoint_copy(table, &rec[i], &peer->copied[i]);
             }
         }
     }
@@ -332,15 +330,17 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
 
 
 /*
- * Sets peer->key.endpoint: round robin over what the table has at this moment,
- * endpoints that failed this request only when no others are left.
+ * Sets peer->key.endpoint: round robin over what the table has at this moment.
+ * When no others are left, endpoints that could not be connected to a moment
+ * ago, and then those that failed this request.  The former have probably
+ * ended, and their addresses may be other pods' before the table knows.
  */
 
 static ngx_int_t
 ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
 {
     uint32_t                 *cursor, start;
-    ngx_uint_t                i, k, n;
+    ngx_uint_t                i, k, n, refused;
     ngx_k8s_service_rec_t    *service;
     ngx_k8s_endpoint_rec_t   *rec;
     ngx_http_k8s_endpoint_t  *ep;
@@ -348,6 +348,7 @@ ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
     ep = &peer->key.endpoint;
     service = NULL;
     rec = NULL;
+    refused = NGX_HTTP_K8S_TRIED + 1;
 
     if (table) {
         peer->version = table->version;
@@ -380,14 +381,21 @@ ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
         k = (start + i) % n;
 
         if (rec) {
-            ngx_http_k8s_copy_endpoint(table, &rec[k], ep);
+            ngx_http_k8s_endpoint_copy(table, &rec[k], ep);
 
         } else {
             *ep = peer->copied[k];
         }
 
         if (!ngx_http_k8s_was_tried(peer, ep)) {
-            goto found;
+
+            if (!ngx_http_k8s_endpoint_refused(table, ep)) {
+                goto found;
+            }
+
+            if (refused > i) {
+                refused = i;
+            }
         }
 
         if (i >= NGX_HTTP_K8S_TRIED) {
@@ -395,11 +403,11 @@ ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
         }
     }
 
-    i = 0;
-    k = start % n;
+    i = (refused <= NGX_HTTP_K8S_TRIED) ? refused : 0;
+    k = (start + i) % n;
 
     if (rec) {
-        ngx_http_k8s_copy_endpoint(table, &rec[k], ep);
+        ngx_http_k8s_endpoint_copy(table, &rec[k], ep);
 
     } else {
         *ep = peer->copied[k];
@@ -416,23 +424,6 @@ found:
     }
 
     return NGX_OK;
-}
-
-
-static void
-ngx_http_k8s_copy_endpoint(ngx_k8s_table_t *table, ngx_k8s_endpoint_rec_t *rec,
-    ngx_http_k8s_endpoint_t *ep)
-{
-    ngx_k8s_stat_t  *stat;
-
-    ngx_memcpy(ep->addr, rec->addr, 16);
-    ep->port = rec->port;
-    ep->family = rec->family;
-    ep->reserved = 0;
-    ep->stat = rec->stat;
-
-    stat = rec->stat ? ngx_k8s_stat(table, rec->stat) : NULL;
-    ep->identity = stat ? stat->identity : 0;
 }
 
 
@@ -455,16 +446,6 @@ ngx_http_k8s_was_tried(ngx_http_k8s_peer_t *peer, ngx_http_k8s_endpoint_t *ep)
     }
 
     return 0;
-}
-
-
-static uint32_t
-ngx_http_k8s_endpoint_hash(ngx_http_k8s_endpoint_t *ep)
-{
-    /* an identity is a hash already */
-
-    return ep->identity ? (uint32_t) ep->identity
-                        : ngx_murmur_hash2(ep->addr, 16) ^ ep->port;
 }
 
 
@@ -623,6 +604,7 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_http_k8s_peer_t *peer = data;
 
     ngx_msec_t            timeout;
+    ngx_uint_t            none;
     ngx_connection_t     *c;
     ngx_k8s_table_t      *table;
     ngx_http_upstream_t  *u;
@@ -632,16 +614,20 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
     c = pc->connection;
     pool = &peer->state->pool;
 
-    if (pc->sockaddr) {
+    none = (state & NGX_PEER_FAILED) && ngx_http_k8s_not_connected(u, pc);
+
+    table = ngx_k8s_pin(peer->block);
+
+    if (pc->sockaddr && table) {
 
         /* a pooled connection that fails says nothing of the endpoint */
 
-        ngx_http_k8s_note(peer, (state & NGX_PEER_FAILED) && !pc->cached);
+        ngx_http_k8s_endpoint_note(table, &peer->key.endpoint,
+                                   (state & NGX_PEER_FAILED) && !pc->cached,
+                                   none);
     }
 
-    if (pc->tries
-        && !((state & NGX_PEER_FAILED) && ngx_http_k8s_refused(peer, pc)))
-    {
+    if (pc->tries && !(none && ngx_http_k8s_refused(peer, c))) {
         pc->tries--;
     }
 
@@ -668,8 +654,6 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
         return;
     }
 
-    table = ngx_k8s_pin(peer->block);
-
     if (table == NULL
         || (table->version != peer->version
             && ngx_http_k8s_endpoint_usable(table, peer->key.service,
@@ -686,6 +670,25 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
 }
 
 
+/* 1 when a try failed before there was a connection */
+
+static ngx_uint_t
+ngx_http_k8s_not_connected(ngx_http_upstream_t *u, ngx_peer_connection_t *pc)
+{
+    if (u->request_sent || pc->cached) {
+        return 0;
+    }
+
+#if (NGX_HTTP_SSL)
+    if (pc->connection && pc->connection->ssl) {
+        return 0;
+    }
+#endif
+
+    return 1;
+}
+
+
 /*
  * A connection that is refused costs next to nothing, and is no try as long as
  * an endpoint is left that was not asked: many pods of a Service may go at
@@ -695,62 +698,17 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
  */
 
 static ngx_uint_t
-ngx_http_k8s_refused(ngx_http_k8s_peer_t *peer, ngx_peer_connection_t *pc)
+ngx_http_k8s_refused(ngx_http_k8s_peer_t *peer, ngx_connection_t *c)
 {
-    ngx_connection_t     *c;
     ngx_http_upstream_t  *u;
 
-    c = pc->connection;
     u = peer->upstream;
 
-    if (u->request_sent
-        || pc->cached
-        || ngx_current_msec - u->start_time >= NGX_HTTP_K8S_REFUSED
+    if (ngx_current_msec - u->start_time >= NGX_HTTP_K8S_REFUSED
         || peer->ntried >= ngx_min(peer->nendpoints, NGX_HTTP_K8S_TRIED))
     {
         return 0;
     }
 
-    if (c == NULL) {
-        return 1;
-    }
-
-#if (NGX_HTTP_SSL)
-    if (c->ssl) {
-        return 0;
-    }
-#endif
-
-    return !c->write->timedout && !c->read->timedout;
-}
-
-
-/* counts a try, unless the number has gone to another endpoint meanwhile */
-
-static void
-ngx_http_k8s_note(ngx_http_k8s_peer_t *peer, ngx_uint_t failed)
-{
-    ngx_k8s_stat_t   *stat;
-    ngx_k8s_table_t  *table;
-
-    if (peer->key.endpoint.identity == 0) {
-        return;
-    }
-
-    table = ngx_k8s_pin(peer->block);
-    if (table == NULL) {
-        return;
-    }
-
-    stat = ngx_k8s_stat(table, peer->key.endpoint.stat);
-
-    if (stat == NULL || stat->identity != peer->key.endpoint.identity) {
-        return;
-    }
-
-    (void) ngx_atomic_fetch_add(&stat->requests, 1);
-
-    if (failed) {
-        (void) ngx_atomic_fetch_add(&stat->failures, 1);
-    }
+    return c == NULL || (!c->write->timedout && !c->read->timedout);
 }

@@ -73,7 +73,9 @@ typedef struct {
     uint64_t                 identity;   /* 0: free */
     ngx_atomic_t             requests;   /* tries sent to it */
     ngx_atomic_t             failures;   /* tries that failed */
-    ngx_atomic_t             reserved[5];
+    ngx_atomic_t             refused;    /* ngx_current_msec of the last
+                                            connection that failed; 0: none */
+    ngx_atomic_t             reserved[4];
 } ngx_k8s_stat_t;
 
 

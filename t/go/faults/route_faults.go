@@ -351,6 +351,46 @@ func init() {
 		e.check(n == 3, "tried %d times", n)
 	})
 
+	add("T-E5 an endpoint that refuses is left alone for 2 seconds", func(e *env) {
+		g := e.basic(false, options{})
+		addr := e.address()
+		start := func() {
+			_, err := e.pods.Start(pods.Options{Name: "d-1", Service: "d",
+				Addr: addr + ":8080"})
+			e.must(err)
+		}
+		start()
+		e.api.Put("services", api.Service("default", "d", 80, 8080))
+		other := e.pod("d", "d-0", pods.Options{})
+		e.endpoints("d", ep{other, true, true, false},
+			ep{addr, true, true, false})
+		e.ingress("d", "d.test", "/", "d")
+		both := func() {
+			seen := map[string]bool{}
+			e.await("both pods", 5*time.Second, func() bool {
+				seen[g.get("d.test", "/").pod] = true
+				return seen["d-0"] && seen["d-1"]
+			})
+		}
+		g.serves("d.test", "/", "d")
+		both()
+		e.pods.Stop("d-1", false)
+		for n := 0; n < 100; n++ {
+			a := g.get("d.test", "/")
+			e.check(a.status == 200 && a.pod == "d-0", "%v", a)
+		}
+		n := g.count("connect() failed")
+		e.check(n == 1, "tried %d times", n)
+		// nothing else is left: it is asked all the same
+		e.pods.Stop("d-0", false)
+		start()
+		e.check(g.get("d.test", "/").pod == "d-1", "the only one is not asked")
+		_, err := e.pods.Start(pods.Options{Name: "d-0", Service: "d",
+			Addr: other + ":8080"})
+		e.must(err)
+		both()
+	})
+
 	add("T-E6 5,000 endpoints in 50 slices, twice, and IPv6", func(e *env) {
 		g := e.basic(false, options{zone: "32m"})
 		if _, err := e.pods.Start(pods.Options{Name: "many", Service: "many",
