@@ -92,6 +92,7 @@ struct ngx_k8s_reflector_s {
     unsigned                 ended:1;    /* a list's document is complete */
     unsigned                 skip:1;     /* rest of a line that is too long */
     unsigned                 unreachable:1; /* waits for the server */
+    unsigned                 lost:1;     /* it was, and has not answered yet */
     unsigned                 fresh:1;    /* next on a connection of its own */
     unsigned                 renewed:1;  /* 401: credentials were renewed */
 

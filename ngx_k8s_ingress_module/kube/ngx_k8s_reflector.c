@@ -581,6 +581,13 @@ ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
     after = ngx_min(ngx_max(after, st->retry_after),
                     NGX_K8S_REFLECTOR_RETRY_MAX);
 
+    /* a server that has just started may refuse what it grants soon after */
+
+    if (r->lost) {
+        r->lost = 0;
+        r->attempts = 0;
+    }
+
     if (code == 410 || st->expired || st->too_large) {
         ngx_k8s_reflector_expired(r, st);
         return;
@@ -755,6 +762,7 @@ ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
     if (call->status == 0) {
         ngx_k8s_client_down(r->client, call);
         r->unreachable = 1;
+        r->lost = 1;
 
     } else if (r->initial && ++r->misses >= 3) {
         r->once = 1;
@@ -808,6 +816,7 @@ ngx_k8s_reflector_retry(ngx_k8s_reflector_t *r, ngx_msec_t max,
 void
 ngx_k8s_reflector_well(ngx_k8s_reflector_t *r)
 {
+    r->lost = 0;
     r->renewed = 0;
     r->reason_len = 0;
 

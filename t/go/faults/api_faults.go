@@ -771,6 +771,26 @@ func init() {
 		e.equal(g)
 	})
 
+	add("T-A20 403 by an API server that has just started", func(e *env) {
+		g := e.basic(false, options{block: "backoff 60s;"})
+		e.watched()
+		from := g.metricMatch(`source_errors_total\{.*kind="services"`)
+		e.api.Down()
+		e.await("many tries in vain", 60*time.Second, func() bool {
+			return g.metricMatch(
+				`source_errors_total\{.*kind="services"`)-from >= 6
+		})
+		f := e.api.Inject(api.Fault{Resource: "services", Status: 403, Count: 2})
+		e.must(e.api.Up())
+		e.await("the refusals", 10*time.Second, func() bool {
+			return f.Fired() == 2
+		})
+		e.await("services are watched again", 10*time.Second, func() bool {
+			return e.api.Watching("services") > 0
+		})
+		g.still("a.test", "/", "a")
+	})
+
 	add("T-A20 403 for ingresses, then allowed, then refused", func(e *env) {
 		e.begin(false)
 		e.app("a", 1)
