@@ -125,6 +125,12 @@ func hostsAndPaths(e *env) {
 	g.serves("moved.test", "/p", a.svc(e))
 	m := e.load(g, gets, target("moved.test", "/p/x", a.svc(e)))
 	moved.svc = "new"
+	first, err := e.Client.NetworkingV1().Ingresses(e.ns).Get(e.ctx, "first",
+		metav1.GetOptions{})
+	e.must(err)
+	e.await("the next second: ages are in seconds", 5*time.Second, func() bool {
+		return time.Since(first.CreationTimestamp.Time) > 1100*time.Millisecond
+	})
 	e.ingress("second", moved)
 	e.await("the second Ingress is told of the conflict", 10*time.Second,
 		func() bool { return g.problem("PathConflict") })
