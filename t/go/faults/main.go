@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sort"
@@ -53,6 +54,7 @@ const inside = "K8S_FAULTS_INSIDE"
 
 // enter runs this program again in namespaces of its own.
 func enter() int {
+	runtime.LockOSThread() // Pdeathsig is about this thread
 	c := exec.Command("/proc/self/exe", os.Args[1:]...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 	c.Env = append(os.Environ(), inside+"=1")

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand"
 	"net/http"
 	"strconv"
@@ -706,107 +705,6 @@ func (s *Server) show(q *query, o *out, e *Event) {
 		old = e.Prev.json(q.kind, true)
 	}
 	o.event(typ, s.text(q, e.Obj, true), old)
-}
-
-// change answers POST, PUT, PATCH and DELETE.
-func (s *Server) change(q *query, o *out) *failure {
-	body, err := io.ReadAll(io.LimitReader(o.r.Body, 16<<20))
-	if err != nil {
-		return errBad(err.Error())
-	}
-	p := q.kind.Plural
-	code := 200
-	var x *Object
-	var m Map
-	if o.r.Method != "DELETE" {
-		if err := json.Unmarshal(body, &m); err != nil || m == nil {
-			return errBad("the object provided is unrecognized (must be of " +
-				"type " + q.kind.Kind + ")")
-		}
-	}
-	switch o.r.Method {
-	case "POST", "PUT":
-		meta, _ := m["metadata"].(Map)
-		if meta == nil {
-			meta = Map{}
-			m["metadata"] = meta
-		}
-		if q.kind.Namespaced {
-			meta["namespace"] = q.ns
-		}
-		how := "create"
-		if o.r.Method == "PUT" {
-			how = "update"
-			meta["name"] = q.name
-		} else {
-			code = 201
-		}
-		x, err = s.Store.write(p, m, how)
-	case "PATCH":
-		s.Store.mu.Lock()
-		prev := s.tables[p].objs[q.ns+"/"+q.name]
-		if prev == nil {
-			s.Store.mu.Unlock()
-			return errNotFound(q.kind, q.name)
-		}
-		n := clone(prev.M)
-		merge(n, m)
-		delete(n["metadata"].(Map), "resourceVersion")
-		x, err = s.Store.writeLocked(p, n, "update", false)
-		s.Store.mu.Unlock()
-	case "DELETE":
-		x, err = s.Store.Delete(p, q.ns, q.name)
-	default:
-		return &failure{code: 405, reason: "MethodNotAllowed",
-			message: "the server does not allow this method on the requested " +
-				"resource"}
-	}
-	name := q.name
-	if meta, ok := m["metadata"].(Map); ok && name == "" {
-		name, _ = meta["name"].(string)
-	}
-	switch err {
-	case nil:
-	case ErrNotFound:
-		return errNotFound(q.kind, name)
-	case ErrExists:
-		return &failure{code: 409, reason: "AlreadyExists",
-			details: details(q.kind, name),
-			message: fmt.Sprintf("%s %q already exists", q.kind.resource(), name)}
-	case ErrConflict:
-		return &failure{code: 409, reason: "Conflict",
-			details: details(q.kind, name),
-			message: fmt.Sprintf("Operation cannot be fulfilled on %s %q: the "+
-				"object has been modified; please apply your changes to the "+
-				"latest version and try again", q.kind.resource(), name)}
-	default:
-		return errBad(err.Error())
-	}
-	o.w.Header().Set("Content-Type", "application/json")
-	o.head(code)
-	o.write(append(x.json(q.kind, true), '\n'))
-	return nil
-}
-
-// merge applies a JSON merge patch (RFC 7386).
-func merge(to, patch Map) {
-	for k, v := range patch {
-		if v == nil {
-			delete(to, k)
-			continue
-		}
-		if pm, ok := v.(Map); ok {
-			if tm, ok := to[k].(Map); ok {
-				merge(tm, pm)
-				continue
-			}
-			tm := Map{}
-			merge(tm, pm)
-			to[k] = tm
-			continue
-		}
-		to[k] = v
-	}
 }
 
 func (s *Server) note(e *Request) {

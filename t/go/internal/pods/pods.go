@@ -217,10 +217,13 @@ func (s *Set) StopAll() {
 	}
 }
 
-// Served is the number of requests taken, InFlight of those not yet answered,
-// Opened that of connections.
-func (p *Pod) Served() int   { return int(atomic.LoadInt64(&p.served)) }
+// Served is the number of requests taken.
+func (p *Pod) Served() int { return int(atomic.LoadInt64(&p.served)) }
+
+// InFlight is the number of requests that are not yet answered.
 func (p *Pod) InFlight() int { return int(atomic.LoadInt64(&p.flight)) }
+
+// Opened is the number of connections that were opened.
 func (p *Pod) Opened() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
