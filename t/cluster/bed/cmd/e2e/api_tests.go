@@ -132,9 +132,6 @@ func apiKilled(e *env) {
 	l.more(100)
 	l.finish()
 	e.equal(g)
-	// controllers wait for long after a failure
-	e.must(e.Plane.Kill(plane.Controller))
-	e.must(e.Plane.Run(e.ctx, plane.Controller))
 }
 
 // watches waits until nginx watches all it wants.

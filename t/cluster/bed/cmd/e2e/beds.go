@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ngx_k8s_test/cluster/bed"
+	"ngx_k8s_test/cluster/plane"
 )
 
 // beds are the control planes that tests run on.
@@ -82,4 +83,17 @@ func bedUp(name string) (*testBed, error) {
 	t.notes = append(t.notes, fmt.Sprintf("%s; up in %.1f s", beds[name].why,
 		took.Seconds()))
 	return t, nil
+}
+
+// recover makes what waits for long after a failure of the API server, the
+// controllers and the kubelet, ask it at once.
+func (b *testBed) recover() error {
+	if err := b.Plane.Kill(plane.Controller); err != nil {
+		return err
+	}
+	if err := b.Plane.Run(b.ctx, plane.Controller); err != nil {
+		return err
+	}
+	b.Kubelet.Relist()
+	return nil
 }

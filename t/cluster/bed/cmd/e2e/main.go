@@ -330,7 +330,13 @@ func runBed(name string, l []test) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			say(run(b, t))
+			r := run(b, t)
+			if name == "outage" {
+				if err := b.recover(); err != nil && r.Bad == "" {
+					r.Bad = err.Error()
+				}
+			}
+			say(r)
 			for i := 0; i < n; i++ {
 				<-slots
 			}
