@@ -129,6 +129,14 @@ func apiKilled(e *env) {
 	e.must(e.Plane.Run(e.ctx, plane.APIServer))
 	e.step("the API server is back", func() { e.late(g, "late", a) })
 	e.watches(g)
+	e.await("the pod's restart", 60*time.Second, func() bool {
+		for _, p := range e.track.lives("web") {
+			if p.name == e.killed && p.restarts > 0 {
+				return true
+			}
+		}
+		return false
+	})
 	l.more(100)
 	l.finish()
 	e.equal(g)
