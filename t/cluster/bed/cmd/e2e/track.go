@@ -29,6 +29,7 @@ type life struct {
 	ns, name, app, ip string
 	node              string
 	made              time.Time
+	addressed         time.Time // ip was told: from then on it is its own
 	ready             time.Time // first
 	doomed            time.Time // deletionTimestamp
 	gone              time.Time
@@ -94,8 +95,8 @@ func (t *tracker) pod(p *corev1.Pod, gone bool) {
 		l = &life{ns: p.Namespace, name: p.Name, app: p.Labels["app"], made: now}
 		t.pods[string(p.UID)] = l
 	}
-	if p.Status.PodIP != "" {
-		l.ip = p.Status.PodIP
+	if p.Status.PodIP != "" && p.Status.PodIP != l.ip {
+		l.ip, l.addressed = p.Status.PodIP, now
 	}
 	l.node = p.Spec.NodeName
 	is := false
@@ -177,7 +178,8 @@ func (t *tracker) lives(app string) []life {
 func (t *tracker) at(ip string, when time.Time) (life, bool) {
 	var best life
 	for _, p := range t.lives("") {
-		if p.ip == ip && p.made.Before(when) && p.made.After(best.made) {
+		if p.ip == ip && p.addressed.Before(when) &&
+			p.addressed.After(best.addressed) {
 			best = p
 		}
 	}
