@@ -44,11 +44,17 @@ typedef struct {
     ngx_uint_t                    version;   /* of the table at that time */
     ngx_msec_t                    start;
 
+    ngx_output_chain_filter_pt    output;    /* nginx's own */
+    void                         *output_ctx;
+
     ngx_uint_t                    nendpoints;  /* at the last try */
     ngx_uint_t                    ntried;
     ngx_uint_t                    ncopied;
     uint32_t                      tried[NGX_HTTP_K8S_TRIED];  /* hashes */
     ngx_http_k8s_endpoint_t       copied[NGX_HTTP_K8S_COPY];
+
+    unsigned                      fresh:1;   /* nothing sent on a new one */
+    unsigned                      unsent:1;  /* and nothing will be */
 } ngx_http_k8s_peer_t;
 
 
@@ -75,6 +81,8 @@ static ngx_int_t ngx_http_k8s_init_peer(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data);
 static void ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
+static ngx_int_t ngx_http_k8s_output(void *data, ngx_chain_t *in);
+static ngx_uint_t ngx_http_k8s_has_left(ngx_http_k8s_peer_t *peer);
 static ngx_int_t ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer,
     ngx_k8s_table_t *table);
 static ngx_uint_t ngx_http_k8s_was_tried(ngx_http_k8s_peer_t *peer,
@@ -245,6 +253,14 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     peer->start = ngx_current_msec;
     peer->ntried = 0;
     peer->ncopied = 0;
+    peer->fresh = 0;
+    peer->unsent = 0;
+
+    peer->output = u->output.output_filter;
+    peer->output_ctx = u->output.filter_ctx;
+
+    u->output.output_filter = ngx_http_k8s_output;
+    u->output.filter_ctx = peer;
 
     n = 1;
     table = ngx_k8s_pin(peer->block);
@@ -293,6 +309,14 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
     pc->connection = NULL;
     pc->sockaddr = NULL;
 
+    if (peer->unsent) {
+
+        /* for nginx to reset its output before the next try */
+
+        peer->unsent = 0;
+        peer->upstream->request_sent = 1;
+    }
+
     table = ngx_k8s_pin(peer->block);
 
     rc = ngx_http_k8s_choose(peer, table);
@@ -313,6 +337,8 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
 
     c = ngx_http_k8s_pool_get(&peer->state->pool, &peer->key,
                               ngx_http_k8s_must_peek(peer));
+    peer->fresh = (c == NULL);
+
     if (c == NULL) {
         return NGX_OK;
     }
@@ -326,6 +352,64 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
     pc->cached = 1;
 
     return NGX_DONE;
+}
+
+
+/*
+ * A connect may hang while its endpoint leaves, and be taken by the next pod at
+ * that address: so before the first byte the endpoint is looked up again.  The
+ * try then fails as one that was never sent, unless the body is not buffered.
+ */
+
+static ngx_int_t
+ngx_http_k8s_output(void *data, ngx_chain_t *in)
+{
+    ngx_http_k8s_peer_t *peer = data;
+
+    ngx_http_request_t  *r;
+
+    if (peer->fresh) {
+        peer->fresh = 0;
+
+        if (ngx_http_k8s_has_left(peer)) {
+            r = peer->request;
+
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "the endpoint has left while connecting to upstream");
+
+            if (!r->request_body_no_buffering) {
+                peer->unsent = 1;
+                peer->upstream->request_sent = 0;
+            }
+
+            return NGX_ERROR;
+        }
+    }
+
+    return peer->output(peer->output_ctx, in);
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_has_left(ngx_http_k8s_peer_t *peer)
+{
+    ngx_k8s_table_t  *table;
+
+    table = ngx_k8s_pin(peer->block);
+
+    if (table == NULL
+        || table->version == peer->version
+        || ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                   peer->key.service, peer->key.generation)
+           == NULL)
+    {
+        return 0;
+    }
+
+    return ngx_http_k8s_endpoint_usable(table, peer->key.service,
+                                        peer->key.generation,
+                                        &peer->key.endpoint)
+           != NGX_OK;
 }
 
 
@@ -627,7 +711,10 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
                                    none);
     }
 
-    if (pc->tries && !(none && ngx_http_k8s_refused(peer, c))) {
+    if (pc->tries
+        && !(none && ngx_http_k8s_refused(peer, c))
+        && !(peer->unsent && peer->ntried < NGX_HTTP_K8S_TRIED))
+    {
         pc->tries--;
     }
 

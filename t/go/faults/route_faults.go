@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"ngx_k8s_test/internal/api"
@@ -349,6 +352,65 @@ func init() {
 		e.check(a.status == 502, "%v", a)
 		n := g.count("No route to host") - from
 		e.check(n == 3, "tried %d times", n)
+	})
+
+	add("T-E5 a connect that hangs while its endpoint leaves", func(e *env) {
+		g := e.basic(false, options{})
+		addr := e.address()
+		// a full queue: nobody accepts, and the kernel takes no more
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|
+			syscall.SOCK_CLOEXEC, 0)
+		e.must(err)
+		sa := &syscall.SockaddrInet4{Port: 8080}
+		copy(sa.Addr[:], net.ParseIP(addr).To4())
+		e.must(syscall.Bind(fd, sa))
+		e.must(syscall.Listen(fd, 0))
+		f := os.NewFile(uintptr(fd), "listener")
+		ln, err := net.FileListener(f)
+		e.must(err)
+		e.stops = append(e.stops, func() { _ = ln.Close(); _ = f.Close() })
+		c, err := net.Dial("tcp", addr+":8080")
+		e.must(err)
+		defer c.Close()
+		e.api.Put("services", api.Service("default", "d", 80, 8080))
+		e.endpoints("d", ep{addr, true, true, false})
+		e.ingress("d", "d.test", "/", "d")
+		e.await("the endpoint", 10*time.Second, func() bool {
+			return strings.Contains(g.adminGet("/status").body, addr)
+		})
+		get, post := make(chan answer, 1), make(chan answer, 1)
+		go func() { get <- fetch(g.port, "GET", "d.test", "/", "") }()
+		go func() { post <- fetch(g.port, "POST", "d.test", "/", "x") }()
+		e.await("two connects that hang", 10*time.Second, func() bool {
+			b, _ := os.ReadFile("/proc/net/tcp")
+			return strings.Count(string(b), fmt.Sprintf(
+				" %02X%02X%02X%02X:1F90 02 ", sa.Addr[3], sa.Addr[2],
+				sa.Addr[1], sa.Addr[0])) == 2
+		})
+		e.endpoints("d", ep{e.pod("d", "d-0", pods.Options{}), true, true, false})
+		g.becomes("d.test", "/", 200, "d")
+		bytes := make(chan int, 8)
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					b, _ := io.ReadAll(c)
+					bytes <- len(b)
+				}()
+			}
+		}()
+		for _, ch := range []chan answer{get, post} {
+			a := <-ch
+			e.check(a.status == 200 && a.svc == "d", "%v", a)
+		}
+		_ = c.Close()
+		for i := 0; i < 3; i++ {
+			n := <-bytes
+			e.check(n == 0, "%d bytes went to an endpoint that had left", n)
+		}
 	})
 
 	add("T-E5 an endpoint that refuses is left alone for 2 seconds", func(e *env) {
