@@ -429,6 +429,22 @@ waitpid $changer, 0;
     cmp_ok($took[100], '<', 0.02, 'answers come in slices');
 }
 
+# a worker that leaves ends the answers it has begun
+
+{
+    my $whole = 0;
+    for (1 .. 5) {
+        my $s = IO::Socket::INET->new("127.0.0.1:$all");
+        print $s "GET /status?canonical=1 HTTP/1.0\r\n\r\n";
+        sysread $s, my $answer, 100;
+        kill QUIT => $n->workers;
+        while (sysread $s, my $piece, 65536) { $answer .= $piece }
+        $whole++ if $answer =~ /\r\n\r\n(.*)\z/s && eval { $json->decode($1) };
+        $n->reload;
+    }
+    is($whole, 5, 'answers are whole when their worker leaves');
+}
+
 $n->stop;
 is_deeply([$n->alerts], [], 'no alerts');
 

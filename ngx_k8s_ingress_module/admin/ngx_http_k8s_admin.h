@@ -29,6 +29,7 @@
 
 #define NGX_HTTP_K8S_ADMIN_SLICE     32768  /* bytes of one turn, about */
 #define NGX_HTTP_K8S_ADMIN_USEC      500    /* of one turn */
+#define NGX_HTTP_K8S_ADMIN_TURN      1000   /* msec, until the next at most */
 
 
 typedef struct ngx_http_k8s_admin_s  ngx_http_k8s_admin_t;

@@ -32,6 +32,7 @@ static void ngx_http_k8s_admin_cleanup(void *data);
 static ngx_int_t ngx_http_k8s_admin_header(ngx_http_request_t *r,
     ngx_uint_t status, ngx_str_t *type, off_t length);
 static void ngx_http_k8s_admin_run(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_admin_next(ngx_http_k8s_admin_t *a);
 static ngx_int_t ngx_http_k8s_admin_slice(ngx_http_k8s_admin_t *a);
 static ngx_int_t ngx_http_k8s_admin_flush(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_admin_write_handler(ngx_http_request_t *r);
@@ -279,6 +280,10 @@ ngx_http_k8s_admin_cleanup(void *data)
         ngx_delete_posted_event(&a->event);
     }
 
+    if (a->event.timer_set) {
+        ngx_del_timer(&a->event);
+    }
+
     ngx_http_k8s_walk_end(a);
 
     if (a->record) {
@@ -333,7 +338,20 @@ ngx_http_k8s_admin_run(ngx_http_k8s_admin_t *a)
         return;
     }
 
+    ngx_http_k8s_admin_next(a);
+}
+
+
+/*
+ * the timer is to be seen by a worker that is shutting down: posted events
+ * alone do not keep it from its end
+ */
+
+static void
+ngx_http_k8s_admin_next(ngx_http_k8s_admin_t *a)
+{
     ngx_post_event(&a->event, &ngx_posted_next_events);
+    ngx_add_timer(&a->event, NGX_HTTP_K8S_ADMIN_TURN);
 }
 
 
@@ -454,7 +472,7 @@ ngx_http_k8s_admin_write_handler(ngx_http_request_t *r)
             }
 
             r->write_event_handler = ngx_http_request_empty_handler;
-            ngx_post_event(&a->event, &ngx_posted_next_events);
+            ngx_http_k8s_admin_next(a);
             return;
         }
 
@@ -475,6 +493,14 @@ ngx_http_k8s_admin_event_handler(ngx_event_t *ev)
 
     a = ev->data;
     c = a->request->connection;
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
+
+    if (ev->timer_set) {
+        ngx_del_timer(ev);
+    }
 
     ngx_http_set_log_request(c->log, a->request);
 
