@@ -275,8 +275,14 @@ http {
 		e.ng = g
 	}
 	if o.daemon {
-		e.must(g.cmd.Wait())
-		g.master = g.pidFile("")
+		if err := g.cmd.Wait(); err != nil {
+			close(g.dead)
+			e.fatal("nginx ended: %v: %s", err, strings.Join(g.tail(true), "\n"))
+		}
+		e.await("the pid file", 10*time.Second, func() bool {
+			g.master = g.pidFile("")
+			return g.master != 0
+		})
 		go g.reap()
 	} else {
 		go func() {

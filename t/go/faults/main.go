@@ -211,9 +211,27 @@ func main() {
 	}
 }
 
+// hung ends all when a test does not end: with the stack of every goroutine,
+// and the log of its nginxes.
+func (e *env) hung() {
+	b := make([]byte, 1<<20)
+	b = b[:runtime.Stack(b, true)]
+	for _, g := range e.all {
+		fmt.Println("#  ", strings.Join(g.tail(false), "\n#   "))
+	}
+	fmt.Printf("# %s\nBail out! %s did not end\n",
+		strings.ReplaceAll(string(b), "\n", "\n# "), e.name)
+	os.Exit(1)
+}
+
 func run(t test, n int) (e *env) {
 	e = newEnv(t.name, n)
 	begin := time.Now()
+	limit := 4 * time.Minute
+	if *long {
+		limit = 20 * time.Minute
+	}
+	defer time.AfterFunc(limit, e.hung).Stop()
 	defer func() {
 		x := recover()
 		switch v := x.(type) {
