@@ -1,3 +1,3 @@
 module ngx_k8s_test
 
-go 1.19
+go 1.26.0

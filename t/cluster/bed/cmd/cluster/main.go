@@ -23,6 +23,7 @@ import (
 
 	"ngx_k8s_test/cluster/bed"
 	"ngx_k8s_test/cluster/netns"
+	"ngx_k8s_test/internal/proc"
 )
 
 func main() {
@@ -160,18 +161,25 @@ func (s *state) say() string {
 // removes its folder.
 func (s *state) down() error {
 	if pid := s.pid(); pid != 0 {
-		syscall.Kill(pid, syscall.SIGTERM)
-		for n := 0; s.pid() != 0; n++ {
-			if n == 1000 { // 10 s
-				syscall.Kill(pid, syscall.SIGKILL)
-			}
-			if n == 2000 {
-				return fmt.Errorf("process %d does not end", pid)
-			}
-			time.Sleep(10 * time.Millisecond)
+		p, err := os.FindProcess(pid)
+		if err == nil && s.pid() == pid { // p is no later one of this number
+			err = end(p)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return os.RemoveAll(s.dir)
+}
+
+// end ends a process, by force if need be.
+func end(p *os.Process) error {
+	p.Signal(syscall.SIGTERM)
+	if proc.Wait(p, 10*time.Second) == nil {
+		return nil
+	}
+	p.Kill()
+	return proc.Wait(p, 10*time.Second)
 }
 
 // exec becomes a command on the node, as the cluster's administrator.

@@ -58,9 +58,9 @@ func family(t *testing.T, pid int) map[int]string {
 		children[parent] = append(children[parent], id)
 	}
 	found := map[int]string{}
-	for todo := []int{pid}; len(todo) > 0; todo = todo[1:] {
-		found[todo[0]] = born(todo[0])
-		todo = append(todo, children[todo[0]]...)
+	for queue := []int{pid}; len(queue) > 0; queue = queue[1:] {
+		found[queue[0]] = born(queue[0])
+		queue = append(queue, children[queue[0]]...)
 	}
 	return found
 }
