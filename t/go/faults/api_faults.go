@@ -26,8 +26,8 @@ func init() {
 		}
 		e.check(err != nil, "the API server listens")
 		e.await("a failed attempt in the log", 10*time.Second, func() bool {
-			return g.logged("onnection refused") || g.logged("ould not connect") ||
-				g.logged("ailed to connect")
+			return g.Logged("onnection refused") > 0 || g.Logged("ould not connect") > 0 ||
+				g.Logged("ailed to connect") > 0
 		})
 		a := g.adminGet("/readyz")
 		e.check(a.status == 503 && strings.Contains(a.body, "ingresses"),
@@ -126,7 +126,7 @@ func init() {
 		g.becomes("b.test", "/", 404, "")
 		g.still("a.test", "/", "a")
 		e.check(e.lists(from, "ingresses") > 0, "no new list")
-		e.check(g.logged("ingresses: the resource version has expired"),
+		e.check(g.Logged("ingresses: the resource version has expired") > 0,
 			"the log does not say why")
 	})
 

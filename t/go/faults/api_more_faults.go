@@ -75,7 +75,7 @@ func init() {
 		e.ingress("c", "c.test", "/", "c")
 		g.serves("c.test", "/", "c")
 		e.check(f.Fired() > 10, "%d odd objects", f.Fired())
-		e.check(len(g.workers()) == 2, "a worker died")
+		e.check(len(g.Workers()) == 2, "a worker died")
 	})
 
 	add("T-A16 events that are no JSON", func(e *env) {
@@ -98,7 +98,7 @@ func init() {
 			g.still("b.test", "/", "b")
 			e.change(g, fmt.Sprintf("g%d", i))
 		}
-		e.check(len(g.workers()) == 2, "a worker died")
+		e.check(len(g.Workers()) == 2, "a worker died")
 	})
 
 	add("T-A17 three megabytes, a burst, one byte at a time", func(e *env) {

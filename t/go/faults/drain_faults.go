@@ -84,7 +84,7 @@ func init() {
 			}
 			e.must(os.WriteFile(file, nil, 0644))
 			e.await("it is seen", 5*time.Second, func() bool {
-				return g.count("connections of clients are closed") == 2
+				return g.Logged("connections of clients are closed") == 2
 			})
 			for i, h := range l {
 				goaway, err := h.until(1, 5*time.Second)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -20,7 +19,9 @@ import (
 	"time"
 
 	"ngx_k8s_test/internal/api"
+	process "ngx_k8s_test/internal/nginx"
 	"ngx_k8s_test/internal/pods"
+	"ngx_k8s_test/internal/poll"
 )
 
 // env is what one test has: an API server, pods and nginxes.
@@ -89,16 +90,15 @@ func (e *env) note(f string, args ...interface{}) {
 
 // await polls until f is true.
 func (e *env) await(what string, limit time.Duration, f func() bool) time.Duration {
-	begin := time.Now()
-	for {
-		if f() {
-			return time.Since(begin)
-		}
-		if time.Since(begin) > limit {
-			e.fatal("in %v not seen: %s", limit, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	return e.sees(what, limit, func() (bool, any) { return f(), nil })
+}
+
+// sees is await with what was seen last.
+func (e *env) sees(what string, limit time.Duration,
+	f func() (bool, any)) time.Duration {
+	d, err := poll.Until(what, limit, f)
+	e.must(err)
+	return d
 }
 
 // during checks f again and again for a while.
@@ -114,13 +114,15 @@ func (e *env) close() {
 		f()
 	}
 	for _, g := range e.all {
-		g.stop()
-		alarms := g.alarms()
+		if err := g.Stop(); err != nil && e.bad == "" {
+			e.bad = err.Error()
+		}
+		alarms := g.Alarms()
 		if alarms != "" && e.bad == "" {
 			e.bad = "nginx's log:\n" + alarms
 		}
 		if e.bad != "" || *keep {
-			e.logs = append(e.logs, g.tail(*keep)...)
+			e.logs = append(e.logs, g.Tail(*keep)...)
 		}
 	}
 	if e.bad != "" || *keep {
@@ -142,18 +144,13 @@ func (e *env) close() {
 
 // nginx is a running one.
 type nginx struct {
+	*process.Process
 	e      *env
-	dir    string
-	cmd    *exec.Cmd
-	master int // its pid
 	port   int // shared by the workers
 	spread int // reuseport, so that connections spread over the workers
 	tls    int
 	admin  int
 	conf   string
-	dead   chan struct{}
-	mu     sync.Mutex
-	killed map[string]bool // pids that the test has killed
 }
 
 // options of an nginx.
@@ -196,7 +193,6 @@ func (e *env) start(o options) *nginx {
 		o.log = "info"
 	}
 	dir := filepath.Join(e.dir, fmt.Sprintf("nginx%d", len(e.all)))
-	e.must(os.MkdirAll(dir, 0755))
 	if o.source == "" {
 		how, token := "token", "token-one"
 		path, err := e.api.WriteKubeconfig(e.dir, how, token)
@@ -204,8 +200,7 @@ func (e *env) start(o options) *nginx {
 		o.source = "kubeconfig " + path
 	}
 	p := freePorts(4)
-	g := &nginx{e: e, dir: dir, port: p[0], spread: p[1], tls: p[2],
-		admin: p[3], dead: make(chan struct{})}
+	g := &nginx{e: e, port: p[0], spread: p[1], tls: p[2], admin: p[3]}
 	load := ""
 	if *module != "" {
 		load = "load_module " + *module + ";\n"
@@ -220,7 +215,6 @@ func (e *env) start(o options) *nginx {
 	daemon := "off"
 	if o.daemon {
 		daemon = "on"
-		e.adopt()
 	}
 	g.conf = load + fmt.Sprintf(`user root;
 worker_processes %d;
@@ -256,136 +250,22 @@ http {
 `, o.workers, dir, dir, o.log, o.http, o.source, o.zone, block, g.port,
 		g.spread, g.tls, g.admin, o.events,
 		daemon)
-	e.must(os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(g.conf), 0644))
-	args := append(append([]string{}, o.wrap...), *binary, "-p", dir, "-e",
-		dir+"/error.log", "-c", dir+"/nginx.conf")
-	g.cmd = exec.Command(args[0], args[1:]...)
-	out, err := os.Create(dir + "/output")
+	var err error
+	g.Process, err = process.Start(process.Config{Binary: *binary, Dir: dir,
+		Conf: g.conf, Env: o.env, Wrap: o.wrap, Daemon: o.daemon})
 	e.must(err)
-	g.cmd.Stdout, g.cmd.Stderr = out, out
-	g.cmd.Env = append(append(os.Environ(), "ASAN_OPTIONS=detect_leaks=0:"+
-		"abort_on_error=1:log_path="+dir+"/asan", "UBSAN_OPTIONS="+
-		"print_stacktrace=1:log_path="+dir+"/asan"), o.env...)
-	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	e.must(g.cmd.Start())
-	g.master = g.cmd.Process.Pid
-	_ = out.Close()
 	e.all = append(e.all, g)
 	if e.ng == nil {
 		e.ng = g
 	}
-	if o.daemon {
-		if err := g.cmd.Wait(); err != nil {
-			close(g.dead)
-			e.fatal("nginx ended: %v: %s", err, strings.Join(g.tail(true), "\n"))
-		}
-		e.await("the pid file", 10*time.Second, func() bool {
-			g.master = g.pidFile("")
-			return g.master != 0
-		})
-		go g.reap()
-	} else {
-		go func() {
-			_ = g.cmd.Wait()
-			close(g.dead)
-		}()
-	}
 	e.await("nginx answers", 15*time.Second, func() bool {
-		select {
-		case <-g.dead:
-			e.fatal("nginx ended: %s", strings.Join(g.tail(true), "\n"))
-		default:
-		}
+		e.check(!g.Ended(), "nginx ended:\n%s", strings.Join(g.Tail(true), "\n"))
 		return g.adminGet("/healthz").status == 200
 	})
 	if !o.down {
 		g.ready(20 * time.Second)
 	}
 	return g
-}
-
-func (g *nginx) stop() {
-	select {
-	case <-g.dead:
-		return
-	default:
-	}
-	workers := g.children()
-	_ = syscall.Kill(g.master, syscall.SIGTERM)
-	select {
-	case <-g.dead:
-	case <-time.After(10 * time.Second):
-		_ = syscall.Kill(g.master, syscall.SIGKILL)
-		<-g.dead
-		for _, p := range workers {
-			_ = syscall.Kill(p, syscall.SIGKILL)
-		}
-		if g.e.bad == "" {
-			g.e.bad = "nginx did not end at SIGTERM"
-		}
-	}
-}
-
-// alarms are lines of nginx's log that must not be there.
-func (g *nginx) alarms() string {
-	var bad []string
-	f, err := os.Open(g.dir + "/error.log")
-	if err == nil {
-		s := bufio.NewScanner(f)
-		s.Buffer(make([]byte, 1<<20), 1<<20)
-		for s.Scan() {
-			l := s.Text()
-			if strings.Contains(l, "[alert]") || strings.Contains(l, "[emerg]") ||
-				strings.Contains(l, "[crit]") {
-				// a process that the test itself has killed
-				m := exited.FindStringSubmatch(l)
-				g.mu.Lock()
-				ours := m != nil && g.killed[m[1]]
-				g.mu.Unlock()
-				if ours {
-					continue
-				}
-				bad = append(bad, l)
-			}
-		}
-		_ = f.Close()
-	}
-	reports, _ := filepath.Glob(g.dir + "/asan*")
-	for _, r := range reports {
-		b, _ := os.ReadFile(r)
-		// a SIGSEGV that the test itself has sent: where an address would
-		// be stands the sender's pid
-		if strings.Contains(string(b), fmt.Sprintf(
-			"SEGV on unknown address 0x%012x ", os.Getpid())) {
-			continue
-		}
-		if len(b) > 3000 {
-			b = b[:3000]
-		}
-		bad = append(bad, string(b))
-	}
-	if len(bad) > 10 {
-		bad = bad[:10]
-	}
-	return strings.Join(bad, "\n")
-}
-
-var exited = regexp.MustCompile(`worker process (\d+) exited on signal \d+`)
-
-func (g *nginx) tail(whole bool) []string {
-	b, _ := os.ReadFile(g.dir + "/output")
-	c, _ := os.ReadFile(g.dir + "/error.log")
-	l := strings.Split(strings.TrimSpace(string(b)+string(c)), "\n")
-	if len(l) > 30 && !whole {
-		l = l[len(l)-30:]
-	}
-	return l
-}
-
-// logged tells whether nginx's log has a text.
-func (g *nginx) logged(text string) bool {
-	c, _ := os.ReadFile(g.dir + "/error.log")
-	return strings.Contains(string(c), text)
 }
 
 // answer of nginx.
@@ -466,21 +346,13 @@ func (g *nginx) serves(host, path, svc string) time.Duration {
 	return g.becomes(host, path, 200, svc)
 }
 
-// becomes waits for a status and, if it is not "", a Service.
+// becomes waits for a status and a Service, "" for no pod's answer.
 func (g *nginx) becomes(host, path string, status int, svc string) time.Duration {
-	var last answer
-	begin := time.Now()
-	for {
-		last = g.get(host, path)
-		if last.status == status && last.svc == svc {
-			return time.Since(begin)
-		}
-		if time.Since(begin) > 15*time.Second {
-			g.e.fatal("%s%s: %v, not %d of %q, after 15 s", host, path, last,
-				status, svc)
-		}
-		time.Sleep(3 * time.Millisecond)
-	}
+	return g.e.sees(fmt.Sprintf("%s%s: status %d of %q", host, path, status,
+		svc), 15*time.Second, func() (bool, any) {
+		a := g.get(host, path)
+		return a.status == status && a.svc == svc, a
+	})
 }
 
 // still checks once that a route is answered by a Service's pod.
@@ -490,34 +362,9 @@ func (g *nginx) still(host, path, svc string) {
 		path, a, svc)
 }
 
-// children are the pids of the workers, those that are leaving as well.
-func (g *nginx) children() []int {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", g.master,
-		g.master))
-	var l []int
-	for _, f := range strings.Fields(string(b)) {
-		n, _ := strconv.Atoi(f)
-		l = append(l, n)
-	}
-	return l
-}
-
-// workers are the pids of those that take requests.
-func (g *nginx) workers() []int {
-	var l []int
-	for _, p := range g.children() {
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p))
-		if strings.Contains(string(b), "worker process") &&
-			!strings.Contains(string(b), "shutting down") {
-			l = append(l, p)
-		}
-	}
-	return l
-}
-
 // watcher is the pid of the worker that watches: the first one started.
 func (g *nginx) watcher() int {
-	w := g.workers()
+	w := g.Workers()
 	if len(w) == 0 {
 		return 0
 	}
@@ -541,7 +388,8 @@ type hold struct {
 func (g *nginx) each() map[int]*hold {
 	m := map[int]*hold{}
 	for try := 0; try < 400; try++ {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", g.spread))
+		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d",
+			g.spread), 5*time.Second)
 		if err != nil {
 			continue
 		}
@@ -552,11 +400,11 @@ func (g *nginx) each() map[int]*hold {
 		} else {
 			m[a.pid] = h
 		}
-		if len(m) >= len(g.workers()) {
+		if len(m) >= len(g.Workers()) {
 			return m
 		}
 	}
-	g.e.fatal("not all workers answer: %d of %v", len(m), g.workers())
+	g.e.fatal("not all workers answer: %d of %v", len(m), g.Workers())
 	return nil
 }
 
@@ -581,10 +429,10 @@ func (g *nginx) everywhere(m map[int]*hold, host, path string,
 }
 
 func (g *nginx) reload() {
-	old := g.workers()
-	g.e.must(syscall.Kill(g.master, syscall.SIGHUP))
+	old := g.Workers()
+	g.signal(syscall.SIGHUP)
 	g.e.await("new workers", 15*time.Second, func() bool {
-		now := g.workers()
+		now := g.Workers()
 		if len(now) < len(old) {
 			return false
 		}

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"math/rand"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -12,6 +10,7 @@ import (
 
 	"ngx_k8s_test/internal/api"
 	"ngx_k8s_test/internal/client"
+	process "ngx_k8s_test/internal/nginx"
 	"ngx_k8s_test/internal/pods"
 )
 
@@ -226,12 +225,12 @@ func loadRun(e *env) {
 	mark("200 Ingress changes", begin)
 
 	begin = time.Now()
-	old := g.workers()
+	old := g.Workers()
 	g.reload()
 	e.await("requests by the new workers", 10*time.Second, func() bool {
 		r := l.Snapshot()
 		n := 0
-		for _, p := range g.workers() {
+		for _, p := range g.Workers() {
 			if r.ByPID[p] > 0 {
 				n++
 			}
@@ -244,10 +243,10 @@ func loadRun(e *env) {
 
 	begin = time.Now()
 	e.watched()
-	was := g.workers()
+	was := g.Workers()
 	w := g.watcher()
 	pids[w] = true
-	for p := range g.kill(w, syscall.SIGKILL) {
+	for p := range g.strike(w, syscall.SIGKILL) {
 		ports[p] = true
 	}
 	g.respawned(was)
@@ -308,7 +307,6 @@ func (e *env) podsAt(addr string) []string {
 // static runs the same load over a reload of an nginx without the module.
 func (e *env) static(like *nginx, addrs []string) string {
 	dir := filepath.Join(e.dir, "static")
-	e.must(os.MkdirAll(dir, 0755))
 	p := freePorts(1)[0]
 	up := ""
 	for _, a := range addrs {
@@ -328,17 +326,10 @@ http { access_log off; keepalive_requests 10000000;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection $connection_upgrade; } } }
 `, dir, up, p)
-	e.must(os.WriteFile(dir+"/nginx.conf", []byte(conf), 0644))
-	cmd := exec.Command(*binary, "-p", dir, "-e", dir+"/error.log", "-c",
-		dir+"/nginx.conf")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	e.must(cmd.Start())
-	g := &nginx{e: e, dir: dir, cmd: cmd, master: cmd.Process.Pid, port: p,
-		spread: p}
-	defer func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	}()
+	n, err := process.Start(process.Config{Binary: *binary, Dir: dir, Conf: conf})
+	e.must(err)
+	g := &nginx{Process: n, e: e, port: p, spread: p}
+	e.all = append(e.all, g)
 	g.serves("x.test", "/", "a")
 	l := client.Start(client.Config{Addr: fmt.Sprintf("127.0.0.1:%d", p),
 		Targets: []client.Target{{Host: "x.test", Path: "/", Service: "a"}},

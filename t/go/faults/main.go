@@ -217,7 +217,7 @@ func (e *env) hung() {
 	b := make([]byte, 1<<20)
 	b = b[:runtime.Stack(b, true)]
 	for _, g := range e.all {
-		fmt.Println("#  ", strings.Join(g.tail(false), "\n#   "))
+		fmt.Println("#  ", strings.Join(g.Tail(false), "\n#   "))
 	}
 	fmt.Printf("# %s\nBail out! %s did not end\n",
 		strings.ReplaceAll(string(b), "\n", "\n# "), e.name)

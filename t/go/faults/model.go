@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ngx_k8s_test/internal/api"
+	process "ngx_k8s_test/internal/nginx"
 )
 
 // router is a small reference, written from the rules and not from the code:
@@ -359,34 +360,11 @@ func (g *nginx) dump() string {
 // both with the reference router.
 func (e *env) equal(g *nginx) {
 	fresh := e.start(options{workers: 2, zone: "16m"})
-	var a, b string
-	same := func() bool {
-		a, b = g.dump(), fresh.dump()
-		return a == b
-	}
-	for end := time.Now().Add(5 * time.Second); !same(); {
-		if time.Now().After(end) {
-			i := 0
-			for i < len(a) && i < len(b) && a[i] == b[i] {
-				i++
-			}
-			from := i - 400
-			if from < 0 {
-				from = 0
-			}
-			cut := func(s string) string {
-				if len(s) > i+200 {
-					return s[from : i+200]
-				}
-				return s[from:]
-			}
-			e.fatal("dumps differ:\n%s\nand fresh:\n%s", cut(a), cut(b))
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	a, err := process.SameTable(5*time.Second, g.dump, fresh.dump)
+	e.must(err)
 	e.check(strings.Contains(a, "a.test"), "the dump shows nothing: %.200s", a)
 	e.agree(g, fresh)
-	fresh.stop()
+	e.must(fresh.Stop())
 }
 
 // agree sends 1,000 random requests to each worker.
@@ -405,7 +383,7 @@ func (e *env) agree(gs ...*nginx) {
 					closeAll(w)
 					e.fatal("%s %s: %v, the reference says %d %q (seed %d, "+
 						"worker %d of %v)", q[0], q[1], a, status, svc, seed,
-						pid, g.dir)
+						pid, g.Dir)
 				}
 				n++
 				kinds[status]++

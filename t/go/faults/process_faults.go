@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -14,17 +13,11 @@ import (
 	"ngx_k8s_test/internal/pods"
 )
 
-// kill stops a worker, notes the client ports of its connections, and ends it.
-func (g *nginx) kill(pid int, sig syscall.Signal) map[int]bool {
+// strike stops a worker, notes the client ports of its connections, and ends it.
+func (g *nginx) strike(pid int, sig syscall.Signal) map[int]bool {
 	g.e.must(syscall.Kill(pid, syscall.SIGSTOP))
 	ports := g.clients(pid)
-	g.mu.Lock()
-	if g.killed == nil {
-		g.killed = map[string]bool{}
-	}
-	g.killed[strconv.Itoa(pid)] = true
-	g.mu.Unlock()
-	g.e.must(syscall.Kill(pid, sig))
+	g.e.must(g.Kill(pid, sig))
 	if sig != syscall.SIGKILL {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
@@ -78,7 +71,7 @@ func (e *env) attributed(r client.Result, ports map[int]bool,
 
 func (g *nginx) respawned(was []int) {
 	g.e.await("a new worker", 10*time.Second, func() bool {
-		return len(g.workers()) == len(was)
+		return len(g.Workers()) == len(was)
 	})
 }
 
@@ -91,15 +84,15 @@ func init() {
 		for i := 0; i < 4; i++ {
 			e.watched()
 			e.change(g, fmt.Sprintf("before%d", i))
-			was := g.workers()
+			was := g.Workers()
 			w := g.watcher()
 			pids[w] = true
 			begin := time.Now()
-			for p := range g.kill(w, syscall.SIGKILL) {
+			for p := range g.strike(w, syscall.SIGKILL) {
 				ports[p] = true
 			}
 			e.await("it is dead", 5*time.Second, func() bool {
-				for _, p := range g.workers() {
+				for _, p := range g.Workers() {
 					if p == w {
 						return false
 					}
@@ -145,18 +138,18 @@ func init() {
 		for i := 0; i < 6; i++ {
 			e.watched()
 			time.Sleep(time.Duration(50+37*i) * time.Millisecond)
-			was := g.workers()
+			was := g.Workers()
 			w := g.watcher()
 			pids[w] = true
 			sig := syscall.SIGSEGV
 			if i%2 == 1 {
 				sig = syscall.SIGKILL
 			}
-			for p := range g.kill(w, sig) {
+			for p := range g.strike(w, sig) {
 				ports[p] = true
 			}
 			e.await("it is dead", 10*time.Second, func() bool {
-				for _, p := range g.workers() {
+				for _, p := range g.Workers() {
 					if p == w {
 						return false
 					}
@@ -211,11 +204,11 @@ func init() {
 		version, counted := 0.0, 0.0
 		for i, size := range []string{"16m", "4m", "64m", "5m"} {
 			k.more(e, 50)
-			e.must(os.WriteFile(filepath.Join(g.dir, "nginx.conf"), []byte(
+			e.must(os.WriteFile(filepath.Join(g.Dir, "nginx.conf"), []byte(
 				strings.Replace(g.conf, "zone 4m;", "zone "+size+";", 1)), 0644))
 			total := g.metricMatch(`table_bytes\{`)
 			g.reload()
-			e.check(g.count("its routes are copied") == i+1, "nothing was copied")
+			e.check(g.Logged("its routes are copied") == i+1, "nothing was copied")
 			e.check(g.metricMatch(`table_bytes\{`) != total, "the same size")
 			v := g.metricMatch(`table_version`)
 			e.check(v > version, "the table's version stepped back")
@@ -225,7 +218,7 @@ func init() {
 			e.check(g.adminGet("/readyz").status == 200, "not ready any more")
 			e.change(g, fmt.Sprintf("z%d", i))
 		}
-		e.check(g.count(": ready\n") == 1, "it was not ready all the time")
+		e.check(g.Logged(": ready\n") == 1, "it was not ready all the time")
 		calm()
 		e.change(g, "end")
 		k.end(e)
@@ -320,7 +313,7 @@ func init() {
 			}
 			e.check(u < used+20000, "%v bytes used, %v before", u, used)
 		}
-		e.check(len(g.children()) > 2, "old workers have left")
+		e.check(len(g.Children()) > 2, "old workers have left")
 		e.quiet(l)
 	})
 

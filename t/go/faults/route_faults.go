@@ -316,10 +316,10 @@ func init() {
 			e.check(a.status == 200, "POST: %v", a)
 		}
 		e.pods.Stop("c-0", false)
-		from := g.count("connect() failed")
+		from := g.Logged("connect() failed")
 		a := g.get("c.test", "/")
 		e.check(a.status == 502, "without any: %v", a)
-		n := g.count("connect() failed") - from
+		n := g.Logged("connect() failed") - from
 		e.check(n >= 10 && n <= 13, "tried %d times", n)
 	})
 
@@ -346,11 +346,11 @@ func init() {
 		e.endpoints("c", l...)
 		e.ingress("c", "c.test", "/", "c")
 		g.becomes("c.test", "/", 502, "")
-		from := g.count("No route to host")
+		from := g.Logged("No route to host")
 		e.check(from > 0, "they are reached, or refuse")
 		a := g.get("c.test", "/")
 		e.check(a.status == 502, "%v", a)
-		n := g.count("No route to host") - from
+		n := g.Logged("No route to host") - from
 		e.check(n == 3, "tried %d times", n)
 	})
 
@@ -447,7 +447,7 @@ func init() {
 			a := g.get("d.test", "/")
 			e.check(a.status == 200 && a.pod == "d-0", "%v", a)
 		}
-		n := g.count("connect() failed")
+		n := g.Logged("connect() failed")
 		e.check(n == 1, "tried %d times", n)
 		// nothing else is left: it is asked all the same
 		e.pods.Stop("d-0", false)

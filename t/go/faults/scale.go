@@ -54,7 +54,7 @@ func scale(e *env) {
 		used := g.metricMatch(`table_bytes\{.*state="used"`)
 		e.note("%s: %.0f bytes of the zone in use, %.0f a route", what, used,
 			used/float64(n))
-		for i, p := range g.workers() {
+		for i, p := range g.Workers() {
 			e.note("%s: worker %d, private %d KB, resident %d KB%s", what, i,
 				private(p), rss(p), map[bool]string{true: " (watcher)"}[p ==
 					g.watcher()])
@@ -67,7 +67,7 @@ func scale(e *env) {
 		return g
 	}
 	g := start("without Helm")
-	g.stop()
+	e.must(g.Stop())
 	e.api.Generate(api.Gen{Helm: *scaleHelm, HelmSize: 500000})
 	g = start(fmt.Sprintf("%d Helm Secrets", *scaleHelm))
 	e.note("Secrets sent in full: %d", len(e.api.Secrets()))
@@ -112,7 +112,7 @@ func scale(e *env) {
 	l = nil
 	for i := 0; i < 100; i++ {
 		host := fmt.Sprintf("fresh%d.test", i)
-		h := w[g.workers()[0]]
+		h := w[g.Workers()[0]]
 		begin := time.Now()
 		e.api.Put("ingresses", api.Ingress(ns, "fresh", host, api.Path{
 			Path: "/", Type: "Prefix", Service: svc, Port: 80}))
@@ -139,11 +139,11 @@ func (g *nginx) turns() map[string]float64 {
 
 // successor reloads: a new watcher takes the table over and lists anew.
 func (e *env) successor(g *nginx) {
-	was, synced := g.turns(), g.count("in sync")
+	was, synced := g.turns(), g.Logged("in sync")
 	begin := time.Now()
 	g.reload()
 	e.await("in sync", 60*time.Second, func() bool {
-		return g.count("in sync") > synced
+		return g.Logged("in sync") > synced
 	})
 	now := g.turns()
 	e.note("reload to in sync %.2f s; turns longer than 1 ms: %v, 2 ms: %v, "+

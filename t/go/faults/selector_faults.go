@@ -199,6 +199,6 @@ func init() {
 
 // configure reloads with another configuration.
 func (g *nginx) configure(conf string) {
-	g.e.must(os.WriteFile(g.dir+"/nginx.conf", []byte(conf), 0644))
+	g.e.must(os.WriteFile(g.Dir+"/nginx.conf", []byte(conf), 0644))
 	g.signal(syscall.SIGHUP)
 }

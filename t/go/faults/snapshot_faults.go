@@ -78,7 +78,7 @@ spec: {ports: [{port: 80}]}
 		g := e.basic(false, options{block: directive})
 		g.written(file)
 		e.change(g, "late")
-		g.stop()
+		e.must(g.Stop())
 		e.api.Down()
 		// what happens while nobody looks
 		_, _ = e.api.Delete("ingresses", "default", "b")
@@ -86,8 +86,8 @@ spec: {ports: [{port: 80}]}
 
 		cold := e.start(options{down: true, block: directive})
 		e.await("a failed attempt in the log", 10*time.Second, func() bool {
-			return cold.logged("onnection refused") ||
-				cold.logged("ould not connect") || cold.logged("ailed to connect")
+			return cold.Logged("onnection refused") > 0 ||
+				cold.Logged("ould not connect") > 0 || cold.Logged("ailed to connect") > 0
 		})
 		a := cold.adminGet("/readyz")
 		e.check(a.status == 200 && strings.Contains(a.body, "stale"),
@@ -126,11 +126,11 @@ spec: {ports: [{port: 80}]}
 		}
 		g.serves("n199.test", "/", "a")
 		g.written(file)
-		g.stop()
+		e.must(g.Stop())
 		cold := e.start(options{block: directive})
 		e.await("in sync", 10*time.Second, func() bool {
 			return cold.metricMatch(`snapshot_age_seconds`) == 0 &&
-				cold.logged("in sync")
+				cold.Logged("in sync") > 0
 		})
 		// 203 Ingresses; what did not differ was not swapped
 		changes := cold.metricMatch(`table_changes_total`)
@@ -146,7 +146,7 @@ spec: {ports: [{port: 80}]}
 		file, directive := e.snapshot("snap")
 		g := e.basic(false, options{block: directive})
 		g.written(file)
-		g.stop()
+		e.must(g.Stop())
 		path, err := e.api.WriteKubeconfig(e.dir, "token", "token-one")
 		e.must(err)
 		b, err := os.ReadFile(path)
@@ -156,13 +156,13 @@ spec: {ports: [{port: 80}]}
 			"127.0.0.1:1", 1)), 0600))
 		cold := e.start(options{down: true, block: directive,
 			source: "kubeconfig " + path})
-		e.check(cold.logged("made of another source"), "it is not refused")
+		e.check(cold.Logged("made of another source") > 0, "it is not refused")
 		e.check(cold.adminGet("/readyz").status == 503, "ready")
 		e.check(cold.get("a.test", "/").status == 503, "a.test is served")
 		e.await("a problem", 10*time.Second, func() bool {
 			return cold.problem("SnapshotRefused")
 		})
-		cold.stop()
+		e.must(cold.Stop())
 		// and as it was
 		e.must(os.WriteFile(path, b, 0600))
 		e.api.Down()
@@ -182,7 +182,7 @@ spec: {ports: [{port: 80}]}
 		kills := 0
 		for i := 0; i < 40 && half < 3; i++ {
 			kills++
-			was, w, ino := g.workers(), g.watcher(), e.inode(file)
+			was, w, ino := g.Workers(), g.watcher(), e.inode(file)
 			var left time.Time
 			if st, err := os.Stat(temp); err == nil {
 				left = st.ModTime()
@@ -201,7 +201,7 @@ spec: {ports: [{port: 80}]}
 				e.check(time.Now().Before(end), "it is never written")
 			}
 			e.must(syscall.Kill(w, syscall.SIGSTOP))
-			g.kill(w, syscall.SIGKILL)
+			g.strike(w, syscall.SIGKILL)
 			if st, err := os.Stat(temp); err == nil && st.Size() > 0 {
 				half++
 			}
@@ -219,9 +219,9 @@ spec: {ports: [{port: 80}]}
 			e.must(os.WriteFile(copied, b, 0600))
 			other := e.start(options{zone: "32m", down: true,
 				block: "snapshot " + copied + ";"})
-			e.check(other.logged("ready with"), "the file is not whole")
+			e.check(other.Logged("ready with") > 0, "the file is not whole")
 			other.still("n7.test", "/", "a")
-			other.stop()
+			e.must(other.Stop())
 		}
 		e.note("%d of %d kills left a half-written file beside", half, kills)
 		e.check(half > 0, "no kill met a file that was being written")
@@ -257,7 +257,7 @@ spec: {ports: [{port: 80}]}
 		e.await("a problem", 20*time.Second, func() bool {
 			return g.problem("SnapshotUnwritten")
 		})
-		e.check(g.logged("No space left on device"), "the reason is not said")
+		e.check(g.Logged("No space left on device") > 0, "the reason is not said")
 		now, err := os.ReadFile(file)
 		e.must(err)
 		e.check(string(now) == string(good), "the old file is not as it was")
@@ -292,7 +292,7 @@ spec: {ports: [{port: 80}]}
 				return g.handshake("own.test") == "own.test"
 			})
 			g.written(file)
-			g.stop()
+			e.must(g.Stop())
 			e.api.Down()
 			cold := e.start(options{block: d, down: true})
 			cn := cold.handshake("own.test")
@@ -308,7 +308,7 @@ spec: {ports: [{port: 80}]}
 				return cold.handshake("own.test") == "own.test"
 			})
 			e.check(!cold.problem("SnapshotIncomplete"), "still a problem")
-			cold.stop()
+			e.must(cold.Stop())
 		}
 	})
 }

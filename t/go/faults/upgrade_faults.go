@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,74 +12,29 @@ import (
 	"ngx_k8s_test/internal/client"
 )
 
-// pidFile is what a pid file of nginx says, 0 without one.
-func (g *nginx) pidFile(suffix string) int {
-	b, _ := os.ReadFile(g.dir + "/pid" + suffix)
-	n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
-	return n
-}
-
 func (g *nginx) signal(s syscall.Signal) {
-	g.e.must(syscall.Kill(g.master, s))
-}
-
-// count counts a text in nginx's log.
-func (g *nginx) count(text string) int {
-	c, _ := os.ReadFile(g.dir + "/error.log")
-	return strings.Count(string(c), text)
+	g.e.must(g.Signal(s))
 }
 
 // upgrade starts a new master from the old one, by SIGUSR2, and waits for its
 // workers.  The new one has the same folder, log and ports.
 func (g *nginx) upgrade() *nginx {
 	e := g.e
-	e.check(g.pidFile("") == g.master, "pid file: %d", g.pidFile(""))
-	g.signal(syscall.SIGUSR2)
-	e.await("a new master", 10*time.Second, func() bool {
-		n := g.pidFile("")
-		return g.pidFile(".oldbin") == g.master && n != 0 && n != g.master
-	})
-	n := &nginx{e: e, dir: g.dir, cmd: &exec.Cmd{}, master: g.pidFile(""),
-		port: g.port, spread: g.spread, tls: g.tls, admin: g.admin,
-		conf: g.conf, dead: make(chan struct{})}
-	e.all = append(e.all, n)
-	go n.reap()
+	p, err := g.Upgrade()
+	e.must(err)
+	n := *g
+	n.Process = p
+	e.all = append(e.all, &n)
 	e.await("new workers", 10*time.Second, func() bool {
-		return len(n.workers()) == len(g.workers())
+		return len(n.Workers()) == len(g.Workers())
 	})
-	return n
+	return &n
 }
 
-// reap waits for the end of a master that another one has started: it is a
-// child of this process when its parent has ended.
-func (g *nginx) reap() {
-	for {
-		var s syscall.WaitStatus
-		n, _ := syscall.Wait4(g.master, &s, syscall.WNOHANG, nil)
-		if n == g.master || syscall.Kill(g.master, 0) == syscall.ESRCH {
-			close(g.dead)
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
+// ended waits for the end of a master that was told to.
 func (g *nginx) ended(what string) {
-	g.e.await(what+" ends", 20*time.Second, func() bool {
-		select {
-		case <-g.dead:
-			return true
-		default:
-			return false
-		}
-	})
-}
-
-// adopt makes orphans of nginx children of this process.
-func (e *env) adopt() {
-	const subreaper = 36
-	_, _, err := syscall.RawSyscall(syscall.SYS_PRCTL, subreaper, 1, 0)
-	e.check(err == 0, "prctl: %v", err)
+	err := g.Ends(20 * time.Second)
+	g.e.check(err == nil, "%s: %v", what, err)
 }
 
 // knocker asks over new connections, of both kinds of sockets, all the time.
@@ -179,17 +132,17 @@ const heldBack = "connections are left to the workers of process"
 // no connection goes to the new workers.
 func (e *env) takesOver(g *nginx, k *knocker) *nginx {
 	f := e.api.Inject(api.Fault{DelayMS: 1000})
-	was := g.count(heldBack)
+	was := g.Logged(heldBack)
 	n := g.upgrade()
 	e.await("the new workers wait", 5*time.Second, func() bool {
-		return g.count(heldBack)-was == len(n.workers())
+		return g.Logged(heldBack)-was == len(n.Workers())
 	})
 	k.more(e, 100)
-	by, _ := k.by(n.workers())
+	by, _ := k.by(n.Workers())
 	e.check(by == 0, "%d answers of new workers without a table", by)
-	e.check(g.count(": ready\n") == 1, "it is ready already")
+	e.check(g.Logged(": ready\n") == 1, "it is ready already")
 	e.await("the new workers answer", 15*time.Second, func() bool {
-		by, _ := k.by(n.workers())
+		by, _ := k.by(n.Workers())
 		return by > 0
 	})
 	e.check(f.Fired() > 3, "%d answers were late", f.Fired())
@@ -207,13 +160,13 @@ func upgradeRun(o options) func(e *env) {
 			return l.Snapshot().Messages > 8
 		})
 		calm := e.storm()
-		old := g.workers()
+		old := g.Workers()
 		n := e.takesOver(g, k)
 		g.signal(syscall.SIGWINCH)
 		e.await("the old workers take no more", 10*time.Second, func() bool {
-			return len(g.workers()) == 0
+			return len(g.Workers()) == 0
 		})
-		e.check(len(g.children()) > 0, "no WebSocket is left at the old ones")
+		e.check(len(g.Children()) > 0, "no WebSocket is left at the old ones")
 		before, _ := k.by(old)
 		k.more(e, 100)
 		after, _ := k.by(old)
@@ -221,7 +174,7 @@ func upgradeRun(o options) func(e *env) {
 			after-before)
 		g.signal(syscall.SIGQUIT)
 		e.await("one pid file", 10*time.Second, func() bool {
-			return n.pidFile("") == n.master
+			return n.PidFile("") == n.Pid
 		})
 		m := l.Snapshot().Messages
 		e.await("messages over old sockets", 5*time.Second, func() bool {
@@ -232,8 +185,8 @@ func upgradeRun(o options) func(e *env) {
 		k.end(e)
 		e.quiet(l)
 		g.ended("the old master")
-		e.check(n.pidFile(".oldbin") == 0, "pid.oldbin is left")
-		e.check(n.pidFile("") == n.master, "pid file: %d", n.pidFile(""))
+		e.check(n.PidFile(".oldbin") == 0, "pid.oldbin is left")
+		e.check(n.PidFile("") == n.Pid, "pid file: %d", n.PidFile(""))
 		n.reload()
 		e.change(n, "reloaded")
 		e.equal(n)
@@ -248,22 +201,22 @@ func newSocket(events string) func(e *env) {
 		k := g.knock()
 		e.api.Down()
 		port := freePorts(1)[0]
-		e.must(os.WriteFile(g.dir+"/nginx.conf", []byte(strings.Replace(g.conf,
+		e.must(os.WriteFile(g.Dir+"/nginx.conf", []byte(strings.Replace(g.conf,
 			"k8s_ingress {", fmt.Sprintf("server { listen 127.0.0.1:%d; "+
 				"add_header X-Worker-Pid $pid; return 200; } k8s_ingress {",
 				port), 1)), 0644))
 		n := g.upgrade()
 		e.await("the new workers wait", 5*time.Second, func() bool {
-			return g.count(heldBack) == 2
+			return g.Logged(heldBack) == 2
 		})
 		a := fetch(port, "GET", "any.test", "/", "")
 		e.check(a.status == 200, "new socket: %v", a)
 		k.more(e, 100)
-		by, _ := k.by(n.workers())
+		by, _ := k.by(n.Workers())
 		e.check(by == 0, "%d answers of workers without a table", by)
 		e.must(e.api.Up())
 		e.await("the new workers answer", 20*time.Second, func() bool {
-			by, _ := k.by(n.workers())
+			by, _ := k.by(n.Workers())
 			return by > 0
 		})
 		g.signal(syscall.SIGQUIT)
@@ -283,7 +236,7 @@ func init() {
 
 	add("upgrade: the module comes with a reload", func(e *env) {
 		g := e.basic(false, options{daemon: true})
-		file := g.dir + "/nginx.conf"
+		file := g.Dir + "/nginx.conf"
 		e.must(os.WriteFile(file, []byte(fmt.Sprintf(`worker_processes 2;
 pid %[1]s/pid;
 error_log %[1]s/error.log info;
@@ -298,17 +251,17 @@ http {
         return 204;
     }
 }
-`, g.dir, g.port, g.spread, g.tls, g.admin)), 0644))
+`, g.Dir, g.port, g.spread, g.tls, g.admin)), 0644))
 		n := g.upgrade()
 		g.signal(syscall.SIGWINCH)
 		e.await("the old workers take no more", 10*time.Second, func() bool {
-			return len(g.workers()) == 0
+			return len(g.Workers()) == 0
 		})
 		e.check(n.get("a.test", "/").status == 204, "the module is there")
 		e.must(os.WriteFile(file, []byte(g.conf), 0644))
 		n.reload()
 		n.serves("a.test", "/", "a")
-		e.check(n.count(heldBack) == 0, "connections are left to nobody")
+		e.check(n.Logged(heldBack) == 0, "connections are left to nobody")
 		g.signal(syscall.SIGQUIT)
 		g.ended("the old master")
 		e.change(n, "after")
@@ -327,9 +280,9 @@ http {
 		n := g.upgrade()
 		g.signal(syscall.SIGQUIT)
 		g.ended("the old master")
-		e.check(n.count(": ready\n") == 1, "the new is ready already")
+		e.check(n.Logged(": ready\n") == 1, "the new is ready already")
 		e.await("the new workers answer", 15*time.Second, func() bool {
-			by, _ := k.by(n.workers())
+			by, _ := k.by(n.Workers())
 			return by > 100
 		})
 		k.end(e)
@@ -347,18 +300,18 @@ http {
 		n := e.takesOver(g, k)
 		g.signal(syscall.SIGWINCH)
 		e.await("the old workers take no more", 10*time.Second, func() bool {
-			return len(g.workers()) == 0
+			return len(g.Workers()) == 0
 		})
 		// what changes while the old instance has no watcher
 		e.change(n, "meanwhile")
 		g.signal(syscall.SIGHUP)
 		e.await("old workers again", 10*time.Second, func() bool {
-			return len(g.workers()) == 2
+			return len(g.Workers()) == 2
 		})
 		// which one answers is not known before the new one is gone
 		n.signal(syscall.SIGQUIT)
 		e.await("the new workers take no more", 10*time.Second, func() bool {
-			return len(n.workers()) == 0
+			return len(n.Workers()) == 0
 		})
 		g.serves("meanwhile.test", "/", "a")
 		e.change(g, "back")
@@ -367,7 +320,7 @@ http {
 		e.quiet(l)
 		n.ended("the new master")
 		e.await("the pid file is the old one's", 5*time.Second, func() bool {
-			return g.pidFile("") == g.master && g.pidFile(".oldbin") == 0
+			return g.PidFile("") == g.Pid && g.PidFile(".oldbin") == 0
 		})
 		e.equal(g)
 	})
@@ -381,18 +334,18 @@ http {
 		n := g.upgrade()
 		e.await("the new workers have tried", 10*time.Second, func() bool {
 			tried := 0
-			for _, p := range n.workers() {
-				tried += g.count(fmt.Sprintf("#%d: API server", p))
+			for _, p := range n.Workers() {
+				tried += g.Logged(fmt.Sprintf("#%d: API server", p))
 			}
-			return g.count(heldBack) == 2 && tried > 0
+			return g.Logged(heldBack) == 2 && tried > 0
 		})
 		// nor after a reload of the new one
 		n.reload()
 		e.await("and wait", 5*time.Second, func() bool {
-			return g.count(heldBack) == 4
+			return g.Logged(heldBack) == 4
 		})
 		k.more(e, 300)
-		by, _ := k.by(n.workers())
+		by, _ := k.by(n.Workers())
 		e.check(by == 0, "%d answers of new workers without a table", by)
 		// given up
 		n.signal(syscall.SIGQUIT)
@@ -401,11 +354,11 @@ http {
 		// and tried again; it takes over when the API server is back
 		n = g.upgrade()
 		k.more(e, 100)
-		by, _ = k.by(n.workers())
+		by, _ = k.by(n.Workers())
 		e.check(by == 0, "%d answers of new workers without a table", by)
 		e.must(e.api.Up())
 		e.await("the new workers answer", 20*time.Second, func() bool {
-			by, _ := k.by(n.workers())
+			by, _ := k.by(n.Workers())
 			return by > 0
 		})
 		g.signal(syscall.SIGQUIT)
@@ -431,12 +384,12 @@ http {
 		e.api.Down()
 		n := g.upgrade()
 		e.await("the new workers answer", 10*time.Second, func() bool {
-			by, _ := k.by(n.workers())
+			by, _ := k.by(n.Workers())
 			return by > 0
 		})
 		g.signal(syscall.SIGQUIT)
 		e.await("one pid file", 10*time.Second, func() bool {
-			return n.pidFile("") == n.master
+			return n.PidFile("") == n.Pid
 		})
 		k.more(e, 100)
 		n.still("last.test", "/", "a")
@@ -456,7 +409,7 @@ http {
 		e.api.Down()
 		n := g.upgrade()
 		e.await("the new workers wait", 5*time.Second, func() bool {
-			return g.count(heldBack) == 2
+			return g.Logged(heldBack) == 2
 		})
 		g.signal(syscall.SIGQUIT)
 		g.ended("the old master")
@@ -473,7 +426,7 @@ http {
 			a <- x
 		}()
 		e.await("accepting without a table", 40*time.Second, func() bool {
-			return n.count("accepting connections without a route table") == 2
+			return n.Logged("accepting connections without a route table") == 2
 		})
 		x := <-a
 		e.check(x.status == 503, "not 503 but %v", x)

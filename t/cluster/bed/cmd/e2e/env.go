@@ -11,6 +11,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"ngx_k8s_test/internal/poll"
 )
 
 // env is what one test has: namespaces and a class of its own on a bed, nginxes
@@ -94,14 +96,15 @@ func (e *env) skipped(why string) {
 
 // await polls until f is true, and fails the test after a while.
 func (e *env) await(what string, limit time.Duration, f func() bool) time.Duration {
-	begin := time.Now()
-	for !f() {
-		if time.Since(begin) > limit {
-			e.fatal("in %v not seen: %s", limit, what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return time.Since(begin)
+	return e.sees(what, limit, func() (bool, any) { return f(), nil })
+}
+
+// sees is await with what was seen last.
+func (e *env) sees(what string, limit time.Duration,
+	f func() (bool, any)) time.Duration {
+	d, err := poll.Until(what, limit, f)
+	e.must(err)
+	return d
 }
 
 // step notes how long a part of the test takes.

@@ -244,24 +244,8 @@ func (g *nginx) dump() string { return g.adminGet("/status?canonical=1").body }
 // API server.
 func (e *env) equal(g *nginx) {
 	fresh := e.start(options{})
-	var a, b string
-	for end := time.Now().Add(10 * time.Second); ; {
-		if a, b = g.dump(), fresh.dump(); a == b {
-			break
-		}
-		if time.Now().After(end) {
-			i := 0
-			for i < len(a) && i < len(b) && a[i] == b[i] {
-				i++
-			}
-			cut := func(s string) string {
-				return s[max(0, i-400):min(len(s), i+200)]
-			}
-			e.fatal("the table is not that of a fresh start:\n%s\nand "+
-				"fresh:\n%s", cut(a), cut(b))
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	a, err := process.SameTable(10*time.Second, g.dump, fresh.dump)
+	e.must(err)
 	e.check(strings.Contains(a, e.ns), "the dump shows nothing: %.200s", a)
 	e.note("the table of %d bytes equals that of a fresh start", len(a))
 	e.must(fresh.Stop())

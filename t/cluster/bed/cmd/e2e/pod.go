@@ -233,19 +233,11 @@ func (g *gateway) serves(host, path, svc string) {
 // pod of a Service, "" for none.
 func (e *env) becomes(addr, host, path string, status int,
 	svc string) time.Duration {
-	var last answer
-	begin := time.Now()
-	for {
-		last = fetch(addr, host, path)
-		if last.status == status && last.svc == svc {
-			return time.Since(begin)
-		}
-		if time.Since(begin) > 30*time.Second {
-			e.fatal("%s%s at %s: %v, not %d of %q, after 30 s", host, path, addr,
-				last, status, svc)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	return e.sees(fmt.Sprintf("%s%s at %s: status %d of %q", host, path, addr,
+		status, svc), 30*time.Second, func() (bool, any) {
+		a := fetch(addr, host, path)
+		return a.status == status && a.svc == svc, a
+	})
 }
 
 // pods are nginx's that are not to end; there must be one.
