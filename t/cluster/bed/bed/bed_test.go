@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	netns.Enter()
 	var o Options
 	o.Bin, o.LeaseFast, o.Proxy = bin, true, true
-	o.Kubelet.Images = Images(filepath.Dir(bin), "")
+	o.Kubelet.Images, _ = Images(filepath.Dir(bin), "")
 	begin := time.Now()
 	if b, err = Up(ctx, o); err != nil {
 		fmt.Println(err)

@@ -88,7 +88,10 @@ func (s *state) run() error {
 	begin := time.Now()
 	var o bed.Options
 	o.Dir, o.Bin, o.Proxy = s.dir, s.bin, true
-	o.Kubelet.Images = bed.Images(s.tools, s.nginx)
+	var err error
+	if o.Kubelet.Images, err = bed.Images(s.tools, s.nginx); err != nil {
+		return err
+	}
 	b, err := bed.Up(ctx, o)
 	if err != nil {
 		return err

@@ -60,11 +60,14 @@ func bedUp(name string) (*testBed, error) {
 	begin := time.Now()
 	var o bed.Options
 	o.Bin = *bin
-	o.Kubelet.Images = bed.Images(*tools, filepath.Dir(*binary))
+	var err error
+	o.Kubelet.Images, err = bed.Images(*tools, filepath.Dir(*binary))
+	if err != nil {
+		return nil, err
+	}
 	t := &testBed{ctx: context.Background()}
 	t.capable = capable(o.Kubelet.Images)
 	beds[name].options(&o)
-	var err error
 	if t.Bed, err = bed.Up(t.ctx, o); err != nil {
 		return nil, err
 	}
