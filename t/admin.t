@@ -416,17 +416,27 @@ waitpid $changer, 0;
     } 1 .. 2;
 
     my @took;
-    for (1 .. 200) {
+    for (1 .. 100) {
         my $start = time();
         get($all, '/healthz');
         push @took, time() - $start;
     }
     kill TERM => @load;
     waitpid $_, 0 for @load;
+
+    my @alone;
+    for (1 .. 5) {
+        my $start = time();
+        get($all, '/status?canonical=1');
+        push @alone, time() - $start;
+    }
+
     @took = sort { $a <=> $b } @took;
-    diag sprintf 'healthz beside /status: median %.1f ms, worst %.1f ms',
-                 1000 * $took[100], 1000 * $took[-1];
-    cmp_ok($took[100], '<', 0.02, 'answers come in slices');
+    @alone = sort { $a <=> $b } @alone;
+    diag sprintf 'healthz beside /status: median %.1f ms, worst %.1f ms; '
+                 . '/status alone: %.1f ms', 1000 * $took[50],
+                 1000 * $took[-1], 1000 * $alone[2];
+    cmp_ok($took[50], '<', $alone[2] / 3, 'answers come in slices');
 }
 
 # a worker that leaves ends the answers it has begun
