@@ -20,7 +20,7 @@ func init() {
 		e.ingress("a", "a.test", "/", "a")
 		e.api.Down()
 		g := e.start(options{down: true, block: "backoff 1s;"})
-		c, err := net.Dial("tcp", e.api.Addr())
+		c, err := net.DialTimeout("tcp", e.api.Addr(), 5*time.Second)
 		if err == nil {
 			_ = c.Close()
 		}

@@ -22,7 +22,8 @@ const (
 )
 
 func (g *nginx) h2() *h2 {
-	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", g.port))
+	c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", g.port),
+		5*time.Second)
 	g.e.must(err)
 	h := &h2{e: g.e, c: c}
 	_, err = io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")

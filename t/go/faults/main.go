@@ -84,9 +84,8 @@ func prepare() error {
 		"route add local 10.244.0.0/16 dev lo",
 		"addr add fd00:244::1/64 dev lo nodad",
 		"route add local fd00:244::/64 dev lo"} {
-		if out, err := exec.Command("ip", strings.Fields(args)...).
-			CombinedOutput(); err != nil {
-			return fmt.Errorf("ip %s: %s%v", args, out, err)
+		if err := execute("ip", strings.Fields(args)...); err != nil {
+			return err
 		}
 	}
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE,

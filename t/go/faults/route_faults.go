@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -326,9 +325,7 @@ func init() {
 	add("T-E3 hosts that are not reached are tries", func(e *env) {
 		g := e.basic(false, options{})
 		ip := func(args string) {
-			out, err := exec.Command("ip", strings.Fields(args)...).
-				CombinedOutput()
-			e.check(err == nil, "ip %s: %s%v", args, out, err)
+			e.must(execute("ip", strings.Fields(args)...))
 		}
 		// a network in which nobody answers, and which says so late
 		ip("link add nobody type veth peer name nothing")
@@ -371,7 +368,7 @@ func init() {
 		ln, err := net.FileListener(f)
 		e.must(err)
 		e.stops = append(e.stops, func() { _ = ln.Close(); _ = f.Close() })
-		c, err := net.Dial("tcp", addr+":8080")
+		c, err := net.DialTimeout("tcp", addr+":8080", 5*time.Second)
 		e.must(err)
 		defer c.Close()
 		e.api.Put("services", api.Service("default", "d", 80, 8080))
@@ -612,9 +609,7 @@ func init() {
 	})
 
 	add("address refused: nginx's own", func(e *env) {
-		out, err := exec.Command("ip", "addr", "add", "10.245.0.1/32", "dev",
-			"lo").CombinedOutput()
-		e.check(err == nil, "ip addr: %s", out)
+		e.must(execute("ip", "addr", "add", "10.245.0.1/32", "dev", "lo"))
 		own := e.address()
 		p := freePorts(3)
 		g := e.basic(false, options{http: fmt.Sprintf(`

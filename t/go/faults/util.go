@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +13,20 @@ import (
 
 	"ngx_k8s_test/internal/api"
 )
+
+// execute runs a command, for half a minute at most.
+func execute(name string, args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	c.WaitDelay = time.Second
+	out, err := c.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %s%w", name, strings.Join(args, " "), out,
+			errors.Join(err, ctx.Err()))
+	}
+	return nil
+}
 
 // rss is the resident memory of a process in KB.
 func rss(pid int) int {
@@ -115,9 +131,7 @@ func clockJump(e *env) {
 	c := filepath.Join(e.dir, "clock.c")
 	so := filepath.Join(e.dir, "clock.so")
 	e.must(os.WriteFile(c, []byte(shim), 0644))
-	out, err := exec.Command("cc", "-shared", "-fPIC", "-O", "-o", so, c).
-		CombinedOutput()
-	e.check(err == nil, "cc: %s%v", out, err)
+	e.must(execute("cc", "-shared", "-fPIC", "-O", "-o", so, c))
 	file := filepath.Join(e.dir, "shift")
 	set := func(s int64) {
 		var b [8]byte

@@ -128,6 +128,10 @@ type Load struct {
 	r    Result
 	quit chan struct{}
 	once sync.Once
+
+	free  chan struct{} // closed when the long poll has to end
+	freed sync.Once
+
 	wg   sync.WaitGroup
 	next int64
 	ids  int64
@@ -148,7 +152,7 @@ func Start(c Config) *Load {
 	if c.Keep == 0 {
 		c.Keep = 100
 	}
-	l := &Load{c: c, quit: make(chan struct{})}
+	l := &Load{c: c, quit: make(chan struct{}), free: make(chan struct{})}
 	l.r.ByPID, l.r.FailedBy = map[int]int{}, map[string]int{}
 	l.r.Judged, l.r.early = map[string]int{}, map[string]int{}
 	l.r.Pods = map[string]int{}
@@ -213,13 +217,15 @@ func (l *Load) Snapshot() Result {
 	return r
 }
 
-// Stop ends the load; release must end the long poll, and may be nil.
+// Stop ends the load; release must end the long poll, and may be nil.  A poll
+// that does not end then is a failure, after the timeout.
 func (l *Load) Stop(release func()) Result {
 	l.finish()
 	l.wg.Wait()
 	if release != nil {
 		release()
 	}
+	l.freed.Do(func() { close(l.free) })
 	if l.c.LongPoll {
 		l.poll.Wait()
 	}
@@ -623,6 +629,10 @@ func (l *Load) longPoll() {
 			l.failed("poll", nil, t, err.Error())
 			continue
 		}
+		go func() {
+			<-l.free
+			_ = k.SetDeadline(time.Now().Add(l.c.Timeout))
+		}()
 		fmt.Fprintf(k, "GET %s?poll HTTP/1.1\r\nHost: %s\r\n"+
 			"Connection: close\r\n\r\n", t.Path, t.Host)
 		resp, err := http.ReadResponse(k.r, nil)

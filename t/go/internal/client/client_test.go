@@ -49,3 +49,23 @@ func TestLost(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 }
+
+// a poll that nobody ends does not hold the load up
+func TestPollStays(t *testing.T) {
+	s := pods.NewSet()
+	t.Cleanup(s.StopAll)
+	p, err := s.Start(pods.Options{Name: "p", Service: "svc",
+		Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := Start(Config{Addr: p.Addr, LongPoll: true,
+		Timeout: 200 * time.Millisecond,
+		Targets: []Target{{"a.test", "/x", "svc"}}})
+	for i := 0; p.InFlight() == 0 && i < 1000; i++ {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if r := l.Stop(nil); r.FailedBy["poll"] != 1 || r.Polled {
+		t.Fatalf("%+v", r)
+	}
+}
