@@ -228,6 +228,7 @@ endpoints: [{addresses: [10.244.9.1], conditions: {ready: true}}]
 			return err
 		}
 		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 		got, err := io.ReadAll(c)
 		if string(got) != "10.244.9.2" {
 			return fmt.Errorf("answer %q, %v", got, err)

@@ -163,7 +163,7 @@ func TestDeletion(t *testing.T) {
 	remove(t, "deletion", 8)
 	begin := time.Now()
 	for _, want := range []string{"start", "hook", "signal 15"} {
-		if got := <-logs; got != want {
+		if got := line(t, logs); got != want {
 			t.Errorf("log %q, want %q", got, want)
 		}
 	}
@@ -177,8 +177,8 @@ func TestDeletion(t *testing.T) {
 	if d := time.Since(begin); d < 7*time.Second {
 		t.Errorf("killed after %s of 8 s", d)
 	}
-	if _, ok := <-logs; ok {
-		t.Error("the log goes on")
+	if got := line(t, logs); got != "" {
+		t.Errorf("the log goes on: %q", got)
 	}
 }
 
@@ -201,6 +201,19 @@ func follow(t *testing.T, name string) <-chan string {
 	return lines
 }
 
+// line is the next one of a log, "" after the last one.
+func line(t *testing.T, log <-chan string) string {
+	t.Helper()
+	const limit = 30 * time.Second
+	select {
+	case l := <-log:
+		return l
+	case <-time.After(limit):
+		t.Fatalf("neither a further line of the log nor its end in %v", limit)
+		return ""
+	}
+}
+
 // A hook that takes the whole grace period leaves two seconds after it; a
 // second deletion makes the end come sooner.
 func TestGrace(t *testing.T) {
@@ -221,7 +234,7 @@ func TestGrace(t *testing.T) {
 	remove(t, "hook", 1)
 	remove(t, "sooner", 600)
 	for _, want := range []string{"start", "signal 15"} {
-		if got := <-hook; got != want {
+		if got := line(t, hook); got != want {
 			t.Errorf("log %q, want %q", got, want)
 		}
 	}
@@ -229,7 +242,7 @@ func TestGrace(t *testing.T) {
 		t.Errorf("the signal came after %s, before the hook's end: %s", d,
 			events("hook"))
 	}
-	<-sooner
+	line(t, sooner)
 	select {
 	case got := <-sooner:
 		t.Errorf("log %q before the hook's end", got)
@@ -237,7 +250,7 @@ func TestGrace(t *testing.T) {
 	}
 	begin = time.Now()
 	remove(t, "sooner", 1)
-	if got := <-sooner; got != "signal 15" {
+	if got := line(t, sooner); got != "signal 15" {
 		t.Errorf("log %q", got)
 	}
 	if d := time.Since(begin); d > 15*time.Second {
@@ -255,9 +268,9 @@ func TestStopSignalOfImage(t *testing.T) {
 `))
 	waitFor(t, "usr1", ready)
 	log := follow(t, "usr1")
-	<-log
+	line(t, log)
 	remove(t, "usr1", 20)
-	if got := <-log; got != "usr1" {
+	if got := line(t, log); got != "usr1" {
 		t.Errorf("log %q", got)
 	}
 	waitGone(t, "usr1")

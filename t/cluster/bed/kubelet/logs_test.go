@@ -2,6 +2,7 @@ package kubelet_test
 
 import (
 	"bytes"
+	"context"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -78,12 +79,15 @@ func TestLogs(t *testing.T) {
 // kubectl runs it as the administrator.
 func kubectl(t *testing.T, in string, args ...string) (string, int) {
 	t.Helper()
-	c := exec.Command(filepath.Join(bin, "kubectl"), args...)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, filepath.Join(bin, "kubectl"), args...)
+	c.WaitDelay = time.Second
 	c.Env = []string{"KUBECONFIG=" + b.Plane.Kubeconfig(), "HOME=" + t.TempDir()}
 	c.Stdin = strings.NewReader(in)
 	out, err := c.CombinedOutput()
-	if c.ProcessState == nil {
-		t.Fatal(err)
+	if c.ProcessState == nil || ctx.Err() != nil {
+		t.Fatalf("kubectl %v: %v, %v\n%s", args, err, ctx.Err(), out)
 	}
 	return string(out), c.ProcessState.ExitCode()
 }

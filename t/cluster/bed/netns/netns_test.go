@@ -47,6 +47,7 @@ func ask(address string) (string, error) {
 		return "", err
 	}
 	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 	b, err := io.ReadAll(c)
 	return string(b), err
 }

@@ -270,8 +270,7 @@ func (p *Plane) Kill(name string) error {
 	if err != nil {
 		return err
 	}
-	x.kill()
-	return nil
+	return x.kill()
 }
 
 func (p *Plane) take(name string) (*process, error) {

@@ -3,6 +3,7 @@ package plane
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -51,14 +52,19 @@ func (x *process) stop() error {
 	case <-x.done:
 		return nil
 	case <-time.After(20 * time.Second):
-		x.kill()
-		return fmt.Errorf("%s did not end by SIGTERM", x.cmd.Path)
+		return errors.Join(fmt.Errorf("%s did not end by SIGTERM", x.cmd.Path),
+			x.kill())
 	}
 }
 
-func (x *process) kill() {
+func (x *process) kill() error {
 	x.cmd.Process.Kill()
-	<-x.done
+	select {
+	case <-x.done:
+		return nil
+	case <-time.After(20 * time.Second):
+		return fmt.Errorf("%s did not end by SIGKILL", x.cmd.Path)
+	}
 }
 
 // freeze returns when no thread of the process runs any more.

@@ -36,6 +36,23 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// limit of whatever the program is to do.
+const limit = 20 * time.Second
+
+var client = &http.Client{Timeout: limit}
+
+// dial connects to it; all that follows has to be over soon.
+func dial(t *testing.T, network, addr string) net.Conn {
+	t.Helper()
+	c, err := net.DialTimeout(network, addr, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(limit))
+	return c
+}
+
 // start runs the program with all ports free ones; returns their addresses.
 func start(t *testing.T, args ...string) (*exec.Cmd, map[string]string) {
 	t.Helper()
@@ -58,6 +75,11 @@ func start(t *testing.T, args ...string) (*exec.Cmd, map[string]string) {
 		_ = cmd.Wait()
 	})
 	addrs := map[string]string{}
+	late := time.AfterFunc(limit, func() {
+		t.Errorf("it does not listen everywhere in %v", limit)
+		_ = cmd.Process.Kill()
+	})
+	defer late.Stop()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
@@ -126,7 +148,7 @@ func certificate(t *testing.T, dir, name string, ca *tls.Certificate) tls.Certif
 func TestHTTP(t *testing.T) {
 	_, a := start(t, "DEFAULTS=headers=1")
 	base := "http://" + a["HTTP_PORT"]
-	code, body := get(t, http.DefaultClient, base+"/x?id=7")
+	code, body := get(t, client, base+"/x?id=7")
 	var e pods.Echo
 	if err := json.Unmarshal([]byte(body), &e); err != nil {
 		t.Fatal(err, body)
@@ -154,14 +176,15 @@ func TestHTTP(t *testing.T) {
 		{"/", "p-1", 418},
 		{"/?status=200", "p-1", 200},
 	} {
-		code, body := get(t, http.DefaultClient, base+x.path)
+		code, body := get(t, client, base+x.path)
 		if code != x.code || !strings.Contains(body, x.want) {
 			t.Errorf("%s: %d %s", x.path, code, body)
 		}
 	}
 	h2 := &http.Transport{Protocols: new(http.Protocols)}
 	h2.Protocols.SetUnencryptedHTTP2(true)
-	_, body = get(t, &http.Client{Transport: h2}, "http://"+a["H2C_PORT"]+"/?status=200")
+	_, body = get(t, &http.Client{Transport: h2, Timeout: limit},
+		"http://"+a["H2C_PORT"]+"/?status=200")
 	if !strings.Contains(body, `"proto":"HTTP/2.0"`) {
 		t.Error(body)
 	}
@@ -202,7 +225,8 @@ func TestTLS(t *testing.T) {
 				}
 				return &x.certs[0], nil
 			}}}
-		r, err := (&http.Client{Transport: tr}).Get("https://" + a[x.port] + "/")
+		r, err := (&http.Client{Transport: tr, Timeout: limit}).Get("https://" +
+			a[x.port] + "/")
 		if (err == nil) != x.ok {
 			t.Error(x.port, x.ok, err)
 		}
@@ -218,8 +242,8 @@ func TestTLS(t *testing.T) {
 		r.Body.Close()
 		tr.CloseIdleConnections()
 	}
-	conn, err := tls.Dial("tcp", a["TLS_PORT"], &tls.Config{RootCAs: roots,
-		ServerName: "svc.test"})
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: limit}, "tcp",
+		a["TLS_PORT"], &tls.Config{RootCAs: roots, ServerName: "svc.test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,24 +269,15 @@ func TestSockets(t *testing.T) {
 	_, a := start(t, "DNS_PORT=0")
 	r := &net.Resolver{PreferGo: true, Dial: func(_ context.Context, network, _ string) (
 		net.Conn, error) {
-		return net.Dial(network, a["DNS_PORT"])
+		return net.DialTimeout(network, a["DNS_PORT"], limit)
 	}}
 	if l, err := r.LookupHost(t.Context(), "any.name."); err != nil ||
 		len(l) != 1 || l[0] != "192.0.2.53" {
 		t.Fatal(l, err)
 	}
-	c, err := net.Dial("tcp", a["TCP_PORT"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := dial(t, "tcp", a["TCP_PORT"])
 	echo(t, c)
-	u, err := net.Dial("udp", a["UDP_PORT"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer u.Close()
-	_ = u.SetDeadline(time.Now().Add(5 * time.Second))
+	u := dial(t, "udp", a["UDP_PORT"])
 	fmt.Fprint(u, "data")
 	b := make([]byte, 100)
 	n, err := u.Read(b)
@@ -282,7 +297,7 @@ func exited(t *testing.T, cmd *exec.Cmd) int {
 	select {
 	case n := <-ch:
 		return n
-	case <-time.After(20 * time.Second):
+	case <-time.After(limit):
 		t.Fatal("runs on")
 		return -1
 	}
@@ -292,11 +307,7 @@ func exited(t *testing.T, cmd *exec.Cmd) int {
 // gets its answer.
 func TestTerm(t *testing.T) {
 	cmd, a := start(t)
-	c, err := net.Dial("tcp", a["HTTP_PORT"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := dial(t, "tcp", a["HTTP_PORT"])
 	fmt.Fprint(c, "GET /?pieces=2&pause=400&text&size=100 HTTP/1.1\r\nHost: x\r\n\r\n")
 	r := bufio.NewReader(c)
 	if _, err := r.ReadString('\n'); err != nil {
@@ -307,7 +318,7 @@ func TestTerm(t *testing.T) {
 	}
 	refused := false
 	for i := 0; i < 400 && !refused; i++ {
-		n, err := net.Dial("tcp", a["HTTP_PORT"])
+		n, err := net.DialTimeout("tcp", a["HTTP_PORT"], limit)
 		if refused = err != nil; !refused {
 			n.Close()
 			time.Sleep(5 * time.Millisecond)
@@ -325,15 +336,11 @@ func TestTerm(t *testing.T) {
 // TestDrain: a request that lasts longer than DRAIN is given up.
 func TestDrain(t *testing.T) {
 	cmd, a := start(t, "DRAIN=0.1")
-	c, err := net.Dial("tcp", a["HTTP_PORT"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := dial(t, "tcp", a["HTTP_PORT"])
 	fmt.Fprint(c, "GET /?hang HTTP/1.1\r\nHost: x\r\n\r\n")
 	hangs := false
 	for i := 0; i < 1000 && !hangs; i++ {
-		_, body := get(t, http.DefaultClient, "http://"+a["HTTP_PORT"]+"/-/pod")
+		_, body := get(t, client, "http://"+a["HTTP_PORT"]+"/-/pod")
 		hangs = strings.Contains(body, `"inFlight":1`)
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -353,10 +360,10 @@ func TestEnds(t *testing.T) {
 	}
 	cmd, a := start(t, "IGNORE_TERM=1", "READY=0")
 	_ = cmd.Process.Signal(syscall.SIGTERM)
-	if code, _ := get(t, http.DefaultClient, "http://"+a["HTTP_PORT"]+"/-/ready"); code != 503 {
+	if code, _ := get(t, client, "http://"+a["HTTP_PORT"]+"/-/ready"); code != 503 {
 		t.Fatal(code)
 	}
-	_, err := http.Get("http://" + a["HTTP_PORT"] + "/-/exit?code=4")
+	_, err := client.Get("http://" + a["HTTP_PORT"] + "/-/exit?code=4")
 	if n := exited(t, cmd); err == nil || n != 4 {
 		t.Fatal("exit status", n, err)
 	}
@@ -369,7 +376,7 @@ func TestEnds(t *testing.T) {
 func TestLog(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	_, a := start(t, "REQUEST_LOG="+file)
-	get(t, http.DefaultClient, "http://"+a["HTTP_PORT"]+"/a?id=1")
+	get(t, client, "http://"+a["HTTP_PORT"]+"/a?id=1")
 	var b []byte
 	for i := 0; i < 1000 && strings.Count(string(b), "\n") < 2; i++ {
 		b, _ = os.ReadFile(file)

@@ -129,9 +129,15 @@ func (s *state) up() {
 }
 
 // await waits until the cluster of this process is ready, and says so, or why
-// it has ended.  Each program in it waits a limited time for the others.
+// it has ended, or that it takes too long.
 func (s *state) await(pid int) {
+	const limit = 3 * time.Minute
+	begin := time.Now()
 	for at := born(pid); ; time.Sleep(20 * time.Millisecond) {
+		if time.Since(begin) > limit {
+			check(fmt.Errorf("the cluster is not ready in %v (logs in %s)",
+				limit, s.path("logs")))
+		}
 		if _, err := os.Stat(s.path("ready")); err == nil {
 			fmt.Println(s.say())
 			return

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,14 +23,17 @@ func cluster(t *testing.T) (s *state, run func(args ...string) string) {
 	s = &state{dir: filepath.Join(t.TempDir(), "bed")}
 	run = func(args ...string) string {
 		t.Helper()
-		c := exec.Command(filepath.Join(out, "cluster"),
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		c := exec.CommandContext(ctx, filepath.Join(out, "cluster"),
 			append([]string{"-dir", s.dir}, args...)...)
+		c.WaitDelay = time.Second // a child may keep the output open
 		b, err := c.CombinedOutput()
 		if strings.Contains(string(b), "# SKIP") && os.Getenv("CI") == "" {
 			t.Skip(string(b))
 		}
 		if err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, b)
+			t.Fatalf("%v: %v, %v\n%s", args, err, ctx.Err(), b)
 		}
 		return string(b)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -148,6 +150,15 @@ func (e *env) close() {
 	_ = os.RemoveAll(e.dir)
 }
 
+// tails are the ends of the logs of all nginxes.
+func (e *env) tails() []string {
+	var l []string
+	for _, g := range e.all {
+		l = append(l, g.Tail(false)...)
+	}
+	return l
+}
+
 // events are the warnings of the test's namespaces.
 func (e *env) events() []string {
 	var s []string
@@ -177,14 +188,19 @@ func (e *env) apply(text string, args ...any) {
 	}
 }
 
-// kubectl runs it as the administrator; its output.
+// kubectl runs it as the administrator, for a minute at most; its output.
 func (e *env) kubectl(stdin string, args ...string) string {
-	c := exec.Command(filepath.Join(*bin, "kubectl"), append([]string{
+	ctx, cancel := context.WithTimeoutCause(e.ctx, time.Minute,
+		errors.New("it takes more than a minute"))
+	defer cancel()
+	c := exec.CommandContext(ctx, filepath.Join(*bin, "kubectl"), append([]string{
 		"--kubeconfig", e.Plane.Kubeconfig()}, args...)...)
 	c.Stdin = strings.NewReader(stdin)
 	c.Env = append(os.Environ(), "HOME="+e.dir)
+	c.WaitDelay = time.Second
 	out, err := c.CombinedOutput()
-	e.check(err == nil, "kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	e.check(err == nil, "kubectl %s: %v, %v\n%s", strings.Join(args, " "), err,
+		context.Cause(ctx), out)
 	return string(out)
 }
 

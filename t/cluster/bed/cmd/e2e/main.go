@@ -302,7 +302,9 @@ func runBed(name string, l []test) {
 		defer mu.Unlock()
 		_ = out.Encode(r)
 	}
+	up := watch("bed "+name+" comes up", say, nil)
 	b, err := bedUp(name)
+	up()
 	if err != nil {
 		for _, t := range l {
 			if t.bed == name {
@@ -330,12 +332,15 @@ func runBed(name string, l []test) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			r := run(b, t)
+			e := newEnv(b, t)
+			done := watch(t.name, say, e.tails)
+			r := run(e)
 			if name == "outage" {
 				if err := b.recover(); err != nil && r.Bad == "" {
 					r.Bad = err.Error()
 				}
 			}
+			done()
 			say(r)
 			for i := 0; i < n; i++ {
 				<-slots
@@ -345,7 +350,9 @@ func runBed(name string, l []test) {
 	wg.Wait()
 	begin := time.Now()
 	bad := strings.Join(b.Plane.Panics(), "\n")
+	down := watch("bed "+name+" goes down", say, nil)
 	b.Close()
+	down()
 	if bad != "" {
 		say(result{Name: "the control plane of bed " + name, Bad: bad})
 	}
@@ -353,9 +360,29 @@ func runBed(name string, l []test) {
 		time.Since(begin).Seconds())}})
 }
 
+// limit of a test, of a bed that comes up, and of one that goes down.
+const limit = 5 * time.Minute
+
+// watch ends this process unless what it returns is called within the limit.
+// It says then where every goroutine stands, with the end of more logs.
+func watch(name string, say func(result), logs func() []string) (done func()) {
+	t := time.AfterFunc(limit, func() {
+		b := make([]byte, 1<<20)
+		b = b[:runtime.Stack(b, true)]
+		r := result{Name: name, Bad: fmt.Sprintf("does not end in %v", limit),
+			Took: limit}
+		if logs != nil {
+			r.Logs = logs()
+		}
+		r.Logs = append(r.Logs, strings.Split(string(b), "\n")...)
+		say(r)
+		os.Exit(1)
+	})
+	return func() { t.Stop() }
+}
+
 // run is one test.
-func run(b *testBed, t test) (r result) {
-	e := newEnv(b, t)
+func run(e *env) (r result) {
 	begin := time.Now()
 	part := func(f func()) {
 		defer func() {
@@ -367,10 +394,10 @@ func run(b *testBed, t test) (r result) {
 		}()
 		f()
 	}
-	part(func() { t.run(e) })
+	part(func() { e.t.run(e) })
 	took := time.Since(begin)
 	part(e.close)
-	return result{Name: t.name, Bad: e.bad, Skip: e.skip, Notes: e.notes,
+	return result{Name: e.t.name, Bad: e.bad, Skip: e.skip, Notes: e.notes,
 		Logs: e.logs, Took: took}
 }
 

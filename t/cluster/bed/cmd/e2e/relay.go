@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 // relay hands connections on to the API server, as long as it is open.
@@ -51,7 +52,7 @@ func (r *relay) carry(c net.Conn) {
 	if !r.add(c) {
 		return
 	}
-	d, err := net.Dial("tcp", r.to)
+	d, err := net.DialTimeout("tcp", r.to, 5*time.Second)
 	if err != nil {
 		r.drop(c)
 		return

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -176,7 +177,9 @@ func secretRotated(e *env) {
 	e.await("the Secret's certificate", 20*time.Second, func() bool {
 		conf := c.TLS.Clone()
 		conf.ServerName = host
-		x, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", g.tls), conf)
+		d := &net.Dialer{Timeout: 5 * time.Second}
+		x, err := tls.DialWithDialer(d, "tcp", fmt.Sprintf("127.0.0.1:%d",
+			g.tls), conf)
 		if err == nil {
 			_ = x.Close()
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"sort"
 	"strings"
@@ -70,8 +71,10 @@ func (e *env) follow(ns string) *tracker {
 			}
 		}})
 	f.Start(t.quit)
-	for k, ok := range f.WaitForCacheSync(t.quit) {
-		e.check(ok, "no list of %v", k)
+	ctx, cancel := context.WithTimeout(e.ctx, 30*time.Second)
+	defer cancel()
+	for k, ok := range f.WaitForCacheSync(ctx.Done()) {
+		e.check(ok, "no list of %v in 30 s", k)
 	}
 	return t
 }
