@@ -152,8 +152,8 @@ func (p *Pod) wait(r *http.Request, ms int) {
 // for a WebSocket by an echo of its frames.
 func (p *Pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	atomic.AddInt64(&p.served, 1)
-	atomic.AddInt64(&p.flight, 1)
-	defer atomic.AddInt64(&p.flight, -1)
+	p.fly(1)
+	defer p.fly(-1)
 	rec := p.begin(r)
 	defer p.end(rec)
 

@@ -46,7 +46,8 @@ type Pod struct {
 	conns  map[net.Conn]*conn
 	gone   int32
 	served int64
-	flight int64
+	flight int           // requests not yet answered, under mu
+	idle   chan struct{} // if not nil: closed once there are none, under mu
 	opened int64
 	quit   chan struct{}
 	set    *Set
@@ -221,7 +222,43 @@ func (s *Set) StopAll() {
 func (p *Pod) Served() int { return int(atomic.LoadInt64(&p.served)) }
 
 // InFlight is the number of requests that are not yet answered.
-func (p *Pod) InFlight() int { return int(atomic.LoadInt64(&p.flight)) }
+func (p *Pod) InFlight() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.flight
+}
+
+// Answered waits until no request is in flight, WebSockets being such; the
+// error is ctx's if that ends first.
+func (p *Pod) Answered(ctx context.Context) error {
+	p.mu.Lock()
+	if p.flight == 0 {
+		p.mu.Unlock()
+		return nil
+	}
+	if p.idle == nil {
+		p.idle = make(chan struct{})
+	}
+	idle := p.idle
+	p.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fly counts a request that begins, or by -1 one that ends.
+func (p *Pod) fly(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flight += n
+	if p.flight == 0 && p.idle != nil {
+		close(p.idle)
+		p.idle = nil
+	}
+}
 
 // Opened is the number of connections that were opened.
 func (p *Pod) Opened() int {

@@ -2,6 +2,7 @@ package pods
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -206,6 +207,50 @@ func TestHang(t *testing.T) {
 	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if _, err := c.Read(make([]byte, 1)); err == nil || err == io.EOF {
 		t.Fatal("answered", err)
+	}
+}
+
+// TestAnswered: those who wait for the last answer are woken by it.
+func TestAnswered(t *testing.T) {
+	p := one(t, Options{})
+	if err := p.Answered(t.Context()); err != nil {
+		t.Fatal("without a request", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	none, end := context.WithCancel(ctx)
+	end()
+	for i := 0; i < 2; i++ {
+		var conns []net.Conn
+		for i := 0; i < 2; i++ {
+			c, err := net.Dial("tcp", p.Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			fmt.Fprintf(c, "GET /?hang HTTP/1.1\r\nHost: x\r\n\r\n")
+			conns = append(conns, c)
+		}
+		for i := 0; p.InFlight() < 2 && i < 1000; i++ {
+			time.Sleep(5 * time.Millisecond)
+		}
+		woken := make(chan error, 2)
+		for i := 0; i < 2; i++ {
+			go func() { woken <- p.Answered(ctx) }()
+		}
+		conns[0].Close()
+		for i := 0; p.InFlight() > 1 && i < 1000; i++ {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if err := p.Answered(none); !errors.Is(err, context.Canceled) {
+			t.Fatal("one is in flight", err)
+		}
+		conns[1].Close()
+		for i := 0; i < 2; i++ {
+			if err := <-woken; err != nil || p.InFlight() != 0 {
+				t.Fatal(err, p.InFlight())
+			}
+		}
 	}
 }
 

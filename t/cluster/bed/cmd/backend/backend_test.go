@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"ngx_k8s_test/internal/pods"
+	"ngx_k8s_test/internal/ws"
 )
 
 // TestMain runs the program itself, not its tests, where that is asked for.
@@ -303,6 +304,20 @@ func exited(t *testing.T, cmd *exec.Cmd) int {
 	}
 }
 
+// closed waits until an address takes no connection.
+func closed(t *testing.T, addr string) {
+	t.Helper()
+	for i := 0; i < 1000; i++ {
+		c, err := net.DialTimeout("tcp", addr, limit)
+		if err != nil {
+			return
+		}
+		c.Close()
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal(addr, "takes connections")
+}
+
 // TestTerm: after SIGTERM nothing is accepted, and the request that stands
 // gets its answer.
 func TestTerm(t *testing.T) {
@@ -316,18 +331,42 @@ func TestTerm(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	refused := false
-	for i := 0; i < 400 && !refused; i++ {
-		n, err := net.DialTimeout("tcp", a["HTTP_PORT"], limit)
-		if refused = err != nil; !refused {
-			n.Close()
-			time.Sleep(5 * time.Millisecond)
+	closed(t, a["HTTP_PORT"])
+	resp, err := io.ReadAll(r)
+	if err != nil || !strings.HasSuffix(string(resp), "\r\n0\r\n\r\n") {
+		t.Fatal(err, string(resp))
+	}
+	if n := exited(t, cmd); n != 0 {
+		t.Fatal("exit status", n)
+	}
+}
+
+// TestTermSocket: a WebSocket stands after SIGTERM until its client closes it,
+// and then all ends, long before DRAIN.
+func TestTermSocket(t *testing.T) {
+	cmd, a := start(t, "DRAIN=100")
+	c, err := net.Dial("tcp", a["HTTP_PORT"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"+
+		"Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"+
+		"Sec-WebSocket-Version: 13\r\n\r\n", ws.NewKey())
+	r := bufio.NewReader(c)
+	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != 101 {
+		t.Fatal(resp, err)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	closed(t, a["HTTP_PORT"])
+	for range 3 {
+		_ = ws.Write(c, ws.Text, []byte("still"), true)
+		if _, b, err := ws.Read(r); err != nil || string(b) != "svc:still" {
+			t.Fatal(string(b), err)
 		}
 	}
-	resp, err := io.ReadAll(r)
-	if !refused || err != nil || !strings.HasSuffix(string(resp), "\r\n0\r\n\r\n") {
-		t.Fatal(refused, err, string(resp))
-	}
+	c.Close()
 	if n := exited(t, cmd); n != 0 {
 		t.Fatal("exit status", n)
 	}

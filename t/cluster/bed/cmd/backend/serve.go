@@ -232,9 +232,7 @@ func (b *backend) close(drain time.Duration) {
 		wg.Wait()
 		b.streams.Wait()
 		// connections of WebSockets are no longer the server's
-		for b.pod.InFlight() > 0 && ctx.Err() == nil {
-			time.Sleep(5 * time.Millisecond)
-		}
+		_ = b.pod.Answered(ctx)
 		close(done)
 	}()
 	select {
