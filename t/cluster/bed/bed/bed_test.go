@@ -1,4 +1,4 @@
-package bed
+package bed_test
 
 import (
 	"context"
@@ -20,30 +20,26 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"ngx_k8s_test/cluster/bed"
+	"ngx_k8s_test/cluster/bed/bedtest"
 	"ngx_k8s_test/cluster/netns"
 	"ngx_k8s_test/cluster/plane"
 )
 
 var (
-	b   *Bed
+	b   *bed.Bed
 	ctx = context.Background()
 )
 
 func TestMain(m *testing.M) {
-	bin, err := filepath.Abs("../../../../build/cluster/bin")
-	if err == nil {
-		_, err = os.Stat(filepath.Join(bin, plane.APIServer))
-	}
-	if err != nil {
-		fmt.Println("util/cluster-build first:", err)
-		os.Exit(1)
-	}
+	bin := bedtest.Bin()
 	netns.Enter()
-	var o Options
+	var err error
+	var o bed.Options
 	o.Bin, o.LeaseFast, o.Proxy = bin, true, true
-	o.Kubelet.Images, _ = Images(filepath.Dir(bin), "")
+	o.Kubelet.Images, _ = bed.Images(filepath.Dir(bin), "")
 	begin := time.Now()
-	if b, err = Up(ctx, o); err != nil {
+	if b, err = bed.Up(ctx, o); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -58,25 +54,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func apply(t *testing.T, text string) {
-	t.Helper()
-	if err := b.Apply(ctx, text); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func until(t *testing.T, limit time.Duration, f func() error) {
-	t.Helper()
-	if err := Until(ctx, limit, f); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // account makes a ServiceAccount and a client with a token of this request.
 func account(t *testing.T, name string, r authn.TokenRequestSpec) (
 	kubernetes.Interface, string) {
 	t.Helper()
-	apply(t, fmt.Sprintf(`{apiVersion: v1, kind: ServiceAccount,
+	bedtest.Apply(t, b, fmt.Sprintf(`{apiVersion: v1, kind: ServiceAccount,
 		metadata: {name: %s}}`, name))
 	got, err := b.Client.CoreV1().ServiceAccounts("default").CreateToken(ctx,
 		name, &authn.TokenRequest{Spec: r}, metav1.CreateOptions{})
@@ -108,7 +90,7 @@ func TestRBACAndTokens(t *testing.T) {
 	if err := list(); !apierrors.IsForbidden(err) {
 		t.Errorf("without a Role: %v", err)
 	}
-	apply(t, `
+	bedtest.Apply(t, b, `
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: reader}
@@ -120,7 +102,7 @@ metadata: {name: reader}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
 subjects: [{kind: ServiceAccount, name: reader, namespace: default}]
 `)
-	until(t, 5*time.Second, list)
+	bedtest.Until(t, 5*time.Second, list)
 	_, err = k.CoreV1().Secrets("kube-system").List(ctx, metav1.ListOptions{})
 	if !apierrors.IsForbidden(err) {
 		t.Errorf("in another namespace: %v", err)
@@ -129,7 +111,7 @@ subjects: [{kind: ServiceAccount, name: reader, namespace: default}]
 
 // A token ends with the object that it is bound to.
 func TestBoundToken(t *testing.T) {
-	apply(t, `{apiVersion: v1, kind: Secret, metadata: {name: anchor}}`)
+	bedtest.Apply(t, b, `{apiVersion: v1, kind: Secret, metadata: {name: anchor}}`)
 	s, err := b.Client.CoreV1().Secrets("default").Get(ctx, "anchor",
 		metav1.GetOptions{})
 	if err != nil {
@@ -150,7 +132,7 @@ func TestBoundToken(t *testing.T) {
 		metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, 30*time.Second, func() error {
+	bedtest.Until(t, 30*time.Second, func() error {
 		if err := review(); !apierrors.IsUnauthorized(err) {
 			return fmt.Errorf("after the Secret's end: %v", err)
 		}
@@ -159,9 +141,9 @@ func TestBoundToken(t *testing.T) {
 }
 
 func TestPodSecurity(t *testing.T) {
-	apply(t, `{apiVersion: v1, kind: Namespace, metadata: {name: strict,
+	bedtest.Apply(t, b, `{apiVersion: v1, kind: Namespace, metadata: {name: strict,
 		labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
-	until(t, 10*time.Second, func() error {
+	bedtest.Until(t, 10*time.Second, func() error {
 		_, err := b.Client.CoreV1().ServiceAccounts("strict").Get(ctx,
 			"default", metav1.GetOptions{})
 		return err
@@ -207,7 +189,7 @@ func TestService(t *testing.T) {
 			c.Close()
 		}
 	}()
-	apply(t, `
+	bedtest.Apply(t, b, `
 apiVersion: v1
 kind: Service
 metadata: {name: greeter}
@@ -235,7 +217,7 @@ endpoints: [{addresses: [10.244.9.1], conditions: {ready: true}}]
 		}
 		return nil
 	}
-	until(t, 20*time.Second, func() error { return caller.Do(ask) })
+	bedtest.Until(t, 20*time.Second, func() error { return caller.Do(ask) })
 	c, err := net.DialTimeout("tcp", "10.96.7.7:80", time.Second)
 	if err != nil {
 		t.Fatal(err)
@@ -269,9 +251,9 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		apply(t, string(text))
+		bedtest.Apply(t, b, string(text))
 	}
-	until(t, 30*time.Second, func() error {
+	bedtest.Until(t, 30*time.Second, func() error {
 		c := http.Client{Timeout: 2 * time.Second}
 		r, err := c.Get("http://web.demo/")
 		if err != nil {
@@ -288,7 +270,7 @@ func TestExamples(t *testing.T) {
 		metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, 60*time.Second, func() error {
+	bedtest.Until(t, 60*time.Second, func() error {
 		_, err := b.Client.CoreV1().Namespaces().Get(ctx, "demo",
 			metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
@@ -301,7 +283,7 @@ func TestExamples(t *testing.T) {
 // A node without news is unreachable, and its pods are deleted, after seconds;
 // others are not.
 func TestNodeLost(t *testing.T) {
-	apply(t, `
+	bedtest.Apply(t, b, `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: spread}
@@ -330,7 +312,7 @@ spec:
 		}
 		return lost, kept
 	}
-	until(t, 30*time.Second, func() error {
+	bedtest.Until(t, 30*time.Second, func() error {
 		if lost, kept := on(); lost == 0 || lost+kept != 6 {
 			return fmt.Errorf("%d pods run on n2, %d elsewhere", lost, kept)
 		}
@@ -338,7 +320,7 @@ spec:
 	})
 	begin := time.Now()
 	b.Kubelet.Lose("n2")
-	until(t, 30*time.Second, func() error {
+	bedtest.Until(t, 30*time.Second, func() error {
 		if lost, kept := on(); lost != 0 || kept != 6 {
 			return fmt.Errorf("%d pods run on n2, %d elsewhere", lost, kept)
 		}
@@ -350,7 +332,7 @@ spec:
 		t.Errorf("taints of the lost node: %v, %v", n.Spec.Taints, err)
 	}
 	b.Kubelet.Regain("n2")
-	until(t, 30*time.Second, func() error {
+	bedtest.Until(t, 30*time.Second, func() error {
 		n, err := b.Client.CoreV1().Nodes().Get(ctx, "n2", metav1.GetOptions{})
 		if err != nil || len(n.Spec.Taints) > 0 {
 			return fmt.Errorf("taints: %v, %v", n.Spec.Taints, err)
@@ -366,7 +348,7 @@ func TestRestore(t *testing.T) {
 		return err
 	}
 	make := func(name string) {
-		apply(t, fmt.Sprintf(
+		bedtest.Apply(t, b, fmt.Sprintf(
 			`{apiVersion: v1, kind: ConfigMap, metadata: {name: %s}}`, name))
 	}
 	make("before")

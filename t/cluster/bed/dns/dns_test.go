@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"ngx_k8s_test/cluster/dns/answer"
+	"ngx_k8s_test/cluster/dns/answer/answertest"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -58,19 +59,7 @@ func start(t *testing.T, o Options) *Server {
 	t.Helper()
 	o.Listen = "127.0.0.1:0"
 	s, err := Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
-
-// ask sends a query and gives the answer; nil: none came.
-func ask(t *testing.T, s *Server, network, name string, kind dnsmessage.Type,
-	limit time.Duration) *dnsmessage.Message {
-	t.Helper()
-	m, _ := answer.Ask(network, s.Addr(), name, kind, limit)
-	return m
+	return answertest.Started(t, s, err)
 }
 
 const (
@@ -126,14 +115,14 @@ func TestNames(t *testing.T) {
 		{"other.test", a, nx, ""},
 	} {
 		for _, network := range []string{"udp", "tcp"} {
-			m := ask(t, s, network, x.name, x.kind, 5*time.Second)
+			m := answertest.Ask(s, network, x.name, x.kind, 5*time.Second)
 			if m == nil || m.RCode != x.rcode || answer.Words(m) != x.want ||
 				(x.want == "") != (len(m.Authorities) == 1) {
 				t.Errorf("%s %s %s: %v", network, x.name, x.kind, m)
 			}
 		}
 	}
-	if m := ask(t, s, "udp", "loop.a.svc.cluster.local", a, 5*time.Second); m == nil ||
+	if m := answertest.Ask(s, "udp", "loop.a.svc.cluster.local", a, 5*time.Second); m == nil ||
 		len(m.Answers) > 8 {
 		t.Error("loop", m)
 	}
@@ -146,19 +135,6 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// await asks until the answer's records are these.
-func await(t *testing.T, s *Server, name, want string) {
-	t.Helper()
-	var m *dnsmessage.Message
-	for range 1000 {
-		if m = ask(t, s, "udp", name, a, 5*time.Second); m != nil && answer.Words(m) == want {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatalf("%s: %v, not %q", name, m, want)
-}
-
 func TestChanges(t *testing.T) {
 	c := cluster1()
 	s := start(t, Options{Client: c})
@@ -166,29 +142,29 @@ func TestChanges(t *testing.T) {
 	e, _ := c.DiscoveryV1().EndpointSlices("a").Get(ctx, "pods-1", metav1.GetOptions{})
 	e.Endpoints = e.Endpoints[1:2]
 	_, _ = c.DiscoveryV1().EndpointSlices("a").Update(ctx, e, metav1.UpdateOptions{})
-	await(t, s, "pods.a.svc.cluster.local", "10.244.1.2")
+	answertest.Await(t, s, "pods.a.svc.cluster.local", "10.244.1.2")
 	_ = c.CoreV1().Services("a").Delete(ctx, "web", metav1.DeleteOptions{})
-	await(t, s, "web.a.svc.cluster.local", "")
+	answertest.Await(t, s, "web.a.svc.cluster.local", "")
 
 	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system",
 		Name: ConfigMap}, Data: map[string]string{"zone": "# a test's\n" +
 		"a.test 1 A 192.0.2.1\na.test 1 A 192.0.2.2\n*.b.test 1 CNAME a.test\n"}}
 	maps := c.CoreV1().ConfigMaps("kube-system")
 	_, _ = maps.Create(ctx, m, metav1.CreateOptions{})
-	await(t, s, "a.test", "192.0.2.1 192.0.2.2")
-	await(t, s, "x.y.b.test", "->a.test 192.0.2.1 192.0.2.2")
+	answertest.Await(t, s, "a.test", "192.0.2.1 192.0.2.2")
+	answertest.Await(t, s, "x.y.b.test", "->a.test 192.0.2.1 192.0.2.2")
 	m.Data["zone"] = "a.test 1 A 192.0.2.3\n"
 	_, _ = maps.Update(ctx, m, metav1.UpdateOptions{})
-	await(t, s, "a.test", "192.0.2.3")
+	answertest.Await(t, s, "a.test", "192.0.2.3")
 	m.Data["zone"] = "a.test A 192.0.2.3\n"
 	_, _ = maps.Update(ctx, m, metav1.UpdateOptions{})
-	await(t, s, "a.test", "")
-	if m := ask(t, s, "udp", "a.test", a, 5*time.Second); m == nil ||
+	answertest.Await(t, s, "a.test", "")
+	if m := answertest.Ask(s, "udp", "a.test", a, 5*time.Second); m == nil ||
 		m.RCode != dnsmessage.RCodeServerFailure {
 		t.Error(m)
 	}
 	_ = maps.Delete(ctx, ConfigMap, metav1.DeleteOptions{})
-	await(t, s, "pods.a.svc.cluster.local", "10.244.1.2")
+	answertest.Await(t, s, "pods.a.svc.cluster.local", "10.244.1.2")
 }
 
 // TestShort: names that are nearly right do no harm.
@@ -196,7 +172,7 @@ func TestShort(t *testing.T) {
 	s := start(t, Options{Client: cluster1()})
 	for _, n := range []string{"svc.cluster.local", "_.svc.cluster.local",
 		"_._.web.a.svc.cluster.local", "pod.cluster.local", "a.pod.cluster.local"} {
-		if m := ask(t, s, "udp", n, srv, 5*time.Second); m == nil || len(m.Answers) > 0 {
+		if m := answertest.Ask(s, "udp", n, srv, 5*time.Second); m == nil || len(m.Answers) > 0 {
 			t.Error(n, m)
 		}
 	}
@@ -210,7 +186,7 @@ func TestPublish(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	await(t, s, "kube-dns.kube-system.svc.cluster.local", "10.96.0.10")
+	answertest.Await(t, s, "kube-dns.kube-system.svc.cluster.local", "10.96.0.10")
 	e, err := c.DiscoveryV1().EndpointSlices("kube-system").Get(t.Context(),
 		"kube-dns", metav1.GetOptions{})
 	if err != nil || e.Endpoints[0].Addresses[0] != "127.0.0.1" || len(e.Ports) != 2 {

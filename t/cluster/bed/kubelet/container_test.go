@@ -6,6 +6,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"ngx_k8s_test/cluster/bed/bedtest"
 )
 
 func TestRunsToItsEnd(t *testing.T) {
@@ -49,7 +51,7 @@ func TestExitCodes(t *testing.T) {
 			"Error", 139, "Failed"},
 		"exit-forked": {`image: python, args: ["import os\nif os.fork(): os.wait()\nelse: os._exit(3)\nos._exit(4)"]`, "Error", 4, "Failed"},
 	} {
-		apply(t, pod(name, "  restartPolicy: Never\n  containers:\n  - {name: c, "+
+		bedtest.Apply(t, b, pod(name, "  restartPolicy: Never\n  containers:\n  - {name: c, "+
 			c.spec+"}\n"))
 		p := waitFor(t, name, terminated)
 		s := p.Status.ContainerStatuses[0].State.Terminated
@@ -62,7 +64,7 @@ func TestExitCodes(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
-	apply(t, `
+	bedtest.Apply(t, b, `
 apiVersion: v1
 kind: Secret
 metadata: {name: env}
@@ -130,20 +132,20 @@ func TestMissing(t *testing.T) {
 				p.Status.Phase == v1.PodPending
 		})
 	}
-	apply(t, pod("no-secret", `
+	bedtest.Apply(t, b, pod("no-secret", `
   containers:
   - {name: c, image: sh, args: [sleep 1000],
      env: [{name: A, valueFrom: {secretKeyRef: {name: later, key: a}}}]}
 `))
-	apply(t, pod("no-volume", `
+	bedtest.Apply(t, b, pod("no-volume", `
   volumes: [{name: v, secret: {secretName: later}}]
   containers: [{name: c, image: sh, args: [sleep 1000],
     volumeMounts: [{name: v, mountPath: /v}]}]
 `))
-	apply(t, pod("no-image", `
+	bedtest.Apply(t, b, pod("no-image", `
   containers: [{name: c, image: nobody/has:this}]
 `))
-	apply(t, pod("no-root", `
+	bedtest.Apply(t, b, pod("no-root", `
   securityContext: {runAsNonRoot: true}
   containers: [{name: c, image: sh}]
 `))
@@ -151,7 +153,7 @@ func TestMissing(t *testing.T) {
 	waiting("no-volume", "ContainerCreating")
 	waiting("no-image", "ImagePullBackOff")
 	waiting("no-root", "CreateContainerConfigError")
-	apply(t, `{apiVersion: v1, kind: Secret, metadata: {name: later},
+	bedtest.Apply(t, b, `{apiVersion: v1, kind: Secret, metadata: {name: later},
 		stringData: {a: b}}`)
 	waitFor(t, "no-secret", ready)
 	waitFor(t, "no-volume", ready)
@@ -164,7 +166,7 @@ func TestMissing(t *testing.T) {
 
 func TestVolumes(t *testing.T) {
 	t.Parallel()
-	apply(t, `
+	bedtest.Apply(t, b, `
 apiVersion: v1
 kind: Secret
 metadata: {name: vol}
@@ -175,7 +177,7 @@ kind: ConfigMap
 metadata: {name: vol}
 data: {colour: blue, file: text}
 `)
-	apply(t, pod("volumes", `
+	bedtest.Apply(t, b, pod("volumes", `
   terminationGracePeriodSeconds: 1
   automountServiceAccountToken: false
   securityContext: {fsGroup: 82, runAsUser: 101}
@@ -227,7 +229,7 @@ data: {colour: blue, file: text}
 	}
 
 	// the volume follows, the file under a subPath does not
-	apply(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: vol},
+	bedtest.Apply(t, b, `{apiVersion: v1, kind: ConfigMap, metadata: {name: vol},
 		data: {colour: red}}`)
 	waitLog(t, "volumes", "now red blue")
 	if _, err := b.Client.CoreV1().Pods("default").Patch(ctx, "volumes",
@@ -248,7 +250,7 @@ data: {colour: blue, file: text}
 
 func TestToken(t *testing.T) {
 	t.Parallel()
-	apply(t, pod("token", `
+	bedtest.Apply(t, b, pod("token", `
   terminationGracePeriodSeconds: 1
   volumes: [{name: own, projected: {sources: [{serviceAccountToken:
     {audience: someone, expirationSeconds: 600, path: token}}]}}]
@@ -286,7 +288,7 @@ func TestToken(t *testing.T) {
 // it may have only from the file.
 func TestRestricted(t *testing.T) {
 	t.Parallel()
-	apply(t, `{apiVersion: v1, kind: Namespace, metadata: {name: strict,
+	bedtest.Apply(t, b, `{apiVersion: v1, kind: Namespace, metadata: {name: strict,
 		labels: {pod-security.kubernetes.io/enforce: restricted}}}`)
 	got := outputOf(t, "strict/restricted", `
   restartPolicy: Never
@@ -366,7 +368,7 @@ func TestPrivileges(t *testing.T) {
 
 func TestInitContainers(t *testing.T) {
 	t.Parallel()
-	apply(t, pod("inits", `
+	bedtest.Apply(t, b, pod("inits", `
   terminationGracePeriodSeconds: 3
   volumes: [{name: v, emptyDir: {}}]
   initContainers:

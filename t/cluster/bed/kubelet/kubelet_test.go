@@ -18,9 +18,9 @@ import (
 	typedv1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"ngx_k8s_test/cluster/bed"
+	"ngx_k8s_test/cluster/bed/bedtest"
 	"ngx_k8s_test/cluster/kubelet"
 	"ngx_k8s_test/cluster/netns"
-	"ngx_k8s_test/cluster/plane"
 )
 
 var (
@@ -31,15 +31,7 @@ var (
 
 // The pods of these tests are shells; no cluster beside the bed's is touched.
 func TestMain(m *testing.M) {
-	var err error
-	bin, err = filepath.Abs("../../../../build/cluster/bin")
-	if err == nil {
-		_, err = os.Stat(filepath.Join(bin, plane.APIServer))
-	}
-	if err != nil {
-		fmt.Println("util/cluster-build first:", err)
-		os.Exit(1)
-	}
+	bin = bedtest.Bin()
 	netns.Enter()
 	// most tests wait most of the time; the others are alone, and first
 	_ = flag.Set("test.parallel", "6")
@@ -60,6 +52,7 @@ func TestMain(m *testing.M) {
 				Root: []string{capable + ":/capable"}},
 			"python": {Command: []string{"/usr/bin/python3", "-c"}},
 		}}
+	var err error
 	if b, err = bed.Up(ctx, o); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -111,21 +104,6 @@ func split(name string) (string, string) {
 func pods(name string) (typedv1.PodInterface, string) {
 	ns, name := split(name)
 	return b.Client.CoreV1().Pods(ns), name
-}
-
-func apply(t *testing.T, text string) {
-	t.Helper()
-	if err := b.Apply(ctx, text); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// until waits for what f asks for.
-func until(t *testing.T, limit time.Duration, f func() error) {
-	t.Helper()
-	if err := bed.Until(ctx, limit, f); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func get(t *testing.T, name string) *v1.Pod {
@@ -188,7 +166,7 @@ func output(t *testing.T, spec string) string {
 
 func outputOf(t *testing.T, name, spec string) string {
 	t.Helper()
-	apply(t, pod(name, spec))
+	bedtest.Apply(t, b, pod(name, spec))
 	waitFor(t, name, terminated)
 	return logs(t, name, v1.PodLogOptions{Container: "c"})
 }
@@ -236,7 +214,7 @@ func events(name string) string {
 func waitGone(t *testing.T, name string) {
 	t.Helper()
 	in, name := pods(name)
-	until(t, 30*time.Second, func() error {
+	bedtest.Until(t, 30*time.Second, func() error {
 		_, err := in.Get(ctx, name, metav1.GetOptions{})
 		if !apierrors.IsNotFound(err) {
 			return fmt.Errorf("pod %s is there: %v", name, err)
@@ -249,7 +227,7 @@ func waitGone(t *testing.T, name string) {
 func waitLog(t *testing.T, name, text string) string {
 	t.Helper()
 	var got string
-	until(t, 30*time.Second, func() error {
+	bedtest.Until(t, 30*time.Second, func() error {
 		in, name := pods(name)
 		raw, err := in.GetLogs(name, &v1.PodLogOptions{}).DoRaw(ctx)
 		got = string(raw)

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"ngx_k8s_test/cluster/bed/bedtest"
 	"ngx_k8s_test/cluster/plane"
 )
 
@@ -77,7 +78,7 @@ func ask(p *v1.Pod, path string) (int, string, error) {
 // waitAnswer waits until a pod listens.
 func waitAnswer(t *testing.T, p *v1.Pod) {
 	t.Helper()
-	until(t, 20*time.Second, func() error {
+	bedtest.Until(t, 20*time.Second, func() error {
 		_, _, err := ask(p, "/")
 		return err
 	})
@@ -92,7 +93,7 @@ func tell(t *testing.T, p *v1.Pod, path string) {
 
 func TestProbes(t *testing.T) {
 	t.Parallel()
-	apply(t, serverPod("probes", "  terminationGracePeriodSeconds: 1\n", `
+	bedtest.Apply(t, b, serverPod("probes", "  terminationGracePeriodSeconds: 1\n", `
     env: [{name: started, value: "0"}]
     startupProbe: {httpGet: {path: /started, port: 8080}, periodSeconds: 1, failureThreshold: 30}
     readinessProbe: {httpGet: {path: /ready, port: web, httpHeaders: [{name: X, value: z}]},
@@ -103,7 +104,7 @@ func TestProbes(t *testing.T) {
 	p := waitFor(t, "probes", func(p *v1.Pod) bool {
 		return p.Status.Phase == v1.PodRunning
 	})
-	until(t, 10*time.Second, func() error {
+	bedtest.Until(t, 10*time.Second, func() error {
 		_, _, err := ask(p, "/started")
 		return err
 	})
@@ -131,10 +132,10 @@ func TestProbes(t *testing.T) {
 
 func TestTCPProbe(t *testing.T) {
 	t.Parallel()
-	apply(t, serverPod("tcp", "  terminationGracePeriodSeconds: 1\n", `
+	bedtest.Apply(t, b, serverPod("tcp", "  terminationGracePeriodSeconds: 1\n", `
     readinessProbe: {tcpSocket: {port: web}, periodSeconds: 1}
 `))
-	apply(t, serverPod("tcp-closed", "  terminationGracePeriodSeconds: 1\n", `
+	bedtest.Apply(t, b, serverPod("tcp-closed", "  terminationGracePeriodSeconds: 1\n", `
     readinessProbe: {tcpSocket: {port: 8081}, periodSeconds: 1}
 `))
 	waitFor(t, "tcp", ready)
@@ -153,7 +154,7 @@ func TestTCPProbe(t *testing.T) {
 // anybody else.
 func TestDeletion(t *testing.T) {
 	t.Parallel()
-	apply(t, serverPod("deletion", "", `
+	bedtest.Apply(t, b, serverPod("deletion", "", `
     lifecycle: {preStop: {httpGet: {path: /hook, port: web}}}
     readinessProbe: {httpGet: {path: /ready, port: web}, periodSeconds: 1, failureThreshold: 1}
     env: [{name: LINGER, value: "1000"}]
@@ -218,11 +219,11 @@ func line(t *testing.T, log <-chan string) string {
 // second deletion makes the end come sooner.
 func TestGrace(t *testing.T) {
 	t.Parallel()
-	apply(t, serverPod("hook", "", `
+	bedtest.Apply(t, b, serverPod("hook", "", `
     lifecycle: {preStop: {exec: {command: [sleep, "1000"]}}}
     env: [{name: LINGER, value: "1"}]
 `))
-	apply(t, serverPod("sooner", "", `
+	bedtest.Apply(t, b, serverPod("sooner", "", `
     lifecycle: {preStop: {sleep: {seconds: 25}}}
 `))
 	waitFor(t, "hook", ready)
@@ -262,7 +263,7 @@ func TestGrace(t *testing.T) {
 
 func TestStopSignalOfImage(t *testing.T) {
 	t.Parallel()
-	apply(t, pod("usr1", `
+	bedtest.Apply(t, b, pod("usr1", `
   containers:
   - {name: c, image: user, args: ["trap 'echo usr1; exit 0' USR1; trap 'echo term' TERM; echo on; while :; do sleep 0.05; done"]}
 `))
@@ -278,7 +279,7 @@ func TestStopSignalOfImage(t *testing.T) {
 
 func TestBackOff(t *testing.T) {
 	t.Parallel()
-	apply(t, pod("crash", `
+	bedtest.Apply(t, b, pod("crash", `
   terminationGracePeriodSeconds: 1
   containers:
   - {name: c, image: sh, args: ["echo run; echo why >/dev/termination-log; exit 9"]}
@@ -313,10 +314,10 @@ func TestBackOff(t *testing.T) {
 // The address of the pod that ended last is the next one's, of another
 // namespace.
 func TestAddressGivenAgain(t *testing.T) {
-	apply(t, pod("zero", "  containers: [{name: c, image: sh, "+
+	bedtest.Apply(t, b, pod("zero", "  containers: [{name: c, image: sh, "+
 		"args: [exec sleep 1000]}]\n"))
 	waitFor(t, "zero", ready)
-	apply(t, serverPod("first", "", ""))
+	bedtest.Apply(t, b, serverPod("first", "", ""))
 	p := waitFor(t, "first", ready)
 	remove(t, "zero", 1)
 	waitGone(t, "zero")
@@ -329,18 +330,18 @@ func TestAddressGivenAgain(t *testing.T) {
 	if _, _, err := ask(p, "/"); err == nil {
 		t.Error("a pod answers after its end")
 	}
-	apply(t, `{apiVersion: v1, kind: Namespace, metadata: {name: other}}`)
-	until(t, 10*time.Second, func() error {
+	bedtest.Apply(t, b, `{apiVersion: v1, kind: Namespace, metadata: {name: other}}`)
+	bedtest.Until(t, 10*time.Second, func() error {
 		_, err := b.Client.CoreV1().ServiceAccounts("other").Get(ctx, "default",
 			metav1.GetOptions{})
 		return err
 	})
-	apply(t, serverPod("other/second", "", ""))
+	bedtest.Apply(t, b, serverPod("other/second", "", ""))
 	q := waitFor(t, "other/second", ready)
 	if q.Status.PodIP != p.Status.PodIP {
 		t.Errorf("address %s, then %s", p.Status.PodIP, q.Status.PodIP)
 	}
-	until(t, 10*time.Second, func() error {
+	bedtest.Until(t, 10*time.Second, func() error {
 		_, who, err := ask(p, "/")
 		if who != "second" {
 			return fmt.Errorf("%q answers, %v", who, err)
@@ -353,7 +354,7 @@ func TestAddressGivenAgain(t *testing.T) {
 
 func TestEviction(t *testing.T) {
 	t.Parallel()
-	apply(t, serverPod("evicted", "", ""))
+	bedtest.Apply(t, b, serverPod("evicted", "", ""))
 	waitFor(t, "evicted", ready)
 	in, name := pods("evicted")
 	grace := int64(2)
@@ -368,12 +369,12 @@ func TestEviction(t *testing.T) {
 
 func TestForcedDeletion(t *testing.T) {
 	t.Parallel()
-	apply(t, serverPod("forced", "", ""))
+	bedtest.Apply(t, b, serverPod("forced", "", ""))
 	p := waitFor(t, "forced", ready)
 	waitAnswer(t, p)
 	remove(t, "forced", 0)
 	waitGone(t, "forced")
-	until(t, 20*time.Second, func() error {
+	bedtest.Until(t, 20*time.Second, func() error {
 		if _, _, err := ask(p, "/"); err == nil {
 			return fmt.Errorf("it still answers")
 		}
@@ -403,13 +404,13 @@ func TestScheduling(t *testing.T) {
 	nodes := map[string]bool{}
 	for i := range 3 {
 		name := fmt.Sprintf("turn-%d", i)
-		apply(t, pod(name, spec))
+		bedtest.Apply(t, b, pod(name, spec))
 		nodes[bound(name)] = true
 	}
 	if len(nodes) != 3 {
 		t.Errorf("three pods on %v", nodes)
 	}
-	apply(t, pod("zone", "  nodeSelector: {topology.kubernetes.io/zone: b}\n"+
+	bedtest.Apply(t, b, pod("zone", "  nodeSelector: {topology.kubernetes.io/zone: b}\n"+
 		spec))
 	if n := bound("zone"); n != "n2" {
 		t.Errorf("zone b is on %s", n)
@@ -419,14 +420,14 @@ func TestScheduling(t *testing.T) {
 	cordon(t, "n2", true)
 	for i := range 3 {
 		name := fmt.Sprintf("cordon-%d", i)
-		apply(t, pod(name, spec))
+		bedtest.Apply(t, b, pod(name, spec))
 		if n := bound(name); n != "n3" {
 			t.Errorf("a pod on %s, which is cordoned", n)
 		}
 	}
-	apply(t, pod("pending", "  nodeSelector: {kubernetes.io/hostname: n2}\n"+
+	bedtest.Apply(t, b, pod("pending", "  nodeSelector: {kubernetes.io/hostname: n2}\n"+
 		spec))
-	apply(t, pod("after", spec))
+	bedtest.Apply(t, b, pod("after", spec))
 	bound("after")
 	if n := get(t, "pending").Spec.NodeName; n != "" {
 		t.Errorf("a pod on %s, which is cordoned", n)
@@ -451,7 +452,7 @@ func TestScheduling(t *testing.T) {
 // A lost node's pods are given up and replaced elsewhere, while they run on;
 // when the node is back they end.
 func TestLostNode(t *testing.T) {
-	apply(t, `
+	bedtest.Apply(t, b, `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: lost}
@@ -465,7 +466,7 @@ spec:
 	find := func(ok func(p *v1.Pod) bool) *v1.Pod {
 		t.Helper()
 		var found *v1.Pod
-		until(t, 40*time.Second, func() error {
+		bedtest.Until(t, 40*time.Second, func() error {
 			l, err := b.Client.CoreV1().Pods("default").List(ctx,
 				metav1.ListOptions{LabelSelector: "app=lost"})
 			if err != nil {
@@ -501,7 +502,7 @@ spec:
 	if _, _, err := ask(p, "/"); err == nil {
 		t.Error("the old pod runs on after its node is back")
 	}
-	until(t, 20*time.Second, func() error {
+	bedtest.Until(t, 20*time.Second, func() error {
 		n, err := b.Client.CoreV1().Nodes().Get(ctx, p.Spec.NodeName,
 			metav1.GetOptions{})
 		if err == nil && len(n.Spec.Taints) > 0 {
@@ -518,7 +519,7 @@ spec:
 
 // A node without power: nobody answers for its pods, not even with an error.
 func TestPowerOff(t *testing.T) {
-	apply(t, serverPod("dark", `  terminationGracePeriodSeconds: 1
+	bedtest.Apply(t, b, serverPod("dark", `  terminationGracePeriodSeconds: 1
   nodeSelector: {kubernetes.io/hostname: n3}
   tolerations: [{operator: Exists}]
 `, ""))
@@ -541,9 +542,9 @@ func TestPowerOff(t *testing.T) {
 // Containers are started again while there is no API server, and the status
 // follows when it is back.
 func TestNoAPIServer(t *testing.T) {
-	apply(t, `{apiVersion: v1, kind: Secret, metadata: {name: cached},
+	bedtest.Apply(t, b, `{apiVersion: v1, kind: Secret, metadata: {name: cached},
 		stringData: {a: b}}`)
-	apply(t, serverPod("alone", "  terminationGracePeriodSeconds: 1\n", `
+	bedtest.Apply(t, b, serverPod("alone", "  terminationGracePeriodSeconds: 1\n", `
     startupProbe: {tcpSocket: {port: web}, periodSeconds: 1, failureThreshold: 30}
     livenessProbe: {httpGet: {path: /live, port: web}, periodSeconds: 1, timeoutSeconds: 5}
     env: [{name: A, valueFrom: {secretKeyRef: {name: cached, key: a}}}]
@@ -554,7 +555,7 @@ func TestNoAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	tell(t, p, "/set/live/0")
-	until(t, 10*time.Second, func() error {
+	bedtest.Until(t, 10*time.Second, func() error {
 		if code, _, err := ask(p, "/live"); err == nil && code != 200 {
 			return fmt.Errorf("not started again")
 		} else {
@@ -568,7 +569,7 @@ func TestNoAPIServer(t *testing.T) {
 		return ready(p) && p.Status.ContainerStatuses[0].RestartCount == 1
 	})
 	remove(t, "alone", 1)
-	until(t, 60*time.Second, func() error { // watches come back late
+	bedtest.Until(t, 60*time.Second, func() error { // watches come back late
 		_, _, err := ask(p, "/")
 		if err == nil {
 			return fmt.Errorf("it still answers")
@@ -581,20 +582,20 @@ func TestNoAPIServer(t *testing.T) {
 // After the API server went back to older data, pods that it no longer has end,
 // and the others run on.
 func TestOlderData(t *testing.T) {
-	apply(t, serverPod("kept", "  terminationGracePeriodSeconds: 1\n", ""))
+	bedtest.Apply(t, b, serverPod("kept", "  terminationGracePeriodSeconds: 1\n", ""))
 	kept := waitFor(t, "kept", ready)
 	waitAnswer(t, kept)
 	snapshot := filepath.Join(t.TempDir(), "snapshot")
 	if err := b.Plane.Snapshot(snapshot); err != nil {
 		t.Fatal(err)
 	}
-	apply(t, serverPod("later", "  terminationGracePeriodSeconds: 1\n", ""))
+	bedtest.Apply(t, b, serverPod("later", "  terminationGracePeriodSeconds: 1\n", ""))
 	later := waitFor(t, "later", ready)
 	waitAnswer(t, later)
 	if err := b.Restore(ctx, snapshot); err != nil {
 		t.Fatal(err)
 	}
-	until(t, 20*time.Second, func() error {
+	bedtest.Until(t, 20*time.Second, func() error {
 		if _, _, err := ask(later, "/"); err == nil {
 			return fmt.Errorf("it still answers")
 		}
@@ -620,7 +621,7 @@ var serverSpec = func() string {
 func TestMany(t *testing.T) {
 	const n = 60
 	begin := time.Now()
-	apply(t, fmt.Sprintf(`
+	bedtest.Apply(t, b, fmt.Sprintf(`
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: many}
@@ -633,7 +634,7 @@ spec:
       terminationGracePeriodSeconds: 1
       containers: [{name: c, image: sh, args: [exec sleep 1000]}]
 `, n))
-	until(t, time.Minute, func() error {
+	bedtest.Until(t, time.Minute, func() error {
 		d, err := b.Client.AppsV1().Deployments("default").Get(ctx, "many",
 			metav1.GetOptions{})
 		if err == nil && d.Status.ReadyReplicas != n {

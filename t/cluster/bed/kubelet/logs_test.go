@@ -11,11 +11,13 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"ngx_k8s_test/cluster/bed/bedtest"
 )
 
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	apply(t, pod("logs", `
+	bedtest.Apply(t, b, pod("logs", `
   terminationGracePeriodSeconds: 1
   volumes: [{name: v, emptyDir: {}}]
   containers:
@@ -94,7 +96,7 @@ func kubectl(t *testing.T, in string, args ...string) (string, int) {
 
 func TestKubectl(t *testing.T) {
 	t.Parallel()
-	apply(t, pod("kubectl", `
+	bedtest.Apply(t, b, pod("kubectl", `
   terminationGracePeriodSeconds: 1
   containers:
   - {name: c, image: user, args: ["echo hello; exec sleep 1000"]}

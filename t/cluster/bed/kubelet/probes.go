@@ -164,10 +164,12 @@ func (c *container) target(host string, port intstr.IntOrString) (string,
 	return net.JoinHostPort(host, strconv.Itoa(n)), nil
 }
 
-// insecure makes a client that takes any certificate, one connection for each
-// request, and follows redirects within a host only.
-func insecure(protocols *http.Protocols) *http.Client {
-	return &http.Client{
+// fetch sends a request, on a connection of its own, and gives the answer with
+// so many bytes of its body. It takes any certificate, and follows redirects
+// within a host only.
+func fetch(req *http.Request, protocols *http.Protocols, limit int64) (
+	*http.Response, []byte, error) {
+	client := &http.Client{
 		Transport: &http.Transport{DisableKeepAlives: true,
 			DisableCompression: true, Protocols: protocols,
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
@@ -177,6 +179,14 @@ func insecure(protocols *http.Protocols) *http.Client {
 			}
 			return nil
 		}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit))
+	return resp, body, err
 }
 
 func (c *container) httpGet(ctx context.Context, h *v1.HTTPGetAction,
@@ -207,15 +217,8 @@ func (c *container) httpGet(ctx context.Context, h *v1.HTTPGetAction,
 	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	client := insecure(&protocols)
-	defer client.CloseIdleConnections()
-	resp, err := client.Do(req)
+	resp, _, err := fetch(req, &protocols, 10<<10)
 	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if _, err := io.CopyN(io.Discard, resp.Body, 10<<10); err != nil &&
-		err != io.EOF {
 		return err
 	}
 	if resp.StatusCode < 200 || resp.StatusCode >= 400 {
@@ -247,14 +250,7 @@ func (c *container) grpc(ctx context.Context, g *v1.GRPCAction) error {
 	req.Header.Set("Te", "trailers")
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
-	client := insecure(&protocols)
-	defer client.CloseIdleConnections()
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	resp, answer, err := fetch(req, &protocols, 4096)
 	if err != nil {
 		return err
 	}
