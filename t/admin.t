@@ -12,7 +12,8 @@ use K8s::Nginx;
 
 my $json = JSON::PP->new->utf8;
 
-my ($all, $health, $place, $dead) = map { K8s::Objects::free_port() } 1 .. 4;
+my ($all, $health, $place, $narrow, $dead)
+    = map { K8s::Objects::free_port() } 1 .. 5;
 
 sub get {
     my ($port, $path) = @_;
@@ -125,6 +126,7 @@ my $n = K8s::Nginx->new(
     http => "
     server { listen 127.0.0.1:$all; k8s_ingress_admin; }
     server { listen 127.0.0.1:$health; k8s_ingress_admin health; }
+    server { listen 127.0.0.1:$narrow sndbuf=8k; k8s_ingress_admin; }
     server {
         listen 127.0.0.1:$place;
         location /in/ { k8s_ingress_admin metrics status; }
@@ -183,16 +185,16 @@ is((get($place, '/in/healthz'))[0], 404, 'only the parts of the location');
 is(get($place, '/x'), 'other', 'other locations beside it');
 
 {
-    my $s = IO::Socket::INET->new("127.0.0.1:$all");
+    my $s = K8s::Objects::client($all);
     print $s "POST /status HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
              . "Connection: close\r\n\r\n";
     like(join('', <$s>), qr/^HTTP\/1.1 405 /, 'POST is not allowed');
 
-    $s = IO::Socket::INET->new("127.0.0.1:$all");
+    $s = K8s::Objects::client($all);
     print $s "HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     like(join('', <$s>), qr/^HTTP\/1.1 200 .*\r\n\r\n\z/s, 'HEAD');
 
-    $s = IO::Socket::INET->new("127.0.0.1:$all");
+    $s = K8s::Objects::client($all);
     print $s "GET /status HTTP/1.0\r\n\r\n";
     my $answer = join '', <$s>;
     ok($answer =~ /\r\n\r\n(.*)\z/s && eval { $json->decode($1) },
@@ -344,19 +346,17 @@ ok($n->until(sub {
            block => '', index => 'host') // 0) >= $many
 }, 60), 'a large table') or diag $n->log;
 
-my $changer = fork // die "fork: $!";
-
-if ($changer == 0) {
+my $changer = K8s::Objects::child(sub {
+    my ($on) = @_;
     my $i = 0;
     my $stop = 0;
     $SIG{TERM} = sub { $stop = 1 };
-    while (!$stop) {
+    while (!$stop && $on->()) {
         $i++;
         $n->ingresses("more/c h$i.change.example / web:80", 'change.yaml');
         select undef, undef, undef, 0.005;
     }
-    POSIX::_exit(0);
-}
+});
 
 for my $query ('?block=', '?block=&canonical=1') {
     my ($bad, $longest) = (0, 0);
@@ -375,23 +375,24 @@ for my $query ('?block=', '?block=&canonical=1') {
     my $m = eval { metrics($all) };
     is($@, '', '/metrics is valid while the table changes');
 
-    # a client that reads little and late
+    # a client that reads little and late, of an answer that the kernel cannot
+    # hold for it
 
-    my $s = IO::Socket::INET->new("127.0.0.1:$all");
-    setsockopt $s, Socket::SOL_SOCKET(), Socket::SO_RCVBUF(), 4096;
+    my $s = K8s::Objects::client($narrow, receive => 4096);
     print $s "GET /status HTTP/1.0\r\n\r\n";
     my $answer = '';
     while (sysread $s, my $piece, 16384) {
         $answer .= $piece;
         select undef, undef, undef, 0.001 if length($answer) < 200000;
     }
+    cmp_ok(length $answer, '>', 500000, 'an answer that has to wait');
     ok($answer =~ /\r\n\r\n(.*)\z/s && eval { $json->decode($1) },
        'a slow client gets all of it');
 
     # clients that leave
 
     for (1 .. 20) {
-        my $s = IO::Socket::INET->new("127.0.0.1:$all");
+        my $s = K8s::Objects::client($all);
         print $s "GET /status?canonical=1 HTTP/1.0\r\n\r\n";
         sysread $s, my $piece, 100;
         close $s;
@@ -405,15 +406,10 @@ waitpid $changer, 0;
 # other requests do not wait while long answers are written
 
 {
-    my @load = map {
-        my $pid = fork // die "fork: $!";
-        if (!$pid) {
-            my $stop = 0;
-            $SIG{TERM} = sub { POSIX::_exit(0) };
-            get($all, '/status?canonical=1') while !$stop;
-        }
-        $pid
-    } 1 .. 2;
+    my @load = map { K8s::Objects::child(sub {
+        my ($on) = @_;
+        get($all, '/status?canonical=1') while $on->();
+    }) } 1 .. 2;
 
     my @took;
     for (1 .. 100) {
@@ -444,7 +440,7 @@ waitpid $changer, 0;
 {
     my $whole = 0;
     for (1 .. 5) {
-        my $s = IO::Socket::INET->new("127.0.0.1:$all");
+        my $s = K8s::Objects::client($all);
         print $s "GET /status?canonical=1 HTTP/1.0\r\n\r\n";
         sysread $s, my $answer, 100;
         kill QUIT => $n->workers;

@@ -205,9 +205,7 @@ is count('trailers', qr/^connection/), 1, 'T-F10 trailers: kept alive';
 
 # upgraded connections survive what happens to their Service; idle ones do not
 
-my $ws = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                               PeerPort => $n->{port}) or die;
-$ws->autoflush(1);
+my $ws = K8s::Objects::client($n->{port});
 print $ws "GET /ws HTTP/1.1\r\nHost: echo.test\r\nUpgrade: websocket\r\n"
           . "Connection: Upgrade\r\n\r\n";
 my $head = '';

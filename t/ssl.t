@@ -200,14 +200,13 @@ my @new = map {
 
     for (1 .. 2) {
         pipe my $r, my $w;
-        my $pid = fork // die "fork: $!";
-
-        if ($pid == 0) {
+        my $pid = K8s::Objects::child(sub {
+            my ($on) = @_;
             my ($good, $bad, $stop) = (0, 0, 0);
             $SIG{TERM} = sub { $stop = 1 };
             close $r;
 
-            while (!$stop) {
+            while (!$stop && $on->()) {
                 my $s = K8s::TLS::dial($tls, 'a.example');
                 my ($status) = $s ? K8s::TLS::request($s, 'a.example', '/')
                                : ('');
@@ -217,8 +216,7 @@ my @new = map {
             }
 
             syswrite $w, "$good $bad";
-            POSIX::_exit(0);
-        }
+        });
 
         close $w;
         push @clients, [$pid, $r];

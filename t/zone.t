@@ -15,13 +15,12 @@ sub while_requests {
     my $stop = "$n->{root}/stop";
     unlink $stop;
 
-    my $pid = fork // die "fork: $!";
-
-    if ($pid == 0) {
+    my $pid = K8s::Objects::child(sub {
+        my ($on) = @_;
         my %seen;
         close $r;
 
-        while (!-e $stop) {
+        while (!-e $stop && $on->()) {
             my ($status, $body) = $n->get($host, '/');
             $body = '' if $status ne '200';
             chomp $body;
@@ -30,8 +29,7 @@ sub while_requests {
 
         print $w join '', map { "$_\t$seen{$_}\n" } sort keys %seen;
         close $w;
-        POSIX::_exit(0);
-    }
+    });
 
     close $w;
     $sub->();

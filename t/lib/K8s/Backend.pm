@@ -38,6 +38,7 @@ sub start {
 
     if ($pid == 0) {
         $SIG{CHLD} = 'IGNORE';
+        $SIG{$_} = 'DEFAULT' for qw( INT QUIT TERM );
         setpgrp;
 
         while (1) {

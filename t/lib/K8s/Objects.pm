@@ -1,4 +1,4 @@
-# Manifests, backends' ports and one plain HTTP request, for K8s.pm and
+# Manifests, backends' ports, processes and plain connections, for K8s.pm and
 # K8s/Nginx.pm.
 
 package K8s::Objects;
@@ -7,8 +7,40 @@ use strict;
 use warnings;
 
 use IO::Socket::INET;
+use POSIX ();
+use Socket qw( INADDR_LOOPBACK SOL_SOCKET SO_RCVBUF SO_RCVTIMEO
+               pack_sockaddr_in );
 
 our %Given;
+
+# a test that a signal ends stops first what it has started
+$SIG{$_} = sub { $SIG{PIPE} = 'IGNORE'; exit 1 } for qw( INT QUIT TERM );
+
+# runs a function in a process, whose pid it returns; the function is given
+# another one, which is true as long as the test is there
+sub child {
+    my ($sub) = @_;
+    my $parent = $$;
+    my $pid = fork // die "fork: $!";
+    return $pid if $pid;
+
+    $SIG{$_} = 'DEFAULT' for qw( INT QUIT TERM );
+    my $done = eval { $sub->(sub { getppid == $parent }); 1 };
+    print STDERR $@ if !$done;
+    POSIX::_exit($done ? 0 : 1);
+}
+
+# a connection to a port of 127.0.0.1 that waits for 20 seconds at most for a
+# byte to read; with receive, the kernel holds about so many bytes
+sub client {
+    my ($port, %o) = @_;
+    my $s = IO::Socket::INET->new(Proto => 'tcp') or die "socket: $!";
+    setsockopt $s, SOL_SOCKET, SO_RCVTIMEO, pack 'l!l!', 20, 0;
+    # a window that shrinks once it is open makes the kernel wait for nothing
+    setsockopt $s, SOL_SOCKET, SO_RCVBUF, $o{receive} if $o{receive};
+    connect $s, pack_sockaddr_in($port, INADDR_LOOPBACK) or die "connect: $!";
+    return $s;
+}
 
 # a port of 127.0.0.1 that was free just now, not given out twice
 sub free_port {

@@ -129,20 +129,27 @@ sub dial {
         SSL_hostname => $sni // '', %ssl);
 }
 
-# a request on a connection that stays: (status, body)
+# a request on a connection that stays: (status, body), what has come of them
+# within 20 seconds
 sub request {
     my ($s, $host, $path) = @_;
     local $SIG{PIPE} = 'IGNORE';
-    print $s "GET $path HTTP/1.1\r\nHost: $host\r\n\r\n" or return ('', '');
+    local $SIG{ALRM} = sub { die "time-out\n" };
     my ($status, $length, $body) = ('', 0, '');
 
-    while (defined(my $line = <$s>)) {
-        $status = $1 if $line =~ m{^HTTP/1\.1 (\d+)};
-        $length = $1 if $line =~ /^Content-Length: (\d+)/i;
-        last if $line =~ /^\r?$/;
-    }
+    eval {
+        alarm 20;
+        print $s "GET $path HTTP/1.1\r\nHost: $host\r\n\r\n" or die "$!\n";
 
-    read $s, $body, $length if $length;
+        while (defined(my $line = <$s>)) {
+            $status = $1 if $line =~ m{^HTTP/1\.1 (\d+)};
+            $length = $1 if $line =~ /^Content-Length: (\d+)/i;
+            last if $line =~ /^\r?$/;
+        }
+
+        read $s, $body, $length if $length;
+    };
+    alarm 0;
     return ($status, $body);
 }
 
