@@ -345,12 +345,7 @@ func TestTerm(t *testing.T) {
 // and then all ends, long before DRAIN.
 func TestTermSocket(t *testing.T) {
 	cmd, a := start(t, "DRAIN=100")
-	c, err := net.Dial("tcp", a["HTTP_PORT"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	c := dial(t, "tcp", a["HTTP_PORT"])
 	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"+
 		"Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"+
 		"Sec-WebSocket-Version: 13\r\n\r\n", ws.NewKey())
