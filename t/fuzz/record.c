@@ -23,23 +23,10 @@ record_read(ngx_k8s_host_t *host, uint32_t slot)
     ngx_k8s_route_t      route;
     ngx_k8s_route_key_t  key;
 
-    ngx_memzero(&key, sizeof(key));
-
-    /* the key tells under which name it is found */
-
-    if (host->header.key.len < sizeof(uint32_t)
-        || host->header.key.len > NGX_K8S_HOST_MAX)
-    {
+    if (!unit_host_key(host, &key)) {
         return;
     }
 
-    ngx_memcpy(&key.route_set,
-               ngx_k8s_record_at(host, host->header.key.offset),
-               sizeof(uint32_t));
-
-    key.host.len = host->header.key.len - sizeof(uint32_t);
-    key.host.data = (u_char *) ngx_k8s_record_at(host, host->header.key.offset)
-                    + sizeof(uint32_t);
     key.path = unit_str("/old/x/y");
     key.method = unit_str("GET");
 
@@ -61,7 +48,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (table == NULL) {
         unit_init();
         unit_log.log_level = NGX_LOG_EMERG;
-        ngx_pid = ngx_getpid();
         table = unit_table(1024 * 1024);
         writer = ngx_k8s_writer_open(table, -1, &unit_log);
     }

@@ -219,7 +219,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (table == NULL) {
         unit_init();
         unit_log.log_level = NGX_LOG_EMERG;
-        ngx_pid = ngx_getpid();
         table = unit_table(1024 * 1024);
         w = ngx_k8s_writer_open(table, -1, &unit_log);
         ngx_k8s_builder_init(&b, &unit_log);

@@ -46,28 +46,16 @@ fuzz_routes(ngx_k8s_table_t *table)
         }
     }
 
-    ngx_memzero(&key, sizeof(key));
-
-    key.path = unit_str("/old/x/y");
-    key.method = unit_str("GET");
     cursor = 0;
 
     while ((host = ngx_k8s_table_next(table, NGX_K8S_INDEX_HOST, &cursor))) {
 
-        if (host->header.key.len < sizeof(uint32_t)
-            || host->header.key.len > NGX_K8S_HOST_MAX)
-        {
+        if (!unit_host_key(host, &key)) {
             continue;
         }
 
-        ngx_memcpy(&key.route_set,
-                   ngx_k8s_record_at(host, host->header.key.offset),
-                   sizeof(uint32_t));
-
-        key.host.len = host->header.key.len - sizeof(uint32_t);
-        key.host.data = (u_char *)
-                        ngx_k8s_record_at(host, host->header.key.offset)
-                        + sizeof(uint32_t);
+        key.path = unit_str("/old/x/y");
+        key.method = unit_str("GET");
 
         (void) ngx_k8s_route(table, &key, &route);
     }
@@ -187,7 +175,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (unit_log.file == NULL) {
         unit_init();
         unit_log.log_level = 0;
-        ngx_pid = ngx_getpid();
     }
 
     len = size / NGX_K8S_GRANULE * NGX_K8S_GRANULE;

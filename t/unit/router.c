@@ -387,7 +387,6 @@ main(void)
     router_t  rt;
 
     unit_init();
-    ngx_pid = ngx_getpid();
 
     rt.table = unit_table(1024 * 1024);
     rt.w = ngx_k8s_writer_open(rt.table, -1, &unit_log);

@@ -232,7 +232,6 @@ main(void)
     ngx_k8s_builder_t   b;
 
     unit_init();
-    ngx_pid = ngx_getpid();
 
     if (mkdtemp(folder) == NULL) {
         printf("Bail out! no folder\n");

@@ -120,6 +120,27 @@ open_empty(k8s_t *k)
 }
 
 
+/* more hosts than 1 MB has room for */
+
+static void
+put_many(k8s_t *k)
+{
+    char        text[512];
+    ngx_uint_t  i;
+
+    for (i = 0; i < 2000; i++) {
+        sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+                "'metadata':{'namespace':'other','name':'n%u'},'spec':{'rules':"
+                "[{'host':'n%u.test','http':{'paths':[{'path':'/','pathType':"
+                "'Prefix','backend':{'service':{'name':'web','port':{'number':"
+                "80}}}}]}}]}}", (unsigned) i, (unsigned) i);
+        k8s_put(k, text);
+    }
+
+    (void) k8s_dump(k);
+}
+
+
 static ngx_uint_t
 load(k8s_t *k, u_char *data, size_t len, ngx_k8s_loaded_t *loaded)
 {
@@ -340,39 +361,6 @@ snapshot_full(ngx_k8s_builder_t *b)
 }
 
 
-/* a certificate's record, with a key of "size" bytes */
-
-static uint32_t
-certificate(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *name, size_t size)
-{
-    char                   *names[2];
-    uint32_t                key;
-    ngx_k8s_str_t           ns, s;
-    ngx_k8s_certificate_t  *cert;
-
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_CERTIFICATE,
-                          sizeof(ngx_k8s_certificate_t));
-
-    names[0] = "default";
-    names[1] = name;
-    unit_key(b, 2, names);
-
-    ns = unit_add(b, "default");
-    s = unit_add(b, name);
-    key = ngx_k8s_builder_alloc(b, size);
-
-    memset(ngx_k8s_builder_ptr(b, key), 'K', size);
-
-    cert = (ngx_k8s_certificate_t *) b->data;
-    cert->namespace = ns;
-    cert->name = s;
-    cert->key.offset = key;
-    cert->key.len = size;
-
-    return ngx_k8s_builder_put(b, w, NGX_K8S_WRITE_GROWTH);
-}
-
-
 static void
 snapshot_keys(ngx_k8s_builder_t *b)
 {
@@ -391,8 +379,10 @@ snapshot_keys(ngx_k8s_builder_t *b)
         w = ngx_k8s_writer_open(table, -1, &unit_log);
         o = ngx_k8s_writer_open(other, -1, &unit_log);
 
-        (void) certificate(w, b, "one", 100);
-        (void) certificate(w, b, "two", 200);
+        (void) unit_certificate(w, b, "one", 'K', 0, 100,
+                                NGX_K8S_WRITE_GROWTH);
+        (void) unit_certificate(w, b, "two", 'K', 0, 200,
+                                NGX_K8S_WRITE_GROWTH);
 
         data = capture(w, keys ? NGX_K8S_SNAPSHOT_KEYS : 0, &len);
 
@@ -521,26 +511,15 @@ static void
 snapshot_small(void)
 {
     k8s_t              a, b;
-    char               text[512];
     size_t             len;
     u_char            *data;
-    ngx_uint_t         i;
     ngx_k8s_loaded_t   loaded;
 
     open_empty(&a);
     k8s_put(&a, objects[0]);
     k8s_put(&a, objects[1]);
 
-    for (i = 0; i < 2000; i++) {
-        sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
-                "'metadata':{'namespace':'other','name':'n%u'},'spec':{'rules':"
-                "[{'host':'n%u.test','http':{'paths':[{'path':'/','pathType':"
-                "'Prefix','backend':{'service':{'name':'web','port':{'number':"
-                "80}}}}]}}]}}", (unsigned) i, (unsigned) i);
-        k8s_put(&a, text);
-    }
-
-    (void) k8s_dump(&a);
+    put_many(&a);
 
     data = capture(a.writer, 0, &len);
 
@@ -666,24 +645,13 @@ static void
 snapshot_copy_small(void)
 {
     k8s_t             a;
-    char              text[512];
     size_t            missing;
-    ngx_uint_t        i;
     ngx_k8s_view_t    view;
     ngx_k8s_table_t  *to;
 
     open_empty(&a);
 
-    for (i = 0; i < 2000; i++) {
-        sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
-                "'metadata':{'namespace':'other','name':'n%u'},'spec':{'rules':"
-                "[{'host':'n%u.test','http':{'paths':[{'path':'/','pathType':"
-                "'Prefix','backend':{'service':{'name':'web','port':{'number':"
-                "80}}}}]}}]}}", (unsigned) i, (unsigned) i);
-        k8s_put(&a, text);
-    }
-
-    (void) k8s_dump(&a);
+    put_many(&a);
 
     to = unit_table(1024 * 1024);
 
@@ -832,7 +800,6 @@ main(void)
     ngx_k8s_builder_t  b;
 
     unit_init();
-    ngx_pid = ngx_getpid();
 
     ngx_k8s_builder_init(&b, &unit_log);
 

@@ -623,7 +623,6 @@ main(void)
     ngx_k8s_builder_t  b;
 
     unit_init();
-    ngx_pid = ngx_getpid();
 
     ngx_k8s_builder_init(&b, &unit_log);
 

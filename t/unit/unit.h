@@ -69,6 +69,7 @@ unit_init(void)
     }
     unit_n = 0;
 
+    ngx_pid = ngx_getpid();
     ngx_time_init();
 
     unit_cycle.log = &unit_log;

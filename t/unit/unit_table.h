@@ -134,6 +134,49 @@ unit_rule(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *host, char *path,
 }
 
 
+/*
+ * a certificate's record that tells from its content alone whether it is whole:
+ * its key is "size" bytes of type + flags
+ */
+
+static ngx_inline uint32_t
+unit_certificate(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *name,
+    uint32_t type, uint32_t flags, size_t size, ngx_uint_t kind)
+{
+    char                   *names[2];
+    uint32_t                key;
+    ngx_k8s_str_t           ns, s;
+    ngx_k8s_certificate_t  *cert;
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_CERTIFICATE,
+                          sizeof(ngx_k8s_certificate_t));
+
+    names[0] = "default";
+    names[1] = name;
+    unit_key(b, 2, names);
+
+    ns = unit_add(b, names[0]);
+    s = unit_add(b, name);
+    key = ngx_k8s_builder_alloc(b, size);
+
+    if (b->failed) {
+        return 0;
+    }
+
+    cert = (ngx_k8s_certificate_t *) b->data;
+    cert->namespace = ns;
+    cert->name = s;
+    cert->key.offset = key;
+    cert->key.len = size;
+    cert->key_type = type;
+    cert->flags = flags;
+
+    ngx_memset(ngx_k8s_builder_ptr(b, key), (u_char) (type + flags), size);
+
+    return ngx_k8s_builder_put(b, w, kind);
+}
+
+
 /* a service with n endpoints, the addresses tell "seed" */
 
 static ngx_inline uint32_t
@@ -347,6 +390,31 @@ unit_host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t set, char *name,
     ngx_k8s_builder_paths(b);
 
     return ngx_k8s_builder_put(b, w, kind);
+}
+
+
+/* the key that a host's record is found by; 0: it has none */
+
+static ngx_inline ngx_uint_t
+unit_host_key(ngx_k8s_host_t *host, ngx_k8s_route_key_t *key)
+{
+    u_char  *p;
+
+    if (host->header.key.len < sizeof(uint32_t)
+        || host->header.key.len > NGX_K8S_HOST_MAX)
+    {
+        return 0;
+    }
+
+    ngx_memzero(key, sizeof(ngx_k8s_route_key_t));
+
+    p = ngx_k8s_record_at(host, host->header.key.offset);
+    ngx_memcpy(&key->route_set, p, sizeof(uint32_t));
+
+    key->host.len = host->header.key.len - sizeof(uint32_t);
+    key->host.data = p + sizeof(uint32_t);
+
+    return 1;
 }
 
 

@@ -17,41 +17,15 @@
 #define ITEMS  200
 
 
-/* a record that tells from its content alone whether it is whole */
-
 static uint32_t
 blob(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, ngx_uint_t item, uint32_t seq,
     size_t size, ngx_uint_t kind)
 {
-    char                    name[32], *names[2];
-    u_char                 *p;
-    uint32_t                offset;
-    ngx_k8s_certificate_t  *cert;
-
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_CERTIFICATE,
-                          sizeof(ngx_k8s_certificate_t));
+    char  name[32];
 
     sprintf(name, "item-%u", (unsigned) item);
-    names[0] = "";
-    names[1] = name;
-    unit_key(b, 2, names);
 
-    offset = ngx_k8s_builder_alloc(b, size);
-
-    if (b->failed) {
-        return 0;
-    }
-
-    cert = (ngx_k8s_certificate_t *) b->data;
-    cert->key.offset = offset;
-    cert->key.len = size;
-    cert->key_type = item;
-    cert->flags = seq;
-
-    p = ngx_k8s_builder_ptr(b, offset);
-    ngx_memset(p, (u_char) (item + seq), size);
-
-    return ngx_k8s_builder_put(b, w, kind);
+    return unit_certificate(w, b, name, item, seq, size, kind);
 }
 
 
@@ -88,7 +62,7 @@ blob_find(ngx_k8s_table_t *table, ngx_uint_t item, uint32_t *slot)
     ngx_str_t   a, b, *names[2];
 
     sprintf(name, "item-%u", (unsigned) item);
-    a = unit_str("");
+    a = unit_str("default");
     b = unit_str(name);
     names[0] = &a;
     names[1] = &b;
@@ -812,7 +786,6 @@ main(void)
     ngx_k8s_builder_t  b;
 
     unit_init();
-    ngx_pid = ngx_getpid();
 
     ngx_k8s_builder_init(&b, &unit_log);
 
