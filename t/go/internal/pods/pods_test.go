@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"ngx_k8s_test/internal/poll"
 	"ngx_k8s_test/internal/ws"
 )
 
@@ -196,14 +197,21 @@ func TestWrong(t *testing.T) {
 	}
 }
 
+// flying waits until so many requests are in flight.
+func flying(t *testing.T, p *Pod, n int) {
+	t.Helper()
+	if _, err := poll.Until(fmt.Sprintf("%d requests in flight", n), 5*time.Second,
+		func() (bool, any) { return p.InFlight() == n, p.InFlight() }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestHang(t *testing.T) {
 	p := one(t, Options{})
 	c, _ := net.Dial("tcp", p.Addr)
 	defer c.Close()
 	fmt.Fprintf(c, "GET /?hang HTTP/1.1\r\nHost: x\r\n\r\n")
-	for i := 0; p.InFlight() == 0 && i < 1000; i++ {
-		time.Sleep(5 * time.Millisecond)
-	}
+	flying(t, p, 1)
 	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if _, err := c.Read(make([]byte, 1)); err == nil || err == io.EOF {
 		t.Fatal("answered", err)
@@ -231,17 +239,13 @@ func TestAnswered(t *testing.T) {
 			fmt.Fprintf(c, "GET /?hang HTTP/1.1\r\nHost: x\r\n\r\n")
 			conns = append(conns, c)
 		}
-		for i := 0; p.InFlight() < 2 && i < 1000; i++ {
-			time.Sleep(5 * time.Millisecond)
-		}
+		flying(t, p, 2)
 		woken := make(chan error, 2)
 		for i := 0; i < 2; i++ {
 			go func() { woken <- p.Answered(ctx) }()
 		}
 		conns[0].Close()
-		for i := 0; p.InFlight() > 1 && i < 1000; i++ {
-			time.Sleep(5 * time.Millisecond)
-		}
+		flying(t, p, 1)
 		if err := p.Answered(none); !errors.Is(err, context.Canceled) {
 			t.Fatal("one is in flight", err)
 		}
