@@ -46,19 +46,20 @@ ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two)
 }
 
 
-static ngx_int_t
-ngx_k8s_node_cmp(ngx_str_t *ns, ngx_str_t *name, ngx_k8s_node_t *node)
+ngx_int_t
+ngx_k8s_name_cmp(ngx_str_t *ns, ngx_str_t *name, ngx_str_t *ns2,
+    ngx_str_t *name2)
 {
     ngx_int_t  rc;
 
-    rc = ngx_k8s_str_cmp(ns, &node->namespace);
+    rc = ngx_k8s_str_cmp(ns, ns2);
 
-    return rc ? rc : ngx_k8s_str_cmp(name, &node->name);
+    return rc ? rc : ngx_k8s_str_cmp(name, name2);
 }
 
 
-static uint32_t
-ngx_k8s_node_hash(ngx_str_t *ns, ngx_str_t *name)
+uint32_t
+ngx_k8s_name_hash(ngx_str_t *ns, ngx_str_t *name)
 {
     return ngx_murmur_hash2(name->data, name->len)
            + 31 * ngx_murmur_hash2(ns->data, ns->len);
@@ -74,7 +75,7 @@ ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
     ngx_rbtree_key_t    key;
     ngx_rbtree_node_t  *n;
 
-    key = ngx_k8s_node_hash(ns, name);
+    key = ngx_k8s_name_hash(ns, name);
     n = store->nodes[type].root;
 
     while (n != &store->sentinel) {
@@ -86,7 +87,7 @@ ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
             continue;
         }
 
-        rc = ngx_k8s_node_cmp(ns, name, node);
+        rc = ngx_k8s_name_cmp(ns, name, &node->namespace, &node->name);
 
         if (rc == 0) {
             return node;
@@ -129,7 +130,7 @@ ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
     ngx_memcpy(p, name->data, name->len);
 
     node->type = type;
-    node->node.key = ngx_k8s_node_hash(ns, name);
+    node->node.key = ngx_k8s_name_hash(ns, name);
 
     ngx_queue_init(&node->users);
     ngx_queue_init(&node->slices);

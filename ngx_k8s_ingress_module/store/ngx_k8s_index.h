@@ -173,6 +173,11 @@ ngx_uint_t ngx_k8s_object_equal(ngx_k8s_object_t *one, ngx_k8s_object_t *two);
 
 ngx_int_t ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two);
 
+/* order and hash of what a namespace and a name stand for */
+ngx_int_t ngx_k8s_name_cmp(ngx_str_t *ns, ngx_str_t *name, ngx_str_t *ns2,
+    ngx_str_t *name2);
+uint32_t ngx_k8s_name_hash(ngx_str_t *ns, ngx_str_t *name);
+
 #define ngx_k8s_str_eq(one, two)                                              \
     ((one)->len == (two)->len                                                 \
      && ((one)->len == 0                                                      \

@@ -13,7 +13,6 @@ static void ngx_k8s_node_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static void ngx_k8s_entry_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static uint32_t ngx_k8s_entry_hash(ngx_str_t *ns, ngx_str_t *name);
 static ngx_k8s_entry_t *ngx_k8s_entry_make(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
 static ngx_int_t ngx_k8s_store_change(ngx_k8s_store_t *store,
@@ -133,10 +132,8 @@ ngx_k8s_node_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
             n = (ngx_k8s_node_t *) node;
             t = (ngx_k8s_node_t *) temp;
 
-            rc = ngx_k8s_str_cmp(&n->namespace, &t->namespace);
-            if (rc == 0) {
-                rc = ngx_k8s_str_cmp(&n->name, &t->name);
-            }
+            rc = ngx_k8s_name_cmp(&n->namespace, &n->name,
+                                  &t->namespace, &t->name);
 
             p = (rc < 0) ? &temp->left : &temp->right;
         }
@@ -173,10 +170,8 @@ ngx_k8s_entry_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
             n = ((ngx_k8s_entry_t *) node)->object;
             t = ((ngx_k8s_entry_t *) temp)->object;
 
-            rc = ngx_k8s_str_cmp(&n->namespace, &t->namespace);
-            if (rc == 0) {
-                rc = ngx_k8s_str_cmp(&n->name, &t->name);
-            }
+            rc = ngx_k8s_name_cmp(&n->namespace, &n->name,
+                                  &t->namespace, &t->name);
 
             p = (rc < 0) ? &temp->left : &temp->right;
         }
@@ -196,14 +191,6 @@ ngx_k8s_entry_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
 }
 
 
-static uint32_t
-ngx_k8s_entry_hash(ngx_str_t *ns, ngx_str_t *name)
-{
-    return ngx_murmur_hash2(name->data, name->len)
-           + 31 * ngx_murmur_hash2(ns->data, ns->len);
-}
-
-
 ngx_k8s_entry_t *
 ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name)
@@ -213,7 +200,7 @@ ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
     ngx_k8s_entry_t    *entry;
     ngx_rbtree_node_t  *n;
 
-    key = ngx_k8s_entry_hash(ns, name);
+    key = ngx_k8s_name_hash(ns, name);
     n = store->objects[kind].root;
 
     while (n != &store->sentinel) {
@@ -225,10 +212,8 @@ ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
 
         entry = (ngx_k8s_entry_t *) n;
 
-        rc = ngx_k8s_str_cmp(ns, &entry->object->namespace);
-        if (rc == 0) {
-            rc = ngx_k8s_str_cmp(name, &entry->object->name);
-        }
+        rc = ngx_k8s_name_cmp(ns, name, &entry->object->namespace,
+                              &entry->object->name);
 
         if (rc == 0) {
             return entry;
@@ -253,7 +238,7 @@ ngx_k8s_entry_make(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
     entry->kind = object->kind;
     entry->object = object;
-    entry->node.key = ngx_k8s_entry_hash(&object->namespace, &object->name);
+    entry->node.key = ngx_k8s_name_hash(&object->namespace, &object->name);
 
     ngx_rbtree_insert(&store->objects[object->kind], &entry->node);
     ngx_queue_insert_tail(&store->all[object->kind], &entry->queue);
