@@ -37,6 +37,7 @@ struct ngx_http_k8s_loc_conf_s {
     void                   **health_conf; /* the same, not logged */
     ngx_http_k8s_loc_conf_t *outer;      /* of an if block: where it stands */
     ngx_str_t                hsts;       /* header's value; empty: none */
+    ngx_table_elt_t          server;     /* stands for a header not sent */
     ngx_uint_t               redirect_code; /* to https; 0: no redirects */
     ngx_flag_t               pass;
     unsigned                 late:1;

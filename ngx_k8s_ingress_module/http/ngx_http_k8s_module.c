@@ -220,12 +220,7 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 
         /* not in the list of headers: only keeps nginx from adding one */
 
-        h = ngx_pcalloc(r->pool, sizeof(ngx_table_elt_t));
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        r->headers_out.server = h;
+        r->headers_out.server = &klcf->server;
     }
 
 #if (NGX_HTTP_SSL)

@@ -67,6 +67,13 @@ ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
         r->loc_conf = klcf->health_conf;
     }
 
+    if (rc == NGX_DECLINED && !klcf->late) {
+
+        /* the search for a location comes next, and does the rest */
+
+        return NGX_DECLINED;
+    }
+
     ngx_http_update_location_config(r);
 
     if (rc == NGX_DECLINED) {
@@ -89,11 +96,14 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ngx_k8s_route_t       route;
     ngx_k8s_table_t      *table;
     ngx_k8s_route_key_t   key;
-    u_char                buf[256];
 
     table = ngx_k8s_pin(ctx->block);
 
-    if (ngx_k8s_route_host_name(buf, &r->headers_in.server, &name) != NGX_OK) {
+    /* in lower case, without port and trailing dot: ngx_http_validate_host() */
+
+    name = r->headers_in.server;
+
+    if (name.len > NGX_K8S_HOST_MAX) {
 
         /* no record can have such a name: as any other unknown one */
 
@@ -116,8 +126,6 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     key.value = ngx_http_k8s_route_value;
     key.regex = ngx_http_k8s_route_regex;
     key.data = r;
-
-    ngx_memzero(&route, sizeof(ngx_k8s_route_t));
 
     if (ngx_k8s_route(table, &key, &route) != NGX_OK
         || route.match == NULL || route.action == NULL)
