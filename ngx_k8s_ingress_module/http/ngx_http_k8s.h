@@ -61,15 +61,7 @@ typedef struct {
     ngx_uint_t               flags;      /* NGX_K8S_MATCH_* */
     ngx_uint_t               status;     /* answered by us: 301, 308, 404, ...;
                                             0: proxied */
-    ngx_str_t                host;       /* of the rule, "" catch-all */
-    ngx_str_t                path;       /* of the rule, as written */
-    ngx_str_t                namespace;
-    ngx_str_t                ingress;
-    ngx_str_t                service_name;
-    ngx_str_t                service_port;
-    ngx_str_t                upstream_name;  /* ns-service-port */
-    ngx_str_t                route_rule; /* ns/ingress:host/path */
-    ngx_str_t                empty;
+    ngx_k8s_rule_rec_t      *names;      /* a copy, for variables, or NULL */
 
     /* nginx's own, see ngx_http_k8s_interim() */
     ngx_int_t              (*process_header)(ngx_http_request_t *r);
@@ -77,6 +69,7 @@ typedef struct {
     ngx_uint_t               interim;
 
     unsigned                 routed:1;
+    unsigned                 no_service:1; /* no rule, or none for it */
     unsigned                 counted:1;
     unsigned                 health:1;   /* answered /healthz: not logged */
     unsigned                 asked:1;    /* a variable was, before routing */

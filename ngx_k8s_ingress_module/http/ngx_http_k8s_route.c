@@ -130,7 +130,7 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     if (ngx_k8s_route(table, &key, &route) != NGX_OK
         || route.match == NULL || route.action == NULL)
     {
-        ngx_str_set(&ctx->upstream_name, "upstream-default-backend");
+        ctx->no_service = 1;
         return NGX_HTTP_NOT_FOUND;
     }
 
@@ -221,85 +221,34 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 }
 
 
+/* the names are copied: the log phase may ask when the rule has long gone */
+
 static ngx_int_t
 ngx_http_k8s_take_rule(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, uint32_t n)
 {
-    u_char              *p;
-    size_t               len;
-    ngx_str_t            host, path, namespace, ingress, service, port;
     ngx_k8s_slot_t      *slot;
     ngx_k8s_rule_rec_t  *rule;
 
     slot = ngx_k8s_slot(table, n);
-    rule = ngx_k8s_slot_record(table, NGX_K8S_INDEX_RULE, n);
+    rule = slot ? ngx_k8s_slot_read(table, NGX_K8S_INDEX_RULE, slot) : NULL;
 
-    if (slot == NULL || rule == NULL) {
-        ngx_str_set(&ctx->upstream_name, "upstream-default-backend");
+    if (rule == NULL) {
+        ctx->no_service = 1;
         return NGX_OK;
     }
 
     ctx->rule = n;
     ctx->rule_generation = slot->generation;
 
-    ngx_k8s_record_str(rule, &rule->host, &host);
-    ngx_k8s_record_str(rule, &rule->path, &path);
-    ngx_k8s_record_str(rule, &rule->namespace, &namespace);
-    ngx_k8s_record_str(rule, &rule->ingress, &ingress);
-    ngx_k8s_record_str(rule, &rule->service, &service);
-    ngx_k8s_record_str(rule, &rule->port, &port);
-
-    /* "namespace/ingress:host/path" holds four of them */
-
-    len = namespace.len + 1 + ingress.len + 1 + host.len + path.len
-          + namespace.len + 1 + service.len + 1 + port.len;
-
-    p = ngx_pnalloc(r->main->pool, len);
-    if (p == NULL) {
+    ctx->names = ngx_palloc(r->main->pool, rule->header.size);
+    if (ctx->names == NULL) {
         return NGX_ERROR;
     }
 
-    ctx->route_rule.data = p;
+    ngx_memcpy(ctx->names, rule, rule->header.size);
 
-    ctx->namespace.data = p;
-    ctx->namespace.len = namespace.len;
-    p = ngx_cpymem(p, namespace.data, namespace.len);
-    *p++ = '/';
-
-    ctx->ingress.data = p;
-    ctx->ingress.len = ingress.len;
-    p = ngx_cpymem(p, ingress.data, ingress.len);
-    *p++ = ':';
-
-    ctx->host.data = p;
-    ctx->host.len = host.len;
-    p = ngx_cpymem(p, host.data, host.len);
-
-    ctx->path.data = p;
-    ctx->path.len = path.len;
-    p = ngx_cpymem(p, path.data, path.len);
-
-    ctx->route_rule.len = p - ctx->route_rule.data;
-
-    if (service.len == 0) {
-        ngx_str_set(&ctx->upstream_name, "upstream-default-backend");
-        return NGX_OK;
-    }
-
-    ctx->upstream_name.data = p;
-    p = ngx_cpymem(p, namespace.data, namespace.len);
-    *p++ = '-';
-
-    ctx->service_name.data = p;
-    ctx->service_name.len = service.len;
-    p = ngx_cpymem(p, service.data, service.len);
-    *p++ = '-';
-
-    ctx->service_port.data = p;
-    ctx->service_port.len = port.len;
-    p = ngx_cpymem(p, port.data, port.len);
-
-    ctx->upstream_name.len = p - ctx->upstream_name.data;
+    ctx->no_service = (rule->service.len == 0);
 
     return NGX_OK;
 }

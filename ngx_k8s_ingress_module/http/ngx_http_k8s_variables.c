@@ -19,6 +19,10 @@
 
 static ngx_int_t ngx_http_k8s_ctx_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_rule_name(ngx_http_request_t *r,
+    ngx_k8s_rule_rec_t *names, ngx_str_t *s);
+static ngx_int_t ngx_http_k8s_upstream_name(ngx_http_request_t *r,
+    ngx_k8s_rule_rec_t *names, ngx_str_t *s);
 static ngx_int_t ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_host_variable(ngx_http_request_t *r,
@@ -31,9 +35,18 @@ static ngx_int_t ngx_http_k8s_connection_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 
-#define ngx_http_k8s_ctx_row(name, field, flags, note)                        \
-    { ngx_string(name), ngx_http_k8s_ctx_variable,                            \
-      offsetof(ngx_http_k8s_ctx_t, field), flags, ngx_string(note) }
+/* what is not one name of the rule; a name's offset is never so small */
+#define NGX_HTTP_K8S_EMPTY           0
+#define NGX_HTTP_K8S_RULE            1
+#define NGX_HTTP_K8S_UPSTREAM        2
+
+#define ngx_http_k8s_ctx_row(name, data, flags, note)                         \
+    { ngx_string(name), ngx_http_k8s_ctx_variable, data, flags,               \
+      ngx_string(note) }
+
+#define ngx_http_k8s_name_row(name, field, flags, note)                       \
+    ngx_http_k8s_ctx_row(name, offsetof(ngx_k8s_rule_rec_t, field), flags,    \
+                         note)
 
 #define ngx_http_k8s_var_row(name, handler, flags, note)                      \
     { ngx_string(name), handler, 0, flags, ngx_string(note) }
@@ -44,20 +57,20 @@ static ngx_int_t ngx_http_k8s_connection_variable(ngx_http_request_t *r,
 
 ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
 
-    ngx_http_k8s_ctx_row("k8s_namespace", namespace, 0,
-                         "namespace of the Ingress"),
-    ngx_http_k8s_ctx_row("k8s_ingress_name", ingress, 0,
-                         "name of the Ingress"),
-    ngx_http_k8s_ctx_row("k8s_service_name", service_name, 0,
-                         "name of the Service"),
-    ngx_http_k8s_ctx_row("k8s_service_port", service_port, 0,
-                         "port of the Service, as the Ingress writes it"),
-    ngx_http_k8s_ctx_row("k8s_host", host, 0,
-                         "host of the rule, empty without one"),
-    ngx_http_k8s_ctx_row("k8s_path", path, 0, "path of the rule"),
-    ngx_http_k8s_ctx_row("k8s_route_rule", route_rule, 0,
+    ngx_http_k8s_name_row("k8s_namespace", namespace, 0,
+                          "namespace of the Ingress"),
+    ngx_http_k8s_name_row("k8s_ingress_name", ingress, 0,
+                          "name of the Ingress"),
+    ngx_http_k8s_name_row("k8s_service_name", service, 0,
+                          "name of the Service"),
+    ngx_http_k8s_name_row("k8s_service_port", port, 0,
+                          "port of the Service, as the Ingress writes it"),
+    ngx_http_k8s_name_row("k8s_host", host, 0,
+                          "host of the rule, empty without one"),
+    ngx_http_k8s_name_row("k8s_path", path, 0, "path of the rule"),
+    ngx_http_k8s_ctx_row("k8s_route_rule", NGX_HTTP_K8S_RULE, 0,
                          "the rule: namespace/ingress:host/path"),
-    ngx_http_k8s_ctx_row("k8s_canary", empty, 0,
+    ngx_http_k8s_ctx_row("k8s_canary", NGX_HTTP_K8S_EMPTY, 0,
                          "name of the canary that took the request"),
     ngx_http_k8s_var_row("k8s_req_id", ngx_http_k8s_request_id_variable, 0,
                          "X-Request-ID of the client, or $request_id"),
@@ -71,20 +84,20 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
                          ngx_http_k8s_connection_variable, 0,
                          "\"upgrade\" where the client asks for it"),
 
-    ngx_http_k8s_ctx_row("proxy_upstream_name", upstream_name,
+    ngx_http_k8s_ctx_row("proxy_upstream_name", NGX_HTTP_K8S_UPSTREAM,
                          NGX_HTTP_K8S_ALIAS, "namespace-service-port"),
-    ngx_http_k8s_ctx_row("proxy_alternative_upstream_name", empty,
+    ngx_http_k8s_ctx_row("proxy_alternative_upstream_name", NGX_HTTP_K8S_EMPTY,
                          NGX_HTTP_K8S_ALIAS, "the same of the canary"),
-    ngx_http_k8s_ctx_row("namespace", namespace, NGX_HTTP_K8S_ALIAS,
-                         "as $k8s_namespace"),
-    ngx_http_k8s_ctx_row("ingress_name", ingress, NGX_HTTP_K8S_ALIAS,
-                         "as $k8s_ingress_name"),
-    ngx_http_k8s_ctx_row("service_name", service_name, NGX_HTTP_K8S_ALIAS,
-                         "as $k8s_service_name"),
-    ngx_http_k8s_ctx_row("service_port", service_port, NGX_HTTP_K8S_ALIAS,
-                         "as $k8s_service_port"),
-    ngx_http_k8s_ctx_row("location_path", path, NGX_HTTP_K8S_ALIAS,
-                         "as $k8s_path"),
+    ngx_http_k8s_name_row("namespace", namespace, NGX_HTTP_K8S_ALIAS,
+                          "as $k8s_namespace"),
+    ngx_http_k8s_name_row("ingress_name", ingress, NGX_HTTP_K8S_ALIAS,
+                          "as $k8s_ingress_name"),
+    ngx_http_k8s_name_row("service_name", service, NGX_HTTP_K8S_ALIAS,
+                          "as $k8s_service_name"),
+    ngx_http_k8s_name_row("service_port", port, NGX_HTTP_K8S_ALIAS,
+                          "as $k8s_service_port"),
+    ngx_http_k8s_name_row("location_path", path, NGX_HTTP_K8S_ALIAS,
+                          "as $k8s_path"),
     ngx_http_k8s_var_row("req_id", ngx_http_k8s_request_id_variable,
                          NGX_HTTP_K8S_ALIAS, "as $k8s_req_id"),
     ngx_http_k8s_var_row("best_http_host", ngx_http_k8s_host_variable,
@@ -169,7 +182,8 @@ static ngx_int_t
 ngx_http_k8s_ctx_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_str_t           *s;
+    ngx_str_t            s;
+    ngx_k8s_str_t       *name;
     ngx_http_k8s_ctx_t  *ctx;
 
     ctx = ngx_http_k8s_ctx(r);
@@ -189,13 +203,101 @@ ngx_http_k8s_ctx_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    s = (ngx_str_t *) ((u_char *) ctx + data);
+    ngx_str_null(&s);
 
-    v->len = s->len;
+    switch (data) {
+
+    case NGX_HTTP_K8S_EMPTY:
+        break;
+
+    case NGX_HTTP_K8S_UPSTREAM:
+
+        if (ctx->no_service) {
+            ngx_str_set(&s, "upstream-default-backend");
+
+        } else if (ctx->names
+                   && ngx_http_k8s_upstream_name(r, ctx->names, &s) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        break;
+
+    case NGX_HTTP_K8S_RULE:
+
+        if (ctx->names
+            && ngx_http_k8s_rule_name(r, ctx->names, &s) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        break;
+
+    default:
+
+        if (ctx->names) {
+            name = (ngx_k8s_str_t *) ((u_char *) ctx->names + data);
+            ngx_k8s_record_str(ctx->names, name, &s);
+        }
+    }
+
+    v->len = s.len;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
-    v->data = s->data;
+    v->data = s.data;
+
+    return NGX_OK;
+}
+
+
+/* "namespace/ingress:host/path" */
+
+static ngx_int_t
+ngx_http_k8s_rule_name(ngx_http_request_t *r, ngx_k8s_rule_rec_t *names,
+    ngx_str_t *s)
+{
+    ngx_str_t  namespace, ingress, host, path;
+
+    ngx_k8s_record_str(names, &names->namespace, &namespace);
+    ngx_k8s_record_str(names, &names->ingress, &ingress);
+    ngx_k8s_record_str(names, &names->host, &host);
+    ngx_k8s_record_str(names, &names->path, &path);
+
+    s->data = ngx_pnalloc(r->main->pool, namespace.len + 1 + ingress.len + 1
+                                         + host.len + path.len);
+    if (s->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    s->len = ngx_sprintf(s->data, "%V/%V:%V%V", &namespace, &ingress, &host,
+                         &path)
+             - s->data;
+
+    return NGX_OK;
+}
+
+
+/* "namespace-service-port" */
+
+static ngx_int_t
+ngx_http_k8s_upstream_name(ngx_http_request_t *r, ngx_k8s_rule_rec_t *names,
+    ngx_str_t *s)
+{
+    ngx_str_t  namespace, service, port;
+
+    ngx_k8s_record_str(names, &names->namespace, &namespace);
+    ngx_k8s_record_str(names, &names->service, &service);
+    ngx_k8s_record_str(names, &names->port, &port);
+
+    s->data = ngx_pnalloc(r->main->pool, namespace.len + 1 + service.len + 1
+                                         + port.len);
+    if (s->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    s->len = ngx_sprintf(s->data, "%V-%V-%V", &namespace, &service, &port)
+             - s->data;
 
     return NGX_OK;
 }

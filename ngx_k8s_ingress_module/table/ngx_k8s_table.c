@@ -334,7 +334,7 @@ ngx_k8s_record_fixed(ngx_uint_t type)
 }
 
 
-static ngx_inline void *
+void *
 ngx_k8s_slot_read(ngx_k8s_table_t *table, ngx_uint_t index,
     ngx_k8s_slot_t *slot)
 {

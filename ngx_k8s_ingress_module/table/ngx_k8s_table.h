@@ -205,7 +205,11 @@ uint32_t ngx_k8s_hash(u_char *data, size_t len);
 /* slot by number, or NULL when there is no such number */
 ngx_k8s_slot_t *ngx_k8s_slot(ngx_k8s_table_t *table, uint32_t n);
 
-/* record of slot n, or NULL; checks type against index */
+/* record of a slot, or NULL; checks type against index */
+void *ngx_k8s_slot_read(ngx_k8s_table_t *table, ngx_uint_t index,
+    ngx_k8s_slot_t *slot);
+
+/* record of slot n, or NULL */
 void *ngx_k8s_slot_record(ngx_k8s_table_t *table, ngx_uint_t index, uint32_t n);
 
 /* the same, but NULL when the slot has gone to another thing since */
