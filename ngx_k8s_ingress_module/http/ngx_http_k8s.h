@@ -224,14 +224,19 @@ typedef struct {
      && (a)->identity == (b)->identity                                        \
      && ngx_memcmp((a)->addr, (b)->addr, 16) == 0)
 
-void ngx_http_k8s_endpoint_copy(ngx_k8s_table_t *table,
+/*
+ * Returns its statistics, or NULL: it has none, or table is NULL.  A record
+ * that is in the table no more goes without: its number may be another's.
+ */
+ngx_k8s_stat_t *ngx_http_k8s_endpoint_copy(ngx_k8s_table_t *table,
     ngx_k8s_endpoint_rec_t *rec, ngx_http_k8s_endpoint_t *ep);
+
+/* tells the endpoints of a Service apart; the same with statistics and
+   without */
 uint32_t ngx_http_k8s_endpoint_hash(ngx_http_k8s_endpoint_t *ep);
 
-/* 1 when a connection to it failed, in any worker, a moment ago; table may be
-   NULL */
-ngx_uint_t ngx_http_k8s_endpoint_refused(ngx_k8s_table_t *table,
-    ngx_http_k8s_endpoint_t *ep);
+/* 1 when a connection to it failed, in any worker, a moment ago */
+ngx_uint_t ngx_http_k8s_endpoint_refused(ngx_k8s_stat_t *stat);
 
 /* counts a try, unless the number has gone to another endpoint meanwhile;
    refused: there was no connection */

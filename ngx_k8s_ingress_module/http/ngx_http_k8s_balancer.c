@@ -51,7 +51,7 @@ typedef struct {
     ngx_uint_t                    ntried;
     ngx_uint_t                    ncopied;
     uint32_t                      tried[NGX_HTTP_K8S_TRIED];  /* hashes */
-    ngx_http_k8s_endpoint_t       copied[NGX_HTTP_K8S_COPY];
+    ngx_k8s_endpoint_rec_t        copied[NGX_HTTP_K8S_COPY];
 
     unsigned                      fresh:1;   /* nothing sent on a new one */
     unsigned                      unsent:1;  /* and nothing will be */
@@ -215,13 +215,9 @@ ngx_http_k8s_balancer_done(ngx_k8s_block_t *block)
 static ngx_int_t
 ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_uint_t               i, n;
-    ngx_k8s_table_t         *table;
-    ngx_http_k8s_ctx_t      *ctx;
-    ngx_http_upstream_t     *u;
-    ngx_http_k8s_peer_t     *peer;
-    ngx_k8s_service_rec_t   *service;
-    ngx_k8s_endpoint_rec_t  *rec;
+    ngx_http_k8s_ctx_t   *ctx;
+    ngx_http_upstream_t  *u;
+    ngx_http_k8s_peer_t  *peer;
 
     u = r->upstream;
     ctx = ngx_http_k8s_ctx(r);
@@ -262,25 +258,6 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     u->output.output_filter = ngx_http_k8s_output;
     u->output.filter_ctx = peer;
 
-    n = 1;
-    table = ngx_k8s_pin(peer->block);
-
-    if (table) {
-        service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
-                                          ctx->service,
-                                          ctx->service_generation);
-        if (service) {
-            n = ngx_min(service->usable, service->endpoints.n);
-            rec = ngx_k8s_record_at(service, service->endpoints.offset);
-
-            peer->ncopied = ngx_min(n, NGX_HTTP_K8S_COPY);
-
-            for (i = 0; i < peer->ncopied; i++) {
-                ngx_http_k8s_endpoint_copy(table, &rec[i], &peer->copied[i]);
-            }
-        }
-    }
-
     ngx_http_k8s_interim(r, ctx);
 
     /* a lonely endpoint is asked again, as ingress-nginx does */
@@ -289,7 +266,7 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     u->peer.get = ngx_http_k8s_get_peer;
     u->peer.free = ngx_http_k8s_free_peer;
     u->peer.tries = u->conf->next_upstream_tries ? u->conf->next_upstream_tries
-                                                 : n;
+                                                 : 1;
 
     return NGX_OK;
 }
@@ -323,6 +300,10 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (peer->ntried == 0 && peer->upstream->conf->next_upstream_tries == 0) {
+        pc->tries = peer->nendpoints;
     }
 
     ep = &peer->key.endpoint;
@@ -424,18 +405,19 @@ static ngx_int_t
 ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
 {
     uint32_t                 *cursor, start;
-    ngx_uint_t                i, k, n, refused;
+    ngx_uint_t                i, n, refused;
+    ngx_k8s_stat_t           *stat;
     ngx_k8s_service_rec_t    *service;
     ngx_k8s_endpoint_rec_t   *rec;
     ngx_http_k8s_endpoint_t  *ep;
 
     ep = &peer->key.endpoint;
     service = NULL;
-    rec = NULL;
+    rec = peer->copied;
     refused = NGX_HTTP_K8S_TRIED + 1;
 
     if (table) {
-        peer->version = table->version;
+        peer->version = ngx_k8s_table_version(table);
         service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
                                           peer->key.service,
                                           peer->key.generation);
@@ -445,8 +427,19 @@ ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
         n = ngx_min(service->usable, service->endpoints.n);
         rec = ngx_k8s_record_at(service, service->endpoints.offset);
 
+        if (peer->ntried == 0) {
+            peer->ncopied = ngx_min(n, NGX_HTTP_K8S_COPY);
+            ngx_memcpy(peer->copied, rec,
+                       peer->ncopied * sizeof(ngx_k8s_endpoint_rec_t));
+        }
+
     } else if (ngx_current_msec - peer->start < NGX_HTTP_K8S_COPY_TIME) {
         n = peer->ncopied;
+
+        /* not for the pool, and without statistics */
+
+        peer->version = 0;
+        table = NULL;
 
     } else {
         n = 0;
@@ -462,18 +455,11 @@ ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
     start = cursor ? *cursor : (uint32_t) ngx_random();
 
     for (i = 0; i < n; i++) {
-        k = (start + i) % n;
-
-        if (rec) {
-            ngx_http_k8s_endpoint_copy(table, &rec[k], ep);
-
-        } else {
-            *ep = peer->copied[k];
-        }
+        stat = ngx_http_k8s_endpoint_copy(table, &rec[(start + i) % n], ep);
 
         if (!ngx_http_k8s_was_tried(peer, ep)) {
 
-            if (!ngx_http_k8s_endpoint_refused(table, ep)) {
+            if (!ngx_http_k8s_endpoint_refused(stat)) {
                 goto found;
             }
 
@@ -488,14 +474,8 @@ ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
     }
 
     i = (refused <= NGX_HTTP_K8S_TRIED) ? refused : 0;
-    k = (start + i) % n;
 
-    if (rec) {
-        ngx_http_k8s_endpoint_copy(table, &rec[k], ep);
-
-    } else {
-        *ep = peer->copied[k];
-    }
+    (void) ngx_http_k8s_endpoint_copy(table, &rec[(start + i) % n], ep);
 
 found:
 
@@ -628,8 +608,8 @@ ngx_http_k8s_set_address(ngx_http_request_t *r, ngx_peer_connection_t *pc,
 static size_t
 ngx_http_k8s_address_text(u_char *text, ngx_http_k8s_endpoint_t *ep)
 {
-    u_char      *p;
-    ngx_uint_t   i, n;
+    u_char    *p, *last;
+    uint32_t   i, n;
 
     p = text;
 
@@ -651,17 +631,16 @@ ngx_http_k8s_address_text(u_char *text, ngx_http_k8s_endpoint_t *ep)
         *p++ = (i < 3) ? '.' : ':';
     }
 
-    n = 10000;
+    n = ep->port;
+    last = p + 1 + (n >= 10) + (n >= 100) + (n >= 1000) + (n >= 10000);
 
-    while (n > ep->port && n > 1) {
-        n /= 10;
+    for (p = last; n >= 10; n /= 10) {
+        *--p = (u_char) ('0' + n % 10);
     }
 
-    for ( /* void */ ; n; n /= 10) {
-        *p++ = (u_char) ('0' + ep->port / n % 10);
-    }
+    *--p = (u_char) ('0' + n);
 
-    return p - text;
+    return last - text;
 }
 
 

@@ -14,7 +14,7 @@
 #define NGX_HTTP_K8S_LEFT_ALONE      2000
 
 
-void
+ngx_k8s_stat_t *
 ngx_http_k8s_endpoint_copy(ngx_k8s_table_t *table, ngx_k8s_endpoint_rec_t *rec,
     ngx_http_k8s_endpoint_t *ep)
 {
@@ -26,31 +26,26 @@ ngx_http_k8s_endpoint_copy(ngx_k8s_table_t *table, ngx_k8s_endpoint_rec_t *rec,
     ep->reserved = 0;
     ep->stat = rec->stat;
 
-    stat = rec->stat ? ngx_k8s_stat(table, rec->stat) : NULL;
+    stat = table ? ngx_k8s_stat(table, rec->stat) : NULL;
     ep->identity = stat ? stat->identity : 0;
+
+    return stat;
 }
 
 
 uint32_t
 ngx_http_k8s_endpoint_hash(ngx_http_k8s_endpoint_t *ep)
 {
-    /* an identity is a hash already */
-
-    return ep->identity ? (uint32_t) ep->identity
-                        : ngx_murmur_hash2(ep->addr, 16) ^ ep->port;
+    return ep->stat ? ep->stat : ngx_murmur_hash2(ep->addr, 16) ^ ep->port;
 }
 
 
 ngx_uint_t
-ngx_http_k8s_endpoint_refused(ngx_k8s_table_t *table,
-    ngx_http_k8s_endpoint_t *ep)
+ngx_http_k8s_endpoint_refused(ngx_k8s_stat_t *stat)
 {
-    ngx_msec_t       refused;
-    ngx_k8s_stat_t  *stat;
+    ngx_msec_t  refused;
 
-    stat = (table && ep->identity) ? ngx_k8s_stat(table, ep->stat) : NULL;
-
-    if (stat == NULL || stat->refused == 0 || stat->identity != ep->identity) {
+    if (stat == NULL || stat->refused == 0) {
         return 0;
     }
 

@@ -326,7 +326,7 @@ ngx_http_k8s_pool_sweep(ngx_event_t *ev)
     }
 
     table = ngx_k8s_pin(pool->block);
-    version = table ? table->version : 0;
+    version = table ? ngx_k8s_table_version(table) : 0;
 
     if (table == NULL || version == pool->version) {
         ngx_add_timer(ev, NGX_HTTP_K8S_SWEEP);
@@ -400,8 +400,8 @@ ngx_http_k8s_pool_idle_time(ngx_http_upstream_t *u, ngx_msec_t timeout)
         }
 
         if (h[i].key.len == sizeof("Keep-Alive") - 1
-            && ngx_strncasecmp(h[i].key.data, (u_char *) "Keep-Alive",
-                               sizeof("Keep-Alive") - 1)
+            && ngx_memcmp(h[i].lowcase_key, "keep-alive",
+                          sizeof("keep-alive") - 1)
                == 0)
         {
             break;

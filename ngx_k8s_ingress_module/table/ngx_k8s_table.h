@@ -190,6 +190,10 @@ void ngx_k8s_view_unpin(ngx_k8s_view_t *view);
 
 /* readers: valid under a pin, in any process */
 
+/* the version; what is read after it is of this version or a later one */
+#define ngx_k8s_table_version(table)                                          \
+    __atomic_load_n(&(table)->version, __ATOMIC_ACQUIRE)
+
 /*
  * The hash of keys and paths, over bytes: start, step for each, end.  A step
  * can be undone, so that the hashes of all prefixes of a path are at hand.
