@@ -273,8 +273,8 @@ ngx_k8s_hash(u_char *data, size_t len)
 }
 
 
-ngx_k8s_slot_t *
-ngx_k8s_slot(ngx_k8s_table_t *table, uint32_t n)
+static ngx_inline ngx_k8s_slot_t *
+ngx_k8s_slot_get(ngx_k8s_table_t *table, uint32_t n)
 {
     uint64_t         offset;
     ngx_k8s_slot_t  *slots;
@@ -300,8 +300,8 @@ ngx_k8s_slot(ngx_k8s_table_t *table, uint32_t n)
 }
 
 
-ngx_k8s_record_t *
-ngx_k8s_record(ngx_k8s_table_t *table, uint32_t granule)
+static ngx_inline ngx_k8s_record_t *
+ngx_k8s_record_get(ngx_k8s_table_t *table, uint32_t granule)
 {
     uint64_t           offset;
     ngx_k8s_record_t  *rec;
@@ -327,6 +327,36 @@ ngx_k8s_record(ngx_k8s_table_t *table, uint32_t granule)
 }
 
 
+static ngx_inline void *
+ngx_k8s_slot_get_record(ngx_k8s_table_t *table, ngx_uint_t index,
+    ngx_k8s_slot_t *slot)
+{
+    ngx_k8s_record_t  *rec;
+
+    rec = ngx_k8s_record_get(table, ngx_k8s_load(&slot->record));
+
+    if (rec == NULL || rec->type != index) {
+        return NULL;
+    }
+
+    return rec;
+}
+
+
+ngx_k8s_slot_t *
+ngx_k8s_slot(ngx_k8s_table_t *table, uint32_t n)
+{
+    return ngx_k8s_slot_get(table, n);
+}
+
+
+ngx_k8s_record_t *
+ngx_k8s_record(ngx_k8s_table_t *table, uint32_t granule)
+{
+    return ngx_k8s_record_get(table, granule);
+}
+
+
 size_t
 ngx_k8s_record_fixed(ngx_uint_t type)
 {
@@ -338,15 +368,7 @@ void *
 ngx_k8s_slot_read(ngx_k8s_table_t *table, ngx_uint_t index,
     ngx_k8s_slot_t *slot)
 {
-    ngx_k8s_record_t  *rec;
-
-    rec = ngx_k8s_record(table, ngx_k8s_load(&slot->record));
-
-    if (rec == NULL || rec->type != index) {
-        return NULL;
-    }
-
-    return rec;
+    return ngx_k8s_slot_get_record(table, index, slot);
 }
 
 
@@ -355,9 +377,9 @@ ngx_k8s_slot_record(ngx_k8s_table_t *table, ngx_uint_t index, uint32_t n)
 {
     ngx_k8s_slot_t  *slot;
 
-    slot = ngx_k8s_slot(table, n);
+    slot = ngx_k8s_slot_get(table, n);
 
-    return slot ? ngx_k8s_slot_read(table, index, slot) : NULL;
+    return slot ? ngx_k8s_slot_get_record(table, index, slot) : NULL;
 }
 
 
@@ -368,7 +390,7 @@ ngx_k8s_slot_record_gen(ngx_k8s_table_t *table, ngx_uint_t index, uint32_t n,
     void            *rec;
     ngx_k8s_slot_t  *slot;
 
-    slot = ngx_k8s_slot(table, n);
+    slot = ngx_k8s_slot_get(table, n);
 
     if (slot == NULL) {
         return NULL;
@@ -376,7 +398,7 @@ ngx_k8s_slot_record_gen(ngx_k8s_table_t *table, ngx_uint_t index, uint32_t n,
 
     /* the writer sets the generation before the record */
 
-    rec = ngx_k8s_slot_read(table, index, slot);
+    rec = ngx_k8s_slot_get_record(table, index, slot);
 
     if (rec == NULL || ngx_k8s_load(&slot->generation) != generation) {
         return NULL;
@@ -401,14 +423,14 @@ ngx_k8s_table_find(ngx_k8s_table_t *table, ngx_uint_t index, u_char *key,
 
     for (steps = table->nslots; n && steps; steps--) {
 
-        slot = ngx_k8s_slot(table, n);
+        slot = ngx_k8s_slot_get(table, n);
 
         if (slot == NULL) {
             return NULL;
         }
 
         if (slot->hash == hash) {
-            rec = ngx_k8s_slot_read(table, index, slot);
+            rec = ngx_k8s_slot_get_record(table, index, slot);
 
             if (rec != NULL
                 && rec->key.len == len
