@@ -235,6 +235,14 @@ ngx_k8s_stat_t *ngx_http_k8s_endpoint_copy(ngx_k8s_table_t *table,
    without */
 uint32_t ngx_http_k8s_endpoint_hash(ngx_http_k8s_endpoint_t *ep);
 
+/*
+ * Text of an IPv4 endpoint, returns its length; and of a port, returns its end:
+ * as ngx_sock_ntop() and ngx_sprintf(), at a tenth of the cost, since every
+ * request needs them.
+ */
+size_t ngx_http_k8s_endpoint_text(u_char *text, ngx_http_k8s_endpoint_t *ep);
+u_char *ngx_http_k8s_port_text(u_char *text, in_port_t port);
+
 /* 1 when a connection to it failed, in any worker, a moment ago */
 ngx_uint_t ngx_http_k8s_endpoint_refused(ngx_k8s_stat_t *stat);
 

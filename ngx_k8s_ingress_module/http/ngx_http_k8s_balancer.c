@@ -91,8 +91,6 @@ static uint32_t *ngx_http_k8s_cursor(ngx_http_k8s_state_t *state,
     uint32_t slot);
 static ngx_int_t ngx_http_k8s_set_address(ngx_http_request_t *r,
     ngx_peer_connection_t *pc, ngx_http_k8s_endpoint_t *ep);
-static size_t ngx_http_k8s_address_text(u_char *text,
-    ngx_http_k8s_endpoint_t *ep);
 static ngx_uint_t ngx_http_k8s_must_peek(ngx_http_k8s_peer_t *peer);
 static ngx_uint_t ngx_http_k8s_not_connected(ngx_http_upstream_t *u,
     ngx_peer_connection_t *pc);
@@ -592,7 +590,7 @@ ngx_http_k8s_set_address(ngx_http_request_t *r, ngx_peer_connection_t *pc,
 
     a->name.data = a->text;
     a->name.len = (ep->family == 4)
-                  ? ngx_http_k8s_address_text(a->text, ep)
+                  ? ngx_http_k8s_endpoint_text(a->text, ep)
                   : ngx_sock_ntop(&a->sockaddr.sockaddr, pc->socklen, a->text,
                                   NGX_HTTP_K8S_ADDRESS_LEN, 1);
 
@@ -600,47 +598,6 @@ ngx_http_k8s_set_address(ngx_http_request_t *r, ngx_peer_connection_t *pc,
     pc->name = &a->name;
 
     return NGX_OK;
-}
-
-
-/* as ngx_sock_ntop() for IPv4, at a tenth of its cost: every try needs it */
-
-static size_t
-ngx_http_k8s_address_text(u_char *text, ngx_http_k8s_endpoint_t *ep)
-{
-    u_char    *p, *last;
-    uint32_t   i, n;
-
-    p = text;
-
-    for (i = 0; i < 4; i++) {
-        n = ep->addr[i];
-
-        if (n >= 100) {
-            *p++ = (u_char) ('0' + n / 100);
-            n %= 100;
-            *p++ = (u_char) ('0' + n / 10);
-            n %= 10;
-
-        } else if (n >= 10) {
-            *p++ = (u_char) ('0' + n / 10);
-            n %= 10;
-        }
-
-        *p++ = (u_char) ('0' + n);
-        *p++ = (i < 3) ? '.' : ':';
-    }
-
-    n = ep->port;
-    last = p + 1 + (n >= 10) + (n >= 100) + (n >= 1000) + (n >= 10000);
-
-    for (p = last; n >= 10; n /= 10) {
-        *--p = (u_char) ('0' + n % 10);
-    }
-
-    *--p = (u_char) ('0' + n);
-
-    return last - text;
 }
 
 

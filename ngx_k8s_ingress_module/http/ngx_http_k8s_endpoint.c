@@ -40,6 +40,53 @@ ngx_http_k8s_endpoint_hash(ngx_http_k8s_endpoint_t *ep)
 }
 
 
+size_t
+ngx_http_k8s_endpoint_text(u_char *text, ngx_http_k8s_endpoint_t *ep)
+{
+    u_char    *p;
+    uint32_t   i, n;
+
+    p = text;
+
+    for (i = 0; i < 4; i++) {
+        n = ep->addr[i];
+
+        if (n >= 100) {
+            *p++ = (u_char) ('0' + n / 100);
+            n %= 100;
+            *p++ = (u_char) ('0' + n / 10);
+            n %= 10;
+
+        } else if (n >= 10) {
+            *p++ = (u_char) ('0' + n / 10);
+            n %= 10;
+        }
+
+        *p++ = (u_char) ('0' + n);
+        *p++ = (i < 3) ? '.' : ':';
+    }
+
+    return ngx_http_k8s_port_text(p, ep->port) - text;
+}
+
+
+u_char *
+ngx_http_k8s_port_text(u_char *text, in_port_t port)
+{
+    u_char    *p, *last;
+    uint32_t   n;
+
+    n = port;
+    last = text + 1 + (n >= 10) + (n >= 100) + (n >= 1000) + (n >= 10000);
+
+    for (p = last; p != text; n /= 10) {
+        *--p = (u_char) ('0' + n % 10);
+    }
+
+    return last;
+}
+
+
 ngx_uint_t
 ngx_http_k8s_endpoint_refused(ngx_k8s_stat_t *stat)
 {

@@ -400,9 +400,8 @@ ngx_http_k8s_port_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    v->len = ngx_sprintf(p, "%ui",
-                      (ngx_uint_t) ngx_inet_get_port(
-                                              r->connection->local_sockaddr))
+    v->len = ngx_http_k8s_port_text(p,
+                              ngx_inet_get_port(r->connection->local_sockaddr))
              - p;
     v->valid = 1;
     v->no_cacheable = 0;
