@@ -227,6 +227,7 @@ static ngx_int_t
 ngx_http_k8s_take_rule(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, uint32_t n)
 {
+    size_t               size;
     ngx_k8s_slot_t      *slot;
     ngx_k8s_rule_rec_t  *rule;
 
@@ -241,14 +242,16 @@ ngx_http_k8s_take_rule(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ctx->rule = n;
     ctx->rule_generation = slot->generation;
 
-    ctx->names = ngx_palloc(r->main->pool, rule->header.size);
+    size = rule->header.size;
+
+    ctx->names = ngx_palloc(r->main->pool, size);
     if (ctx->names == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_memcpy(ctx->names, rule, rule->header.size);
+    ngx_memcpy(ctx->names, rule, size);
 
-    ctx->no_service = (rule->service.len == 0);
+    ctx->no_service = (ctx->names->service.len == 0);
 
     return NGX_OK;
 }
