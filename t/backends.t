@@ -10,6 +10,7 @@ use IO::Socket::INET;
 use K8s::Backend;
 use K8s::Nginx;
 use Test::More;
+use Time::HiRes qw( time );
 
 # answers every request of a connection with its own name
 sub plain {
@@ -85,6 +86,8 @@ $b{$_} = K8s::Backend->start($b{$_}) for keys %b;
 
 my %port = map { $_ => $b{$_}->port } keys %b;
 $port{dead} = K8s::Objects::free_port();
+my @dead = map { "dead$_" } 1 .. 150;
+$port{$_} = K8s::Objects::free_port() for @dead;
 
 my $n = K8s::Nginx->new(main => 'worker_processes 1;');
 
@@ -98,11 +101,12 @@ my @services = qw( a closer resetter sleepy hole echo interim endless
                    trailers short zero gone );
 my $single = join '', map { "t/$_:80 $_\n" } @services;
 my $mixed = "t/dead-a:80 dead a\nt/dead:80 dead\nt/closer-a:80 closer a\n"
-            . "t/resetter-a:80 resetter a\nt/ab:80 a b\nt/hole-a:80 hole a\n";
+            . "t/resetter-a:80 resetter a\nt/ab:80 a b\nt/hole-a:80 hole a\n"
+            . "t/many:80 @dead a\n";
 services("$single$mixed");
 
 $n->ingresses(join '', map { "t/$_ $_.test / $_:80\n" } @services,
-              qw( dead-a dead closer-a resetter-a ab hole-a ));
+              qw( dead-a dead closer-a resetter-a ab hole-a many ));
 $n->manifest('zz-ready.yaml',
              K8s::Objects::ingresses("t/zz ready.test /r/ zz:80"));
 $n->start;
@@ -157,6 +161,21 @@ is_deeply [(ask('GET', 'resetter-a', '/'))[0, 1]], [200, "a\n"],
 is +(ask('GET', 'dead', '/'))[0], 502, 'T-E3 only a dead one: 502';
 is scalar(() = $n->log =~ /connect\(\) failed.*?host: "dead.test"/g), 3,
    'after three tries';
+
+# those that refused are marked for 2 seconds: else it is done once more
+
+my ($begun, $refused, @many);
+for (1 .. 5) {
+    $begun = time;
+    ask('GET', 'many', '/') for 1 .. 4;
+    $refused = () = $n->log =~ /connect\(\) failed.*?host: "many.test"/g;
+    @many = map { (ask('GET', 'many', '/'))[0] } 1 .. 6;
+    last if time - $begun < 1.8;
+}
+ok $refused >= 150, 'T-E3 each of 150 endpoints refused';
+is_deeply \@many, [(200) x 6], 'T-E3 they do not hide the last one';
+is scalar(() = $n->log =~ /connect\(\) failed.*?host: "many.test"/g),
+   $refused, 'T-E3 and are left alone';
 
 my $posts = count('closer', qr/^closed/) + count('a', qr/^POST/);
 ask('POST', 'closer-a', '/once', body => 'x') for 1 .. 4;

@@ -19,6 +19,9 @@
 /* endpoints that one request remembers to have tried */
 #define NGX_HTTP_K8S_TRIED           64
 
+/* and that one try looks at, for one that has not refused a moment ago */
+#define NGX_HTTP_K8S_LOOKED          1024
+
 /* milliseconds, from a connect to its failure: later it is no refusal */
 #define NGX_HTTP_K8S_REFUSED         250
 
@@ -412,7 +415,6 @@ ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
     ep = &peer->key.endpoint;
     service = NULL;
     rec = peer->copied;
-    refused = NGX_HTTP_K8S_TRIED + 1;
 
     if (table) {
         peer->version = ngx_k8s_table_version(table);
@@ -448,30 +450,26 @@ ngx_http_k8s_choose(ngx_http_k8s_peer_t *peer, ngx_k8s_table_t *table)
     }
 
     peer->nendpoints = n;
+    refused = n;
 
     cursor = ngx_http_k8s_cursor(peer->state, peer->key.service);
     start = cursor ? *cursor : (uint32_t) ngx_random();
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < ngx_min(n, NGX_HTTP_K8S_LOOKED); i++) {
         stat = ngx_http_k8s_endpoint_copy(table, &rec[(start + i) % n], ep);
 
-        if (!ngx_http_k8s_was_tried(peer, ep)) {
+        if (ngx_http_k8s_endpoint_refused(stat)) {
 
-            if (!ngx_http_k8s_endpoint_refused(stat)) {
-                goto found;
-            }
-
-            if (refused > i) {
+            if (refused == n && !ngx_http_k8s_was_tried(peer, ep)) {
                 refused = i;
             }
-        }
 
-        if (i >= NGX_HTTP_K8S_TRIED) {
-            break;
+        } else if (!ngx_http_k8s_was_tried(peer, ep)) {
+            goto found;
         }
     }
 
-    i = (refused <= NGX_HTTP_K8S_TRIED) ? refused : 0;
+    i = (refused < n) ? refused : 0;
 
     (void) ngx_http_k8s_endpoint_copy(table, &rec[(start + i) % n], ep);
 
