@@ -379,13 +379,17 @@ ngx_http_k8s_has_left(ngx_http_k8s_peer_t *peer)
 
     table = ngx_k8s_pin(peer->block);
 
-    if (table == NULL
-        || table->version == peer->version
-        || ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
-                                   peer->key.service, peer->key.generation)
-           == NULL)
-    {
+    if (table == NULL || table->version == peer->version) {
         return 0;
+    }
+
+    if (ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                peer->key.service, peer->key.generation)
+        == NULL)
+    {
+        /* it went with its last route: as long as the copies are good */
+
+        return ngx_current_msec - peer->start >= NGX_HTTP_K8S_COPY_TIME;
     }
 
     return ngx_http_k8s_endpoint_usable(table, peer->key.service,
