@@ -360,7 +360,7 @@ func (g *nginx) dump() string {
 // both with the reference router.
 func (e *env) equal(g *nginx) {
 	fresh := e.start(options{workers: 2, zone: "16m"})
-	a, err := process.SameTable(5*time.Second, g.dump, fresh.dump)
+	a, err := process.SameTable(30*time.Second, g.dump, fresh.dump)
 	e.must(err)
 	e.check(strings.Contains(a, "a.test"), "the dump shows nothing: %.200s", a)
 	e.agree(g, fresh)

@@ -181,13 +181,14 @@ func (v *variant) readyz() string {
 // refused waits until it says that its kind is refused; the rest of the line.
 func (v *variant) refused() string {
 	line := ""
-	v.e.await(v.name+" says what is refused", 60*time.Second, func() bool {
-		for _, l := range strings.Split(v.readyz(), "\n") {
+	v.e.sees(v.name+" says what is refused", 60*time.Second, func() (bool, any) {
+		text := v.readyz()
+		for _, l := range strings.Split(text, "\n") {
 			if strings.HasPrefix(l, "  "+v.lacks.resource+" are refused") {
 				line = strings.TrimSpace(l)
 			}
 		}
-		return line != ""
+		return line != "", text
 	})
 	return line
 }
