@@ -2,6 +2,7 @@ package main
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -178,6 +179,15 @@ func (v *variant) readyz() string {
 	return fetch(v.ip+":10254", "", "/readyz").body
 }
 
+// listed waits until it has all of its kind.
+func (v *variant) listed() {
+	v.e.sees(v.name+" has a list", 30*time.Second, func() (bool, any) {
+		text := fetch(v.ip+":10254", "", "/metrics").body
+		return regexp.MustCompile(`nginx_ingress_k8s_synced\{[^}]*kind="`+
+			v.lacks.resource+`"[^}]*\} 1\n`).MatchString(text), text
+	})
+}
+
 // refused waits until it says that its kind is refused; the rest of the line.
 func (v *variant) refused() string {
 	line := ""
@@ -272,7 +282,13 @@ func leastPrivilege(e *env, dir string) {
 	lost := map[right]string{}
 	e.atStart(b, l, wide, lost)
 
-	// what "list" is for is seen after a lost connection
+	// what "list" is for is seen after a lost connection: of a kind that has
+	// been listed, for the first time needs "watch" alone
+	for _, v := range l {
+		if v.lacks.verb == "list" {
+			v.listed()
+		}
+	}
 	e.step("API server killed and started", func() {
 		e.must(e.Plane.Kill(plane.APIServer))
 		e.must(e.Plane.Run(e.ctx, plane.APIServer))
