@@ -5,6 +5,7 @@ import (
 	"math/rand"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -158,6 +159,8 @@ func loadRun(e *env) {
 	}
 	keepSockets := 1 // the pods of long connections stay: others come and go
 	endpoints := func(n int) {
+		var ending sync.WaitGroup
+		defer ending.Wait()
 		for i := 0; i < n; i++ {
 			x := gs[i%len(gs)]
 			if i%20 == 3 { // a pod is replaced: the old one drains and ends
@@ -181,7 +184,7 @@ func loadRun(e *env) {
 				e.slice(x.svc, x.addrs...)
 				// all others and not this one: an older state, which a
 				// stream that lags still has to tell, may lack it too
-				e.await("an endpoint to leave", 20*time.Second, func() bool {
+				e.await("an endpoint to leave", time.Minute, func() bool {
 					b := g.adminGet("/status").body
 					has := func(a string) bool {
 						return strings.Contains(b, `"address":"`+a+`",`)
@@ -193,8 +196,12 @@ func loadRun(e *env) {
 					}
 					return !has(gone)
 				})
+				// as by preStop: a request that was on its way has its time
 				for _, p := range e.podsAt(gone) {
-					e.pods.Stop(p, true)
+					ending.Go(func() {
+						time.Sleep(100 * time.Millisecond)
+						e.pods.Stop(p, true)
+					})
 				}
 			}
 		}

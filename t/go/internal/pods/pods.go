@@ -44,7 +44,6 @@ type Pod struct {
 	srv    *http.Server
 	mu     sync.Mutex
 	conns  map[net.Conn]*conn
-	gone   int32
 	served int64
 	flight int           // requests not yet answered, under mu
 	idle   chan struct{} // if not nil: closed once there are none, under mu
@@ -178,7 +177,6 @@ func (s *Set) Stop(name string, drain bool) {
 	if p == nil {
 		return
 	}
-	atomic.StoreInt32(&p.gone, 1)
 	if drain {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		_ = p.srv.Shutdown(ctx)
