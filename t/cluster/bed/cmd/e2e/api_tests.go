@@ -129,7 +129,8 @@ func apiKilled(e *env) {
 	e.must(e.Plane.Run(e.ctx, plane.APIServer))
 	e.step("the API server is back", func() { e.late(g, "late", a) })
 	e.watches(g)
-	e.await("the pod's restart", 60*time.Second, func() bool {
+	// client-go may wait a minute before it asks again
+	e.await("the pod's restart", 3*time.Minute, func() bool {
 		for _, p := range e.track.lives("web") {
 			if p.name == e.killed && p.restarts > 0 {
 				return true
