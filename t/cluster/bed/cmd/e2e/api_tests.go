@@ -129,14 +129,12 @@ func apiKilled(e *env) {
 	e.must(e.Plane.Run(e.ctx, plane.APIServer))
 	e.step("the API server is back", func() { e.late(g, "late", a) })
 	e.watches(g)
-	// client-go may wait a minute before it asks again
-	e.await("the pod's restart", 3*time.Minute, func() bool {
-		for _, p := range e.track.lives("web") {
-			if p.name == e.killed && p.restarts > 0 {
-				return true
-			}
-		}
-		return false
+	// an informer may wait more than a minute before it asks again
+	e.await("the pod's restart", 60*time.Second, func() bool {
+		p, err := e.Client.CoreV1().Pods(e.ns).Get(e.ctx, e.killed,
+			metav1.GetOptions{})
+		return err == nil && len(p.Status.ContainerStatuses) == 1 &&
+			p.Status.ContainerStatuses[0].RestartCount > 0
 	})
 	l.more(100)
 	l.finish()

@@ -183,8 +183,8 @@ func (v *variant) readyz() string {
 func (v *variant) listed() {
 	v.e.sees(v.name+" has a list", 30*time.Second, func() (bool, any) {
 		text := fetch(v.ip+":10254", "", "/metrics").body
-		return regexp.MustCompile(`nginx_ingress_k8s_synced\{[^}]*kind="`+
-			v.lacks.resource+`"[^}]*\} 1\n`).MatchString(text), text
+		return regexp.MustCompile(`nginx_ingress_k8s_synced\{[^}]*kind="` +
+			v.lacks.resource + `"[^}]*\} 1\n`).MatchString(text), text
 	})
 }
 
