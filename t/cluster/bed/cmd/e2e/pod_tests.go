@@ -379,6 +379,10 @@ func hungBackend(e *env) {
 		"DEFAULTS": "hang"}}
 	e.run(hung)
 	e.ingress("hung", path{host: "hung.test", path: "/", svc: "hung"})
+	e.await("the route", 20*time.Second, func() bool {
+		return strings.Contains(g.adminGet("/status").body,
+			`"host":"hung.test"`)
+	})
 	before := l.Snapshot().Requests
 	h := client.Start(client.Config{Addr: g.addr(), Conns: 60,
 		Timeout: 90 * time.Second, Pause: time.Millisecond,
