@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"ngx_k8s_test/internal/poll"
 )
 
 // process is one run of a program.
@@ -72,14 +74,12 @@ func (x *process) freeze() error {
 	if err := x.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	for range 1000 {
-		if x.still() {
-			return nil
-		}
-		time.Sleep(5 * time.Millisecond)
+	_, err := poll.Until(x.cmd.Path+" stands still", 5*time.Second,
+		func() (bool, any) { return x.still(), nil })
+	if err != nil {
+		x.thaw()
 	}
-	x.thaw()
-	return fmt.Errorf("%s does not stand still", x.cmd.Path)
+	return err
 }
 
 // still tells whether all threads of the process are stopped.

@@ -5,9 +5,17 @@ import (
 	"time"
 
 	"ngx_k8s_test/internal/pods"
+	"ngx_k8s_test/internal/poll"
 )
 
-func run(t *testing.T, service string, during func(*pods.Set)) Result {
+func until(t *testing.T, what string, f func() (bool, any)) {
+	t.Helper()
+	if _, err := poll.Until(what, 20*time.Second, f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T, service string, during func(*pods.Set, *Load)) Result {
 	t.Helper()
 	s := pods.NewSet()
 	t.Cleanup(s.StopAll)
@@ -19,9 +27,13 @@ func run(t *testing.T, service string, during func(*pods.Set)) Result {
 	l := Start(Config{Addr: p.Addr, Conns: 3, Sockets: 2, Upload: true,
 		LongPoll: true, Pause: time.Millisecond, Posts: 5 * time.Millisecond,
 		Targets: []Target{{"a.test", "/x", service}}})
-	time.Sleep(300 * time.Millisecond)
+	until(t, "load", func() (bool, any) {
+		r := l.Snapshot()
+		return r.Requests > 20 && (r.Failed > 0 ||
+			r.Messages > 0 && r.Posts > 0), r
+	})
 	if during != nil {
-		during(s)
+		during(s, l)
 	}
 	return l.Stop(s.Release)
 }
@@ -41,9 +53,12 @@ func TestForeign(t *testing.T) {
 }
 
 func TestLost(t *testing.T) {
-	r := run(t, "svc", func(s *pods.Set) {
+	r := run(t, "svc", func(s *pods.Set, l *Load) {
 		s.Stop("p", false)
-		time.Sleep(50 * time.Millisecond)
+		until(t, "failures", func() (bool, any) {
+			r := l.Snapshot()
+			return r.Failed > 0 && r.Retries > 0, r
+		})
 	})
 	if r.Failed == 0 || r.Retries == 0 {
 		t.Fatalf("%+v", r)
@@ -62,9 +77,7 @@ func TestPollStays(t *testing.T) {
 	l := Start(Config{Addr: p.Addr, LongPoll: true,
 		Timeout: 200 * time.Millisecond,
 		Targets: []Target{{"a.test", "/x", "svc"}}})
-	for i := 0; p.InFlight() == 0 && i < 1000; i++ {
-		time.Sleep(5 * time.Millisecond)
-	}
+	until(t, "the poll", func() (bool, any) { return p.InFlight() > 0, nil })
 	if r := l.Stop(nil); r.FailedBy["poll"] != 1 || r.Polled {
 		t.Fatalf("%+v", r)
 	}

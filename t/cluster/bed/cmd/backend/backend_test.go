@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"ngx_k8s_test/internal/pods"
+	"ngx_k8s_test/internal/poll"
 	"ngx_k8s_test/internal/ws"
 )
 
@@ -307,15 +308,20 @@ func exited(t *testing.T, cmd *exec.Cmd) int {
 // closed waits until an address takes no connection.
 func closed(t *testing.T, addr string) {
 	t.Helper()
-	for i := 0; i < 1000; i++ {
+	until(t, addr+" takes no connection", func() (bool, any) {
 		c, err := net.DialTimeout("tcp", addr, limit)
-		if err != nil {
-			return
+		if err == nil {
+			c.Close()
 		}
-		c.Close()
-		time.Sleep(5 * time.Millisecond)
+		return err != nil, nil
+	})
+}
+
+func until(t *testing.T, what string, f func() (bool, any)) {
+	t.Helper()
+	if _, err := poll.Until(what, limit, f); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal(addr, "takes connections")
 }
 
 // TestTerm: after SIGTERM nothing is accepted, and the request that stands
@@ -372,15 +378,10 @@ func TestDrain(t *testing.T) {
 	cmd, a := start(t, "DRAIN=0.1")
 	c := dial(t, "tcp", a["HTTP_PORT"])
 	fmt.Fprint(c, "GET /?hang HTTP/1.1\r\nHost: x\r\n\r\n")
-	hangs := false
-	for i := 0; i < 1000 && !hangs; i++ {
+	until(t, "a request that hangs", func() (bool, any) {
 		_, body := get(t, client, "http://"+a["HTTP_PORT"]+"/-/pod")
-		hangs = strings.Contains(body, `"inFlight":1`)
-		time.Sleep(5 * time.Millisecond)
-	}
-	if !hangs {
-		t.Fatal("no request hangs")
-	}
+		return strings.Contains(body, `"inFlight":1`), body
+	})
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	if n := exited(t, cmd); n != 0 {
 		t.Fatal("exit status", n)
@@ -412,10 +413,10 @@ func TestLog(t *testing.T) {
 	_, a := start(t, "REQUEST_LOG="+file)
 	get(t, client, "http://"+a["HTTP_PORT"]+"/a?id=1")
 	var b []byte
-	for i := 0; i < 1000 && strings.Count(string(b), "\n") < 2; i++ {
+	until(t, "two lines", func() (bool, any) {
 		b, _ = os.ReadFile(file)
-		time.Sleep(5 * time.Millisecond)
-	}
+		return strings.Count(string(b), "\n") >= 2, string(b)
+	})
 	l := strings.Split(string(b), "\n")
 	if len(l) != 3 || !strings.Contains(l[0], `"ended":false`) ||
 		!strings.Contains(l[1], `"ended":true`) || !strings.Contains(l[1], `"id":"1"`) {

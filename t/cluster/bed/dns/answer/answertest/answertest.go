@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"ngx_k8s_test/cluster/dns/answer"
+	"ngx_k8s_test/internal/poll"
 )
 
 // Server is one under test.
@@ -37,13 +38,11 @@ func Ask(s Server, network, name string, kind dnsmessage.Type,
 // Await asks for addresses until the answer's records are these.
 func Await(t *testing.T, s Server, name, want string) {
 	t.Helper()
-	var m *dnsmessage.Message
-	for range 1000 {
-		m = Ask(s, "udp", name, dnsmessage.TypeA, 5*time.Second)
-		if m != nil && answer.Words(m) == want {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
+	if _, err := poll.Until(name+" is "+want, 20*time.Second,
+		func() (bool, any) {
+			m := Ask(s, "udp", name, dnsmessage.TypeA, 5*time.Second)
+			return m != nil && answer.Words(m) == want, m
+		}); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("%s: %v, not %q", name, m, want)
 }
