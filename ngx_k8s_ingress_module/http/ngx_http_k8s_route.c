@@ -10,6 +10,7 @@
 #include <ngx_http_k8s.h>
 
 
+static ngx_int_t ngx_http_k8s_set_host(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_decide(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
@@ -59,6 +60,10 @@ ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
         ngx_http_k8s_reset_variables(r);
     }
 
+    if (r->host_start && ngx_http_k8s_set_host(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     r->loc_conf = klcf->loc_conf;
 
     rc = ngx_http_k8s_decide(r, ctx);
@@ -83,6 +88,56 @@ ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
     ctx->status = rc;
 
     return ngx_http_k8s_status(r, rc);
+}
+
+
+/*
+ * The host of an absolute request target is r->headers_in.server, so that a
+ * request is routed by it; it stands for the Host header as well (RFC 9112,
+ * section 3.2.2): for the backend, redirects and logs.
+ */
+
+static ngx_int_t
+ngx_http_k8s_set_host(ngx_http_request_t *r)
+{
+    u_char           *p;
+    ngx_table_elt_t  *h;
+
+    p = r->host_end;
+
+    if (p == NULL) {
+        return NGX_OK;
+    }
+
+    /* a port follows; the :authority of HTTP/3 ends with it */
+
+    if (r->http_version <= NGX_HTTP_VERSION_11 && *p == ':') {
+
+        do {
+            p++;
+        } while (*p >= '0' && *p <= '9');
+    }
+
+    h = r->headers_in.host;
+
+    if (h == NULL) {
+        h = ngx_list_push(&r->headers_in.headers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_str_set(&h->key, "Host");
+        h->lowcase_key = (u_char *) "host";
+        h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+        h->next = NULL;
+
+        r->headers_in.host = h;
+    }
+
+    h->value.len = p - r->host_start;
+    h->value.data = r->host_start;
+
+    return NGX_OK;
 }
 
 

@@ -75,7 +75,8 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
     ngx_http_k8s_var_row("k8s_req_id", ngx_http_k8s_request_id_variable, 0,
                          "X-Request-ID of the client, or $request_id"),
     ngx_http_k8s_var_row("k8s_best_http_host", ngx_http_k8s_host_variable, 0,
-                         "the Host header as it came"),
+                         "Host header as it came, or the host of an absolute "
+                         "URI, which stands for it"),
     ngx_http_k8s_var_row("k8s_pass_scheme", ngx_http_k8s_scheme_variable, 0,
                          "scheme in X-Forwarded-Proto"),
     ngx_http_k8s_var_row("k8s_pass_port", ngx_http_k8s_port_variable, 0,

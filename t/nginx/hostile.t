@@ -12,13 +12,15 @@ my $n = K8s::Nginx->new(
     server => 'listen 127.0.0.1:%%PORT_tls%% ssl; http2 on;'
               . ' k8s_ingress_pass;');
 $n->backend('web', 'location / { return 200 "web $request_uri\n"; }');
+$n->backend('host', 'location / { return 200 "$http_host"; }');
 $n->backend('admin', 'location / { return 200 "admin $request_uri\n"; }');
 $n->port_of('tls');
 my $tls = delete $n->{ports}{tls};
 $n->{server} =~ s/%%PORT_tls%%/$tls/;
 
-$n->services("t/web:80 web\nt/admin:80 admin\n");
-$n->ingresses("t/web a.example / web:80\nt/admin a.example /admin admin:80\n");
+$n->services("t/web:80 web\nt/admin:80 admin\nt/host:80 host\n");
+$n->ingresses("t/web a.example / web:80\nt/admin a.example /admin admin:80\n"
+              . "t/host a.example /host host:80\n");
 $n->start;
 ok $n->wait_for('a.example', '/', 200), 'routed';
 ok $n->wait_for('a.example', '/admin', 200), 'routed';
@@ -48,6 +50,44 @@ sub get {
     my ($path, @headers) = @_;
     return raw(join "\r\n", "GET $path HTTP/1.1", 'Host: a.example',
                'Connection: close', @headers, '', '');
+}
+
+# one HTTP/2 request without TLS: "STATUS BODY", 0 when there is no answer
+sub h2 {
+    my ($authority, $host) = @_;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                  PeerPort => $n->{port}) or die $!;
+    my $frame = sub {
+        my ($type, $flags, $stream, $text) = @_;
+        return substr(pack('N', length $text), 1)
+               . pack('CCN', $type, $flags, $stream) . $text;
+    };
+    my $block = "\x82\x86" . "\x04" . pack('C/a', '/host')
+                . "\x01" . pack('C/a', $authority);
+    $block .= "\x00" . pack('C/a', 'host') . pack('C/a', $host)
+        if defined $host;
+    print $s "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . $frame->(4, 0, 0, '')
+             . $frame->(1, 5, 1, $block);
+
+    my %status = (8 => 200, 12 => 400, 13 => 404);
+    my ($status, $body) = (0, '');
+    local $SIG{ALRM} = sub { die };
+    eval {
+        alarm 5;
+        while (read($s, my $head, 9) == 9) {
+            my ($len, $type, $flags, $stream) =
+                unpack 'NCCN', "\0" . substr $head, 0, 9;
+            my $text = '';
+            read $s, $text, $len if $len;
+            next if $stream != 1;
+            $text =~ s/^\x20// if $type == 1;
+            $status = $status{ord($text) & 0x7f} if $type == 1;
+            $body .= $text if $type == 0;
+            last if $flags & 1;
+        }
+    };
+    alarm 0;
+    return "$status $body";
 }
 
 # T-F3: one normalisation for matching, the raw path to the backend
@@ -107,6 +147,16 @@ for (['missing', '', 400], ['two', "Host: a.example\r\nHost: b.example", 400],
 is +(raw("GET http://a.example/admin HTTP/1.1\r\nHost: b.example\r\n"
          . "Connection: close\r\n\r\n"))[1], "admin /admin\n",
    'T-F8 the host of an absolute URI';
+
+# ":authority" beside Host: nginx refuses the request, or they are the same
+
+for (['b.example', qr/^400 /], ['a.example', qr/^(400 |200 a\.example$)/],
+     [undef, qr/^200 a\.example$/])
+{
+    my ($host, $answer) = @$_;
+    like h2('a.example', $host), $answer,
+         'T-F8 HTTP/2, Host: ' . ($host // 'none');
+}
 
 # T-F11: told before the body comes
 

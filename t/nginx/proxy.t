@@ -307,3 +307,45 @@ mine  HTTP/1.1
 Server: nginx.*
 --- no_error_log
 [error]
+
+
+
+=== TEST 14: an absolute URI: its authority stands for the Host header
+--- services
+default/web:80 echo
+--- ingresses
+default/web a.example / web:80
+--- config
+k8s_ingress_pass;
+add_header X-Host "$host $http_host $best_http_host $k8s_host" always;
+--- backends eval
+">>> echo\n$::Echo"
+--- raw_request eval
+"GET http://A.example:81/x HTTP/1.1\r\nHost: b.example\r\n"
+. "Connection: close\r\n\r\n"
+--- response_headers
+X-Host: a.example A.example:81 A.example:81 a.example
+--- response_body_like chop
+^GET /x HTTP/1\.1
+host: A\.example:81
+(?s:.*)
+fhost: A\.example:81
+--- no_error_log
+[error]
+
+
+
+=== TEST 15: the same without a Host header, and with nothing but a query
+--- services
+default/web:80 echo
+--- ingresses
+default/web a.example / web:80
+--- backends eval
+">>> echo\n$::Echo"
+--- raw_request eval
+["GET http://a.example:81/x HTTP/1.0\r\n\r\n",
+ "GET http://a.example?x HTTP/1.0\r\nHost: b.example\r\n\r\n"]
+--- response_body_like eval
+[qr/^GET .*\nhost: a\.example:81\n/, qr/^GET .*\nhost: a\.example\n/]
+--- no_error_log
+[error]

@@ -180,3 +180,22 @@ Host: b.example
 ! Server
 --- no_error_log
 [error]
+
+
+
+=== TEST 9: an absolute URI: its host is where redirects go
+--- services
+default/web:80 web
+--- manifests eval
+$::Tls
+--- raw_request eval
+["GET http://S.example:8080/x HTTP/1.1\r\nHost: evil.example\r\n"
+ . "Connection: close\r\n\r\n",
+ "GET http://s.example/sub HTTP/1.1\r\nHost: evil.example\r\n"
+ . "Connection: close\r\n\r\n"]
+--- error_code eval
+[308, 301]
+--- response_headers eval
+["Location: https://S.example/x", "Location: http://s.example/sub/"]
+--- no_error_log
+[error]
