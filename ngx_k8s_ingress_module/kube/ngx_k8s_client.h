@@ -42,6 +42,15 @@ typedef struct ngx_k8s_secrets_s    ngx_k8s_secrets_t;
 #define NGX_K8S_STEP_PROBE           3   /* has the version gone backwards? */
 
 
+/* trouble that has no HTTP status */
+
+#define NGX_K8S_TROUBLE_SILENT       1
+#define NGX_K8S_TROUBLE_LATE         2   /* a list has no end */
+#define NGX_K8S_TROUBLE_CUT          3   /* it ends before its end */
+#define NGX_K8S_TROUBLE_SHORT        4   /* a watch ends at once */
+#define NGX_K8S_TROUBLE_ODD          5   /* what comes is no list */
+
+
 /* list and watch of one kind in one scope */
 
 struct ngx_k8s_reflector_s {
@@ -61,6 +70,9 @@ struct ngx_k8s_reflector_s {
     size_t                   scanned;    /* of a line that is incomplete */
 
     ngx_msec_t               started;    /* of the request */
+    ngx_msec_t               listing;    /* when the list was begun */
+    ngx_uint_t               overdue;    /* lists in a row that took longer
+                                            than list_time */
     ngx_msec_t               failed;
     ngx_uint_t               attempts;   /* failures in a row */
     ngx_msec_t               expired;    /* when a version was, the last */
@@ -68,7 +80,7 @@ struct ngx_k8s_reflector_s {
     ngx_uint_t               misses;     /* initial events without an end */
     ngx_uint_t               shorts;     /* very short watches in a row */
     ngx_uint_t               events;     /* of this request */
-    ngx_uint_t               trouble;    /* HTTP status of it, for the log */
+    ngx_uint_t               trouble;    /* logged: HTTP status, or below */
     ngx_queue_t              oversized;  /* ngx_k8s_oversized_t: problems */
     ngx_uint_t               noversized;
 
@@ -175,6 +187,9 @@ void ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
     ngx_k8s_status_t *st, ngx_uint_t after);
 void ngx_k8s_reflector_retry(ngx_k8s_reflector_t *r, ngx_msec_t max,
     ngx_msec_t least);
+/* logs the reason, once as long as this trouble goes on */
+void ngx_k8s_reflector_trouble(ngx_k8s_reflector_t *r, ngx_uint_t level,
+    ngx_uint_t trouble);
 ngx_msec_t ngx_k8s_reflector_guard(ngx_k8s_reflector_t *r);
 void ngx_k8s_reflector_well(ngx_k8s_reflector_t *r);
 void ngx_cdecl ngx_k8s_reflector_reason(ngx_k8s_reflector_t *r,

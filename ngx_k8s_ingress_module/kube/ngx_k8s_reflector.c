@@ -22,7 +22,14 @@
 #define NGX_K8S_REFLECTOR_WELL       10000
 
 
+/* doublings of list_time */
+#define NGX_K8S_REFLECTOR_DOUBLE     3
+
+
 static void ngx_k8s_reflector_timer(ngx_event_t *ev);
+static void ngx_k8s_reflector_silent(ngx_k8s_reflector_t *r);
+static void ngx_k8s_reflector_late(ngx_k8s_reflector_t *r);
+static ngx_msec_t ngx_k8s_reflector_patience(ngx_k8s_reflector_t *r);
 static void ngx_k8s_reflector_next(ngx_k8s_reflector_t *r);
 static void ngx_k8s_reflector_request(ngx_k8s_reflector_t *r);
 static char *ngx_k8s_reflector_accept(ngx_k8s_reflector_t *r);
@@ -127,32 +134,94 @@ ngx_k8s_reflector_timer(ngx_event_t *ev)
         r->call = NULL;
         r->connected = 0;
 
-        ngx_k8s_reflector_reason(r, "the API server sent nothing for %M ms",
-                                 ngx_current_msec - r->started);
+        /* nginx may fire a timer that was moved by less than that */
 
-        if (r->initial) {
-            ngx_k8s_reflector_reason(r, "the end of the initial events has "
-                                     "not come within %M ms",
-                                     ngx_current_msec - r->started);
+        if ((r->step == NGX_K8S_STEP_LIST || r->initial)
+            && ngx_k8s_reflector_patience(r) <= NGX_TIMER_LAZY_DELAY)
+        {
+            ngx_k8s_reflector_late(r);
 
-            if (++r->misses >= 3) {
-                r->once = 1;
-            }
+        } else {
+            ngx_k8s_reflector_silent(r);
         }
-
-        if (r->step == NGX_K8S_STEP_WATCH) {
-            r->check = 1;
-        }
-
-        /* a dead connection is not to be used again */
-
-        r->fresh = 1;
-        ngx_k8s_client_silent(r->client, r->client->conf->list_timeout);
-
-        ngx_k8s_reflector_retry(r, NGX_K8S_REFLECTOR_BROKEN, 0);
     }
 
     sink->leave(sink->data);
+}
+
+
+/* no byte has come for too long, or no end of a watch */
+
+static void
+ngx_k8s_reflector_silent(ngx_k8s_reflector_t *r)
+{
+    ngx_k8s_reflector_reason(r, "the API server sent nothing for %M ms",
+                             ngx_current_msec - r->started);
+
+    if (r->initial) {
+        ngx_k8s_reflector_reason(r, "the end of the initial events has "
+                                 "not come within %M ms",
+                                 ngx_current_msec - r->started);
+
+        if (++r->misses >= 3) {
+            r->once = 1;
+        }
+    }
+
+    ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_SILENT);
+
+    if (r->step == NGX_K8S_STEP_WATCH) {
+        r->check = 1;
+    }
+
+    /* a dead connection is not to be used again */
+
+    r->fresh = 1;
+    ngx_k8s_client_silent(r->client, r->client->conf->list_timeout);
+
+    ngx_k8s_reflector_retry(r, NGX_K8S_REFLECTOR_BROKEN, 0);
+}
+
+
+/*
+ * Bytes come, but no end of the list.  The next one has twice the time: it may
+ * be a large one over a slow line.
+ */
+
+static void
+ngx_k8s_reflector_late(ngx_k8s_reflector_t *r)
+{
+    ngx_k8s_reflector_reason(r, "the list has not ended within %M ms, raise "
+                             "\"list_time\" if the line is slow",
+                             ngx_current_msec - r->listing);
+    ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_LATE);
+
+    if (r->initial && ++r->misses >= 3) {
+        r->once = 1;
+    }
+
+    r->overdue++;
+    r->fresh = 1;
+
+    ngx_k8s_reflector_abort(r);
+    ngx_k8s_reflector_retry(r, NGX_K8S_REFLECTOR_BROKEN, 0);
+}
+
+
+/* how long the next byte of a list may take: 0, its time is over */
+
+static ngx_msec_t
+ngx_k8s_reflector_patience(ngx_k8s_reflector_t *r)
+{
+    ngx_msec_t              spent, limit;
+    ngx_k8s_source_conf_t  *conf;
+
+    conf = r->client->conf;
+
+    limit = conf->list_time << ngx_min(r->overdue, NGX_K8S_REFLECTOR_DOUBLE);
+    spent = ngx_current_msec - r->listing;
+
+    return spent < limit ? ngx_min(limit - spent, conf->list_timeout) : 0;
 }
 
 
@@ -173,6 +242,11 @@ ngx_k8s_reflector_next(ngx_k8s_reflector_t *r)
 
         if (sink->backlog(sink->data) > NGX_K8S_REFLECTOR_BACKLOG) {
             ngx_k8s_reflector_schedule(r, NGX_K8S_REFLECTOR_PAUSE);
+            return;
+        }
+
+        if (ngx_k8s_reflector_patience(r) == 0) {
+            ngx_k8s_reflector_late(r);
             return;
         }
 
@@ -209,6 +283,16 @@ ngx_k8s_reflector_request(ngx_k8s_reflector_t *r)
     time = conf->watch_timeout
            + (ngx_msec_t) ngx_random() % (conf->watch_timeout + 1);
     guard = conf->list_timeout;
+
+    if (r->step == NGX_K8S_STEP_STREAM
+        || (r->step == NGX_K8S_STEP_LIST && r->token.len == 0))
+    {
+        r->listing = ngx_current_msec;
+    }
+
+    if (r->step == NGX_K8S_STEP_STREAM || r->step == NGX_K8S_STEP_LIST) {
+        guard = ngx_k8s_reflector_patience(r);
+    }
 
     if (r->metadata) {
         ngx_str_set(&query.fields, "type!=helm.sh/release.v1,"
@@ -356,7 +440,7 @@ ngx_k8s_reflector_body(ngx_k8s_call_t *call)
     }
 
     if (r->step == NGX_K8S_STEP_LIST || r->initial) {
-        ngx_add_timer(&r->timer, r->client->conf->list_timeout);
+        ngx_add_timer(&r->timer, ngx_max(ngx_k8s_reflector_patience(r), 1));
     }
 
     if (r->step == NGX_K8S_STEP_LIST) {
@@ -454,6 +538,7 @@ ngx_k8s_reflector_listed(ngx_k8s_reflector_t *r)
     if (event.version.len == 0) {
         ngx_k8s_reflector_reason(r, "the API server's list has no "
                                  "resourceVersion");
+        ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_ODD);
         ngx_k8s_reflector_abort(r);
         ngx_k8s_reflector_retry(r, 0, 0);
         return;
@@ -537,6 +622,7 @@ ngx_k8s_reflector_closed(ngx_k8s_reflector_t *r)
     if (r->initial) {
         ngx_k8s_reflector_reason(r, "the stream ended before the end of the "
                                  "initial events");
+        ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_CUT);
         ngx_k8s_reflector_abort(r);
 
         if (++r->misses >= 3) {
@@ -555,6 +641,7 @@ ngx_k8s_reflector_closed(ngx_k8s_reflector_t *r)
         }
 
         ngx_k8s_reflector_reason(r, "very short watch: it was closed at once");
+        ngx_k8s_reflector_trouble(r, NGX_LOG_WARN, NGX_K8S_TROUBLE_SHORT);
         ngx_k8s_reflector_retry(r, 0, 0);
         return;
     }
@@ -596,12 +683,9 @@ ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
     ngx_k8s_reflector_reason(r, "the API server answered %ui%s%V", code,
                              st->len ? ": " : "", &message);
 
-    if (r->trouble != code && code != 400 && code != 422) {
-        r->trouble = code;
-        ngx_log_error((code == 429 ? NGX_LOG_NOTICE : NGX_LOG_ERR),
-                      r->client->log, 0, "%V%s%V: %*s", &r->info->plural,
-                      r->scope.len ? " in " : "", &r->scope, r->reason_len,
-                      r->reason);
+    if (code != 400 && code != 422) {
+        ngx_k8s_reflector_trouble(r, code == 429 ? NGX_LOG_NOTICE
+                                                 : NGX_LOG_ERR, code);
     }
 
     switch (code) {
@@ -826,6 +910,22 @@ ngx_k8s_reflector_well(ngx_k8s_reflector_t *r)
                       "%V%s%V: watched again", &r->info->plural,
                       r->scope.len ? " in " : "", &r->scope);
     }
+}
+
+
+void
+ngx_k8s_reflector_trouble(ngx_k8s_reflector_t *r, ngx_uint_t level,
+    ngx_uint_t trouble)
+{
+    if (r->trouble == trouble) {
+        return;
+    }
+
+    r->trouble = trouble;
+
+    ngx_log_error(level, r->client->log, 0, "%V%s%V: %*s", &r->info->plural,
+                  r->scope.len ? " in " : "", &r->scope, r->reason_len,
+                  r->reason);
 }
 
 

@@ -239,6 +239,7 @@ ngx_k8s_reflector_items(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
             r->call = NULL;
 
             ngx_k8s_reflector_reason(r, "the API server's list is broken");
+            ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_ODD);
             ngx_k8s_reflector_abort(r);
             ngx_k8s_reflector_retry(r, 0, 0);
             return NGX_OK;
@@ -283,6 +284,7 @@ ngx_k8s_reflector_end(ngx_k8s_reflector_t *r)
     r->once = 0;
     r->full = 0;
     r->misses = 0;
+    r->overdue = 0;
     r->state = NGX_K8S_SYNC_LISTED;
 
     if (r->metadata) {

@@ -754,9 +754,19 @@ ngx_k8s_secrets_retry(ngx_k8s_secrets_t *secrets, ngx_k8s_secret_node_t *n,
 
     } else if (!secrets->trouble) {
         secrets->trouble = 1;
-        ngx_log_error(NGX_LOG_ERR, client->log, 0,
-                      "secret \"%V\" cannot be fetched, the API server "
-                      "answered %l", &n->node.str, call->status);
+
+        if (call->code != CURLE_OK) {
+            ngx_log_error(NGX_LOG_ERR, client->log, 0,
+                          "secret \"%V\" cannot be fetched, the answer broke "
+                          "off: %s", &n->node.str,
+                          call->error[0] ? call->error
+                                         : curl_easy_strerror(call->code));
+
+        } else {
+            ngx_log_error(NGX_LOG_ERR, client->log, 0,
+                          "secret \"%V\" cannot be fetched, the API server "
+                          "answered %l", &n->node.str, call->status);
+        }
     }
 
     if (call->status == 401) {

@@ -46,6 +46,7 @@ typedef struct {
     ngx_msec_t               connect_timeout;
     ngx_msec_t               watch_timeout;  /* shortest; longest is twice */
     ngx_msec_t               list_timeout;   /* no byte for so long */
+    ngx_msec_t               list_time;      /* a list as a whole */
     ngx_msec_t               backoff_max;
     ngx_uint_t               page;       /* objects in one page of a LIST */
     size_t                   object_max; /* bytes of one object */

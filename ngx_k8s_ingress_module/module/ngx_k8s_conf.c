@@ -170,6 +170,14 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "list_timeout time;", "60s", "k8s_ingress",
       "A list during which no byte comes for this time is begun anew." },
 
+    { { ngx_string("list_time"), NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, 0,
+        offsetof(ngx_k8s_conf_t, source.list_time), NULL },
+      "list_time time;", "10m", "k8s_ingress",
+      "The longest time that a list may take as a whole, all its pages, or a "
+      "streaming list up to the end of the initial events. It is begun anew "
+      "then, with twice the time, at most eight times." },
+
     { { ngx_string("backoff"), NGX_CONF_TAKE1,
         ngx_conf_set_msec_slot, 0,
         offsetof(ngx_k8s_conf_t, source.backoff_max), NULL },
@@ -243,6 +251,7 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.source.connect_timeout = NGX_CONF_UNSET_MSEC;
     kcf.source.watch_timeout = NGX_CONF_UNSET_MSEC;
     kcf.source.list_timeout = NGX_CONF_UNSET_MSEC;
+    kcf.source.list_time = NGX_CONF_UNSET_MSEC;
     kcf.source.backoff_max = NGX_CONF_UNSET_MSEC;
     kcf.source.object_max = NGX_CONF_UNSET_SIZE;
 
@@ -698,17 +707,23 @@ ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     ngx_conf_init_msec_value(source->connect_timeout, 5000);
     ngx_conf_init_msec_value(source->watch_timeout, 300000);
     ngx_conf_init_msec_value(source->list_timeout, 60000);
+    ngx_conf_init_msec_value(source->list_time, 600000);
     ngx_conf_init_msec_value(source->backoff_max, 30000);
     ngx_conf_init_size_value(source->object_max, NGX_K8S_OBJECT_MAX);
     ngx_conf_init_value(kcf->page, 500);
 
     if (source->connect_timeout == 0 || source->list_timeout == 0
-        || source->backoff_max == 0 || source->watch_timeout < 1000)
+        || source->backoff_max == 0 || source->watch_timeout < 1000
+        || source->list_time < 1000)
     {
         return "has a time that is too short: \"connect_timeout\", "
                "\"list_timeout\" and \"backoff\" have to be above 0, "
-               "\"watch_timeout\" at least 1s";
+               "\"watch_timeout\" at least 1s, \"list_time\" as well";
     }
+
+    /* it is doubled */
+
+    source->list_time = ngx_min(source->list_time, 24 * 3600 * 1000);
 
     if (kcf->page == 0) {
         return "has \"list_page 0\", at least 1 is needed";

@@ -95,7 +95,8 @@ my @taken = (
       watch_namespace a b; watch_namespace c; zone 1m;
       default_backend a/b:http; default_certificate a/b.c; defaults nginx;
       namespace_limit routes=10 bytes=1m; healthz /-/healthy;
-      connect_timeout 1s; watch_timeout 60s; list_timeout 10s; backoff 10s;
+      connect_timeout 1s; watch_timeout 60s; list_timeout 10s;
+      list_time 1m; backoff 10s;
       list_page 100; object_max 1m; problems 10;"],
     ['selector', "$m watch_namespace_selector 'a=b,c in (d, e),!f';"],
     ['healthz off', "$m healthz off;"],

@@ -347,6 +347,76 @@ func init() {
 		e.note("%d lists without an end, then %d", n, f.Fired()-n)
 	})
 
+	const late = "ingresses: the list has not ended within"
+
+	add("T-A10 a streaming list that drips without an end", func(e *env) {
+		e.begin(false)
+		e.api.BookmarkEvery = 200 * time.Millisecond
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		f := e.api.Inject(api.Fault{Resource: "ingresses", Verb: "watch",
+			Initial: yes(), NoEnd: true, Count: 1})
+		g := e.start(options{down: true,
+			block: "list_timeout 1s; list_time 2s;"})
+		e.await("it is given up, and said", 15*time.Second, func() bool {
+			return g.Logged(late) == 1
+		})
+		e.check(f.Fired() > 0, "the end has come")
+		g.ready(20 * time.Second)
+		g.serves("a.test", "/", "a")
+		e.check(g.Logged("ingresses: watched again") == 1,
+			"its end is not said")
+		// the same when the table is full already
+		e.watched()
+		e.api.Inject(api.Fault{Resource: "ingresses", Verb: "watch",
+			Initial: yes(), NoEnd: true, Count: 1})
+		e.ingress("a", "a.test", "/", "gone")
+		e.api.Compact()
+		e.api.EndWatches("ingresses")
+		g.becomes("a.test", "/", 503, "")
+		e.await("it is given up again", 15*time.Second, func() bool {
+			return g.Logged(late) == 2
+		})
+		e.change(g, "c")
+	})
+
+	add("T-A10 a page that drips without an end", func(e *env) {
+		e.begin(false)
+		e.api.WatchList = false
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		f := e.api.Inject(api.Fault{Resource: "ingresses", Verb: "list",
+			Chunk: 1, DripMS: 200, Count: 1})
+		g := e.start(options{down: true,
+			block: "list_timeout 1s; list_time 2s;"})
+		e.await("it is given up, and said", 15*time.Second, func() bool {
+			return g.Logged(late) == 1
+		})
+		e.check(f.Fired() > 0, "it did not drip")
+		g.ready(20 * time.Second)
+		g.serves("a.test", "/", "a")
+	})
+
+	add("T-A10 a list that takes longer than list_time ends", func(e *env) {
+		e.begin(false)
+		e.api.WatchList = false
+		e.app("a", 1)
+		for i := 0; i < 4; i++ {
+			e.ingress(fmt.Sprintf("i%d", i), fmt.Sprintf("i%d.test", i), "/", "a")
+		}
+		// each of two pages takes about two seconds
+		f := e.api.Inject(api.Fault{Resource: "ingresses", Verb: "list",
+			Chunk: 32, DripMS: 60})
+		g := e.start(options{down: true,
+			block: "list_timeout 1s; list_time 1s; list_page 2;"})
+		g.ready(60 * time.Second)
+		for i := 0; i < 4; i++ {
+			g.serves(fmt.Sprintf("i%d.test", i), "/", "a")
+		}
+		e.check(g.Logged(late) > 0, "the list was fast")
+		e.check(f.Fired() > 1, "no page was slow")
+	})
+
 	add("T-A11 cut in the middle of initial events", func(e *env) {
 		g := e.basic(false, options{})
 		e.watched()

@@ -42,6 +42,7 @@ type Fault struct {
 	How        string `json:"how,omitempty"`    // fin (default), rst, end, stream
 	HangAt     int64  `json:"hangAt,omitempty"` // silent from this byte on
 	Chunk      int    `json:"chunk,omitempty"`  // bytes in one write
+	DripMS     int    `json:"drip,omitempty"`   // between such writes
 	NoBookmark bool   `json:"noBookmark,omitempty"`
 	NoEnd      bool   `json:"noInitialEnd,omitempty"`
 	Duplicate  bool   `json:"duplicate,omitempty"` // each event twice
@@ -270,6 +271,9 @@ func (o *out) write(p []byte) {
 		p = p[n:]
 		if f != nil && f.Chunk > 0 {
 			o.flush()
+			if f.DripMS > 0 && f.alive() {
+				o.wait(time.Duration(f.DripMS) * time.Millisecond)
+			}
 		}
 	}
 }
