@@ -20,7 +20,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_k8s_module.h>
+#include <ngx_k8s_block.h>
+#include <ngx_k8s_problem.h>
 
 
 #define NGX_HTTP_K8S_ADMIN_HEALTH    0x0002

@@ -236,8 +236,8 @@ ngx_http_k8s_admin_healthz(ngx_http_request_t *r)
 static ngx_http_k8s_admin_t *
 ngx_http_k8s_admin_create(ngx_http_request_t *r)
 {
+    ngx_array_t           *blocks;
     ngx_pool_cleanup_t    *cln;
-    ngx_k8s_main_conf_t   *kmcf;
     ngx_http_k8s_admin_t  *a;
 
     a = ngx_pcalloc(r->pool, sizeof(ngx_http_k8s_admin_t));
@@ -253,12 +253,12 @@ ngx_http_k8s_admin_create(ngx_http_request_t *r)
     cln->handler = ngx_http_k8s_admin_cleanup;
     cln->data = a;
 
-    kmcf = ngx_http_get_module_main_conf(r, ngx_k8s_ingress_module);
+    blocks = ngx_k8s_blocks((ngx_cycle_t *) ngx_cycle);
 
     a->request = r;
     a->conf = ngx_http_get_module_main_conf(r, ngx_http_k8s_admin_module);
-    a->blocks = kmcf->blocks.elts;
-    a->nblocks = kmcf->blocks.nelts;
+    a->blocks = blocks->elts;
+    a->nblocks = blocks->nelts;
     a->last = &a->out;
 
     a->event.handler = ngx_http_k8s_admin_event_handler;

@@ -105,7 +105,7 @@ ngx_http_k8s_metric_expire(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
             ngx_http_k8s_metric_head(a, m);
             ngx_http_k8s_metric_controller(a);
             ngx_http_k8s_metric_label(a, ",class",
-                                      &a->blocks[a->n]->class.class_name);
+                                      &a->blocks[a->n]->class_name);
 
             ngx_http_k8s_puts(a, ",host=\"");
             if (rec->flags & NGX_K8S_HOST_WILDCARD) {
@@ -271,8 +271,7 @@ ngx_http_k8s_metric_controller(ngx_http_k8s_admin_t *a)
     block = a->blocks[a->n];
 
     ngx_http_k8s_metric_label(a, "controller_namespace", &a->conf->namespace);
-    ngx_http_k8s_metric_label(a, ",controller_class",
-                              &block->class.controller);
+    ngx_http_k8s_metric_label(a, ",controller_class", &block->controller);
     ngx_http_k8s_metric_label(a, ",controller_pod", &a->conf->pod);
 
     if (block->name.len) {

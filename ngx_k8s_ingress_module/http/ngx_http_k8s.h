@@ -18,7 +18,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_k8s_module.h>
+#include <ngx_k8s_block.h>
 #include <ngx_k8s_router.h>
 
 

@@ -733,9 +733,9 @@ ngx_http_k8s_init_phases(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_k8s_init_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t             i;
-    ngx_k8s_block_t      **block;
-    ngx_k8s_main_conf_t   *kmcf;
+    ngx_uint_t         i;
+    ngx_array_t       *blocks;
+    ngx_k8s_block_t  **block;
 
     if (ngx_process != NGX_PROCESS_WORKER
         && ngx_process != NGX_PROCESS_SINGLE)
@@ -743,14 +743,14 @@ ngx_http_k8s_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_k8s_ingress_module);
-    if (kmcf == NULL) {
+    blocks = ngx_k8s_blocks(cycle);
+    if (blocks == NULL) {
         return NGX_OK;
     }
 
-    block = kmcf->blocks.elts;
+    block = blocks->elts;
 
-    for (i = 0; i < kmcf->blocks.nelts; i++) {
+    for (i = 0; i < blocks->nelts; i++) {
 
         if (ngx_http_k8s_balancer_init(block[i], cycle) != NGX_OK) {
             return NGX_ERROR;
@@ -770,18 +770,18 @@ ngx_http_k8s_init_process(ngx_cycle_t *cycle)
 static void
 ngx_http_k8s_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t             i;
-    ngx_k8s_block_t      **block;
-    ngx_k8s_main_conf_t   *kmcf;
+    ngx_uint_t         i;
+    ngx_array_t       *blocks;
+    ngx_k8s_block_t  **block;
 
-    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_k8s_ingress_module);
-    if (kmcf == NULL) {
+    blocks = ngx_k8s_blocks(cycle);
+    if (blocks == NULL) {
         return;
     }
 
-    block = kmcf->blocks.elts;
+    block = blocks->elts;
 
-    for (i = 0; i < kmcf->blocks.nelts; i++) {
+    for (i = 0; i < blocks->nelts; i++) {
 
         ngx_http_k8s_balancer_done(block[i]);
 

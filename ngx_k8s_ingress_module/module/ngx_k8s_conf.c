@@ -686,11 +686,13 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
         kcf->zone_size = NGX_K8S_ZONE_DEFAULT;
     }
 
-    block->zone_size = kcf->zone_size;
-    block->class = kcf->class;
+    block->conf->zone_size = kcf->zone_size;
+    block->conf->class = kcf->class;
+    block->controller = kcf->class.controller;
+    block->class_name = kcf->class.class_name;
     block->defaults = kcf->defaults;
     block->healthz = kcf->healthz;
-    block->snapshot = kcf->snapshot;
+    block->conf->snapshot = kcf->snapshot;
 
     return ngx_k8s_conf_finish_source(cf, kcf);
 }
@@ -763,8 +765,8 @@ ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
                     "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
     }
 
-    kcf->block->source = kcf->source;
-    kcf->block->compile = kcf->compile;
+    kcf->block->conf->source = kcf->source;
+    kcf->block->conf->compile = kcf->compile;
 
     return NGX_CONF_OK;
 }

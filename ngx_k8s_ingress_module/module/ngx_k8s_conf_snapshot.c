@@ -88,16 +88,17 @@ ngx_k8s_conf_snapshot_once(ngx_conf_t *cf, ngx_k8s_block_t **blocks,
     ngx_str_t   *a, *b;
     ngx_uint_t   i;
 
-    a = &block->snapshot.path;
+    a = &block->conf->snapshot.path;
 
     for (i = 0; a->len && i < n; i++) {
-        b = &blocks[i]->snapshot.path;
+        b = &blocks[i]->conf->snapshot.path;
 
         if (a->len == b->len && ngx_strncmp(a->data, b->data, a->len) == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "the k8s_ingress block in %s:%ui has the same "
                                "\"snapshot %V\", give each block a file of "
-                               "its own", blocks[i]->file, blocks[i]->line, a);
+                               "its own", blocks[i]->conf->file,
+                               blocks[i]->conf->line, a);
             return NGX_CONF_ERROR;
         }
     }
@@ -150,9 +151,9 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
     ngx_str_t   *ns, s, *strs[11];
     ngx_uint_t   i;
 
-    numbers[0] = block->source.type;
-    numbers[1] = block->class.without_class;
-    numbers[2] = block->class.class_by_name;
+    numbers[0] = block->conf->source.type;
+    numbers[1] = block->conf->class.without_class;
+    numbers[2] = block->conf->class.class_by_name;
     numbers[3] = block->route_set;
     numbers[4] = block->defaults;
 
@@ -160,16 +161,16 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
     s.len = sizeof(numbers);
 
     strs[0] = &s;
-    strs[1] = &block->source.path;
-    strs[2] = &block->source.context;
-    strs[3] = &block->source.host;
-    strs[4] = &block->source.port;
-    strs[5] = &block->class.controller;
-    strs[6] = &block->class.class_name;
-    strs[7] = &block->compile.default_backend;
-    strs[8] = &block->compile.default_certificate;
-    strs[9] = &block->class.selector_text;
-    strs[10] = &block->source.server;
+    strs[1] = &block->conf->source.path;
+    strs[2] = &block->conf->source.context;
+    strs[3] = &block->conf->source.host;
+    strs[4] = &block->conf->source.port;
+    strs[5] = &block->conf->class.controller;
+    strs[6] = &block->conf->class.class_name;
+    strs[7] = &block->conf->compile.default_backend;
+    strs[8] = &block->conf->compile.default_certificate;
+    strs[9] = &block->conf->class.selector_text;
+    strs[10] = &block->conf->source.server;
 
     for (i = 0; i < sizeof(strs) / sizeof(strs[0]); i++) {
         if (ngx_k8s_identity_str(ctx, strs[i]) != NGX_OK) {
@@ -177,13 +178,13 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
         }
     }
 
-    if (block->source.namespaces == NULL) {
+    if (block->conf->source.namespaces == NULL) {
         return NGX_OK;
     }
 
-    ns = block->source.namespaces->elts;
+    ns = block->conf->source.namespaces->elts;
 
-    for (i = 0; i < block->source.namespaces->nelts; i++) {
+    for (i = 0; i < block->conf->source.namespaces->nelts; i++) {
         if (ngx_k8s_identity_str(ctx, &ns[i]) != NGX_OK) {
             return NGX_ERROR;
         }

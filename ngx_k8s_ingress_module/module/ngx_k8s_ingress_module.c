@@ -110,6 +110,11 @@ ngx_k8s_ingress(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    block->conf = ngx_pcalloc(cf->pool, sizeof(ngx_k8s_block_conf_t));
+    if (block->conf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
     if (cf->args->nelts == 2) {
         value = cf->args->elts;
         block->name = value[1];
@@ -126,8 +131,8 @@ ngx_k8s_ingress(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     block->n = kmcf->blocks.nelts;
-    block->file = cf->conf_file->file.name.data;
-    block->line = cf->conf_file->line;
+    block->conf->file = cf->conf_file->file.name.data;
+    block->conf->line = cf->conf_file->line;
 
     rv = ngx_k8s_conf_block(cf, block);
     if (rv != NGX_CONF_OK) {
@@ -190,7 +195,7 @@ ngx_k8s_ingress_name(ngx_conf_t *cf, ngx_k8s_main_conf_t *kmcf,
                            "duplicate \"k8s_ingress\" block \"%V\", the first "
                            "one stands in %s:%ui: give this one another name, "
                            "as in \"k8s_ingress internal { ... }\"",
-                           name, block->file, block->line);
+                           name, block->conf->file, block->conf->line);
         return NGX_CONF_ERROR;
     }
 
@@ -223,14 +228,14 @@ ngx_k8s_ingress_postconfiguration(ngx_conf_t *cf)
     blocks = kmcf->blocks.elts;
 
     for (i = 0; i < kmcf->blocks.nelts; i++) {
-        blocks[i]->source.resolver = resolver;
-        blocks[i]->source.resolver_timeout = timeout;
+        blocks[i]->conf->source.resolver = resolver;
+        blocks[i]->conf->source.resolver_timeout = timeout;
 
         err = ngx_k8s_ingress_check(cf, blocks[i]);
 
         if (err) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in %s:%ui", err,
-                          blocks[i]->file, blocks[i]->line);
+                          blocks[i]->conf->file, blocks[i]->conf->line);
             return NGX_ERROR;
         }
     }
@@ -249,8 +254,8 @@ ngx_k8s_ingress_check(ngx_conf_t *cf, ngx_k8s_block_t *block)
     ngx_str_t        *path;
     ngx_file_info_t   fi;
 
-    if (block->source.type == NGX_K8S_SOURCE_MANIFESTS) {
-        path = &block->source.path;
+    if (block->conf->source.type == NGX_K8S_SOURCE_MANIFESTS) {
+        path = &block->conf->source.path;
 
         if (ngx_file_info(path->data, &fi) == NGX_FILE_ERROR
             && ngx_errno == NGX_ENOENT)
@@ -271,10 +276,10 @@ ngx_k8s_ingress_check(ngx_conf_t *cf, ngx_k8s_block_t *block)
             return (char *) p;
         }
 
-        return ngx_k8s_manifests_check(&block->source, cf->pool);
+        return ngx_k8s_manifests_check(&block->conf->source, cf->pool);
     }
 
-    return ngx_k8s_client_check(&block->source, cf->pool);
+    return ngx_k8s_client_check(&block->conf->source, cf->pool);
 }
 
 
@@ -418,6 +423,17 @@ ngx_k8s_pin(ngx_k8s_block_t *block)
     }
 
     return block->view.table;
+}
+
+
+ngx_array_t *
+ngx_k8s_blocks(ngx_cycle_t *cycle)
+{
+    ngx_k8s_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_k8s_ingress_module);
+
+    return kmcf ? &kmcf->blocks : NULL;
 }
 
 

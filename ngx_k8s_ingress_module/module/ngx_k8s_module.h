@@ -5,8 +5,8 @@
 
 
 /*
- * The k8s_ingress block, its zone and its watcher.  One ngx_k8s_block_t for
- * each block and cycle; everything that lives at run time hangs off it.
+ * The k8s_ingress block, its zone and its watcher, as module/ sees them.  All
+ * that lives at run time hangs off the ngx_k8s_block_t.
  */
 
 
@@ -17,18 +17,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_k8s_block.h>
 #include <ngx_k8s_compile.h>
 #include <ngx_k8s_source.h>
-
-
-typedef struct ngx_k8s_block_s    ngx_k8s_block_t;
-typedef struct ngx_k8s_watcher_s  ngx_k8s_watcher_t;
-typedef struct ngx_k8s_zone_s     ngx_k8s_zone_t;
-typedef struct ngx_k8s_saver_s    ngx_k8s_saver_t;
-
-
-#define NGX_K8S_DEFAULTS_INGRESS_NGINX  0
-#define NGX_K8S_DEFAULTS_NGINX          1
 
 
 /* the snapshot directive */
@@ -40,37 +31,16 @@ typedef struct {
 } ngx_k8s_snapshot_conf_t;
 
 
-struct ngx_k8s_block_s {
-    ngx_str_t                name;       /* "" for the unnamed one */
-    ngx_uint_t               n;          /* number of the block, from 0 */
+/* what a block was configured with, in the cycle's pool */
+
+struct ngx_k8s_block_conf_s {
     u_char                  *file;       /* where it stands, for messages */
     ngx_uint_t               line;
-
     ngx_k8s_source_conf_t    source;
     ngx_k8s_class_conf_t     class;
     ngx_k8s_compile_conf_t   compile;
-    ngx_str_t                zone_name;
-    size_t                   zone_size;
-    ngx_uint_t               defaults;   /* NGX_K8S_DEFAULTS_* */
-    ngx_str_t                healthz;    /* path on the catch-all host */
     ngx_k8s_snapshot_conf_t  snapshot;
-    uint32_t                 route_set;  /* 0: the Ingress API's */
-
-    /* set in the master when the zone is made */
-    ngx_shm_zone_t          *zone;
-    ngx_k8s_zone_t          *shared;     /* kept over reload */
-    ngx_k8s_table_t         *table;
-    ngx_fd_t                 right;      /* memfd, see ngx_k8s_writer.h */
-
-    /* of one process */
-    ngx_k8s_view_t           view;
-    ngx_event_t              unpin;
-    ngx_k8s_watcher_t       *watcher;    /* NULL where it does not run */
-    ngx_k8s_saver_t         *saver;      /* NULL without a snapshot */
-
-    /* each room's own per-process state */
-    void                    *http;       /* http/: pools, cursors */
-    void                    *ssl;        /* http/: parsed certificates */
+    size_t                   zone_size;
 };
 
 
@@ -107,20 +77,6 @@ typedef struct {
 extern ngx_k8s_directive_t  ngx_k8s_directives[];
 
 extern ngx_module_t  ngx_k8s_ingress_module;
-
-
-/*
- * The block with this name, NULL when there is none; at configuration time
- * after the http block was read, and at run time.
- */
-ngx_k8s_block_t *ngx_k8s_block(ngx_conf_t *cf, ngx_str_t *name);
-
-/*
- * Pins the block's table for the rest of this turn of the event loop (a posted
- * event unpins) and returns it; NULL when there is no table, so in the master.
- * Any worker; never in a thread.
- */
-ngx_k8s_table_t *ngx_k8s_pin(ngx_k8s_block_t *block);
 
 
 /*

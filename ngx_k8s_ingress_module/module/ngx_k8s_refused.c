@@ -202,7 +202,7 @@ ngx_k8s_refused_create(ngx_k8s_watcher_t *w, ngx_str_t *kind, ngx_str_t *ns,
     ngx_pool_t         *pool;
     ngx_k8s_refused_t  *r;
 
-    if (w->nrefused >= w->block->compile.problems
+    if (w->nrefused >= w->block->conf->compile.problems
         || ngx_k8s_refused_key(buf, kind, ns, name, &key) != NGX_OK)
     {
         return NULL;

@@ -141,7 +141,7 @@ ngx_k8s_restore_read(ngx_k8s_watcher_t *w, ngx_file_info_t *fi)
     ngx_fd_t    fd;
     ngx_str_t  *path;
 
-    path = &w->block->snapshot.path;
+    path = &w->block->conf->snapshot.path;
     data = NULL;
     size = 0;
 
@@ -238,7 +238,7 @@ ngx_k8s_restore_fit(ngx_k8s_watcher_t *w, ngx_file_info_t *fi)
         return "it is too large for the zone";
     }
 
-    if (ngx_file_mtime(fi) + w->block->snapshot.max_age < ngx_time()) {
+    if (ngx_file_mtime(fi) + w->block->conf->snapshot.max_age < ngx_time()) {
         return "it is older than max_age";
     }
 
@@ -297,7 +297,7 @@ ngx_k8s_restore_load(ngx_k8s_watcher_t *w, u_char *data, ngx_file_info_t *fi)
     ngx_log_error(NGX_LOG_NOTICE, w->log, 0,
                   "%V: ready with %ui hosts, %ui records of snapshot \"%V\", "
                   "%T seconds old", &w->block->zone_name, loaded.hosts,
-                  loaded.records, &w->block->snapshot.path,
+                  loaded.records, &w->block->conf->snapshot.path,
                   now - (time_t) table->restored);
 
     if (loaded.left) {
@@ -360,7 +360,7 @@ ngx_k8s_restore_say(ngx_k8s_watcher_t *w, ngx_int_t code, const char *fmt, ...)
 
     last = s->text + NGX_K8S_SAVER_TEXT;
     p = ngx_slprintf(s->text, last, "snapshot \"%V\" ",
-                     &w->block->snapshot.path);
+                     &w->block->conf->snapshot.path);
 
     va_start(args, fmt);
     p = ngx_vslprintf(p, last, fmt, args);

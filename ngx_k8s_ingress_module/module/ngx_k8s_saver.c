@@ -53,7 +53,7 @@ ngx_k8s_saver_create(ngx_k8s_block_t *block, ngx_log_t *log)
 {
     ngx_k8s_saver_t  *s;
 
-    if (block->snapshot.path.len == 0) {
+    if (block->conf->snapshot.path.len == 0) {
         return NGX_OK;
     }
 
@@ -110,7 +110,7 @@ ngx_k8s_saver_open(ngx_k8s_watcher_t *w)
         text.data = s->text;
         text.len = s->text_len;
 
-        ngx_k8s_refused_problem(w, "Snapshot", &w->block->snapshot.path,
+        ngx_k8s_refused_problem(w, "Snapshot", &w->block->conf->snapshot.path,
                                 s->code, &text);
     }
 }
@@ -204,7 +204,7 @@ ngx_k8s_saver_destroy(ngx_k8s_block_t *block)
     if (s->save) {
         ngx_log_error(NGX_LOG_ERR, s->log, 0,
                       "%V: snapshot \"%V\" is not written in time",
-                      &block->zone_name, &block->snapshot.path);
+                      &block->zone_name, &block->conf->snapshot.path);
 
         /* the thread may still use its job */
         return;
@@ -309,7 +309,7 @@ ngx_k8s_saver_begin(ngx_k8s_saver_t *s)
         return NGX_ERROR;
     }
 
-    flags = s->block->snapshot.keys ? NGX_K8S_SNAPSHOT_KEYS : 0;
+    flags = s->block->conf->snapshot.keys ? NGX_K8S_SNAPSHOT_KEYS : 0;
 
     s->begun = s->block->table->lasting;
     s->capture = ngx_k8s_capture_begin(s->watcher->writer, identity, flags,
@@ -401,7 +401,7 @@ ngx_k8s_saver_job(ngx_k8s_saver_t *s, ngx_k8s_capture_t *capture)
     ngx_str_t       *path;
     ngx_k8s_save_t  *save;
 
-    path = &s->block->snapshot.path;
+    path = &s->block->conf->snapshot.path;
 
     save = ngx_calloc(sizeof(ngx_k8s_save_t) + 3 * path->len
                       + sizeof(".tmp") + 2, s->log);
@@ -553,7 +553,7 @@ ngx_k8s_saver_result(ngx_k8s_saver_t *s, ngx_k8s_save_t *save)
         if (!same) {
             ngx_log_error(NGX_LOG_NOTICE, s->log, 0,
                           "%V: snapshot \"%V\" is written again",
-                          &s->block->zone_name, &s->block->snapshot.path);
+                          &s->block->zone_name, &s->block->conf->snapshot.path);
             s->code = -1;
             ngx_k8s_saver_problem(s);
         }
@@ -571,7 +571,7 @@ ngx_k8s_saver_result(ngx_k8s_saver_t *s, ngx_k8s_save_t *save)
 
     p = ngx_slprintf(s->text, s->text + NGX_K8S_SAVER_TEXT,
                      "snapshot \"%V\" is not written: %s",
-                     &s->block->snapshot.path, save->failed);
+                     &s->block->conf->snapshot.path, save->failed);
 
     if (save->err) {
         err = ngx_strerror(save->err, buf, sizeof(buf));
@@ -600,7 +600,7 @@ ngx_k8s_saver_problem(ngx_k8s_saver_t *s)
         return;
     }
 
-    path = &s->block->snapshot.path;
+    path = &s->block->conf->snapshot.path;
 
     ngx_k8s_refused_problem(s->watcher, "Snapshot", path, -1, NULL);
 

@@ -82,7 +82,7 @@ ngx_k8s_sync_kind_init(ngx_k8s_watcher_t *w, ngx_uint_t kind)
     k = &ngx_k8s_kinds[kind];
     p = &w->kinds[kind];
 
-    namespaces = w->block->source.namespaces;
+    namespaces = w->block->conf->source.namespaces;
     p->nscopes = (k->namespaced && namespaces) ? namespaces->nelts : 1;
 
     p->scopes = ngx_calloc(p->nscopes, w->log);
@@ -186,9 +186,9 @@ ngx_k8s_sync_listed(ngx_k8s_watcher_t *w, ngx_uint_t kind, ngx_str_t *scope)
 
     i = 0;
 
-    if (ngx_k8s_kinds[kind].namespaced && w->block->source.namespaces) {
+    if (ngx_k8s_kinds[kind].namespaced && w->block->conf->source.namespaces) {
 
-        ns = w->block->source.namespaces->elts;
+        ns = w->block->conf->source.namespaces->elts;
 
         while (i < p->nscopes
                && (ns[i].len != scope->len
@@ -232,7 +232,7 @@ ngx_k8s_sync_check(ngx_k8s_watcher_t *w)
     for (i = 0; i < NGX_K8S_KINDS; i++) {
         p = &w->kinds[i];
 
-        if (w->block->source.skip & (1 << i)) {
+        if (w->block->conf->source.skip & (1 << i)) {
             continue;
         }
 
@@ -281,7 +281,7 @@ ngx_k8s_sync_connected(ngx_k8s_watcher_t *w)
         p = &w->kinds[i];
 
         if (p->connected
-            || (w->block->source.skip & (1 << i))
+            || (w->block->conf->source.skip & (1 << i))
             || (p->refused && !ngx_k8s_sync_required(w, i)))
         {
             continue;
@@ -299,7 +299,7 @@ ngx_k8s_sync_connected(ngx_k8s_watcher_t *w)
 static ngx_uint_t
 ngx_k8s_sync_required(ngx_k8s_watcher_t *w, ngx_uint_t kind)
 {
-    if (kind == NGX_K8S_NAMESPACE && w->block->class.selector) {
+    if (kind == NGX_K8S_NAMESPACE && w->block->conf->class.selector) {
         return 1;
     }
 
@@ -320,7 +320,7 @@ ngx_k8s_sync_write(ngx_k8s_watcher_t *w)
     w->sync_changed = 0;
 
     for (i = 0; i < NGX_K8S_KINDS; i++) {
-        if (!(w->block->source.skip & (1 << i))) {
+        if (!(w->block->conf->source.skip & (1 << i))) {
             ngx_k8s_sync_kind_write(w, i);
             continue;
         }

@@ -292,14 +292,14 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
     w->events.data = w;
     w->events.want = ngx_k8s_sync_want;
 
-    w->store = ngx_k8s_store_create(&block->class, &w->events, w->log);
+    w->store = ngx_k8s_store_create(&block->conf->class, &w->events, w->log);
     if (w->store == NULL) {
         return NGX_ERROR;
     }
 
-    conf = block->compile;
+    conf = block->conf->compile;
 
-    if (block->source.type != NGX_K8S_SOURCE_MANIFESTS) {
+    if (block->conf->source.type != NGX_K8S_SOURCE_MANIFESTS) {
         w->pool = ngx_create_pool(1024, w->log);
         if (w->pool == NULL) {
             return NGX_ERROR;
@@ -329,11 +329,13 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
                   "%V: watcher started, table version %uA",
                   &block->zone_name, block->table->version);
 
-    if (block->source.type == NGX_K8S_SOURCE_MANIFESTS) {
-        w->source = ngx_k8s_manifests_start(&block->source, &w->sink, w->log);
+    if (block->conf->source.type == NGX_K8S_SOURCE_MANIFESTS) {
+        w->source = ngx_k8s_manifests_start(&block->conf->source, &w->sink,
+                                            w->log);
 
     } else {
-        w->source = ngx_k8s_client_start(&block->source, &w->sink, w->log);
+        w->source = ngx_k8s_client_start(&block->conf->source, &w->sink,
+                                         w->log);
     }
 
     if (w->source == NULL) {

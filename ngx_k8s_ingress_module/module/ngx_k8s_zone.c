@@ -78,7 +78,7 @@ ngx_k8s_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block)
     cln->data = block;
 
     block->zone = ngx_shared_memory_add(cf, &block->zone_name,
-                                        block->zone_size,
+                                        block->conf->zone_size,
                                         &ngx_k8s_ingress_module);
     if (block->zone == NULL) {
         return NGX_ERROR;
@@ -183,7 +183,7 @@ ngx_k8s_zone_make(ngx_k8s_block_t *block)
 
     block->table = addr;
 
-    if (block->snapshot.path.len) {
+    if (block->conf->snapshot.path.len) {
         zone->table->restore = NGX_K8S_RESTORE_WANTED;
     }
 

@@ -21,6 +21,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_problem.h>
 #include <jansson.h>
 
 
@@ -48,58 +49,6 @@ typedef struct {
 } ngx_k8s_kind_t;
 
 extern ngx_k8s_kind_t  ngx_k8s_kinds[];
-
-
-/*
- * Problem codes: one table, from which docs/problems.md is made as well.
- * NGX_K8S_PROBLEM_x are its indexes.
- */
-
-typedef struct {
-    ngx_str_t                name;       /* "ServiceNotFound" */
-    ngx_str_t                meaning;    /* for the documentation */
-    ngx_str_t                remedy;     /* default remedy, one sentence */
-} ngx_k8s_problem_code_t;
-
-enum {
-    NGX_K8S_PROBLEM_INVALID_OBJECT = 0,  /* cannot be read at all */
-    NGX_K8S_PROBLEM_INVALID_FIELD,       /* one field is left out */
-    NGX_K8S_PROBLEM_OBJECT_TOO_LARGE,
-    NGX_K8S_PROBLEM_FILE_INVALID,        /* manifests: last good one kept */
-    NGX_K8S_PROBLEM_HOST_INVALID,
-    NGX_K8S_PROBLEM_PATH_INVALID,
-    NGX_K8S_PROBLEM_PATH_CONFLICT,       /* same host and path: older wins */
-    NGX_K8S_PROBLEM_DEFAULT_CONFLICT,    /* host has a default backend */
-    NGX_K8S_PROBLEM_BACKEND_RESOURCE,    /* backends of kind Resource */
-    NGX_K8S_PROBLEM_SERVICE_NOT_FOUND,
-    NGX_K8S_PROBLEM_PORT_NOT_FOUND,
-    NGX_K8S_PROBLEM_NO_ENDPOINTS,
-    NGX_K8S_PROBLEM_ADDRESS_REFUSED,     /* loopback, link-local, ... */
-    NGX_K8S_PROBLEM_SECRET_NOT_FOUND,
-    NGX_K8S_PROBLEM_SECRET_INVALID,      /* last good one kept */
-    NGX_K8S_PROBLEM_CERTIFICATE_MISMATCH, /* host not covered: default used */
-    NGX_K8S_PROBLEM_CERTIFICATE_EXPIRED,
-    NGX_K8S_PROBLEM_CERTIFICATE_EXPIRES, /* within ten days */
-    NGX_K8S_PROBLEM_CERTIFICATE_CONFLICT, /* host has one of an older object */
-    NGX_K8S_PROBLEM_TABLE_FULL,
-    NGX_K8S_PROBLEM_NAMESPACE_LIMIT,
-    NGX_K8S_PROBLEM_UNSUPPORTED,
-    NGX_K8S_PROBLEM_DUPLICATE_OBJECT,    /* manifests: the first one wins */
-    NGX_K8S_PROBLEM_SNAPSHOT_REFUSED,    /* it is not loaded */
-    NGX_K8S_PROBLEM_SNAPSHOT_UNWRITTEN,  /* tried again */
-    NGX_K8S_PROBLEM_SNAPSHOT_INCOMPLETE, /* keys, or no room for all of it */
-    NGX_K8S_PROBLEMS
-};
-
-extern ngx_k8s_problem_code_t  ngx_k8s_problem_codes[];
-
-typedef struct {
-    ngx_uint_t               code;
-    ngx_str_t                field;
-    ngx_str_t                message;
-    ngx_str_t                remedy;     /* empty: that of the code */
-    ngx_str_t                host;
-} ngx_k8s_problem_t;
 
 
 /* the head of every object */
