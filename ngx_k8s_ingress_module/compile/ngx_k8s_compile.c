@@ -419,9 +419,9 @@ ngx_k8s_compile_start(ngx_k8s_compile_t *c)
     {
         entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
 
-        if (entry->object) {
+        if (entry->object && entry->taken) {
             users[i].entry = entry;
-            users[i++].ing = (ngx_k8s_ingress_t *) entry->object;
+            users[i++].model = entry->model;
         }
     }
 

@@ -283,7 +283,7 @@ ngx_k8s_compile_users(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
         user->link = link;
         user->entry = link->entry;
-        user->ing = (ngx_k8s_ingress_t *) link->entry->object;
+        user->model = link->entry->model;
 
         if (ngx_array_init(&user->notes, c->pool, 1,
                            sizeof(ngx_k8s_problem_t))
@@ -309,54 +309,41 @@ ngx_k8s_compile_users(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 static ngx_int_t
 ngx_k8s_compile_fallback(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    ngx_str_t           field;
-    ngx_uint_t          i, root;
-    ngx_k8s_user_t     *users;
-    ngx_k8s_backend_t  *backend;
+    ngx_str_t          field;
+    ngx_uint_t         i, root;
+    ngx_k8s_user_t    *users;
+    ngx_k8s_target_t  *target;
 
     users = m->users.elts;
     root = (m->node->name.len == 0);
-    ngx_str_set(&field, "spec.defaultBackend");
 
     for (i = 0; i < m->users.nelts; i++) {
 
-        if (root ? users[i].ing->nrules != 0 : i != 0) {
+        if (root ? !users[i].model->catchall : i != 0) {
             continue;
         }
 
-        backend = users[i].ing->default_backend;
+        target = users[i].model->fallback;
 
-        if (backend == NULL) {
-            continue;
-        }
-
-        if (backend->resource || backend->service.len == 0) {
-
-            if (ngx_k8s_compile_note(c, &users[i].notes,
-                                     NGX_K8S_PROBLEM_BACKEND_RESOURCE,
-                                     &m->host, &field,
-                                     "the default backend names no Service")
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
+        if (target == NULL) {
             continue;
         }
 
         if (m->fallback == NULL) {
-            m->fallback = backend;
+            m->fallback = target;
             m->fallback_user = &users[i];
             continue;
         }
+
+        field = ngx_k8s_field_text(&target->ref.field, c->pool);
 
         if (ngx_k8s_compile_note(c, &users[i].notes,
                                  NGX_K8S_PROBLEM_DEFAULT_CONFLICT,
                                  &m->host, &field,
                                  "Ingress %V/%V, which is older, has the "
                                  "default backend of all hosts",
-                                 &m->fallback_user->ing->object.namespace,
-                                 &m->fallback_user->ing->object.name)
+                                 &m->fallback_user->model->object->namespace,
+                                 &m->fallback_user->model->object->name)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -372,11 +359,8 @@ ngx_k8s_compile_fallback(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 static ngx_int_t
 ngx_k8s_compile_acquire(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    u_char            buf[NGX_INT_T_LEN];
-    ngx_str_t         port;
-    ngx_uint_t        i, size;
-    ngx_k8s_item_t   *items;
-    ngx_k8s_object_t *object;
+    ngx_uint_t       i, size;
+    ngx_k8s_item_t  *items;
 
     c->stamp++;
     items = m->items.elts;
@@ -391,12 +375,10 @@ ngx_k8s_compile_acquire(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     m->mask = size - 1;
 
     for (i = 0; i < m->items.nelts; i++) {
-        object = &items[i].user->ing->object;
-
-        ngx_k8s_compile_port_name(items[i].backend, buf, &port);
-
-        items[i].port = ngx_k8s_compile_take(c, m, &object->namespace,
-                                           &items[i].backend->service, &port);
+        items[i].port = ngx_k8s_compile_take(c, m,
+                                             &items[i].target->ref.namespace,
+                                             &items[i].target->ref.name,
+                                             &items[i].target->port);
         if (items[i].port == NULL) {
             return NGX_DECLINED;
         }
@@ -413,12 +395,10 @@ ngx_k8s_compile_acquire(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     }
 
     if (m->fallback) {
-        object = &m->fallback_user->ing->object;
-
-        ngx_k8s_compile_port_name(m->fallback, buf, &port);
-
-        m->fallback_port = ngx_k8s_compile_take(c, m, &object->namespace,
-                                              &m->fallback->service, &port);
+        m->fallback_port = ngx_k8s_compile_take(c, m,
+                                                &m->fallback->ref.namespace,
+                                                &m->fallback->ref.name,
+                                                &m->fallback->port);
 
     } else if (c->default_service.len) {
         m->fallback_port = ngx_k8s_compile_take(c, m, &c->default_namespace,
@@ -460,8 +440,8 @@ ngx_k8s_compile_seen(ngx_k8s_making_t *m, ngx_uint_t n)
 
         if (other->user == item->user
             && ngx_k8s_str_eq(&other->path, &item->path)
-            && ngx_k8s_str_eq(&other->backend->service,
-                              &item->backend->service))
+            && ngx_k8s_str_eq(&other->target->ref.name,
+                              &item->target->ref.name))
         {
             return other->slot;
         }
@@ -527,8 +507,8 @@ ngx_k8s_compile_label(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     names[0] = &m->host;
     names[1] = path;
-    names[2] = user ? &user->ing->object.namespace : &port->node->namespace;
-    names[3] = user ? &user->ing->object.name : &ngx_k8s_no_host;
+    names[2] = user ? &user->model->object->namespace : &port->node->namespace;
+    names[3] = user ? &user->model->object->name : &ngx_k8s_no_host;
     names[4] = &port->node->name;
 
     ngx_k8s_builder_begin(b, NGX_K8S_INDEX_RULE, sizeof(ngx_k8s_rule_rec_t));

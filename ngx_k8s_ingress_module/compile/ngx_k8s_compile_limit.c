@@ -15,7 +15,7 @@
 #include <ngx_k8s_compile_state.h>
 
 
-static void ngx_k8s_compile_cost(ngx_k8s_ingress_t *ing, ngx_uint_t *routes,
+static void ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes,
     size_t *bytes);
 static void ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
@@ -31,41 +31,44 @@ ngx_k8s_compile_user_cmp(const void *one, const void *two)
     a = (ngx_k8s_user_t *) one;
     b = (ngx_k8s_user_t *) two;
 
-    return ngx_k8s_age_cmp(&a->ing->object, &b->ing->object);
+    return ngx_k8s_age_cmp(a->model->object, b->model->object);
 }
 
 
 /* routes, and about the bytes in the zone, of one Ingress alone */
 
 static void
-ngx_k8s_compile_cost(ngx_k8s_ingress_t *ing, ngx_uint_t *routes,
-    size_t *bytes)
+ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes, size_t *bytes)
 {
-    size_t                   n;
-    ngx_uint_t               i, j;
-    ngx_k8s_ingress_rule_t  *rule;
+    size_t                 n;
+    ngx_uint_t             i, j;
+    ngx_k8s_model_host_t  *host;
+    ngx_k8s_model_rule_t  *rule;
 
-    *routes = (ing->default_backend != NULL);
-    *bytes = ing->default_backend ? sizeof(ngx_k8s_match_t)
-                                    + sizeof(ngx_k8s_rule_rec_t) : 0;
+    *routes = (model->fallback != NULL);
+    *bytes = model->fallback ? sizeof(ngx_k8s_match_t)
+                               + sizeof(ngx_k8s_rule_rec_t) : 0;
 
-    for (i = 0; i < ing->nrules; i++) {
-        rule = &ing->rules[i];
+    for (i = 0; i < model->nhosts; i++) {
+        host = &model->hosts[i];
 
-        *routes += rule->npaths ? rule->npaths : 1;
+        *routes += (host->nrules == 0);
         *bytes += ngx_k8s_writer_cost(sizeof(ngx_k8s_host_t)
                                       + sizeof(ngx_k8s_match_t)
-                                      + 2 * rule->host.len);
+                                      + 2 * host->name.len);
 
-        for (j = 0; j < rule->npaths; j++) {
+        for (j = host->rule; j < host->rule + host->nrules; j++) {
+            rule = &model->rules[j];
 
-            n = rule->host.len + 2 * rule->paths[j].path.len
-                + ing->object.namespace.len + ing->object.name.len
-                + rule->paths[j].backend.service.len;
+            n = host->name.len + 2 * rule->matches->path.len
+                + model->object->namespace.len + model->object->name.len
+                + rule->targets->ref.name.len;
 
-            *bytes += sizeof(ngx_k8s_path_t) + sizeof(ngx_k8s_match_t)
-                      + sizeof(ngx_k8s_action_t)
-                      + sizeof(ngx_k8s_backend_rec_t)
+            *routes += rule->nmatches;
+            *bytes += rule->nmatches * (sizeof(ngx_k8s_path_t)
+                                        + sizeof(ngx_k8s_match_t))
+                      + rule->ntargets * (sizeof(ngx_k8s_action_t)
+                                          + sizeof(ngx_k8s_backend_rec_t))
                       + ngx_k8s_writer_cost(sizeof(ngx_k8s_rule_rec_t) + 2 * n)
                       + ngx_k8s_writer_cost(sizeof(ngx_k8s_service_rec_t) + n);
         }
@@ -118,7 +121,7 @@ ngx_k8s_compile_namespace(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
         users = ngx_array_push(&a);
         users->entry = link->entry;
-        users->ing = (ngx_k8s_ingress_t *) link->entry->object;
+        users->model = link->entry->model;
     }
 
     users = a.elts;
@@ -129,7 +132,7 @@ ngx_k8s_compile_namespace(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     bytes = 0;
 
     for (i = 0; i < a.nelts; i++) {
-        ngx_k8s_compile_cost(users[i].ing, &r, &b);
+        ngx_k8s_compile_cost(users[i].model, &r, &b);
 
         limited = (c->conf.limit_routes
                    && routes + r > c->conf.limit_routes)
@@ -161,7 +164,7 @@ ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 
     room = ngx_k8s_writer_room(c->writer);
 
-    ngx_k8s_compile_cost((ngx_k8s_ingress_t *) entry->object, &routes, &bytes);
+    ngx_k8s_compile_cost(entry->model, &routes, &bytes);
 
     entry->missing = ngx_k8s_writer_missing(c->writer);
 

@@ -16,8 +16,7 @@
 
 
 static ngx_int_t ngx_k8s_compile_rule(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_user_t *user, ngx_uint_t n);
-static char *ngx_k8s_compile_path_check(ngx_str_t *path, ngx_uint_t type);
+    ngx_k8s_making_t *m, ngx_k8s_user_t *user, ngx_k8s_model_rule_t *rule);
 static ngx_int_t ngx_k8s_compile_conflicts(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
 static ngx_int_t ngx_k8s_compile_slashes(ngx_k8s_compile_t *c,
@@ -31,24 +30,20 @@ static int ngx_libc_cdecl ngx_k8s_compile_item_cmp(const void *one,
 ngx_int_t
 ngx_k8s_compile_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    u_char           buf[NGX_K8S_HOST_NAME_MAX + 1];
-    ngx_str_t        host;
-    ngx_uint_t       i, n;
-    ngx_k8s_user_t  *users;
+    ngx_uint_t             i, n;
+    ngx_k8s_user_t        *users;
+    ngx_k8s_model_host_t  *host;
 
     users = m->users.elts;
 
     for (i = 0; i < m->users.nelts; i++) {
-        for (n = 0; n < users[i].ing->nrules; n++) {
+        host = users[i].link->host;
 
-            if (ngx_k8s_host_name(buf, &users[i].ing->rules[n].host, &host)
-                != NGX_OK
-                || !ngx_k8s_str_eq(&host, &m->node->name))
+        for (n = 0; host && n < host->nrules; n++) {
+            if (ngx_k8s_compile_rule(c, m, &users[i],
+                                     &users[i].model->rules[host->rule + n])
+                != NGX_OK)
             {
-                continue;
-            }
-
-            if (ngx_k8s_compile_rule(c, m, &users[i], n) != NGX_OK) {
                 return NGX_ERROR;
             }
         }
@@ -67,55 +62,14 @@ ngx_k8s_compile_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
 static ngx_int_t
 ngx_k8s_compile_rule(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_user_t *user, ngx_uint_t n)
+    ngx_k8s_user_t *user, ngx_k8s_model_rule_t *rule)
 {
-    char                 *text;
-    ngx_str_t             field;
-    ngx_uint_t            i;
-    ngx_k8s_item_t       *item;
-    ngx_k8s_http_path_t  *path;
+    ngx_uint_t              i;
+    ngx_k8s_item_t         *item;
+    ngx_k8s_model_match_t  *match;
 
-    static ngx_str_t  root = ngx_string("/");
-
-    for (i = 0; i < user->ing->rules[n].npaths; i++) {
-        path = &user->ing->rules[n].paths[i];
-
-        if (path->backend.resource || path->backend.service.len == 0) {
-            field = ngx_k8s_compile_text(c,
-                                     "spec.rules[%ui].http.paths[%ui].backend",
-                                     n, i);
-
-            if (ngx_k8s_compile_note(c, &user->notes,
-                                     NGX_K8S_PROBLEM_BACKEND_RESOURCE,
-                                     &m->host, &field,
-                                     "the backend of path \"%V\" names no "
-                                     "Service", &path->path)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            continue;
-        }
-
-        text = ngx_k8s_compile_path_check(&path->path, path->type);
-
-        if (text) {
-            field = ngx_k8s_compile_text(c,
-                                       "spec.rules[%ui].http.paths[%ui].path",
-                                       n, i);
-
-            if (ngx_k8s_compile_note(c, &user->notes,
-                                     NGX_K8S_PROBLEM_PATH_INVALID, &m->host,
-                                     &field, "the path \"%V\" %s",
-                                     &path->path, text)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            continue;
-        }
+    for (i = 0; i < rule->nmatches; i++) {
+        match = &rule->matches[i];
 
         item = ngx_array_push(&m->items);
         if (item == NULL) {
@@ -124,80 +78,24 @@ ngx_k8s_compile_rule(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
         ngx_memzero(item, sizeof(ngx_k8s_item_t));
 
-        item->path = path->path.len ? path->path : root;
-        item->text = item->path;
-        item->type = (path->type == NGX_K8S_PATH_TYPE_EXACT)
-                     ? NGX_K8S_PATH_EXACT : NGX_K8S_PATH_PREFIX;
-        item->slash = (item->path.len > 1
-                       && item->path.data[item->path.len - 1] == '/');
+        item->path = match->path;
+        item->text = match->text;
+        item->type = match->type;
+        item->slash = match->slash;
         item->seq = m->items.nelts;
         item->user = user;
-        item->rule = n;
-        item->index = i;
-        item->backend = &path->backend;
-
-        if (item->type == NGX_K8S_PATH_PREFIX) {
-            ngx_k8s_path_prefix(&item->text);
-        }
+        item->match = match;
+        item->target = rule->targets;
     }
 
     return NGX_OK;
 }
 
 
-/* what is wrong with a path, or NULL; as the API server sees it */
-
-static char *
-ngx_k8s_compile_path_check(ngx_str_t *path, ngx_uint_t type)
-{
-    u_char  *p, *last;
-
-    p = path->data;
-    last = p + path->len;
-
-    if (path->len == 0) {
-        return NULL;
-    }
-
-    if (*p != '/') {
-        return "does not begin with a slash";
-    }
-
-    for ( /* void */ ; p < last; p++) {
-
-        if (*p < 0x20 || *p == 0x7f) {
-            return "holds a control character";
-        }
-
-        if (*p == '/' && p + 1 < last) {
-
-            if (p[1] == '/') {
-                return "holds \"//\", which no request path does";
-            }
-
-            if (p[1] == '.'
-                && (p + 2 == last || p[2] == '/'
-                    || (p[2] == '.' && (p + 3 == last || p[3] == '/'))))
-            {
-                return "holds \".\" or \"..\", which no request path does";
-            }
-        }
-
-        if (*p == '%' && type != NGX_K8S_PATH_TYPE_IMPL && last - p > 2
-            && p[1] == '2' && ngx_tolower(p[2]) == 'f')
-        {
-            return "holds an encoded slash";
-        }
-    }
-
-    return NULL;
-}
-
-
 static ngx_int_t
 ngx_k8s_compile_conflicts(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    ngx_str_t          field;
+    ngx_str_t          field, other;
     ngx_uint_t         i, n;
     ngx_k8s_item_t    *items, *won;
     ngx_k8s_object_t  *object;
@@ -217,20 +115,18 @@ ngx_k8s_compile_conflicts(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         }
 
         won = &items[n - 1];
-        object = &won->user->ing->object;
+        object = won->user->model->object;
 
-        field = ngx_k8s_compile_text(c, "spec.rules[%ui].http.paths[%ui]",
-                                     items[i].rule, items[i].index);
+        field = ngx_k8s_field_text(&items[i].match->field, c->pool);
+        other = ngx_k8s_field_text(&won->match->field, c->pool);
 
         if (ngx_k8s_compile_note(c, &items[i].user->notes,
                                  NGX_K8S_PROBLEM_PATH_CONFLICT, &m->host,
                                  &field,
                                  "the path \"%V\" of host \"%V\" is that of "
-                                 "spec.rules[%ui].http.paths[%ui] of Ingress "
-                                 "%V/%V, which %s",
-                                 &items[i].path, &m->host, won->rule,
-                                 won->index, &object->namespace,
-                                 &object->name,
+                                 "%V of Ingress %V/%V, which %s",
+                                 &items[i].path, &m->host, &other,
+                                 &object->namespace, &object->name,
                                  won->user == items[i].user ? "comes first"
                                                             : "is older")
             != NGX_OK)

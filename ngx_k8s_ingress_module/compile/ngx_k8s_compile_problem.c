@@ -19,17 +19,18 @@
 
 static ngx_int_t ngx_k8s_compile_gone(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
-static ngx_int_t ngx_k8s_compile_own(ngx_k8s_compile_t *c,
-    ngx_k8s_object_t *object, ngx_array_t *a);
+static ngx_int_t ngx_k8s_compile_own(ngx_array_t *a, ngx_k8s_problem_t *own,
+    ngx_uint_t n);
 static ngx_int_t ngx_k8s_compile_left(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
-static ngx_int_t ngx_k8s_compile_hosts(ngx_k8s_compile_t *c,
-    ngx_k8s_entry_t *entry, ngx_array_t *a);
+static ngx_int_t ngx_k8s_compile_hosts(ngx_k8s_entry_t *entry,
+    ngx_array_t *a);
 static ngx_int_t ngx_k8s_compile_backends(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
-static ngx_int_t ngx_k8s_compile_backend(ngx_k8s_compile_t *c,
-    ngx_k8s_entry_t *entry, ngx_array_t *a, ngx_k8s_backend_t *backend,
-    ngx_str_t *host, ngx_str_t *field);
+static ngx_int_t ngx_k8s_compile_targets(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_model_rule_t *rule, ngx_str_t *host);
+static ngx_int_t ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_target_t *target, ngx_str_t *host);
 static ngx_int_t ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c,
     ngx_array_t *a, ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field);
 static ngx_int_t ngx_k8s_compile_secrets(ngx_k8s_compile_t *c,
@@ -189,17 +190,27 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
         return NGX_ERROR;
     }
 
-    if (entry->kind != NGX_K8S_INGRESS || entry->taken) {
-
-        if (ngx_k8s_compile_own(c, object, &a) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (object->problems
+        && (entry->kind != NGX_K8S_INGRESS || entry->taken)
+        && ngx_k8s_compile_own(&a, object->problems->elts,
+                               object->problems->nelts)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     if (entry->taken) {
+
+        if (ngx_k8s_compile_own(&a, entry->model->problems,
+                                entry->model->nproblems)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         rc = (entry->full || entry->limited)
              ? ngx_k8s_compile_left(c, entry, &a)
-             : ngx_k8s_compile_hosts(c, entry, &a);
+             : ngx_k8s_compile_hosts(entry, &a);
 
         if (rc != NGX_OK
             || ngx_k8s_compile_backends(c, entry, &a) != NGX_OK
@@ -257,34 +268,25 @@ ngx_k8s_compile_gone(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 }
 
 
-/* what reading the object has found */
+/* what reading the object, or making its model, has found */
 
 static ngx_int_t
-ngx_k8s_compile_own(ngx_k8s_compile_t *c, ngx_k8s_object_t *object,
-    ngx_array_t *a)
+ngx_k8s_compile_own(ngx_array_t *a, ngx_k8s_problem_t *own, ngx_uint_t n)
 {
-    ngx_uint_t          i;
-    ngx_k8s_problem_t  *pr, *own;
+    ngx_k8s_problem_t  *pr;
 
-    if (object->problems == NULL) {
+    n = ngx_min(n, NGX_K8S_PROBLEM_ITEMS - a->nelts);
+
+    if (n == 0) {
         return NGX_OK;
     }
 
-    own = object->problems->elts;
-
-    for (i = 0; i < object->problems->nelts; i++) {
-
-        if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
-            break;
-        }
-
-        pr = ngx_array_push(a);
-        if (pr == NULL) {
-            return NGX_ERROR;
-        }
-
-        *pr = own[i];
+    pr = ngx_array_push_n(a, n);
+    if (pr == NULL) {
+        return NGX_ERROR;
     }
+
+    ngx_memcpy(pr, own, n * sizeof(ngx_k8s_problem_t));
 
     return NGX_OK;
 }
@@ -312,54 +314,21 @@ ngx_k8s_compile_left(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 }
 
 
-/* hosts that are none, and what compiling the hosts has said */
+/* what compiling the hosts has said */
 
 static ngx_int_t
-ngx_k8s_compile_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
-    ngx_array_t *a)
+ngx_k8s_compile_hosts(ngx_k8s_entry_t *entry, ngx_array_t *a)
 {
-    u_char              buf[NGX_K8S_HOST_NAME_MAX + 1];
-    ngx_str_t           name, field;
-    ngx_uint_t          i;
-    ngx_k8s_link_t     *link;
-    ngx_k8s_notes_t    *notes;
-    ngx_k8s_ingress_t  *ing;
-    ngx_k8s_problem_t  *pr;
-
-    ing = (ngx_k8s_ingress_t *) entry->object;
-
-    for (i = 0; i < ing->nrules; i++) {
-
-        if (ngx_k8s_host_name(buf, &ing->rules[i].host, &name) == NGX_OK) {
-            continue;
-        }
-
-        field = ngx_k8s_compile_text(c, "spec.rules[%ui].host", i);
-
-        if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_HOST_INVALID, NULL,
-                                 &field, "\"%V\" is not a host name",
-                                 &ing->rules[i].host)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
+    ngx_k8s_link_t   *link;
+    ngx_k8s_notes_t  *notes;
 
     for (link = entry->links; link; link = link->next) {
         notes = link->notes;
 
-        for (i = 0; notes && i < notes->n; i++) {
-
-            if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
-                return NGX_OK;
-            }
-
-            pr = ngx_array_push(a);
-            if (pr == NULL) {
-                return NGX_ERROR;
-            }
-
-            *pr = notes->problems[i];
+        if (notes
+            && ngx_k8s_compile_own(a, notes->problems, notes->n) != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 
@@ -367,48 +336,32 @@ ngx_k8s_compile_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 }
 
 
-/* each Service port that the Ingress names, once */
+/* each Service port that the object names, once */
 
 static ngx_int_t
 ngx_k8s_compile_backends(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_array_t *a)
 {
-    u_char                   buf[NGX_K8S_HOST_NAME_MAX + 1];
-    ngx_str_t                name, field;
-    ngx_uint_t               i, j;
-    ngx_k8s_ingress_t       *ing;
-    ngx_k8s_ingress_rule_t  *rule;
+    ngx_str_t              shown;
+    ngx_uint_t             i, j;
+    ngx_k8s_model_t       *model;
+    ngx_k8s_model_host_t  *host;
 
-    ing = (ngx_k8s_ingress_t *) entry->object;
+    model = entry->model;
     c->stamp++;
 
-    if (ing->default_backend) {
-        ngx_str_set(&field, "spec.defaultBackend.service");
-
-        if (ngx_k8s_compile_backend(c, entry, a, ing->default_backend, NULL,
-                                    &field)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (model->fallback
+        && ngx_k8s_compile_backend(c, a, model->fallback, NULL) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    for (i = 0; i < ing->nrules; i++) {
-        rule = &ing->rules[i];
+    for (i = 0; i < model->nhosts; i++) {
+        host = &model->hosts[i];
+        shown = ngx_k8s_host_shown(&host->name);
 
-        if (ngx_k8s_host_name(buf, &rule->host, &name) != NGX_OK) {
-            continue;
-        }
-
-        for (j = 0; j < rule->npaths; j++) {
-            ngx_str_null(&field);
-
-            /* the field's text is made only where there is a problem */
-
-            field.len = (i << 16) | j;
-
-            if (ngx_k8s_compile_backend(c, entry, a, &rule->paths[j].backend,
-                                        &rule->host, &field)
+        for (j = host->rule; j < host->rule + host->nrules; j++) {
+            if (ngx_k8s_compile_targets(c, a, &model->rules[j], &shown)
                 != NGX_OK)
             {
                 return NGX_ERROR;
@@ -421,22 +374,38 @@ ngx_k8s_compile_backends(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
 
 static ngx_int_t
-ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
-    ngx_array_t *a, ngx_k8s_backend_t *backend, ngx_str_t *host,
-    ngx_str_t *field)
+ngx_k8s_compile_targets(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_model_rule_t *rule, ngx_str_t *host)
 {
-    u_char           buf[NGX_INT_T_LEN];
-    ngx_str_t        name, text;
-    ngx_k8s_port_t  *port;
+    ngx_uint_t  i;
 
-    if (backend->resource || backend->service.len == 0) {
-        return NGX_OK;
+    for (i = 0; i < rule->ntargets; i++) {
+        if (ngx_k8s_compile_backend(c, a, &rule->targets[i], host) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
-    ngx_k8s_compile_port_name(backend, buf, &name);
+    for (i = 0; i < rule->nmirrors; i++) {
+        if (ngx_k8s_compile_backend(c, a, &rule->mirrors[i].target, host)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
 
-    port = ngx_k8s_compile_port_find(c, &entry->object->namespace,
-                                     &backend->service, &name);
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_target_t *target, ngx_str_t *host)
+{
+    ngx_str_t        text;
+    ngx_k8s_port_t  *port;
+
+    port = ngx_k8s_compile_port_find(c, &target->ref.namespace,
+                                     &target->ref.name, &target->port);
 
     if (port == NULL || port->stamp == c->stamp) {
         return NGX_OK;
@@ -450,13 +419,7 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         return NGX_OK;
     }
 
-    text = *field;
-
-    if (text.data == NULL) {
-        text = ngx_k8s_compile_text(c,
-                             "spec.rules[%uz].http.paths[%uz].backend.service",
-                             field->len >> 16, field->len & 0xffff);
-    }
+    text = ngx_k8s_field_text(&target->ref.field, c->pool);
 
     return ngx_k8s_compile_port_problem(c, a, port, host, &text);
 }
@@ -529,19 +492,19 @@ ngx_k8s_compile_secrets(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_str_t                field;
     ngx_uint_t               i;
     ngx_k8s_node_t          *node;
-    ngx_k8s_ingress_t       *ing;
+    ngx_k8s_model_tls_t     *tls;
     ngx_k8s_secret_state_t  *state;
 
-    ing = (ngx_k8s_ingress_t *) entry->object;
+    tls = entry->model->tls;
 
-    for (i = 0; i < ing->ntls; i++) {
+    for (i = 0; i < entry->model->ntls; i++) {
 
-        if (ing->tls[i].secret.len == 0) {
+        if (tls[i].ref.name.len == 0) {
             continue;
         }
 
         node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_SECRET,
-                                 &ing->object.namespace, &ing->tls[i].secret);
+                                 &tls[i].ref.namespace, &tls[i].ref.name);
 
         state = node ? node->data : NULL;
 
@@ -555,7 +518,7 @@ ngx_k8s_compile_secrets(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
             continue;
         }
 
-        field = ngx_k8s_compile_text(c, "spec.tls[%ui].secretName", i);
+        field = ngx_k8s_field_text(&tls[i].ref.field, c->pool);
 
         if (ngx_k8s_compile_secret_problem(c, a, state, &field) != NGX_OK) {
             return NGX_ERROR;

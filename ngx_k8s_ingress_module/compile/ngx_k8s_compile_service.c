@@ -86,20 +86,6 @@ ngx_k8s_compile_service_free(ngx_k8s_node_t *node)
 }
 
 
-void
-ngx_k8s_compile_port_name(ngx_k8s_backend_t *backend, u_char *buf,
-    ngx_str_t *port)
-{
-    if (backend->port_name.len || backend->port == 0) {
-        *port = backend->port_name;
-        return;
-    }
-
-    port->data = buf;
-    port->len = ngx_sprintf(buf, "%ui", backend->port) - buf;
-}
-
-
 ngx_k8s_port_t *
 ngx_k8s_compile_port_find(ngx_k8s_compile_t *c, ngx_str_t *ns,
     ngx_str_t *name, ngx_str_t *text)

@@ -152,7 +152,7 @@ struct ngx_k8s_compile_s {
 typedef struct {
     ngx_k8s_link_t          *link;
     ngx_k8s_entry_t         *entry;
-    ngx_k8s_ingress_t       *ing;
+    ngx_k8s_model_t         *model;
     ngx_array_t              notes;      /* ngx_k8s_problem_t */
 } ngx_k8s_user_t;
 
@@ -164,9 +164,8 @@ typedef struct {
     ngx_str_t                path;       /* as written, "/" for none */
     ngx_uint_t               seq;
     ngx_k8s_user_t          *user;
-    ngx_uint_t               rule;       /* spec.rules[] */
-    ngx_uint_t               index;      /* .http.paths[] */
-    ngx_k8s_backend_t       *backend;
+    ngx_k8s_model_match_t   *match;
+    ngx_k8s_target_t        *target;
     ngx_k8s_port_t          *port;
     uint32_t                 slot;       /* of the rule record */
     uint32_t                 action;
@@ -186,7 +185,7 @@ typedef struct {
     ngx_array_t              rules;      /* uint32_t */
     ngx_uint_t              *seen;       /* hash of items with a rule */
     ngx_uint_t               mask;
-    ngx_k8s_backend_t       *fallback;   /* NULL: none, or the controller's */
+    ngx_k8s_target_t        *fallback;   /* NULL: none, or the controller's */
     ngx_k8s_user_t          *fallback_user;
     ngx_k8s_port_t          *fallback_port;
     uint32_t                 fallback_rule;
@@ -241,10 +240,6 @@ ngx_k8s_port_t *ngx_k8s_compile_port_find(ngx_k8s_compile_t *c,
 void ngx_k8s_compile_port_put(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
 /* gives a slot's record back, with the statistics of its endpoints */
 void ngx_k8s_compile_service_remove(ngx_k8s_compile_t *c, uint32_t slot);
-/* a backend's port as a string, in buf of NGX_INT_T_LEN bytes if a number */
-void ngx_k8s_compile_port_name(ngx_k8s_backend_t *backend, u_char *buf,
-    ngx_str_t *port);
-
 /* endpoints of one port (ngx_k8s_compile_endpoint.c) */
 
 typedef struct {

@@ -20,7 +20,7 @@ static ngx_int_t ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_k8s_user_t *user, ngx_uint_t n);
 static ngx_int_t ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_k8s_user_t *user, ngx_k8s_user_t *won);
-static ngx_uint_t ngx_k8s_compile_tls_names(ngx_k8s_ingress_tls_t *tls,
+static ngx_uint_t ngx_k8s_compile_tls_names(ngx_k8s_model_tls_t *tls,
     ngx_str_t *host);
 static void ngx_k8s_compile_tls_add(ngx_k8s_making_t *m,
     ngx_k8s_secret_state_t *secret, uint32_t *types);
@@ -46,7 +46,7 @@ ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     for (i = 0; i < m->users.nelts; i++) {
 
-        if (users[i].ing->ntls == 0) {
+        if (users[i].model->ntls == 0) {
             continue;
         }
 
@@ -89,21 +89,21 @@ ngx_k8s_compile_tls_user(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 {
     uint32_t                 types[NGX_K8S_KEY_TYPES];
     ngx_uint_t               i, listed;
-    ngx_k8s_ingress_t       *ing;
+    ngx_k8s_model_t         *model;
     ngx_k8s_secret_state_t  *secret;
 
-    ing = user->ing;
+    model = user->model;
     listed = 0;
 
-    for (i = 0; i < ing->ntls; i++) {
+    for (i = 0; i < model->ntls; i++) {
 
-        if (!ngx_k8s_compile_tls_names(&ing->tls[i], &m->node->name)) {
+        if (!ngx_k8s_compile_tls_names(&model->tls[i], &m->node->name)) {
             continue;
         }
 
         /* the first one decides, also when it names no Secret */
 
-        if (listed++ == 0 && ing->tls[i].secret.len == 0) {
+        if (listed++ == 0 && model->tls[i].ref.name.len == 0) {
             return NGX_OK;
         }
 
@@ -111,18 +111,18 @@ ngx_k8s_compile_tls_user(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
             return NGX_ERROR;
         }
 
-        secret = ngx_k8s_compile_secret_find(c, &ing->object.namespace,
-                                             &ing->tls[i].secret);
+        secret = ngx_k8s_compile_secret_find(c, &model->object->namespace,
+                                             &model->tls[i].ref.name);
 
         if (secret && ngx_k8s_compile_covers(c, secret, &m->node->name)) {
             ngx_k8s_compile_tls_add(m, secret, types);
         }
     }
 
-    for (i = 0; !listed && i < ing->ntls; i++) {
+    for (i = 0; !listed && i < model->ntls; i++) {
 
-        secret = ngx_k8s_compile_secret_find(c, &ing->object.namespace,
-                                             &ing->tls[i].secret);
+        secret = ngx_k8s_compile_secret_find(c, &model->object->namespace,
+                                             &model->tls[i].ref.name);
 
         if (secret && ngx_k8s_compile_covers(c, secret, &m->node->name)) {
             ngx_k8s_compile_tls_add(m, secret, types);
@@ -140,13 +140,13 @@ ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_user_t *user, ngx_uint_t n)
 {
     ngx_str_t                field;
-    ngx_k8s_ingress_t       *ing;
+    ngx_k8s_model_t         *model;
     ngx_k8s_secret_state_t  *secret;
 
-    ing = user->ing;
+    model = user->model;
 
-    secret = ngx_k8s_compile_secret_find(c, &ing->object.namespace,
-                                         &ing->tls[n].secret);
+    secret = ngx_k8s_compile_secret_find(c, &model->object->namespace,
+                                         &model->tls[n].ref.name);
 
     if (secret == NULL || secret->slot == 0
         || ngx_k8s_compile_covers(c, secret, &m->node->name))
@@ -154,14 +154,15 @@ ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         return NGX_OK;
     }
 
-    field = ngx_k8s_compile_text(c, "spec.tls[%ui].secretName", n);
+    field = ngx_k8s_field_text(&model->tls[n].ref.field, c->pool);
 
     return ngx_k8s_compile_note(c, &user->notes,
                                 NGX_K8S_PROBLEM_CERTIFICATE_MISMATCH,
                                 &m->host, &field,
                                 "the certificate of Secret %V/%V does not "
                                 "cover host \"%V\"",
-                                &ing->object.namespace, &ing->tls[n].secret,
+                                &model->object->namespace,
+                                &model->tls[n].ref.name,
                                 &m->host);
 }
 
@@ -173,36 +174,36 @@ ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_str_t           field;
     ngx_uint_t          i, n;
     ngx_k8s_object_t   *one, *two;
-    ngx_k8s_ingress_t  *ing;
+    ngx_k8s_model_t    *model;
 
-    one = &won->ing->object;
-    two = &user->ing->object;
-    ing = user->ing;
+    one = won->model->object;
+    two = user->model->object;
+    model = user->model;
 
-    for (i = 0; i < ing->ntls; i++) {
+    for (i = 0; i < model->ntls; i++) {
 
-        if (ing->tls[i].secret.len == 0
-            || !ngx_k8s_compile_tls_names(&ing->tls[i], &m->node->name))
+        if (model->tls[i].ref.name.len == 0
+            || !ngx_k8s_compile_tls_names(&model->tls[i], &m->node->name))
         {
             continue;
         }
 
         if (ngx_k8s_str_eq(&one->namespace, &two->namespace)) {
 
-            for (n = 0; n < won->ing->ntls; n++) {
-                if (ngx_k8s_str_eq(&won->ing->tls[n].secret,
-                                   &ing->tls[i].secret))
+            for (n = 0; n < won->model->ntls; n++) {
+                if (ngx_k8s_str_eq(&won->model->tls[n].ref.name,
+                                   &model->tls[i].ref.name))
                 {
                     break;
                 }
             }
 
-            if (n < won->ing->ntls) {
+            if (n < won->model->ntls) {
                 continue;
             }
         }
 
-        field = ngx_k8s_compile_text(c, "spec.tls[%ui].secretName", i);
+        field = ngx_k8s_field_text(&model->tls[i].ref.field, c->pool);
 
         if (ngx_k8s_compile_note(c, &user->notes,
                                  NGX_K8S_PROBLEM_CERTIFICATE_CONFLICT,
@@ -221,16 +222,12 @@ ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
 
 static ngx_uint_t
-ngx_k8s_compile_tls_names(ngx_k8s_ingress_tls_t *tls, ngx_str_t *host)
+ngx_k8s_compile_tls_names(ngx_k8s_model_tls_t *tls, ngx_str_t *host)
 {
-    u_char      buf[NGX_K8S_HOST_NAME_MAX + 1];
-    ngx_str_t   name;
     ngx_uint_t  i;
 
     for (i = 0; i < tls->nhosts; i++) {
-        if (ngx_k8s_host_name(buf, &tls->hosts[i], &name) == NGX_OK
-            && ngx_k8s_str_eq(&name, host))
-        {
+        if (ngx_k8s_str_eq(&tls->hosts[i], host)) {
             return 1;
         }
     }

@@ -18,11 +18,11 @@
 static ngx_k8s_link_t *ngx_k8s_link_add(ngx_k8s_store_t *store,
     ngx_k8s_entry_t *entry, ngx_k8s_object_t *object, ngx_uint_t type,
     ngx_str_t *ns, ngx_str_t *name, ngx_k8s_link_t **links);
-static ngx_int_t ngx_k8s_links_ingress(ngx_k8s_store_t *store,
-    ngx_k8s_entry_t *entry, ngx_k8s_ingress_t *ing, ngx_k8s_link_t **links);
-static ngx_int_t ngx_k8s_links_service(ngx_k8s_store_t *store,
-    ngx_k8s_entry_t *entry, ngx_k8s_object_t *object, ngx_k8s_backend_t *bk,
-    ngx_k8s_link_t **links);
+static ngx_int_t ngx_k8s_links_ref(ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry, ngx_k8s_object_t *object, ngx_uint_t type,
+    ngx_k8s_ref_t *ref, ngx_k8s_link_t **links);
+static ngx_int_t ngx_k8s_links_model(ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry, ngx_k8s_model_t *model, ngx_k8s_link_t **links);
 
 
 static ngx_str_t  ngx_k8s_no_name = ngx_null_string;
@@ -226,6 +226,7 @@ ngx_k8s_link_add(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
     link->node = node;
     link->entry = entry;
+    link->host = NULL;
     link->notes = NULL;
     link->next = *links;
     *links = link;
@@ -258,16 +259,14 @@ ngx_k8s_link_add(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
 
 static ngx_int_t
-ngx_k8s_links_service(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_k8s_backend_t *bk, ngx_k8s_link_t **links)
+ngx_k8s_links_ref(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_k8s_object_t *object, ngx_uint_t type, ngx_k8s_ref_t *ref,
+    ngx_k8s_link_t **links)
 {
-    if (bk->resource || bk->service.len == 0) {
-        return NGX_OK;
-    }
-
-    if (ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_SERVICE,
-                         &object->namespace, &bk->service, links)
-        == NULL)
+    if (ref->name.len
+        && ngx_k8s_link_add(store, entry, object, type, &ref->namespace,
+                            &ref->name, links)
+           == NULL)
     {
         return NGX_ERROR;
     }
@@ -277,16 +276,15 @@ ngx_k8s_links_service(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
 
 static ngx_int_t
-ngx_k8s_links_ingress(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_ingress_t *ing, ngx_k8s_link_t **links)
+ngx_k8s_links_model(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_k8s_model_t *model, ngx_k8s_link_t **links)
 {
-    u_char                   buf[NGX_K8S_HOST_NAME_MAX + 1];
-    ngx_str_t                host;
-    ngx_uint_t               i, j;
-    ngx_k8s_object_t        *object;
-    ngx_k8s_ingress_rule_t  *rule;
+    ngx_uint_t             i, j;
+    ngx_k8s_link_t        *link;
+    ngx_k8s_object_t      *object;
+    ngx_k8s_model_rule_t  *rule;
 
-    object = &ing->object;
+    object = model->object;
 
     if (ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_NAMESPACE,
                          &object->namespace, &ngx_k8s_no_name, links)
@@ -295,51 +293,57 @@ ngx_k8s_links_ingress(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
         return NGX_ERROR;
     }
 
-    for (i = 0; i < ing->ntls; i++) {
-        if (ing->tls[i].secret.len
-            && ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_SECRET,
-                                &object->namespace, &ing->tls[i].secret, links)
-               == NULL)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (ing->default_backend) {
-
-        if (ngx_k8s_links_service(store, entry, object, ing->default_backend,
-                                  links)
+    for (i = 0; i < model->ntls; i++) {
+        if (ngx_k8s_links_ref(store, entry, object, NGX_K8S_NODE_SECRET,
+                              &model->tls[i].ref, links)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
-
-        if (ing->nrules == 0
-            && ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_HOST,
-                                &ngx_k8s_no_name, &ngx_k8s_no_name, links)
-               == NULL)
-        {
-            return NGX_ERROR;
-        }
     }
 
-    for (i = 0; i < ing->nrules; i++) {
-        rule = &ing->rules[i];
+    if (model->fallback
+        && ngx_k8s_links_ref(store, entry, object, NGX_K8S_NODE_SERVICE,
+                             &model->fallback->ref, links)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-        if (ngx_k8s_host_name(buf, &rule->host, &host) != NGX_OK) {
-            continue;
-        }
+    if (model->catchall
+        && ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_HOST,
+                            &ngx_k8s_no_name, &ngx_k8s_no_name, links)
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
 
-        if (ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_HOST,
-                             &ngx_k8s_no_name, &host, links)
-            == NULL)
-        {
+    for (i = 0; i < model->nhosts; i++) {
+        link = ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_HOST,
+                                &ngx_k8s_no_name, &model->hosts[i].name,
+                                links);
+        if (link == NULL) {
             return NGX_ERROR;
         }
 
-        for (j = 0; j < rule->npaths; j++) {
-            if (ngx_k8s_links_service(store, entry, object,
-                                      &rule->paths[j].backend, links)
+        link->host = &model->hosts[i];
+    }
+
+    for (i = 0; i < model->nrules; i++) {
+        rule = &model->rules[i];
+
+        for (j = 0; j < rule->ntargets; j++) {
+            if (ngx_k8s_links_ref(store, entry, object, NGX_K8S_NODE_SERVICE,
+                                  &rule->targets[j].ref, links)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+
+        for (j = 0; j < rule->nmirrors; j++) {
+            if (ngx_k8s_links_ref(store, entry, object, NGX_K8S_NODE_SERVICE,
+                                  &rule->mirrors[j].target.ref, links)
                 != NGX_OK)
             {
                 return NGX_ERROR;
@@ -353,7 +357,7 @@ ngx_k8s_links_ingress(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
 ngx_int_t
 ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_uint_t taken, ngx_k8s_link_t **links)
+    ngx_k8s_object_t *object, ngx_k8s_model_t *model, ngx_k8s_link_t **links)
 {
     ngx_k8s_ingress_t         *ing;
     ngx_k8s_endpoint_slice_t  *slice;
@@ -393,7 +397,7 @@ ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
         goto failed;
     }
 
-    if (taken && ngx_k8s_links_ingress(store, entry, ing, links) != NGX_OK) {
+    if (model && ngx_k8s_links_model(store, entry, model, links) != NGX_OK) {
         goto failed;
     }
 
@@ -443,69 +447,6 @@ ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links)
 
         ngx_k8s_node_check(store, node);
     }
-}
-
-
-ngx_int_t
-ngx_k8s_host_name(u_char *buf, ngx_str_t *host, ngx_str_t *name)
-{
-    u_char      *p, *last, *dst, c;
-    ngx_uint_t   label;
-
-    p = host->data;
-    last = p + host->len;
-    dst = buf;
-
-    name->data = buf;
-    name->len = 0;
-
-    if (host->len == 0) {
-        return NGX_OK;
-    }
-
-    if (host->len > 2 && p[0] == '*' && p[1] == '.') {
-        *dst++ = '.';
-        p += 2;
-    }
-
-    if (last - p > 1 && last[-1] == '.') {
-        last--;
-    }
-
-    if (last - p > NGX_K8S_HOST_NAME_MAX - 1) {
-        return NGX_DECLINED;
-    }
-
-    label = 0;
-
-    while (p < last) {
-        c = ngx_tolower(*p);
-        p++;
-
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'
-            || c == '_')
-        {
-            if (++label > 63) {
-                return NGX_DECLINED;
-            }
-
-        } else if (c == '.' && label) {
-            label = 0;
-
-        } else {
-            return NGX_DECLINED;
-        }
-
-        *dst++ = c;
-    }
-
-    if (label == 0) {
-        return NGX_DECLINED;
-    }
-
-    name->len = dst - buf;
-
-    return NGX_OK;
 }
 
 

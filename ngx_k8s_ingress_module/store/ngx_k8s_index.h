@@ -22,6 +22,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_store.h>
+#include <ngx_k8s_model.h>
 
 
 #define NGX_K8S_NODE_HOST            0   /* name: as in the table's key */
@@ -32,9 +33,6 @@
 #define NGX_K8S_NODE_LABELS          5   /* a namespace, of all Ingresses */
 
 #define NGX_K8S_NODES                6
-
-#define NGX_K8S_HOST_NAME_MAX        253
-
 
 typedef struct ngx_k8s_node_s   ngx_k8s_node_t;
 typedef struct ngx_k8s_link_s   ngx_k8s_link_t;
@@ -63,6 +61,8 @@ struct ngx_k8s_link_s {
     ngx_k8s_link_t          *next;       /* of the same entry */
     ngx_k8s_node_t          *node;
     ngx_k8s_entry_t         *entry;
+    ngx_k8s_model_host_t    *host;       /* of a host node, NULL: without
+                                            rules */
     void                    *notes;      /* compile's, freed with the link */
 };
 
@@ -74,6 +74,7 @@ struct ngx_k8s_entry_s {
     ngx_queue_t              recheck;    /* in store->recheck */
     ngx_queue_t              left;       /* compile's: left out */
     ngx_k8s_object_t        *object;     /* NULL: gone */
+    ngx_k8s_model_t         *model;      /* of the object; NULL: not made */
     ngx_k8s_link_t          *links;
     uint32_t                 mark;       /* generation of the last put */
     uint32_t                 problem;    /* compile's: slot of its record */
@@ -139,9 +140,10 @@ void ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 void ngx_k8s_node_pin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 void ngx_k8s_node_unpin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
-/* links of an Ingress or EndpointSlice: into *links, from the object's pool */
+/* links of an object and, when it is taken, of its model: into *links, from
+   the object's pool */
 ngx_int_t ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_uint_t taken, ngx_k8s_link_t **links);
+    ngx_k8s_object_t *object, ngx_k8s_model_t *model, ngx_k8s_link_t **links);
 void ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links);
 
 ngx_k8s_entry_t *ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind,
@@ -158,12 +160,6 @@ ngx_uint_t ngx_k8s_class_takes(ngx_k8s_store_t *store,
 /* applies them again to an entry of store->recheck */
 ngx_int_t ngx_k8s_store_recheck(ngx_k8s_store_t *store,
     ngx_k8s_entry_t *entry);
-
-/*
- * A host as an object has it to the table's form, in buf of
- * NGX_K8S_HOST_NAME_MAX + 1 bytes; NGX_DECLINED when it is none.
- */
-ngx_int_t ngx_k8s_host_name(u_char *buf, ngx_str_t *host, ngx_str_t *name);
 
 /* which of two objects comes first: the older one; < 0 is the first */
 ngx_int_t ngx_k8s_age_cmp(ngx_k8s_object_t *one, ngx_k8s_object_t *two);

@@ -345,19 +345,24 @@ static ngx_int_t
 ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     ngx_k8s_object_t *object)
 {
-    ngx_uint_t       taken;
-    ngx_k8s_link_t  *links;
+    ngx_k8s_link_t   *links;
+    ngx_k8s_model_t  *model;
 
-    taken = 0;
+    model = NULL;
 
-    if (object->kind == NGX_K8S_INGRESS) {
-        taken = ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) object);
+    if (object->kind == NGX_K8S_INGRESS
+        && ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) object))
+    {
+        model = ngx_k8s_from_ingress(object);
+        if (model == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     if (object->kind == NGX_K8S_INGRESS
         || object->kind == NGX_K8S_ENDPOINT_SLICE)
     {
-        if (ngx_k8s_links_make(store, entry, object, taken, &links)
+        if (ngx_k8s_links_make(store, entry, object, model, &links)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -367,11 +372,12 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
         entry->links = links;
     }
 
-    if (object->problems || taken || entry->taken) {
+    if (object->problems || model || entry->taken) {
         ngx_k8s_entry_mark(store, entry);
     }
 
-    entry->taken = taken;
+    entry->taken = (model != NULL);
+    entry->model = model;
     entry->object = object;
 
     ngx_k8s_store_touch(store, object);
@@ -486,6 +492,7 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
     ngx_k8s_store_touch(store, object);
 
     entry->object = NULL;
+    entry->model = NULL;
     entry->taken = 0;
     ngx_k8s_object_free(object);
 

@@ -97,9 +97,17 @@ ngx_k8s_store_recheck(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 
     taken = ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) entry->object);
 
+    if (taken && entry->model == NULL) {
+        entry->model = ngx_k8s_from_ingress(entry->object);
+        if (entry->model == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     if (taken != entry->taken) {
 
-        if (ngx_k8s_links_make(store, entry, entry->object, taken, &links)
+        if (ngx_k8s_links_make(store, entry, entry->object,
+                               taken ? entry->model : NULL, &links)
             != NGX_OK)
         {
             return NGX_ERROR;

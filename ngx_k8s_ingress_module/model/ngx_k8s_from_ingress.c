@@ -1,0 +1,522 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The model of an Ingress: each of its paths is a rule with one match and one
+ * target.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_model.h>
+
+
+#define NGX_K8S_INVALID_BACKEND  503
+
+
+/* a rule of the spec with its host in the table's form */
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_uint_t               index;      /* spec.rules[] */
+} ngx_k8s_spec_rule_t;
+
+
+typedef struct {
+    ngx_k8s_model_t         *model;
+    ngx_k8s_ingress_t       *ing;
+    ngx_k8s_model_match_t   *matches;
+    ngx_k8s_target_t        *targets;
+} ngx_k8s_from_ingress_t;
+
+
+static ngx_int_t ngx_k8s_from_ingress_hosts(ngx_k8s_from_ingress_t *f);
+static int ngx_libc_cdecl ngx_k8s_from_ingress_cmp(const void *one,
+    const void *two);
+static ngx_int_t ngx_k8s_from_ingress_rule(ngx_k8s_from_ingress_t *f,
+    ngx_str_t *host, ngx_uint_t n);
+static ngx_int_t ngx_k8s_from_ingress_path(ngx_k8s_from_ingress_t *f,
+    ngx_str_t *host, ngx_uint_t n, ngx_uint_t i);
+static char *ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type);
+static ngx_int_t ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
+    ngx_k8s_backend_t *backend, ngx_k8s_target_t *target);
+static ngx_int_t ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f);
+static ngx_int_t ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f);
+static ngx_int_t ngx_k8s_from_ingress_name(ngx_pool_t *pool, ngx_str_t *host,
+    ngx_str_t *name);
+
+
+static ngx_str_t  ngx_k8s_root = ngx_string("/");
+static ngx_str_t  ngx_k8s_tcp = ngx_string("TCP");
+static ngx_str_t  ngx_k8s_any_host = ngx_string("");
+
+
+ngx_k8s_model_t *
+ngx_k8s_from_ingress(ngx_k8s_object_t *object)
+{
+    ngx_uint_t               i, n;
+    ngx_k8s_model_t         *model;
+    ngx_k8s_from_ingress_t   f;
+
+    f.ing = (ngx_k8s_ingress_t *) object;
+    n = 0;
+
+    for (i = 0; i < f.ing->nrules; i++) {
+        n += f.ing->rules[i].npaths;
+    }
+
+    model = ngx_pcalloc(object->pool, sizeof(ngx_k8s_model_t));
+    if (model == NULL) {
+        return NULL;
+    }
+
+    f.model = model;
+    model->object = object;
+    model->rules = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_model_rule_t));
+    f.matches = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_model_match_t));
+    f.targets = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_target_t));
+
+    if (model->rules == NULL || f.matches == NULL || f.targets == NULL
+        || ngx_k8s_from_ingress_hosts(&f) != NGX_OK
+        || ngx_k8s_from_ingress_fallback(&f) != NGX_OK
+        || ngx_k8s_from_ingress_tls(&f) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return model;
+}
+
+
+/* rules of one host stand together, in the order of the spec */
+
+static ngx_int_t
+ngx_k8s_from_ingress_hosts(ngx_k8s_from_ingress_t *f)
+{
+    ngx_int_t              rc;
+    ngx_uint_t             i, n, sorted;
+    ngx_pool_t            *pool;
+    ngx_k8s_field_t        field;
+    ngx_k8s_model_t       *model;
+    ngx_k8s_ingress_t     *ing;
+    ngx_k8s_spec_rule_t   *rules;
+    ngx_k8s_model_host_t  *host;
+
+    model = f->model;
+    ing = f->ing;
+    pool = model->object->pool;
+
+    if (ing->nrules == 0) {
+        return NGX_OK;
+    }
+
+    rules = ngx_alloc(ing->nrules * sizeof(ngx_k8s_spec_rule_t), pool->log);
+    model->hosts = ngx_pcalloc(pool,
+                               ing->nrules * sizeof(ngx_k8s_model_host_t));
+
+    if (rules == NULL || model->hosts == NULL) {
+        goto failed;
+    }
+
+    n = 0;
+    sorted = 1;
+
+    for (i = 0; i < ing->nrules; i++) {
+        rc = ngx_k8s_from_ingress_name(pool, &ing->rules[i].host,
+                                       &rules[n].name);
+
+        if (rc == NGX_OK) {
+            rules[n].index = i;
+
+            if (n && ngx_k8s_from_ingress_cmp(&rules[n - 1], &rules[n]) > 0) {
+                sorted = 0;
+            }
+
+            n++;
+            continue;
+        }
+
+        field.format = "spec.rules[%uD].host";
+        field.index[0] = i;
+
+        if (rc == NGX_ERROR
+            || ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_HOST_INVALID,
+                                     NULL, &field, "\"%V\" is not a host name",
+                                     &ing->rules[i].host)
+               != NGX_OK)
+        {
+            goto failed;
+        }
+    }
+
+    if (!sorted) {
+        ngx_qsort(rules, n, sizeof(ngx_k8s_spec_rule_t),
+                  ngx_k8s_from_ingress_cmp);
+    }
+
+    for (i = 0; i < n; i++) {
+
+        host = &model->hosts[model->nhosts];
+
+        if (i == 0
+            || rules[i].name.len != host[-1].name.len
+            || ngx_memcmp(rules[i].name.data, host[-1].name.data,
+                          rules[i].name.len)
+               != 0)
+        {
+            host->name = rules[i].name;
+            host->rule = model->nrules;
+            model->nhosts++;
+
+        } else {
+            host--;
+        }
+
+        if (ngx_k8s_from_ingress_rule(f, &host->name, rules[i].index)
+            != NGX_OK)
+        {
+            goto failed;
+        }
+
+        host->nrules = model->nrules - host->rule;
+    }
+
+    ngx_free(rules);
+
+    return NGX_OK;
+
+failed:
+
+    ngx_free(rules);
+
+    return NGX_ERROR;
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_from_ingress_cmp(const void *one, const void *two)
+{
+    ngx_int_t             rc;
+    ngx_k8s_spec_rule_t  *a, *b;
+
+    a = (ngx_k8s_spec_rule_t *) one;
+    b = (ngx_k8s_spec_rule_t *) two;
+
+    rc = ngx_memn2cmp(a->name.data, b->name.data, a->name.len, b->name.len);
+
+    if (rc == 0) {
+        rc = (a->index > b->index) - (a->index < b->index);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_k8s_from_ingress_rule(ngx_k8s_from_ingress_t *f, ngx_str_t *host,
+    ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < f->ing->rules[n].npaths; i++) {
+        if (ngx_k8s_from_ingress_path(f, host, n, i) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_from_ingress_path(ngx_k8s_from_ingress_t *f, ngx_str_t *host,
+    ngx_uint_t n, ngx_uint_t i)
+{
+    char                   *text;
+    ngx_str_t               shown;
+    ngx_k8s_field_t         field;
+    ngx_k8s_model_t        *model;
+    ngx_k8s_target_t       *target;
+    ngx_k8s_http_path_t    *path;
+    ngx_k8s_model_rule_t   *rule;
+    ngx_k8s_model_match_t  *match;
+
+    model = f->model;
+    path = &f->ing->rules[n].paths[i];
+
+    field.index[0] = n;
+    field.index[1] = i;
+
+    if (path->backend.resource || path->backend.service.len == 0) {
+        field.format = "spec.rules[%uD].http.paths[%uD].backend";
+        shown = ngx_k8s_host_shown(host);
+
+        return ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_BACKEND_RESOURCE,
+                                     &shown, &field,
+                                     "the backend of path \"%V\" names no "
+                                     "Service", &path->path);
+    }
+
+    text = ngx_k8s_from_ingress_check(&path->path, path->type);
+
+    if (text) {
+        field.format = "spec.rules[%uD].http.paths[%uD].path";
+        shown = ngx_k8s_host_shown(host);
+
+        return ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_PATH_INVALID,
+                                     &shown, &field, "the path \"%V\" %s",
+                                     &path->path, text);
+    }
+
+    rule = &model->rules[model->nrules];
+    match = &f->matches[model->nrules];
+    target = &f->targets[model->nrules];
+
+    rule->matches = match;
+    rule->nmatches = 1;
+    rule->targets = target;
+    rule->ntargets = 1;
+    rule->seq = model->nrules++;
+
+    field.format = "spec.rules[%uD].http.paths[%uD]";
+
+    match->field = field;
+    match->path = path->path.len ? path->path : ngx_k8s_root;
+    match->text = match->path;
+    match->type = NGX_K8S_PATH_EXACT;
+    match->slash = (match->path.len > 1
+                    && match->path.data[match->path.len - 1] == '/');
+
+    if (path->type != NGX_K8S_PATH_TYPE_EXACT) {
+        match->type = NGX_K8S_PATH_PREFIX;
+        ngx_k8s_path_prefix(&match->text);
+    }
+
+    target->ref.field = field;
+    target->ref.field.format
+                           = "spec.rules[%uD].http.paths[%uD].backend.service";
+
+    return ngx_k8s_from_ingress_target(f, &path->backend, target);
+}
+
+
+/* what is wrong with a path, or NULL; as the API server sees it */
+
+static char *
+ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type)
+{
+    u_char  *p, *last;
+
+    p = path->data;
+    last = p + path->len;
+
+    if (path->len == 0) {
+        return NULL;
+    }
+
+    if (*p != '/') {
+        return "does not begin with a slash";
+    }
+
+    for ( /* void */ ; p < last; p++) {
+
+        if (*p < 0x20 || *p == 0x7f) {
+            return "holds a control character";
+        }
+
+        if (*p == '/' && p + 1 < last) {
+
+            if (p[1] == '/') {
+                return "holds \"//\", which no request path does";
+            }
+
+            if (p[1] == '.'
+                && (p + 2 == last || p[2] == '/'
+                    || (p[2] == '.' && (p + 3 == last || p[3] == '/'))))
+            {
+                return "holds \".\" or \"..\", which no request path does";
+            }
+        }
+
+        if (*p == '%' && type != NGX_K8S_PATH_TYPE_IMPL && last - p > 2
+            && p[1] == '2' && ngx_tolower(p[2]) == 'f')
+        {
+            return "holds an encoded slash";
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
+    ngx_k8s_backend_t *backend, ngx_k8s_target_t *target)
+{
+    u_char            *p;
+    ngx_k8s_object_t  *object;
+
+    object = f->model->object;
+
+    target->ref.kind = NGX_K8S_SERVICE;
+    target->ref.namespace = object->namespace;
+    target->ref.name = backend->service;
+    target->port = backend->port_name;
+    target->protocol = ngx_k8s_tcp;
+    target->weight = 1;
+    target->invalid = NGX_K8S_INVALID_BACKEND;
+
+    if (backend->port_name.len || backend->port == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(object->pool, sizeof("65535") - 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    target->port.data = p;
+    target->port.len = ngx_snprintf(p, sizeof("65535") - 1, "%ui",
+                                    backend->port)
+                       - p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f)
+{
+    ngx_k8s_field_t     field;
+    ngx_k8s_model_t    *model;
+    ngx_k8s_backend_t  *backend;
+
+    model = f->model;
+    backend = f->ing->default_backend;
+
+    if (backend == NULL) {
+        return NGX_OK;
+    }
+
+    model->catchall = (f->ing->nrules == 0);
+
+    if (backend->resource || backend->service.len == 0) {
+        field.format = "spec.defaultBackend";
+
+        return ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_BACKEND_RESOURCE,
+                                     NULL, &field,
+                                     "the default backend names no Service");
+    }
+
+    model->fallback = ngx_pcalloc(model->object->pool,
+                                  sizeof(ngx_k8s_target_t));
+    if (model->fallback == NULL) {
+        return NGX_ERROR;
+    }
+
+    model->fallback->ref.field.format = "spec.defaultBackend.service";
+
+    return ngx_k8s_from_ingress_target(f, backend, model->fallback);
+}
+
+
+static ngx_int_t
+ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f)
+{
+    ngx_int_t               rc;
+    ngx_uint_t              i, n;
+    ngx_str_t              *hosts;
+    ngx_pool_t             *pool;
+    ngx_k8s_model_t        *model;
+    ngx_k8s_model_tls_t    *tls;
+    ngx_k8s_ingress_tls_t  *spec;
+
+    model = f->model;
+    pool = model->object->pool;
+
+    if (f->ing->ntls == 0) {
+        return NGX_OK;
+    }
+
+    tls = ngx_pcalloc(pool, f->ing->ntls * sizeof(ngx_k8s_model_tls_t));
+    if (tls == NULL) {
+        return NGX_ERROR;
+    }
+
+    model->tls = tls;
+    model->ntls = f->ing->ntls;
+
+    for (i = 0; i < f->ing->ntls; i++) {
+        spec = &f->ing->tls[i];
+
+        tls[i].ref.kind = NGX_K8S_SECRET;
+        tls[i].ref.namespace = model->object->namespace;
+        tls[i].ref.name = spec->secret;
+        tls[i].ref.field.format = "spec.tls[%uD].secretName";
+        tls[i].ref.field.index[0] = i;
+
+        hosts = ngx_palloc(pool, spec->nhosts * sizeof(ngx_str_t));
+        if (hosts == NULL) {
+            return NGX_ERROR;
+        }
+
+        tls[i].hosts = hosts;
+
+        for (n = 0; n < spec->nhosts; n++) {
+            rc = ngx_k8s_from_ingress_name(pool, &spec->hosts[n],
+                                           &hosts[tls[i].nhosts]);
+
+            if (rc == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            tls[i].nhosts += (rc == NGX_OK);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A host in the table's form, where it stands in the object if it can; before
+ * the name of a wildcard there is its asterisk.  NGX_DECLINED: it is none.
+ */
+
+static ngx_int_t
+ngx_k8s_from_ingress_name(ngx_pool_t *pool, ngx_str_t *host, ngx_str_t *name)
+{
+    u_char     *p, buf[NGX_K8S_HOST_NAME_MAX + 1];
+    ngx_uint_t  wildcard;
+
+    if (host->len == 0) {
+        *name = ngx_k8s_any_host;
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_host_name(buf, host, name) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    wildcard = (buf[0] == '.');
+
+    if (ngx_memcmp(buf, host->data + wildcard, name->len) == 0) {
+        name->data = host->data + wildcard;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(pool, name->len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *p++ = '*';
+    ngx_memcpy(p, buf, name->len);
+    name->data = p;
+
+    return NGX_OK;
+}

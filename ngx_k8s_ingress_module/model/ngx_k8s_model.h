@@ -1,0 +1,165 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * What an object routes, in words of no kind: links, hosts, limits and
+ * problems are made of this alone.  A model is made once for each version of
+ * an object by the maker of its kind (ngx_k8s_from_*.c) and never changed; it
+ * lies in the pool of its object, ends with it and points into it.  What is
+ * unreadable in it or leads nowhere is left out and is a problem of the model.
+ * Pure; private memory of the watcher.
+ */
+
+
+#ifndef _NGX_K8S_MODEL_H_INCLUDED_
+#define _NGX_K8S_MODEL_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_resource.h>
+#include <ngx_k8s_path.h>
+
+
+#define NGX_K8S_MODEL_PROBLEMS       64  /* kept of one object */
+
+#define NGX_K8S_HOST_NAME_MAX        253
+
+
+/* the path of a field, written out only where something is said of it */
+
+typedef struct {
+    const char              *format;     /* "spec.rules[%uD].host" */
+    uint32_t                 index[3];
+} ngx_k8s_field_t;
+
+
+/* a name of another object */
+
+typedef struct {
+    ngx_str_t                namespace;
+    ngx_str_t                name;       /* empty: none */
+    ngx_k8s_field_t          field;
+    ngx_int_t                kind;       /* NGX_K8S_SERVICE, ... */
+} ngx_k8s_ref_t;
+
+
+/* what the object asks to be attached to: a Gateway, a ListenerSet */
+
+typedef struct {
+    ngx_k8s_ref_t            ref;
+    ngx_str_t                section;    /* empty: all listeners */
+    in_port_t                port;       /* 0: any */
+} ngx_k8s_parent_t;
+
+
+typedef struct {
+    ngx_k8s_ref_t            ref;        /* Service */
+    ngx_str_t                port;       /* number or name; empty: the first */
+    ngx_str_t                protocol;   /* "TCP", "UDP" */
+    uint32_t                 weight;
+    uint16_t                 invalid;    /* status where it leads nowhere */
+} ngx_k8s_target_t;
+
+
+/* a copy of each request, or of "share" / 2^32 of them, goes to a target */
+
+typedef struct {
+    ngx_k8s_target_t         target;
+    uint64_t                 share;
+} ngx_k8s_mirror_t;
+
+
+typedef struct {
+    ngx_uint_t               what;       /* NGX_K8S_PREDICATE_* */
+    ngx_uint_t               how;
+    ngx_str_t                name;       /* header names in lower case */
+    ngx_str_t                value;
+} ngx_k8s_model_predicate_t;
+
+
+typedef struct {
+    ngx_str_t                path;       /* as written, "/" for none */
+    ngx_str_t                text;       /* as the table keeps it */
+    ngx_k8s_model_predicate_t *predicates;  /* all have to hold */
+    uint32_t                 npredicates;
+    uint32_t                 type;       /* NGX_K8S_PATH_* */
+    uint32_t                 order;      /* of one path, higher is first */
+    unsigned                 slash:1;    /* 301 to it from its name without
+                                            the slash at its end */
+    ngx_k8s_field_t          field;
+} ngx_k8s_model_match_t;
+
+
+typedef struct {
+    ngx_k8s_model_match_t   *matches;    /* one of them has to hold */
+    ngx_k8s_target_t        *targets;    /* drawn by weight */
+    ngx_k8s_mirror_t        *mirrors;
+    uint32_t                 nmatches;
+    uint32_t                 ntargets;
+    uint32_t                 nmirrors;
+    uint32_t                 seq;        /* place in the object */
+} ngx_k8s_model_rule_t;
+
+
+/* a host, once, with its rules: a range, which hosts may share */
+
+typedef struct {
+    ngx_str_t                name;       /* as in the table's key; before a
+                                            wildcard's there is its "*" */
+    uint32_t                 rule;
+    uint32_t                 nrules;
+} ngx_k8s_model_host_t;
+
+
+typedef struct {
+    ngx_k8s_ref_t            ref;        /* Secret; no name: none is given */
+    ngx_str_t               *hosts;      /* as in the table's key */
+    ngx_uint_t               nhosts;
+} ngx_k8s_model_tls_t;
+
+
+typedef struct {
+    ngx_k8s_object_t        *object;     /* identity, age, generation */
+    ngx_k8s_parent_t        *parents;
+    ngx_k8s_model_host_t    *hosts;      /* sorted by name */
+    ngx_k8s_model_rule_t    *rules;
+    ngx_k8s_model_tls_t     *tls;
+    ngx_k8s_target_t        *fallback;   /* where no rule takes a request */
+    ngx_k8s_problem_t       *problems;   /* of object->pool */
+    uint32_t                 nparents;
+    uint32_t                 nhosts;
+    uint32_t                 nrules;
+    uint32_t                 ntls;
+    uint32_t                 nproblems;
+    unsigned                 catchall:1; /* the fallback is that of all hosts
+                                            which nothing else has */
+} ngx_k8s_model_t;
+
+
+/* NULL: no memory; what was allocated ends with the object */
+ngx_k8s_model_t *ngx_k8s_from_ingress(ngx_k8s_object_t *object);
+
+/*
+ * A host as an object has it to the table's form, in buf of
+ * NGX_K8S_HOST_NAME_MAX + 1 bytes; NGX_DECLINED when it is none.
+ */
+ngx_int_t ngx_k8s_host_name(u_char *buf, ngx_str_t *host, ngx_str_t *name);
+
+/* the name of a host of a model as it is shown: "*.example.com" */
+ngx_str_t ngx_k8s_host_shown(ngx_str_t *name);
+
+/* a field's path in pool; empty without memory */
+ngx_str_t ngx_k8s_field_text(ngx_k8s_field_t *field, ngx_pool_t *pool);
+
+/* adds a problem; formats as ngx_sprintf(), strings are copied; those beyond
+   NGX_K8S_MODEL_PROBLEMS are not kept.  NGX_ERROR: no memory */
+ngx_int_t ngx_cdecl ngx_k8s_model_problem(ngx_k8s_model_t *model,
+    ngx_uint_t code, ngx_str_t *host, ngx_k8s_field_t *field, const char *fmt,
+    ...);
+
+
+#endif /* _NGX_K8S_MODEL_H_INCLUDED_ */
