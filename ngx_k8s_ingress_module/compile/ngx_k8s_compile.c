@@ -54,6 +54,8 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
         c->conf.problems = NGX_K8S_PROBLEM_RECORDS;
     }
 
+    ngx_rbtree_init(&c->shares, &c->sentinel, ngx_str_rbtree_insert_value);
+
     ngx_queue_init(&c->left);
     ngx_queue_init(&c->doomed);
     ngx_queue_init(&c->extras);
@@ -197,6 +199,7 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         }
     }
 
+    ngx_k8s_compile_shares_free(c);
     ngx_k8s_builder_done(&c->builder);
 
     if (c->pool) {

@@ -524,11 +524,7 @@ ngx_k8s_compile_label(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, service, names[4]);
     ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, port, &port->port);
 
-    slot = ngx_k8s_builder_put(b, c->writer,
-                               ngx_k8s_table_find(c->table,
-                                                  NGX_K8S_INDEX_RULE,
-                                                  key.data, key.len, NULL)
-                               ? NGX_K8S_WRITE_UPDATE : NGX_K8S_WRITE_GROWTH);
+    slot = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
 
     if (slot == 0) {
         m->rules.nelts--;

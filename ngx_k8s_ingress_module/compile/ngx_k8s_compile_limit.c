@@ -193,6 +193,55 @@ ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 }
 
 
+/*
+ * Puts the record in the making, with room for a later one that is larger by
+ * "spare" bytes.  While the zone is short of room a record keeps the size that
+ * it has, so that what shrinks can grow again.
+ */
+
+uint32_t
+ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
+    size_t spare)
+{
+    size_t              len, size;
+    uint32_t            slot;
+    ngx_k8s_builder_t  *b;
+
+    b = &c->builder;
+
+    if (b->failed) {
+        return 0;
+    }
+
+    len = ngx_align(b->len, sizeof(uint64_t));
+    size = len + spare;
+
+    if (old && len <= old->size
+        && (old->size <= size
+            || ngx_k8s_writer_room(c->writer) < c->table->size / 8))
+    {
+        size = old->size;
+    }
+
+    (void) ngx_k8s_builder_alloc(b, size - len);
+
+    slot = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
+
+    if (slot || size == len) {
+        return slot;
+    }
+
+    b->failed = 0;
+    b->len = (old && old->size > len && old->size < size) ? old->size : len;
+
+    slot = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
+
+    b->len = len;
+
+    return slot;
+}
+
+
 /* an update of something that is served did not fit */
 
 void

@@ -250,11 +250,7 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 static ngx_int_t
 ngx_k8s_compile_gone(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 {
-    if (entry->problem) {
-        ngx_k8s_writer_remove(c->writer, entry->problem);
-        c->nproblems--;
-        c->retry = (c->unsaid > 0);
-    }
+    ngx_k8s_compile_unsay(c, &entry->problem);
 
     c->unsaid -= entry->unsaid;
     c->table->problems_dropped = c->unsaid;
@@ -439,7 +435,8 @@ ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
     if (port->full) {
         rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_TABLE_FULL, host,
                                   field, "a change of Service %V/%V does not "
-                                  "fit in the zone", ns, name);
+                                  "fit in the zone, %ui of its endpoints are "
+                                  "left out", ns, name, port->cut);
     }
 
     if (rc == NGX_OK && port->nrefused) {
@@ -573,155 +570,4 @@ ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
     return ngx_k8s_compile_note(c, a, state->age, NULL, field,
                                 "the certificate of Secret %V/%V ends at %s",
                                 ns, name, date);
-}
-
-
-ngx_int_t
-ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra,
-    ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n,
-    ngx_k8s_problem_t *problems)
-{
-    u_char                   buf[NGX_K8S_KEY_MAX];
-    uint32_t                 list, made;
-    ngx_str_t                key, none, *names[4];
-    ngx_uint_t               i;
-    ngx_k8s_str_t            field, message, remedy, host;
-    ngx_k8s_builder_t       *b;
-    ngx_k8s_problem_rec_t   *rec;
-    ngx_k8s_problem_item_t  *item;
-
-    if (n == 0) {
-        if (*slot) {
-            ngx_k8s_writer_remove(c->writer, *slot);
-            *slot = 0;
-            c->nproblems--;
-            c->retry = (c->unsaid > 0);
-        }
-
-        return NGX_OK;
-    }
-
-    if (*slot == 0 && c->nproblems >= c->conf.problems) {
-        return NGX_DECLINED;
-    }
-
-    b = &c->builder;
-
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_PROBLEM,
-                          sizeof(ngx_k8s_problem_rec_t));
-
-    names[0] = kind;
-    names[1] = ns;
-    names[2] = name;
-    names[3] = &none;
-
-    ngx_str_null(&none);
-
-    key.data = buf;
-    key.len = ngx_k8s_key_names(buf, extra ? 4 : 3, names);
-
-    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
-    ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, kind, kind);
-    ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, namespace, ns);
-    ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, name, name);
-
-    list = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_problem_item_t));
-
-    for (i = 0; i < n && !b->failed; i++) {
-        field = ngx_k8s_builder_str(b, &problems[i].field);
-        message = ngx_k8s_builder_str(b, &problems[i].message);
-        remedy = ngx_k8s_builder_str(b, problems[i].remedy.len
-                        ? &problems[i].remedy
-                        : &ngx_k8s_problem_codes[problems[i].code].remedy);
-        host = ngx_k8s_builder_str(b, &problems[i].host);
-
-        if (b->failed) {
-            break;
-        }
-
-        item = (ngx_k8s_problem_item_t *) ngx_k8s_builder_ptr(b, list) + i;
-        item->code = problems[i].code;
-        item->field = field;
-        item->message = message;
-        item->remedy = remedy;
-        item->host = host;
-    }
-
-    if (b->failed) {
-        return NGX_DECLINED;
-    }
-
-    rec = ngx_k8s_builder_ptr(b, 0);
-    rec->items.offset = list;
-    rec->items.n = n;
-
-    made = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_UPDATE);
-
-    if (made == 0) {
-        return NGX_DECLINED;
-    }
-
-    c->nproblems += (*slot == 0);
-    *slot = made;
-
-    return NGX_OK;
-}
-
-
-void
-ngx_k8s_compile_problems(ngx_k8s_compile_t *c, ngx_str_t *kind, ngx_str_t *ns,
-    ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems)
-{
-    u_char           *p;
-    ngx_queue_t      *q;
-    ngx_k8s_extra_t  *extra;
-
-    for (q = ngx_queue_head(&c->extras);
-         q != ngx_queue_sentinel(&c->extras);
-         q = ngx_queue_next(q))
-    {
-        extra = ngx_queue_data(q, ngx_k8s_extra_t, queue);
-
-        if (ngx_k8s_str_eq(&extra->kind, kind)
-            && ngx_k8s_str_eq(&extra->namespace, ns)
-            && ngx_k8s_str_eq(&extra->name, name))
-        {
-            goto found;
-        }
-    }
-
-    if (n == 0) {
-        return;
-    }
-
-    extra = ngx_alloc(sizeof(ngx_k8s_extra_t) + kind->len + ns->len
-                      + name->len, c->log);
-    if (extra == NULL) {
-        return;
-    }
-
-    p = (u_char *) extra + sizeof(ngx_k8s_extra_t);
-
-    extra->slot = 0;
-    extra->kind.len = kind->len;
-    extra->kind.data = p;
-    p = ngx_cpymem(p, kind->data, kind->len);
-    extra->namespace.len = ns->len;
-    extra->namespace.data = p;
-    p = ngx_cpymem(p, ns->data, ns->len);
-    extra->name.len = name->len;
-    extra->name.data = p;
-    ngx_memcpy(p, name->data, name->len);
-
-    ngx_queue_insert_tail(&c->extras, &extra->queue);
-
-found:
-
-    (void) ngx_k8s_compile_say(c, &extra->slot, 1, kind, ns, name,
-                               ngx_min(n, NGX_K8S_PROBLEM_ITEMS), problems);
-
-    if (n == 0) {
-        ngx_queue_remove(&extra->queue);
-        ngx_free(extra);
-    }
 }

@@ -9,9 +9,6 @@
 #include <ngx_k8s_compile_state.h>
 
 
-#define NGX_K8S_RECORD_SLACK  128  /* growth that the reserve may take */
-
-
 static uint32_t ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_uint_t slashes);
 static void ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c,
@@ -29,7 +26,7 @@ ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     ngx_str_t           key;
     ngx_uint_t          i, slashes;
     ngx_k8s_item_t     *items;
-    ngx_k8s_host_t     *rec, *old;
+    ngx_k8s_host_t     *rec;
     ngx_k8s_list_t      list;
     ngx_k8s_builder_t  *b;
 
@@ -81,13 +78,7 @@ ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     ngx_k8s_builder_paths(b);
 
-    old = ngx_k8s_table_find(c->table, NGX_K8S_INDEX_HOST, key.data, key.len,
-                             NULL);
-
-    return ngx_k8s_builder_put(b, c->writer,
-                               (old && b->len <= old->header.size
-                                                 + NGX_K8S_RECORD_SLACK)
-                               ? NGX_K8S_WRITE_UPDATE : NGX_K8S_WRITE_GROWTH);
+    return ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
 }
 
 

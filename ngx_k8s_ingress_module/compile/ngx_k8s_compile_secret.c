@@ -178,9 +178,11 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
         return NGX_ERROR;
     }
 
-    slot = ngx_k8s_builder_put(&c->builder, c->writer,
-                               state->slot ? NGX_K8S_WRITE_UPDATE
-                                           : NGX_K8S_WRITE_GROWTH);
+    slot = ngx_k8s_compile_put_spare(c,
+                         ngx_k8s_slot_record(c->table,
+                                             NGX_K8S_INDEX_CERTIFICATE,
+                                             state->slot),
+                         c->builder.len / 4);
 
     if (slot == 0) {
         ngx_str_null(&field);
@@ -221,7 +223,7 @@ ngx_k8s_compile_secret_default(ngx_k8s_compile_t *c, ngx_str_t *crt,
         return NGX_ERROR;
     }
 
-    (void) ngx_k8s_builder_put(&c->builder, c->writer, NGX_K8S_WRITE_UPDATE);
+    (void) ngx_k8s_builder_put(&c->builder, c->writer, NGX_K8S_WRITE_OWN);
 
     return NGX_OK;
 }
@@ -308,7 +310,7 @@ ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c)
         return NGX_ERROR;
     }
 
-    (void) ngx_k8s_builder_put(&c->builder, c->writer, NGX_K8S_WRITE_UPDATE);
+    (void) ngx_k8s_builder_put(&c->builder, c->writer, NGX_K8S_WRITE_OWN);
 
     return NGX_OK;
 }

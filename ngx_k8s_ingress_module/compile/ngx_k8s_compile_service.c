@@ -15,6 +15,9 @@
 #include <ngx_k8s_compile_state.h>
 
 
+#define NGX_K8S_SPARE_ENDPOINTS  4   /* that a record can grow by */
+
+
 static ngx_int_t ngx_k8s_compile_port_build(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
 static ngx_k8s_service_port_t *ngx_k8s_compile_port_select(
@@ -22,8 +25,15 @@ static ngx_k8s_service_port_t *ngx_k8s_compile_port_select(
 static ngx_int_t ngx_k8s_compile_port_record(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
     ngx_array_t *endpoints);
-static ngx_int_t ngx_k8s_compile_port_endpoints(ngx_k8s_compile_t *c,
-    ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_array_t *endpoints);
+static void ngx_k8s_compile_port_make(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
+    ngx_k8s_endpoint_t *ep, ngx_uint_t n);
+static void ngx_k8s_compile_port_endpoints(ngx_k8s_builder_t *b,
+    ngx_k8s_endpoint_t *ep, ngx_uint_t n);
+static uint32_t ngx_k8s_compile_port_store(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_endpoint_t *ep,
+    ngx_uint_t n);
+static ngx_k8s_record_t *ngx_k8s_compile_port_old(ngx_k8s_compile_t *c);
 static uint64_t ngx_k8s_compile_identity_service(ngx_k8s_port_t *port,
     ngx_k8s_service_t *svc);
 static uint64_t ngx_k8s_compile_identity(uint64_t h, ngx_k8s_endpoint_t *ep);
@@ -268,25 +278,22 @@ ngx_k8s_compile_service_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 }
 
 
-/* NGX_DECLINED: no room, what was there stays */
+/* NGX_DECLINED: no room for all of it */
 
 static ngx_int_t
 ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
 {
-    u_char                   text[sizeof(port->refused)];
-    uint32_t                 flags;
-    ngx_uint_t               usable, refused, was;
+    ngx_int_t                rc;
+    ngx_uint_t               usable;
     ngx_array_t              endpoints;
     ngx_k8s_node_t          *node;
+    ngx_k8s_port_t           was;
     ngx_k8s_service_t       *svc;
     ngx_k8s_service_port_t  *sp;
 
     node = port->node;
+    was = *port;
     sp = NULL;
-    flags = port->flags;
-    refused = port->nrefused;
-    ngx_memcpy(text, port->refused, sizeof(text));
-    was = (port->usable == 0);
 
     if (ngx_array_init(&endpoints, c->pool, 16, sizeof(ngx_k8s_endpoint_t))
         != NGX_OK)
@@ -299,7 +306,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     usable = 0;
     port->flags = 0;
     port->nrefused = 0;
-    ngx_memzero(port->refused, sizeof(text));
+    ngx_memzero(port->refused, sizeof(port->refused));
 
     if (svc == NULL) {
         port->flags = NGX_K8S_SERVICE_MISSING;
@@ -318,28 +325,96 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
         }
     }
 
-    if (flags != port->flags || refused != port->nrefused
-        || ngx_memcmp(text, port->refused, sizeof(text)) != 0
-        || was != (usable == 0) || port->full || port->slot == 0)
+    port->usable = usable;
+
+    rc = ngx_k8s_compile_port_record(c, port, svc, sp, &endpoints);
+
+    if (was.slot == 0 || was.flags != port->flags || was.full != port->full
+        || was.cut != port->cut || was.nrefused != port->nrefused
+        || (was.usable == 0) != (port->usable == 0)
+        || ngx_memcmp(was.refused, port->refused, sizeof(was.refused)) != 0)
     {
         ngx_k8s_compile_service_told(c, node);
     }
 
-    port->usable = usable;
-
-    return ngx_k8s_compile_port_record(c, port, svc, sp, &endpoints);
+    return rc;
 }
 
+
+/*
+ * Where a larger record has no room the first endpoints are served that the
+ * place of the old one can hold: fewer than there are, but none of the past.
+ */
 
 static ngx_int_t
 ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp, ngx_array_t *endpoints)
 {
+    size_t              more;
+    uint32_t            slot;
+    ngx_uint_t          n, usable;
+    ngx_k8s_record_t   *old;
+    ngx_k8s_builder_t  *b;
+
+    b = &c->builder;
+    n = endpoints->nelts;
+    usable = port->usable;
+    port->cut = 0;
+
+    ngx_k8s_compile_port_make(c, port, svc, sp, endpoints->elts, n);
+
+    old = ngx_k8s_compile_port_old(c);
+
+    slot = ngx_k8s_compile_port_store(c, port, svc, endpoints->elts, n);
+
+    if (slot == 0 && b->failed) {
+        return NGX_ERROR;
+    }
+
+    if (slot) {
+        port->full = 0;
+        port->slot = slot;
+
+        return NGX_OK;
+    }
+
+    port->full = 1;
+
+    if (old == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_k8s_compile_stuck(c);
+
+    while (b->len > old->size && n) {
+        more = (b->len - old->size) / sizeof(ngx_k8s_endpoint_rec_t) + 1;
+        n -= ngx_min(n, more);
+
+        port->cut = endpoints->nelts - n;
+        port->usable = ngx_min(usable, n);
+
+        ngx_k8s_compile_port_make(c, port, svc, sp, endpoints->elts, n);
+    }
+
+    if (!b->failed && b->len <= old->size) {
+        (void) ngx_k8s_compile_port_store(c, port, svc, endpoints->elts, n);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* the record in the builder, without its statistics */
+
+static void
+ngx_k8s_compile_port_make(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp, ngx_k8s_endpoint_t *ep,
+    ngx_uint_t n)
+{
     u_char                  buf[NGX_K8S_KEY_MAX];
-    uint32_t                slot;
     ngx_str_t               key, *names[4];
     ngx_k8s_builder_t      *b;
-    ngx_k8s_service_rec_t  *rec, *old;
+    ngx_k8s_service_rec_t  *rec;
 
     b = &c->builder;
 
@@ -370,9 +445,7 @@ ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
                             &svc->external_name);
     }
 
-    if (ngx_k8s_compile_port_endpoints(c, port, svc, endpoints) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_k8s_compile_port_endpoints(b, ep, n);
 
     rec = ngx_k8s_builder_ptr(b, 0);
     rec->flags = port->flags;
@@ -385,74 +458,34 @@ ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
             rec->external_port = sp->target_port ? sp->target_port : sp->port;
         }
     }
-
-    old = ngx_k8s_table_find(c->table, NGX_K8S_INDEX_SERVICE, key.data,
-                             key.len, NULL);
-
-    slot = ngx_k8s_builder_put(b, c->writer,
-                               old ? NGX_K8S_WRITE_UPDATE
-                                   : NGX_K8S_WRITE_GROWTH);
-
-    if (slot == 0) {
-        rec = ngx_k8s_builder_ptr(b, 0);
-
-        if (!b->failed) {
-            ngx_k8s_compile_stats_put(c, rec, &rec->endpoints);
-        }
-
-        port->full = 1;
-
-        if (port->slot) {
-            ngx_k8s_compile_stuck(c);
-        }
-
-        return NGX_DECLINED;
-    }
-
-    if (old) {
-        ngx_k8s_compile_stats_put(c, old, &old->endpoints);
-    }
-
-    port->slot = slot;
-    port->full = 0;
-
-    return NGX_OK;
 }
 
 
-static ngx_int_t
-ngx_k8s_compile_port_endpoints(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_k8s_service_t *svc, ngx_array_t *endpoints)
+static void
+ngx_k8s_compile_port_endpoints(ngx_k8s_builder_t *b, ngx_k8s_endpoint_t *ep,
+    ngx_uint_t n)
 {
     uint32_t                 list;
-    uint64_t                 h;
     ngx_uint_t               i;
     ngx_k8s_str_t            zone, hints;
-    ngx_k8s_builder_t       *b;
-    ngx_k8s_endpoint_t      *ep;
     ngx_k8s_service_rec_t   *rec;
     ngx_k8s_endpoint_rec_t  *er;
 
-    if (endpoints->nelts == 0) {
-        return NGX_OK;
+    if (n == 0) {
+        return;
     }
 
-    b = &c->builder;
-
-    list = ngx_k8s_builder_alloc(b, endpoints->nelts
-                                    * sizeof(ngx_k8s_endpoint_rec_t));
+    list = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_endpoint_rec_t));
 
     if (b->failed) {
-        return NGX_OK;
+        return;
     }
 
     rec = ngx_k8s_builder_ptr(b, 0);
     rec->endpoints.offset = list;
-    rec->endpoints.n = endpoints->nelts;
+    rec->endpoints.n = n;
 
-    ep = endpoints->elts;
-
-    for (i = 0; i < endpoints->nelts; i++) {
+    for (i = 0; i < n; i++) {
         zone = ngx_k8s_builder_str(b, ep[i].zone);
         hints = ngx_k8s_builder_str(b, ep[i].hints);
 
@@ -465,21 +498,72 @@ ngx_k8s_compile_port_endpoints(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
         er->zone = zone;
         er->hints = hints;
     }
+}
+
+
+/* puts the record, with statistics; its slot, 0: no room, or b->failed */
+
+static uint32_t
+ngx_k8s_compile_port_store(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_k8s_service_t *svc, ngx_k8s_endpoint_t *ep, ngx_uint_t n)
+{
+    uint32_t                 slot;
+    uint64_t                 h;
+    ngx_uint_t               i;
+    ngx_k8s_record_t        *old;
+    ngx_k8s_builder_t       *b;
+    ngx_k8s_service_rec_t   *rec;
+    ngx_k8s_endpoint_rec_t  *er;
+
+    b = &c->builder;
 
     if (b->failed) {
-        return NGX_OK;
+        return 0;
     }
 
-    er = ngx_k8s_builder_ptr(b, list);
-    h = ngx_k8s_compile_identity_service(port, svc);
+    rec = ngx_k8s_builder_ptr(b, 0);
 
-    for (i = 0; i < endpoints->nelts; i++) {
-        er[i].stat = ngx_k8s_writer_stat_get(c->writer,
-                                             ngx_k8s_compile_identity(h,
-                                                                      &ep[i]));
+    if (n) {
+        er = ngx_k8s_builder_ptr(b, rec->endpoints.offset);
+        h = ngx_k8s_compile_identity_service(port, svc);
+
+        for (i = 0; i < n; i++) {
+            er[i].stat = ngx_k8s_writer_stat_get(c->writer,
+                                       ngx_k8s_compile_identity(h, &ep[i]));
+        }
     }
 
-    return NGX_OK;
+    old = ngx_k8s_compile_port_old(c);
+
+    slot = ngx_k8s_compile_put_spare(c, old, NGX_K8S_SPARE_ENDPOINTS
+                                             * sizeof(ngx_k8s_endpoint_rec_t));
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+
+    if (slot == 0) {
+        ngx_k8s_compile_stats_put(c, rec, &rec->endpoints);
+
+    } else if (old) {
+        rec = (ngx_k8s_service_rec_t *) old;
+        ngx_k8s_compile_stats_put(c, rec, &rec->endpoints);
+    }
+
+    return slot;
+}
+
+
+/* what the table has under the key of the record in the making */
+
+static ngx_k8s_record_t *
+ngx_k8s_compile_port_old(ngx_k8s_compile_t *c)
+{
+    ngx_k8s_record_t  *rec;
+
+    rec = ngx_k8s_builder_ptr(&c->builder, 0);
+
+    return ngx_k8s_table_find(c->table, NGX_K8S_INDEX_SERVICE,
+                              ngx_k8s_record_at(rec, rec->key.offset),
+                              rec->key.len, NULL);
 }
 
 

@@ -39,6 +39,7 @@ typedef struct {
     ngx_uint_t               index;      /* action in the host record */
     uint32_t                 flags;      /* NGX_K8S_SERVICE_* */
     uint32_t                 usable;
+    ngx_uint_t               cut;        /* endpoints that did not fit */
     ngx_uint_t               nrefused;   /* addresses that may not be used */
     ngx_uint_t               refused_len;
     u_char                   refused[64];  /* the first of them */
@@ -102,6 +103,15 @@ typedef struct {
 } ngx_k8s_extra_t;
 
 
+/* what the problem records of a namespace take */
+
+typedef struct {
+    ngx_str_node_t           sn;
+    size_t                   bytes;
+    ngx_uint_t               records;
+} ngx_k8s_share_t;
+
+
 /* notes on a link: what compiling the host said of the Ingress */
 
 typedef struct {
@@ -124,8 +134,11 @@ struct ngx_k8s_compile_s {
     ngx_queue_t              left;       /* entries left out: table full */
     ngx_queue_t              doomed;     /* certificates to be removed */
     ngx_queue_t              extras;
+    ngx_rbtree_t             shares;     /* ngx_k8s_share_t */
+    ngx_rbtree_node_t        sentinel;
     ngx_uint_t               nproblems;  /* records now */
-    ngx_uint_t               unsaid;     /* objects without a record */
+    ngx_uint_t               unsaid;     /* objects whose problems are not
+                                            all in a record */
 
     ngx_k8s_node_t          *root;       /* host "", pinned */
     ngx_k8s_node_t          *secret;     /* default certificate's, or NULL */
@@ -265,17 +278,23 @@ ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
     const char *fmt, ...);
 /* keeps an Ingress' notes of one host on its link */
 ngx_int_t ngx_k8s_compile_keep(ngx_k8s_compile_t *c, ngx_k8s_user_t *user);
-/* one problem record in *slot (0: none), removed with n == 0; extra: of what
-   is in no store, with a key of its own; NGX_DECLINED: no room, or too many */
+
+/* problem records (ngx_k8s_compile_say.c) */
+/* one record in *slot (0: none), removed with n == 0; extra: of what is in no
+   store, with a key of its own; NGX_DECLINED: not all of them had room */
 ngx_int_t ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot,
     ngx_uint_t extra, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t n, ngx_k8s_problem_t *problems);
+void ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot);
+void ngx_k8s_compile_shares_free(ngx_k8s_compile_t *c);
 
 /* limits (ngx_k8s_compile_limit.c) */
 ngx_int_t ngx_k8s_compile_namespace(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 void ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
 void ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+uint32_t ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c,
+    ngx_k8s_record_t *old, size_t spare);
 void ngx_k8s_compile_stuck(ngx_k8s_compile_t *c);
 /* NGX_OK when something is to be tried again, NGX_DONE */
 ngx_int_t ngx_k8s_compile_retry(ngx_k8s_compile_t *c);

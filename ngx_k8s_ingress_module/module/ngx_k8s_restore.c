@@ -340,7 +340,7 @@ ngx_k8s_restore_certificate(ngx_k8s_watcher_t *w)
     }
 
     if (ngx_k8s_certificate_generate(&b, w->log) == NGX_OK) {
-        (void) ngx_k8s_builder_put(&b, w->writer, NGX_K8S_WRITE_UPDATE);
+        (void) ngx_k8s_builder_put(&b, w->writer, NGX_K8S_WRITE_OWN);
     }
 
     ngx_k8s_builder_done(&b);

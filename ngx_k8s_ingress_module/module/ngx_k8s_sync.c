@@ -391,7 +391,7 @@ ngx_k8s_sync_kind_write(ngx_k8s_watcher_t *w, ngx_uint_t kind)
     rec->watches = p->watches + p->new_watches;
     rec->errors = p->errors + p->new_errors;
 
-    if (ngx_k8s_builder_put(&w->builder, w->writer, NGX_K8S_WRITE_UPDATE)
+    if (ngx_k8s_builder_put(&w->builder, w->writer, NGX_K8S_WRITE_OWN)
         == 0)
     {
         w->sync_changed = 1;

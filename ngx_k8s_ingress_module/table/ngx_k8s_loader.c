@@ -98,13 +98,19 @@ ngx_k8s_loader_put(ngx_k8s_loader_t *l, uint32_t slot, uint32_t generation,
     }
 
     if (rc == NGX_OK && ngx_k8s_loader_new(l, rec, size, type)) {
-        n = ngx_k8s_writer_put(l->writer, rec, size, NGX_K8S_WRITE_GROWTH);
+        n = ngx_k8s_writer_put(l->writer, rec, size, NGX_K8S_WRITE_OBJECT);
     }
 
     if (n == 0) {
         ngx_k8s_loader_stats_back(l, &stats);
-        l->left++;
-        l->missing += size;
+
+        /* a problem beyond their share is found again */
+
+        if (type != NGX_K8S_INDEX_PROBLEM) {
+            l->left++;
+            l->missing += size;
+        }
+
         return NGX_DECLINED;
     }
 

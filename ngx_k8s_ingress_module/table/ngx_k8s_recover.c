@@ -334,6 +334,11 @@ ngx_k8s_recover_link(ngx_k8s_recover_t *r)
 
     r->seen[n] = 1;
     r->counts[r->index]++;
+
+    if (r->index == NGX_K8S_INDEX_PROBLEM) {
+        r->w->problems += rec->size / NGX_K8S_GRANULE;
+    }
+
     r->link = &slot->next;
 
     return 1;

@@ -16,6 +16,8 @@
 static ngx_uint_t ngx_k8s_writer_same(ngx_k8s_record_t *old,
     ngx_k8s_record_t *rec, size_t len);
 static void ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec);
+static size_t ngx_k8s_writer_need(ngx_k8s_writer_t *w, ngx_uint_t type,
+    uint32_t len, uint32_t old, ngx_uint_t kind);
 static uint32_t ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t kind);
 static void ngx_k8s_writer_link(ngx_k8s_writer_t *w, uint32_t n,
     ngx_k8s_record_t *rec, uint32_t hash, uint32_t start);
@@ -67,6 +69,7 @@ ngx_k8s_writer_begin(ngx_k8s_table_t *table, ngx_fd_t fd, ngx_log_t *log)
 
     w->total = (table->size - table->heap) / NGX_K8S_GRANULE;
     w->reserve = w->total / 10;
+    w->share = w->total / 32;
 
     ngx_k8s_alloc_init(&w->alloc, log);
     ngx_rbtree_init(&w->refs, &w->sentinel, ngx_rbtree_insert_value);
@@ -154,8 +157,9 @@ uint32_t
 ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     ngx_uint_t kind)
 {
+    size_t             need;
     u_char            *key;
-    uint32_t           n, start, granules;
+    uint32_t           n, start, granules, was;
     ngx_uint_t         found;
     ngx_k8s_slot_t    *slot;
     ngx_k8s_extent_t  *e;
@@ -163,7 +167,9 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
 
     w->missing = 0;
 
-    if (len > NGX_K8S_RECORD_MAX || ngx_k8s_record_inside(rec, len) != NGX_OK) {
+    if (len > NGX_K8S_RECORD_MAX
+        || ngx_k8s_record_inside(rec, len) != NGX_OK)
+    {
         ngx_log_error(NGX_LOG_ERR, w->log, 0,
                       "k8s table: record of %uz bytes refused", len);
         return 0;
@@ -179,6 +185,14 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
         return n;
     }
 
+    granules = ngx_k8s_granules(len);
+    was = found ? old->size / NGX_K8S_GRANULE : 0;
+
+    need = ngx_k8s_writer_need(w, rec->type, granules, was, kind);
+    if (need == 0) {
+        return 0;
+    }
+
     e = ngx_k8s_extent_new(&w->alloc);
     if (e == NULL) {
         return 0;
@@ -192,9 +206,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
         }
     }
 
-    granules = ngx_k8s_granules(len);
-
-    start = ngx_k8s_writer_take(w, granules, kind);
+    start = ngx_k8s_writer_take(w, granules, need);
 
     if (start == 0) {
 
@@ -215,6 +227,12 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
 
     ngx_k8s_writer_changed(w, dst);
 
+    w->taken += granules;
+
+    if (rec->type == NGX_K8S_INDEX_PROBLEM) {
+        w->problems += (size_t) granules - was;
+    }
+
     if (!found) {
         ngx_k8s_extent_drop(&w->alloc, e);
         ngx_k8s_writer_link(w, n, dst, ngx_k8s_hash(key, rec->key.len), start);
@@ -225,7 +243,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     slot = ngx_k8s_slot(w->table, n);
 
     e->start = slot->record;
-    e->len = old->size / NGX_K8S_GRANULE;
+    e->len = was;
 
     ngx_k8s_store(&slot->record, start);
 
@@ -238,6 +256,46 @@ failed:
     ngx_k8s_extent_drop(&w->alloc, e);
 
     return 0;
+}
+
+
+/*
+ * How many granules have to be free for a record: those of the copy, and where
+ * it grows, or is new, the reserve as well beside what it grows by, so that the
+ * reserve is there for the next copies.  Problems grow within a share of their
+ * own.  0: it cannot be; w->missing is set.
+ */
+
+static size_t
+ngx_k8s_writer_need(ngx_k8s_writer_t *w, ngx_uint_t type, uint32_t len,
+    uint32_t old, ngx_uint_t kind)
+{
+    size_t  problems;
+
+    if (len <= old || kind == NGX_K8S_WRITE_OWN) {
+        return len;
+    }
+
+    if (type == NGX_K8S_INDEX_PROBLEM) {
+        problems = w->problems - old + len;
+
+        if (problems <= w->share) {
+            return len;
+        }
+
+        w->missing = (problems - w->share) * NGX_K8S_GRANULE;
+
+        return 0;
+    }
+
+    /* the reserve has to hold a copy */
+
+    if (len > w->reserve) {
+        w->missing = (len - w->reserve) * NGX_K8S_GRANULE;
+        return 0;
+    }
+
+    return ngx_k8s_writer_floor(w) + len - old;
 }
 
 
@@ -301,8 +359,8 @@ ngx_k8s_record_lasts(ngx_k8s_record_t *rec)
 static uint32_t
 ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t kind)
 {
-    size_t            size;
-    uint32_t          n, start;
+    size_t            size, need;
+    uint32_t          n, start, granules;
     ngx_k8s_table_t  *table;
 
     if (w->slots.n) {
@@ -320,7 +378,11 @@ ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t kind)
     if (table->slots[n / NGX_K8S_CHUNK_SLOTS] == 0) {
         size = NGX_K8S_CHUNK_SLOTS * sizeof(ngx_k8s_slot_t);
 
-        start = ngx_k8s_writer_take(w, ngx_k8s_granules(size), kind);
+        granules = ngx_k8s_granules(size);
+        need = (kind == NGX_K8S_WRITE_OWN) ? granules
+               : ngx_k8s_writer_floor(w) + granules;
+
+        start = ngx_k8s_writer_take(w, granules, need);
         if (start == 0) {
             return 0;
         }
@@ -401,6 +463,10 @@ ngx_k8s_writer_remove(ngx_k8s_writer_t *w, uint32_t n)
 
     ngx_k8s_writer_changed(w, rec);
 
+    if (rec->type == NGX_K8S_INDEX_PROBLEM) {
+        w->problems -= rec->size / NGX_K8S_GRANULE;
+    }
+
     if (e) {
         ngx_k8s_writer_retire(w, e);
     }
@@ -441,17 +507,14 @@ ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index)
 
 
 uint32_t
-ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, ngx_uint_t kind)
+ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
 {
-    size_t      reserve;
     uint32_t    start;
     ngx_uint_t  tries;
 
-    reserve = (kind == NGX_K8S_WRITE_GROWTH) ? w->reserve : 0;
-
     for (tries = 0; tries < 2; tries++) {
 
-        if (w->alloc.free >= len + reserve) {
+        if (w->alloc.free >= ngx_max(len, need)) {
             start = ngx_k8s_alloc(&w->alloc, len);
 
             if (start) {
@@ -467,7 +530,7 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, ngx_uint_t kind)
 
             /* growth can wait until it is released */
 
-            if (kind == NGX_K8S_WRITE_UPDATE) {
+            if (need <= len) {
                 w->held = 0;
             }
 
@@ -475,8 +538,8 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, ngx_uint_t kind)
         }
     }
 
-    if (w->alloc.free < len + reserve) {
-        w->missing = len + reserve - w->alloc.free;
+    if (w->alloc.free < ngx_max(len, need)) {
+        w->missing = ngx_max(len, need) - w->alloc.free;
 
     } else {
         w->missing = len - ngx_k8s_alloc_largest(&w->alloc);
@@ -682,11 +745,46 @@ ngx_k8s_writer_cost(size_t len)
 size_t
 ngx_k8s_writer_room(ngx_k8s_writer_t *w)
 {
-    if (w->alloc.free < w->reserve) {
+    size_t  floor;
+
+    floor = ngx_k8s_writer_floor(w);
+
+    if (w->alloc.free < floor) {
         return 0;
     }
 
-    return (w->alloc.free - w->reserve) * NGX_K8S_GRANULE;
+    return (w->alloc.free - floor) * NGX_K8S_GRANULE;
+}
+
+
+/* what growth leaves: the reserve, and what problems may still take */
+
+size_t
+ngx_k8s_writer_floor(ngx_k8s_writer_t *w)
+{
+    return w->reserve + (w->share > w->problems ? w->share - w->problems : 0);
+}
+
+
+size_t
+ngx_k8s_writer_largest(ngx_k8s_writer_t *w)
+{
+    return ngx_min(w->reserve * NGX_K8S_GRANULE, NGX_K8S_RECORD_MAX);
+}
+
+
+size_t
+ngx_k8s_writer_problems(ngx_k8s_writer_t *w)
+{
+    return (w->share > w->problems ? w->share - w->problems : 0)
+           * NGX_K8S_GRANULE;
+}
+
+
+size_t
+ngx_k8s_writer_taken(ngx_k8s_writer_t *w)
+{
+    return w->taken * NGX_K8S_GRANULE;
 }
 
 

@@ -72,10 +72,18 @@ void ngx_k8s_writer_close(ngx_k8s_writer_t *w);
 ngx_k8s_table_t *ngx_k8s_writer_table(ngx_k8s_writer_t *w);
 
 
-#define NGX_K8S_WRITE_UPDATE         0   /* may use the reserve */
-#define NGX_K8S_WRITE_GROWTH         1   /* may not */
+#define NGX_K8S_WRITE_OWN            0   /* the watcher's own, of which there
+                                            are few */
+#define NGX_K8S_WRITE_OBJECT         1   /* what an object asks for */
 
 /*
+ * A tenth of the heap is a reserve: a record is replaced by a copy, and what
+ * it replaces is free only when pins have moved on.  A copy that is not larger
+ * may use the reserve; what a record grows by has to be found beside it, so
+ * that no object, however it grows, keeps an update or a removal of another
+ * one out.  Problem records grow within a share of their own, 1/32 of the
+ * heap.  The watcher's own records may grow into the reserve.
+ *
  * Stores a copy of the record (header.type and key filled in; size and crc are
  * set here), under the key's slot, which is made when there is none, and shows
  * it to readers with one store.  The same bytes as now: nothing is written.
@@ -111,6 +119,15 @@ void ngx_k8s_writer_stat_put(ngx_k8s_writer_t *w, uint32_t stat);
 /* bytes that a record of this length takes; free bytes for growth */
 size_t ngx_k8s_writer_cost(size_t len);
 size_t ngx_k8s_writer_room(ngx_k8s_writer_t *w);
+
+/* bytes that the largest record of an object may have */
+size_t ngx_k8s_writer_largest(ngx_k8s_writer_t *w);
+
+/* bytes that problem records may still take */
+size_t ngx_k8s_writer_problems(ngx_k8s_writer_t *w);
+
+/* bytes of all records ever put: how much a series of puts has taken */
+size_t ngx_k8s_writer_taken(ngx_k8s_writer_t *w);
 
 /* of the last refused put: how many bytes were missing */
 size_t ngx_k8s_writer_missing(ngx_k8s_writer_t *w);

@@ -50,7 +50,10 @@ struct ngx_k8s_writer_s {
 
     ngx_k8s_alloc_t          alloc;
     size_t                   total;      /* granules of the heap */
-    size_t                   reserve;    /* kept for updates */
+    size_t                   reserve;    /* granules, for copies */
+    size_t                   share;      /* granules, for problems */
+    size_t                   problems;   /* granules of problem records */
+    size_t                   taken;      /* granules of records ever put */
     size_t                   missing;    /* bytes */
 
     ngx_k8s_extent_t        *retired;    /* oldest first */
@@ -97,9 +100,14 @@ ngx_int_t ngx_k8s_recover_begin(ngx_k8s_writer_t *w);
 ngx_int_t ngx_k8s_recover_run(ngx_k8s_writer_t *w, ngx_uint_t n);
 void ngx_k8s_recover_free(ngx_k8s_writer_t *w);
 
-/* granules for "kind", after a try to reclaim; 0: none, w->missing is set */
-uint32_t ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len,
-    ngx_uint_t kind);
+/*
+ * "len" granules where as many as "need" are free, after a try to reclaim;
+ * 0: none, w->missing is set
+ */
+uint32_t ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need);
+
+/* granules that growth leaves free */
+size_t ngx_k8s_writer_floor(ngx_k8s_writer_t *w);
 
 /* statistics; ngx_k8s_writer_stat.c */
 ngx_k8s_stat_node_t *ngx_k8s_stat_find(ngx_k8s_writer_t *w, uint64_t identity);

@@ -102,7 +102,7 @@ static uint32_t
 ngx_k8s_stat_number(ngx_k8s_writer_t *w)
 {
     size_t            size;
-    uint32_t          n, start;
+    uint32_t          n, start, granules;
     ngx_k8s_table_t  *table;
 
     if (w->stats.n) {
@@ -119,8 +119,10 @@ ngx_k8s_stat_number(ngx_k8s_writer_t *w)
     if (table->stats[n / NGX_K8S_CHUNK_STATS] == 0) {
         size = NGX_K8S_CHUNK_STATS * sizeof(ngx_k8s_stat_t);
 
-        start = ngx_k8s_writer_take(w, ngx_k8s_granules(size),
-                                    NGX_K8S_WRITE_UPDATE);
+        granules = ngx_k8s_granules(size);
+
+        start = ngx_k8s_writer_take(w, granules,
+                                    ngx_k8s_writer_floor(w) + granules);
         if (start == 0) {
             return 0;
         }

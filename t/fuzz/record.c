@@ -69,7 +69,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rec->crc = ngx_k8s_record_crc(rec, len, len);
 
     if (ngx_k8s_record_verify(rec, len) == NGX_OK) {
-        slot = ngx_k8s_writer_put(writer, rec, size, NGX_K8S_WRITE_UPDATE);
+        slot = ngx_k8s_writer_put(writer, rec, size, NGX_K8S_WRITE_OWN);
 
         if (slot == 0
             && ngx_k8s_record_inside(rec, size) == NGX_OK)

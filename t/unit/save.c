@@ -247,7 +247,7 @@ main(void)
     table = unit_table(1024 * 1024);
     writer = ngx_k8s_writer_open(table, -1, &unit_log);
 
-    (void) unit_rule(writer, &b, "a.test", "/", NGX_K8S_WRITE_GROWTH);
+    (void) unit_rule(writer, &b, "a.test", "/", NGX_K8S_WRITE_OBJECT);
     ngx_k8s_writer_publish(writer);
 
     save_good();

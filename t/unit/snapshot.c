@@ -331,7 +331,7 @@ snapshot_full(ngx_k8s_builder_t *b)
     w = ngx_k8s_writer_open(table, -1, &unit_log);
 
     for (i = 0; i < 200; i++) {
-        (void) unit_service(w, b, "web", 50, i, NGX_K8S_WRITE_GROWTH);
+        (void) unit_service(w, b, "web", 50, i, NGX_K8S_WRITE_OBJECT);
         ngx_k8s_writer_publish(w);
     }
 
@@ -340,7 +340,7 @@ snapshot_full(ngx_k8s_builder_t *b)
     c = ngx_k8s_capture_begin(w, identity, 0, &unit_log);
 
     for (i = 0; i < 2000 && ngx_k8s_writer_held(w); i++) {
-        if (!unit_service(w, b, "web", 50, i, NGX_K8S_WRITE_UPDATE)) {
+        if (!unit_service(w, b, "web", 50, i, NGX_K8S_WRITE_OWN)) {
             break;
         }
 
@@ -380,9 +380,9 @@ snapshot_keys(ngx_k8s_builder_t *b)
         o = ngx_k8s_writer_open(other, -1, &unit_log);
 
         (void) unit_certificate(w, b, "one", 'K', 0, 100,
-                                NGX_K8S_WRITE_GROWTH);
+                                NGX_K8S_WRITE_OBJECT);
         (void) unit_certificate(w, b, "two", 'K', 0, 200,
-                                NGX_K8S_WRITE_GROWTH);
+                                NGX_K8S_WRITE_OBJECT);
 
         data = capture(w, keys ? NGX_K8S_SNAPSHOT_KEYS : 0, &len);
 

@@ -74,7 +74,7 @@ table_huge(ngx_k8s_builder_t *b)
 
     ok(w && ngx_k8s_writer_room(w) > size / 2, "a writer on 4 GB");
 
-    n = unit_rule(w, b, "a.example", "/", NGX_K8S_WRITE_GROWTH);
+    n = unit_rule(w, b, "a.example", "/", NGX_K8S_WRITE_OBJECT);
     ok(n && ngx_k8s_slot_record(table, NGX_K8S_INDEX_RULE, n), "and a record");
 
     ngx_k8s_writer_close(w);
@@ -170,7 +170,7 @@ table_gateway(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t s1,
 
     ngx_k8s_builder_paths(b);
 
-    return ngx_k8s_builder_put(b, w, NGX_K8S_WRITE_GROWTH);
+    return ngx_k8s_builder_put(b, w, NGX_K8S_WRITE_OBJECT);
 }
 
 
@@ -272,11 +272,11 @@ table_copy(ngx_k8s_builder_t *b)
                              : r[k].path[1] ? 2 : 1);
         }
 
-        unit_host(w, b, i & 1, host, 0, r, 3, 0, NGX_K8S_WRITE_GROWTH);
+        unit_host(w, b, i & 1, host, 0, r, 3, 0, NGX_K8S_WRITE_OBJECT);
     }
 
-    s1 = unit_service(w, b, "one", 3, 1, NGX_K8S_WRITE_GROWTH);
-    s2 = unit_service(w, b, "two", 1, 2, NGX_K8S_WRITE_GROWTH);
+    s1 = unit_service(w, b, "one", 3, 1, NGX_K8S_WRITE_OBJECT);
+    s2 = unit_service(w, b, "two", 1, 2, NGX_K8S_WRITE_OBJECT);
     ok(table_gateway(w, b, s1, s2), "a host as Gateway API needs it");
     table_others(w, b);
 

@@ -72,6 +72,77 @@ blob_find(ngx_k8s_table_t *table, ngx_uint_t item, uint32_t *slot)
 }
 
 
+static uint32_t
+problem(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, ngx_uint_t item,
+    size_t size)
+{
+    char            name[32];
+    u_char          key[NGX_K8S_KEY_MAX];
+    ngx_str_t       s, k, *names[1];
+    ngx_k8s_str_t   str;
+
+    s.data = (u_char *) name;
+    s.len = sprintf(name, "problem-%u", (unsigned) item);
+    names[0] = &s;
+    k.data = key;
+    k.len = ngx_k8s_key_names(key, 1, names);
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_PROBLEM,
+                          sizeof(ngx_k8s_problem_rec_t));
+    str = ngx_k8s_builder_str(b, &k);
+    ((ngx_k8s_record_t *) ngx_k8s_builder_ptr(b, 0))->key = str;
+    (void) ngx_k8s_builder_alloc(b, size);
+
+    return ngx_k8s_builder_put(b, w, NGX_K8S_WRITE_OBJECT);
+}
+
+
+/* problems in a full table: within their share, and that is theirs alone */
+
+static void
+problems(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, ngx_uint_t items)
+{
+    size_t      share;
+    uint32_t    slots[1000];
+    ngx_uint_t  n, i;
+
+    share = ngx_k8s_writer_problems(w);
+
+    for (n = 0; n < 1000; n++) {
+        slots[n] = problem(w, b, n, 900);
+        if (slots[n] == 0) {
+            break;
+        }
+    }
+
+    ok(n > 10 && n < 1000 && n * 1100 > share,
+       "a full table takes %u problems", (unsigned) n);
+    ok(ngx_k8s_writer_problems(w) < 1100, "as many as their share has");
+    ok(problem(w, b, 0, 3000) == 0, "none grows beyond");
+    ok(problem(w, b, 0, 500) == slots[0], "one shrinks");
+
+    for (i = 0; i < items; i++) {
+        if (blob_find(ngx_k8s_writer_table(w), i, NULL)
+            && blob(w, b, i, 77, 2000, NGX_K8S_WRITE_OBJECT) == 0)
+        {
+            break;
+        }
+    }
+
+    ok(i == items, "updates go on");
+
+    for (i = 0; i < n; i++) {
+        ngx_k8s_writer_remove(w, slots[i]);
+    }
+
+    ngx_k8s_writer_publish(w);
+
+    ok(ngx_k8s_writer_problems(w) == share, "the share is whole again");
+    ok(blob(w, b, 5000, 1, 2000, NGX_K8S_WRITE_OBJECT) == 0,
+       "and nothing else has it");
+}
+
+
 static void
 writer_full(ngx_k8s_builder_t *b)
 {
@@ -84,7 +155,7 @@ writer_full(ngx_k8s_builder_t *b)
     table = unit_table(1024 * 1024);
     w = ngx_k8s_writer_open(table, -1, &unit_log);
 
-    for (n = 0; blob(w, b, n, 1, 2000, NGX_K8S_WRITE_GROWTH); n++) {
+    for (n = 0; blob(w, b, n, 1, 2000, NGX_K8S_WRITE_OBJECT); n++) {
         /* void */
     }
 
@@ -94,25 +165,27 @@ writer_full(ngx_k8s_builder_t *b)
     ok(missing > 0 && missing <= 2200, "missing %u bytes", (unsigned) missing);
     ok(ngx_k8s_writer_room(w) < 2200, "no room");
 
-    ok(blob(w, b, 0, 1, 2000, NGX_K8S_WRITE_GROWTH) != 0,
+    ok(blob(w, b, 0, 1, 2000, NGX_K8S_WRITE_OBJECT) != 0,
        "the same bytes need no room");
 
     bad = 0;
 
     for (seq = 2; seq < 12; seq++) {
         for (i = 0; i < n; i++) {
-            bad += blob(w, b, i, seq, 2000, NGX_K8S_WRITE_UPDATE) == 0;
+            bad += blob(w, b, i, seq, 2000, NGX_K8S_WRITE_OBJECT) == 0;
         }
 
         ngx_k8s_writer_publish(w);
     }
 
     ok(bad == 0, "every record updated ten times, a batch each");
-    ok(blob(w, b, n, 1, 2000, NGX_K8S_WRITE_GROWTH) == 0, "still no growth");
+    ok(blob(w, b, n, 1, 2000, NGX_K8S_WRITE_OBJECT) == 0, "still no growth");
 
-    ok(blob(w, b, 0, 99, 500000, NGX_K8S_WRITE_UPDATE) == 0
+    ok(blob(w, b, 0, 99, 500000, NGX_K8S_WRITE_OBJECT) == 0
        && ngx_k8s_writer_missing(w) > 300000,
        "a far too large update is refused");
+    ok(blob(w, b, 0, 99, 4300, NGX_K8S_WRITE_OBJECT) == 0,
+       "so is one that grows by more than is free beside the reserve");
     ok(blob_find(table, 0, &slot) && blob_find(table, 0, NULL)->flags == 11,
        "and the old one stays");
 
@@ -124,12 +197,14 @@ writer_full(ngx_k8s_builder_t *b)
     ngx_k8s_writer_publish(w);
 
     for (i = 0; i < 10; i++) {
-        if (!blob(w, b, n + i, 1, 2000, NGX_K8S_WRITE_GROWTH)) {
+        if (!blob(w, b, n + i, 1, 2000, NGX_K8S_WRITE_OBJECT)) {
             break;
         }
     }
 
     ok(i >= 9, "what was removed makes room for %u", (unsigned) i);
+
+    problems(w, b, n);
 
     ngx_k8s_writer_close(w);
     munmap(table, table->size);
@@ -148,7 +223,7 @@ writer_flat(ngx_k8s_builder_t *b)
     w = ngx_k8s_writer_open(table, -1, &unit_log);
 
     for (i = 0; i < ITEMS; i++) {
-        blob(w, b, i, 0, 100 + i, NGX_K8S_WRITE_GROWTH);
+        blob(w, b, i, 0, 100 + i, NGX_K8S_WRITE_OBJECT);
     }
 
     ngx_k8s_writer_publish(w);
@@ -157,7 +232,7 @@ writer_flat(ngx_k8s_builder_t *b)
     for (i = 0; i < 100000; i++) {
 
         if (!blob(w, b, i % ITEMS, i, 100 + i * 7919 % 400,
-                  NGX_K8S_WRITE_UPDATE))
+                  NGX_K8S_WRITE_OWN))
         {
             break;
         }
@@ -170,7 +245,7 @@ writer_flat(ngx_k8s_builder_t *b)
     ok(i == 100000, "100000 updates of changing length");
 
     for (i = 0; i < ITEMS; i++) {
-        blob(w, b, i, 0, 100 + i, NGX_K8S_WRITE_UPDATE);
+        blob(w, b, i, 0, 100 + i, NGX_K8S_WRITE_OWN);
     }
 
     ngx_k8s_writer_publish(w);
@@ -179,7 +254,7 @@ writer_flat(ngx_k8s_builder_t *b)
     slots = table->nslots;
 
     for (i = 0; i < 100000; i++) {
-        blob(w, b, 1000 + i, 0, 100, NGX_K8S_WRITE_GROWTH);
+        blob(w, b, 1000 + i, 0, 100, NGX_K8S_WRITE_OBJECT);
         blob_find(table, 1000 + i, &slot);
         ngx_k8s_writer_remove(w, slot);
         ngx_k8s_writer_publish(w);
@@ -398,7 +473,7 @@ writer_stats(ngx_k8s_builder_t *b)
     table = unit_table(1024 * 1024);
     w = ngx_k8s_writer_open(table, -1, &unit_log);
 
-    slot = unit_service(w, b, "one", 3, 9, NGX_K8S_WRITE_GROWTH);
+    slot = unit_service(w, b, "one", 3, 9, NGX_K8S_WRITE_OBJECT);
     service = ngx_k8s_slot_record(table, NGX_K8S_INDEX_SERVICE, slot);
     ep = ngx_k8s_record_at(service, service->endpoints.offset);
     n = ep[1].stat;
@@ -611,7 +686,7 @@ kill_writer(ngx_k8s_table_t *table, ngx_fd_t fd, kill_t *k, unsigned seed)
 
             } else {
                 (void) blob(w, &b, n, random(), random() % 3000,
-                            NGX_K8S_WRITE_GROWTH);
+                            NGX_K8S_WRITE_OBJECT);
             }
 
             k->writes++;
@@ -694,7 +769,7 @@ writer_rewrite(ngx_k8s_table_t *table, ngx_fd_t fd, ngx_k8s_builder_t *b,
     }
 
     for (i = 0; i < ITEMS; i++) {
-        bad += blob(w, b, i, 1, 500, NGX_K8S_WRITE_GROWTH) == 0;
+        bad += blob(w, b, i, 1, 500, NGX_K8S_WRITE_OBJECT) == 0;
     }
 
     ngx_k8s_writer_publish(w);

@@ -1,0 +1,342 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Problem records: one for each object with problems, and for what is no
+ * object.  They have a share of the zone of their own, of which no namespace
+ * takes more than it leaves to the others.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_PROBLEM_BYTES        16384   /* of one record */
+
+
+static ngx_int_t ngx_k8s_compile_say_build(ngx_k8s_compile_t *c,
+    ngx_uint_t extra, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
+    ngx_uint_t n, ngx_k8s_problem_t *problems);
+static ngx_uint_t ngx_k8s_compile_say_fits(ngx_k8s_compile_t *c,
+    ngx_k8s_share_t *share, uint32_t slot);
+static size_t ngx_k8s_compile_say_size(ngx_k8s_compile_t *c, uint32_t slot);
+static ngx_k8s_share_t *ngx_k8s_compile_share(ngx_k8s_compile_t *c,
+    ngx_str_t *ns);
+static void ngx_k8s_compile_share_check(ngx_k8s_compile_t *c,
+    ngx_k8s_share_t *share);
+
+
+/* where not all of it fits, the first problems are said */
+
+ngx_int_t
+ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra,
+    ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n,
+    ngx_k8s_problem_t *problems)
+{
+    size_t            was;
+    uint32_t          made;
+    ngx_uint_t        said;
+    ngx_k8s_share_t  *share;
+
+    if (n == 0) {
+        ngx_k8s_compile_unsay(c, slot);
+        return NGX_OK;
+    }
+
+    share = ngx_k8s_compile_share(c, ns);
+    if (share == NULL) {
+        return NGX_DECLINED;
+    }
+
+    for (said = n; said; said /= 2) {
+
+        if (ngx_k8s_compile_say_build(c, extra, kind, ns, name, said, problems)
+            != NGX_OK
+            || !ngx_k8s_compile_say_fits(c, share, *slot))
+        {
+            continue;
+        }
+
+        was = ngx_k8s_compile_say_size(c, *slot);
+
+        made = ngx_k8s_builder_put(&c->builder, c->writer,
+                                   NGX_K8S_WRITE_OBJECT);
+        if (made == 0) {
+            continue;
+        }
+
+        if (*slot == 0) {
+            share->records++;
+            c->nproblems++;
+        }
+
+        *slot = made;
+        share->bytes += ngx_k8s_compile_say_size(c, made) - was;
+
+        return (said == n) ? NGX_OK : NGX_DECLINED;
+    }
+
+    if (*slot) {
+        ngx_k8s_compile_unsay(c, slot);
+
+    } else {
+        ngx_k8s_compile_share_check(c, share);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot)
+{
+    ngx_str_t               ns;
+    ngx_k8s_share_t        *share;
+    ngx_k8s_problem_rec_t  *rec;
+
+    if (*slot == 0) {
+        return;
+    }
+
+    rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_PROBLEM, *slot);
+
+    if (rec) {
+        ngx_k8s_record_str(rec, &rec->namespace, &ns);
+        share = ngx_k8s_compile_share(c, &ns);
+
+        if (share) {
+            share->records--;
+            share->bytes -= rec->header.size;
+            ngx_k8s_compile_share_check(c, share);
+        }
+    }
+
+    ngx_k8s_writer_remove(c->writer, *slot);
+
+    *slot = 0;
+    c->nproblems--;
+    c->retry = (c->unsaid > 0);
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_say_build(ngx_k8s_compile_t *c, ngx_uint_t extra,
+    ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n,
+    ngx_k8s_problem_t *problems)
+{
+    u_char                   buf[NGX_K8S_KEY_MAX];
+    uint32_t                 list;
+    ngx_str_t                key, none, *names[4];
+    ngx_uint_t               i;
+    ngx_k8s_str_t            field, message, remedy, host;
+    ngx_k8s_builder_t       *b;
+    ngx_k8s_problem_rec_t   *rec;
+    ngx_k8s_problem_item_t  *item;
+
+    b = &c->builder;
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_PROBLEM,
+                          sizeof(ngx_k8s_problem_rec_t));
+
+    names[0] = kind;
+    names[1] = ns;
+    names[2] = name;
+    names[3] = &none;
+
+    ngx_str_null(&none);
+
+    key.data = buf;
+    key.len = ngx_k8s_key_names(buf, extra ? 4 : 3, names);
+
+    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
+    ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, kind, kind);
+    ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, namespace, ns);
+    ngx_k8s_builder_set(b, ngx_k8s_problem_rec_t, name, name);
+
+    list = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_problem_item_t));
+
+    for (i = 0; i < n && !b->failed; i++) {
+        field = ngx_k8s_builder_str(b, &problems[i].field);
+        message = ngx_k8s_builder_str(b, &problems[i].message);
+        remedy = ngx_k8s_builder_str(b, problems[i].remedy.len
+                        ? &problems[i].remedy
+                        : &ngx_k8s_problem_codes[problems[i].code].remedy);
+        host = ngx_k8s_builder_str(b, &problems[i].host);
+
+        if (b->failed) {
+            break;
+        }
+
+        item = (ngx_k8s_problem_item_t *) ngx_k8s_builder_ptr(b, list) + i;
+        item->code = problems[i].code;
+        item->field = field;
+        item->message = message;
+        item->remedy = remedy;
+        item->host = host;
+    }
+
+    if (b->failed) {
+        return NGX_ERROR;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->items.offset = list;
+    rec->items.n = n;
+
+    return NGX_OK;
+}
+
+
+/* a namespace has no more, in number and bytes, than what is still left */
+
+static ngx_uint_t
+ngx_k8s_compile_say_fits(ngx_k8s_compile_t *c, ngx_k8s_share_t *share,
+    uint32_t slot)
+{
+    size_t  size, was;
+
+    size = ngx_k8s_writer_cost(c->builder.len);
+    was = ngx_k8s_compile_say_size(c, slot);
+
+    if (size > NGX_K8S_PROBLEM_BYTES) {
+        return 0;
+    }
+
+    if (slot == 0
+        && c->nproblems + share->records + 1 > c->conf.problems)
+    {
+        return 0;
+    }
+
+    return size <= was
+           || share->bytes + 2 * (size - was)
+              <= ngx_k8s_writer_problems(c->writer);
+}
+
+
+static size_t
+ngx_k8s_compile_say_size(ngx_k8s_compile_t *c, uint32_t slot)
+{
+    ngx_k8s_record_t  *rec;
+
+    rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_PROBLEM, slot);
+
+    return rec ? rec->size : 0;
+}
+
+
+static ngx_k8s_share_t *
+ngx_k8s_compile_share(ngx_k8s_compile_t *c, ngx_str_t *ns)
+{
+    uint32_t          hash;
+    ngx_k8s_share_t  *share;
+
+    hash = ngx_crc32_short(ns->data, ns->len);
+
+    share = (ngx_k8s_share_t *) ngx_str_rbtree_lookup(&c->shares, ns, hash);
+
+    if (share) {
+        return share;
+    }
+
+    share = ngx_calloc(sizeof(ngx_k8s_share_t) + ns->len, c->log);
+    if (share == NULL) {
+        return NULL;
+    }
+
+    share->sn.node.key = hash;
+    share->sn.str.len = ns->len;
+    share->sn.str.data = (u_char *) share + sizeof(ngx_k8s_share_t);
+    ngx_memcpy(share->sn.str.data, ns->data, ns->len);
+
+    ngx_rbtree_insert(&c->shares, &share->sn.node);
+
+    return share;
+}
+
+
+static void
+ngx_k8s_compile_share_check(ngx_k8s_compile_t *c, ngx_k8s_share_t *share)
+{
+    if (share->records == 0) {
+        ngx_rbtree_delete(&c->shares, &share->sn.node);
+        ngx_free(share);
+    }
+}
+
+
+void
+ngx_k8s_compile_shares_free(ngx_k8s_compile_t *c)
+{
+    ngx_rbtree_node_t  *node;
+
+    while (c->shares.root != c->shares.sentinel) {
+        node = c->shares.root;
+        ngx_rbtree_delete(&c->shares, node);
+        ngx_free(node);
+    }
+}
+
+
+void
+ngx_k8s_compile_problems(ngx_k8s_compile_t *c, ngx_str_t *kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems)
+{
+    u_char           *p;
+    ngx_queue_t      *q;
+    ngx_k8s_extra_t  *extra;
+
+    for (q = ngx_queue_head(&c->extras);
+         q != ngx_queue_sentinel(&c->extras);
+         q = ngx_queue_next(q))
+    {
+        extra = ngx_queue_data(q, ngx_k8s_extra_t, queue);
+
+        if (ngx_k8s_str_eq(&extra->kind, kind)
+            && ngx_k8s_str_eq(&extra->namespace, ns)
+            && ngx_k8s_str_eq(&extra->name, name))
+        {
+            goto found;
+        }
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    extra = ngx_alloc(sizeof(ngx_k8s_extra_t) + kind->len + ns->len
+                      + name->len, c->log);
+    if (extra == NULL) {
+        return;
+    }
+
+    p = (u_char *) extra + sizeof(ngx_k8s_extra_t);
+
+    extra->slot = 0;
+    extra->kind.len = kind->len;
+    extra->kind.data = p;
+    p = ngx_cpymem(p, kind->data, kind->len);
+    extra->namespace.len = ns->len;
+    extra->namespace.data = p;
+    p = ngx_cpymem(p, ns->data, ns->len);
+    extra->name.len = name->len;
+    extra->name.data = p;
+    ngx_memcpy(p, name->data, name->len);
+
+    ngx_queue_insert_tail(&c->extras, &extra->queue);
+
+found:
+
+    (void) ngx_k8s_compile_say(c, &extra->slot, 1, kind, ns, name,
+                               ngx_min(n, NGX_K8S_PROBLEM_ITEMS), problems);
+
+    if (n == 0) {
+        ngx_queue_remove(&extra->queue);
+        ngx_free(extra);
+    }
+}

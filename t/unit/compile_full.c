@@ -1,0 +1,254 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * A zone that is full: what one namespace asks for keeps no update and no
+ * removal of another one out, and the youngest are left out.
+ */
+
+
+#include "k8s.h"
+
+
+static char  text[4 * 1024 * 1024];
+
+
+/* Ingress "name" of ns: n paths "/p<first>" and on, each of "pad" digits */
+
+static void
+ingress(k8s_t *k, char *ns, char *name, char *host, char *date, int first,
+    int n, int pad)
+{
+    int    i;
+    char  *p;
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'%s','name':'%s',"
+            "'creationTimestamp':'%sT00:00:00Z'},'spec':{'rules':[{'host':"
+            "'%s','http':{'paths':[", ns, name, date, host);
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s{'path':'/p%0*d','pathType':'Prefix','backend':{"
+                     "'service':{'name':'svc','port':{'number':80}}}}",
+                     i ? "," : "", pad, first + i);
+    }
+
+    sprintf(p, "]}}]}}");
+    k8s_put(k, text);
+}
+
+
+static void
+service(k8s_t *k, char *ns)
+{
+    sprintf(text, "{'apiVersion':'v1','kind':'Service','metadata':{"
+            "'namespace':'%s','name':'svc'},'spec':{'ports':[{'name':'http',"
+            "'port':80,'targetPort':3000}]}}", ns);
+    k8s_put(k, text);
+}
+
+
+/* n endpoints of Service svc, 10.<net>.0.1 and on */
+
+static void
+slice(k8s_t *k, char *ns, int net, int n)
+{
+    int    i;
+    char  *p;
+
+    p = text + sprintf(text, "{'apiVersion':'discovery.k8s.io/v1','kind':"
+            "'EndpointSlice','metadata':{'namespace':'%s','name':'svc-1',"
+            "'labels':{'kubernetes.io/service-name':'svc'}},'addressType':"
+            "'IPv4','ports':[{'name':'http','port':3000}],'endpoints':[", ns);
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s{'addresses':['10.%d.%d.%d']}", i ? "," : "", net,
+                     i / 200, 1 + i % 200);
+    }
+
+    sprintf(p, "]}");
+    k8s_put(k, text);
+}
+
+
+static uint32_t
+filler(k8s_t *k, int id, size_t len)
+{
+    char               *p;
+    uint32_t            n;
+    ngx_k8s_policy_t   *rec;
+
+    rec = calloc(1, len + 64);
+    p = (char *) (rec + 1);
+
+    rec->header.type = NGX_K8S_INDEX_POLICY;
+    rec->header.key.offset = sizeof(ngx_k8s_policy_t);
+    rec->header.key.len = 8;
+    sprintf(p, "%07d", id);
+
+    n = ngx_k8s_writer_put(k->writer, &rec->header, len, NGX_K8S_WRITE_OBJECT);
+
+    free(rec);
+
+    return n;
+}
+
+
+/* fills the zone up to "room" free bytes */
+
+static void
+fill(k8s_t *k, size_t room)
+{
+    int     id;
+    size_t  free;
+
+    id = 0;
+
+    while ((free = ngx_k8s_writer_room(k->writer)) > room + 32768) {
+        if (filler(k, id++, 16384) == 0) {
+            break;
+        }
+    }
+
+    while ((free = ngx_k8s_writer_room(k->writer)) > room + 256) {
+        if (filler(k, id++, ngx_min(free - room, 16384)) == 0) {
+            break;
+        }
+    }
+
+    ngx_k8s_writer_publish(k->writer);
+}
+
+
+static void
+start(k8s_t *k)
+{
+    k8s_conf(k);
+    k->size = 8 * 1024 * 1024;
+    k8s_open(k);
+    service(k, "good");
+    service(k, "evil");
+}
+
+
+/* the problems of one namespace, of the longest sort, in a full zone */
+
+static void
+problems(void)
+{
+    int          i, j;
+    char        *p, pad[1001];
+    k8s_t        k;
+    ngx_uint_t   said;
+
+    start(&k);
+    ingress(&k, "good", "ok", "good.test", "2025-01-01", 0, 1, 1);
+    slice(&k, "good", 1, 50);
+    k8s_run(&k);
+
+    memset(pad, 'x', 1000);
+    pad[1000] = '\0';
+
+    for (i = 0; i < 300; i++) {
+        p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+                "'Ingress','metadata':{'namespace':'evil','name':'e%d',"
+                "'creationTimestamp':'2026-01-01T00:00:00Z'},'spec':{'rules':["
+                "{'host':'evil%d.test','http':{'paths':[", i, i % 150);
+
+        for (j = 0; j < 64; j++) {
+            p += sprintf(p, "%s{'path':'/%d%s//','pathType':'Prefix',"
+                         "'backend':{'service':{'name':'none','port':{"
+                         "'number':80}}}}", j ? "," : "", j, pad);
+        }
+
+        sprintf(p, "]}}]}}");
+        k8s_put(&k, text);
+    }
+
+    k8s_run(&k);
+
+    ok(k8s_has(&k, "problem Ingress evil/"), "problems of one namespace");
+    ok(ngx_k8s_writer_problems(k.writer) > k.size / 100,
+       "leave room to others");
+
+    fill(&k, 0);
+    said = k.table->counts[NGX_K8S_INDEX_PROBLEM];
+
+    slice(&k, "good", 2, 50);
+    ok(k8s_has(&k, "endpoint 10.2.0.50"), "endpoints of another are replaced");
+    ok(!k8s_has(&k, "endpoint 10.1.0."), "all of them");
+
+    sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+            "'metadata':{'namespace':'third','name':'bad'},'spec':{'rules':[{"
+            "'host':'bad..test'}]}}");
+    k8s_put(&k, text);
+    ok(k8s_has(&k, "problem Ingress third/bad"), "a problem of a third one");
+    ok(k.table->counts[NGX_K8S_INDEX_PROBLEM] == said + 1, "and it is one");
+
+    for (i = 0; i < 300; i++) {
+        sprintf(pad, "e%d", i);
+        k8s_delete(&k, NGX_K8S_INGRESS, "evil", pad);
+    }
+
+    ok(!k8s_has(&k, "evil/e"), "none is left");
+    ok(k.table->problems_dropped == 0, "nor counted");
+
+    k8s_close(&k);
+}
+
+
+/* growth of a Service in a full zone: its own first, then another one's */
+
+static void
+endpoints(void)
+{
+    k8s_t   k;
+    size_t  used;
+
+    start(&k);
+    ingress(&k, "good", "ok", "good.test", "2025-01-01", 0, 1, 1);
+    ingress(&k, "evil", "ok", "evil.test", "2025-01-01", 0, 1, 1);
+    slice(&k, "good", 1, 50);
+    slice(&k, "evil", 1, 1);
+    k8s_run(&k);
+    fill(&k, 0);
+    used = k.table->used;
+
+    slice(&k, "evil", 3, 5000);
+    k8s_run(&k);
+    ok(k.table->used < used + 1024, "growth has no part of the reserve");
+    ok(k8s_has(&k, "endpoint 10.3.0.1 ") && !k8s_has(&k, "10.3.0.200 "),
+       "the first endpoints are served");
+    ok(k8s_has(&k, "of its endpoints are left out"), "and it is said");
+
+    slice(&k, "good", 2, 50);
+    ok(k8s_has(&k, "endpoint 10.2.0.50") && !k8s_has(&k, "endpoint 10.1.0."),
+       "endpoints of another namespace are replaced");
+
+    slice(&k, "good", 4, 0);
+    k8s_run(&k);
+    ingress(&k, "evil", "more", "more.test", "2025-01-01", 0, 10, 1);
+    ok(!k8s_has(&k, "endpoint 10.2.0."), "all of them end");
+
+    slice(&k, "good", 5, 50);
+    ok(k8s_has(&k, "service good/svc:80 flags 0 number 80 usable 50 ")
+       && k8s_has(&k, "endpoint 10.5.0.50 "),
+       "and as many come again");
+
+    k8s_close(&k);
+}
+
+
+int
+main(void)
+{
+    unit_init();
+
+    problems();
+    endpoints();
+
+    return done();
+}
