@@ -78,7 +78,7 @@ ngx_http_k8s_metric_requests(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
 ngx_int_t
 ngx_http_k8s_metric_expire(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
 {
-    uint32_t               *slots;
+    ngx_k8s_slot_ref_t          *refs;
     ngx_str_t               host, s;
     ngx_uint_t              i, n;
     ngx_k8s_host_t         *rec;
@@ -92,12 +92,13 @@ ngx_http_k8s_metric_expire(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
         }
 
         host = ngx_http_k8s_str(rec, &rec->name);
-        slots = ngx_k8s_record_at(rec, rec->certificates.offset);
+        refs = ngx_k8s_record_at(rec, rec->certificates.offset);
 
         for (i = 0; i < rec->certificates.n; i++) {
 
-            cert = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_CERTIFICATE,
-                                       slots[i]);
+            cert = ngx_k8s_slot_record_gen(a->table,
+                                           NGX_K8S_INDEX_CERTIFICATE,
+                                           refs[i].slot, refs[i].generation);
             if (cert == NULL) {
                 continue;
             }

@@ -101,7 +101,7 @@ ngx_http_k8s_status_host(ngx_http_k8s_admin_t *a)
 static void
 ngx_http_k8s_status_host_head(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec)
 {
-    uint32_t               *slots;
+    ngx_k8s_slot_ref_t          *refs;
     ngx_str_t               name;
     ngx_uint_t              i, n;
     ngx_k8s_certificate_t  *cert;
@@ -115,13 +115,13 @@ ngx_http_k8s_status_host_head(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec)
                         rec->route_set,
                         (rec->flags & NGX_K8S_HOST_TLS) ? "true" : "false");
 
-    slots = ngx_k8s_record_at(rec, rec->certificates.offset);
+    refs = ngx_k8s_record_at(rec, rec->certificates.offset);
     n = 0;
 
     for (i = 0; i < rec->certificates.n; i++) {
 
-        cert = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_CERTIFICATE,
-                                   slots[i]);
+        cert = ngx_k8s_slot_record_gen(a->table, NGX_K8S_INDEX_CERTIFICATE,
+                                       refs[i].slot, refs[i].generation);
         if (cert == NULL) {
             continue;
         }
@@ -135,7 +135,7 @@ ngx_http_k8s_status_host_head(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec)
         ngx_http_k8s_status_member(a, ",\"name\":", cert, &cert->name);
         ngx_http_k8s_puts(a, "}");
 
-        ngx_http_k8s_status_seen(a, &a->certificates, slots[i]);
+        ngx_http_k8s_status_seen(a, &a->certificates, refs[i].slot);
     }
 
     ngx_http_k8s_puts(a, "],\"paths\":[");

@@ -325,7 +325,9 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
         }
     }
 
-    ngx_k8s_compile_doomed(c);
+    if (ngx_k8s_compile_doomed(c) == NGX_OK) {
+        return NGX_OK;
+    }
 
     if (!ngx_queue_empty(&store->changed)) {
         q = ngx_queue_head(&store->changed);

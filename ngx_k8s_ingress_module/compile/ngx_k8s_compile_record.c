@@ -22,7 +22,7 @@ uint32_t
 ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     u_char              buf[NGX_K8S_KEY_MAX];
-    uint32_t            action, *certs;
+    uint32_t            action;
     ngx_str_t           key;
     ngx_uint_t          i, slashes;
     ngx_k8s_item_t     *items;
@@ -47,12 +47,13 @@ ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     ngx_k8s_builder_set(b, ngx_k8s_host_t, name, &m->node->name);
 
     if (m->ncerts) {
-        list.offset = ngx_k8s_builder_alloc(b, m->ncerts * sizeof(uint32_t));
+        list.offset = ngx_k8s_builder_alloc(b, m->ncerts
+                                               * sizeof(ngx_k8s_slot_ref_t));
         list.n = m->ncerts;
 
         if (!b->failed) {
-            certs = ngx_k8s_builder_ptr(b, list.offset);
-            ngx_memcpy(certs, m->certs, m->ncerts * sizeof(uint32_t));
+            ngx_memcpy(ngx_k8s_builder_ptr(b, list.offset), m->certs,
+                       m->ncerts * sizeof(ngx_k8s_slot_ref_t));
 
             rec = ngx_k8s_builder_ptr(b, 0);
             rec->certificates = list;

@@ -139,6 +139,7 @@ ngx_k8s_compile_secret_adopt(ngx_k8s_compile_t *c,
         return;
     }
 
+    state->generation = ngx_k8s_slot(c->table, state->slot)->generation;
     state->key_type = rec->key_type;
     state->not_before = rec->not_before;
     state->not_after = rec->not_after;
@@ -196,6 +197,7 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
     rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_CERTIFICATE, slot);
 
     state->slot = slot;
+    state->generation = ngx_k8s_slot(c->table, slot)->generation;
     state->state = NGX_K8S_SECRET_GOOD;
     state->key_type = rec->key_type;
     state->not_before = rec->not_before;
@@ -392,6 +394,7 @@ ngx_k8s_compile_secret_sum(ngx_k8s_compile_t *c, ngx_k8s_secret_state_t *state)
     ngx_crc32_init(crc);
     ngx_crc32_update(&crc, (u_char *) &rec->key_type, sizeof(uint32_t));
     ngx_crc32_update(&crc, (u_char *) &state->slot, sizeof(uint32_t));
+    ngx_crc32_update(&crc, (u_char *) &state->generation, sizeof(uint32_t));
 
     names = ngx_k8s_record_at(rec, rec->names.offset);
 
@@ -470,41 +473,38 @@ ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 }
 
 
-/*
- * Certificates are removed only when no host record names them any more: a
- * slot in such a record has no generation.
- */
+/* certificates go after the hosts that named them, one at a time */
 
-void
+ngx_int_t
 ngx_k8s_compile_doomed(ngx_k8s_compile_t *c)
 {
     ngx_queue_t             *q;
     ngx_k8s_node_t          *node;
     ngx_k8s_secret_state_t  *state;
 
-    if (c->stuck) {
-        return;
+    if (ngx_queue_empty(&c->doomed)) {
+        return NGX_DONE;
     }
 
-    while (!ngx_queue_empty(&c->doomed)) {
-        q = ngx_queue_head(&c->doomed);
-        state = ngx_queue_data(q, ngx_k8s_secret_state_t, doomed);
+    q = ngx_queue_head(&c->doomed);
+    state = ngx_queue_data(q, ngx_k8s_secret_state_t, doomed);
 
-        ngx_queue_remove(q);
-        state->queued = 0;
+    ngx_queue_remove(q);
+    state->queued = 0;
 
-        if (state->slot) {
-            ngx_k8s_writer_remove(c->writer, state->slot);
-            state->slot = 0;
-        }
-
-        node = state->node;
-
-        if (node->nusers + node->pins == 0) {
-            ngx_k8s_compile_secret_free(c, node);
-            ngx_k8s_node_check(c->store, node);
-        }
+    if (state->slot) {
+        ngx_k8s_writer_remove(c->writer, state->slot);
+        state->slot = 0;
     }
+
+    node = state->node;
+
+    if (node->nusers + node->pins == 0) {
+        ngx_k8s_compile_secret_free(c, node);
+        ngx_k8s_node_check(c->store, node);
+    }
+
+    return NGX_OK;
 }
 
 

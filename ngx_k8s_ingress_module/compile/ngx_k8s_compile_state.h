@@ -59,7 +59,7 @@ typedef struct {
     ngx_uint_t               nports;
     uint32_t                *rules;      /* slots of its rule records */
     ngx_uint_t               nrules;
-    uint32_t                 certs[NGX_K8S_KEY_TYPES];
+    ngx_k8s_slot_ref_t            certs[NGX_K8S_KEY_TYPES];
     ngx_uint_t               ncerts;
     ngx_k8s_node_t          *parent;     /* wildcard host, pinned; NULL when
                                             this is one itself */
@@ -79,6 +79,7 @@ typedef struct {
     ngx_k8s_node_t          *node;
     ngx_queue_t              doomed;     /* in c->doomed */
     uint32_t                 slot;
+    uint32_t                 generation; /* of the slot */
     ngx_uint_t               state;      /* NGX_K8S_SECRET_* */
     ngx_uint_t               stamp;
     uint32_t                 sum;        /* of what hosts depend on */
@@ -202,7 +203,7 @@ typedef struct {
     ngx_k8s_user_t          *fallback_user;
     ngx_k8s_port_t          *fallback_port;
     uint32_t                 fallback_rule;
-    uint32_t                 certs[NGX_K8S_KEY_TYPES];
+    ngx_k8s_slot_ref_t            certs[NGX_K8S_KEY_TYPES];
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
 } ngx_k8s_making_t;
@@ -239,7 +240,8 @@ ngx_int_t ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_secret_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
-void ngx_k8s_compile_doomed(ngx_k8s_compile_t *c);
+/* removes a certificate that nothing asks for; NGX_DONE: there is none */
+ngx_int_t ngx_k8s_compile_doomed(ngx_k8s_compile_t *c);
 ngx_int_t ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c);
 
 /* services (ngx_k8s_compile_service.c) */

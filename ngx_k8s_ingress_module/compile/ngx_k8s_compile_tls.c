@@ -250,7 +250,8 @@ ngx_k8s_compile_tls_add(ngx_k8s_making_t *m, ngx_k8s_secret_state_t *secret,
 
     if (m->ncerts < NGX_K8S_KEY_TYPES) {
         types[m->ncerts] = secret->key_type;
-        m->certs[m->ncerts++] = secret->slot;
+        m->certs[m->ncerts].slot = secret->slot;
+        m->certs[m->ncerts++].generation = secret->generation;
     }
 }
 

@@ -203,7 +203,7 @@ ngx_k8s_dump_record(ngx_k8s_dump_t *d, ngx_k8s_record_t *rec)
 static void
 ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
 {
-    uint32_t               *certs;
+    ngx_k8s_slot_ref_t          *ref;
     ngx_str_t               ns, name;
     ngx_uint_t              i, n;
     ngx_k8s_path_t         *path;
@@ -216,11 +216,11 @@ ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
     ngx_k8s_dump_add(d, "host %uD \"%V\" flags %xD longest %uD\n",
                      rec->route_set, &name, rec->flags, rec->longest);
 
-    certs = ngx_k8s_record_at(rec, rec->certificates.offset);
+    ref = ngx_k8s_record_at(rec, rec->certificates.offset);
 
     for (i = 0; i < rec->certificates.n; i++) {
-        cert = ngx_k8s_slot_record(d->table, NGX_K8S_INDEX_CERTIFICATE,
-                                   certs[i]);
+        cert = ngx_k8s_slot_record_gen(d->table, NGX_K8S_INDEX_CERTIFICATE,
+                                       ref[i].slot, ref[i].generation);
         if (cert == NULL) {
             ngx_k8s_dump_add(d, "  certificate gone\n");
             continue;

@@ -535,7 +535,7 @@ ngx_http_k8s_ssl_host(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
 {
     size_t                  len;
     u_char                 *p, buf[256], key[NGX_K8S_KEY_MAX];
-    uint32_t               *slots;
+    ngx_k8s_slot_ref_t          *refs;
     ngx_str_t               sni, name;
     ngx_uint_t              i, n;
     const char             *servername;
@@ -580,12 +580,13 @@ ngx_http_k8s_ssl_host(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
         }
     }
 
-    slots = ngx_k8s_record_at(host, host->certificates.offset);
+    refs = ngx_k8s_record_at(host, host->certificates.offset);
     n = 0;
 
     for (i = 0; i < host->certificates.n; i++) {
 
-        rec = ngx_k8s_slot_record(table, NGX_K8S_INDEX_CERTIFICATE, slots[i]);
+        rec = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_CERTIFICATE,
+                                      refs[i].slot, refs[i].generation);
 
         if (rec) {
             n += ngx_http_k8s_ssl_present(ssl_conn, block, rec, log);

@@ -273,22 +273,25 @@ static void
 ngx_k8s_loader_certificates(ngx_k8s_loader_t *l, ngx_k8s_host_t *host,
     ngx_k8s_list_t *list)
 {
-    uint32_t  i, k, n, *slot;
+    uint32_t          i, k, n, old;
+    ngx_k8s_slot_ref_t    *ref;
+    ngx_k8s_table_t  *table;
 
-    slot = ngx_k8s_record_at(host, list->offset);
+    table = ngx_k8s_writer_table(l->writer);
+    ref = ngx_k8s_record_at(host, list->offset);
     k = 0;
 
     for (i = 0; i < list->n; i++) {
-        n = ngx_k8s_loader_slot(l, NGX_K8S_INDEX_CERTIFICATE, slot[i]);
+        old = ref[i].slot;
+        n = ngx_k8s_loader_slot(l, NGX_K8S_INDEX_CERTIFICATE, old);
 
-        if (n) {
-            slot[k++] = n;
+        if (n && l->slots[old].generation == ref[i].generation) {
+            ref[k].slot = n;
+            ref[k++].generation = ngx_k8s_slot(table, n)->generation;
         }
     }
 
-    for (i = k; i < list->n; i++) {
-        slot[i] = 0;
-    }
+    ngx_memzero(&ref[k], (list->n - k) * sizeof(ngx_k8s_slot_ref_t));
 
     host->certificates.n = k;
 }

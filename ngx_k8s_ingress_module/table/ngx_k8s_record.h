@@ -27,7 +27,7 @@
 
 /* raised with every change of a layout below; another version is not read */
 
-#define NGX_K8S_LAYOUT_VERSION       2
+#define NGX_K8S_LAYOUT_VERSION       3
 
 
 /* the indexes of the table, and the type of the records that each one holds */
@@ -58,6 +58,14 @@ typedef struct {
     uint32_t                 offset;
     uint32_t                 n;
 } ngx_k8s_list_t;
+
+
+/* a record by its slot: none any more when the generation is another one */
+
+typedef struct {
+    uint32_t                 slot;
+    uint32_t                 generation;
+} ngx_k8s_slot_ref_t;
 
 
 /*
@@ -102,7 +110,7 @@ typedef struct {
     uint32_t                 fallback;   /* match when no path matches: index
                                             in matches, or NGX_K8S_NONE */
     uint32_t                 longest;    /* most path elements of any path */
-    ngx_k8s_list_t           certificates; /* uint32_t slots, first choice
+    ngx_k8s_list_t           certificates; /* ngx_k8s_slot_ref_t, first choice
                                               first; one of each key type */
     ngx_k8s_list_t           paths;      /* ngx_k8s_path_t, sorted as
                                             ngx_k8s_path_cmp() has it */

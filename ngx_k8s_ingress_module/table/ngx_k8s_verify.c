@@ -155,7 +155,8 @@ ngx_k8s_verify_host(void *rec, size_t len)
     ngx_k8s_host_t  *host = rec;
 
     if (!ngx_k8s_verify_str(&host->name, len)
-        || !ngx_k8s_verify_list(&host->certificates, sizeof(uint32_t), len)
+        || !ngx_k8s_verify_list(&host->certificates, sizeof(ngx_k8s_slot_ref_t),
+                                len)
         || !ngx_k8s_verify_list(&host->paths, sizeof(ngx_k8s_path_t), len)
         || !ngx_k8s_verify_list(&host->buckets, sizeof(uint32_t), len)
         || !ngx_k8s_verify_list(&host->matches, sizeof(ngx_k8s_match_t), len)

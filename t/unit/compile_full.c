@@ -10,10 +10,11 @@
  */
 
 
-#include "k8s.h"
+#include "k8s_secret.h"
 
 
-static char  text[4 * 1024 * 1024];
+static char       text[4 * 1024 * 1024];
+static EVP_PKEY  *ec;
 
 
 /* Ingress "name" of ns: n paths "/p<first>" and on, each of "pad" digits */
@@ -34,6 +35,31 @@ ingress(k8s_t *k, char *ns, char *name, char *host, char *date, int first,
         p += sprintf(p, "%s{'path':'/p%0*d','pathType':'Prefix','backend':{"
                      "'service':{'name':'svc','port':{'number':80}}}}",
                      i ? "," : "", pad, first + i);
+    }
+
+    sprintf(p, "]}}]}}");
+    k8s_put(k, text);
+}
+
+
+/* n paths on a host with a certificate */
+
+static void
+tls(k8s_t *k, char *ns, char *secret, char *host, int n)
+{
+    int    i;
+    char  *p;
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'%s','name':'%s',"
+            "'creationTimestamp':'2025-01-01T00:00:00Z'},'spec':{'tls':[{"
+            "'hosts':['%s'],'secretName':'%s'}],'rules':[{'host':'%s','http':"
+            "{'paths':[", ns, secret, host, secret, host);
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s{'path':'/p%d','pathType':'Prefix','backend':{"
+                     "'service':{'name':'svc','port':{'number':80}}}}",
+                     i ? "," : "", i);
     }
 
     sprintf(p, "]}}]}}");
@@ -242,13 +268,66 @@ endpoints(void)
 }
 
 
+/* a Secret that has gone is gone, whatever waits for room */
+
+static void
+secrets(void)
+{
+    k8s_t       k;
+    ngx_uint_t  certs;
+
+    start(&k);
+    ingress(&k, "good", "ok", "good.test", "2025-01-01", 0, 1, 1);
+    slice(&k, "good", 1, 50);
+
+    tls(&k, "third", "rotates", "one.test", 1);
+    k8s_secret(&k, "third", "rotates", ec, ec, "DNS:one.test", 100);
+    tls(&k, "third", "goes", "two.test", 1);
+    k8s_secret(&k, "third", "goes", ec, ec, "DNS:two.test", 100);
+    k8s_run(&k);
+    ok(k8s_has(&k, "  certificate third/goes\n"), "a certificate");
+    certs = k.table->counts[NGX_K8S_INDEX_CERTIFICATE];
+
+    fill(&k, 0);
+    slice(&k, "good", 2, 500);
+    ok(k8s_has(&k, "endpoints are left out"), "an update waits for room");
+
+    k8s_secret(&k, "third", "rotates", ec, ec, "DNS:one.test,DNS:new.test",
+               100);
+    ok(k8s_has(&k, "  name \"new.test\"\n"), "another one rotates");
+
+    tls(&k, "third", "goes", "two.test", 200);
+    ok(k8s_has(&k, "bytes are missing for a change of host \"two.test\""),
+       "a host waits for room");
+
+    k8s_delete(&k, NGX_K8S_SECRET, "third", "goes");
+    k8s_run(&k);
+    ok(k.table->counts[NGX_K8S_INDEX_CERTIFICATE] == certs - 1,
+       "its Secret goes, and so does the certificate");
+    ok(k8s_has(&k, "  certificate gone"), "also for the host that waits");
+
+    tls(&k, "fourth", "other", "three.test", 1);
+    k8s_secret(&k, "fourth", "other", ec, ec, "DNS:two.test", 100);
+    k8s_run(&k);
+    ok(!k8s_has(&k, "  certificate fourth/other\n"),
+       "which has no other one in its place");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
     unit_init();
 
+    ec = EVP_EC_gen("P-256");
+
     problems();
     endpoints();
+    secrets();
+
+    EVP_PKEY_free(ec);
 
     return done();
 }
