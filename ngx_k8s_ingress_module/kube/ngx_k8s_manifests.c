@@ -12,7 +12,7 @@
 
 #define NGX_K8S_MANIFESTS_SLICE    500          /* us of one turn */
 #define NGX_K8S_MANIFESTS_BACKLOG  (512 * 1024) /* bytes that the sink holds */
-#define NGX_K8S_MANIFESTS_RESCAN   1000         /* ms */
+#define NGX_K8S_MANIFESTS_RESCAN   500          /* ms */
 
 
 static void ngx_k8s_manifests_stop(ngx_k8s_source_t *s);
@@ -126,6 +126,7 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     ngx_queue_init(&m->changed);
     ngx_queue_init(&m->reports);
     ngx_queue_init(&m->pending);
+    ngx_queue_init(&m->notes);
     ngx_queue_init(&m->objects);
 
     m->source.conf = conf;
@@ -244,7 +245,7 @@ ngx_k8s_manifests_work(ngx_event_t *ev)
 
     default: /* NGX_OK */
 
-        if ((m->missing || m->polling || m->partial) && !m->rescan.timer_set) {
+        if (!m->rescan.timer_set) {
             ngx_add_timer(&m->rescan, NGX_K8S_MANIFESTS_RESCAN);
         }
     }
@@ -311,6 +312,12 @@ ngx_k8s_manifests_step(ngx_k8s_manifests_t *m)
 }
 
 
+/*
+ * What inotify does not tell of is looked for by a timer: links can lead
+ * through others that are swapped elsewhere, above the folder as well, while
+ * all that is watched is still there.
+ */
+
 static void
 ngx_k8s_manifests_rescan(ngx_event_t *ev)
 {
@@ -318,8 +325,16 @@ ngx_k8s_manifests_rescan(ngx_event_t *ev)
 
     m = ev->data;
 
-    m->want_walk = 1;
-    ngx_k8s_manifests_post(m, 0);
+    if (m->again || m->missing || m->polling || m->partial || m->links
+        || ngx_k8s_manifests_moved(m))
+    {
+        m->again = 0;
+        m->want_walk = 1;
+        ngx_k8s_manifests_post(m, 0);
+
+    } else {
+        ngx_add_timer(ev, NGX_K8S_MANIFESTS_RESCAN);
+    }
 }
 
 

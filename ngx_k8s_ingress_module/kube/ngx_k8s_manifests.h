@@ -34,6 +34,12 @@
 /* documents and nodes of one step */
 #define NGX_K8S_MANIFEST_NODES       100
 
+/* lists in lists */
+#define NGX_K8S_MANIFEST_LISTS       4
+
+/* of one file that are told */
+#define NGX_K8S_MANIFEST_PROBLEMS    8
+
 /* a file that is being written is left alone for so long */
 #define NGX_K8S_MANIFEST_WRITING     1000
 
@@ -54,6 +60,25 @@ typedef struct {
     size_t                   len;
     u_char                  *text;       /* JSON; wiped when freed */
 } ngx_k8s_manifest_claim_t;
+
+
+/* what is wrong in a file that can be parsed; one allocation */
+
+typedef struct {
+    ngx_queue_t              queue;
+    ngx_uint_t               code;
+    ngx_str_t                message;
+} ngx_k8s_manifest_note_t;
+
+
+/* a list that is being taken apart; references are owned */
+
+typedef struct {
+    json_t                  *items;
+    size_t                   element;
+    json_t                  *kind;       /* of elements, or NULL */
+    json_t                  *version;
+} ngx_k8s_manifest_list_t;
 
 
 /* an object: kind, namespace and name, and who claims it */
@@ -77,6 +102,8 @@ struct ngx_k8s_manifest_s {
     ngx_queue_t              queue;      /* of changed ones */
     ngx_queue_t              reports;    /* of those whose problems changed */
     ngx_queue_t              claims;
+    ngx_queue_t              notes;      /* the first ones */
+    ngx_uint_t               nnotes;     /* of all */
     dev_t                    dev;
     ino_t                    ino;
     off_t                    size;
@@ -130,7 +157,9 @@ typedef struct {
     ngx_queue_t              visited;
     DIR                     *dir;        /* being read */
     ngx_k8s_manifest_dir_t  *current;
-    ngx_event_t              rescan;     /* timer */
+    dev_t                    dev;        /* the folder's, when walked */
+    ino_t                    ino;
+    ngx_event_t              rescan;     /* timer, set when there is no work */
 
     /* files */
     ngx_rbtree_t             files;
@@ -143,10 +172,13 @@ typedef struct {
     size_t                   len;
     u_char                   digest[16];
     ngx_queue_t              pending;    /* claims of the file being read */
+    ngx_queue_t              notes;      /* and notes */
+    ngx_uint_t               nnotes;
     ngx_uint_t               documents;
+    ngx_uint_t               item;       /* of the document, 0: none */
     ngx_uint_t               places;
-    json_t                  *list;       /* a List being taken apart */
-    size_t                   element;
+    ngx_uint_t               nlists;
+    ngx_k8s_manifest_list_t  lists[NGX_K8S_MANIFEST_LISTS];
     ngx_array_t              ignored;    /* kinds: ngx_str_t, malloc()ed */
     ngx_pool_t              *pool;
 
@@ -160,6 +192,8 @@ typedef struct {
     unsigned                 walking:1;
     unsigned                 missing:1;  /* the folder, said once */
     unsigned                 partial:1;  /* the walk met an error */
+    unsigned                 links:1;    /* the walk met one */
+    unsigned                 again:1;    /* the timer has to walk once */
     unsigned                 unreadable:1; /* a folder in it, said once */
     unsigned                 begun:1;    /* the first list has begun */
     unsigned                 synced:1;
@@ -175,6 +209,8 @@ void ngx_k8s_manifests_post(ngx_k8s_manifests_t *m, ngx_msec_t delay);
 
 ngx_int_t ngx_k8s_manifests_tree_init(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_tree_done(ngx_k8s_manifests_t *m);
+/* whether the folder's path leads to another one than was walked */
+ngx_uint_t ngx_k8s_manifests_moved(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_walk_begin(ngx_k8s_manifests_t *m);
 ngx_int_t ngx_k8s_manifests_walk_step(ngx_k8s_manifests_t *m);
 
@@ -203,12 +239,19 @@ void ngx_k8s_manifest_report(ngx_k8s_manifests_t *m,
 void ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m);
 
 
+/* documents */
+
+/* makes a claim or a note of a document, whose reference it takes, or with
+   NULL of the next element of the list that is open; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json);
+void ngx_k8s_manifests_close(ngx_k8s_manifests_t *m);
+
+
 /* objects */
 
-/* makes claims of a document, or of the next elements of a List: NGX_AGAIN,
-   NGX_OK, NGX_ERROR, NGX_DECLINED and *why (in a buffer of 256 bytes) */
-ngx_int_t ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json,
-    u_char *why);
+/* NGX_OK, or NGX_ERROR */
+ngx_int_t ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind,
+    json_t *json);
 void ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 void ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim);

@@ -15,13 +15,18 @@
 #include <ngx_k8s_manifests.h>
 
 
-#define NGX_K8S_MANIFEST_PROBLEMS  8
-
-
 static ngx_int_t ngx_k8s_manifest_open(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 static ngx_int_t ngx_k8s_manifest_load(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file, ngx_fd_t fd, struct stat *st);
+static void ngx_k8s_manifest_free(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+static void ngx_k8s_manifest_notes(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+static void ngx_k8s_manifest_notes_free(ngx_queue_t *notes);
+static void ngx_k8s_manifest_tell(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file, ngx_uint_t *n, ngx_uint_t code,
+    ngx_str_t *message);
 static void ngx_k8s_manifest_error(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file, ngx_err_t err, const char *fmt, ...);
 
@@ -65,6 +70,7 @@ ngx_k8s_manifest_file(ngx_k8s_manifests_t *m, ngx_str_t *path,
     ngx_memcpy(file->sn.str.data, path->data, path->len);
 
     ngx_queue_init(&file->claims);
+    ngx_queue_init(&file->notes);
     ngx_rbtree_insert(&m->files, &file->sn.node);
 
     file->seen = m->walk;
@@ -114,7 +120,16 @@ ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 
     m->sink->problem(m->sink->data, "File", &file->sn.str, -1, NULL);
 
+    ngx_k8s_manifest_free(m, file);
+}
+
+
+static void
+ngx_k8s_manifest_free(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
     ngx_rbtree_delete(&m->files, &file->sn.node);
+
+    ngx_k8s_manifest_notes_free(&file->notes);
 
     if (file->error) {
         ngx_free(file->error);
@@ -129,7 +144,6 @@ ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 void
 ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
 {
-    u_char               why[256];
     json_t              *json;
     ngx_int_t            rc;
     ngx_queue_t         *q;
@@ -149,33 +163,24 @@ ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
         }
     }
 
-    if (m->list) {
-        json = NULL;
-        rc = NGX_OK;
+    json = NULL;
 
-    } else {
-        rc = ngx_k8s_yaml_next(m->yaml, NGX_K8S_MANIFEST_NODES, &json);
-    }
+    rc = m->nlists ? NGX_OK
+                   : ngx_k8s_yaml_next(m->yaml, NGX_K8S_MANIFEST_NODES, &json);
 
     if (rc == NGX_OK) {
-        rc = ngx_k8s_manifests_document(m, json, why);
-
-        if (rc == NGX_OK) {
-            rc = NGX_AGAIN;
-        }
-
-    } else if (rc == NGX_DECLINED) {
-        *ngx_snprintf(why, sizeof(why) - 1, "%V", ngx_k8s_yaml_error(m->yaml))
-            = '\0';
+        rc = ngx_k8s_manifests_document(m, json);
     }
 
     switch (rc) {
 
+    case NGX_OK:
     case NGX_AGAIN:
         return;
 
     case NGX_DONE:
         ngx_k8s_manifests_commit(m, file);
+        ngx_k8s_manifest_notes(m, file);
 
         ngx_memcpy(file->digest, m->digest, 16);
         file->read = 1;
@@ -195,7 +200,7 @@ ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
         ngx_memcpy(file->digest, m->digest, 16);
         file->read = 1;
 
-        ngx_k8s_manifest_error(m, file, 0, "%s", why);
+        ngx_k8s_manifest_error(m, file, 0, "%V", ngx_k8s_yaml_error(m->yaml));
         break;
 
     default: /* NGX_ERROR */
@@ -223,10 +228,7 @@ ngx_k8s_manifest_open(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
     {
         /* its close comes, or the timer looks again */
 
-        if (!m->rescan.timer_set) {
-            ngx_add_timer(&m->rescan, NGX_K8S_MANIFEST_WRITING);
-        }
-
+        m->again = 1;
         file->force = 1;
 
         return NGX_DECLINED;
@@ -340,6 +342,10 @@ ngx_k8s_manifest_load(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
         return NGX_DECLINED;
     }
 
+    if (ngx_k8s_yaml_decode(&m->text, &m->len, m->log) != NGX_OK) {
+        goto failed;
+    }
+
     json = (file->sn.str.data[file->sn.str.len - 1] == 'n');
 
     m->yaml = ngx_k8s_yaml_open(m->text, m->len, json, m->log);
@@ -377,6 +383,47 @@ ngx_k8s_manifest_same(ngx_k8s_manifest_t *file, struct stat *st)
 }
 
 
+/* what the file that was read has wrong in place of what it had before */
+
+static void
+ngx_k8s_manifest_notes(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_queue_t              *q;
+    ngx_k8s_manifest_note_t  *note;
+
+    ngx_k8s_manifest_notes_free(&file->notes);
+
+    file->nnotes = m->nnotes;
+    m->nnotes = 0;
+
+    while (!ngx_queue_empty(&m->notes)) {
+        q = ngx_queue_head(&m->notes);
+        note = ngx_queue_data(q, ngx_k8s_manifest_note_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&file->notes, q);
+
+        ngx_log_error(NGX_LOG_WARN, m->log, 0,
+                      "manifests \"%V\": file \"%V\": %V", &m->root,
+                      &file->sn.str, &note->message);
+    }
+}
+
+
+static void
+ngx_k8s_manifest_notes_free(ngx_queue_t *notes)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(notes)) {
+        q = ngx_queue_head(notes);
+
+        ngx_queue_remove(q);
+        ngx_free(ngx_queue_data(q, ngx_k8s_manifest_note_t, queue));
+    }
+}
+
+
 /* drops what is being read */
 
 void
@@ -399,8 +446,12 @@ ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m)
         m->len = 0;
     }
 
-    json_decref(m->list);
-    m->list = NULL;
+    while (m->nlists) {
+        ngx_k8s_manifests_close(m);
+    }
+
+    ngx_k8s_manifest_notes_free(&m->notes);
+    m->nnotes = 0;
 
     while (!ngx_queue_empty(&m->pending)) {
         q = ngx_queue_head(&m->pending);
@@ -471,11 +522,12 @@ ngx_k8s_manifest_report(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 void
 ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m)
 {
-    u_char                    *p, buf[1024];
+    u_char                     buf[1024];
     ngx_str_t                  s;
     ngx_uint_t                 n;
     ngx_queue_t               *q;
     ngx_k8s_manifest_t        *file;
+    ngx_k8s_manifest_note_t   *note;
     ngx_k8s_manifest_claim_t  *claim, *first;
     ngx_k8s_manifest_ident_t  *ident;
 
@@ -487,15 +539,23 @@ ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m)
 
     m->sink->problem(m->sink->data, "File", &file->sn.str, -1, NULL);
 
+    n = 0;
+
     if (file->error) {
         s.data = file->error;
         s.len = ngx_strlen(file->error);
 
-        m->sink->problem(m->sink->data, "File", &file->sn.str,
-                         NGX_K8S_PROBLEM_FILE_INVALID, &s);
+        ngx_k8s_manifest_tell(m, file, &n, NGX_K8S_PROBLEM_FILE_INVALID, &s);
     }
 
-    n = 0;
+    for (q = ngx_queue_head(&file->notes);
+         q != ngx_queue_sentinel(&file->notes);
+         q = ngx_queue_next(q))
+    {
+        note = ngx_queue_data(q, ngx_k8s_manifest_note_t, queue);
+
+        ngx_k8s_manifest_tell(m, file, &n, note->code, &note->message);
+    }
 
     for (q = ngx_queue_head(&file->claims);
          q != ngx_queue_sentinel(&file->claims)
@@ -512,20 +572,46 @@ ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m)
             continue;
         }
 
-        n++;
-
-        p = ngx_snprintf(buf, sizeof(buf),
-                         "document %ui: %V %V%s%V is that of document %ui of "
-                         "\"%V\"", claim->document,
-                         &ngx_k8s_kinds[ident->kind].name, &ident->ns,
-                         ident->ns.len ? "/" : "", &ident->name,
-                         first->document, &first->file->sn.str);
         s.data = buf;
-        s.len = p - buf;
+        s.len = ngx_snprintf(buf, sizeof(buf),
+                             "document %ui: %V %V%s%V is that of document %ui "
+                             "of \"%V\"", claim->document,
+                             &ngx_k8s_kinds[ident->kind].name, &ident->ns,
+                             ident->ns.len ? "/" : "", &ident->name,
+                             first->document, &first->file->sn.str)
+                - buf;
 
-        m->sink->problem(m->sink->data, "File", &file->sn.str,
-                         NGX_K8S_PROBLEM_DUPLICATE_OBJECT, &s);
+        ngx_k8s_manifest_tell(m, file, &n, NGX_K8S_PROBLEM_DUPLICATE_OBJECT,
+                              &s);
     }
+}
+
+
+/* one problem of a file; in place of the last one that there may be, how many
+   are not told */
+
+static void
+ngx_k8s_manifest_tell(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
+    ngx_uint_t *n, ngx_uint_t code, ngx_str_t *message)
+{
+    u_char      buf[64];
+    ngx_str_t   s;
+
+    if (++*n > NGX_K8S_MANIFEST_PROBLEMS) {
+        return;
+    }
+
+    if (*n == NGX_K8S_MANIFEST_PROBLEMS
+        && file->nnotes > NGX_K8S_MANIFEST_PROBLEMS)
+    {
+        s.data = buf;
+        s.len = ngx_sprintf(buf, "%ui more objects are left out",
+                            file->nnotes - *n + 1 + (file->error != NULL))
+                - buf;
+        message = &s;
+    }
+
+    m->sink->problem(m->sink->data, "File", &file->sn.str, code, message);
 }
 
 
@@ -549,12 +635,6 @@ ngx_k8s_manifests_files_done(ngx_k8s_manifests_t *m)
             ngx_k8s_manifests_claim_free(claim);
         }
 
-        ngx_rbtree_delete(&m->files, &file->sn.node);
-
-        if (file->error) {
-            ngx_free(file->error);
-        }
-
-        ngx_free(file);
+        ngx_k8s_manifest_free(m, file);
     }
 }

@@ -8,7 +8,7 @@
  * What inotify says of the folder of manifests.  A closed or renamed file is
  * looked at by itself; all else (folders, links, lost events) has the folder
  * walked anew.  The folder's parent is watched too: the folder may be missing,
- * or replaced.  Without inotify a timer walks.
+ * or replaced.  Without inotify, and where there are links, a timer walks.
  */
 
 
@@ -20,7 +20,6 @@
 
 #define NGX_K8S_NOTIFY_BUFFER    8192
 #define NGX_K8S_NOTIFY_DELAY     3      /* ms: what comes together is one */
-#define NGX_K8S_NOTIFY_POLL      1000
 
 #define NGX_K8S_NOTIFY_DIR                                                    \
     (IN_CREATE|IN_CLOSE_WRITE|IN_MODIFY|IN_ATTRIB|IN_MOVED_FROM|IN_MOVED_TO   \
@@ -430,10 +429,7 @@ ngx_k8s_notify_file(ngx_k8s_manifests_t *m, ngx_k8s_manifest_watch_t *w,
 
         file->writing = ngx_current_msec | 1;
         file->force = 1;
-
-        if (!m->rescan.timer_set) {
-            ngx_add_timer(&m->rescan, NGX_K8S_MANIFEST_WRITING);
-        }
+        m->again = 1;
 
         return;
     }
@@ -465,12 +461,8 @@ ngx_k8s_notify_failed(ngx_k8s_manifests_t *m, ngx_err_t err, char *call)
         }
 
         ngx_log_error(NGX_LOG_WARN, m->log, err,
-                      "manifests \"%V\": %s failed, the folder is looked at "
-                      "each second instead%s", &m->root, call, remedy);
-    }
-
-    if (!m->rescan.timer_set) {
-        ngx_add_timer(&m->rescan, NGX_K8S_NOTIFY_POLL);
+                      "manifests \"%V\": %s failed, the folder is walked "
+                      "twice a second instead%s", &m->root, call, remedy);
     }
 }
 

@@ -52,6 +52,16 @@ ngx_k8s_manifests_tree_done(ngx_k8s_manifests_t *m)
 }
 
 
+ngx_uint_t
+ngx_k8s_manifests_moved(ngx_k8s_manifests_t *m)
+{
+    struct stat  st;
+
+    return stat((char *) m->root.data, &st) == -1
+           || st.st_dev != m->dev || st.st_ino != m->ino;
+}
+
+
 /* a walk that was under way begins anew */
 
 void
@@ -65,6 +75,7 @@ ngx_k8s_manifests_walk_begin(ngx_k8s_manifests_t *m)
     m->want_walk = 0;
     m->walking = 1;
     m->partial = 0;
+    m->links = 0;
     m->walk++;
 
     ngx_str_set(&path, "");
@@ -205,6 +216,11 @@ ngx_k8s_tree_open(ngx_k8s_manifests_t *m)
     dir->dev = st.st_dev;
     dir->ino = st.st_ino;
 
+    if (dir->path.len == 0) {
+        m->dev = st.st_dev;
+        m->ino = st.st_ino;
+    }
+
     m->dir = fdopendir(fd);
 
     if (m->dir == NULL) {
@@ -316,6 +332,7 @@ ngx_k8s_tree_entry(ngx_k8s_manifests_t *m, struct dirent *de)
     }
 
     link = S_ISLNK(st.st_mode);
+    m->links |= link;
 
     if (link && stat((char *) full, &st) == -1) {
         /* a broken one: as if it was not there */

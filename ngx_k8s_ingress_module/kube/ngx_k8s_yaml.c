@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <yaml.h>
+#include <ngx_k8s_resource.h>
 #include <ngx_k8s_yaml.h>
 #include <ngx_k8s_yaml_scalar.h>
 
@@ -45,6 +46,12 @@ struct ngx_k8s_yaml_s {
     u_char              *pos;
     u_char              *last;
     json_t              *root;       /* of the document, when complete */
+    ngx_uint_t           base;       /* lines before the parser's first */
+    ngx_uint_t           line;       /* of the document, from 0 */
+    u_char              *start;      /* of it, when it is JSON, or NULL */
+    uint32_t            *lines;      /* of the elements of its "items" */
+    ngx_uint_t           nlines;
+    ngx_uint_t           nalloc;
     ngx_uint_t           depth;
     ngx_uint_t           nanchors;
     size_t               weight;     /* of the nodes of the document */
@@ -60,7 +67,9 @@ struct ngx_k8s_yaml_s {
 };
 
 
+static ngx_int_t ngx_k8s_yaml_start(ngx_k8s_yaml_t *y);
 static ngx_int_t ngx_k8s_yaml_event(ngx_k8s_yaml_t *y, yaml_event_t *e);
+static ngx_int_t ngx_k8s_yaml_line_note(ngx_k8s_yaml_t *y, yaml_event_t *e);
 static ngx_int_t ngx_k8s_yaml_begin(ngx_k8s_yaml_t *y, yaml_event_t *e,
     json_t *json, yaml_char_t *anchor);
 static ngx_int_t ngx_k8s_yaml_end(ngx_k8s_yaml_t *y, yaml_event_t *e);
@@ -76,6 +85,9 @@ static ngx_int_t ngx_k8s_yaml_merge(ngx_k8s_yaml_t *y, yaml_event_t *e,
     json_t *json);
 static void ngx_k8s_yaml_reset(ngx_k8s_yaml_t *y);
 static ngx_int_t ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json);
+static u_char *ngx_k8s_yaml_space(u_char *p, u_char *last);
+static ngx_uint_t ngx_k8s_yaml_begins(ngx_k8s_yaml_t *y, u_char *p);
+static ngx_uint_t ngx_k8s_yaml_lines(u_char *p, u_char *last);
 static ngx_int_t ngx_k8s_yaml_failed(ngx_k8s_yaml_t *y, size_t line,
     size_t column, const char *why);
 
@@ -83,6 +95,7 @@ static ngx_int_t ngx_k8s_yaml_failed(ngx_k8s_yaml_t *y, size_t line,
 ngx_k8s_yaml_t *
 ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json, ngx_log_t *log)
 {
+    u_char          *p;
     ngx_k8s_yaml_t  *y;
 
     y = ngx_calloc(sizeof(ngx_k8s_yaml_t), log);
@@ -96,14 +109,14 @@ ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json, ngx_log_t *log)
     y->last = text + len;
     y->json = json;
 
-    if (!json) {
-        if (!yaml_parser_initialize(&y->parser)) {
-            ngx_free(y);
-            return NULL;
-        }
+    p = memchr(text, '\0', len);
 
-        yaml_parser_set_input_string(&y->parser, text, len);
-        y->started = 1;
+    if (p) {
+        (void) ngx_k8s_yaml_failed(y, ngx_k8s_yaml_lines(text, p), 0,
+                                   p - text < 2
+                                   ? "it looks like UTF-16 without a byte "
+                                     "order mark: save it as UTF-8"
+                                   : "it holds a NUL byte: save it as UTF-8");
     }
 
     return y;
@@ -119,6 +132,7 @@ ngx_k8s_yaml_close(ngx_k8s_yaml_t *y)
         yaml_parser_delete(&y->parser);
     }
 
+    free(y->lines);
     ngx_free(y);
 }
 
@@ -141,8 +155,16 @@ ngx_k8s_yaml_next(ngx_k8s_yaml_t *y, ngx_uint_t budget, json_t **json)
         return NGX_DECLINED;
     }
 
-    if (y->json) {
-        return ngx_k8s_yaml_json(y, json);
+    if (!y->started) {
+        rc = ngx_k8s_yaml_json(y, json);
+
+        if (rc != NGX_BUSY) {
+            return rc;
+        }
+
+        if (ngx_k8s_yaml_start(y) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     while (budget--) {
@@ -190,11 +212,77 @@ ngx_k8s_yaml_next(ngx_k8s_yaml_t *y, ngx_uint_t budget, json_t **json)
 }
 
 
+/* a document that was given out, and for n > 0 element n of its "items" */
+
+ngx_uint_t
+ngx_k8s_yaml_line(ngx_k8s_yaml_t *y, ngx_uint_t n)
+{
+    u_char     *p, *last;
+    ngx_str_t   items;
+
+    if (n == 0) {
+        return y->line + 1;
+    }
+
+    if (y->start == NULL) {
+        return (n <= y->nlines ? y->lines[n - 1] : y->line) + 1;
+    }
+
+    if (ngx_k8s_json_member(y->start, y->pos, "items", &items) != NGX_OK
+        || items.data[0] != '[')
+    {
+        return y->line + 1;
+    }
+
+    last = items.data + items.len;
+    p = ngx_k8s_yaml_space(items.data + 1, last);
+
+    while (--n) {
+        p = ngx_k8s_json_skip(p, last);
+
+        if (p == NULL) {
+            return y->line + 1;
+        }
+
+        p = ngx_k8s_yaml_space(p, last);
+
+        if (p < last && *p == ',') {
+            p = ngx_k8s_yaml_space(p + 1, last);
+        }
+    }
+
+    return y->line + ngx_k8s_yaml_lines(y->start, p) + 1;
+}
+
+
+/* all from pos on is YAML */
+
+static ngx_int_t
+ngx_k8s_yaml_start(ngx_k8s_yaml_t *y)
+{
+    if (!yaml_parser_initialize(&y->parser)) {
+        return NGX_ERROR;
+    }
+
+    yaml_parser_set_input_string(&y->parser, y->pos, y->last - y->pos);
+
+    y->base = ngx_k8s_yaml_lines(y->text, y->pos);
+    y->start = NULL;
+    y->started = 1;
+
+    return NGX_OK;
+}
+
+
 /* NGX_OK, or NGX_DECLINED with y->error or y->failed */
 
 static ngx_int_t
 ngx_k8s_yaml_event(ngx_k8s_yaml_t *y, yaml_event_t *e)
 {
+    if (ngx_k8s_yaml_line_note(y, e) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
     switch (e->type) {
 
     case YAML_STREAM_END_EVENT:
@@ -222,6 +310,60 @@ ngx_k8s_yaml_event(ngx_k8s_yaml_t *y, yaml_event_t *e)
     default:
         return NGX_OK;
     }
+}
+
+
+/* where a document begins, or an element of its "items" */
+
+static ngx_int_t
+ngx_k8s_yaml_line_note(ngx_k8s_yaml_t *y, yaml_event_t *e)
+{
+    uint32_t              *lines;
+    ngx_uint_t             n;
+    ngx_k8s_yaml_frame_t  *f;
+
+    switch (e->type) {
+
+    case YAML_MAPPING_START_EVENT:
+    case YAML_SEQUENCE_START_EVENT:
+    case YAML_SCALAR_EVENT:
+    case YAML_ALIAS_EVENT:
+        break;
+
+    default:
+        return NGX_OK;
+    }
+
+    if (y->depth == 0) {
+        y->line = y->base + e->start_mark.line;
+        y->nlines = 0;
+        return NGX_OK;
+    }
+
+    f = y->frames;
+
+    if (y->depth != 2 || !json_is_array(f[1].json) || f[0].key == NULL
+        || ngx_strcmp(json_string_value(f[0].key), "items") != 0)
+    {
+        return NGX_OK;
+    }
+
+    if (y->nlines == y->nalloc) {
+        n = y->nalloc ? y->nalloc * 2 : 64;
+
+        lines = realloc(y->lines, n * sizeof(uint32_t));
+        if (lines == NULL) {
+            y->failed = 1;
+            return NGX_DECLINED;
+        }
+
+        y->lines = lines;
+        y->nalloc = n;
+    }
+
+    y->lines[y->nlines++] = y->base + e->start_mark.line;
+
+    return NGX_OK;
 }
 
 
@@ -491,19 +633,23 @@ ngx_k8s_yaml_add(ngx_k8s_yaml_t *y, yaml_event_t *e, json_t *json)
 static ngx_int_t
 ngx_k8s_yaml_key(ngx_k8s_yaml_t *y, yaml_event_t *e, json_t *key)
 {
-    const char            *why;
+    u_char                 why[256];
+    const char            *name;
     ngx_k8s_yaml_frame_t  *f;
 
     f = &y->frames[y->depth - 1];
+    name = json_string_value(key);
 
     if (!json_is_string(key)) {
-        why = "a key is no string";
+        ngx_memcpy(why, "a key is no string", sizeof("a key is no string"));
 
-    } else if (ngx_strlen(json_string_value(key)) != json_string_length(key)) {
-        why = "a key holds a null byte";
+    } else if (ngx_strlen(name) != json_string_length(key)) {
+        ngx_memcpy(why, "a key holds a null byte",
+                   sizeof("a key holds a null byte"));
 
-    } else if (json_object_get(f->json, json_string_value(key))) {
-        why = "a key is there twice";
+    } else if (json_object_get(f->json, name)) {
+        *ngx_snprintf(why, sizeof(why) - 1, "the key \"%s\" is there twice",
+                      name) = '\0';
 
     } else {
         f->key = key;
@@ -513,7 +659,7 @@ ngx_k8s_yaml_key(ngx_k8s_yaml_t *y, yaml_event_t *e, json_t *key)
     json_decref(key);
 
     return ngx_k8s_yaml_failed(y, e->start_mark.line, e->start_mark.column,
-                               why);
+                               (char *) why);
 }
 
 
@@ -588,7 +734,10 @@ ngx_k8s_yaml_reset(ngx_k8s_yaml_t *y)
 }
 
 
-/* concatenated JSON documents; one that is a list can be large */
+/*
+ * The next document when it is JSON, as it may be in any file: NGX_OK;
+ * NGX_DONE: the text has ended; NGX_BUSY: it is YAML, from pos on.
+ */
 
 static ngx_int_t
 ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
@@ -597,41 +746,94 @@ ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
     size_t         line, column;
     json_error_t   error;
 
-    while (y->pos < y->last
-           && (*y->pos == ' ' || *y->pos == '\t' || *y->pos == CR
-               || *y->pos == LF))
-    {
-        y->pos++;
+    p = ngx_k8s_yaml_space(y->pos, y->last);
+
+    while (ngx_k8s_yaml_begins(y, p)) {
+        p = ngx_k8s_yaml_space(p + 3, y->last);
     }
 
-    if (y->pos == y->last) {
+    if (p == y->last) {
         return NGX_DONE;
     }
 
-    *json = json_loadb((char *) y->pos, y->last - y->pos,
+    if (*p != '{' && !y->json) {
+        return NGX_BUSY;
+    }
+
+    *json = json_loadb((char *) p, y->last - p,
                        JSON_ALLOW_NUL|JSON_DISABLE_EOF_CHECK, &error);
 
     if (*json) {
-        y->pos += error.position;
-        return NGX_OK;
+        y->start = p;
+        y->line = ngx_k8s_yaml_lines(y->text, p);
+        p = ngx_k8s_yaml_space(p + error.position, y->last);
+
+        if (y->json || p == y->last || *p == '{'
+            || ngx_k8s_yaml_begins(y, p))
+        {
+            y->pos = p;
+            return NGX_OK;
+        }
+
+        json_decref(*json);
+        return NGX_BUSY;
     }
 
     if (json_error_code(&error) == json_error_out_of_memory) {
         return NGX_ERROR;
     }
 
-    /* the error's place is within what was given */
-
-    line = 0;
-
-    for (p = y->text; p < y->pos; p++) {
-        line += (*p == LF);
+    if (!y->json) {
+        return NGX_BUSY;
     }
 
+    /* the error's place is within what was given */
+
+    line = ngx_k8s_yaml_lines(y->text, p);
     line += (error.line > 0) ? error.line - 1 : 0;
     column = (error.column > 0) ? error.column - 1 : 0;
 
     return ngx_k8s_yaml_failed(y, line, column, error.text);
+}
+
+
+static u_char *
+ngx_k8s_yaml_space(u_char *p, u_char *last)
+{
+    while (p < last && (*p == ' ' || *p == '\t' || *p == CR || *p == LF)) {
+        p++;
+    }
+
+    return p;
+}
+
+
+/* whether a line "---", which begins a document, is at p */
+
+static ngx_uint_t
+ngx_k8s_yaml_begins(ngx_k8s_yaml_t *y, u_char *p)
+{
+    if (y->last - p < 3 || ngx_strncmp(p, "---", 3) != 0
+        || (p > y->text && p[-1] != LF))
+    {
+        return 0;
+    }
+
+    return p + 3 == y->last || p[3] == ' ' || p[3] == '\t' || p[3] == CR
+           || p[3] == LF;
+}
+
+
+static ngx_uint_t
+ngx_k8s_yaml_lines(u_char *p, u_char *last)
+{
+    ngx_uint_t  n;
+
+    for (n = 0; p < last; p++) {
+        n += (*p == LF);
+    }
+
+    return n;
 }
 
 
@@ -648,7 +850,7 @@ ngx_k8s_yaml_failed(ngx_k8s_yaml_t *y, size_t line, size_t column,
     }
 
     p = ngx_snprintf(y->message, sizeof(y->message), "line %uz, column %uz: "
-                     "%s", line + 1, column + 1, why);
+                     "%s", y->base + line + 1, column + 1, why);
 
     y->error.data = y->message;
     y->error.len = p - y->message;

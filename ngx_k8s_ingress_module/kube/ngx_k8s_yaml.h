@@ -24,8 +24,16 @@ typedef struct ngx_k8s_yaml_s  ngx_k8s_yaml_t;
 
 
 /*
- * Makes a reader; the text has to stay until ngx_k8s_yaml_close().  With
- * "json" it is JSON documents.  NULL: no memory.
+ * Makes UTF-8 of what a file holds, as kubectl does: UTF-16 is known by its
+ * byte order mark; marks at the begin of a line, of files put together, are
+ * taken away.  *text is malloc()ed and may be replaced.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_k8s_yaml_decode(u_char **text, size_t *len, ngx_log_t *log);
+
+/*
+ * Makes a reader; the text has to stay until ngx_k8s_yaml_close().  Documents
+ * that are JSON are read as such, one after the other or between lines "---";
+ * with "json" there is nothing else.  NULL: no memory.
  */
 ngx_k8s_yaml_t *ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json,
     ngx_log_t *log);
@@ -39,6 +47,12 @@ void ngx_k8s_yaml_close(ngx_k8s_yaml_t *y);
  */
 ngx_int_t ngx_k8s_yaml_next(ngx_k8s_yaml_t *y, ngx_uint_t budget,
     json_t **json);
+
+/*
+ * The line, from 1, where the document that was given out last begins; with
+ * n > 0 that of element n (from 1) of its "items".
+ */
+ngx_uint_t ngx_k8s_yaml_line(ngx_k8s_yaml_t *y, ngx_uint_t n);
 
 /* after NGX_DECLINED: "line 3, column 7: why"; lives as long as the reader */
 ngx_str_t *ngx_k8s_yaml_error(ngx_k8s_yaml_t *y);

@@ -239,18 +239,41 @@ ngx_k8s_object_check(ngx_uint_t kind, json_t *json)
         return "the object has no metadata";
     }
 
-    if (ngx_k8s_object_name(json_object_get(meta, "name"), NGX_K8S_NAME_MAX, 1)
-        != NGX_OK)
-    {
-        return "metadata.name is missing, or is no DNS name";
+    name = json_object_get(meta, "name");
+
+    if (name == NULL || json_is_null(name)) {
+        return json_object_get(meta, "generateName")
+               ? "metadata.generateName makes no name here: give it a "
+                 "metadata.name"
+               : "metadata.name is missing";
     }
 
-    if (k->namespaced
-        && ngx_k8s_object_name(json_object_get(meta, "namespace"),
-                               NGX_K8S_NAMESPACE_MAX, 0)
-           != NGX_OK)
-    {
-        return "metadata.namespace is missing, or is no DNS label";
+    if (!json_is_string(name)) {
+        return "metadata.name is no string: quote it, as YAML reads no, on, "
+               "123 and the like as something else";
+    }
+
+    if (ngx_k8s_object_name(name, NGX_K8S_NAME_MAX, 1) != NGX_OK) {
+        return "metadata.name is no DNS name";
+    }
+
+    if (!k->namespaced) {
+        return NULL;
+    }
+
+    name = json_object_get(meta, "namespace");
+
+    if (name == NULL || json_is_null(name)) {
+        return "metadata.namespace is missing";
+    }
+
+    if (!json_is_string(name)) {
+        return "metadata.namespace is no string: quote it, as YAML reads no, "
+               "on, 123 and the like as something else";
+    }
+
+    if (ngx_k8s_object_name(name, NGX_K8S_NAMESPACE_MAX, 0) != NGX_OK) {
+        return "metadata.namespace is no DNS label";
     }
 
     return NULL;

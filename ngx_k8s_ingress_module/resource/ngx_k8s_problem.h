@@ -56,6 +56,7 @@ enum {
     NGX_K8S_PROBLEM_SNAPSHOT_REFUSED,    /* it is not loaded */
     NGX_K8S_PROBLEM_SNAPSHOT_UNWRITTEN,  /* tried again */
     NGX_K8S_PROBLEM_SNAPSHOT_INCOMPLETE, /* keys, or no room for all of it */
+    NGX_K8S_PROBLEM_API_VERSION,         /* manifests: none that is read */
     NGX_K8S_PROBLEMS
 };
 

@@ -152,6 +152,12 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[] = {
                  "for all of it."),
       ngx_string("It ends with the first list of the source; keys=on keeps "
                  "keys in the file.") },
+
+    { ngx_string("ApiVersion"),
+      ngx_string("A manifest's object has an apiVersion that is not read, "
+                 "often one that Kubernetes has removed; it is left out."),
+      ngx_string("Write it for the version that the message names; \"kubectl "
+                 "convert\" does so.") },
 };
 
 

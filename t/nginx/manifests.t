@@ -48,6 +48,19 @@ ok($n->until(sub { $n->logged(qr/file "web\.yaml": line \d+, column \d+: /) }),
    'a broken file is logged with its line');
 is(($n->get('a.example', '/'))[1], "a\n", 'and its last good version stays');
 
+# one bad object costs itself alone
+
+$n->manifest('web.yaml', route('b') . <<'END');
+---
+apiVersion: v1
+kind: Service
+metadata: {name: My_App}
+END
+becomes('b', 'a good object beside a bad one is used');
+ok($n->until(sub {
+    $n->logged(qr/"web\.yaml": document 2, line \d+: Service "default\/My_App"/)
+}), 'which is logged with document and line');
+
 $n->manifest('web.yaml', route('b'));
 becomes('b', 'a good one is used again');
 

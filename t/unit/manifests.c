@@ -261,6 +261,51 @@ turn(int quiet)
 }
 
 
+#define SVC(name, v)  "apiVersion: v1\nkind: Service\nmetadata: {name: " name \
+                      "}\nv: \"" v "\"\n"
+
+
+static ngx_uint_t
+is(const char *want)
+{
+    if (strcmp(fed, want) != 0) {
+        printf("# got  %s\n# want %s\n", fed, want);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+says(const char *want)
+{
+    if ((want[0] == '\0') != (told[0] == '\0') || !strstr(told, want)) {
+        printf("# told %s\n# want %s\n", told, want);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* turns it until the sink has got that */
+
+static ngx_uint_t
+soon(const char *want)
+{
+    uint64_t  until;
+
+    until = usec() + 20000000;
+
+    while (strstr(fed, want) == NULL && usec() < until) {
+        turn(5);
+    }
+
+    return is(want);
+}
+
+
 static void
 clear(void)
 {
@@ -313,34 +358,6 @@ sh(const char *fmt, ...)
     if (system(in) != 0) {
         printf("# failed: %s\n", in);
     }
-}
-
-
-#define SVC(name, v)  "apiVersion: v1\nkind: Service\nmetadata: {name: " name \
-                      "}\nv: \"" v "\"\n"
-
-
-static ngx_uint_t
-is(const char *want)
-{
-    if (strcmp(fed, want) != 0) {
-        printf("# got  %s\n# want %s\n", fed, want);
-        return 0;
-    }
-
-    return 1;
-}
-
-
-static ngx_uint_t
-says(const char *want)
-{
-    if ((want[0] == '\0') != (told[0] == '\0') || !strstr(told, want)) {
-        printf("# told %s\n# want %s\n", told, want);
-        return 0;
-    }
-
-    return 1;
 }
 
 
@@ -460,8 +477,9 @@ broken(void)
     clear();
     put("e.yaml", SVC("e", "2") "---\napiVersion: v1\nkind: Secret\n");
     turn(30);
-    ok(is("") && says("File e.yaml 3: document 2, kind Secret: the object "
-                      "has no metadata"), "an object without a name");
+    ok(is("Service default/e e.yaml#1 2|")
+       && says("File e.yaml 0: document 2, line 6: Secret is left out: the "
+               "object has no metadata"), "an object without metadata");
 
     clear();
     put("e.yaml", SVC("e", "3"));
@@ -487,6 +505,224 @@ broken(void)
     turn(30);
     ok(is(""), "neither a pipe nor a broken link is read");
     sh("rm w/pipe.yaml w/link.yaml");
+    turn(30);
+}
+
+
+#define BAD(kind, meta)  "---\napiVersion: v1\nkind: " kind "\nmetadata: "   \
+                         meta "\n"
+
+
+/* one bad object costs itself alone */
+
+static void
+objects(void)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        const char  *text, *told;
+    } t[] = {
+
+        { BAD("Service", "{name: My_App, namespace: b}"),
+          "Service \"b/My_App\" is left out: metadata.name is no DNS name" },
+
+        { BAD("Service", "{name: no}"),
+          "Service \"default/false\" is left out: metadata.name is no "
+          "string: quote it, as YAML reads no, " },
+
+        { BAD("Service", "{name: 123}"),
+          "Service \"default/123\" is left out: metadata.name is no string" },
+
+        { BAD("Service", "{name: [a]}"),
+          "Service \"default/[...]\" is left out: metadata.name is no " },
+
+        { BAD("Secret", "{generateName: tok-}"),
+          "Secret \"default/tok-\" is left out: metadata.generateName " },
+
+        { BAD("Service", "{}"),
+          "Service is left out: metadata.name is missing" },
+
+        { BAD("Service", "{name: q, namespace: NAMESPACE}"),
+          "Service \"NAMESPACE/q\" is left out: metadata.namespace is no "
+          "DNS label" },
+
+        { BAD("Service", "{name: q, namespace: 1}"),
+          "Service \"1/q\" is left out: metadata.namespace is no string" },
+
+        { BAD("Service", "q"), "Service is left out: the object has no meta" },
+
+        { BAD("service", "{name: q}"),
+          "service \"q\" is left out: the kind is written Service" },
+
+        { BAD("Ingress", "{name: q}"),
+          "Ingress \"q\" is left out: apiVersion v1 is not read: write it "
+          "for networking.k8s.io/v1" },
+
+        { "---\napiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: "
+          "{name: q}\n", "apiVersion extensions/v1beta1 is not read" },
+
+        { "---\napiVersion: discovery.k8s.io/v1beta1\nkind: EndpointSlice\n"
+          "metadata: {name: q}\n", "write it for discovery.k8s.io/v1" },
+
+        { "---\nkind: Service\nmetadata: {name: q}\n",
+          "Service \"q\" is left out: it has no apiVersion: write v1" },
+
+        { "---\nmetadata: {name: q}\nspec: {}\n",
+          "\"q\" is left out: it has no kind" },
+
+        { "---\n- apiVersion: v1\n  kind: Service\n",
+          "it is left out: it is no object" },
+
+        { "---\nkind: List\napiVersion: v1\nitems: 5\n",
+          "List is left out: its items are no list" },
+
+        /* not meant for us: nothing is said */
+
+        { "---\napiVersion: serving.knative.dev/v1\nkind: Service\n"
+          "metadata: {name: Q}\n", "" },
+        { "---\nreplicas: 3\n", "" },
+        { "---\nkind: List\napiVersion: v1\nitems: null\n", "" },
+        { "---\nkind: List\napiVersion: v1\n", "" }
+    };
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        clear();
+        put("o.yaml", "# %d\n" SVC("o1", "1") "%s---\n" SVC("o2", "1"),
+            (int) i, t[i].text);
+        turn(30);
+        ok((i == 0 ? is("Service default/o1 o.yaml#1 1|"
+                        "Service default/o2 o.yaml#3 1|")
+                   : strstr(fed, "delete") == NULL)
+           && says(t[i].told)
+           && (t[i].told[0] == '\0'
+               || strstr(told, ": document 2, line 7: ") != NULL),
+           "left out alone: %s", told);
+    }
+
+    /* what is good around it is followed */
+
+    clear();
+    put("o.yaml", SVC("o1", "2") BAD("Service", "{name: No}") "---\n"
+        SVC("o3", "1"));
+    turn(30);
+    ok(is("Service default/o3 o.yaml#3 1|Service default/o1 o.yaml#1 2|"
+          "delete Service default/o2|"), "later changes of the file");
+
+    /* elements of a list, with their lines */
+
+    clear();
+    put("o.yaml", "apiVersion: v1\nkind: List\nitems:\n"
+        "- {apiVersion: v1, kind: Service, metadata: {name: o1}, v: \"3\"}\n"
+        "- {apiVersion: v1, kind: Service, metadata: {name: Bad}}\n\n"
+        "- 5\n- {metadata: {name: x}}\n");
+    turn(30);
+    ok(is("Service default/o1 o.yaml#1 3|delete Service default/o3|"),
+       "elements of a list");
+    ok(says("document 1, item 2, line 5: Service \"default/Bad\" is left out")
+       && says("document 1, item 3, line 7: it is left out: it is no object")
+       && says("document 1, item 4, line 8: \"x\" is left out: it has no "
+               "kind"), "each with its line");
+
+    clear();
+    put("o.json", "{\"kind\": \"List\",\n\"items\": [\n{}, {\"kind\": 1},"
+        "\n {\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\":"
+        "\n{\"name\": \"Bad\"}}]}");
+    turn(30);
+    ok(says("document 1, item 2, line 3: 1 is left out: its kind is no "
+            "string")
+       && says("document 1, item 3, line 4: Service \"default/Bad\""),
+       "in JSON as well");
+
+    clear();
+    put("o.yaml", "apiVersion: v1\nkind: List\nitems: [1, 2, 3, 4, 5, 6, 7, "
+        "8, 9, 10]\n");
+    turn(30);
+    ok(says("item 7, line 3: it is left out")
+       && says("File o.yaml 0: 3 more objects are left out|")
+       && !strstr(told, "item 8"), "the first ones, and how many more");
+
+    sh("rm w/o.yaml w/o.json");
+    turn(30);
+}
+
+
+#define ITEM(name, v)  "{\"metadata\":{\"name\":\"" name "\"},\"v\":\"" v \
+                       "\"}"
+#define MARK           "\xef\xbb\xbf"
+
+
+/* what kubectl reads */
+
+static void
+encodings(void)
+{
+    FILE  *f;
+    char   path[512];
+
+    clear();
+    put("k.json", "{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"items\":"
+        "[" ITEM("k1", "1") "," ITEM("k2", "1") "]}\n"
+        "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"items\":["
+        "{\"items\":[" ITEM("k3", "1") "],\"kind\":\"ServiceList\","
+        "\"apiVersion\":\"v1\"}]}");
+    turn(30);
+    ok(is("Service default/k1 k.json#1 1|Service default/k2 k.json#1 1|"
+          "Service default/k3 k.json#2 1|") && says(""),
+       "lists of one kind, lists in lists, two documents");
+
+    sh("rm w/k.json");
+    turn(30);
+
+    clear();
+    put("k.yaml", "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":"
+        "{\"name\":\"k1\"},\"v\":\"1\"}\n{\"apiVersion\":\"v1\",\n\"kind\":"
+        "\"Service\",\"metadata\":{\"name\":\"k2\"},\"v\":\"1\"}\n---\n"
+        SVC("k3", "1") BAD("Service", "{name: B}"));
+    turn(30);
+    ok(is("Service default/k1 k.yaml#1 1|Service default/k2 k.yaml#2 1|"
+          "Service default/k3 k.yaml#3 1|")
+       && says("document 4, line 10: "), "JSON and YAML in one file");
+
+    clear();
+    put("k.yaml", MARK SVC("k1", "2") "---\n" MARK SVC("k2", "2")
+        MARK "---\n" MARK SVC("k3", "2"));
+    put("k.json", MARK "{\"apiVersion\":\"v1\",\"kind\":\"Service\","
+        "\"metadata\":{\"name\":\"k4\"},\"v\":\"" MARK "\"}");
+    turn(30);
+    ok(strstr(fed, "Service default/k1 k.yaml#1 2|Service default/k2 "
+              "k.yaml#2 2|Service default/k3 k.yaml#3 2|")
+       && strstr(fed, "Service default/k4 k.json#1 " MARK "|") && says(""),
+       "byte order marks");
+
+    clear();
+    sh("printf '%%s' 'k: \"\xf0\x9f\x98\x80 \xe2\x82\xac \xc3\xa9\"' > k.txt;"
+       "{ echo '%s'; sed s/k:/v:/ k.txt; } > u.txt;"
+       "iconv -f UTF-8 -t UTF-16 u.txt > w/k.yaml;"
+       "{ printf '\\376\\377'; iconv -f UTF-8 -t UTF-16BE u.txt; } "
+       "> w/l.yaml",
+       "apiVersion: v1\nkind: Service\nmetadata: {name: k1}");
+    turn(30);
+    ok(strstr(fed, "Service default/k1 k.yaml#1 \xf0\x9f\x98\x80 "
+              "\xe2\x82\xac \xc3\xa9|") && strstr(told, "File l.yaml 22: "
+              "document 1: Service default/k1 is that of"), "UTF-16");
+
+    clear();
+    sh("iconv -f UTF-8 -t UTF-16LE u.txt > w/l.yaml");
+    turn(30);
+    ok(says("File l.yaml 3: line 1, column 1: it looks like UTF-16 without a "
+            "byte order mark"), "without a mark");
+
+    clear();
+    snprintf(path, sizeof(path), "%s/l.yaml", dir);
+    f = fopen(path, "w");
+    fwrite("a: b\nc: \0\n", 1, 11, f);
+    fclose(f);
+    turn(30);
+    ok(says("File l.yaml 3: line 2, column 1: it holds a NUL byte"),
+       "NUL bytes");
+
+    sh("rm w/k.yaml w/l.yaml w/k.json");
     turn(30);
 }
 
@@ -541,6 +777,8 @@ writing(void)
     turn(30);
     put("x.txt", "x");
     sh("mkdir w/other; sleep 0.01; rmdir w/other");
+    fprintf(f, "\n");
+    fflush(f);
     turn(30);
     ok(is(""), "a file that is being written is left alone");
 
@@ -702,6 +940,60 @@ missing(void)
 }
 
 
+/* links are swapped where nothing is watched, and the old tree stays */
+
+static void
+swapped(void)
+{
+    char  path[512];
+
+    snprintf(path, sizeof(path), "%s/git/now/w", root);
+    sh("mkdir -p git/1/w git/2/w git/3/w; ln -s 1 git/now;"
+       "for i in 1 2 3; do echo '" SVC("x", "'$i'") "' > git/$i/w/x.yaml;"
+       "done");
+
+    conf.path.data = (u_char *) path;
+    conf.path.len = strlen(path);
+
+    start();
+    turn(30);
+    ok(strstr(fed, "Service default/x x.yaml#1 1|")
+       && ngx_event_find_timer() <= 500, "a timer looks at the folder");
+
+    clear();
+    sh("ln -s 2 git/new; mv -T git/new git/now");
+    ok(soon("Service default/x x.yaml#1 2|"), "a link above is swapped");
+
+    clear();
+    sh("ln -s 3 git/new; mv -T git/new git/now");
+    ok(soon("Service default/x x.yaml#1 3|"), "and again");
+
+    clear();
+    sh("echo '" SVC("x", "4") "' > git/3/w/x.yaml");
+    ok(soon("Service default/x x.yaml#1 4|"), "the new tree is followed");
+    source->stop(source);
+
+    conf.path.data = (u_char *) dir;
+    conf.path.len = strlen(dir);
+
+    sh("ln -s ../git/now/w w/d; ln -s ../git/now/w/x.yaml w/f.yaml");
+    start();
+    turn(30);
+    ok(ngx_event_find_timer() <= 500, "links in the folder");
+
+    clear();
+    sh("ln -s 1 git/new; mv -T git/new git/now");
+    ok(soon("Service default/x d/x.yaml#1 1|"), "lead to another tree");
+
+    clear();
+    sh("rm w/d; ln -s 2 git/new; mv -T git/new git/now");
+    ok(soon("Service default/x f.yaml#1 2|"), "one to a file, too");
+    source->stop(source);
+
+    sh("rm -r w git; mkdir w");
+}
+
+
 static void
 namespaces(void)
 {
@@ -743,13 +1035,11 @@ polling(void)
 
     clear();
     put("p.yaml", SVC("p", "1"));
-    turn(1500);
-    ok(is("Service default/p p.yaml#1 1|"), "a timer instead of inotify");
+    ok(soon("Service default/p p.yaml#1 1|"), "a timer instead of inotify");
 
     clear();
     put("p.yaml", SVC("p", "2"));
-    turn(1500);
-    ok(is("Service default/p p.yaml#1 2|"), "again and again");
+    ok(soon("Service default/p p.yaml#1 2|"), "again and again");
 
     source->stop(source);
     sh("rm w/p.yaml");
@@ -868,11 +1158,14 @@ main(int argc, char **argv)
     first();
     edits();
     broken();
+    objects();
+    encodings();
     twice();
     writing();
     config_map();
     wants();
     missing();
+    swapped();
     namespaces();
     polling();
     large();

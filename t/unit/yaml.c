@@ -135,7 +135,7 @@ texts(void)
           "{\"a\":1}\n! line 3, column 4: an alias names no complete anchor" },
 
         /* what is broken */
-        { "a: 1\na: 2\n", "! line 2, column 1: a key is there twice" },
+        { "a: 1\na: 2\n", "! line 2, column 1: the key \"a\" is there twice" },
         { "? [a]\n: 1\n", "! line 1, column 3: a key is no scalar" },
         { "\"a\\0b\": 1", "! line 1, column 1: a key holds a null byte" },
         { "a: 1\n---\nb: [\n", "{\"a\":1}\n! line 4, column 1: did not find "

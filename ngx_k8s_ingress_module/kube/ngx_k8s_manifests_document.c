@@ -1,0 +1,585 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Documents of manifests: lists are taken apart, and each object that can be
+ * used becomes a claim.  One that cannot is left out alone, with a note.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_manifests.h>
+
+
+#define NGX_K8S_MANIFEST_VALUE   80     /* bytes of a value in a note */
+
+
+static ngx_int_t ngx_k8s_manifests_value(ngx_k8s_manifests_t *m,
+    json_t *json);
+static ngx_int_t ngx_k8s_manifests_element(ngx_k8s_manifests_t *m,
+    json_t *json);
+static ngx_int_t ngx_k8s_manifests_open(ngx_k8s_manifests_t *m, json_t *json,
+    json_t *items);
+static ngx_int_t ngx_k8s_manifests_object(ngx_k8s_manifests_t *m,
+    json_t *json);
+static ngx_int_t ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json,
+    ngx_uint_t *kind);
+static ngx_int_t ngx_k8s_manifests_version(ngx_k8s_manifests_t *m,
+    json_t *json, ngx_k8s_kind_t *k);
+static ngx_int_t ngx_k8s_manifests_namespace(ngx_k8s_manifests_t *m,
+    ngx_uint_t kind, json_t *json);
+static void ngx_k8s_manifests_ignore(ngx_k8s_manifests_t *m, json_t *json);
+static ngx_int_t ngx_k8s_manifests_note(ngx_k8s_manifests_t *m,
+    ngx_uint_t code, json_t *json, const char *fmt, ...);
+static u_char *ngx_k8s_manifests_print(u_char *p, u_char *last,
+    json_t *value);
+
+
+ngx_int_t
+ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json)
+{
+    ngx_int_t                 rc;
+    ngx_k8s_manifest_list_t  *list;
+
+    if (json) {
+        m->documents++;
+        m->item = 0;
+
+        rc = ngx_k8s_manifests_value(m, json);
+        json_decref(json);
+
+        return rc;
+    }
+
+    list = &m->lists[m->nlists - 1];
+
+    if (list->element == json_array_size(list->items)) {
+        ngx_k8s_manifests_close(m);
+        return NGX_OK;
+    }
+
+    if (m->nlists == 1) {
+        m->item = list->element + 1;
+    }
+
+    json = json_array_get(list->items, list->element);
+
+    rc = ngx_k8s_manifests_element(m, json);
+
+    /*
+     * The element is of no more use, and no large tree is freed at once; one
+     * that aliases share stays.
+     */
+
+    if (list->items->refcount == 1) {
+        (void) json_array_set_new(list->items, list->element, json_null());
+    }
+
+    list->element++;
+
+    return rc;
+}
+
+
+/* ends the innermost list */
+
+void
+ngx_k8s_manifests_close(ngx_k8s_manifests_t *m)
+{
+    ngx_k8s_manifest_list_t  *list;
+
+    list = &m->lists[--m->nlists];
+
+    json_decref(list->items);
+    json_decref(list->kind);
+    json_decref(list->version);
+}
+
+
+/* a document, or an element of a list: a list, or an object */
+
+static ngx_int_t
+ngx_k8s_manifests_value(ngx_k8s_manifests_t *m, json_t *json)
+{
+    size_t       len;
+    json_t      *items;
+    const char  *kind;
+
+    if (!json_is_object(json)) {
+        return ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_INVALID_OBJECT, json,
+                                      "it is no object");
+    }
+
+    kind = json_string_value(json_object_get(json, "kind"));
+    len = kind ? ngx_strlen(kind) : 0;
+
+    if (len < 4 || ngx_strcmp(kind + len - 4, "List") != 0) {
+        return ngx_k8s_manifests_object(m, json);
+    }
+
+    items = json_object_get(json, "items");
+
+    if (items == NULL || json_is_null(items)) {
+        return NGX_OK;
+    }
+
+    if (!json_is_array(items)) {
+        return ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_INVALID_OBJECT, json,
+                                      "its items are no list");
+    }
+
+    if (m->nlists == NGX_K8S_MANIFEST_LISTS) {
+        return ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_INVALID_OBJECT, json,
+                                      "lists are nested too deeply");
+    }
+
+    return ngx_k8s_manifests_open(m, json, items);
+}
+
+
+/* in a list of one kind the elements need not say it */
+
+static ngx_int_t
+ngx_k8s_manifests_element(ngx_k8s_manifests_t *m, json_t *json)
+{
+    ngx_k8s_manifest_list_t  *list;
+
+    list = &m->lists[m->nlists - 1];
+
+    if (list->kind && json_is_object(json)
+        && json_object_get(json, "kind") == NULL)
+    {
+        if (json_object_set(json, "kind", list->kind) != 0) {
+            return NGX_ERROR;
+        }
+
+        if (json_object_get(json, "apiVersion") == NULL && list->version
+            && json_object_set(json, "apiVersion", list->version) != 0)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_k8s_manifests_value(m, json);
+}
+
+
+static ngx_int_t
+ngx_k8s_manifests_open(ngx_k8s_manifests_t *m, json_t *json, json_t *items)
+{
+    size_t                    len;
+    const char               *kind;
+    ngx_k8s_manifest_list_t  *list;
+
+    kind = json_string_value(json_object_get(json, "kind"));
+    len = ngx_strlen(kind) - (sizeof("List") - 1);
+
+    list = &m->lists[m->nlists];
+
+    list->kind = NULL;
+    list->version = NULL;
+
+    if (len) {
+        list->kind = json_stringn(kind, len);
+        if (list->kind == NULL) {
+            return NGX_ERROR;
+        }
+
+        list->version = json_incref(json_object_get(json, "apiVersion"));
+    }
+
+    list->items = json_incref(items);
+    list->element = 0;
+
+    m->nlists++;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_manifests_object(ngx_k8s_manifests_t *m, json_t *json)
+{
+    char        *why;
+    json_t      *meta;
+    ngx_int_t    rc;
+    ngx_uint_t   kind;
+
+    rc = ngx_k8s_manifests_kind(m, json, &kind);
+
+    if (rc == NGX_OK) {
+        rc = ngx_k8s_manifests_namespace(m, kind, json);
+    }
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
+    why = ngx_k8s_object_check(kind, json);
+
+    if (why) {
+        return ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_INVALID_OBJECT, json,
+                                      "%s", why);
+    }
+
+    /* what nobody reads needs no memory */
+
+    meta = json_object_get(json, "metadata");
+    (void) json_object_del(meta, "managedFields");
+    (void) json_object_del(json_object_get(meta, "annotations"),
+                           "kubectl.kubernetes.io/last-applied-configuration");
+    (void) json_object_del(json, "status");
+
+    rc = ngx_k8s_manifests_claim(m, kind, json);
+
+    if (kind == NGX_K8S_SECRET) {
+        ngx_k8s_secret_wipe(json);
+    }
+
+    return rc;
+}
+
+
+/* NGX_DECLINED: it is none that is read, and that is said where it may be
+   meant to be */
+
+static ngx_int_t
+ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json, ngx_uint_t *kind)
+{
+    json_t      *value;
+    ngx_int_t    rc;
+    ngx_uint_t   i;
+    const char  *name;
+
+    rc = ngx_k8s_kind_of(json);
+
+    if (rc != NGX_ERROR) {
+        *kind = rc;
+        return NGX_OK;
+    }
+
+    value = json_object_get(json, "kind");
+    name = json_string_value(value);
+
+    if (name == NULL) {
+
+        if (value == NULL && json_object_get(json, "metadata") == NULL
+            && json_object_get(json, "apiVersion") == NULL)
+        {
+            /* values of a chart, or the like */
+            return NGX_DECLINED;
+        }
+
+        rc = ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_INVALID_OBJECT, json,
+                                    value ? "its kind is no string"
+                                          : "it has no kind");
+
+        return (rc == NGX_OK) ? NGX_DECLINED : NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_K8S_KINDS; i++) {
+
+        if (ngx_strcasecmp((u_char *) name, ngx_k8s_kinds[i].name.data) == 0) {
+            return ngx_k8s_manifests_version(m, json, &ngx_k8s_kinds[i]);
+        }
+    }
+
+    ngx_k8s_manifests_ignore(m, json);
+
+    return NGX_DECLINED;
+}
+
+
+/* an object that has a kind's name, but is not written as it is read */
+
+static ngx_int_t
+ngx_k8s_manifests_version(ngx_k8s_manifests_t *m, json_t *json,
+    ngx_k8s_kind_t *k)
+{
+    char        *slash;
+    size_t       len;
+    ngx_int_t    rc;
+    const char  *version;
+
+    slash = (k->group.len ? "/" : "");
+    version = json_string_value(json_object_get(json, "apiVersion"));
+
+    if (version == NULL) {
+        rc = ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_API_VERSION, json,
+                                    "it has no apiVersion: write %V%s%V",
+                                    &k->group, slash, &k->version);
+        goto done;
+    }
+
+    /* Ingresses came from "extensions"; another group has kinds of its own */
+
+    len = strcspn(version, "/");
+
+    if (version[len] == '/'
+        && (len != k->group.len
+            || ngx_strncmp(version, k->group.data, len) != 0)
+        && ngx_strncmp(version, "extensions/", sizeof("extensions/") - 1) != 0)
+    {
+        ngx_k8s_manifests_ignore(m, json);
+        return NGX_DECLINED;
+    }
+
+    if (version[len] == '/') {
+        len++;
+
+    } else {
+        len = 0;
+    }
+
+    if (ngx_strcmp(version + len, k->version.data) == 0
+        && (len != 0) == (k->group.len != 0))
+    {
+        rc = ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_INVALID_OBJECT, json,
+                                    "the kind is written %V", &k->name);
+        goto done;
+    }
+
+    rc = ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_API_VERSION, json,
+                                "apiVersion %s is not read: write it for "
+                                "%V%s%V", version, &k->group, slash,
+                                &k->version);
+
+done:
+
+    return (rc == NGX_OK) ? NGX_DECLINED : NGX_ERROR;
+}
+
+
+/* NGX_DECLINED: it is in a namespace that is not watched */
+
+static ngx_int_t
+ngx_k8s_manifests_namespace(ngx_k8s_manifests_t *m, ngx_uint_t kind,
+    json_t *json)
+{
+    size_t       len;
+    json_t      *meta, *value;
+    ngx_str_t   *ns;
+    ngx_uint_t   i;
+    const char  *name;
+
+    meta = json_object_get(json, "metadata");
+
+    if (!ngx_k8s_kinds[kind].namespaced || !json_is_object(meta)) {
+        return NGX_OK;
+    }
+
+    value = json_object_get(meta, "namespace");
+
+    if (value == NULL || json_is_null(value)
+        || (json_is_string(value) && json_string_length(value) == 0))
+    {
+        if (json_object_set_new(meta, "namespace", json_string("default"))
+            != 0)
+        {
+            return NGX_ERROR;
+        }
+
+        value = json_object_get(meta, "namespace");
+    }
+
+    if (m->conf->namespaces == NULL || !json_is_string(value)) {
+        return NGX_OK;
+    }
+
+    name = json_string_value(value);
+    len = json_string_length(value);
+    ns = m->conf->namespaces->elts;
+
+    for (i = 0; i < m->conf->namespaces->nelts; i++) {
+        if (ns[i].len == len && ngx_memcmp(ns[i].data, name, len) == 0) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* says once for each kind that it is left out */
+
+static void
+ngx_k8s_manifests_ignore(ngx_k8s_manifests_t *m, json_t *json)
+{
+    size_t       len;
+    ngx_str_t   *s;
+    ngx_uint_t   i;
+    const char  *kind;
+
+    kind = json_string_value(json_object_get(json, "kind"));
+    kind = kind ? kind : "";
+
+    len = ngx_min(ngx_strlen(kind), 63);
+    s = m->ignored.elts;
+
+    for (i = 0; i < m->ignored.nelts; i++) {
+        if (s[i].len == len && ngx_memcmp(s[i].data, kind, len) == 0) {
+            return;
+        }
+    }
+
+    if (m->ignored.nelts == 64) {
+        return;
+    }
+
+    s = ngx_array_push(&m->ignored);
+    if (s == NULL) {
+        return;
+    }
+
+    s->len = len;
+    s->data = ngx_pnalloc(m->pool, len);
+
+    if (s->data == NULL) {
+        m->ignored.nelts--;
+        return;
+    }
+
+    ngx_memcpy(s->data, kind, len);
+
+    ngx_log_error(NGX_LOG_INFO, m->log, 0, "manifests \"%V\": kind \"%V\" is "
+                  "left out, first in \"%V\"", &m->root, s,
+                  &m->reading->sn.str);
+}
+
+
+/*
+ * A document or one element of its list is left out: where it is, what it is,
+ * and why.
+ */
+
+static ngx_int_t
+ngx_k8s_manifests_note(ngx_k8s_manifests_t *m, ngx_uint_t code, json_t *json,
+    const char *fmt, ...)
+{
+    u_char                   *p, *last, *s, buf[512];
+    json_t                   *kind, *meta, *name, *ns;
+    va_list                   args;
+    ngx_k8s_manifest_note_t  *note;
+
+    if (m->nnotes++ >= NGX_K8S_MANIFEST_PROBLEMS) {
+        return NGX_OK;
+    }
+
+    last = buf + sizeof(buf);
+    p = ngx_slprintf(buf, last, "document %ui, ", m->documents);
+
+    if (m->item) {
+        p = ngx_slprintf(p, last, "item %ui, ", m->item);
+    }
+
+    p = ngx_slprintf(p, last, "line %ui: ",
+                     ngx_k8s_yaml_line(m->yaml, m->item));
+
+    meta = json_object_get(json, "metadata");
+    name = json_object_get(meta, "name");
+    ns = json_object_get(meta, "namespace");
+
+    if (name == NULL) {
+        name = json_object_get(meta, "generateName");
+    }
+
+    kind = json_object_get(json, "kind");
+
+    if (kind) {
+        p = ngx_k8s_manifests_print(p, last, kind);
+        p = ngx_slprintf(p, last, " ");
+    }
+
+    if (name) {
+        p = ngx_slprintf(p, last, "\"");
+
+        if (ns) {
+            p = ngx_k8s_manifests_print(p, last, ns);
+            p = ngx_slprintf(p, last, "/");
+        }
+
+        p = ngx_k8s_manifests_print(p, last, name);
+        p = ngx_slprintf(p, last, "\" ");
+    }
+
+    p = ngx_slprintf(p, last, "%sis left out: ", kind || name ? "" : "it ");
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(p, last, fmt, args);
+    va_end(args);
+
+    /* no half of a character at the end */
+
+    if (p == last) {
+        while (p[-1] >= 0x80 && *--p < 0xc0) { /* void */ }
+    }
+
+    for (s = buf; s < p; s++) {
+        if (*s < 0x20 || *s == 0x7f) {
+            *s = '?';
+        }
+    }
+
+    note = ngx_alloc(sizeof(ngx_k8s_manifest_note_t) + (p - buf), m->log);
+    if (note == NULL) {
+        return NGX_ERROR;
+    }
+
+    note->code = code;
+    note->message.len = p - buf;
+    note->message.data = (u_char *) note + sizeof(ngx_k8s_manifest_note_t);
+    ngx_memcpy(note->message.data, buf, p - buf);
+
+    ngx_queue_insert_tail(&m->notes, &note->queue);
+
+    return NGX_OK;
+}
+
+
+/* a string, or what JSON calls it; whole characters of a long one */
+
+static u_char *
+ngx_k8s_manifests_print(u_char *p, u_char *last, json_t *value)
+{
+    char        *text;
+    size_t       len;
+    const char  *s;
+
+    switch (json_typeof(value)) {
+
+    case JSON_OBJECT:
+        return ngx_slprintf(p, last, "{...}");
+
+    case JSON_ARRAY:
+        return ngx_slprintf(p, last, "[...]");
+
+    case JSON_STRING:
+        text = NULL;
+        s = json_string_value(value);
+        len = json_string_length(value);
+        break;
+
+    default:
+        text = json_dumps(value, JSON_ENCODE_ANY);
+        s = text ? text : "";
+        len = ngx_strlen(s);
+    }
+
+    if (len > NGX_K8S_MANIFEST_VALUE) {
+        len = NGX_K8S_MANIFEST_VALUE;
+
+        while (len && ((u_char) s[len] & 0xc0) == 0x80) {
+            len--;
+        }
+    }
+
+    p = ngx_slprintf(p, last, "%*s", len, s);
+
+    free(text);
+
+    return p;
+}
