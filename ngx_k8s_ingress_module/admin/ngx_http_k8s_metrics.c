@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_metrics.h>
+#include <ngx_k8s_type.h>
 
 
 #define NGX_HTTP_K8S_CONTROLLER                                               \
@@ -370,14 +371,10 @@ ngx_http_k8s_metric_records(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
 {
     ngx_uint_t  i;
 
-    static char  *names[NGX_K8S_INDEXES] = {
-        "host", "service", "certificate", "policy", "rule", "listener",
-        "problem", "sync"
-    };
-
     for (i = 0; i < NGX_K8S_INDEXES; i++) {
         ngx_http_k8s_metric_head(a, m);
-        ngx_http_k8s_printf(a, "index=\"%s\",", names[i]);
+        ngx_http_k8s_printf(a, "index=\"%V\",",
+                            &ngx_k8s_record_types[i].name);
         ngx_http_k8s_metric_block(a);
         ngx_http_k8s_printf(a, "} %uD\n", a->table->counts[i]);
     }

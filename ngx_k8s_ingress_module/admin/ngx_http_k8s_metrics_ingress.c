@@ -55,7 +55,7 @@ ngx_http_k8s_metric_requests(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
         ngx_http_k8s_metric_label(a, ",path", &s);
         s = ngx_http_k8s_str(rule, &rule->namespace);
         ngx_http_k8s_metric_label(a, ",namespace", &s);
-        s = ngx_http_k8s_str(rule, &rule->ingress);
+        s = ngx_http_k8s_str(rule, &rule->name);
         ngx_http_k8s_metric_label(a, ",ingress", &s);
         s = ngx_http_k8s_str(rule, &rule->service);
         ngx_http_k8s_metric_label(a, ",service", &s);

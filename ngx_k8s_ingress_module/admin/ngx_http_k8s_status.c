@@ -338,7 +338,8 @@ ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a)
 
         if (section->index == NGX_K8S_INDEX_HOST) {
 
-            len = ngx_k8s_key_host(buf, a->blocks[a->n]->route_set, &a->key);
+            len = ngx_k8s_key_host(buf, a->blocks[a->n]->route_set,
+                                   NGX_K8S_CLASS_HTTP, &a->key);
 
             slots = ngx_array_create(a->request->pool, 1, sizeof(uint32_t));
 
@@ -571,8 +572,7 @@ static ngx_int_t
 ngx_http_k8s_status_policy(ngx_http_k8s_admin_t *a)
 {
     ngx_str_t           key;
-    ngx_uint_t          i, n;
-    ngx_k8s_str_t      *arg;
+    ngx_uint_t          i;
     ngx_k8s_policy_t   *rec;
     ngx_k8s_setting_t  *setting;
 
@@ -587,15 +587,10 @@ ngx_http_k8s_status_policy(ngx_http_k8s_admin_t *a)
     setting = ngx_k8s_record_at(rec, rec->settings.offset);
 
     for (i = 0; i < rec->settings.n; i++) {
-        ngx_http_k8s_status_member(a, i ? ",[" : "[", rec, &setting[i].name);
-
-        arg = ngx_k8s_record_at(rec, setting[i].args.offset);
-
-        for (n = 0; n < setting[i].args.n; n++) {
-            ngx_http_k8s_status_member(a, ",", rec, &arg[n]);
-        }
-
-        ngx_http_k8s_puts(a, "]");
+        ngx_http_k8s_printf(a, "%s{\"row\":%ui", i ? "," : "",
+                            (ngx_uint_t) setting[i].row);
+        ngx_http_k8s_status_member(a, ",\"value\":", rec, &setting[i].value);
+        ngx_http_k8s_puts(a, "}");
     }
 
     ngx_http_k8s_puts(a, "]}");

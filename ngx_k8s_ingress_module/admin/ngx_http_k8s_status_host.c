@@ -232,7 +232,7 @@ ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
     if (rule) {
         ngx_http_k8s_status_member(a, "\"namespace\":", rule,
                                    &rule->namespace);
-        ngx_http_k8s_status_member(a, ",\"ingress\":", rule, &rule->ingress);
+        ngx_http_k8s_status_member(a, ",\"ingress\":", rule, &rule->name);
         ngx_http_k8s_status_member(a, ",\"rule\":", rule, &rule->path);
         ngx_http_k8s_puts(a, ",");
     }

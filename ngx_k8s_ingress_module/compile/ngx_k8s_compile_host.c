@@ -493,9 +493,8 @@ static uint32_t
 ngx_k8s_compile_label(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_user_t *user, ngx_str_t *path, ngx_k8s_port_t *port)
 {
-    u_char              buf[NGX_K8S_KEY_MAX];
     uint32_t            slot, *rule;
-    ngx_str_t           key, *names[5];
+    ngx_str_t           none, *names[7];
     ngx_k8s_builder_t  *b;
 
     b = &c->builder;
@@ -505,23 +504,19 @@ ngx_k8s_compile_label(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         return 0;
     }
 
-    names[0] = &m->host;
-    names[1] = path;
-    names[2] = user ? &user->model->object->namespace : &port->node->namespace;
-    names[3] = user ? &user->model->object->name : &ngx_k8s_no_host;
-    names[4] = &port->node->name;
+    ngx_str_null(&none);
+
+    names[0] = user ? &ngx_k8s_kinds[user->entry->kind].name : &none;
+    names[1] = user ? &user->model->object->namespace : &port->node->namespace;
+    names[2] = user ? &user->model->object->name : &none;
+    names[3] = &none;
+    names[4] = &m->host;
+    names[5] = path;
+    names[6] = &port->node->name;
 
     ngx_k8s_builder_begin(b, NGX_K8S_INDEX_RULE, sizeof(ngx_k8s_rule_rec_t));
 
-    key.data = buf;
-    key.len = ngx_k8s_key_names(buf, 5, names);
-
-    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
-    ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, host, names[0]);
-    ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, path, names[1]);
-    ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, namespace, names[2]);
-    ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, ingress, names[3]);
-    ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, service, names[4]);
+    ngx_k8s_builder_names(b, 7, names);
     ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, port, &port->port);
 
     slot = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);

@@ -41,10 +41,15 @@ ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     ngx_k8s_builder_begin(b, NGX_K8S_INDEX_HOST, sizeof(ngx_k8s_host_t));
 
     key.data = buf;
-    key.len = ngx_k8s_key_host(buf, 0, &m->node->name);
+    key.len = ngx_k8s_key_host(buf, 0, NGX_K8S_CLASS_HTTP, &m->node->name);
 
     ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
-    ngx_k8s_builder_set(b, ngx_k8s_host_t, name, &m->node->name);
+
+    /* the name is the end of the key */
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->name.offset = rec->header.key.offset + key.len - m->node->name.len;
+    rec->name.len = m->node->name.len;
 
     if (m->ncerts) {
         list.offset = ngx_k8s_builder_alloc(b, m->ncerts

@@ -269,7 +269,7 @@ ngx_k8s_dump_match(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec, uint32_t n)
 
     if (rule) {
         ns = ngx_k8s_dump_str(rule, &rule->namespace);
-        name = ngx_k8s_dump_str(rule, &rule->ingress);
+        name = ngx_k8s_dump_str(rule, &rule->name);
         ngx_k8s_dump_add(d, " of %V/%V", &ns, &name);
     }
 
@@ -400,7 +400,7 @@ ngx_k8s_dump_rule(ngx_k8s_dump_t *d, ngx_k8s_rule_rec_t *rec)
     host = ngx_k8s_dump_str(rec, &rec->host);
     path = ngx_k8s_dump_str(rec, &rec->path);
     ns = ngx_k8s_dump_str(rec, &rec->namespace);
-    ingress = ngx_k8s_dump_str(rec, &rec->ingress);
+    ingress = ngx_k8s_dump_str(rec, &rec->name);
     service = ngx_k8s_dump_str(rec, &rec->service);
     port = ngx_k8s_dump_str(rec, &rec->port);
 

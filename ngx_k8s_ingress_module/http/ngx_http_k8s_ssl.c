@@ -571,7 +571,8 @@ ngx_http_k8s_ssl_host(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
         name.len -= p - name.data;
         name.data = p;
 
-        len = ngx_k8s_key_host(key, block->route_set, &name);
+        len = ngx_k8s_key_host(key, block->route_set, NGX_K8S_CLASS_HTTP,
+                               &name);
 
         host = ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, len, NULL);
 

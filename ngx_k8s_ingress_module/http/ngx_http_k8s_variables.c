@@ -59,7 +59,7 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
 
     ngx_http_k8s_name_row("k8s_namespace", namespace, 0,
                           "namespace of the Ingress"),
-    ngx_http_k8s_name_row("k8s_ingress_name", ingress, 0,
+    ngx_http_k8s_name_row("k8s_ingress_name", name, 0,
                           "name of the Ingress"),
     ngx_http_k8s_name_row("k8s_service_name", service, 0,
                           "name of the Service"),
@@ -91,7 +91,7 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
                          NGX_HTTP_K8S_ALIAS, "the same of the canary"),
     ngx_http_k8s_name_row("namespace", namespace, NGX_HTTP_K8S_ALIAS,
                           "as $k8s_namespace"),
-    ngx_http_k8s_name_row("ingress_name", ingress, NGX_HTTP_K8S_ALIAS,
+    ngx_http_k8s_name_row("ingress_name", name, NGX_HTTP_K8S_ALIAS,
                           "as $k8s_ingress_name"),
     ngx_http_k8s_name_row("service_name", service, NGX_HTTP_K8S_ALIAS,
                           "as $k8s_service_name"),
@@ -261,7 +261,7 @@ ngx_http_k8s_rule_name(ngx_http_request_t *r, ngx_k8s_rule_rec_t *names,
     ngx_str_t  namespace, ingress, host, path;
 
     ngx_k8s_record_str(names, &names->namespace, &namespace);
-    ngx_k8s_record_str(names, &names->ingress, &ingress);
+    ngx_k8s_record_str(names, &names->name, &ingress);
     ngx_k8s_record_str(names, &names->host, &host);
     ngx_k8s_record_str(names, &names->path, &path);
 

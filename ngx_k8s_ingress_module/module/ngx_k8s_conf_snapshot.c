@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_conf.h>
+#include <ngx_k8s_saver.h>
 
 #include <openssl/evp.h>
 
@@ -108,10 +109,24 @@ ngx_k8s_conf_snapshot_once(ngx_conf_t *cf, ngx_k8s_block_t **blocks,
 
 
 ngx_int_t
-ngx_k8s_snapshot_identity(ngx_k8s_block_t *block, u_char *identity)
+ngx_k8s_snapshot_identity(ngx_k8s_block_t *block, ngx_k8s_snapshot_id_t *id)
 {
     ngx_int_t    rc;
+    ngx_uint_t   i;
+    ngx_str_t   *name;
     EVP_MD_CTX  *ctx;
+
+    ngx_crc32_init(id->tables);
+
+    for (i = 0; i < NGX_K8S_PROBLEMS; i++) {
+        name = &ngx_k8s_problem_codes[i].name;
+
+        /* names are told apart by the zero byte at their end */
+
+        ngx_crc32_update(&id->tables, name->data, name->len + 1);
+    }
+
+    ngx_crc32_final(id->tables);
 
     ctx = EVP_MD_CTX_new();
     if (ctx == NULL) {
@@ -120,7 +135,7 @@ ngx_k8s_snapshot_identity(ngx_k8s_block_t *block, u_char *identity)
 
     rc = (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1
           && ngx_k8s_identity_all(ctx, block) == NGX_OK
-          && EVP_DigestFinal_ex(ctx, identity, NULL) == 1)
+          && EVP_DigestFinal_ex(ctx, id->identity, NULL) == 1)
          ? NGX_OK : NGX_ERROR;
 
     EVP_MD_CTX_free(ctx);

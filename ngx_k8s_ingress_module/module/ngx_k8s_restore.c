@@ -249,19 +249,19 @@ ngx_k8s_restore_fit(ngx_k8s_watcher_t *w, ngx_file_info_t *fi)
 static void
 ngx_k8s_restore_load(ngx_k8s_watcher_t *w, u_char *data, ngx_file_info_t *fi)
 {
-    char              *err;
-    u_char             identity[NGX_K8S_SNAPSHOT_HASH];
-    time_t             now;
-    ngx_k8s_table_t   *table;
-    ngx_k8s_loaded_t   loaded;
+    char                   *err;
+    time_t                  now;
+    ngx_k8s_table_t        *table;
+    ngx_k8s_loaded_t        loaded;
+    ngx_k8s_snapshot_id_t   id;
 
     table = w->block->table;
 
-    if (ngx_k8s_snapshot_identity(w->block, identity) != NGX_OK) {
+    if (ngx_k8s_snapshot_identity(w->block, &id) != NGX_OK) {
         return;
     }
 
-    err = ngx_k8s_snapshot_check(data, ngx_file_size(fi), identity);
+    err = ngx_k8s_snapshot_check(data, ngx_file_size(fi), &id);
 
     if (err) {
         ngx_k8s_restore_say(w, NGX_K8S_PROBLEM_SNAPSHOT_REFUSED,

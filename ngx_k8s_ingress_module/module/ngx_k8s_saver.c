@@ -302,17 +302,17 @@ ngx_k8s_saver_timer_handler(ngx_event_t *ev)
 static ngx_int_t
 ngx_k8s_saver_begin(ngx_k8s_saver_t *s)
 {
-    u_char       identity[NGX_K8S_SNAPSHOT_HASH];
-    ngx_uint_t   flags;
+    ngx_uint_t              flags;
+    ngx_k8s_snapshot_id_t   id;
 
-    if (ngx_k8s_snapshot_identity(s->block, identity) != NGX_OK) {
+    if (ngx_k8s_snapshot_identity(s->block, &id) != NGX_OK) {
         return NGX_ERROR;
     }
 
     flags = s->block->conf->snapshot.keys ? NGX_K8S_SNAPSHOT_KEYS : 0;
 
     s->begun = s->block->table->lasting;
-    s->capture = ngx_k8s_capture_begin(s->watcher->writer, identity, flags,
+    s->capture = ngx_k8s_capture_begin(s->watcher->writer, &id, flags,
                                        s->log);
 
     return s->capture ? NGX_OK : NGX_ERROR;

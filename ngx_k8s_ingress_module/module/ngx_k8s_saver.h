@@ -104,7 +104,8 @@ void ngx_k8s_restore_wait(ngx_k8s_block_t *block);
 
 
 /* what a snapshot of this block was made of, 32 bytes (conf_snapshot.c) */
-ngx_int_t ngx_k8s_snapshot_identity(ngx_k8s_block_t *block, u_char *identity);
+ngx_int_t ngx_k8s_snapshot_identity(ngx_k8s_block_t *block,
+    ngx_k8s_snapshot_id_t *id);
 
 
 #endif /* _NGX_K8S_SAVER_H_INCLUDED_ */

@@ -183,7 +183,7 @@ ngx_k8s_route_find_host(ngx_k8s_table_t *table, uint32_t route_set,
     name.len = len;
     name.data = data;
 
-    n = ngx_k8s_key_host(key, route_set, &name);
+    n = ngx_k8s_key_host(key, route_set, NGX_K8S_CLASS_HTTP, &name);
 
     return ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, n, slot);
 }

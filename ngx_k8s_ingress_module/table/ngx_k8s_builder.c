@@ -183,6 +183,52 @@ ngx_k8s_builder_str(ngx_k8s_builder_t *b, ngx_str_t *s)
 }
 
 
+void
+ngx_k8s_builder_names(ngx_k8s_builder_t *b, ngx_uint_t n, ngx_str_t **names)
+{
+    u_char             buf[NGX_K8S_KEY_MAX];
+    size_t             len;
+    ngx_str_t          key;
+    ngx_uint_t         i;
+    ngx_k8s_str_t      str, s;
+    ngx_k8s_record_t  *rec;
+
+    key.data = buf;
+    key.len = ngx_k8s_key_names(buf, n, names);
+
+    str = ngx_k8s_builder_str(b, &key);
+    len = 0;
+
+    for (i = 0; i < n; i++) {
+        len += names[i]->len + 1;
+    }
+
+    s.offset = str.offset;
+
+    for (i = 0; i < n; i++) {
+
+        /* a key that would be too long is a hash of them */
+
+        if (len == key.len) {
+            s.len = names[i]->len;
+
+        } else {
+            s = ngx_k8s_builder_str(b, names[i]);
+        }
+
+        if (b->failed) {
+            return;
+        }
+
+        rec = (ngx_k8s_record_t *) b->data;
+        rec->key = str;
+        ((ngx_k8s_str_t *) (rec + 1))[i] = s;
+
+        s.offset += s.len + 1;
+    }
+}
+
+
 /* the string's place in the hash, with length 0 when it is not there */
 
 static uint32_t *

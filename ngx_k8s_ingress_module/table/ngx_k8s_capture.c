@@ -28,8 +28,8 @@ static u_char *ngx_k8s_capture_alloc(ngx_k8s_capture_t *c, size_t size);
 
 
 ngx_k8s_capture_t *
-ngx_k8s_capture_begin(ngx_k8s_writer_t *w, u_char *identity, ngx_uint_t flags,
-    ngx_log_t *log)
+ngx_k8s_capture_begin(ngx_k8s_writer_t *w, ngx_k8s_snapshot_id_t *id,
+    ngx_uint_t flags, ngx_log_t *log)
 {
     ngx_k8s_capture_t  *c;
 
@@ -48,7 +48,8 @@ ngx_k8s_capture_begin(ngx_k8s_writer_t *w, u_char *identity, ngx_uint_t flags,
     c->header.saved = ngx_time();
     c->header.nslots = w->table->nslots;
 
-    ngx_memcpy(c->header.identity, identity, NGX_K8S_SNAPSHOT_HASH);
+    c->header.tables = id->tables;
+    ngx_memcpy(c->header.identity, id->identity, NGX_K8S_SNAPSHOT_HASH);
 
     if (ngx_k8s_capture_slots(c) != NGX_OK
         || ngx_k8s_capture_alloc(c, sizeof(ngx_k8s_snapshot_header_t)) == NULL)
@@ -162,6 +163,13 @@ ngx_k8s_capture_record(ngx_k8s_capture_t *c, ngx_k8s_capture_slot_t *slot,
     *copied += 128;
 
     if (rec == NULL || !ngx_k8s_record_lasts(rec)) {
+        return NGX_OK;
+    }
+
+    if (rec->type == NGX_K8S_INDEX_DATA
+        && (((ngx_k8s_data_t *) rec)->flags & NGX_K8S_DATA_SECRET)
+        && !(c->header.flags & NGX_K8S_SNAPSHOT_KEYS))
+    {
         return NGX_OK;
     }
 

@@ -16,6 +16,7 @@
 #include <ngx_core.h>
 #include <ngx_k8s_snapshot.h>
 #include <ngx_k8s_writer_core.h>
+#include <ngx_k8s_type.h>
 
 
 #define NGX_K8S_COPY_TRIES           1000  /* a millisecond between two */
@@ -172,16 +173,27 @@ static ngx_int_t
 ngx_k8s_copy_records(ngx_k8s_copy_t *c)
 {
     ngx_int_t          rc;
-    ngx_uint_t         i, hosts;
+    ngx_uint_t         i, stage;
     ngx_k8s_record_t  *rec;
 
-    for (hosts = 0; hosts < 2; hosts++) {
+    for (i = 0; i < c->n; i++) {
+        rec = ngx_k8s_record(c->from, c->slots[i].record);
+
+        c->slots[i].stage = rec ? ngx_k8s_record_stage(rec)
+                                : NGX_K8S_RECORD_STAGES;
+    }
+
+    for (stage = 0; stage < NGX_K8S_RECORD_STAGES; stage++) {
 
         for (i = 0; i < c->n; i++) {
 
+            if (c->slots[i].stage != stage) {
+                continue;
+            }
+
             rec = ngx_k8s_record(c->from, c->slots[i].record);
 
-            if (rec == NULL || (rec->type == NGX_K8S_INDEX_HOST) != hosts) {
+            if (rec == NULL) {
                 continue;
             }
 

@@ -15,20 +15,15 @@
 #include <ngx_core.h>
 #include <ngx_k8s_snapshot.h>
 #include <ngx_k8s_shm.h>
+#include <ngx_k8s_type.h>
 
 
 static ngx_uint_t ngx_k8s_loader_new(ngx_k8s_loader_t *l,
     ngx_k8s_record_t *rec, size_t size, ngx_uint_t type);
 static ngx_k8s_record_t *ngx_k8s_loader_copy(ngx_k8s_loader_t *l,
     ngx_k8s_record_t *rec);
-static uint32_t ngx_k8s_loader_slot(ngx_k8s_loader_t *l, ngx_uint_t type,
-    uint32_t slot);
-static ngx_int_t ngx_k8s_loader_host(ngx_k8s_loader_t *l,
-    ngx_k8s_host_t *host);
-static ngx_int_t ngx_k8s_loader_backends(ngx_k8s_loader_t *l,
-    ngx_k8s_host_t *host, ngx_k8s_list_t *list);
-static void ngx_k8s_loader_certificates(ngx_k8s_loader_t *l,
-    ngx_k8s_host_t *host, ngx_k8s_list_t *list);
+static ngx_int_t ngx_k8s_loader_ref(void *data, ngx_uint_t index,
+    uint32_t *slot, uint32_t *generation);
 static ngx_k8s_list_t ngx_k8s_loader_stats(ngx_k8s_loader_t *l,
     ngx_k8s_service_rec_t *service, uint64_t *identities);
 static void ngx_k8s_loader_stats_back(ngx_k8s_loader_t *l,
@@ -86,13 +81,11 @@ ngx_k8s_loader_put(ngx_k8s_loader_t *l, uint32_t slot, uint32_t generation,
     size = rec->size;
     type = rec->type;
     stats.n = 0;
-    rc = NGX_OK;
     n = 0;
 
-    if (type == NGX_K8S_INDEX_HOST) {
-        rc = ngx_k8s_loader_host(l, (ngx_k8s_host_t *) rec);
+    rc = ngx_k8s_record_refs(rec, ngx_k8s_loader_ref, l);
 
-    } else if (type == NGX_K8S_INDEX_SERVICE) {
+    if (rc == NGX_OK && type == NGX_K8S_INDEX_SERVICE) {
         stats = ngx_k8s_loader_stats(l, (ngx_k8s_service_rec_t *) rec,
                                      identities);
     }
@@ -170,130 +163,39 @@ ngx_k8s_loader_copy(ngx_k8s_loader_t *l, ngx_k8s_record_t *rec)
 }
 
 
-/* the new number of an old slot, 0: what it held was left out, or was none */
-
-static uint32_t
-ngx_k8s_loader_slot(ngx_k8s_loader_t *l, ngx_uint_t type, uint32_t slot)
-{
-    if (slot >= l->nslots || l->slots[slot].type != type) {
-        return 0;
-    }
-
-    return l->slots[slot].slot;
-}
-
-
 /*
- * A host goes without a certificate that was left out; without anything else
- * that it refers to it would not be the same host.
+ * The new number in place of an old one; NGX_DONE: what it held was left out,
+ * or was none of this type.
  */
 
 static ngx_int_t
-ngx_k8s_loader_host(ngx_k8s_loader_t *l, ngx_k8s_host_t *host)
+ngx_k8s_loader_ref(void *data, ngx_uint_t index, uint32_t *slot,
+    uint32_t *generation)
 {
-    uint32_t          i;
-    ngx_k8s_host_t    fixed;
-    ngx_k8s_match_t  *match;
+    ngx_k8s_loader_t *l = data;
 
-    fixed = *host;
+    ngx_k8s_loader_slot_t  *old;
 
-    match = ngx_k8s_record_at(host, fixed.matches.offset);
-
-    for (i = 0; i < fixed.matches.n; i++) {
-
-        if (match[i].policy) {
-            match[i].policy = ngx_k8s_loader_slot(l, NGX_K8S_INDEX_POLICY,
-                                                  match[i].policy);
-            if (match[i].policy == 0) {
-                return NGX_DECLINED;
-            }
-        }
-
-        if (match[i].rule) {
-            match[i].rule = ngx_k8s_loader_slot(l, NGX_K8S_INDEX_RULE,
-                                                match[i].rule);
-            if (match[i].rule == 0) {
-                return NGX_DECLINED;
-            }
-        }
+    if (*slot >= l->nslots) {
+        return NGX_DONE;
     }
 
-    if (ngx_k8s_loader_backends(l, host, &fixed.backends) != NGX_OK) {
-        return NGX_DECLINED;
+    old = &l->slots[*slot];
+
+    if (old->slot == 0 || old->type != index
+        || (generation && *generation != old->generation))
+    {
+        return NGX_DONE;
     }
 
-    ngx_k8s_loader_certificates(l, host, &fixed.certificates);
+    *slot = old->slot;
 
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_loader_backends(ngx_k8s_loader_t *l, ngx_k8s_host_t *host,
-    ngx_k8s_list_t *list)
-{
-    uint32_t                i, n, old;
-    ngx_k8s_table_t        *table;
-    ngx_k8s_backend_rec_t  *backend;
-
-    table = ngx_k8s_writer_table(l->writer);
-    backend = ngx_k8s_record_at(host, list->offset);
-
-    for (i = 0; i < list->n; i++) {
-
-        if (backend[i].policy) {
-            backend[i].policy = ngx_k8s_loader_slot(l, NGX_K8S_INDEX_POLICY,
-                                                    backend[i].policy);
-            if (backend[i].policy == 0) {
-                return NGX_DECLINED;
-            }
-        }
-
-        old = backend[i].service;
-
-        if (old == 0) {
-            continue;
-        }
-
-        n = ngx_k8s_loader_slot(l, NGX_K8S_INDEX_SERVICE, old);
-
-        if (n == 0 || l->slots[old].generation != backend[i].generation) {
-            return NGX_DECLINED;
-        }
-
-        backend[i].service = n;
-        backend[i].generation = ngx_k8s_slot(table, n)->generation;
+    if (generation) {
+        *generation = ngx_k8s_slot(ngx_k8s_writer_table(l->writer),
+                                   old->slot)->generation;
     }
 
     return NGX_OK;
-}
-
-
-static void
-ngx_k8s_loader_certificates(ngx_k8s_loader_t *l, ngx_k8s_host_t *host,
-    ngx_k8s_list_t *list)
-{
-    uint32_t          i, k, n, old;
-    ngx_k8s_slot_ref_t    *ref;
-    ngx_k8s_table_t  *table;
-
-    table = ngx_k8s_writer_table(l->writer);
-    ref = ngx_k8s_record_at(host, list->offset);
-    k = 0;
-
-    for (i = 0; i < list->n; i++) {
-        old = ref[i].slot;
-        n = ngx_k8s_loader_slot(l, NGX_K8S_INDEX_CERTIFICATE, old);
-
-        if (n && l->slots[old].generation == ref[i].generation) {
-            ref[k].slot = n;
-            ref[k++].generation = ngx_k8s_slot(table, n)->generation;
-        }
-    }
-
-    ngx_memzero(&ref[k], (list->n - k) * sizeof(ngx_k8s_slot_ref_t));
-
-    host->certificates.n = k;
 }
 
 

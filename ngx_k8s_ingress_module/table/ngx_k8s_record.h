@@ -30,7 +30,10 @@
 #define NGX_K8S_LAYOUT_VERSION       3
 
 
-/* the indexes of the table, and the type of the records that each one holds */
+/*
+ * The indexes of the table, and the type of the records that each one holds.
+ * ngx_k8s_record_types has a row for each, in this order.
+ */
 
 #define NGX_K8S_INDEX_HOST           0   /* ngx_k8s_host_t */
 #define NGX_K8S_INDEX_SERVICE        1   /* ngx_k8s_service_rec_t */
@@ -40,8 +43,12 @@
 #define NGX_K8S_INDEX_LISTENER       5   /* ngx_k8s_listener_t */
 #define NGX_K8S_INDEX_PROBLEM        6   /* ngx_k8s_problem_rec_t */
 #define NGX_K8S_INDEX_SYNC           7   /* ngx_k8s_sync_t */
+#define NGX_K8S_INDEX_ADDRESS        8   /* ngx_k8s_address_rec_t */
+#define NGX_K8S_INDEX_SET            9   /* ngx_k8s_set_t */
+#define NGX_K8S_INDEX_DATA           10  /* ngx_k8s_data_t */
+#define NGX_K8S_INDEX_PATHS          11  /* ngx_k8s_host_t */
 
-#define NGX_K8S_INDEXES              8
+#define NGX_K8S_INDEXES              12
 
 
 /* a string of a record: bytes at "offset" from the record's start */
@@ -63,7 +70,7 @@ typedef struct {
 /* a record by its slot: none any more when the generation is another one */
 
 typedef struct {
-    uint32_t                 slot;
+    uint32_t                 slot;       /* 0: none */
     uint32_t                 generation;
 } ngx_k8s_slot_ref_t;
 
@@ -90,10 +97,24 @@ typedef struct {
 
 
 /*
- * Host: all that is routed for one (route set, host).
- * Key: route set as 4 bytes, then the host in lower case without port and
- * trailing dot; "*.example.com" is kept as ".example.com", no host as "".
+ * Host: all that is routed for one (route set, class, host).  Written by
+ * compile/, read by the router and the choice of certificates.
+ * Key: class << 24 | route set as 4 bytes, then the host in lower case without
+ * port and trailing dot; "*.example.com" is kept as ".example.com", no host as
+ * "".  A host of class PORT is "tcp:9310".
+ *
+ * A host with very many paths has them in shards: records of the same layout in
+ * the index PATHS, whose key is the host's, a zero byte, then number and count
+ * of shards as 2 bytes each.  A shard has no certificates, policy, fallback and
+ * shards of its own.  New shards are put before the host that leads to them,
+ * old ones are removed after it: who finds one gone looks the host up again.
  */
+
+#define NGX_K8S_CLASS_HTTP           0
+#define NGX_K8S_CLASS_TLS            1   /* by SNI, passed through */
+#define NGX_K8S_CLASS_PORT           2   /* TCP and UDP by local port */
+
+#define NGX_K8S_ROUTE_SETS           0x1000000
 
 #define NGX_K8S_HOST_WILDCARD        0x0001  /* name begins with a dot */
 #define NGX_K8S_HOST_ANY_DEPTH       0x0002  /* the wildcard takes any number
@@ -104,23 +125,29 @@ typedef struct {
 
 typedef struct {
     ngx_k8s_record_t         header;
-    uint32_t                 route_set;
+    uint32_t                 route_set;  /* below NGX_K8S_ROUTE_SETS */
+    uint32_t                 class;      /* NGX_K8S_CLASS_* */
     uint32_t                 flags;      /* NGX_K8S_HOST_* */
+    uint32_t                 policy;     /* slot, 0: none */
     ngx_k8s_str_t            name;       /* as in the key */
     uint32_t                 fallback;   /* match when no path matches: index
                                             in matches, or NGX_K8S_NONE */
     uint32_t                 longest;    /* most path elements of any path */
     ngx_k8s_list_t           certificates; /* ngx_k8s_slot_ref_t, first choice
                                               first; one of each key type */
+    ngx_k8s_list_t           shards;     /* ngx_k8s_slot_ref_t of PATHS, a
+                                            power of two, or none */
     ngx_k8s_list_t           paths;      /* ngx_k8s_path_t, sorted as
                                             ngx_k8s_path_cmp() has it */
     ngx_k8s_list_t           buckets;    /* uint32_t, a power of two, or none:
                                             then paths are tried in order;
                                             index in paths + 1, 0 when empty */
     ngx_k8s_list_t           matches;    /* ngx_k8s_match_t */
+    ngx_k8s_list_t           listeners;  /* uint32_t slots of LISTENER */
     ngx_k8s_list_t           predicates; /* ngx_k8s_predicate_t */
     ngx_k8s_list_t           actions;    /* ngx_k8s_action_t */
     ngx_k8s_list_t           backends;   /* ngx_k8s_backend_rec_t */
+    ngx_k8s_list_t           mirrors;    /* ngx_k8s_mirror_rec_t */
 } ngx_k8s_host_t;
 
 #define NGX_K8S_NONE                 0xffffffff
@@ -150,7 +177,10 @@ typedef struct {
 } ngx_k8s_path_t;
 
 
-/* a match: the predicates beside the path, and what then happens */
+/*
+ * A match: the predicates beside the path, and what then happens.  Those of a
+ * path are sorted: higher order first, then older first.
+ */
 
 #define NGX_K8S_MATCH_SSL_REDIRECT   0x0001  /* http answers 308 to https */
 #define NGX_K8S_MATCH_DEFAULT        0x0002  /* of a default backend */
@@ -159,21 +189,27 @@ typedef struct {
     uint32_t                 flags;      /* NGX_K8S_MATCH_* */
     uint32_t                 predicate;  /* first of its predicates; all */
     uint32_t                 npredicates; /* of them have to hold */
+    uint32_t                 listener;   /* first of its listeners; without
+                                            any: all in the Ingress API's set,
+                                            none in others */
+    uint32_t                 nlisteners;
     uint32_t                 action;     /* index in actions */
     uint32_t                 policy;     /* slot, 0: the defaults */
     uint32_t                 rule;       /* slot of the rule record */
+    uint32_t                 order;
 } ngx_k8s_match_t;
 
 
 #define NGX_K8S_PREDICATE_METHOD     0
 #define NGX_K8S_PREDICATE_HEADER     1
 #define NGX_K8S_PREDICATE_QUERY      2
+#define NGX_K8S_PREDICATE_TAIL       3   /* of the path: its last bytes */
 
 #define NGX_K8S_PREDICATE_EQUAL      0
 #define NGX_K8S_PREDICATE_REGEX      1
 
 typedef struct {
-    uint16_t                 what;       /* METHOD, HEADER, QUERY */
+    uint16_t                 what;       /* METHOD, HEADER, QUERY, TAIL */
     uint16_t                 how;        /* EQUAL, REGEX */
     ngx_k8s_str_t            name;       /* header names in lower case */
     ngx_k8s_str_t            value;
@@ -195,6 +231,8 @@ typedef struct {
     uint32_t                 backend;    /* of BACKENDS: first one */
     uint32_t                 nbackends;
     uint32_t                 weights;    /* sum of their weights */
+    uint32_t                 mirror;     /* first of its mirrors */
+    uint32_t                 nmirrors;
     uint16_t                 path_kind;  /* of REDIRECT: REDIRECT_PATH_* */
     uint16_t                 port;       /* 0: none is written */
     ngx_k8s_str_t            scheme;     /* empty: as it came */
@@ -208,7 +246,21 @@ typedef struct {
     uint32_t                 generation; /* of the slot */
     uint32_t                 weight;
     uint32_t                 policy;     /* slot, 0: none of its own */
+    uint32_t                 invalid;    /* status for its share of requests
+                                            when there is no Service to send
+                                            them to, 0: 503 */
 } ngx_k8s_backend_rec_t;
+
+
+/* who also gets a copy of the request, and of which share of them */
+
+typedef struct {
+    uint32_t                 service;    /* slot */
+    uint32_t                 generation; /* of the slot */
+    uint32_t                 policy;     /* slot, 0: none of its own */
+    uint32_t                 reserved;
+    uint64_t                 share;      /* of 1 << 32 */
+} ngx_k8s_mirror_rec_t;
 
 
 /*
@@ -232,6 +284,9 @@ typedef struct {
     uint16_t                 external_port;
     uint16_t                 number;     /* the Service's port number */
     uint32_t                 flags;      /* NGX_K8S_SERVICE_* */
+    uint32_t                 policy;     /* slot, 0: none; balancing */
+    uint32_t                 tls;        /* slot of a policy, 0: as routes say;
+                                            TLS to its endpoints */
     uint32_t                 usable;     /* how many of the first endpoints
                                             take new requests */
     ngx_k8s_list_t           endpoints;  /* ngx_k8s_endpoint_rec_t: ready
@@ -281,61 +336,192 @@ typedef struct {
 
 
 /*
- * Policy: settings of a route that differ from the defaults, shared by all
- * routes with the same ones.  Key: SHA-256 of the settings.
+ * Policy: what objects say of a route, host or Service beyond where requests
+ * go; defaults are not in it.  Written by compile/, shared by all that say the
+ * same; workers keep decoded copies.
+ * Key: SHA-256 of all but the references' slots; "global" for the one of the
+ * ConfigMap.
  */
 
+#define NGX_K8S_POLICY_ROUTE         0
+#define NGX_K8S_POLICY_HOST          1
+#define NGX_K8S_POLICY_SERVICE       2   /* refers to no Service */
+#define NGX_K8S_POLICY_GLOBAL        3
+
 typedef struct {
-    ngx_k8s_str_t            name;
-    ngx_k8s_list_t           args;       /* ngx_k8s_str_t */
+    uint16_t                 row;        /* in the table of rows */
+    uint16_t                 flags;
+    ngx_k8s_str_t            value;      /* normalised */
 } ngx_k8s_setting_t;
 
 typedef struct {
+    uint16_t                 row;
+    uint16_t                 index;      /* CERTIFICATE, DATA, SERVICE */
+    ngx_k8s_slot_ref_t       ref;
+} ngx_k8s_policy_ref_t;
+
+typedef struct {
+    uint16_t                 kind;       /* of the token */
+    uint16_t                 flags;
+    ngx_k8s_str_t            text;
+} ngx_k8s_token_t;
+
+typedef struct {
     ngx_k8s_record_t         header;
-    ngx_k8s_list_t           settings;   /* ngx_k8s_setting_t, sorted */
+    uint32_t                 kind;       /* NGX_K8S_POLICY_* */
+    u_char                   profile[16];  /* hash of the rows that make an */
+    u_char                   tls[16];    /* nginx configuration, and of TLS */
+    ngx_k8s_list_t           settings;   /* ngx_k8s_setting_t, sorted by row */
+    ngx_k8s_list_t           refs;       /* ngx_k8s_policy_ref_t */
+    ngx_k8s_list_t           program;    /* ngx_k8s_token_t */
 } ngx_k8s_policy_t;
 
 
 /*
- * Rule: the labels under which requests are counted and logged.
- * Key: its five strings, each followed by a zero byte.
+ * Rule: the labels under which requests are counted and logged.  Written by
+ * compile/, read by variables and metrics.
+ * Key: kind, namespace, name, rule, host, path and service, each followed by a
+ * zero byte.
  */
 
 typedef struct {
     ngx_k8s_record_t         header;
+    ngx_k8s_str_t            kind;       /* "Ingress"; "": the controller's
+                                            default backend */
+    ngx_k8s_str_t            namespace;
+    ngx_k8s_str_t            name;
+    ngx_k8s_str_t            rule;       /* name or number; an Ingress' is told
+                                            by host and path, "" */
     ngx_k8s_str_t            host;
     ngx_k8s_str_t            path;
-    ngx_k8s_str_t            namespace;
-    ngx_k8s_str_t            ingress;
     ngx_k8s_str_t            service;
     ngx_k8s_str_t            port;       /* not in the key */
 } ngx_k8s_rule_rec_t;
 
 
 /*
- * Listener: which route set requests to a local address belong to.
- * Key: address family and port as 4 bytes, address bytes (none: any).
+ * Address: which route sets requests to a local address belong to.  Written by
+ * compile/, read when a connection or its ClientHello comes in.
+ * Key: family and port as 2 bytes each, address bytes (none: any of the port).
+ */
+
+#define NGX_K8S_ADDRESS_TLS_HOSTS    0x0001  /* hosts of class TLS use it */
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    uint16_t                 family;     /* 4, 6, or 0 for both */
+    uint16_t                 port;       /* local */
+    uint16_t                 outer_port; /* what clients connect to */
+    uint16_t                 flags;      /* NGX_K8S_ADDRESS_* */
+    ngx_k8s_str_t            address;    /* 0, 4 or 16 bytes */
+    ngx_k8s_list_t           sets;       /* uint32_t route sets, in the order
+                                            in which they are tried */
+} ngx_k8s_address_rec_t;
+
+
+/*
+ * Listener: what one listener of a Gateway asks for; matches name it by its
+ * slot.  Written by compile/, read by the router and the choice of TLS.
+ * Key: route set as 4 bytes, outer port as 2, transport as 1, hostname.
+ */
+
+#define NGX_K8S_TRANSPORT_TCP        0
+#define NGX_K8S_TRANSPORT_UDP        1
+
+#define NGX_K8S_PROTOCOL_HTTP        0
+#define NGX_K8S_PROTOCOL_HTTPS       1
+#define NGX_K8S_PROTOCOL_TLS         2
+#define NGX_K8S_PROTOCOL_TCP         3
+#define NGX_K8S_PROTOCOL_UDP         4
+
+#define NGX_K8S_TLS_NONE             0
+#define NGX_K8S_TLS_TERMINATE        1
+#define NGX_K8S_TLS_PASSTHROUGH      2
+
+#define NGX_K8S_LISTENER_REJECT      0x0001  /* no handshake succeeds */
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    uint32_t                 route_set;
+    uint16_t                 port;       /* outer */
+    uint8_t                  transport;  /* NGX_K8S_TRANSPORT_* */
+    uint8_t                  protocol;   /* NGX_K8S_PROTOCOL_* */
+    uint16_t                 mode;       /* NGX_K8S_TLS_* */
+    uint16_t                 flags;      /* NGX_K8S_LISTENER_* */
+    uint32_t                 policy;     /* slot, 0: none; of clients'
+                                            certificates */
+    ngx_k8s_str_t            hostname;   /* as a host's name */
+    ngx_k8s_str_t            name;       /* in its Gateway or ListenerSet */
+    ngx_k8s_list_t           certificates; /* ngx_k8s_slot_ref_t */
+} ngx_k8s_listener_t;
+
+
+/*
+ * Set: the number of a Gateway's route set, which stays as long as the Gateway;
+ * 0 is the Ingress API's and has no record.  Written by compile/, read by it
+ * after a change of watchers and by /status.
+ * Key: kind, namespace, name, each followed by a zero byte.
  */
 
 typedef struct {
     ngx_k8s_record_t         header;
     uint32_t                 route_set;
-    uint32_t                 port;
-    ngx_k8s_str_t            address;    /* 0, 4 or 16 bytes */
-    ngx_k8s_str_t            hostname;
+    uint32_t                 certificate; /* slot, 0: none; shown to
+                                             backends */
+    ngx_k8s_str_t            kind;       /* "Gateway" */
+    ngx_k8s_str_t            namespace;
     ngx_k8s_str_t            name;
-} ngx_k8s_listener_t;
+} ngx_k8s_set_t;
 
 
 /*
- * Problem: everything that is wrong with one object.
+ * Data: bytes that others refer to or that outlive a watcher; what they mean
+ * says their use.  Written by the watcher.
+ * Key: use as 4 bytes, then namespace, name and item, each followed by a zero
+ * byte; where the content is shared, its SHA-256 instead of these.
+ */
+
+#define NGX_K8S_DATA_USERS           0   /* lines of an htpasswd file */
+#define NGX_K8S_DATA_CA              1   /* DER certificates, each behind its
+                                            length as 4 bytes */
+#define NGX_K8S_DATA_CRL             2   /* the same of lists */
+#define NGX_K8S_DATA_RANGES          3   /* sorted ranges of addresses */
+#define NGX_K8S_DATA_HEADERS         4
+#define NGX_K8S_DATA_OBJECT          5   /* last good JSON of an object */
+
+#define NGX_K8S_DATA_USES            6
+
+#define NGX_K8S_DATA_SECRET          0x0001  /* in no snapshot without keys */
+
+typedef struct {
+    ngx_k8s_record_t         header;
+    uint32_t                 use;        /* NGX_K8S_DATA_* */
+    uint32_t                 flags;      /* NGX_K8S_DATA_SECRET */
+    ngx_k8s_str_t            namespace;  /* of the object it is of, or empty */
+    ngx_k8s_str_t            name;
+    ngx_k8s_str_t            item;       /* key in it, or the kind */
+    ngx_k8s_str_t            bytes;
+} ngx_k8s_data_t;
+
+
+/*
+ * Problem: everything that is wrong with one object.  Written by compile/,
+ * read by /status and metrics.
  * Key: kind, namespace, name, each followed by a zero byte; one zero byte more
  * for an object, or file, that could not be read and so is in no store.
  */
 
+#define NGX_K8S_SEVERITY_ERROR       0   /* not served, or closed */
+#define NGX_K8S_SEVERITY_WARNING     1   /* served, but not as written */
+#define NGX_K8S_SEVERITY_NOTE        2   /* nothing that shows outside */
+
 typedef struct {
     uint32_t                 code;       /* index in ngx_k8s_problem_codes */
-    uint32_t                 reserved;
+    uint16_t                 severity;   /* NGX_K8S_SEVERITY_* */
+    uint16_t                 condition;  /* type of a condition, 0: none */
+    uint16_t                 reason;     /* of that condition */
+    uint16_t                 parent;     /* number of the parent reference
+                                            from 1, 0: the whole object */
     ngx_k8s_str_t            field;      /* "spec.rules[0].http.paths[1]" */
     ngx_k8s_str_t            message;    /* one sentence, what is wrong */
     ngx_k8s_str_t            remedy;     /* what to do */
@@ -351,7 +537,10 @@ typedef struct {
 } ngx_k8s_problem_rec_t;
 
 
-/* Sync: how far one kind of object has been read.  Key: plural name. */
+/*
+ * Sync: how far one kind of object has been read.  Written by the watcher, read
+ * by /readyz, /status and metrics.  Key: plural name.
+ */
 
 #define NGX_K8S_SYNC_WAITING         0   /* never listed */
 #define NGX_K8S_SYNC_LISTED          1

@@ -278,7 +278,7 @@ ngx_k8s_recover_chains(ngx_k8s_recover_t *r, ngx_uint_t *n)
 
         r->link = NULL;
 
-        if (++r->bucket < table->nbuckets) {
+        if (++r->bucket < table->nbuckets[r->index]) {
             continue;
         }
 
@@ -357,7 +357,7 @@ ngx_k8s_recover_valid(ngx_k8s_recover_t *r, uint32_t n, ngx_k8s_slot_t *slot)
 
     if (rec
         && rec->type == r->index
-        && (slot->hash & (table->nbuckets - 1)) == r->bucket
+        && (slot->hash & (table->nbuckets[r->index] - 1)) == r->bucket
         && slot->generation
         && ngx_k8s_record_verify(rec, rec->size) == NGX_OK
         && ngx_k8s_hash(ngx_k8s_record_at(rec, rec->key.offset), rec->key.len)

@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_k8s_snapshot.h>
 #include <ngx_k8s_shm.h>
+#include <ngx_k8s_type.h>
 
 #include <openssl/evp.h>
 
@@ -24,6 +25,7 @@ typedef struct {
     ngx_k8s_snapshot_entry_t  *entry;
     ngx_k8s_record_t          *rec;
     uint64_t                  *identities;
+    ngx_uint_t                 stage;
 } ngx_k8s_snapshot_item_t;
 
 
@@ -32,12 +34,14 @@ static ngx_int_t ngx_k8s_snapshot_hash(u_char *data, size_t len,
 static ngx_int_t ngx_k8s_snapshot_next(u_char **pos, u_char *last,
     ngx_k8s_snapshot_item_t *item);
 static char *ngx_k8s_snapshot_entries(u_char *data, size_t len);
+static ngx_int_t ngx_k8s_snapshot_put(ngx_k8s_loader_t *l,
+    ngx_k8s_snapshot_item_t *item, ngx_k8s_loaded_t *loaded);
 static void ngx_k8s_snapshot_keyless(ngx_k8s_loaded_t *loaded,
     ngx_k8s_certificate_t *cert);
 
 
 char *
-ngx_k8s_snapshot_check(u_char *data, size_t len, u_char *identity)
+ngx_k8s_snapshot_check(u_char *data, size_t len, ngx_k8s_snapshot_id_t *id)
 {
     u_char                      hash[NGX_K8S_SNAPSHOT_HASH];
     ngx_k8s_snapshot_header_t  *header;
@@ -53,7 +57,8 @@ ngx_k8s_snapshot_check(u_char *data, size_t len, u_char *identity)
     }
 
     if (header->version != NGX_K8S_SNAPSHOT_VERSION
-        || header->layout != NGX_K8S_LAYOUT_VERSION)
+        || header->layout != NGX_K8S_LAYOUT_VERSION
+        || header->tables != id->tables)
     {
         return "another version of the module has written it";
     }
@@ -70,7 +75,9 @@ ngx_k8s_snapshot_check(u_char *data, size_t len, u_char *identity)
         return "its checksum does not hold";
     }
 
-    if (ngx_memcmp(identity, header->identity, NGX_K8S_SNAPSHOT_HASH) != 0) {
+    if (ngx_memcmp(id->identity, header->identity, NGX_K8S_SNAPSHOT_HASH)
+        != 0)
+    {
         return "it was made of another source, class or choice of namespaces";
     }
 
@@ -137,6 +144,8 @@ ngx_k8s_snapshot_next(u_char **pos, u_char *last,
         return NGX_ERROR;
     }
 
+    item->stage = ngx_k8s_record_stage(item->rec);
+
     p += item->rec->size;
     left -= item->rec->size;
 
@@ -202,7 +211,7 @@ ngx_k8s_snapshot_entries(u_char *data, size_t len)
         if (item.entry->slot == 0
             || item.entry->slot >= header->nslots
             || seen[item.entry->slot]
-            || item.rec->type == NGX_K8S_INDEX_SYNC)
+            || !ngx_k8s_record_types[item.rec->type].lasting)
         {
             err = "a record in it has no place of its own";
             break;
@@ -235,53 +244,49 @@ ngx_int_t
 ngx_k8s_snapshot_load(ngx_k8s_writer_t *w, u_char *data, size_t len,
     ngx_k8s_loaded_t *loaded, ngx_log_t *log)
 {
-    u_char                     *p, *last;
+    u_char                     *p;
     ngx_int_t                   rc;
-    ngx_uint_t                  hosts;
+    ngx_uint_t                  stage, i, n;
     ngx_k8s_loader_t            l;
-    ngx_k8s_certificate_t      *cert;
-    ngx_k8s_snapshot_item_t     item;
+    ngx_k8s_snapshot_item_t    *items;
     ngx_k8s_snapshot_header_t  *header;
 
     header = (ngx_k8s_snapshot_header_t *) data;
-    last = data + len;
 
     ngx_memzero(loaded, sizeof(ngx_k8s_loaded_t));
     loaded->saved = header->saved;
 
+    items = ngx_alloc((header->nrecords + 1) * sizeof(ngx_k8s_snapshot_item_t),
+                      log);
+    if (items == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = data + sizeof(ngx_k8s_snapshot_header_t);
+
+    for (n = 0; n < header->nrecords; n++) {
+        if (ngx_k8s_snapshot_next(&p, data + len, &items[n]) != NGX_OK) {
+            break;
+        }
+    }
+
     if (ngx_k8s_loader_init(&l, w, header->nslots, log) != NGX_OK) {
+        ngx_free(items);
         return NGX_ERROR;
     }
 
     rc = NGX_OK;
 
-    for (hosts = 0; hosts < 2 && rc != NGX_ERROR; hosts++) {
+    for (stage = 0; stage < NGX_K8S_RECORD_STAGES; stage++) {
 
-        p = data + sizeof(ngx_k8s_snapshot_header_t);
-
-        while (rc != NGX_ERROR
-               && ngx_k8s_snapshot_next(&p, last, &item) == NGX_OK)
-        {
-            if ((item.rec->type == NGX_K8S_INDEX_HOST) != hosts) {
-                continue;
+        for (i = 0; i < n && rc != NGX_ERROR; i++) {
+            if (items[i].stage == stage) {
+                rc = ngx_k8s_snapshot_put(&l, &items[i], loaded);
             }
-
-            cert = (ngx_k8s_certificate_t *) item.rec;
-
-            if (item.rec->type == NGX_K8S_INDEX_CERTIFICATE
-                && cert->key.len == 0)
-            {
-                ngx_k8s_snapshot_keyless(loaded, cert);
-                continue;
-            }
-
-            rc = ngx_k8s_loader_put(&l, item.entry->slot,
-                                    item.entry->generation, item.rec,
-                                    item.identities);
         }
-
-        ngx_k8s_writer_publish(w);
     }
+
+    ngx_k8s_writer_publish(w);
 
     loaded->records = l.records;
     loaded->hosts = l.hosts;
@@ -289,8 +294,27 @@ ngx_k8s_snapshot_load(ngx_k8s_writer_t *w, u_char *data, size_t len,
     loaded->missing = l.missing;
 
     ngx_k8s_loader_done(&l);
+    ngx_free(items);
 
     return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_snapshot_put(ngx_k8s_loader_t *l, ngx_k8s_snapshot_item_t *item,
+    ngx_k8s_loaded_t *loaded)
+{
+    ngx_k8s_certificate_t  *cert;
+
+    cert = (ngx_k8s_certificate_t *) item->rec;
+
+    if (item->rec->type == NGX_K8S_INDEX_CERTIFICATE && cert->key.len == 0) {
+        ngx_k8s_snapshot_keyless(loaded, cert);
+        return NGX_OK;
+    }
+
+    return ngx_k8s_loader_put(l, item->entry->slot, item->entry->generation,
+                              item->rec, item->identities);
 }
 
 

@@ -12,7 +12,7 @@
  * that it held; behind a service record the identities of its endpoints'
  * statistics.  All is aligned to 16 bytes, in host byte order.  How far the
  * kinds were read (NGX_K8S_INDEX_SYNC) is not part of it.  The keys of
- * certificates are the only secrets that records hold.
+ * certificates and data marked as secret are the only secrets in records.
  */
 
 
@@ -26,13 +26,23 @@
 
 
 #define NGX_K8S_SNAPSHOT_MAGIC       0x70616e73u  /* "snap" */
-#define NGX_K8S_SNAPSHOT_VERSION     1
+#define NGX_K8S_SNAPSHOT_VERSION     2
 
 #define NGX_K8S_SNAPSHOT_KEYS        0x0001  /* with private keys */
 
 #define NGX_K8S_SNAPSHOT_HASH        32      /* SHA-256 */
 #define NGX_K8S_SNAPSHOT_NAMES       256     /* bytes of keyless Secrets' names
                                                 that are told */
+
+/* what a snapshot has to be of, to be loaded */
+
+typedef struct {
+    uint32_t                 tables;     /* CRC of the names in the code's own
+                                            tables that records have indexes
+                                            of */
+    u_char                   identity[NGX_K8S_SNAPSHOT_HASH];  /* of what the
+                                            routes are made of */
+} ngx_k8s_snapshot_id_t;
 
 typedef struct {
     uint32_t                 magic;
@@ -43,7 +53,8 @@ typedef struct {
     uint64_t                 saved;      /* seconds since 1970 */
     uint32_t                 nslots;     /* above every slot's number */
     uint32_t                 nrecords;
-    uint64_t                 reserved;
+    uint32_t                 tables;     /* as in ngx_k8s_snapshot_id_t */
+    uint32_t                 reserved;
     u_char                   identity[NGX_K8S_SNAPSHOT_HASH];
     u_char                   hash[NGX_K8S_SNAPSHOT_HASH];  /* of all, with
                                             these bytes zero */
@@ -75,6 +86,7 @@ typedef struct {
     uint32_t                 slot;
     uint32_t                 record;     /* granules */
     uint32_t                 generation;
+    uint32_t                 stage;      /* of a loader */
 } ngx_k8s_capture_slot_t;
 
 typedef struct {
@@ -91,11 +103,11 @@ typedef struct {
 } ngx_k8s_capture_t;
 
 /*
- * Begins; "identity" tells what the table was made of.  NULL without memory.
+ * Begins; "id" tells what the table was made of.  NULL without memory.
  * Free it with ngx_k8s_capture_free(), which wipes it.
  */
-ngx_k8s_capture_t *ngx_k8s_capture_begin(ngx_k8s_writer_t *w, u_char *identity,
-    ngx_uint_t flags, ngx_log_t *log);
+ngx_k8s_capture_t *ngx_k8s_capture_begin(ngx_k8s_writer_t *w,
+    ngx_k8s_snapshot_id_t *id, ngx_uint_t flags, ngx_log_t *log);
 
 /*
  * Copies about "len" bytes more: NGX_AGAIN, or NGX_OK when all is copied and
@@ -110,8 +122,8 @@ ngx_int_t ngx_k8s_capture_seal(ngx_k8s_capture_t *c);
 
 
 /*
- * Records of another table on their way into an empty one: first all but
- * hosts, then hosts, whose references are then known.
+ * Records of another table on their way into an empty one: by stages, so that
+ * what a record refers to is known before it (ngx_k8s_type.h).
  */
 
 typedef struct {
@@ -147,10 +159,11 @@ ngx_int_t ngx_k8s_loader_put(ngx_k8s_loader_t *l, uint32_t slot,
 
 
 /*
- * Is it a sound snapshot of this identity?  NULL, or what is wrong with it, as
- * the end of a sentence.  "data" is aligned to 16 bytes.
+ * Is it a sound snapshot of this?  NULL, or what is wrong with it, as the end
+ * of a sentence.  "data" is aligned to 16 bytes.
  */
-char *ngx_k8s_snapshot_check(u_char *data, size_t len, u_char *identity);
+char *ngx_k8s_snapshot_check(u_char *data, size_t len,
+    ngx_k8s_snapshot_id_t *id);
 
 /* what a load has done */
 

@@ -17,12 +17,13 @@
 #include <ngx_sha1.h>
 #include <ngx_k8s_table.h>
 #include <ngx_k8s_shm.h>
+#include <ngx_k8s_type.h>
 
 
 /* where the parts of a table of some size lie; bytes from its start */
 
 typedef struct {
-    uint32_t                 nbuckets;
+    uint32_t                 nbuckets[NGX_K8S_INDEXES];
     uint32_t                 ncells;
     uint64_t                 buckets[NGX_K8S_INDEXES];
     uint64_t                 cells;
@@ -36,37 +37,25 @@ static void ngx_k8s_table_layout(ngx_k8s_layout_t *layout, size_t size);
 
 #define NGX_K8S_LINE                 64
 #define NGX_K8S_SHA1_LEN             20
+#define NGX_K8S_BUCKETS_MIN          64
 #define NGX_K8S_BUCKETS_MAX          (1024 * 1024)
 #define NGX_K8S_HEAP_MIN             (64 * 1024)
 #define NGX_K8S_SIZE_MAX             ((uint64_t) 0xffffffff * NGX_K8S_GRANULE)
 
 
-/* bytes of the fixed part of each type */
-
-static const size_t  ngx_k8s_record_sizes[] = {
-    sizeof(ngx_k8s_host_t),
-    sizeof(ngx_k8s_service_rec_t),
-    sizeof(ngx_k8s_certificate_t),
-    sizeof(ngx_k8s_policy_t),
-    sizeof(ngx_k8s_rule_rec_t),
-    sizeof(ngx_k8s_listener_t),
-    sizeof(ngx_k8s_problem_rec_t),
-    sizeof(ngx_k8s_sync_t)
-};
-
-
 static void
 ngx_k8s_table_layout(ngx_k8s_layout_t *layout, size_t size)
 {
+    uint32_t    nbuckets;
     uint64_t    offset;
     ngx_uint_t  i;
 
-    layout->nbuckets = 64;
+    nbuckets = NGX_K8S_BUCKETS_MIN;
 
-    while (layout->nbuckets < NGX_K8S_BUCKETS_MAX
-           && (size_t) layout->nbuckets * 2 <= size / 1024)
+    while (nbuckets < NGX_K8S_BUCKETS_MAX
+           && (size_t) nbuckets * 2 <= size / 1024)
     {
-        layout->nbuckets *= 2;
+        nbuckets *= 2;
     }
 
     layout->ncells = 64;
@@ -81,8 +70,10 @@ ngx_k8s_table_layout(ngx_k8s_layout_t *layout, size_t size)
     offset = ngx_align(sizeof(ngx_k8s_table_t), NGX_K8S_LINE);
 
     for (i = 0; i < NGX_K8S_INDEXES; i++) {
+        layout->nbuckets[i] = ngx_max(nbuckets >> ngx_k8s_record_types[i].rare,
+                                      NGX_K8S_BUCKETS_MIN);
         layout->buckets[i] = offset;
-        offset += (uint64_t) layout->nbuckets * sizeof(uint32_t);
+        offset += (uint64_t) layout->nbuckets[i] * sizeof(uint32_t);
     }
 
     layout->cells = offset;
@@ -128,10 +119,10 @@ ngx_k8s_table_init(void *addr, size_t size)
     table->started = ngx_time();
     table->version = 1;
 
-    table->nbuckets = layout.nbuckets;
     table->ncells = layout.ncells;
 
     for (i = 0; i < NGX_K8S_INDEXES; i++) {
+        table->nbuckets[i] = layout.nbuckets[i];
         table->buckets[i] = layout.buckets[i];
     }
 
@@ -174,13 +165,14 @@ ngx_k8s_table_check(void *addr, size_t size)
     }
 
     for (i = 0; i < NGX_K8S_INDEXES; i++) {
-        if (table->buckets[i] != layout.buckets[i]) {
+        if (table->nbuckets[i] != layout.nbuckets[i]
+            || table->buckets[i] != layout.buckets[i])
+        {
             return NGX_ERROR;
         }
     }
 
-    if (table->nbuckets != layout.nbuckets
-        || table->ncells != layout.ncells
+    if (table->ncells != layout.ncells
         || table->cells != layout.cells
         || table->words != layout.words
         || table->heap != layout.heap)
@@ -317,7 +309,7 @@ ngx_k8s_record_get(ngx_k8s_table_t *table, uint32_t granule)
     rec = ngx_k8s_at(table, offset);
 
     if (rec->type >= NGX_K8S_INDEXES
-        || rec->size < ngx_k8s_record_sizes[rec->type]
+        || rec->size < ngx_k8s_record_types[rec->type].fixed.size
         || rec->size > table->size - offset)
     {
         return NULL;
@@ -360,7 +352,7 @@ ngx_k8s_record(ngx_k8s_table_t *table, uint32_t granule)
 size_t
 ngx_k8s_record_fixed(ngx_uint_t type)
 {
-    return (type < NGX_K8S_INDEXES) ? ngx_k8s_record_sizes[type] : 0;
+    return (type < NGX_K8S_INDEXES) ? ngx_k8s_record_types[type].fixed.size : 0;
 }
 
 
@@ -419,7 +411,7 @@ ngx_k8s_table_find(ngx_k8s_table_t *table, ngx_uint_t index, u_char *key,
     hash = ngx_k8s_hash(key, len);
 
     buckets = ngx_k8s_at(table, table->buckets[index]);
-    n = ngx_k8s_load(&buckets[hash & (table->nbuckets - 1)]);
+    n = ngx_k8s_load(&buckets[hash & (table->nbuckets[index] - 1)]);
 
     for (steps = table->nslots; n && steps; steps--) {
 
@@ -506,13 +498,16 @@ ngx_k8s_stat(ngx_k8s_table_t *table, uint32_t n)
 
 
 size_t
-ngx_k8s_key_host(u_char *buf, uint32_t route_set, ngx_str_t *host)
+ngx_k8s_key_host(u_char *buf, uint32_t route_set, ngx_uint_t class,
+    ngx_str_t *host)
 {
-    size_t  len;
+    size_t    len;
+    uint32_t  set;
 
     len = ngx_min(host->len, NGX_K8S_KEY_MAX - sizeof(uint32_t));
+    set = class << 24 | route_set;
 
-    ngx_memcpy(buf, &route_set, sizeof(uint32_t));
+    ngx_memcpy(buf, &set, sizeof(uint32_t));
     ngx_memcpy(buf + sizeof(uint32_t), host->data, len);
 
     return sizeof(uint32_t) + len;

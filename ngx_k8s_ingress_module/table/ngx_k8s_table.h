@@ -139,10 +139,10 @@ typedef struct {
     ngx_atomic_t             turns_sum;
     ngx_atomic_t             turns_max;  /* microseconds */
 
-    uint32_t                 nbuckets;   /* in each index, a power of two */
-    uint32_t                 ncells;     /* a power of two */
+    uint32_t                 nbuckets[NGX_K8S_INDEXES]; /* powers of two */
     uint64_t                 buckets[NGX_K8S_INDEXES]; /* uint32_t slots */
     uint64_t                 cells;      /* ngx_k8s_cell_t */
+    uint64_t                 ncells;     /* a power of two */
     uint64_t                 words;      /* ngx_k8s_word_t */
     uint64_t                 heap;       /* first byte that records may use */
 
@@ -275,7 +275,8 @@ extern ngx_uint_t  ngx_k8s_turn_bounds[];    /* microseconds, ascending */
 
 #define NGX_K8S_KEY_MAX              1024
 
-size_t ngx_k8s_key_host(u_char *buf, uint32_t route_set, ngx_str_t *host);
+size_t ngx_k8s_key_host(u_char *buf, uint32_t route_set, ngx_uint_t class,
+    ngx_str_t *host);
 
 /* names, each followed by a zero byte; a hash of them when it gets too long */
 size_t ngx_k8s_key_names(u_char *buf, ngx_uint_t n, ngx_str_t **names);

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_writer_core.h>
+#include <ngx_k8s_type.h>
 
 
 #define NGX_K8S_SWEEP_CELLS          8192    /* of one publish */
@@ -350,7 +351,7 @@ ngx_k8s_record_lasts(ngx_k8s_record_t *rec)
                || key[rec->key.len - 2] != '\0';
     }
 
-    return rec->type != NGX_K8S_INDEX_SYNC;
+    return ngx_k8s_record_types[rec->type].lasting;
 }
 
 
@@ -410,7 +411,7 @@ ngx_k8s_writer_link(ngx_k8s_writer_t *w, uint32_t n, ngx_k8s_record_t *rec,
     slot = ngx_k8s_slot(table, n);
 
     bucket = ngx_k8s_at(table, table->buckets[rec->type]);
-    bucket += hash & (table->nbuckets - 1);
+    bucket += hash & (table->nbuckets[rec->type] - 1);
 
     if (++slot->generation == 0) {
         slot->generation = 1;
@@ -486,7 +487,7 @@ ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index)
     slot = ngx_k8s_slot(table, n);
 
     link = ngx_k8s_at(table, table->buckets[index]);
-    link += slot->hash & (table->nbuckets - 1);
+    link += slot->hash & (table->nbuckets[index] - 1);
 
     for (steps = table->nslots; *link != n && steps; steps--) {
         at = ngx_k8s_slot(table, *link);

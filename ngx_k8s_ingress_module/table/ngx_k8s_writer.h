@@ -169,6 +169,13 @@ void ngx_k8s_builder_done(ngx_k8s_builder_t *b);
 void ngx_k8s_builder_begin(ngx_k8s_builder_t *b, ngx_uint_t type, size_t size);
 uint32_t ngx_k8s_builder_alloc(ngx_k8s_builder_t *b, size_t size);
 ngx_k8s_str_t ngx_k8s_builder_str(ngx_k8s_builder_t *b, ngx_str_t *s);
+/*
+ * Makes the key of n names; as they stand in it they are the n strings right
+ * behind the record's header.
+ */
+void ngx_k8s_builder_names(ngx_k8s_builder_t *b, ngx_uint_t n,
+    ngx_str_t **names);
+
 #define ngx_k8s_builder_ptr(b, off)  ((void *) ((b)->data + (off)))
 
 /*

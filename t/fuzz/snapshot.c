@@ -23,7 +23,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
-static u_char  identity[NGX_K8S_SNAPSHOT_HASH];
+static ngx_k8s_snapshot_id_t  identity;
 
 
 static void
@@ -71,7 +71,7 @@ fuzz_load(u_char *data, size_t len)
     ngx_k8s_writer_t  *w;
     ngx_k8s_loaded_t   loaded;
 
-    if (ngx_k8s_snapshot_check(data, len, identity) != NULL) {
+    if (ngx_k8s_snapshot_check(data, len, &identity) != NULL) {
         return;
     }
 
@@ -152,7 +152,8 @@ fuzz_mend(u_char *data, size_t len)
     header->size = len;
     header->nrecords = n;
 
-    ngx_memcpy(header->identity, identity, NGX_K8S_SNAPSHOT_HASH);
+    header->tables = identity.tables;
+    ngx_memcpy(header->identity, identity.identity, NGX_K8S_SNAPSHOT_HASH);
     ngx_memzero(header->hash, NGX_K8S_SNAPSHOT_HASH);
 
     chunk.next = NULL;

@@ -25,17 +25,17 @@ static ngx_k8s_writer_t  *writer;
 static void
 run(ngx_k8s_save_t *save, ngx_uint_t stamp)
 {
-    u_char  identity[NGX_K8S_SNAPSHOT_HASH];
+    ngx_k8s_snapshot_id_t  identity;
 
     ngx_memzero(save, sizeof(ngx_k8s_save_t));
-    ngx_memzero(identity, sizeof(identity));
+    ngx_memzero(&identity, sizeof(identity));
 
     save->path = path;
     save->temp = temp;
     save->folder = folder;
 
     if (!stamp) {
-        save->capture = ngx_k8s_capture_begin(writer, identity, 0, &unit_log);
+        save->capture = ngx_k8s_capture_begin(writer, &identity, 0, &unit_log);
 
         if (ngx_k8s_capture_run(save->capture, (size_t) -1) != NGX_OK) {
             printf("Bail out! no capture\n");

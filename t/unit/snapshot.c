@@ -20,7 +20,7 @@
 #define SIZE  (8 * 1024 * 1024)
 
 
-static u_char  identity[NGX_K8S_SNAPSHOT_HASH] = "of this test";
+static ngx_k8s_snapshot_id_t  identity = { 7, "of this test" };
 
 
 static const char  *objects[] = {
@@ -71,7 +71,7 @@ capture(ngx_k8s_writer_t *w, ngx_uint_t flags, size_t *len)
     ngx_int_t           rc;
     ngx_k8s_capture_t  *c;
 
-    c = ngx_k8s_capture_begin(w, identity, flags, &unit_log);
+    c = ngx_k8s_capture_begin(w, &identity, flags, &unit_log);
 
     do {
         rc = ngx_k8s_capture_run(c, 300);
@@ -146,7 +146,7 @@ load(k8s_t *k, u_char *data, size_t len, ngx_k8s_loaded_t *loaded)
 {
     char  *err;
 
-    err = ngx_k8s_snapshot_check(data, len, identity);
+    err = ngx_k8s_snapshot_check(data, len, &identity);
 
     if (err) {
         printf("# %s\n", err);
@@ -270,7 +270,7 @@ snapshot_moment(void)
 
     before = strdup(k8s_dump(&a));
 
-    c = ngx_k8s_capture_begin(a.writer, identity, NGX_K8S_SNAPSHOT_KEYS,
+    c = ngx_k8s_capture_begin(a.writer, &identity, NGX_K8S_SNAPSHOT_KEYS,
                               &unit_log);
 
     for (i = 0, rc = NGX_AGAIN; rc == NGX_AGAIN; i++) {
@@ -337,7 +337,7 @@ snapshot_full(ngx_k8s_builder_t *b)
 
     room = ngx_k8s_writer_room(w);
 
-    c = ngx_k8s_capture_begin(w, identity, 0, &unit_log);
+    c = ngx_k8s_capture_begin(w, &identity, 0, &unit_log);
 
     for (i = 0; i < 2000 && ngx_k8s_writer_held(w); i++) {
         if (!unit_service(w, b, "web", 50, i, NGX_K8S_WRITE_OWN)) {
@@ -394,7 +394,7 @@ snapshot_keys(ngx_k8s_builder_t *b)
         ok((longest >= 100) == keys, "keys=%s: bytes of a key, %u in a row",
            keys ? "on" : "off", (unsigned) longest);
 
-        ok(ngx_k8s_snapshot_check(data, len, identity) == NULL
+        ok(ngx_k8s_snapshot_check(data, len, &identity) == NULL
            && ngx_k8s_snapshot_load(o, data, len, &loaded, &unit_log)
               == NGX_OK, "it is loaded");
 
@@ -411,7 +411,7 @@ snapshot_keys(ngx_k8s_builder_t *b)
 
         ((ngx_k8s_snapshot_header_t *) data)->flags ^= NGX_K8S_SNAPSHOT_KEYS;
         seal(data, len);
-        ok(ngx_k8s_snapshot_check(data, len, identity) != NULL,
+        ok(ngx_k8s_snapshot_check(data, len, &identity) != NULL,
            "a wrong flag is refused");
 
         free(data);
@@ -430,9 +430,10 @@ snapshot_damage(void)
 {
     k8s_t                       a, b;
     size_t                      len, i;
-    u_char                     *data, *bad, other[NGX_K8S_SNAPSHOT_HASH];
+    u_char                     *data, *bad;
     ngx_uint_t                  n, refused, loaded_some;
     ngx_k8s_loaded_t            loaded;
+    ngx_k8s_snapshot_id_t       other;
     ngx_k8s_snapshot_header_t  *header;
 
     open_empty(&a);
@@ -446,8 +447,13 @@ snapshot_damage(void)
     data = capture(a.writer, NGX_K8S_SNAPSHOT_KEYS, &len);
     bad = aligned_alloc(16, ngx_align(len, 16));
 
-    ngx_memzero(other, sizeof(other));
-    ok(ngx_k8s_snapshot_check(data, len, other) != NULL, "another identity");
+    other = identity;
+    other.identity[0]++;
+    ok(ngx_k8s_snapshot_check(data, len, &other) != NULL, "another identity");
+    other = identity;
+    other.tables++;
+    ok(ngx_k8s_snapshot_check(data, len, &other) != NULL,
+       "indexes of other tables");
 
     header = (ngx_k8s_snapshot_header_t *) bad;
 
@@ -457,14 +463,14 @@ snapshot_damage(void)
         header->version += (n == 1);
         header->layout += (n == 2);
         seal(bad, len);
-        ok(ngx_k8s_snapshot_check(bad, len, identity) != NULL,
+        ok(ngx_k8s_snapshot_check(bad, len, &identity) != NULL,
            "another magic number, version, or layout");
     }
 
     refused = 0;
 
     for (i = 0; i < len; i++) {
-        refused += ngx_k8s_snapshot_check(data, i, identity) != NULL;
+        refused += ngx_k8s_snapshot_check(data, i, &identity) != NULL;
     }
 
     ok(refused == len, "cut at each of %u bytes", (unsigned) len);
@@ -474,7 +480,7 @@ snapshot_damage(void)
     for (i = 0; i < len; i++) {
         ngx_memcpy(bad, data, len);
         bad[i] ^= 1 << (i % 8);
-        refused += ngx_k8s_snapshot_check(bad, len, identity) != NULL;
+        refused += ngx_k8s_snapshot_check(bad, len, &identity) != NULL;
     }
 
     ok(refused == len, "a bit of each byte flipped");
@@ -487,7 +493,7 @@ snapshot_damage(void)
         bad[i] ^= 1 << (i % 8);
         seal(bad, len);
 
-        if (ngx_k8s_snapshot_check(bad, len, identity) == NULL) {
+        if (ngx_k8s_snapshot_check(bad, len, &identity) == NULL) {
             open_empty(&b);
             loaded_some += load(&b, bad, len, &loaded);
             (void) dump(&b);

@@ -45,9 +45,9 @@ table_layout(void)
     table = unit_table(1024 * 1024);
 
     ok(ngx_k8s_table_check(table, 1024) == NGX_ERROR, "wrong size");
-    table->nbuckets = 1 << 30;
+    table->nbuckets[0] = 1 << 30;
     ok(ngx_k8s_table_check(table, table->size) == NGX_ERROR, "wrong buckets");
-    table->nbuckets = 1024;
+    table->nbuckets[0] = 1024;
     ok(ngx_k8s_table_check(table, table->size) == NGX_OK, "right again");
     table->layout++;
     ok(ngx_k8s_table_check(table, table->size) == NGX_ERROR, "wrong version");
@@ -102,7 +102,7 @@ table_gateway(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t s1,
     ngx_k8s_builder_begin(b, NGX_K8S_INDEX_HOST, sizeof(ngx_k8s_host_t));
 
     str = unit_str(".gw.example");
-    len = ngx_k8s_key_host(buf, 3, &str);
+    len = ngx_k8s_key_host(buf, 3, NGX_K8S_CLASS_HTTP, &str);
     name = ngx_k8s_builder_str(b, &str);
     str.data = buf;
     str.len = len;
@@ -174,62 +174,102 @@ table_gateway(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t s1,
 }
 
 
-static void
-table_others(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b)
+/* a record of "size" bytes that is all zero but for its key */
+
+static void *
+table_begin(ngx_k8s_builder_t *b, ngx_uint_t type, size_t size)
 {
-    char                    *names[3];
-    uint32_t                 off, args;
-    ngx_k8s_str_t            s, arg;
-    ngx_k8s_setting_t       *setting;
-    ngx_k8s_problem_item_t  *item;
+    char  *names[3];
 
     names[0] = "Ingress";
     names[1] = "default";
     names[2] = "web";
 
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_LISTENER,
-                          sizeof(ngx_k8s_listener_t));
-    unit_key(b, 1, names);
-    s = unit_add(b, "\x7f\x01\x01\x01");
-    ((ngx_k8s_listener_t *) b->data)->address = s;
-    ((ngx_k8s_listener_t *) b->data)->route_set = 3;
-    ok(ngx_k8s_builder_put(b, w, 0), "listener");
+    ngx_k8s_builder_begin(b, type, size);
+    unit_key(b, 3, names);
 
-    ((ngx_k8s_listener_t *) b->data)->address.len = 3;
+    return b->data;
+}
+
+
+static uint32_t
+table_refused(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b)
+{
+    uint32_t  n;
+
     unit_log.log_level = NGX_LOG_EMERG;
-    ok(ngx_k8s_builder_put(b, w, 0) == 0 && ngx_k8s_writer_missing(w) == 0,
-       "an address of three bytes is refused");
+    n = ngx_k8s_builder_put(b, w, 0);
     unit_log.log_level = NGX_LOG_WARN;
 
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_PROBLEM,
-                          sizeof(ngx_k8s_problem_rec_t));
-    unit_key(b, 3, names);
+    return n == 0 && ngx_k8s_writer_missing(w) == 0;
+}
+
+
+/* one of each type that no host leads to, and what of it is refused */
+
+static void
+table_others(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b)
+{
+    uint32_t                 off, *sets;
+    ngx_k8s_str_t            s;
+    ngx_k8s_data_t          *data;
+    ngx_k8s_set_t           *set;
+    ngx_k8s_sync_t          *sync;
+    ngx_k8s_problem_rec_t   *problem;
+    ngx_k8s_address_rec_t   *address;
+    ngx_k8s_problem_item_t  *item;
+
+    (void) table_begin(b, NGX_K8S_INDEX_ADDRESS, sizeof(*address));
+    s = unit_add(b, "\x7f\x01\x01\x01");
+    off = ngx_k8s_builder_alloc(b, sizeof(uint32_t));
+    sets = ngx_k8s_builder_ptr(b, off);
+    *sets = 3;
+    address = (ngx_k8s_address_rec_t *) b->data;
+    address->family = 4;
+    address->address = s;
+    address->sets.offset = off;
+    address->sets.n = 1;
+    ok(ngx_k8s_builder_put(b, w, 0), "address");
+
+    address->address.len = 3;
+    ok(table_refused(w, b), "an address of three bytes is refused");
+    address->address.len = 4;
+    address->sets.n = 1000;
+    ok(table_refused(w, b), "a list that ends outside is refused");
+
+    set = table_begin(b, NGX_K8S_INDEX_SET, sizeof(*set));
+    set->route_set = 3;
+    ok(ngx_k8s_builder_put(b, w, 0), "set");
+    set->route_set = NGX_K8S_ROUTE_SETS;
+    ok(table_refused(w, b), "a number with a class in it is refused");
+
+    (void) table_begin(b, NGX_K8S_INDEX_DATA, sizeof(*data));
+    s = unit_add(b, "user:$apr1$");
+    data = (ngx_k8s_data_t *) b->data;
+    data->flags = NGX_K8S_DATA_SECRET;
+    data->bytes = s;
+    ok(ngx_k8s_builder_put(b, w, 0), "data");
+    data->use = NGX_K8S_DATA_USES;
+    ok(table_refused(w, b), "an unknown use is refused");
+    data->use = 0;
+    data->bytes.offset = b->len;
+    ok(table_refused(w, b), "bytes that end outside are refused");
+
+    (void) table_begin(b, NGX_K8S_INDEX_PROBLEM, sizeof(*problem));
     off = ngx_k8s_builder_alloc(b, sizeof(ngx_k8s_problem_item_t));
-    ((ngx_k8s_problem_rec_t *) b->data)->items.offset = off;
-    ((ngx_k8s_problem_rec_t *) b->data)->items.n = 1;
     s = unit_add(b, "no such Service");
+    problem = (ngx_k8s_problem_rec_t *) b->data;
+    problem->items.offset = off;
+    problem->items.n = 1;
     item = ngx_k8s_builder_ptr(b, off);
     item->message = s;
+    item->severity = NGX_K8S_SEVERITY_NOTE;
     ok(ngx_k8s_builder_put(b, w, 0), "problem");
+    item->severity++;
+    ok(table_refused(w, b), "an unknown severity is refused");
 
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_POLICY, sizeof(ngx_k8s_policy_t));
-    unit_key(b, 2, names);
-    off = ngx_k8s_builder_alloc(b, sizeof(ngx_k8s_setting_t));
-    args = ngx_k8s_builder_alloc(b, sizeof(ngx_k8s_str_t));
-    s = unit_add(b, "proxy_read_timeout");
-    arg = unit_add(b, "5s");
-    *(ngx_k8s_str_t *) ngx_k8s_builder_ptr(b, args) = arg;
-    setting = ngx_k8s_builder_ptr(b, off);
-    setting->name = s;
-    setting->args.offset = args;
-    setting->args.n = 1;
-    ((ngx_k8s_policy_t *) b->data)->settings.offset = off;
-    ((ngx_k8s_policy_t *) b->data)->settings.n = 1;
-    ok(ngx_k8s_builder_put(b, w, 0), "policy");
-
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_SYNC, sizeof(ngx_k8s_sync_t));
-    unit_key(b, 1, names);
-    ((ngx_k8s_sync_t *) b->data)->objects = 5;
+    sync = table_begin(b, NGX_K8S_INDEX_SYNC, sizeof(*sync));
+    sync->objects = 5;
     ok(ngx_k8s_builder_put(b, w, 0), "sync");
 }
 
@@ -346,7 +386,7 @@ table_copy(ngx_k8s_builder_t *b)
         }
     }
 
-    ok(n == 507 && bad == 0, "a walk meets %u sound records", (unsigned) n);
+    ok(n == 508 && bad == 0, "a walk meets %u sound records", (unsigned) n);
 
     ngx_k8s_view_unpin(&view);
 

@@ -106,29 +106,29 @@ static ngx_inline uint32_t
 unit_rule(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *host, char *path,
     ngx_uint_t kind)
 {
-    ngx_k8s_rule_rec_t   rule;
-    ngx_k8s_record_t     header;
-    char                *names[5];
+    char           *texts[7];
+    ngx_str_t       strs[7], *names[7];
+    ngx_uint_t      i;
+    ngx_k8s_str_t   port;
+
+    texts[0] = "Ingress";
+    texts[1] = "default";
+    texts[2] = "ingress";
+    texts[3] = "";
+    texts[4] = host;
+    texts[5] = path;
+    texts[6] = "service";
+
+    for (i = 0; i < 7; i++) {
+        strs[i] = unit_str(texts[i]);
+        names[i] = &strs[i];
+    }
 
     ngx_k8s_builder_begin(b, NGX_K8S_INDEX_RULE, sizeof(ngx_k8s_rule_rec_t));
+    ngx_k8s_builder_names(b, 7, names);
 
-    names[0] = host;
-    names[1] = path;
-    names[2] = "default";
-    names[3] = "ingress";
-    names[4] = "service";
-    unit_key(b, 5, names);
-
-    rule.host = unit_add(b, host);
-    rule.path = unit_add(b, path);
-    rule.namespace = unit_add(b, "default");
-    rule.ingress = unit_add(b, "ingress");
-    rule.service = unit_add(b, "service");
-    rule.port = unit_add(b, "80");
-
-    header = *(ngx_k8s_record_t *) b->data;
-    rule.header = header;
-    ngx_memcpy(b->data, &rule, sizeof(rule));
+    port = unit_add(b, "80");
+    ((ngx_k8s_rule_rec_t *) b->data)->port = port;
 
     return ngx_k8s_builder_put(b, w, kind);
 }
@@ -373,7 +373,7 @@ unit_host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t set, char *name,
     }
 
     str = unit_str(name);
-    len = ngx_k8s_key_host(buf, set, &str);
+    len = ngx_k8s_key_host(buf, set, NGX_K8S_CLASS_HTTP, &str);
 
     host.route_set = set;
     host.flags = flags | (name[0] == '.' ? NGX_K8S_HOST_WILDCARD : 0);
