@@ -1,8 +1,11 @@
-# Thin: each target calls a script of util/.
-# NGINX_SRC=DIR builds against another nginx source tree.
+# Thin: each target calls a script of util/.  NGINX_SRC=DIR builds against that
+# nginx source tree.
 
-all: build
+# build/module/ngx_k8s_ingress_module.so for the nginx that is installed here
+module:
+	util/build module
 
+# build/release: an nginx of its own beside it, for tests
 build:
 	util/build release
 
@@ -15,7 +18,7 @@ demo:
 test:
 	util/test
 
-install: build
+install:
 	util/install
 
 bench:
@@ -30,5 +33,5 @@ style:
 clean:
 	rm -rf build
 
-.PHONY: all build static debug asan clang demo test install bench docs style \
+.PHONY: module build static debug asan clang demo test install bench docs style \
 	clean
