@@ -163,6 +163,12 @@ ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
             continue;
         }
 
+        if (p->closed && (sp->name.len == 0 || p->name.len == 0
+                          || ngx_k8s_str_eq(&sp->name, &p->name)))
+        {
+            return 0;
+        }
+
         if (p->port && (sp->name.len == 0
                         || ngx_k8s_str_eq(&sp->name, &p->name)))
         {
@@ -356,19 +362,20 @@ ngx_k8s_compile_own(ngx_k8s_compile_t *c, u_char *addr, ngx_uint_t family,
 }
 
 
-/* a Service of a manifest needs no EndpointSlice */
+/*
+ * A Service of a manifest needs no EndpointSlice.  Its own addresses take
+ * connections at its port, and not at that of its endpoints.
+ */
 
 static ngx_int_t
 ngx_k8s_compile_manifest(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp, ngx_array_t *endpoints)
 {
-    ngx_uint_t  i, number;
-
-    number = sp->target_port ? sp->target_port : sp->port;
+    ngx_uint_t  i;
 
     for (i = 0; i < svc->nexternal_ips; i++) {
-        if (ngx_k8s_compile_literal(c, port, &svc->external_ips[i], number,
-                                    endpoints)
+        if (ngx_k8s_compile_literal(c, port, &svc->external_ips[i],
+                                    sp->port, endpoints)
             == NGX_ERROR)
         {
             return NGX_ERROR;
@@ -380,13 +387,15 @@ ngx_k8s_compile_manifest(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     }
 
     if (svc->cluster_ip.len && !ngx_k8s_str_eq_c(&svc->cluster_ip, "None")) {
-        return ngx_k8s_compile_literal(c, port, &svc->cluster_ip, number,
-                                       endpoints)
+        return ngx_k8s_compile_literal(c, port, &svc->cluster_ip,
+                                       sp->port, endpoints)
                == NGX_ERROR ? NGX_ERROR : NGX_OK;
     }
 
     if (svc->external_name.len) {
-        return ngx_k8s_compile_external(c, port, svc, number, endpoints);
+        return ngx_k8s_compile_external(c, port, svc,
+                              sp->target_port ? sp->target_port : sp->port,
+                              endpoints);
     }
 
     return NGX_OK;

@@ -29,6 +29,8 @@ static ngx_int_t ngx_k8s_compile_acquire(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
 static ngx_k8s_port_t *ngx_k8s_compile_take(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_str_t *ns, ngx_str_t *name, ngx_str_t *port);
+static ngx_int_t ngx_k8s_compile_target(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_target_t *target, ngx_k8s_port_t **port);
 static uint32_t ngx_k8s_compile_seen(ngx_k8s_making_t *m, ngx_uint_t n);
 static uint32_t ngx_k8s_compile_label(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_k8s_user_t *user, ngx_str_t *path,
@@ -375,11 +377,9 @@ ngx_k8s_compile_acquire(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     m->mask = size - 1;
 
     for (i = 0; i < m->items.nelts; i++) {
-        items[i].port = ngx_k8s_compile_take(c, m,
-                                             &items[i].target->ref.namespace,
-                                             &items[i].target->ref.name,
-                                             &items[i].target->port);
-        if (items[i].port == NULL) {
+        if (ngx_k8s_compile_target(c, m, items[i].target, &items[i].port)
+            != NGX_OK)
+        {
             return NGX_DECLINED;
         }
 
@@ -395,22 +395,23 @@ ngx_k8s_compile_acquire(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     }
 
     if (m->fallback) {
-        m->fallback_port = ngx_k8s_compile_take(c, m,
-                                                &m->fallback->ref.namespace,
-                                                &m->fallback->ref.name,
-                                                &m->fallback->port);
+        if (ngx_k8s_compile_target(c, m, m->fallback, &m->fallback_port)
+            != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
 
     } else if (c->default_service.len) {
         m->fallback_port = ngx_k8s_compile_take(c, m, &c->default_namespace,
                                                 &c->default_service,
                                                 &c->default_port);
 
+        if (m->fallback_port == NULL) {
+            return NGX_DECLINED;
+        }
+
     } else {
         return NGX_OK;
-    }
-
-    if (m->fallback_port == NULL) {
-        return NGX_DECLINED;
     }
 
     m->fallback_rule = ngx_k8s_compile_label(c, m, m->fallback_user,
@@ -418,6 +419,25 @@ ngx_k8s_compile_acquire(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
                                              m->fallback_port);
 
     return m->fallback_rule ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* the service record of a target, NULL when it leads nowhere */
+
+static ngx_int_t
+ngx_k8s_compile_target(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_target_t *target, ngx_k8s_port_t **port)
+{
+    *port = NULL;
+
+    if (target->ref.name.len == 0) {
+        return NGX_OK;
+    }
+
+    *port = ngx_k8s_compile_take(c, m, &target->ref.namespace,
+                                 &target->ref.name, &target->port);
+
+    return *port ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -512,12 +532,15 @@ ngx_k8s_compile_label(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     names[3] = &none;
     names[4] = &m->host;
     names[5] = path;
-    names[6] = &port->node->name;
+    names[6] = port ? &port->node->name : &none;
 
     ngx_k8s_builder_begin(b, NGX_K8S_INDEX_RULE, sizeof(ngx_k8s_rule_rec_t));
 
     ngx_k8s_builder_names(b, 7, names);
-    ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, port, &port->port);
+
+    if (port) {
+        ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, port, &port->port);
+    }
 
     slot = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
 

@@ -114,6 +114,10 @@ ngx_k8s_compile_conflicts(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
             continue;
         }
 
+        if (items[i].match->order == 0) {
+            continue;
+        }
+
         won = &items[n - 1];
         object = won->user->model->object;
 
@@ -259,6 +263,11 @@ ngx_k8s_compile_item_cmp(const void *one, const void *two)
     b = (ngx_k8s_item_t *) two;
 
     rc = ngx_k8s_path_cmp(a->type, &a->text, b->type, &b->text);
+
+    if (rc == 0) {
+        rc = (a->match->order < b->match->order)
+             - (a->match->order > b->match->order);
+    }
 
     if (rc == 0) {
         rc = (a->seq > b->seq) - (a->seq < b->seq);

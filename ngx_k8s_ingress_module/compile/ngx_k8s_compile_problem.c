@@ -191,7 +191,8 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
     }
 
     if (object->problems
-        && (entry->kind != NGX_K8S_INGRESS || entry->taken)
+        && (entry->kind != NGX_K8S_INGRESS || entry->taken
+            || ((ngx_k8s_ingress_t *) object)->no_class)
         && ngx_k8s_compile_own(&a, object->problems->elts,
                                object->problems->nelts)
            != NGX_OK)

@@ -9,12 +9,12 @@
 #include <ngx_k8s_compile_state.h>
 
 
-static uint32_t ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_uint_t slashes);
+static void ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m);
 static void ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, uint32_t slash);
+    ngx_k8s_making_t *m);
 static void ngx_k8s_compile_record_fallback(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_match_t *match, uint32_t none);
+    ngx_k8s_making_t *m, ngx_k8s_match_t *match);
 static ngx_uint_t ngx_k8s_compile_acme(ngx_k8s_compile_t *c, ngx_str_t *path);
 
 
@@ -22,21 +22,12 @@ uint32_t
 ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     u_char              buf[NGX_K8S_KEY_MAX];
-    uint32_t            action;
     ngx_str_t           key;
-    ngx_uint_t          i, slashes;
-    ngx_k8s_item_t     *items;
     ngx_k8s_host_t     *rec;
     ngx_k8s_list_t      list;
     ngx_k8s_builder_t  *b;
 
     b = &c->builder;
-    items = m->items.elts;
-    slashes = 0;
-
-    for (i = 0; i < m->items.nelts; i++) {
-        slashes += items[i].redirect;
-    }
 
     ngx_k8s_builder_begin(b, NGX_K8S_INDEX_HOST, sizeof(ngx_k8s_host_t));
 
@@ -65,8 +56,8 @@ ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         }
     }
 
-    action = ngx_k8s_compile_record_actions(c, m, slashes);
-    ngx_k8s_compile_record_paths(c, m, action);
+    ngx_k8s_compile_record_actions(c, m);
+    ngx_k8s_compile_record_paths(c, m);
 
     if (b->failed) {
         return 0;
@@ -89,15 +80,16 @@ ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
 
 /*
- * An action for each service, in the order of m->ports, then one that adds a
- * slash, then 404 where there is no default backend.  The index of the second.
+ * An action for each service, in the order of m->ports, then, where it is
+ * needed, one that adds a slash, one for what is closed, and one for what no
+ * path takes where there is no default backend.
  */
 
-static uint32_t
-ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_uint_t slashes)
+static void
+ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    ngx_uint_t              i, n, nports;
+    ngx_uint_t              i, n, nports, slashes, closed, none;
+    ngx_k8s_item_t         *items;
     ngx_k8s_host_t         *rec;
     ngx_k8s_list_t          actions, backends;
     ngx_k8s_port_t        **ports;
@@ -109,11 +101,21 @@ ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ports = m->ports.elts;
     nports = m->ports.nelts;
 
-    n = nports + (slashes != 0);
+    items = m->items.elts;
+    slashes = 0;
+    closed = (m->fallback && m->fallback_port == NULL);
+    none = (m->fallback == NULL && m->fallback_port == NULL
+            && m->node->name.len);
 
-    if (m->fallback_port == NULL && m->node->name.len) {
-        n++;
+    for (i = 0; i < m->items.nelts; i++) {
+        slashes |= items[i].redirect;
+        closed |= (items[i].port == NULL);
     }
+
+    m->slash = nports;
+    m->closed = m->slash + slashes;
+    m->none = m->closed + closed;
+    n = m->none + none;
 
     actions.n = n;
     actions.offset = n ? ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_action_t))
@@ -124,7 +126,7 @@ ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
                                        * sizeof(ngx_k8s_backend_rec_t)) : 0;
 
     if (b->failed) {
-        return 0;
+        return;
     }
 
     rec = ngx_k8s_builder_ptr(b, 0);
@@ -147,22 +149,24 @@ ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     }
 
     if (slashes) {
-        action[nports].kind = NGX_K8S_ACTION_ADD_SLASH;
-        action[nports].status = 301;
+        action[m->slash].kind = NGX_K8S_ACTION_ADD_SLASH;
+        action[m->slash].status = 301;
     }
 
-    if (m->fallback_port == NULL && m->node->name.len) {
-        action[n - 1].kind = NGX_K8S_ACTION_STATUS;
-        action[n - 1].status = 404;
+    if (closed) {
+        action[m->closed].kind = NGX_K8S_ACTION_STATUS;
+        action[m->closed].status = 503;
     }
 
-    return nports;
+    if (none) {
+        action[m->none].kind = NGX_K8S_ACTION_STATUS;
+        action[m->none].status = 404;
+    }
 }
 
 
 static void
-ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    uint32_t slash)
+ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     uint32_t            flags;
     ngx_uint_t          i, n, last;
@@ -177,7 +181,7 @@ ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     b = &c->builder;
     items = m->items.elts;
     n = m->items.nelts;
-    last = (m->fallback_port || m->node->name.len);
+    last = (m->fallback || m->fallback_port || m->node->name.len);
 
     paths.n = n;
     paths.offset = n ? ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_path_t)) : 0;
@@ -209,7 +213,8 @@ ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
         match = (ngx_k8s_match_t *) ngx_k8s_builder_ptr(b, matches.offset) + i;
         match->flags = flags;
-        match->action = items[i].redirect ? slash : items[i].port->index;
+        match->action = items[i].redirect ? m->slash
+                        : items[i].port ? items[i].port->index : m->closed;
         match->rule = items[i].slot;
     }
 
@@ -225,14 +230,14 @@ ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     if (last) {
         rec->fallback = n;
         match = (ngx_k8s_match_t *) ngx_k8s_builder_ptr(b, matches.offset) + n;
-        ngx_k8s_compile_record_fallback(c, m, match, rec->actions.n - 1);
+        ngx_k8s_compile_record_fallback(c, m, match);
     }
 }
 
 
 static void
 ngx_k8s_compile_record_fallback(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_match_t *match, uint32_t none)
+    ngx_k8s_match_t *match)
 {
     match->flags = NGX_K8S_MATCH_DEFAULT;
 
@@ -240,7 +245,8 @@ ngx_k8s_compile_record_fallback(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
     }
 
-    match->action = m->fallback_port ? m->fallback_port->index : none;
+    match->action = m->fallback_port ? m->fallback_port->index
+                    : m->fallback ? m->closed : m->none;
     match->rule = m->fallback_rule;
 }
 

@@ -314,7 +314,8 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     } else {
         sp = ngx_k8s_compile_port_select(svc, &port->port);
 
-        if (sp == NULL) {
+        if (sp == NULL || sp->closed) {
+            sp = NULL;
             port->flags = NGX_K8S_SERVICE_NO_PORT;
 
         } else if (ngx_k8s_compile_endpoints(c, port, svc, sp, &endpoints,

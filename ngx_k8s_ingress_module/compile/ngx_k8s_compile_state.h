@@ -180,9 +180,8 @@ typedef struct {
     ngx_k8s_user_t          *user;
     ngx_k8s_model_match_t   *match;
     ngx_k8s_target_t        *target;
-    ngx_k8s_port_t          *port;
+    ngx_k8s_port_t          *port;       /* NULL: it leads nowhere */
     uint32_t                 slot;       /* of the rule record */
-    uint32_t                 action;
     unsigned                 slash:1;    /* written with a slash at its end */
     unsigned                 redirect:1; /* is there to add a slash */
 } ngx_k8s_item_t;
@@ -203,7 +202,10 @@ typedef struct {
     ngx_k8s_user_t          *fallback_user;
     ngx_k8s_port_t          *fallback_port;
     uint32_t                 fallback_rule;
-    ngx_k8s_slot_ref_t            certs[NGX_K8S_KEY_TYPES];
+    uint32_t                 slash;      /* actions beside those of services */
+    uint32_t                 closed;
+    uint32_t                 none;
+    ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
 } ngx_k8s_making_t;

@@ -126,6 +126,11 @@ ngx_k8s_from_ingress_hosts(ngx_k8s_from_ingress_t *f)
     sorted = 1;
 
     for (i = 0; i < ing->nrules; i++) {
+
+        if (ing->rules[i].no_host) {
+            continue;
+        }
+
         rc = ngx_k8s_from_ingress_name(pool, &ing->rules[i].host,
                                        &rules[n].name);
 
@@ -251,14 +256,17 @@ ngx_k8s_from_ingress_path(ngx_k8s_from_ingress_t *f, ngx_str_t *host,
     field.index[0] = n;
     field.index[1] = i;
 
-    if (path->backend.resource || path->backend.service.len == 0) {
+    if (path->backend.resource) {
         field.format = "spec.rules[%uD].http.paths[%uD].backend";
         shown = ngx_k8s_host_shown(host);
 
-        return ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_BACKEND_RESOURCE,
-                                     &shown, &field,
-                                     "the backend of path \"%V\" names no "
-                                     "Service", &path->path);
+        if (ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_BACKEND_RESOURCE,
+                                  &shown, &field, "the backend of path \"%V\" "
+                                  "names no Service", &path->path)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     text = ngx_k8s_from_ingress_check(&path->path, path->type);
@@ -285,6 +293,7 @@ ngx_k8s_from_ingress_path(ngx_k8s_from_ingress_t *f, ngx_str_t *host,
     field.format = "spec.rules[%uD].http.paths[%uD]";
 
     match->field = field;
+    match->order = !path->no_path;
     match->path = path->path.len ? path->path : ngx_k8s_root;
     match->text = match->path;
     match->type = NGX_K8S_PATH_EXACT;
@@ -364,11 +373,16 @@ ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
 
     target->ref.kind = NGX_K8S_SERVICE;
     target->ref.namespace = object->namespace;
-    target->ref.name = backend->service;
-    target->port = backend->port_name;
     target->protocol = ngx_k8s_tcp;
     target->weight = 1;
     target->invalid = NGX_K8S_INVALID_BACKEND;
+
+    if (backend->closed) {
+        return NGX_OK;
+    }
+
+    target->ref.name = backend->service;
+    target->port = backend->port_name;
 
     if (backend->port_name.len || backend->port == 0) {
         return NGX_OK;
@@ -404,12 +418,15 @@ ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f)
 
     model->catchall = (f->ing->nrules == 0);
 
-    if (backend->resource || backend->service.len == 0) {
-        field.format = "spec.defaultBackend";
+    field.format = "spec.defaultBackend";
 
-        return ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_BACKEND_RESOURCE,
-                                     NULL, &field,
-                                     "the default backend names no Service");
+    if (backend->resource
+        && ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_BACKEND_RESOURCE,
+                                 NULL, &field,
+                                 "the default backend names no Service")
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     model->fallback = ngx_pcalloc(model->object->pool,

@@ -8,8 +8,9 @@
  * What an object routes, in words of no kind: links, hosts, limits and
  * problems are made of this alone.  A model is made once for each version of
  * an object by the maker of its kind (ngx_k8s_from_*.c) and never changed; it
- * lies in the pool of its object, ends with it and points into it.  What is
- * unreadable in it or leads nowhere is left out and is a problem of the model.
+ * lies in the pool of its object, ends with it and points into it.  What no
+ * request can ask for is left out and is a problem of the model; what cannot
+ * be read leads nowhere.
  * Pure; private memory of the watcher.
  */
 
@@ -57,7 +58,8 @@ typedef struct {
 
 
 typedef struct {
-    ngx_k8s_ref_t            ref;        /* Service */
+    ngx_k8s_ref_t            ref;        /* Service; no name: it leads
+                                            nowhere */
     ngx_str_t                port;       /* number or name; empty: the first */
     ngx_str_t                protocol;   /* "TCP", "UDP" */
     uint32_t                 weight;
@@ -87,7 +89,9 @@ typedef struct {
     ngx_k8s_model_predicate_t *predicates;  /* all have to hold */
     uint32_t                 npredicates;
     uint32_t                 type;       /* NGX_K8S_PATH_* */
-    uint32_t                 order;      /* of one path, higher is first */
+    uint32_t                 order;      /* of one path, higher is first; 0:
+                                            the path could not be read, it
+                                            takes what no other one does */
     unsigned                 slash:1;    /* 301 to it from its name without
                                             the slash at its end */
     ngx_k8s_field_t          field;

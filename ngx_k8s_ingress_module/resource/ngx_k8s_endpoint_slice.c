@@ -17,6 +17,8 @@
 static void ngx_k8s_slice_read(ngx_k8s_reader_t *r, json_t *json);
 static void ngx_k8s_slice_family(ngx_k8s_reader_t *r, json_t *json);
 static void ngx_k8s_slice_ports(ngx_k8s_reader_t *r, json_t *json);
+static void ngx_k8s_slice_port(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_slice_port_t *port);
 static void ngx_k8s_slice_endpoints(ngx_k8s_reader_t *r, json_t *json);
 static void ngx_k8s_endpoint_conditions(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_slice_endpoint_t *endpoint);
@@ -99,12 +101,16 @@ ngx_k8s_slice_ports(ngx_k8s_reader_t *r, json_t *json)
 
     slice = (ngx_k8s_endpoint_slice_t *) r->object;
 
-    list = ngx_k8s_reader_list(r, json, "ports");
+    n = ngx_k8s_reader_elements(r, json, "ports", &list);
+
     if (list == NULL) {
+
+        if (n) {
+            slice->family = 0;
+        }
+
         return;
     }
-
-    n = json_array_size(list);
 
     port = ngx_k8s_reader_alloc(r, n * sizeof(ngx_k8s_slice_port_t));
     if (port == NULL) {
@@ -121,16 +127,13 @@ ngx_k8s_slice_ports(ngx_k8s_reader_t *r, json_t *json)
         element = ngx_k8s_reader_element(r, list, i);
 
         if (element) {
-            (void) ngx_k8s_reader_string(r, element, "name", &port->name);
-            (void) ngx_k8s_reader_port(r, element, "port", &port->port, NULL);
-            (void) ngx_k8s_reader_string(r, element, "appProtocol",
-                                         &port->app_protocol);
+            ngx_k8s_slice_port(r, element, port);
 
-            ngx_str_set(&port->protocol, "TCP");
-            ngx_k8s_reader_protocol(r, element, &port->protocol);
-
-            port++;
+        } else {
+            port->closed = 1;
         }
+
+        port++;
 
         ngx_k8s_reader_pop(r, at);
     }
@@ -138,6 +141,26 @@ ngx_k8s_slice_ports(ngx_k8s_reader_t *r, json_t *json)
     slice->nports = port - slice->ports;
 
     ngx_k8s_reader_pop(r, mark);
+}
+
+
+static void
+ngx_k8s_slice_port(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_slice_port_t *port)
+{
+    ngx_str_set(&port->protocol, "TCP");
+
+    if (ngx_k8s_reader_port(r, json, "port", &port->port, NULL) == NGX_ABORT
+        || ngx_k8s_reader_protocol(r, json, &port->protocol) == NGX_ABORT)
+    {
+        port->closed = 1;
+    }
+
+    if (ngx_k8s_reader_string(r, json, "name", &port->name) == NGX_ABORT) {
+        port->closed = 1;
+    }
+
+    (void) ngx_k8s_reader_string(r, json, "appProtocol", &port->app_protocol);
 }
 
 
@@ -253,21 +276,32 @@ ngx_k8s_endpoint_conditions(ngx_k8s_reader_t *r, json_t *json,
 {
     json_t      *conditions;
     u_char      *mark;
-    ngx_uint_t   ready, serving, terminating;
+    ngx_uint_t   closed, ready, serving, terminating;
 
     ready = 1;
     terminating = 0;
 
     conditions = ngx_k8s_reader_object(r, json, "conditions");
+    closed = (conditions == NULL && ngx_k8s_reader_has(json, "conditions"));
 
     mark = ngx_k8s_reader_push(r, "conditions");
 
-    (void) ngx_k8s_reader_bool(r, conditions, "ready", &ready);
+    closed |= (ngx_k8s_reader_bool(r, conditions, "ready", &ready)
+               == NGX_ABORT);
+
     serving = ready;
-    (void) ngx_k8s_reader_bool(r, conditions, "serving", &serving);
-    (void) ngx_k8s_reader_bool(r, conditions, "terminating", &terminating);
+
+    closed |= (ngx_k8s_reader_bool(r, conditions, "serving", &serving)
+               == NGX_ABORT);
+    closed |= (ngx_k8s_reader_bool(r, conditions, "terminating", &terminating)
+               == NGX_ABORT);
 
     ngx_k8s_reader_pop(r, mark);
+
+    if (closed) {
+        ready = 0;
+        serving = 0;
+    }
 
     endpoint->ready = ready;
     endpoint->serving = serving;

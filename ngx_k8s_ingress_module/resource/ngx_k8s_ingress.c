@@ -10,12 +10,20 @@
 
 
 static void ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json);
+static void ngx_k8s_ingress_annotation(ngx_k8s_ingress_t *ingress,
+    json_t *meta);
 static void ngx_k8s_ingress_rules(ngx_k8s_reader_t *r, json_t *spec);
+static void ngx_k8s_ingress_rule(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_ingress_rule_t *rule);
 static void ngx_k8s_ingress_paths(ngx_k8s_reader_t *r, json_t *http,
     ngx_k8s_ingress_rule_t *rule);
 static void ngx_k8s_ingress_path(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_http_path_t *path);
-static void ngx_k8s_ingress_backend(ngx_k8s_reader_t *r, json_t *json,
+static ngx_int_t ngx_k8s_ingress_path_type(ngx_k8s_reader_t *r, json_t *json,
+    ngx_uint_t *type);
+static ngx_int_t ngx_k8s_ingress_backend(ngx_k8s_reader_t *r, json_t *json,
+    const char *name, ngx_k8s_backend_t *backend);
+static ngx_int_t ngx_k8s_ingress_port(ngx_k8s_reader_t *r, json_t *service,
     ngx_k8s_backend_t *backend);
 static void ngx_k8s_ingress_tls(ngx_k8s_reader_t *r, json_t *spec);
 
@@ -29,8 +37,9 @@ ngx_k8s_object_type_t  ngx_k8s_ingress_type = {
 static void
 ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json)
 {
-    json_t             *spec, *backend;
-    u_char             *mark, *at;
+    json_t             *spec;
+    u_char             *mark;
+    ngx_k8s_backend_t  *backend;
     ngx_k8s_ingress_t  *ingress;
 
     ingress = (ngx_k8s_ingress_t *) r->object;
@@ -40,26 +49,33 @@ ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json)
         return;
     }
 
+    ngx_k8s_ingress_annotation(ingress, json_object_get(json, "metadata"));
+
     mark = ngx_k8s_reader_push(r, "spec");
 
-    (void) ngx_k8s_reader_string(r, spec, "ingressClassName",
-                                 &ingress->class_name);
+    if (ngx_k8s_reader_string(r, spec, "ingressClassName",
+                              &ingress->class_name)
+        == NGX_ABORT)
+    {
+        ingress->no_class = 1;
+    }
 
-    backend = ngx_k8s_reader_object(r, spec, "defaultBackend");
+    if (ngx_k8s_reader_has(spec, "defaultBackend")) {
 
-    if (backend) {
-        ingress->default_backend = ngx_k8s_reader_alloc(r,
-                                                   sizeof(ngx_k8s_backend_t));
-        if (ingress->default_backend == NULL) {
+        backend = ngx_k8s_reader_alloc(r, sizeof(ngx_k8s_backend_t));
+        if (backend == NULL) {
             return;
         }
 
-        at = ngx_k8s_reader_push(r, "defaultBackend");
-        ngx_k8s_ingress_backend(r, backend, ingress->default_backend);
-        ngx_k8s_reader_pop(r, at);
+        backend->closed = (ngx_k8s_ingress_backend(r, spec, "defaultBackend",
+                                                   backend)
+                           != NGX_OK);
+        ingress->default_backend = backend;
     }
 
-    ngx_k8s_ingress_rules(r, spec);
+    if (!r->failed) {
+        ngx_k8s_ingress_rules(r, spec);
+    }
 
     if (!r->failed) {
         ngx_k8s_ingress_tls(r, spec);
@@ -69,23 +85,44 @@ ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json)
 }
 
 
+/* the class that an annotation names; that it is no string was said before */
+
+static void
+ngx_k8s_ingress_annotation(ngx_k8s_ingress_t *ingress, json_t *meta)
+{
+    json_t  *annotations;
+
+    annotations = json_object_get(meta, "annotations");
+
+    ingress->no_class = (ngx_k8s_reader_has(meta, "annotations")
+                         && !json_is_object(annotations))
+                        || (ngx_k8s_reader_has(annotations,
+                                               NGX_K8S_CLASS_ANNOTATION)
+                            && !json_is_string(json_object_get(annotations,
+                                                  NGX_K8S_CLASS_ANNOTATION)));
+}
+
+
+/*
+ * Elements that cannot be read stay elements: the others keep their numbers,
+ * and an Ingress without rules would be the default of all hosts.
+ */
+
 static void
 ngx_k8s_ingress_rules(ngx_k8s_reader_t *r, json_t *spec)
 {
     size_t                   i, n;
-    json_t                  *list, *json, *http;
+    json_t                  *list, *json;
     u_char                  *mark, *at;
     ngx_k8s_ingress_t       *ingress;
     ngx_k8s_ingress_rule_t  *rule;
 
     ingress = (ngx_k8s_ingress_t *) r->object;
 
-    list = ngx_k8s_reader_list(r, spec, "rules");
-    if (list == NULL) {
+    n = ngx_k8s_reader_elements(r, spec, "rules", &list);
+    if (n == 0) {
         return;
     }
-
-    n = json_array_size(list);
 
     rule = ngx_k8s_reader_alloc(r, n * sizeof(ngx_k8s_ingress_rule_t));
     if (rule == NULL) {
@@ -93,34 +130,54 @@ ngx_k8s_ingress_rules(ngx_k8s_reader_t *r, json_t *spec)
     }
 
     ingress->rules = rule;
+    ingress->nrules = n;
 
     mark = ngx_k8s_reader_push(r, "rules");
 
     for (i = 0; i < n && !r->failed; i++) {
         at = ngx_k8s_reader_index(r, i);
 
-        json = ngx_k8s_reader_element(r, list, i);
+        json = list ? ngx_k8s_reader_element(r, list, i) : NULL;
 
         if (json) {
-            (void) ngx_k8s_reader_string(r, json, "host", &rule->host);
+            ngx_k8s_ingress_rule(r, json, &rule[i]);
 
-            http = ngx_k8s_reader_object(r, json, "http");
-
-            if (http) {
-                ngx_k8s_ingress_paths(r, http, rule);
-            }
-
-            rule++;
+        } else {
+            rule[i].no_host = 1;
         }
 
         ngx_k8s_reader_pop(r, at);
     }
 
-    ingress->nrules = rule - ingress->rules;
-
     ngx_k8s_reader_pop(r, mark);
 }
 
+
+static void
+ngx_k8s_ingress_rule(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_ingress_rule_t *rule)
+{
+    json_t  *http;
+    u_char  *mark;
+
+    if (ngx_k8s_reader_string(r, json, "host", &rule->host) == NGX_ABORT) {
+        rule->no_host = 1;
+        return;
+    }
+
+    if (!ngx_k8s_reader_has(json, "http")) {
+        return;
+    }
+
+    http = ngx_k8s_reader_object(r, json, "http");
+
+    mark = ngx_k8s_reader_push(r, "http");
+    ngx_k8s_ingress_paths(r, http, rule);
+    ngx_k8s_reader_pop(r, mark);
+}
+
+
+/* paths that are missing or no list are one that cannot be read */
 
 static void
 ngx_k8s_ingress_paths(ngx_k8s_reader_t *r, json_t *http,
@@ -131,39 +188,43 @@ ngx_k8s_ingress_paths(ngx_k8s_reader_t *r, json_t *http,
     u_char               *mark, *at;
     ngx_k8s_http_path_t  *path;
 
-    mark = ngx_k8s_reader_push(r, "http");
+    n = ngx_k8s_reader_elements(r, http, "paths", &list);
 
-    list = ngx_k8s_reader_list(r, http, "paths");
-    if (list == NULL) {
-        goto done;
+    if (n == 0) {
+        n = 1;
+
+        if (http) {
+            ngx_k8s_reader_problem(r, "paths", "is missing");
+        }
     }
-
-    n = json_array_size(list);
 
     path = ngx_k8s_reader_alloc(r, n * sizeof(ngx_k8s_http_path_t));
     if (path == NULL) {
-        goto done;
+        return;
     }
 
     rule->paths = path;
+    rule->npaths = n;
 
-    (void) ngx_k8s_reader_push(r, "paths");
+    mark = ngx_k8s_reader_push(r, "paths");
 
     for (i = 0; i < n && !r->failed; i++) {
         at = ngx_k8s_reader_index(r, i);
 
-        json = ngx_k8s_reader_element(r, list, i);
+        path[i].type = NGX_K8S_PATH_TYPE_IMPL;
+
+        json = list ? ngx_k8s_reader_element(r, list, i) : NULL;
 
         if (json) {
-            ngx_k8s_ingress_path(r, json, path++);
+            ngx_k8s_ingress_path(r, json, &path[i]);
+
+        } else {
+            path[i].no_path = 1;
+            path[i].backend.closed = 1;
         }
 
         ngx_k8s_reader_pop(r, at);
     }
-
-    rule->npaths = path - rule->paths;
-
-done:
 
     ngx_k8s_reader_pop(r, mark);
 }
@@ -173,88 +234,153 @@ static void
 ngx_k8s_ingress_path(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_http_path_t *path)
 {
-    json_t      *member;
-    u_char      *mark;
-    const char  *type;
+    ngx_int_t  rc;
 
-    (void) ngx_k8s_reader_string(r, json, "path", &path->path);
+    rc = ngx_k8s_ingress_path_type(r, json, &path->type);
 
-    path->type = NGX_K8S_PATH_TYPE_IMPL;
+    if (ngx_k8s_reader_string(r, json, "path", &path->path) == NGX_ABORT) {
+        path->no_path = 1;
 
-    member = json_object_get(json, "pathType");
-
-    if (member && !json_is_null(member)) {
-        type = json_is_string(member) ? json_string_value(member) : "";
-
-        if (ngx_strcmp(type, "Exact") == 0) {
-            path->type = NGX_K8S_PATH_TYPE_EXACT;
-
-        } else if (ngx_strcmp(type, "Prefix") == 0) {
-            path->type = NGX_K8S_PATH_TYPE_PREFIX;
-
-        } else if (ngx_strcmp(type, "ImplementationSpecific") != 0) {
-            ngx_k8s_reader_problem(r, "pathType",
-                                   "is none of Exact, Prefix and "
-                                   "ImplementationSpecific");
-        }
+    } else if (path->path.len == 0 && path->type != NGX_K8S_PATH_TYPE_IMPL) {
+        ngx_k8s_reader_problem(r, "path", "is missing");
+        path->no_path = 1;
     }
 
-    member = ngx_k8s_reader_object(r, json, "backend");
+    if (path->no_path) {
+        rc = NGX_DECLINED;
+    }
 
-    if (member) {
-        mark = ngx_k8s_reader_push(r, "backend");
-        ngx_k8s_ingress_backend(r, member, &path->backend);
-        ngx_k8s_reader_pop(r, mark);
-
-    } else if (json_object_get(json, "backend") == NULL) {
-        ngx_k8s_reader_problem(r, "backend", "is missing");
+    if (ngx_k8s_ingress_backend(r, json, "backend", &path->backend) != NGX_OK
+        || rc != NGX_OK)
+    {
+        path->backend.closed = 1;
     }
 }
 
 
-static void
-ngx_k8s_ingress_backend(ngx_k8s_reader_t *r, json_t *json,
+static ngx_int_t
+ngx_k8s_ingress_path_type(ngx_k8s_reader_t *r, json_t *json, ngx_uint_t *type)
+{
+    json_t      *member;
+    ngx_uint_t   i;
+    const char  *text;
+
+    static const char  *types[] = {
+        "Exact",
+        "Prefix",
+        "ImplementationSpecific"
+    };
+
+    if (!ngx_k8s_reader_has(json, "pathType")) {
+        ngx_k8s_reader_problem(r, "pathType", "is missing");
+        return NGX_DECLINED;
+    }
+
+    member = json_object_get(json, "pathType");
+    text = json_is_string(member) ? json_string_value(member) : "";
+
+    for (i = 0; i <= NGX_K8S_PATH_TYPE_IMPL; i++) {
+        if (ngx_strcmp(text, types[i]) == 0) {
+            *type = i;
+            return NGX_OK;
+        }
+    }
+
+    ngx_k8s_reader_problem(r, "pathType",
+                           "is none of Exact, Prefix and "
+                           "ImplementationSpecific");
+    return NGX_DECLINED;
+}
+
+
+/* NGX_DECLINED: what decides where requests go is missing or unreadable */
+
+static ngx_int_t
+ngx_k8s_ingress_backend(ngx_k8s_reader_t *r, json_t *json, const char *name,
     ngx_k8s_backend_t *backend)
 {
-    json_t  *service, *port;
-    u_char  *mark;
+    json_t     *member, *service;
+    u_char     *mark;
+    ngx_int_t   rc;
 
-    if (ngx_k8s_reader_object(r, json, "resource")) {
-        backend->resource = 1;
+    member = ngx_k8s_reader_object(r, json, name);
+
+    if (member == NULL) {
+        ngx_k8s_reader_missing(r, json, name);
+        return NGX_DECLINED;
     }
 
-    service = ngx_k8s_reader_object(r, json, "service");
+    mark = ngx_k8s_reader_push(r, name);
 
-    if (service == NULL) {
-        if (!backend->resource) {
-            ngx_k8s_reader_problem(r, "service", "is missing");
+    backend->resource = ngx_k8s_reader_has(member, "resource");
+    service = ngx_k8s_reader_object(r, member, "service");
+    rc = NGX_DECLINED;
+
+    if (service) {
+        (void) ngx_k8s_reader_push(r, "service");
+
+        rc = ngx_k8s_reader_string(r, service, "name", &backend->service);
+
+        if (rc != NGX_ABORT && backend->service.len == 0) {
+            ngx_k8s_reader_problem(r, "name", "is missing");
+            rc = NGX_DECLINED;
         }
 
-        return;
-    }
-
-    mark = ngx_k8s_reader_push(r, "service");
-
-    (void) ngx_k8s_reader_string(r, service, "name", &backend->service);
-
-    if (backend->service.len == 0 && !backend->resource) {
-        ngx_k8s_reader_problem(r, "name", "is missing");
-    }
-
-    port = ngx_k8s_reader_object(r, service, "port");
-
-    if (port) {
-        (void) ngx_k8s_reader_push(r, "port");
-
-        (void) ngx_k8s_reader_string(r, port, "name", &backend->port_name);
-
-        if (backend->port_name.len == 0) {
-            (void) ngx_k8s_reader_port(r, port, "number", &backend->port,
-                                       NULL);
+        if (ngx_k8s_ingress_port(r, service, backend) != NGX_OK) {
+            rc = NGX_DECLINED;
         }
+
+    } else if (!backend->resource) {
+        ngx_k8s_reader_missing(r, member, "service");
     }
 
     ngx_k8s_reader_pop(r, mark);
+
+    return backend->resource ? NGX_DECLINED : rc;
+}
+
+
+static ngx_int_t
+ngx_k8s_ingress_port(ngx_k8s_reader_t *r, json_t *service,
+    ngx_k8s_backend_t *backend)
+{
+    json_t     *port;
+    u_char     *mark;
+    ngx_int_t   rc, number;
+
+    port = ngx_k8s_reader_object(r, service, "port");
+
+    if (port == NULL) {
+        ngx_k8s_reader_missing(r, service, "port");
+        return NGX_DECLINED;
+    }
+
+    mark = ngx_k8s_reader_push(r, "port");
+
+    rc = ngx_k8s_reader_string(r, port, "name", &backend->port_name);
+    number = ngx_k8s_reader_port(r, port, "number", &backend->port, NULL);
+
+    if (rc == NGX_OK && backend->port_name.len == 0) {
+        rc = NGX_DECLINED;
+    }
+
+    if (rc == NGX_OK && number == NGX_OK) {
+        ngx_k8s_reader_problem(r, NULL, "has both a name and a number");
+        rc = NGX_DECLINED;
+
+    } else if (rc == NGX_DECLINED && number == NGX_DECLINED) {
+        ngx_k8s_reader_problem(r, NULL, "has neither a name nor a number");
+
+    } else if (rc == NGX_DECLINED) {
+        rc = number;
+
+    } else if (number == NGX_ABORT) {
+        rc = NGX_DECLINED;
+    }
+
+    ngx_k8s_reader_pop(r, mark);
+
+    return rc;
 }
 
 
@@ -269,12 +395,10 @@ ngx_k8s_ingress_tls(ngx_k8s_reader_t *r, json_t *spec)
 
     ingress = (ngx_k8s_ingress_t *) r->object;
 
-    list = ngx_k8s_reader_list(r, spec, "tls");
-    if (list == NULL) {
+    n = ngx_k8s_reader_elements(r, spec, "tls", &list);
+    if (n == 0) {
         return;
     }
-
-    n = json_array_size(list);
 
     tls = ngx_k8s_reader_alloc(r, n * sizeof(ngx_k8s_ingress_tls_t));
     if (tls == NULL) {
@@ -282,25 +406,24 @@ ngx_k8s_ingress_tls(ngx_k8s_reader_t *r, json_t *spec)
     }
 
     ingress->tls = tls;
+    ingress->ntls = n;
 
     mark = ngx_k8s_reader_push(r, "tls");
 
-    for (i = 0; i < n && !r->failed; i++) {
+    for (i = 0; i < n && list && !r->failed; i++) {
         at = ngx_k8s_reader_index(r, i);
 
         json = ngx_k8s_reader_element(r, list, i);
 
         if (json) {
-            tls->nhosts = ngx_k8s_reader_strings(r, json, "hosts",
-                                                 &tls->hosts);
-            (void) ngx_k8s_reader_string(r, json, "secretName", &tls->secret);
-            tls++;
+            tls[i].nhosts = ngx_k8s_reader_strings(r, json, "hosts",
+                                                   &tls[i].hosts);
+            (void) ngx_k8s_reader_string(r, json, "secretName",
+                                         &tls[i].secret);
         }
 
         ngx_k8s_reader_pop(r, at);
     }
-
-    ingress->ntls = tls - ingress->tls;
 
     ngx_k8s_reader_pop(r, mark);
 }

@@ -31,7 +31,7 @@ typedef struct {
 
 enum {
     NGX_K8S_PROBLEM_INVALID_OBJECT = 0,  /* cannot be read at all */
-    NGX_K8S_PROBLEM_INVALID_FIELD,       /* one field is left out */
+    NGX_K8S_PROBLEM_INVALID_FIELD,       /* and what it decides is closed */
     NGX_K8S_PROBLEM_OBJECT_TOO_LARGE,
     NGX_K8S_PROBLEM_FILE_INVALID,        /* manifests: last good one kept */
     NGX_K8S_PROBLEM_HOST_INVALID,

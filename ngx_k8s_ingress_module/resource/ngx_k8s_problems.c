@@ -26,8 +26,10 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[] = {
       ngx_string("Correct the object and apply it again.") },
 
     { ngx_string("InvalidField"),
-      ngx_string("A field has a wrong type or value; it counts as not set, "
-                 "and the rest of the object is used."),
+      ngx_string("A field has a wrong type or value, or is missing.  What it "
+                 "decides is closed: its path answers 503, its port or "
+                 "endpoint gets no requests.  The rest of the object is "
+                 "used."),
       ngx_string("Correct the field.") },
 
     { ngx_string("ObjectTooLarge"),
@@ -62,7 +64,7 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[] = {
 
     { ngx_string("BackendResource"),
       ngx_string("A backend names a resource instead of a Service; its path "
-                 "answers with the default backend."),
+                 "answers 503."),
       ngx_string("Name a Service as the backend.") },
 
     { ngx_string("ServiceNotFound"),

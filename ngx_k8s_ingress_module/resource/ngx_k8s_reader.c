@@ -194,6 +194,44 @@ ngx_k8s_reader_list(ngx_k8s_reader_t *r, json_t *json, const char *name)
 }
 
 
+size_t
+ngx_k8s_reader_elements(ngx_k8s_reader_t *r, json_t *json, const char *name,
+    json_t **list)
+{
+    json_t  *value;
+
+    *list = ngx_k8s_reader_list(r, json, name);
+
+    if (*list) {
+        return json_array_size(*list);
+    }
+
+    value = ngx_k8s_reader_member(r, json, name);
+
+    return value && !json_is_array(value);
+}
+
+
+ngx_uint_t
+ngx_k8s_reader_has(json_t *json, const char *name)
+{
+    json_t  *value;
+
+    value = json_object_get(json, name);
+
+    return value && !json_is_null(value);
+}
+
+
+void
+ngx_k8s_reader_missing(ngx_k8s_reader_t *r, json_t *json, const char *name)
+{
+    if (!ngx_k8s_reader_has(json, name)) {
+        ngx_k8s_reader_problem(r, name, "is missing");
+    }
+}
+
+
 json_t *
 ngx_k8s_reader_element(ngx_k8s_reader_t *r, json_t *list, size_t n)
 {
@@ -224,7 +262,7 @@ ngx_k8s_reader_string(ngx_k8s_reader_t *r, json_t *json, const char *name,
 
     if (!json_is_string(member)) {
         ngx_k8s_reader_problem(r, name, "is not a string");
-        return NGX_DECLINED;
+        return NGX_ABORT;
     }
 
     return ngx_k8s_reader_copy(r, json_string_value(member),
@@ -246,7 +284,7 @@ ngx_k8s_reader_bool(ngx_k8s_reader_t *r, json_t *json, const char *name,
 
     if (!json_is_boolean(member)) {
         ngx_k8s_reader_problem(r, name, "is neither true nor false");
-        return NGX_DECLINED;
+        return NGX_ABORT;
     }
 
     *value = json_is_true(member);
@@ -293,12 +331,12 @@ ngx_k8s_reader_port(ngx_k8s_reader_t *r, json_t *json, const char *name,
     } else {
         ngx_k8s_reader_problem(r, name, text ? "is neither a number nor a name"
                                              : "is not a number");
-        return NGX_DECLINED;
+        return NGX_ABORT;
     }
 
     if (n < 1 || n > 65535) {
         ngx_k8s_reader_problem(r, name, "is not a port: 1 to 65535");
-        return NGX_DECLINED;
+        return NGX_ABORT;
     }
 
     *number = n;
@@ -307,7 +345,7 @@ ngx_k8s_reader_port(ngx_k8s_reader_t *r, json_t *json, const char *name,
 }
 
 
-void
+ngx_int_t
 ngx_k8s_reader_protocol(ngx_k8s_reader_t *r, json_t *json, ngx_str_t *value)
 {
     json_t      *member;
@@ -323,7 +361,7 @@ ngx_k8s_reader_protocol(ngx_k8s_reader_t *r, json_t *json, ngx_str_t *value)
     member = ngx_k8s_reader_member(r, json, "protocol");
 
     if (member == NULL) {
-        return;
+        return NGX_DECLINED;
     }
 
     name = json_is_string(member) ? json_string_value(member) : "";
@@ -331,11 +369,12 @@ ngx_k8s_reader_protocol(ngx_k8s_reader_t *r, json_t *json, ngx_str_t *value)
     for (i = 0; i < 3; i++) {
         if (ngx_strcmp(name, protocols[i].data) == 0) {
             *value = protocols[i];
-            return;
+            return NGX_OK;
         }
     }
 
     ngx_k8s_reader_problem(r, "protocol", "is none of TCP, UDP and SCTP");
+    return NGX_ABORT;
 }
 
 

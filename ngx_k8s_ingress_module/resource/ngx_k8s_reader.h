@@ -80,10 +80,23 @@ json_t *ngx_k8s_reader_object(ngx_k8s_reader_t *r, json_t *json,
 json_t *ngx_k8s_reader_list(ngx_k8s_reader_t *r, json_t *json,
     const char *name);
 
+/* how many elements to make room for, and the list: what is no list is one
+   element, with a problem, and the list is NULL */
+size_t ngx_k8s_reader_elements(ngx_k8s_reader_t *r, json_t *json,
+    const char *name, json_t **list);
+
+/* whether a member is there and not null */
+ngx_uint_t ngx_k8s_reader_has(json_t *json, const char *name);
+
+/* a problem unless the member is there, and so was one before */
+void ngx_k8s_reader_missing(ngx_k8s_reader_t *r, json_t *json,
+    const char *name);
+
 /* element n, NULL and a problem when it is no object */
 json_t *ngx_k8s_reader_element(ngx_k8s_reader_t *r, json_t *list, size_t n);
 
-/* NGX_OK: *value is set; NGX_DECLINED: it is left as it is */
+/* NGX_OK: *value is set; else it is left as it is: NGX_DECLINED: absent or
+   null; NGX_ABORT: it cannot be read, and a problem says so */
 ngx_int_t ngx_k8s_reader_string(ngx_k8s_reader_t *r, json_t *json,
     const char *name, ngx_str_t *value);
 ngx_int_t ngx_k8s_reader_bool(ngx_k8s_reader_t *r, json_t *json,
@@ -93,8 +106,8 @@ ngx_int_t ngx_k8s_reader_bool(ngx_k8s_reader_t *r, json_t *json,
 ngx_int_t ngx_k8s_reader_port(ngx_k8s_reader_t *r, json_t *json,
     const char *name, ngx_uint_t *number, ngx_str_t *text);
 
-/* a member "protocol", one of Kubernetes'; *value is left when it is none */
-void ngx_k8s_reader_protocol(ngx_k8s_reader_t *r, json_t *json,
+/* a member "protocol", one of Kubernetes' */
+ngx_int_t ngx_k8s_reader_protocol(ngx_k8s_reader_t *r, json_t *json,
     ngx_str_t *value);
 
 /* a list of strings; NULL in *values without */

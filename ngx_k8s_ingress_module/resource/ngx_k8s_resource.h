@@ -10,8 +10,10 @@
  * is destroyed by ngx_k8s_object_free(); strings are copies, not terminated.
  *
  * Objects are untrusted: a field of a wrong type or value is left at its
- * default and noted in object->problems; only an object without a usable
- * name, or over NGX_K8S_OBJECT_MAX bytes, is refused as a whole.
+ * default and noted in object->problems.  Where it decides where requests go,
+ * what it belongs to is closed as well, so that they go nowhere.  Only an
+ * object without a usable name, or over NGX_K8S_OBJECT_MAX bytes, is refused
+ * as a whole.
  */
 
 
@@ -35,6 +37,8 @@
 #define NGX_K8S_KINDS                6
 
 #define NGX_K8S_OBJECT_MAX           (4 * 1024 * 1024)
+
+#define NGX_K8S_CLASS_ANNOTATION     "kubernetes.io/ingress.class"
 
 
 /* what is known of a kind, in one table (ngx_k8s_kinds[kind]) */
@@ -80,12 +84,16 @@ typedef struct {
     ngx_str_t                port_name;  /* empty: by number */
     ngx_uint_t               port;
     unsigned                 resource:1; /* a backend of kind Resource */
+    unsigned                 closed:1;   /* 503: it, or the type of its path,
+                                            is missing or cannot be read */
 } ngx_k8s_backend_t;
 
 typedef struct {
     ngx_str_t                path;       /* as written, may be empty */
     ngx_uint_t               type;       /* NGX_K8S_PATH_TYPE_* */
     ngx_k8s_backend_t        backend;
+    unsigned                 no_path:1;  /* cannot be read: it takes what no
+                                            other path of the host does */
 } ngx_k8s_http_path_t;
 
 #define NGX_K8S_PATH_TYPE_EXACT      0
@@ -96,6 +104,7 @@ typedef struct {
     ngx_str_t                host;       /* as written, may be empty */
     ngx_uint_t               npaths;
     ngx_k8s_http_path_t     *paths;
+    unsigned                 no_host:1;  /* cannot be read: of no host */
 } ngx_k8s_ingress_rule_t;
 
 typedef struct {
@@ -112,6 +121,7 @@ typedef struct {
     ngx_k8s_ingress_rule_t  *rules;
     ngx_uint_t               ntls;
     ngx_k8s_ingress_tls_t   *tls;
+    unsigned                 no_class:1; /* cannot be read: of no class */
 } ngx_k8s_ingress_t;
 
 
@@ -128,6 +138,7 @@ typedef struct {
     ngx_str_t                target_name;
     ngx_str_t                protocol;     /* "TCP" when not given */
     ngx_str_t                app_protocol;
+    unsigned                 closed:1;     /* some of it cannot be read */
 } ngx_k8s_service_port_t;
 
 typedef struct {
@@ -148,6 +159,7 @@ typedef struct {
     ngx_uint_t               port;         /* 0: none */
     ngx_str_t                protocol;
     ngx_str_t                app_protocol;
+    unsigned                 closed:1;     /* some of it cannot be read */
 } ngx_k8s_slice_port_t;
 
 typedef struct {

@@ -11,7 +11,10 @@
 
 static void ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json);
 static ngx_uint_t ngx_k8s_service_family(json_t *spec);
-static void ngx_k8s_service_ports(ngx_k8s_reader_t *r, json_t *spec);
+static ngx_int_t ngx_k8s_service_type_read(ngx_k8s_reader_t *r, json_t *spec,
+    ngx_str_t *type);
+static void ngx_k8s_service_ports(ngx_k8s_reader_t *r, json_t *spec,
+    ngx_uint_t closed);
 static void ngx_k8s_service_port(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_service_port_t *port);
 
@@ -28,6 +31,7 @@ ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json)
     json_t             *spec;
     u_char             *mark;
     ngx_str_t          *ips;
+    ngx_uint_t          closed;
     ngx_k8s_service_t  *service;
 
     service = (ngx_k8s_service_t *) r->object;
@@ -41,8 +45,13 @@ ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json)
 
     mark = ngx_k8s_reader_push(r, "spec");
 
-    (void) ngx_k8s_reader_string(r, spec, "type", &service->type);
-    (void) ngx_k8s_reader_string(r, spec, "clusterIP", &service->cluster_ip);
+    closed = (ngx_k8s_service_type_read(r, spec, &service->type) != NGX_OK);
+
+    if (ngx_k8s_reader_string(r, spec, "clusterIP", &service->cluster_ip)
+        == NGX_ABORT)
+    {
+        closed = 1;
+    }
 
     if (service->cluster_ip.len == 0
         && ngx_k8s_reader_strings(r, spec, "clusterIPs", &ips))
@@ -59,10 +68,49 @@ ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json)
     service->family = ngx_k8s_service_family(spec);
 
     if (!r->failed) {
-        ngx_k8s_service_ports(r, spec);
+        ngx_k8s_service_ports(r, spec, closed);
     }
 
     ngx_k8s_reader_pop(r, mark);
+}
+
+
+static ngx_int_t
+ngx_k8s_service_type_read(ngx_k8s_reader_t *r, json_t *spec, ngx_str_t *type)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i;
+
+    static ngx_str_t  types[] = {
+        ngx_string("ClusterIP"),
+        ngx_string("NodePort"),
+        ngx_string("LoadBalancer"),
+        ngx_string("ExternalName")
+    };
+
+    *type = types[0];
+
+    rc = ngx_k8s_reader_string(r, spec, "type", type);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+
+    for (i = 0; rc == NGX_OK && i < 4; i++) {
+        if (type->len == types[i].len
+            && ngx_memcmp(type->data, types[i].data, type->len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    if (rc == NGX_OK) {
+        ngx_k8s_reader_problem(r, "type",
+                               "is none of ClusterIP, NodePort, LoadBalancer "
+                               "and ExternalName");
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -86,7 +134,7 @@ ngx_k8s_service_family(json_t *spec)
 
 
 static void
-ngx_k8s_service_ports(ngx_k8s_reader_t *r, json_t *spec)
+ngx_k8s_service_ports(ngx_k8s_reader_t *r, json_t *spec, ngx_uint_t closed)
 {
     size_t                   i, n;
     json_t                  *list, *json;
@@ -119,15 +167,8 @@ ngx_k8s_service_ports(ngx_k8s_reader_t *r, json_t *spec)
 
         if (json) {
             ngx_k8s_service_port(r, json, port);
-        }
-
-        /* without a number it is none */
-
-        if (json && port->port) {
+            port->closed |= closed;
             port++;
-
-        } else {
-            ngx_memzero(port, sizeof(ngx_k8s_service_port_t));
         }
 
         ngx_k8s_reader_pop(r, at);
@@ -146,13 +187,18 @@ ngx_k8s_service_port(ngx_k8s_reader_t *r, json_t *json,
     ngx_str_set(&port->protocol, "TCP");
 
     if (ngx_k8s_reader_port(r, json, "port", &port->port, NULL) != NGX_OK) {
-        return;
+        ngx_k8s_reader_missing(r, json, "port");
+        port->closed = 1;
     }
 
-    (void) ngx_k8s_reader_string(r, json, "name", &port->name);
-    (void) ngx_k8s_reader_port(r, json, "targetPort", &port->target_port,
-                               &port->target_name);
-    (void) ngx_k8s_reader_string(r, json, "appProtocol", &port->app_protocol);
+    if (ngx_k8s_reader_string(r, json, "name", &port->name) == NGX_ABORT
+        || ngx_k8s_reader_port(r, json, "targetPort", &port->target_port,
+                               &port->target_name)
+           == NGX_ABORT
+        || ngx_k8s_reader_protocol(r, json, &port->protocol) == NGX_ABORT)
+    {
+        port->closed = 1;
+    }
 
-    ngx_k8s_reader_protocol(r, json, &port->protocol);
+    (void) ngx_k8s_reader_string(r, json, "appProtocol", &port->app_protocol);
 }

@@ -142,6 +142,7 @@ ngx_k8s_backend_equal(ngx_k8s_backend_t *one, ngx_k8s_backend_t *two)
 
     return one->port == two->port
            && one->resource == two->resource
+           && one->closed == two->closed
            && ngx_k8s_str_eq(&one->service, &two->service)
            && ngx_k8s_str_eq(&one->port_name, &two->port_name);
 }
@@ -158,6 +159,7 @@ ngx_k8s_ingress_equal(ngx_k8s_ingress_t *one, ngx_k8s_ingress_t *two)
         || !ngx_k8s_str_eq(&one->class_name, &two->class_name)
         || !ngx_k8s_backend_equal(one->default_backend, two->default_backend)
         || one->nrules != two->nrules
+        || one->no_class != two->no_class
         || !ngx_k8s_tls_equal(one, two))
     {
         return 0;
@@ -167,7 +169,8 @@ ngx_k8s_ingress_equal(ngx_k8s_ingress_t *one, ngx_k8s_ingress_t *two)
         a = &one->rules[i];
         b = &two->rules[i];
 
-        if (a->npaths != b->npaths || !ngx_k8s_str_eq(&a->host, &b->host)) {
+        if (a->npaths != b->npaths || a->no_host != b->no_host
+            || !ngx_k8s_str_eq(&a->host, &b->host)) {
             return 0;
         }
 
@@ -176,6 +179,7 @@ ngx_k8s_ingress_equal(ngx_k8s_ingress_t *one, ngx_k8s_ingress_t *two)
             q = &b->paths[j];
 
             if (p->type != q->type
+                || p->no_path != q->no_path
                 || !ngx_k8s_str_eq(&p->path, &q->path)
                 || !ngx_k8s_backend_equal(&p->backend, &q->backend))
             {
@@ -246,6 +250,7 @@ ngx_k8s_service_equal(ngx_k8s_service_t *one, ngx_k8s_service_t *two)
 
         if (a->port != b->port
             || a->target_port != b->target_port
+            || a->closed != b->closed
             || !ngx_k8s_str_eq(&a->name, &b->name)
             || !ngx_k8s_str_eq(&a->target_name, &b->target_name)
             || !ngx_k8s_str_eq(&a->protocol, &b->protocol)
@@ -280,6 +285,7 @@ ngx_k8s_slice_equal(ngx_k8s_endpoint_slice_t *one,
         b = &two->ports[i];
 
         if (a->port != b->port
+            || a->closed != b->closed
             || !ngx_k8s_str_eq(&a->name, &b->name)
             || !ngx_k8s_str_eq(&a->protocol, &b->protocol)
             || !ngx_k8s_str_eq(&a->app_protocol, &b->app_protocol))

@@ -49,7 +49,9 @@ ngx_k8s_class_takes(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing)
     ngx_k8s_entry_t          *entry;
     ngx_k8s_ingress_class_t  *class;
 
-    if (!ngx_k8s_store_selects(store, &ing->object.namespace)) {
+    if (ing->no_class
+        || !ngx_k8s_store_selects(store, &ing->object.namespace))
+    {
         return 0;
     }
 
@@ -75,8 +77,8 @@ ngx_k8s_class_takes(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing)
 
         for (i = 0; i < ing->object.annotations->nelts; i++) {
 
-            if (kv[i].key.len == sizeof("kubernetes.io/ingress.class") - 1
-                && ngx_strncmp(kv[i].key.data, "kubernetes.io/ingress.class",
+            if (kv[i].key.len == sizeof(NGX_K8S_CLASS_ANNOTATION) - 1
+                && ngx_strncmp(kv[i].key.data, NGX_K8S_CLASS_ANNOTATION,
                                kv[i].key.len)
                    == 0)
             {

@@ -198,7 +198,134 @@ conflicts(void)
     ok(k8s_has(&k, "names no Service"), "resource backend");
     ok(k8s_has(&k, "\"bad..host\" is not a host name"), "host");
     goes(&k, "h.test", "/good", "a");
-    goes(&k, "h.test", "/res", "404");
+    goes(&k, "h.test", "/res", "503");
+
+    k8s_close(&k);
+}
+
+
+#define CLOSED(path, member)                                                  \
+    "{'path':'" path "','pathType':'Prefix'," member "}"
+
+#define BACKEND(port)                                                         \
+    "'backend':{'service':{'name':'m','port':" port "}}"
+
+
+/* what cannot be read goes nowhere: not to the first port, not to "/" */
+
+static void
+closed(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+    services(&k);
+
+    k8s_put(&k, "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':"
+        "'d','name':'m'},'spec':{'ports':[{'name':'admin','port':9000,"
+        "'targetPort':28104},{'name':'http','port':80,'targetPort':3000},"
+        "{'name':'odd','port':81,'protocol':'HTTP'},{'name':'none'},"
+        "{'name':7,'port':82},{'name':'t','port':83,'targetPort':true},"
+        "{'name':'slice','port':84,'targetPort':3000},{'name':'late',"
+        "'port':85,'targetPort':81}]}}");
+    k8s_put(&k, "{'apiVersion':'discovery.k8s.io/v1','kind':'EndpointSlice',"
+        "'metadata':{'namespace':'d','name':'m1','labels':{"
+        "'kubernetes.io/service-name':'m'}},'addressType':'IPv4','ports':["
+        "{'name':'admin','port':28104},{'name':'http','port':3000},{'name':"
+        "'slice','port':'3000'}],'endpoints':[{'addresses':['10.1.0.1']}]}");
+
+    k8s_put(&k, INGRESS("one", "01", "'rules':["
+        RULE("h.test", PATH("Prefix", "/", "a") ","
+             CLOSED("/good", BACKEND("{'number':80}")) ","
+             CLOSED("/text", BACKEND("{'number':'80'}")) ","
+             CLOSED("/word", BACKEND("{'number':'http'}")) ","
+             CLOSED("/name", BACKEND("{'name':80}")) ","
+             CLOSED("/both", BACKEND("{'name':'http','number':80}")) ","
+             CLOSED("/plain", BACKEND("80")) ","
+             CLOSED("/empty", BACKEND("{}")) ","
+             CLOSED("/port", "'backend':{'service':{'name':'m'}}") ","
+             CLOSED("/svc", "'backend':{'service':{'name':5,'port':"
+                    "{'number':80}}}") ","
+             CLOSED("/old", "'backend':{'serviceName':'m'}") ","
+             CLOSED("/list", "'backend':[]") ","
+             CLOSED("/none", "'x':1")) ","
+        RULE("t.test", PATH("Prefix", "/", "a") "," PATH("exact", "/x", "b")
+             ",{'path':'/y'," BACKEND("{'number':80}") "}") ","
+        RULE("p.test", PATH("Prefix", "/a", "a") ",{'path':7,'pathType':"
+             "'Prefix'," BACKEND("{'number':80}") "}") ","
+        RULE("q.test", "{'path':7,'pathType':'Prefix',"
+             BACKEND("{'number':80}") "},null," PATH("Prefix", "/", "a")) ","
+        RULE("s.test", CLOSED("/81", BACKEND("{'number':81}")) ","
+             CLOSED("/none", BACKEND("{'name':'none'}")) ","
+             CLOSED("/82", BACKEND("{'number':82}")) ","
+             CLOSED("/83", BACKEND("{'number':83}")) ","
+             CLOSED("/84", BACKEND("{'number':84}"))) ","
+        "{'host':'l.test','http':[]},{'host':'m.test','http':{'paths':'/'}},"
+        "{'host':'n.test','http':{}}]"));
+    (void) k8s_dump(&k);
+
+    goes(&k, "h.test", "/", "a");
+    goes(&k, "h.test", "/good", "m");
+    goes(&k, "h.test", "/text/x", "503");
+    goes(&k, "h.test", "/word", "503");
+    goes(&k, "h.test", "/name", "503");
+    goes(&k, "h.test", "/both", "503");
+    goes(&k, "h.test", "/plain", "503");
+    goes(&k, "h.test", "/empty", "503");
+    goes(&k, "h.test", "/port", "503");
+    goes(&k, "h.test", "/svc", "503");
+    goes(&k, "h.test", "/old", "503");
+    goes(&k, "h.test", "/list", "503");
+    goes(&k, "h.test", "/none", "503");
+    goes(&k, "t.test", "/x/y", "503");
+    goes(&k, "t.test", "/y", "503");
+    goes(&k, "t.test", "/", "a");
+    goes(&k, "p.test", "/a", "a");
+    goes(&k, "p.test", "/7", "503");
+    goes(&k, "q.test", "/7", "a");
+    goes(&k, "s.test", "/81", "m!");
+    goes(&k, "s.test", "/none", "m!");
+    goes(&k, "s.test", "/82", "m!");
+    goes(&k, "s.test", "/83", "m!");
+    goes(&k, "s.test", "/84", "m!");
+    goes(&k, "l.test", "/", "503");
+    goes(&k, "m.test", "/", "503");
+    goes(&k, "n.test", "/", "503");
+
+    ok(k8s_has(&k, "spec.rules[0].http.paths[2].backend.service.port.number"),
+       "the field is named");
+    ok(k8s_has(&k, "spec.ports[2].protocol"), "and that of a Service");
+
+    k8s_close(&k);
+
+    /* a rule without a host that can be read is no rule of all hosts, and an
+       Ingress with nothing else no default of them */
+
+    k8s_conf(&k);
+    k8s_open(&k);
+    services(&k);
+
+    k8s_put(&k, INGRESS("one", "01", "'rules':[{'host':5,'http':{'paths':["
+        PATH("Prefix", "/", "a") "]}}]"));
+    k8s_put(&k, INGRESS("two", "02", "'rules':[null],'defaultBackend':"
+        "{'service':{'name':'a','port':{'number':80}}}"));
+    k8s_put(&k, INGRESS("three", "03", "'rules':{},'defaultBackend':"
+        "{'service':{'name':'a','port':{'number':80}}}"));
+    k8s_put(&k, INGRESS("four", "04", "'ingressClassName':['nginx'],'rules':["
+        RULE("h.test", PATH("Prefix", "/", "a")) "]"));
+    ok(k8s_has(&k, "spec.ingressClassName"), "a class that is no string");
+    goes(&k, "nobody.test", "/", "none");
+    goes(&k, "h.test", "/", "none");
+
+    k8s_put(&k, INGRESS("five", "05", "'defaultBackend':'web','rules':["
+        RULE("f.test", PATH("Prefix", "/x", "a")) "]"));
+    k8s_put(&k, INGRESS("six", "06", "'defaultBackend':{'service':{'name':"
+        "'a','port':80}}"));
+    (void) k8s_dump(&k);
+    goes(&k, "f.test", "/", "503");
+    goes(&k, "f.test", "/x", "a");
+    goes(&k, "nobody.test", "/", "503");
 
     k8s_close(&k);
 }
@@ -425,7 +552,13 @@ manifests(void)
         RULE("h.test", PATH("Prefix", "/", "a") "," PATH("Prefix", "/b", "b")
              "," PATH("Prefix", "/c", "c")) "]"));
 
-    ok(k8s_has(&k, "endpoint 127.0.0.1 3000 "), "an external IP");
+    ok(k8s_has(&k, "endpoint 127.0.0.1 80 ")
+       && !k8s_has(&k, "endpoint 127.0.0.1 3000 "),
+       "an external IP listens on the port, not on the target port");
+    k8s_put(&k, "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':"
+        "'d','name':'a'},'spec':{'clusterIP':'127.0.0.2','ports':[{'port':80,"
+        "'targetPort':'web'}]}}");
+    ok(k8s_has(&k, "endpoint 127.0.0.2 80 "), "and so does a cluster IP");
     ok(k8s_has(&k, "endpoint 127.0.0.1 80 "), "localhost");
     ok(k8s_has(&k, "external \"x.example\":80"), "a name");
 
@@ -852,6 +985,7 @@ main(void)
 
     paths();
     conflicts();
+    closed();
     defaults();
     classes();
     endpoints();

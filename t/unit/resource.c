@@ -149,7 +149,8 @@ ingress(void)
         "{'path':'/x','pathType':'Exact','backend':{'service':{'name':'s',"
         "'port':{'name':'http'}}}},"
         "{'path':'/y','pathType':'Prefix','backend':{'resource':{'kind':'B'}}}"
-        ",{'backend':{'service':{'name':'t','port':{'number':8080}}}}]}},"
+        ",{'pathType':'ImplementationSpecific','backend':{'service':{'name':"
+        "'t','port':{'number':8080}}}}]}},"
         "{'host':'*.b.example'}],"
         "'tls':[{'hosts':['a.example','b.example'],'secretName':'t'},{}]},"
         "'status':{'loadBalancer':{}}}");
@@ -184,7 +185,7 @@ ingress(void)
     ok(o->rules[0].paths[2].type == NGX_K8S_PATH_TYPE_IMPL
        && o->rules[0].paths[2].path.len == 0
        && o->rules[0].paths[2].backend.port == 8080,
-       "no path and no type");
+       "no path, and any type");
     ok(o->ntls == 2 && o->tls[0].nhosts == 2
        && is(&o->tls[0].hosts[1], "b.example") && is(&o->tls[0].secret, "t")
        && o->tls[1].nhosts == 0 && o->tls[1].secret.len == 0, "its tls");
@@ -202,26 +203,35 @@ ingress(void)
     ok(o && nproblems(o) == 0 && o->class_name.data == NULL, "no spec");
     ngx_k8s_object_free(&o->object);
 
-    o = make(NGX_K8S_INGRESS, "{" META ",'spec':{'rules':[null,{'host':5,"
-             "'http':{'paths':[{'path':'/','backend':{'service':{'name':'s',"
-             "'port':{'number':70000}}}},{'path':7,'pathType':'exact',"
-             "'backend':'x'},[],{'path':'/z'}]}},{'http':[]}],"
+    o = make(NGX_K8S_INGRESS, "{" META ",'spec':{'rules':[null,{'host':5},"
+             "{'http':{'paths':[{'path':'/','pathType':'Exact','backend':{"
+             "'service':{'name':'s','port':{'number':70000}}}},{'path':7,"
+             "'pathType':'exact','backend':'x'},[],{'path':'/z','pathType':"
+             "'Prefix'}]}},{'http':[]}],"
              "'tls':[{'hosts':['a',1,null]}]}}");
     ok(o && problem(o, 0, "spec.rules[0]")
        && problem(o, 1, "spec.rules[1].host")
-       && problem(o, 2, "spec.rules[1].http.paths[0].backend.service.port"
+       && problem(o, 2, "spec.rules[2].http.paths[0].backend.service.port"
                   ".number")
-       && problem(o, 3, "spec.rules[1].http.paths[1].path")
-       && problem(o, 4, "spec.rules[1].http.paths[1].pathType")
-       && problem(o, 5, "spec.rules[1].http.paths[1].backend")
-       && problem(o, 6, "spec.rules[1].http.paths[2]")
-       && problem(o, 7, "spec.rules[1].http.paths[3].backend")
-       && problem(o, 8, "spec.rules[2].http")
+       && problem(o, 3, "spec.rules[2].http.paths[1].pathType")
+       && problem(o, 4, "spec.rules[2].http.paths[1].path")
+       && problem(o, 5, "spec.rules[2].http.paths[1].backend")
+       && problem(o, 6, "spec.rules[2].http.paths[2]")
+       && problem(o, 7, "spec.rules[2].http.paths[3].backend")
+       && problem(o, 8, "spec.rules[3].http")
        && problem(o, 9, "spec.tls[0].hosts[1]")
        && problem(o, 10, "spec.tls[0].hosts[2]")
        && nproblems(o) == 11, "wrong types are problems with their places");
-    ok(o->nrules == 2 && o->rules[0].npaths == 3 && o->tls[0].nhosts == 1
-       && o->rules[0].paths[0].backend.port == 0, "and the rest is used");
+    ok(o->nrules == 4 && o->rules[0].no_host && o->rules[1].no_host
+       && o->rules[2].npaths == 4 && o->tls[0].nhosts == 1
+       && o->rules[2].paths[0].backend.port == 0
+       && o->rules[2].paths[0].backend.closed
+       && o->rules[2].paths[1].no_path && o->rules[2].paths[1].backend.closed
+       && o->rules[2].paths[2].no_path && o->rules[2].paths[2].backend.closed
+       && !o->rules[2].paths[3].no_path && o->rules[2].paths[3].backend.closed
+       && o->rules[3].npaths == 1 && o->rules[3].paths[0].no_path
+       && o->rules[3].paths[0].backend.closed,
+       "what they decide is closed, the rest keeps its place");
     ngx_k8s_object_free(&o->object);
 }
 
@@ -242,7 +252,7 @@ service(void)
        && o->family == 6 && o->nexternal_ips == 2
        && is(&o->external_ips[1], "::1") && is(&o->external_name, "x.example"),
        "a Service is read");
-    ok(o->nports == 3 && is(&o->ports[0].name, "http")
+    ok(o->nports == 7 && is(&o->ports[0].name, "http")
        && is(&o->ports[0].target_name, "web") && o->ports[0].target_port == 0
        && is(&o->ports[0].protocol, "TCP") && is(&o->ports[0].app_protocol,
                                                  "h2c"),
@@ -251,8 +261,10 @@ service(void)
        && o->ports[2].port == 8080 && o->ports[2].target_port == 81,
        "target ports by number");
     ok(problem(o, 0, "spec.ports[3].port") && problem(o, 1,
-       "spec.ports[4].port") && problem(o, 2, "spec.ports[6].port")
-       && nproblems(o) == 3, "ports that are none");
+       "spec.ports[4].port") && problem(o, 2, "spec.ports[5].port")
+       && problem(o, 3, "spec.ports[6].port") && nproblems(o) == 4
+       && !o->ports[2].closed && o->ports[3].closed && o->ports[4].closed
+       && o->ports[5].closed && o->ports[6].closed, "ports that are none");
     ngx_k8s_object_free(&o->object);
 
     o = make(NGX_K8S_SERVICE, "{" META ",'spec':{'clusterIPs':['None'],"
@@ -301,7 +313,7 @@ slice(void)
     ok(!e[2].ready && e[2].serving && e[2].terminating, "terminating");
     ok(e[3].ready && is(&e[3].zone, "z9") && is(&e[3].node, "h9"),
        "the deprecated topology");
-    ok(e[4].ready && is(&e[4].address, "10.1.0.6")
+    ok(!e[4].ready && !e[4].serving && is(&e[4].address, "10.1.0.6")
        && problem(o, 0, "endpoints[4].addresses")
        && problem(o, 1, "endpoints[5].addresses")
        && problem(o, 2, "endpoints[6]")
@@ -313,6 +325,21 @@ slice(void)
              "'endpoints':null,'ports':null}");
     ok(o && o->family == 0 && nproblems(o) == 0 && o->endpoints.nelts == 0
        && o->service.len == 0, "names instead of addresses");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_ENDPOINT_SLICE, "{" META ",'addressType':'IPv4',"
+             "'ports':80,'endpoints':[{'addresses':['10.1.0.1']}]}");
+    ok(o && o->family == 0 && problem(o, 0, "ports"), "ports that are no list");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_ENDPOINT_SLICE, "{" META ",'addressType':'IPv4',"
+             "'ports':[{'name':5,'port':80},{'port':'80'},{'port':80,"
+             "'protocol':'HTTP'},null],'endpoints':[{'addresses':["
+             "'10.1.0.1'],'conditions':{'ready':'false'}}]}");
+    e = o->endpoints.elts;
+    ok(o && o->nports == 4 && o->ports[0].closed && o->ports[1].closed
+       && o->ports[2].closed && o->ports[3].closed && nproblems(o) == 5
+       && !e[0].ready && !e[0].serving, "ports and conditions of odd types");
     ngx_k8s_object_free(&o->object);
 
     o = make(NGX_K8S_ENDPOINT_SLICE, "{" META ",'addressType':'IPv5'}");
