@@ -19,7 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_status.h>
-#include <ngx_http_k8s.h>
+#include <ngx_k8s_router.h>
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>

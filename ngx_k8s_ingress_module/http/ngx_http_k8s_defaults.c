@@ -7,7 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_http_k8s.h>
+#include <ngx_http_k8s_profile.h>
 
 
 static ngx_int_t ngx_http_k8s_settings_row(ngx_conf_t *cf,

@@ -14,7 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_http_k8s.h>
+#include <ngx_http_k8s_balancer.h>
 
 
 #define NGX_HTTP_K8S_INTERIM         16
@@ -23,18 +23,18 @@
 static ngx_int_t ngx_http_k8s_process_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_reinit_request(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_skip_interim(ngx_http_request_t *r,
-    ngx_http_k8s_ctx_t *ctx);
+    ngx_http_k8s_hop_t *hop);
 
 
 void
-ngx_http_k8s_interim(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+ngx_http_k8s_interim(ngx_http_request_t *r, ngx_http_k8s_hop_t *hop)
 {
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
 
-    ctx->process_header = u->process_header;
-    ctx->reinit_request = u->reinit_request;
+    hop->process_header = u->process_header;
+    hop->reinit_request = u->reinit_request;
 
     u->process_header = ngx_http_k8s_process_header;
     u->reinit_request = ngx_http_k8s_reinit_request;
@@ -45,20 +45,20 @@ static ngx_int_t
 ngx_http_k8s_process_header(ngx_http_request_t *r)
 {
     ngx_int_t             rc;
-    ngx_http_k8s_ctx_t   *ctx;
+    ngx_http_k8s_hop_t   *hop;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
-    ctx = ngx_http_k8s_ctx(r);
+    hop = ngx_http_k8s_hop(r);
 
     for ( ;; ) {
 
-        rc = ctx->process_header(r);
+        rc = hop->process_header(r);
 
         /* after the status line it names another function */
 
         if (u->process_header != ngx_http_k8s_process_header) {
-            ctx->process_header = u->process_header;
+            hop->process_header = u->process_header;
             u->process_header = ngx_http_k8s_process_header;
         }
 
@@ -73,13 +73,13 @@ ngx_http_k8s_process_header(ngx_http_request_t *r)
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "http k8s interim answer: %ui", u->headers_in.status_n);
 
-        if (ctx->interim++ == NGX_HTTP_K8S_INTERIM) {
+        if (hop->interim++ == NGX_HTTP_K8S_INTERIM) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "upstream sent too many interim answers");
             return NGX_HTTP_UPSTREAM_INVALID_HEADER;
         }
 
-        if (ngx_http_k8s_skip_interim(r, ctx) != NGX_OK) {
+        if (ngx_http_k8s_skip_interim(r, hop) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -93,7 +93,7 @@ ngx_http_k8s_process_header(ngx_http_request_t *r)
 /* as ngx_http_upstream_reinit() does, but keeps what follows in the buffer */
 
 static ngx_int_t
-ngx_http_k8s_skip_interim(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+ngx_http_k8s_skip_interim(ngx_http_request_t *r, ngx_http_k8s_hop_t *hop)
 {
     u_char               *start;
     size_t                rest;
@@ -150,13 +150,13 @@ static ngx_int_t
 ngx_http_k8s_reinit_request(ngx_http_request_t *r)
 {
     ngx_int_t            rc;
-    ngx_http_k8s_ctx_t  *ctx;
+    ngx_http_k8s_hop_t  *hop;
 
-    ctx = ngx_http_k8s_ctx(r);
+    hop = ngx_http_k8s_hop(r);
 
-    rc = ctx->reinit_request(r);
+    rc = hop->reinit_request(r);
 
-    ctx->process_header = r->upstream->process_header;
+    hop->process_header = r->upstream->process_header;
     r->upstream->process_header = ngx_http_k8s_process_header;
 
     return rc;

@@ -7,15 +7,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_http_k8s.h>
+#include <ngx_http_k8s_balancer.h>
+#include <ngx_http_k8s_profile.h>
+#include <ngx_http_k8s_ssl.h>
+#include <ngx_http_k8s_variables.h>
 
-
-static ngx_int_t ngx_http_k8s_server_rewrite_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_k8s_rewrite_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_k8s_check_length(ngx_http_request_t *r);
-static ngx_int_t ngx_http_k8s_header_filter(ngx_http_request_t *r);
-static ngx_int_t ngx_http_k8s_log_handler(ngx_http_request_t *r);
-static void ngx_http_k8s_cleanup(void *data);
 
 static char *ngx_http_k8s_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static void *ngx_http_k8s_create_main_conf(ngx_conf_t *cf);
@@ -25,9 +21,6 @@ static char *ngx_http_k8s_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static ngx_int_t ngx_http_k8s_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_k8s_init_pass(ngx_conf_t *cf,
     ngx_http_k8s_pass_t *pass);
-static ngx_int_t ngx_http_k8s_init_headers(ngx_conf_t *cf,
-    ngx_http_k8s_loc_conf_t *klcf);
-static ngx_int_t ngx_http_k8s_init_phases(ngx_conf_t *cf);
 static ngx_int_t ngx_http_k8s_init_process(ngx_cycle_t *cycle);
 static void ngx_http_k8s_exit_process(ngx_cycle_t *cycle);
 
@@ -74,305 +67,6 @@ ngx_module_t  ngx_http_k8s_module = {
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
-
-
-static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
-
-
-/*
- * A server without locations: the profile set here survives the search for a
- * location, so that nginx itself holds the profile's body limit.
- */
-
-static ngx_int_t
-ngx_http_k8s_server_rewrite_handler(ngx_http_request_t *r)
-{
-    ngx_http_k8s_loc_conf_t  *klcf;
-
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_k8s_module);
-
-    if (klcf->outer) {
-        klcf = klcf->outer;
-    }
-
-    if (klcf->block == NULL || klcf->late) {
-        return NGX_DECLINED;
-    }
-
-    /* an internal redirect goes where the administrator sent it */
-
-    if (r->internal || r != r->main) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_k8s_route(r, klcf);
-}
-
-
-/*
- * All other passes: stands in the place of the rewrite module's handler, which
- * would not run for a server's null location were there any handler behind it.
- */
-
-static ngx_int_t
-ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
-{
-    ngx_int_t                  rc;
-    ngx_http_k8s_ctx_t        *ctx;
-    ngx_http_k8s_loc_conf_t   *klcf;
-    ngx_http_k8s_main_conf_t  *kmcf;
-
-    kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
-
-    if (kmcf->rewrite) {
-        rc = kmcf->rewrite(r);
-
-        if (rc != NGX_DECLINED || r->uri_changed) {
-            return rc;
-        }
-    }
-
-    klcf = ngx_http_get_module_loc_conf(r, ngx_http_k8s_module);
-
-    if (klcf->outer) {
-        klcf = klcf->outer;
-    }
-
-    if (klcf->block == NULL || !klcf->late) {
-        return NGX_DECLINED;
-    }
-
-    ctx = ngx_http_k8s_ctx(r);
-
-    if (r != r->main || (ctx && ctx->routed)) {
-
-        /* routed once; an error page must not lead to a tenant's backend */
-
-        return klcf->location ? NGX_HTTP_NOT_FOUND : NGX_DECLINED;
-    }
-
-    rc = ngx_http_k8s_route(r, klcf);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    return ngx_http_k8s_check_length(r);
-}
-
-
-/* what the search for a location did before the profile was known */
-
-static ngx_int_t
-ngx_http_k8s_check_length(ngx_http_request_t *r)
-{
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    if (r->headers_in.content_length_n != -1
-        && !r->discard_body
-        && clcf->client_max_body_size
-        && clcf->client_max_body_size < r->headers_in.content_length_n)
-    {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "client intended to send too large body: %O bytes",
-                      r->headers_in.content_length_n);
-
-        r->expect_tested = 1;
-        (void) ngx_http_discard_request_body(r);
-
-        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_http_k8s_header_filter(ngx_http_request_t *r)
-{
-    ngx_uint_t                i;
-    ngx_list_part_t          *part;
-    ngx_table_elt_t          *h;
-    ngx_http_k8s_ctx_t       *ctx;
-    ngx_http_k8s_loc_conf_t  *klcf;
-
-    if (r != r->main) {
-        return ngx_http_next_header_filter(r);
-    }
-
-    ctx = ngx_http_k8s_ctx(r);
-
-    if (ctx && ctx->routed) {
-        klcf = ctx->conf;
-
-    } else {
-        ctx = NULL;
-        klcf = ngx_http_get_module_loc_conf(r, ngx_http_k8s_module);
-    }
-
-    if (klcf->block == NULL) {
-        return ngx_http_next_header_filter(r);
-    }
-
-    if (!klcf->server_header && r->headers_out.server == NULL) {
-
-        /* not in the list of headers: only keeps nginx from adding one */
-
-        r->headers_out.server = &klcf->server;
-    }
-
-#if (NGX_HTTP_SSL)
-
-    if (ctx && klcf->hsts.len && r->connection->ssl) {
-
-        /* the backend's own is replaced */
-
-        part = &r->headers_out.headers.part;
-        h = part->elts;
-
-        for (i = 0; /* void */ ; i++) {
-
-            if (i >= part->nelts) {
-                if (part->next == NULL) {
-                    break;
-                }
-
-                part = part->next;
-                h = part->elts;
-                i = 0;
-            }
-
-            if (h[i].key.len == sizeof("Strict-Transport-Security") - 1
-                && ngx_strncasecmp(h[i].key.data,
-                                   (u_char *) "Strict-Transport-Security",
-                                   sizeof("Strict-Transport-Security") - 1)
-                   == 0)
-            {
-                h[i].hash = 0;
-            }
-        }
-
-        h = ngx_list_push(&r->headers_out.headers);
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        h->hash = 1;
-        h->next = NULL;
-        ngx_str_set(&h->key, "Strict-Transport-Security");
-        h->value = klcf->hsts;
-    }
-
-#endif
-
-    return ngx_http_next_header_filter(r);
-}
-
-
-static ngx_int_t
-ngx_http_k8s_log_handler(ngx_http_request_t *r)
-{
-    ngx_uint_t           status, method;
-    ngx_http_k8s_ctx_t  *ctx;
-
-    if (r != r->main) {
-        return NGX_OK;
-    }
-
-    ctx = ngx_http_k8s_ctx(r);
-
-    if (ctx == NULL || !ctx->routed || ctx->counted || ctx->health) {
-        return NGX_OK;
-    }
-
-    ctx->counted = 1;
-
-    /* the bits of methods are in the order of ngx_k8s_methods */
-
-    for (method = 0; method < NGX_K8S_METHODS; method++) {
-        if (r->method == ((ngx_uint_t) 1 << method)) {
-            break;
-        }
-    }
-
-    if (method == NGX_K8S_METHODS) {
-        method = 0;
-    }
-
-    status = r->err_status ? r->err_status : r->headers_out.status;
-
-    if (ngx_k8s_pin(ctx->block)) {
-        ngx_k8s_count(&ctx->block->view, ctx->rule, ctx->rule_generation,
-                      method, ngx_min(status, 4095));
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_http_k8s_ctx_t *
-ngx_http_k8s_ctx(ngx_http_request_t *r)
-{
-    ngx_pool_cleanup_t  *cln;
-    ngx_http_k8s_ctx_t  *ctx;
-
-    r = r->main;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_k8s_module);
-
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
-
-        /* contexts were reset; the cleanup still has ours */
-
-        for (cln = r->pool->cleanup; cln; cln = cln->next) {
-            if (cln->handler == ngx_http_k8s_cleanup) {
-                ctx = cln->data;
-                ngx_http_set_ctx(r, ctx, ngx_http_k8s_module);
-                break;
-            }
-        }
-    }
-
-    return ctx;
-}
-
-
-ngx_http_k8s_ctx_t *
-ngx_http_k8s_ctx_create(ngx_http_request_t *r)
-{
-    ngx_pool_cleanup_t  *cln;
-    ngx_http_k8s_ctx_t  *ctx;
-
-    ctx = ngx_http_k8s_ctx(r);
-    if (ctx) {
-        return ctx;
-    }
-
-    r = r->main;
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_k8s_ctx_t));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_k8s_ctx_t));
-
-    cln->handler = ngx_http_k8s_cleanup;
-
-    ngx_http_set_ctx(r, ctx, ngx_http_k8s_module);
-
-    return ctx;
-}
-
-
-static void
-ngx_http_k8s_cleanup(void *data)
-{
-    /* only marks the context */
-}
 
 
 static char *
@@ -522,7 +216,9 @@ ngx_http_k8s_init(ngx_conf_t *cf)
         }
     }
 
-    return ngx_http_k8s_init_phases(cf);
+    ngx_http_k8s_headers_init();
+
+    return ngx_http_k8s_phases_init(cf);
 }
 
 
@@ -566,7 +262,7 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 #endif
                   );
 
-    if (ngx_http_k8s_init_headers(cf, klcf) != NGX_OK
+    if (ngx_http_k8s_headers_conf(cf, klcf) != NGX_OK
         || ngx_http_k8s_upstream_add(cf, klcf->block, &upstream) != NGX_OK)
     {
         return NGX_ERROR;
@@ -576,6 +272,8 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
     if (settings == NULL) {
         return NGX_ERROR;
     }
+
+    klcf->protocol = ngx_http_k8s_profile_protocol(settings);
 
     klcf->loc_conf = ngx_http_k8s_profile(cf, pass->ctx, settings);
     if (klcf->loc_conf == NULL) {
@@ -620,113 +318,6 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
     return NGX_OK;
 
 #endif
-}
-
-
-static ngx_int_t
-ngx_http_k8s_init_headers(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
-{
-    u_char      *p;
-    ngx_str_t   *age;
-    ngx_uint_t   subdomains, preload;
-
-    if (klcf->block->defaults == NGX_K8S_DEFAULTS_NGINX) {
-        klcf->server_header = 1;
-        return NGX_OK;
-    }
-
-    klcf->server_header = ngx_http_k8s_default_flag("server-tokens");
-
-    if (ngx_http_k8s_default_flag("ssl-redirect")) {
-        klcf->redirect_code =
-                           ngx_http_k8s_default_number("http-redirect-code");
-    }
-
-    if (!ngx_http_k8s_default_flag("hsts")) {
-        return NGX_OK;
-    }
-
-    age = ngx_http_k8s_default("hsts-max-age");
-    subdomains = ngx_http_k8s_default_flag("hsts-include-subdomains");
-    preload = ngx_http_k8s_default_flag("hsts-preload");
-
-    p = ngx_pnalloc(cf->pool, sizeof("max-age=; includeSubDomains; preload")
-                              + age->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    klcf->hsts.data = p;
-    klcf->hsts.len = ngx_sprintf(p, "max-age=%V%s%s", age,
-                                 subdomains ? "; includeSubDomains" : "",
-                                 preload ? "; preload" : "")
-                     - p;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_k8s_init_phases(ngx_conf_t *cf)
-{
-    ngx_uint_t                  i;
-    ngx_array_t                *a;
-    ngx_http_handler_pt        *h, rewrite;
-    ngx_http_k8s_main_conf_t   *kmcf;
-    ngx_http_core_main_conf_t  *cmcf;
-
-    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_k8s_module);
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    /* the rewrite module's handler is the first one of both phases */
-
-    a = &cmcf->phases[NGX_HTTP_SERVER_REWRITE_PHASE].handlers;
-    h = a->elts;
-    rewrite = a->nelts ? h[0] : NULL;
-
-    a = &cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers;
-    h = a->elts;
-
-    for (i = 0; i < a->nelts; i++) {
-        if (rewrite && h[i] == rewrite) {
-            kmcf->rewrite = rewrite;
-            h[i] = ngx_http_k8s_rewrite_handler;
-            break;
-        }
-    }
-
-    if (kmcf->rewrite == NULL) {
-        h = ngx_array_push(a);
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        *h = ngx_http_k8s_rewrite_handler;
-    }
-
-    /* handlers run in reverse order: the first one of the array runs last */
-
-    a = &cmcf->phases[NGX_HTTP_SERVER_REWRITE_PHASE].handlers;
-
-    if (ngx_array_push(a) == NULL) {
-        return NGX_ERROR;
-    }
-
-    h = a->elts;
-    ngx_memmove(h + 1, h, (a->nelts - 1) * sizeof(ngx_http_handler_pt));
-    h[0] = ngx_http_k8s_server_rewrite_handler;
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    *h = ngx_http_k8s_log_handler;
-
-    ngx_http_next_header_filter = ngx_http_top_header_filter;
-    ngx_http_top_header_filter = ngx_http_k8s_header_filter;
-
-    return NGX_OK;
 }
 
 

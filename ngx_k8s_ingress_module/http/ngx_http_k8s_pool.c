@@ -7,7 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_http_k8s.h>
+#include <ngx_http_k8s_pool.h>
 
 
 #define NGX_HTTP_K8S_BUCKETS         256
@@ -116,7 +116,7 @@ ngx_http_k8s_pool_get(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
         item = ngx_queue_data(q, ngx_http_k8s_idle_t, bucket);
 
         if (item->key.protocol != key->protocol
-            || !ngx_http_k8s_endpoint_eq(&item->key.endpoint, &key->endpoint))
+            || !ngx_k8s_peer_eq(&item->key.peer, &key->peer))
         {
             continue;
         }
@@ -219,14 +219,17 @@ static ngx_queue_t *
 ngx_http_k8s_pool_bucket(ngx_http_k8s_pool_t *pool,
     ngx_http_k8s_pool_key_t *key)
 {
-    uint32_t  hash;
+    uint32_t         hash;
+    ngx_k8s_peer_t  *peer;
+
+    peer = &key->peer;
 
     /* an identity is a hash already */
 
-    hash = key->endpoint.identity
-           ? (uint32_t) (key->endpoint.identity ^ key->protocol)
-           : ngx_murmur_hash2(key->endpoint.addr, 16) ^ key->endpoint.port
-             ^ (key->protocol << 8);
+    hash = peer->identity ? (uint32_t) peer->identity
+                          : ngx_murmur_hash2(peer->addr, 16) ^ peer->port;
+
+    hash ^= (uint32_t) key->protocol;
 
     return &pool->buckets[hash % NGX_HTTP_K8S_BUCKETS];
 }
@@ -352,16 +355,12 @@ ngx_http_k8s_pool_sweep(ngx_event_t *ev)
         }
 
         service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
-                                          item->key.service,
-                                          item->key.generation);
+                                          item->key.peer.service,
+                                          item->key.peer.generation);
 
         work += 1 + (service ? service->endpoints.n : 0);
 
-        if (ngx_http_k8s_endpoint_usable(table, item->key.service,
-                                         item->key.generation,
-                                         &item->key.endpoint)
-            != NGX_OK)
-        {
+        if (ngx_k8s_peer_usable(table, &item->key.peer) != NGX_OK) {
             ngx_http_k8s_pool_close(item);
             continue;
         }
@@ -427,35 +426,4 @@ ngx_http_k8s_pool_idle_time(ngx_http_upstream_t *u, ngx_msec_t timeout)
     }
 
     return ngx_min(timeout, (ngx_msec_t) n * 1000 - 500);
-}
-
-
-ngx_int_t
-ngx_http_k8s_endpoint_usable(ngx_k8s_table_t *table, uint32_t service,
-    uint32_t generation, ngx_http_k8s_endpoint_t *ep)
-{
-    ngx_uint_t                i, n;
-    ngx_k8s_service_rec_t    *rec;
-    ngx_k8s_endpoint_rec_t   *e;
-
-    rec = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE, service,
-                                  generation);
-    if (rec == NULL) {
-        return NGX_DECLINED;
-    }
-
-    n = ngx_min(rec->usable, rec->endpoints.n);
-    e = ngx_k8s_record_at(rec, rec->endpoints.offset);
-
-    for (i = 0; i < n; i++) {
-        if (e[i].port == ep->port
-            && e[i].stat == ep->stat
-            && e[i].family == ep->family
-            && ngx_memcmp(e[i].addr, ep->addr, 16) == 0)
-        {
-            return NGX_OK;
-        }
-    }
-
-    return NGX_DECLINED;
 }

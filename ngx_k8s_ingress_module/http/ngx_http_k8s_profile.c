@@ -7,7 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_http_k8s.h>
+#include <ngx_http_k8s_profile.h>
 
 
 static ngx_int_t ngx_http_k8s_profile_create(ngx_conf_t *cf,
@@ -192,6 +192,34 @@ ngx_http_k8s_profile_command(ngx_conf_t *cf, ngx_str_t *name,
     }
 
     return NULL;
+}
+
+
+/* FNV-1a */
+
+uint64_t
+ngx_http_k8s_profile_protocol(ngx_array_t *settings)
+{
+    size_t         n;
+    uint64_t       hash;
+    ngx_str_t     *arg;
+    ngx_uint_t     i;
+    ngx_array_t  **args;
+
+    args = settings->elts;
+    arg = args[0]->elts;
+    hash = 0xcbf29ce484222325ULL;
+
+    for (i = 0; i < args[0]->nelts; i++) {
+
+        for (n = 0; n < arg[i].len; n++) {
+            hash = (hash ^ arg[i].data[n]) * 0x100000001b3ULL;
+        }
+
+        hash = (hash ^ ' ') * 0x100000001b3ULL;
+    }
+
+    return hash;
 }
 
 

@@ -14,7 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_http_k8s.h>
+#include <ngx_http_k8s_profile.h>
 
 
 #define NGX_HTTP_K8S_SHADOW_NAMES    1024

@@ -21,9 +21,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_ssl.h>
-
-#include <openssl/sha.h>
+#include <ngx_k8s_cert.h>
+#include <ngx_k8s_tls.h>
 
 
 /* a server with k8s_ingress_pass; configuration's pool */
@@ -52,11 +53,9 @@ static ngx_int_t ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
 
 static int ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg);
-static ngx_uint_t ngx_http_k8s_ssl_host(ngx_ssl_conn_t *ssl_conn,
-    ngx_k8s_block_t *block, ngx_k8s_table_t *table, ngx_log_t *log);
 static ngx_uint_t ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn,
-    ngx_k8s_block_t *block, ngx_k8s_certificate_t *rec, ngx_log_t *log);
-static ngx_http_k8s_ssl_cache_t *ngx_http_k8s_ssl_cache(ngx_k8s_block_t *block,
+    ngx_k8s_block_t *block, ngx_k8s_table_t *table, ngx_log_t *log);
+static ngx_k8s_cert_cache_t *ngx_http_k8s_ssl_cache(ngx_k8s_block_t *block,
     ngx_log_t *log);
 static int ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn,
     ngx_str_t *sni);
@@ -454,18 +453,17 @@ void
 ngx_http_k8s_ssl_done(ngx_k8s_block_t *block)
 {
     if (block->ssl) {
-        ngx_http_k8s_ssl_cache_destroy(block->ssl);
+        ngx_k8s_cert_cache_destroy(block->ssl);
         block->ssl = NULL;
     }
 }
 
 
-static ngx_http_k8s_ssl_cache_t *
+static ngx_k8s_cert_cache_t *
 ngx_http_k8s_ssl_cache(ngx_k8s_block_t *block, ngx_log_t *log)
 {
     if (block->ssl == NULL) {
-        block->ssl = ngx_http_k8s_ssl_cache_create(NGX_HTTP_K8S_SSL_CACHE_SIZE,
-                                                   log);
+        block->ssl = ngx_k8s_cert_cache_create(NGX_K8S_CERT_CACHE_SIZE, log);
     }
 
     return block->ssl;
@@ -479,12 +477,8 @@ ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
 {
     ngx_k8s_block_t  *block = arg;
 
-    size_t                  len;
-    u_char                  key[NGX_K8S_KEY_MAX];
-    ngx_str_t               empty, *names[2];
-    ngx_k8s_table_t        *table;
-    ngx_connection_t       *c;
-    ngx_k8s_certificate_t  *rec;
+    ngx_k8s_table_t   *table;
+    ngx_connection_t  *c;
 
     c = ngx_ssl_get_connection(ssl_conn);
 
@@ -497,20 +491,7 @@ ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
     if (table) {
         SSL_certs_clear(ssl_conn);
 
-        if (ngx_http_k8s_ssl_host(ssl_conn, block, table, c->log)) {
-            return 1;
-        }
-
-        ngx_str_null(&empty);
-        names[0] = &empty;
-        names[1] = &empty;
-
-        len = ngx_k8s_key_names(key, 2, names);
-
-        rec = ngx_k8s_table_find(table, NGX_K8S_INDEX_CERTIFICATE, key, len,
-                                 NULL);
-
-        if (rec && ngx_http_k8s_ssl_present(ssl_conn, block, rec, c->log)) {
+        if (ngx_http_k8s_ssl_present(ssl_conn, block, table, c->log)) {
             return 1;
         }
     }
@@ -524,143 +505,75 @@ ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
 }
 
 
-/*
- * Certificates of the host that SNI names: its own, or where it has none
- * those of the wildcard host above it.  Returns how many are presented.
- */
-
-static ngx_uint_t
-ngx_http_k8s_ssl_host(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
-    ngx_k8s_table_t *table, ngx_log_t *log)
-{
-    size_t                  len;
-    u_char                 *p, buf[256], key[NGX_K8S_KEY_MAX];
-    ngx_k8s_slot_ref_t          *refs;
-    ngx_str_t               sni, name;
-    ngx_uint_t              i, n;
-    const char             *servername;
-    ngx_k8s_host_t         *host;
-    ngx_k8s_certificate_t  *rec;
-
-    servername = SSL_get_servername(ssl_conn, TLSEXT_NAMETYPE_host_name);
-
-    if (servername == NULL) {
-        return 0;
-    }
-
-    sni.data = (u_char *) servername;
-    sni.len = ngx_strlen(servername);
-
-    if (ngx_k8s_route_host_name(buf, &sni, &name) != NGX_OK || name.len == 0) {
-        return 0;
-    }
-
-    host = ngx_k8s_route_host(table, block->route_set, &name, NULL);
-
-    if (host == NULL) {
-        return 0;
-    }
-
-    if (host->certificates.n == 0 && !(host->flags & NGX_K8S_HOST_WILDCARD)) {
-
-        p = ngx_strlchr(name.data, name.data + name.len, '.');
-        if (p == NULL) {
-            return 0;
-        }
-
-        name.len -= p - name.data;
-        name.data = p;
-
-        len = ngx_k8s_key_host(key, block->route_set, NGX_K8S_CLASS_HTTP,
-                               &name);
-
-        host = ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, len, NULL);
-
-        if (host == NULL) {
-            return 0;
-        }
-    }
-
-    refs = ngx_k8s_record_at(host, host->certificates.offset);
-    n = 0;
-
-    for (i = 0; i < host->certificates.n; i++) {
-
-        rec = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_CERTIFICATE,
-                                      refs[i].slot, refs[i].generation);
-
-        if (rec) {
-            n += ngx_http_k8s_ssl_present(ssl_conn, block, rec, log);
-        }
-    }
-
-    return n;
-}
-
-
-/* adds one certificate to what may be presented: one of each type of key */
+/* returns how many are presented: those of the name, else the default one */
 
 static ngx_uint_t
 ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
-    ngx_k8s_certificate_t *rec, ngx_log_t *log)
+    ngx_k8s_table_t *table, ngx_log_t *log)
 {
-    ngx_http_k8s_ssl_cert_t   *cert;
-    ngx_http_k8s_ssl_cache_t  *cache;
+    ngx_str_t               sni;
+    ngx_uint_t              i, n;
+    const char             *servername;
+    ngx_k8s_host_t         *host;
+    ngx_k8s_cert_cache_t   *cache;
+    ngx_k8s_certificate_t  *rec;
 
     cache = ngx_http_k8s_ssl_cache(block, log);
     if (cache == NULL) {
         return 0;
     }
 
-    cert = ngx_http_k8s_ssl_cert(cache, rec, log);
-    if (cert == NULL) {
-        return 0;
+    servername = SSL_get_servername(ssl_conn, TLSEXT_NAMETYPE_host_name);
+
+    sni.data = (u_char *) servername;
+    sni.len = servername ? ngx_strlen(servername) : 0;
+
+    host = ngx_k8s_tls_host(table, &block->route_set, 1, &sni);
+    n = 0;
+
+    for (i = 0; host && i < host->certificates.n; i++) {
+        rec = ngx_k8s_tls_certificate(table, host, i);
+
+        if (rec) {
+            n += ngx_k8s_cert_present(cache, rec, ssl_conn, log);
+        }
     }
 
-    if (SSL_use_certificate(ssl_conn, cert->leaf) == 0
-        || SSL_set1_chain(ssl_conn, cert->chain) == 0
-        || SSL_use_PrivateKey(ssl_conn, cert->key) == 0)
-    {
-        ngx_ssl_error(NGX_LOG_ERR, log, 0,
-                      "certificate cannot be presented");
-        return 0;
+    if (n) {
+        return n;
     }
 
-    return 1;
+    rec = ngx_k8s_tls_default(table);
+
+    return rec ? ngx_k8s_cert_present(cache, rec, ssl_conn, log) : 0;
 }
 
 
-/* a session of one name is never resumed for another */
+/* what the same name means can differ from address to address */
 
 static int
 ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn, ngx_str_t *sni)
 {
-    u_char                    *p, *last, host[256];
-    u_char                     buf[NGX_MAX_CONF_ERRSTR], md[32];
-    ngx_str_t                  name;
+    u_char                     id[NGX_K8S_TLS_ID_LEN];
+    u_char                     buf[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t                  scope;
     ngx_connection_t          *c;
     ngx_http_connection_t     *hc;
     ngx_http_core_srv_conf_t  *cscf;
 
     c = ngx_ssl_get_connection(ssl_conn);
     hc = c->data;
-
-    if (sni->len == 0 || ngx_k8s_route_host_name(host, sni, &name) != NGX_OK) {
-        name = *sni;
-    }
-
-    /* what the same name means can differ from address to address */
-
     cscf = hc->addr_conf->default_server;
-    last = buf + sizeof(buf);
 
-    p = ngx_slprintf(buf, last, "%V %d %ui %s", &name,
-                     (int) ngx_inet_get_port(c->listening->sockaddr),
-                     (ngx_uint_t) cscf->line, cscf->file_name);
+    scope.data = buf;
+    scope.len = ngx_snprintf(buf, sizeof(buf), "%ui %s",
+                             (ngx_uint_t) cscf->line, cscf->file_name)
+                - buf;
 
-    SHA256(buf, p - buf, md);
+    ngx_k8s_tls_session_id(id, sni,
+                           ngx_inet_get_port(c->listening->sockaddr), &scope);
 
-    return SSL_set_session_id_context(ssl_conn, md, sizeof(md));
+    return SSL_set_session_id_context(ssl_conn, id, NGX_K8S_TLS_ID_LEN);
 }
 
 

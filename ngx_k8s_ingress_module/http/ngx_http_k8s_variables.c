@@ -14,7 +14,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_http_k8s.h>
+#include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_variables.h>
+#include <ngx_k8s_peer.h>
 
 
 static ngx_int_t ngx_http_k8s_ctx_variable(ngx_http_request_t *r,
@@ -401,7 +403,7 @@ ngx_http_k8s_port_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    v->len = ngx_http_k8s_port_text(p,
+    v->len = ngx_k8s_port_text(p,
                               ngx_inet_get_port(r->connection->local_sockaddr))
              - p;
     v->valid = 1;

@@ -6,31 +6,44 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_http.h>
-#include <ngx_http_k8s_ssl.h>
+#include <ngx_event.h>
+#include <ngx_k8s_cert.h>
 
 
-static ngx_http_k8s_ssl_cert_t *ngx_http_k8s_ssl_cert_find(
-    ngx_http_k8s_ssl_cache_t *cache, u_char *sha256);
-static ngx_http_k8s_ssl_cert_t *ngx_http_k8s_ssl_cert_parse(
+typedef struct {
+    ngx_rbtree_node_t  node;
+    ngx_queue_t        queue;
+    u_char             sha256[32];
+    size_t                   size;       /* estimated bytes of all of it */
+    X509                    *leaf;
+    STACK_OF(X509)          *chain;      /* without the leaf, may be empty */
+    EVP_PKEY                *key;
+} ngx_k8s_cert_t;
+
+
+static ngx_k8s_cert_t *ngx_k8s_cert_get(ngx_k8s_cert_cache_t *cache,
     ngx_k8s_certificate_t *rec, ngx_log_t *log);
-static void ngx_http_k8s_ssl_cert_free(ngx_http_k8s_ssl_cert_t *cert);
-static void ngx_http_k8s_ssl_cert_insert(ngx_rbtree_node_t *temp,
+static ngx_k8s_cert_t *ngx_k8s_cert_find(ngx_k8s_cert_cache_t *cache,
+    u_char *sha256);
+static ngx_k8s_cert_t *ngx_k8s_cert_parse(ngx_k8s_certificate_t *rec,
+    ngx_log_t *log);
+static void ngx_k8s_cert_free(ngx_k8s_cert_t *cert);
+static void ngx_k8s_cert_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 
 
-ngx_http_k8s_ssl_cache_t *
-ngx_http_k8s_ssl_cache_create(size_t max, ngx_log_t *log)
+ngx_k8s_cert_cache_t *
+ngx_k8s_cert_cache_create(size_t max, ngx_log_t *log)
 {
-    ngx_http_k8s_ssl_cache_t  *cache;
+    ngx_k8s_cert_cache_t  *cache;
 
-    cache = ngx_calloc(sizeof(ngx_http_k8s_ssl_cache_t), log);
+    cache = ngx_calloc(sizeof(ngx_k8s_cert_cache_t), log);
     if (cache == NULL) {
         return NULL;
     }
 
     ngx_rbtree_init(&cache->rbtree, &cache->sentinel,
-                    ngx_http_k8s_ssl_cert_insert);
+                    ngx_k8s_cert_insert);
     ngx_queue_init(&cache->queue);
     cache->max = max;
 
@@ -39,29 +52,53 @@ ngx_http_k8s_ssl_cache_create(size_t max, ngx_log_t *log)
 
 
 void
-ngx_http_k8s_ssl_cache_destroy(ngx_http_k8s_ssl_cache_t *cache)
+ngx_k8s_cert_cache_destroy(ngx_k8s_cert_cache_t *cache)
 {
     ngx_queue_t  *q;
 
     while (!ngx_queue_empty(&cache->queue)) {
         q = ngx_queue_head(&cache->queue);
         ngx_queue_remove(q);
-        ngx_http_k8s_ssl_cert_free(
-                            ngx_queue_data(q, ngx_http_k8s_ssl_cert_t, queue));
+        ngx_k8s_cert_free(ngx_queue_data(q, ngx_k8s_cert_t, queue));
     }
 
     ngx_free(cache);
 }
 
 
-ngx_http_k8s_ssl_cert_t *
-ngx_http_k8s_ssl_cert(ngx_http_k8s_ssl_cache_t *cache,
-    ngx_k8s_certificate_t *rec, ngx_log_t *log)
+ngx_uint_t
+ngx_k8s_cert_present(ngx_k8s_cert_cache_t *cache, ngx_k8s_certificate_t *rec,
+    ngx_ssl_conn_t *ssl_conn, ngx_log_t *log)
 {
-    ngx_queue_t              *q;
-    ngx_http_k8s_ssl_cert_t  *cert, *old;
+    ngx_k8s_cert_t  *cert;
 
-    cert = ngx_http_k8s_ssl_cert_find(cache, rec->sha256);
+    cert = ngx_k8s_cert_get(cache, rec, log);
+    if (cert == NULL) {
+        return 0;
+    }
+
+    if (SSL_use_certificate(ssl_conn, cert->leaf) == 0
+        || SSL_set1_chain(ssl_conn, cert->chain) == 0
+        || SSL_use_PrivateKey(ssl_conn, cert->key) == 0)
+    {
+        ngx_ssl_error(NGX_LOG_ERR, log, 0, "certificate cannot be presented");
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* valid until the next call, so that OpenSSL takes references at once */
+
+static ngx_k8s_cert_t *
+ngx_k8s_cert_get(ngx_k8s_cert_cache_t *cache, ngx_k8s_certificate_t *rec,
+    ngx_log_t *log)
+{
+    ngx_queue_t     *q;
+    ngx_k8s_cert_t  *cert, *old;
+
+    cert = ngx_k8s_cert_find(cache, rec->sha256);
 
     if (cert) {
         ngx_queue_remove(&cert->queue);
@@ -70,7 +107,7 @@ ngx_http_k8s_ssl_cert(ngx_http_k8s_ssl_cache_t *cache,
         return cert;
     }
 
-    cert = ngx_http_k8s_ssl_cert_parse(rec, log);
+    cert = ngx_k8s_cert_parse(rec, log);
     if (cert == NULL) {
         return NULL;
     }
@@ -79,14 +116,14 @@ ngx_http_k8s_ssl_cert(ngx_http_k8s_ssl_cache_t *cache,
            && !ngx_queue_empty(&cache->queue))
     {
         q = ngx_queue_last(&cache->queue);
-        old = ngx_queue_data(q, ngx_http_k8s_ssl_cert_t, queue);
+        old = ngx_queue_data(q, ngx_k8s_cert_t, queue);
 
         ngx_queue_remove(q);
         ngx_rbtree_delete(&cache->rbtree, &old->node);
         cache->size -= old->size;
         cache->count--;
 
-        ngx_http_k8s_ssl_cert_free(old);
+        ngx_k8s_cert_free(old);
     }
 
     ngx_rbtree_insert(&cache->rbtree, &cert->node);
@@ -98,13 +135,13 @@ ngx_http_k8s_ssl_cert(ngx_http_k8s_ssl_cache_t *cache,
 }
 
 
-static ngx_http_k8s_ssl_cert_t *
-ngx_http_k8s_ssl_cert_find(ngx_http_k8s_ssl_cache_t *cache, u_char *sha256)
+static ngx_k8s_cert_t *
+ngx_k8s_cert_find(ngx_k8s_cert_cache_t *cache, u_char *sha256)
 {
-    ngx_int_t                 rc;
-    ngx_rbtree_key_t          key;
-    ngx_rbtree_node_t        *node;
-    ngx_http_k8s_ssl_cert_t  *cert;
+    ngx_int_t           rc;
+    ngx_rbtree_key_t    key;
+    ngx_rbtree_node_t  *node;
+    ngx_k8s_cert_t     *cert;
 
     ngx_memcpy(&key, sha256, sizeof(ngx_rbtree_key_t));
 
@@ -117,7 +154,7 @@ ngx_http_k8s_ssl_cert_find(ngx_http_k8s_ssl_cache_t *cache, u_char *sha256)
             continue;
         }
 
-        cert = (ngx_http_k8s_ssl_cert_t *) node;
+        cert = (ngx_k8s_cert_t *) node;
 
         rc = ngx_memcmp(sha256, cert->sha256, 32);
 
@@ -132,17 +169,17 @@ ngx_http_k8s_ssl_cert_find(ngx_http_k8s_ssl_cache_t *cache, u_char *sha256)
 }
 
 
-static ngx_http_k8s_ssl_cert_t *
-ngx_http_k8s_ssl_cert_parse(ngx_k8s_certificate_t *rec, ngx_log_t *log)
+static ngx_k8s_cert_t *
+ngx_k8s_cert_parse(ngx_k8s_certificate_t *rec, ngx_log_t *log)
 {
-    X509                     *x509;
-    size_t                    len;
-    ngx_uint_t                i;
-    const u_char             *p;
-    ngx_k8s_str_t            *der;
-    ngx_http_k8s_ssl_cert_t  *cert;
+    X509            *x509;
+    size_t           len;
+    ngx_uint_t       i;
+    const u_char    *p;
+    ngx_k8s_str_t   *der;
+    ngx_k8s_cert_t  *cert;
 
-    cert = ngx_calloc(sizeof(ngx_http_k8s_ssl_cert_t), log);
+    cert = ngx_calloc(sizeof(ngx_k8s_cert_t), log);
     if (cert == NULL) {
         return NULL;
     }
@@ -187,7 +224,7 @@ ngx_http_k8s_ssl_cert_parse(ngx_k8s_certificate_t *rec, ngx_log_t *log)
 
     /* measured: about 10 KB for two RSA certificates and a key, 3.6 KB */
 
-    cert->size = sizeof(ngx_http_k8s_ssl_cert_t) + 2048 + 2 * len;
+    cert->size = sizeof(ngx_k8s_cert_t) + 2048 + 2 * len;
 
     return cert;
 
@@ -196,14 +233,14 @@ failed:
     ngx_ssl_error(NGX_LOG_ERR, log, 0,
                   "certificate record cannot be parsed");
 
-    ngx_http_k8s_ssl_cert_free(cert);
+    ngx_k8s_cert_free(cert);
 
     return NULL;
 }
 
 
 static void
-ngx_http_k8s_ssl_cert_free(ngx_http_k8s_ssl_cert_t *cert)
+ngx_k8s_cert_free(ngx_k8s_cert_t *cert)
 {
     X509_free(cert->leaf);
     sk_X509_pop_free(cert->chain, X509_free);
@@ -213,13 +250,13 @@ ngx_http_k8s_ssl_cert_free(ngx_http_k8s_ssl_cert_t *cert)
 
 
 static void
-ngx_http_k8s_ssl_cert_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+ngx_k8s_cert_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_rbtree_node_t        **p;
-    ngx_http_k8s_ssl_cert_t   *cert, *other;
+    ngx_rbtree_node_t  **p;
+    ngx_k8s_cert_t      *cert, *other;
 
-    cert = (ngx_http_k8s_ssl_cert_t *) node;
+    cert = (ngx_k8s_cert_t *) node;
 
     for ( ;; ) {
 
@@ -227,7 +264,7 @@ ngx_http_k8s_ssl_cert_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
             p = (node->key < temp->key) ? &temp->left : &temp->right;
 
         } else {
-            other = (ngx_http_k8s_ssl_cert_t *) temp;
+            other = (ngx_k8s_cert_t *) temp;
             p = (ngx_memcmp(cert->sha256, other->sha256, 32) < 0)
                 ? &temp->left : &temp->right;
         }

@@ -1,0 +1,87 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_ctx.h>
+
+
+static void ngx_http_k8s_ctx_cleanup(void *data);
+
+
+ngx_http_k8s_ctx_t *
+ngx_http_k8s_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t  *cln;
+    ngx_http_k8s_ctx_t  *ctx;
+
+    r = r->main;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_k8s_module);
+
+    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+
+        /* contexts were reset; the cleanup still has ours */
+
+        for (cln = r->pool->cleanup; cln; cln = cln->next) {
+            if (cln->handler == ngx_http_k8s_ctx_cleanup) {
+                ctx = cln->data;
+                ngx_http_set_ctx(r, ctx, ngx_http_k8s_module);
+                break;
+            }
+        }
+    }
+
+    return ctx;
+}
+
+
+ngx_http_k8s_ctx_t *
+ngx_http_k8s_ctx_create(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t  *cln;
+    ngx_http_k8s_ctx_t  *ctx;
+
+    ctx = ngx_http_k8s_ctx(r);
+    if (ctx) {
+        return ctx;
+    }
+
+    r = r->main;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_k8s_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_k8s_ctx_t));
+
+    cln->handler = ngx_http_k8s_ctx_cleanup;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_k8s_module);
+
+    return ctx;
+}
+
+
+static void
+ngx_http_k8s_ctx_cleanup(void *data)
+{
+    /* only marks the context */
+}
+
+
+ngx_http_k8s_hop_t *
+ngx_http_k8s_hop(ngx_http_request_t *r)
+{
+    ngx_http_k8s_ctx_t  *ctx;
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    return ctx && ctx->hop.service ? &ctx->hop : NULL;
+}

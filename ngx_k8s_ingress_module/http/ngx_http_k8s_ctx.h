@@ -1,0 +1,68 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The context of a request, in the main request's pool; subrequests and
+ * internal redirects find it through r->main.
+ */
+
+
+#ifndef _NGX_HTTP_K8S_CTX_H_INCLUDED_
+#define _NGX_HTTP_K8S_CTX_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s.h>
+
+
+/*
+ * One way to a backend: all that the balancer knows of a request.  The main
+ * request has one.
+ */
+
+typedef struct {
+    ngx_k8s_block_t         *block;
+    uint32_t                 service;    /* slot and generation; 0: none, the
+                                            request is not proxied */
+    uint32_t                 generation;
+    uint64_t                 protocol;   /* see ngx_http_k8s_pool_key_t */
+
+    /* nginx's own, see ngx_http_k8s_interim() */
+    ngx_int_t              (*process_header)(ngx_http_request_t *r);
+    ngx_int_t              (*reinit_request)(ngx_http_request_t *r);
+    ngx_uint_t               interim;
+} ngx_http_k8s_hop_t;
+
+
+typedef struct {
+    ngx_k8s_block_t         *block;
+    ngx_http_k8s_loc_conf_t *conf;       /* the pass that routed it */
+    ngx_http_k8s_hop_t       hop;
+    uint32_t                 rule;       /* slot and generation of the rule */
+    uint32_t                 rule_generation;
+    ngx_uint_t               status;     /* answered by us: 301, 308, 404, ...;
+                                            0: proxied */
+    ngx_k8s_rule_rec_t      *names;      /* a copy, for variables, or NULL */
+
+    unsigned                 routed:1;
+    unsigned                 no_service:1; /* no rule, or none for it */
+    unsigned                 counted:1;
+    unsigned                 health:1;   /* answered /healthz: not logged */
+    unsigned                 asked:1;    /* a variable was, before routing */
+} ngx_http_k8s_ctx_t;
+
+
+/* the request's context, NULL before any; its making, once a main request */
+ngx_http_k8s_ctx_t *ngx_http_k8s_ctx(ngx_http_request_t *r);
+ngx_http_k8s_ctx_t *ngx_http_k8s_ctx_create(ngx_http_request_t *r);
+
+/* NULL when the request is not proxied by a route */
+ngx_http_k8s_hop_t *ngx_http_k8s_hop(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_K8S_CTX_H_INCLUDED_ */

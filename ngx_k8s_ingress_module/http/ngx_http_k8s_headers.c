@@ -1,0 +1,150 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_profile.h>
+
+
+static ngx_int_t ngx_http_k8s_header_filter(ngx_http_request_t *r);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+
+ngx_int_t
+ngx_http_k8s_headers_conf(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
+{
+    u_char      *p;
+    ngx_str_t   *age;
+    ngx_uint_t   subdomains, preload;
+
+    if (klcf->block->defaults == NGX_K8S_DEFAULTS_NGINX) {
+        klcf->server_header = 1;
+        return NGX_OK;
+    }
+
+    klcf->server_header = ngx_http_k8s_default_flag("server-tokens");
+
+    if (ngx_http_k8s_default_flag("ssl-redirect")) {
+        klcf->redirect_code =
+                           ngx_http_k8s_default_number("http-redirect-code");
+    }
+
+    if (!ngx_http_k8s_default_flag("hsts")) {
+        return NGX_OK;
+    }
+
+    age = ngx_http_k8s_default("hsts-max-age");
+    subdomains = ngx_http_k8s_default_flag("hsts-include-subdomains");
+    preload = ngx_http_k8s_default_flag("hsts-preload");
+
+    p = ngx_pnalloc(cf->pool, sizeof("max-age=; includeSubDomains; preload")
+                              + age->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    klcf->hsts.data = p;
+    klcf->hsts.len = ngx_sprintf(p, "max-age=%V%s%s", age,
+                                 subdomains ? "; includeSubDomains" : "",
+                                 preload ? "; preload" : "")
+                     - p;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_k8s_headers_init(void)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_k8s_header_filter;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_header_filter(ngx_http_request_t *r)
+{
+    ngx_uint_t                i;
+    ngx_list_part_t          *part;
+    ngx_table_elt_t          *h;
+    ngx_http_k8s_ctx_t       *ctx;
+    ngx_http_k8s_loc_conf_t  *klcf;
+
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx && ctx->routed) {
+        klcf = ctx->conf;
+
+    } else {
+        ctx = NULL;
+        klcf = ngx_http_get_module_loc_conf(r, ngx_http_k8s_module);
+    }
+
+    if (klcf->block == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (!klcf->server_header && r->headers_out.server == NULL) {
+
+        /* not in the list of headers: only keeps nginx from adding one */
+
+        r->headers_out.server = &klcf->server;
+    }
+
+#if (NGX_HTTP_SSL)
+
+    if (ctx && klcf->hsts.len && r->connection->ssl) {
+
+        /* the backend's own is replaced */
+
+        part = &r->headers_out.headers.part;
+        h = part->elts;
+
+        for (i = 0; /* void */ ; i++) {
+
+            if (i >= part->nelts) {
+                if (part->next == NULL) {
+                    break;
+                }
+
+                part = part->next;
+                h = part->elts;
+                i = 0;
+            }
+
+            if (h[i].key.len == sizeof("Strict-Transport-Security") - 1
+                && ngx_strncasecmp(h[i].key.data,
+                                   (u_char *) "Strict-Transport-Security",
+                                   sizeof("Strict-Transport-Security") - 1)
+                   == 0)
+            {
+                h[i].hash = 0;
+            }
+        }
+
+        h = ngx_list_push(&r->headers_out.headers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        h->hash = 1;
+        h->next = NULL;
+        ngx_str_set(&h->key, "Strict-Transport-Security");
+        h->value = klcf->hsts;
+    }
+
+#endif
+
+    return ngx_http_next_header_filter(r);
+}

@@ -1,0 +1,229 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_route.h>
+
+
+static ngx_int_t ngx_http_k8s_server_rewrite_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_rewrite_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_check_length(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_log_handler(ngx_http_request_t *r);
+
+
+ngx_int_t
+ngx_http_k8s_phases_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i;
+    ngx_array_t                *a;
+    ngx_http_handler_pt        *h, rewrite;
+    ngx_http_k8s_main_conf_t   *kmcf;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_k8s_module);
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    /* the rewrite module's handler is the first one of both phases */
+
+    a = &cmcf->phases[NGX_HTTP_SERVER_REWRITE_PHASE].handlers;
+    h = a->elts;
+    rewrite = a->nelts ? h[0] : NULL;
+
+    a = &cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers;
+    h = a->elts;
+
+    for (i = 0; i < a->nelts; i++) {
+        if (rewrite && h[i] == rewrite) {
+            kmcf->rewrite = rewrite;
+            h[i] = ngx_http_k8s_rewrite_handler;
+            break;
+        }
+    }
+
+    if (kmcf->rewrite == NULL) {
+        h = ngx_array_push(a);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = ngx_http_k8s_rewrite_handler;
+    }
+
+    /* handlers run in reverse order: the first one of the array runs last */
+
+    a = &cmcf->phases[NGX_HTTP_SERVER_REWRITE_PHASE].handlers;
+
+    if (ngx_array_push(a) == NULL) {
+        return NGX_ERROR;
+    }
+
+    h = a->elts;
+    ngx_memmove(h + 1, h, (a->nelts - 1) * sizeof(ngx_http_handler_pt));
+    h[0] = ngx_http_k8s_server_rewrite_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_k8s_log_handler;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A server without locations: the profile set here survives the search for a
+ * location, so that nginx itself holds the profile's body limit.
+ */
+
+static ngx_int_t
+ngx_http_k8s_server_rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_http_k8s_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_k8s_module);
+
+    if (klcf->outer) {
+        klcf = klcf->outer;
+    }
+
+    if (klcf->block == NULL || klcf->late) {
+        return NGX_DECLINED;
+    }
+
+    /* an internal redirect goes where the administrator sent it */
+
+    if (r->internal || r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_k8s_route(r, klcf);
+}
+
+
+/*
+ * All other passes: stands in the place of the rewrite module's handler, which
+ * would not run for a server's null location were there any handler behind it.
+ */
+
+static ngx_int_t
+ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_http_k8s_ctx_t        *ctx;
+    ngx_http_k8s_loc_conf_t   *klcf;
+    ngx_http_k8s_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
+
+    if (kmcf->rewrite) {
+        rc = kmcf->rewrite(r);
+
+        if (rc != NGX_DECLINED || r->uri_changed) {
+            return rc;
+        }
+    }
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_k8s_module);
+
+    if (klcf->outer) {
+        klcf = klcf->outer;
+    }
+
+    if (klcf->block == NULL || !klcf->late) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (r != r->main || (ctx && ctx->routed)) {
+
+        /* routed once; an error page must not lead to a tenant's backend */
+
+        return klcf->location ? NGX_HTTP_NOT_FOUND : NGX_DECLINED;
+    }
+
+    rc = ngx_http_k8s_route(r, klcf);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    return ngx_http_k8s_check_length(r);
+}
+
+
+/* what the search for a location did before the profile was known */
+
+static ngx_int_t
+ngx_http_k8s_check_length(ngx_http_request_t *r)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (r->headers_in.content_length_n != -1
+        && !r->discard_body
+        && clcf->client_max_body_size
+        && clcf->client_max_body_size < r->headers_in.content_length_n)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "client intended to send too large body: %O bytes",
+                      r->headers_in.content_length_n);
+
+        r->expect_tested = 1;
+        (void) ngx_http_discard_request_body(r);
+
+        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_log_handler(ngx_http_request_t *r)
+{
+    ngx_uint_t           status, method;
+    ngx_http_k8s_ctx_t  *ctx;
+
+    if (r != r->main) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx == NULL || !ctx->routed || ctx->counted || ctx->health) {
+        return NGX_OK;
+    }
+
+    ctx->counted = 1;
+
+    /* the bits of methods are in the order of ngx_k8s_methods */
+
+    for (method = 0; method < NGX_K8S_METHODS; method++) {
+        if (r->method == ((ngx_uint_t) 1 << method)) {
+            break;
+        }
+    }
+
+    if (method == NGX_K8S_METHODS) {
+        method = 0;
+    }
+
+    status = r->err_status ? r->err_status : r->headers_out.status;
+
+    if (ngx_k8s_pin(ctx->block)) {
+        ngx_k8s_count(&ctx->block->view, ctx->rule, ctx->rule_generation,
+                      method, ngx_min(status, 4095));
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,37 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#ifndef _NGX_HTTP_K8S_ROUTE_H_INCLUDED_
+#define _NGX_HTTP_K8S_ROUTE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s.h>
+#include <ngx_k8s_router.h>
+
+
+/*
+ * Routing step (ngx_http_k8s_route.c): decides once for a main request, under
+ * one pin.  Sets r->loc_conf to the profile.  NGX_DECLINED when the request is
+ * to be proxied, else a status for ngx_http_finalize_request().
+ */
+ngx_int_t ngx_http_k8s_route(ngx_http_request_t *r,
+    ngx_http_k8s_loc_conf_t *klcf);
+
+
+/*
+ * Redirects (ngx_http_k8s_redirect.c): set the Location header and return the
+ * status, or 500 without memory.  The first goes to the same URI with a slash;
+ * the last one is what the route's action says, under the pin of the route.
+ */
+ngx_int_t ngx_http_k8s_add_slash(ngx_http_request_t *r);
+ngx_int_t ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status);
+ngx_int_t ngx_http_k8s_redirect(ngx_http_request_t *r, ngx_k8s_route_t *route);
+
+
+#endif /* _NGX_HTTP_K8S_ROUTE_H_INCLUDED_ */

@@ -1,0 +1,457 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_k8s_peer.h>
+
+
+/* how long copies are good: an address can soon be another pod's */
+#define NGX_K8S_COPY_TIME            10000
+
+/* endpoints that one try looks at, for one that has not refused a moment ago */
+#define NGX_K8S_LOOKED               1024
+
+/* for how long an endpoint without connection is asked for lack of others */
+#define NGX_K8S_LEFT_ALONE           2000
+
+/* "[address]:65535" */
+#define NGX_K8S_ADDRESS_LEN          (NGX_INET6_ADDRSTRLEN + sizeof("[]:65535"))
+
+
+/* of one try; without the room for a path that ngx_sockaddr_t has */
+
+typedef struct {
+    ngx_str_t                name;
+    union {
+        struct sockaddr      sockaddr;
+        struct sockaddr_in   sockaddr_in;
+#if (NGX_HAVE_INET6)
+        struct sockaddr_in6  sockaddr_in6;
+#endif
+    } sockaddr;
+    u_char                   text[NGX_K8S_ADDRESS_LEN];
+} ngx_k8s_address_t;
+
+
+static ngx_uint_t ngx_k8s_choice_tried(ngx_k8s_choice_t *choice,
+    ngx_k8s_peer_t *peer);
+static uint32_t *ngx_k8s_cursor(ngx_k8s_cursors_t *cursors, uint32_t slot);
+static ngx_k8s_stat_t *ngx_k8s_peer_copy(ngx_k8s_table_t *table,
+    ngx_k8s_endpoint_rec_t *rec, ngx_k8s_peer_t *peer);
+static uint32_t ngx_k8s_peer_hash(ngx_k8s_peer_t *peer);
+static ngx_uint_t ngx_k8s_peer_refused(ngx_k8s_stat_t *stat);
+static size_t ngx_k8s_peer_text(u_char *text, ngx_k8s_peer_t *peer);
+
+
+void
+ngx_k8s_choice_init(ngx_k8s_choice_t *choice, uint32_t service,
+    uint32_t generation)
+{
+    choice->service = service;
+    choice->generation = generation;
+    choice->version = 0;
+    choice->start = ngx_current_msec;
+    choice->npeers = 0;
+    choice->ntried = 0;
+    choice->ncopied = 0;
+}
+
+
+/*
+ * Round robin over what the table has at this moment.  When no others are left,
+ * endpoints that could not be connected to a moment ago, and then those that
+ * failed this request.  The former have probably ended, and their addresses
+ * may be other pods' before the table knows.
+ */
+
+ngx_int_t
+ngx_k8s_choose(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
+    ngx_k8s_cursors_t *cursors, ngx_k8s_peer_t *peer)
+{
+    uint32_t                *cursor, start;
+    ngx_uint_t               i, n, refused;
+    ngx_k8s_stat_t          *stat;
+    ngx_k8s_service_rec_t   *service;
+    ngx_k8s_endpoint_rec_t  *rec;
+
+    service = NULL;
+    rec = choice->copied;
+
+    if (table) {
+        choice->version = ngx_k8s_table_version(table);
+        service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                          choice->service, choice->generation);
+    }
+
+    if (service) {
+        n = ngx_min(service->usable, service->endpoints.n);
+        rec = ngx_k8s_record_at(service, service->endpoints.offset);
+
+        if (choice->ntried == 0) {
+            choice->ncopied = ngx_min(n, NGX_K8S_COPIED);
+            ngx_memcpy(choice->copied, rec,
+                       choice->ncopied * sizeof(ngx_k8s_endpoint_rec_t));
+        }
+
+    } else if (ngx_current_msec - choice->start < NGX_K8S_COPY_TIME) {
+        n = choice->ncopied;
+
+        /* not for the pool, and without statistics */
+
+        choice->version = 0;
+        table = NULL;
+
+    } else {
+        n = 0;
+    }
+
+    if (n == 0) {
+        return NGX_BUSY;
+    }
+
+    choice->npeers = n;
+    refused = n;
+
+    peer->service = choice->service;
+    peer->generation = choice->generation;
+
+    cursor = ngx_k8s_cursor(cursors, choice->service);
+    start = cursor ? *cursor : (uint32_t) ngx_random();
+
+    for (i = 0; i < ngx_min(n, NGX_K8S_LOOKED); i++) {
+        stat = ngx_k8s_peer_copy(table, &rec[(start + i) % n], peer);
+
+        if (ngx_k8s_peer_refused(stat)) {
+
+            if (refused == n && !ngx_k8s_choice_tried(choice, peer)) {
+                refused = i;
+            }
+
+        } else if (!ngx_k8s_choice_tried(choice, peer)) {
+            goto found;
+        }
+    }
+
+    i = (refused < n) ? refused : 0;
+
+    (void) ngx_k8s_peer_copy(table, &rec[(start + i) % n], peer);
+
+found:
+
+    if (cursor) {
+        *cursor = start + i + 1;
+
+        if (*cursor == 0) {
+            *cursor = 1;
+        }
+    }
+
+    choice->tried[choice->ntried % NGX_K8S_TRIED] = ngx_k8s_peer_hash(peer);
+    choice->ntried++;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_k8s_choice_tried(ngx_k8s_choice_t *choice, ngx_k8s_peer_t *peer)
+{
+    uint32_t    hash;
+    ngx_uint_t  i;
+
+    if (choice->ntried == 0) {
+        return 0;
+    }
+
+    hash = ngx_k8s_peer_hash(peer);
+
+    for (i = 0; i < ngx_min(choice->ntried, NGX_K8S_TRIED); i++) {
+        if (choice->tried[i] == hash) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* starts anywhere, so that workers do not go in step */
+
+static uint32_t *
+ngx_k8s_cursor(ngx_k8s_cursors_t *cursors, uint32_t slot)
+{
+    uint32_t    *elts;
+    ngx_uint_t   n;
+
+    if (slot >= cursors->n) {
+
+        n = ngx_max(cursors->n * 2, 256);
+
+        while (n <= slot) {
+            n *= 2;
+        }
+
+        elts = ngx_calloc(n * sizeof(uint32_t), ngx_cycle->log);
+        if (elts == NULL) {
+            return NULL;
+        }
+
+        if (cursors->elts) {
+            ngx_memcpy(elts, cursors->elts, cursors->n * sizeof(uint32_t));
+            ngx_free(cursors->elts);
+        }
+
+        cursors->elts = elts;
+        cursors->n = n;
+    }
+
+    if (cursors->elts[slot] == 0) {
+        cursors->elts[slot] = (uint32_t) ngx_random() | 1;
+    }
+
+    return &cursors->elts[slot];
+}
+
+
+void
+ngx_k8s_cursors_free(ngx_k8s_cursors_t *cursors)
+{
+    if (cursors->elts) {
+        ngx_free(cursors->elts);
+        cursors->elts = NULL;
+        cursors->n = 0;
+    }
+}
+
+
+ngx_uint_t
+ngx_k8s_choice_left(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
+    ngx_k8s_peer_t *peer)
+{
+    if (table == NULL || table->version == choice->version) {
+        return 0;
+    }
+
+    if (ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE, peer->service,
+                                peer->generation)
+        == NULL)
+    {
+        /* it went with its last route: as long as the copies are good */
+
+        return ngx_current_msec - choice->start >= NGX_K8S_COPY_TIME;
+    }
+
+    return ngx_k8s_peer_usable(table, peer) != NGX_OK;
+}
+
+
+/*
+ * Returns its statistics, or NULL: it has none, or table is NULL.  A record
+ * that is in the table no more goes without: its number may be another's.
+ */
+
+static ngx_k8s_stat_t *
+ngx_k8s_peer_copy(ngx_k8s_table_t *table, ngx_k8s_endpoint_rec_t *rec,
+    ngx_k8s_peer_t *peer)
+{
+    ngx_k8s_stat_t  *stat;
+
+    ngx_memcpy(peer->addr, rec->addr, 16);
+    peer->port = rec->port;
+    peer->family = rec->family;
+    peer->reserved = 0;
+    peer->stat = rec->stat;
+
+    stat = table ? ngx_k8s_stat(table, rec->stat) : NULL;
+    peer->identity = stat ? stat->identity : 0;
+
+    return stat;
+}
+
+
+/* tells the endpoints of a Service apart, the same without statistics */
+
+static uint32_t
+ngx_k8s_peer_hash(ngx_k8s_peer_t *peer)
+{
+    return peer->stat ? peer->stat
+                      : ngx_murmur_hash2(peer->addr, 16) ^ peer->port;
+}
+
+
+/* 1 when a connection to it failed, in any worker, a moment ago */
+
+static ngx_uint_t
+ngx_k8s_peer_refused(ngx_k8s_stat_t *stat)
+{
+    ngx_msec_t  refused;
+
+    if (stat == NULL || stat->refused == 0) {
+        return 0;
+    }
+
+    /* workers' clocks differ a little */
+
+    refused = stat->refused;
+
+    return (ngx_msec_int_t) (ngx_current_msec - refused) < NGX_K8S_LEFT_ALONE;
+}
+
+
+ngx_int_t
+ngx_k8s_peer_usable(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer)
+{
+    ngx_uint_t               i, n;
+    ngx_k8s_service_rec_t   *rec;
+    ngx_k8s_endpoint_rec_t  *e;
+
+    rec = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE, peer->service,
+                                  peer->generation);
+    if (rec == NULL) {
+        return NGX_DECLINED;
+    }
+
+    n = ngx_min(rec->usable, rec->endpoints.n);
+    e = ngx_k8s_record_at(rec, rec->endpoints.offset);
+
+    for (i = 0; i < n; i++) {
+        if (e[i].port == peer->port
+            && e[i].stat == peer->stat
+            && e[i].family == peer->family
+            && ngx_memcmp(e[i].addr, peer->addr, 16) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+void
+ngx_k8s_peer_note(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer,
+    ngx_uint_t failed, ngx_uint_t refused)
+{
+    ngx_k8s_stat_t  *stat;
+
+    stat = peer->identity ? ngx_k8s_stat(table, peer->stat) : NULL;
+
+    if (stat == NULL || stat->identity != peer->identity) {
+        return;
+    }
+
+    (void) ngx_atomic_fetch_add(&stat->requests, 1);
+
+    if (failed) {
+        (void) ngx_atomic_fetch_add(&stat->failures, 1);
+    }
+
+    if (refused) {
+        stat->refused = ngx_current_msec | 1;
+    }
+}
+
+
+/* the log phase reads the name when the table may have changed long since */
+
+ngx_int_t
+ngx_k8s_peer_address(ngx_k8s_peer_t *peer, ngx_pool_t *pool,
+    ngx_peer_connection_t *pc)
+{
+    ngx_k8s_address_t  *a;
+
+    a = ngx_palloc(pool, sizeof(ngx_k8s_address_t));
+    if (a == NULL) {
+        return NGX_ERROR;
+    }
+
+#if (NGX_HAVE_INET6)
+
+    if (peer->family == 6) {
+        ngx_memzero(&a->sockaddr, sizeof(struct sockaddr_in6));
+
+        a->sockaddr.sockaddr_in6.sin6_family = AF_INET6;
+        a->sockaddr.sockaddr_in6.sin6_port = htons(peer->port);
+        ngx_memcpy(&a->sockaddr.sockaddr_in6.sin6_addr, peer->addr, 16);
+
+        pc->socklen = sizeof(struct sockaddr_in6);
+
+    } else
+
+#endif
+
+    {
+        ngx_memzero(&a->sockaddr, sizeof(struct sockaddr_in));
+
+        a->sockaddr.sockaddr_in.sin_family = AF_INET;
+        a->sockaddr.sockaddr_in.sin_port = htons(peer->port);
+        ngx_memcpy(&a->sockaddr.sockaddr_in.sin_addr, peer->addr, 4);
+
+        pc->socklen = sizeof(struct sockaddr_in);
+    }
+
+    a->name.data = a->text;
+    a->name.len = (peer->family == 4)
+                  ? ngx_k8s_peer_text(a->text, peer)
+                  : ngx_sock_ntop(&a->sockaddr.sockaddr, pc->socklen, a->text,
+                                  NGX_K8S_ADDRESS_LEN, 1);
+
+    pc->sockaddr = &a->sockaddr.sockaddr;
+    pc->name = &a->name;
+
+    return NGX_OK;
+}
+
+
+/* of an IPv4 endpoint, as ngx_sock_ntop() at a tenth of the cost */
+
+static size_t
+ngx_k8s_peer_text(u_char *text, ngx_k8s_peer_t *peer)
+{
+    u_char    *p;
+    uint32_t   i, n;
+
+    p = text;
+
+    for (i = 0; i < 4; i++) {
+        n = peer->addr[i];
+
+        if (n >= 100) {
+            *p++ = (u_char) ('0' + n / 100);
+            n %= 100;
+            *p++ = (u_char) ('0' + n / 10);
+            n %= 10;
+
+        } else if (n >= 10) {
+            *p++ = (u_char) ('0' + n / 10);
+            n %= 10;
+        }
+
+        *p++ = (u_char) ('0' + n);
+        *p++ = (i < 3) ? '.' : ':';
+    }
+
+    return ngx_k8s_port_text(p, peer->port) - text;
+}
+
+
+u_char *
+ngx_k8s_port_text(u_char *text, in_port_t port)
+{
+    u_char    *p, *last;
+    uint32_t   n;
+
+    n = port;
+    last = text + 1 + (n >= 10) + (n >= 100) + (n >= 1000) + (n >= 10000);
+
+    for (p = last; p != text; n /= 10) {
+        *--p = (u_char) ('0' + n % 10);
+    }
+
+    return last;
+}

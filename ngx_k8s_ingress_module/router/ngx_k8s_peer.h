@@ -1,0 +1,116 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Which endpoint of a Service takes a request.  Any worker; pure: what takes a
+ * table is called under the caller's pin, and no module of nginx is needed.
+ */
+
+
+#ifndef _NGX_K8S_PEER_H_INCLUDED_
+#define _NGX_K8S_PEER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event_connect.h>
+#include <ngx_k8s_table.h>
+
+
+/* an endpoint, out of the table: copied into requests and pools */
+
+typedef struct {
+    u_char                   addr[16];
+    uint16_t                 port;       /* host byte order */
+    uint8_t                  family;     /* 4 or 6 */
+    uint8_t                  reserved;
+    uint32_t                 stat;       /* number, see identity */
+    uint64_t                 identity;   /* of the statistics slot, or 0 */
+    uint32_t                 service;    /* slot and generation of that for */
+    uint32_t                 generation; /* which it was chosen */
+} ngx_k8s_peer_t;
+
+#define ngx_k8s_peer_eq(a, b)                                                 \
+    ((a)->port == (b)->port && (a)->family == (b)->family                     \
+     && (a)->identity == (b)->identity                                        \
+     && ngx_memcmp((a)->addr, (b)->addr, 16) == 0)
+
+
+/* endpoints that one request remembers to have tried */
+#define NGX_K8S_TRIED                64
+
+/* endpoints copied at the start, for when the Service goes meanwhile */
+#define NGX_K8S_COPIED               4
+
+
+/* what one request remembers of its tries; in its pool */
+
+typedef struct {
+    uint32_t                 service;    /* slot and generation */
+    uint32_t                 generation;
+    ngx_uint_t               version;    /* of the table at the last try; 0:
+                                            one of the copies was chosen */
+    ngx_msec_t               start;
+    ngx_uint_t               npeers;     /* endpoints at the last try */
+    ngx_uint_t               ntried;
+    ngx_uint_t               ncopied;
+    uint32_t                 tried[NGX_K8S_TRIED];  /* hashes */
+    ngx_k8s_endpoint_rec_t   copied[NGX_K8S_COPIED];
+} ngx_k8s_choice_t;
+
+
+/* where the round robin of one worker stands, by slot of the Service */
+
+typedef struct {
+    uint32_t                *elts;       /* 0: not yet begun */
+    ngx_uint_t               n;
+} ngx_k8s_cursors_t;
+
+
+void ngx_k8s_choice_init(ngx_k8s_choice_t *choice, uint32_t service,
+    uint32_t generation);
+
+/*
+ * Sets *peer for the next try, and notes it as tried.  NGX_BUSY: the Service
+ * has no usable endpoint.  table may be NULL, cursors is allocated as needed.
+ */
+ngx_int_t ngx_k8s_choose(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
+    ngx_k8s_cursors_t *cursors, ngx_k8s_peer_t *peer);
+
+void ngx_k8s_cursors_free(ngx_k8s_cursors_t *cursors);
+
+/* 1 as long as an endpoint is left that this request has not asked */
+#define ngx_k8s_choice_untried(choice)                                        \
+    ((choice)->ntried < ngx_min((choice)->npeers, NGX_K8S_TRIED))
+
+/*
+ * 1 when the endpoint that was chosen takes new requests no more: it was
+ * removed, or is terminating.
+ */
+ngx_uint_t ngx_k8s_choice_left(ngx_k8s_choice_t *choice,
+    ngx_k8s_table_t *table, ngx_k8s_peer_t *peer);
+
+
+/* NGX_OK when the endpoint takes new requests of its Service */
+ngx_int_t ngx_k8s_peer_usable(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer);
+
+/* counts a try, unless the number has gone to another endpoint meanwhile;
+   refused: there was no connection */
+void ngx_k8s_peer_note(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer,
+    ngx_uint_t failed, ngx_uint_t refused);
+
+/* sets pc->sockaddr and pc->name, in the pool */
+ngx_int_t ngx_k8s_peer_address(ngx_k8s_peer_t *peer, ngx_pool_t *pool,
+    ngx_peer_connection_t *pc);
+
+/*
+ * Writes a port, returns its end: as ngx_sprintf(), at a tenth of the cost,
+ * since every request needs it.
+ */
+u_char *ngx_k8s_port_text(u_char *text, in_port_t port);
+
+
+#endif /* _NGX_K8S_PEER_H_INCLUDED_ */
