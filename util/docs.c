@@ -13,7 +13,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_module.h>
-#include <ngx_http_k8s.h>
+#include <ngx_http_k8s_profile.h>
+#include <ngx_http_k8s_variables.h>
 #include <ngx_http_k8s_admin.h>
 
 
