@@ -9,6 +9,9 @@
 
 static u_char *ngx_k8s_api_escape(u_char *p, ngx_str_t *s);
 static ngx_uint_t ngx_k8s_api_segment(ngx_str_t *s);
+static u_char *ngx_k8s_api_value(u_char *p, u_char *last, char *name);
+static ngx_int_t ngx_k8s_api_type(u_char *p, u_char *last,
+    ngx_k8s_event_t *event, ngx_str_t *type);
 static void ngx_k8s_api_string(u_char *p, u_char *last, char *name,
     ngx_str_t *value);
 static void ngx_k8s_api_decimal(ngx_str_t *s, ngx_str_t *value);
@@ -158,9 +161,9 @@ ngx_k8s_api_segment(ngx_str_t *s)
 ngx_int_t
 ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event)
 {
+    size_t      i;
     u_char     *start;
     ngx_str_t   type;
-    ngx_uint_t  i;
 
     start = p;
 
@@ -170,22 +173,9 @@ ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event)
         last--;
     }
 
-    ngx_k8s_api_string(p, last, "type", &type);
-
-    for (i = 0; i <= NGX_K8S_EVENT_ERROR; i++) {
-        if (type.len == ngx_k8s_api_event_types[i].len
-            && ngx_memcmp(type.data, ngx_k8s_api_event_types[i].data, type.len)
-               == 0)
-        {
-            break;
-        }
-    }
-
-    if (i > NGX_K8S_EVENT_ERROR) {
+    if (ngx_k8s_api_type(p, last, event, &type) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    event->type = i;
 
 #define NGX_K8S_API_OBJECT  "\",\"object\":{"
 
@@ -216,6 +206,121 @@ ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event)
                          event->object.data + event->object.len, event);
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_api_type(u_char *p, u_char *last, ngx_k8s_event_t *event,
+    ngx_str_t *type)
+{
+    ngx_uint_t  i;
+
+    ngx_k8s_api_string(p, last, "type", type);
+
+    for (i = 0; i <= NGX_K8S_EVENT_ERROR; i++) {
+
+        if (type->len == ngx_k8s_api_event_types[i].len
+            && ngx_memcmp(type->data, ngx_k8s_api_event_types[i].data,
+                          type->len)
+               == 0)
+        {
+            event->type = i;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_k8s_api_head(u_char *p, u_char *last, ngx_uint_t line,
+    ngx_k8s_event_t *event)
+{
+    ngx_str_t  type;
+
+    ngx_memzero(event, sizeof(ngx_k8s_event_t));
+
+    if (line) {
+
+        if (ngx_k8s_api_type(p, last, event, &type) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        p = ngx_k8s_api_value(p, last, "object");
+    }
+
+    if (p) {
+        p = ngx_k8s_api_value(p, last, "metadata");
+    }
+
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_k8s_api_string(p, last, "name", &event->name);
+    ngx_k8s_api_string(p, last, "namespace", &event->namespace);
+    ngx_k8s_api_string(p, last, "resourceVersion", &event->version);
+
+    if (event->version.len > NGX_K8S_VERSION_MAX) {
+        ngx_str_null(&event->version);
+    }
+
+    return event->name.len ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* where the value of a member begins; it may have no end */
+
+static u_char *
+ngx_k8s_api_value(u_char *p, u_char *last, char *name)
+{
+    u_char  *key;
+    size_t   len;
+
+    len = ngx_strlen(name);
+
+    while (p < last && *p != '{' && *p <= ' ') {
+        p++;
+    }
+
+    if (p == last || *p != '{') {
+        return NULL;
+    }
+
+    do {
+        for (p++; p < last && *p <= ' '; p++) { /* void */ }
+
+        if (p == last || *p != '"') {
+            return NULL;
+        }
+
+        key = p + 1;
+        p = ngx_k8s_json_skip(p, last);
+
+        while (p && p < last && *p <= ' ') {
+            p++;
+        }
+
+        if (p == NULL || p == last || *p++ != ':') {
+            return NULL;
+        }
+
+        if ((size_t) (last - key) > len
+            && ngx_memcmp(key, name, len) == 0 && key[len] == '"')
+        {
+            return p;
+        }
+
+        p = ngx_k8s_json_skip(p, last);
+
+        while (p && p < last && *p <= ' ') {
+            p++;
+        }
+
+    } while (p && p < last && *p == ',');
+
+    return NULL;
 }
 
 
@@ -330,7 +435,7 @@ ngx_k8s_api_status(u_char *p, size_t len, ngx_k8s_status_t *status)
                              != NULL);
 
         n = json_string_length(json_object_get(json, "message"));
-        status->len = ngx_min(n, NGX_K8S_MESSAGE_MAX);
+        status->len = ngx_min(n, NGX_K8S_API_MESSAGE);
 
         for (i = 0; i < status->len; i++) {
             status->message[i] = ((u_char) text[i] < 0x20 || text[i] == 0x7f)

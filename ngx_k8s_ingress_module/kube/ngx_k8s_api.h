@@ -20,7 +20,7 @@
 
 
 #define NGX_K8S_VERSION_MAX          64
-#define NGX_K8S_MESSAGE_MAX          256
+#define NGX_K8S_API_MESSAGE          256
 
 
 /* what is asked of a collection; zeros and empty strings are left out */
@@ -62,7 +62,7 @@ typedef struct {
     unsigned                 expired:1;
     unsigned                 too_large:1;  /* resource version */
     size_t                   len;
-    u_char                   message[NGX_K8S_MESSAGE_MAX];
+    u_char                   message[NGX_K8S_API_MESSAGE];
 } ngx_k8s_status_t;
 
 
@@ -82,6 +82,13 @@ ngx_int_t ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event);
 
 /* metadata of an object: the strings of *event, without type and object */
 void ngx_k8s_api_metadata(u_char *p, u_char *last, ngx_k8s_event_t *event);
+
+/*
+ * What names an object in the beginning of a text, which may end anywhere: of
+ * an event (line), or of an object.  NGX_DECLINED when it is not there.
+ */
+ngx_int_t ngx_k8s_api_head(u_char *p, u_char *last, ngx_uint_t line,
+    ngx_k8s_event_t *event);
 
 /* whether a bookmark ends the initial events of a streaming list */
 ngx_uint_t ngx_k8s_api_initial_end(ngx_str_t *object);

@@ -30,6 +30,9 @@ static ngx_int_t ngx_k8s_client_pong(ngx_k8s_call_t *call);
 static void ngx_k8s_client_pinged(ngx_k8s_call_t *call);
 static void ngx_k8s_client_want(ngx_k8s_source_t *s, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_uint_t wanted);
+static ngx_uint_t ngx_k8s_client_missing(ngx_k8s_source_t *s,
+    ngx_uint_t kind);
+static void ngx_k8s_client_relist(ngx_k8s_source_t *s, ngx_uint_t kind);
 static void ngx_k8s_client_stop(ngx_k8s_source_t *s);
 static void ngx_k8s_client_exiting(void *data);
 static void ngx_k8s_client_turn(void *data, ngx_uint_t begins);
@@ -121,6 +124,8 @@ ngx_k8s_client_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     client->source.log = log;
     client->source.data = client;
     client->source.want = ngx_k8s_client_want;
+    client->source.missing = ngx_k8s_client_missing;
+    client->source.relist = ngx_k8s_client_relist;
     client->source.stop = ngx_k8s_client_stop;
 
     if (ngx_k8s_client_init(client) != NGX_OK) {
@@ -537,23 +542,36 @@ ngx_k8s_client_feed(ngx_k8s_client_t *client, ngx_uint_t op, ngx_uint_t kind,
 
 
 void
-ngx_k8s_client_problem(ngx_k8s_client_t *client, ngx_uint_t kind,
-    ngx_str_t *ns, ngx_str_t *name, ngx_int_t code, char *message)
+ngx_k8s_client_feed_name(ngx_k8s_client_t *client, ngx_uint_t op,
+    ngx_uint_t kind, ngx_str_t *scope, ngx_str_t *ns, ngx_str_t *name,
+    ngx_uint_t code)
 {
-    u_char     buf[512];
-    ngx_str_t  id, text;
+    ngx_k8s_feed_t  feed;
 
-    id.data = buf;
-    id.len = (ns->len ? ngx_snprintf(buf, sizeof(buf), "%V/%V", ns, name)
-                      : ngx_snprintf(buf, sizeof(buf), "%V", name))
-             - buf;
+    ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
 
-    text.data = (u_char *) message;
-    text.len = ngx_strlen(message);
+    feed.op = op;
+    feed.kind = kind;
+    feed.scope = *scope;
+    feed.code = code;
+    feed.len = sizeof("{\"metadata\":{\"namespace\":\"\",\"name\":\"\"}}") - 1
+               + ns->len + name->len;
 
-    client->sink->problem(client->sink->data,
-                          (char *) ngx_k8s_kinds[kind].name.data, &id, code,
-                          &text);
+    feed.text = ngx_alloc(feed.len, client->log);
+
+    if (feed.text == NULL) {
+        feed.op = NGX_K8S_FEED_LOST;
+        feed.len = 0;
+
+    } else {
+
+        /* strings with escapes are no names */
+
+        (void) ngx_sprintf(feed.text, "{\"metadata\":{\"namespace\":\"%V\","
+                           "\"name\":\"%V\"}}", ns, name);
+    }
+
+    client->sink->feed(client->sink->data, &feed);
 }
 
 
@@ -595,6 +613,41 @@ ngx_k8s_client_want(ngx_k8s_source_t *s, ngx_uint_t kind, ngx_str_t *ns,
 
     if (kind == NGX_K8S_SECRET && ns->len && name->len && !client->closed) {
         ngx_k8s_secrets_want(client->secrets, ns, name, wanted);
+    }
+}
+
+
+static ngx_uint_t
+ngx_k8s_client_missing(ngx_k8s_source_t *s, ngx_uint_t kind)
+{
+    ngx_k8s_client_t  *client;
+
+    client = s->data;
+
+    return (kind == NGX_K8S_SECRET) ? ngx_k8s_secrets_missing(client->secrets)
+                                    : 0;
+}
+
+
+static void
+ngx_k8s_client_relist(ngx_k8s_source_t *s, ngx_uint_t kind)
+{
+    ngx_uint_t            i;
+    ngx_k8s_client_t     *client;
+    ngx_k8s_reflector_t  *r;
+
+    client = s->data;
+
+    if (client->closed) {
+        return;
+    }
+
+    r = client->reflectors.elts;
+
+    for (i = 0; i < client->reflectors.nelts; i++) {
+        if (r[i].kind == kind) {
+            ngx_k8s_reflector_relist(&r[i]);
+        }
     }
 }
 

@@ -25,7 +25,6 @@
 #include <ngx_k8s_transport.h>
 
 
-#define NGX_K8S_REASON_MAX           512
 #define NGX_K8S_CLIENT_CONNECT       5000  /* milliseconds, default */
 
 
@@ -81,8 +80,6 @@ struct ngx_k8s_reflector_s {
     ngx_uint_t               shorts;     /* very short watches in a row */
     ngx_uint_t               events;     /* of this request */
     ngx_uint_t               trouble;    /* logged: HTTP status, or below */
-    ngx_queue_t              oversized;  /* ngx_k8s_oversized_t: problems */
-    ngx_uint_t               noversized;
 
     ngx_uint_t               state;      /* NGX_K8S_SYNC_* */
     ngx_uint_t               lists;
@@ -168,8 +165,10 @@ void ngx_k8s_client_report(ngx_k8s_client_t *client, ngx_uint_t kind);
 
 void ngx_k8s_client_feed(ngx_k8s_client_t *client, ngx_uint_t op,
     ngx_uint_t kind, ngx_str_t *scope, u_char *text, size_t len);
-void ngx_k8s_client_problem(ngx_k8s_client_t *client, ngx_uint_t kind,
-    ngx_str_t *ns, ngx_str_t *name, ngx_int_t code, char *message);
+/* feeds what there is only a name for: DELETE, or KEEP with a problem's code */
+void ngx_k8s_client_feed_name(ngx_k8s_client_t *client, ngx_uint_t op,
+    ngx_uint_t kind, ngx_str_t *scope, ngx_str_t *ns, ngx_str_t *name,
+    ngx_uint_t code);
 
 /* milliseconds to wait after this many failures, which is one more then */
 ngx_msec_t ngx_k8s_client_backoff(ngx_k8s_client_t *client,
@@ -181,6 +180,8 @@ void ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
 /* the next request goes out in so many milliseconds */
 void ngx_k8s_reflector_schedule(ngx_k8s_reflector_t *r, ngx_msec_t delay);
 void ngx_k8s_reflector_stop(ngx_k8s_reflector_t *r);
+/* a change was lost: all is listed anew */
+void ngx_k8s_reflector_relist(ngx_k8s_reflector_t *r);
 
 /* between ngx_k8s_reflector.c, the requests, ... */
 void ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
@@ -202,7 +203,6 @@ ngx_int_t ngx_k8s_reflector_items(ngx_k8s_reflector_t *r,
     ngx_k8s_call_t *call);
 void ngx_k8s_reflector_end(ngx_k8s_reflector_t *r);
 void ngx_k8s_reflector_abort(ngx_k8s_reflector_t *r);
-void ngx_k8s_reflector_fits(ngx_k8s_reflector_t *r, ngx_k8s_event_t *event);
 void ngx_k8s_reflector_version(ngx_k8s_reflector_t *r, ngx_str_t *version);
 void ngx_k8s_reflector_token(ngx_k8s_reflector_t *r, ngx_str_t *token);
 

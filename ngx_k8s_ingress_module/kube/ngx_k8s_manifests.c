@@ -13,8 +13,12 @@
 #define NGX_K8S_MANIFESTS_SLICE    500          /* us of one turn */
 #define NGX_K8S_MANIFESTS_BACKLOG  (512 * 1024) /* bytes that the sink holds */
 #define NGX_K8S_MANIFESTS_RESCAN   500          /* ms */
+#define NGX_K8S_MANIFESTS_RELIST   1000         /* ms */
 
 
+static void ngx_k8s_manifests_relist(ngx_k8s_source_t *s, ngx_uint_t kind);
+static ngx_uint_t ngx_k8s_manifests_missing(ngx_k8s_source_t *s,
+    ngx_uint_t kind);
 static void ngx_k8s_manifests_stop(ngx_k8s_source_t *s);
 static void ngx_k8s_manifests_work(ngx_event_t *ev);
 static ngx_int_t ngx_k8s_manifests_step(ngx_k8s_manifests_t *m);
@@ -134,6 +138,8 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     m->source.log = log;
     m->source.data = m;
     m->source.want = ngx_k8s_manifests_want;
+    m->source.missing = ngx_k8s_manifests_missing;
+    m->source.relist = ngx_k8s_manifests_relist;
     m->source.stop = ngx_k8s_manifests_stop;
 
     m->work.data = m;
@@ -162,6 +168,36 @@ failed:
     ngx_destroy_pool(pool);
 
     return NULL;
+}
+
+
+/* all kinds are one list */
+
+static void
+ngx_k8s_manifests_relist(ngx_k8s_source_t *s, ngx_uint_t kind)
+{
+    ngx_k8s_manifests_t *m = s->data;
+
+    if (m->begun) {
+        ngx_k8s_manifests_list(m, NGX_K8S_FEED_ABORT);
+    }
+
+    m->begun = 0;
+    m->synced = 0;
+
+    ngx_k8s_manifests_again(m);
+    ngx_k8s_manifests_post(m, NGX_K8S_MANIFESTS_RELIST);
+}
+
+
+/* what is wanted is fed with all the others: how many is not counted */
+
+static ngx_uint_t
+ngx_k8s_manifests_missing(ngx_k8s_source_t *s, ngx_uint_t kind)
+{
+    ngx_k8s_manifests_t *m = s->data;
+
+    return !ngx_queue_empty(&m->objects);
 }
 
 

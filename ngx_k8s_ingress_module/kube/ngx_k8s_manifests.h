@@ -195,7 +195,7 @@ typedef struct {
     unsigned                 links:1;    /* the walk met one */
     unsigned                 again:1;    /* the timer has to walk once */
     unsigned                 unreadable:1; /* a folder in it, said once */
-    unsigned                 begun:1;    /* the first list has begun */
+    unsigned                 begun:1;    /* the list has begun */
     unsigned                 synced:1;
     unsigned                 polling:1;  /* inotify's limit: timer instead */
 } ngx_k8s_manifests_t;
@@ -260,6 +260,7 @@ void ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_uint_t wanted);
 void ngx_k8s_manifests_list(ngx_k8s_manifests_t *m, ngx_uint_t op);
+void ngx_k8s_manifests_again(ngx_k8s_manifests_t *m);
 
 
 #endif /* _NGX_K8S_MANIFESTS_H_INCLUDED_ */

@@ -301,11 +301,12 @@ ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
     feed.text = ngx_alloc(feed.len, m->log);
 
     if (feed.text == NULL) {
-        ident->fed = 0;
-        return;
-    }
+        feed.op = NGX_K8S_FEED_LOST;
+        feed.len = 0;
 
-    ngx_memcpy(feed.text, claim->text, claim->len);
+    } else {
+        ngx_memcpy(feed.text, claim->text, claim->len);
+    }
 
     m->sink->feed(m->sink->data, &feed);
 }
@@ -331,11 +332,13 @@ ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     feed.text = ngx_alloc(feed.len, m->log);
 
     if (feed.text == NULL) {
-        return;
-    }
+        feed.op = NGX_K8S_FEED_LOST;
+        feed.len = 0;
 
-    (void) ngx_sprintf(feed.text, "{\"metadata\":{\"namespace\":\"%V\","
-                       "\"name\":\"%V\"}}", ns, name);
+    } else {
+        (void) ngx_sprintf(feed.text, "{\"metadata\":{\"namespace\":\"%V\","
+                           "\"name\":\"%V\"}}", ns, name);
+    }
 
     m->sink->feed(m->sink->data, &feed);
 }
@@ -369,7 +372,31 @@ ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind, ngx_str_t *ns,
 }
 
 
-/* begins or ends the first list of all kinds */
+/* all that is there is fed once more */
+
+void
+ngx_k8s_manifests_again(ngx_k8s_manifests_t *m)
+{
+    ngx_rbtree_node_t         *node;
+    ngx_k8s_manifest_ident_t  *ident;
+
+    if (m->idents.root == m->idents.sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(m->idents.root, m->idents.sentinel);
+         node;
+         node = ngx_rbtree_next(&m->idents, node))
+    {
+        ident = (ngx_k8s_manifest_ident_t *) node;
+
+        ident->again = 1;
+        ngx_k8s_manifests_touch(m, ident);
+    }
+}
+
+
+/* begins or ends a list of all kinds */
 
 void
 ngx_k8s_manifests_list(ngx_k8s_manifests_t *m, ngx_uint_t op)

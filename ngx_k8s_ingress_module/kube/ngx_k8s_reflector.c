@@ -61,8 +61,6 @@ ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
     r->state = NGX_K8S_SYNC_WAITING;
     r->version.data = r->buffer;
 
-    ngx_queue_init(&r->oversized);
-
     r->timer.handler = ngx_k8s_reflector_timer;
     r->timer.data = r;
     r->timer.log = client->log;
@@ -109,9 +107,24 @@ ngx_k8s_reflector_stop(ngx_k8s_reflector_t *r)
         ngx_str_null(&r->token);
     }
 
-    ngx_k8s_reflector_fits(r, NULL);
-
     r->connected = 0;
+}
+
+
+void
+ngx_k8s_reflector_relist(ngx_k8s_reflector_t *r)
+{
+    if (r->call) {
+        ngx_k8s_call_cancel(r->call);
+        r->call = NULL;
+        r->connected = 0;
+    }
+
+    r->relist = 1;
+
+    ngx_k8s_reflector_reason(r, "a change was lost");
+    ngx_k8s_reflector_abort(r);
+    ngx_k8s_reflector_retry(r, NGX_K8S_REFLECTOR_BROKEN, 0);
 }
 
 

@@ -11,16 +11,6 @@
 #define NGX_K8S_REFLECTOR_SLICE      32768
 /* the same of a watch, whose lines are only looked for */
 #define NGX_K8S_REFLECTOR_LINES      32768
-/* problems of that kind that are kept */
-#define NGX_K8S_REFLECTOR_OVERSIZED  64
-
-
-typedef struct {
-    ngx_queue_t              queue;
-    size_t                   ns;         /* lengths */
-    size_t                   name;
-    u_char                   data[1];
-} ngx_k8s_oversized_t;
 
 
 static void ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p,
@@ -31,7 +21,7 @@ static void ngx_k8s_reflector_begin(ngx_k8s_reflector_t *r);
 static void ngx_k8s_reflector_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
     ngx_k8s_event_t *event);
 static void ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p,
-    u_char *last);
+    u_char *last, ngx_uint_t line);
 
 
 /* an event is a line */
@@ -59,7 +49,7 @@ ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
             if (!r->skip
                 && n > r->client->conf->object_max + NGX_MAX_ERROR_STR)
             {
-                ngx_k8s_reflector_oversized(r, p, call->last);
+                ngx_k8s_reflector_oversized(r, p, call->last, 1);
                 r->skip = 1;
             }
 
@@ -140,14 +130,9 @@ ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p, u_char *last)
         ngx_k8s_reflector_begin(r);
     }
 
-    if (event.object.len > r->client->conf->object_max) {
-        ngx_k8s_reflector_oversized(r, p, last);
-
-    } else {
-        ngx_k8s_reflector_object(r, event.type == NGX_K8S_EVENT_DELETED
-                                    ? NGX_K8S_FEED_DELETE
-                                    : NGX_K8S_FEED_OBJECT, &event);
-    }
+    ngx_k8s_reflector_object(r, event.type == NGX_K8S_EVENT_DELETED
+                                ? NGX_K8S_FEED_DELETE
+                                : NGX_K8S_FEED_OBJECT, &event);
 
     if (!r->initial) {
         ngx_k8s_reflector_version(r, &event.version);
@@ -223,7 +208,7 @@ ngx_k8s_reflector_items(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
 
         case NGX_DECLINED:
             ngx_k8s_reflector_oversized(r, r->cutter.buf,
-                                        r->cutter.buf + r->cutter.len);
+                                        r->cutter.buf + r->cutter.len, 0);
             break;
 
         case NGX_DONE:
@@ -258,8 +243,6 @@ static void
 ngx_k8s_reflector_begin(ngx_k8s_reflector_t *r)
 {
     r->begun = 1;
-
-    ngx_k8s_reflector_fits(r, NULL);
 
     if (r->metadata) {
         ngx_k8s_secrets_begin(r->client->secrets, &r->scope);
@@ -339,16 +322,22 @@ ngx_k8s_reflector_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
         return;
     }
 
-    ngx_k8s_reflector_fits(r, event);
+    if (event->object.len > r->client->conf->object_max
+        || op == NGX_K8S_FEED_KEEP)
+    {
+        ngx_k8s_client_feed_name(r->client, op == NGX_K8S_FEED_DELETE
+                                            ? op : NGX_K8S_FEED_KEEP,
+                                 r->kind, &r->scope, &event->namespace,
+                                 &event->name,
+                                 NGX_K8S_PROBLEM_OBJECT_TOO_LARGE);
+        return;
+    }
 
     text = ngx_alloc(event->object.len, r->client->log);
 
     if (text == NULL) {
-
-        /* a hole would stay: all is listed again */
-
-        r->relist = 1;
-        r->version.len = 0;
+        ngx_k8s_client_feed(r->client, NGX_K8S_FEED_LOST, r->kind, &r->scope,
+                            NULL, 0);
         return;
     }
 
@@ -359,104 +348,29 @@ ngx_k8s_reflector_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
 }
 
 
-/* only the beginning may be there: what names the object is looked for */
+/* only the beginning of an event's line, or of an object, is there */
 
 static void
-ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p, u_char *last)
+ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p, u_char *last,
+    ngx_uint_t line)
 {
-    u_char               *s, *e;
-    ngx_str_t             name, ns;
-    ngx_uint_t            i;
-    ngx_k8s_oversized_t  *o;
+    ngx_k8s_event_t  event;
 
-    static const struct {
-        char    *key;
-        size_t   len;
-    } keys[] = {
-        { "\"name\":\"", 8 },
-        { "\"namespace\":\"", 13 }
-    };
-
-    ngx_str_t   *values[] = { &name, &ns };
-
-    last = ngx_min(last, p + 65536);
-
-    for (i = 0; i < 2; i++) {
-        ngx_str_null(values[i]);
-
-        s = ngx_strnstr(p, keys[i].key, last - p);
-
-        if (s) {
-            s += keys[i].len;
-            e = ngx_strlchr(s, last, '"');
-
-            if (e && e - s <= 253) {
-                values[i]->data = s;
-                values[i]->len = e - s;
-            }
-        }
-    }
-
-    /* it is remembered, so that its problem can end */
-
-    if (r->noversized >= NGX_K8S_REFLECTOR_OVERSIZED) {
+    if (ngx_k8s_api_head(p, last, line, &event) != NGX_OK) {
+        ngx_log_error(NGX_LOG_WARN, r->client->log, 0,
+                      "one of the %V is larger than \"object_max\" and left "
+                      "out, its name is not known", &r->info->plural);
+        r->errors++;
         return;
     }
 
-    o = ngx_alloc(sizeof(ngx_k8s_oversized_t) + ns.len + name.len,
-                  r->client->log);
-    if (o == NULL) {
-        return;
+    if (line && r->initial && !r->begun) {
+        ngx_k8s_reflector_begin(r);
     }
 
-    o->ns = ns.len;
-    o->name = name.len;
-    ngx_memcpy(ngx_cpymem(o->data, ns.data, ns.len), name.data, name.len);
-
-    ngx_queue_insert_tail(&r->oversized, &o->queue);
-    r->noversized++;
-
-    ngx_k8s_client_problem(r->client, r->kind, &ns, &name,
-                           NGX_K8S_PROBLEM_OBJECT_TOO_LARGE,
-                           "the object is larger than the limit and left out");
-}
-
-
-/* ends the problem of an object, or all of them (NULL) */
-
-void
-ngx_k8s_reflector_fits(ngx_k8s_reflector_t *r, ngx_k8s_event_t *event)
-{
-    ngx_str_t             ns, name;
-    ngx_queue_t          *q, *next;
-    ngx_k8s_oversized_t  *o;
-
-    for (q = ngx_queue_head(&r->oversized);
-         q != ngx_queue_sentinel(&r->oversized);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        o = ngx_queue_data(q, ngx_k8s_oversized_t, queue);
-
-        ns.len = o->ns;
-        ns.data = o->data;
-        name.len = o->name;
-        name.data = o->data + o->ns;
-
-        if (event
-            && (ns.len != event->namespace.len || name.len != event->name.len
-                || ngx_strncmp(ns.data, event->namespace.data, ns.len) != 0
-                || ngx_strncmp(name.data, event->name.data, name.len) != 0))
-        {
-            continue;
-        }
-
-        ngx_k8s_client_problem(r->client, r->kind, &ns, &name, -1, "");
-
-        ngx_queue_remove(q);
-        ngx_free(o);
-        r->noversized--;
-    }
+    ngx_k8s_reflector_object(r, line && event.type == NGX_K8S_EVENT_DELETED
+                                ? NGX_K8S_FEED_DELETE : NGX_K8S_FEED_KEEP,
+                             &event);
 }
 
 

@@ -30,7 +30,6 @@ typedef struct {
     unsigned                 waiting:1;  /* in the queue */
     unsigned                 fetched:1;  /* fed since it was wanted */
     unsigned                 again:1;    /* changed while it was fetched */
-    unsigned                 oversized:1;
     size_t                   version;    /* lengths */
     size_t                   fed;
     u_char                   versions[2][NGX_K8S_VERSION_MAX];
@@ -81,6 +80,8 @@ static void ngx_k8s_secrets_answered(ngx_k8s_secrets_t *secrets,
     ngx_k8s_secret_node_t *n);
 static void ngx_k8s_secrets_feed(ngx_k8s_secrets_t *secrets,
     ngx_k8s_secret_node_t *n, ngx_uint_t op, u_char *text, size_t len);
+static void ngx_k8s_secrets_feed_name(ngx_k8s_secrets_t *secrets,
+    ngx_k8s_secret_node_t *n, ngx_uint_t op, ngx_uint_t code);
 static ngx_k8s_reflector_t *ngx_k8s_secrets_scope(ngx_k8s_secrets_t *secrets,
     ngx_str_t *ns);
 static ngx_k8s_secret_node_t *ngx_k8s_secrets_first(ngx_k8s_secrets_t *secrets);
@@ -165,6 +166,12 @@ ngx_k8s_secrets_want(ngx_k8s_secrets_t *secrets, ngx_str_t *ns,
 
     n = ngx_k8s_secrets_node(secrets, ns, name, wanted);
     if (n == NULL) {
+
+        if (wanted) {
+            ngx_k8s_client_feed(secrets->client, NGX_K8S_FEED_LOST,
+                                NGX_K8S_SECRET, ns, NULL, 0);
+        }
+
         return;
     }
 
@@ -232,6 +239,8 @@ ngx_k8s_secrets_seen(ngx_k8s_secrets_t *secrets, ngx_str_t *scope,
 
     n = ngx_k8s_secrets_node(secrets, &event->namespace, &event->name, 1);
     if (n == NULL) {
+        ngx_k8s_client_feed(secrets->client, NGX_K8S_FEED_LOST,
+                            NGX_K8S_SECRET, scope, NULL, 0);
         return;
     }
 
@@ -469,9 +478,6 @@ ngx_k8s_secrets_drop(ngx_k8s_secrets_t *secrets, ngx_k8s_secret_node_t *n)
 static void
 ngx_k8s_secrets_lost(ngx_k8s_secrets_t *secrets, ngx_k8s_secret_node_t *n)
 {
-    u_char  *text, *p;
-    json_t  *json;
-
     if (n->waiting) {
         ngx_queue_remove(&n->queue);
         n->waiting = 0;
@@ -486,29 +492,7 @@ ngx_k8s_secrets_lost(ngx_k8s_secrets_t *secrets, ngx_k8s_secret_node_t *n)
     n->again = 0;
     n->fed = 0;
 
-    json = json_pack("{s{ss%ss%}}", "metadata",
-                     "namespace", n->data, n->ns,
-                     "name", n->data + n->ns + 1,
-                     n->node.str.len - n->ns - 1);
-    p = NULL;
-
-    if (json) {
-        p = (u_char *) json_dumps(json, JSON_COMPACT);
-        json_decref(json);
-    }
-
-    if (p) {
-        text = ngx_alloc(ngx_strlen(p), secrets->client->log);
-
-        if (text) {
-            ngx_memcpy(text, p, ngx_strlen(p));
-            ngx_k8s_secrets_feed(secrets, n, NGX_K8S_FEED_DELETE, text,
-                                 ngx_strlen(p));
-        }
-
-        free(p);
-    }
-
+    ngx_k8s_secrets_feed_name(secrets, n, NGX_K8S_FEED_DELETE, 0);
     ngx_k8s_secrets_answered(secrets, n);
 }
 
@@ -638,7 +622,6 @@ ngx_k8s_secrets_body(ngx_k8s_call_t *call)
 static void
 ngx_k8s_secrets_done(ngx_k8s_call_t *call)
 {
-    ngx_str_t               ns, name;
     ngx_k8s_client_t       *client;
     ngx_k8s_secrets_t      *secrets;
     ngx_k8s_secret_node_t  *n;
@@ -650,27 +633,14 @@ ngx_k8s_secrets_done(ngx_k8s_call_t *call)
     secrets->calls--;
     client = secrets->client;
 
-    ns.data = n->data;
-    ns.len = n->ns;
-    name.data = n->data + n->ns + 1;
-    name.len = n->node.str.len - n->ns - 1;
-
-    if (n->oversized) {
-        n->oversized = 0;
-        ngx_k8s_client_problem(client, NGX_K8S_SECRET, &ns, &name, -1, "");
-    }
-
     if (call->overflow
         || (call->code == CURLE_OK && call->status == 200
             && (size_t) (call->last - call->pos) > client->conf->object_max))
     {
         /* what was served stays */
 
-        n->oversized = 1;
-        ngx_k8s_client_problem(client, NGX_K8S_SECRET, &ns, &name,
-                               NGX_K8S_PROBLEM_OBJECT_TOO_LARGE,
-                               "the object is larger than the limit and left "
-                               "out");
+        ngx_k8s_secrets_feed_name(secrets, n, NGX_K8S_FEED_KEEP,
+                                  NGX_K8S_PROBLEM_OBJECT_TOO_LARGE);
         n->fed = n->version;
         ngx_memcpy(n->versions[1], n->versions[0], n->version);
         ngx_k8s_secrets_answered(secrets, n);
@@ -812,6 +782,27 @@ ngx_k8s_secrets_feed(ngx_k8s_secrets_t *secrets, ngx_k8s_secret_node_t *n,
 
     ngx_k8s_client_feed(secrets->client, op, NGX_K8S_SECRET,
                         r ? &r->scope : &scope, text, len);
+}
+
+
+static void
+ngx_k8s_secrets_feed_name(ngx_k8s_secrets_t *secrets,
+    ngx_k8s_secret_node_t *n, ngx_uint_t op, ngx_uint_t code)
+{
+    ngx_str_t             ns, name, scope;
+    ngx_k8s_reflector_t  *r;
+
+    ns.data = n->data;
+    ns.len = n->ns;
+    name.data = n->data + n->ns + 1;
+    name.len = n->node.str.len - n->ns - 1;
+
+    ngx_str_null(&scope);
+
+    r = ngx_k8s_secrets_scope(secrets, &ns);
+
+    ngx_k8s_client_feed_name(secrets->client, op, NGX_K8S_SECRET,
+                             r ? &r->scope : &scope, &ns, &name, code);
 }
 
 

@@ -24,6 +24,8 @@
 #define NGX_K8S_SOURCE_KUBECONFIG    1
 #define NGX_K8S_SOURCE_MANIFESTS     2
 
+#define NGX_K8S_REASON_MAX           512
+
 
 /*
  * What the administrator wrote, checked at configuration time; lives as long
@@ -67,16 +69,20 @@ typedef struct {
 #define NGX_K8S_FEED_END             3   /* the list is complete: what was not
                                             in it is gone; kind is in sync */
 #define NGX_K8S_FEED_ABORT           4   /* the list broke off: nothing goes */
+#define NGX_K8S_FEED_KEEP            5   /* an object is there and cannot be
+                                            had: what is known of it stays */
+#define NGX_K8S_FEED_LOST            6   /* there was no memory for a change:
+                                            the kind is to be listed anew */
 
 typedef struct {
     ngx_uint_t               op;         /* NGX_K8S_FEED_* */
     ngx_uint_t               kind;
     ngx_str_t                scope;      /* namespace, "" for all; copied */
-    u_char                  *text;       /* OBJECT, DELETE: JSON of the object,
+    u_char                  *text;       /* OBJECT: JSON of the object; DELETE
+                                            and KEEP: of its metadata at least;
                                             malloc()ed: the sink frees it */
     size_t                   len;
-    json_t                  *json;       /* or instead of text: the sink
-                                            drops the reference */
+    ngx_uint_t               code;       /* KEEP: NGX_K8S_PROBLEM_* */
     ngx_str_t                origin;     /* manifests: file; copied */
     ngx_uint_t               document;   /* manifests: number in the file */
 } ngx_k8s_feed_t;
@@ -133,6 +139,11 @@ struct ngx_k8s_source_s {
     void                   (*want)(ngx_k8s_source_t *s, ngx_uint_t kind,
                                 ngx_str_t *ns, ngx_str_t *name,
                                 ngx_uint_t wanted);
+    /* wanted ones of this kind whose answer has not been fed yet */
+    ngx_uint_t             (*missing)(ngx_k8s_source_t *s, ngx_uint_t kind);
+    /* a change of this kind was lost: it is listed anew, soon, and what is
+       wanted of it is fed again.  A list that goes on is fed as ABORT first */
+    void                   (*relist)(ngx_k8s_source_t *s, ngx_uint_t kind);
     /* stops, closes every descriptor and timer, frees all */
     void                   (*stop)(ngx_k8s_source_t *s);
 };

@@ -4,71 +4,94 @@
  */
 
 
-/*
- * What a source has fed, in order, until it is in the store.  Feeding only
- * appends; the work is done in slices.
- */
-
-
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
-#include <ngx_k8s_watcher.h>
+#include <ngx_k8s_queue.h>
+#include <ngx_k8s_clock.h>
 
 
 #define NGX_K8S_QUEUE_PARSE          16384  /* bytes between two looks at the
                                                clock */
 #define NGX_K8S_QUEUE_DELETE         64     /* objects, the same */
-#define NGX_K8S_QUEUE_JSON           1024   /* weight of a parsed document */
 
 
-static ngx_int_t ngx_k8s_queue_item(ngx_k8s_watcher_t *w,
-    ngx_k8s_item_t *item);
-static ngx_int_t ngx_k8s_queue_text(ngx_k8s_watcher_t *w,
-    ngx_k8s_item_t *item);
-static ngx_int_t ngx_k8s_queue_json(ngx_k8s_watcher_t *w,
-    ngx_k8s_item_t *item);
-static void ngx_k8s_queue_put(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item,
+/* one allocation, with scope and origin behind it */
+
+typedef struct {
+    ngx_queue_t              queue;
+    ngx_k8s_feed_t           feed;
+} ngx_k8s_queue_item_t;
+
+
+/* names taken from an object that is not parsed */
+
+typedef struct {
+    ngx_str_t                ns;
+    ngx_str_t                name;
+    ngx_str_t                uid;
+    u_char                   buf[64 + 256 + 128];
+} ngx_k8s_identity_t;
+
+
+static void ngx_k8s_queue_lose(ngx_k8s_queue_t *q, ngx_uint_t kind);
+static ngx_int_t ngx_k8s_queue_item(ngx_k8s_queue_t *q,
+    ngx_k8s_queue_item_t *item);
+static ngx_int_t ngx_k8s_queue_object(ngx_k8s_queue_t *q,
+    ngx_k8s_feed_t *feed);
+static void ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t *object);
-static void ngx_k8s_queue_refuse(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item,
+static void ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_problem_t *problem);
-static void ngx_k8s_queue_delete(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item);
+static void ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed);
 static ngx_int_t ngx_k8s_queue_identity(ngx_k8s_feed_t *feed,
     ngx_k8s_identity_t *id);
 static ngx_int_t ngx_k8s_queue_member(json_t *json, char *name, u_char *buf,
     size_t size, ngx_str_t *s);
-static void ngx_k8s_queue_item_free(ngx_k8s_watcher_t *w,
-    ngx_k8s_item_t *item);
+static void ngx_k8s_queue_text_free(ngx_k8s_feed_t *feed);
+static void ngx_k8s_queue_item_free(ngx_k8s_queue_t *q,
+    ngx_k8s_queue_item_t *item);
 
 
 void
-ngx_k8s_queue_feed(void *data, ngx_k8s_feed_t *feed)
+ngx_k8s_queue_init(ngx_k8s_queue_t *q, ngx_k8s_queue_events_t *events,
+    ngx_k8s_store_t *store, ngx_str_t *name, ngx_log_t *log)
 {
-    ngx_k8s_watcher_t *w = data;
+    ngx_memzero(q, sizeof(ngx_k8s_queue_t));
 
-    u_char          *p;
-    ngx_k8s_item_t  *item;
+    q->events = events;
+    q->store = store;
+    q->name = *name;
+    q->log = log;
 
-    item = ngx_alloc(sizeof(ngx_k8s_item_t) + feed->scope.len
-                     + feed->origin.len, w->log);
+    ngx_queue_init(&q->items);
+}
+
+
+void
+ngx_k8s_queue_feed(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
+{
+    u_char                *p;
+    ngx_k8s_queue_item_t  *item;
+
+    if (feed->op == NGX_K8S_FEED_LOST) {
+        ngx_k8s_queue_lose(q, feed->kind);
+        return;
+    }
+
+    item = ngx_alloc(sizeof(ngx_k8s_queue_item_t) + feed->scope.len
+                     + feed->origin.len, q->log);
 
     if (item == NULL) {
-
-        if (feed->text) {
-            ngx_free(feed->text);
-        }
-
-        if (feed->json) {
-            json_decref(feed->json);
-        }
-
+        ngx_k8s_queue_text_free(feed);
+        ngx_k8s_queue_lose(q, feed->kind);
         return;
     }
 
     item->feed = *feed;
-    item->weight = feed->text ? feed->len : NGX_K8S_QUEUE_JSON;
 
-    p = (u_char *) item + sizeof(ngx_k8s_item_t);
+    if (feed->op == NGX_K8S_FEED_END && (q->lost & (1 << feed->kind))) {
+        item->feed.op = NGX_K8S_FEED_ABORT;
+    }
+
+    p = (u_char *) item + sizeof(ngx_k8s_queue_item_t);
 
     item->feed.scope.data = p;
     p = ngx_cpymem(p, feed->scope.data, feed->scope.len);
@@ -76,41 +99,57 @@ ngx_k8s_queue_feed(void *data, ngx_k8s_feed_t *feed)
     item->feed.origin.data = p;
     ngx_memcpy(p, feed->origin.data, feed->origin.len);
 
-    w->backlog += item->weight;
+    q->backlog += feed->len;
+    q->nitems[feed->kind]++;
 
-    ngx_queue_insert_tail(&w->items, &item->queue);
+    ngx_queue_insert_tail(&q->items, &item->queue);
 
-    ngx_k8s_watcher_post(w);
+    q->events->post(q->events->data);
 }
 
 
-size_t
-ngx_k8s_queue_backlog(void *data)
-{
-    ngx_k8s_watcher_t *w = data;
+/* a list that was fed so far may lack what has been lost */
 
-    return w->backlog;
+static void
+ngx_k8s_queue_lose(ngx_k8s_queue_t *q, ngx_uint_t kind)
+{
+    ngx_queue_t           *next;
+    ngx_k8s_queue_item_t  *item;
+
+    q->lost |= 1 << kind;
+
+    for (next = ngx_queue_head(&q->items);
+         next != ngx_queue_sentinel(&q->items);
+         next = ngx_queue_next(next))
+    {
+        item = ngx_queue_data(next, ngx_k8s_queue_item_t, queue);
+
+        if (item->feed.kind == kind && item->feed.op == NGX_K8S_FEED_END) {
+            item->feed.op = NGX_K8S_FEED_ABORT;
+        }
+    }
+
+    q->events->post(q->events->data);
 }
 
 
 ngx_int_t
-ngx_k8s_queue_run(ngx_k8s_watcher_t *w, uint64_t until)
+ngx_k8s_queue_run(ngx_k8s_queue_t *q, uint64_t until)
 {
-    ngx_queue_t     *q;
-    ngx_k8s_item_t  *item;
+    ngx_queue_t           *first;
+    ngx_k8s_queue_item_t  *item;
 
-    while (!ngx_queue_empty(&w->items)) {
+    while (!ngx_queue_empty(&q->items)) {
 
-        q = ngx_queue_head(&w->items);
-        item = ngx_queue_data(q, ngx_k8s_item_t, queue);
+        first = ngx_queue_head(&q->items);
+        item = ngx_queue_data(first, ngx_k8s_queue_item_t, queue);
 
-        if (ngx_k8s_queue_item(w, item) != NGX_AGAIN) {
-            ngx_queue_remove(q);
-            ngx_k8s_queue_item_free(w, item);
+        if (ngx_k8s_queue_item(q, item) != NGX_AGAIN) {
+            ngx_k8s_queue_item_free(q, item);
         }
 
-        if (ngx_k8s_watcher_usec() >= until) {
-            return ngx_queue_empty(&w->items) ? NGX_OK : NGX_AGAIN;
+        if (ngx_k8s_usec() >= until) {
+            return ngx_queue_empty(&q->items) ? NGX_OK : NGX_AGAIN;
         }
     }
 
@@ -119,201 +158,166 @@ ngx_k8s_queue_run(ngx_k8s_watcher_t *w, uint64_t until)
 
 
 void
-ngx_k8s_queue_free(ngx_k8s_watcher_t *w)
+ngx_k8s_queue_done(ngx_k8s_queue_t *q)
 {
-    ngx_queue_t     *q;
-    ngx_k8s_item_t  *item;
+    ngx_queue_t  *first;
 
-    if (w->parsing) {
-        ngx_k8s_parser_cancel(&w->parser);
-        w->parsing = 0;
+    if (q->parsing) {
+        ngx_k8s_parser_cancel(&q->parser);
+        q->parsing = 0;
     }
 
-    while (!ngx_queue_empty(&w->items)) {
-        q = ngx_queue_head(&w->items);
-        ngx_queue_remove(q);
-
-        item = ngx_queue_data(q, ngx_k8s_item_t, queue);
-        ngx_k8s_queue_item_free(w, item);
+    while (!ngx_queue_empty(&q->items)) {
+        first = ngx_queue_head(&q->items);
+        ngx_k8s_queue_item_free(q, ngx_queue_data(first, ngx_k8s_queue_item_t,
+                                                  queue));
     }
+
+    q->lost = 0;
 }
 
 
 static void
-ngx_k8s_queue_item_free(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item)
+ngx_k8s_queue_item_free(ngx_k8s_queue_t *q, ngx_k8s_queue_item_t *item)
 {
-    w->backlog -= item->weight;
+    ngx_queue_remove(&item->queue);
 
-    if (item->feed.text) {
+    q->backlog -= item->feed.len;
+    q->nitems[item->feed.kind]--;
 
-        if (item->feed.kind == NGX_K8S_SECRET) {
-            ngx_explicit_memzero(item->feed.text, item->feed.len);
-        }
-
-        ngx_free(item->feed.text);
-    }
-
-    if (item->feed.json) {
-        json_decref(item->feed.json);
-    }
-
+    ngx_k8s_queue_text_free(&item->feed);
     ngx_free(item);
+}
+
+
+static void
+ngx_k8s_queue_text_free(ngx_k8s_feed_t *feed)
+{
+    if (feed->text == NULL) {
+        return;
+    }
+
+    if (feed->kind == NGX_K8S_SECRET) {
+        ngx_explicit_memzero(feed->text, feed->len);
+    }
+
+    ngx_free(feed->text);
 }
 
 
 /* NGX_AGAIN: there is more to do for this item */
 
 static ngx_int_t
-ngx_k8s_queue_item(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item)
+ngx_k8s_queue_item(ngx_k8s_queue_t *q, ngx_k8s_queue_item_t *item)
 {
-    ngx_k8s_feed_t  *feed;
+    ngx_k8s_feed_t     *feed;
+    ngx_k8s_problem_t   problem;
 
     feed = &item->feed;
-
-    if (feed->kind >= NGX_K8S_KINDS) {
-        return NGX_OK;
-    }
 
     switch (feed->op) {
 
     case NGX_K8S_FEED_BEGIN:
-        ngx_k8s_store_begin(w->store, feed->kind, &feed->scope);
+
+        q->events->listed(q->events->data, feed->kind, &feed->scope, 0);
+
+        if (ngx_k8s_store_begin(q->store, feed->kind, &feed->scope) != NGX_OK) {
+            ngx_k8s_queue_lose(q, feed->kind);
+        }
+
         return NGX_OK;
 
     case NGX_K8S_FEED_OBJECT:
-        return feed->text ? ngx_k8s_queue_text(w, item)
-                          : ngx_k8s_queue_json(w, item);
+        return ngx_k8s_queue_object(q, feed);
+
+    case NGX_K8S_FEED_KEEP:
+        ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
+        problem.code = feed->code;
+        ngx_str_set(&problem.message, "the object is larger than "
+                    "\"object_max\" and left out");
+
+        ngx_k8s_queue_keep(q, feed, &problem);
+        return NGX_OK;
 
     case NGX_K8S_FEED_DELETE:
-        ngx_k8s_queue_delete(w, item);
+        ngx_k8s_queue_delete(q, feed);
         return NGX_OK;
 
     case NGX_K8S_FEED_END:
 
-        if (ngx_k8s_store_end(w->store, feed->kind, &feed->scope,
+        if (ngx_k8s_store_end(q->store, feed->kind, &feed->scope,
                               NGX_K8S_QUEUE_DELETE)
             == NGX_AGAIN)
         {
             return NGX_AGAIN;
         }
 
-        ngx_k8s_sync_listed(w, feed->kind, &feed->scope);
+        q->events->listed(q->events->data, feed->kind, &feed->scope, 1);
         return NGX_OK;
 
     default: /* NGX_K8S_FEED_ABORT */
-        ngx_k8s_store_abort(w->store, feed->kind, &feed->scope);
+        ngx_k8s_store_abort(q->store, feed->kind, &feed->scope);
         return NGX_OK;
     }
 }
 
 
 static ngx_int_t
-ngx_k8s_queue_text(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item)
+ngx_k8s_queue_object(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 {
-    ngx_int_t        rc;
-    ngx_k8s_feed_t  *feed;
+    ngx_int_t  rc;
 
-    feed = &item->feed;
+    rc = NGX_OK;
 
-    if (!w->parsing) {
-
-        rc = ngx_k8s_parser_init(&w->parser, feed->kind, feed->text, feed->len,
-                                 w->log);
-
-        if (rc == NGX_DECLINED) {
-            ngx_k8s_queue_refuse(w, item, &w->parser.problem);
-            return NGX_OK;
-        }
-
-        if (rc != NGX_OK) {
-            goto failed;
-        }
-
-        w->parsing = 1;
+    if (!q->parsing) {
+        rc = ngx_k8s_parser_init(&q->parser, feed->kind, feed->text, feed->len,
+                                 q->log);
     }
-
-    rc = ngx_k8s_parser_run(&w->parser, NGX_K8S_QUEUE_PARSE);
-
-    if (rc == NGX_AGAIN) {
-        return NGX_AGAIN;
-    }
-
-    w->parsing = 0;
 
     if (rc == NGX_OK) {
-        ngx_k8s_queue_put(w, item, w->parser.object);
-        w->parser.object = NULL;
-
-    } else if (rc == NGX_DECLINED) {
-        ngx_k8s_queue_refuse(w, item, &w->parser.problem);
+        rc = ngx_k8s_parser_run(&q->parser, NGX_K8S_QUEUE_PARSE);
     }
 
-    ngx_k8s_parser_cancel(&w->parser);
+    q->parsing = (rc == NGX_AGAIN);
 
-    if (rc != NGX_ERROR) {
-        return NGX_OK;
+    switch (rc) {
+
+    case NGX_AGAIN:
+        return NGX_AGAIN;
+
+    case NGX_OK:
+        ngx_k8s_queue_put(q, feed, q->parser.object);
+        q->parser.object = NULL;
+        break;
+
+    case NGX_DECLINED:
+        ngx_k8s_queue_keep(q, feed, &q->parser.problem);
+        break;
+
+    default: /* NGX_ERROR */
+        ngx_k8s_queue_lose(q, feed->kind);
     }
 
-failed:
-
-    ngx_log_error(NGX_LOG_CRIT, w->log, 0,
-                  "%V: no memory for an object of %uz bytes, it is left out",
-                  &w->block->zone_name, feed->len);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_queue_json(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item)
-{
-    ngx_pool_t         *pool;
-    ngx_k8s_object_t   *object;
-    ngx_k8s_problem_t   problem;
-
-    if (item->feed.json == NULL) {
-        return NGX_OK;
-    }
-
-    pool = ngx_create_pool(1024, w->log);
-    if (pool == NULL) {
-        return NGX_OK;
-    }
-
-    ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
-
-    object = ngx_k8s_object_from_json(item->feed.kind, item->feed.json, pool,
-                                      &problem, w->log);
-
-    if (object) {
-        ngx_k8s_queue_put(w, item, object);
-
-    } else {
-        ngx_k8s_queue_refuse(w, item, &problem);
-    }
-
-    ngx_destroy_pool(pool);
+    ngx_k8s_parser_cancel(&q->parser);
 
     return NGX_OK;
 }
 
 
 static void
-ngx_k8s_queue_put(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item,
+ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t *object)
 {
-    ngx_str_t        ns, name;
-    ngx_uint_t       kind;
-    ngx_k8s_feed_t  *feed;
+    ngx_str_t  *kind;
 
-    feed = &item->feed;
-    kind = object->kind;
+    kind = &ngx_k8s_kinds[object->kind].name;
 
     if (feed->origin.len) {
         object->origin.data = ngx_pstrdup(object->pool, &feed->origin);
 
         if (object->origin.data == NULL) {
             ngx_k8s_object_free(object);
+            ngx_k8s_queue_lose(q, feed->kind);
             return;
         }
 
@@ -321,86 +325,73 @@ ngx_k8s_queue_put(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item,
         object->document = feed->document;
     }
 
-    ns = object->namespace;
-    name = object->name;
-
-    ngx_k8s_refused_end(w, &ngx_k8s_kinds[kind].name, &ns, &name);
-    ngx_k8s_sync_came(w, kind, &ns, &name);
+    q->events->refused(q->events->data, kind, &object->namespace,
+                       &object->name, NULL);
 
     /* the object is the store's from now on, or has been freed */
 
-    if (ngx_k8s_store_put(w->store, object) != NGX_OK) {
-        ngx_log_error(NGX_LOG_CRIT, w->log, 0,
-                      "%V: no memory to keep an object, it is left out",
-                      &w->block->zone_name);
+    if (ngx_k8s_store_put(q->store, object) != NGX_OK) {
+        ngx_k8s_queue_lose(q, feed->kind);
         return;
     }
 
-    w->sync_changed = 1;
+    q->events->changed(q->events->data);
 }
 
 
 /* the last good version stays in the store */
 
 static void
-ngx_k8s_queue_refuse(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item,
+ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_problem_t *problem)
 {
     ngx_str_t            kind, empty;
-    ngx_k8s_feed_t      *feed;
     ngx_k8s_identity_t   id;
 
-    feed = &item->feed;
     kind = ngx_k8s_kinds[feed->kind].name;
 
     if (ngx_k8s_queue_identity(feed, &id) == NGX_OK) {
 
-        ngx_log_error(NGX_LOG_WARN, w->log, 0,
-                      "%V: %V \"%V/%V\" is refused: %V",
-                      &w->block->zone_name, &kind, &id.ns, &id.name,
+        ngx_log_error(NGX_LOG_WARN, q->log, 0, "%V: %V \"%V/%V\" is refused: "
+                      "%V", &q->name, &kind, &id.ns, &id.name,
                       &problem->message);
 
-        ngx_k8s_store_keep(w->store, feed->kind, &id.ns, &id.name);
-        ngx_k8s_refused_add(w, &kind, &id.ns, &id.name, problem);
-        ngx_k8s_sync_came(w, feed->kind, &id.ns, &id.name);
+        ngx_k8s_store_keep(q->store, feed->kind, &id.ns, &id.name);
+        q->events->refused(q->events->data, &kind, &id.ns, &id.name, problem);
 
         return;
     }
 
-    ngx_log_error(NGX_LOG_WARN, w->log, 0,
-                  "%V: a nameless %V%s%V is refused: %V",
-                  &w->block->zone_name, &kind, feed->origin.len ? " in " : "",
-                  &feed->origin, &problem->message);
+    ngx_log_error(NGX_LOG_WARN, q->log, 0,
+                  "%V: a nameless %V%s%V is refused: %V", &q->name, &kind,
+                  feed->origin.len ? " in " : "", &feed->origin,
+                  &problem->message);
 
     if (feed->origin.len) {
         ngx_str_set(&kind, "File");
         ngx_str_null(&empty);
-        ngx_k8s_refused_add(w, &kind, &empty, &feed->origin, problem);
+        q->events->refused(q->events->data, &kind, &empty, &feed->origin,
+                           problem);
     }
 }
 
 
 static void
-ngx_k8s_queue_delete(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item)
+ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 {
-    ngx_k8s_feed_t      *feed;
-    ngx_k8s_identity_t   id;
-
-    feed = &item->feed;
+    ngx_k8s_identity_t  id;
 
     if (ngx_k8s_queue_identity(feed, &id) != NGX_OK) {
-        ngx_log_error(NGX_LOG_WARN, w->log, 0,
-                      "%V: a deleted %V without a name",
-                      &w->block->zone_name, &ngx_k8s_kinds[feed->kind].name);
+        ngx_k8s_queue_lose(q, feed->kind);
         return;
     }
 
-    ngx_k8s_refused_end(w, &ngx_k8s_kinds[feed->kind].name, &id.ns, &id.name);
-    ngx_k8s_sync_came(w, feed->kind, &id.ns, &id.name);
+    q->events->refused(q->events->data, &ngx_k8s_kinds[feed->kind].name,
+                       &id.ns, &id.name, NULL);
 
-    ngx_k8s_store_delete(w->store, feed->kind, &id.ns, &id.name, &id.uid);
+    ngx_k8s_store_delete(q->store, feed->kind, &id.ns, &id.name, &id.uid);
 
-    w->sync_changed = 1;
+    q->events->changed(q->events->data);
 }
 
 
@@ -409,29 +400,19 @@ ngx_k8s_queue_delete(ngx_k8s_watcher_t *w, ngx_k8s_item_t *item)
 static ngx_int_t
 ngx_k8s_queue_identity(ngx_k8s_feed_t *feed, ngx_k8s_identity_t *id)
 {
-    json_t     *root, *metadata;
+    json_t     *metadata;
     u_char     *p;
     ngx_int_t   rc;
     ngx_str_t   s;
 
-    root = NULL;
-
-    if (feed->text) {
-
-        if (ngx_k8s_json_member(feed->text, feed->text + feed->len, "metadata",
-                                &s)
-            != NGX_OK)
-        {
-            return NGX_DECLINED;
-        }
-
-        root = json_loadb((char *) s.data, s.len, 0, NULL);
-        metadata = root;
-
-    } else {
-        metadata = json_object_get(feed->json, "metadata");
+    if (ngx_k8s_json_member(feed->text, feed->text + feed->len, "metadata",
+                            &s)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
+    metadata = json_loadb((char *) s.data, s.len, 0, NULL);
     p = id->buf;
 
     if (ngx_k8s_queue_member(metadata, "namespace", p, 64, &id->ns) != NGX_OK
@@ -447,7 +428,7 @@ ngx_k8s_queue_identity(ngx_k8s_feed_t *feed, ngx_k8s_identity_t *id)
         rc = NGX_OK;
     }
 
-    json_decref(root);
+    json_decref(metadata);
 
     return rc;
 }

@@ -4,19 +4,10 @@
  */
 
 
-/*
- * Problems of what never came into the store: objects that cannot be read,
- * files that cannot be parsed.  Kept by kind, namespace and name until a good
- * version or a deletion ends them.
- */
+#include <ngx_k8s_refused.h>
 
 
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_http.h>
-#include <ngx_k8s_watcher.h>
-
-
+#define NGX_K8S_REFUSED_ITEMS        8    /* of one object or file */
 #define NGX_K8S_REFUSED_KEY          512
 
 
@@ -28,96 +19,172 @@ typedef struct {
     ngx_str_t                ns;
     ngx_str_t                name;
     ngx_uint_t               n;
+    unsigned                 stale:1;    /* not in the list that goes on */
     ngx_k8s_problem_t        problems[NGX_K8S_REFUSED_ITEMS];
-} ngx_k8s_refused_t;
+} ngx_k8s_refusal_t;
 
 
-static ngx_k8s_refused_t *ngx_k8s_refused_find(ngx_k8s_watcher_t *w,
+static ngx_k8s_refusal_t *ngx_k8s_refused_next(ngx_k8s_refused_t *r,
+    ngx_k8s_refusal_t *f, ngx_str_t *kind, ngx_str_t *scope);
+static ngx_k8s_refusal_t *ngx_k8s_refused_find(ngx_k8s_refused_t *r,
     ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name);
-static ngx_k8s_refused_t *ngx_k8s_refused_create(ngx_k8s_watcher_t *w,
+static ngx_k8s_refusal_t *ngx_k8s_refused_create(ngx_k8s_refused_t *r,
     ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name);
 static ngx_int_t ngx_k8s_refused_key(u_char *buf, ngx_str_t *kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_str_t *key);
 static ngx_int_t ngx_k8s_refused_dup(ngx_pool_t *pool, ngx_str_t *dst,
     ngx_str_t *src);
-static ngx_int_t ngx_k8s_refused_push(ngx_k8s_refused_t *r,
+static ngx_int_t ngx_k8s_refused_push(ngx_k8s_refusal_t *f,
     ngx_k8s_problem_t *problem);
-static void ngx_k8s_refused_store(ngx_k8s_watcher_t *w, ngx_k8s_refused_t *r);
-static void ngx_k8s_refused_delete(ngx_k8s_watcher_t *w, ngx_k8s_refused_t *r);
+static void ngx_k8s_refused_store(ngx_k8s_refused_t *r, ngx_k8s_refusal_t *f);
+static void ngx_k8s_refused_forget(ngx_k8s_refused_t *r,
+    ngx_k8s_refusal_t *f);
+static void ngx_k8s_refused_delete(ngx_k8s_refused_t *r,
+    ngx_k8s_refusal_t *f);
 
-
-/* an object has this problem, in place of those it had; strings are copied */
 
 void
-ngx_k8s_refused_add(ngx_k8s_watcher_t *w, ngx_str_t *kind, ngx_str_t *ns,
+ngx_k8s_refused_init(ngx_k8s_refused_t *r, ngx_k8s_refused_events_t *events,
+    ngx_uint_t max, ngx_log_t *log)
+{
+    r->events = events;
+    r->max = max;
+    r->log = log;
+    r->n = 0;
+
+    ngx_rbtree_init(&r->tree, &r->sentinel, ngx_str_rbtree_insert_value);
+}
+
+
+void
+ngx_k8s_refused_done(ngx_k8s_refused_t *r)
+{
+    while (r->n) {
+        ngx_k8s_refused_delete(r, (ngx_k8s_refusal_t *) r->tree.root);
+    }
+}
+
+
+void
+ngx_k8s_refused_object(ngx_k8s_refused_t *r, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_k8s_problem_t *problem)
 {
-    ngx_k8s_refused_t  *r;
+    ngx_k8s_refusal_t  *f;
 
-    r = ngx_k8s_refused_find(w, kind, ns, name);
+    f = r->n ? ngx_k8s_refused_find(r, kind, ns, name) : NULL;
 
-    if (r) {
-        ngx_k8s_refused_delete(w, r);
+    if (problem == NULL) {
+
+        if (f) {
+            ngx_k8s_refused_forget(r, f);
+        }
+
+        return;
     }
 
-    r = ngx_k8s_refused_create(w, kind, ns, name);
+    if (f) {
+        ngx_k8s_refused_delete(r, f);
+    }
 
-    if (r && ngx_k8s_refused_push(r, problem) == NGX_OK) {
-        ngx_k8s_refused_store(w, r);
+    f = ngx_k8s_refused_create(r, kind, ns, name);
+
+    if (f && ngx_k8s_refused_push(f, problem) == NGX_OK) {
+        ngx_k8s_refused_store(r, f);
     }
 }
 
 
 void
-ngx_k8s_refused_end(ngx_k8s_watcher_t *w, ngx_str_t *kind, ngx_str_t *ns,
-    ngx_str_t *name)
+ngx_k8s_refused_begin(ngx_k8s_refused_t *r, ngx_str_t *kind,
+    ngx_str_t *scope)
 {
-    ngx_k8s_refused_t  *r;
+    ngx_k8s_refusal_t  *f;
 
-    if (w->nrefused == 0) {
-        return;
+    f = ngx_k8s_refused_next(r, NULL, kind, scope);
+
+    while (f) {
+        f->stale = 1;
+        f = ngx_k8s_refused_next(r, f, kind, scope);
     }
-
-    r = ngx_k8s_refused_find(w, kind, ns, name);
-
-    if (r == NULL) {
-        return;
-    }
-
-    r->n = 0;
-    ngx_k8s_refused_store(w, r);
-    ngx_k8s_refused_delete(w, r);
 }
 
 
-/* a problem of the source's own, beside others of that name */
+void
+ngx_k8s_refused_end(ngx_k8s_refused_t *r, ngx_str_t *kind, ngx_str_t *scope)
+{
+    ngx_k8s_refusal_t  *f, *next;
+
+    f = ngx_k8s_refused_next(r, NULL, kind, scope);
+
+    while (f) {
+        next = ngx_k8s_refused_next(r, f, kind, scope);
+
+        if (f->stale) {
+            ngx_k8s_refused_forget(r, f);
+        }
+
+        f = next;
+    }
+}
+
+
+/* the first one (f is NULL), or that after f, of a kind and scope */
+
+static ngx_k8s_refusal_t *
+ngx_k8s_refused_next(ngx_k8s_refused_t *r, ngx_k8s_refusal_t *f,
+    ngx_str_t *kind, ngx_str_t *scope)
+{
+    ngx_rbtree_node_t  *node;
+
+    if (r->n == 0) {
+        return NULL;
+    }
+
+    node = f ? ngx_rbtree_next(&r->tree, &f->sn.node)
+             : ngx_rbtree_min(r->tree.root, &r->sentinel);
+
+    while (node) {
+        f = (ngx_k8s_refusal_t *) node;
+
+        if (f->kind.len == kind->len
+            && ngx_memcmp(f->kind.data, kind->data, kind->len) == 0
+            && (scope->len == 0
+                || (f->ns.len == scope->len
+                    && ngx_memcmp(f->ns.data, scope->data, scope->len) == 0)))
+        {
+            return f;
+        }
+
+        node = ngx_rbtree_next(&r->tree, node);
+    }
+
+    return NULL;
+}
+
 
 void
-ngx_k8s_refused_problem(void *data, char *kind, ngx_str_t *name,
+ngx_k8s_refused_problem(ngx_k8s_refused_t *r, char *kind, ngx_str_t *name,
     ngx_int_t code, ngx_str_t *message)
 {
-    ngx_k8s_watcher_t *w = data;
-
     ngx_str_t           k, ns;
     ngx_k8s_problem_t   problem;
-    ngx_k8s_refused_t  *r;
+    ngx_k8s_refusal_t  *f;
 
     k.data = (u_char *) kind;
     k.len = ngx_strlen(kind);
     ngx_str_null(&ns);
 
     if (code < 0) {
-        ngx_k8s_refused_end(w, &k, &ns, name);
-        ngx_k8s_watcher_post(w);
+        ngx_k8s_refused_object(r, &k, &ns, name, NULL);
         return;
     }
 
-    r = ngx_k8s_refused_find(w, &k, &ns, name);
+    f = ngx_k8s_refused_find(r, &k, &ns, name);
 
-    if (r == NULL) {
-        r = ngx_k8s_refused_create(w, &k, &ns, name);
+    if (f == NULL) {
+        f = ngx_k8s_refused_create(r, &k, &ns, name);
 
-        if (r == NULL) {
+        if (f == NULL) {
             return;
         }
     }
@@ -126,58 +193,40 @@ ngx_k8s_refused_problem(void *data, char *kind, ngx_str_t *name,
     problem.code = code;
     problem.message = *message;
 
-    if (ngx_k8s_refused_push(r, &problem) == NGX_OK) {
-        ngx_k8s_refused_store(w, r);
+    if (ngx_k8s_refused_push(f, &problem) == NGX_OK) {
+        ngx_k8s_refused_store(r, f);
     }
-
-    ngx_k8s_watcher_post(w);
 }
 
 
 void
-ngx_k8s_refused_show(ngx_k8s_watcher_t *w)
+ngx_k8s_refused_show(ngx_k8s_refused_t *r)
 {
     ngx_rbtree_node_t  *node;
 
-    if (w->nrefused == 0) {
+    if (r->n == 0) {
         return;
     }
 
-    for (node = ngx_rbtree_min(w->refused.root, w->refused.sentinel);
+    for (node = ngx_rbtree_min(r->tree.root, &r->sentinel);
          node;
-         node = ngx_rbtree_next(&w->refused, node))
+         node = ngx_rbtree_next(&r->tree, node))
     {
-        ngx_k8s_refused_store(w, (ngx_k8s_refused_t *) node);
-    }
-}
-
-
-void
-ngx_k8s_refused_free(ngx_k8s_watcher_t *w)
-{
-    ngx_k8s_refused_t  *r;
-
-    while (w->refused.root != w->refused.sentinel) {
-        r = (ngx_k8s_refused_t *) w->refused.root;
-        ngx_k8s_refused_delete(w, r);
+        ngx_k8s_refused_store(r, (ngx_k8s_refusal_t *) node);
     }
 }
 
 
 static void
-ngx_k8s_refused_store(ngx_k8s_watcher_t *w, ngx_k8s_refused_t *r)
+ngx_k8s_refused_store(ngx_k8s_refused_t *r, ngx_k8s_refusal_t *f)
 {
-    if (!w->settled) {
-        return;
-    }
-
-    ngx_k8s_compile_problems(w->compile, &r->kind, &r->ns, &r->name, r->n,
-                             r->problems);
+    r->events->show(r->events->data, &f->kind, &f->ns, &f->name, f->n,
+                    f->problems);
 }
 
 
-static ngx_k8s_refused_t *
-ngx_k8s_refused_find(ngx_k8s_watcher_t *w, ngx_str_t *kind, ngx_str_t *ns,
+static ngx_k8s_refusal_t *
+ngx_k8s_refused_find(ngx_k8s_refused_t *r, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name)
 {
     u_char     buf[NGX_K8S_REFUSED_KEY];
@@ -187,61 +236,70 @@ ngx_k8s_refused_find(ngx_k8s_watcher_t *w, ngx_str_t *kind, ngx_str_t *ns,
         return NULL;
     }
 
-    return (ngx_k8s_refused_t *)
-           ngx_str_rbtree_lookup(&w->refused, &key,
+    return (ngx_k8s_refusal_t *)
+           ngx_str_rbtree_lookup(&r->tree, &key,
                                  ngx_crc32_long(key.data, key.len));
 }
 
 
-static ngx_k8s_refused_t *
-ngx_k8s_refused_create(ngx_k8s_watcher_t *w, ngx_str_t *kind, ngx_str_t *ns,
+static ngx_k8s_refusal_t *
+ngx_k8s_refused_create(ngx_k8s_refused_t *r, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name)
 {
     u_char              buf[NGX_K8S_REFUSED_KEY];
     ngx_str_t           key;
     ngx_pool_t         *pool;
-    ngx_k8s_refused_t  *r;
+    ngx_k8s_refusal_t  *f;
 
-    if (w->nrefused >= w->block->conf->compile.problems
+    if (r->n >= r->max
         || ngx_k8s_refused_key(buf, kind, ns, name, &key) != NGX_OK)
     {
         return NULL;
     }
 
-    pool = ngx_create_pool(2048, w->log);
+    pool = ngx_create_pool(2048, r->log);
     if (pool == NULL) {
         return NULL;
     }
 
-    r = ngx_pcalloc(pool, sizeof(ngx_k8s_refused_t));
+    f = ngx_pcalloc(pool, sizeof(ngx_k8s_refusal_t));
 
-    if (r == NULL
-        || ngx_k8s_refused_dup(pool, &r->sn.str, &key) != NGX_OK
-        || ngx_k8s_refused_dup(pool, &r->kind, kind) != NGX_OK
-        || ngx_k8s_refused_dup(pool, &r->ns, ns) != NGX_OK
-        || ngx_k8s_refused_dup(pool, &r->name, name) != NGX_OK)
+    if (f == NULL
+        || ngx_k8s_refused_dup(pool, &f->sn.str, &key) != NGX_OK
+        || ngx_k8s_refused_dup(pool, &f->kind, kind) != NGX_OK
+        || ngx_k8s_refused_dup(pool, &f->ns, ns) != NGX_OK
+        || ngx_k8s_refused_dup(pool, &f->name, name) != NGX_OK)
     {
         ngx_destroy_pool(pool);
         return NULL;
     }
 
-    r->pool = pool;
-    r->sn.node.key = ngx_crc32_long(key.data, key.len);
+    f->pool = pool;
+    f->sn.node.key = ngx_crc32_long(key.data, key.len);
 
-    ngx_rbtree_insert(&w->refused, &r->sn.node);
-    w->nrefused++;
+    ngx_rbtree_insert(&r->tree, &f->sn.node);
+    r->n++;
 
-    return r;
+    return f;
 }
 
 
 static void
-ngx_k8s_refused_delete(ngx_k8s_watcher_t *w, ngx_k8s_refused_t *r)
+ngx_k8s_refused_forget(ngx_k8s_refused_t *r, ngx_k8s_refusal_t *f)
 {
-    ngx_rbtree_delete(&w->refused, &r->sn.node);
-    w->nrefused--;
+    f->n = 0;
+    ngx_k8s_refused_store(r, f);
+    ngx_k8s_refused_delete(r, f);
+}
 
-    ngx_destroy_pool(r->pool);
+
+static void
+ngx_k8s_refused_delete(ngx_k8s_refused_t *r, ngx_k8s_refusal_t *f)
+{
+    ngx_rbtree_delete(&r->tree, &f->sn.node);
+    r->n--;
+
+    ngx_destroy_pool(f->pool);
 }
 
 
@@ -271,27 +329,27 @@ ngx_k8s_refused_key(u_char *buf, ngx_str_t *kind, ngx_str_t *ns,
 
 
 static ngx_int_t
-ngx_k8s_refused_push(ngx_k8s_refused_t *r, ngx_k8s_problem_t *problem)
+ngx_k8s_refused_push(ngx_k8s_refusal_t *f, ngx_k8s_problem_t *problem)
 {
     ngx_k8s_problem_t  *p;
 
-    if (r->n == NGX_K8S_REFUSED_ITEMS) {
+    if (f->n == NGX_K8S_REFUSED_ITEMS) {
         return NGX_DECLINED;
     }
 
-    p = &r->problems[r->n];
+    p = &f->problems[f->n];
     p->code = problem->code;
 
-    if (ngx_k8s_refused_dup(r->pool, &p->field, &problem->field) != NGX_OK
-        || ngx_k8s_refused_dup(r->pool, &p->message, &problem->message)
+    if (ngx_k8s_refused_dup(f->pool, &p->field, &problem->field) != NGX_OK
+        || ngx_k8s_refused_dup(f->pool, &p->message, &problem->message)
            != NGX_OK
-        || ngx_k8s_refused_dup(r->pool, &p->remedy, &problem->remedy) != NGX_OK
-        || ngx_k8s_refused_dup(r->pool, &p->host, &problem->host) != NGX_OK)
+        || ngx_k8s_refused_dup(f->pool, &p->remedy, &problem->remedy) != NGX_OK
+        || ngx_k8s_refused_dup(f->pool, &p->host, &problem->host) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    r->n++;
+    f->n++;
 
     return NGX_OK;
 }

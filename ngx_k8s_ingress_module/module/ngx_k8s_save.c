@@ -13,6 +13,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_clock.h>
 #include <ngx_k8s_saver.h>
 
 #include <fcntl.h>
@@ -31,14 +32,14 @@ ngx_k8s_save_run(ngx_k8s_save_t *save)
 {
     uint64_t  begun;
 
-    begun = ngx_k8s_watcher_usec();
+    begun = ngx_k8s_usec();
 
     errno = 0;
 
     save->failed = save->capture ? ngx_k8s_save_file(save)
                                  : ngx_k8s_save_stamp(save);
     save->err = save->failed ? errno : 0;
-    save->usec = ngx_k8s_watcher_usec() - begun;
+    save->usec = ngx_k8s_usec() - begun;
 }
 
 

@@ -91,27 +91,20 @@ ngx_k8s_saver_event(ngx_k8s_saver_t *s, ngx_event_t *ev,
 
 
 void
-ngx_k8s_saver_open(ngx_k8s_watcher_t *w)
+ngx_k8s_saver_open(ngx_k8s_saver_t *s, ngx_k8s_saver_events_t *events,
+    ngx_k8s_writer_t *writer)
 {
-    ngx_str_t         text;
-    ngx_k8s_saver_t  *s;
-
-    s = w->block->saver;
-
     if (s == NULL) {
         return;
     }
 
-    s->watcher = w;
+    s->events = events;
+    s->writer = writer;
 
     ngx_add_timer(&s->stamp, NGX_K8S_SAVER_STAMP);
 
     if (s->code >= 0) {
-        text.data = s->text;
-        text.len = s->text_len;
-
-        ngx_k8s_refused_problem(w, "Snapshot", &w->block->conf->snapshot.path,
-                                s->code, &text);
+        ngx_k8s_saver_problem(s);
     }
 }
 
@@ -119,24 +112,23 @@ ngx_k8s_saver_open(ngx_k8s_watcher_t *w)
 /* what is not yet written is copied at once; the thread goes on without us */
 
 void
-ngx_k8s_saver_close(ngx_k8s_watcher_t *w)
+ngx_k8s_saver_close(ngx_k8s_saver_t *s)
 {
-    ngx_k8s_saver_t    *s;
     ngx_k8s_capture_t  *capture;
 
-    s = w->block->saver;
-
-    if (s == NULL || s->watcher == NULL) {
+    if (s == NULL || s->events == NULL) {
         return;
     }
 
-    if (w->compiled && s->capture == NULL && ngx_k8s_saver_unsaved(s)) {
+    if (s->synced && s->capture == NULL && ngx_k8s_saver_unsaved(s)) {
         (void) ngx_k8s_saver_begin(s);
     }
 
     capture = s->capture;
     s->capture = NULL;
-    s->watcher = NULL;
+    s->events = NULL;
+    s->writer = NULL;
+    s->synced = 0;
 
     if (s->slice.posted) {
         ngx_delete_posted_event(&s->slice);
@@ -222,14 +214,11 @@ ngx_k8s_saver_unsaved(ngx_k8s_saver_t *s)
 
 
 void
-ngx_k8s_saver_changed(ngx_k8s_watcher_t *w)
+ngx_k8s_saver_changed(ngx_k8s_saver_t *s)
 {
-    ngx_msec_t        pause;
-    ngx_k8s_saver_t  *s;
+    ngx_msec_t  pause;
 
-    s = w->block->saver;
-
-    if (s == NULL || s->watcher == NULL || !w->compiled
+    if (s == NULL || s->events == NULL || !s->synced
         || s->timer.timer_set || s->capture || s->save
         || !ngx_k8s_saver_unsaved(s))
     {
@@ -243,15 +232,15 @@ ngx_k8s_saver_changed(ngx_k8s_watcher_t *w)
 
 
 void
-ngx_k8s_saver_synced(ngx_k8s_watcher_t *w)
+ngx_k8s_saver_synced(ngx_k8s_saver_t *s)
 {
-    ngx_k8s_saver_t  *s;
+    if (s == NULL) {
+        return;
+    }
 
-    w->block->table->restored = 0;
+    s->synced = 1;
 
-    s = w->block->saver;
-
-    if (s && s->code >= 0) {
+    if (s->code >= 0) {
         s->code = -1;
         ngx_k8s_saver_problem(s);
     }
@@ -261,13 +250,11 @@ ngx_k8s_saver_synced(ngx_k8s_watcher_t *w)
 static void
 ngx_k8s_saver_timer_handler(ngx_event_t *ev)
 {
-    ngx_connection_t   *c;
-    ngx_k8s_saver_t    *s;
-    ngx_k8s_watcher_t  *w;
+    ngx_connection_t  *c;
+    ngx_k8s_saver_t   *s;
 
     c = ev->data;
     s = c->data;
-    w = s->watcher;
 
     if (s->save) {
 
@@ -282,11 +269,11 @@ ngx_k8s_saver_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    if (w == NULL) {
+    if (s->events == NULL) {
         return;
     }
 
-    ngx_k8s_watcher_enter(w);
+    s->events->enter(s->events->data);
 
     if (ngx_k8s_saver_begin(s) == NGX_OK) {
         ngx_post_event(&s->slice, &ngx_posted_next_events);
@@ -295,7 +282,7 @@ ngx_k8s_saver_timer_handler(ngx_event_t *ev)
         ngx_add_timer(ev, NGX_K8S_SAVER_RETRY);
     }
 
-    ngx_k8s_watcher_leave(w);
+    s->events->leave(s->events->data);
 }
 
 
@@ -312,7 +299,7 @@ ngx_k8s_saver_begin(ngx_k8s_saver_t *s)
     flags = s->block->conf->snapshot.keys ? NGX_K8S_SNAPSHOT_KEYS : 0;
 
     s->begun = s->block->table->lasting;
-    s->capture = ngx_k8s_capture_begin(s->watcher->writer, &id, flags,
+    s->capture = ngx_k8s_capture_begin(s->writer, &id, flags,
                                        s->log);
 
     return s->capture ? NGX_OK : NGX_ERROR;
@@ -325,14 +312,12 @@ ngx_k8s_saver_slice_handler(ngx_event_t *ev)
     ngx_int_t           rc;
     ngx_connection_t   *c;
     ngx_k8s_saver_t    *s;
-    ngx_k8s_watcher_t  *w;
     ngx_k8s_capture_t  *capture;
 
     c = ev->data;
     s = c->data;
-    w = s->watcher;
 
-    ngx_k8s_watcher_enter(w);
+    s->events->enter(s->events->data);
 
     capture = s->capture;
     rc = ngx_k8s_capture_run(capture, NGX_K8S_SAVER_SLICE);
@@ -359,10 +344,10 @@ ngx_k8s_saver_slice_handler(ngx_event_t *ev)
 
         /* what was held can go */
 
-        ngx_k8s_watcher_post(w);
+        s->events->post(s->events->data);
     }
 
-    ngx_k8s_watcher_leave(w);
+    s->events->leave(s->events->data);
 }
 
 
@@ -379,9 +364,9 @@ ngx_k8s_saver_stamp_handler(ngx_event_t *ev)
 
     ngx_add_timer(ev, NGX_K8S_SAVER_STAMP);
 
-    if (s->watcher->compiled && s->written && s->capture == NULL
+    if (s->synced && s->written && s->capture == NULL
         && s->save == NULL && !ngx_k8s_saver_unsaved(s)
-        && ngx_k8s_sync_connected(s->watcher))
+        && s->events->connected(s->events->data))
     {
         s->save = ngx_k8s_saver_job(s, NULL);
 
@@ -508,13 +493,13 @@ ngx_k8s_saver_end(ngx_k8s_saver_t *s)
 
         ngx_k8s_saver_start(s, s->save);
 
-    } else if (s->watcher) {
+    } else if (s->events) {
 
         if (s->failed || s->busy) {
             ngx_add_timer(&s->timer, NGX_K8S_SAVER_RETRY);
 
         } else {
-            ngx_k8s_saver_changed(s->watcher);
+            ngx_k8s_saver_changed(s);
         }
     }
 }
@@ -596,19 +581,19 @@ ngx_k8s_saver_problem(ngx_k8s_saver_t *s)
 {
     ngx_str_t   text, *path;
 
-    if (s->watcher == NULL) {
+    if (s->events == NULL) {
         return;
     }
 
     path = &s->block->conf->snapshot.path;
 
-    ngx_k8s_refused_problem(s->watcher, "Snapshot", path, -1, NULL);
+    s->events->problem(s->events->data, "Snapshot", path, -1, NULL);
 
     if (s->code >= 0) {
         text.data = s->text;
         text.len = s->text_len;
 
-        ngx_k8s_refused_problem(s->watcher, "Snapshot", path, s->code, &text);
+        s->events->problem(s->events->data, "Snapshot", path, s->code, &text);
     }
 }
 

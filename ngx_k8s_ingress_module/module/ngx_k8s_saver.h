@@ -19,7 +19,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_k8s_watcher.h>
+#include <ngx_k8s_module.h>
 #include <ngx_k8s_snapshot.h>
 
 #include <pthread.h>
@@ -44,12 +44,30 @@ typedef struct {
 } ngx_k8s_save_t;
 
 
+/* what the saver asks of the watcher */
+
+typedef struct {
+    void                    *data;
+    /* work begins and ends in this turn of the event loop */
+    void                   (*enter)(void *data);
+    void                   (*leave)(void *data);
+    /* memory that was held can be given back */
+    void                   (*post)(void *data);
+    /* whether the table is what the source has at this moment */
+    ngx_uint_t             (*connected)(void *data);
+    /* as problem() of ngx_k8s_sink_t */
+    void                   (*problem)(void *data, char *kind, ngx_str_t *name,
+                                ngx_int_t code, ngx_str_t *message);
+} ngx_k8s_saver_events_t;
+
+
 /* of one block and worker, from its start to its end */
 
 struct ngx_k8s_saver_s {
     ngx_k8s_block_t         *block;
     ngx_log_t               *log;
-    ngx_k8s_watcher_t       *watcher;    /* NULL where it does not run */
+    ngx_k8s_saver_events_t  *events;     /* NULL: no watcher runs */
+    ngx_k8s_writer_t        *writer;     /* the same */
 
     ngx_connection_t         dummy;      /* data of the events below */
     ngx_event_t              timer;      /* the next writing, or its end */
@@ -66,6 +84,7 @@ struct ngx_k8s_saver_s {
     char                    *failed;     /* of the last writing */
     ngx_err_t                err;
     unsigned                 busy:1;     /* another process wrote it then */
+    unsigned                 synced:1;   /* the table was once in sync */
 
     /* a problem, kept until there is a watcher that can show it */
     ngx_int_t                code;
@@ -75,16 +94,18 @@ struct ngx_k8s_saver_s {
 
 
 /*
- * All in worker 0.  create: at its start, before the watcher; open and close:
- * with the watcher, which has the right; changed: at the end of each slice of
- * work; synced: all that was listed is in the table; destroy: at the exit,
- * waits for what is being written, for a short time.
+ * All in worker 0; nothing is done where s is NULL.  create: at its start,
+ * before the watcher; open and close: with the watcher, which has the right;
+ * changed: at the end of each slice of work; synced: all that was listed is in
+ * the table; destroy: at the exit, waits for what is being written, for a short
+ * time.
  */
 ngx_int_t ngx_k8s_saver_create(ngx_k8s_block_t *block, ngx_log_t *log);
-void ngx_k8s_saver_open(ngx_k8s_watcher_t *w);
-void ngx_k8s_saver_close(ngx_k8s_watcher_t *w);
-void ngx_k8s_saver_changed(ngx_k8s_watcher_t *w);
-void ngx_k8s_saver_synced(ngx_k8s_watcher_t *w);
+void ngx_k8s_saver_open(ngx_k8s_saver_t *s, ngx_k8s_saver_events_t *events,
+    ngx_k8s_writer_t *writer);
+void ngx_k8s_saver_close(ngx_k8s_saver_t *s);
+void ngx_k8s_saver_changed(ngx_k8s_saver_t *s);
+void ngx_k8s_saver_synced(ngx_k8s_saver_t *s);
 void ngx_k8s_saver_destroy(ngx_k8s_block_t *block);
 
 

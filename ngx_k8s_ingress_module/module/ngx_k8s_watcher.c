@@ -14,8 +14,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_k8s_clock.h>
 #include <ngx_k8s_watcher.h>
-#include <ngx_k8s_saver.h>
 
 #include <sys/eventfd.h>
 
@@ -36,8 +36,33 @@ static void ngx_k8s_watcher_turn_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_secrets_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w);
+static void ngx_k8s_watcher_check(ngx_k8s_watcher_t *w);
+static void ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w);
+
+static void ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w);
+static void ngx_k8s_watcher_enter(void *data);
+static void ngx_k8s_watcher_leave(void *data);
+static ngx_uint_t ngx_k8s_watcher_busy(void *data);
+static void ngx_k8s_watcher_post(void *data);
+static void ngx_k8s_watcher_feed(void *data, ngx_k8s_feed_t *feed);
+static size_t ngx_k8s_watcher_backlog(void *data);
+static void ngx_k8s_watcher_state(void *data, ngx_uint_t kind,
+    ngx_k8s_source_state_t *state);
+static void ngx_k8s_watcher_problem(void *data, char *kind, ngx_str_t *name,
+    ngx_int_t code, ngx_str_t *message);
+static void ngx_k8s_watcher_changed(void *data);
+static void ngx_k8s_watcher_listed(void *data, ngx_uint_t kind,
+    ngx_str_t *scope, ngx_uint_t ends);
+static void ngx_k8s_watcher_refused(void *data, ngx_str_t *kind,
+    ngx_str_t *ns, ngx_str_t *name, ngx_k8s_problem_t *problem);
+static void ngx_k8s_watcher_show(void *data, ngx_str_t *kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems);
+static ngx_uint_t ngx_k8s_watcher_connected(void *data);
+static void ngx_k8s_watcher_want(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t wanted);
 
 
 #define NGX_K8S_OPEN_RECORDS         32  /* between two looks at the clock */
@@ -58,6 +83,8 @@ ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
 
     w->block = block;
     w->log = cycle->log;
+
+    ngx_k8s_watcher_callbacks(w);
 
     w->dummy.data = w;
     w->dummy.fd = (ngx_socket_t) -1;
@@ -218,8 +245,6 @@ ngx_k8s_watcher_begin(ngx_k8s_watcher_t *w)
 
     block = w->block;
 
-    ngx_queue_init(&w->items);
-
     /* it is there when a snapshot was loaded */
 
     if (w->writer == NULL) {
@@ -253,13 +278,12 @@ ngx_k8s_watcher_open_handler(ngx_event_t *ev)
 
     do {
         rc = ngx_k8s_writer_continue(w->writer, NGX_K8S_OPEN_RECORDS);
-    } while (rc == NGX_AGAIN && ngx_k8s_watcher_usec() < until);
+    } while (rc == NGX_AGAIN && ngx_k8s_usec() < until);
 
     if (rc == NGX_AGAIN) {
         ngx_post_event(ev, &ngx_posted_next_events);
 
     } else if (rc == NGX_OK) {
-        w->opened = 1;
         rc = ngx_k8s_watcher_open(w);
     }
 
@@ -280,20 +304,33 @@ ngx_k8s_watcher_open_handler(ngx_event_t *ev)
 static ngx_int_t
 ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
 {
+    ngx_uint_t               required;
     ngx_k8s_block_t         *block;
     ngx_k8s_compile_conf_t   conf;
 
     block = w->block;
 
-    if (ngx_k8s_sync_init(w) != NGX_OK) {
+    w->store = ngx_k8s_store_create(&block->conf->class, &w->events, w->log);
+    if (w->store == NULL) {
         return NGX_ERROR;
     }
 
-    w->events.data = w;
-    w->events.want = ngx_k8s_sync_want;
+    ngx_k8s_queue_init(&w->queue, &w->queue_events, w->store,
+                       &block->zone_name, w->log);
+    ngx_k8s_refused_init(&w->refused, &w->refused_events,
+                         block->conf->compile.problems, w->log);
 
-    w->store = ngx_k8s_store_create(&block->conf->class, &w->events, w->log);
-    if (w->store == NULL) {
+    w->opened = 1;
+
+    /* without Namespaces a selector can't tell which Ingresses are taken */
+
+    required = block->conf->class.selector ? 1 << NGX_K8S_NAMESPACE : 0;
+
+    if (ngx_k8s_progress_init(&w->progress, &block->conf->source, required,
+                              w->store, block->table, w->writer,
+                              &block->zone_name, w->log)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -310,20 +347,6 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
             return NGX_ERROR;
         }
     }
-
-    w->compile = ngx_k8s_compile_create(&conf, w->store, w->writer, w->log);
-    if (w->compile == NULL) {
-        return NGX_ERROR;
-    }
-
-    w->sink.data = w;
-    w->sink.feed = ngx_k8s_queue_feed;
-    w->sink.state = ngx_k8s_sync_state;
-    w->sink.problem = ngx_k8s_refused_problem;
-    w->sink.backlog = ngx_k8s_queue_backlog;
-    w->sink.enter = ngx_k8s_watcher_enter;
-    w->sink.leave = ngx_k8s_watcher_leave;
-    w->sink.busy = ngx_k8s_watcher_busy;
 
     ngx_log_error(NGX_LOG_NOTICE, w->log, 0,
                   "%V: watcher started, table version %uA",
@@ -342,8 +365,14 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
         return NGX_ERROR;
     }
 
-    ngx_k8s_sync_ask(w);
-    ngx_k8s_saver_open(w);
+    /* it asks the source for the default certificate */
+
+    w->compile = ngx_k8s_compile_create(&conf, w->store, w->writer, w->log);
+    if (w->compile == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_saver_open(block->saver, &w->saver_events, w->writer);
 
     ngx_k8s_compile_clock(w->compile, ngx_time());
     ngx_add_timer(&w->clock, NGX_K8S_CLOCK_INTERVAL);
@@ -372,11 +401,11 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     ngx_k8s_watcher_cancel(&w->secrets);
 
     if (w->opened) {
-        ngx_k8s_saver_close(w);
+        ngx_k8s_saver_close(w->block->saver);
         ngx_k8s_writer_publish(w->writer);
-        ngx_k8s_queue_free(w);
-        ngx_k8s_refused_free(w);
-        ngx_k8s_sync_done(w);
+        ngx_k8s_queue_done(&w->queue);
+        ngx_k8s_refused_done(&w->refused);
+        ngx_k8s_progress_done(&w->progress);
     }
 
     if (w->compile) {
@@ -410,62 +439,6 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
 }
 
 
-uint64_t
-ngx_k8s_watcher_usec(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-
-void
-ngx_k8s_watcher_enter(void *data)
-{
-    ngx_k8s_watcher_t *w = data;
-
-    if (w->depth++ == 0) {
-        w->begun = ngx_k8s_watcher_usec();
-    }
-}
-
-
-void
-ngx_k8s_watcher_leave(void *data)
-{
-    ngx_k8s_watcher_t *w = data;
-
-    if (--w->depth) {
-        return;
-    }
-
-    w->usec += ngx_k8s_watcher_usec() - w->begun;
-
-    if (w->writer) {
-        ngx_post_event(&w->turn, &ngx_posted_events);
-    }
-}
-
-
-ngx_uint_t
-ngx_k8s_watcher_busy(void *data)
-{
-    ngx_k8s_watcher_t *w = data;
-
-    uint64_t  usec;
-
-    usec = w->usec;
-
-    if (w->depth) {
-        usec += ngx_k8s_watcher_usec() - w->begun;
-    }
-
-    return usec > NGX_K8S_TURN_SOURCE_USEC;
-}
-
-
 static void
 ngx_k8s_watcher_turn_handler(ngx_event_t *ev)
 {
@@ -476,13 +449,6 @@ ngx_k8s_watcher_turn_handler(ngx_event_t *ev)
     ngx_k8s_turn(w->block->table, w->usec);
 
     w->usec = 0;
-}
-
-
-void
-ngx_k8s_watcher_post(ngx_k8s_watcher_t *w)
-{
-    ngx_post_event(&w->work, &ngx_posted_events);
 }
 
 
@@ -505,10 +471,16 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
     until = w->begun + NGX_K8S_TURN_USEC
             - ngx_min(w->usec, NGX_K8S_TURN_USEC / 2);
 
-    queued = ngx_k8s_queue_run(w, w->listed
-                                  ? until - NGX_K8S_TURN_COMPILE_USEC : until);
+    queued = ngx_k8s_queue_run(&w->queue, w->listed
+                                   ? until - NGX_K8S_TURN_COMPILE_USEC : until);
 
-    ngx_k8s_sync_check(w);
+    if (w->queue.lost) {
+        ngx_k8s_watcher_lost(w);
+    }
+
+    if (!w->listed) {
+        ngx_k8s_watcher_check(w);
+    }
 
     if (!w->settled) {
         ngx_k8s_watcher_settle(w);
@@ -517,7 +489,7 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
     compiled = NGX_OK;
 
     if (w->listed && w->settled) {
-        now = ngx_k8s_watcher_usec();
+        now = ngx_k8s_usec();
 
         usec = (now + NGX_K8S_TURN_COMPILE_USEC < until)
                ? until - now : NGX_K8S_TURN_COMPILE_USEC;
@@ -526,7 +498,7 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
     }
 
     if (w->settled && queued == NGX_OK && compiled == NGX_OK) {
-        ngx_k8s_sync_write(w);
+        ngx_k8s_progress_write(&w->progress);
     }
 
     ngx_k8s_writer_publish(w->writer);
@@ -535,7 +507,7 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
         ngx_k8s_watcher_ready(w);
     }
 
-    ngx_k8s_saver_changed(w);
+    ngx_k8s_saver_changed(w->block->saver);
 
     if (queued == NGX_AGAIN || compiled == NGX_AGAIN) {
         ngx_post_event(&w->work, &ngx_posted_next_events);
@@ -545,6 +517,99 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
     }
 
     ngx_k8s_watcher_leave(w);
+}
+
+
+/* whatever the change was, a new list shows it */
+
+static void
+ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w)
+{
+    ngx_uint_t  kind;
+
+    for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+
+        if (!(w->queue.lost & (1 << kind))) {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_ERR, w->log, 0,
+                      "%V: a change of %V is lost, for lack of memory or of a "
+                      "name: they are listed anew", &w->block->zone_name,
+                      &ngx_k8s_kinds[kind].plural);
+
+        w->source->relist(w->source, kind);
+        ngx_k8s_store_ask(w->store, kind);
+    }
+
+    w->queue.lost = 0;
+}
+
+
+/*
+ * Nothing is compiled before all that is required is listed and the Secrets
+ * that are referenced have come: a successor would otherwise take back what
+ * its predecessor had built of objects that it has not seen yet.
+ */
+
+static void
+ngx_k8s_watcher_check(ngx_k8s_watcher_t *w)
+{
+    ngx_k8s_progress_t  *p;
+
+    p = &w->progress;
+
+    ngx_k8s_watcher_missing(w);
+
+    if (!ngx_k8s_progress_complete(p)) {
+        return;
+    }
+
+    /* which Secrets are wanted follows from the classes */
+
+    if (ngx_k8s_store_settle(w->store, NGX_K8S_SETTLE) != NGX_OK) {
+        ngx_post_event(&w->work, &ngx_posted_next_events);
+        return;
+    }
+
+    ngx_k8s_watcher_missing(w);
+
+    if (p->missing && !p->kinds[NGX_K8S_SECRET].refused && !w->late) {
+
+        if (!w->secrets.timer_set) {
+            ngx_add_timer(&w->secrets, NGX_K8S_SECRETS_INTERVAL);
+        }
+
+        return;
+    }
+
+    if (w->secrets.timer_set) {
+        ngx_del_timer(&w->secrets);
+    }
+
+    w->listed = 1;
+
+    p->missing = 0;
+    p->changed = 1;
+
+    ngx_k8s_compile_synced(w->compile);
+}
+
+
+/* Secrets that are asked for, or in the queue */
+
+static void
+ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w)
+{
+    ngx_uint_t  missing;
+
+    missing = w->source->missing(w->source, NGX_K8S_SECRET)
+              + w->queue.nitems[NGX_K8S_SECRET];
+
+    if (w->progress.missing != missing) {
+        w->progress.missing = missing;
+        w->progress.changed = 1;
+    }
 }
 
 
@@ -561,7 +626,7 @@ ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w)
     if (ngx_k8s_writer_retired(w->writer) == 0) {
         w->settled = 1;
 
-        ngx_k8s_refused_show(w);
+        ngx_k8s_refused_show(&w->refused);
     }
 }
 
@@ -579,7 +644,9 @@ ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w)
 
     w->compiled = 1;
 
-    ngx_k8s_saver_synced(w);
+    table->restored = 0;
+
+    ngx_k8s_saver_synced(w->block->saver);
 
     ngx_log_error(NGX_LOG_NOTICE, w->log, 0,
                   "%V: in sync: %ui ingresses, %ui services, %ui endpoint "
@@ -651,9 +718,218 @@ ngx_k8s_watcher_secrets_handler(ngx_event_t *ev)
 
     ngx_log_error(NGX_LOG_WARN, w->log, 0,
                   "%V: %ui referenced secrets have not come, going on "
-                  "without them", &w->block->zone_name, w->nwanted);
+                  "without them", &w->block->zone_name, w->progress.missing);
 
     w->late = 1;
 
     ngx_k8s_watcher_post(w);
+}
+
+
+/* what the parts of the watcher and the source say */
+
+static void
+ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
+{
+    w->sink.data = w;
+    w->sink.feed = ngx_k8s_watcher_feed;
+    w->sink.state = ngx_k8s_watcher_state;
+    w->sink.problem = ngx_k8s_watcher_problem;
+    w->sink.backlog = ngx_k8s_watcher_backlog;
+    w->sink.enter = ngx_k8s_watcher_enter;
+    w->sink.leave = ngx_k8s_watcher_leave;
+    w->sink.busy = ngx_k8s_watcher_busy;
+
+    w->events.data = w;
+    w->events.want = ngx_k8s_watcher_want;
+
+    w->queue_events.data = w;
+    w->queue_events.post = ngx_k8s_watcher_post;
+    w->queue_events.changed = ngx_k8s_watcher_changed;
+    w->queue_events.listed = ngx_k8s_watcher_listed;
+    w->queue_events.refused = ngx_k8s_watcher_refused;
+
+    w->refused_events.data = w;
+    w->refused_events.show = ngx_k8s_watcher_show;
+
+    w->saver_events.data = w;
+    w->saver_events.enter = ngx_k8s_watcher_enter;
+    w->saver_events.leave = ngx_k8s_watcher_leave;
+    w->saver_events.post = ngx_k8s_watcher_post;
+    w->saver_events.connected = ngx_k8s_watcher_connected;
+    w->saver_events.problem = ngx_k8s_watcher_problem;
+}
+
+
+/* begin and end of work in this turn, nested */
+
+static void
+ngx_k8s_watcher_enter(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (w->depth++ == 0) {
+        w->begun = ngx_k8s_usec();
+    }
+}
+
+
+static void
+ngx_k8s_watcher_leave(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (--w->depth) {
+        return;
+    }
+
+    w->usec += ngx_k8s_usec() - w->begun;
+
+    if (w->writer) {
+        ngx_post_event(&w->turn, &ngx_posted_events);
+    }
+}
+
+
+static ngx_uint_t
+ngx_k8s_watcher_busy(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    uint64_t  usec;
+
+    usec = w->usec;
+
+    if (w->depth) {
+        usec += ngx_k8s_usec() - w->begun;
+    }
+
+    return usec > NGX_K8S_TURN_SOURCE_USEC;
+}
+
+
+/* has the next slice done, in this turn still */
+
+static void
+ngx_k8s_watcher_post(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_post_event(&w->work, &ngx_posted_events);
+}
+
+
+static void
+ngx_k8s_watcher_feed(void *data, ngx_k8s_feed_t *feed)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_queue_feed(&w->queue, feed);
+}
+
+
+static size_t
+ngx_k8s_watcher_backlog(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    return w->queue.backlog;
+}
+
+
+static void
+ngx_k8s_watcher_state(void *data, ngx_uint_t kind,
+    ngx_k8s_source_state_t *state)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_progress_state(&w->progress, kind, state);
+    ngx_k8s_watcher_post(w);
+}
+
+
+static void
+ngx_k8s_watcher_problem(void *data, char *kind, ngx_str_t *name,
+    ngx_int_t code, ngx_str_t *message)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_refused_problem(&w->refused, kind, name, code, message);
+    ngx_k8s_watcher_post(w);
+}
+
+
+static void
+ngx_k8s_watcher_changed(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    w->progress.changed = 1;
+}
+
+
+static void
+ngx_k8s_watcher_listed(void *data, ngx_uint_t kind, ngx_str_t *scope,
+    ngx_uint_t ends)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_str_t  *name;
+
+    name = &ngx_k8s_kinds[kind].name;
+
+    if (ends) {
+        ngx_k8s_progress_listed(&w->progress, kind, scope);
+        ngx_k8s_refused_end(&w->refused, name, scope);
+
+    } else {
+        ngx_k8s_refused_begin(&w->refused, name, scope);
+    }
+}
+
+
+static void
+ngx_k8s_watcher_refused(void *data, ngx_str_t *kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_k8s_problem_t *problem)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_refused_object(&w->refused, kind, ns, name, problem);
+}
+
+
+/* nothing can be stored before the writer has its memory */
+
+static void
+ngx_k8s_watcher_show(void *data, ngx_str_t *kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (w->settled) {
+        ngx_k8s_compile_problems(w->compile, kind, ns, name, n, problems);
+    }
+}
+
+
+static ngx_uint_t
+ngx_k8s_watcher_connected(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    return ngx_k8s_progress_connected(&w->progress);
+}
+
+
+static void
+ngx_k8s_watcher_want(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t wanted)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    /* at the end the source goes first */
+
+    if (w->source) {
+        w->source->want(w->source, kind, ns, name, wanted);
+    }
 }

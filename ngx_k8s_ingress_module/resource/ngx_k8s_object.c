@@ -151,8 +151,7 @@ ngx_k8s_object_make(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
         return NULL;
     }
 
-    ngx_str_null(&problem->field);
-    ngx_str_set(&problem->message, "there is no memory for the object");
+    ngx_memzero(problem, sizeof(ngx_k8s_problem_t));
 
     ngx_memzero(&r, offsetof(ngx_k8s_reader_t, field));
 

@@ -615,7 +615,8 @@ ngx_k8s_parser_object(ngx_k8s_parser_t *p)
         p->object = ngx_k8s_object_make(p->kind, p->root, NULL, NULL,
                                         &p->problem, p->log);
 
-        return p->object ? NGX_OK : NGX_DECLINED;
+        return p->object ? NGX_OK
+               : p->problem.message.len ? NGX_DECLINED : NGX_ERROR;
     }
 
     a = &p->part.endpoints;
@@ -641,7 +642,7 @@ ngx_k8s_parser_object(ngx_k8s_parser_t *p)
     a->elts = elts;
 
     if (p->object == NULL) {
-        return NGX_DECLINED;
+        return p->problem.message.len ? NGX_DECLINED : NGX_ERROR;
     }
 
     p->pool = NULL;

@@ -205,7 +205,8 @@ ngx_int_t ngx_k8s_kind_of(json_t *json);
 
 /*
  * Makes an object of a whole JSON document; "json" stays the caller's.  NULL:
- * refused, and *problem says why (its strings are static or in "pool").
+ * refused, and *problem says why (its strings are static or in "pool"); an
+ * empty message: there was no memory.
  */
 ngx_k8s_object_t *ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json,
     ngx_pool_t *pool, ngx_k8s_problem_t *problem, ngx_log_t *log);

@@ -199,6 +199,33 @@ ngx_k8s_node_unpin(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 }
 
 
+void
+ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind)
+{
+    ngx_k8s_node_t     *n;
+    ngx_rbtree_t       *tree;
+    ngx_rbtree_node_t  *node;
+
+    tree = &store->nodes[NGX_K8S_NODE_SECRET];
+
+    if (kind != NGX_K8S_SECRET || tree->root == tree->sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(tree->root, tree->sentinel);
+         node;
+         node = ngx_rbtree_next(tree, node))
+    {
+        n = (ngx_k8s_node_t *) node;
+
+        if (n->nusers + n->pins) {
+            store->events.want(store->events.data, kind, &n->namespace,
+                               &n->name, 1);
+        }
+    }
+}
+
+
 static ngx_k8s_link_t *
 ngx_k8s_link_add(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     ngx_k8s_object_t *object, ngx_uint_t type, ngx_str_t *ns, ngx_str_t *name,

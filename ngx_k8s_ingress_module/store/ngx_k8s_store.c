@@ -565,7 +565,7 @@ ngx_k8s_store_keep(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
 }
 
 
-void
+ngx_int_t
 ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope)
 {
     ngx_k8s_sweep_t  *sweep;
@@ -576,7 +576,7 @@ ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope)
 
     sweep = ngx_calloc(sizeof(ngx_k8s_sweep_t) + scope->len, store->log);
     if (sweep == NULL) {
-        return;
+        return NGX_ERROR;
     }
 
     sweep->kind = kind;
@@ -586,6 +586,8 @@ ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope)
     ngx_memcpy(sweep->scope.data, scope->data, scope->len);
 
     ngx_queue_insert_tail(&store->sweeps, &sweep->queue);
+
+    return NGX_OK;
 }
 
 

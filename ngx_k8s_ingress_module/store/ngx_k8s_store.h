@@ -66,8 +66,9 @@ void ngx_k8s_store_keep(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
 
 /* a list begins; at its end what it did not name is deleted, in slices:
-   end returns NGX_AGAIN while there is more to do, then NGX_OK */
-void ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind,
+   end returns NGX_AGAIN while there is more to do, then NGX_OK; begin returns
+   NGX_ERROR without memory: that list deletes nothing */
+ngx_int_t ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *scope);
 ngx_int_t ngx_k8s_store_end(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *scope, ngx_uint_t budget);
@@ -84,6 +85,9 @@ void ngx_k8s_store_refused(ngx_k8s_store_t *store, ngx_uint_t kind,
  * needed to know which Secrets are wanted.  NGX_AGAIN when more are left.
  */
 ngx_int_t ngx_k8s_store_settle(ngx_k8s_store_t *store, ngx_uint_t n);
+
+/* says once more which objects are wanted */
+void ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind);
 
 ngx_k8s_object_t *ngx_k8s_store_get(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);

@@ -402,6 +402,25 @@ first(void)
 
 
 static void
+again(void)
+{
+    clear();
+    source->relist(source, NGX_K8S_SERVICE);
+    ok(strncmp(fed, "abort Ingress|", 14) == 0, "a list of all begins anew");
+    clear();
+    turn(1500);
+    ok(strncmp(fed, BEGIN, strlen(BEGIN)) == 0
+       && strcmp(fed + strlen(fed) - strlen(END), END) == 0
+       && strlen(fed) == strlen(BEGIN END) + strlen("Namespace x/n a.json#1|"
+       "Service default/b b.yaml#1 one|Service default/c b.yaml#2 two|"
+       "Secret m/s sub/s.yml#1|"), "and all is fed once more");
+    clear();
+    turn(30);
+    ok(is("") && source->missing(source, NGX_K8S_SECRET) == 0, "once");
+}
+
+
+static void
 edits(void)
 {
     uint64_t  t;
@@ -1156,6 +1175,7 @@ main(int argc, char **argv)
     conf.path.len = strlen(dir);
 
     first();
+    again();
     edits();
     broken();
     objects();

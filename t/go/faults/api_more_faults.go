@@ -101,6 +101,27 @@ func init() {
 		e.check(len(g.Workers()) == 2, "a worker died")
 	})
 
+	add("T-A16 a deletion that names nothing", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		from := e.api.LogLen()
+		// the list that follows lacks it, and none but this event told of it
+		in := e.api.Inject(api.Fault{Resource: "ingresses", Verb: "watch",
+			Initial: no(), Nameless: true})
+		e.api.EndWatches("ingresses")
+		e.watched()
+		_, _ = e.api.Delete("ingresses", "default", "b")
+		g.becomes("b.test", "/", 404, "")
+		e.check(in.Fired() > 0, "the event had a name")
+		e.check(e.lists(from, "ingresses") == 1, "%d lists",
+			e.lists(from, "ingresses"))
+		e.check(e.lists(from, "services") == 0, "others were listed as well")
+		e.check(g.Logged("a change of ingresses is lost") == 1, "nothing is said")
+		g.still("a.test", "/", "a")
+		e.api.Clear(nil)
+		e.change(g, "c")
+	})
+
 	add("T-A17 three megabytes, a burst, one byte at a time", func(e *env) {
 		e.begin(false)
 		f := e.api.Inject(api.Fault{Resource: "ingresses", Chunk: 1})
@@ -147,6 +168,13 @@ func init() {
 		})
 		e.change(g, "end")
 	})
+
+	for _, pages := range []bool{false, true} {
+		pages := pages
+		how := map[bool]string{false: "streaming lists", true: "pages"}[pages]
+		add("T-A17 what outgrows the limit stays as it was, "+how,
+			func(e *env) { outgrown(e, pages) })
+	}
 
 	add("T-A18 token rotated, the old one revoked", func(e *env) {
 		g := e.basic(true, options{})
@@ -507,5 +535,93 @@ func init() {
 		for n := range e.api.Secrets() {
 			e.check(!strings.Contains(n, "helm"), "fetched %s", n)
 		}
+	})
+}
+
+// outgrown: objects that were served grow over object_max: as events, in a new
+// list, and a Secret whose content is fetched.
+func outgrown(e *env, pages bool) {
+	e.begin(false)
+	e.api.WatchList = !pages
+	e.app("a", 1)
+	crt, key, err := selfSigned("t.test")
+	e.must(err)
+	secret := api.TLSSecret("default", "t", crt, key)
+	e.api.Put("secrets", secret)
+	object := func(name, path string, pad int) {
+		o := api.Ingress("default", name, name+".test", api.Path{Path: path,
+			Type: "Prefix", Service: "a", Port: 80})
+		o["spec"].(api.Map)["z"] = strings.Repeat("x", pad)
+		if name == "t" {
+			o["spec"].(api.Map)["tls"] = []interface{}{api.Map{
+				"hosts": []interface{}{"t.test"}, "secretName": "t"}}
+		}
+		e.api.Put("ingresses", o)
+	}
+	names := []string{"a", "b", "t"}
+	for _, n := range names {
+		object(n, "/", 0)
+	}
+	g := e.start(options{block: "object_max 16k;"})
+	served := func() {
+		for _, n := range []string{"a", "b"} {
+			g.still(n+".test", "/", "a")
+		}
+		e.check(g.handshake("t.test") == "t.test", "the certificate has gone")
+	}
+	g.serves("a.test", "/", "a")
+	served()
+	e.watched()
+
+	// the line is cut, the object alone is over the limit, the Secret is
+	object("a", "/moved", 200000)
+	object("b", "/moved", 16200)
+	secret["data"].(api.Map)["more"] = strings.Repeat("eHh4", 10000)
+	e.api.Put("secrets", secret)
+	for _, n := range []string{`Ingress "default/a"`, `Ingress "default/b"`,
+		`Secret "default/t"`} {
+		e.await("a problem of "+n, 10*time.Second, func() bool {
+			return g.Logged(n+" is refused") == 1 && g.problem("ObjectTooLarge")
+		})
+	}
+	served()
+
+	// all is listed anew
+	from := e.api.LogLen()
+	e.api.Compact()
+	e.watched()
+	e.api.EndWatches("")
+	e.await("new lists", 20*time.Second, func() bool {
+		return e.lists(from, "ingresses") > 0 && e.lists(from, "secrets") > 0
+	})
+	e.watched()
+	e.change(g, "c")
+	served()
+	e.check(strings.Count(g.adminGet("/status").body, `"ObjectTooLarge"`) == 3,
+		"the problems have gone with the list")
+
+	// one has gone, one fits again
+	_, _ = e.api.Delete("ingresses", "default", "a")
+	object("b", "/moved", 0)
+	g.becomes("a.test", "/", 404, "")
+	g.serves("b.test", "/moved", "a")
+	delete(secret["data"].(api.Map), "more")
+	e.api.Put("secrets", secret)
+	e.await("the end of the problems", 10*time.Second, func() bool {
+		return !g.problem("ObjectTooLarge")
+	})
+
+	// one that goes while nobody watches has no problem any more
+	object("t", "/", 200000)
+	e.await("a problem once more", 10*time.Second, func() bool {
+		return g.problem("ObjectTooLarge")
+	})
+	e.api.Down()
+	_, _ = e.api.Delete("ingresses", "default", "t")
+	e.api.Compact()
+	e.must(e.api.Up())
+	g.becomes("t.test", "/", 404, "")
+	e.await("the end of its problem", 10*time.Second, func() bool {
+		return !g.problem("ObjectTooLarge")
 	})
 }

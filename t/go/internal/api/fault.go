@@ -49,6 +49,7 @@ type Fault struct {
 	Old        bool   `json:"old,omitempty"`       // the state before, once more
 	Odd        bool   `json:"odd,omitempty"`       // unknown fields, types, nulls
 	Garble     string `json:"garble,omitempty"`    // this line before each event
+	Nameless   bool   `json:"nameless,omitempty"`  // DELETED lacks metadata.name
 	SlowMS     int    `json:"slow,omitempty"`      // between events
 	Timeout    int    `json:"timeoutMs,omitempty"` // watch ends after
 
@@ -331,6 +332,10 @@ func (o *out) event(typ string, object []byte, old []byte) {
 	if f.Odd {
 		f.hit()
 		object = odd(object)
+	}
+	if f.Nameless && typ == "DELETED" {
+		f.hit()
+		object = []byte(`{"metadata":{}}`)
 	}
 	o.write(line(typ, object))
 	if f.Duplicate {

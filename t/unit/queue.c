@@ -1,0 +1,382 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The queue between a source and the store when memory fails: whichever
+ * allocation it is, nothing is lost in silence, nothing that is there goes,
+ * and a new list mends all.  All calls of ngx_alloc() come here first.
+ */
+
+
+#include "k8s.h"
+#include <ngx_k8s_queue.h>
+#include <ngx_k8s_refused.h>
+
+
+void *__real_ngx_alloc(size_t size, ngx_log_t *log);
+void *__wrap_ngx_alloc(size_t size, ngx_log_t *log);
+
+
+static ngx_uint_t                allocs;   /* so far */
+static ngx_uint_t                fails;    /* number of the one that fails */
+static ngx_uint_t                failed;
+
+static ngx_k8s_store_t          *store;
+static ngx_k8s_queue_t           queue;
+static ngx_k8s_refused_t         refused;
+static ngx_uint_t                listed;   /* lists that are in the store */
+static ngx_uint_t                shown;    /* problems, by "show" */
+
+
+void *
+__wrap_ngx_alloc(size_t size, ngx_log_t *log)
+{
+    if (++allocs == fails) {
+        failed = 1;
+        return NULL;
+    }
+
+    return __real_ngx_alloc(size, log);
+}
+
+
+static void
+on_post(void *data)
+{
+    /* void */
+}
+
+
+static void
+on_listed(void *data, ngx_uint_t kind, ngx_str_t *scope, ngx_uint_t ends)
+{
+    if (ends) {
+        listed++;
+        ngx_k8s_refused_end(&refused, &ngx_k8s_kinds[kind].name, scope);
+
+    } else {
+        ngx_k8s_refused_begin(&refused, &ngx_k8s_kinds[kind].name, scope);
+    }
+}
+
+
+static void
+on_refused(void *data, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
+    ngx_k8s_problem_t *problem)
+{
+    ngx_k8s_refused_object(&refused, kind, ns, name, problem);
+}
+
+
+static void
+on_show(void *data, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
+    ngx_uint_t n, ngx_k8s_problem_t *problems)
+{
+    shown = n;
+}
+
+
+static ngx_k8s_queue_events_t    events = {
+    NULL, on_post, on_post, on_listed, on_refused
+};
+
+static ngx_k8s_refused_events_t  refused_events = { NULL, on_show };
+
+
+static void
+begin(void)
+{
+    ngx_str_t  name;
+
+    static ngx_k8s_class_conf_t    class;
+    static ngx_k8s_store_events_t  none;
+
+    ngx_str_set(&name, "zone");
+
+    store = ngx_k8s_store_create(&class, &none, &unit_log);
+    ngx_k8s_queue_init(&queue, &events, store, &name, &unit_log);
+    ngx_k8s_refused_init(&refused, &refused_events, 4, &unit_log);
+    listed = 0;
+}
+
+
+static void
+end(void)
+{
+    ngx_k8s_queue_done(&queue);
+    ngx_k8s_refused_done(&refused);
+    ngx_k8s_store_destroy(store);
+}
+
+
+static void
+feed(ngx_uint_t op, const char *text)
+{
+    ngx_k8s_feed_t  f;
+
+    ngx_memzero(&f, sizeof(ngx_k8s_feed_t));
+
+    f.op = op;
+    f.kind = NGX_K8S_SERVICE;
+    f.code = NGX_K8S_PROBLEM_OBJECT_TOO_LARGE;
+
+    if (text) {
+        f.len = strlen(text);
+        f.text = malloc(f.len);
+        ngx_memcpy(f.text, text, f.len);
+    }
+
+    ngx_k8s_queue_feed(&queue, &f);
+}
+
+
+static void
+service(ngx_uint_t op, const char *name)
+{
+    char  text[256];
+
+    snprintf(text, sizeof(text), "{\"metadata\":{\"namespace\":\"n\","
+             "\"name\":\"%s\",\"uid\":\"u\"},\"spec\":{\"ports\":[{\"port\":80}"
+             "]}}", name);
+
+    feed(op, text);
+}
+
+
+static void
+run(void)
+{
+    while (ngx_k8s_queue_run(&queue, 0) == NGX_AGAIN) { /* void */ }
+}
+
+
+static ngx_uint_t
+has(const char *name)
+{
+    ngx_str_t  ns, s;
+
+    ngx_str_set(&ns, "n");
+    s = k8s_str(name);
+
+    return ngx_k8s_store_get(store, NGX_K8S_SERVICE, &ns, &s) != NULL;
+}
+
+
+/* a list of "a" and "b"; then "a" and "c", which are there, are listed and "c"
+   comes as an event; then "b", which is not, is deleted by an event */
+
+static void
+script(ngx_uint_t from)
+{
+    switch (from) {
+
+    case 0:
+        feed(NGX_K8S_FEED_BEGIN, NULL);
+        service(NGX_K8S_FEED_OBJECT, "a");
+        service(NGX_K8S_FEED_OBJECT, "b");
+        feed(NGX_K8S_FEED_END, NULL);
+        break;
+
+    case 1:
+        feed(NGX_K8S_FEED_BEGIN, NULL);
+        service(NGX_K8S_FEED_OBJECT, "a");
+        service(NGX_K8S_FEED_OBJECT, "b");
+        service(NGX_K8S_FEED_OBJECT, "c");
+        feed(NGX_K8S_FEED_END, NULL);
+        break;
+
+    default:
+        service(NGX_K8S_FEED_DELETE, "b");
+        service(NGX_K8S_FEED_OBJECT, "d");
+    }
+}
+
+
+static void
+any_allocation(void)
+{
+    ngx_uint_t  n, step, silent, gone, left, bits;
+
+    silent = 0;
+    gone = 0;
+    left = 0;
+    bits = 0;
+
+    for (step = 0; step < 3; step++) {
+
+        for (n = 1; /* void */ ; n++) {
+
+            begin();
+
+            if (step) {
+                script(0);
+                run();
+            }
+
+            allocs = 0;
+            failed = 0;
+            fails = n;
+
+            script(step);
+            run();
+
+            fails = 0;
+
+            if (!failed) {
+                end();
+                break;
+            }
+
+            /* what was there and still is has not gone */
+
+            if (step && !has("a")) {
+                gone++;
+            }
+
+            if (queue.lost) {
+                bits++;
+
+            } else if (!has("a") || has("b") == (step == 2)
+                       || has("c") != (step == 1) || has("d") != (step == 2))
+            {
+                silent++;
+            }
+
+            /* the list that follows */
+
+            queue.lost = 0;
+            listed = 0;
+
+            feed(NGX_K8S_FEED_BEGIN, NULL);
+            service(NGX_K8S_FEED_OBJECT, "a");
+            feed(NGX_K8S_FEED_END, NULL);
+            run();
+
+            if (listed != 1 || !has("a") || has("b") || has("c") || has("d")
+                || queue.lost)
+            {
+                left++;
+            }
+
+            end();
+        }
+
+        ok(n > 4, "step %u: %u allocations have failed, one by one",
+           (unsigned) step, (unsigned) n - 1);
+    }
+
+    ok(bits > 10, "%u of them are known as lost changes", (unsigned) bits);
+    ok(silent == 0, "no change was lost in silence");
+    ok(gone == 0, "nothing that was there has gone");
+    ok(left == 0, "a new list mends it");
+}
+
+
+static void
+lost_lists(void)
+{
+    begin();
+
+    script(0);
+    run();
+    ok(listed == 1 && has("a") && has("b"), "a list");
+
+    /* the end is in the queue already when something is lost */
+
+    feed(NGX_K8S_FEED_BEGIN, NULL);
+    service(NGX_K8S_FEED_OBJECT, "a");
+    feed(NGX_K8S_FEED_END, NULL);
+    feed(NGX_K8S_FEED_LOST, NULL);
+    run();
+    ok(has("b") && listed == 1, "a list in the queue withdraws nothing");
+
+    feed(NGX_K8S_FEED_BEGIN, NULL);
+    service(NGX_K8S_FEED_OBJECT, "a");
+    feed(NGX_K8S_FEED_END, NULL);
+    run();
+    ok(has("b") && listed == 1, "nor does one that comes before the new one");
+
+    ok(queue.lost == 1 << NGX_K8S_SERVICE, "the kind is known");
+    queue.lost = 0;
+
+    feed(NGX_K8S_FEED_BEGIN, NULL);
+    service(NGX_K8S_FEED_OBJECT, "a");
+    feed(NGX_K8S_FEED_END, NULL);
+    run();
+    ok(has("a") && !has("b") && listed == 2, "the new one does");
+
+    feed(NGX_K8S_FEED_DELETE, "{\"metadata\":{}}");
+    run();
+    ok(queue.lost == 1 << NGX_K8S_SERVICE,
+       "a deletion that names nothing is a lost one");
+
+    end();
+}
+
+
+static void
+last_good(void)
+{
+    ngx_str_t  scope;
+
+    ngx_str_null(&scope);
+
+    begin();
+
+    script(0);
+    run();
+
+    /* too large in a list, and unreadable as an event */
+
+    feed(NGX_K8S_FEED_BEGIN, NULL);
+    service(NGX_K8S_FEED_KEEP, "a");
+    feed(NGX_K8S_FEED_OBJECT, "{\"metadata\":{\"namespace\":\"n\",\"name\":"
+         "\"b\"},\"spec\":");
+    feed(NGX_K8S_FEED_END, NULL);
+    run();
+    ok(has("a") && has("b"), "what cannot be had stays as it was");
+    ok(refused.n == 2, "both are problems");
+
+    /* another list names one of them only */
+
+    feed(NGX_K8S_FEED_BEGIN, NULL);
+    service(NGX_K8S_FEED_KEEP, "a");
+    feed(NGX_K8S_FEED_END, NULL);
+    run();
+    ok(has("a") && !has("b"), "until a list does not name it");
+    ok(refused.n == 1 && shown == 0, "and so does its problem");
+
+    service(NGX_K8S_FEED_OBJECT, "a");
+    run();
+    ok(refused.n == 0, "a good version ends the problem");
+
+    service(NGX_K8S_FEED_KEEP, "a");
+    service(NGX_K8S_FEED_KEEP, "never");
+    run();
+    ok(has("a") && !has("never") && refused.n == 2,
+       "without a good version there is a problem alone");
+
+    service(NGX_K8S_FEED_DELETE, "a");
+    service(NGX_K8S_FEED_DELETE, "never");
+    run();
+    ok(!has("a") && refused.n == 0, "a deletion ends both");
+
+    end();
+}
+
+
+int
+main(void)
+{
+    unit_init();
+    unit_log.log_level = NGX_LOG_ALERT;
+
+    any_allocation();
+    lost_lists();
+    last_good();
+
+    return done();
+}
