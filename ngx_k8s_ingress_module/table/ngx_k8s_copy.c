@@ -7,7 +7,7 @@
 /*
  * A table into a zone of another size, in the master, while the watcher of the
  * old one goes on.  Records are pinned; which ones belong together is seen by
- * the count of changes, which stands still while they are noted.  The master
+ * the sequence of changes, which stands still while they are noted.  The master
  * believes nothing that workers can write: each record is verified on a copy.
  */
 
@@ -114,13 +114,13 @@ ngx_k8s_copy_slots(ngx_k8s_copy_t *c, ngx_k8s_view_t *view)
     uint32_t            n, record, nslots;
     ngx_uint_t          tries;
     ngx_k8s_slot_t     *slot;
-    ngx_atomic_uint_t   changes;
+    ngx_atomic_uint_t   sequence;
 
     for (tries = 0; tries < NGX_K8S_COPY_TRIES; tries++) {
 
         ngx_k8s_view_pin(view);
 
-        changes = ngx_k8s_load(&c->from->changes);
+        sequence = ngx_k8s_load(&c->from->sequence);
         nslots = ngx_k8s_load(&c->from->nslots);
 
         if (c->slots == NULL || c->nslots < nslots) {
@@ -152,7 +152,7 @@ ngx_k8s_copy_slots(ngx_k8s_copy_t *c, ngx_k8s_view_t *view)
 
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
 
-        if (ngx_k8s_load(&c->from->changes) == changes) {
+        if (ngx_k8s_load(&c->from->sequence) == sequence) {
             return NGX_OK;
         }
 

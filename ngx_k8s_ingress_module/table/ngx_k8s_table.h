@@ -118,6 +118,8 @@ typedef struct {
     ngx_atomic_t             reloads;    /* watcher: writers opened so far */
     ngx_atomic_t             writer_pid; /* watcher: of the last one */
     ngx_atomic_t             ready;      /* watcher: once 1 stays 1 */
+    ngx_atomic_t             sequence;   /* watcher: before and after each
+                                            change of a slot's record */
     ngx_atomic_t             changes;    /* watcher: records swapped */
     ngx_atomic_t             lasting;    /* and those of a snapshot among
                                             them */

@@ -17,6 +17,8 @@
 static ngx_uint_t ngx_k8s_writer_same(ngx_k8s_record_t *old,
     ngx_k8s_record_t *rec, size_t len);
 static void ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec);
+static void ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
+    uint32_t record);
 static size_t ngx_k8s_writer_need(ngx_k8s_writer_t *w, ngx_uint_t type,
     uint32_t len, uint32_t old, ngx_uint_t kind);
 static uint32_t ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t kind);
@@ -246,7 +248,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     e->start = slot->record;
     e->len = was;
 
-    ngx_k8s_store(&slot->record, start);
+    ngx_k8s_writer_show(w, slot, start);
 
     ngx_k8s_writer_retire(w, e);
 
@@ -338,6 +340,25 @@ ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec)
 }
 
 
+/*
+ * Who looks at all slots while the sequence stays the same has met at most the
+ * one change that was on its way.
+ */
+
+static void
+ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
+    uint32_t record)
+{
+    ngx_k8s_table_t  *table;
+
+    table = w->table;
+
+    ngx_k8s_store(&table->sequence, table->sequence + 1);
+    ngx_k8s_store(&slot->record, record);
+    ngx_k8s_store(&table->sequence, table->sequence + 1);
+}
+
+
 ngx_uint_t
 ngx_k8s_record_lasts(ngx_k8s_record_t *rec)
 {
@@ -420,7 +441,7 @@ ngx_k8s_writer_link(ngx_k8s_writer_t *w, uint32_t n, ngx_k8s_record_t *rec,
     slot->hash = hash;
     slot->next = *bucket;
 
-    ngx_k8s_store(&slot->record, start);
+    ngx_k8s_writer_show(w, slot, start);
     ngx_k8s_store(bucket, n);
 
     table->counts[rec->type]++;
@@ -460,7 +481,7 @@ ngx_k8s_writer_remove(ngx_k8s_writer_t *w, uint32_t n)
 
     /* a reader that stands on the slot goes on by its "next" */
 
-    ngx_k8s_store(&slot->record, 0);
+    ngx_k8s_writer_show(w, slot, 0);
 
     ngx_k8s_writer_changed(w, rec);
 
