@@ -132,6 +132,8 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     ngx_queue_init(&m->pending);
     ngx_queue_init(&m->notes);
     ngx_queue_init(&m->objects);
+    ngx_queue_init(&m->classes);
+    ngx_queue_init(&m->ingresses);
 
     m->source.conf = conf;
     m->source.sink = sink;
@@ -320,6 +322,11 @@ ngx_k8s_manifests_step(ngx_k8s_manifests_t *m)
     if (!m->begun) {
         m->begun = 1;
         ngx_k8s_manifests_list(m, NGX_K8S_FEED_BEGIN);
+        return NGX_AGAIN;
+    }
+
+    if (m->reclass) {
+        ngx_k8s_manifests_default(m);
         return NGX_AGAIN;
     }
 

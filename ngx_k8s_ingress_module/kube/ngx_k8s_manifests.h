@@ -37,6 +37,12 @@
 /* lists in lists */
 #define NGX_K8S_MANIFEST_LISTS       4
 
+/* Endpoints are no kind of the store: they become EndpointSlices */
+#define NGX_K8S_MANIFEST_ENDPOINTS   NGX_K8S_KINDS
+
+/* behind their name */
+#define NGX_K8S_MANIFEST_MIRRORED    ".mirrored.%ui"
+
 /* of one file that are told */
 #define NGX_K8S_MANIFEST_PROBLEMS    8
 
@@ -58,7 +64,12 @@ typedef struct {
     ngx_uint_t               document;   /* from 1 */
     ngx_uint_t               place;      /* in the file, from 0 */
     size_t                   len;
-    u_char                  *text;       /* JSON; wiped when freed */
+    u_char                  *text;       /* JSON; wiped when freed; of
+                                            Endpoints: a list of slices */
+    time_t                   created;    /* of an IngressClass */
+    unsigned                 fallback:1; /* the default IngressClass */
+    unsigned                 classless:1; /* Ingress: gets the default one */
+    unsigned                 selector:1; /* Service: has one */
 } ngx_k8s_manifest_claim_t;
 
 
@@ -87,6 +98,8 @@ struct ngx_k8s_manifest_ident_s {
     ngx_str_node_t           sn;         /* key: kind, namespace "/" name */
     ngx_queue_t              queue;      /* of changed ones */
     ngx_queue_t              claims;
+    ngx_queue_t              kin;        /* in classes, or ingresses */
+    ngx_uint_t               slices;     /* Endpoints: fed last */
     ngx_uint_t               kind;
     ngx_str_t                ns;
     ngx_str_t                name;
@@ -186,6 +199,10 @@ typedef struct {
     ngx_rbtree_t             idents;
     ngx_rbtree_node_t        idents_sentinel;
     ngx_queue_t              objects;    /* changed idents */
+    ngx_queue_t              classes;    /* idents of IngressClasses */
+    ngx_queue_t              ingresses;
+    ngx_str_t                class;      /* the default one, or empty */
+    u_char                   class_buf[256];
 
     ngx_event_t              work;       /* posted, or its timer set */
     unsigned                 want_walk:1;
@@ -193,6 +210,7 @@ typedef struct {
     unsigned                 missing:1;  /* the folder, said once */
     unsigned                 partial:1;  /* the walk met an error */
     unsigned                 links:1;    /* the walk met one */
+    unsigned                 reclass:1;  /* the default class may change */
     unsigned                 again:1;    /* the timer has to walk once */
     unsigned                 unreadable:1; /* a folder in it, said once */
     unsigned                 begun:1;    /* the list has begun */
@@ -246,6 +264,9 @@ void ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m);
 ngx_int_t ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json);
 void ngx_k8s_manifests_close(ngx_k8s_manifests_t *m);
 
+/* the row of a kind, of Endpoints too */
+ngx_k8s_kind_t *ngx_k8s_manifest_kind(ngx_uint_t kind);
+
 
 /* objects */
 
@@ -255,12 +276,32 @@ ngx_int_t ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind,
 void ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 void ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim);
+/* the one that an object is taken from, NULL when it is gone */
+ngx_k8s_manifest_claim_t *ngx_k8s_manifests_first(
+    ngx_k8s_manifest_ident_t *ident);
+
+/* looks at it again, and feeds what is not as it was fed last */
+void ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident);
 void ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_uint_t wanted);
 void ngx_k8s_manifests_list(ngx_k8s_manifests_t *m, ngx_uint_t op);
 void ngx_k8s_manifests_again(ngx_k8s_manifests_t *m);
+
+
+/* what controllers would do */
+
+/* a list of the EndpointSlices of an Endpoints object; NULL: no memory */
+json_t *ngx_k8s_manifests_mirror(json_t *json);
+
+/* sets what others need to know of a claim */
+void ngx_k8s_manifests_traits(ngx_k8s_manifest_claim_t *claim,
+    ngx_uint_t kind, json_t *json);
+
+/* finds the default class anew */
+void ngx_k8s_manifests_default(ngx_k8s_manifests_t *m);
 
 
 #endif /* _NGX_K8S_MANIFESTS_H_INCLUDED_ */

@@ -219,7 +219,7 @@ ngx_k8s_manifests_object(ngx_k8s_manifests_t *m, json_t *json)
         return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
     }
 
-    why = ngx_k8s_object_check(kind, json);
+    why = ngx_k8s_object_check(ngx_k8s_manifest_kind(kind), json);
 
     if (why) {
         return ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_INVALID_OBJECT, json,
@@ -250,10 +250,11 @@ ngx_k8s_manifests_object(ngx_k8s_manifests_t *m, json_t *json)
 static ngx_int_t
 ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json, ngx_uint_t *kind)
 {
-    json_t      *value;
-    ngx_int_t    rc;
-    ngx_uint_t   i;
-    const char  *name;
+    json_t          *value;
+    ngx_int_t        rc;
+    ngx_uint_t       i;
+    const char      *name;
+    ngx_k8s_kind_t  *k;
 
     rc = ngx_k8s_kind_of(json);
 
@@ -281,10 +282,12 @@ ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json, ngx_uint_t *kind)
         return (rc == NGX_OK) ? NGX_DECLINED : NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_K8S_KINDS; i++) {
+    for (i = 0; i <= NGX_K8S_MANIFEST_ENDPOINTS; i++) {
+        k = ngx_k8s_manifest_kind(i);
 
-        if (ngx_strcasecmp((u_char *) name, ngx_k8s_kinds[i].name.data) == 0) {
-            return ngx_k8s_manifests_version(m, json, &ngx_k8s_kinds[i]);
+        if (ngx_strcasecmp((u_char *) name, k->name.data) == 0) {
+            *kind = i;
+            return ngx_k8s_manifests_version(m, json, k);
         }
     }
 
@@ -294,7 +297,24 @@ ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json, ngx_uint_t *kind)
 }
 
 
-/* an object that has a kind's name, but is not written as it is read */
+ngx_k8s_kind_t *
+ngx_k8s_manifest_kind(ngx_uint_t kind)
+{
+    static ngx_k8s_kind_t  endpoints;
+
+    if (kind != NGX_K8S_MANIFEST_ENDPOINTS) {
+        return &ngx_k8s_kinds[kind];
+    }
+
+    ngx_str_set(&endpoints.name, "Endpoints");
+    ngx_str_set(&endpoints.version, "v1");
+    endpoints.namespaced = 1;
+
+    return &endpoints;
+}
+
+
+/* an object that has a kind's name: NGX_OK when it is written as it is read */
 
 static ngx_int_t
 ngx_k8s_manifests_version(ngx_k8s_manifests_t *m, json_t *json,
@@ -338,6 +358,13 @@ ngx_k8s_manifests_version(ngx_k8s_manifests_t *m, json_t *json,
     if (ngx_strcmp(version + len, k->version.data) == 0
         && (len != 0) == (k->group.len != 0))
     {
+        if (ngx_strcmp(json_string_value(json_object_get(json, "kind")),
+                       k->name.data)
+            == 0)
+        {
+            return NGX_OK;
+        }
+
         rc = ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_INVALID_OBJECT, json,
                                     "the kind is written %V", &k->name);
         goto done;
@@ -368,7 +395,7 @@ ngx_k8s_manifests_namespace(ngx_k8s_manifests_t *m, ngx_uint_t kind,
 
     meta = json_object_get(json, "metadata");
 
-    if (!ngx_k8s_kinds[kind].namespaced || !json_is_object(meta)) {
+    if (!ngx_k8s_manifest_kind(kind)->namespaced || !json_is_object(meta)) {
         return NGX_OK;
     }
 

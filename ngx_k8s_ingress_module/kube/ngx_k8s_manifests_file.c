@@ -576,7 +576,8 @@ ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m)
         s.len = ngx_snprintf(buf, sizeof(buf),
                              "document %ui: %V %V%s%V is that of document %ui "
                              "of \"%V\"", claim->document,
-                             &ngx_k8s_kinds[ident->kind].name, &ident->ns,
+                             &ngx_k8s_manifest_kind(ident->kind)->name,
+                             &ident->ns,
                              ident->ns.len ? "/" : "", &ident->name,
                              first->document, &first->file->sn.str)
                 - buf;

@@ -19,10 +19,16 @@ static ngx_k8s_manifest_ident_t *ngx_k8s_manifests_ident(
     ngx_k8s_manifests_t *m, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t create);
 static void ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim);
-static void ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
+static void ngx_k8s_manifests_forget(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident);
-static void ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
+static ngx_uint_t ngx_k8s_manifests_counts(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident);
+static void ngx_k8s_manifests_put(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim);
+static void ngx_k8s_manifests_slices(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim);
+static void ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_claim_t *claim, ngx_uint_t kind, ngx_str_t *text);
 static void ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
 
@@ -30,7 +36,7 @@ static void ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
 ngx_int_t
 ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json)
 {
-    json_t                    *meta;
+    json_t                    *meta, *slices;
     ngx_str_t                  ns, name;
     ngx_k8s_manifest_claim_t  *claim;
 
@@ -41,7 +47,7 @@ ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json)
 
     ngx_str_set(&ns, "");
 
-    if (ngx_k8s_kinds[kind].namespaced) {
+    if (ngx_k8s_manifest_kind(kind)->namespaced) {
         ns.data = (u_char *) json_string_value(json_object_get(meta,
                                                                "namespace"));
         ns.len = json_string_length(json_object_get(meta, "namespace"));
@@ -52,7 +58,16 @@ ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json)
         return NGX_ERROR;
     }
 
-    claim->text = (u_char *) json_dumps(json, JSON_COMPACT);
+    ngx_k8s_manifests_traits(claim, kind, json);
+
+    if (kind == NGX_K8S_MANIFEST_ENDPOINTS) {
+        slices = ngx_k8s_manifests_mirror(json);
+        claim->text = (u_char *) json_dumps(slices, JSON_COMPACT);
+        json_decref(slices);
+
+    } else {
+        claim->text = (u_char *) json_dumps(json, JSON_COMPACT);
+    }
 
     if (claim->text) {
         claim->ident = ngx_k8s_manifests_ident(m, kind, &ns, &name, 1);
@@ -119,6 +134,13 @@ ngx_k8s_manifests_ident(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     ngx_queue_init(&ident->claims);
 
     ngx_rbtree_insert(&m->idents, &ident->sn.node);
+
+    if (kind == NGX_K8S_INGRESS) {
+        ngx_queue_insert_tail(&m->ingresses, &ident->kin);
+
+    } else if (kind == NGX_K8S_INGRESS_CLASS) {
+        ngx_queue_insert_tail(&m->classes, &ident->kin);
+    }
 
     /* one that gets no claim after all goes again */
 
@@ -187,9 +209,43 @@ ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim)
 
 
 static void
+ngx_k8s_manifests_forget(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident)
+{
+    if (ident->kind == NGX_K8S_INGRESS
+        || ident->kind == NGX_K8S_INGRESS_CLASS)
+    {
+        ngx_queue_remove(&ident->kin);
+    }
+
+    ngx_rbtree_delete(&m->idents, &ident->sn.node);
+    ngx_free(ident);
+}
+
+
+ngx_k8s_manifest_claim_t *
+ngx_k8s_manifests_first(ngx_k8s_manifest_ident_t *ident)
+{
+    ngx_queue_t  *q;
+
+    q = ngx_queue_head(&ident->claims);
+
+    if (q == ngx_queue_sentinel(&ident->claims)) {
+        return NULL;
+    }
+
+    return ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
+}
+
+
+void
 ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident)
 {
+    if (ident->kind == NGX_K8S_INGRESS_CLASS) {
+        m->reclass = 1;
+    }
+
     if (!ident->changed) {
         ident->changed = 1;
         ngx_queue_insert_tail(&m->objects, &ident->queue);
@@ -216,9 +272,10 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
 {
     u_char                     digest[16];
     ngx_md5_t                  md5;
+    ngx_uint_t                 counts;
     ngx_queue_t               *q;
     ngx_k8s_manifest_claim_t  *claim, *loser;
-    ngx_k8s_manifest_ident_t  *ident;
+    ngx_k8s_manifest_ident_t  *ident, *endpoints;
 
     q = ngx_queue_head(&m->objects);
     ident = ngx_queue_data(q, ngx_k8s_manifest_ident_t, queue);
@@ -226,14 +283,23 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
     ngx_queue_remove(q);
     ident->changed = 0;
 
-    if (ngx_queue_empty(&ident->claims)) {
+    if (ident->kind == NGX_K8S_SERVICE) {
+        endpoints = ngx_k8s_manifests_ident(m, NGX_K8S_MANIFEST_ENDPOINTS,
+                                            &ident->ns, &ident->name, 0);
+        if (endpoints) {
+            ngx_k8s_manifests_touch(m, endpoints);
+        }
+    }
+
+    claim = ngx_k8s_manifests_first(ident);
+
+    if (claim == NULL) {
 
         if (ident->fed) {
-            ngx_k8s_manifests_feed(m, ident, NULL);
+            ngx_k8s_manifests_put(m, ident, NULL);
         }
 
-        ngx_rbtree_delete(&m->idents, &ident->sn.node);
-        ngx_free(ident);
+        ngx_k8s_manifests_forget(m, ident);
 
         return;
     }
@@ -246,17 +312,22 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
         ngx_k8s_manifest_report(m, loser->file);
     }
 
-    q = ngx_queue_head(&ident->claims);
-    claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
-
     /* it may have lost before */
 
     ngx_k8s_manifest_report(m, claim->file);
 
+    counts = ngx_k8s_manifests_counts(m, ident);
+
     ngx_md5_init(&md5);
     ngx_md5_update(&md5, &claim->document, sizeof(ngx_uint_t));
+    ngx_md5_update(&md5, &counts, sizeof(ngx_uint_t));
     ngx_md5_update(&md5, claim->file->sn.str.data, claim->file->sn.str.len);
     ngx_md5_update(&md5, claim->text, claim->len);
+
+    if (claim->classless) {
+        ngx_md5_update(&md5, m->class.data, m->class.len);
+    }
+
     ngx_md5_final(digest, &md5);
 
     if (ident->fed && !ident->again
@@ -269,44 +340,153 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
     ident->again = 0;
     ngx_memcpy(ident->digest, digest, 16);
 
-    ngx_k8s_manifests_feed(m, ident, claim);
+    ngx_k8s_manifests_put(m, ident, counts ? claim : NULL);
+}
+
+
+/* Endpoints count where their Service has no selector; all else counts */
+
+static ngx_uint_t
+ngx_k8s_manifests_counts(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident)
+{
+    ngx_k8s_manifest_claim_t  *claim;
+    ngx_k8s_manifest_ident_t  *service;
+
+    if (ident->kind != NGX_K8S_MANIFEST_ENDPOINTS) {
+        return 1;
+    }
+
+    service = ngx_k8s_manifests_ident(m, NGX_K8S_SERVICE, &ident->ns,
+                                      &ident->name, 0);
+    if (service == NULL) {
+        return 0;
+    }
+
+    claim = ngx_k8s_manifests_first(service);
+
+    return claim && !claim->selector;
 }
 
 
 /* claim NULL: the object has gone */
 
 static void
-ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
+ngx_k8s_manifests_put(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim)
 {
-    ngx_k8s_feed_t  feed;
+    ngx_str_t  text;
+
+    if (ident->kind == NGX_K8S_MANIFEST_ENDPOINTS) {
+        ngx_k8s_manifests_slices(m, ident, claim);
+        return;
+    }
 
     if (claim == NULL) {
         ngx_k8s_manifests_delete(m, ident->kind, &ident->ns, &ident->name);
         return;
     }
 
+    text.data = claim->text;
+    text.len = claim->len;
+
+    ngx_k8s_manifests_feed(m, claim, ident->kind, &text);
+}
+
+
+/* what Endpoints are mirrored to, and no more what they were */
+
+static void
+ngx_k8s_manifests_slices(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim)
+{
+    u_char      *p, *last, buf[512];
+    ngx_str_t    s;
+    ngx_uint_t   n;
+
+    n = 0;
+
+    if (claim) {
+        last = claim->text + claim->len;
+
+        /* behind "[" or "," */
+
+        for (p = claim->text; *p != ']' && p[1] != ']'; p = s.data + s.len) {
+
+            s.data = p + 1;
+            p = ngx_k8s_json_skip(s.data, last);
+
+            if (p == NULL) {
+                break;
+            }
+
+            s.len = p - s.data;
+            n++;
+
+            ngx_k8s_manifests_feed(m, claim, NGX_K8S_ENDPOINT_SLICE, &s);
+        }
+    }
+
+    while (ident->slices > n) {
+        s.data = buf;
+        s.len = ngx_sprintf(buf, "%V" NGX_K8S_MANIFEST_MIRRORED, &ident->name,
+                            --ident->slices)
+                - buf;
+
+        ngx_k8s_manifests_delete(m, NGX_K8S_ENDPOINT_SLICE, &ident->ns, &s);
+    }
+
+    ident->slices = n;
+}
+
+
+static void
+ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_claim_t *claim, ngx_uint_t kind, ngx_str_t *text)
+{
+    u_char          *p;
+    size_t           head;
+    ngx_str_t        spec;
+    ngx_k8s_feed_t   feed;
+
     ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
 
     feed.op = NGX_K8S_FEED_OBJECT;
-    feed.kind = ident->kind;
+    feed.kind = kind;
     feed.origin = claim->file->sn.str;
     feed.document = claim->document;
-    feed.len = claim->len;
 
     if (m->conf->namespaces) {
-        feed.scope = ident->ns;
+        feed.scope = claim->ident->ns;
     }
 
-    feed.text = ngx_alloc(feed.len, m->log);
+    feed.text = ngx_alloc(text->len + m->class.len
+                          + sizeof("\"ingressClassName\":\"\","), m->log);
 
     if (feed.text == NULL) {
         feed.op = NGX_K8S_FEED_LOST;
-        feed.len = 0;
-
-    } else {
-        ngx_memcpy(feed.text, claim->text, claim->len);
+        m->sink->feed(m->sink->data, &feed);
+        return;
     }
+
+    head = 0;
+    p = feed.text;
+
+    if (claim->classless && m->class.len
+        && ngx_k8s_json_member(text->data, text->data + text->len, "spec",
+                               &spec)
+           == NGX_OK
+        && spec.data[0] == '{')
+    {
+        head = spec.data + 1 - text->data;
+
+        p = ngx_cpymem(p, text->data, head);
+        p = ngx_sprintf(p, "\"ingressClassName\":\"%V\"%s", &m->class,
+                        spec.data[1] == '}' ? "" : ",");
+    }
+
+    p = ngx_cpymem(p, text->data + head, text->len - head);
+    feed.len = p - feed.text;
 
     m->sink->feed(m->sink->data, &feed);
 }
@@ -444,4 +624,6 @@ ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m)
     }
 
     ngx_queue_init(&m->objects);
+    ngx_queue_init(&m->classes);
+    ngx_queue_init(&m->ingresses);
 }

@@ -143,7 +143,7 @@ ngx_k8s_object_make(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
     problem->code = NGX_K8S_PROBLEM_INVALID_OBJECT;
     ngx_str_set(&problem->field, "metadata");
 
-    why = ngx_k8s_object_check(kind, json);
+    why = ngx_k8s_object_check(&ngx_k8s_kinds[kind], json);
 
     if (why) {
         problem->message.data = (u_char *) why;
@@ -211,12 +211,9 @@ ngx_k8s_object_free(ngx_k8s_object_t *object)
 
 
 char *
-ngx_k8s_object_check(ngx_uint_t kind, json_t *json)
+ngx_k8s_object_check(ngx_k8s_kind_t *k, json_t *json)
 {
-    json_t          *meta, *name;
-    ngx_k8s_kind_t  *k;
-
-    k = &ngx_k8s_kinds[kind];
+    json_t  *meta, *name;
 
     if (!json_is_object(json)) {
         return "the object is no JSON object";

@@ -132,9 +132,6 @@ ngx_k8s_object_t *ngx_k8s_object_make(ngx_uint_t kind, json_t *json,
 ngx_int_t ngx_k8s_endpoint_read(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_slice_endpoint_t *endpoint, ngx_k8s_slice_endpoint_t *before);
 
-/* seconds since the epoch of an RFC 3339 time, NGX_ERROR when it is none */
-time_t ngx_k8s_time(ngx_str_t *s);
-
 
 extern ngx_k8s_object_type_t  ngx_k8s_ingress_type;
 extern ngx_k8s_object_type_t  ngx_k8s_ingress_class_type;

@@ -213,8 +213,11 @@ ngx_k8s_object_t *ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json,
 
 void ngx_k8s_object_free(ngx_k8s_object_t *object);
 
-/* why ngx_k8s_object_from_json() would refuse it, a static string, or NULL */
-char *ngx_k8s_object_check(ngx_uint_t kind, json_t *json);
+/* why an object of a kind would be refused, a static string, or NULL */
+char *ngx_k8s_object_check(ngx_k8s_kind_t *k, json_t *json);
+
+/* seconds since the epoch of an RFC 3339 time, NGX_ERROR when it is none */
+time_t ngx_k8s_time(ngx_str_t *s);
 
 /* overwrites the values of a Secret's JSON, where they stand */
 void ngx_k8s_secret_wipe(json_t *json);

@@ -99,6 +99,42 @@ rename "$n->{root}/away", $dir or die "back: $!";
 $n->manifest('cm/..2/web.yaml', route('a'));
 becomes('a', 'it is followed when it is back');
 
+# what controllers do elsewhere: Endpoints, a class by default
+
+unlink glob("$dir/*.yaml"), glob("$dir/cm/*.yaml");
+gone('all is gone');
+
+my $port = $n->port_of('b');
+$n->manifest('web.yaml', <<"END");
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80, targetPort: $port}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: web}
+subsets: [{addresses: [{ip: 127.0.0.1}], ports: [{port: $port}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata:
+  name: any
+  annotations: {ingressclass.kubernetes.io/is-default-class: "true"}
+spec: {controller: k8s.io/ingress-nginx}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  rules:
+  - host: a.example
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
+END
+becomes('b', 'Endpoints serve a Service, the default class an Ingress');
+
 ok(!$n->logged(qr/\[(alert|crit|emerg)\]/), 'nothing alarming is logged');
 
 $n->stop;

@@ -33,7 +33,7 @@ static ngx_uint_t         turns;
 static void
 feed(void *data, ngx_k8s_feed_t *f)
 {
-    char         *p;
+    char         *p, *text;
     json_t       *json, *meta;
     const char   *ns;
     static char  *ops[] = { "begin", "", "delete ", "end", "abort" };
@@ -67,6 +67,21 @@ feed(void *data, ngx_k8s_feed_t *f)
 
     if (ns) {
         sprintf(p + strlen(p), " %s", ns);
+    }
+
+    ns = json_string_value(json_object_get(json_object_get(json, "spec"),
+                                           "ingressClassName"));
+
+    if (ns) {
+        sprintf(p + strlen(p), " of %s", ns);
+    }
+
+    if (json_object_get(json, "addressType")) {
+        json_object_del(meta, "namespace");
+        json_object_del(meta, "name");
+        text = json_dumps(json, JSON_COMPACT|JSON_SORT_KEYS);
+        sprintf(p + strlen(p), " %s", text);
+        free(text);
     }
 
     if (json_object_get(json, "status")
@@ -959,6 +974,187 @@ missing(void)
 }
 
 
+#define EP(name, meta, subsets)                                               \
+    "---\napiVersion: v1\nkind: Endpoints\nmetadata: {name: " name meta      \
+    "}\nsubsets: " subsets "\n"
+#define SLICE(n)                                                              \
+    "EndpointSlice default/e.mirrored." #n " e.yaml#1 "
+#define LABELS                                                                \
+    "\"metadata\":{\"labels\":{\"kubernetes.io/service-name\":\"e\"}},"
+#define PORTS                                                                 \
+    "\"ports\":[{\"name\":\"\",\"port\":80,\"protocol\":\"TCP\"}]}|"
+
+
+/* Endpoints become slices, as by the mirroring controller */
+
+static void
+mirrored(void)
+{
+    char   path[512];
+    int    i;
+    FILE  *f;
+
+    start();
+    turn(30);
+
+    clear();
+    put("e.yaml", EP("e", "", "[{addresses: [{ip: 10.0.0.1, nodeName: n1, "
+        "targetRef: {uid: u}}, {ip: \"fd00::1\"}, {ip: x}, {}], "
+        "notReadyAddresses: [{ip: 10.0.0.2}], ports: [{port: 80}]}, "
+        "{addresses: [{ip: 10.0.0.3}], ports: [{name: h, port: 81, protocol: "
+        "UDP, appProtocol: q}]}, {addresses: [{ip: 10.0.0.4}], ports: "
+        "[{port: 80}]}]"));
+    turn(30);
+    ok(is("") && says(""), "Endpoints without a Service");
+
+    put("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: e}\n");
+    turn(30);
+    ok(strstr(fed, "Service default/e s.yaml#1|")
+       && strstr(fed, SLICE(0) "{\"addressType\":\"IPv4\",\"endpoints\":["
+       "{\"addresses\":[\"10.0.0.1\"],\"conditions\":{\"ready\":true},"
+       "\"nodeName\":\"n1\",\"targetRef\":{\"uid\":\"u\"}},"
+       "{\"addresses\":[\"10.0.0.2\"],\"conditions\":{\"ready\":false}},"
+       "{\"addresses\":[\"10.0.0.4\"],\"conditions\":{\"ready\":true}}],"
+       LABELS PORTS), "with one they become slices");
+    ok(strstr(fed, SLICE(1) "{\"addressType\":\"IPv6\",\"endpoints\":["
+       "{\"addresses\":[\"fd00::1\"],\"conditions\":{\"ready\":true}}],"
+       LABELS PORTS) != NULL, "one for each family");
+    ok(strstr(fed, SLICE(2) "{\"addressType\":\"IPv4\",\"endpoints\":["
+       "{\"addresses\":[\"10.0.0.3\"],\"conditions\":{\"ready\":true}}],"
+       LABELS "\"ports\":[{\"appProtocol\":\"q\",\"name\":\"h\",\"port\":81,"
+       "\"protocol\":\"UDP\"}]}|") != NULL, "and for all ports");
+
+    clear();
+    put("e.yaml", EP("e", "", "[{addresses: [{ip: 10.0.0.1}], ports: "
+        "[{port: 80}]}]"));
+    turn(30);
+    ok(strncmp(fed, SLICE(0), strlen(SLICE(0))) == 0
+       && strstr(fed, "|delete EndpointSlice default/e.mirrored.2|delete "
+                 "EndpointSlice default/e.mirrored.1|"), "fewer slices");
+
+    clear();
+    put("e2.yaml", EP("e", "", "[]"));
+    turn(30);
+    ok(is("") && says("File e2.yaml 22: document 1: Endpoints default/e is "
+                      "that of document 1 of \"e.yaml\""), "a second one");
+    sh("rm w/e2.yaml");
+
+    clear();
+    put("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: e}\n"
+        "spec: {selector: {a: b}}\n");
+    turn(30);
+    ok(is("delete EndpointSlice default/e.mirrored.0|Service default/e "
+          "s.yaml#1|"), "a selector ends it");
+
+    clear();
+    put("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: e}\n"
+        "spec: {selector: {}}\n");
+    turn(30);
+    ok(strstr(fed, SLICE(0)) != NULL, "an empty one is none");
+
+    clear();
+    put("e.yaml", EP("e", ", labels: {endpointslice.kubernetes.io/skip-mirror:"
+        " \"true\"}", "[{addresses: [{ip: 10.0.0.1}]}]"));
+    turn(30);
+    ok(is("delete EndpointSlice default/e.mirrored.0|"), "by a label");
+
+    clear();
+    put("e.yaml", EP("e", ", annotations: {control-plane.alpha.kubernetes.io/"
+        "leader: x}", "[{addresses: [{ip: 10.0.0.1}]}]"));
+    turn(30);
+    ok(is(""), "an election is not mirrored");
+
+    clear();
+    snprintf(path, sizeof(path), "%s/e.yaml", dir);
+    f = fopen(path, "w");
+    fprintf(f, EP("e", "", "\n- addresses:"));
+
+    for (i = 0; i < 1002; i++) {
+        fprintf(f, "  - ip: 10.0.%d.%d\n", i / 256, i % 256);
+    }
+
+    fclose(f);
+    turn(100);
+    ok(strstr(fed, "10.0.3.231") && !strstr(fed, "10.0.3.232"),
+       "1,000 addresses of a subset");
+
+    clear();
+    sh("rm w/e.yaml");
+    turn(30);
+    ok(is("delete EndpointSlice default/e.mirrored.0|"), "Endpoints go");
+    sh("rm w/s.yaml");
+    turn(30);
+    source->stop(source);
+}
+
+
+#define ING(name, meta, spec)                                                 \
+    "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: "  \
+    name meta "}\nspec: " spec "\n"
+#define CLASS(name, created, value)                                           \
+    "---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata:\n"   \
+    "  name: " name "\n" created "  annotations: {ingressclass.kubernetes.io/" \
+    "is-default-class: \"" value "\"}\n"
+#define CREATED(time)  "  creationTimestamp: " time "\n"
+
+
+/* an Ingress without a class gets the default one, as by admission */
+
+static void
+classes(void)
+{
+    start();
+    turn(30);
+
+    clear();
+    put("i.yaml", ING("none", "", "{a: b}") ING("nil", "",
+        "{ingressClassName: null}") ING("empty", "", "{ingressClassName: ''}")
+        ING("own", "", "{ingressClassName: x}")
+        ING("old", ", annotations: {kubernetes.io/ingress.class: y}", "{}"));
+    turn(30);
+    ok(strstr(fed, "Ingress default/none i.yaml#1|")
+       && strstr(fed, "Ingress default/nil i.yaml#2|"),
+       "without a default class");
+
+    clear();
+    put("c.yaml", CLASS("other", "", "false") CLASS("b", "", "true"));
+    turn(30);
+    ok(strstr(fed, "Ingress default/none i.yaml#1 of b|")
+       && strstr(fed, "Ingress default/nil i.yaml#2 of b|")
+       && !strstr(fed, "empty") && !strstr(fed, "own") && !strstr(fed, "old"),
+       "a default class comes");
+
+    clear();
+    put("a.yaml", CLASS("a", "", "true"));
+    turn(30);
+    ok(strstr(fed, "Ingress default/none i.yaml#1 of a|") != NULL,
+       "of two the first by name");
+
+    clear();
+    put("d.yaml", CLASS("z", CREATED("2024-01-01T00:00:00Z"), "true")
+        CLASS("c", CREATED("2023-01-01T00:00:00Z"), "true"));
+    turn(30);
+    ok(strstr(fed, "Ingress default/none i.yaml#1 of z|") != NULL,
+       "the newest before");
+
+    clear();
+    put("d.yaml", "");
+    put("i.yaml", ING("none", "", "{a: c}"));
+    turn(30);
+    ok(strstr(fed, "Ingress default/none i.yaml#1 of a|")
+       && !strstr(fed, "of z"), "one goes, and an edit");
+
+    clear();
+    sh("rm w/a.yaml w/c.yaml");
+    turn(30);
+    ok(strstr(fed, "Ingress default/none i.yaml#1|") != NULL, "all are gone");
+
+    sh("rm w/i.yaml w/d.yaml");
+    turn(30);
+    source->stop(source);
+}
+
+
 /* links are swapped where nothing is watched, and the old tree stays */
 
 static void
@@ -1186,6 +1382,8 @@ main(int argc, char **argv)
     wants();
     missing();
     swapped();
+    mirrored();
+    classes();
     namespaces();
     polling();
     large();
