@@ -21,6 +21,8 @@ static ngx_int_t ngx_k8s_compile_gone(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
 static ngx_int_t ngx_k8s_compile_own(ngx_array_t *a, ngx_k8s_problem_t *own,
     ngx_uint_t n);
+static ngx_int_t ngx_k8s_compile_class(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
 static ngx_int_t ngx_k8s_compile_left(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
 static ngx_int_t ngx_k8s_compile_hosts(ngx_k8s_entry_t *entry,
@@ -191,8 +193,7 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
     }
 
     if (object->problems
-        && (entry->kind != NGX_K8S_INGRESS || entry->taken
-            || ((ngx_k8s_ingress_t *) object)->no_class)
+        && (entry->kind != NGX_K8S_INGRESS || entry->taken || entry->why)
         && ngx_k8s_compile_own(&a, object->problems->elts,
                                object->problems->nelts)
            != NGX_OK)
@@ -224,6 +225,10 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 
     } else {
         entry->served = 0;
+
+        if (ngx_k8s_compile_class(c, entry, &a) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     c->unsaid -= entry->unsaid;
@@ -286,6 +291,44 @@ ngx_k8s_compile_own(ngx_array_t *a, ngx_k8s_problem_t *own, ngx_uint_t n)
     ngx_memcpy(pr, own, n * sizeof(ngx_k8s_problem_t));
 
     return NGX_OK;
+}
+
+
+/* an Ingress that nobody takes, though it looks meant for this controller */
+
+static ngx_int_t
+ngx_k8s_compile_class(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a)
+{
+    ngx_str_t    field, *name;
+    ngx_uint_t   annotation;
+
+    if (entry->why != NGX_K8S_PROBLEM_CLASS_NOT_FOUND
+        && entry->why != NGX_K8S_PROBLEM_CLASS_MISSING)
+    {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&field, "spec.ingressClassName");
+
+    name = ngx_k8s_class_named(c->store, (ngx_k8s_ingress_t *) entry->object,
+                               &annotation);
+
+    if (name == NULL) {
+        return ngx_k8s_compile_note(c, a, entry->why, NULL, &field,
+                                    "is not set, and a default class is set "
+                                    "only when an Ingress is created");
+    }
+
+    if (annotation) {
+        return ngx_k8s_compile_note(c, a, entry->why, NULL, &field,
+                                    "is not set, and the annotation names "
+                                    "IngressClass \"%V\", which only this "
+                                    "field can", name);
+    }
+
+    return ngx_k8s_compile_note(c, a, entry->why, NULL, &field,
+                                "there is no IngressClass \"%V\"", name);
 }
 
 

@@ -55,12 +55,17 @@ ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json)
 
     if (ngx_k8s_reader_string(r, spec, "ingressClassName",
                               &ingress->class_name)
-        == NGX_ABORT)
+        == NGX_ABORT
+        || ngx_k8s_reader_meant(r, spec, "ingressClassName"))
     {
         ingress->no_class = 1;
     }
 
-    if (ngx_k8s_reader_has(spec, "defaultBackend")) {
+    (void) ngx_k8s_reader_meant(r, spec, "rules");
+
+    if (!ngx_k8s_reader_meant(r, spec, "defaultBackend")
+        && ngx_k8s_reader_has(spec, "defaultBackend"))
+    {
 
         backend = ngx_k8s_reader_alloc(r, sizeof(ngx_k8s_backend_t));
         if (backend == NULL) {
@@ -165,7 +170,9 @@ ngx_k8s_ingress_rule(ngx_k8s_reader_t *r, json_t *json,
         return;
     }
 
-    if (!ngx_k8s_reader_has(json, "http")) {
+    if (!ngx_k8s_reader_meant(r, json, "http")
+        && !ngx_k8s_reader_has(json, "http"))
+    {
         return;
     }
 
@@ -194,7 +201,7 @@ ngx_k8s_ingress_paths(ngx_k8s_reader_t *r, json_t *http,
         n = 1;
 
         if (http) {
-            ngx_k8s_reader_problem(r, "paths", "is missing");
+            ngx_k8s_reader_missing(r, http, "paths");
         }
     }
 
@@ -272,7 +279,7 @@ ngx_k8s_ingress_path_type(ngx_k8s_reader_t *r, json_t *json, ngx_uint_t *type)
     };
 
     if (!ngx_k8s_reader_has(json, "pathType")) {
-        ngx_k8s_reader_problem(r, "pathType", "is missing");
+        ngx_k8s_reader_missing(r, json, "pathType");
         return NGX_DECLINED;
     }
 

@@ -21,11 +21,19 @@ ngx_k8s_object_type_t  ngx_k8s_ingress_class_type = {
 static void
 ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json)
 {
-    json_t                   *spec;
+    json_t                   *spec, *annotations;
+    const char               *value;
     u_char                   *mark;
     ngx_k8s_ingress_class_t  *class;
 
     class = (ngx_k8s_ingress_class_t *) r->object;
+
+    annotations = json_object_get(json_object_get(json, "metadata"),
+                                  "annotations");
+    value = json_string_value(json_object_get(annotations,
+                                              NGX_K8S_DEFAULT_ANNOTATION));
+
+    class->is_default = (value && ngx_strcmp(value, "true") == 0);
 
     spec = ngx_k8s_reader_object(r, json, "spec");
     if (spec == NULL) {

@@ -57,6 +57,9 @@ enum {
     NGX_K8S_PROBLEM_SNAPSHOT_UNWRITTEN,  /* tried again */
     NGX_K8S_PROBLEM_SNAPSHOT_INCOMPLETE, /* keys, or no room for all of it */
     NGX_K8S_PROBLEM_API_VERSION,         /* manifests: none that is read */
+    NGX_K8S_PROBLEM_UNKNOWN_FIELD,       /* a known one is meant */
+    NGX_K8S_PROBLEM_CLASS_NOT_FOUND,     /* no IngressClass has the name */
+    NGX_K8S_PROBLEM_CLASS_MISSING,       /* none, beside a default class */
     NGX_K8S_PROBLEMS
 };
 

@@ -160,6 +160,25 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[] = {
                  "often one that Kubernetes has removed; it is left out."),
       ngx_string("Write it for the version that the message names; \"kubectl "
                  "convert\" does so.") },
+
+    { ngx_string("UnknownField"),
+      ngx_string("A field does not exist in this version of the kind, where "
+                 "a known one is not set and seems to be meant.  Where that "
+                 "decides where requests go, its path answers 503."),
+      ngx_string("Write the field that the message names.") },
+
+    { ngx_string("ClassNotFound"),
+      ngx_string("The Ingress names a class that no IngressClass has, so no "
+                 "controller can tell whose it is; it is not served."),
+      ngx_string("Name the class of an IngressClass in "
+                 "spec.ingressClassName, or create it.") },
+
+    { ngx_string("ClassMissing"),
+      ngx_string("The Ingress has no spec.ingressClassName.  The default "
+                 "class is set only when an Ingress is created, and the "
+                 "annotation takes no name but that of \"ingress_class\"; it "
+                 "is not served."),
+      ngx_string("Set spec.ingressClassName.") }
 };
 
 

@@ -9,8 +9,25 @@
 #include <ngx_k8s_reader.h>
 
 
+static void ngx_k8s_reader_say(ngx_k8s_reader_t *r, ngx_uint_t code,
+    const char *name, const char *message, const char *meant);
 static json_t *ngx_k8s_reader_member(ngx_k8s_reader_t *r, json_t *json,
     const char *name);
+
+
+/* fields of former versions, and slips: what is written, what is meant */
+
+static const char  *ngx_k8s_meant[][2] = {
+    { "ingressClass",  "ingressClassName" },
+    { "className",     "ingressClassName" },
+    { "backend",       "defaultBackend" },
+    { "serviceName",   "service" },
+    { "servicePort",   "service" },
+    { "paths",         "http" },
+    { "path",          "paths" },
+    { "type",          "pathType" },
+    { NULL,            NULL }
+};
 
 
 u_char *
@@ -42,6 +59,14 @@ ngx_k8s_reader_index(ngx_k8s_reader_t *r, size_t n)
 void
 ngx_k8s_reader_problem(ngx_k8s_reader_t *r, const char *name, char *message)
 {
+    ngx_k8s_reader_say(r, NGX_K8S_PROBLEM_INVALID_FIELD, name, message, "");
+}
+
+
+static void
+ngx_k8s_reader_say(ngx_k8s_reader_t *r, ngx_uint_t code, const char *name,
+    const char *message, const char *meant)
+{
     u_char  *mark;
 
     if (r->measure) {
@@ -52,8 +77,8 @@ ngx_k8s_reader_problem(ngx_k8s_reader_t *r, const char *name, char *message)
 
     *r->last = '\0';
 
-    ngx_k8s_object_problem(r->object, NGX_K8S_PROBLEM_INVALID_FIELD,
-                           (char *) r->field, "%s", message);
+    ngx_k8s_object_problem(r->object, code, (char *) r->field, "%s%s", message,
+                           meant);
 
     ngx_k8s_reader_pop(r, mark);
 }
@@ -226,9 +251,49 @@ ngx_k8s_reader_has(json_t *json, const char *name)
 void
 ngx_k8s_reader_missing(ngx_k8s_reader_t *r, json_t *json, const char *name)
 {
-    if (!ngx_k8s_reader_has(json, name)) {
+    if (!ngx_k8s_reader_has(json, name)
+        && !ngx_k8s_reader_meant(r, json, name))
+    {
         ngx_k8s_reader_problem(r, name, "is missing");
     }
+}
+
+
+ngx_uint_t
+ngx_k8s_reader_meant(ngx_k8s_reader_t *r, json_t *json, const char *name)
+{
+    json_t      *value;
+    ngx_uint_t   i;
+    const char  *key;
+
+    if (ngx_k8s_reader_has(json, name)) {
+        return 0;
+    }
+
+    json_object_foreach(json, key, value) {
+
+        if (ngx_strcmp(key, name) == 0) {
+            continue;
+        }
+
+        for (i = 0; ngx_k8s_meant[i][0]; i++) {
+            if (ngx_strcmp(ngx_k8s_meant[i][1], name) == 0
+                && ngx_strcmp(ngx_k8s_meant[i][0], key) == 0)
+            {
+                break;
+            }
+        }
+
+        if (ngx_k8s_meant[i][0]
+            || ngx_strcasecmp((u_char *) key, (u_char *) name) == 0)
+        {
+            ngx_k8s_reader_say(r, NGX_K8S_PROBLEM_UNKNOWN_FIELD, key,
+                               "is no field here, what is meant is ", name);
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -88,7 +88,13 @@ size_t ngx_k8s_reader_elements(ngx_k8s_reader_t *r, json_t *json,
 /* whether a member is there and not null */
 ngx_uint_t ngx_k8s_reader_has(json_t *json, const char *name);
 
-/* a problem unless the member is there, and so was one before */
+/*
+ * A member that is not there: a problem at one that seems to be meant for it,
+ * if there is any; the second says otherwise that it is missing.  Nothing
+ * where the member is there, as one that cannot be read has its problem.
+ */
+ngx_uint_t ngx_k8s_reader_meant(ngx_k8s_reader_t *r, json_t *json,
+    const char *name);
 void ngx_k8s_reader_missing(ngx_k8s_reader_t *r, json_t *json,
     const char *name);
 

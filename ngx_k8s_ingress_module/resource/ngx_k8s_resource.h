@@ -39,6 +39,8 @@
 #define NGX_K8S_OBJECT_MAX           (4 * 1024 * 1024)
 
 #define NGX_K8S_CLASS_ANNOTATION     "kubernetes.io/ingress.class"
+#define NGX_K8S_DEFAULT_ANNOTATION                                            \
+    "ingressclass.kubernetes.io/is-default-class"
 
 
 /* what is known of a kind, in one table (ngx_k8s_kinds[kind]) */
@@ -128,6 +130,7 @@ typedef struct {
 typedef struct {
     ngx_k8s_object_t         object;
     ngx_str_t                controller;
+    unsigned                 is_default:1;
 } ngx_k8s_ingress_class_t;
 
 

@@ -50,8 +50,11 @@ ngx_k8s_object_equal(ngx_k8s_object_t *one, ngx_k8s_object_t *two)
                                      (ngx_k8s_ingress_t *) two);
 
     case NGX_K8S_INGRESS_CLASS:
-        return ngx_k8s_str_eq(&((ngx_k8s_ingress_class_t *) one)->controller,
-                              &((ngx_k8s_ingress_class_t *) two)->controller);
+        return ((ngx_k8s_ingress_class_t *) one)->is_default
+               == ((ngx_k8s_ingress_class_t *) two)->is_default
+               && ngx_k8s_str_eq(
+                               &((ngx_k8s_ingress_class_t *) one)->controller,
+                               &((ngx_k8s_ingress_class_t *) two)->controller);
 
     case NGX_K8S_SERVICE:
         return ngx_k8s_service_equal((ngx_k8s_service_t *) one,

@@ -386,6 +386,8 @@ ngx_int_t
 ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     ngx_k8s_object_t *object, ngx_k8s_model_t *model, ngx_k8s_link_t **links)
 {
+    ngx_str_t                 *name;
+    ngx_uint_t                 annotation;
     ngx_k8s_ingress_t         *ing;
     ngx_k8s_endpoint_slice_t  *slice;
 
@@ -408,10 +410,13 @@ ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
     ing = (ngx_k8s_ingress_t *) object;
 
-    if (ing->class_name.data
-        && ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_CLASS,
-                            &ngx_k8s_no_name, &ing->class_name, links)
-           == NULL)
+    name = ing->class_name.data ? &ing->class_name
+                                : ngx_k8s_class_named(store, ing, &annotation);
+
+    if (ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_CLASS,
+                         &ngx_k8s_no_name, name ? name : &ngx_k8s_no_name,
+                         links)
+        == NULL)
     {
         goto failed;
     }

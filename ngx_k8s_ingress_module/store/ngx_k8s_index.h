@@ -81,6 +81,7 @@ struct ngx_k8s_entry_s {
     size_t                   need;       /* compile's: free bytes to retry */
     size_t                   missing;    /* compile's: bytes that lack */
     unsigned                 kind:8;
+    unsigned                 why:8;      /* not taken: problem code, or 0 */
     unsigned                 taken:1;    /* Ingress of our class */
     unsigned                 queued:1;   /* in changed */
     unsigned                 rechecked:1;  /* in recheck */
@@ -154,9 +155,15 @@ void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
 /* frees an entry that has no object, and is in no queue of compile's */
 void ngx_k8s_entry_free(ngx_k8s_entry_t *entry);
 
-/* whether class rules and namespace selector take an Ingress */
+/*
+ * Whether class rules and namespace selector take an Ingress.  If not, *why is
+ * the code of the problem that says so; 0: another controller may have it.
+ */
 ngx_uint_t ngx_k8s_class_takes(ngx_k8s_store_t *store,
-    ngx_k8s_ingress_t *ingress);
+    ngx_k8s_ingress_t *ing, ngx_uint_t *why);
+/* the class that an Ingress names, by field or annotation; NULL: none */
+ngx_str_t *ngx_k8s_class_named(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing,
+    ngx_uint_t *annotation);
 /* applies them again to an entry of store->recheck */
 ngx_int_t ngx_k8s_store_recheck(ngx_k8s_store_t *store,
     ngx_k8s_entry_t *entry);

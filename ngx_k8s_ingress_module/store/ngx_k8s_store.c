@@ -19,6 +19,7 @@ static ngx_int_t ngx_k8s_store_change(ngx_k8s_store_t *store,
     ngx_k8s_entry_t *entry, ngx_k8s_object_t *object);
 static void ngx_k8s_store_touch(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
+static void ngx_k8s_store_users(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 static void ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
 static ngx_uint_t ngx_k8s_store_listing(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
@@ -345,13 +346,15 @@ static ngx_int_t
 ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     ngx_k8s_object_t *object)
 {
+    ngx_uint_t        why;
     ngx_k8s_link_t   *links;
     ngx_k8s_model_t  *model;
 
     model = NULL;
+    why = 0;
 
     if (object->kind == NGX_K8S_INGRESS
-        && ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) object))
+        && ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) object, &why))
     {
         model = ngx_k8s_from_ingress(object);
         if (model == NULL) {
@@ -372,11 +375,12 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
         entry->links = links;
     }
 
-    if (object->problems || model || entry->taken) {
+    if (object->problems || model || entry->taken || why || entry->why) {
         ngx_k8s_entry_mark(store, entry);
     }
 
     entry->taken = (model != NULL);
+    entry->why = why;
     entry->model = model;
     entry->object = object;
 
@@ -391,15 +395,19 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 static void
 ngx_k8s_store_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 {
-    ngx_str_t         none;
-    ngx_queue_t      *q;
-    ngx_k8s_link_t   *link;
-    ngx_k8s_node_t   *node;
+    ngx_str_t        none;
+    ngx_k8s_node_t  *node;
 
     switch (object->kind) {
 
     case NGX_K8S_INGRESS_CLASS:
         ngx_str_null(&none);
+
+        /* Ingresses without a class look whether there is a default one */
+
+        ngx_k8s_store_users(store, ngx_k8s_node_find(store, NGX_K8S_NODE_CLASS,
+                                                     &none, &none));
+
         node = ngx_k8s_node_find(store, NGX_K8S_NODE_CLASS, &none,
                                  &object->name);
         break;
@@ -424,12 +432,26 @@ ngx_k8s_store_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
         return;
     }
 
-    if (node == NULL) {
+    if (node && (object->kind == NGX_K8S_SERVICE
+                 || object->kind == NGX_K8S_SECRET))
+    {
+        ngx_k8s_node_mark(store, node);
         return;
     }
 
-    if (object->kind == NGX_K8S_SERVICE || object->kind == NGX_K8S_SECRET) {
-        ngx_k8s_node_mark(store, node);
+    ngx_k8s_store_users(store, node);
+}
+
+
+/* class rules and selector are applied anew to what names a node */
+
+static void
+ngx_k8s_store_users(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
+{
+    ngx_queue_t     *q;
+    ngx_k8s_link_t  *link;
+
+    if (node == NULL) {
         return;
     }
 

@@ -331,6 +331,100 @@ closed(void)
 }
 
 
+#define CLASS(name, controller, dflt)                                         \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'IngressClass','metadata':{" \
+    "'name':'" name "','annotations':{"                                       \
+    "'ingressclass.kubernetes.io/is-default-class':'" dflt "'}},'spec':{"     \
+    "'controller':'" controller "'}}"
+
+#define ANNOTATED(name, class)                                                \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"      \
+    "'namespace':'d','name':'" name "','annotations':{"                       \
+    "'kubernetes.io/ingress.class':" class "}},'spec':{'rules':["             \
+    RULE("h.test", PATH("Prefix", "/" name, "a")) "]}}"
+
+#define CLASSED(name, class)                                                  \
+    INGRESS(name, "01", class "'rules':["                                     \
+        RULE("h.test", PATH("Prefix", "/" name, "a")) "]")
+
+
+/* what is served by nobody is said; what another controller serves is not */
+
+static void
+unclassed(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k.class.without_class = 0;
+    k8s_open(&k);
+    services(&k);
+
+    k8s_put(&k, CLASS("nginx", "k8s.io/ingress-nginx", "false"));
+    k8s_put(&k, CLASS("second", "k8s.io/ingress-nginx", "false"));
+    k8s_put(&k, CLASS("kong", "konghq.com/kong", "true"));
+
+    k8s_put(&k, CLASSED("none", ""));
+    k8s_put(&k, CLASSED("kong", "'ingressClassName':'kong',"));
+    k8s_put(&k, ANNOTATED("annk", "'kong'"));
+    k8s_put(&k, ANNOTATED("gce", "'gce'"));
+    ok(!k8s_has(&k, "problem"), "other controllers' Ingresses are silent");
+
+    k8s_put(&k, CLASSED("one", "'ingressClassName':'second',"));
+    k8s_put(&k, ANNOTATED("two", "'nginx'"));
+    ok(!k8s_has(&k, "problem"), "and so are those that are served");
+    goes(&k, "h.test", "/one", "a");
+    goes(&k, "h.test", "/two", "a");
+
+    k8s_put(&k, CLASSED("typo", "'ingressClassName':'ngnix',"));
+    ok(k8s_has(&k, "there is no IngressClass \"ngnix\""), "an unknown class");
+    k8s_put(&k, CLASS("ngnix", "konghq.com/kong", "false"));
+    ok(!k8s_has(&k, "problem"), "which is created by another controller");
+    k8s_delete(&k, NGX_K8S_INGRESS_CLASS, "", "ngnix");
+    ok(k8s_has(&k, "there is no IngressClass \"ngnix\""), "and goes");
+    k8s_put(&k, CLASS("ngnix", "k8s.io/ingress-nginx", "false"));
+    ok(!k8s_has(&k, "problem"), "and is created by this one");
+    goes(&k, "h.test", "/typo", "a");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "typo");
+
+    k8s_put(&k, CLASS("nginx", "k8s.io/ingress-nginx", "true"));
+    ok(k8s_has(&k, "a default class is set only when"),
+       "none, beside a default class");
+    k8s_put(&k, CLASS("nginx", "k8s.io/ingress-nginx", "false"));
+    ok(!k8s_has(&k, "problem"), "that is no longer the default");
+
+    k8s_put(&k, ANNOTATED("annk", "'second'"));
+    ok(k8s_has(&k, "the annotation names IngressClass \"second\""),
+       "an annotation that names an IngressClass");
+    k8s_put(&k, ANNOTATED("annk", "5"));
+    ok(k8s_has(&k, "is not a string"), "and one that cannot be read");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "annk");
+
+    k8s_put(&k, CLASSED("typo", "'ingressClass':'nginx',"));
+    ok(k8s_has(&k, "what is meant is ingressClassName"), "a field's old name");
+    goes(&k, "h.test", "/typo", "404");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "typo");
+
+    k8s_put(&k, INGRESS("old", "02", "'ingressClassName':'nginx','backend':{"
+        "'serviceName':'a','servicePort':80},'rules':[{'host':'n1.test',"
+        "'http':null,'paths':[" PATH("Prefix", "/", "a") "]},"
+        RULE("n2.test", CLOSED("/", "'backend':{'serviceName':'a',"
+                               "'servicePort':80}")) "]"));
+    ok(k8s_has(&k, "spec.backend\" host \"\": is no field here, what is meant "
+                   "is defaultBackend")
+       && k8s_has(&k, "spec.rules[0].paths\" host \"\": is no field "
+                      "here, what is meant is http")
+       && k8s_has(&k, "spec.rules[1].http.paths[0].backend.serviceName\" "
+                      "host \"\": is no field here, what is meant is "
+                      "service"),
+       "fields of other versions and places");
+    goes(&k, "n1.test", "/", "503");
+    goes(&k, "n2.test", "/", "503");
+
+    k8s_close(&k);
+}
+
+
 static void
 defaults(void)
 {
@@ -986,6 +1080,7 @@ main(void)
     paths();
     conflicts();
     closed();
+    unclassed();
     defaults();
     classes();
     endpoints();
