@@ -56,7 +56,10 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
 
     ngx_rbtree_init(&c->shares, &c->sentinel, ngx_str_rbtree_insert_value);
 
-    ngx_queue_init(&c->left);
+    ngx_rbtree_init(&c->left, &c->left_sentinel, ngx_k8s_compile_left_insert);
+    c->passed = NGX_K8S_NEVER;
+
+    ngx_queue_init(&c->unsaid);
     ngx_queue_init(&c->doomed);
     ngx_queue_init(&c->extras);
 
@@ -144,6 +147,7 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
 {
     ngx_uint_t          type;
     ngx_queue_t        *q;
+    ngx_k8s_left_t     *left;
     ngx_k8s_node_t     *node;
     ngx_k8s_store_t    *store;
     ngx_k8s_extra_t    *extra;
@@ -152,11 +156,16 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
 
     store = c->store;
 
-    while (!ngx_queue_empty(&c->left)) {
-        q = ngx_queue_head(&c->left);
-        entry = ngx_queue_data(q, ngx_k8s_entry_t, left);
+    while (c->left.root != &c->left_sentinel) {
+        left = (ngx_k8s_left_t *) c->left.root;
+        ngx_k8s_compile_unleave(c, left->entry);
+    }
+
+    while (!ngx_queue_empty(&c->unsaid)) {
+        q = ngx_queue_head(&c->unsaid);
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, unsaid);
         ngx_queue_remove(q);
-        entry->full = 0;
+        entry->silent = 0;
     }
 
     while (!ngx_queue_empty(&c->extras)) {
@@ -325,7 +334,10 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
         }
     }
 
-    if (ngx_k8s_compile_doomed(c) == NGX_OK) {
+    if (ngx_k8s_compile_unstick(c) == NGX_OK
+        || ngx_k8s_compile_admit(c) == NGX_OK
+        || ngx_k8s_compile_doomed(c) == NGX_OK)
+    {
         return NGX_OK;
     }
 
@@ -335,7 +347,7 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
         return ngx_k8s_compile_entry(c, entry);
     }
 
-    if (ngx_k8s_compile_retry(c) == NGX_OK) {
+    if (ngx_k8s_compile_unsaid(c) == NGX_OK) {
         return NGX_OK;
     }
 

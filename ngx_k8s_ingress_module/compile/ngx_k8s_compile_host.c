@@ -15,6 +15,7 @@
 #include <ngx_k8s_compile_state.h>
 
 
+static size_t ngx_k8s_compile_host_size(ngx_k8s_compile_t *c, uint32_t slot);
 static ngx_k8s_host_state_t *ngx_k8s_compile_host_state(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 static ngx_int_t ngx_k8s_compile_attach(ngx_k8s_compile_t *c,
@@ -90,6 +91,10 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     if (m.users.nelts == 0
         && (node != c->root || c->default_service.len == 0))
     {
+        if (m.state && m.state->slot) {
+            ngx_k8s_compile_smaller(c, node, NULL);
+        }
+
         if (m.state) {
             ngx_k8s_compile_host_remove(c, m.state);
         }
@@ -111,11 +116,22 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         return NGX_ERROR;
     }
 
+    m.taken = ngx_k8s_writer_taken(c->writer);
+    m.size = ngx_k8s_compile_host_size(c, m.state->slot);
+
     rc = ngx_k8s_compile_acquire(c, &m);
 
     slot = (rc == NGX_OK) ? ngx_k8s_compile_host_record(c, &m) : 0;
 
+    m.large = (rc == NGX_OK
+               && c->builder.len > ngx_k8s_writer_largest(c->writer));
+
     if (slot && ngx_k8s_compile_commit(c, &m, slot) == NGX_OK) {
+
+        if (ngx_k8s_compile_host_size(c, slot) < m.size) {
+            ngx_k8s_compile_smaller(c, node, NULL);
+        }
+
         return ngx_k8s_compile_notes(c, &m);
     }
 
@@ -127,6 +143,17 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     }
 
     return ngx_k8s_compile_refuse(c, &m);
+}
+
+
+static size_t
+ngx_k8s_compile_host_size(ngx_k8s_compile_t *c, uint32_t slot)
+{
+    ngx_k8s_host_t  *rec;
+
+    rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_HOST, slot);
+
+    return rec ? rec->header.size : 0;
 }
 
 
@@ -246,6 +273,7 @@ ngx_k8s_compile_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 static ngx_int_t
 ngx_k8s_compile_users(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
+    ngx_int_t        rc;
     ngx_queue_t     *q;
     ngx_k8s_link_t  *link;
     ngx_k8s_node_t  *node;
@@ -271,7 +299,13 @@ ngx_k8s_compile_users(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     {
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);
 
-        if (link->entry->full || link->entry->limited) {
+        rc = ngx_k8s_compile_ask(c, link->entry);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc != NGX_OK) {
 
             if (link->notes) {
                 ngx_free(link->notes);
@@ -691,29 +725,45 @@ ngx_k8s_compile_tls_done(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
 
 /*
- * The record does not fit: the youngest Ingress that is not yet served is left
- * out; where all are, the record stays as it was.
+ * The record does not fit: the youngest Ingresses that are not yet served are
+ * left out; where all are, the record stays as it was.
  */
 
 static ngx_int_t
 ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
+    size_t           need, missing;
     ngx_str_t        field;
     ngx_uint_t       i;
     ngx_k8s_user_t  *users;
 
     users = m->users.elts;
 
+    /* what has been put for it is given back */
+
+    missing = ngx_max(ngx_k8s_writer_missing(c->writer), NGX_K8S_GRANULE);
+
+    need = m->large ? NGX_K8S_NEVER
+           : ngx_k8s_writer_room(c->writer)
+             + ngx_k8s_writer_taken(c->writer) - m->taken + missing;
+
     for (i = m->users.nelts; i > 0; i--) {
         if (!users[i - 1].entry->served) {
-            ngx_k8s_compile_leave(c, users[i - 1].entry);
             ngx_k8s_node_mark(c->store, m->node);
-            return NGX_OK;
+
+            if (m->large) {
+                ngx_k8s_compile_smaller(c, m->node, users[i - 1].entry);
+            }
+
+            return ngx_k8s_compile_leave(c, users[i - 1].entry, need, missing);
         }
     }
 
     m->state->stuck = 1;
-    ngx_k8s_compile_stuck(c);
+
+    if (!m->large) {
+        ngx_k8s_compile_stuck(c, need);
+    }
 
     ngx_str_null(&field);
 
@@ -722,7 +772,7 @@ ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
                                 NGX_K8S_PROBLEM_TABLE_FULL, &m->host, &field,
                                 "%uz bytes are missing for a change of host "
                                 "\"%V\", which is served as it was",
-                                ngx_k8s_writer_missing(c->writer), &m->host)
+                                missing, &m->host)
            != NGX_OK)
     {
         return NGX_ERROR;

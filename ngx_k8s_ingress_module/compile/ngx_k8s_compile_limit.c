@@ -5,22 +5,14 @@
 
 
 /*
- * What is left out: Ingresses that do not fit in the zone, and those beyond
- * their namespace's limit.
+ * What Ingresses take, Ingresses beyond their namespace's limit, and updates
+ * that wait for room.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
-
-
-static void ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes,
-    size_t *bytes);
-static void ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c,
-    ngx_k8s_entry_t *entry);
-static void ngx_k8s_compile_unstick(ngx_k8s_compile_t *c);
-static void ngx_k8s_compile_unsaid(ngx_k8s_compile_t *c);
 
 
 int ngx_libc_cdecl
@@ -35,27 +27,27 @@ ngx_k8s_compile_user_cmp(const void *one, const void *two)
 }
 
 
-/* routes, and about the bytes in the zone, of one Ingress alone */
-
-static void
-ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes, size_t *bytes)
+void
+ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes, size_t *most,
+    size_t *least)
 {
-    size_t                 n;
+    size_t                 n, own;
     ngx_uint_t             i, j;
     ngx_k8s_model_host_t  *host;
     ngx_k8s_model_rule_t  *rule;
 
     *routes = (model->fallback != NULL);
-    *bytes = model->fallback ? sizeof(ngx_k8s_match_t)
-                               + sizeof(ngx_k8s_rule_rec_t) : 0;
+    *most = model->fallback ? sizeof(ngx_k8s_match_t)
+                              + sizeof(ngx_k8s_rule_rec_t) : 0;
+    *least = 0;
 
     for (i = 0; i < model->nhosts; i++) {
         host = &model->hosts[i];
 
         *routes += (host->nrules == 0);
-        *bytes += ngx_k8s_writer_cost(sizeof(ngx_k8s_host_t)
-                                      + sizeof(ngx_k8s_match_t)
-                                      + 2 * host->name.len);
+        *most += ngx_k8s_writer_cost(sizeof(ngx_k8s_host_t)
+                                     + sizeof(ngx_k8s_match_t)
+                                     + 2 * host->name.len);
 
         for (j = host->rule; j < host->rule + host->nrules; j++) {
             rule = &model->rules[j];
@@ -65,29 +57,19 @@ ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes, size_t *bytes)
                 + rule->targets->ref.name.len;
 
             *routes += rule->nmatches;
-            *bytes += rule->nmatches * (sizeof(ngx_k8s_path_t)
-                                        + sizeof(ngx_k8s_match_t))
-                      + rule->ntargets * (sizeof(ngx_k8s_action_t)
-                                          + sizeof(ngx_k8s_backend_rec_t))
-                      + ngx_k8s_writer_cost(sizeof(ngx_k8s_rule_rec_t) + 2 * n)
-                      + ngx_k8s_writer_cost(sizeof(ngx_k8s_service_rec_t) + n);
+
+            own = rule->nmatches * (sizeof(ngx_k8s_path_t)
+                                    + sizeof(ngx_k8s_match_t));
+
+            *least += own + sizeof(ngx_k8s_rule_rec_t) + n;
+
+            *most += own
+                     + rule->ntargets * (sizeof(ngx_k8s_action_t)
+                                         + sizeof(ngx_k8s_backend_rec_t))
+                     + ngx_k8s_writer_cost(sizeof(ngx_k8s_rule_rec_t) + 2 * n)
+                     + ngx_k8s_writer_cost(sizeof(ngx_k8s_service_rec_t) + n);
         }
     }
-}
-
-
-static void
-ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
-{
-    ngx_k8s_link_t  *link;
-
-    for (link = entry->links; link; link = link->next) {
-        if (link->node->type == NGX_K8S_NODE_HOST) {
-            ngx_k8s_node_mark(c->store, link->node);
-        }
-    }
-
-    ngx_k8s_entry_mark(c->store, entry);
 }
 
 
@@ -96,7 +78,7 @@ ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 ngx_int_t
 ngx_k8s_compile_namespace(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
-    size_t           bytes, b;
+    size_t           bytes, b, least;
     ngx_uint_t       i, routes, r, limited;
     ngx_queue_t     *q;
     ngx_array_t      a;
@@ -132,7 +114,7 @@ ngx_k8s_compile_namespace(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     bytes = 0;
 
     for (i = 0; i < a.nelts; i++) {
-        ngx_k8s_compile_cost(users[i].model, &r, &b);
+        ngx_k8s_compile_cost(users[i].model, &r, &b, &least);
 
         limited = (c->conf.limit_routes
                    && routes + r > c->conf.limit_routes)
@@ -151,45 +133,6 @@ ngx_k8s_compile_namespace(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     }
 
     return NGX_OK;
-}
-
-
-/* an Ingress for which the zone has no room, after a refused put */
-
-void
-ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
-{
-    size_t      room, bytes;
-    ngx_uint_t  routes;
-
-    room = ngx_k8s_writer_room(c->writer);
-
-    ngx_k8s_compile_cost(entry->model, &routes, &bytes);
-
-    entry->missing = ngx_k8s_writer_missing(c->writer);
-
-    if (bytes > room + entry->missing) {
-        entry->missing = bytes - room;
-    }
-
-    entry->need = room + ngx_max(entry->missing, NGX_K8S_GRANULE);
-    entry->full = 1;
-
-    ngx_queue_insert_tail(&c->left, &entry->left);
-
-    ngx_k8s_compile_mark_hosts(c, entry);
-}
-
-
-void
-ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
-{
-    ngx_queue_remove(&entry->left);
-    entry->full = 0;
-
-    if (entry->object) {
-        ngx_k8s_compile_mark_hosts(c, entry);
-    }
 }
 
 
@@ -242,81 +185,18 @@ ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
 }
 
 
-/* an update of something that is served did not fit */
-
 void
-ngx_k8s_compile_stuck(ngx_k8s_compile_t *c)
+ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, size_t need)
 {
-    size_t  room;
-
-    room = ngx_k8s_writer_room(c->writer)
-           + ngx_max(ngx_k8s_writer_missing(c->writer), NGX_K8S_GRANULE);
-
-    if (!c->stuck || room < c->stuck_room) {
-        c->stuck_room = room;
+    if (!c->stuck || need < c->stuck_room) {
+        c->stuck_room = need;
     }
 
     c->stuck = 1;
 }
 
 
-/* when room has appeared: updates first, then the oldest of those left out */
-
 ngx_int_t
-ngx_k8s_compile_retry(ngx_k8s_compile_t *c)
-{
-    size_t            room;
-    ngx_queue_t      *q;
-    ngx_k8s_entry_t  *entry, *best;
-
-    if (c->retry) {
-        c->retry = 0;
-        ngx_k8s_compile_unsaid(c);
-        return NGX_OK;
-    }
-
-    if (!c->stuck && ngx_queue_empty(&c->left)) {
-        return NGX_DONE;
-    }
-
-    room = ngx_k8s_writer_room(c->writer);
-
-    if (c->stuck && room >= c->stuck_room) {
-        c->stuck = 0;
-        ngx_k8s_compile_unstick(c);
-        return NGX_OK;
-    }
-
-    best = NULL;
-
-    for (q = ngx_queue_head(&c->left);
-         q != ngx_queue_sentinel(&c->left);
-         q = ngx_queue_next(q))
-    {
-        entry = ngx_queue_data(q, ngx_k8s_entry_t, left);
-
-        if (entry->object == NULL || entry->need > room) {
-            continue;
-        }
-
-        if (best == NULL
-            || ngx_k8s_age_cmp(entry->object, best->object) < 0)
-        {
-            best = entry;
-        }
-    }
-
-    if (best == NULL) {
-        return NGX_DONE;
-    }
-
-    ngx_k8s_compile_unleave(c, best);
-
-    return NGX_OK;
-}
-
-
-static void
 ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
 {
     ngx_uint_t                i;
@@ -327,6 +207,11 @@ ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
     ngx_rbtree_node_t        *n;
     ngx_k8s_service_state_t  *state;
 
+    if (!c->stuck || ngx_k8s_writer_room(c->writer) < c->stuck_room) {
+        return NGX_DONE;
+    }
+
+    c->stuck = 0;
     store = c->store;
 
     for (i = 0; i <= NGX_K8S_NODE_SECRET; i++) {
@@ -354,9 +239,7 @@ ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
             }
 
             if (i == NGX_K8S_NODE_SECRET) {
-                if (((ngx_k8s_secret_state_t *) node->data)->state
-                    == NGX_K8S_SECRET_BAD)
-                {
+                if (((ngx_k8s_secret_state_t *) node->data)->full) {
                     ngx_k8s_node_mark(store, node);
                 }
 
@@ -377,31 +260,6 @@ ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
             }
         }
     }
-}
 
-
-/* objects whose problems had no room among the records */
-
-static void
-ngx_k8s_compile_unsaid(ngx_k8s_compile_t *c)
-{
-    ngx_uint_t        i;
-    ngx_queue_t      *q;
-    ngx_k8s_entry_t  *entry;
-    ngx_k8s_store_t  *store;
-
-    store = c->store;
-
-    for (i = 0; i < NGX_K8S_KINDS; i++) {
-        for (q = ngx_queue_head(&store->all[i]);
-             q != ngx_queue_sentinel(&store->all[i]);
-             q = ngx_queue_next(q))
-        {
-            entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
-
-            if (entry->object && entry->unsaid) {
-                ngx_k8s_entry_mark(store, entry);
-            }
-        }
-    }
+    return NGX_OK;
 }

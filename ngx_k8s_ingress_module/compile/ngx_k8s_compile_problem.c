@@ -192,6 +192,14 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
         return NGX_ERROR;
     }
 
+    if (entry->full && !entry->taken) {
+        ngx_k8s_compile_unleave(c, entry);
+    }
+
+    if (entry->full && ngx_k8s_compile_ask(c, entry) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
     if (object->problems
         && (entry->kind != NGX_K8S_INGRESS || entry->taken || entry->why)
         && ngx_k8s_compile_own(&a, object->problems->elts,
@@ -231,20 +239,12 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
         }
     }
 
-    c->unsaid -= entry->unsaid;
-    entry->unsaid = 0;
-
     rc = ngx_k8s_compile_say(c, &entry->problem, 0,
                              &ngx_k8s_kinds[entry->kind].name,
                              &object->namespace, &object->name, a.nelts,
                              a.elts);
 
-    if (rc == NGX_DECLINED) {
-        entry->unsaid = 1;
-        c->unsaid++;
-    }
-
-    c->table->problems_dropped = c->unsaid;
+    ngx_k8s_compile_silent(c, entry, rc == NGX_DECLINED);
 
     ngx_queue_remove(&entry->dirty);
     entry->queued = 0;
@@ -258,8 +258,11 @@ ngx_k8s_compile_gone(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 {
     ngx_k8s_compile_unsay(c, &entry->problem);
 
-    c->unsaid -= entry->unsaid;
-    c->table->problems_dropped = c->unsaid;
+    ngx_k8s_compile_silent(c, entry, 0);
+
+    if (entry->full) {
+        ngx_k8s_compile_unleave(c, entry);
+    }
 
     ngx_queue_remove(&entry->dirty);
     entry->queued = 0;
@@ -336,7 +339,8 @@ static ngx_int_t
 ngx_k8s_compile_left(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_array_t *a)
 {
-    ngx_str_t  field;
+    ngx_str_t        field;
+    ngx_k8s_left_t  *left;
 
     ngx_str_null(&field);
 
@@ -348,9 +352,19 @@ ngx_k8s_compile_left(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
                                     &entry->object->namespace);
     }
 
+    left = entry->left;
+
+    if (left->need == NGX_K8S_NEVER) {
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_TABLE_FULL, NULL,
+                                    &field, "a host with all its paths is "
+                                    "larger than the %uz bytes that a zone of "
+                                    "this size has for one",
+                                    ngx_k8s_writer_largest(c->writer));
+    }
+
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_TABLE_FULL, NULL, &field,
                                 "%uz bytes are missing in the zone",
-                                entry->missing);
+                                left->missing);
 }
 
 

@@ -120,7 +120,49 @@ ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot)
 
     *slot = 0;
     c->nproblems--;
-    c->retry = (c->unsaid > 0);
+    c->retry = 1;
+}
+
+
+void
+ngx_k8s_compile_silent(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_uint_t silent)
+{
+    if (entry->silent) {
+        ngx_queue_remove(&entry->unsaid);
+        c->nunsaid--;
+
+        /* where one has found room there may be some for the next */
+
+        c->retry |= !silent;
+    }
+
+    entry->silent = silent;
+
+    if (silent) {
+        ngx_queue_insert_tail(&c->unsaid, &entry->unsaid);
+        c->nunsaid++;
+    }
+
+    c->table->problems_dropped = c->nunsaid;
+}
+
+
+ngx_int_t
+ngx_k8s_compile_unsaid(ngx_k8s_compile_t *c)
+{
+    ngx_queue_t  *q;
+
+    if (!c->retry || ngx_queue_empty(&c->unsaid)) {
+        return NGX_DONE;
+    }
+
+    c->retry = 0;
+
+    q = ngx_queue_head(&c->unsaid);
+    ngx_k8s_entry_mark(c->store, ngx_queue_data(q, ngx_k8s_entry_t, unsaid));
+
+    return NGX_OK;
 }
 
 

@@ -70,6 +70,7 @@ ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     secret = (ngx_k8s_secret_t *) ngx_k8s_store_get(c->store, NGX_K8S_SECRET,
                                              &node->namespace, &node->name);
     was = state->state;
+    state->full = 0;
     rc = NGX_OK;
 
     if (secret == NULL || node->nusers + node->pins == 0) {
@@ -189,7 +190,9 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
         ngx_str_null(&field);
         reason = ngx_k8s_compile_text(c, "%uz bytes are missing in the zone",
                                       ngx_k8s_writer_missing(c->writer));
-        ngx_k8s_compile_stuck(c);
+        ngx_k8s_compile_stuck(c, ngx_k8s_writer_room(c->writer)
+                                 + ngx_k8s_writer_missing(c->writer));
+        state->full = 1;
 
         return ngx_k8s_compile_secret_bad(c, state, &field, &reason);
     }

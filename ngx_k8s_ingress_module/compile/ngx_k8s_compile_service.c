@@ -385,7 +385,8 @@ ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
         return NGX_DECLINED;
     }
 
-    ngx_k8s_compile_stuck(c);
+    ngx_k8s_compile_stuck(c, ngx_k8s_writer_room(c->writer)
+                             + ngx_k8s_writer_missing(c->writer));
 
     while (b->len > old->size && n) {
         more = (b->len - old->size) / sizeof(ngx_k8s_endpoint_rec_t) + 1;

@@ -90,7 +90,23 @@ typedef struct {
     ngx_str_t                reason;     /* why it is bad; malloc()ed */
     ngx_str_t                field;
     unsigned                 queued:1;   /* in c->doomed */
+    unsigned                 full:1;     /* it did not fit */
 } ngx_k8s_secret_state_t;
+
+
+/* an Ingress that is left out as there is no room, or that waits for its turn;
+   private memory, freed when it is let in or gone */
+
+typedef struct {
+    ngx_rbtree_node_t        node;       /* in c->left, the oldest first */
+    ngx_k8s_entry_t         *entry;
+    ngx_k8s_object_t         age;        /* what ngx_k8s_age_cmp() reads */
+    size_t                   need;       /* free bytes to try it again */
+    size_t                   cost;       /* about what it takes at most */
+    size_t                   missing;
+} ngx_k8s_left_t;
+
+#define NGX_K8S_NEVER                ((size_t) -1)
 
 
 /* problems of something that is no object */
@@ -132,14 +148,17 @@ struct ngx_k8s_compile_s {
     ngx_uint_t               stamp;
     time_t                   now;
 
-    ngx_queue_t              left;       /* entries left out: table full */
+    ngx_rbtree_t             left;       /* ngx_k8s_left_t */
+    ngx_rbtree_node_t        left_sentinel;
+    ngx_k8s_left_t          *next;       /* to be looked at, NULL: none */
+    size_t                   passed;     /* least need of those before it */
     ngx_queue_t              doomed;     /* certificates to be removed */
     ngx_queue_t              extras;
     ngx_rbtree_t             shares;     /* ngx_k8s_share_t */
     ngx_rbtree_node_t        sentinel;
     ngx_uint_t               nproblems;  /* records now */
-    ngx_uint_t               unsaid;     /* objects whose problems are not
-                                            all in a record */
+    ngx_queue_t              unsaid;     /* entries that are silent */
+    ngx_uint_t               nunsaid;
 
     ngx_k8s_node_t          *root;       /* host "", pinned */
     ngx_k8s_node_t          *secret;     /* default certificate's, or NULL */
@@ -157,7 +176,7 @@ struct ngx_k8s_compile_s {
     unsigned                 started:1;
     unsigned                 swept:1;
     unsigned                 stuck:1;    /* some update did not fit */
-    unsigned                 retry:1;    /* entries unsaid may be said */
+    unsigned                 retry:1;    /* the next may be said */
 };
 
 
@@ -208,6 +227,9 @@ typedef struct {
     ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
+    size_t                   taken;      /* by the writer, at its begin */
+    size_t                   size;       /* of the record that is replaced */
+    ngx_uint_t               large;      /* no zone of this size has it */
 } ngx_k8s_making_t;
 
 
@@ -290,18 +312,43 @@ ngx_int_t ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot,
     ngx_uint_t extra, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t n, ngx_k8s_problem_t *problems);
 void ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot);
+/* notes whether all problems of an object are said */
+void ngx_k8s_compile_silent(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_uint_t silent);
+/* tries the one that has waited longest; NGX_DONE: no room has appeared */
+ngx_int_t ngx_k8s_compile_unsaid(ngx_k8s_compile_t *c);
 void ngx_k8s_compile_shares_free(ngx_k8s_compile_t *c);
 
 /* limits (ngx_k8s_compile_limit.c) */
 ngx_int_t ngx_k8s_compile_namespace(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
-void ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
-void ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
 uint32_t ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c,
     ngx_k8s_record_t *old, size_t spare);
-void ngx_k8s_compile_stuck(ngx_k8s_compile_t *c);
-/* NGX_OK when something is to be tried again, NGX_DONE */
-ngx_int_t ngx_k8s_compile_retry(ngx_k8s_compile_t *c);
+/* about the bytes that an Ingress takes: as if it shared nothing, and alone
+   for its paths */
+void ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes,
+    size_t *most, size_t *least);
+/* an update did not fit; tried again when "need" bytes are free */
+void ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, size_t need);
+/* NGX_OK when updates are to be tried again, NGX_DONE */
+ngx_int_t ngx_k8s_compile_unstick(ngx_k8s_compile_t *c);
+
+/* what is left out (ngx_k8s_compile_left.c) */
+/* NGX_OK when the host of a link may take it, NGX_DECLINED: not now */
+ngx_int_t ngx_k8s_compile_ask(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+ngx_int_t ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    size_t need, size_t missing);
+void ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+/* the record of a host has become smaller: those that made it too large for
+   the zone are tried again; with "without" the younger ones only, as this one
+   has been left out */
+void ngx_k8s_compile_smaller(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_k8s_entry_t *without);
+/* lets in the oldest for which there is room; NGX_DONE: none */
+ngx_int_t ngx_k8s_compile_admit(ngx_k8s_compile_t *c);
+void ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+void ngx_k8s_compile_left_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 int ngx_libc_cdecl ngx_k8s_compile_user_cmp(const void *one,
     const void *two);
 

@@ -72,23 +72,25 @@ struct ngx_k8s_entry_s {
     ngx_queue_t              queue;      /* in store->all[kind] */
     ngx_queue_t              dirty;      /* in store->changed */
     ngx_queue_t              recheck;    /* in store->recheck */
-    ngx_queue_t              left;       /* compile's: left out */
+    ngx_queue_t              unsaid;     /* compile's, with "silent" */
     ngx_k8s_object_t        *object;     /* NULL: gone */
     ngx_k8s_model_t         *model;      /* of the object; NULL: not made */
     ngx_k8s_link_t          *links;
     uint32_t                 mark;       /* generation of the last put */
     uint32_t                 problem;    /* compile's: slot of its record */
-    size_t                   need;       /* compile's: free bytes to retry */
-    size_t                   missing;    /* compile's: bytes that lack */
+    void                    *left;       /* compile's, with "full" */
     unsigned                 kind:8;
     unsigned                 why:8;      /* not taken: problem code, or 0 */
     unsigned                 taken:1;    /* Ingress of our class */
     unsigned                 queued:1;   /* in changed */
     unsigned                 rechecked:1;  /* in recheck */
     unsigned                 full:1;     /* left out: the table is full */
+    unsigned                 edited:1;   /* since it was left out */
+    unsigned                 asked:1;    /* let in when room was short */
     unsigned                 limited:1;  /* left out: namespace limit */
     unsigned                 served:1;   /* has been published whole */
-    unsigned                 unsaid:1;   /* too many problems to show it */
+    unsigned                 silent:1;   /* not all of its problems had room
+                                            in a record */
 };
 
 

@@ -262,10 +262,6 @@ ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 void
 ngx_k8s_entry_free(ngx_k8s_entry_t *entry)
 {
-    if (entry->full) {
-        ngx_queue_remove(&entry->left);
-    }
-
     ngx_free(entry);
 }
 
@@ -381,6 +377,7 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
     entry->taken = (model != NULL);
     entry->why = why;
+    entry->edited = 1;
     entry->model = model;
     entry->object = object;
 
@@ -518,7 +515,7 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
     entry->taken = 0;
     ngx_k8s_object_free(object);
 
-    if (entry->problem || entry->full || entry->unsaid) {
+    if (entry->problem || entry->full || entry->silent) {
         ngx_k8s_entry_mark(store, entry);
     }
 

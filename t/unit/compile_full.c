@@ -128,10 +128,9 @@ filler(k8s_t *k, int id, size_t len)
 static void
 fill(k8s_t *k, size_t room)
 {
-    int     id;
     size_t  free;
 
-    id = 0;
+    static int  id;
 
     while ((free = ngx_k8s_writer_room(k->writer)) > room + 32768) {
         if (filler(k, id++, 16384) == 0) {
@@ -316,6 +315,163 @@ secrets(void)
 }
 
 
+/* n turns without an event: how many of them changed the version */
+
+static ngx_uint_t
+idle(k8s_t *k, ngx_uint_t n)
+{
+    ngx_uint_t         moved;
+    ngx_atomic_uint_t  version;
+
+    for (moved = 0; n; n--) {
+        version = k->table->version;
+
+        (void) ngx_k8s_compile_run(k->compile, 1000);
+        ngx_k8s_writer_publish(k->writer);
+
+        moved += (k->table->version != version);
+    }
+
+    return moved;
+}
+
+
+static ngx_uint_t
+served(k8s_t *k, char *host)
+{
+    char  line[64];
+
+    sprintf(line, "host 0 \"%s\"", host);
+
+    return k8s_has(k, line);
+}
+
+
+/* a retry that cannot succeed is made once */
+
+static void
+retries(void)
+{
+    k8s_t       k;
+    size_t      room;
+    ngx_uint_t  moved, out;
+
+    moved = 0;
+    out = 0;
+
+    for (room = 0; room < 40000; room += 2500) {
+        start(&k);
+        ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 2000, 1);
+        k8s_run(&k);
+        fill(&k, room);
+
+        ingress(&k, "evil", "young", "shared.test", "2026-01-01", 5000, 100,
+                1);
+        k8s_run(&k);
+
+        out += k8s_has(&k, "Ingress evil/young");
+        moved += idle(&k, 200);
+
+        k8s_close(&k);
+    }
+
+    ok(out > 4, "%u times it does not fit", (unsigned) out);
+    ok(moved == 0, "no version without an event");
+
+    start(&k);
+    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 1200, 500);
+    ingress(&k, "evil", "new", "shared.test", "2026-01-01", 5000, 400, 500);
+    ingress(&k, "evil", "also", "other.test", "2026-01-02", 5000, 400, 500);
+    k8s_run(&k);
+    ok(k8s_has(&k, "a host with all its paths is larger than"),
+       "a host that is too large for the zone");
+    ok(idle(&k, 200) == 0, "no version without an event");
+    ok(!k8s_has(&k, " of evil/new to ") && served(&k, "other.test"),
+       "left out, a younger one that fits is served");
+
+    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 100, 500);
+    ok(k8s_has(&k, " of evil/new to ") && !k8s_has(&k, "is larger than"),
+       "it fits when another one on the host is smaller");
+
+    ingress(&k, "third", "huge", "huge.test", "2025-01-01", 0, 1500, 500);
+    ingress(&k, "third", "small", "huge.test", "2025-01-02", 5000, 10, 500);
+    ok(!k8s_has(&k, " of third/huge to ")
+       && k8s_has(&k, " of third/small to ") && idle(&k, 200) == 0,
+       "what alone is too large keeps no younger one out");
+
+    k8s_close(&k);
+}
+
+
+/* the youngest that does not fit is left out, as of now */
+
+static void
+age(void)
+{
+    k8s_t  k;
+    char   name[32], date[32];
+    int    i, n, first;
+
+    start(&k);
+    ingress(&k, "good", "old", "old.test", "2025-01-01", 0, 10, 1);
+    k8s_run(&k);
+    fill(&k, 20000);
+
+    ingress(&k, "evil", "young", "young.test", "2026-01-01", 0, 300, 1);
+    k8s_run(&k);
+    ok(!served(&k, "young.test"), "one that is too large is left out");
+
+    ingress(&k, "evil", "young", "young.test", "2026-01-01", 0, 1, 1);
+    ok(served(&k, "young.test"), "edited, it is served");
+
+    ingress(&k, "evil", "large", "large.test", "2026-01-02", 0, 300, 1);
+    ingress(&k, "evil", "small", "small.test", "2026-01-03", 0, 1, 1);
+    ok(!served(&k, "large.test") && served(&k, "small.test"),
+       "one that fits is served beside an older that does not");
+
+    fill(&k, 4000);
+    ingress(&k, "evil", "older", "older.test", "2026-02-01", 0, 12, 100);
+    k8s_run(&k);
+    ok(!served(&k, "older.test"), "left out");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "good", "old");
+    ingress(&k, "evil", "newer", "newer.test", "2026-02-02", 0, 12, 100);
+    ok(served(&k, "older.test") && !served(&k, "newer.test"),
+       "the older has the room that appears with a younger");
+
+    k8s_close(&k);
+
+    start(&k);
+    k8s_run(&k);
+    fill(&k, 60000);
+
+    for (i = 0; i < 300; i++) {
+        n = i * 7 % 300;
+        sprintf(name, "n%d", n);
+        sprintf(date, "2026-%02d-%02d", 1 + n / 25, 1 + n % 25);
+        ingress(&k, "good", name, name, date, 0, 1, 1);
+    }
+
+    for (first = 0; first < 300; first++) {
+        sprintf(name, "n%d", first);
+
+        if (!served(&k, name)) {
+            break;
+        }
+    }
+
+    for (n = 0, i = first; i < 300; i++) {
+        sprintf(name, "n%d", i);
+        n += served(&k, name);
+    }
+
+    ok(first > 20 && first < 200 && n == 0,
+       "of many that come at once the first %d of 300 are served", first);
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -326,6 +482,8 @@ main(void)
     problems();
     endpoints();
     secrets();
+    retries();
+    age();
 
     EVP_PKEY_free(ec);
 

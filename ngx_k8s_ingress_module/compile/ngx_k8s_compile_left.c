@@ -1,0 +1,303 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Ingresses that are left out as the zone is full.  While room is short a new
+ * Ingress, and one that was left out and has been edited, waits for its turn:
+ * the oldest comes first, and so the youngest are left out.  What is served
+ * stays served.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_ADMIT_LOOK   256   /* looked at in one item of work */
+#define NGX_K8S_ADMIT        64    /* let in */
+
+
+static ngx_k8s_left_t *ngx_k8s_compile_left_make(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry);
+static void ngx_k8s_compile_left_remove(ngx_k8s_compile_t *c,
+    ngx_k8s_left_t *left);
+
+
+ngx_int_t
+ngx_k8s_compile_ask(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    size_t           missing;
+    ngx_k8s_left_t  *left;
+
+    if (entry->limited) {
+        return NGX_DECLINED;
+    }
+
+    if (entry->full) {
+
+        if (entry->edited) {
+            left = entry->left;
+            missing = left->missing;
+
+            ngx_k8s_compile_left_remove(c, left);
+            entry->full = 0;
+
+            if (ngx_k8s_compile_leave(c, entry, 0, missing) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+
+        return NGX_DECLINED;
+    }
+
+    if (entry->served || entry->asked
+        || (c->left.root == &c->left_sentinel
+            && ngx_k8s_writer_room(c->writer) >= c->table->size / 8))
+    {
+        return NGX_OK;
+    }
+
+    return (ngx_k8s_compile_leave(c, entry, 0, 0) == NGX_OK) ? NGX_DECLINED
+                                                             : NGX_ERROR;
+}
+
+
+/* need 0: it has not been tried */
+
+ngx_int_t
+ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    size_t need, size_t missing)
+{
+    size_t           least;
+    ngx_uint_t       routes;
+    ngx_k8s_left_t  *left;
+
+    left = ngx_k8s_compile_left_make(c, entry);
+    if (left == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_compile_cost(entry->model, &routes, &left->cost, &least);
+
+    left->need = need ? ngx_max(need, least) : 0;
+    left->missing = missing;
+
+    entry->left = left;
+    entry->full = 1;
+    entry->edited = 0;
+    entry->asked = 0;
+
+    ngx_rbtree_insert(&c->left, &left->node);
+
+    if (c->next == NULL || ngx_k8s_age_cmp(&left->age, &c->next->age) < 0) {
+        c->passed = ngx_min(c->passed, left->need);
+    }
+
+    if (need) {
+        ngx_k8s_compile_mark_hosts(c, entry);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    ngx_k8s_compile_left_remove(c, entry->left);
+
+    entry->full = 0;
+    entry->asked = 1;
+
+    if (entry->object) {
+        ngx_k8s_compile_mark_hosts(c, entry);
+    }
+}
+
+
+void
+ngx_k8s_compile_smaller(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_k8s_entry_t *without)
+{
+    ngx_queue_t     *q;
+    ngx_k8s_link_t  *link;
+    ngx_k8s_left_t  *left;
+
+    for (q = ngx_queue_head(&node->users);
+         q != ngx_queue_sentinel(&node->users);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+        left = link->entry->left;
+
+        if (left && left->need == NGX_K8S_NEVER
+            && (without == NULL
+                || ngx_k8s_age_cmp(&left->age, without->object) > 0))
+        {
+            left->need = 0;
+            c->passed = 0;
+        }
+    }
+}
+
+
+/*
+ * All that fit for certain are let in together, else one.  Those before
+ * c->next have been looked at: only with more room they are again.
+ */
+
+ngx_int_t
+ngx_k8s_compile_admit(ngx_k8s_compile_t *c)
+{
+    size_t            room, rest;
+    ngx_uint_t        n, admitted;
+    ngx_k8s_left_t   *left;
+
+    if (c->left.root == &c->left_sentinel) {
+        return NGX_DONE;
+    }
+
+    if (ngx_k8s_writer_retired(c->writer)) {
+        ngx_k8s_writer_publish(c->writer);
+    }
+
+    room = ngx_k8s_writer_room(c->writer);
+    rest = room;
+    admitted = 0;
+
+    if (room >= c->passed) {
+        c->next = (ngx_k8s_left_t *) ngx_rbtree_min(c->left.root,
+                                                    &c->left_sentinel);
+        c->passed = NGX_K8S_NEVER;
+    }
+
+    for (n = 0; c->next && n < NGX_K8S_ADMIT_LOOK; n++) {
+        left = c->next;
+
+        if (left->need > room) {
+            c->passed = ngx_min(c->passed, left->need);
+            c->next = (ngx_k8s_left_t *) ngx_rbtree_next(&c->left,
+                                                         &left->node);
+            continue;
+        }
+
+        if (admitted && (left->cost > rest || admitted == NGX_K8S_ADMIT)) {
+            break;
+        }
+
+        rest -= ngx_min(left->cost, rest);
+        admitted++;
+
+        ngx_k8s_compile_unleave(c, left->entry);
+    }
+
+    return (admitted || c->next) ? NGX_OK : NGX_DONE;
+}
+
+
+/* all hosts of an Ingress anew, and its problems */
+
+void
+ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    ngx_k8s_link_t  *link;
+
+    for (link = entry->links; link; link = link->next) {
+        if (link->node->type == NGX_K8S_NODE_HOST) {
+            ngx_k8s_node_mark(c->store, link->node);
+        }
+    }
+
+    ngx_k8s_entry_mark(c->store, entry);
+}
+
+
+/* keeps what orders it: the object may change, or go, in the meantime */
+
+static ngx_k8s_left_t *
+ngx_k8s_compile_left_make(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    u_char            *p;
+    ngx_k8s_left_t    *left;
+    ngx_k8s_object_t  *object, *age;
+
+    object = entry->object;
+
+    left = ngx_calloc(sizeof(ngx_k8s_left_t) + object->namespace.len
+                      + object->name.len + object->origin.len, c->log);
+    if (left == NULL) {
+        return NULL;
+    }
+
+    left->entry = entry;
+
+    age = &left->age;
+    age->created = object->created;
+    age->document = object->document;
+
+    p = (u_char *) left + sizeof(ngx_k8s_left_t);
+
+    age->namespace.data = p;
+    age->namespace.len = object->namespace.len;
+    p = ngx_cpymem(p, object->namespace.data, object->namespace.len);
+
+    age->name.data = p;
+    age->name.len = object->name.len;
+    p = ngx_cpymem(p, object->name.data, object->name.len);
+
+    age->origin.data = p;
+    age->origin.len = object->origin.len;
+    ngx_memcpy(p, object->origin.data, object->origin.len);
+
+    return left;
+}
+
+
+static void
+ngx_k8s_compile_left_remove(ngx_k8s_compile_t *c, ngx_k8s_left_t *left)
+{
+    if (c->next == left) {
+        c->next = (ngx_k8s_left_t *) ngx_rbtree_next(&c->left, &left->node);
+    }
+
+    ngx_rbtree_delete(&c->left, &left->node);
+
+    left->entry->left = NULL;
+
+    ngx_free(left);
+}
+
+
+void
+ngx_k8s_compile_left_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_k8s_left_t      *n, *t;
+    ngx_rbtree_node_t  **p;
+
+    n = (ngx_k8s_left_t *) node;
+
+    for ( ;; ) {
+
+        t = (ngx_k8s_left_t *) temp;
+
+        p = (ngx_k8s_age_cmp(&n->age, &t->age) < 0) ? &temp->left
+                                                    : &temp->right;
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
