@@ -13,9 +13,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_module.h>
-#include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_variables.h>
 #include <ngx_http_k8s_admin.h>
+#include <ngx_k8s_policy.h>
 
 
 static void  docs_cell(u_char *data, size_t len);
@@ -112,7 +112,7 @@ docs_metrics(void)
 static void
 docs_defaults(void)
 {
-    ngx_http_k8s_default_t  *d;
+    ngx_k8s_row_t  *d;
 
     printf("# Defaults\n\n"
            "What holds for a route about which no object says anything: "
@@ -126,7 +126,12 @@ docs_defaults(void)
            "proxy_set_header Connection \"\";\n```\n\n"
            "| key | default | feeds | note |\n|---|---|---|---|\n");
 
-    for (d = ngx_http_k8s_defaults; d->key.data; d++) {
+    for (d = ngx_k8s_rows; d->note.data; d++) {
+
+        if (!(d->apis & NGX_K8S_API_INGRESS)) {
+            continue;
+        }
+
         printf("| ");
         docs_code(&d->key);
         printf(" | ");

@@ -43,6 +43,11 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
         return NULL;
     }
 
+    if (ngx_k8s_policy_base(&c->base, NGX_K8S_API_INGRESS) != NGX_OK) {
+        ngx_free(c);
+        return NULL;
+    }
+
     c->conf = *conf;
     c->store = store;
     c->writer = writer;

@@ -40,11 +40,8 @@ typedef struct {
     ngx_uint_t               limit_routes;     /* of one namespace, 0: none */
     size_t                   limit_bytes;      /* of one namespace, 0: none */
     ngx_uint_t               problems;         /* records kept at most */
-    ngx_uint_t               http_redirect_code;
-    ngx_str_t                acme_path;        /* not redirected to https */
     ngx_array_t             *own;              /* ngx_k8s_own_t, refused as
                                                   endpoints; NULL: none */
-    unsigned                 ssl_redirect:1;
     unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
                                                   ClusterIP, externalIPs and

@@ -199,7 +199,7 @@ ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
         flags = 0;
 
-        if (m->tls && c->conf.ssl_redirect && !items[i].redirect
+        if (m->tls && c->base.ssl_redirect && !items[i].redirect
             && !ngx_k8s_compile_acme(c, &items[i].path))
         {
             flags |= NGX_K8S_MATCH_SSL_REDIRECT;
@@ -241,7 +241,7 @@ ngx_k8s_compile_record_fallback(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 {
     match->flags = NGX_K8S_MATCH_DEFAULT;
 
-    if (m->tls && c->conf.ssl_redirect) {
+    if (m->tls && c->base.ssl_redirect) {
         match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
     }
 
@@ -259,8 +259,8 @@ ngx_k8s_compile_acme(ngx_k8s_compile_t *c, ngx_str_t *path)
     size_t   len;
     u_char  *p, *last, *end;
 
-    p = c->conf.acme_path.data;
-    last = p + c->conf.acme_path.len;
+    p = c->base.no_redirect.data;
+    last = p + c->base.no_redirect.len;
 
     while (p < last) {
 

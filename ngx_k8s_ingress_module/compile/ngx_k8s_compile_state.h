@@ -19,6 +19,7 @@
 #include <ngx_k8s_compile.h>
 #include <ngx_k8s_index.h>
 #include <ngx_k8s_path.h>
+#include <ngx_k8s_policy.h>
 
 
 #define NGX_K8S_PROBLEM_RECORDS      1000  /* where the block says none */
@@ -139,6 +140,7 @@ typedef struct {
 
 struct ngx_k8s_compile_s {
     ngx_k8s_compile_conf_t   conf;
+    ngx_k8s_settings_t       base;       /* of routes of Ingresses */
     ngx_k8s_store_t         *store;
     ngx_k8s_writer_t        *writer;
     ngx_k8s_table_t         *table;

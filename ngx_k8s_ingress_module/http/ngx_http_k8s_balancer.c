@@ -9,7 +9,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_balancer.h>
 #include <ngx_http_k8s_pool.h>
-#include <ngx_http_k8s_profile.h>
+#include <ngx_k8s_policy.h>
 
 
 /* milliseconds, from a connect to its failure: later it is no refusal */
@@ -67,6 +67,7 @@ ngx_http_k8s_upstream_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
     ngx_str_t *name)
 {
     ngx_url_t                      u;
+    ngx_k8s_settings_t             base;
     ngx_http_k8s_pool_t           *pool;
     ngx_http_k8s_state_t          *state;
     ngx_http_upstream_srv_conf_t  *uscf;
@@ -95,15 +96,15 @@ ngx_http_k8s_upstream_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
 
     state->upstream = *name;
 
+    if (ngx_k8s_policy_base(&base, NGX_K8S_API_INGRESS) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     pool = &state->pool;
-    pool->connections =
-                 ngx_http_k8s_default_number("upstream-keepalive-connections");
-    pool->requests =
-                    ngx_http_k8s_default_number("upstream-keepalive-requests");
-    pool->timeout = 1000
-                  * ngx_http_k8s_default_number("upstream-keepalive-timeout");
-    pool->time = ngx_parse_time(ngx_http_k8s_default("upstream-keepalive-time"),
-                                0);
+    pool->connections = base.keepalive_connections;
+    pool->requests = base.keepalive_requests;
+    pool->timeout = base.keepalive_timeout;
+    pool->time = base.keepalive_time;
 
     ngx_memzero(&u, sizeof(ngx_url_t));
     u.host = *name;

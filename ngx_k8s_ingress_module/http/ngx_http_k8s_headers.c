@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
-#include <ngx_http_k8s_profile.h>
+#include <ngx_k8s_policy.h>
 
 
 static ngx_int_t ngx_http_k8s_header_filter(ngx_http_request_t *r);
@@ -20,40 +20,39 @@ static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 ngx_int_t
 ngx_http_k8s_headers_conf(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
 {
-    u_char      *p;
-    ngx_str_t   *age;
-    ngx_uint_t   subdomains, preload;
+    u_char              *p;
+    ngx_k8s_settings_t   base;
 
     if (klcf->block->defaults == NGX_K8S_DEFAULTS_NGINX) {
         klcf->server_header = 1;
         return NGX_OK;
     }
 
-    klcf->server_header = ngx_http_k8s_default_flag("server-tokens");
-
-    if (ngx_http_k8s_default_flag("ssl-redirect")) {
-        klcf->redirect_code =
-                           ngx_http_k8s_default_number("http-redirect-code");
+    if (ngx_k8s_policy_base(&base, NGX_K8S_API_INGRESS) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (!ngx_http_k8s_default_flag("hsts")) {
+    klcf->server_header = base.server_tokens;
+
+    if (base.ssl_redirect) {
+        klcf->redirect_code = base.redirect_code;
+    }
+
+    if (!base.hsts) {
         return NGX_OK;
     }
 
-    age = ngx_http_k8s_default("hsts-max-age");
-    subdomains = ngx_http_k8s_default_flag("hsts-include-subdomains");
-    preload = ngx_http_k8s_default_flag("hsts-preload");
-
     p = ngx_pnalloc(cf->pool, sizeof("max-age=; includeSubDomains; preload")
-                              + age->len);
+                              + NGX_INT_T_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     klcf->hsts.data = p;
-    klcf->hsts.len = ngx_sprintf(p, "max-age=%V%s%s", age,
-                                 subdomains ? "; includeSubDomains" : "",
-                                 preload ? "; preload" : "")
+    klcf->hsts.len = ngx_sprintf(p, "max-age=%ui%s%s", base.hsts_max_age,
+                                 base.hsts_subdomains ? "; includeSubDomains"
+                                                      : "",
+                                 base.hsts_preload ? "; preload" : "")
                      - p;
 
     return NGX_OK;

@@ -11,6 +11,7 @@
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_variables.h>
+#include <ngx_k8s_policy.h>
 
 
 static char *ngx_http_k8s_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -21,6 +22,8 @@ static char *ngx_http_k8s_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static ngx_int_t ngx_http_k8s_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_k8s_init_pass(ngx_conf_t *cf,
     ngx_http_k8s_pass_t *pass);
+static ngx_array_t *ngx_http_k8s_init_tokens(ngx_conf_t *cf,
+    ngx_k8s_block_t *block, ngx_str_t *upstream);
 static ngx_int_t ngx_http_k8s_init_process(ngx_cycle_t *cycle);
 static void ngx_http_k8s_exit_process(ngx_cycle_t *cycle);
 
@@ -226,7 +229,7 @@ static ngx_int_t
 ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 {
     ngx_str_t                  upstream, directive, arguments;
-    ngx_array_t               *settings;
+    ngx_array_t               *tokens;
     ngx_http_core_srv_conf_t  *cscf;
     ngx_http_core_loc_conf_t  *clcf;
     ngx_http_k8s_loc_conf_t   *klcf;
@@ -268,14 +271,14 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
         return NGX_ERROR;
     }
 
-    settings = ngx_http_k8s_settings(cf, klcf->block, &upstream);
-    if (settings == NULL) {
+    tokens = ngx_http_k8s_init_tokens(cf, klcf->block, &upstream);
+    if (tokens == NULL) {
         return NGX_ERROR;
     }
 
-    klcf->protocol = ngx_http_k8s_profile_protocol(settings);
+    klcf->protocol = ngx_http_k8s_profile_protocol(tokens);
 
-    klcf->loc_conf = ngx_http_k8s_profile(cf, pass->ctx, settings);
+    klcf->loc_conf = ngx_http_k8s_profile(cf, pass->ctx, tokens);
     if (klcf->loc_conf == NULL) {
         return NGX_ERROR;
     }
@@ -291,13 +294,13 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
     ngx_str_set(&directive, "access_log");
     ngx_str_set(&arguments, "off");
 
-    if (ngx_http_k8s_settings_add(cf, settings, &directive, &arguments)
+    if (ngx_k8s_tokens_add(cf->pool, tokens, &directive, &arguments)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    klcf->health_conf = ngx_http_k8s_profile(cf, pass->ctx, settings);
+    klcf->health_conf = ngx_http_k8s_profile(cf, pass->ctx, tokens);
     if (klcf->health_conf == NULL) {
         return NGX_ERROR;
     }
@@ -318,6 +321,61 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
     return NGX_OK;
 
 #endif
+}
+
+
+/* of the built-in profile */
+
+static ngx_array_t *
+ngx_http_k8s_init_tokens(ngx_conf_t *cf, ngx_k8s_block_t *block,
+    ngx_str_t *upstream)
+{
+    ngx_str_t     directive, arguments;
+    ngx_array_t  *tokens;
+
+    tokens = ngx_array_create(cf->pool, 64, sizeof(ngx_array_t *));
+    if (tokens == NULL) {
+        return NULL;
+    }
+
+    /* first the handler: it sets what others look at */
+
+    arguments.len = sizeof("http://") - 1 + upstream->len;
+    arguments.data = ngx_pnalloc(cf->pool, arguments.len);
+    if (arguments.data == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(ngx_cpymem(arguments.data, "http://", sizeof("http://") - 1),
+               upstream->data, upstream->len);
+
+    ngx_str_set(&directive, "proxy_pass");
+
+    if (ngx_k8s_tokens_add(cf->pool, tokens, &directive, &arguments)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    /* a backend must not lead a request into another location */
+
+    ngx_str_set(&directive, "proxy_ignore_headers");
+    ngx_str_set(&arguments, "X-Accel-Redirect");
+
+    if (ngx_k8s_tokens_add(cf->pool, tokens, &directive, &arguments)
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    if (block->defaults == NGX_K8S_DEFAULTS_INGRESS_NGINX
+        && ngx_k8s_policy_tokens(cf->pool, tokens, NGX_K8S_API_INGRESS)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return tokens;
 }
 
 

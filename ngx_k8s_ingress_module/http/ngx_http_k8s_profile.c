@@ -33,7 +33,7 @@ static ngx_uint_t  ngx_http_k8s_profile_arguments[] = {
 
 void **
 ngx_http_k8s_profile(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
-    ngx_array_t *settings)
+    ngx_array_t *tokens)
 {
     ngx_uint_t             i;
     ngx_conf_t             pcf;
@@ -62,9 +62,9 @@ ngx_http_k8s_profile(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
         return NULL;
     }
 
-    args = settings->elts;
+    args = tokens->elts;
 
-    for (i = 0; i < settings->nelts; i++) {
+    for (i = 0; i < tokens->nelts; i++) {
         if (ngx_http_k8s_profile_set(&pcf, args[i]) != NGX_OK) {
             return NULL;
         }
@@ -198,7 +198,7 @@ ngx_http_k8s_profile_command(ngx_conf_t *cf, ngx_str_t *name,
 /* FNV-1a */
 
 uint64_t
-ngx_http_k8s_profile_protocol(ngx_array_t *settings)
+ngx_http_k8s_profile_protocol(ngx_array_t *tokens)
 {
     size_t         n;
     uint64_t       hash;
@@ -206,7 +206,7 @@ ngx_http_k8s_profile_protocol(ngx_array_t *settings)
     ngx_uint_t     i;
     ngx_array_t  **args;
 
-    args = settings->elts;
+    args = tokens->elts;
     arg = args[0]->elts;
     hash = 0xcbf29ce484222325ULL;
 

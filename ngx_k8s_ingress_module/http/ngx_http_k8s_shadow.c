@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_profile.h>
+#include <ngx_k8s_policy.h>
 
 
 #define NGX_HTTP_K8S_SHADOW_NAMES    1024
@@ -53,14 +54,14 @@ ngx_int_t
 ngx_http_k8s_shadow(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
     void **profile, u_char *file, ngx_uint_t line)
 {
-    u_char                  *p, *last;
-    void                   **plain;
-    ngx_str_t                before;
-    ngx_uint_t               mi;
-    ngx_module_t            *module;
-    ngx_command_t           *cmd;
-    ngx_http_k8s_default_t  *row;
-    u_char                   names[NGX_HTTP_K8S_SHADOW_NAMES];
+    u_char          *p, *last;
+    void           **plain;
+    ngx_str_t        before;
+    ngx_uint_t       mi;
+    ngx_module_t    *module;
+    ngx_command_t   *cmd;
+    ngx_k8s_row_t   *row;
+    u_char           names[NGX_HTTP_K8S_SHADOW_NAMES];
 
     plain = ngx_pcalloc(cf->temp_pool, sizeof(void *) * ngx_http_max_module);
     if (plain == NULL) {
@@ -71,11 +72,12 @@ ngx_http_k8s_shadow(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
     last = names + NGX_HTTP_K8S_SHADOW_NAMES;
     ngx_str_null(&before);
 
-    for (row = ngx_http_k8s_defaults; row->note.data; row++) {
+    for (row = ngx_k8s_rows; row->note.data; row++) {
 
         /* rows of one directive follow each other */
 
         if (row->directive.len == 0
+            || !(row->apis & NGX_K8S_API_INGRESS)
             || (row->directive.len == before.len
                 && ngx_strncmp(row->directive.data, before.data, before.len)
                    == 0))

@@ -21,9 +21,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_k8s_cert.h>
+#include <ngx_k8s_policy.h>
 #include <ngx_k8s_tls.h>
 
 
@@ -46,9 +46,8 @@ static ngx_uint_t ngx_http_k8s_ssl_listens(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
 static ngx_int_t ngx_http_k8s_ssl_settings(ngx_conf_t *cf,
     ngx_http_ssl_srv_conf_t *conf, ngx_http_ssl_srv_conf_t *prev);
-static ngx_uint_t ngx_http_k8s_ssl_protocols(void);
 static ngx_int_t ngx_http_k8s_ssl_session_cache(ngx_conf_t *cf,
-    ngx_http_ssl_srv_conf_t *conf);
+    ngx_http_ssl_srv_conf_t *conf, size_t size);
 static ngx_int_t ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
 
@@ -249,12 +248,18 @@ static ngx_int_t
 ngx_http_k8s_ssl_settings(ngx_conf_t *cf, ngx_http_ssl_srv_conf_t *conf,
     ngx_http_ssl_srv_conf_t *prev)
 {
+    ngx_k8s_settings_t  base;
+
+    if (ngx_k8s_policy_base(&base, NGX_K8S_API_INGRESS) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (conf->protocols == 0 && prev->protocols == 0) {
-        conf->protocols = ngx_http_k8s_ssl_protocols();
+        conf->protocols = NGX_CONF_BITMASK_SET | base.ssl_protocols;
     }
 
     if (conf->ciphers.data == NULL && prev->ciphers.data == NULL) {
-        conf->ciphers = *ngx_http_k8s_default("ssl-ciphers");
+        conf->ciphers = base.ssl_ciphers;
     }
 
     if (conf->prefer_server_ciphers == NGX_CONF_UNSET
@@ -266,75 +271,41 @@ ngx_http_k8s_ssl_settings(ngx_conf_t *cf, ngx_http_ssl_srv_conf_t *conf,
     if (conf->session_timeout == NGX_CONF_UNSET
         && prev->session_timeout == NGX_CONF_UNSET)
     {
-        conf->session_timeout = ngx_parse_time(
-                                 ngx_http_k8s_default("ssl-session-timeout"),
-                                 1);
+        conf->session_timeout = base.ssl_session_timeout / 1000;
     }
 
     if (conf->session_tickets == NGX_CONF_UNSET
         && prev->session_tickets == NGX_CONF_UNSET)
     {
-        conf->session_tickets = ngx_http_k8s_default_flag(
-                                                      "ssl-session-tickets");
+        conf->session_tickets = base.ssl_session_tickets;
     }
 
     if (conf->buffer_size == NGX_CONF_UNSET_SIZE
         && prev->buffer_size == NGX_CONF_UNSET_SIZE)
     {
-        conf->buffer_size = ngx_parse_size(
-                                     ngx_http_k8s_default("ssl-buffer-size"));
+        conf->buffer_size = base.ssl_buffer_size;
     }
 
     if (conf->builtin_session_cache == NGX_CONF_UNSET
         && prev->builtin_session_cache == NGX_CONF_UNSET
         && conf->shm_zone == NULL && prev->shm_zone == NULL
-        && ngx_http_k8s_default_flag("ssl-session-cache"))
+        && base.ssl_session_cache)
     {
-        return ngx_http_k8s_ssl_session_cache(cf, conf);
+        return ngx_http_k8s_ssl_session_cache(cf, conf,
+                                              base.ssl_session_cache_size);
     }
 
     return NGX_OK;
 }
 
 
-static ngx_uint_t
-ngx_http_k8s_ssl_protocols(void)
-{
-    ngx_str_t   *value;
-    ngx_uint_t   i, protocols;
-
-    static struct {
-        char        *name;
-        ngx_uint_t   protocol;
-    } names[] = {
-        { "TLSv1.1", NGX_SSL_TLSv1_1 },
-        { "TLSv1.2", NGX_SSL_TLSv1_2 },
-        { "TLSv1.3", NGX_SSL_TLSv1_3 },
-        { NULL, 0 }
-    };
-
-    value = ngx_http_k8s_default("ssl-protocols");
-    protocols = NGX_CONF_BITMASK_SET;
-
-    for (i = 0; names[i].name; i++) {
-        if (ngx_strnstr(value->data, names[i].name, value->len)) {
-            protocols |= names[i].protocol;
-        }
-    }
-
-    return protocols;
-}
-
-
 static ngx_int_t
-ngx_http_k8s_ssl_session_cache(ngx_conf_t *cf, ngx_http_ssl_srv_conf_t *conf)
+ngx_http_k8s_ssl_session_cache(ngx_conf_t *cf, ngx_http_ssl_srv_conf_t *conf,
+    size_t size)
 {
-    ssize_t    size;
     ngx_str_t  name;
 
     ngx_str_set(&name, "k8s_ingress_ssl");
-
-    size = ngx_parse_size(ngx_http_k8s_default("ssl-session-cache-size"));
 
     conf->shm_zone = ngx_shared_memory_add(cf, &name, size,
                                            &ngx_http_ssl_module);

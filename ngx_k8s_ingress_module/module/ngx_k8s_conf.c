@@ -676,11 +676,8 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     kcf->class.without_class = kcf->without_class;
 
     kcf->compile.problems = kcf->problems;
-    kcf->compile.ssl_redirect = 1;
     kcf->compile.add_slash =
                           (kcf->defaults == NGX_K8S_DEFAULTS_INGRESS_NGINX);
-    kcf->compile.http_redirect_code = NGX_HTTP_PERMANENT_REDIRECT;
-    ngx_str_set(&kcf->compile.acme_path, "/.well-known/acme-challenge");
 
     if (kcf->zone_size == 0) {
         kcf->zone_size = NGX_K8S_ZONE_DEFAULT;

@@ -54,9 +54,7 @@ k8s_conf(k8s_t *k)
 
     ngx_str_set(&k->class.controller, "k8s.io/ingress-nginx");
     ngx_str_set(&k->class.class_name, "nginx");
-    ngx_str_set(&k->conf.acme_path, "/.well-known/acme-challenge");
     k->class.without_class = 1;
-    k->conf.ssl_redirect = 1;
     k->conf.add_slash = 1;
     k->size = 8 * 1024 * 1024;
 }

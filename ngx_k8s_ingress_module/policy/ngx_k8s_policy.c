@@ -1,0 +1,209 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_policy.h>
+
+
+static ngx_k8s_row_t *ngx_k8s_row(u_char *key, size_t len);
+static ngx_int_t ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
+    ngx_str_t *arguments);
+
+
+/* bytes that values may add to the argument of a row */
+#define NGX_K8S_ARGUMENTS_ROOM       256
+
+
+ngx_int_t
+ngx_k8s_policy_base(ngx_k8s_settings_t *settings, ngx_uint_t api)
+{
+    u_char         *p;
+    ngx_k8s_row_t  *row;
+
+    ngx_memzero(settings, sizeof(ngx_k8s_settings_t));
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        if (row->offset == NGX_K8S_NO_FIELD || !(row->apis & api)) {
+            continue;
+        }
+
+        p = (u_char *) settings + row->offset;
+
+        if (row->grammar->decode(&row->value, p) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api)
+{
+    ngx_str_t       arguments;
+    ngx_k8s_row_t  *row;
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        if (row->directive.len == 0 || !(row->apis & api)) {
+            continue;
+        }
+
+        if (ngx_k8s_row_arguments(pool, row, &arguments) != NGX_OK
+            || ngx_k8s_tokens_add(pool, tokens, &row->directive, &arguments)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_k8s_row_t *
+ngx_k8s_row(u_char *key, size_t len)
+{
+    ngx_k8s_row_t  *row;
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        if (row->key.len == len && ngx_strncmp(row->key.data, key, len) == 0) {
+            return row;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* replaces %V and ${key}; a $name without braces is nginx's variable */
+
+static ngx_int_t
+ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
+    ngx_str_t *arguments)
+{
+    u_char         *p, *key, *last, *end, *dst;
+    ngx_k8s_row_t  *other;
+
+    dst = ngx_pnalloc(pool, row->argument.len + NGX_K8S_ARGUMENTS_ROOM);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    arguments->data = dst;
+    end = dst + row->argument.len + NGX_K8S_ARGUMENTS_ROOM;
+
+    p = row->argument.data;
+    last = p + row->argument.len;
+
+    while (p < last) {
+
+        if (last - p >= 2 && p[0] == '%' && p[1] == 'V') {
+            dst = ngx_slprintf(dst, end, "%V", &row->value);
+            p += 2;
+            continue;
+        }
+
+        if (last - p >= 2 && p[0] == '$' && p[1] == '{') {
+            key = p + 2;
+            p = ngx_strlchr(key, last, '}');
+
+            if (p == NULL) {
+                return NGX_ERROR;
+            }
+
+            other = ngx_k8s_row(key, p - key);
+
+            if (other == NULL) {
+                return NGX_ERROR;
+            }
+
+            dst = ngx_slprintf(dst, end, "%V", &other->value);
+            p++;
+            continue;
+        }
+
+        if (dst == end) {
+            return NGX_ERROR;
+        }
+
+        *dst++ = *p++;
+    }
+
+    arguments->len = dst - arguments->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_tokens_add(ngx_pool_t *pool, ngx_array_t *tokens,
+    ngx_str_t *directive, ngx_str_t *arguments)
+{
+    u_char       *p, *last;
+    ngx_str_t    *arg, s;
+    ngx_array_t  *args, **token;
+
+    args = ngx_array_create(pool, 4, sizeof(ngx_str_t));
+    if (args == NULL) {
+        return NGX_ERROR;
+    }
+
+    s = *directive;
+    p = arguments->data;
+    last = p + arguments->len;
+
+    for ( ;; ) {
+
+        arg = ngx_array_push(args);
+        if (arg == NULL) {
+            return NGX_ERROR;
+        }
+
+        /* setters may write to their arguments, and expect a final zero */
+
+        arg->len = s.len;
+        arg->data = ngx_pnalloc(pool, s.len + 1);
+        if (arg->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        *ngx_cpymem(arg->data, s.data, s.len) = '\0';
+
+        while (p < last && *p == ' ') {
+            p++;
+        }
+
+        if (p == last) {
+            break;
+        }
+
+        s.data = p;
+
+        while (p < last && *p != ' ') {
+            p++;
+        }
+
+        s.len = p - s.data;
+
+        if (s.len == 2 && s.data[0] == '"' && s.data[1] == '"') {
+            s.len = 0;
+        }
+    }
+
+    token = ngx_array_push(tokens);
+    if (token == NULL) {
+        return NGX_ERROR;
+    }
+
+    *token = args;
+
+    return NGX_OK;
+}
