@@ -252,7 +252,7 @@ ngx_k8s_client_resolve(ngx_event_t *ev)
     if (ngx_k8s_client_hosts(&cluster->host, &address, client->pool) == NGX_OK)
     {
         ngx_k8s_client_connect(client, &address);
-        ngx_k8s_client_go(client);
+        client->go(client);
         return;
     }
 
@@ -318,7 +318,7 @@ ngx_k8s_client_resolved(ngx_resolver_ctx_t *ctx)
     ngx_resolve_name_done(ctx);
 
     ngx_k8s_client_connect(client, &address);
-    ngx_k8s_client_go(client);
+    client->go(client);
 }
 
 

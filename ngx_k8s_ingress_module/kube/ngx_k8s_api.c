@@ -7,6 +7,7 @@
 #include <ngx_k8s_api.h>
 
 
+static u_char *ngx_k8s_api_query(u_char *p, ngx_k8s_query_t *query);
 static u_char *ngx_k8s_api_escape(u_char *p, ngx_str_t *s);
 static ngx_uint_t ngx_k8s_api_segment(ngx_str_t *s);
 static u_char *ngx_k8s_api_value(u_char *p, u_char *last, char *name);
@@ -27,24 +28,29 @@ static ngx_str_t  ngx_k8s_api_event_types[] = {
 
 
 char *
-ngx_k8s_api_url(ngx_str_t *base, ngx_uint_t kind, ngx_str_t *ns,
-    ngx_str_t *name, ngx_k8s_query_t *query, ngx_log_t *log)
+ngx_k8s_api_url(ngx_str_t *base, ngx_k8s_request_t *req, ngx_log_t *log)
 {
-    size_t           len;
-    u_char          *url, *p, *args;
-    ngx_k8s_kind_t  *k;
+    size_t            len;
+    u_char           *url, *p, *args;
+    ngx_k8s_kind_t   *k;
+    ngx_k8s_query_t  *query;
 
-    k = &ngx_k8s_kinds[kind];
+    k = &ngx_k8s_kinds[req->kind];
+    query = &req->query;
 
-    if (!ngx_k8s_api_segment(ns) || !ngx_k8s_api_segment(name)) {
+    if (!ngx_k8s_api_segment(&req->namespace)
+        || !ngx_k8s_api_segment(&req->name)
+        || !ngx_k8s_api_segment(&req->subresource))
+    {
         return NULL;
     }
 
     len = base->len + k->group.len + k->version.len + k->plural.len
-          + 3 * (ns->len + name->len + query->version.len + query->token.len
-                 + query->fields.len)
+          + (req->path ? ngx_strlen(req->path) : 0)
+          + 3 * (req->namespace.len + req->name.len + req->subresource.len
+                 + query->version.len + query->token.len + query->fields.len)
           + 2 * NGX_INT_T_LEN
-          + sizeof("/apis///namespaces////?watch=true&allowWatchBookmarks=true"
+          + sizeof("/apis///namespaces/////?watch=true&allowWatchBookmarks=true"
                    "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
                    "&resourceVersion=&limit=&continue=&fieldSelector="
                    "&timeoutSeconds=");
@@ -56,6 +62,11 @@ ngx_k8s_api_url(ngx_str_t *base, ngx_uint_t kind, ngx_str_t *ns,
 
     p = ngx_cpymem(url, base->data, base->len);
 
+    if (req->path) {
+        *ngx_cpymem(p, req->path, ngx_strlen(req->path)) = '\0';
+        return (char *) url;
+    }
+
     if (k->group.len) {
         p = ngx_sprintf(p, "/apis/%V/%V", &k->group, &k->version);
 
@@ -63,20 +74,40 @@ ngx_k8s_api_url(ngx_str_t *base, ngx_uint_t kind, ngx_str_t *ns,
         p = ngx_sprintf(p, "/api/%V", &k->version);
     }
 
-    if (ns->len) {
+    if (req->namespace.len) {
         p = ngx_cpymem(p, "/namespaces/", sizeof("/namespaces/") - 1);
-        p = ngx_k8s_api_escape(p, ns);
+        p = ngx_k8s_api_escape(p, &req->namespace);
     }
 
     p = ngx_sprintf(p, "/%V", &k->plural);
 
-    if (name->len) {
+    if (req->name.len) {
         *p++ = '/';
-        p = ngx_k8s_api_escape(p, name);
+        p = ngx_k8s_api_escape(p, &req->name);
+    }
+
+    if (req->subresource.len) {
+        *p++ = '/';
+        p = ngx_k8s_api_escape(p, &req->subresource);
     }
 
     args = p;
 
+    p = ngx_k8s_api_query(p, query);
+
+    if (p != args) {
+        *args = '?';
+    }
+
+    *p = '\0';
+
+    return (char *) url;
+}
+
+
+static u_char *
+ngx_k8s_api_query(u_char *p, ngx_k8s_query_t *query)
+{
     if (query->watch) {
         p = ngx_sprintf(p, "&watch=true&allowWatchBookmarks=true");
     }
@@ -112,13 +143,7 @@ ngx_k8s_api_url(ngx_str_t *base, ngx_uint_t kind, ngx_str_t *ns,
         p = ngx_sprintf(p, "&timeoutSeconds=%ui", query->timeout);
     }
 
-    if (p != args) {
-        *args = '?';
-    }
-
-    *p = '\0';
-
-    return (char *) url;
+    return p;
 }
 
 

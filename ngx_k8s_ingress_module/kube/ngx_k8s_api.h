@@ -37,6 +37,23 @@ typedef struct {
 } ngx_k8s_query_t;
 
 
+/* one request to the API; what is zero, NULL or empty is left out */
+
+typedef struct {
+    char                    *method;     /* NULL: GET */
+    char                    *path;       /* of the server, in place of all
+                                            that names an object or query */
+    ngx_uint_t               kind;
+    ngx_str_t                namespace;
+    ngx_str_t                name;       /* empty: the collection */
+    ngx_str_t                subresource; /* "status" */
+    ngx_k8s_query_t          query;
+    char                    *accept;     /* header lines, whole */
+    char                    *type;
+    ngx_str_t                body;       /* copied by the call */
+} ngx_k8s_request_t;
+
+
 #define NGX_K8S_EVENT_ADDED          0
 #define NGX_K8S_EVENT_MODIFIED       1
 #define NGX_K8S_EVENT_DELETED        2
@@ -67,12 +84,12 @@ typedef struct {
 
 
 /*
- * Address of a collection, or of one object when name is given; terminated,
- * the caller frees it by ngx_free().  NULL: no memory, or a name that can't
- * be part of an address.  "base" has no slash at its end.
+ * Address of what is asked for; terminated, the caller frees it by ngx_free().
+ * NULL: no memory, or a name that can't be part of an address.  "base" has no
+ * slash at its end.
  */
-char *ngx_k8s_api_url(ngx_str_t *base, ngx_uint_t kind, ngx_str_t *ns,
-    ngx_str_t *name, ngx_k8s_query_t *query, ngx_log_t *log);
+char *ngx_k8s_api_url(ngx_str_t *base, ngx_k8s_request_t *req,
+    ngx_log_t *log);
 
 /*
  * Takes an event apart without parsing the object: NGX_OK, or NGX_ERROR when

@@ -46,16 +46,11 @@ ngx_k8s_call_create(ngx_k8s_transport_t *t, char *url)
         || ngx_k8s_setopt(HTTP_VERSION, (long) CURL_HTTP_VERSION_2TLS)
         || ngx_k8s_setopt(PIPEWAIT, t->single ? 0L : 1L)
         || ngx_k8s_setopt(USERAGENT, "ngx_k8s_ingress_module")
-        || ngx_k8s_setopt(SOCKOPTFUNCTION, ngx_k8s_transport_sockopt)
-        || ngx_k8s_setopt(SOCKOPTDATA, call)
-        || ngx_k8s_setopt(OPENSOCKETFUNCTION, ngx_k8s_transport_open)
-        || ngx_k8s_setopt(OPENSOCKETDATA, t)
-        || ngx_k8s_setopt(CLOSESOCKETFUNCTION, ngx_k8s_transport_close)
-        || ngx_k8s_setopt(CLOSESOCKETDATA, t)
         || ngx_k8s_setopt(HEADERFUNCTION, ngx_k8s_call_head)
         || ngx_k8s_setopt(HEADERDATA, call)
         || ngx_k8s_setopt(WRITEFUNCTION, ngx_k8s_call_write)
-        || ngx_k8s_setopt(WRITEDATA, call))
+        || ngx_k8s_setopt(WRITEDATA, call)
+        || t->options(call) != NGX_OK)
     {
         ngx_k8s_call_cancel(call);
         return NULL;
@@ -76,6 +71,32 @@ ngx_k8s_call_header(ngx_k8s_call_t *call, char *line)
     }
 
     call->headers = headers;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_call_method(ngx_k8s_call_t *call, char *method, char *type,
+    ngx_str_t *body)
+{
+    if (method && ngx_k8s_setopt(CUSTOMREQUEST, method)) {
+        return NGX_ERROR;
+    }
+
+    if (type == NULL) {
+        return NGX_OK;
+    }
+
+    /* libcurl would wait for an answer of 100 before a large body */
+
+    if (ngx_k8s_setopt(POSTFIELDSIZE_LARGE, (curl_off_t) body->len)
+        || ngx_k8s_setopt(COPYPOSTFIELDS, body->data)
+        || ngx_k8s_call_header(call, type) != NGX_OK
+        || ngx_k8s_call_header(call, "Expect:") != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
 }

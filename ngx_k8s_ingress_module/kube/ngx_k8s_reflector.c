@@ -32,13 +32,20 @@ static void ngx_k8s_reflector_late(ngx_k8s_reflector_t *r);
 static ngx_msec_t ngx_k8s_reflector_patience(ngx_k8s_reflector_t *r);
 static void ngx_k8s_reflector_next(ngx_k8s_reflector_t *r);
 static void ngx_k8s_reflector_request(ngx_k8s_reflector_t *r);
-static char *ngx_k8s_reflector_accept(ngx_k8s_reflector_t *r);
+static ngx_msec_t ngx_k8s_reflector_query(ngx_k8s_reflector_t *r,
+    ngx_k8s_query_t *query);
+static ngx_msec_t ngx_k8s_reflector_guard(ngx_k8s_reflector_t *r);
 static ngx_int_t ngx_k8s_reflector_body(ngx_k8s_call_t *call);
+static ngx_int_t ngx_k8s_reflector_stream(ngx_k8s_reflector_t *r,
+    ngx_k8s_call_t *call);
 static void ngx_k8s_reflector_done(ngx_k8s_call_t *call);
 static void ngx_k8s_reflector_listed(ngx_k8s_reflector_t *r);
+static void ngx_k8s_reflector_odd(ngx_k8s_reflector_t *r, char *why);
 static void ngx_k8s_reflector_probed(ngx_k8s_reflector_t *r,
     ngx_k8s_call_t *call);
 static void ngx_k8s_reflector_closed(ngx_k8s_reflector_t *r);
+static void ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
+    ngx_k8s_status_t *st, ngx_uint_t after);
 static void ngx_k8s_reflector_expired(ngx_k8s_reflector_t *r,
     ngx_k8s_status_t *st);
 static void ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r,
@@ -49,6 +56,8 @@ void
 ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
     ngx_uint_t kind, ngx_str_t *scope)
 {
+    ngx_str_t  *fields;
+
     ngx_memzero(r, sizeof(ngx_k8s_reflector_t));
 
     r->client = client;
@@ -56,10 +65,18 @@ ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
     r->ident = -1;
     r->kind = kind;
     r->scope = *scope;
-    r->metadata = (kind == NGX_K8S_SECRET);
-    r->relist = 1;
     r->state = NGX_K8S_SYNC_WAITING;
     r->version.data = r->buffer;
+
+    fields = ngx_k8s_contents_fields(kind);
+
+    if (fields) {
+        r->fields = *fields;
+        r->ops = &ngx_k8s_contents_ops;
+
+    } else {
+        r->ops = &ngx_k8s_reflector_plain;
+    }
 
     r->timer.handler = ngx_k8s_reflector_timer;
     r->timer.data = r;
@@ -71,59 +88,30 @@ ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
 
 
 void
-ngx_k8s_reflector_schedule(ngx_k8s_reflector_t *r, ngx_msec_t delay)
-{
-    if (r->client->closed) {
-        return;
-    }
-
-    if (r->timer.timer_set) {
-        ngx_del_timer(&r->timer);
-    }
-
-    ngx_add_timer(&r->timer, ngx_max(delay, 1));
-}
-
-
-void
 ngx_k8s_reflector_stop(ngx_k8s_reflector_t *r)
 {
+    ngx_str_t  none;
+
     if (r->timer.timer_set) {
         ngx_del_timer(&r->timer);
     }
 
-    if (r->call) {
-        ngx_k8s_call_cancel(r->call);
-        r->call = NULL;
-    }
+    ngx_k8s_reflector_cancel(r);
+    ngx_k8s_reflector_uncut(r);
 
-    if (r->cutting) {
-        ngx_k8s_list_cutter_done(&r->cutter);
-        r->cutting = 0;
-    }
-
-    if (r->token.data) {
-        ngx_free(r->token.data);
-        ngx_str_null(&r->token);
-    }
-
-    r->connected = 0;
+    ngx_str_null(&none);
+    ngx_k8s_reflector_token(r, &none);
 }
 
 
 void
 ngx_k8s_reflector_relist(ngx_k8s_reflector_t *r)
 {
-    if (r->call) {
-        ngx_k8s_call_cancel(r->call);
-        r->call = NULL;
-        r->connected = 0;
-    }
-
-    r->relist = 1;
+    ngx_k8s_reflector_cancel(r);
+    ngx_k8s_reflector_abort(r);
+    ngx_k8s_reflector_enter(r, NGX_K8S_PHASE_LIST);
 
     ngx_k8s_reflector_reason(r, "a change was lost");
-    ngx_k8s_reflector_abort(r);
     ngx_k8s_reflector_retry(r, NGX_K8S_REFLECTOR_BROKEN, 0);
 }
 
@@ -143,13 +131,12 @@ ngx_k8s_reflector_timer(ngx_event_t *ev)
         ngx_k8s_reflector_next(r);
 
     } else {
-        ngx_k8s_call_cancel(r->call);
-        r->call = NULL;
-        r->connected = 0;
+        ngx_k8s_reflector_cancel(r);
 
         /* nginx may fire a timer that was moved by less than that */
 
-        if ((r->step == NGX_K8S_STEP_LIST || r->initial)
+        if ((r->phase == NGX_K8S_PHASE_STREAM
+             || r->phase == NGX_K8S_PHASE_PAGES)
             && ngx_k8s_reflector_patience(r) <= NGX_TIMER_LAZY_DELAY)
         {
             ngx_k8s_reflector_late(r);
@@ -171,20 +158,17 @@ ngx_k8s_reflector_silent(ngx_k8s_reflector_t *r)
     ngx_k8s_reflector_reason(r, "the API server sent nothing for %M ms",
                              ngx_current_msec - r->started);
 
-    if (r->initial) {
+    if (r->phase == NGX_K8S_PHASE_STREAM) {
         ngx_k8s_reflector_reason(r, "the end of the initial events has "
                                  "not come within %M ms",
                                  ngx_current_msec - r->started);
-
-        if (++r->misses >= 3) {
-            r->once = 1;
-        }
     }
 
     ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_SILENT);
+    ngx_k8s_reflector_missed(r, 3);
 
-    if (r->step == NGX_K8S_STEP_WATCH) {
-        r->check = 1;
+    if (r->phase == NGX_K8S_PHASE_WATCH) {
+        ngx_k8s_reflector_enter(r, NGX_K8S_PHASE_PROBE);
     }
 
     /* a dead connection is not to be used again */
@@ -209,9 +193,7 @@ ngx_k8s_reflector_late(ngx_k8s_reflector_t *r)
                              ngx_current_msec - r->listing);
     ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_LATE);
 
-    if (r->initial && ++r->misses >= 3) {
-        r->once = 1;
-    }
+    ngx_k8s_reflector_missed(r, 3);
 
     r->overdue++;
     r->fresh = 1;
@@ -251,7 +233,17 @@ ngx_k8s_reflector_next(ngx_k8s_reflector_t *r)
         return;
     }
 
-    if (r->begun && r->step == NGX_K8S_STEP_LIST && r->token.len) {
+    switch (r->phase) {
+
+    case NGX_K8S_PHASE_LIST:
+        ngx_k8s_reflector_enter(r, r->how == NGX_K8S_LIST_STREAM
+                                   ? NGX_K8S_PHASE_STREAM
+                                   : NGX_K8S_PHASE_PAGES);
+        r->listing = ngx_current_msec;
+        r->lists++;
+        break;
+
+    case NGX_K8S_PHASE_PAGES:
 
         if (sink->backlog(sink->data) > NGX_K8S_REFLECTOR_BACKLOG) {
             ngx_k8s_reflector_schedule(r, NGX_K8S_REFLECTOR_PAUSE);
@@ -263,15 +255,11 @@ ngx_k8s_reflector_next(ngx_k8s_reflector_t *r)
             return;
         }
 
-    } else if (r->relist) {
-        r->step = (r->plain || r->once) ? NGX_K8S_STEP_LIST
-                                        : NGX_K8S_STEP_STREAM;
+        break;
 
-    } else if (r->check) {
-        r->step = NGX_K8S_STEP_PROBE;
-
-    } else {
-        r->step = NGX_K8S_STEP_WATCH;
+    case NGX_K8S_PHASE_WATCH:
+        r->watches++;
+        break;
     }
 
     ngx_k8s_reflector_request(r);
@@ -281,100 +269,37 @@ ngx_k8s_reflector_next(ngx_k8s_reflector_t *r)
 static void
 ngx_k8s_reflector_request(ngx_k8s_reflector_t *r)
 {
-    char                   *url;
-    ngx_str_t               name;
-    ngx_msec_t              time, guard;
-    ngx_k8s_call_t         *call;
-    ngx_k8s_query_t         query;
-    ngx_k8s_source_conf_t  *conf;
+    ngx_msec_t          guard;
+    ngx_k8s_call_t     *call;
+    ngx_k8s_request_t   req;
 
-    conf = r->client->conf;
+    ngx_memzero(&req, sizeof(ngx_k8s_request_t));
 
-    ngx_str_null(&name);
-    ngx_memzero(&query, sizeof(ngx_k8s_query_t));
+    req.kind = r->kind;
+    req.namespace = r->scope;
+    req.accept = (r->phase == NGX_K8S_PHASE_PROBE)
+                 ? ngx_k8s_contents_ops.page
+                 : (r->phase == NGX_K8S_PHASE_PAGES) ? r->ops->page
+                                                     : r->ops->watch;
 
-    time = conf->watch_timeout
-           + (ngx_msec_t) ngx_random() % (conf->watch_timeout + 1);
-    guard = conf->list_timeout;
-
-    if (r->step == NGX_K8S_STEP_STREAM
-        || (r->step == NGX_K8S_STEP_LIST && r->token.len == 0))
-    {
-        r->listing = ngx_current_msec;
-    }
-
-    if (r->step == NGX_K8S_STEP_STREAM || r->step == NGX_K8S_STEP_LIST) {
-        guard = ngx_k8s_reflector_patience(r);
-    }
-
-    if (r->metadata) {
-        ngx_str_set(&query.fields, "type!=helm.sh/release.v1,"
-                                   "type!=kubernetes.io/service-account-token");
-    }
-
-    switch (r->step) {
-
-    case NGX_K8S_STEP_STREAM:
-        query.watch = 1;
-        query.initial = 1;
-        query.not_older = 1;
-        query.version = r->version;
-        query.timeout = time / 1000 + 1;
-        r->lists++;
-        break;
-
-    case NGX_K8S_STEP_LIST:
-        query.limit = r->full ? 0 : conf->page;
-
-        if (r->token.len) {
-            query.token = r->token;
-            break;
-        }
-
-        query.version = r->version;
-        query.not_older = (r->version.len != 0);
-        r->lists++;
-        break;
-
-    case NGX_K8S_STEP_PROBE:
-        query.limit = 1;
-        break;
-
-    default: /* NGX_K8S_STEP_WATCH */
-        query.watch = 1;
-        query.version = r->version;
-        query.timeout = time / 1000 + 1;
-        guard = ngx_k8s_reflector_guard(r);
-        r->watches++;
-        break;
-    }
+    guard = ngx_k8s_reflector_query(r, &req.query);
 
     r->scanned = 0;
     r->events = 0;
-    r->skip = 0;
-    r->ended = 0;
-    r->initial = (r->step == NGX_K8S_STEP_STREAM);
-    r->unreachable = 0;
+    r->read = NGX_K8S_READ_ALL;
     r->started = ngx_current_msec;
 
-    if (r->cutting) {
-        ngx_k8s_list_cutter_done(&r->cutter);
-        r->cutting = 0;
+    ngx_k8s_reflector_uncut(r);
+
+    if (r->phase == NGX_K8S_PHASE_PAGES
+        && ngx_k8s_list_cutter_init(&r->cutter, r->client->conf->object_max)
+           != NGX_OK)
+    {
+        r->cutter.max = 0;
+        goto failed;
     }
 
-    if (r->step == NGX_K8S_STEP_LIST) {
-
-        if (ngx_k8s_list_cutter_init(&r->cutter, conf->object_max) != NGX_OK) {
-            goto failed;
-        }
-
-        r->cutting = 1;
-    }
-
-    url = ngx_k8s_api_url(&r->client->base, r->kind, &r->scope, &name, &query,
-                          r->client->log);
-
-    call = ngx_k8s_client_call(r->client, url, ngx_k8s_reflector_accept(r));
+    call = ngx_k8s_client_call(r->client, &req);
     if (call == NULL) {
         goto failed;
     }
@@ -404,44 +329,80 @@ failed:
 }
 
 
+/* what is asked for in this phase; returns how long the answer may take */
+
+static ngx_msec_t
+ngx_k8s_reflector_query(ngx_k8s_reflector_t *r, ngx_k8s_query_t *query)
+{
+    ngx_msec_t              time;
+    ngx_k8s_source_conf_t  *conf;
+
+    conf = r->client->conf;
+
+    time = conf->watch_timeout
+           + (ngx_msec_t) ngx_random() % (conf->watch_timeout + 1);
+
+    query->fields = r->fields;
+
+    switch (r->phase) {
+
+    case NGX_K8S_PHASE_STREAM:
+        query->watch = 1;
+        query->initial = 1;
+        query->not_older = 1;
+        query->version = r->version;
+        query->timeout = time / 1000 + 1;
+
+        return ngx_k8s_reflector_patience(r);
+
+    case NGX_K8S_PHASE_PAGES:
+        query->limit = (r->how == NGX_K8S_LIST_WHOLE) ? 0 : conf->page;
+
+        if (r->token.len) {
+            query->token = r->token;
+
+        } else {
+            query->version = r->version;
+            query->not_older = (r->version.len != 0);
+        }
+
+        return ngx_k8s_reflector_patience(r);
+
+    case NGX_K8S_PHASE_PROBE:
+        query->limit = 1;
+
+        return conf->list_timeout;
+
+    default: /* NGX_K8S_PHASE_WATCH */
+        query->watch = 1;
+        query->version = r->version;
+        query->timeout = time / 1000 + 1;
+
+        return ngx_k8s_reflector_guard(r);
+    }
+}
+
+
 /* longest time of a watch, which the server ends before that */
 
-ngx_msec_t
+static ngx_msec_t
 ngx_k8s_reflector_guard(ngx_k8s_reflector_t *r)
 {
     return 2 * r->client->conf->watch_timeout + NGX_K8S_REFLECTOR_MARGIN;
 }
 
 
-static char *
-ngx_k8s_reflector_accept(ngx_k8s_reflector_t *r)
-{
-    if (r->step == NGX_K8S_STEP_PROBE
-        || (r->metadata && r->step == NGX_K8S_STEP_LIST))
-    {
-        return "Accept: application/json;as=PartialObjectMetadataList;"
-               "g=meta.k8s.io;v=v1,application/json";
-    }
-
-    if (r->metadata) {
-        return "Accept: application/json;as=PartialObjectMetadata;"
-               "g=meta.k8s.io;v=v1,application/json";
-    }
-
-    return "Accept: application/json";
-}
-
-
 static ngx_int_t
 ngx_k8s_reflector_body(ngx_k8s_call_t *call)
 {
+    ngx_int_t             rc;
     ngx_k8s_reflector_t  *r;
 
     r = call->data;
 
     ngx_k8s_client_up(r->client);
 
-    if (call->status != 200 || r->step == NGX_K8S_STEP_PROBE) {
+    if (call->status != 200 || r->phase == NGX_K8S_PHASE_PROBE) {
 
         /* it is read when it is complete */
 
@@ -452,18 +413,35 @@ ngx_k8s_reflector_body(ngx_k8s_call_t *call)
         return NGX_OK;
     }
 
-    if (r->step == NGX_K8S_STEP_LIST || r->initial) {
+    if (r->phase != NGX_K8S_PHASE_WATCH) {
         ngx_add_timer(&r->timer, ngx_max(ngx_k8s_reflector_patience(r), 1));
     }
 
-    if (r->step == NGX_K8S_STEP_LIST) {
-        return ngx_k8s_reflector_items(r, call);
+    if (r->phase != NGX_K8S_PHASE_PAGES) {
+        return ngx_k8s_reflector_stream(r, call);
     }
+
+    rc = ngx_k8s_reflector_items(r, call);
+
+    if (rc == NGX_ERROR) {
+        ngx_k8s_reflector_cancel(r);
+        ngx_k8s_reflector_odd(r, "the API server's list is broken");
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_k8s_reflector_stream(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
+{
+    ngx_int_t         rc;
+    ngx_k8s_status_t  st;
 
     if (!r->connected) {
         r->connected = 1;
 
-        if (r->step == NGX_K8S_STEP_WATCH) {
+        if (r->phase == NGX_K8S_PHASE_WATCH) {
             r->state = NGX_K8S_SYNC_LISTED;
             ngx_k8s_reflector_well(r);
         }
@@ -471,7 +449,28 @@ ngx_k8s_reflector_body(ngx_k8s_call_t *call)
         ngx_k8s_client_report(r->client, r->kind);
     }
 
-    return ngx_k8s_reflector_lines(r, call);
+    rc = ngx_k8s_reflector_lines(r, call, &st);
+
+    switch (rc) {
+
+    case NGX_DONE:
+
+        /* the stream goes on as a watch; the server ends it before that */
+
+        r->watches++;
+        ngx_k8s_reflector_end(r);
+        ngx_k8s_reflector_schedule(r, ngx_k8s_reflector_guard(r));
+
+        return NGX_AGAIN;
+
+    case NGX_DECLINED:
+        ngx_k8s_reflector_cancel(r);
+        ngx_k8s_reflector_refused(r, st.code ? st.code : 500, &st, 0);
+
+        return NGX_OK;
+    }
+
+    return rc;
 }
 
 
@@ -482,6 +481,7 @@ ngx_k8s_reflector_done(ngx_k8s_call_t *call)
     ngx_k8s_reflector_t  *r;
 
     r = call->data;
+
     if (r->connected
         && ngx_current_msec - r->started > NGX_K8S_REFLECTOR_WELL)
     {
@@ -498,19 +498,19 @@ ngx_k8s_reflector_done(ngx_k8s_call_t *call)
     }
 
     if (call->code != CURLE_OK || call->status == 0
-        || (r->step == NGX_K8S_STEP_LIST && !r->ended))
+        || (r->phase == NGX_K8S_PHASE_PAGES && r->read != NGX_K8S_READ_NONE))
     {
         ngx_k8s_reflector_broken(r, call);
         return;
     }
 
-    switch (r->step) {
+    switch (r->phase) {
 
-    case NGX_K8S_STEP_LIST:
+    case NGX_K8S_PHASE_PAGES:
         ngx_k8s_reflector_listed(r);
         break;
 
-    case NGX_K8S_STEP_PROBE:
+    case NGX_K8S_PHASE_PROBE:
         ngx_k8s_reflector_probed(r, call);
         break;
 
@@ -549,20 +549,15 @@ ngx_k8s_reflector_listed(ngx_k8s_reflector_t *r)
     }
 
     if (event.version.len == 0) {
-        ngx_k8s_reflector_reason(r, "the API server's list has no "
-                                 "resourceVersion");
-        ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_ODD);
-        ngx_k8s_reflector_abort(r);
-        ngx_k8s_reflector_retry(r, 0, 0);
+        ngx_k8s_reflector_odd(r, "the API server's list has no "
+                              "resourceVersion");
         return;
     }
 
     ngx_k8s_reflector_token(r, &token);
 
     if (token.len && r->token.len == 0) {
-        ngx_k8s_reflector_reason(r, "there is not enough memory");
-        ngx_k8s_reflector_abort(r);
-        ngx_k8s_reflector_retry(r, 0, 0);
+        ngx_k8s_reflector_odd(r, "there is not enough memory");
         return;
     }
 
@@ -572,10 +567,20 @@ ngx_k8s_reflector_listed(ngx_k8s_reflector_t *r)
         ngx_k8s_reflector_end(r);
     }
 
-    ngx_k8s_list_cutter_done(&r->cutter);
-    r->cutting = 0;
-
+    ngx_k8s_reflector_uncut(r);
     ngx_k8s_reflector_schedule(r, 0);
+}
+
+
+/* a list that is none */
+
+static void
+ngx_k8s_reflector_odd(ngx_k8s_reflector_t *r, char *why)
+{
+    ngx_k8s_reflector_reason(r, "%s", why);
+    ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_ODD);
+    ngx_k8s_reflector_abort(r);
+    ngx_k8s_reflector_retry(r, 0, 0);
 }
 
 
@@ -598,32 +603,38 @@ ngx_k8s_reflector_probed(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
 
     ngx_k8s_api_metadata(call->pos, call->last, &event);
 
-    r->check = 0;
-
-    if (ngx_k8s_api_older(&event.version, &client->newest)) {
-        ngx_log_error(NGX_LOG_WARN, client->log, 0,
-                      "resource versions went back from %V to %V, as %V say: "
-                      "all is listed anew", &client->newest, &event.version,
-                      &r->info->plural);
-
-        all = client->reflectors.elts;
-
-        for (i = 0; i < client->reflectors.nelts; i++) {
-
-            /* a list that has begun is of the new time */
-
-            if (!all[i].begun) {
-                all[i].relist = 1;
-                all[i].version.len = 0;
-            }
-        }
-
-        client->newest.len = 0;
-        ngx_k8s_reflector_version(r, &event.version);
-        r->version.len = 0;
+    if (!ngx_k8s_api_older(&event.version, &client->newest)) {
+        ngx_k8s_reflector_enter(r, NGX_K8S_PHASE_WATCH);
+        ngx_k8s_reflector_schedule(r, 0);
+        return;
     }
 
-    ngx_k8s_reflector_schedule(r, 0);
+    ngx_log_error(NGX_LOG_WARN, client->log, 0,
+                  "resource versions went back from %V to %V, as %V say: "
+                  "all is listed anew", &client->newest, &event.version,
+                  &r->info->plural);
+
+    client->newest.len = 0;
+    ngx_k8s_reflector_version(r, &event.version);
+
+    all = client->reflectors.elts;
+
+    for (i = 0; i < client->reflectors.nelts; i++) {
+
+        /* a list that has begun is of the new time */
+
+        if (all[i].phase == NGX_K8S_PHASE_WATCH
+            || all[i].phase == NGX_K8S_PHASE_PROBE)
+        {
+            ngx_k8s_reflector_cancel(&all[i]);
+            ngx_k8s_reflector_enter(&all[i], NGX_K8S_PHASE_LIST);
+            ngx_k8s_reflector_schedule(&all[i], 0);
+        }
+
+        if (!all[i].begun) {
+            all[i].version.len = 0;
+        }
+    }
 }
 
 
@@ -632,16 +643,11 @@ ngx_k8s_reflector_probed(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
 static void
 ngx_k8s_reflector_closed(ngx_k8s_reflector_t *r)
 {
-    if (r->initial) {
+    if (r->phase == NGX_K8S_PHASE_STREAM) {
         ngx_k8s_reflector_reason(r, "the stream ended before the end of the "
                                  "initial events");
         ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_CUT);
-        ngx_k8s_reflector_abort(r);
-
-        if (++r->misses >= 3) {
-            r->once = 1;
-        }
-
+        ngx_k8s_reflector_missed(r, 3);
         ngx_k8s_reflector_retry(r, 0, 0);
         return;
     }
@@ -650,7 +656,7 @@ ngx_k8s_reflector_closed(ngx_k8s_reflector_t *r)
 
         if (++r->shorts >= 2) {
             r->shorts = 0;
-            r->relist = 1;
+            ngx_k8s_reflector_enter(r, NGX_K8S_PHASE_LIST);
         }
 
         ngx_k8s_reflector_reason(r, "very short watch: it was closed at once");
@@ -668,7 +674,7 @@ ngx_k8s_reflector_closed(ngx_k8s_reflector_t *r)
 
 /* an HTTP status other than 200, or an event of type ERROR */
 
-void
+static void
 ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
     ngx_k8s_status_t *st, ngx_uint_t after)
 {
@@ -721,10 +727,7 @@ ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
     case 404:
         r->state = NGX_K8S_SYNC_REFUSED;
 
-        if (r->metadata) {
-            ngx_k8s_secrets_refused(r->client->secrets);
-        }
-
+        r->ops->refused(r);
         break;
 
     case 429:
@@ -732,33 +735,36 @@ ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
     case 502:
     case 503:
     case 504:
-        if (r->step == NGX_K8S_STEP_STREAM && code != 429
-            && ++r->misses >= 5)
-        {
-            r->once = 1;
+        if (code != 429) {
+            ngx_k8s_reflector_missed(r, 5);
         }
 
         break;
 
     default:
-        if (r->step == NGX_K8S_STEP_STREAM) {
+
+        switch (r->phase) {
+
+        case NGX_K8S_PHASE_STREAM:
             ngx_log_error(NGX_LOG_INFO, r->client->log, 0,
                           "%V: the API server has no streaming lists (%ui)",
                           &r->info->plural, code);
 
-            r->plain = 1;
+            r->usual = NGX_K8S_LIST_PAGES;
+            r->how = NGX_K8S_LIST_PAGES;
+
             ngx_k8s_reflector_abort(r);
             ngx_k8s_reflector_schedule(r, 0);
             return;
-        }
 
-        if (r->step == NGX_K8S_STEP_PROBE) {
-            r->check = 0;
+        case NGX_K8S_PHASE_PROBE:
+            ngx_k8s_reflector_enter(r, NGX_K8S_PHASE_WATCH);
+            break;
 
-        } else {
-            r->relist = 1;
+        default:
             r->version.len = 0;
             ngx_k8s_reflector_abort(r);
+            ngx_k8s_reflector_enter(r, NGX_K8S_PHASE_LIST);
         }
     }
 
@@ -782,31 +788,31 @@ ngx_k8s_reflector_expired(ngx_k8s_reflector_t *r, ngx_k8s_status_t *st)
                   &r->info->plural, r->scope.len ? " in " : "", &r->scope,
                   r->reason_len, r->reason);
 
-    switch (r->step) {
+    switch (r->phase) {
 
-    case NGX_K8S_STEP_PROBE:
-        r->check = 0;
+    case NGX_K8S_PHASE_PROBE:
+        ngx_k8s_reflector_enter(r, NGX_K8S_PHASE_WATCH);
         break;
 
-    case NGX_K8S_STEP_LIST:
+    case NGX_K8S_PHASE_PAGES:
         if (r->token.len) {
-            r->full = 1;
+            r->how = NGX_K8S_LIST_WHOLE;
             any = 0;
         }
 
         r->version.len = 0;
         break;
 
-    case NGX_K8S_STEP_STREAM:
+    case NGX_K8S_PHASE_STREAM:
         r->version.len = 0;
         break;
 
-    default: /* NGX_K8S_STEP_WATCH */
-        r->relist = 1;
-
+    default: /* NGX_K8S_PHASE_WATCH */
         if (st->too_large) {
             r->version.len = 0;
         }
+
+        ngx_k8s_reflector_enter(r, NGX_K8S_PHASE_LIST);
     }
 
     ngx_k8s_reflector_abort(r);
@@ -839,8 +845,8 @@ ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
                              call->error[0] ? call->error
                                             : curl_easy_strerror(call->code));
 
-    if (!r->relist) {
-        r->check = 1;
+    if (r->phase == NGX_K8S_PHASE_WATCH) {
+        ngx_k8s_reflector_enter(r, NGX_K8S_PHASE_PROBE);
     }
 
     changed = 0;
@@ -858,15 +864,14 @@ ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
 
     if (call->status == 0) {
         ngx_k8s_client_down(r->client, call);
-        r->unreachable = 1;
         r->lost = 1;
 
-    } else if (r->initial && ++r->misses >= 3) {
-        r->once = 1;
+    } else {
+        ngx_k8s_reflector_missed(r, 3);
     }
 
     if (r->attempts == 0
-        && (changed || (call->status && !r->initial
+        && (changed || (call->status && r->phase != NGX_K8S_PHASE_STREAM
                         && ngx_current_msec - r->started > 1000)))
     {
         r->attempts = 1;
@@ -879,78 +884,4 @@ ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
     }
 
     ngx_k8s_reflector_retry(r, NGX_K8S_REFLECTOR_BROKEN, 0);
-}
-
-
-void
-ngx_k8s_reflector_retry(ngx_k8s_reflector_t *r, ngx_msec_t max,
-    ngx_msec_t least)
-{
-    ngx_msec_t  delay;
-
-    r->errors++;
-
-    delay = ngx_k8s_client_backoff(r->client, &r->attempts, &r->failed, max);
-
-    /* a list goes on with the page that failed */
-
-    if (!(r->begun && r->step == NGX_K8S_STEP_LIST && r->token.len
-          && r->attempts < 5))
-    {
-        ngx_k8s_reflector_abort(r);
-    }
-
-    if (r->cutting) {
-        ngx_k8s_list_cutter_done(&r->cutter);
-        r->cutting = 0;
-    }
-
-    ngx_k8s_client_report(r->client, r->kind);
-    ngx_k8s_reflector_schedule(r, ngx_max(delay, least));
-}
-
-
-void
-ngx_k8s_reflector_well(ngx_k8s_reflector_t *r)
-{
-    r->lost = 0;
-    r->renewed = 0;
-    r->reason_len = 0;
-
-    if (r->trouble) {
-        r->trouble = 0;
-        ngx_log_error(NGX_LOG_NOTICE, r->client->log, 0,
-                      "%V%s%V: watched again", &r->info->plural,
-                      r->scope.len ? " in " : "", &r->scope);
-    }
-}
-
-
-void
-ngx_k8s_reflector_trouble(ngx_k8s_reflector_t *r, ngx_uint_t level,
-    ngx_uint_t trouble)
-{
-    if (r->trouble == trouble) {
-        return;
-    }
-
-    r->trouble = trouble;
-
-    ngx_log_error(level, r->client->log, 0, "%V%s%V: %*s", &r->info->plural,
-                  r->scope.len ? " in " : "", &r->scope, r->reason_len,
-                  r->reason);
-}
-
-
-void ngx_cdecl
-ngx_k8s_reflector_reason(ngx_k8s_reflector_t *r, const char *fmt, ...)
-{
-    u_char   *last;
-    va_list   args;
-
-    va_start(args, fmt);
-    last = ngx_vslprintf(r->reason, r->reason + NGX_K8S_REASON_MAX, fmt, args);
-    va_end(args);
-
-    r->reason_len = last - r->reason;
 }

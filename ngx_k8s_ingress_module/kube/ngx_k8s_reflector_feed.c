@@ -13,24 +13,43 @@
 #define NGX_K8S_REFLECTOR_LINES      32768
 
 
-static void ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p,
-    u_char *last);
-static void ngx_k8s_reflector_bookmark(ngx_k8s_reflector_t *r,
+static ngx_int_t ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p,
+    u_char *last, ngx_k8s_status_t *st);
+static ngx_int_t ngx_k8s_reflector_bookmark(ngx_k8s_reflector_t *r,
     ngx_k8s_event_t *event);
-static void ngx_k8s_reflector_begin(ngx_k8s_reflector_t *r);
-static void ngx_k8s_reflector_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
+static void ngx_k8s_reflector_change(ngx_k8s_reflector_t *r,
     ngx_k8s_event_t *event);
 static void ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p,
     u_char *last, ngx_uint_t line);
+
+static void ngx_k8s_reflector_plain_begin(ngx_k8s_reflector_t *r);
+static void ngx_k8s_reflector_plain_object(ngx_k8s_reflector_t *r,
+    ngx_uint_t op, ngx_k8s_event_t *event);
+static void ngx_k8s_reflector_plain_end(ngx_k8s_reflector_t *r);
+static void ngx_k8s_reflector_plain_abort(ngx_k8s_reflector_t *r);
+static void ngx_k8s_reflector_plain_refused(ngx_k8s_reflector_t *r);
+
+
+ngx_k8s_reflector_ops_t  ngx_k8s_reflector_plain = {
+    "Accept: application/json",
+    "Accept: application/json",
+    ngx_k8s_reflector_plain_begin,
+    ngx_k8s_reflector_plain_object,
+    ngx_k8s_reflector_plain_end,
+    ngx_k8s_reflector_plain_abort,
+    ngx_k8s_reflector_plain_refused
+};
 
 
 /* an event is a line */
 
 ngx_int_t
-ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
+ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call,
+    ngx_k8s_status_t *st)
 {
-    u_char  *p, *lf;
-    size_t   n, done;
+    u_char     *p, *lf;
+    size_t      n, done;
+    ngx_int_t   rc;
 
     done = 0;
 
@@ -46,14 +65,14 @@ ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
 
         if (lf == NULL) {
 
-            if (!r->skip
+            if (r->read == NGX_K8S_READ_ALL
                 && n > r->client->conf->object_max + NGX_MAX_ERROR_STR)
             {
                 ngx_k8s_reflector_oversized(r, p, call->last, 1);
-                r->skip = 1;
+                r->read = NGX_K8S_READ_NEXT;
             }
 
-            if (r->skip) {
+            if (r->read == NGX_K8S_READ_NEXT) {
                 call->pos = call->last;
                 n = 0;
             }
@@ -66,17 +85,19 @@ ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
         r->scanned = 0;
         done += lf + 1 - p;
 
-        if (r->skip) {
-            r->skip = 0;
+        if (r->read == NGX_K8S_READ_NEXT) {
+            r->read = NGX_K8S_READ_ALL;
             continue;
         }
 
-        if (lf != p) {
-            ngx_k8s_reflector_event(r, p, lf);
+        if (lf == p) {
+            continue;
         }
 
-        if (call->canceled) {
-            return NGX_OK;
+        rc = ngx_k8s_reflector_event(r, p, lf, st);
+
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
 
@@ -84,18 +105,20 @@ ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
 }
 
 
-static void
-ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p, u_char *last)
+/* NGX_OK; or NGX_DONE, NGX_DECLINED, as above */
+
+static ngx_int_t
+ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p, u_char *last,
+    ngx_k8s_status_t *st)
 {
-    ngx_k8s_event_t    event;
-    ngx_k8s_status_t   st;
+    ngx_k8s_event_t  event;
 
     if (ngx_k8s_api_event(p, last, &event) != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, r->client->log, 0,
                       "an event of %V is not readable and left out",
                       &r->info->plural);
         r->errors++;
-        return;
+        return NGX_OK;
     }
 
     r->events++;
@@ -103,76 +126,76 @@ ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p, u_char *last)
     switch (event.type) {
 
     case NGX_K8S_EVENT_BOOKMARK:
-        ngx_k8s_reflector_bookmark(r, &event);
-        return;
+        return ngx_k8s_reflector_bookmark(r, &event);
 
     case NGX_K8S_EVENT_ERROR:
-        ngx_k8s_api_status(event.object.data, event.object.len, &st);
-
-        ngx_k8s_call_cancel(r->call);
-        r->call = NULL;
-        r->connected = 0;
-
-        ngx_k8s_reflector_refused(r, st.code ? st.code : 500, &st, 0);
-        return;
+        ngx_k8s_api_status(event.object.data, event.object.len, st);
+        return NGX_DECLINED;
     }
 
-    /* what was known already, once more and late, is not news */
+    ngx_k8s_reflector_change(r, &event);
 
-    if (!r->initial && ngx_k8s_api_older(&event.version, &r->version)) {
-        ngx_log_debug2(NGX_LOG_DEBUG_CORE, r->client->log, 0,
-                       "k8s old event: %V %V", &r->info->plural,
-                       &event.version);
-        return;
-    }
-
-    if (r->initial && !r->begun) {
-        ngx_k8s_reflector_begin(r);
-    }
-
-    ngx_k8s_reflector_object(r, event.type == NGX_K8S_EVENT_DELETED
-                                ? NGX_K8S_FEED_DELETE
-                                : NGX_K8S_FEED_OBJECT, &event);
-
-    if (!r->initial) {
-        ngx_k8s_reflector_version(r, &event.version);
-    }
+    return NGX_OK;
 }
 
 
-static void
+static ngx_int_t
 ngx_k8s_reflector_bookmark(ngx_k8s_reflector_t *r, ngx_k8s_event_t *event)
 {
     if (event->version.len == 0) {
-        return;
+        return NGX_OK;
     }
 
-    if (!r->initial) {
+    if (r->phase == NGX_K8S_PHASE_WATCH) {
 
         if (!ngx_k8s_api_older(&event->version, &r->version)) {
             ngx_k8s_reflector_version(r, &event->version);
         }
 
-        return;
+        return NGX_OK;
     }
 
     if (!ngx_k8s_api_initial_end(&event->object)) {
+        return NGX_OK;
+    }
+
+    r->version.len = 0;
+    ngx_k8s_reflector_version(r, &event->version);
+
+    return NGX_DONE;
+}
+
+
+/* the version of a list is that of its end */
+
+static void
+ngx_k8s_reflector_change(ngx_k8s_reflector_t *r, ngx_k8s_event_t *event)
+{
+    ngx_uint_t  op;
+
+    if (r->phase == NGX_K8S_PHASE_STREAM) {
+        ngx_k8s_reflector_begin(r);
+
+    } else if (ngx_k8s_api_older(&event->version, &r->version)) {
+
+        /* what was known already, once more and late, is not news */
+
+        ngx_log_debug2(NGX_LOG_DEBUG_CORE, r->client->log, 0,
+                       "k8s old event: %V %V", &r->info->plural,
+                       &event->version);
         return;
     }
 
-    /* the stream goes on as a watch */
+    op = (event->type == NGX_K8S_EVENT_DELETED) ? NGX_K8S_FEED_DELETE
+         : (event->object.len == 0
+            || event->object.len > r->client->conf->object_max)
+         ? NGX_K8S_FEED_KEEP : NGX_K8S_FEED_OBJECT;
 
-    r->step = NGX_K8S_STEP_WATCH;
-    r->initial = 0;
-    r->version.len = 0;
-    r->watches++;
+    r->ops->object(r, op, event);
 
-    ngx_k8s_reflector_version(r, &event->version);
-    ngx_k8s_reflector_end(r);
-
-    /* the server ends it before that */
-
-    ngx_k8s_reflector_schedule(r, ngx_k8s_reflector_guard(r));
+    if (r->phase == NGX_K8S_PHASE_WATCH) {
+        ngx_k8s_reflector_version(r, &event->version);
+    }
 }
 
 
@@ -186,11 +209,9 @@ ngx_k8s_reflector_items(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
     start = call->pos;
     last = ngx_min(call->last, start + NGX_K8S_REFLECTOR_SLICE);
 
-    if (!r->begun) {
-        ngx_k8s_reflector_begin(r);
-    }
+    ngx_k8s_reflector_begin(r);
 
-    while (call->pos < last && !r->ended) {
+    while (call->pos < last && r->read == NGX_K8S_READ_ALL) {
         p = call->pos;
         rc = ngx_k8s_list_cutter_feed(&r->cutter, &p, last);
         call->pos = p;
@@ -203,7 +224,7 @@ ngx_k8s_reflector_items(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
 
             ngx_k8s_api_metadata(r->cutter.buf, r->cutter.buf + r->cutter.len,
                                  &event);
-            ngx_k8s_reflector_object(r, NGX_K8S_FEED_OBJECT, &event);
+            r->ops->object(r, NGX_K8S_FEED_OBJECT, &event);
             break;
 
         case NGX_DECLINED:
@@ -212,139 +233,22 @@ ngx_k8s_reflector_items(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
             break;
 
         case NGX_DONE:
-            r->ended = 1;
-            call->pos = call->last;
-            return NGX_OK;
+            r->read = NGX_K8S_READ_NONE;
+            break;
 
         case NGX_AGAIN:
             break;
 
         default:
-            ngx_k8s_call_cancel(call);
-            r->call = NULL;
-
-            ngx_k8s_reflector_reason(r, "the API server's list is broken");
-            ngx_k8s_reflector_trouble(r, NGX_LOG_ERR, NGX_K8S_TROUBLE_ODD);
-            ngx_k8s_reflector_abort(r);
-            ngx_k8s_reflector_retry(r, 0, 0);
-            return NGX_OK;
+            return NGX_ERROR;
         }
     }
 
-    if (r->ended) {
+    if (r->read == NGX_K8S_READ_NONE) {
         call->pos = call->last;
     }
 
     return call->pos < call->last ? NGX_AGAIN : NGX_OK;
-}
-
-
-static void
-ngx_k8s_reflector_begin(ngx_k8s_reflector_t *r)
-{
-    r->begun = 1;
-
-    if (r->metadata) {
-        ngx_k8s_secrets_begin(r->client->secrets, &r->scope);
-        return;
-    }
-
-    ngx_k8s_client_feed(r->client, NGX_K8S_FEED_BEGIN, r->kind, &r->scope,
-                        NULL, 0);
-}
-
-
-void
-ngx_k8s_reflector_end(ngx_k8s_reflector_t *r)
-{
-    if (!r->begun) {
-        ngx_k8s_reflector_begin(r);
-    }
-
-    r->begun = 0;
-    r->relist = 0;
-    r->check = 0;
-    r->once = 0;
-    r->full = 0;
-    r->misses = 0;
-    r->overdue = 0;
-    r->state = NGX_K8S_SYNC_LISTED;
-
-    if (r->metadata) {
-        ngx_k8s_secrets_end(r->client->secrets, &r->scope);
-
-    } else {
-        ngx_k8s_client_feed(r->client, NGX_K8S_FEED_END, r->kind, &r->scope,
-                            NULL, 0);
-    }
-
-    ngx_k8s_reflector_well(r);
-    ngx_k8s_client_report(r->client, r->kind);
-}
-
-
-void
-ngx_k8s_reflector_abort(ngx_k8s_reflector_t *r)
-{
-    ngx_str_t  none;
-
-    ngx_str_null(&none);
-    ngx_k8s_reflector_token(r, &none);
-
-    if (!r->begun) {
-        return;
-    }
-
-    r->begun = 0;
-
-    if (!r->metadata) {
-        ngx_k8s_client_feed(r->client, NGX_K8S_FEED_ABORT, r->kind, &r->scope,
-                            NULL, 0);
-    }
-}
-
-
-static void
-ngx_k8s_reflector_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
-    ngx_k8s_event_t *event)
-{
-    u_char  *text;
-
-    if (r->metadata) {
-
-        if (op == NGX_K8S_FEED_DELETE) {
-            ngx_k8s_secrets_gone(r->client->secrets, event);
-
-        } else {
-            ngx_k8s_secrets_seen(r->client->secrets, &r->scope, event);
-        }
-
-        return;
-    }
-
-    if (event->object.len > r->client->conf->object_max
-        || op == NGX_K8S_FEED_KEEP)
-    {
-        ngx_k8s_client_feed_name(r->client, op == NGX_K8S_FEED_DELETE
-                                            ? op : NGX_K8S_FEED_KEEP,
-                                 r->kind, &r->scope, &event->namespace,
-                                 &event->name,
-                                 NGX_K8S_PROBLEM_OBJECT_TOO_LARGE);
-        return;
-    }
-
-    text = ngx_alloc(event->object.len, r->client->log);
-
-    if (text == NULL) {
-        ngx_k8s_client_feed(r->client, NGX_K8S_FEED_LOST, r->kind, &r->scope,
-                            NULL, 0);
-        return;
-    }
-
-    ngx_memcpy(text, event->object.data, event->object.len);
-
-    ngx_k8s_client_feed(r->client, op, r->kind, &r->scope, text,
-                        event->object.len);
 }
 
 
@@ -356,7 +260,9 @@ ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p, u_char *last,
 {
     ngx_k8s_event_t  event;
 
-    if (ngx_k8s_api_head(p, last, line, &event) != NGX_OK) {
+    if (ngx_k8s_api_head(p, last, line, &event) != NGX_OK
+        || event.type > NGX_K8S_EVENT_DELETED)
+    {
         ngx_log_error(NGX_LOG_WARN, r->client->log, 0,
                       "one of the %V is larger than \"object_max\" and left "
                       "out, its name is not known", &r->info->plural);
@@ -364,54 +270,76 @@ ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p, u_char *last,
         return;
     }
 
-    if (line && r->initial && !r->begun) {
-        ngx_k8s_reflector_begin(r);
-    }
+    if (line) {
+        r->events++;
+        ngx_k8s_reflector_change(r, &event);
 
-    ngx_k8s_reflector_object(r, line && event.type == NGX_K8S_EVENT_DELETED
-                                ? NGX_K8S_FEED_DELETE : NGX_K8S_FEED_KEEP,
-                             &event);
-}
-
-
-void
-ngx_k8s_reflector_version(ngx_k8s_reflector_t *r, ngx_str_t *version)
-{
-    ngx_k8s_client_t  *client;
-
-    if (version->len == 0 || version->len > NGX_K8S_VERSION_MAX) {
-        return;
-    }
-
-    ngx_memcpy(r->buffer, version->data, version->len);
-    r->version.len = version->len;
-
-    client = r->client;
-
-    if (!ngx_k8s_api_older(version, &client->newest)) {
-        client->newest.data = client->buffer;
-        client->newest.len = version->len;
-        ngx_memcpy(client->buffer, version->data, version->len);
+    } else {
+        r->ops->object(r, NGX_K8S_FEED_KEEP, &event);
     }
 }
 
 
-void
-ngx_k8s_reflector_token(ngx_k8s_reflector_t *r, ngx_str_t *token)
+static void
+ngx_k8s_reflector_plain_begin(ngx_k8s_reflector_t *r)
 {
-    if (r->token.data) {
-        ngx_free(r->token.data);
-        ngx_str_null(&r->token);
-    }
+    ngx_k8s_client_feed(r->client, NGX_K8S_FEED_BEGIN, r->kind, &r->scope,
+                        NULL, 0);
+}
 
-    if (token->len == 0) {
+
+static void
+ngx_k8s_reflector_plain_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
+    ngx_k8s_event_t *event)
+{
+    size_t   len;
+    u_char  *text;
+
+    len = event->object.len;
+
+    if (op == NGX_K8S_FEED_KEEP || len == 0
+        || len > r->client->conf->object_max)
+    {
+        ngx_k8s_client_feed_name(r->client, op, r->kind, &r->scope,
+                                 &event->namespace, &event->name,
+                                 NGX_K8S_PROBLEM_OBJECT_TOO_LARGE);
         return;
     }
 
-    r->token.data = ngx_alloc(token->len, r->client->log);
+    text = ngx_alloc(len, r->client->log);
 
-    if (r->token.data) {
-        ngx_memcpy(r->token.data, token->data, token->len);
-        r->token.len = token->len;
+    if (text == NULL) {
+        op = NGX_K8S_FEED_LOST;
+        len = 0;
+
+    } else {
+        ngx_memcpy(text, event->object.data, len);
     }
+
+    ngx_k8s_client_feed(r->client, op, r->kind, &r->scope, text, len);
+}
+
+
+static void
+ngx_k8s_reflector_plain_end(ngx_k8s_reflector_t *r)
+{
+    ngx_k8s_client_feed(r->client, NGX_K8S_FEED_END, r->kind, &r->scope,
+                        NULL, 0);
+}
+
+
+static void
+ngx_k8s_reflector_plain_abort(ngx_k8s_reflector_t *r)
+{
+    ngx_k8s_client_feed(r->client, NGX_K8S_FEED_ABORT, r->kind, &r->scope,
+                        NULL, 0);
+}
+
+
+/* what was listed stays in force */
+
+static void
+ngx_k8s_reflector_plain_refused(ngx_k8s_reflector_t *r)
+{
+    /* void */
 }

@@ -34,6 +34,12 @@ typedef struct {
 } ngx_k8s_socket_t;
 
 
+static ngx_int_t ngx_k8s_transport_sockets(ngx_k8s_call_t *call);
+static curl_socket_t ngx_k8s_transport_open(void *data, curlsocktype purpose,
+    struct curl_sockaddr *addr);
+static int ngx_k8s_transport_close(void *data, curl_socket_t fd);
+static int ngx_k8s_transport_sockopt(void *data, curl_socket_t fd,
+    curlsocktype purpose);
 static ngx_int_t ngx_k8s_transport_init(ngx_k8s_transport_t *t);
 static ngx_int_t ngx_k8s_transport_library(ngx_log_t *log);
 static void ngx_k8s_transport_action(ngx_k8s_transport_t *t, curl_socket_t fd,
@@ -70,6 +76,7 @@ ngx_k8s_transport_create(ngx_log_t *log)
 
     t->ident = -1;
     t->log = log;
+    t->options = ngx_k8s_transport_sockets;
 
     t->timer.handler = ngx_k8s_transport_timer;
     t->timer.data = t;
@@ -460,13 +467,39 @@ ngx_k8s_transport_find(ngx_k8s_transport_t *t, curl_socket_t fd)
 }
 
 
+static ngx_int_t
+ngx_k8s_transport_sockets(ngx_k8s_call_t *call)
+{
+    CURL  *easy;
+
+    easy = call->easy;
+
+    if (curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION,
+                         ngx_k8s_transport_sockopt) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, call) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION,
+                            ngx_k8s_transport_open) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, call->transport)
+           != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION,
+                            ngx_k8s_transport_close) != CURLE_OK
+        || curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, call->transport)
+           != CURLE_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
 /*
  * A number that is still known is that of a socket which libcurl has closed
  * and not yet said so: under the same number it would never announce the new
  * one.
  */
 
-curl_socket_t
+static curl_socket_t
 ngx_k8s_transport_open(void *data, curlsocktype purpose,
     struct curl_sockaddr *addr)
 {
@@ -486,7 +519,7 @@ ngx_k8s_transport_open(void *data, curlsocktype purpose,
 }
 
 
-int
+static int
 ngx_k8s_transport_close(void *data, curl_socket_t fd)
 {
     ngx_k8s_transport_t *t = data;
@@ -504,7 +537,7 @@ ngx_k8s_transport_close(void *data, curl_socket_t fd)
 }
 
 
-int
+static int
 ngx_k8s_transport_sockopt(void *data, curl_socket_t fd, curlsocktype purpose)
 {
     ngx_k8s_call_t *call = data;

@@ -39,6 +39,8 @@ struct ngx_k8s_transport_s {
     void                   (*turn)(void *data, ngx_uint_t begins);
     /* whether the rest has to wait for the next turn */
     ngx_uint_t             (*busy)(void *data);
+    /* sets a call's options that are about sockets: NGX_ERROR */
+    ngx_int_t              (*options)(ngx_k8s_call_t *call);
     ngx_event_t              timer;      /* libcurl's */
     ngx_event_t              work;       /* posted */
     ngx_msec_t               heard;      /* when a byte came, the last */
@@ -52,7 +54,7 @@ struct ngx_k8s_transport_s {
 };
 
 
-/* one GET request */
+/* one request */
 
 struct ngx_k8s_call_s {
     ngx_queue_t              queue;      /* of transport->calls */
@@ -108,6 +110,12 @@ void ngx_k8s_transport_reset(ngx_k8s_transport_t *t);
 
 ngx_k8s_call_t *ngx_k8s_call_create(ngx_k8s_transport_t *t, char *url);
 ngx_int_t ngx_k8s_call_header(ngx_k8s_call_t *call, char *line);
+/*
+ * A method other than GET (NULL) with a body of this type, a header's line; a
+ * type of NULL: without one.  The body is copied.
+ */
+ngx_int_t ngx_k8s_call_method(ngx_k8s_call_t *call, char *method, char *type,
+    ngx_str_t *body);
 ngx_int_t ngx_k8s_call_start(ngx_k8s_call_t *call);
 
 /* between ngx_k8s_transport.c and ngx_k8s_call.c */
@@ -115,11 +123,6 @@ void ngx_k8s_call_free(ngx_k8s_call_t *call);
 void ngx_k8s_call_ready(ngx_k8s_call_t *call);
 void ngx_k8s_call_compact(ngx_k8s_call_t *call);
 void ngx_k8s_call_separate(ngx_k8s_transport_t *t);
-curl_socket_t ngx_k8s_transport_open(void *data, curlsocktype purpose,
-    struct curl_sockaddr *addr);
-int ngx_k8s_transport_close(void *data, curl_socket_t fd);
-int ngx_k8s_transport_sockopt(void *data, curl_socket_t fd,
-    curlsocktype purpose);
 
 /* frees the call; its handlers are not called any more */
 void ngx_k8s_call_cancel(ngx_k8s_call_t *call);

@@ -27,18 +27,22 @@ static void
 url(ngx_uint_t kind, char *namespace, char *object, ngx_k8s_query_t *q,
     char *want)
 {
-    char             *got;
-    ngx_str_t         ns, name;
-    ngx_k8s_query_t   query;
+    char               *got;
+    ngx_k8s_request_t   req;
 
-    ns.data = (u_char *) namespace;
-    ns.len = ngx_strlen(namespace);
-    name.data = (u_char *) object;
-    name.len = ngx_strlen(object);
+    ngx_memzero(&req, sizeof(ngx_k8s_request_t));
 
-    ngx_memzero(&query, sizeof(ngx_k8s_query_t));
+    req.kind = kind;
+    req.namespace.data = (u_char *) namespace;
+    req.namespace.len = ngx_strlen(namespace);
+    req.name.data = (u_char *) object;
+    req.name.len = ngx_strlen(object);
 
-    got = ngx_k8s_api_url(&base, kind, &ns, &name, q ? q : &query, &unit_log);
+    if (q) {
+        req.query = *q;
+    }
+
+    got = ngx_k8s_api_url(&base, &req, &unit_log);
 
     if (want == NULL) {
         ok(got == NULL, "no address of \"%s\" \"%s\"", namespace, object);

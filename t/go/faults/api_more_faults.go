@@ -505,6 +505,45 @@ func init() {
 			"ready without the certificate")
 	})
 
+	add("Secrets: all that are being fetched go, the others come", func(e *env) {
+		// one that hangs would be given up after that, and another one begun
+		g := e.basic(false, options{block: "list_timeout 60s;"})
+		e.watched()
+		in := e.api.Inject(api.Fault{Resource: "secrets", Verb: "get",
+			Hang: true, Count: 8})
+		var tls []interface{}
+		for i := 0; i < 10; i++ {
+			n := fmt.Sprintf("s%d", i)
+			crt, key, err := selfSigned(n + ".test")
+			e.must(err)
+			e.api.Put("secrets", api.TLSSecret("default", n, crt, key))
+			tls = append(tls, api.Map{"hosts": []interface{}{n + ".test"},
+				"secretName": n})
+		}
+		from := e.api.LogLen()
+		o := api.Ingress("default", "t", "s0.test", api.Path{Path: "/",
+			Type: "Prefix", Service: "a", Port: 80})
+		o["spec"].(api.Map)["tls"] = tls
+		e.api.Put("ingresses", o)
+		e.await("eight that hang", 10*time.Second, func() bool {
+			return in.Fired() == 8
+		})
+		hung := map[string]bool{}
+		for _, r := range e.api.Log(from) {
+			if r.Verb == "get" && r.Resource == "secrets" {
+				hung[r.Name] = true
+				_, err := e.api.Delete("secrets", "default", r.Name)
+				e.must(err)
+			}
+		}
+		e.check(len(hung) == 8, "%d hang", len(hung))
+		e.await("the two others", 10*time.Second, func() bool {
+			full := e.api.Secrets()
+			return len(full) == 2 && !hung["s9"] && full["default/s9"] > 0
+		})
+		g.still("a.test", "/", "a")
+	})
+
 	add("Secrets: only those referenced are fetched", func(e *env) {
 		e.begin(false)
 		e.app("a", 1)
