@@ -35,7 +35,7 @@ func start(t *testing.T, useTLS bool) (*Server, *http.Client) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	return s, &http.Client{Transport: tr, Timeout: 10 * time.Second}
+	return s, &http.Client{Transport: tr, Timeout: time.Minute}
 }
 
 func do(t *testing.T, c *http.Client, s *Server, path string, h ...string) (
@@ -189,6 +189,27 @@ func TestVersions(t *testing.T) {
 	}
 	if s.RV() >= now || s.Get("ingresses", "default", "b") != nil {
 		t.Fatal("not restored")
+	}
+}
+
+// TestRestoreEndsWatches: a watch that a client has the header of is ended, also
+// when the server has got no further with it.
+func TestRestoreEndsWatches(t *testing.T) {
+	s, c := start(t, false)
+	c.Timeout = 0
+	for i := 0; i < 300; i++ {
+		s.Snapshot("x")
+		w := open(t, c, s, "resourceVersion="+
+			strconv.FormatUint(put(s, "a").RV, 10))
+		s.Restore("x")
+		late := time.AfterFunc(20*time.Second, func() {
+			t.Error("it goes on, watch ", i)
+			w.resp.Body.Close()
+		})
+		typ, _ := w.next(t)
+		if !late.Stop() || !strings.Contains(typ, "EOF") {
+			t.Fatal(typ)
+		}
 	}
 }
 

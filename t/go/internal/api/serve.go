@@ -559,6 +559,10 @@ func (s *Server) watch(q *query, o *out) *failure {
 		q.timeout = time.Duration(f.Timeout) * time.Millisecond
 	}
 
+	// what a client does when it has the header is after the beginning
+	s.Store.mu.Lock()
+	epoch := s.epoch
+	s.Store.mu.Unlock()
 	w := &watch{q: q, end: make(chan struct{}), raw: make(chan []byte, 64)}
 	s.mu.Lock()
 	s.watching[w] = true
@@ -585,10 +589,13 @@ func (s *Server) watch(q *query, o *out) *failure {
 	// where to begin, and what stands there
 	t := s.tables[q.kind.Plural]
 	s.Store.mu.Lock()
-	epoch, rv := s.epoch, s.rv
+	rv := s.rv
 	var initial []*Object
 	var pos int
 	switch {
+	case s.epoch != epoch:
+		s.Store.mu.Unlock()
+		o.end("")
 	case q.initial || want == 0:
 		initial = t.list(q.ns)
 		pos = t.first + len(t.events)

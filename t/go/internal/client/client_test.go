@@ -75,7 +75,7 @@ func TestPollStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := Start(Config{Addr: p.Addr, LongPoll: true,
-		Timeout: 200 * time.Millisecond,
+		Timeout: 2 * time.Second,
 		Targets: []Target{{"a.test", "/x", "svc"}}})
 	until(t, "the poll", func() (bool, any) { return p.InFlight() > 0, nil })
 	if r := l.Stop(nil); r.FailedBy["poll"] != 1 || r.Polled {

@@ -23,6 +23,9 @@ import (
 	"ngx_k8s_test/internal/ws"
 )
 
+// patience is long enough for a machine that has other things to do.
+const patience = 30 * time.Second
+
 func one(t *testing.T, o Options) *Pod {
 	t.Helper()
 	s := NewSet()
@@ -53,7 +56,7 @@ func TestAnswers(t *testing.T) {
 		{"/?reset", 0, true, ""},
 		{"/?drop=10", 200, true, ""},
 	} {
-		c := &http.Client{Timeout: 5 * time.Second,
+		c := &http.Client{Timeout: patience,
 			Transport: &http.Transport{DisableKeepAlives: true}}
 		resp, err := c.Get(base + x.query)
 		if err == nil {
@@ -121,14 +124,14 @@ func TestModes(t *testing.T) {
 	p := one(t, Options{Idle: 0.05})
 	c, _ := net.Dial("tcp", p.Addr)
 	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	if b, err := io.ReadAll(c); err != nil || !strings.Contains(string(b), "svc p") {
 		t.Fatal("idle connection was not closed", err)
 	}
 	p = one(t, Options{Reset: true})
 	c, err := net.Dial("tcp", p.Addr)
 	if err == nil {
-		_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		_, err = c.Read(make([]byte, 1))
 	}
 	if err == nil || err == io.EOF {
@@ -151,7 +154,7 @@ func exchange(t *testing.T, p *Pod, text string) (string, error) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	fmt.Fprint(c, text)
 	b, err := io.ReadAll(c)
 	return string(b), err
@@ -187,7 +190,8 @@ func TestWrong(t *testing.T) {
 		}
 	}
 	b, _ := exchange(t, p, "POST /?refuse=417 HTTP/1.1\r\nHost: x\r\n"+
-		"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+		"Expect: 100-continue\r\nContent-Length: 5\r\n"+
+		"Connection: close\r\n\r\n")
 	if !strings.HasPrefix(b, "HTTP/1.1 417 ") {
 		t.Errorf("refuse: %q", b)
 	}
@@ -200,7 +204,7 @@ func TestWrong(t *testing.T) {
 // flying waits until so many requests are in flight.
 func flying(t *testing.T, p *Pod, n int) {
 	t.Helper()
-	if _, err := poll.Until(fmt.Sprintf("%d requests in flight", n), 5*time.Second,
+	if _, err := poll.Until(fmt.Sprintf("%d requests in flight", n), patience,
 		func() (bool, any) { return p.InFlight() == n, p.InFlight() }); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +228,7 @@ func TestAnswered(t *testing.T) {
 	if err := p.Answered(t.Context()); err != nil {
 		t.Fatal("without a request", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	none, end := context.WithCancel(ctx)
 	end()
