@@ -45,6 +45,7 @@ static void ngx_k8s_compile_release(ngx_k8s_compile_t *c,
     ngx_uint_t nrules, uint32_t *keep, ngx_uint_t nkeep);
 static ngx_int_t ngx_k8s_compile_refuse(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
+static ngx_k8s_entry_t *ngx_k8s_compile_youngest(ngx_k8s_making_t *m);
 static ngx_int_t ngx_k8s_compile_notes(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
 static void ngx_k8s_compile_tls_done(ngx_k8s_compile_t *c,
@@ -597,7 +598,8 @@ ngx_k8s_compile_commit(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 {
     size_t                 size;
     uint32_t              *rules, *oldrules;
-    ngx_uint_t             nports, nrules;
+    ngx_uint_t             i, nports, nrules;
+    ngx_k8s_user_t        *users;
     ngx_k8s_port_t       **ports, **oldports;
     ngx_k8s_host_state_t  *state;
 
@@ -627,6 +629,13 @@ ngx_k8s_compile_commit(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     state->rules = rules;
     state->nrules = m->rules.nelts;
     state->stuck = 0;
+
+    m->node->gone = 0;
+    users = m->users.elts;
+
+    for (i = 0; i < m->users.nelts; i++) {
+        users[i].link->kept = 1;
+    }
 
     ngx_k8s_compile_release(c, oldports, nports, oldrules, nrules, rules,
                             m->rules.nelts);
@@ -725,17 +734,18 @@ ngx_k8s_compile_tls_done(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
 
 /*
- * The record does not fit: the youngest Ingresses that are not yet served are
- * left out; where all are, the record stays as it was.
+ * The record does not fit: the youngest Ingress that is not yet served is left
+ * out.  Where all are served the record stays as it was, but not when it has
+ * routes of one that has gone: then the youngest that was edited is left out.
  */
 
 static ngx_int_t
 ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    size_t           need, missing;
-    ngx_str_t        field;
-    ngx_uint_t       i;
-    ngx_k8s_user_t  *users;
+    size_t            need, missing;
+    ngx_str_t         field;
+    ngx_k8s_user_t   *users;
+    ngx_k8s_entry_t  *entry;
 
     users = m->users.elts;
 
@@ -747,16 +757,16 @@ ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
            : ngx_k8s_writer_room(c->writer)
              + ngx_k8s_writer_taken(c->writer) - m->taken + missing;
 
-    for (i = m->users.nelts; i > 0; i--) {
-        if (!users[i - 1].entry->served) {
-            ngx_k8s_node_mark(c->store, m->node);
+    entry = ngx_k8s_compile_youngest(m);
 
-            if (m->large) {
-                ngx_k8s_compile_smaller(c, m->node, users[i - 1].entry);
-            }
+    if (entry) {
+        ngx_k8s_node_mark(c->store, m->node);
 
-            return ngx_k8s_compile_leave(c, users[i - 1].entry, need, missing);
+        if (m->large) {
+            ngx_k8s_compile_smaller(c, m->node, entry);
         }
+
+        return ngx_k8s_compile_leave(c, entry, need, missing);
     }
 
     m->state->stuck = 1;
@@ -779,6 +789,32 @@ ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     }
 
     return ngx_k8s_compile_notes(c, m);
+}
+
+
+/* the one to leave out, NULL: none */
+
+static ngx_k8s_entry_t *
+ngx_k8s_compile_youngest(ngx_k8s_making_t *m)
+{
+    ngx_uint_t       i;
+    ngx_k8s_user_t  *users;
+
+    users = m->users.elts;
+
+    for (i = m->users.nelts; i > 0; i--) {
+        if (!users[i - 1].entry->served) {
+            return users[i - 1].entry;
+        }
+    }
+
+    for (i = m->users.nelts; i > 0 && m->node->gone; i--) {
+        if (!users[i - 1].link->kept) {
+            return users[i - 1].entry;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -820,6 +856,8 @@ ngx_k8s_compile_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     if (state->ports) {
         ngx_free(state->ports);
     }
+
+    node->gone = 0;
 
     state->slot = 0;
     state->ports = NULL;

@@ -136,15 +136,11 @@ ngx_k8s_compile_namespace(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 }
 
 
-/*
- * Puts the record in the making, with room for a later one that is larger by
- * "spare" bytes.  While the zone is short of room a record keeps the size that
- * it has, so that what shrinks can grow again.
- */
+/* what is a little larger later, or grows again to what it was, has room */
 
 uint32_t
 ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
-    size_t spare)
+    size_t spare, ngx_uint_t keep)
 {
     size_t              len, size;
     uint32_t            slot;
@@ -161,7 +157,7 @@ ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
 
     if (old && len <= old->size
         && (old->size <= size
-            || ngx_k8s_writer_room(c->writer) < c->table->size / 8))
+            || (keep && ngx_k8s_writer_room(c->writer) < c->table->size / 8)))
     {
         size = old->size;
     }

@@ -75,7 +75,13 @@ ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     ngx_k8s_builder_paths(b);
 
-    return ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
+    /* a certificate that goes may come again */
+
+    return ngx_k8s_compile_put_spare(c,
+                         ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_HOST,
+                                             m->state->slot),
+                         m->tls ? (NGX_K8S_KEY_TYPES - m->ncerts)
+                                  * sizeof(ngx_k8s_slot_ref_t) : 0, 0);
 }
 
 

@@ -184,7 +184,7 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
                          ngx_k8s_slot_record(c->table,
                                              NGX_K8S_INDEX_CERTIFICATE,
                                              state->slot),
-                         c->builder.len / 4);
+                         c->builder.len / 4, 1);
 
     if (slot == 0) {
         ngx_str_null(&field);

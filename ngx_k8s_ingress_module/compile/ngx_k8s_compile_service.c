@@ -538,7 +538,8 @@ ngx_k8s_compile_port_store(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     old = ngx_k8s_compile_port_old(c);
 
     slot = ngx_k8s_compile_put_spare(c, old, NGX_K8S_SPARE_ENDPOINTS
-                                             * sizeof(ngx_k8s_endpoint_rec_t));
+                                             * sizeof(ngx_k8s_endpoint_rec_t),
+                                     1);
 
     rec = ngx_k8s_builder_ptr(b, 0);
 

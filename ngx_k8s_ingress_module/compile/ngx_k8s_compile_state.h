@@ -324,8 +324,10 @@ void ngx_k8s_compile_shares_free(ngx_k8s_compile_t *c);
 /* limits (ngx_k8s_compile_limit.c) */
 ngx_int_t ngx_k8s_compile_namespace(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
+/* puts the record in the making with "spare" bytes more; keep: where room is
+   short it is not made smaller than "old"; its slot, 0: no room */
 uint32_t ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c,
-    ngx_k8s_record_t *old, size_t spare);
+    ngx_k8s_record_t *old, size_t spare, ngx_uint_t keep);
 /* about the bytes that an Ingress takes: as if it shared nothing, and alone
    for its paths */
 void ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes,

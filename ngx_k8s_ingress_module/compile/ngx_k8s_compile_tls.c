@@ -149,6 +149,7 @@ ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
                                          &model->tls[n].ref.name);
 
     if (secret == NULL || secret->slot == 0
+        || secret->state == NGX_K8S_SECRET_MISSING
         || ngx_k8s_compile_covers(c, secret, &m->node->name))
     {
         return NGX_OK;

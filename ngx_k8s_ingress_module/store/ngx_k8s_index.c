@@ -255,6 +255,7 @@ ngx_k8s_link_add(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     link->entry = entry;
     link->host = NULL;
     link->notes = NULL;
+    link->kept = 0;
     link->next = *links;
     *links = link;
 
@@ -452,6 +453,7 @@ ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links)
 
     for (link = links; link; link = link->next) {
         node = link->node;
+        node->gone |= (node->stamp != store->stamp);
 
         ngx_queue_remove(&link->queue);
 

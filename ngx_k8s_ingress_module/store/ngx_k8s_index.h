@@ -53,6 +53,7 @@ struct ngx_k8s_node_s {
     ngx_uint_t               stamp;      /* of the object linked last */
     void                    *data;       /* compile's, it frees it */
     unsigned                 queued:1;   /* is dirty */
+    unsigned                 gone:1;     /* an object left it: compile's */
 };
 
 
@@ -64,6 +65,8 @@ struct ngx_k8s_link_s {
     ngx_k8s_model_host_t    *host;       /* of a host node, NULL: without
                                             rules */
     void                    *notes;      /* compile's, freed with the link */
+    unsigned                 kept:1;     /* compile's: the host's record has
+                                            this version of the object */
 };
 
 

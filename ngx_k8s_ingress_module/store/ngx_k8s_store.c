@@ -504,6 +504,7 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
         entry->rechecked = 0;
     }
 
+    store->stamp++;
     ngx_k8s_links_drop(store, entry->links);
     entry->links = NULL;
 

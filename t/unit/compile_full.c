@@ -315,6 +315,36 @@ secrets(void)
 }
 
 
+/* what has gone is gone, also from a host that waits for room */
+
+static void
+removals(void)
+{
+    k8s_t  k;
+
+    start(&k);
+    ingress(&k, "good", "stays", "shared.test", "2025-01-01", 0, 1, 1);
+    ingress(&k, "good", "goes", "shared.test", "2025-01-02", 1, 1, 1);
+    ingress(&k, "evil", "grows", "shared.test", "2025-01-03", 2, 1, 1);
+    k8s_run(&k);
+    fill(&k, 0);
+
+    ingress(&k, "evil", "grows", "shared.test", "2025-01-03", 2, 100, 1);
+    ok(k8s_has(&k, "host \"shared.test\", which is served as it was")
+       && k8s_has(&k, " of evil/grows to "), "an edit has no room");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "good", "goes");
+    ok(!k8s_has(&k, " of good/goes to "), "what is deleted goes");
+    ok(k8s_has(&k, " of good/stays to "), "what was not edited stays");
+    ok(!k8s_has(&k, " of evil/grows to "), "the edited one is left out");
+
+    ingress(&k, "evil", "grows", "shared.test", "2025-01-03", 2, 1, 1);
+    ok(k8s_has(&k, " of evil/grows to "), "until it fits");
+
+    k8s_close(&k);
+}
+
+
 /* n turns without an event: how many of them changed the version */
 
 static ngx_uint_t
@@ -482,6 +512,7 @@ main(void)
     problems();
     endpoints();
     secrets();
+    removals();
     retries();
     age();
 
