@@ -16,6 +16,7 @@
 #define NGX_K8S_MANIFESTS_RELIST   1000         /* ms */
 
 
+static void ngx_k8s_manifests_seed(ngx_k8s_source_t *s, ngx_queue_t *seeds);
 static void ngx_k8s_manifests_relist(ngx_k8s_source_t *s, ngx_uint_t kind);
 static ngx_uint_t ngx_k8s_manifests_missing(ngx_k8s_source_t *s,
     ngx_uint_t kind);
@@ -131,6 +132,7 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     ngx_queue_init(&m->reports);
     ngx_queue_init(&m->pending);
     ngx_queue_init(&m->notes);
+    ngx_queue_init(&m->seeds);
     ngx_queue_init(&m->objects);
     ngx_queue_init(&m->classes);
     ngx_queue_init(&m->ingresses);
@@ -142,6 +144,7 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     m->source.want = ngx_k8s_manifests_want;
     m->source.missing = ngx_k8s_manifests_missing;
     m->source.relist = ngx_k8s_manifests_relist;
+    m->source.seed = ngx_k8s_manifests_seed;
     m->source.stop = ngx_k8s_manifests_stop;
 
     m->work.data = m;
@@ -170,6 +173,26 @@ failed:
     ngx_destroy_pool(pool);
 
     return NULL;
+}
+
+
+static void
+ngx_k8s_manifests_seed(ngx_k8s_source_t *s, ngx_queue_t *seeds)
+{
+    ngx_k8s_manifests_t *m = s->data;
+
+    if (!ngx_queue_empty(seeds)) {
+        ngx_queue_add(&m->seeds, seeds);
+        ngx_queue_init(seeds);
+    }
+}
+
+
+void
+ngx_k8s_seed_free(ngx_k8s_seed_t *seed)
+{
+    ngx_free(seed->feed.text);
+    ngx_free(seed);
 }
 
 
@@ -299,6 +322,11 @@ ngx_k8s_manifests_work(ngx_event_t *ev)
 static ngx_int_t
 ngx_k8s_manifests_step(ngx_k8s_manifests_t *m)
 {
+    if (!ngx_queue_empty(&m->seeds)) {
+        ngx_k8s_manifests_seed_step(m);
+        return NGX_AGAIN;
+    }
+
     if (m->want_walk) {
         ngx_k8s_manifests_walk_begin(m);
         return NGX_AGAIN;

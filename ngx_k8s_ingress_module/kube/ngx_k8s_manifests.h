@@ -70,6 +70,7 @@ typedef struct {
     unsigned                 fallback:1; /* the default IngressClass */
     unsigned                 classless:1; /* Ingress: gets the default one */
     unsigned                 selector:1; /* Service: has one */
+    unsigned                 kept:1;     /* by a predecessor */
 } ngx_k8s_manifest_claim_t;
 
 
@@ -198,6 +199,7 @@ typedef struct {
     /* objects */
     ngx_rbtree_t             idents;
     ngx_rbtree_node_t        idents_sentinel;
+    ngx_queue_t              seeds;      /* ngx_k8s_seed_t */
     ngx_queue_t              objects;    /* changed idents */
     ngx_queue_t              classes;    /* idents of IngressClasses */
     ngx_queue_t              ingresses;
@@ -275,6 +277,13 @@ ngx_int_t ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     json_t *json);
 void ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
+
+/* its objects are fed anew: whether it can be read has changed */
+void ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+
+/* makes a claim of the first seed */
+void ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim);
 /* the one that an object is taken from, NULL when it is gone */
 ngx_k8s_manifest_claim_t *ngx_k8s_manifests_first(

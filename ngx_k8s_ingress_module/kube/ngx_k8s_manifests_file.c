@@ -489,6 +489,9 @@ ngx_k8s_manifest_error(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
 
     if (file->error) {
         ngx_free(file->error);
+
+    } else {
+        ngx_k8s_manifests_refeed(m, file);
     }
 
     file->error = ngx_alloc(p - buf + 1, m->log);

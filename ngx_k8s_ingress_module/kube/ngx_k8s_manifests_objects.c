@@ -18,9 +18,12 @@
 static ngx_k8s_manifest_ident_t *ngx_k8s_manifests_ident(
     ngx_k8s_manifests_t *m, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t create);
+static void ngx_k8s_manifests_append(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
 static void ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim);
 static void ngx_k8s_manifests_forget(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident);
+static ngx_uint_t ngx_k8s_manifests_kept(ngx_k8s_manifest_claim_t *claim);
 static ngx_uint_t ngx_k8s_manifests_counts(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident);
 static void ngx_k8s_manifests_put(ngx_k8s_manifests_t *m,
@@ -169,6 +172,16 @@ ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         ngx_k8s_manifests_claim_free(claim);
     }
 
+    ngx_k8s_manifests_append(m, file);
+}
+
+
+static void
+ngx_k8s_manifests_append(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim;
+
     while (!ngx_queue_empty(&m->pending)) {
         q = ngx_queue_head(&m->pending);
         claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
@@ -179,6 +192,67 @@ ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         ngx_k8s_manifests_insert(claim);
         ngx_k8s_manifests_touch(m, claim->ident);
     }
+}
+
+
+void
+ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    for (q = ngx_queue_head(&file->claims);
+         q != ngx_queue_sentinel(&file->claims);
+         q = ngx_queue_next(q))
+    {
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+        ngx_k8s_manifests_touch(m, claim->ident);
+    }
+}
+
+
+/*
+ * What the file said when a predecessor could read it, or a part of that: it
+ * holds until the file is read, or found gone.
+ */
+
+void
+ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
+{
+    json_t                    *json;
+    ngx_queue_t               *q;
+    ngx_k8s_seed_t            *seed;
+    ngx_k8s_manifest_t        *file;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    q = ngx_queue_head(&m->seeds);
+    seed = ngx_queue_data(q, ngx_k8s_seed_t, queue);
+
+    ngx_queue_remove(q);
+
+    json = json_loadb((char *) seed->feed.text, seed->feed.len, 0, NULL);
+    file = ngx_k8s_manifest_file(m, &seed->feed.origin, 1);
+
+    if (file
+        && ngx_k8s_object_check(&ngx_k8s_kinds[seed->feed.kind], json) == NULL)
+    {
+        m->reading = file;
+        m->documents = seed->feed.document;
+
+        if (ngx_k8s_manifests_claim(m, seed->feed.kind, json) == NGX_OK) {
+            q = ngx_queue_head(&m->pending);
+            claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+            claim->kept = 1;
+
+            ngx_k8s_manifests_append(m, file);
+        }
+
+        m->reading = NULL;
+    }
+
+    json_decref(json);
+    ngx_k8s_seed_free(seed);
 }
 
 
@@ -272,7 +346,7 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
 {
     u_char                     digest[16];
     ngx_md5_t                  md5;
-    ngx_uint_t                 counts;
+    ngx_uint_t                 counts, kept;
     ngx_queue_t               *q;
     ngx_k8s_manifest_claim_t  *claim, *loser;
     ngx_k8s_manifest_ident_t  *ident, *endpoints;
@@ -317,10 +391,12 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
     ngx_k8s_manifest_report(m, claim->file);
 
     counts = ngx_k8s_manifests_counts(m, ident);
+    kept = ngx_k8s_manifests_kept(claim);
 
     ngx_md5_init(&md5);
     ngx_md5_update(&md5, &claim->document, sizeof(ngx_uint_t));
     ngx_md5_update(&md5, &counts, sizeof(ngx_uint_t));
+    ngx_md5_update(&md5, &kept, sizeof(ngx_uint_t));
     ngx_md5_update(&md5, claim->file->sn.str.data, claim->file->sn.str.len);
     ngx_md5_update(&md5, claim->text, claim->len);
 
@@ -341,6 +417,15 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
     ngx_memcpy(ident->digest, digest, 16);
 
     ngx_k8s_manifests_put(m, ident, counts ? claim : NULL);
+}
+
+
+/* whether its file cannot be read now */
+
+static ngx_uint_t
+ngx_k8s_manifests_kept(ngx_k8s_manifest_claim_t *claim)
+{
+    return claim->kept || claim->file->error;
 }
 
 
@@ -455,6 +540,7 @@ ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
     feed.kind = kind;
     feed.origin = claim->file->sn.str;
     feed.document = claim->document;
+    feed.kept = ngx_k8s_manifests_kept(claim);
 
     if (m->conf->namespaces) {
         feed.scope = claim->ident->ns;
@@ -615,12 +701,19 @@ ngx_k8s_manifests_list(ngx_k8s_manifests_t *m, ngx_uint_t op)
 void
 ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m)
 {
+    ngx_queue_t               *q;
     ngx_k8s_manifest_ident_t  *ident;
 
     while (m->idents.root != m->idents.sentinel) {
         ident = (ngx_k8s_manifest_ident_t *) m->idents.root;
         ngx_rbtree_delete(&m->idents, &ident->sn.node);
         ngx_free(ident);
+    }
+
+    while (!ngx_queue_empty(&m->seeds)) {
+        q = ngx_queue_head(&m->seeds);
+        ngx_queue_remove(q);
+        ngx_k8s_seed_free(ngx_queue_data(q, ngx_k8s_seed_t, queue));
     }
 
     ngx_queue_init(&m->objects);

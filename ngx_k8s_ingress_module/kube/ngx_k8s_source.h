@@ -85,7 +85,17 @@ typedef struct {
     ngx_uint_t               code;       /* KEEP: NGX_K8S_PROBLEM_* */
     ngx_str_t                origin;     /* manifests: file; copied */
     ngx_uint_t               document;   /* manifests: number in the file */
+    unsigned                 kept:1;     /* OBJECT: it cannot be read any more,
+                                            this is its last good version */
 } ngx_k8s_feed_t;
+
+
+/* what a predecessor has kept of a file, with text and origin of its own */
+
+typedef struct {
+    ngx_queue_t              queue;
+    ngx_k8s_feed_t           feed;
+} ngx_k8s_seed_t;
 
 
 /* state of a kind, for /readyz, /metrics and /status */
@@ -144,10 +154,17 @@ struct ngx_k8s_source_s {
     /* a change of this kind was lost: it is listed anew, soon, and what is
        wanted of it is fed again.  A list that goes on is fed as ABORT first */
     void                   (*relist)(ngx_k8s_source_t *s, ngx_uint_t kind);
+    /* last good versions of the files' objects (ngx_k8s_seed_t), before it
+       has fed anything: they hold until the file is good, or gone.  It takes
+       all of the queue.  NULL: not of use to this source */
+    void                   (*seed)(ngx_k8s_source_t *s, ngx_queue_t *seeds);
     /* stops, closes every descriptor and timer, frees all */
     void                   (*stop)(ngx_k8s_source_t *s);
 };
 
+
+/* frees a seed that is in no queue */
+void ngx_k8s_seed_free(ngx_k8s_seed_t *seed);
 
 /*
  * Start a source in the watcher; NULL when that is impossible (logged), not

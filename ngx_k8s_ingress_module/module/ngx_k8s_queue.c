@@ -327,6 +327,8 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
     q->events->refused(q->events->data, kind, &object->namespace,
                        &object->name, NULL);
+    q->events->kept(q->events->data, object->kind, &object->namespace,
+                    &object->name, feed->kept ? feed : NULL);
 
     /* the object is the store's from now on, or has been freed */
 
@@ -388,6 +390,7 @@ ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 
     q->events->refused(q->events->data, &ngx_k8s_kinds[feed->kind].name,
                        &id.ns, &id.name, NULL);
+    q->events->kept(q->events->data, feed->kind, &id.ns, &id.name, NULL);
 
     ngx_k8s_store_delete(q->store, feed->kind, &id.ns, &id.name, &id.uid);
 

@@ -36,6 +36,11 @@ typedef struct {
     /* a list begins, or is in the store (1) */
     void                   (*listed)(void *data, ngx_uint_t kind,
                                 ngx_str_t *scope, ngx_uint_t ends);
+    /* the version of an object that is in the store is its last good one, and
+       is fed as such; NULL: it is as it is now, or has gone */
+    void                   (*kept)(void *data, ngx_uint_t kind,
+                                ngx_str_t *ns, ngx_str_t *name,
+                                ngx_k8s_feed_t *feed);
     /* an object cannot be had as it is now: the version that is in the store,
        if there is one, stays.  NULL: it can, or has gone */
     void                   (*refused)(void *data, ngx_str_t *kind,

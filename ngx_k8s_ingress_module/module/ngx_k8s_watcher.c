@@ -25,6 +25,8 @@ static void ngx_k8s_watcher_event(ngx_k8s_watcher_t *w, ngx_event_t *ev,
     ngx_event_handler_pt handler);
 static ngx_int_t ngx_k8s_watcher_begin(ngx_k8s_watcher_t *w);
 static ngx_int_t ngx_k8s_watcher_open(ngx_k8s_watcher_t *w);
+static ngx_int_t ngx_k8s_watcher_seed(ngx_k8s_watcher_t *w);
+static ngx_int_t ngx_k8s_watcher_source(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_close(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_cancel(ngx_event_t *ev);
 
@@ -56,6 +58,8 @@ static void ngx_k8s_watcher_problem(void *data, char *kind, ngx_str_t *name,
 static void ngx_k8s_watcher_changed(void *data);
 static void ngx_k8s_watcher_listed(void *data, ngx_uint_t kind,
     ngx_str_t *scope, ngx_uint_t ends);
+static void ngx_k8s_watcher_kept(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_k8s_feed_t *feed);
 static void ngx_k8s_watcher_refused(void *data, ngx_str_t *kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_k8s_problem_t *problem);
 static void ngx_k8s_watcher_show(void *data, ngx_str_t *kind, ngx_str_t *ns,
@@ -261,7 +265,7 @@ ngx_k8s_watcher_begin(ngx_k8s_watcher_t *w)
 }
 
 
-/* takes the table over in slices, then opens all else */
+/* takes the table over in slices, what is kept in it, then opens the rest */
 
 static void
 ngx_k8s_watcher_open_handler(ngx_event_t *ev)
@@ -277,14 +281,24 @@ ngx_k8s_watcher_open_handler(ngx_event_t *ev)
     until = w->begun + NGX_K8S_TURN_USEC;
 
     do {
+        if (w->opened) {
+            rc = ngx_k8s_watcher_seed(w);
+            continue;
+        }
+
         rc = ngx_k8s_writer_continue(w->writer, NGX_K8S_OPEN_RECORDS);
+
+        if (rc == NGX_OK) {
+            rc = ngx_k8s_watcher_open(w);
+        }
+
     } while (rc == NGX_AGAIN && ngx_k8s_usec() < until);
 
     if (rc == NGX_AGAIN) {
         ngx_post_event(ev, &ngx_posted_next_events);
 
     } else if (rc == NGX_OK) {
-        rc = ngx_k8s_watcher_open(w);
+        rc = ngx_k8s_watcher_source(w);
     }
 
     ngx_k8s_watcher_leave(w);
@@ -301,12 +315,13 @@ ngx_k8s_watcher_open_handler(ngx_event_t *ev)
 }
 
 
+/* NGX_AGAIN, or NGX_ERROR */
+
 static ngx_int_t
 ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
 {
-    ngx_uint_t               required;
-    ngx_k8s_block_t         *block;
-    ngx_k8s_compile_conf_t   conf;
+    ngx_uint_t        required;
+    ngx_k8s_block_t  *block;
 
     block = w->block;
 
@@ -319,7 +334,9 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
                        &block->zone_name, w->log);
     ngx_k8s_refused_init(&w->refused, &w->refused_events,
                          block->conf->compile.problems, w->log);
+    ngx_queue_init(&w->seeds);
 
+    w->cursor = 0;
     w->opened = 1;
 
     /* without Namespaces a selector can't tell which Ingresses are taken */
@@ -334,6 +351,67 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
         return NGX_ERROR;
     }
 
+    if (ngx_k8s_kept_init(&w->kept, block->table, w->writer, &block->zone_name,
+                          w->log)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/*
+ * One last good version that a predecessor has kept: it is in the store before
+ * the first list, whose end keeps it when the object is there and cannot be
+ * read; a source of files knows itself what becomes of it.
+ */
+
+static ngx_int_t
+ngx_k8s_watcher_seed(ngx_k8s_watcher_t *w)
+{
+    u_char          *p;
+    ngx_int_t        rc;
+    ngx_k8s_feed_t   feed;
+    ngx_k8s_seed_t  *seed;
+
+    rc = ngx_k8s_kept_next(&w->kept, &w->cursor, &feed);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
+    }
+
+    if (w->block->conf->source.type != NGX_K8S_SOURCE_MANIFESTS) {
+        ngx_k8s_queue_feed(&w->queue, &feed);
+        return NGX_AGAIN;
+    }
+
+    seed = ngx_alloc(sizeof(ngx_k8s_seed_t) + feed.origin.len, w->log);
+    if (seed == NULL) {
+        ngx_free(feed.text);
+        return NGX_ERROR;
+    }
+
+    p = (u_char *) seed + sizeof(ngx_k8s_seed_t);
+    ngx_memcpy(p, feed.origin.data, feed.origin.len);
+
+    seed->feed = feed;
+    seed->feed.origin.data = p;
+
+    ngx_queue_insert_tail(&w->seeds, &seed->queue);
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_k8s_watcher_source(ngx_k8s_watcher_t *w)
+{
+    ngx_k8s_block_t         *block;
+    ngx_k8s_compile_conf_t   conf;
+
+    block = w->block;
     conf = block->conf->compile;
 
     if (block->conf->source.type != NGX_K8S_SOURCE_MANIFESTS) {
@@ -365,6 +443,10 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
         return NGX_ERROR;
     }
 
+    if (w->source->seed) {
+        w->source->seed(w->source, &w->seeds);
+    }
+
     /* it asks the source for the default certificate */
 
     w->compile = ngx_k8s_compile_create(&conf, w->store, w->writer, w->log);
@@ -388,6 +470,8 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
 static void
 ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
 {
+    ngx_queue_t  *q;
+
     if (w->source) {
         w->source->stop(w->source);
         w->source = NULL;
@@ -406,6 +490,13 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
         ngx_k8s_queue_done(&w->queue);
         ngx_k8s_refused_done(&w->refused);
         ngx_k8s_progress_done(&w->progress);
+        ngx_k8s_kept_done(&w->kept);
+
+        while (!ngx_queue_empty(&w->seeds)) {
+            q = ngx_queue_head(&w->seeds);
+            ngx_queue_remove(q);
+            ngx_k8s_seed_free(ngx_queue_data(q, ngx_k8s_seed_t, queue));
+        }
     }
 
     if (w->compile) {
@@ -458,7 +549,7 @@ static void
 ngx_k8s_watcher_work_handler(ngx_event_t *ev)
 {
     uint64_t            now, until;
-    ngx_int_t           queued, compiled;
+    ngx_int_t           queued, compiled, kept;
     ngx_uint_t          usec;
     ngx_k8s_watcher_t  *w;
 
@@ -497,6 +588,12 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
         compiled = ngx_k8s_compile_run(w->compile, usec);
     }
 
+    kept = NGX_OK;
+
+    if (w->settled) {
+        kept = ngx_k8s_kept_run(&w->kept, w->listed && queued == NGX_OK);
+    }
+
     if (w->settled && queued == NGX_OK && compiled == NGX_OK) {
         ngx_k8s_progress_write(&w->progress);
     }
@@ -509,7 +606,7 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
 
     ngx_k8s_saver_changed(w->block->saver);
 
-    if (queued == NGX_AGAIN || compiled == NGX_AGAIN) {
+    if (queued == NGX_AGAIN || compiled == NGX_AGAIN || kept == NGX_AGAIN) {
         ngx_post_event(&w->work, &ngx_posted_next_events);
 
     } else if (ngx_k8s_writer_retired(w->writer) && !w->reclaim.timer_set) {
@@ -747,6 +844,7 @@ ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
     w->queue_events.post = ngx_k8s_watcher_post;
     w->queue_events.changed = ngx_k8s_watcher_changed;
     w->queue_events.listed = ngx_k8s_watcher_listed;
+    w->queue_events.kept = ngx_k8s_watcher_kept;
     w->queue_events.refused = ngx_k8s_watcher_refused;
 
     w->refused_events.data = w;
@@ -808,12 +906,16 @@ ngx_k8s_watcher_busy(void *data)
 }
 
 
-/* has the next slice done, in this turn still */
+/* has the next slice done, in this turn still, once all is open */
 
 static void
 ngx_k8s_watcher_post(void *data)
 {
     ngx_k8s_watcher_t *w = data;
+
+    if (w->compile == NULL) {
+        return;
+    }
 
     ngx_post_event(&w->work, &ngx_posted_events);
 }
@@ -884,6 +986,21 @@ ngx_k8s_watcher_listed(void *data, ngx_uint_t kind, ngx_str_t *scope,
 
     } else {
         ngx_k8s_refused_begin(&w->refused, name, scope);
+    }
+}
+
+
+static void
+ngx_k8s_watcher_kept(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_k8s_feed_t *feed)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (ngx_k8s_kept_object(&w->kept, kind, ns, name, feed) != NGX_OK) {
+        ngx_log_error(NGX_LOG_CRIT, w->log, 0,
+                      "%V: no memory to keep the last good version of %V "
+                      "\"%V/%V\" for a successor", &w->block->zone_name,
+                      &ngx_k8s_kinds[kind].name, ns, name);
     }
 }
 

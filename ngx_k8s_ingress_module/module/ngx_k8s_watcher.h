@@ -22,6 +22,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_module.h>
+#include <ngx_k8s_kept.h>
 #include <ngx_k8s_progress.h>
 #include <ngx_k8s_queue.h>
 #include <ngx_k8s_refused.h>
@@ -69,6 +70,9 @@ struct ngx_k8s_watcher_s {
     ngx_k8s_queue_t          queue;
     ngx_k8s_queue_events_t   queue_events;
     ngx_k8s_progress_t       progress;
+    ngx_k8s_kept_t           kept;
+    ngx_queue_t              seeds;      /* for a source of files */
+    uint32_t                 cursor;     /* of what a predecessor has kept */
     ngx_k8s_refused_t        refused;
     ngx_k8s_refused_events_t  refused_events;
     ngx_k8s_saver_events_t   saver_events;

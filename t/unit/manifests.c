@@ -58,6 +58,10 @@ feed(void *data, ngx_k8s_feed_t *f)
     sprintf(p, "%s%s %s/%s", ops[f->op], ngx_k8s_kinds[f->kind].name.data,
             ns, json_string_value(json_object_get(meta, "name")));
 
+    if (f->kept) {
+        strcat(p, " kept");
+    }
+
     if (f->op == NGX_K8S_FEED_OBJECT) {
         sprintf(p + strlen(p), " %.*s#%u", (int) f->origin.len,
                 f->origin.data, (unsigned) f->document);
@@ -505,7 +509,8 @@ broken(void)
     turn(30);
     put("e.yaml", SVC("e", "2") "x: [\n");
     turn(30);
-    ok(is("Service default/e e.yaml#1 1|"), "a broken file feeds nothing");
+    ok(is("Service default/e e.yaml#1 1|Service default/e kept e.yaml#1 1|"),
+       "of a broken file its last good version is kept");
     ok(says("File e.yaml 3: line 6, column 1:"), "and is a problem");
 
     clear();
@@ -525,7 +530,8 @@ broken(void)
     turn(30);
     sh("rm w/e.yaml");
     turn(30);
-    ok(is("delete Service default/e|"), "a broken file is deleted");
+    ok(is("Service default/e kept e.yaml#1 3|delete Service default/e|"),
+       "a broken file is deleted");
 
     clear();
     sh("truncate -s 17M w/big.yaml");
@@ -1155,6 +1161,89 @@ classes(void)
 }
 
 
+static void
+seed(ngx_queue_t *seeds, ngx_uint_t kind, char *origin, const char *text)
+{
+    ngx_k8s_seed_t  *s;
+
+    s = calloc(1, sizeof(ngx_k8s_seed_t));
+    s->feed.kind = kind;
+    s->feed.document = 7;
+    s->feed.origin.data = (u_char *) origin;
+    s->feed.origin.len = strlen(origin);
+    s->feed.text = (u_char *) strdup(text);
+    s->feed.len = strlen(text);
+
+    ngx_queue_insert_tail(seeds, &s->queue);
+}
+
+
+#define SEED(name)                                                            \
+    "{\"kind\":\"Service\",\"metadata\":{\"name\":\"" name "\",\"namespace\":" \
+    "\"default\"},\"v\":\"1\"}"
+
+
+/* what a predecessor has kept of files holds until they are good, or gone */
+
+static void
+kept(void)
+{
+    ngx_queue_t  seeds;
+
+    put("bad.yaml", "x: [");
+    put("good.yaml", SVC("g1", "2"));
+    put("other.yaml", SVC("moved", "2"));
+
+    ngx_queue_init(&seeds);
+    seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", SEED("b1"));
+    seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", SEED("b2"));
+    seed(&seeds, NGX_K8S_SECRET, "bad.yaml", "{\"metadata\":{\"namespace\":"
+         "\"default\",\"name\":\"s\"}}");
+    seed(&seeds, NGX_K8S_SERVICE, "good.yaml", SEED("g1"));
+    seed(&seeds, NGX_K8S_SERVICE, "good.yaml", SEED("g2"));
+    seed(&seeds, NGX_K8S_SERVICE, "gone.yaml", SEED("x1"));
+    seed(&seeds, NGX_K8S_SERVICE, "other.yaml", SEED("moved"));
+    seed(&seeds, NGX_K8S_SERVICE, "", SEED("nowhere"));
+    seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", SEED("No_Name"));
+    seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", "broken");
+
+    start();
+    source->seed(source, &seeds);
+    turn(30);
+
+    ok(ngx_queue_empty(&seeds)
+       && strstr(fed, "|Service default/b1 kept bad.yaml#7 1|")
+       && strstr(fed, "|Service default/b2 kept bad.yaml#7 1|")
+       && strstr(fed, "|Secret default/s kept bad.yaml#7|"),
+       "what a broken file served is fed");
+    ok(strstr(fed, "|Service default/g1 good.yaml#1 2|")
+       && !strstr(fed, "default/g2"), "of a good one only what it says");
+    ok(!strstr(fed, "default/x1") && !strstr(fed, "nowhere")
+       && !strstr(fed, "No_Name"), "of one that is gone, nothing");
+    ok(says("File bad.yaml 3: line 2"), "the file is a problem");
+
+    clear();
+    put("bad.yaml", SVC("b2", "3"));
+    turn(30);
+    ok(strstr(fed, "Service default/b2 bad.yaml#1 3|")
+       && strstr(fed, "delete Service default/b1|")
+       && strstr(fed, "delete Secret default/s|"), "a good one ends it");
+
+    sh("rm w/*.yaml");
+    turn(30);
+    source->stop(source);
+
+    /* not asked any more */
+
+    put("bad.yaml", "x: [");
+    seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", SEED("b1"));
+    start();
+    source->seed(source, &seeds);
+    source->stop(source);
+    sh("rm w/*.yaml");
+}
+
+
 /* links are swapped where nothing is watched, and the old tree stays */
 
 static void
@@ -1384,6 +1473,7 @@ main(int argc, char **argv)
     swapped();
     mirrored();
     classes();
+    kept();
     namespaces();
     polling();
     large();

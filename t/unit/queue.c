@@ -72,6 +72,14 @@ on_refused(void *data, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
 
 
 static void
+on_kept(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
+    ngx_k8s_feed_t *feed)
+{
+    /* void */
+}
+
+
+static void
 on_show(void *data, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t n, ngx_k8s_problem_t *problems)
 {
@@ -80,7 +88,7 @@ on_show(void *data, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
 
 
 static ngx_k8s_queue_events_t    events = {
-    NULL, on_post, on_post, on_listed, on_refused
+    NULL, on_post, on_post, on_listed, on_kept, on_refused
 };
 
 static ngx_k8s_refused_events_t  refused_events = { NULL, on_show };

@@ -1,0 +1,456 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_k8s_kept.h>
+
+
+#define NGX_K8S_KEPT_RECORDS         16  /* of one call */
+#define NGX_K8S_KEPT_BYTES           (64 * 1024)
+
+
+/*
+ * The bytes of a record: origin, zero byte, number of the document, zero byte,
+ * JSON of the object.
+ */
+
+typedef struct {
+    ngx_str_node_t           sn;         /* key of the record */
+    ngx_queue_t              queue;
+    ngx_uint_t               kind;
+    ngx_str_t                ns;         /* in the key */
+    ngx_str_t                name;
+    ngx_str_t                bytes;      /* malloc()ed until it is written */
+    size_t                   size;       /* what it counts */
+    unsigned                 queued:1;
+    unsigned                 gone:1;
+} ngx_k8s_kept_entry_t;
+
+
+static ngx_k8s_kept_entry_t *ngx_k8s_kept_entry(ngx_k8s_kept_t *k,
+    ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t create);
+static ngx_int_t ngx_k8s_kept_bytes(ngx_k8s_kept_t *k,
+    ngx_k8s_kept_entry_t *entry, ngx_k8s_feed_t *feed);
+static void ngx_k8s_kept_change(ngx_k8s_kept_t *k,
+    ngx_k8s_kept_entry_t *entry);
+static void ngx_k8s_kept_write(ngx_k8s_kept_t *k,
+    ngx_k8s_kept_entry_t *entry);
+static ngx_int_t ngx_k8s_kept_sweep(ngx_k8s_kept_t *k);
+static size_t ngx_k8s_kept_key(u_char *buf, ngx_str_t *kind, ngx_str_t *ns,
+    ngx_str_t *name);
+static void ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry);
+
+
+ngx_int_t
+ngx_k8s_kept_init(ngx_k8s_kept_t *k, ngx_k8s_table_t *table,
+    ngx_k8s_writer_t *writer, ngx_str_t *name, ngx_log_t *log)
+{
+    ngx_memzero(k, sizeof(ngx_k8s_kept_t));
+
+    k->table = table;
+    k->writer = writer;
+    k->name = *name;
+    k->log = log;
+
+    ngx_rbtree_init(&k->tree, &k->sentinel, ngx_str_rbtree_insert_value);
+    ngx_queue_init(&k->changed);
+
+    return ngx_k8s_builder_init(&k->builder, log);
+}
+
+
+void
+ngx_k8s_kept_done(ngx_k8s_kept_t *k)
+{
+    if (k->table == NULL) {
+        return;
+    }
+
+    while (k->tree.root != k->tree.sentinel) {
+        ngx_k8s_kept_free(k, (ngx_k8s_kept_entry_t *) k->tree.root);
+    }
+
+    ngx_k8s_builder_done(&k->builder);
+
+    k->table = NULL;
+}
+
+
+ngx_int_t
+ngx_k8s_kept_object(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_k8s_feed_t *feed)
+{
+    ngx_k8s_kept_entry_t  *entry;
+
+    if (feed == NULL && k->tree.root == k->tree.sentinel) {
+        return NGX_OK;
+    }
+
+    entry = ngx_k8s_kept_entry(k, kind, ns, name, feed != NULL);
+
+    if (entry == NULL) {
+        return feed ? NGX_ERROR : NGX_OK;
+    }
+
+    if (entry->bytes.data) {
+        ngx_free(entry->bytes.data);
+        ngx_str_null(&entry->bytes);
+    }
+
+    entry->gone = (feed == NULL
+                   || ngx_k8s_kept_bytes(k, entry, feed) != NGX_OK);
+
+    ngx_k8s_kept_change(k, entry);
+
+    return (feed && entry->gone) ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_k8s_kept_entry_t *
+ngx_k8s_kept_entry(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t create)
+{
+    u_char                 buf[NGX_K8S_KEY_MAX];
+    uint32_t               hash;
+    ngx_str_t              key;
+    ngx_k8s_kept_entry_t  *entry;
+
+    key.data = buf;
+    key.len = ngx_k8s_kept_key(buf, &ngx_k8s_kinds[kind].name, ns, name);
+
+    if (key.len == 0) {
+        return NULL;
+    }
+
+    hash = ngx_crc32_long(key.data, key.len);
+
+    entry = (ngx_k8s_kept_entry_t *)
+                ngx_str_rbtree_lookup(&k->tree, &key, hash);
+
+    if (entry || !create) {
+        return entry;
+    }
+
+    entry = ngx_calloc(sizeof(ngx_k8s_kept_entry_t) + key.len, k->log);
+    if (entry == NULL) {
+        return NULL;
+    }
+
+    entry->sn.node.key = hash;
+    entry->sn.str.len = key.len;
+    entry->sn.str.data = (u_char *) entry + sizeof(ngx_k8s_kept_entry_t);
+    ngx_memcpy(entry->sn.str.data, key.data, key.len);
+
+    entry->kind = kind;
+    entry->ns.len = ns->len;
+    entry->ns.data = entry->sn.str.data + sizeof(uint32_t);
+    entry->name.len = name->len;
+    entry->name.data = entry->ns.data + ns->len + 1;
+
+    ngx_rbtree_insert(&k->tree, &entry->sn.node);
+
+    return entry;
+}
+
+
+static ngx_int_t
+ngx_k8s_kept_bytes(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry,
+    ngx_k8s_feed_t *feed)
+{
+    u_char     *p, buf[512];
+    ngx_str_t   text;
+
+    text.data = feed->text;
+    text.len = feed->len;
+
+    if (entry->kind == NGX_K8S_SECRET) {
+        text.data = buf;
+        text.len = ngx_snprintf(buf, sizeof(buf), "{\"metadata\":{"
+                                "\"namespace\":\"%V\",\"name\":\"%V\"}}",
+                                &entry->ns, &entry->name)
+                   - buf;
+    }
+
+    p = ngx_alloc(feed->origin.len + NGX_INT_T_LEN + 2 + text.len, k->log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    entry->bytes.data = p;
+
+    p = ngx_sprintf(p, "%V%Z%ui%Z", &feed->origin, feed->document);
+    p = ngx_cpymem(p, text.data, text.len);
+
+    entry->bytes.len = p - entry->bytes.data;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_kept_change(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
+{
+    if (!entry->queued) {
+        entry->queued = 1;
+        ngx_queue_insert_tail(&k->changed, &entry->queue);
+    }
+}
+
+
+ngx_int_t
+ngx_k8s_kept_run(ngx_k8s_kept_t *k, ngx_uint_t listed)
+{
+    size_t                 size;
+    ngx_uint_t             n;
+    ngx_queue_t           *q;
+    ngx_k8s_kept_entry_t  *entry;
+
+    size = 0;
+
+    for (n = 0; n < NGX_K8S_KEPT_RECORDS && size < NGX_K8S_KEPT_BYTES; n++) {
+
+        if (ngx_queue_empty(&k->changed)) {
+            return (listed && !k->swept) ? ngx_k8s_kept_sweep(k) : NGX_OK;
+        }
+
+        q = ngx_queue_head(&k->changed);
+        entry = ngx_queue_data(q, ngx_k8s_kept_entry_t, queue);
+
+        ngx_queue_remove(q);
+        entry->queued = 0;
+        size += entry->bytes.len;
+
+        ngx_k8s_kept_write(k, entry);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* a record, or its end; one that has no room is not asked for again */
+
+static void
+ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
+{
+    size_t           max;
+    uint32_t         slot, at;
+    ngx_k8s_str_t    key, ns, name, item;
+    ngx_k8s_data_t  *rec;
+
+    k->bytes -= entry->size;
+    entry->size = 0;
+
+    if (entry->gone) {
+
+        if (ngx_k8s_table_find(k->table, NGX_K8S_INDEX_DATA,
+                               entry->sn.str.data, entry->sn.str.len, &slot))
+        {
+            ngx_k8s_writer_remove(k->writer, slot);
+        }
+
+        ngx_k8s_kept_free(k, entry);
+
+        return;
+    }
+
+    max = k->table->size / NGX_K8S_KEPT_SHARE;
+
+    ngx_k8s_builder_begin(&k->builder, NGX_K8S_INDEX_DATA,
+                          sizeof(ngx_k8s_data_t));
+
+    key = ngx_k8s_builder_str(&k->builder, &entry->sn.str);
+    ns = ngx_k8s_builder_str(&k->builder, &entry->ns);
+    name = ngx_k8s_builder_str(&k->builder, &entry->name);
+    item = ngx_k8s_builder_str(&k->builder, &ngx_k8s_kinds[entry->kind].name);
+    at = ngx_k8s_builder_alloc(&k->builder, entry->bytes.len);
+
+    slot = 0;
+
+    if (!k->builder.failed
+        && k->bytes + ngx_k8s_writer_cost(k->builder.len) <= max)
+    {
+        rec = ngx_k8s_builder_ptr(&k->builder, 0);
+
+        rec->header.key = key;
+        rec->use = NGX_K8S_DATA_OBJECT;
+        rec->namespace = ns;
+        rec->name = name;
+        rec->item = item;
+        rec->bytes.offset = at;
+        rec->bytes.len = entry->bytes.len;
+
+        ngx_memcpy(ngx_k8s_builder_ptr(&k->builder, at), entry->bytes.data,
+                   entry->bytes.len);
+
+        slot = ngx_k8s_builder_put(&k->builder, k->writer,
+                                   NGX_K8S_WRITE_OBJECT);
+    }
+
+    ngx_free(entry->bytes.data);
+    ngx_str_null(&entry->bytes);
+
+    if (slot) {
+        entry->size = ngx_k8s_writer_cost(k->builder.len);
+        k->bytes += entry->size;
+        return;
+    }
+
+    if (!k->full) {
+        k->full = 1;
+
+        ngx_log_error(NGX_LOG_WARN, k->log, 0,
+                      "%V: %V \"%V/%V\" cannot be read and is served as it "
+                      "was, but not after a restart: the zone has no room for "
+                      "a copy of it", &k->name,
+                      &ngx_k8s_kinds[entry->kind].name, &entry->ns,
+                      &entry->name);
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_kept_sweep(ngx_k8s_kept_t *k)
+{
+    ngx_str_t        key;
+    ngx_uint_t       n;
+    ngx_k8s_data_t  *rec;
+
+    for (n = 0; n < NGX_K8S_KEPT_RECORDS; n++) {
+
+        rec = ngx_k8s_table_next(k->table, NGX_K8S_INDEX_DATA, &k->cursor);
+
+        if (rec == NULL) {
+            k->swept = 1;
+            return NGX_OK;
+        }
+
+        if (rec->use != NGX_K8S_DATA_OBJECT) {
+            continue;
+        }
+
+        ngx_k8s_record_str(rec, &rec->header.key, &key);
+
+        if (ngx_str_rbtree_lookup(&k->tree, &key,
+                                  ngx_crc32_long(key.data, key.len))
+            == NULL)
+        {
+            ngx_k8s_writer_remove(k->writer, k->cursor);
+        }
+    }
+
+    return NGX_AGAIN;
+}
+
+
+ngx_int_t
+ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint32_t *cursor, ngx_k8s_feed_t *feed)
+{
+    u_char          *p, *last;
+    ngx_str_t        bytes, kind;
+    ngx_uint_t       i;
+    ngx_k8s_data_t  *rec;
+
+    for ( ;; ) {
+
+        rec = ngx_k8s_table_next(k->table, NGX_K8S_INDEX_DATA, cursor);
+
+        if (rec == NULL) {
+            return NGX_DONE;
+        }
+
+        if (rec->use != NGX_K8S_DATA_OBJECT) {
+            continue;
+        }
+
+        ngx_memzero(feed, sizeof(ngx_k8s_feed_t));
+
+        ngx_k8s_record_str(rec, &rec->item, &kind);
+        ngx_k8s_record_str(rec, &rec->bytes, &bytes);
+
+        last = bytes.data + bytes.len;
+
+        for (i = 0; i < NGX_K8S_KINDS; i++) {
+            if (kind.len == ngx_k8s_kinds[i].name.len
+                && ngx_strncmp(kind.data, ngx_k8s_kinds[i].name.data, kind.len)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        feed->op = NGX_K8S_FEED_OBJECT;
+        feed->kind = i;
+        feed->kept = 1;
+        feed->origin.data = bytes.data;
+
+        p = ngx_strlchr(bytes.data, last, '\0');
+
+        if (p) {
+            feed->origin.len = p - bytes.data;
+            bytes.data = p + 1;
+            p = ngx_strlchr(bytes.data, last, '\0');
+        }
+
+        if (p == NULL || i == NGX_K8S_KINDS) {
+            continue;
+        }
+
+        feed->document = ngx_max(ngx_atoi(bytes.data, p - bytes.data), 0);
+        feed->len = last - ++p;
+
+        feed->text = ngx_alloc(feed->len + 1, k->log);
+        if (feed->text == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(feed->text, p, feed->len);
+
+        return NGX_OK;
+    }
+}
+
+
+/* 0: too long, as no name is that can be read */
+
+static size_t
+ngx_k8s_kept_key(u_char *buf, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name)
+{
+    u_char    *p;
+    uint32_t   use;
+
+    if (sizeof(uint32_t) + kind->len + ns->len + name->len + 3
+        > NGX_K8S_KEY_MAX)
+    {
+        return 0;
+    }
+
+    use = NGX_K8S_DATA_OBJECT;
+
+    p = ngx_cpymem(buf, &use, sizeof(uint32_t));
+    p = ngx_cpymem(p, ns->data, ns->len);
+    *p++ = '\0';
+    p = ngx_cpymem(p, name->data, name->len);
+    *p++ = '\0';
+    p = ngx_cpymem(p, kind->data, kind->len);
+    *p++ = '\0';
+
+    return p - buf;
+}
+
+
+static void
+ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
+{
+    if (entry->queued) {
+        ngx_queue_remove(&entry->queue);
+    }
+
+    if (entry->bytes.data) {
+        ngx_free(entry->bytes.data);
+    }
+
+    ngx_rbtree_delete(&k->tree, &entry->sn.node);
+    ngx_free(entry);
+}

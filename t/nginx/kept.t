@@ -1,0 +1,114 @@
+# What a file served that is broken now goes on being served by whatever comes
+# next: a reload, another watcher after a kill, a start from a snapshot; until
+# the file is good, or gone.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use K8s::Nginx;
+use K8s::TLS;
+use Test::More;
+
+my $tls = K8s::Objects::free_port();
+my $c = K8s::TLS::pair(cn => 'own', names => ['t.example']);
+
+my $n = K8s::Nginx->new(
+    block => 'source manifests %%DIR%%; zone 4m; '
+             . 'snapshot %%ROOT%%/state/k8s keys=on;',
+    server => 'k8s_ingress_pass; location /- { k8s_ingress_admin; }',
+    http => "server { listen 127.0.0.1:$tls ssl; k8s_ingress_pass; }");
+my $dir = $n->{dir};
+mkdir "$n->{root}/state" or die "state: $!";
+chmod 0777, "$n->{root}/state";
+
+sub cn {
+    my $s = K8s::TLS::dial($tls, 't.example') or return '';
+    return K8s::TLS::cn($s);
+}
+
+# what does $sub, and is over when a new watcher is in sync
+sub next_one {
+    my ($sub, $name) = @_;
+    my $before = $n->logged(qr/: in sync: /);
+    my $broken = $n->logged(qr/file "web\.yaml": line \d+/);
+    $sub->();
+    ok($n->until(sub { $n->logged(qr/: in sync: /) > $before }), $name);
+    is($n->logged(qr/file "web\.yaml": line \d+/), $broken + 1,
+       "$name: it has met the broken file");
+    is(($n->get('a.example', '/'))[1], "a\n", "$name: the route is served");
+    is(cn(), 'own', "$name: with its certificate");
+    is(($n->get('b.example', '/'))[1], "b\n", "$name: others are, too");
+}
+
+my $class = <<'END';
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: nginx}
+spec: {controller: k8s.io/ingress-nginx}
+---
+END
+
+# a file of all kinds, and one beside it
+
+$n->services("default/a:80 a\ndefault/b:80 b");
+my $services = $n->slurp('manifests/services.yaml');
+unlink glob("$dir/*");
+my $web = "$class$services---\n" . K8s::TLS::secret('default/t', $c)
+    . K8s::TLS::ingress('default/tls', 'a:80', ['t.example'],
+                        't' => ['t.example'])
+    . K8s::TLS::ingress('default/web', 'a:80', ['a.example']);
+$n->manifest('web.yaml', $web);
+$n->ingresses('default/other b.example / b:80');
+
+ok($n->start, 'nginx starts');
+ok($n->wait_for('a.example', '/', 200, qr/^a$/), 'routed');
+is(cn(), 'own', 'with a certificate');
+
+$n->manifest('web.yaml', "${web}x: [\n");
+ok($n->until(sub { $n->logged(qr/file "web\.yaml": line \d+/) }),
+   'the file is broken');
+is(($n->get('a.example', '/'))[1], "a\n", 'and served');
+
+next_one(sub { $n->reload }, 'HUP');
+next_one(sub { $n->reload }, 'once more');
+next_one(sub { kill KILL => $n->watcher }, 'kill -9');
+next_one(sub {
+    is($n->stop, 0, 'ends well');
+    ok(-s "$n->{root}/state/k8s", 'a snapshot is written');
+    unlike($n->slurp('state/k8s'), qr/"tls\.key":/,
+           'with nothing of the Secret itself');
+    $n->start;
+}, 'a start from a snapshot');
+
+# good again, with one object less
+
+$n->manifest('web.yaml', $web =~ s/host: "?a\.example"?/host: c.example/r);
+ok($n->wait_for('c.example', '/', 200, qr/^a$/), 'a good file counts');
+ok($n->wait_for('a.example', '/', 404), 'and nothing else');
+
+# broken, and gone while nobody looks
+
+my $broken = $n->logged(qr/file "web\.yaml": line \d+/);
+$n->manifest('web.yaml', "${web}x: [\n");
+ok($n->until(sub { $n->logged(qr/file "web\.yaml": line \d+/) > $broken }),
+   'broken again');
+is($n->stop, 0, 'ends well');
+unlink "$dir/web.yaml";
+my $before = $n->logged(qr/: in sync: /);
+$n->start;
+ok($n->until(sub { $n->logged(qr/: in sync: /) > $before }), 'a start');
+ok($n->wait_for('c.example', '/', 404), 'what was kept goes with its file');
+
+# not in use any more: the next ones know nothing of it
+
+$n->manifest('web.yaml', "x: [\n");
+$before = $n->logged(qr/: in sync: /);
+$n->reload;
+ok($n->until(sub { $n->logged(qr/: in sync: /) > $before }), 'a reload');
+is(($n->get('c.example', '/'))[0], 404, 'a file that was never good');
+
+is($n->stop, 0, 'ends well');
+is_deeply([grep { !/exited on signal 9/ } $n->alerts], [],
+          'no alert in the log');
+done_testing();
