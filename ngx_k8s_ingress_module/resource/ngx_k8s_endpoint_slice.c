@@ -14,7 +14,6 @@
 #define NGX_K8S_HOSTNAME_LABEL      "kubernetes.io/hostname"
 
 
-static void ngx_k8s_slice_read(ngx_k8s_reader_t *r, json_t *json);
 static void ngx_k8s_slice_family(ngx_k8s_reader_t *r, json_t *json);
 static void ngx_k8s_slice_ports(ngx_k8s_reader_t *r, json_t *json);
 static void ngx_k8s_slice_port(ngx_k8s_reader_t *r, json_t *json,
@@ -28,13 +27,7 @@ static void ngx_k8s_endpoint_string(ngx_k8s_reader_t *r, json_t *json,
     const char *name, ngx_str_t *value, ngx_str_t *before);
 
 
-ngx_k8s_object_type_t  ngx_k8s_endpoint_slice_type = {
-    sizeof(ngx_k8s_endpoint_slice_t),
-    ngx_k8s_slice_read
-};
-
-
-static void
+void
 ngx_k8s_slice_read(ngx_k8s_reader_t *r, json_t *json)
 {
     json_t                    *meta, *labels;

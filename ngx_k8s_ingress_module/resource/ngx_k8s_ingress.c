@@ -9,7 +9,6 @@
 #include <ngx_k8s_reader.h>
 
 
-static void ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json);
 static void ngx_k8s_ingress_annotation(ngx_k8s_ingress_t *ingress,
     json_t *meta);
 static void ngx_k8s_ingress_rules(ngx_k8s_reader_t *r, json_t *spec);
@@ -28,13 +27,7 @@ static ngx_int_t ngx_k8s_ingress_port(ngx_k8s_reader_t *r, json_t *service,
 static void ngx_k8s_ingress_tls(ngx_k8s_reader_t *r, json_t *spec);
 
 
-ngx_k8s_object_type_t  ngx_k8s_ingress_type = {
-    sizeof(ngx_k8s_ingress_t),
-    ngx_k8s_ingress_read
-};
-
-
-static void
+void
 ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json)
 {
     json_t             *spec;

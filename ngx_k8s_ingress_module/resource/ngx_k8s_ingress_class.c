@@ -9,16 +9,7 @@
 #include <ngx_k8s_reader.h>
 
 
-static void ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json);
-
-
-ngx_k8s_object_type_t  ngx_k8s_ingress_class_type = {
-    sizeof(ngx_k8s_ingress_class_t),
-    ngx_k8s_ingress_class_read
-};
-
-
-static void
+void
 ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json)
 {
     json_t                   *spec, *annotations;

@@ -19,8 +19,13 @@ static ngx_int_t ngx_k8s_object_name(json_t *json, size_t max,
     ngx_uint_t dots);
 static ngx_int_t ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind,
     json_t *json, ngx_k8s_endpoint_slice_t *part);
+static ngx_int_t ngx_k8s_object_digest(ngx_k8s_object_t *object, json_t *json,
+    ngx_k8s_digest_t *digest);
 static void ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json);
 
+
+/* name, plural, group, version; namespaced, required, labels, annotations,
+   body; size, list, read */
 
 ngx_k8s_kind_t  ngx_k8s_kinds[] = {
 
@@ -28,50 +33,58 @@ ngx_k8s_kind_t  ngx_k8s_kinds[] = {
       ngx_string("ingresses"),
       ngx_string("networking.k8s.io"),
       ngx_string("v1"),
-      1, 1 },
+      1, 1, 0, 1, 1,
+      sizeof(ngx_k8s_ingress_t),
+      NULL,
+      ngx_k8s_ingress_read },
 
     { ngx_string("IngressClass"),
       ngx_string("ingressclasses"),
       ngx_string("networking.k8s.io"),
       ngx_string("v1"),
-      0, 0 },
+      0, 0, 0, 1, 1,
+      sizeof(ngx_k8s_ingress_class_t),
+      NULL,
+      ngx_k8s_ingress_class_read },
 
     { ngx_string("Service"),
       ngx_string("services"),
       ngx_string(""),
       ngx_string("v1"),
-      1, 1 },
+      1, 1, 0, 0, 1,
+      sizeof(ngx_k8s_service_t),
+      NULL,
+      ngx_k8s_service_read },
 
     { ngx_string("EndpointSlice"),
       ngx_string("endpointslices"),
       ngx_string("discovery.k8s.io"),
       ngx_string("v1"),
-      1, 1 },
+      1, 1, 0, 0, 1,
+      sizeof(ngx_k8s_endpoint_slice_t),
+      "endpoints",
+      ngx_k8s_slice_read },
 
     { ngx_string("Secret"),
       ngx_string("secrets"),
       ngx_string(""),
       ngx_string("v1"),
-      1, 0 },
+      1, 0, 0, 0, 1,
+      sizeof(ngx_k8s_secret_t),
+      NULL,
+      ngx_k8s_secret_read },
 
     { ngx_string("Namespace"),
       ngx_string("namespaces"),
       ngx_string(""),
       ngx_string("v1"),
-      0, 0 },
+      0, 0, 1, 0, 0,
+      sizeof(ngx_k8s_object_t),
+      NULL,
+      NULL },
 
     { ngx_null_string, ngx_null_string, ngx_null_string, ngx_null_string,
-      0, 0 }
-};
-
-
-static ngx_k8s_object_type_t  *ngx_k8s_object_types[] = {
-    &ngx_k8s_ingress_type,
-    &ngx_k8s_ingress_class_type,
-    &ngx_k8s_service_type,
-    &ngx_k8s_endpoint_slice_type,
-    &ngx_k8s_secret_type,
-    &ngx_k8s_namespace_type
+      0, 0, 0, 0, 0, 0, NULL, NULL }
 };
 
 
@@ -123,14 +136,14 @@ ngx_k8s_object_t *
 ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
     ngx_k8s_problem_t *problem, ngx_log_t *log)
 {
-    return ngx_k8s_object_make(kind, json, NULL, NULL, problem, log);
+    return ngx_k8s_object_make(kind, json, NULL, NULL, NULL, problem, log);
 }
 
 
 ngx_k8s_object_t *
 ngx_k8s_object_make(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
-    ngx_k8s_endpoint_slice_t *part, ngx_k8s_problem_t *problem,
-    ngx_log_t *log)
+    ngx_k8s_endpoint_slice_t *part, ngx_k8s_digest_t *digest,
+    ngx_k8s_problem_t *problem, ngx_log_t *log)
 {
     char              *why;
     size_t             size;
@@ -188,6 +201,10 @@ ngx_k8s_object_make(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
     r.measure = 0;
 
     rc = ngx_k8s_object_read(&r, kind, json, part);
+
+    if (rc == NGX_OK) {
+        rc = ngx_k8s_object_digest(r.object, json, digest);
+    }
 
     if (rc != NGX_OK) {
         if (created) {
@@ -328,15 +345,15 @@ static ngx_int_t
 ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind, json_t *json,
     ngx_k8s_endpoint_slice_t *part)
 {
-    ngx_k8s_object_type_t  *type;
+    ngx_k8s_kind_t  *k;
 
-    type = ngx_k8s_object_types[kind];
+    k = &ngx_k8s_kinds[kind];
 
     r->bytes = 0;
     r->failed = 0;
     r->last = r->field;
 
-    r->object = ngx_k8s_reader_alloc(r, type->size);
+    r->object = ngx_k8s_reader_alloc(r, k->size);
     if (r->object == NULL) {
         return NGX_ERROR;
     }
@@ -351,11 +368,76 @@ ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind, json_t *json,
 
     ngx_k8s_object_metadata(r, json);
 
-    if (!r->failed) {
-        type->read(r, json);
+    if (!r->failed && k->read) {
+        k->read(r, json);
     }
 
     return r->failed ? NGX_ERROR : NGX_OK;
+}
+
+
+/*
+ * Of all that makes the object: not of resourceVersion, managedFields and the
+ * like, nor of its status, which changes without a change of what is asked.
+ */
+
+static ngx_int_t
+ngx_k8s_object_digest(ngx_k8s_object_t *object, json_t *json,
+    ngx_k8s_digest_t *digest)
+{
+    size_t             i;
+    json_t            *meta, *list;
+    const char        *skip[6];
+    ngx_k8s_kind_t    *kind;
+    ngx_k8s_digest_t   d;
+
+    static const char  *applied[] = { NGX_K8S_LAST_APPLIED, NULL };
+
+    kind = &ngx_k8s_kinds[object->kind];
+
+    if (digest == NULL) {
+        digest = &d;
+        ngx_k8s_digest_init(digest);
+    }
+
+    if (kind->list) {
+        list = json_object_get(json, kind->list);
+
+        if (json_is_array(list)) {
+            for (i = 0; i < json_array_size(list); i++) {
+                ngx_k8s_digest_json(digest, json_array_get(list, i), NULL);
+            }
+
+        } else if (list) {
+            ngx_k8s_digest_json(digest, list, NULL);
+        }
+    }
+
+    meta = json_object_get(json, "metadata");
+
+    ngx_k8s_digest_json(digest, json_object_get(meta, "uid"), NULL);
+    ngx_k8s_digest_json(digest, json_object_get(meta, "creationTimestamp"),
+                        NULL);
+
+    ngx_k8s_digest_json(digest, json_object_get(meta, "labels"), NULL);
+
+    if (kind->annotations) {
+        ngx_k8s_digest_json(digest, json_object_get(meta, "annotations"),
+                            applied);
+    }
+
+    if (kind->body) {
+        skip[0] = "apiVersion";
+        skip[1] = "kind";
+        skip[2] = "metadata";
+        skip[3] = "status";
+        skip[4] = kind->list;
+        skip[5] = NULL;
+
+        ngx_k8s_digest_json(digest, json, skip);
+    }
+
+    return ngx_k8s_digest_final(digest, object->digest);
 }
 
 
@@ -366,16 +448,18 @@ ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json)
     u_char            *mark;
     time_t             t;
     ngx_str_t          s;
+    ngx_k8s_kind_t    *kind;
     ngx_k8s_object_t  *object;
 
     object = r->object;
+    kind = &ngx_k8s_kinds[object->kind];
 
     meta = ngx_k8s_reader_object(r, json, "metadata");
     mark = ngx_k8s_reader_push(r, "metadata");
 
     (void) ngx_k8s_reader_string(r, meta, "name", &object->name);
 
-    if (ngx_k8s_kinds[object->kind].namespaced) {
+    if (kind->namespaced) {
         (void) ngx_k8s_reader_string(r, meta, "namespace",
                                      &object->namespace);
     }
@@ -401,7 +485,11 @@ ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json)
         }
     }
 
-    if (object->kind == NGX_K8S_INGRESS) {
+    if (kind->labels) {
+        object->labels = ngx_k8s_reader_map(r, meta, "labels");
+    }
+
+    if (kind->annotations) {
         object->annotations = ngx_k8s_reader_map(r, meta, "annotations");
     }
 

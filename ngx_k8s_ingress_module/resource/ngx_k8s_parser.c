@@ -304,7 +304,7 @@ ngx_k8s_parser_role(ngx_k8s_parser_t *p)
         }
 
         if (ngx_strcmp(key, "endpoints") == 0 && *p->pos == '['
-            && p->kind == NGX_K8S_ENDPOINT_SLICE
+            && ngx_k8s_kinds[p->kind].list
             && p->last - p->text > NGX_K8S_PARSER_WHOLE)
         {
             return NGX_K8S_ROLE_ENDPOINTS;
@@ -320,7 +320,7 @@ ngx_k8s_parser_role(ngx_k8s_parser_t *p)
 
         if (ngx_strcmp(key, "annotations") == 0) {
 
-            if (p->kind != NGX_K8S_INGRESS) {
+            if (!ngx_k8s_kinds[p->kind].annotations) {
                 return NGX_K8S_ROLE_DROPPED;
             }
 
@@ -547,7 +547,11 @@ ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value)
         }
 
         p->part.object.pool = p->pool;
+
+        ngx_k8s_digest_init(&p->digest);
     }
+
+    ngx_k8s_digest_json(&p->digest, value, NULL);
 
     if (a->nelts == a->nalloc) {
         n = a->nalloc ? a->nalloc * 2 : 64;
@@ -612,7 +616,7 @@ ngx_k8s_parser_object(ngx_k8s_parser_t *p)
     ngx_array_t  *a;
 
     if (p->pool == NULL) {
-        p->object = ngx_k8s_object_make(p->kind, p->root, NULL, NULL,
+        p->object = ngx_k8s_object_make(p->kind, p->root, NULL, NULL, NULL,
                                         &p->problem, p->log);
 
         return p->object ? NGX_OK
@@ -638,7 +642,7 @@ ngx_k8s_parser_object(ngx_k8s_parser_t *p)
     a->pool = p->pool;
 
     p->object = ngx_k8s_object_make(p->kind, p->root, p->pool, &p->part,
-                                    &p->problem, p->log);
+                                    &p->digest, &p->problem, p->log);
     a->elts = elts;
 
     if (p->object == NULL) {
@@ -692,6 +696,8 @@ ngx_k8s_parser_free(ngx_k8s_parser_t *p)
         p->part.endpoints.nelts = 0;
         p->part.endpoints.nalloc = 0;
     }
+
+    ngx_k8s_digest_cancel(&p->digest);
 
     if (p->pool) {
         ngx_destroy_pool(p->pool);

@@ -32,7 +32,7 @@
 #define NGX_K8S_PARSER_WHOLE         (16 * 1024)
 
 
-typedef struct {
+struct ngx_k8s_reader_s {
     ngx_k8s_object_t        *object;
     ngx_pool_t              *pool;       /* the object's, or the scratch one */
     size_t                   bytes;
@@ -40,15 +40,7 @@ typedef struct {
     unsigned                 measure:1;
     unsigned                 failed:1;   /* no memory */
     u_char                   field[NGX_K8S_FIELD_MAX];
-} ngx_k8s_reader_t;
-
-
-/* one for each kind: the size of its structure, and what reads it */
-
-typedef struct {
-    size_t                   size;
-    void                   (*read)(ngx_k8s_reader_t *r, json_t *json);
-} ngx_k8s_object_type_t;
+};
 
 
 /* path: push gives what pop wants back */
@@ -127,24 +119,34 @@ ngx_array_t *ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json,
 
 /*
  * As ngx_k8s_object_from_json(), in "pool", which already holds the part that
- * was read before: endpoints and problems.  Both NULL: a pool is made, of the
- * right size.
+ * was read before: endpoints and problems, with their digest.  All NULL: a
+ * pool is made, of the right size.
  */
 ngx_k8s_object_t *ngx_k8s_object_make(ngx_uint_t kind, json_t *json,
     ngx_pool_t *pool, ngx_k8s_endpoint_slice_t *part,
-    ngx_k8s_problem_t *problem, ngx_log_t *log);
+    ngx_k8s_digest_t *digest, ngx_k8s_problem_t *problem, ngx_log_t *log);
+
+/*
+ * A digest: init, then JSON in any number of pieces ("skip" names members of
+ * the outermost object that are left out, the last one is NULL), then final,
+ * which gives NGX_K8S_DIGEST bytes, or cancel.  NGX_ERROR: no memory.
+ */
+void ngx_k8s_digest_init(ngx_k8s_digest_t *d);
+void ngx_k8s_digest_json(ngx_k8s_digest_t *d, json_t *json, const char **skip);
+ngx_int_t ngx_k8s_digest_final(ngx_k8s_digest_t *d, u_char *digest);
+void ngx_k8s_digest_cancel(ngx_k8s_digest_t *d);
 
 /* one element of an EndpointSlice's endpoints; NGX_DECLINED: of no use */
 ngx_int_t ngx_k8s_endpoint_read(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_slice_endpoint_t *endpoint, ngx_k8s_slice_endpoint_t *before);
 
 
-extern ngx_k8s_object_type_t  ngx_k8s_ingress_type;
-extern ngx_k8s_object_type_t  ngx_k8s_ingress_class_type;
-extern ngx_k8s_object_type_t  ngx_k8s_service_type;
-extern ngx_k8s_object_type_t  ngx_k8s_endpoint_slice_type;
-extern ngx_k8s_object_type_t  ngx_k8s_secret_type;
-extern ngx_k8s_object_type_t  ngx_k8s_namespace_type;
+/* what the kinds read beside metadata */
+void ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json);
+void ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json);
+void ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json);
+void ngx_k8s_slice_read(ngx_k8s_reader_t *r, json_t *json);
+void ngx_k8s_secret_read(ngx_k8s_reader_t *r, json_t *json);
 
 
 #endif /* _NGX_K8S_READER_H_INCLUDED_ */

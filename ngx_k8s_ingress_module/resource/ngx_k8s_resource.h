@@ -38,9 +38,14 @@
 
 #define NGX_K8S_OBJECT_MAX           (4 * 1024 * 1024)
 
+#define NGX_K8S_DIGEST               20  /* bytes of it that are kept */
+
 #define NGX_K8S_CLASS_ANNOTATION     "kubernetes.io/ingress.class"
 #define NGX_K8S_DEFAULT_ANNOTATION                                            \
     "ingressclass.kubernetes.io/is-default-class"
+
+
+typedef struct ngx_k8s_reader_s  ngx_k8s_reader_t;
 
 
 /* what is known of a kind, in one table (ngx_k8s_kinds[kind]) */
@@ -52,6 +57,13 @@ typedef struct {
     ngx_str_t                version;    /* "v1" */
     unsigned                 namespaced:1;
     unsigned                 required:1; /* not ready when refused */
+    unsigned                 labels:1;   /* labels are kept */
+    unsigned                 annotations:1;  /* annotations are read and kept */
+    unsigned                 body:1;     /* what is beside metadata is read */
+    size_t                   size;       /* of its structure */
+    const char              *list;       /* a list whose elements are read one
+                                            by one, NULL: none */
+    void                   (*read)(ngx_k8s_reader_t *r, json_t *json);
 } ngx_k8s_kind_t;
 
 extern ngx_k8s_kind_t  ngx_k8s_kinds[];
@@ -74,10 +86,10 @@ struct ngx_k8s_object_s {
     ngx_str_t                origin;     /* manifests: "dir/file.yaml", else
                                             empty */
     ngx_uint_t               document;   /* manifests: number in that file */
-    ngx_array_t             *annotations; /* ngx_keyval_t, NULL for none;
-                                            Ingress only */
+    ngx_array_t             *labels;     /* ngx_keyval_t, NULL for none; */
+    ngx_array_t             *annotations; /* of kinds that keep them */
     ngx_array_t             *problems;   /* ngx_k8s_problem_t, NULL for none */
-    uint32_t                 mark;       /* the store's: generation of a list */
+    u_char                   digest[NGX_K8S_DIGEST];
 };
 
 
@@ -186,6 +198,16 @@ typedef struct {
 } ngx_k8s_endpoint_slice_t;
 
 
+/* a digest in the making, of JSON piece by piece */
+
+typedef struct {
+    void                    *ctx;          /* EVP_MD_CTX */
+    size_t                   len;
+    u_char                   buf[512];
+    unsigned                 failed:1;
+} ngx_k8s_digest_t;
+
+
 /* a Secret: its keys decoded from base64; wiped when freed */
 
 typedef struct {
@@ -193,12 +215,6 @@ typedef struct {
     ngx_str_t                type;
     ngx_array_t             *data;         /* ngx_keyval_t */
 } ngx_k8s_secret_t;
-
-
-typedef struct {
-    ngx_k8s_object_t         object;
-    ngx_array_t             *labels;       /* ngx_keyval_t, NULL for none */
-} ngx_k8s_namespace_t;
 
 
 /*
@@ -280,6 +296,7 @@ typedef struct {
     ngx_pool_t              *pool;         /* of an object to be, or NULL */
     ngx_k8s_endpoint_slice_t  part;        /* endpoints and problems so far;
                                               the array is malloc()ed */
+    ngx_k8s_digest_t         digest;       /* of them; begun with the pool */
     ngx_uint_t               elements;     /* endpoints seen */
     unsigned                 failed:1;     /* no memory */
     u_char                   message[128];

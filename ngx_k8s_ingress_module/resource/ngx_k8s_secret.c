@@ -9,7 +9,6 @@
 #include <ngx_k8s_reader.h>
 
 
-static void ngx_k8s_secret_read(ngx_k8s_reader_t *r, json_t *json);
 static void ngx_k8s_secret_data(ngx_k8s_reader_t *r, json_t *map,
     ngx_uint_t encoded);
 static ngx_uint_t ngx_k8s_secret_has(ngx_k8s_secret_t *secret,
@@ -20,13 +19,7 @@ static void ngx_k8s_secret_cleanup(void *data);
 static void ngx_k8s_secret_zero(void *p, size_t len);
 
 
-ngx_k8s_object_type_t  ngx_k8s_secret_type = {
-    sizeof(ngx_k8s_secret_t),
-    ngx_k8s_secret_read
-};
-
-
-static void
+void
 ngx_k8s_secret_read(ngx_k8s_reader_t *r, json_t *json)
 {
     size_t               n;

@@ -9,7 +9,6 @@
 #include <ngx_k8s_reader.h>
 
 
-static void ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json);
 static ngx_uint_t ngx_k8s_service_family(json_t *spec);
 static ngx_int_t ngx_k8s_service_type_read(ngx_k8s_reader_t *r, json_t *spec,
     ngx_str_t *type);
@@ -19,13 +18,7 @@ static void ngx_k8s_service_port(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_service_port_t *port);
 
 
-ngx_k8s_object_type_t  ngx_k8s_service_type = {
-    sizeof(ngx_k8s_service_t),
-    ngx_k8s_service_read
-};
-
-
-static void
+void
 ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json)
 {
     json_t             *spec;

@@ -176,8 +176,11 @@ ngx_int_t ngx_k8s_store_recheck(ngx_k8s_store_t *store,
 /* which of two objects comes first: the older one; < 0 is the first */
 ngx_int_t ngx_k8s_age_cmp(ngx_k8s_object_t *one, ngx_k8s_object_t *two);
 
-/* whether two objects of a kind are the same but for their versions */
-ngx_uint_t ngx_k8s_object_equal(ngx_k8s_object_t *one, ngx_k8s_object_t *two);
+/* whether two versions of an object ask for the same */
+#define ngx_k8s_object_same(one, two)                                         \
+    (ngx_memcmp((one)->digest, (two)->digest, NGX_K8S_DIGEST) == 0            \
+     && (one)->document == (two)->document                                    \
+     && ngx_k8s_str_eq(&(one)->origin, &(two)->origin))
 
 ngx_int_t ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two);
 

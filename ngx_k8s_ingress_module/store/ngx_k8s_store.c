@@ -315,7 +315,7 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
     entry->mark = store->mark;
 
-    if (ngx_k8s_object_equal(old, object)) {
+    if (ngx_k8s_object_same(old, object)) {
         ngx_k8s_store_version(old, &object->version);
         ngx_k8s_object_free(object);
         return NGX_OK;

@@ -41,7 +41,7 @@ ngx_k8s_store_selects(ngx_k8s_store_t *store, ngx_str_t *ns)
 
     return entry
            && ngx_k8s_selector_match(store->conf.selector,
-                               ((ngx_k8s_namespace_t *) entry->object)->labels);
+                               entry->object->labels);
 }
 
 

@@ -55,7 +55,9 @@ fuzz_object(ngx_uint_t kind, u_char *text, size_t len)
     a = fuzz_parse(kind, text, len, 7);
     b = fuzz_parse(kind, text, len, NGX_K8S_OBJECT_MAX);
 
-    if ((a == NULL) != (b == NULL)) {
+    if ((a == NULL) != (b == NULL)
+        || (a && ngx_memcmp(a->digest, b->digest, NGX_K8S_DIGEST) != 0))
+    {
         abort();
     }
 

@@ -407,7 +407,7 @@ static void
 others(void)
 {
     ngx_keyval_t             *kv;
-    ngx_k8s_namespace_t      *ns;
+    ngx_k8s_object_t         *ns;
     ngx_k8s_ingress_class_t  *class;
 
     class = make(NGX_K8S_INGRESS_CLASS, "{'metadata':{'name':'nginx'},"
@@ -421,11 +421,11 @@ others(void)
     kv = ns->labels->elts;
     ok(ns && ns->labels->nelts == 1 && is(&kv[0].value, "b")
        && problem(ns, 0, "metadata.labels.c"), "a Namespace is read");
-    ngx_k8s_object_free(&ns->object);
+    ngx_k8s_object_free(ns);
 
     ns = make(NGX_K8S_NAMESPACE, "{'metadata':{'name':'n','labels':null}}");
     ok(ns && ns->labels == NULL, "no labels");
-    ngx_k8s_object_free(&ns->object);
+    ngx_k8s_object_free(ns);
 }
 
 
@@ -521,6 +521,157 @@ problems(void)
 }
 
 
+static u_char
+differs(ngx_uint_t kind, json_t *json, u_char *digest)
+{
+    u_char             rc;
+    ngx_k8s_object_t  *object;
+
+    object = ngx_k8s_object_from_json(kind, json, pool, &refused, &unit_log);
+
+    rc = (memcmp(object->digest, digest, NGX_K8S_DIGEST) != 0);
+
+    ngx_k8s_object_free(object);
+
+    return rc;
+}
+
+
+/* how many of the leaves below "json" may change without a new digest */
+
+static ngx_uint_t
+blind(ngx_uint_t kind, json_t *root, json_t *json, u_char *digest,
+    ngx_uint_t *leaves)
+{
+    void        *tmp;
+    json_t      *value, *old;
+    size_t       i;
+    ngx_uint_t   n;
+    const char  *key;
+
+    n = 0;
+
+    json_object_foreach_safe(json, tmp, key, value) {
+
+        if (json_is_object(value) || json_is_array(value)) {
+            n += blind(kind, root, value, digest, leaves);
+        }
+
+        old = json_incref(value);
+        json_object_set_new(json, key, json_string("other"));
+        n += !differs(kind, root, digest);
+        json_object_set_new(json, key, old);
+        (*leaves)++;
+    }
+
+    for (i = 0; i < json_array_size(json); i++) {
+        value = json_array_get(json, i);
+
+        if (json_is_object(value) || json_is_array(value)) {
+            n += blind(kind, root, value, digest, leaves);
+        }
+
+        old = json_incref(value);
+        json_array_set_new(json, i, json_string("other"));
+        n += !differs(kind, root, digest);
+        json_array_set_new(json, i, old);
+        (*leaves)++;
+    }
+
+    return n;
+}
+
+
+/* each change of what is asked for changes the digest, nothing else does */
+
+static void
+digests(void)
+{
+    char              *copy, *p;
+    json_t            *json, *meta;
+    ngx_uint_t         i, n, leaves;
+    ngx_k8s_object_t  *object;
+
+    static char  *objects[] = {
+        ("{'spec':{'ingressClassName':'nginx','defaultBackend':{'service':{"
+         "'name':'d','port':{'number':80}}},'rules':[{'host':'a.example','http'"
+         ":{'paths':[{'path':'/x','pathType':'Exact','backend':{'service':{"
+         "'name':'s','port':{'name':'http'}}}}]}}],'tls':[{'hosts':['a','b'],"
+         "'secretName':'t'}]}}"),
+        ("{'spec':{'controller':'c','parameters':{'name':'p'}}}"),
+        ("{'spec':{'type':'NodePort','clusterIP':'10.0.0.1','clusterIPs':["
+         "'10.0.0.1'],'ipFamilies':['IPv4'],'externalIPs':['1.2.3.4'],"
+         "'externalName':'x','ports':[{'name':'http','port':80,'targetPort':"
+         "'web','protocol':'TCP','appProtocol':'h2c'},{'port':81.5}]}}"),
+        ("{'addressType':'IPv4','ports':[{'name':'http','port':80}],"
+         "'endpoints':[{'addresses':['10.0.0.1'],'conditions':{'ready':true,"
+         "'serving':null},'zone':'z','hints':{'forZones':[{'name':'z'}]},"
+         "'targetRef':{'uid':'u'},'deprecatedTopology':{'x':'y'}},null]}"),
+        ("{'type':'kubernetes.io/tls','data':{'tls.crt':'YQ==','tls.key':"
+         "'Yg=='}}"),
+        ("{'spec':{}}")
+    };
+
+    for (i = 0; i < NGX_K8S_KINDS; i++) {
+        copy = strdup(objects[i]);
+
+        for (p = copy; *p; p++) {
+            *p = (*p == '\'') ? '"' : *p;
+        }
+
+        json = json_loads(copy, 0, NULL);
+        meta = json_pack("{s:s,s:s,s:s,s:s,s:{s:s}}", "name", "a", "namespace",
+                         "n", "uid", "u", "creationTimestamp",
+                         "2026-01-01T00:00:00Z", "labels", "l", "v");
+
+        if (ngx_k8s_kinds[i].annotations) {
+            json_object_set_new(meta, "annotations",
+                                json_pack("{s:s}", "k", "v"));
+        }
+
+        json_object_set_new(json, "metadata", meta);
+
+        object = ngx_k8s_object_from_json(i, json, pool, &refused, &unit_log);
+
+        leaves = 0;
+        n = 0;
+
+        if (ngx_k8s_kinds[i].body) {
+            n = blind(i, json, json_object_get(json, "spec"), object->digest,
+                      &leaves)
+                + blind(i, json, json_object_get(json, "endpoints"),
+                        object->digest, &leaves)
+                + blind(i, json, json_object_get(json, "ports"),
+                        object->digest, &leaves)
+                + blind(i, json, json_object_get(json, "data"),
+                        object->digest, &leaves);
+        }
+
+        n += blind(i, json, json_object_get(json_object_get(json, "metadata"),
+                                            "labels"),
+                   object->digest, &leaves)
+             + blind(i, json, json_object_get(json_object_get(json,
+                                              "metadata"), "annotations"),
+                     object->digest, &leaves);
+
+        ok(n == 0 && leaves > 0, "%s: %u members, each changes the digest",
+           ngx_k8s_kinds[i].name.data, (unsigned) leaves);
+
+        meta = json_object_get(json, "metadata");
+        json_object_set_new(meta, "resourceVersion", json_string("7"));
+        json_object_set_new(meta, "generation", json_integer(7));
+        json_object_set_new(meta, "managedFields", json_pack("[{}]"));
+        json_object_set_new(json, "status", json_pack("{s:i}", "a", 1));
+        ok(!differs(i, json, object->digest),
+           "and its status and versions do not");
+
+        ngx_k8s_object_free(object);
+        json_decref(json);
+        free(copy);
+    }
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -534,6 +685,7 @@ main(int argc, char **argv)
     slice();
     secret();
     others();
+    digests();
     refusals();
     times();
     problems();

@@ -230,9 +230,14 @@ static void
 parsers(void)
 {
     char                      *text, *p;
-    ngx_uint_t                 i, n;
+    json_t                    *json;
+    u_char                     digest[NGX_K8S_DIGEST];
     ngx_str_t                 *s;
+    ngx_uint_t                 i, n;
+    ngx_pool_t                *pool;
+    ngx_k8s_problem_t          problem;
     ngx_k8s_ingress_t         *o;
+    ngx_k8s_ingress_class_t   *class;
     ngx_k8s_slice_endpoint_t  *e;
     ngx_k8s_endpoint_slice_t  *slice;
 
@@ -260,6 +265,12 @@ parsers(void)
         }
     }
     ok(n == 199, "an Ingress is parsed with each budget");
+
+    class = parse(NGX_K8S_INGRESS_CLASS, "{\"metadata\":{\"name\":\"a\","
+                  "\"annotations\":{\"ingressclass.kubernetes.io/"
+                  "is-default-class\":\"true\"}}}", 10);
+    ok(class && class->is_default, "an IngressClass has its annotations");
+    ngx_k8s_object_free(&class->object);
 
     for (i = 0; broken[i]; i++) {
         n = parse(NGX_K8S_INGRESS, broken[i], 1) == NULL
@@ -299,6 +310,23 @@ parsers(void)
     s = &((ngx_k8s_problem_t *) slice->object.problems->elts)[1].field;
     ok(s->len == 25 && memcmp(s->data, "endpoints[1001].addresses", 25) == 0,
        "with its place");
+    ngx_memcpy(digest, slice->object.digest, NGX_K8S_DIGEST);
+    ngx_k8s_object_free(&slice->object);
+
+    json = json_loads(text, 0, NULL);
+    pool = ngx_create_pool(1024, &unit_log);
+    slice = (void *) ngx_k8s_object_from_json(NGX_K8S_ENDPOINT_SLICE, json,
+                                              pool, &problem, &unit_log);
+    ok(memcmp(digest, slice->object.digest, NGX_K8S_DIGEST) == 0,
+       "its digest is that of the whole");
+    ngx_k8s_object_free(&slice->object);
+    ngx_destroy_pool(pool);
+    json_decref(json);
+
+    *strstr(text, "a-pod-with-a-name") = 'b';
+    slice = parse(NGX_K8S_ENDPOINT_SLICE, text, 4096);
+    ok(memcmp(digest, slice->object.digest, NGX_K8S_DIGEST) != 0,
+       "and another one when an endpoint has changed");
     ngx_k8s_object_free(&slice->object);
 
     (void) ngx_k8s_parser_init(&parser, NGX_K8S_ENDPOINT_SLICE,
