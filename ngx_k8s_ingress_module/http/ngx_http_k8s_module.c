@@ -24,6 +24,8 @@ static ngx_int_t ngx_http_k8s_init_pass(ngx_conf_t *cf,
     ngx_http_k8s_pass_t *pass);
 static ngx_array_t *ngx_http_k8s_init_tokens(ngx_conf_t *cf,
     ngx_k8s_block_t *block, ngx_str_t *upstream);
+static void **ngx_http_k8s_init_profile(ngx_conf_t *cf,
+    ngx_http_k8s_pass_t *pass, ngx_array_t *tokens);
 static ngx_int_t ngx_http_k8s_init_process(ngx_cycle_t *cycle);
 static void ngx_http_k8s_exit_process(ngx_cycle_t *cycle);
 
@@ -219,6 +221,7 @@ ngx_http_k8s_init(ngx_conf_t *cf)
         }
     }
 
+    ngx_http_k8s_registry_captures(cf);
     ngx_http_k8s_headers_init();
 
     return ngx_http_k8s_phases_init(cf);
@@ -278,7 +281,7 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 
     klcf->protocol = ngx_http_k8s_profile_protocol(tokens);
 
-    klcf->loc_conf = ngx_http_k8s_profile(cf, pass->ctx, tokens);
+    klcf->loc_conf = ngx_http_k8s_init_profile(cf, pass, tokens);
     if (klcf->loc_conf == NULL) {
         return NGX_ERROR;
     }
@@ -300,7 +303,7 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
         return NGX_ERROR;
     }
 
-    klcf->health_conf = ngx_http_k8s_profile(cf, pass->ctx, tokens);
+    klcf->health_conf = ngx_http_k8s_init_profile(cf, pass, tokens);
     if (klcf->health_conf == NULL) {
         return NGX_ERROR;
     }
@@ -376,6 +379,29 @@ ngx_http_k8s_init_tokens(ngx_conf_t *cf, ngx_k8s_block_t *block,
     }
 
     return tokens;
+}
+
+
+static void **
+ngx_http_k8s_init_profile(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass,
+    ngx_array_t *tokens)
+{
+    void       **loc_conf;
+    ngx_str_t    error;
+    u_char       buf[NGX_HTTP_K8S_PROFILE_ERROR];
+
+    error.data = buf;
+
+    loc_conf = ngx_http_k8s_profile_build(cf->cycle, cf->pool, pass->ctx,
+                                          tokens, &error);
+
+    if (loc_conf == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "settings of \"k8s_ingress_pass\" in %s:%ui: %V",
+                      pass->file, pass->line, &error);
+    }
+
+    return loc_conf;
 }
 
 

@@ -8,15 +8,41 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_profile.h>
+#include <ngx_k8s_policy.h>
 
 
-static ngx_int_t ngx_http_k8s_profile_create(ngx_conf_t *cf,
+typedef struct {
+    ngx_str_t                name;
+    ngx_str_t                begin;      /* of its argument */
+} ngx_http_k8s_directive_t;
+
+
+static ngx_int_t ngx_http_k8s_profile_run(ngx_conf_t *cf,
+    ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
+static void ngx_http_k8s_profile_writer(ngx_log_t *log, ngx_uint_t level,
+    u_char *buf, size_t len);
+static void ngx_http_k8s_profile_failed(ngx_str_t *error, const char *fmt, ...);
+static ngx_int_t ngx_http_k8s_profile_confs(ngx_conf_t *cf,
     ngx_http_conf_ctx_t *ctx);
-static ngx_int_t ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args);
+static ngx_int_t ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args,
+    ngx_str_t *error);
+static ngx_uint_t ngx_http_k8s_profile_allowed(ngx_array_t *args);
 static ngx_uint_t ngx_http_k8s_profile_takes(ngx_command_t *cmd,
     ngx_uint_t nelts);
 static ngx_int_t ngx_http_k8s_profile_merge(ngx_conf_t *cf,
-    ngx_http_conf_ctx_t *parent, ngx_http_conf_ctx_t *ctx);
+    ngx_http_conf_ctx_t *parent, ngx_http_conf_ctx_t *ctx, ngx_str_t *error);
+static void ngx_http_k8s_profile_cleanup(void *data);
+static void ngx_http_k8s_profile_free(ngx_event_t *ev);
+
+
+/* what is safe beside the directives of the table of policies */
+
+static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
+    { ngx_string("proxy_pass"), ngx_string("http://") },
+    { ngx_string("proxy_ignore_headers"), ngx_string("") },
+    { ngx_string("access_log"), ngx_string("off") },
+    { ngx_null_string, ngx_null_string }
+};
 
 
 static ngx_uint_t  ngx_http_k8s_profile_arguments[] = {
@@ -32,59 +58,196 @@ static ngx_uint_t  ngx_http_k8s_profile_arguments[] = {
 
 
 void **
-ngx_http_k8s_profile(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
-    ngx_array_t *tokens)
+ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
+    ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error)
 {
-    ngx_uint_t             i;
-    ngx_conf_t             pcf;
-    ngx_array_t          **args;
-    ngx_http_conf_ctx_t   *ctx;
+    ngx_int_t             rc;
+    ngx_log_t            *log;
+    ngx_uint_t            use_stderr;
+    ngx_conf_t            cf;
+    ngx_conf_file_t       file;
+    ngx_http_conf_ctx_t  *ctx;
 
-    ctx = ngx_pcalloc(cf->pool, sizeof(ngx_http_conf_ctx_t));
-    if (ctx == NULL) {
+    error->len = 0;
+
+    ctx = ngx_pcalloc(pool, sizeof(ngx_http_conf_ctx_t));
+    log = ngx_pcalloc(pool, sizeof(ngx_log_t));
+
+    if (ctx == NULL || log == NULL) {
+        ngx_http_k8s_profile_failed(error, "no memory");
         return NULL;
     }
 
     ctx->main_conf = parent->main_conf;
     ctx->srv_conf = parent->srv_conf;
 
-    ctx->loc_conf = ngx_pcalloc(cf->pool, sizeof(void *) * ngx_http_max_module);
-    if (ctx->loc_conf == NULL) {
+    /* setters log what is wrong, and some of them read the file's name */
+
+    log->log_level = NGX_LOG_ERR;
+    log->writer = ngx_http_k8s_profile_writer;
+    log->wdata = error;
+
+    ngx_memzero(&file, sizeof(ngx_conf_file_t));
+    file.file.fd = NGX_INVALID_FILE;
+    ngx_str_set(&file.file.name, "k8s_ingress");
+
+    ngx_memzero(&cf, sizeof(ngx_conf_t));
+    cf.name = "k8s_ingress";
+    cf.cycle = cycle;
+    cf.pool = pool;
+    cf.log = log;
+    cf.conf_file = &file;
+    cf.ctx = ctx;
+    cf.module_type = NGX_HTTP_MODULE;
+    cf.cmd_type = NGX_HTTP_LOC_CONF;
+
+    cf.temp_pool = ngx_create_pool(NGX_CYCLE_POOL_SIZE, cycle->log);
+    if (cf.temp_pool == NULL) {
+        ngx_http_k8s_profile_failed(error, "no memory");
         return NULL;
     }
 
-    pcf = *cf;
-    pcf.ctx = ctx;
-    pcf.module_type = NGX_HTTP_MODULE;
-    pcf.cmd_type = NGX_HTTP_LOC_CONF;
+    use_stderr = ngx_use_stderr;
+    ngx_use_stderr = 0;
 
-    if (ngx_http_k8s_profile_create(&pcf, ctx) != NGX_OK) {
-        return NULL;
+    rc = ngx_http_k8s_profile_run(&cf, parent, tokens, error);
+
+    ngx_use_stderr = use_stderr;
+
+    ngx_destroy_pool(cf.temp_pool);
+
+    /* something may have kept it */
+
+    *log = *cycle->log;
+
+    if (rc == NGX_OK) {
+        return ctx->loc_conf;
     }
 
-    args = tokens->elts;
-
-    for (i = 0; i < tokens->nelts; i++) {
-        if (ngx_http_k8s_profile_set(&pcf, args[i]) != NGX_OK) {
-            return NULL;
-        }
+    if (error->len == 0) {
+        ngx_http_k8s_profile_failed(error, "no memory");
     }
 
-    if (ngx_http_k8s_profile_merge(&pcf, parent, ctx) != NGX_OK) {
-        return NULL;
-    }
-
-    return ctx->loc_conf;
+    return NULL;
 }
 
 
 static ngx_int_t
-ngx_http_k8s_profile_create(ngx_conf_t *cf, ngx_http_conf_ctx_t *ctx)
+ngx_http_k8s_profile_run(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
+    ngx_array_t *tokens, ngx_str_t *error)
+{
+    char                       *what;
+    ngx_int_t                   rc;
+    ngx_uint_t                  i, running;
+    ngx_array_t               **args;
+    ngx_http_conf_ctx_t        *ctx;
+    ngx_http_k8s_registry_t     registry;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    ctx = cf->ctx;
+    cmcf = ctx->main_conf[ngx_http_core_module.ctx_index];
+
+    running = (cmcf->variables_keys == NULL);
+
+    if (running
+        && ngx_http_k8s_registry_begin(&registry, cf->cycle, ctx,
+                                       cf->temp_pool)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_k8s_profile_confs(cf, ctx);
+
+    args = tokens->elts;
+
+    for (i = 0; rc == NGX_OK && i < tokens->nelts; i++) {
+        rc = ngx_http_k8s_profile_set(cf, args[i], error);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_k8s_profile_merge(cf, parent, ctx, error);
+    }
+
+    if (running && ngx_http_k8s_registry_end(&registry, &what) != NGX_OK) {
+
+        if (rc == NGX_OK) {
+            ngx_http_k8s_profile_failed(error, "it needs %s, which cannot be "
+                                        "had without a reload", what);
+        }
+
+        return NGX_ERROR;
+    }
+
+    return rc;
+}
+
+
+/* keeps the first message, without its time, process and place */
+
+static void
+ngx_http_k8s_profile_writer(ngx_log_t *log, ngx_uint_t level, u_char *buf,
+    size_t len)
+{
+    u_char     *p, *last;
+    ngx_str_t  *error;
+
+    static ngx_str_t  place = ngx_string(" in command line");
+
+    error = log->wdata;
+
+    if (error->len) {
+        return;
+    }
+
+    last = buf + len;
+
+    while (last > buf && (last[-1] == LF || last[-1] == CR)) {
+        last--;
+    }
+
+    /* "TIME [LEVEL] PID#TID: " */
+
+    p = ngx_strlchr(buf, last, '#');
+    p = p ? ngx_strlchr(p, last, ' ') : NULL;
+    p = p ? p + 1 : buf;
+
+    if ((size_t) (last - p) > place.len
+        && ngx_memcmp(last - place.len, place.data, place.len) == 0)
+    {
+        last -= place.len;
+    }
+
+    ngx_http_k8s_profile_failed(error, "%*s", (size_t) (last - p), p);
+}
+
+
+static void
+ngx_http_k8s_profile_failed(ngx_str_t *error, const char *fmt, ...)
+{
+    va_list  args;
+
+    va_start(args, fmt);
+    error->len = ngx_vslprintf(error->data,
+                               error->data + NGX_HTTP_K8S_PROFILE_ERROR, fmt,
+                               args)
+                 - error->data;
+    va_end(args);
+}
+
+
+static ngx_int_t
+ngx_http_k8s_profile_confs(ngx_conf_t *cf, ngx_http_conf_ctx_t *ctx)
 {
     void                      *conf;
     ngx_uint_t                 m;
     ngx_http_module_t         *module;
     ngx_http_core_loc_conf_t  *clcf;
+
+    ctx->loc_conf = ngx_pcalloc(cf->pool, sizeof(void *) * ngx_http_max_module);
+    if (ctx->loc_conf == NULL) {
+        return NGX_ERROR;
+    }
 
     for (m = 0; cf->cycle->modules[m]; m++) {
 
@@ -117,7 +280,7 @@ ngx_http_k8s_profile_create(ngx_conf_t *cf, ngx_http_conf_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args)
+ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args, ngx_str_t *error)
 {
     char           *rv;
     void           *conf, **confp;
@@ -127,20 +290,20 @@ ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args)
 
     name = args->elts;
 
-    cmd = ngx_http_k8s_profile_command(cf, name, &module);
+    cmd = ngx_http_k8s_profile_command(cf->cycle, name, &module);
 
     if (cmd == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "this nginx has no directive \"%V\", which "
-                      "k8s_ingress needs: build it with the module", name);
+        ngx_http_k8s_profile_failed(error, "this nginx has no directive "
+                                    "\"%V\": build it with the module", name);
         return NGX_ERROR;
     }
 
     if ((cmd->type & NGX_CONF_BLOCK)
+        || !ngx_http_k8s_profile_allowed(args)
         || !ngx_http_k8s_profile_takes(cmd, args->nelts))
     {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "directive \"%V\" can't be set by k8s_ingress", name);
+        ngx_http_k8s_profile_failed(error, "directive \"%V\" cannot be set",
+                                    name);
         return NGX_ERROR;
     }
 
@@ -156,36 +319,62 @@ ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args)
     }
 
     if (rv != NGX_CONF_ERROR) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "directive \"%V\" of k8s_ingress %s", name, rv);
+        ngx_http_k8s_profile_failed(error, "directive \"%V\" %s", name, rv);
     }
 
     return NGX_ERROR;
 }
 
 
+static ngx_uint_t
+ngx_http_k8s_profile_allowed(ngx_array_t *args)
+{
+    ngx_str_t                 *arg;
+    ngx_http_k8s_directive_t  *d;
+
+    arg = args->elts;
+
+    if (ngx_k8s_policy_directive(&arg[0])) {
+        return 1;
+    }
+
+    for (d = ngx_http_k8s_profile_directives; d->name.len; d++) {
+
+        if (d->name.len == arg[0].len
+            && ngx_strncmp(d->name.data, arg[0].data, arg[0].len) == 0)
+        {
+            return args->nelts == 2
+                   && ngx_strncmp(arg[1].data, d->begin.data, d->begin.len)
+                      == 0;
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_command_t *
-ngx_http_k8s_profile_command(ngx_conf_t *cf, ngx_str_t *name,
+ngx_http_k8s_profile_command(ngx_cycle_t *cycle, ngx_str_t *name,
     ngx_module_t **module)
 {
     ngx_uint_t      m;
     ngx_command_t  *cmd;
 
-    for (m = 0; cf->cycle->modules[m]; m++) {
+    for (m = 0; cycle->modules[m]; m++) {
 
-        if (cf->cycle->modules[m]->type != NGX_HTTP_MODULE
-            || cf->cycle->modules[m]->commands == NULL)
+        if (cycle->modules[m]->type != NGX_HTTP_MODULE
+            || cycle->modules[m]->commands == NULL)
         {
             continue;
         }
 
-        for (cmd = cf->cycle->modules[m]->commands; cmd->name.len; cmd++) {
+        for (cmd = cycle->modules[m]->commands; cmd->name.len; cmd++) {
 
             if (cmd->name.len == name->len
                 && ngx_strncmp(cmd->name.data, name->data, name->len) == 0
                 && (cmd->type & NGX_HTTP_LOC_CONF))
             {
-                *module = cf->cycle->modules[m];
+                *module = cycle->modules[m];
                 return cmd;
             }
         }
@@ -251,7 +440,7 @@ ngx_http_k8s_profile_takes(ngx_command_t *cmd, ngx_uint_t nelts)
 
 static ngx_int_t
 ngx_http_k8s_profile_merge(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
-    ngx_http_conf_ctx_t *ctx)
+    ngx_http_conf_ctx_t *ctx, ngx_str_t *error)
 {
     char               *rv;
     ngx_uint_t          m, mi;
@@ -275,8 +464,7 @@ ngx_http_k8s_profile_merge(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
 
         if (rv != NGX_CONF_OK) {
             if (rv != NGX_CONF_ERROR) {
-                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                              "settings of k8s_ingress: %s", rv);
+                ngx_http_k8s_profile_failed(error, "%s", rv);
             }
 
             return NGX_ERROR;
@@ -284,4 +472,92 @@ ngx_http_k8s_profile_merge(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
     }
 
     return NGX_OK;
+}
+
+
+ngx_http_k8s_profile_t *
+ngx_http_k8s_profile_create(ngx_http_conf_ctx_t *parent, ngx_array_t *tokens,
+    ngx_str_t *error)
+{
+    ngx_log_t               *log;
+    ngx_pool_t              *pool;
+    ngx_http_k8s_profile_t  *profile;
+
+    log = ngx_cycle->log;
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, log);
+    if (pool == NULL) {
+        ngx_http_k8s_profile_failed(error, "no memory");
+        return NULL;
+    }
+
+    profile = ngx_pcalloc(pool, sizeof(ngx_http_k8s_profile_t));
+    if (profile == NULL) {
+        ngx_http_k8s_profile_failed(error, "no memory");
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    profile->pool = pool;
+    profile->refs = 1;
+
+    profile->release.handler = ngx_http_k8s_profile_free;
+    profile->release.data = profile;
+    profile->release.log = log;
+
+    profile->loc_conf = ngx_http_k8s_profile_build((ngx_cycle_t *) ngx_cycle,
+                                                   pool, parent, tokens, error);
+    if (profile->loc_conf == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    return profile;
+}
+
+
+ngx_int_t
+ngx_http_k8s_profile_use(ngx_http_k8s_profile_t *profile,
+    ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_k8s_profile_cleanup;
+    cln->data = profile;
+
+    profile->refs++;
+
+    r->loc_conf = profile->loc_conf;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_profile_cleanup(void *data)
+{
+    ngx_http_k8s_profile_release(data);
+}
+
+
+void
+ngx_http_k8s_profile_release(ngx_http_k8s_profile_t *profile)
+{
+    if (--profile->refs == 0) {
+        ngx_post_event(&profile->release, &ngx_posted_next_events);
+    }
+}
+
+
+static void
+ngx_http_k8s_profile_free(ngx_event_t *ev)
+{
+    ngx_http_k8s_profile_t  *profile = ev->data;
+
+    ngx_destroy_pool(profile->pool);
 }

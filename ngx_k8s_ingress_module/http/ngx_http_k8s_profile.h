@@ -15,12 +15,48 @@
 
 
 /*
- * Profiles (ngx_http_k8s_profile.c): a location configuration from tokens.
- * "tokens" are as ngx_k8s_tokens_add() makes them, parent is a merged server or
- * location configuration.  At configuration time; NULL on error, logged.
+ * Profiles (ngx_http_k8s_profile.c): location configurations from tokens, which
+ * are as ngx_k8s_tokens_add() makes them; "parent" is a merged server or
+ * location configuration.  At configuration time, and at run time in any
+ * worker, where it takes some 10 to 60 us.  Directives that are not known to be
+ * safe are refused; at run time also what would need an entry in a registry of
+ * nginx's (variables, upstreams, zones, files), which is left as it was.
+ *
+ * On an error the result is NULL, nothing is logged, and error says what is
+ * wrong: its "data" has room for NGX_HTTP_K8S_PROFILE_ERROR bytes.
  */
-void **ngx_http_k8s_profile(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
-    ngx_array_t *tokens);
+
+#define NGX_HTTP_K8S_PROFILE_ERROR   512
+
+/* lives as long as the pool */
+void **ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
+    ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
+
+
+/* of one worker, with a pool of its own; counted by reference */
+
+typedef struct {
+    void                   **loc_conf;
+    ngx_pool_t              *pool;
+    ngx_uint_t               refs;
+    ngx_event_t              release;
+} ngx_http_k8s_profile_t;
+
+/* the caller has one reference */
+ngx_http_k8s_profile_t *ngx_http_k8s_profile_create(
+    ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
+
+/* takes a reference for the request, until its pool is destroyed */
+ngx_int_t ngx_http_k8s_profile_use(ngx_http_k8s_profile_t *profile,
+    ngx_http_request_t *r);
+
+/*
+ * Gives a reference back.  The last one frees the profile in the next turn of
+ * the event loop: nginx reads the configuration of a request after its pool
+ * was destroyed.
+ */
+void ngx_http_k8s_profile_release(ngx_http_k8s_profile_t *profile);
+
 
 /*
  * The key of connections to backends that tokens make: a hash of the first
@@ -29,8 +65,46 @@ void **ngx_http_k8s_profile(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
 uint64_t ngx_http_k8s_profile_protocol(ngx_array_t *tokens);
 
 /* a directive of locations and its module, NULL when there is none */
-ngx_command_t *ngx_http_k8s_profile_command(ngx_conf_t *cf, ngx_str_t *name,
-    ngx_module_t **module);
+ngx_command_t *ngx_http_k8s_profile_command(ngx_cycle_t *cycle,
+    ngx_str_t *name, ngx_module_t **module);
+
+
+/*
+ * Registries (ngx_http_k8s_registry.c): what setters of directives can add to,
+ * and must not once requests run.  "begin" notes how they are and makes them
+ * safe to add to; "end" takes back what was added.  NGX_DECLINED: something
+ * was, *what names it.
+ */
+
+typedef struct {
+    ngx_list_part_t         *last;
+    ngx_uint_t               nelts;
+} ngx_http_k8s_list_mark_t;
+
+typedef struct {
+    ngx_cycle_t             *cycle;
+    ngx_http_conf_ctx_t     *ctx;
+    ngx_hash_keys_arrays_t   keys;
+    ngx_uint_t               variables;
+    ngx_uint_t               prefix_variables;
+    ngx_uint_t               ncaptures;
+    ngx_uint_t               upstreams;
+    ngx_uint_t               paths;
+    ngx_http_k8s_list_mark_t files;
+    ngx_http_k8s_list_mark_t zones;
+} ngx_http_k8s_registry_t;
+
+ngx_int_t ngx_http_k8s_registry_begin(ngx_http_k8s_registry_t *registry,
+    ngx_cycle_t *cycle, ngx_http_conf_ctx_t *ctx, ngx_pool_t *temp_pool);
+ngx_int_t ngx_http_k8s_registry_end(ngx_http_k8s_registry_t *registry,
+    char **what);
+
+/* groups that a regular expression of a profile may have */
+#define NGX_HTTP_K8S_CAPTURES        9
+
+/* makes room for their captures in all requests; at postconfiguration */
+void ngx_http_k8s_registry_captures(ngx_conf_t *cf);
+
 
 /*
  * Warns of what ingress-nginx's defaults shadow (ngx_http_k8s_shadow.c): parent

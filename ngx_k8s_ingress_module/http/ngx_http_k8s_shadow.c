@@ -87,7 +87,8 @@ ngx_http_k8s_shadow(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
 
         before = row->directive;
 
-        cmd = ngx_http_k8s_profile_command(cf, &row->directive, &module);
+        cmd = ngx_http_k8s_profile_command(cf->cycle, &row->directive,
+                                           &module);
         if (cmd == NULL) {
             continue;
         }

@@ -67,6 +67,24 @@ ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api)
 }
 
 
+ngx_uint_t
+ngx_k8s_policy_directive(ngx_str_t *name)
+{
+    ngx_k8s_row_t  *row;
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        if (row->directive.len == name->len
+            && ngx_strncmp(row->directive.data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_k8s_row_t *
 ngx_k8s_row(u_char *key, size_t len)
 {

@@ -102,6 +102,9 @@ extern ngx_k8s_row_t  ngx_k8s_rows[];
  */
 ngx_int_t ngx_k8s_policy_base(ngx_k8s_settings_t *settings, ngx_uint_t api);
 
+/* 1 when a row feeds the directive */
+ngx_uint_t ngx_k8s_policy_directive(ngx_str_t *name);
+
 /*
  * Tokens: an array of ngx_array_t * of ngx_str_t, a directive and its arguments
  * each.  add() appends one, from a text with its arguments separated by blanks
