@@ -70,7 +70,7 @@ typedef struct {
     unsigned                 fallback:1; /* the default IngressClass */
     unsigned                 classless:1; /* Ingress: gets the default one */
     unsigned                 selector:1; /* Service: has one */
-    unsigned                 kept:1;     /* by a predecessor */
+    unsigned                 kept:1;     /* the last good version */
 } ngx_k8s_manifest_claim_t;
 
 
@@ -266,15 +266,21 @@ void ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m);
 ngx_int_t ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json);
 void ngx_k8s_manifests_close(ngx_k8s_manifests_t *m);
 
+/* a document or one element of its list is left out: where it is, what it is,
+   and why (as ngx_sprintf()); NGX_OK, or NGX_ERROR */
+ngx_int_t ngx_k8s_manifests_note(ngx_k8s_manifests_t *m, ngx_uint_t code,
+    json_t *json, const char *fmt, ...);
+
 /* the row of a kind, of Endpoints too */
 ngx_k8s_kind_t *ngx_k8s_manifest_kind(ngx_uint_t kind);
 
 
 /* objects */
 
-/* NGX_OK, or NGX_ERROR */
+/* makes one of an object, or when it is not good (0) and has been so in this
+   file of its last good version; NGX_OK, or NGX_ERROR */
 ngx_int_t ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind,
-    json_t *json);
+    json_t *json, ngx_uint_t good);
 void ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 

@@ -29,12 +29,10 @@ static ngx_int_t ngx_k8s_manifests_object(ngx_k8s_manifests_t *m,
 static ngx_int_t ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json,
     ngx_uint_t *kind);
 static ngx_int_t ngx_k8s_manifests_version(ngx_k8s_manifests_t *m,
-    json_t *json, ngx_k8s_kind_t *k);
+    json_t *json, ngx_uint_t kind);
 static ngx_int_t ngx_k8s_manifests_namespace(ngx_k8s_manifests_t *m,
     ngx_uint_t kind, json_t *json);
 static void ngx_k8s_manifests_ignore(ngx_k8s_manifests_t *m, json_t *json);
-static ngx_int_t ngx_k8s_manifests_note(ngx_k8s_manifests_t *m,
-    ngx_uint_t code, json_t *json, const char *fmt, ...);
 static u_char *ngx_k8s_manifests_print(u_char *p, u_char *last,
     json_t *value);
 
@@ -234,7 +232,7 @@ ngx_k8s_manifests_object(ngx_k8s_manifests_t *m, json_t *json)
                            "kubectl.kubernetes.io/last-applied-configuration");
     (void) json_object_del(json, "status");
 
-    rc = ngx_k8s_manifests_claim(m, kind, json);
+    rc = ngx_k8s_manifests_claim(m, kind, json, 1);
 
     if (kind == NGX_K8S_SECRET) {
         ngx_k8s_secret_wipe(json);
@@ -287,7 +285,7 @@ ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json, ngx_uint_t *kind)
 
         if (ngx_strcasecmp((u_char *) name, k->name.data) == 0) {
             *kind = i;
-            return ngx_k8s_manifests_version(m, json, k);
+            return ngx_k8s_manifests_version(m, json, i);
         }
     }
 
@@ -318,12 +316,15 @@ ngx_k8s_manifest_kind(ngx_uint_t kind)
 
 static ngx_int_t
 ngx_k8s_manifests_version(ngx_k8s_manifests_t *m, json_t *json,
-    ngx_k8s_kind_t *k)
+    ngx_uint_t kind)
 {
-    char        *slash;
-    size_t       len;
-    ngx_int_t    rc;
-    const char  *version;
+    char            *slash;
+    size_t           len;
+    ngx_int_t        rc;
+    const char      *version;
+    ngx_k8s_kind_t  *k;
+
+    k = ngx_k8s_manifest_kind(kind);
 
     slash = (k->group.len ? "/" : "");
     version = json_string_value(json_object_get(json, "apiVersion"));
@@ -377,7 +378,17 @@ ngx_k8s_manifests_version(ngx_k8s_manifests_t *m, json_t *json,
 
 done:
 
-    return (rc == NGX_OK) ? NGX_DECLINED : NGX_ERROR;
+    /* one that is known by its name keeps its last good version */
+
+    if (rc == NGX_OK) {
+        rc = ngx_k8s_manifests_namespace(m, kind, json);
+
+        if (rc == NGX_OK && ngx_k8s_object_check(k, json) == NULL) {
+            rc = ngx_k8s_manifests_claim(m, kind, json, 0);
+        }
+    }
+
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_DECLINED;
 }
 
 
@@ -478,12 +489,7 @@ ngx_k8s_manifests_ignore(ngx_k8s_manifests_t *m, json_t *json)
 }
 
 
-/*
- * A document or one element of its list is left out: where it is, what it is,
- * and why.
- */
-
-static ngx_int_t
+ngx_int_t
 ngx_k8s_manifests_note(ngx_k8s_manifests_t *m, ngx_uint_t code, json_t *json,
     const char *fmt, ...)
 {

@@ -18,6 +18,10 @@
 static ngx_k8s_manifest_ident_t *ngx_k8s_manifests_ident(
     ngx_k8s_manifests_t *m, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t create);
+static ngx_int_t ngx_k8s_manifests_text(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_claim_t *claim, json_t *json);
+static void ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
 static void ngx_k8s_manifests_append(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 static void ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim);
@@ -37,9 +41,10 @@ static void ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
 
 
 ngx_int_t
-ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json)
+ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json,
+    ngx_uint_t good)
 {
-    json_t                    *meta, *slices;
+    json_t                    *meta;
     ngx_str_t                  ns, name;
     ngx_k8s_manifest_claim_t  *claim;
 
@@ -61,6 +66,37 @@ ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json)
         return NGX_ERROR;
     }
 
+    claim->ident = ngx_k8s_manifests_ident(m, kind, &ns, &name, 1);
+
+    if (claim->ident == NULL
+        || (good && ngx_k8s_manifests_text(m, claim, json) != NGX_OK))
+    {
+        free(claim->text);
+        ngx_free(claim);
+        return NGX_ERROR;
+    }
+
+    claim->file = m->reading;
+    claim->document = m->documents;
+    claim->place = m->places++;
+
+    ngx_queue_insert_tail(&m->pending, &claim->queue);
+
+    return NGX_OK;
+}
+
+
+/* one that is too large has none, and a note */
+
+static ngx_int_t
+ngx_k8s_manifests_text(ngx_k8s_manifests_t *m, ngx_k8s_manifest_claim_t *claim,
+    json_t *json)
+{
+    json_t      *slices;
+    ngx_uint_t   kind;
+
+    kind = claim->ident->kind;
+
     ngx_k8s_manifests_traits(claim, kind, json);
 
     if (kind == NGX_K8S_MANIFEST_ENDPOINTS) {
@@ -72,24 +108,27 @@ ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json)
         claim->text = (u_char *) json_dumps(json, JSON_COMPACT);
     }
 
-    if (claim->text) {
-        claim->ident = ngx_k8s_manifests_ident(m, kind, &ns, &name, 1);
-    }
-
-    if (claim->ident == NULL) {
-        free(claim->text);
-        ngx_free(claim);
+    if (claim->text == NULL) {
         return NGX_ERROR;
     }
 
     claim->len = ngx_strlen(claim->text);
-    claim->file = m->reading;
-    claim->document = m->documents;
-    claim->place = m->places++;
 
-    ngx_queue_insert_tail(&m->pending, &claim->queue);
+    if (claim->len <= NGX_K8S_OBJECT_MAX) {
+        return NGX_OK;
+    }
 
-    return NGX_OK;
+    if (kind == NGX_K8S_SECRET) {
+        ngx_explicit_memzero(claim->text, claim->len);
+    }
+
+    free(claim->text);
+    claim->text = NULL;
+    claim->len = 0;
+
+    return ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_OBJECT_TOO_LARGE, json,
+                                  "it has more than %uz bytes",
+                                  (size_t) NGX_K8S_OBJECT_MAX);
 }
 
 
@@ -161,6 +200,8 @@ ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
     ngx_queue_t               *q;
     ngx_k8s_manifest_claim_t  *claim;
 
+    ngx_k8s_manifests_hold(m, file);
+
     while (!ngx_queue_empty(&file->claims)) {
         q = ngx_queue_head(&file->claims);
         claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
@@ -173,6 +214,58 @@ ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
     }
 
     ngx_k8s_manifests_append(m, file);
+}
+
+
+/* what the file said before of objects that it has, but not good ones */
+
+static void
+ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_queue_t               *q, *next, *rival;
+    ngx_k8s_manifest_claim_t  *claim, *old;
+
+    for (q = ngx_queue_head(&m->pending);
+         q != ngx_queue_sentinel(&m->pending);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+        if (claim->text) {
+            continue;
+        }
+
+        for (rival = ngx_queue_head(&claim->ident->claims);
+             rival != ngx_queue_sentinel(&claim->ident->claims);
+             rival = ngx_queue_next(rival))
+        {
+            old = ngx_queue_data(rival, ngx_k8s_manifest_claim_t, rivals);
+
+            if (old->file != file || old->text == NULL) {
+                continue;
+            }
+
+            claim->text = old->text;
+            claim->len = old->len;
+            claim->document = old->document;
+            claim->created = old->created;
+            claim->fallback = old->fallback;
+            claim->classless = old->classless;
+            claim->selector = old->selector;
+            claim->kept = 1;
+
+            old->text = NULL;
+            old->len = 0;
+
+            break;
+        }
+
+        if (claim->text == NULL) {
+            ngx_queue_remove(q);
+            ngx_k8s_manifests_claim_free(claim);
+        }
+    }
 }
 
 
@@ -240,7 +333,7 @@ ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
         m->reading = file;
         m->documents = seed->feed.document;
 
-        if (ngx_k8s_manifests_claim(m, seed->feed.kind, json) == NGX_OK) {
+        if (ngx_k8s_manifests_claim(m, seed->feed.kind, json, 1) == NGX_OK) {
             q = ngx_queue_head(&m->pending);
             claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
             claim->kept = 1;

@@ -1229,8 +1229,59 @@ kept(void)
        && strstr(fed, "delete Service default/b1|")
        && strstr(fed, "delete Secret default/s|"), "a good one ends it");
 
+    /* an object that is there, but is none that is read */
+
+    clear();
+    put("bad.yaml", "apiVersion: v0\nkind: Service\nmetadata: {name: b2}\n");
+    turn(30);
+    ok(is("Service default/b2 kept bad.yaml#1 3|")
+       && says("Service \"b2\" is left out: apiVersion v0"),
+       "an object in a good file keeps its last good version");
+
+    clear();
+    put("bad.yaml", "apiVersion: v00\nkind: Service\nmetadata: {name: b2}\n");
+    turn(30);
+    ok(is("") && says("apiVersion v00"), "still");
+
+    clear();
+    put("bad.yaml", SVC("b2", "4"));
+    turn(30);
+    ok(is("Service default/b2 bad.yaml#1 4|"), "until it is good");
+
+    clear();
+    sh("{ cat w/bad.yaml; head -c 4200000 /dev/zero | tr '\\0' x | "
+       "sed 's/^/x: /'; } > w/.new; mv w/.new w/bad.yaml");
+    ok(soon("Service default/b2 kept bad.yaml#1 4|")
+       && says("File bad.yaml 2: document 1, line 1: Service \"default/b2\" is "
+               "left out: it has more than 4194304 bytes"), "a large one, too");
+
+    clear();
+    put("bad.yaml", SVC("b3", "4"));
+    turn(30);
+    ok(strstr(fed, "delete Service default/b2|") != NULL, "or gone");
+
     sh("rm w/*.yaml");
     turn(30);
+
+    clear();
+    put("bad.yaml", "apiVersion: v0\nkind: Service\nmetadata: {name: b4}\n");
+    turn(30);
+    ok(is(""), "one that was never good");
+
+    sh("rm w/*.yaml");
+    turn(30);
+    source->stop(source);
+
+    /* a predecessor has kept it */
+
+    put("bad.yaml", "apiVersion: v0\nkind: Service\nmetadata: {name: b1}\n");
+    seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", SEED("b1"));
+    seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", SEED("b2"));
+    start();
+    source->seed(source, &seeds);
+    turn(30);
+    ok(strstr(fed, "|Service default/b1 kept bad.yaml#7 1|")
+       && !strstr(fed, "default/b2"), "an object that a predecessor has kept");
     source->stop(source);
 
     /* not asked any more */
