@@ -211,6 +211,79 @@ events(void)
 }
 
 
+static ngx_int_t
+head(char *text, ngx_uint_t is_line, ngx_k8s_event_t *ev)
+{
+    u_char     *p;
+    size_t      len;
+    ngx_int_t   rc;
+
+    static u_char  *copy;
+
+    free(copy);
+
+    len = ngx_strlen(text);
+    p = malloc(len ? len : 1);
+    memcpy(p, text, len);
+    copy = p;
+
+    rc = ngx_k8s_api_head(p, p + len, is_line, ev);
+
+    if (len == 0) {
+        free(copy);
+        copy = NULL;
+    }
+
+    return rc;
+}
+
+
+static void
+heads(void)
+{
+    size_t            n, bad, found;
+    char             *line, *part;
+    ngx_k8s_event_t   ev;
+
+    line = "{\"type\":\"MODIFIED\",\"object\":{\"name\":\"no\",\"labels\":{"
+           "\"metadata\":{\"name\":\"no\"}},\"metadata\":{\"name\":\"n\","
+           "\"namespace\":\"ns\",\"resourceVersion\":\"7\",\"annotations\":"
+           "{\"a\":\"xxxxxxxxx";
+
+    ok(head(line, 1, &ev) == NGX_OK && ev.type == NGX_K8S_EVENT_MODIFIED
+       && is(&ev.name, "n") && is(&ev.namespace, "ns") && is(&ev.version, "7"),
+       "what an event names, whose end is missing");
+    ok(head(" { \"metadata\" : { \"name\" : \"n\" , \"namespace\" : \"m\" "
+            "}, \"spec", 0, &ev) == NGX_OK
+       && is(&ev.name, "n") && is(&ev.namespace, "m") && ev.version.len == 0,
+       "what an object names");
+    ok(head("{\"metadata\":{\"annotations\":{\"name\":\"no\",", 0, &ev)
+       == NGX_DECLINED, "a name that has not come is not guessed");
+    ok(head("{\"type\":\"NEW\",\"object\":{\"metadata\":{\"name\":\"n\"", 1,
+            &ev) == NGX_DECLINED, "an unknown type");
+    ok(head("", 1, &ev) == NGX_DECLINED && head("[", 0, &ev) == NGX_DECLINED
+       && head("{\"metadata\":7}", 0, &ev) == NGX_DECLINED, "nothing");
+
+    bad = 0;
+    found = 0;
+
+    for (n = 0; n < ngx_strlen(line); n++) {
+        part = strndup(line, n);
+
+        if (head(part, 1, &ev) == NGX_OK) {
+            found++;
+            bad += !is(&ev.name, "n");
+        }
+
+        free(part);
+    }
+
+    (void) head("", 0, &ev);
+
+    ok(found > 20 && bad == 0, "cut at each byte: the name or none");
+}
+
+
 static void
 statuses(void)
 {
@@ -284,6 +357,7 @@ main(void)
 
     urls();
     events();
+    heads();
     statuses();
     versions();
 
