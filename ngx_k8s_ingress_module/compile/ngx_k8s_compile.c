@@ -489,7 +489,11 @@ ngx_k8s_compile_sweep(ngx_k8s_compile_t *c)
         NGX_K8S_INDEX_SERVICE,
         NGX_K8S_INDEX_CERTIFICATE,
         NGX_K8S_INDEX_RULE,
-        NGX_K8S_INDEX_PROBLEM
+        NGX_K8S_INDEX_PROBLEM,
+        NGX_K8S_INDEX_LISTENER,
+        NGX_K8S_INDEX_ADDRESS,
+        NGX_K8S_INDEX_SET,
+        NGX_K8S_INDEX_POLICY
     };
 
     for (n = 0; n < 64; n++) {
@@ -601,7 +605,7 @@ ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
 
         return 0;
 
-    default: /* NGX_K8S_INDEX_PROBLEM */
+    case NGX_K8S_INDEX_PROBLEM:
         ngx_k8s_compile_names(rec, 3, names);
 
         for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
@@ -625,6 +629,9 @@ ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
             }
         }
 
+        return 0;
+
+    default: /* no object asks for one */
         return 0;
     }
 }

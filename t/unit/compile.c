@@ -790,6 +790,50 @@ limits(void)
 }
 
 
+/* records of types that this compile makes none of, by another version's */
+
+static ngx_uint_t
+leftovers(k8s_t *k, ngx_uint_t put)
+{
+    ngx_str_t          key;
+    ngx_uint_t         i, n;
+    ngx_k8s_str_t      s;
+    ngx_k8s_builder_t  b;
+
+    static struct {
+        ngx_uint_t     index;
+        size_t         size;
+    } types[] = {
+        { NGX_K8S_INDEX_POLICY, sizeof(ngx_k8s_policy_t) },
+        { NGX_K8S_INDEX_LISTENER, sizeof(ngx_k8s_listener_t) },
+        { NGX_K8S_INDEX_ADDRESS, sizeof(ngx_k8s_address_rec_t) },
+        { NGX_K8S_INDEX_SET, sizeof(ngx_k8s_set_t) }
+    };
+
+    ngx_str_set(&key, "left");
+    ngx_k8s_builder_init(&b, &unit_log);
+    n = 0;
+
+    for (i = 0; i < 4; i++) {
+
+        if (put) {
+            ngx_k8s_builder_begin(&b, types[i].index, types[i].size);
+            s = ngx_k8s_builder_str(&b, &key);
+            ((ngx_k8s_record_t *) b.data)->key = s;
+            (void) ngx_k8s_builder_put(&b, k->writer, NGX_K8S_WRITE_OBJECT);
+        }
+
+        n += (ngx_k8s_table_find(k->table, types[i].index, key.data, key.len,
+                                 NULL)
+              != NULL);
+    }
+
+    ngx_k8s_builder_done(&b);
+
+    return n;
+}
+
+
 static void
 successor(void)
 {
@@ -814,6 +858,7 @@ successor(void)
     host = k8s_str("h.test");
     len = ngx_k8s_key_host(buf, 0, NGX_K8S_CLASS_HTTP, &host);
     (void) ngx_k8s_table_find(k.table, NGX_K8S_INDEX_HOST, buf, len, &slot);
+    ok(leftovers(&k, 1) == 4, "and records that nothing asks for");
     k8s_end(&k);
 
     k8s_open(&k);
@@ -832,6 +877,7 @@ successor(void)
     goes(&k, "h.test", "/", "a");
     goes(&k, "gone.test", "/", "none");
     ok(!k8s_has(&k, "d/two") && !k8s_has(&k, "d/b:80"), "leftovers go");
+    ok(leftovers(&k, 0) == 0, "of all types");
     printf("# changes by a successor: %u\n",
            (unsigned) (k.table->changes - changes));
 
