@@ -23,6 +23,9 @@
 /* writes a piece of the host in a->record; NGX_AGAIN when there is more */
 ngx_int_t ngx_http_k8s_status_host(ngx_http_k8s_admin_t *a);
 
+
+/* ngx_http_k8s_status_out.c */
+
 /* begins a new element of the section's array */
 void ngx_http_k8s_status_open(ngx_http_k8s_admin_t *a);
 
