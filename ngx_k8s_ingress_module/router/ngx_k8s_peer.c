@@ -440,18 +440,42 @@ ngx_k8s_peer_text(u_char *text, ngx_k8s_peer_t *peer)
 }
 
 
+/* no loop: a division by a constant is a multiplication */
+
+#define ngx_k8s_port_digit(unit)                                              \
+    digit = n / (unit);                                                       \
+    n -= digit * (unit);                                                      \
+    *text++ = (u_char) ('0' + digit)
+
+
 u_char *
 ngx_k8s_port_text(u_char *text, in_port_t port)
 {
-    u_char    *p, *last;
-    uint32_t   n;
+    uint32_t  n, digit;
 
     n = port;
-    last = text + 1 + (n >= 10) + (n >= 100) + (n >= 1000) + (n >= 10000);
 
-    for (p = last; p != text; n /= 10) {
-        *--p = (u_char) ('0' + n % 10);
+    switch ((n >= 10000) + (n >= 1000) + (n >= 100) + (n >= 10)) {
+
+    case 4:
+        ngx_k8s_port_digit(10000);
+        /* fall through */
+
+    case 3:
+        ngx_k8s_port_digit(1000);
+        /* fall through */
+
+    case 2:
+        ngx_k8s_port_digit(100);
+        /* fall through */
+
+    case 1:
+        ngx_k8s_port_digit(10);
+        /* fall through */
+
+    default:
+        *text++ = (u_char) ('0' + n);
     }
 
-    return last;
+    return text;
 }
