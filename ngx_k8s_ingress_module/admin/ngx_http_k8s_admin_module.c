@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_k8s_clock.h>
 #include <ngx_http_k8s_admin.h>
 
 
@@ -37,7 +38,6 @@ static ngx_int_t ngx_http_k8s_admin_slice(ngx_http_k8s_admin_t *a);
 static ngx_int_t ngx_http_k8s_admin_flush(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_admin_write_handler(ngx_http_request_t *r);
 static void ngx_http_k8s_admin_event_handler(ngx_event_t *ev);
-static uint64_t ngx_http_k8s_admin_usec(void);
 
 static void *ngx_http_k8s_admin_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_k8s_admin_create_loc_conf(ngx_conf_t *cf);
@@ -362,7 +362,7 @@ ngx_http_k8s_admin_slice(ngx_http_k8s_admin_t *a)
     ngx_int_t  rc;
 
     a->written = 0;
-    end = ngx_http_k8s_admin_usec() + NGX_HTTP_K8S_ADMIN_USEC;
+    end = ngx_k8s_usec() + NGX_HTTP_K8S_ADMIN_USEC;
 
     do {
         rc = a->step(a);
@@ -377,7 +377,7 @@ ngx_http_k8s_admin_slice(ngx_http_k8s_admin_t *a)
         }
 
     } while (a->written < NGX_HTTP_K8S_ADMIN_SLICE
-             && ngx_http_k8s_admin_usec() < end);
+             && ngx_k8s_usec() < end);
 
     return NGX_OK;
 }
@@ -507,17 +507,6 @@ ngx_http_k8s_admin_event_handler(ngx_event_t *ev)
     ngx_http_k8s_admin_run(a);
 
     ngx_http_run_posted_requests(c);
-}
-
-
-static uint64_t
-ngx_http_k8s_admin_usec(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 

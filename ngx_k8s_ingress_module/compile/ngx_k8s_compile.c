@@ -13,6 +13,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_clock.h>
 #include <ngx_k8s_compile_state.h>
 
 
@@ -29,7 +30,6 @@ static ngx_uint_t ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_k8s_record_t *rec);
 static ngx_uint_t ngx_k8s_compile_names(ngx_k8s_record_t *rec, ngx_uint_t n,
     ngx_str_t *names);
-static uint64_t ngx_k8s_compile_usec(void);
 
 
 ngx_k8s_compile_t *
@@ -261,17 +261,6 @@ ngx_k8s_compile_clock(ngx_k8s_compile_t *c, time_t now)
 }
 
 
-static uint64_t
-ngx_k8s_compile_usec(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-
 ngx_int_t
 ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec)
 {
@@ -282,7 +271,7 @@ ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec)
         return NGX_OK;
     }
 
-    end = ngx_k8s_compile_usec() + usec;
+    end = ngx_k8s_usec() + usec;
 
     do {
         rc = ngx_k8s_compile_step(c);
@@ -295,7 +284,7 @@ ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec)
 
         /* out of memory is met again, and said, in the next turn */
 
-    } while (rc == NGX_OK && ngx_k8s_compile_usec() < end);
+    } while (rc == NGX_OK && ngx_k8s_usec() < end);
 
     return NGX_AGAIN;
 }

@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_clock.h>
 #include <ngx_k8s_manifests.h>
 #include <ngx_k8s_record.h>
 
@@ -25,7 +26,6 @@ static void ngx_k8s_manifests_work(ngx_event_t *ev);
 static ngx_int_t ngx_k8s_manifests_step(ngx_k8s_manifests_t *m);
 static void ngx_k8s_manifests_rescan(ngx_event_t *ev);
 static void ngx_k8s_manifests_state(ngx_k8s_manifests_t *m);
-static uint64_t ngx_k8s_manifests_usec(void);
 
 
 char *
@@ -286,11 +286,11 @@ ngx_k8s_manifests_work(ngx_event_t *ev)
 
     m->sink->enter(m->sink->data);
 
-    until = ngx_k8s_manifests_usec() + NGX_K8S_MANIFESTS_SLICE;
+    until = ngx_k8s_usec() + NGX_K8S_MANIFESTS_SLICE;
 
     do {
         rc = ngx_k8s_manifests_step(m);
-    } while (rc == NGX_AGAIN && ngx_k8s_manifests_usec() < until);
+    } while (rc == NGX_AGAIN && ngx_k8s_usec() < until);
 
     m->sink->leave(m->sink->data);
 
@@ -428,15 +428,4 @@ ngx_k8s_manifests_state(ngx_k8s_manifests_t *m)
     for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
         m->sink->state(m->sink->data, kind, &state);
     }
-}
-
-
-static uint64_t
-ngx_k8s_manifests_usec(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }

@@ -74,8 +74,6 @@ extern ngx_k8s_kind_t  ngx_k8s_kinds[];
 typedef struct ngx_k8s_object_s  ngx_k8s_object_t;
 
 struct ngx_k8s_object_s {
-    ngx_rbtree_node_t        node;       /* the store's */
-    ngx_queue_t              queue;      /* the store's */
     ngx_uint_t               kind;       /* NGX_K8S_INGRESS, ... */
     ngx_pool_t              *pool;
     ngx_str_t                namespace;  /* empty for cluster-wide kinds */
