@@ -142,7 +142,7 @@ uint32_t
 ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
     size_t spare, ngx_uint_t keep)
 {
-    size_t              len, size;
+    size_t              len, size, was;
     uint32_t            slot;
     ngx_k8s_builder_t  *b;
 
@@ -154,12 +154,13 @@ ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
 
     len = ngx_align(b->len, sizeof(uint64_t));
     size = len + spare;
+    was = old ? old->size : 0;
 
-    if (old && len <= old->size
-        && (old->size <= size
+    if (len <= was
+        && (was <= size
             || (keep && ngx_k8s_writer_room(c->writer) < c->table->size / 8)))
     {
-        size = old->size;
+        size = was;
     }
 
     (void) ngx_k8s_builder_alloc(b, size - len);
@@ -171,7 +172,7 @@ ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
     }
 
     b->failed = 0;
-    b->len = (old && old->size > len && old->size < size) ? old->size : len;
+    b->len = (was > len && was < size) ? was : len;
 
     slot = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
 

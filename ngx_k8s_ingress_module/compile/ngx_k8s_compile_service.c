@@ -38,8 +38,10 @@ static uint64_t ngx_k8s_compile_identity_service(ngx_k8s_port_t *port,
     ngx_k8s_service_t *svc);
 static uint64_t ngx_k8s_compile_identity(uint64_t h, ngx_k8s_endpoint_t *ep);
 static uint64_t ngx_k8s_compile_identity_part(uint64_t h, ngx_str_t *part);
+static ngx_int_t ngx_k8s_compile_stats(ngx_k8s_compile_t *c,
+    ngx_k8s_service_rec_t *rec, ngx_array_t *stats);
 static void ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c,
-    ngx_k8s_service_rec_t *rec, ngx_k8s_list_t *list);
+    ngx_array_t *stats);
 static void ngx_k8s_compile_service_told(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 static void ngx_k8s_compile_port_free(ngx_k8s_compile_t *c,
@@ -227,35 +229,62 @@ ngx_k8s_compile_port_free(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
 void
 ngx_k8s_compile_service_remove(ngx_k8s_compile_t *c, uint32_t slot)
 {
+    ngx_array_t             stats;
     ngx_k8s_service_rec_t  *rec;
 
     rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_SERVICE, slot);
 
-    if (rec) {
-        ngx_k8s_compile_stats_put(c, rec, &rec->endpoints);
+    if (ngx_k8s_compile_stats(c, rec, &stats) == NGX_OK) {
+        ngx_k8s_compile_stats_put(c, &stats);
     }
 
     ngx_k8s_writer_remove(c->writer, slot);
 }
 
 
-static void
-ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c, ngx_k8s_service_rec_t *rec,
-    ngx_k8s_list_t *list)
+/* the statistics of a record's endpoints, to be given back; rec NULL: none */
+
+static ngx_int_t
+ngx_k8s_compile_stats(ngx_k8s_compile_t *c, ngx_k8s_service_rec_t *rec,
+    ngx_array_t *stats)
 {
-    ngx_uint_t               i;
+    uint32_t                *stat;
+    ngx_uint_t               i, n;
     ngx_k8s_endpoint_rec_t  *ep;
 
-    if (list->n == 0) {
-        return;
+    n = rec ? rec->endpoints.n : 0;
+
+    if (ngx_array_init(stats, c->pool, n + 1, sizeof(uint32_t)) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    ep = ngx_k8s_record_at(rec, list->offset);
+    if (n == 0) {
+        return NGX_OK;
+    }
 
-    for (i = 0; i < list->n; i++) {
+    ep = ngx_k8s_record_at(rec, rec->endpoints.offset);
+
+    for (i = 0; i < n; i++) {
         if (ep[i].stat) {
-            ngx_k8s_writer_stat_put(c->writer, ep[i].stat);
+            stat = ngx_array_push(stats);
+            *stat = ep[i].stat;
         }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c, ngx_array_t *stats)
+{
+    uint32_t    *stat;
+    ngx_uint_t   i;
+
+    stat = stats->elts;
+
+    for (i = 0; i < stats->nelts; i++) {
+        ngx_k8s_writer_stat_put(c->writer, stat[i]);
     }
 }
 
@@ -351,7 +380,7 @@ static ngx_int_t
 ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp, ngx_array_t *endpoints)
 {
-    size_t              more;
+    size_t              more, was;
     uint32_t            slot;
     ngx_uint_t          n, usable;
     ngx_k8s_record_t   *old;
@@ -365,6 +394,7 @@ ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_k8s_compile_port_make(c, port, svc, sp, endpoints->elts, n);
 
     old = ngx_k8s_compile_port_old(c);
+    was = old ? old->size : 0;
 
     slot = ngx_k8s_compile_port_store(c, port, svc, endpoints->elts, n);
 
@@ -381,15 +411,15 @@ ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
 
     port->full = 1;
 
-    if (old == NULL) {
+    if (was == 0) {
         return NGX_DECLINED;
     }
 
     ngx_k8s_compile_stuck(c, ngx_k8s_writer_room(c->writer)
                              + ngx_k8s_writer_missing(c->writer));
 
-    while (b->len > old->size && n) {
-        more = (b->len - old->size) / sizeof(ngx_k8s_endpoint_rec_t) + 1;
+    while (b->len > was && n) {
+        more = (b->len - was) / sizeof(ngx_k8s_endpoint_rec_t) + 1;
         n -= ngx_min(n, more);
 
         port->cut = endpoints->nelts - n;
@@ -398,7 +428,7 @@ ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
         ngx_k8s_compile_port_make(c, port, svc, sp, endpoints->elts, n);
     }
 
-    if (!b->failed && b->len <= old->size) {
+    if (!b->failed && b->len <= was) {
         (void) ngx_k8s_compile_port_store(c, port, svc, endpoints->elts, n);
     }
 
@@ -512,6 +542,7 @@ ngx_k8s_compile_port_store(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     uint32_t                 slot;
     uint64_t                 h;
     ngx_uint_t               i;
+    ngx_array_t              stats;
     ngx_k8s_record_t        *old;
     ngx_k8s_builder_t       *b;
     ngx_k8s_service_rec_t   *rec;
@@ -537,19 +568,27 @@ ngx_k8s_compile_port_store(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
 
     old = ngx_k8s_compile_port_old(c);
 
-    slot = ngx_k8s_compile_put_spare(c, old, NGX_K8S_SPARE_ENDPOINTS
+    /* of the record that is replaced, which is not read after the put */
+
+    if (ngx_k8s_compile_stats(c, (ngx_k8s_service_rec_t *) old, &stats)
+        != NGX_OK)
+    {
+        b->failed = 1;
+        slot = 0;
+
+    } else {
+        slot = ngx_k8s_compile_put_spare(c, old, NGX_K8S_SPARE_ENDPOINTS
                                              * sizeof(ngx_k8s_endpoint_rec_t),
-                                     1);
+                                         1);
+    }
 
     rec = ngx_k8s_builder_ptr(b, 0);
 
-    if (slot == 0) {
-        ngx_k8s_compile_stats_put(c, rec, &rec->endpoints);
-
-    } else if (old) {
-        rec = (ngx_k8s_service_rec_t *) old;
-        ngx_k8s_compile_stats_put(c, rec, &rec->endpoints);
+    if (slot == 0 && ngx_k8s_compile_stats(c, rec, &stats) != NGX_OK) {
+        return 0;
     }
+
+    ngx_k8s_compile_stats_put(c, &stats);
 
     return slot;
 }

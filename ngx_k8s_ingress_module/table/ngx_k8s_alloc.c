@@ -152,6 +152,38 @@ ngx_k8s_alloc(ngx_k8s_alloc_t *a, uint32_t len)
 }
 
 
+ngx_k8s_extent_t *
+ngx_k8s_alloc_from(ngx_k8s_alloc_t *a, uint32_t start)
+{
+    ngx_rbtree_node_t  *node, *first;
+
+    first = NULL;
+    node = a->places.root;
+
+    while (node != &a->sentinel) {
+
+        if (node->key >= start) {
+            first = node;
+            node = node->left;
+
+        } else {
+            node = node->right;
+        }
+    }
+
+    return first ? ngx_k8s_extent_place(first) : NULL;
+}
+
+
+void
+ngx_k8s_alloc_hold(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e)
+{
+    ngx_k8s_extent_remove(a, e);
+
+    a->free -= e->len;
+}
+
+
 void
 ngx_k8s_free(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e)
 {

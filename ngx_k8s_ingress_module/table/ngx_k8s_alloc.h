@@ -55,6 +55,12 @@ void ngx_k8s_extent_drop(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);
 /* takes len granules from the smallest extent that has them; 0: none has */
 uint32_t ngx_k8s_alloc(ngx_k8s_alloc_t *a, uint32_t len);
 
+/* the first free extent at "start" or after it, NULL: none */
+ngx_k8s_extent_t *ngx_k8s_alloc_from(ngx_k8s_alloc_t *a, uint32_t start);
+
+/* takes a free extent out, whole; given back with ngx_k8s_free() */
+void ngx_k8s_alloc_hold(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);
+
 /* gives e->start, e->len back, joined with its neighbours; takes e over */
 void ngx_k8s_free(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);
 

@@ -17,8 +17,6 @@
 static ngx_uint_t ngx_k8s_writer_same(ngx_k8s_record_t *old,
     ngx_k8s_record_t *rec, size_t len);
 static void ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec);
-static void ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
-    uint32_t record);
 static size_t ngx_k8s_writer_need(ngx_k8s_writer_t *w, ngx_uint_t type,
     uint32_t len, uint32_t old, ngx_uint_t kind);
 static uint32_t ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t kind);
@@ -345,7 +343,7 @@ ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec)
  * one change that was on its way.
  */
 
-static void
+void
 ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
     uint32_t record)
 {
@@ -532,9 +530,11 @@ uint32_t
 ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
 {
     uint32_t    start;
-    ngx_uint_t  tries;
+    ngx_uint_t  tries, moved;
 
-    for (tries = 0; tries < 2; tries++) {
+    moved = 0;
+
+    for (tries = 0; tries < 3; tries++) {
 
         if (w->alloc.free >= ngx_max(len, need)) {
             start = ngx_k8s_alloc(&w->alloc, len);
@@ -544,11 +544,15 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
             }
         }
 
-        if (w->retired == NULL) {
+        if (tries == 1 && w->alloc.free >= ngx_max(len, need)) {
+            moved = ngx_k8s_writer_compact(w, len);
+        }
+
+        if (w->retired == NULL && tries) {
             break;
         }
 
-        if (tries == 0) {
+        if (tries == 0 || moved) {
 
             /* growth can wait until it is released */
 
@@ -564,7 +568,7 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
         w->missing = ngx_max(len, need) - w->alloc.free;
 
     } else {
-        w->missing = len - ngx_k8s_alloc_largest(&w->alloc);
+        w->missing = moved ? 1 : len - ngx_k8s_alloc_largest(&w->alloc);
     }
 
     w->missing *= NGX_K8S_GRANULE;
@@ -613,6 +617,7 @@ ngx_k8s_writer_publish(ngx_k8s_writer_t *w)
             }
 
             w->nretired -= e->len;
+            w->futile = 0;
             ngx_k8s_writer_reclaim(w, e);
         }
     }

@@ -87,6 +87,7 @@ ngx_k8s_table_t *ngx_k8s_writer_table(ngx_k8s_writer_t *w);
  * Stores a copy of the record (header.type and key filled in; size and crc are
  * set here), under the key's slot, which is made when there is none, and shows
  * it to readers with one store.  The same bytes as now: nothing is written.
+ * Other records may move meanwhile: pointers to them end with the call.
  * Returns the slot; 0 when there is no room (w->missing bytes lack) or on an
  * invalid record.  "len" <= NGX_K8S_RECORD_MAX.
  */

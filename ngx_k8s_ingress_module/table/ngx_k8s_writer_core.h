@@ -55,6 +55,8 @@ struct ngx_k8s_writer_s {
     size_t                   problems;   /* granules of problem records */
     size_t                   taken;      /* granules of records ever put */
     size_t                   missing;    /* bytes */
+    uint32_t                 compact;    /* granule where it goes on */
+    ngx_atomic_uint_t        futile;     /* version when that was no use */
 
     ngx_k8s_extent_t        *retired;    /* oldest first */
     ngx_k8s_extent_t       **last;
@@ -89,6 +91,10 @@ ngx_int_t ngx_k8s_numbers_push(ngx_k8s_writer_t *w, ngx_k8s_numbers_t *numbers,
 /* retires what e names, at the present version */
 void ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e);
 
+/* leads a slot to another record with one store */
+void ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
+    uint32_t record);
+
 /* takes a slot out of its bucket's chain with one store */
 void ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index);
 
@@ -105,6 +111,12 @@ void ngx_k8s_recover_free(ngx_k8s_writer_t *w);
  * 0: none, w->missing is set
  */
 uint32_t ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need);
+
+/*
+ * Makes room of "len" granules in one piece: 1 when it is there once pins have
+ * moved on.  Records move, and pointers to them end with the next publish.
+ */
+ngx_uint_t ngx_k8s_writer_compact(ngx_k8s_writer_t *w, uint32_t len);
 
 /* granules that growth leaves free */
 size_t ngx_k8s_writer_floor(ngx_k8s_writer_t *w);

@@ -211,6 +211,72 @@ writer_full(ngx_k8s_builder_t *b)
 }
 
 
+/* free granules between records become one piece */
+
+static void
+writer_compact(ngx_k8s_builder_t *b)
+{
+    uint32_t           slot;
+    ngx_uint_t         n, i, bad;
+    ngx_k8s_view_t     view;
+    ngx_k8s_table_t   *table;
+    ngx_k8s_writer_t  *w;
+
+    table = unit_table(1024 * 1024);
+    w = ngx_k8s_writer_open(table, -1, &unit_log);
+    ngx_k8s_view_init(&view, table, 0);
+
+    for (n = 0; blob(w, b, n, 1, 600, NGX_K8S_WRITE_OBJECT); n++) {
+        /* void */
+    }
+
+    /* copies that take all of the reserve leave holes all over the heap */
+
+    for (i = 0; i < n; i += 3) {
+        blob_find(table, i, &slot);
+        ngx_k8s_writer_remove(w, slot);
+    }
+
+    ngx_k8s_view_pin(&view);
+
+    for (i = 1; i < n && blob(w, b, i, 2, 600, NGX_K8S_WRITE_OBJECT); i += 3) {
+        /* void */
+    }
+
+    ngx_k8s_view_unpin(&view);
+    ngx_k8s_writer_publish(w);
+
+    ok(table->largest < 20000 && ngx_k8s_writer_room(w) > 100000,
+       "no large extent is free");
+
+    ngx_k8s_view_pin(&view);
+    ok(blob(w, b, 9000, 1, 50000, NGX_K8S_WRITE_OBJECT) == 0,
+       "while a reader is there none can be");
+    ngx_k8s_view_unpin(&view);
+
+    ok(blob(w, b, 9000, 1, 50000, NGX_K8S_WRITE_OBJECT), "then there is");
+    ok(blob_whole(blob_find(table, 9000, NULL), 9000), "the record is whole");
+
+    bad = 0;
+
+    for (i = 1; i < n; i++) {
+        if (i % 3 && !blob_whole(blob_find(table, i, NULL), i)) {
+            bad++;
+        }
+    }
+
+    ok(bad == 0, "so are those that moved");
+
+    ngx_k8s_writer_close(w);
+    w = ngx_k8s_writer_open(table, -1, &unit_log);
+    ok(w && blob_whole(blob_find(table, 9000, NULL), 9000),
+       "a successor finds the table so");
+
+    ngx_k8s_writer_close(w);
+    munmap(table, table->size);
+}
+
+
 static void
 writer_flat(ngx_k8s_builder_t *b)
 {
@@ -865,6 +931,7 @@ main(void)
     ngx_k8s_builder_init(&b, &unit_log);
 
     writer_full(&b);
+    writer_compact(&b);
     writer_flat(&b);
     writer_right();
     writer_pins(&b);
