@@ -110,7 +110,7 @@ static void
 ngx_k8s_ingress_rules(ngx_k8s_reader_t *r, json_t *spec)
 {
     size_t                   i, n;
-    json_t                  *list, *json;
+    json_t                  *list;
     u_char                  *mark, *at;
     ngx_k8s_ingress_t       *ingress;
     ngx_k8s_ingress_rule_t  *rule;
@@ -118,7 +118,7 @@ ngx_k8s_ingress_rules(ngx_k8s_reader_t *r, json_t *spec)
     ingress = (ngx_k8s_ingress_t *) r->object;
 
     n = ngx_k8s_reader_elements(r, spec, "rules", &list);
-    if (n == 0) {
+    if (n == 0 || ingress->rules) {
         return;
     }
 
@@ -135,15 +135,8 @@ ngx_k8s_ingress_rules(ngx_k8s_reader_t *r, json_t *spec)
     for (i = 0; i < n && !r->failed; i++) {
         at = ngx_k8s_reader_index(r, i);
 
-        json = list ? ngx_k8s_reader_element(r, list, i) : NULL;
-
-        if (json) {
-            ngx_k8s_ingress_rule(r, json, &rule[i]);
-
-        } else {
-            rule[i].no_host = 1;
-        }
-
+        ngx_k8s_ingress_rule(r, list ? ngx_k8s_reader_element(r, list, i)
+                                     : NULL, &rule[i]);
         ngx_k8s_reader_pop(r, at);
     }
 
@@ -158,7 +151,9 @@ ngx_k8s_ingress_rule(ngx_k8s_reader_t *r, json_t *json,
     json_t  *http;
     u_char  *mark;
 
-    if (ngx_k8s_reader_string(r, json, "host", &rule->host) == NGX_ABORT) {
+    if (json == NULL
+        || ngx_k8s_reader_string(r, json, "host", &rule->host) == NGX_ABORT)
+    {
         rule->no_host = 1;
         return;
     }
@@ -171,9 +166,89 @@ ngx_k8s_ingress_rule(ngx_k8s_reader_t *r, json_t *json,
 
     http = ngx_k8s_reader_object(r, json, "http");
 
+    if (rule->paths) {
+        return;
+    }
+
     mark = ngx_k8s_reader_push(r, "http");
     ngx_k8s_ingress_paths(r, http, rule);
     ngx_k8s_reader_pop(r, mark);
+}
+
+
+/*
+ * The next path, or when all paths of a rule have been read the rule.  Null
+ * takes their places, so that their memory goes with them.
+ */
+
+ngx_int_t
+ngx_k8s_ingress_piece(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_digest_t *digest)
+{
+    size_t                   n;
+    json_t                  *list, *element;
+    ngx_k8s_ingress_t       *ingress;
+    ngx_k8s_ingress_rule_t  *rule;
+
+    ingress = (ngx_k8s_ingress_t *) r->object;
+
+    list = json_object_get(json_object_get(json, "spec"), "rules");
+    n = json_array_size(list);
+
+    if (ingress->nrules == n) {
+        return NGX_DONE;
+    }
+
+    if (ingress->rules == NULL) {
+        ingress->rules = ngx_k8s_reader_alloc(r,
+                                          n * sizeof(ngx_k8s_ingress_rule_t));
+        if (ingress->rules == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    (void) ngx_k8s_reader_push(r, "spec");
+    (void) ngx_k8s_reader_push(r, "rules");
+    (void) ngx_k8s_reader_index(r, ingress->nrules);
+
+    rule = &ingress->rules[ingress->nrules];
+    element = json_array_get(list, ingress->nrules);
+    json = json_object_get(json_object_get(element, "http"), "paths");
+    n = json_array_size(json);
+
+    if (rule->npaths < n) {
+
+        if (rule->paths == NULL) {
+            rule->paths = ngx_k8s_reader_alloc(r,
+                                             n * sizeof(ngx_k8s_http_path_t));
+            if (rule->paths == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        (void) ngx_k8s_reader_push(r, "http");
+        (void) ngx_k8s_reader_push(r, "paths");
+
+        (void) ngx_k8s_reader_index(r, rule->npaths);
+
+        ngx_k8s_digest_json(digest, json_array_get(json, rule->npaths), NULL);
+
+        ngx_k8s_ingress_path(r, ngx_k8s_reader_element(r, json, rule->npaths),
+                             &rule->paths[rule->npaths]);
+
+        (void) json_array_set_new(json, rule->npaths++, json_null());
+
+        return NGX_OK;
+    }
+
+    ngx_k8s_digest_json(digest, element, NULL);
+
+    ngx_k8s_ingress_rule(r, ngx_k8s_reader_element(r, list, ingress->nrules),
+                         rule);
+
+    (void) json_array_set_new(list, ingress->nrules++, json_null());
+
+    return NGX_OK;
 }
 
 
@@ -184,7 +259,7 @@ ngx_k8s_ingress_paths(ngx_k8s_reader_t *r, json_t *http,
     ngx_k8s_ingress_rule_t *rule)
 {
     size_t                i, n;
-    json_t               *list, *json;
+    json_t               *list;
     u_char               *mark, *at;
     ngx_k8s_http_path_t  *path;
 
@@ -193,7 +268,10 @@ ngx_k8s_ingress_paths(ngx_k8s_reader_t *r, json_t *http,
     if (n == 0) {
         n = 1;
 
-        if (http) {
+        if (ngx_k8s_reader_has(http, "paths")) {
+            ngx_k8s_reader_problem(r, "paths", "is empty");
+
+        } else if (http) {
             ngx_k8s_reader_missing(r, http, "paths");
         }
     }
@@ -211,18 +289,8 @@ ngx_k8s_ingress_paths(ngx_k8s_reader_t *r, json_t *http,
     for (i = 0; i < n && !r->failed; i++) {
         at = ngx_k8s_reader_index(r, i);
 
-        path[i].type = NGX_K8S_PATH_TYPE_IMPL;
-
-        json = list ? ngx_k8s_reader_element(r, list, i) : NULL;
-
-        if (json) {
-            ngx_k8s_ingress_path(r, json, &path[i]);
-
-        } else {
-            path[i].no_path = 1;
-            path[i].backend.closed = 1;
-        }
-
+        ngx_k8s_ingress_path(r, list ? ngx_k8s_reader_element(r, list, i)
+                                     : NULL, &path[i]);
         ngx_k8s_reader_pop(r, at);
     }
 
@@ -235,6 +303,14 @@ ngx_k8s_ingress_path(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_http_path_t *path)
 {
     ngx_int_t  rc;
+
+    path->type = NGX_K8S_PATH_TYPE_IMPL;
+
+    if (json == NULL) {
+        path->no_path = 1;
+        path->backend.closed = 1;
+        return;
+    }
 
     rc = ngx_k8s_ingress_path_type(r, json, &path->type);
 

@@ -18,14 +18,14 @@
 static ngx_int_t ngx_k8s_object_name(json_t *json, size_t max,
     ngx_uint_t dots);
 static ngx_int_t ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind,
-    json_t *json, ngx_k8s_endpoint_slice_t *part);
+    json_t *json, ngx_k8s_part_t *part);
 static ngx_int_t ngx_k8s_object_digest(ngx_k8s_object_t *object, json_t *json,
     ngx_k8s_digest_t *digest);
 static void ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json);
 
 
 /* name, plural, group, version; namespaced, required, labels, annotations,
-   body; size, list, read */
+   body; size, list, read, piece */
 
 ngx_k8s_kind_t  ngx_k8s_kinds[] = {
 
@@ -36,7 +36,8 @@ ngx_k8s_kind_t  ngx_k8s_kinds[] = {
       1, 1, 0, 1, 1,
       sizeof(ngx_k8s_ingress_t),
       NULL,
-      ngx_k8s_ingress_read },
+      ngx_k8s_ingress_read,
+      ngx_k8s_ingress_piece },
 
     { ngx_string("IngressClass"),
       ngx_string("ingressclasses"),
@@ -45,7 +46,8 @@ ngx_k8s_kind_t  ngx_k8s_kinds[] = {
       0, 0, 0, 1, 1,
       sizeof(ngx_k8s_ingress_class_t),
       NULL,
-      ngx_k8s_ingress_class_read },
+      ngx_k8s_ingress_class_read,
+      NULL },
 
     { ngx_string("Service"),
       ngx_string("services"),
@@ -54,7 +56,8 @@ ngx_k8s_kind_t  ngx_k8s_kinds[] = {
       1, 1, 0, 0, 1,
       sizeof(ngx_k8s_service_t),
       NULL,
-      ngx_k8s_service_read },
+      ngx_k8s_service_read,
+      NULL },
 
     { ngx_string("EndpointSlice"),
       ngx_string("endpointslices"),
@@ -63,7 +66,8 @@ ngx_k8s_kind_t  ngx_k8s_kinds[] = {
       1, 1, 0, 0, 1,
       sizeof(ngx_k8s_endpoint_slice_t),
       "endpoints",
-      ngx_k8s_slice_read },
+      ngx_k8s_slice_read,
+      NULL },
 
     { ngx_string("Secret"),
       ngx_string("secrets"),
@@ -72,7 +76,8 @@ ngx_k8s_kind_t  ngx_k8s_kinds[] = {
       1, 0, 0, 0, 1,
       sizeof(ngx_k8s_secret_t),
       NULL,
-      ngx_k8s_secret_read },
+      ngx_k8s_secret_read,
+      NULL },
 
     { ngx_string("Namespace"),
       ngx_string("namespaces"),
@@ -81,10 +86,11 @@ ngx_k8s_kind_t  ngx_k8s_kinds[] = {
       0, 0, 1, 0, 0,
       sizeof(ngx_k8s_object_t),
       NULL,
+      NULL,
       NULL },
 
     { ngx_null_string, ngx_null_string, ngx_null_string, ngx_null_string,
-      0, 0, 0, 0, 0, 0, NULL, NULL }
+      0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
 };
 
 
@@ -142,7 +148,7 @@ ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
 
 ngx_k8s_object_t *
 ngx_k8s_object_make(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
-    ngx_k8s_endpoint_slice_t *part, ngx_k8s_digest_t *digest,
+    ngx_k8s_part_t *part, ngx_k8s_digest_t *digest,
     ngx_k8s_problem_t *problem, ngx_log_t *log)
 {
     char              *why;
@@ -343,7 +349,7 @@ ngx_k8s_object_name(json_t *json, size_t max, ngx_uint_t dots)
 
 static ngx_int_t
 ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind, json_t *json,
-    ngx_k8s_endpoint_slice_t *part)
+    ngx_k8s_part_t *part)
 {
     ngx_k8s_kind_t  *k;
 
@@ -358,13 +364,12 @@ ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind, json_t *json,
         return NGX_ERROR;
     }
 
+    if (part) {
+        ngx_memcpy(r->object, part, k->size);
+    }
+
     r->object->kind = kind;
     r->object->pool = r->pool;
-
-    if (part) {
-        ((ngx_k8s_endpoint_slice_t *) r->object)->endpoints = part->endpoints;
-        r->object->problems = part->object.problems;
-    }
 
     ngx_k8s_object_metadata(r, json);
 

@@ -15,6 +15,9 @@
 /* scanning costs so much less than parsing */
 #define NGX_K8S_PARSER_SCAN         8
 
+/* what reading an element costs, in bytes of text */
+#define NGX_K8S_PARSER_ELEMENT      512
+
 #define NGX_K8S_PARSER_POOL         4096
 
 #define NGX_K8S_PARSER_START        0
@@ -44,6 +47,8 @@ static json_t *ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last);
 static json_t *ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last);
 static ngx_int_t ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value);
 static ngx_int_t ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value);
+static ngx_int_t ngx_k8s_parser_part(ngx_k8s_parser_t *p, ngx_k8s_reader_t *r);
+static ngx_int_t ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget);
 static ngx_int_t ngx_k8s_parser_object(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why);
 static void ngx_k8s_parser_free(ngx_k8s_parser_t *p);
@@ -105,7 +110,15 @@ ngx_k8s_parser_run(ngx_k8s_parser_t *p, size_t budget)
         budget -= ngx_min(budget, used);
     }
 
-    rc = ngx_k8s_parser_object(p);
+    rc = ngx_k8s_parser_pieces(p, &budget);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_k8s_parser_object(p);
+    }
 
     ngx_k8s_parser_free(p);
 
@@ -240,7 +253,7 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
     }
 
     if (role == NGX_K8S_ROLE_ENDPOINTS) {
-        p->part.endpoints.nelts = 0;
+        p->endpoints.nelts = 0;
         p->elements = 0;
     }
 
@@ -538,17 +551,10 @@ ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value)
     ngx_k8s_reader_t           r;
     ngx_k8s_slice_endpoint_t  *ep;
 
-    a = &p->part.endpoints;
+    a = &p->endpoints;
 
-    if (p->pool == NULL) {
-        p->pool = ngx_create_pool(NGX_K8S_PARSER_POOL, p->log);
-        if (p->pool == NULL) {
-            goto failed;
-        }
-
-        p->part.object.pool = p->pool;
-
-        ngx_k8s_digest_init(&p->digest);
+    if (ngx_k8s_parser_part(p, &r) != NGX_OK) {
+        goto failed;
     }
 
     ngx_k8s_digest_json(&p->digest, value, NULL);
@@ -564,12 +570,6 @@ ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value)
         a->elts = elts;
         a->nalloc = n;
     }
-
-    ngx_memzero(&r, offsetof(ngx_k8s_reader_t, field));
-
-    r.object = &p->part.object;
-    r.pool = p->pool;
-    r.last = r.field;
 
     (void) ngx_k8s_reader_push(&r, "endpoints");
     (void) ngx_k8s_reader_index(&r, p->elements++);
@@ -608,6 +608,66 @@ failed:
 }
 
 
+/* a reader of one more piece, in the pool of the object to be */
+
+static ngx_int_t
+ngx_k8s_parser_part(ngx_k8s_parser_t *p, ngx_k8s_reader_t *r)
+{
+    if (p->pool == NULL) {
+        p->pool = ngx_create_pool(NGX_K8S_PARSER_POOL, p->log);
+        if (p->pool == NULL) {
+            return NGX_ERROR;
+        }
+
+        p->part.object.pool = p->pool;
+
+        ngx_k8s_digest_init(&p->digest);
+    }
+
+    ngx_memzero(r, offsetof(ngx_k8s_reader_t, field));
+
+    r->object = &p->part.object;
+    r->pool = p->pool;
+    r->last = r->field;
+
+    return NGX_OK;
+}
+
+
+/* of a large object what can be read alone: NGX_OK, NGX_AGAIN, NGX_ERROR */
+
+static ngx_int_t
+ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget)
+{
+    ngx_int_t          rc;
+    ngx_k8s_kind_t    *kind;
+    ngx_k8s_reader_t   r;
+
+    kind = &ngx_k8s_kinds[p->kind];
+
+    if (kind->piece == NULL || p->last - p->text <= NGX_K8S_PARSER_WHOLE) {
+        return NGX_OK;
+    }
+
+    do {
+        if (*budget == 0) {
+            return NGX_AGAIN;
+        }
+
+        *budget -= ngx_min(*budget, NGX_K8S_PARSER_ELEMENT);
+
+        if (ngx_k8s_parser_part(p, &r) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        rc = kind->piece(&r, p->root, &p->digest);
+
+    } while (rc == NGX_OK && !r.failed);
+
+    return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_k8s_parser_object(ngx_k8s_parser_t *p)
 {
@@ -623,27 +683,27 @@ ngx_k8s_parser_object(ngx_k8s_parser_t *p)
                : p->problem.message.len ? NGX_DECLINED : NGX_ERROR;
     }
 
-    a = &p->part.endpoints;
-    elts = a->elts;
-    size = a->nelts * sizeof(ngx_k8s_slice_endpoint_t);
+    if (p->endpoints.elts) {
+        size = p->endpoints.nelts * sizeof(ngx_k8s_slice_endpoint_t);
 
-    a->elts = ngx_palloc(p->pool, size);
-    if (a->elts == NULL) {
+        elts = ngx_palloc(p->pool, size);
+        if (elts == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(elts, p->endpoints.elts, size);
+
+        a = &p->part.slice.endpoints;
+
         a->elts = elts;
-        return NGX_ERROR;
+        a->nelts = p->endpoints.nelts;
+        a->size = sizeof(ngx_k8s_slice_endpoint_t);
+        a->nalloc = a->nelts;
+        a->pool = p->pool;
     }
-
-    if (size) {
-        ngx_memcpy(a->elts, elts, size);
-    }
-
-    a->size = sizeof(ngx_k8s_slice_endpoint_t);
-    a->nalloc = a->nelts;
-    a->pool = p->pool;
 
     p->object = ngx_k8s_object_make(p->kind, p->root, p->pool, &p->part,
                                     &p->digest, &p->problem, p->log);
-    a->elts = elts;
 
     if (p->object == NULL) {
         return p->problem.message.len ? NGX_DECLINED : NGX_ERROR;
@@ -690,11 +750,11 @@ ngx_k8s_parser_free(ngx_k8s_parser_t *p)
         p->root = NULL;
     }
 
-    if (p->part.endpoints.elts) {
-        ngx_free(p->part.endpoints.elts);
-        p->part.endpoints.elts = NULL;
-        p->part.endpoints.nelts = 0;
-        p->part.endpoints.nalloc = 0;
+    if (p->endpoints.elts) {
+        ngx_free(p->endpoints.elts);
+        p->endpoints.elts = NULL;
+        p->endpoints.nelts = 0;
+        p->endpoints.nalloc = 0;
     }
 
     ngx_k8s_digest_cancel(&p->digest);

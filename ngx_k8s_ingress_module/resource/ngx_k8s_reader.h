@@ -119,11 +119,11 @@ ngx_array_t *ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json,
 
 /*
  * As ngx_k8s_object_from_json(), in "pool", which already holds the part that
- * was read before: endpoints and problems, with their digest.  All NULL: a
- * pool is made, of the right size.
+ * was read before and its problems, with their digest.  All NULL: a pool is
+ * made, of the right size.
  */
 ngx_k8s_object_t *ngx_k8s_object_make(ngx_uint_t kind, json_t *json,
-    ngx_pool_t *pool, ngx_k8s_endpoint_slice_t *part,
+    ngx_pool_t *pool, ngx_k8s_part_t *part,
     ngx_k8s_digest_t *digest, ngx_k8s_problem_t *problem, ngx_log_t *log);
 
 /*
@@ -143,6 +143,8 @@ ngx_int_t ngx_k8s_endpoint_read(ngx_k8s_reader_t *r, json_t *json,
 
 /* what the kinds read beside metadata */
 void ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json);
+ngx_int_t ngx_k8s_ingress_piece(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_digest_t *digest);
 void ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json);
 void ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json);
 void ngx_k8s_slice_read(ngx_k8s_reader_t *r, json_t *json);

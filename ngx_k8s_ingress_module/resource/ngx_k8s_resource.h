@@ -46,6 +46,7 @@
 
 
 typedef struct ngx_k8s_reader_s  ngx_k8s_reader_t;
+typedef struct ngx_k8s_digest_s  ngx_k8s_digest_t;
 
 
 /* what is known of a kind, in one table (ngx_k8s_kinds[kind]) */
@@ -63,7 +64,12 @@ typedef struct {
     size_t                   size;       /* of its structure */
     const char              *list;       /* a list whose elements are read one
                                             by one, NULL: none */
+    /* what is beside metadata; NULL: nothing is read */
     void                   (*read)(ngx_k8s_reader_t *r, json_t *json);
+    /* of a large object the next element of its lists, which it takes out of
+       the JSON: NGX_OK, NGX_DONE when none is left, NGX_ERROR; NULL: none */
+    ngx_int_t              (*piece)(ngx_k8s_reader_t *r, json_t *json,
+                                ngx_k8s_digest_t *digest);
 } ngx_k8s_kind_t;
 
 extern ngx_k8s_kind_t  ngx_k8s_kinds[];
@@ -196,14 +202,23 @@ typedef struct {
 } ngx_k8s_endpoint_slice_t;
 
 
+/* a large object of which only some has been read */
+
+typedef union {
+    ngx_k8s_object_t         object;
+    ngx_k8s_ingress_t        ingress;
+    ngx_k8s_endpoint_slice_t slice;
+} ngx_k8s_part_t;
+
+
 /* a digest in the making, of JSON piece by piece */
 
-typedef struct {
+struct ngx_k8s_digest_s {
     void                    *ctx;          /* EVP_MD_CTX */
     size_t                   len;
     u_char                   buf[512];
     unsigned                 failed:1;
-} ngx_k8s_digest_t;
+};
 
 
 /* a Secret: its keys decoded from base64; wiped when freed */
@@ -248,7 +263,8 @@ void ngx_cdecl ngx_k8s_object_problem(ngx_k8s_object_t *object,
  * Parses the text of one object in slices: jansson reads whole documents, so
  * a scanner cuts the text into values that it reads one by one.  Nothing is
  * made of metadata.managedFields and the like, and no tree of a large
- * EndpointSlice's "endpoints": each is read and converted alone.
+ * EndpointSlice's "endpoints": each is read and converted alone.  Rules and
+ * paths of a large Ingress are converted one by one as well.
  *
  *   rc = ngx_k8s_parser_init(&p, kind, text, len, log);
  *   while (rc == NGX_OK or NGX_AGAIN) { rc = ngx_k8s_parser_run(&p, budget); }
@@ -292,8 +308,8 @@ typedef struct {
     ngx_k8s_json_scan_t      scan;
     json_t                  *root;         /* once complete, owned */
     ngx_pool_t              *pool;         /* of an object to be, or NULL */
-    ngx_k8s_endpoint_slice_t  part;        /* endpoints and problems so far;
-                                              the array is malloc()ed */
+    ngx_k8s_part_t           part;         /* of it, with the problems so far */
+    ngx_array_t              endpoints;    /* so far; malloc()ed */
     ngx_k8s_digest_t         digest;       /* of them; begun with the pool */
     ngx_uint_t               elements;     /* endpoints seen */
     unsigned                 failed:1;     /* no memory */

@@ -359,9 +359,43 @@ parsers(void)
     p += sprintf(p, "]}}]}}");
 
     o = parse(NGX_K8S_INGRESS, text, 4096);
-    ok(o && o->nrules == 1 && o->rules[0].npaths == 1000 && turns > 20
-       && o->rules[0].paths[999].backend.port == 80,
-       "a large Ingress in %u turns", (unsigned) turns);
+    ok(o && o->nrules == 1 && o->rules[0].npaths == 1000 && turns > 120
+       && o->rules[0].paths[999].backend.port == 80
+       && o->object.problems == NULL,
+       "a large Ingress in %u turns, each of a few paths", (unsigned) turns);
+    ngx_memcpy(digest, o->object.digest, NGX_K8S_DIGEST);
+    ngx_k8s_object_free(&o->object);
+
+    memcpy(strstr(text, "\"/999\""), "\"/998\"", 6);
+    o = parse(NGX_K8S_INGRESS, text, 4096);
+    ok(memcmp(digest, o->object.digest, NGX_K8S_DIGEST) != 0,
+       "another digest when a path has changed");
+    ngx_k8s_object_free(&o->object);
+
+    /* many rules, of all kinds of which some are none */
+
+    p = text + sprintf(text, "{\"metadata\":{\"name\":\"i\",\"namespace\":"
+                       "\"n\"},\"spec\":{\"rules\":[null,{\"host\":5},"
+                       "{\"host\":\"a\",\"http\":{\"paths\":[]}}");
+    for (i = 3; i < 1000; i++) {
+        p += sprintf(p, ",{\"host\":\"h%u\",\"http\":{\"paths\":[null,"
+                     "{\"path\":\"/%u\",\"pathType\":\"Exact\",\"backend\":{"
+                     "\"service\":{\"name\":\"s\",\"port\":{\"number\":80}}}}"
+                     "]}}", (unsigned) i, (unsigned) i);
+    }
+    p += sprintf(p, "]}}");
+
+    o = parse(NGX_K8S_INGRESS, text, 4096);
+    ok(o && o->nrules == 1000 && o->rules[0].no_host && o->rules[1].no_host
+       && o->rules[2].npaths == 1 && o->rules[2].paths[0].backend.closed
+       && o->rules[999].npaths == 2 && o->rules[999].paths[0].backend.closed
+       && !o->rules[999].paths[1].backend.closed
+       && o->rules[999].paths[1].path.len == 4 && turns > 300,
+       "many rules in %u turns", (unsigned) turns);
+    s = &((ngx_k8s_problem_t *) o->object.problems->elts)[3].field;
+    ok(s->len == 27 && memcmp(s->data, "spec.rules[3].http.paths[0]", 27) == 0,
+       "a problem has its place");
+
     ngx_k8s_object_free(&o->object);
 
     p = text;
