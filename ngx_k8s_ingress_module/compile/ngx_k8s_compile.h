@@ -18,20 +18,12 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_listen.h>
 #include <ngx_k8s_store.h>
 #include <ngx_k8s_writer.h>
 
 
 typedef struct ngx_k8s_compile_s  ngx_k8s_compile_t;
-
-
-/* an address on which this nginx itself listens */
-
-typedef struct {
-    ngx_uint_t               family;           /* 4 or 6 */
-    u_char                   addr[16];         /* the first 4 bytes for 4 */
-    ngx_uint_t               port;
-} ngx_k8s_own_t;
 
 
 typedef struct {
@@ -40,8 +32,10 @@ typedef struct {
     ngx_uint_t               limit_routes;     /* of one namespace, 0: none */
     size_t                   limit_bytes;      /* of one namespace, 0: none */
     ngx_uint_t               problems;         /* records kept at most */
-    ngx_array_t             *own;              /* ngx_k8s_own_t, refused as
-                                                  endpoints; NULL: none */
+    ngx_array_t             *listens;          /* ngx_k8s_listen_t, all of this
+                                                  nginx; NULL: not known.  Its
+                                                  own addresses are refused as
+                                                  endpoints, but of manifests */
     unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
                                                   ClusterIP, externalIPs and

@@ -341,18 +341,18 @@ static ngx_uint_t
 ngx_k8s_compile_own(ngx_k8s_compile_t *c, u_char *addr, ngx_uint_t family,
     ngx_uint_t port)
 {
-    ngx_uint_t      i;
-    ngx_k8s_own_t  *own;
+    ngx_uint_t         i;
+    ngx_k8s_listen_t  *l;
 
-    if (c->conf.own == NULL) {
+    if (c->conf.listens == NULL || c->conf.loopback) {
         return 0;
     }
 
-    own = c->conf.own->elts;
+    l = c->conf.listens->elts;
 
-    for (i = 0; i < c->conf.own->nelts; i++) {
-        if (own[i].port == port && own[i].family == family
-            && ngx_memcmp(own[i].addr, addr, (family == 6) ? 16 : 4) == 0)
+    for (i = 0; i < c->conf.listens->nelts; i++) {
+        if (l[i].port == port && l[i].family == family && !l[i].udp
+            && ngx_memcmp(l[i].addr, addr, (family == 6) ? 16 : 4) == 0)
         {
             return 1;
         }

@@ -22,6 +22,8 @@ static char *ngx_http_k8s_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static ngx_int_t ngx_http_k8s_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_k8s_init_pass(ngx_conf_t *cf,
     ngx_http_k8s_pass_t *pass);
+static ngx_int_t ngx_http_k8s_init_listens(ngx_conf_t *cf,
+    ngx_k8s_block_t *block, ngx_http_core_srv_conf_t *cscf);
 static ngx_array_t *ngx_http_k8s_init_tokens(ngx_conf_t *cf,
     ngx_k8s_block_t *block, ngx_str_t *upstream);
 static void **ngx_http_k8s_init_profile(ngx_conf_t *cf,
@@ -268,7 +270,8 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 #endif
                   );
 
-    if (ngx_http_k8s_headers_conf(cf, klcf) != NGX_OK
+    if (ngx_http_k8s_init_listens(cf, klcf->block, cscf) != NGX_OK
+        || ngx_http_k8s_headers_conf(cf, klcf) != NGX_OK
         || ngx_http_k8s_upstream_add(cf, klcf->block, &upstream) != NGX_OK)
     {
         return NGX_ERROR;
@@ -324,6 +327,66 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
     return NGX_OK;
 
 #endif
+}
+
+
+/* addresses of the server with a pass; the watcher has them from the block */
+
+static ngx_int_t
+ngx_http_k8s_init_listens(ngx_conf_t *cf, ngx_k8s_block_t *block,
+    ngx_http_core_srv_conf_t *cscf)
+{
+    ngx_uint_t                   p, a, s;
+    ngx_k8s_listen_t            *l, listen;
+    ngx_http_conf_port_t        *port;
+    ngx_http_conf_addr_t        *addr;
+    ngx_http_core_srv_conf_t   **cscfp;
+    ngx_http_core_main_conf_t   *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    if (cmcf->ports == NULL) {
+        return NGX_OK;
+    }
+
+    port = cmcf->ports->elts;
+    for (p = 0; p < cmcf->ports->nelts; p++) {
+
+        addr = port[p].addrs.elts;
+        for (a = 0; a < port[p].addrs.nelts; a++) {
+
+            cscfp = addr[a].servers.elts;
+            for (s = 0; s < addr[a].servers.nelts; s++) {
+                if (cscfp[s] == cscf) {
+                    break;
+                }
+            }
+
+            if (s == addr[a].servers.nelts
+                || ngx_k8s_listen_init(&listen, addr[a].opt.sockaddr)
+                   != NGX_OK)
+            {
+                continue;
+            }
+
+            listen.http = 1;
+            listen.ssl = addr[a].opt.ssl;
+            listen.udp = (port[p].type == SOCK_DGRAM);
+            listen.ours = 1;
+#if (NGX_HAVE_INET6)
+            listen.mapped = (listen.family == 6 && !addr[a].opt.ipv6only);
+#endif
+
+            l = ngx_array_push(&block->listens);
+            if (l == NULL) {
+                return NGX_ERROR;
+            }
+
+            *l = listen;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -17,6 +17,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_listen.h>
 #include <ngx_k8s_table.h>
 
 
@@ -41,6 +42,8 @@ struct ngx_k8s_block_s {
     ngx_str_t                healthz;    /* path on the catch-all host */
     ngx_str_t                controller; /* and the class it serves, for */
     ngx_str_t                class_name; /* labels of metrics */
+    ngx_array_t              listens;    /* ngx_k8s_listen_t of its passes, as
+                                            they are written */
     ngx_k8s_block_conf_t    *conf;       /* module/: the rest of it */
 
     /* module/: set in the master when the zone is made */
@@ -67,6 +70,10 @@ struct ngx_k8s_block_s {
  * after the http block was read, and at run time.
  */
 ngx_k8s_block_t *ngx_k8s_block(ngx_conf_t *cf, ngx_str_t *name);
+
+/* from an address, all else 0; NGX_DECLINED: it is neither IPv4 nor IPv6 */
+ngx_int_t ngx_k8s_listen_init(ngx_k8s_listen_t *listen,
+    struct sockaddr *sockaddr);
 
 /* ngx_k8s_block_t * of all blocks of a cycle; NULL: it has no http block */
 ngx_array_t *ngx_k8s_blocks(ngx_cycle_t *cycle);

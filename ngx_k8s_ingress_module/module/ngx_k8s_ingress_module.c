@@ -111,7 +111,11 @@ ngx_k8s_ingress(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     block->conf = ngx_pcalloc(cf->pool, sizeof(ngx_k8s_block_conf_t));
-    if (block->conf == NULL) {
+    if (block->conf == NULL
+        || ngx_array_init(&block->listens, cf->pool, 4,
+                          sizeof(ngx_k8s_listen_t))
+           != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

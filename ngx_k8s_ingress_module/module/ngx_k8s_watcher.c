@@ -414,16 +414,14 @@ ngx_k8s_watcher_source(ngx_k8s_watcher_t *w)
     block = w->block;
     conf = block->conf->compile;
 
-    if (block->conf->source.type != NGX_K8S_SOURCE_MANIFESTS) {
-        w->pool = ngx_create_pool(1024, w->log);
-        if (w->pool == NULL) {
-            return NGX_ERROR;
-        }
+    w->pool = ngx_create_pool(1024, w->log);
+    if (w->pool == NULL) {
+        return NGX_ERROR;
+    }
 
-        conf.own = ngx_k8s_own_addresses((ngx_cycle_t *) ngx_cycle, w->pool);
-        if (conf.own == NULL) {
-            return NGX_ERROR;
-        }
+    conf.listens = ngx_k8s_listens(block, (ngx_cycle_t *) ngx_cycle, w->pool);
+    if (conf.listens == NULL) {
+        return NGX_ERROR;
     }
 
     ngx_log_error(NGX_LOG_NOTICE, w->log, 0,

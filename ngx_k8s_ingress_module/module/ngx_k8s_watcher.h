@@ -89,8 +89,9 @@ struct ngx_k8s_watcher_s {
 };
 
 
-/* ngx_k8s_own.c: ngx_k8s_own_t of all listening sockets, NULL: no memory */
-ngx_array_t *ngx_k8s_own_addresses(ngx_cycle_t *cycle, ngx_pool_t *pool);
+/* ngx_k8s_listen.c: ngx_k8s_listen_t of all listens, NULL: no memory */
+ngx_array_t *ngx_k8s_listens(ngx_k8s_block_t *block, ngx_cycle_t *cycle,
+    ngx_pool_t *pool);
 
 
 #endif /* _NGX_K8S_WATCHER_H_INCLUDED_ */

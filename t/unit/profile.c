@@ -11,8 +11,7 @@
  */
 
 
-#include "unit.h"
-#include <ngx_http.h>
+#include "unit_nginx.h"
 #include <ngx_http_k8s_profile.h>
 #include <ngx_k8s_policy.h>
 
@@ -29,7 +28,6 @@ typedef struct {
     ngx_http_upstream_main_conf_t  *umcf;
     ngx_str_t                       error;
     u_char                          buf[NGX_HTTP_K8S_PROFILE_ERROR + 1];
-    u_char                          dir[64];
 } profile_t;
 
 
@@ -52,80 +50,22 @@ profile_memory(void)
 }
 
 
-/* reads a configuration as nginx does at its start */
-
 static void
 profile_start(profile_t *t, char **argv)
 {
-    FILE                       *f;
-    ngx_cycle_t                 init_cycle;
-    ngx_http_k8s_pass_t        *pass;
-    ngx_http_conf_ctx_t        *ctx;
-    ngx_http_k8s_main_conf_t   *kmcf;
-    u_char                      conf[96];
+    char                       text[1024], *dir;
+    ngx_http_k8s_pass_t       *pass;
+    ngx_http_conf_ctx_t       *ctx;
+    ngx_http_k8s_main_conf_t  *kmcf;
 
-    (void) ngx_sprintf(t->dir, "%s/profile.XXXXXX%Z",
-                       getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    dir = unit_nginx_folder();
 
-    if (mkdtemp((char *) t->dir) == NULL) {
-        printf("Bail out! no folder\n");
-        exit(1);
-    }
+    snprintf(text, sizeof(text), UNIT_NGINX_HTTP
+             "k8s_ingress { source manifests %1$s; zone 1m; }\n"
+             "server { listen unix:%1$s/s; k8s_ingress_pass;\n"
+             "client_max_body_size 5m; } }\n", dir);
 
-    (void) ngx_sprintf(conf, "%s/conf%Z", t->dir);
-    f = fopen((char *) conf, "w");
-
-    fprintf(f, "daemon off; master_process off; pid %s/pid;\n"
-            "error_log %s/error.log; events { }\n"
-            "http {\n"
-            "    client_body_temp_path %s; proxy_temp_path %s;\n"
-            "    fastcgi_temp_path %s; uwsgi_temp_path %s;\n"
-            "    scgi_temp_path %s; access_log off;\n"
-            "    k8s_ingress { source manifests %s; zone 1m; }\n"
-            "    k8s_ingress_core_backported on;\n"
-            "    server { listen unix:%s/s; k8s_ingress_pass;\n"
-            "             client_max_body_size 5m; }\n"
-            "}\n", t->dir, t->dir, t->dir, t->dir, t->dir, t->dir, t->dir,
-            t->dir, t->dir);
-    fclose(f);
-
-    ngx_memzero(&init_cycle, sizeof(ngx_cycle_t));
-
-    init_cycle.log = &unit_log;
-    init_cycle.pool = ngx_create_pool(1024, &unit_log);
-    ngx_str_set(&init_cycle.prefix, "/");
-    ngx_str_set(&init_cycle.conf_prefix, "/");
-    ngx_str_set(&init_cycle.error_log, "stderr");
-    init_cycle.conf_file.data = conf;
-    init_cycle.conf_file.len = ngx_strlen(conf);
-
-    ngx_cycle = &init_cycle;
-    ngx_os_argv = argv;
-    ngx_max_sockets = -1;
-
-    ngx_pagesize_shift = 0;    /* unit_init() has set it */
-
-    ngx_strerror_init();
-    ngx_regex_init();
-    ngx_ssl_init(&unit_log);
-    ngx_os_init(&unit_log);
-    ngx_slab_sizes_init();
-
-    if (ngx_preinit_modules() != NGX_OK) {
-        printf("Bail out! no modules\n");
-        exit(1);
-    }
-
-    t->cycle = ngx_init_cycle(&init_cycle);
-
-    if (t->cycle == NULL) {
-        printf("Bail out! no cycle\n");
-        exit(1);
-    }
-
-    ngx_cycle = t->cycle;
-    ngx_use_stderr = 0;
-    ngx_queue_init(&ngx_posted_next_events);
+    t->cycle = unit_nginx(text, argv);
 
     ctx = (ngx_http_conf_ctx_t *)
               ngx_get_conf(t->cycle->conf_ctx, ngx_http_module);
@@ -136,19 +76,6 @@ profile_start(profile_t *t, char **argv)
     t->cmcf = ctx->main_conf[ngx_http_core_module.ctx_index];
     t->umcf = ctx->main_conf[ngx_http_upstream_module.ctx_index];
     t->error.data = t->buf;
-}
-
-
-static void
-profile_end(profile_t *t)
-{
-    u_char  cmd[96];
-
-    (void) ngx_sprintf(cmd, "rm -rf %s%Z", t->dir);
-
-    if (system((char *) cmd) != 0) {
-        printf("# %s stays\n", t->dir);
-    }
 }
 
 
@@ -422,7 +349,7 @@ main(int argc, char **argv)
     profile_requests(&t);
     profile_flat(&t);
 
-    profile_end(&t);
+    unit_nginx_done();
 
     return done();
 }
