@@ -41,8 +41,12 @@ func (e *env) random(rng *rand.Rand, n int) {
 				if rng.Intn(3) == 0 {
 					port = "http"
 				}
-				l = append(l, api.Path{Path: pick(paths), Type: pick(types),
-					Service: pick(svcs), Port: port})
+				x := api.Path{Path: pick(paths), Type: pick(types),
+					Service: pick(svcs), Port: port}
+				if x.Path == "" { // others have to be absolute
+					x.Type = "ImplementationSpecific"
+				}
+				l = append(l, x)
 			}
 			o := api.Ingress("default", name, pick(hosts), l...)
 			rules = append(rules, o["spec"].(api.Map)["rules"].([]interface{})...)
