@@ -199,6 +199,40 @@ ngx_k8s_kept_change(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 }
 
 
+/* of Secrets the store has only those that are wanted */
+
+void
+ngx_k8s_kept_listed(ngx_k8s_kept_t *k, ngx_k8s_store_t *store,
+    ngx_uint_t kind, ngx_str_t *scope)
+{
+    ngx_rbtree_node_t     *node;
+    ngx_k8s_kept_entry_t  *entry;
+
+    if (k->tree.root == k->tree.sentinel || kind == NGX_K8S_SECRET) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(k->tree.root, k->tree.sentinel);
+         node;
+         node = ngx_rbtree_next(&k->tree, node))
+    {
+        entry = (ngx_k8s_kept_entry_t *) node;
+
+        if (entry->kind == kind
+            && (scope->len == 0
+                || (scope->len == entry->ns.len
+                    && ngx_memcmp(scope->data, entry->ns.data, scope->len)
+                       == 0))
+            && ngx_k8s_store_get(store, kind, &entry->ns, &entry->name)
+               == NULL)
+        {
+            (void) ngx_k8s_kept_object(k, kind, &entry->ns, &entry->name,
+                                       NULL);
+        }
+    }
+}
+
+
 ngx_int_t
 ngx_k8s_kept_run(ngx_k8s_kept_t *k, ngx_uint_t listed)
 {

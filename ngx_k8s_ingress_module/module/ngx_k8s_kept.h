@@ -24,6 +24,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_source.h>
+#include <ngx_k8s_store.h>
 #include <ngx_k8s_writer.h>
 
 
@@ -58,6 +59,11 @@ void ngx_k8s_kept_done(ngx_k8s_kept_t *k);
  */
 ngx_int_t ngx_k8s_kept_object(ngx_k8s_kept_t *k, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_k8s_feed_t *feed);
+
+/* a list of a kind in a namespace ("": all) is in the store: what is not there
+   has gone */
+void ngx_k8s_kept_listed(ngx_k8s_kept_t *k, ngx_k8s_store_t *store,
+    ngx_uint_t kind, ngx_str_t *scope);
 
 /*
  * Brings a few records up to date; the writer has to have its memory.  With

@@ -40,6 +40,10 @@ static void ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t *object);
 static void ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_problem_t *problem);
+static void ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind,
+    ngx_k8s_identity_t *id);
+static void ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
+    ngx_k8s_identity_t *id);
 static void ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed);
 static ngx_int_t ngx_k8s_queue_identity(ngx_k8s_feed_t *feed,
     ngx_k8s_identity_t *id);
@@ -361,6 +365,13 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
         ngx_k8s_store_keep(q->store, feed->kind, &id.ns, &id.name);
         q->events->refused(q->events->data, &kind, &id.ns, &id.name, problem);
 
+        if (feed->kind == NGX_K8S_SECRET) {
+            ngx_k8s_queue_secret(q, feed, &id);
+
+        } else {
+            ngx_k8s_queue_last(q, feed->kind, &id);
+        }
+
         return;
     }
 
@@ -374,6 +385,83 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
         ngx_str_null(&empty);
         q->events->refused(q->events->data, &kind, &empty, &feed->origin,
                            problem);
+    }
+}
+
+
+/* the version that is in the store is to outlive this watcher */
+
+static void
+ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind, ngx_k8s_identity_t *id)
+{
+    ngx_k8s_feed_t     feed;
+    ngx_k8s_object_t  *object;
+
+    object = ngx_k8s_store_get(q->store, kind, &id->ns, &id->name);
+
+    if (object == NULL) {
+        return;
+    }
+
+    ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
+
+    feed.op = NGX_K8S_FEED_OBJECT;
+    feed.kind = kind;
+    feed.origin = object->origin;
+    feed.document = object->document;
+    feed.text = ngx_k8s_object_write(object);
+
+    if (feed.text == NULL) {
+        ngx_k8s_queue_lose(q, kind);
+        return;
+    }
+
+    feed.len = ngx_strlen(feed.text);
+
+    q->events->kept(q->events->data, kind, &id->ns, &id->name, &feed);
+
+    free(feed.text);
+}
+
+
+/*
+ * A Secret whose content cannot be had is there all the same, without any: the
+ * certificate that a predecessor has made of it goes on.
+ */
+
+static void
+ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
+    ngx_k8s_identity_t *id)
+{
+    json_t             *json;
+    ngx_pool_t         *pool;
+    ngx_k8s_object_t   *object;
+    ngx_k8s_problem_t   problem;
+
+    if (ngx_k8s_store_get(q->store, NGX_K8S_SECRET, &id->ns, &id->name)) {
+        return;
+    }
+
+    object = NULL;
+    pool = ngx_create_pool(512, q->log);
+
+    json = json_pack("{s:{s:s%, s:s%}}", "metadata",
+                     "namespace", id->ns.data, id->ns.len,
+                     "name", id->name.data, id->name.len);
+
+    if (pool && json) {
+        object = ngx_k8s_object_from_json(NGX_K8S_SECRET, json, pool, &problem,
+                                          q->log);
+    }
+
+    if (object == NULL || ngx_k8s_store_put(q->store, object) != NGX_OK) {
+        ngx_k8s_queue_lose(q, feed->kind);
+    }
+
+    json_decref(json);
+
+    if (pool) {
+        ngx_destroy_pool(pool);
     }
 }
 

@@ -981,6 +981,7 @@ ngx_k8s_watcher_listed(void *data, ngx_uint_t kind, ngx_str_t *scope,
     if (ends) {
         ngx_k8s_progress_listed(&w->progress, kind, scope);
         ngx_k8s_refused_end(&w->refused, name, scope);
+        ngx_k8s_kept_listed(&w->kept, w->store, kind, scope);
 
     } else {
         ngx_k8s_refused_begin(&w->refused, name, scope);

@@ -245,6 +245,13 @@ ngx_k8s_object_t *ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json,
 
 void ngx_k8s_object_free(ngx_k8s_object_t *object);
 
+/*
+ * JSON from which the object is read again, to its last field, but for its
+ * resourceVersion and problems; of a Secret its name alone.  NULL: no memory;
+ * the caller calls free().
+ */
+u_char *ngx_k8s_object_write(ngx_k8s_object_t *object);
+
 /* why an object of a kind would be refused, a static string, or NULL */
 char *ngx_k8s_object_check(ngx_k8s_kind_t *k, json_t *json);
 

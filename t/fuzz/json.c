@@ -44,6 +44,33 @@ fuzz_parse(ngx_uint_t kind, u_char *text, size_t len, size_t budget)
 }
 
 
+/* what is written of an object is read as the same */
+
+static void
+fuzz_write(ngx_k8s_object_t *object)
+{
+    u_char  *one, *two;
+
+    one = ngx_k8s_object_write(object);
+    object = fuzz_parse(object->kind, one, strlen((char *) one),
+                        NGX_K8S_OBJECT_MAX);
+
+    if (object == NULL) {
+        abort();
+    }
+
+    two = ngx_k8s_object_write(object);
+
+    if (strcmp((char *) one, (char *) two) != 0) {
+        abort();
+    }
+
+    ngx_k8s_object_free(object);
+    free(one);
+    free(two);
+}
+
+
 static void
 fuzz_object(ngx_uint_t kind, u_char *text, size_t len)
 {
@@ -91,6 +118,8 @@ fuzz_object(ngx_uint_t kind, u_char *text, size_t len)
     }
 
     if (a) {
+        fuzz_write(a);
+
         ngx_k8s_object_free(a);
         ngx_k8s_object_free(b);
     }

@@ -29,6 +29,7 @@ static ngx_k8s_queue_t           queue;
 static ngx_k8s_refused_t         refused;
 static ngx_uint_t                listed;   /* lists that are in the store */
 static ngx_uint_t                shown;    /* problems, by "show" */
+static char                      kept[512];
 
 
 void *
@@ -75,7 +76,13 @@ static void
 on_kept(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_k8s_feed_t *feed)
 {
-    /* void */
+    if (feed) {
+        snprintf(kept, sizeof(kept), "%.*s %.*s", (int) name->len, name->data,
+                 (int) feed->len, feed->text);
+
+    } else if (strncmp(kept, (char *) name->data, name->len) == 0) {
+        kept[0] = '\0';
+    }
 }
 
 
@@ -376,6 +383,71 @@ last_good(void)
 }
 
 
+/* what is kept of an object is enough for a successor */
+
+static void
+successor(void)
+{
+    char            text[512];
+    ngx_str_t       ns, name;
+    ngx_k8s_feed_t  f;
+
+    begin();
+    service(NGX_K8S_FEED_OBJECT, "a");
+    service(NGX_K8S_FEED_KEEP, "a");
+    run();
+    ok(strncmp(kept, "a {\"metadata\":{\"name\":\"a\",", 24) == 0,
+       "a last good version is kept: %s", kept);
+
+    snprintf(text, sizeof(text), "%s", kept + 2);
+
+    service(NGX_K8S_FEED_OBJECT, "a");
+    run();
+    ok(kept[0] == '\0', "a good one is not");
+    end();
+
+    begin();
+    feed(NGX_K8S_FEED_OBJECT, text);
+    feed(NGX_K8S_FEED_BEGIN, NULL);
+    service(NGX_K8S_FEED_KEEP, "a");
+    feed(NGX_K8S_FEED_END, NULL);
+    run();
+    ok(has("a") && kept[0] == 'a', "the next one has and keeps it");
+    end();
+
+    begin();
+    feed(NGX_K8S_FEED_OBJECT, text);
+    feed(NGX_K8S_FEED_BEGIN, NULL);
+    feed(NGX_K8S_FEED_END, NULL);
+    run();
+    ok(!has("a"), "unless its list has none of it");
+    end();
+
+    /* a Secret's content cannot be had, and nobody has had it before */
+
+    begin();
+    kept[0] = '\0';
+
+    ngx_memzero(&f, sizeof(ngx_k8s_feed_t));
+    f.op = NGX_K8S_FEED_KEEP;
+    f.kind = NGX_K8S_SECRET;
+    f.code = NGX_K8S_PROBLEM_OBJECT_TOO_LARGE;
+    f.text = (u_char *) strdup("{\"metadata\":{\"namespace\":\"n\",\"name\":"
+                               "\"s\"}}");
+    f.len = strlen((char *) f.text);
+    ngx_k8s_queue_feed(&queue, &f);
+    run();
+
+    ngx_str_set(&ns, "n");
+    ngx_str_set(&name, "s");
+
+    ok(ngx_k8s_store_get(store, NGX_K8S_SECRET, &ns, &name)
+       && kept[0] == '\0' && queue.lost == 0,
+       "a Secret is there, without content");
+    end();
+}
+
+
 int
 main(void)
 {
@@ -385,6 +457,7 @@ main(void)
     any_allocation();
     lost_lists();
     last_good();
+    successor();
 
     return done();
 }

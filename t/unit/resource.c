@@ -14,13 +14,12 @@ static ngx_k8s_problem_t   refused;
 
 /* reads text in which ' stands for " */
 
-static void *
-make(ngx_uint_t kind, const char *text)
+static json_t *
+load(const char *text)
 {
-    char              *p, *s;
-    json_t            *json;
-    json_error_t       error;
-    ngx_k8s_object_t  *object;
+    char          *p, *s;
+    json_t        *json;
+    json_error_t   error;
 
     s = strdup(text);
 
@@ -36,10 +35,22 @@ make(ngx_uint_t kind, const char *text)
         exit(1);
     }
 
+    free(s);
+
+    return json;
+}
+
+
+static void *
+make(ngx_uint_t kind, const char *text)
+{
+    json_t            *json;
+    ngx_k8s_object_t  *object;
+
+    json = load(text);
     object = ngx_k8s_object_from_json(kind, json, pool, &refused, &unit_log);
 
     json_decref(json);
-    free(s);
 
     return object;
 }
@@ -672,6 +683,112 @@ digests(void)
 }
 
 
+/* an object is written, read again, and written the same */
+
+static void
+written(void)
+{
+    u_char            *one, *two;
+    json_t            *json, *again;
+    ngx_uint_t         i;
+    ngx_k8s_object_t  *object;
+
+#define HEAD  "{'metadata':{'name':'a','namespace':'n','uid':'u',"            \
+              "'creationTimestamp':'2024-02-29T01:02:03Z'"
+
+    static struct {
+        ngx_uint_t   kind;
+        ngx_uint_t   exact;      /* what is written is the text */
+        const char  *text;
+    } t[] = {
+
+        { NGX_K8S_INGRESS, 1, HEAD ",'annotations':{'k':'v','':''}},'spec':{"
+          "'ingressClassName':'','defaultBackend':{'service':{'name':'s',"
+          "'port':{'number':80}}},'rules':[{'host':'h','http':{'paths':["
+          "{'path':'/','pathType':'Exact','backend':{'service':{'name':'s',"
+          "'port':{'name':'p'}}}},{'path':'','pathType':"
+          "'ImplementationSpecific','backend':{'resource':{}}},"
+          "{'path':'/b','pathType':'Prefix','backend':{'service':{'name':'x',"
+          "'port':{'number':1}}}}]}},{'host':'no'},{}],"
+          "'tls':[{'hosts':['h','i'],'secretName':'t'},{'hosts':[]}]}}" },
+
+        { NGX_K8S_INGRESS, 1, HEAD "},'spec':{'ingressClassName':false,"
+          "'rules':[{'host':false},{'host':'h','http':{'paths':[{'path':false,"
+          "'pathType':'Exact','backend':{'service':{'name':'s','port':{"
+          "'number':false}}}}]}}],'tls':[]}}" },
+
+        { NGX_K8S_INGRESS, 0, HEAD "},'spec':{'ingressClassName':1,"
+          "'defaultBackend':[],'rules':[1,{'http':{}},{'http':{'paths':[1,{},"
+          "{'path':'/','pathType':'exact','backend':{'service':{'name':'s',"
+          "'port':{'number':'80'}}}}]}}],'tls':[1]}}" },
+
+        { NGX_K8S_INGRESS, 0, HEAD "},'spec':{'rules':1}}" },
+        { NGX_K8S_INGRESS, 0, HEAD "}}" },
+
+        { NGX_K8S_INGRESS_CLASS, 1, "{'metadata':{'name':'a'},'spec':{"
+          "'controller':'c'}}" },
+
+        { NGX_K8S_INGRESS_CLASS, 1, "{'metadata':{'name':'a','annotations':{"
+          "'ingressclass.kubernetes.io/is-default-class':'true'}},'spec':{"
+          "'controller':'c'}}" },
+
+        { NGX_K8S_SERVICE, 1, HEAD "},'spec':{'type':'ClusterIP','clusterIP':"
+          "'None','externalName':'e','externalIPs':['1.1.1.1','::1'],"
+          "'ipFamilies':['IPv6'],'ports':[{'name':'p','protocol':'UDP',"
+          "'appProtocol':'h2c','port':1,'targetPort':2},{'protocol':'TCP',"
+          "'port':3,'targetPort':'t'},{'protocol':'TCP','port':4},"
+          "{'protocol':'TCP','port':5,'targetPort':false}]}}" },
+
+        { NGX_K8S_SERVICE, 0, HEAD "},'spec':{'type':1,'clusterIPs':['9.9.9.9'"
+          "],'ports':[{},1,{'port':'x'},{'port':1,'protocol':'x'}]}}" },
+
+        { NGX_K8S_ENDPOINT_SLICE, 1, HEAD ",'labels':{"
+          "'kubernetes.io/service-name':'s'}},'addressType':'IPv4','ports':[{"
+          "'name':'p','protocol':'TCP','appProtocol':'h','port':80},{'name':''"
+          ",'protocol':'SCTP'},{'protocol':'TCP','port':false}],'endpoints':[{"
+          "'addresses':['1.1.1.1'],'conditions':{'ready':true,'serving':true,"
+          "'terminating':false},'zone':'z','nodeName':'n','targetRef':{'uid':"
+          "'u'},'hints':{'forZones':[{'name':'z'},{'name':'y'}]}},{'addresses':"
+          "['1.1.1.2'],'conditions':{'ready':false,'serving':true,"
+          "'terminating':true}}]}" },
+
+        { NGX_K8S_ENDPOINT_SLICE, 0, HEAD "},'addressType':'FQDN','ports':[1],"
+          "'endpoints':[{},{'addresses':['a','b']},{'addresses':['c'],"
+          "'conditions':{'ready':1}}]}" },
+
+        { NGX_K8S_NAMESPACE, 1, "{'metadata':{'name':'a',"
+          "'labels':{'a':'b'}}}" },
+
+        { NGX_K8S_SECRET, 0, HEAD "},'data':{'a':'YWJj'}}" }
+    };
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        object = make(t[i].kind, t[i].text);
+        one = ngx_k8s_object_write(object);
+        ngx_k8s_object_free(object);
+
+        json = json_loads((char *) one, 0, NULL);
+        object = ngx_k8s_object_from_json(t[i].kind, json, pool, &refused,
+                                          &unit_log);
+        two = ngx_k8s_object_write(object);
+        ngx_k8s_object_free(object);
+
+        again = load(t[i].text);
+
+        ok(strcmp((char *) one, (char *) two) == 0
+           && (!t[i].exact || json_equal(json, again))
+           && !strstr((char *) one, "YWJj") && !strstr((char *) one, "abc"),
+           "%s, %s: %.200s", ngx_k8s_kinds[t[i].kind].name.data,
+           t[i].exact ? "exactly" : "the same", one);
+
+        json_decref(json);
+        json_decref(again);
+        free(one);
+        free(two);
+    }
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -686,6 +803,7 @@ main(int argc, char **argv)
     secret();
     others();
     digests();
+    written();
     refusals();
     times();
     problems();

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"ngx_k8s_test/internal/api"
@@ -638,6 +639,25 @@ func outgrown(e *env, pages bool) {
 	served()
 	e.check(strings.Count(g.adminGet("/status").body, `"ObjectTooLarge"`) == 3,
 		"the problems have gone with the list")
+
+	// another watcher, after a kill and after a reload
+	next := func(what string, strike func()) {
+		n := g.Logged(": in sync: ")
+		strike()
+		e.await(what, 20*time.Second, func() bool {
+			return g.Logged(": in sync: ") > n
+		})
+		served()
+		e.await("its problems", 10*time.Second, func() bool {
+			return strings.Count(g.adminGet("/status").body,
+				`"ObjectTooLarge"`) == 3
+		})
+	}
+	was := g.Workers()
+	next("another watcher", func() { e.must(g.Kill(g.watcher(), syscall.SIGKILL)) })
+	g.respawned(was)
+	next("the watcher after a reload", g.reload)
+	e.watched()
 
 	// one has gone, one fits again
 	_, _ = e.api.Delete("ingresses", "default", "a")
