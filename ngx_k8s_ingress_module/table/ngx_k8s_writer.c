@@ -19,7 +19,8 @@ static ngx_uint_t ngx_k8s_writer_same(ngx_k8s_record_t *old,
 static void ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec);
 static size_t ngx_k8s_writer_need(ngx_k8s_writer_t *w, ngx_uint_t type,
     uint32_t len, uint32_t old, ngx_uint_t kind);
-static uint32_t ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t kind);
+static uint32_t ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t type,
+    ngx_uint_t kind);
 static void ngx_k8s_writer_link(ngx_k8s_writer_t *w, uint32_t n,
     ngx_k8s_record_t *rec, uint32_t hash, uint32_t start);
 static ngx_atomic_uint_t ngx_k8s_writer_pinned(ngx_k8s_writer_t *w);
@@ -200,7 +201,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     }
 
     if (!found) {
-        n = ngx_k8s_writer_slot(w, kind);
+        n = ngx_k8s_writer_slot(w, rec->type, kind);
 
         if (n == 0) {
             goto failed;
@@ -377,7 +378,7 @@ ngx_k8s_record_lasts(ngx_k8s_record_t *rec)
 /* a slot that no reader knows: a free one, or the next number */
 
 static uint32_t
-ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t kind)
+ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t type, ngx_uint_t kind)
 {
     size_t            size, need;
     uint32_t          n, start, granules;
@@ -399,12 +400,19 @@ ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t kind)
         size = NGX_K8S_CHUNK_SLOTS * sizeof(ngx_k8s_slot_t);
 
         granules = ngx_k8s_granules(size);
-        need = (kind == NGX_K8S_WRITE_OWN) ? granules
-               : ngx_k8s_writer_floor(w) + granules;
+
+        need = ngx_k8s_writer_need(w, type, granules, 0, kind);
+        if (need == 0) {
+            return 0;
+        }
 
         start = ngx_k8s_writer_take(w, granules, need);
         if (start == 0) {
             return 0;
+        }
+
+        if (type == NGX_K8S_INDEX_PROBLEM) {
+            w->problems += granules;
         }
 
         ngx_memzero(ngx_k8s_at(table, (size_t) start * NGX_K8S_GRANULE), size);
