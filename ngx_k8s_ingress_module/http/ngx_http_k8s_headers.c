@@ -103,7 +103,7 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 
 #if (NGX_HTTP_SSL)
 
-    if (ctx && klcf->hsts.len && r->connection->ssl) {
+    if (ctx && !ctx->health && klcf->hsts.len && r->connection->ssl) {
 
         /* the backend's own is replaced */
 

@@ -200,7 +200,7 @@ ngx_http_k8s_health(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     healthz = &ctx->block->healthz;
 
     if (healthz->len == 0
-        || r->uri.len != healthz->len
+        || r->uri.len < healthz->len
         || ngx_memcmp(r->uri.data, healthz->data, healthz->len) != 0)
     {
         return NGX_DECLINED;
@@ -368,13 +368,15 @@ ngx_http_k8s_status(ngx_http_request_t *r, ngx_uint_t status)
 {
     ngx_http_complex_value_t  cv;
 
+    static ngx_str_t  type = ngx_string("text/html");
+
     if (status >= NGX_HTTP_SPECIAL_RESPONSE) {
         return status;
     }
 
     ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
 
-    return ngx_http_send_response(r, status, NULL, &cv);
+    return ngx_http_send_response(r, status, &type, &cv);
 }
 
 

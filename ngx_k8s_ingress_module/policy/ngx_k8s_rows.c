@@ -139,6 +139,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_header_row("X-Scheme $k8s_pass_scheme", NGX_K8S_IG, ""),
     ngx_k8s_header_row("X-Original-Forwarded-For $http_x_forwarded_for",
                        NGX_K8S_IG, "what the client sent"),
+    ngx_k8s_header_row("X-Original-Forwarded-Host $http_x_forwarded_host",
+                       NGX_K8S_IG, "what the client sent"),
     ngx_k8s_header_row("Proxy \"\"", NGX_K8S_IG, "never passed on"),
     ngx_k8s_header_row("ssl-client-cert \"\"",
                        NGX_K8S_IG, "a client can't claim a certificate"),
