@@ -36,6 +36,10 @@ typedef struct {
                                                   nginx; NULL: not known.  Its
                                                   own addresses are refused as
                                                   endpoints, but of manifests */
+    /* problems of an object have come or gone; either may be NULL */
+    void                   (*told)(void *data, ngx_k8s_problem_rec_t *old,
+                                ngx_k8s_problem_rec_t *now);
+    void                    *data;
     unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
                                                   ClusterIP, externalIPs and

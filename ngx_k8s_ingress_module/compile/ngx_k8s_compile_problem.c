@@ -256,7 +256,7 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 static ngx_int_t
 ngx_k8s_compile_gone(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 {
-    ngx_k8s_compile_unsay(c, &entry->problem);
+    ngx_k8s_compile_unsay(c, &entry->problem, 0);
 
     ngx_k8s_compile_silent(c, entry, 0);
 

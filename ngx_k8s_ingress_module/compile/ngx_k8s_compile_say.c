@@ -24,6 +24,9 @@ static ngx_int_t ngx_k8s_compile_say_build(ngx_k8s_compile_t *c,
     ngx_uint_t n, ngx_k8s_problem_t *problems);
 static ngx_uint_t ngx_k8s_compile_say_fits(ngx_k8s_compile_t *c,
     ngx_k8s_share_t *share, uint32_t slot);
+static ngx_k8s_problem_rec_t *ngx_k8s_compile_said(ngx_k8s_compile_t *c);
+static void ngx_k8s_compile_tell(ngx_k8s_compile_t *c, ngx_uint_t extra,
+    ngx_k8s_problem_rec_t *old, ngx_k8s_problem_rec_t *now);
 static size_t ngx_k8s_compile_say_size(ngx_k8s_compile_t *c, uint32_t slot);
 static ngx_k8s_share_t *ngx_k8s_compile_share(ngx_k8s_compile_t *c,
     ngx_str_t *ns);
@@ -38,13 +41,14 @@ ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra,
     ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n,
     ngx_k8s_problem_t *problems)
 {
-    size_t            was;
-    uint32_t          made;
-    ngx_uint_t        said;
-    ngx_k8s_share_t  *share;
+    size_t                  was;
+    uint32_t                made;
+    ngx_uint_t              said;
+    ngx_k8s_share_t        *share;
+    ngx_k8s_problem_rec_t  *old;
 
     if (n == 0) {
-        ngx_k8s_compile_unsay(c, slot);
+        ngx_k8s_compile_unsay(c, slot, extra);
         return NGX_OK;
     }
 
@@ -63,6 +67,7 @@ ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra,
         }
 
         was = ngx_k8s_compile_say_size(c, *slot);
+        old = ngx_k8s_compile_said(c);
 
         made = ngx_k8s_builder_put(&c->builder, c->writer,
                                    NGX_K8S_WRITE_OBJECT);
@@ -78,11 +83,18 @@ ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra,
         *slot = made;
         share->bytes += ngx_k8s_compile_say_size(c, made) - was;
 
+        ngx_k8s_compile_tell(c, extra, old,
+                             ngx_k8s_slot_record(c->table,
+                                                 NGX_K8S_INDEX_PROBLEM, made));
+
         return (said == n) ? NGX_OK : NGX_DECLINED;
     }
 
     if (*slot) {
-        ngx_k8s_compile_unsay(c, slot);
+
+        /* it has not gone, it has no room */
+
+        ngx_k8s_compile_unsay(c, slot, 1);
 
     } else {
         ngx_k8s_compile_share_check(c, share);
@@ -92,8 +104,38 @@ ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra,
 }
 
 
+/* the record that the one in the builder takes the place of */
+
+static ngx_k8s_problem_rec_t *
+ngx_k8s_compile_said(ngx_k8s_compile_t *c)
+{
+    uint32_t           slot;
+    ngx_str_t          key;
+    ngx_k8s_record_t  *rec;
+
+    rec = ngx_k8s_builder_ptr(&c->builder, 0);
+
+    ngx_k8s_record_str(rec, &rec->key, &key);
+
+    return ngx_k8s_table_find(c->table, NGX_K8S_INDEX_PROBLEM, key.data,
+                              key.len, &slot);
+}
+
+
+static void
+ngx_k8s_compile_tell(ngx_k8s_compile_t *c, ngx_uint_t extra,
+    ngx_k8s_problem_rec_t *old, ngx_k8s_problem_rec_t *now)
+{
+    /* those of what is no object, or cannot be read, are told elsewhere */
+
+    if (c->conf.told && !extra && old != now) {
+        c->conf.told(c->conf.data, old, now);
+    }
+}
+
+
 void
-ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot)
+ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra)
 {
     ngx_str_t               ns;
     ngx_k8s_share_t        *share;
@@ -114,6 +156,8 @@ ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot)
             share->bytes -= rec->header.size;
             ngx_k8s_compile_share_check(c, share);
         }
+
+        ngx_k8s_compile_tell(c, extra, rec, NULL);
     }
 
     ngx_k8s_writer_remove(c->writer, *slot);

@@ -313,7 +313,8 @@ ngx_int_t ngx_k8s_compile_keep(ngx_k8s_compile_t *c, ngx_k8s_user_t *user);
 ngx_int_t ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot,
     ngx_uint_t extra, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t n, ngx_k8s_problem_t *problems);
-void ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot);
+void ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot,
+    ngx_uint_t extra);
 /* notes whether all problems of an object are said */
 void ngx_k8s_compile_silent(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_uint_t silent);

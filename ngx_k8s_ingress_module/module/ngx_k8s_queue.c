@@ -358,10 +358,6 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
     if (ngx_k8s_queue_identity(feed, &id) == NGX_OK) {
 
-        ngx_log_error(NGX_LOG_WARN, q->log, 0, "%V: %V \"%V/%V\" is refused: "
-                      "%V", &q->name, &kind, &id.ns, &id.name,
-                      &problem->message);
-
         ngx_k8s_store_keep(q->store, feed->kind, &id.ns, &id.name);
         q->events->refused(q->events->data, &kind, &id.ns, &id.name, problem);
 

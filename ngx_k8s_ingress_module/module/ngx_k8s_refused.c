@@ -45,8 +45,9 @@ static void ngx_k8s_refused_delete(ngx_k8s_refused_t *r,
 
 void
 ngx_k8s_refused_init(ngx_k8s_refused_t *r, ngx_k8s_refused_events_t *events,
-    ngx_uint_t max, ngx_log_t *log)
+    ngx_uint_t max, ngx_str_t *zone, ngx_log_t *log)
 {
+    r->zone = *zone;
     r->events = events;
     r->max = max;
     r->log = log;
@@ -76,10 +77,25 @@ ngx_k8s_refused_object(ngx_k8s_refused_t *r, ngx_str_t *kind, ngx_str_t *ns,
     if (problem == NULL) {
 
         if (f) {
+            ngx_log_error(NGX_LOG_NOTICE, r->log, 0,
+                          "%V: %V \"%V%s%V\" is no longer refused", &r->zone,
+                          kind, ns, ns->len ? "/" : "", name);
+
             ngx_k8s_refused_forget(r, f);
         }
 
         return;
+    }
+
+    if (f == NULL || f->problems[0].code != problem->code
+        || f->problems[0].message.len != problem->message.len
+        || ngx_memcmp(f->problems[0].message.data, problem->message.data,
+                      problem->message.len) != 0)
+    {
+        ngx_log_error(NGX_LOG_WARN, r->log, 0, "%V: %V \"%V%s%V\" is refused: "
+                      "%V (%V)", &r->zone, kind, ns, ns->len ? "/" : "", name,
+                      &problem->message,
+                      &ngx_k8s_problem_codes[problem->code].name);
     }
 
     if (f) {
@@ -174,12 +190,16 @@ ngx_k8s_refused_problem(ngx_k8s_refused_t *r, char *kind, ngx_str_t *name,
     k.len = ngx_strlen(kind);
     ngx_str_null(&ns);
 
+    f = ngx_k8s_refused_find(r, &k, &ns, name);
+
     if (code < 0) {
-        ngx_k8s_refused_object(r, &k, &ns, name, NULL);
+
+        if (f) {
+            ngx_k8s_refused_forget(r, f);
+        }
+
         return;
     }
-
-    f = ngx_k8s_refused_find(r, &k, &ns, name);
 
     if (f == NULL) {
         f = ngx_k8s_refused_create(r, &k, &ns, name);

@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
     ngx_k8s_refused_events_t  *events;
     ngx_log_t               *log;
+    ngx_str_t                zone;       /* its name, for messages */
     ngx_rbtree_t             tree;       /* by key */
     ngx_rbtree_node_t        sentinel;
     ngx_uint_t               n;
@@ -41,11 +42,12 @@ typedef struct {
 
 
 void ngx_k8s_refused_init(ngx_k8s_refused_t *r,
-    ngx_k8s_refused_events_t *events, ngx_uint_t max, ngx_log_t *log);
+    ngx_k8s_refused_events_t *events, ngx_uint_t max, ngx_str_t *zone,
+    ngx_log_t *log);
 void ngx_k8s_refused_done(ngx_k8s_refused_t *r);
 
 /* an object has this problem, in place of those it had; NULL: none any more.
-   Strings are copied */
+   Strings are copied.  Logs what is new */
 void ngx_k8s_refused_object(ngx_k8s_refused_t *r, ngx_str_t *kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_k8s_problem_t *problem);
 

@@ -27,6 +27,7 @@
 #include <ngx_k8s_queue.h>
 #include <ngx_k8s_refused.h>
 #include <ngx_k8s_saver.h>
+#include <ngx_k8s_teller.h>
 
 
 /* microseconds of work in one turn of the event loop */
@@ -76,6 +77,7 @@ struct ngx_k8s_watcher_s {
     ngx_k8s_refused_t        refused;
     ngx_k8s_refused_events_t  refused_events;
     ngx_k8s_saver_events_t   saver_events;
+    ngx_k8s_teller_t         teller;
 
     uint64_t                 begun;      /* microseconds */
     ngx_uint_t               usec;       /* of this turn */
@@ -87,6 +89,19 @@ struct ngx_k8s_watcher_s {
     unsigned                 compiled:1; /* and has once been compiled */
     unsigned                 late:1;     /* no more waiting for Secrets */
 };
+
+
+/* ngx_k8s_watcher_events.c: sets all callbacks */
+void ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w);
+
+/* begin and end of work in this turn, nested; data is the watcher */
+void ngx_k8s_watcher_enter(void *data);
+void ngx_k8s_watcher_leave(void *data);
+/* has the next slice done, in this turn still */
+void ngx_k8s_watcher_post(void *data);
+/* compile: problems of an object have come or gone */
+void ngx_k8s_watcher_told(void *data, ngx_k8s_problem_rec_t *old,
+    ngx_k8s_problem_rec_t *now);
 
 
 /* ngx_k8s_listen.c: ngx_k8s_listen_t of all listens, NULL: no memory */

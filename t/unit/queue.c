@@ -113,7 +113,7 @@ begin(void)
 
     store = ngx_k8s_store_create(&class, &none, &unit_log);
     ngx_k8s_queue_init(&queue, &events, store, &name, &unit_log);
-    ngx_k8s_refused_init(&refused, &refused_events, 4, &unit_log);
+    ngx_k8s_refused_init(&refused, &refused_events, 4, &name, &unit_log);
     listed = 0;
 }
 

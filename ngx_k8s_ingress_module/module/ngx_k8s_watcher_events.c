@@ -1,0 +1,273 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * What the source and the parts of the watcher say to it.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_k8s_clock.h>
+#include <ngx_k8s_watcher.h>
+
+
+static ngx_uint_t ngx_k8s_watcher_busy(void *data);
+static void ngx_k8s_watcher_feed(void *data, ngx_k8s_feed_t *feed);
+static size_t ngx_k8s_watcher_backlog(void *data);
+static void ngx_k8s_watcher_state(void *data, ngx_uint_t kind,
+    ngx_k8s_source_state_t *state);
+static void ngx_k8s_watcher_problem(void *data, char *kind, ngx_str_t *name,
+    ngx_int_t code, ngx_str_t *message);
+static void ngx_k8s_watcher_changed(void *data);
+static void ngx_k8s_watcher_listed(void *data, ngx_uint_t kind,
+    ngx_str_t *scope, ngx_uint_t ends);
+static void ngx_k8s_watcher_kept(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_k8s_feed_t *feed);
+static void ngx_k8s_watcher_refused(void *data, ngx_str_t *kind,
+    ngx_str_t *ns, ngx_str_t *name, ngx_k8s_problem_t *problem);
+static void ngx_k8s_watcher_show(void *data, ngx_str_t *kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems);
+static ngx_uint_t ngx_k8s_watcher_connected(void *data);
+static void ngx_k8s_watcher_want(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t wanted);
+
+
+void
+ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
+{
+    w->sink.data = w;
+    w->sink.feed = ngx_k8s_watcher_feed;
+    w->sink.state = ngx_k8s_watcher_state;
+    w->sink.problem = ngx_k8s_watcher_problem;
+    w->sink.backlog = ngx_k8s_watcher_backlog;
+    w->sink.enter = ngx_k8s_watcher_enter;
+    w->sink.leave = ngx_k8s_watcher_leave;
+    w->sink.busy = ngx_k8s_watcher_busy;
+
+    w->events.data = w;
+    w->events.want = ngx_k8s_watcher_want;
+
+    w->queue_events.data = w;
+    w->queue_events.post = ngx_k8s_watcher_post;
+    w->queue_events.changed = ngx_k8s_watcher_changed;
+    w->queue_events.listed = ngx_k8s_watcher_listed;
+    w->queue_events.kept = ngx_k8s_watcher_kept;
+    w->queue_events.refused = ngx_k8s_watcher_refused;
+
+    w->refused_events.data = w;
+    w->refused_events.show = ngx_k8s_watcher_show;
+
+    w->saver_events.data = w;
+    w->saver_events.enter = ngx_k8s_watcher_enter;
+    w->saver_events.leave = ngx_k8s_watcher_leave;
+    w->saver_events.post = ngx_k8s_watcher_post;
+    w->saver_events.connected = ngx_k8s_watcher_connected;
+    w->saver_events.problem = ngx_k8s_watcher_problem;
+}
+
+
+void
+ngx_k8s_watcher_enter(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (w->depth++ == 0) {
+        w->begun = ngx_k8s_usec();
+    }
+}
+
+
+void
+ngx_k8s_watcher_leave(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (--w->depth) {
+        return;
+    }
+
+    w->usec += ngx_k8s_usec() - w->begun;
+
+    if (w->writer) {
+        ngx_post_event(&w->turn, &ngx_posted_events);
+    }
+}
+
+
+static ngx_uint_t
+ngx_k8s_watcher_busy(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    uint64_t  usec;
+
+    usec = w->usec;
+
+    if (w->depth) {
+        usec += ngx_k8s_usec() - w->begun;
+    }
+
+    return usec > NGX_K8S_TURN_SOURCE_USEC;
+}
+
+
+/* has the next slice done, in this turn still, once all is open */
+
+void
+ngx_k8s_watcher_post(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (w->compile == NULL) {
+        return;
+    }
+
+    ngx_post_event(&w->work, &ngx_posted_events);
+}
+
+
+static void
+ngx_k8s_watcher_feed(void *data, ngx_k8s_feed_t *feed)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_queue_feed(&w->queue, feed);
+}
+
+
+static size_t
+ngx_k8s_watcher_backlog(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    return w->queue.backlog;
+}
+
+
+static void
+ngx_k8s_watcher_state(void *data, ngx_uint_t kind,
+    ngx_k8s_source_state_t *state)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_progress_state(&w->progress, kind, state);
+    ngx_k8s_watcher_post(w);
+}
+
+
+static void
+ngx_k8s_watcher_problem(void *data, char *kind, ngx_str_t *name,
+    ngx_int_t code, ngx_str_t *message)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_refused_problem(&w->refused, kind, name, code, message);
+    ngx_k8s_watcher_post(w);
+}
+
+
+static void
+ngx_k8s_watcher_changed(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    w->progress.changed = 1;
+}
+
+
+static void
+ngx_k8s_watcher_listed(void *data, ngx_uint_t kind, ngx_str_t *scope,
+    ngx_uint_t ends)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_str_t  *name;
+
+    name = &ngx_k8s_kinds[kind].name;
+
+    if (ends) {
+        ngx_k8s_progress_listed(&w->progress, kind, scope);
+        ngx_k8s_refused_end(&w->refused, name, scope);
+        ngx_k8s_kept_listed(&w->kept, w->store, kind, scope);
+
+    } else {
+        ngx_k8s_refused_begin(&w->refused, name, scope);
+    }
+}
+
+
+static void
+ngx_k8s_watcher_kept(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_k8s_feed_t *feed)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (ngx_k8s_kept_object(&w->kept, kind, ns, name, feed) != NGX_OK) {
+        ngx_log_error(NGX_LOG_CRIT, w->log, 0,
+                      "%V: no memory to keep the last good version of %V "
+                      "\"%V/%V\" for a successor", &w->block->zone_name,
+                      &ngx_k8s_kinds[kind].name, ns, name);
+    }
+}
+
+
+static void
+ngx_k8s_watcher_refused(void *data, ngx_str_t *kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_k8s_problem_t *problem)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_refused_object(&w->refused, kind, ns, name, problem);
+}
+
+
+/* nothing can be stored before the writer has its memory */
+
+static void
+ngx_k8s_watcher_show(void *data, ngx_str_t *kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (w->settled) {
+        ngx_k8s_compile_problems(w->compile, kind, ns, name, n, problems);
+    }
+}
+
+
+void
+ngx_k8s_watcher_told(void *data, ngx_k8s_problem_rec_t *old,
+    ngx_k8s_problem_rec_t *now)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_teller_told(&w->teller, old, now);
+}
+
+
+static ngx_uint_t
+ngx_k8s_watcher_connected(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    return ngx_k8s_progress_connected(&w->progress);
+}
+
+
+static void
+ngx_k8s_watcher_want(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_uint_t wanted)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    /* at the end the source goes first */
+
+    if (w->source) {
+        w->source->want(w->source, kind, ns, name, wanted);
+    }
+}
