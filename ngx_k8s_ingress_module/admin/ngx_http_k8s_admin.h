@@ -73,6 +73,7 @@ struct ngx_http_k8s_admin_s {
     ngx_uint_t                section;
     ngx_uint_t                state;     /* within the section */
     ngx_uint_t                item;      /* within the record */
+    ngx_uint_t                shard;     /* of the host, after its own paths */
 
     /* a walk over an index, ngx_http_k8s_walk() */
     uint32_t                  cursor;
@@ -99,6 +100,7 @@ struct ngx_http_k8s_admin_s {
     unsigned                  canonical:1;
     unsigned                  comma:1;   /* an element came before */
     unsigned                  opened:1;  /* the record's head is written */
+    unsigned                  listed:1;  /* one of its paths as well */
     unsigned                  failed:1;  /* no memory */
     unsigned                  done:1;
 };

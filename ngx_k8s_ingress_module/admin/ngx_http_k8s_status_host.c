@@ -13,6 +13,8 @@
 #include <ngx_http_k8s_status.h>
 
 
+static void ngx_http_k8s_status_paths(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *part, ngx_uint_t first, ngx_uint_t n);
 static void ngx_http_k8s_status_host_head(ngx_http_k8s_admin_t *a,
     ngx_k8s_host_t *rec);
 static ngx_uint_t ngx_http_k8s_status_ours(ngx_http_k8s_admin_t *a,
@@ -36,44 +38,44 @@ static void ngx_http_k8s_status_name(ngx_http_k8s_admin_t *a,
 ngx_int_t
 ngx_http_k8s_status_host(ngx_http_k8s_admin_t *a)
 {
-    ngx_uint_t        n, ours;
-    ngx_k8s_host_t   *rec;
-    ngx_k8s_path_t   *path;
-    ngx_k8s_match_t  *match;
+    ngx_uint_t           n, ours;
+    ngx_k8s_host_t      *rec, *shard;
+    ngx_k8s_match_t     *match;
+    ngx_k8s_slot_ref_t  *ref;
 
     rec = a->record;
-    path = ngx_k8s_record_at(rec, rec->paths.offset);
     match = ngx_k8s_record_at(rec, rec->matches.offset);
 
-    if (a->item == 0 && a->namespace.len == 0) {
+    if (a->item == 0 && a->shard == 0 && a->namespace.len == 0) {
         ngx_http_k8s_status_host_head(a, rec);
     }
 
-    for (n = 0; n < NGX_HTTP_K8S_STATUS_ITEMS; n++) {
+    if (a->item < rec->paths.n) {
+        n = ngx_min(rec->paths.n - a->item, NGX_HTTP_K8S_STATUS_ITEMS);
 
-        if (a->item == rec->paths.n) {
-            break;
+        ngx_http_k8s_status_paths(a, rec, a->item, n);
+        a->item += n;
+
+        if (a->item < rec->paths.n || rec->shards.n) {
+            return NGX_AGAIN;
         }
-
-        ours = ngx_http_k8s_status_ours(a, rec, path[a->item].match,
-                                        path[a->item].nmatches);
-
-        if (ours) {
-            if (!a->opened) {
-                ngx_http_k8s_status_host_head(a, rec);
-
-            } else if (a->opened && a->item) {
-                ngx_http_k8s_puts(a, ",");
-            }
-
-            ngx_http_k8s_status_path(a, rec, &path[a->item]);
-        }
-
-        a->item++;
     }
 
-    if (a->item < rec->paths.n) {
-        return NGX_AGAIN;
+    /* a shard is short; one that has gone is not shown */
+
+    if (a->shard < rec->shards.n) {
+        ref = ngx_k8s_record_at(rec, rec->shards.offset);
+
+        shard = ngx_k8s_slot_record_gen(a->table, NGX_K8S_INDEX_PATHS,
+                                        ref[a->shard].slot,
+                                        ref[a->shard].generation);
+        if (shard) {
+            ngx_http_k8s_status_paths(a, shard, 0, shard->paths.n);
+        }
+
+        if (++a->shard < rec->shards.n) {
+            return NGX_AGAIN;
+        }
     }
 
     ours = (rec->fallback < rec->matches.n
@@ -95,6 +97,40 @@ ngx_http_k8s_status_host(ngx_http_k8s_admin_t *a)
     }
 
     return NGX_OK;
+}
+
+
+/* paths of a host record or of a shard */
+
+static void
+ngx_http_k8s_status_paths(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *part,
+    ngx_uint_t first, ngx_uint_t n)
+{
+    ngx_uint_t       i;
+    ngx_k8s_path_t  *path;
+
+    path = ngx_k8s_record_at(part, part->paths.offset);
+
+    for (i = first; i < first + n; i++) {
+
+        if (!ngx_http_k8s_status_ours(a, part, path[i].match,
+                                      path[i].nmatches))
+        {
+            continue;
+        }
+
+        if (!a->opened) {
+            ngx_http_k8s_status_host_head(a, a->record);
+        }
+
+        if (a->listed) {
+            ngx_http_k8s_puts(a, ",");
+        }
+
+        a->listed = 1;
+
+        ngx_http_k8s_status_path(a, part, &path[i]);
+    }
 }
 
 
@@ -221,6 +257,7 @@ ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
     ngx_k8s_match_t *match)
 {
     ngx_str_t            key;
+    ngx_k8s_host_t      *host;
     ngx_k8s_action_t    *action;
     ngx_k8s_policy_t    *policy;
     ngx_k8s_rule_rec_t  *rule;
@@ -237,8 +274,11 @@ ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
         ngx_http_k8s_puts(a, ",");
     }
 
+    host = a->record;
+
     ngx_http_k8s_printf(a, "\"ssl_redirect\":%s",
-                        (match->flags & NGX_K8S_MATCH_SSL_REDIRECT)
+                        ((match->flags & NGX_K8S_MATCH_SSL_REDIRECT)
+                         && (host->flags & NGX_K8S_HOST_TLS))
                         ? "true" : "false");
 
     if (match->npredicates) {

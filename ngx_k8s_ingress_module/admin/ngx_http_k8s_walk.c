@@ -262,7 +262,9 @@ ngx_http_k8s_walk_copy(ngx_http_k8s_admin_t *a, ngx_k8s_record_t *rec)
     ngx_memcpy(a->record, rec, rec->size);
 
     a->item = 0;
+    a->shard = 0;
     a->opened = 0;
+    a->listed = 0;
 
     return NGX_OK;
 }

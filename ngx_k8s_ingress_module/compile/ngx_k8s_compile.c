@@ -61,6 +61,8 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
 
     ngx_rbtree_init(&c->shares, &c->sentinel, ngx_str_rbtree_insert_value);
 
+    store->unlink = ngx_k8s_compile_unlink;
+
     ngx_rbtree_init(&c->left, &c->left_sentinel, ngx_k8s_compile_left_insert);
     c->passed = NGX_K8S_NEVER;
 
@@ -199,7 +201,7 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
             switch (type) {
 
             case NGX_K8S_NODE_HOST:
-                ngx_k8s_compile_host_free(c, node);
+                ngx_k8s_compile_host_free(node);
                 break;
 
             case NGX_K8S_NODE_SERVICE:
@@ -216,9 +218,15 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
     ngx_k8s_compile_shares_free(c);
     ngx_k8s_builder_done(&c->builder);
 
+    if (c->rules) {
+        ngx_free(c->rules);
+    }
+
     if (c->pool) {
         ngx_destroy_pool(c->pool);
     }
+
+    store->unlink = NULL;
 
     ngx_free(c);
 }
@@ -353,7 +361,7 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
 }
 
 
-/* a node leaves its queue when its work is done */
+/* a node leaves its queue when its work is done; others come in between */
 
 static ngx_int_t
 ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
@@ -384,7 +392,7 @@ ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     if (rc != NGX_OK) {
         ngx_k8s_node_mark(c->store, node);
-        return NGX_ERROR;
+        return (rc == NGX_AGAIN) ? NGX_OK : NGX_ERROR;
     }
 
     ngx_k8s_node_check(c->store, node);
@@ -475,6 +483,7 @@ ngx_k8s_compile_sweep(ngx_k8s_compile_t *c)
 
     static ngx_uint_t  order[] = {
         NGX_K8S_INDEX_HOST,
+        NGX_K8S_INDEX_PATHS,
         NGX_K8S_INDEX_SERVICE,
         NGX_K8S_INDEX_CERTIFICATE,
         NGX_K8S_INDEX_RULE,
@@ -537,9 +546,8 @@ static ngx_uint_t
 ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_k8s_record_t *rec)
 {
-    u_char                  buf[NGX_K8S_HOST_NAME_MAX + 1];
     ngx_str_t               names[3], none, host;
-    ngx_uint_t              i, kind;
+    ngx_uint_t              kind;
     ngx_queue_t            *q;
     ngx_k8s_port_t         *port;
     ngx_k8s_node_t         *node;
@@ -557,6 +565,11 @@ ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
         node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none, &host);
         state = node ? node->data : NULL;
         return state && state->slot == slot;
+
+    case NGX_K8S_INDEX_PATHS:
+        ngx_k8s_record_str(rec, &((ngx_k8s_host_t *) rec)->name, &host);
+        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none, &host);
+        return node && node->data && ngx_k8s_compile_shard_find(node, slot);
 
     case NGX_K8S_INDEX_SERVICE:
         ngx_k8s_compile_names(rec, 3, names);
@@ -576,23 +589,7 @@ ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
         return secret && secret->slot == slot;
 
     case NGX_K8S_INDEX_RULE:
-        ngx_k8s_record_str(rec, &((ngx_k8s_rule_rec_t *) rec)->host, &host);
-
-        if (ngx_k8s_host_name(buf, &host, &names[0]) != NGX_OK) {
-            return 0;
-        }
-
-        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none,
-                                 &names[0]);
-        state = node ? node->data : NULL;
-
-        for (i = 0; state && i < state->nrules; i++) {
-            if (state->rules[i] == slot) {
-                return 1;
-            }
-        }
-
-        return 0;
+        return ngx_k8s_compile_held(c, slot);
 
     case NGX_K8S_INDEX_PROBLEM:
         ngx_k8s_compile_names(rec, 3, names);

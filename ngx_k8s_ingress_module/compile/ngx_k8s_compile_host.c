@@ -5,8 +5,14 @@
 
 
 /*
- * Host records: services and rules first, then the record that leads to them,
- * then what the former record led to is given back.
+ * Hosts, a piece at a time: what has changed of their objects, then the records
+ * that this touches.
+ *
+ * A host has all its paths in its record, or, where they are very many, in
+ * shards, so that a change of a path costs a shard.  When another number of
+ * shards is wanted, all new ones are written, one by one, beside those that
+ * are read; then the host record, which leads to the new ones by one store;
+ * then the old ones are removed.  Changes meanwhile go to the new ones.
  */
 
 
@@ -15,170 +21,122 @@
 #include <ngx_k8s_compile_state.h>
 
 
-static size_t ngx_k8s_compile_host_size(ngx_k8s_compile_t *c, uint32_t slot);
-static ngx_k8s_host_state_t *ngx_k8s_compile_host_state(ngx_k8s_compile_t *c,
+#define NGX_K8S_SHARD_FIRST    64     /* paths that one record may have */
+#define NGX_K8S_SHARD_PATHS    32     /* of one shard, at most, when made */
+#define NGX_K8S_SHARDS         32768
+#define NGX_K8S_HOST_SLICE     256    /* things given back in one step */
+
+
+static ngx_k8s_host_state_t *ngx_k8s_host_state(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
-static ngx_int_t ngx_k8s_compile_attach(ngx_k8s_compile_t *c,
+static ngx_int_t ngx_k8s_host_attach(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
-static void ngx_k8s_compile_detach(ngx_k8s_compile_t *c,
+static void ngx_k8s_host_detach(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
-static ngx_int_t ngx_k8s_compile_users(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m);
-static ngx_int_t ngx_k8s_compile_fallback(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m);
-static ngx_int_t ngx_k8s_compile_acquire(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m);
-static ngx_k8s_port_t *ngx_k8s_compile_take(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_str_t *ns, ngx_str_t *name, ngx_str_t *port);
-static ngx_int_t ngx_k8s_compile_target(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_target_t *target, ngx_k8s_port_t **port);
-static uint32_t ngx_k8s_compile_seen(ngx_k8s_making_t *m, ngx_uint_t n);
-static uint32_t ngx_k8s_compile_label(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_user_t *user, ngx_str_t *path,
-    ngx_k8s_port_t *port);
-static ngx_int_t ngx_k8s_compile_commit(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, uint32_t slot);
-static int ngx_libc_cdecl ngx_k8s_compile_slot_cmp(const void *one,
-    const void *two);
-static void ngx_k8s_compile_release(ngx_k8s_compile_t *c,
-    ngx_k8s_port_t **ports, ngx_uint_t nports, uint32_t *rules,
-    ngx_uint_t nrules, uint32_t *keep, ngx_uint_t nkeep);
-static ngx_int_t ngx_k8s_compile_refuse(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m);
-static ngx_k8s_entry_t *ngx_k8s_compile_youngest(ngx_k8s_making_t *m);
-static ngx_int_t ngx_k8s_compile_notes(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m);
-static void ngx_k8s_compile_tls_done(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m);
-static void ngx_k8s_compile_host_remove(ngx_k8s_compile_t *c,
+static void ngx_k8s_host_begin(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static void ngx_k8s_host_again(ngx_k8s_host_state_t *state);
+static ngx_int_t ngx_k8s_host_records(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static ngx_k8s_claim_t *ngx_k8s_host_fallback(ngx_k8s_host_state_t *state);
+static ngx_int_t ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_claim_t *fallback);
+static size_t ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index,
+    uint32_t slot);
+static void ngx_k8s_host_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+static ngx_uint_t ngx_k8s_host_shards(ngx_k8s_host_state_t *state,
+    ngx_uint_t n);
+static ngx_int_t ngx_k8s_host_shard(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static ngx_int_t ngx_k8s_host_move(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state, ngx_uint_t n);
+static void ngx_k8s_host_moved(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static void ngx_k8s_host_unmove(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static void ngx_k8s_shards_remove(ngx_k8s_compile_t *c,
+    ngx_k8s_shard_t *shards, ngx_uint_t n);
+static ngx_int_t ngx_k8s_host_release(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static ngx_int_t ngx_k8s_host_refuse(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static ngx_k8s_claim_t *ngx_k8s_host_youngest(ngx_k8s_host_state_t *state);
+static void ngx_k8s_host_full(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static ngx_int_t ngx_k8s_host_remove(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 
 
 static ngx_str_t  ngx_k8s_no_host = ngx_null_string;
-static ngx_str_t  ngx_k8s_root_path = ngx_string("/");
 
 
 ngx_int_t
 ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
-    u_char            *p;
-    uint32_t           slot;
-    ngx_int_t          rc;
-    ngx_k8s_making_t   m;
+    ngx_int_t              rc;
+    ngx_uint_t             directive;
+    ngx_k8s_host_state_t  *state;
 
-    ngx_memzero(&m, sizeof(ngx_k8s_making_t));
+    directive = (node == c->root && c->default_service.len);
 
-    m.node = node;
-    m.host = node->name;
+    if (node->data == NULL && ngx_queue_empty(&node->users) && !directive) {
+        return NGX_OK;
+    }
 
-    if (m.host.len && m.host.data[0] == '.') {
-        p = ngx_pnalloc(c->pool, m.host.len + 1);
-        if (p == NULL) {
+    state = ngx_k8s_host_state(c, node);
+    if (state == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_host_begin(c, state);
+
+    rc = ngx_k8s_compile_claims(c, state);
+
+    if (rc == NGX_OK) {
+
+        if (state->claims.root == &state->sentinel && !directive) {
+            return ngx_k8s_host_remove(c, state);
+        }
+
+        if (!state->attached && ngx_k8s_host_attach(c, state) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        m.host.data = p;
-        *p++ = '*';
-        ngx_memcpy(p, node->name.data, m.host.len);
-        m.host.len++;
-    }
+        rc = ngx_k8s_host_records(c, state);
 
-    if (ngx_k8s_compile_users(c, &m) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    m.state = node->data;
-
-    if (m.users.nelts == 0
-        && (node != c->root || c->default_service.len == 0))
-    {
-        if (m.state && m.state->slot) {
-            ngx_k8s_compile_smaller(c, node, NULL);
-        }
-
-        if (m.state) {
-            ngx_k8s_compile_host_remove(c, m.state);
-        }
-
-        return ngx_k8s_compile_notes(c, &m);
-    }
-
-    if (m.state == NULL || !m.state->attached) {
-        m.state = ngx_k8s_compile_host_state(c, node);
-        if (m.state == NULL) {
-            return NGX_ERROR;
+        if (rc == NGX_DECLINED) {
+            rc = ngx_k8s_host_refuse(c, state);
         }
     }
 
-    if (ngx_k8s_compile_paths(c, &m) != NGX_OK
-        || ngx_k8s_compile_fallback(c, &m) != NGX_OK
-        || ngx_k8s_compile_tls(c, &m) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    state->going = (rc == NGX_AGAIN);
 
-    m.taken = ngx_k8s_writer_taken(c->writer);
-    m.size = ngx_k8s_compile_host_size(c, m.state->slot);
-
-    rc = ngx_k8s_compile_acquire(c, &m);
-
-    slot = (rc == NGX_OK) ? ngx_k8s_compile_host_record(c, &m) : 0;
-
-    m.large = (rc == NGX_OK
-               && c->builder.len > ngx_k8s_writer_largest(c->writer));
-
-    if (slot && ngx_k8s_compile_commit(c, &m, slot) == NGX_OK) {
-
-        if (ngx_k8s_compile_host_size(c, slot) < m.size) {
-            ngx_k8s_compile_smaller(c, node, NULL);
-        }
-
-        return ngx_k8s_compile_notes(c, &m);
-    }
-
-    ngx_k8s_compile_release(c, m.ports.elts, m.ports.nelts, m.rules.elts,
-                            m.rules.nelts, m.state->rules, m.state->nrules);
-
-    if (rc == NGX_ERROR || slot) {
-        return NGX_ERROR;
-    }
-
-    return ngx_k8s_compile_refuse(c, &m);
-}
-
-
-static size_t
-ngx_k8s_compile_host_size(ngx_k8s_compile_t *c, uint32_t slot)
-{
-    ngx_k8s_host_t  *rec;
-
-    rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_HOST, slot);
-
-    return rec ? rec->header.size : 0;
+    return rc;
 }
 
 
 static ngx_k8s_host_state_t *
-ngx_k8s_compile_host_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+ngx_k8s_host_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
     ngx_k8s_host_state_t  *state;
 
-    state = node->data;
-
-    if (state == NULL) {
-        state = ngx_calloc(sizeof(ngx_k8s_host_state_t), c->log);
-        if (state == NULL) {
-            return NULL;
-        }
-
-        state->node = node;
-        ngx_queue_init(&state->children);
-        node->data = state;
+    if (node->data) {
+        return node->data;
     }
 
-    if (ngx_k8s_compile_attach(c, state) != NGX_OK) {
+    state = ngx_calloc(sizeof(ngx_k8s_host_state_t), c->log);
+    if (state == NULL) {
         return NULL;
     }
+
+    state->node = node;
+
+    ngx_rbtree_sentinel_init(&state->sentinel);
+    ngx_queue_init(&state->children);
+    ngx_k8s_claims_init(state);
+    ngx_k8s_items_init(state);
+
+    node->data = state;
 
     return state;
 }
@@ -187,7 +145,7 @@ ngx_k8s_compile_host_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 /* an exact host takes TLS over from the wildcard host that covers it */
 
 static ngx_int_t
-ngx_k8s_compile_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+ngx_k8s_host_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
     u_char                *dot;
     ngx_str_t              name;
@@ -217,19 +175,12 @@ ngx_k8s_compile_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         return NGX_ERROR;
     }
 
-    parent = node->data;
+    parent = ngx_k8s_host_state(c, node);
 
     if (parent == NULL) {
-        parent = ngx_calloc(sizeof(ngx_k8s_host_state_t), c->log);
-        if (parent == NULL) {
-            ngx_k8s_node_check(c->store, node);
-            state->attached = 0;
-            return NGX_ERROR;
-        }
-
-        parent->node = node;
-        ngx_queue_init(&parent->children);
-        node->data = parent;
+        ngx_k8s_node_check(c->store, node);
+        state->attached = 0;
+        return NGX_ERROR;
     }
 
     ngx_k8s_node_pin(c->store, node);
@@ -242,7 +193,7 @@ ngx_k8s_compile_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
 
 static void
-ngx_k8s_compile_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
     ngx_k8s_node_t        *node;
     ngx_k8s_host_state_t  *parent;
@@ -261,7 +212,8 @@ ngx_k8s_compile_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     parent = node->data;
 
     if (parent->slot == 0 && ngx_queue_empty(&node->users)
-        && ngx_queue_empty(&parent->children))
+        && ngx_queue_empty(&parent->work)
+        && ngx_queue_empty(&parent->children) && !parent->attached)
     {
         ngx_free(parent);
         node->data = NULL;
@@ -271,442 +223,216 @@ ngx_k8s_compile_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 }
 
 
-static ngx_int_t
-ngx_k8s_compile_users(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+/* what did not fit is tried once each time that the host is marked */
+
+static void
+ngx_k8s_host_begin(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_int_t        rc;
-    ngx_queue_t     *q;
-    ngx_k8s_link_t  *link;
-    ngx_k8s_node_t  *node;
-    ngx_k8s_user_t  *user;
+    if (state->going) {
+        return;
+    }
 
-    node = m->node;
+    state->room = ngx_k8s_writer_room(c->writer)
+                  + ngx_k8s_writer_retired(c->writer);
 
-    if (ngx_array_init(&m->users, c->pool, node->nusers + 1,
-                       sizeof(ngx_k8s_user_t))
-        != NGX_OK
-        || ngx_array_init(&m->items, c->pool, 8, sizeof(ngx_k8s_item_t))
-           != NGX_OK
-        || ngx_array_init(&m->ports, c->pool, 8, sizeof(ngx_k8s_port_t *))
-           != NGX_OK
-        || ngx_array_init(&m->rules, c->pool, 8, sizeof(uint32_t)) != NGX_OK)
+    if (!state->stuck) {
+        return;
+    }
+
+    state->stuck = 0;
+
+    ngx_k8s_host_again(state);
+}
+
+
+static void
+ngx_k8s_host_again(ngx_k8s_host_state_t *state)
+{
+    ngx_uint_t  i;
+
+    if (state->full) {
+        state->full = 0;
+        state->head = 1;
+    }
+
+    for (i = 0; i < state->nshards; i++) {
+        if (state->shards[i].full) {
+            ngx_k8s_shard_mark(state, i);
+        }
+    }
+}
+
+
+/* one record, or what is no more needed; NGX_DECLINED: no room */
+
+static ngx_int_t
+ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_int_t          rc;
+    ngx_uint_t         n;
+    ngx_k8s_claim_t   *fallback;
+    ngx_k8s_making_t   m;
+
+    ngx_memzero(&m, sizeof(ngx_k8s_making_t));
+    m.state = state;
+
+    ngx_k8s_compile_tls(c, &m);
+
+    fallback = ngx_k8s_host_fallback(state);
+
+    if (!state->full
+        && (state->slot == 0 || fallback != state->fallback
+            || m.tls != state->tls || m.ncerts != state->ncerts
+            || ngx_memcmp(m.certs, state->certs, sizeof(m.certs)) != 0))
+    {
+        state->head = 1;
+    }
+
+    if (state->moving
+        && ngx_k8s_host_shards(state, state->nold) == state->nold)
+    {
+        ngx_k8s_host_unmove(c, state);
+        ngx_k8s_host_again(state);
+    }
+
+    n = ngx_k8s_host_shards(state, state->nshards);
+
+    if (n != state->nshards && !state->moving && !state->stuck
+        && ngx_k8s_host_move(c, state, n) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    for (q = ngx_queue_head(&node->users);
-         q != ngx_queue_sentinel(&node->users);
-         q = ngx_queue_next(q))
-    {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+    if (state->head && !state->moving) {
+        rc = ngx_k8s_host_head(c, &m, fallback);
 
-        rc = ngx_k8s_compile_ask(c, link->entry);
-
-        if (rc == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        if (rc != NGX_OK) {
-
-            if (link->notes) {
-                ngx_free(link->notes);
-                link->notes = NULL;
-            }
-
-            continue;
-        }
-
-        user = ngx_array_push(&m->users);
-
-        user->link = link;
-        user->entry = link->entry;
-        user->model = link->entry->model;
-
-        if (ngx_array_init(&user->notes, c->pool, 1,
-                           sizeof(ngx_k8s_problem_t))
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+        return (rc == NGX_OK) ? NGX_AGAIN : rc;
     }
 
-    ngx_qsort(m->users.elts, m->users.nelts, sizeof(ngx_k8s_user_t),
-              ngx_k8s_compile_user_cmp);
+    if (state->ndirty) {
+        rc = ngx_k8s_host_shard(c, state);
 
-    return NGX_OK;
+        return (rc == NGX_OK) ? NGX_AGAIN : rc;
+    }
+
+    if (state->moving) {
+        rc = ngx_k8s_host_head(c, &m, fallback);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        ngx_k8s_host_moved(c, state);
+
+        return NGX_AGAIN;
+    }
+
+    if (state->stuck) {
+        return NGX_OK;
+    }
+
+    state->written++;
+    state->node->gone = 0;
+
+    if (state->blamed) {
+        ngx_k8s_entry_mark(c->store, state->blamed->entry);
+        state->blamed = NULL;
+    }
+
+    return ngx_k8s_host_release(c, state);
 }
 
 
 /*
- * The backend of what no path takes: that of the Ingress which first made the
- * host; for the empty host, which nobody makes, that of the oldest Ingress
+ * Whose default backend has what no path takes: that of the object which first
+ * made the host; for the empty host, which nobody makes, that of the oldest one
  * that is nothing but a default backend; else the controller's.
  */
 
-static ngx_int_t
-ngx_k8s_compile_fallback(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+static ngx_k8s_claim_t *
+ngx_k8s_host_fallback(ngx_k8s_host_state_t *state)
 {
-    ngx_str_t          field;
-    ngx_uint_t         i, root;
-    ngx_k8s_user_t    *users;
-    ngx_k8s_target_t  *target;
+    ngx_k8s_claim_t    *claim;
+    ngx_rbtree_node_t  *node;
 
-    users = m->users.elts;
-    root = (m->node->name.len == 0);
-
-    for (i = 0; i < m->users.nelts; i++) {
-
-        if (root ? !users[i].model->catchall : i != 0) {
-            continue;
-        }
-
-        target = users[i].model->fallback;
-
-        if (target == NULL) {
-            continue;
-        }
-
-        if (m->fallback == NULL) {
-            m->fallback = target;
-            m->fallback_user = &users[i];
-            continue;
-        }
-
-        field = ngx_k8s_field_text(&target->ref.field, c->pool);
-
-        if (ngx_k8s_compile_note(c, &users[i].notes,
-                                 NGX_K8S_PROBLEM_DEFAULT_CONFLICT,
-                                 &m->host, &field,
-                                 "Ingress %V/%V, which is older, has the "
-                                 "default backend of all hosts",
-                                 &m->fallback_user->model->object->namespace,
-                                 &m->fallback_user->model->object->name)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (state->node->name.len == 0) {
+        return ngx_k8s_claim_marked(state);
     }
 
-    return NGX_OK;
-}
-
-
-/* service and rule records of all paths; NGX_DECLINED: no room */
-
-static ngx_int_t
-ngx_k8s_compile_acquire(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
-{
-    ngx_uint_t       i, size;
-    ngx_k8s_item_t  *items;
-
-    c->stamp++;
-    items = m->items.elts;
-
-    for (size = 8; size < 2 * m->items.nelts; size *= 2) { /* void */ }
-
-    m->seen = ngx_pcalloc(c->pool, size * sizeof(ngx_uint_t));
-    if (m->seen == NULL) {
-        return NGX_ERROR;
-    }
-
-    m->mask = size - 1;
-
-    for (i = 0; i < m->items.nelts; i++) {
-        if (ngx_k8s_compile_target(c, m, items[i].target, &items[i].port)
-            != NGX_OK)
-        {
-            return NGX_DECLINED;
-        }
-
-        items[i].slot = ngx_k8s_compile_seen(m, i);
-
-        if (items[i].slot == 0) {
-            items[i].slot = ngx_k8s_compile_label(c, m, items[i].user,
-                                               &items[i].path, items[i].port);
-            if (items[i].slot == 0) {
-                return NGX_DECLINED;
-            }
-        }
-    }
-
-    if (m->fallback) {
-        if (ngx_k8s_compile_target(c, m, m->fallback, &m->fallback_port)
-            != NGX_OK)
-        {
-            return NGX_DECLINED;
-        }
-
-    } else if (c->default_service.len) {
-        m->fallback_port = ngx_k8s_compile_take(c, m, &c->default_namespace,
-                                                &c->default_service,
-                                                &c->default_port);
-
-        if (m->fallback_port == NULL) {
-            return NGX_DECLINED;
-        }
-
-    } else {
-        return NGX_OK;
-    }
-
-    m->fallback_rule = ngx_k8s_compile_label(c, m, m->fallback_user,
-                                             &ngx_k8s_root_path,
-                                             m->fallback_port);
-
-    return m->fallback_rule ? NGX_OK : NGX_DECLINED;
-}
-
-
-/* the service record of a target, NULL when it leads nowhere */
-
-static ngx_int_t
-ngx_k8s_compile_target(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_target_t *target, ngx_k8s_port_t **port)
-{
-    *port = NULL;
-
-    if (target->ref.name.len == 0) {
-        return NGX_OK;
-    }
-
-    *port = ngx_k8s_compile_take(c, m, &target->ref.namespace,
-                                 &target->ref.name, &target->port);
-
-    return *port ? NGX_OK : NGX_DECLINED;
-}
-
-
-/* the rule record of an item with the same labels, 0 when it is the first */
-
-static uint32_t
-ngx_k8s_compile_seen(ngx_k8s_making_t *m, ngx_uint_t n)
-{
-    ngx_uint_t       i;
-    ngx_k8s_item_t  *items, *item, *other;
-
-    items = m->items.elts;
-    item = &items[n];
-
-    i = ngx_murmur_hash2(item->path.data, item->path.len)
-        + (uintptr_t) item->user / sizeof(ngx_k8s_user_t);
-
-    for (i &= m->mask; m->seen[i]; i = (i + 1) & m->mask) {
-        other = &items[m->seen[i] - 1];
-
-        if (other->user == item->user
-            && ngx_k8s_str_eq(&other->path, &item->path)
-            && ngx_k8s_str_eq(&other->target->ref.name,
-                              &item->target->ref.name))
-        {
-            return other->slot;
-        }
-    }
-
-    m->seen[i] = n + 1;
-
-    return 0;
-}
-
-
-/* a service record, referenced once by the host */
-
-static ngx_k8s_port_t *
-ngx_k8s_compile_take(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_str_t *ns,
-    ngx_str_t *name, ngx_str_t *text)
-{
-    ngx_k8s_port_t  *port, **p;
-
-    port = ngx_k8s_compile_port_find(c, ns, name, text);
-
-    if (port && port->stamp == c->stamp) {
-        return port;
-    }
-
-    p = ngx_array_push(&m->ports);
-    if (p == NULL) {
+    if (state->claims.root == &state->sentinel) {
         return NULL;
     }
 
-    port = ngx_k8s_compile_port(c, ns, name, text);
+    node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+    claim = (ngx_k8s_claim_t *) node;
 
-    if (port == NULL) {
-        m->ports.nelts--;
-        return NULL;
-    }
-
-    port->stamp = c->stamp;
-    port->index = m->ports.nelts - 1;
-    *p = port;
-
-    return port;
+    return claim->model->fallback ? claim : NULL;
 }
 
-
-/* the rule record with the labels of a path; 0: no room */
-
-static uint32_t
-ngx_k8s_compile_label(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_user_t *user, ngx_str_t *path, ngx_k8s_port_t *port)
-{
-    uint32_t            slot, *rule;
-    ngx_str_t           none, *names[7];
-    ngx_k8s_builder_t  *b;
-
-    b = &c->builder;
-
-    rule = ngx_array_push(&m->rules);
-    if (rule == NULL) {
-        return 0;
-    }
-
-    ngx_str_null(&none);
-
-    names[0] = user ? &ngx_k8s_kinds[user->entry->kind].name : &none;
-    names[1] = user ? &user->model->object->namespace : &port->node->namespace;
-    names[2] = user ? &user->model->object->name : &none;
-    names[3] = &none;
-    names[4] = &m->host;
-    names[5] = path;
-    names[6] = port ? &port->node->name : &none;
-
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_RULE, sizeof(ngx_k8s_rule_rec_t));
-
-    ngx_k8s_builder_names(b, 7, names);
-
-    if (port) {
-        ngx_k8s_builder_set(b, ngx_k8s_rule_rec_t, port, &port->port);
-    }
-
-    slot = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
-
-    if (slot == 0) {
-        m->rules.nelts--;
-        return 0;
-    }
-
-    *rule = slot;
-
-    return slot;
-}
-
-
-/* what the record leads to now is kept, what it led to before is given back */
 
 static ngx_int_t
-ngx_k8s_compile_commit(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    uint32_t slot)
+ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_claim_t *fallback)
 {
     size_t                 size;
-    uint32_t              *rules, *oldrules;
-    ngx_uint_t             i, nports, nrules;
-    ngx_k8s_user_t        *users;
-    ngx_k8s_port_t       **ports, **oldports;
+    ngx_int_t              rc;
     ngx_k8s_host_state_t  *state;
 
     state = m->state;
 
-    size = m->ports.nelts * sizeof(ngx_k8s_port_t *);
-
-    ports = ngx_alloc(size + m->rules.nelts * sizeof(uint32_t) + 1, c->log);
-
-    if (ports == NULL) {
-        return NGX_ERROR;
+    if (fallback) {
+        m->fallback = fallback->model->fallback;
     }
 
-    rules = (uint32_t *) ((u_char *) ports + size);
-
-    ngx_memcpy(ports, m->ports.elts, size);
-    ngx_memcpy(rules, m->rules.elts, m->rules.nelts * sizeof(uint32_t));
-
-    oldports = state->ports;
-    oldrules = state->rules;
-    nports = state->nports;
-    nrules = state->nrules;
-
-    state->slot = slot;
-    state->ports = ports;
-    state->nports = m->ports.nelts;
-    state->rules = rules;
-    state->nrules = m->rules.nelts;
-    state->stuck = 0;
-
-    m->node->gone = 0;
-    users = m->users.elts;
-
-    for (i = 0; i < m->users.nelts; i++) {
-        users[i].link->kept = 1;
+    if (fallback || c->default_service.len) {
+        rc = ngx_k8s_compile_hold_fallback(c, state->node, fallback,
+                                           &m->fallback_held);
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
-    ngx_k8s_compile_release(c, oldports, nports, oldrules, nrules, rules,
-                            m->rules.nelts);
+    size = ngx_k8s_host_size(c, NGX_K8S_INDEX_HOST, state->slot);
 
-    if (oldports) {
-        ngx_free(oldports);
+    rc = ngx_k8s_compile_head(c, m);
+
+    if (rc != NGX_OK) {
+        ngx_k8s_compile_release(c, &m->fallback_held);
+        return rc;
     }
 
-    ngx_k8s_compile_tls_done(c, m);
+    if (state->oversize
+        && ngx_k8s_host_size(c, NGX_K8S_INDEX_HOST, state->slot) < size)
+    {
+        ngx_k8s_compile_smaller(c, state->node, NULL);
+    }
+
+    ngx_k8s_compile_release(c, &state->fallback_held);
+
+    state->fallback = fallback;
+    state->fallback_held = m->fallback_held;
+
+    ngx_k8s_host_tls(c, m);
 
     return NGX_OK;
 }
 
 
-static int ngx_libc_cdecl
-ngx_k8s_compile_slot_cmp(const void *one, const void *two)
+static size_t
+ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index, uint32_t slot)
 {
-    uint32_t  a, b;
+    ngx_k8s_record_t  *rec;
 
-    a = *(uint32_t *) one;
-    b = *(uint32_t *) two;
+    rec = ngx_k8s_slot_record(c->table, index, slot);
 
-    return (a > b) - (a < b);
-}
-
-
-/* gives services back, and rules unless they are in "keep" */
-
-static void
-ngx_k8s_compile_release(ngx_k8s_compile_t *c, ngx_k8s_port_t **ports,
-    ngx_uint_t nports, uint32_t *rules, ngx_uint_t nrules, uint32_t *keep,
-    ngx_uint_t nkeep)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < nports; i++) {
-        ngx_k8s_compile_port_put(c, ports[i]);
-    }
-
-    if (nrules == 0) {
-        return;
-    }
-
-    ngx_qsort(rules, nrules, sizeof(uint32_t), ngx_k8s_compile_slot_cmp);
-
-    if (nkeep) {
-        ngx_qsort(keep, nkeep, sizeof(uint32_t), ngx_k8s_compile_slot_cmp);
-    }
-
-    for (i = 0; i < nrules; i++) {
-
-        if (i && rules[i] == rules[i - 1]) {
-            continue;
-        }
-
-        if (nkeep
-            && bsearch(&rules[i], keep, nkeep, sizeof(uint32_t),
-                       ngx_k8s_compile_slot_cmp))
-        {
-            continue;
-        }
-
-        ngx_k8s_writer_remove(c->writer, rules[i]);
-    }
+    return rec ? rec->size : 0;
 }
 
 
 /* siblings below a wildcard host follow its TLS */
 
 static void
-ngx_k8s_compile_tls_done(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+ngx_k8s_host_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     ngx_queue_t           *q;
     ngx_k8s_host_state_t  *state, *child;
@@ -733,113 +459,328 @@ ngx_k8s_compile_tls_done(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 }
 
 
-/*
- * The record does not fit: the youngest Ingress that is not yet served is left
- * out.  Where all are served the record stays as it was, but not when it has
- * routes of one that has gone: then the youngest that was edited is left out.
- */
+/* how many shards are wanted: n as long as it is not far off */
 
-static ngx_int_t
-ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+static ngx_uint_t
+ngx_k8s_host_shards(ngx_k8s_host_state_t *state, ngx_uint_t n)
 {
-    size_t            need, missing;
-    ngx_str_t         field;
-    ngx_k8s_user_t   *users;
-    ngx_k8s_entry_t  *entry;
-
-    users = m->users.elts;
-
-    /* what has been put for it is given back */
-
-    missing = ngx_max(ngx_k8s_writer_missing(c->writer), NGX_K8S_GRANULE);
-
-    need = m->large ? NGX_K8S_NEVER
-           : ngx_k8s_writer_room(c->writer)
-             + ngx_k8s_writer_taken(c->writer) - m->taken + missing;
-
-    entry = ngx_k8s_compile_youngest(m);
-
-    if (entry) {
-        ngx_k8s_node_mark(c->store, m->node);
-
-        if (m->large) {
-            ngx_k8s_compile_smaller(c, m->node, entry);
+    if (n == 0) {
+        if (state->npaths <= NGX_K8S_SHARD_FIRST) {
+            return 0;
         }
 
-        return ngx_k8s_compile_leave(c, entry, need, missing);
-    }
+    } else if (state->npaths <= NGX_K8S_SHARD_FIRST / 2) {
+        return 0;
 
-    m->state->stuck = 1;
-
-    if (!m->large) {
-        ngx_k8s_compile_stuck(c, need);
-    }
-
-    ngx_str_null(&field);
-
-    if (m->users.nelts
-        && ngx_k8s_compile_note(c, &users[m->users.nelts - 1].notes,
-                                NGX_K8S_PROBLEM_TABLE_FULL, &m->host, &field,
-                                "%uz bytes are missing for a change of host "
-                                "\"%V\", which is served as it was",
-                                missing, &m->host)
-           != NGX_OK)
+    } else if (state->npaths <= n * NGX_K8S_SHARD_PATHS * 2
+               && state->npaths >= n * NGX_K8S_SHARD_PATHS / 8)
     {
-        return NGX_ERROR;
+        return n;
     }
 
-    return ngx_k8s_compile_notes(c, m);
+    for (n = 2; n < NGX_K8S_SHARDS && state->npaths > n * NGX_K8S_SHARD_PATHS;
+         n *= 2)
+    {
+        /* void */
+    }
+
+    return n;
 }
 
-
-/* the one to leave out, NULL: none */
-
-static ngx_k8s_entry_t *
-ngx_k8s_compile_youngest(ngx_k8s_making_t *m)
-{
-    ngx_uint_t       i;
-    ngx_k8s_user_t  *users;
-
-    users = m->users.elts;
-
-    for (i = m->users.nelts; i > 0; i--) {
-        if (!users[i - 1].entry->served) {
-            return users[i - 1].entry;
-        }
-    }
-
-    for (i = m->users.nelts; i > 0 && m->node->gone; i--) {
-        if (!users[i - 1].link->kept) {
-            return users[i - 1].entry;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* keeps on each link what was said, for the problems of its Ingress */
 
 static ngx_int_t
-ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+ngx_k8s_host_shard(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_uint_t       i;
-    ngx_k8s_user_t  *users;
+    size_t            size;
+    ngx_int_t         rc;
+    ngx_k8s_shard_t  *shard;
 
-    users = m->users.elts;
+    while (!state->shards[state->cursor].dirty) {
+        state->cursor = (state->cursor + 1) & (state->nshards - 1);
+    }
 
-    for (i = 0; i < m->users.nelts; i++) {
-        if (ngx_k8s_compile_keep(c, &users[i]) != NGX_OK) {
+    shard = &state->shards[state->cursor];
+
+    size = ngx_k8s_host_size(c, NGX_K8S_INDEX_PATHS, shard->ref.slot);
+
+    rc = ngx_k8s_compile_shard(c, state, state->cursor);
+
+    if (rc == NGX_OK) {
+        shard->dirty = 0;
+        state->ndirty--;
+
+        if (state->oversize
+            && ngx_k8s_host_size(c, NGX_K8S_INDEX_PATHS, shard->ref.slot)
+               < size)
+        {
+            ngx_k8s_compile_smaller(c, state->node, NULL);
+        }
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_k8s_host_move(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_uint_t n)
+{
+    ngx_uint_t        i;
+    ngx_k8s_shard_t  *shards;
+
+    shards = NULL;
+
+    if (n) {
+        shards = ngx_calloc(n * sizeof(ngx_k8s_shard_t), c->log);
+        if (shards == NULL) {
             return NGX_ERROR;
         }
+    }
+
+    for (i = 0; i < n; i++) {
+        shards[i].dirty = 1;
+    }
+
+    state->old = state->shards;
+    state->nold = state->nshards;
+    state->shards = shards;
+    state->nshards = n;
+    state->ndirty = n;
+    state->cursor = 0;
+    state->moving = 1;
+    state->epoch++;
+
+    return NGX_OK;
+}
+
+
+/* readers have the new records */
+
+static void
+ngx_k8s_host_moved(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_uint_t  i;
+
+    ngx_k8s_shards_remove(c, state->old, state->nold);
+
+    state->old = NULL;
+    state->nold = 0;
+    state->moving = 0;
+
+    for (i = 0; i < state->nshards; i++) {
+        if (state->shards[i].again) {
+            ngx_k8s_shard_mark(state, i);
+        }
+    }
+}
+
+
+/* the new records do not fit, or are not wanted any more: the old ones stay */
+
+static void
+ngx_k8s_host_unmove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_uint_t       i;
+    ngx_k8s_item_t  *item;
+
+    for (item = ngx_k8s_item_least(state); item; item = ngx_k8s_item_next(item))
+    {
+        if (item->held && item->held->epoch == state->epoch) {
+            ngx_k8s_compile_release(c, &item->held);
+        }
+    }
+
+    ngx_k8s_shards_remove(c, state->shards, state->nshards);
+
+    state->shards = state->old;
+    state->nshards = state->nold;
+    state->ndirty = 0;
+    state->old = NULL;
+    state->nold = 0;
+    state->cursor = 0;
+    state->moving = 0;
+
+    for (i = 0; i < state->nshards; i++) {
+        state->shards[i].dirty = 0;
+        state->shards[i].full = 1;
+    }
+
+    state->head = 0;
+    state->full = 1;
+}
+
+
+static void
+ngx_k8s_shards_remove(ngx_k8s_compile_t *c, ngx_k8s_shard_t *shards,
+    ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (shards[i].ref.slot) {
+            ngx_k8s_writer_remove(c->writer, shards[i].ref.slot);
+        }
+    }
+
+    if (shards) {
+        ngx_free(shards);
+    }
+}
+
+
+/* what only items that have gone led to */
+
+static ngx_int_t
+ngx_k8s_host_release(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_uint_t       n;
+    ngx_k8s_item_t  *item;
+
+    for (n = 0; state->gone; n++) {
+
+        if (n == NGX_K8S_HOST_SLICE) {
+            return NGX_AGAIN;
+        }
+
+        item = state->gone;
+        state->gone = item->next;
+
+        if (item->twin) {
+            ngx_k8s_compile_release(c, &item->twin->held);
+        }
+
+        ngx_k8s_compile_release(c, &item->held);
+        ngx_k8s_item_free(item);
     }
 
     return NGX_OK;
 }
 
 
+/*
+ * A record does not fit: the youngest object that is not yet served is left
+ * out.  Where all are served the record stays as it was, but not when it has
+ * paths of one that has gone: then the youngest that was edited is left out.
+ */
+
+static ngx_int_t
+ngx_k8s_host_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    size_t            need;
+    ngx_k8s_claim_t  *youngest;
+
+    state->missing = ngx_max(ngx_k8s_writer_missing(c->writer),
+                             NGX_K8S_GRANULE);
+
+    /* what has been put for it is given back */
+
+    need = state->large ? NGX_K8S_NEVER : state->room + state->missing;
+
+    youngest = ngx_k8s_host_youngest(state);
+
+    if (youngest) {
+
+        if (state->large) {
+            state->large = 0;
+            state->oversize = 1;
+            ngx_k8s_compile_smaller(c, state->node, youngest->entry);
+        }
+
+        return (ngx_k8s_compile_leave(c, youngest->entry, need,
+                                      state->missing)
+                == NGX_OK) ? NGX_AGAIN : NGX_ERROR;
+    }
+
+    if (!state->large) {
+        ngx_k8s_compile_stuck(c, need);
+    }
+
+    state->large = 0;
+    state->stuck = 1;
+
+    ngx_k8s_host_full(c, state);
+
+    return NGX_AGAIN;
+}
+
+
+/* the one to leave out, NULL: none, and the youngest has the problem */
+
+static ngx_k8s_claim_t *
+ngx_k8s_host_youngest(ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_claim_t    *claim, *last, *unserved, *edited;
+    ngx_rbtree_node_t  *node;
+
+    last = NULL;
+    unserved = NULL;
+    edited = NULL;
+
+    if (state->claims.root == &state->sentinel) {
+        return NULL;
+    }
+
+    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+         node;
+         node = ngx_rbtree_next(&state->claims, node))
+    {
+        claim = (ngx_k8s_claim_t *) node;
+        last = claim;
+
+        if (!claim->entry->served) {
+            unserved = claim;
+        }
+
+        if (claim->changed == state->written) {
+            edited = claim;
+        }
+    }
+
+    if (unserved) {
+        return unserved;
+    }
+
+    if (edited && state->node->gone) {
+        return edited;
+    }
+
+    state->blamed = last;
+
+    return NULL;
+}
+
+
+/* what could not be written is left as it was */
+
 static void
-ngx_k8s_compile_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+ngx_k8s_host_full(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_shard_t  *shard;
+
+    if (state->blamed) {
+        ngx_k8s_entry_mark(c->store, state->blamed->entry);
+    }
+
+    if (state->moving) {
+        ngx_k8s_host_unmove(c, state);
+        return;
+    }
+
+    if (state->head) {
+        state->head = 0;
+        state->full = 1;
+        return;
+    }
+
+    shard = &state->shards[state->cursor];
+    shard->dirty = 0;
+    shard->full = 1;
+    state->ndirty--;
+}
+
+
+static ngx_int_t
+ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
     ngx_k8s_node_t    *node;
     ngx_k8s_making_t   m;
@@ -847,49 +788,109 @@ ngx_k8s_compile_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     node = state->node;
 
     if (state->slot) {
+        ngx_k8s_compile_smaller(c, node, NULL);
         ngx_k8s_writer_remove(c->writer, state->slot);
+        state->slot = 0;
     }
 
-    ngx_k8s_compile_release(c, state->ports, state->nports, state->rules,
-                            state->nrules, NULL, 0);
+    ngx_k8s_shards_remove(c, state->old, state->nold);
+    ngx_k8s_shards_remove(c, state->shards, state->nshards);
 
-    if (state->ports) {
-        ngx_free(state->ports);
-    }
-
+    state->old = NULL;
+    state->nold = 0;
+    state->shards = NULL;
+    state->nshards = 0;
+    state->ndirty = 0;
+    state->longest = 0;
+    state->fallback = NULL;
+    state->head = 0;
+    state->full = 0;
+    state->moving = 0;
+    state->stuck = 0;
     node->gone = 0;
 
-    state->slot = 0;
-    state->ports = NULL;
-    state->nports = 0;
-    state->rules = NULL;
-    state->nrules = 0;
-    state->stuck = 0;
+    ngx_k8s_compile_release(c, &state->fallback_held);
+
+    if (ngx_k8s_host_release(c, state) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
 
     ngx_memzero(&m, sizeof(ngx_k8s_making_t));
     m.state = state;
-    ngx_k8s_compile_tls_done(c, &m);
+    ngx_k8s_host_tls(c, &m);
 
-    ngx_k8s_compile_detach(c, state);
+    ngx_k8s_host_detach(c, state);
 
-    if (ngx_queue_empty(&state->children)) {
+    if (ngx_queue_empty(&state->children) && ngx_queue_empty(&node->users)) {
         ngx_free(state);
         node->data = NULL;
     }
+
+    return NGX_OK;
 }
 
 
 void
-ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+ngx_k8s_compile_host_free(ngx_k8s_node_t *node)
 {
+    ngx_k8s_item_t        *item;
     ngx_k8s_host_state_t  *state;
 
     state = node->data;
 
-    if (state->ports) {
-        ngx_free(state->ports);
+    ngx_k8s_claims_free(state);
+
+    while (state->gone) {
+        item = state->gone;
+        state->gone = item->next;
+
+        if (item->twin && item->twin->held) {
+            ngx_free(item->twin->held);
+        }
+
+        if (item->held) {
+            ngx_free(item->held);
+        }
+
+        ngx_k8s_item_free(item);
+    }
+
+    if (state->fallback_held) {
+        ngx_free(state->fallback_held);
+    }
+
+    if (state->old) {
+        ngx_free(state->old);
+    }
+
+    if (state->shards) {
+        ngx_free(state->shards);
     }
 
     ngx_free(state);
     node->data = NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_shard_find(ngx_k8s_node_t *node, uint32_t slot)
+{
+    ngx_uint_t             i;
+    ngx_k8s_host_state_t  *state;
+
+    state = node->data;
+
+    for (i = 0; i < state->nshards; i++) {
+        if (state->shards[i].ref.slot == slot) {
+            return 1;
+        }
+    }
+
+    for (i = 0; i < state->nold; i++) {
+        if (state->old[i].ref.slot == slot) {
+            return 1;
+        }
+    }
+
+    return 0;
 }

@@ -199,23 +199,6 @@ ngx_k8s_compile_admit(ngx_k8s_compile_t *c)
 }
 
 
-/* all hosts of an Ingress anew, and its problems */
-
-void
-ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
-{
-    ngx_k8s_link_t  *link;
-
-    for (link = entry->links; link; link = link->next) {
-        if (link->node->type == NGX_K8S_NODE_HOST) {
-            ngx_k8s_node_mark(c->store, link->node);
-        }
-    }
-
-    ngx_k8s_entry_mark(c->store, entry);
-}
-
-
 /* keeps what orders it: the object may change, or go, in the meantime */
 
 static ngx_k8s_left_t *

@@ -14,9 +14,6 @@
 #include <ngx_k8s_compile_state.h>
 
 
-#define NGX_K8S_TEXT_MAX  1024
-
-
 static ngx_int_t ngx_k8s_compile_gone(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
 static ngx_int_t ngx_k8s_compile_own(ngx_array_t *a, ngx_k8s_problem_t *own,
@@ -25,8 +22,8 @@ static ngx_int_t ngx_k8s_compile_class(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
 static ngx_int_t ngx_k8s_compile_left(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
-static ngx_int_t ngx_k8s_compile_hosts(ngx_k8s_entry_t *entry,
-    ngx_array_t *a);
+static ngx_int_t ngx_k8s_compile_hosts(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
 static ngx_int_t ngx_k8s_compile_backends(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
 static ngx_int_t ngx_k8s_compile_targets(ngx_k8s_compile_t *c, ngx_array_t *a,
@@ -39,138 +36,6 @@ static ngx_int_t ngx_k8s_compile_secrets(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
 static ngx_int_t ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c,
     ngx_array_t *a, ngx_k8s_secret_state_t *state, ngx_str_t *field);
-
-
-ngx_str_t ngx_cdecl
-ngx_k8s_compile_text(ngx_k8s_compile_t *c, const char *fmt, ...)
-{
-    u_char     buf[NGX_K8S_TEXT_MAX], *p;
-    va_list    args;
-    ngx_str_t  s;
-
-    va_start(args, fmt);
-    p = ngx_vslprintf(buf, buf + NGX_K8S_TEXT_MAX, fmt, args);
-    va_end(args);
-
-    s.len = p - buf;
-    s.data = ngx_pnalloc(c->pool, s.len + 1);
-
-    if (s.data == NULL) {
-        s.len = 0;
-        return s;
-    }
-
-    ngx_memcpy(s.data, buf, s.len);
-
-    return s;
-}
-
-
-ngx_int_t ngx_cdecl
-ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
-    ngx_str_t *host, ngx_str_t *field, const char *fmt, ...)
-{
-    u_char              buf[NGX_K8S_TEXT_MAX], *p;
-    va_list             args;
-    ngx_k8s_problem_t  *pr;
-
-    if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
-        return NGX_OK;
-    }
-
-    pr = ngx_array_push(a);
-    if (pr == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(pr, sizeof(ngx_k8s_problem_t));
-
-    va_start(args, fmt);
-    p = ngx_vslprintf(buf, buf + NGX_K8S_TEXT_MAX, fmt, args);
-    va_end(args);
-
-    pr->code = code;
-    pr->field = *field;
-    pr->message.len = p - buf;
-    pr->message.data = ngx_pnalloc(c->pool, pr->message.len + 1);
-
-    if (pr->message.data == NULL) {
-        a->nelts--;
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(pr->message.data, buf, pr->message.len);
-
-    if (host) {
-        pr->host = *host;
-    }
-
-    return NGX_OK;
-}
-
-
-/* one block of memory that link->notes can be freed as */
-
-ngx_int_t
-ngx_k8s_compile_keep(ngx_k8s_compile_t *c, ngx_k8s_user_t *user)
-{
-    size_t              size;
-    u_char             *p;
-    ngx_uint_t          i, n;
-    ngx_k8s_link_t     *link;
-    ngx_k8s_notes_t    *notes;
-    ngx_k8s_problem_t  *pr;
-
-    link = user->link;
-    pr = user->notes.elts;
-    n = user->notes.nelts;
-
-    if (n == 0 && link->notes == NULL) {
-        return NGX_OK;
-    }
-
-    ngx_k8s_entry_mark(c->store, user->entry);
-
-    if (link->notes) {
-        ngx_free(link->notes);
-        link->notes = NULL;
-    }
-
-    if (n == 0) {
-        return NGX_OK;
-    }
-
-    size = sizeof(ngx_k8s_notes_t) + n * sizeof(ngx_k8s_problem_t);
-
-    for (i = 0; i < n; i++) {
-        size += pr[i].field.len + pr[i].message.len + pr[i].host.len;
-    }
-
-    notes = ngx_alloc(size, c->log);
-    if (notes == NULL) {
-        return NGX_ERROR;
-    }
-
-    link->notes = notes;
-    notes->n = n;
-
-    p = (u_char *) &notes->problems[n];
-
-    for (i = 0; i < n; i++) {
-        notes->problems[i] = pr[i];
-
-        notes->problems[i].field.data = p;
-        p = ngx_cpymem(p, pr[i].field.data, pr[i].field.len);
-
-        notes->problems[i].message.data = p;
-        p = ngx_cpymem(p, pr[i].message.data, pr[i].message.len);
-
-        notes->problems[i].host.data = p;
-        p = ngx_cpymem(p, pr[i].host.data, pr[i].host.len);
-    }
-
-    return NGX_OK;
-}
 
 
 /* an entry of store->changed: its problems anew, or its end */
@@ -220,7 +85,7 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 
         rc = (entry->full || entry->limited)
              ? ngx_k8s_compile_left(c, entry, &a)
-             : ngx_k8s_compile_hosts(entry, &a);
+             : ngx_k8s_compile_hosts(c, entry, &a);
 
         if (rc != NGX_OK
             || ngx_k8s_compile_backends(c, entry, &a) != NGX_OK
@@ -368,19 +233,17 @@ ngx_k8s_compile_left(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 }
 
 
-/* what compiling the hosts has said */
+/* what its hosts have to say of it */
 
 static ngx_int_t
-ngx_k8s_compile_hosts(ngx_k8s_entry_t *entry, ngx_array_t *a)
+ngx_k8s_compile_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a)
 {
-    ngx_k8s_link_t   *link;
-    ngx_k8s_notes_t  *notes;
+    ngx_k8s_link_t  *link;
 
     for (link = entry->links; link; link = link->next) {
-        notes = link->notes;
-
-        if (notes
-            && ngx_k8s_compile_own(a, notes->problems, notes->n) != NGX_OK)
+        if (link->node->type == NGX_K8S_NODE_HOST && link->data
+            && ngx_k8s_compile_notes(c, link->data, a) != NGX_OK)
         {
             return NGX_ERROR;
         }

@@ -4,76 +4,540 @@
  */
 
 
+/*
+ * The records of a host: the host record and, where it has very many paths,
+ * the shards that they are in.
+ */
+
+
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
 
 
-static void ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c,
+static ngx_int_t ngx_k8s_record_init(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
-static void ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c,
+static ngx_int_t ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n);
+static ngx_k8s_item_t *ngx_k8s_record_group(ngx_k8s_making_t *m,
+    ngx_uint_t n, ngx_k8s_item_t *item, ngx_uint_t skip);
+static int ngx_libc_cdecl ngx_k8s_record_place_cmp(const void *one,
+    const void *two);
+static ngx_int_t ngx_k8s_record_hold(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
-static void ngx_k8s_compile_record_fallback(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_match_t *match);
+static void ngx_k8s_record_release(ngx_k8s_compile_t *c, ngx_array_t *a);
+static ngx_int_t ngx_k8s_record_action(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_item_t *item);
+static ngx_int_t ngx_k8s_record_one(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_port_t *port, ngx_k8s_target_t *target);
+static ngx_int_t ngx_k8s_record_backend(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_port_t *port, ngx_k8s_target_t *target,
+    ngx_uint_t weight);
+static ngx_int_t ngx_k8s_record_status(ngx_k8s_making_t *m, ngx_uint_t kind,
+    ngx_uint_t status);
+static uint32_t ngx_k8s_record_put(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_uint_t n);
+static void ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_uint_t n);
+static void ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+static ngx_k8s_list_t ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n,
+    size_t size);
+static void ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_list_t *paths, ngx_k8s_list_t *matches,
+    ngx_k8s_list_t *predicates);
+static void ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, uint32_t action, uint32_t offset,
+    uint32_t predicates);
 static ngx_uint_t ngx_k8s_compile_acme(ngx_k8s_compile_t *c, ngx_str_t *path);
 
 
-uint32_t
-ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+/* the host record, with all paths or with those of no shard */
+
+ngx_int_t
+ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    u_char              buf[NGX_K8S_KEY_MAX];
-    ngx_str_t           key;
-    ngx_k8s_host_t     *rec;
-    ngx_k8s_list_t      list;
+    uint32_t   slot;
+    ngx_int_t  rc;
+
+    m->head = 1;
+
+    if (ngx_k8s_record_init(c, m) != NGX_OK
+        || ngx_k8s_record_collect(m, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_k8s_record_hold(c, m);
+
+    if (rc != NGX_OK) {
+        ngx_k8s_record_release(c, &m->fresh);
+        return rc;
+    }
+
+    m->none = -1;
+
+    if (m->fallback_held) {
+        m->none = ngx_k8s_record_one(c, m, m->fallback_held->ports[0],
+                                     m->fallback);
+
+    } else if (m->state->node->name.len) {
+        m->none = ngx_k8s_record_status(m, NGX_K8S_ACTION_STATUS, 404);
+    }
+
+    slot = ngx_k8s_record_put(c, m, 0);
+
+    if (slot == 0) {
+        ngx_k8s_record_release(c, &m->fresh);
+        return NGX_DECLINED;
+    }
+
+    m->state->slot = slot;
+    m->state->head = 0;
+
+    ngx_k8s_record_release(c, &m->stale);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_compile_shard(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_uint_t n)
+{
+    uint32_t           slot;
+    ngx_int_t          rc;
+    ngx_k8s_shard_t   *shard;
+    ngx_k8s_making_t   m;
+
+    ngx_memzero(&m, sizeof(ngx_k8s_making_t));
+
+    m.state = state;
+    shard = &state->shards[n];
+
+    if (ngx_k8s_record_init(c, &m) != NGX_OK
+        || ngx_k8s_record_collect(&m, n) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_k8s_record_hold(c, &m);
+
+    if (rc != NGX_OK) {
+        ngx_k8s_record_release(c, &m.fresh);
+        return rc;
+    }
+
+    slot = ngx_k8s_record_put(c, &m, n);
+
+    if (slot == 0) {
+        ngx_k8s_record_release(c, &m.fresh);
+        return NGX_DECLINED;
+    }
+
+    shard->ref.slot = slot;
+    shard->ref.generation = ngx_k8s_slot(c->table, slot)->generation;
+
+    /* what the records before a change of their number lead to stays */
+
+    shard->again = (m.stale.nelts && state->moving);
+
+    if (!state->moving) {
+        ngx_k8s_record_release(c, &m.stale);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_record_release(ngx_k8s_compile_t *c, ngx_array_t *a)
+{
+    ngx_uint_t        i;
+    ngx_k8s_item_t  **items;
+
+    items = a->elts;
+
+    for (i = 0; i < a->nelts; i++) {
+        ngx_k8s_compile_release(c, &items[i]->held);
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_record_init(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+{
+    c->stamp++;
+
+    if (ngx_array_init(&m->places, c->pool, 16, sizeof(ngx_k8s_place_t))
+        != NGX_OK
+        || ngx_array_init(&m->items, c->pool, 16, sizeof(ngx_k8s_item_t *))
+           != NGX_OK
+        || ngx_array_init(&m->stale, c->pool, 4, sizeof(ngx_k8s_item_t *))
+           != NGX_OK
+        || ngx_array_init(&m->fresh, c->pool, 4, sizeof(ngx_k8s_item_t *))
+           != NGX_OK
+        || ngx_array_init(&m->actions, c->pool, 8, sizeof(ngx_k8s_action_t))
+           != NGX_OK
+        || ngx_array_init(&m->backends, c->pool, 8,
+                          sizeof(ngx_k8s_backend_rec_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The paths of the record, each with the matches that can be reached.  As
+ * ingress-nginx has it, a path that ends in a slash answers 301 to its name
+ * without the slash, unless another path takes just that.
+ */
+
+static ngx_int_t
+ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
+{
+    ngx_str_t         text, last;
+    ngx_uint_t        skip, taken;
+    ngx_k8s_item_t   *item;
+    ngx_k8s_place_t  *place;
+
+    ngx_str_null(&last);
+    taken = 0;
+
+    item = ngx_k8s_item_first(m->state, m->head, n);
+
+    while (ngx_k8s_item_within(item, m->head, n)) {
+
+        ngx_k8s_item_text(item, &text);
+
+        if (last.data == NULL || !ngx_k8s_str_eq(&text, &last)) {
+            last = text;
+            taken = 0;
+        }
+
+        skip = (item->slash && taken);
+        place = NULL;
+
+        if (!skip) {
+            place = ngx_array_push(&m->places);
+            if (place == NULL) {
+                return NGX_ERROR;
+            }
+
+            place->text = text;
+            place->type = item->slash ? NGX_K8S_PATH_EXACT
+                                      : item->match->type;
+            place->first = m->items.nelts;
+
+            if (place->type == NGX_K8S_PATH_EXACT || !item->match->slash) {
+                taken = 1;
+            }
+        }
+
+        item = ngx_k8s_record_group(m, n, item, skip);
+
+        if (m->failed) {
+            return NGX_ERROR;
+        }
+
+        if (place) {
+            place->n = m->items.nelts - place->first;
+        }
+    }
+
+    ngx_qsort(m->places.elts, m->places.nelts, sizeof(ngx_k8s_place_t),
+              ngx_k8s_record_place_cmp);
+
+    return NGX_OK;
+}
+
+
+/* a match without predicates ends the list of a path; the item after all */
+
+static ngx_k8s_item_t *
+ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item,
+    ngx_uint_t skip)
+{
+    ngx_k8s_item_t  *leader, **p;
+
+    leader = item;
+
+    do {
+
+        if (!skip || item->held) {
+            p = ngx_array_push(skip ? &m->stale : &m->items);
+
+            if (p == NULL) {
+                m->failed = 1;
+                return NULL;
+            }
+
+            *p = item;
+        }
+
+        if (!skip && !item->slash) {
+            m->npredicates += item->match->npredicates;
+        }
+
+        if (item->slash || item->match->npredicates == 0) {
+            skip = 1;
+        }
+
+        item = ngx_k8s_item_next(item);
+
+    } while (ngx_k8s_item_within(item, m->head, n)
+             && ngx_k8s_item_same(item, leader));
+
+    return item;
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_record_place_cmp(const void *one, const void *two)
+{
+    ngx_k8s_place_t  *a, *b;
+
+    a = (ngx_k8s_place_t *) one;
+    b = (ngx_k8s_place_t *) two;
+
+    return ngx_k8s_path_cmp(a->type, &a->text, b->type, &b->text);
+}
+
+
+/* services, rules and actions of all matches; NGX_DECLINED: no room */
+
+static ngx_int_t
+ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+{
+    ngx_int_t         rc;
+    ngx_uint_t        i;
+    ngx_k8s_item_t  **items, **fresh;
+
+    items = m->items.elts;
+
+    m->action = ngx_palloc(c->pool, m->items.nelts * sizeof(uint32_t));
+    if (m->action == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < m->items.nelts; i++) {
+
+        if (items[i]->held) {
+            continue;
+        }
+
+        fresh = ngx_array_push(&m->fresh);
+        if (fresh == NULL) {
+            return NGX_ERROR;
+        }
+
+        *fresh = items[i];
+
+        rc = ngx_k8s_compile_hold(c, items[i]);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    for (i = 0; i < m->items.nelts; i++) {
+        rc = ngx_k8s_compile_hold_rule(c, items[i]);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        rc = ngx_k8s_record_action(c, m, items[i]);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        m->action[i] = rc;
+    }
+
+    return NGX_OK;
+}
+
+
+/* the number of its action, or NGX_ERROR */
+
+static ngx_int_t
+ngx_k8s_record_action(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item)
+{
+    uint64_t               weights;
+    ngx_uint_t             i;
+    ngx_k8s_action_t      *action;
+    ngx_k8s_model_rule_t  *rule;
+
+    rule = item->rule;
+
+    if (item->slash) {
+        return ngx_k8s_record_status(m, NGX_K8S_ACTION_ADD_SLASH, 301);
+    }
+
+    weights = 0;
+
+    for (i = 0; i < rule->ntargets; i++) {
+        weights += rule->targets[i].weight;
+    }
+
+    if (weights == 0 || weights > NGX_MAX_UINT32_VALUE) {
+        return ngx_k8s_record_status(m, NGX_K8S_ACTION_STATUS,
+                                     rule->ntargets ? rule->targets[0].invalid
+                                                    : 500);
+    }
+
+    if (rule->ntargets == 1) {
+        return ngx_k8s_record_one(c, m, item->held->ports[0], rule->targets);
+    }
+
+    action = ngx_array_push(&m->actions);
+    if (action == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(action, sizeof(ngx_k8s_action_t));
+
+    action->kind = NGX_K8S_ACTION_BACKENDS;
+    action->backend = m->backends.nelts;
+    action->nbackends = rule->ntargets;
+    action->weights = weights;
+
+    for (i = 0; i < rule->ntargets; i++) {
+        if (ngx_k8s_record_backend(c, m, item->held->ports[i],
+                                   &rule->targets[i], rule->targets[i].weight)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return m->actions.nelts - 1;
+}
+
+
+/* the action of one Service, which many matches may share */
+
+static ngx_int_t
+ngx_k8s_record_one(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_port_t *port, ngx_k8s_target_t *target)
+{
+    ngx_k8s_action_t  *action;
+
+    if (port == NULL) {
+        return ngx_k8s_record_status(m, NGX_K8S_ACTION_STATUS,
+                                     target->invalid);
+    }
+
+    if (port->stamp == c->stamp) {
+        return port->index;
+    }
+
+    action = ngx_array_push(&m->actions);
+    if (action == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(action, sizeof(ngx_k8s_action_t));
+
+    action->kind = NGX_K8S_ACTION_BACKENDS;
+    action->backend = m->backends.nelts;
+    action->nbackends = 1;
+    action->weights = 1;
+
+    port->stamp = c->stamp;
+    port->index = m->actions.nelts - 1;
+
+    if (ngx_k8s_record_backend(c, m, port, target, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return port->index;
+}
+
+
+static ngx_int_t
+ngx_k8s_record_backend(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_port_t *port, ngx_k8s_target_t *target, ngx_uint_t weight)
+{
+    ngx_k8s_backend_rec_t  *backend;
+
+    backend = ngx_array_push(&m->backends);
+    if (backend == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(backend, sizeof(ngx_k8s_backend_rec_t));
+
+    backend->weight = weight;
+
+    if (target) {
+        backend->invalid = target->invalid;
+    }
+
+    if (port) {
+        backend->service = port->slot;
+        backend->generation = ngx_k8s_slot(c->table, port->slot)->generation;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_record_status(ngx_k8s_making_t *m, ngx_uint_t kind, ngx_uint_t status)
+{
+    ngx_uint_t         i;
+    ngx_k8s_action_t  *action;
+
+    action = m->actions.elts;
+
+    for (i = 0; i < m->actions.nelts; i++) {
+        if (action[i].kind == kind && action[i].status == status) {
+            return i;
+        }
+    }
+
+    action = ngx_array_push(&m->actions);
+    if (action == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(action, sizeof(ngx_k8s_action_t));
+
+    action->kind = kind;
+    action->status = status;
+
+    return i;
+}
+
+
+static uint32_t
+ngx_k8s_record_put(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
+{
     ngx_k8s_builder_t  *b;
 
     b = &c->builder;
 
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_HOST, sizeof(ngx_k8s_host_t));
-
-    key.data = buf;
-    key.len = ngx_k8s_key_host(buf, 0, NGX_K8S_CLASS_HTTP, &m->node->name);
-
-    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
-
-    /* the name is the end of the key */
-
-    rec = ngx_k8s_builder_ptr(b, 0);
-    rec->name.offset = rec->header.key.offset + key.len - m->node->name.len;
-    rec->name.len = m->node->name.len;
-
-    if (m->ncerts) {
-        list.offset = ngx_k8s_builder_alloc(b, m->ncerts
-                                               * sizeof(ngx_k8s_slot_ref_t));
-        list.n = m->ncerts;
-
-        if (!b->failed) {
-            ngx_memcpy(ngx_k8s_builder_ptr(b, list.offset), m->certs,
-                       m->ncerts * sizeof(ngx_k8s_slot_ref_t));
-
-            rec = ngx_k8s_builder_ptr(b, 0);
-            rec->certificates = list;
-        }
-    }
-
-    ngx_k8s_compile_record_actions(c, m);
-    ngx_k8s_compile_record_paths(c, m);
-
-    if (b->failed) {
-        return 0;
-    }
-
-    rec = ngx_k8s_builder_ptr(b, 0);
-
-    if (m->node->name.len && m->node->name.data[0] == '.') {
-        rec->flags |= NGX_K8S_HOST_WILDCARD;
-    }
-
-    if (m->tls) {
-        rec->flags |= NGX_K8S_HOST_TLS;
-    }
-
+    ngx_k8s_record_fixed(c, m, n);
+    ngx_k8s_record_paths(c, m);
     ngx_k8s_builder_paths(b);
+
+    if (m->head && m->state->nshards && !b->failed) {
+        ((ngx_k8s_host_t *) ngx_k8s_builder_ptr(b, 0))->longest
+                                                          = m->state->longest;
+    }
+
+    if (b->failed || b->len > ngx_k8s_writer_largest(c->writer)) {
+        m->state->large = 1;
+    }
+
+    if (!m->head) {
+        return ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
+    }
 
     /* a certificate that goes may come again */
 
@@ -85,52 +549,112 @@ ngx_k8s_compile_host_record(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 }
 
 
-/*
- * An action for each service, in the order of m->ports, then, where it is
- * needed, one that adds a slash, one for what is closed, and one for what no
- * path takes where there is no default backend.
- */
-
 static void
-ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
 {
-    ngx_uint_t              i, n, nports, slashes, closed, none;
-    ngx_k8s_item_t         *items;
-    ngx_k8s_host_t         *rec;
-    ngx_k8s_list_t          actions, backends;
-    ngx_k8s_port_t        **ports;
-    ngx_k8s_builder_t      *b;
-    ngx_k8s_action_t       *action;
-    ngx_k8s_backend_rec_t  *backend;
+    u_char                 buf[NGX_K8S_KEY_MAX];
+    ngx_str_t              key, *name;
+    ngx_uint_t             i;
+    ngx_k8s_host_t        *rec;
+    ngx_k8s_list_t         list;
+    ngx_k8s_builder_t     *b;
+    ngx_k8s_slot_ref_t    *refs;
+    ngx_k8s_host_state_t  *state;
 
     b = &c->builder;
-    ports = m->ports.elts;
-    nports = m->ports.nelts;
+    state = m->state;
+    name = &state->node->name;
 
-    items = m->items.elts;
-    slashes = 0;
-    closed = (m->fallback && m->fallback_port == NULL);
-    none = (m->fallback == NULL && m->fallback_port == NULL
-            && m->node->name.len);
+    ngx_k8s_builder_begin(b, m->head ? NGX_K8S_INDEX_HOST
+                                     : NGX_K8S_INDEX_PATHS,
+                          sizeof(ngx_k8s_host_t));
 
-    for (i = 0; i < m->items.nelts; i++) {
-        slashes |= items[i].redirect;
-        closed |= (items[i].port == NULL);
+    key.data = buf;
+    key.len = m->head ? ngx_k8s_key_host(buf, 0, NGX_K8S_CLASS_HTTP, name)
+                      : ngx_k8s_key_shard(buf, 0, NGX_K8S_CLASS_HTTP, name, n,
+                                          state->nshards);
+
+    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
+
+    /* the name is a part of the key */
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->name.offset = rec->header.key.offset + sizeof(uint32_t);
+    rec->name.len = name->len;
+
+    list = ngx_k8s_record_list(b, m->ncerts, sizeof(m->certs[0]));
+
+    if (b->failed) {
+        return;
     }
 
-    m->slash = nports;
-    m->closed = m->slash + slashes;
-    m->none = m->closed + closed;
-    n = m->none + none;
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->certificates = list;
+    rec->fallback = NGX_K8S_NONE;
 
-    actions.n = n;
-    actions.offset = n ? ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_action_t))
-                       : 0;
+    ngx_memcpy(ngx_k8s_builder_ptr(b, list.offset), m->certs,
+               m->ncerts * sizeof(m->certs[0]));
 
-    backends.n = nports;
-    backends.offset = nports ? ngx_k8s_builder_alloc(b, nports
-                                       * sizeof(ngx_k8s_backend_rec_t)) : 0;
+    if (!m->head) {
+        return;
+    }
 
+    if (name->len && name->data[0] == '.') {
+        rec->flags |= NGX_K8S_HOST_WILDCARD;
+    }
+
+    if (m->tls) {
+        rec->flags |= NGX_K8S_HOST_TLS;
+    }
+
+    list = ngx_k8s_record_list(b, state->nshards, sizeof(ngx_k8s_slot_ref_t));
+
+    if (b->failed) {
+        return;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->shards = list;
+
+    refs = ngx_k8s_builder_ptr(b, list.offset);
+
+    for (i = 0; i < state->nshards; i++) {
+        refs[i] = state->shards[i].ref;
+    }
+}
+
+
+static ngx_k8s_list_t
+ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n, size_t size)
+{
+    ngx_k8s_list_t  list;
+
+    list.n = n;
+    list.offset = n ? ngx_k8s_builder_alloc(b, n * size) : 0;
+
+    return list;
+}
+
+
+static void
+ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+{
+    ngx_k8s_host_t     *rec;
+    ngx_k8s_list_t      paths, matches, predicates, actions, backends;
+    ngx_k8s_builder_t  *b;
+
+    b = &c->builder;
+
+    actions = ngx_k8s_record_list(b, m->actions.nelts,
+                                  sizeof(ngx_k8s_action_t));
+    backends = ngx_k8s_record_list(b, m->backends.nelts,
+                                   sizeof(ngx_k8s_backend_rec_t));
+    paths = ngx_k8s_record_list(b, m->places.nelts, sizeof(ngx_k8s_path_t));
+    matches = ngx_k8s_record_list(b, m->items.nelts
+                                     + (m->head && m->none >= 0),
+                                  sizeof(ngx_k8s_match_t));
+    predicates = ngx_k8s_record_list(b, m->npredicates,
+                                     sizeof(ngx_k8s_predicate_t));
     if (b->failed) {
         return;
     }
@@ -138,122 +662,128 @@ ngx_k8s_compile_record_actions(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     rec = ngx_k8s_builder_ptr(b, 0);
     rec->actions = actions;
     rec->backends = backends;
+    rec->paths = paths;
+    rec->matches = matches;
+    rec->predicates = predicates;
 
-    action = ngx_k8s_builder_ptr(b, actions.offset);
-    backend = ngx_k8s_builder_ptr(b, backends.offset);
+    ngx_memcpy(ngx_k8s_builder_ptr(b, actions.offset), m->actions.elts,
+               actions.n * sizeof(ngx_k8s_action_t));
+    ngx_memcpy(ngx_k8s_builder_ptr(b, backends.offset), m->backends.elts,
+               backends.n * sizeof(ngx_k8s_backend_rec_t));
 
-    for (i = 0; i < nports; i++) {
-        action[i].kind = NGX_K8S_ACTION_BACKENDS;
-        action[i].backend = i;
-        action[i].nbackends = 1;
-        action[i].weights = 1;
-
-        backend[i].service = ports[i]->slot;
-        backend[i].generation = ngx_k8s_slot(c->table,
-                                             ports[i]->slot)->generation;
-        backend[i].weight = 1;
-    }
-
-    if (slashes) {
-        action[m->slash].kind = NGX_K8S_ACTION_ADD_SLASH;
-        action[m->slash].status = 301;
-    }
-
-    if (closed) {
-        action[m->closed].kind = NGX_K8S_ACTION_STATUS;
-        action[m->closed].status = 503;
-    }
-
-    if (none) {
-        action[m->none].kind = NGX_K8S_ACTION_STATUS;
-        action[m->none].status = 404;
-    }
+    ngx_k8s_record_matches(c, m, &paths, &matches, &predicates);
 }
 
 
 static void
-ngx_k8s_compile_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_list_t *paths, ngx_k8s_list_t *matches, ngx_k8s_list_t *predicates)
 {
-    uint32_t            flags;
-    ngx_uint_t          i, n, last;
+    ngx_uint_t          i, n, k;
     ngx_k8s_str_t       text;
-    ngx_k8s_item_t     *items;
-    ngx_k8s_host_t     *rec;
+    ngx_k8s_item_t    **items;
     ngx_k8s_path_t     *path;
-    ngx_k8s_list_t      paths, matches;
+    ngx_k8s_place_t    *places;
     ngx_k8s_match_t    *match;
     ngx_k8s_builder_t  *b;
 
     b = &c->builder;
+    places = m->places.elts;
     items = m->items.elts;
-    n = m->items.nelts;
-    last = (m->fallback || m->fallback_port || m->node->name.len);
+    n = 0;
 
-    paths.n = n;
-    paths.offset = n ? ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_path_t)) : 0;
+    m->npredicates = 0;
 
-    matches.n = n + last;
-    matches.offset = n + last ? ngx_k8s_builder_alloc(b, (n + last)
-                                                * sizeof(ngx_k8s_match_t)) : 0;
-
-    for (i = 0; i < n; i++) {
-        text = ngx_k8s_builder_str(b, &items[i].text);
+    for (i = 0; i < m->places.nelts; i++) {
+        text = ngx_k8s_builder_str(b, &places[i].text);
 
         if (b->failed) {
             return;
         }
 
-        flags = 0;
-
-        if (m->tls && c->base.ssl_redirect && !items[i].redirect
-            && !ngx_k8s_compile_acme(c, &items[i].path))
-        {
-            flags |= NGX_K8S_MATCH_SSL_REDIRECT;
-        }
-
-        path = (ngx_k8s_path_t *) ngx_k8s_builder_ptr(b, paths.offset) + i;
-        path->type = items[i].type;
+        path = (ngx_k8s_path_t *) ngx_k8s_builder_ptr(b, paths->offset) + i;
+        path->type = places[i].type;
         path->text = text;
-        path->match = i;
-        path->nmatches = 1;
+        path->match = n;
+        path->nmatches = places[i].n;
 
-        match = (ngx_k8s_match_t *) ngx_k8s_builder_ptr(b, matches.offset) + i;
-        match->flags = flags;
-        match->action = items[i].redirect ? m->slash
-                        : items[i].port ? items[i].port->index : m->closed;
-        match->rule = items[i].slot;
+        for (k = places[i].first; k < places[i].first + places[i].n; k++) {
+            ngx_k8s_record_match(c, m, items[k], m->action[k],
+                                 matches->offset
+                                 + n++ * sizeof(ngx_k8s_match_t),
+                                 predicates->offset);
+        }
     }
 
-    if (b->failed) {
+    if (!m->head || m->none < 0 || b->failed) {
         return;
     }
 
-    rec = ngx_k8s_builder_ptr(b, 0);
-    rec->paths = paths;
-    rec->matches = matches;
-    rec->fallback = NGX_K8S_NONE;
+    ((ngx_k8s_host_t *) ngx_k8s_builder_ptr(b, 0))->fallback = n;
 
-    if (last) {
-        rec->fallback = n;
-        match = (ngx_k8s_match_t *) ngx_k8s_builder_ptr(b, matches.offset) + n;
-        ngx_k8s_compile_record_fallback(c, m, match);
-    }
-}
+    match = (ngx_k8s_match_t *) ngx_k8s_builder_ptr(b, matches->offset) + n;
 
-
-static void
-ngx_k8s_compile_record_fallback(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_match_t *match)
-{
     match->flags = NGX_K8S_MATCH_DEFAULT;
+    match->action = m->none;
+    match->rule = m->fallback_held ? m->fallback_held->rule : 0;
 
     if (m->tls && c->base.ssl_redirect) {
         match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
     }
+}
 
-    match->action = m->fallback_port ? m->fallback_port->index
-                    : m->fallback ? m->closed : m->none;
-    match->rule = m->fallback_rule;
+
+/* in a shard the redirect is written in any case: TLS is the host's */
+
+static void
+ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, uint32_t action, uint32_t offset,
+    uint32_t predicates)
+{
+    ngx_uint_t              i;
+    ngx_k8s_str_t           name, value;
+    ngx_k8s_match_t        *match;
+    ngx_k8s_builder_t      *b;
+    ngx_k8s_predicate_t    *predicate;
+    ngx_k8s_model_match_t  *model;
+
+    b = &c->builder;
+    model = item->match;
+
+    match = ngx_k8s_builder_ptr(b, offset);
+
+    match->action = action;
+    match->rule = item->held->rule;
+    match->predicate = m->npredicates;
+
+    if ((m->tls || !m->head) && c->base.ssl_redirect && !item->slash
+        && !ngx_k8s_compile_acme(c, &model->path))
+    {
+        match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
+    }
+
+    if (item->slash) {
+        return;
+    }
+
+    match->npredicates = model->npredicates;
+
+    for (i = 0; i < model->npredicates; i++) {
+        name = ngx_k8s_builder_str(b, &model->predicates[i].name);
+        value = ngx_k8s_builder_str(b, &model->predicates[i].value);
+
+        if (b->failed) {
+            return;
+        }
+
+        predicate = (ngx_k8s_predicate_t *) ngx_k8s_builder_ptr(b, predicates)
+                    + m->npredicates++;
+
+        predicate->what = model->predicates[i].what;
+        predicate->how = model->predicates[i].how;
+        predicate->name = name;
+        predicate->value = value;
+    }
 }
 
 

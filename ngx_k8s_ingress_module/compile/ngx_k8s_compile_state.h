@@ -52,24 +52,122 @@ typedef struct {
 } ngx_k8s_service_state_t;
 
 
+typedef struct ngx_k8s_host_state_s  ngx_k8s_host_state_t;
+
+
+/* the service and rule records that a match of a host record leads to */
+
 typedef struct {
+    uint32_t                 rule;       /* slot */
+    uint32_t                 nports;
+    ngx_uint_t               epoch;      /* of the host, when it was made */
+    ngx_k8s_port_t          *ports[1];   /* of targets, then of mirrors; NULL:
+                                            closed */
+} ngx_k8s_held_t;
+
+
+/* an object as one host sees it, over its versions */
+
+typedef struct ngx_k8s_item_s  ngx_k8s_item_t;
+
+typedef struct {
+    ngx_rbtree_node_t        node;       /* state->claims, by age */
+    ngx_rbtree_node_t        marked;     /* state->marked, by age */
+    ngx_queue_t              queue;      /* state->work */
+    ngx_k8s_host_state_t    *state;
+    ngx_k8s_entry_t         *entry;      /* while there is a link */
+    ngx_k8s_link_t          *link;       /* NULL: the object is gone */
+    ngx_k8s_model_t         *model;      /* of the items, NULL: none; held */
+    ngx_k8s_model_host_t    *host;
+    ngx_k8s_item_t         **items;      /* in the order of the model */
+    ngx_uint_t               nitems;
+
+    ngx_k8s_model_t         *next;       /* of a change that goes on; held */
+    ngx_k8s_model_host_t    *next_host;
+    ngx_k8s_item_t         **next_items;
+    ngx_uint_t               nnext;
+    ngx_uint_t               head;       /* items that both versions begin */
+    ngx_uint_t               tail;       /* and end with */
+    ngx_uint_t               done;       /* items that came and went */
+    uint32_t                 rule;       /* place in the model: where the */
+    uint32_t                 match;      /* change stands */
+    ngx_uint_t               stage;
+    ngx_uint_t               changed;    /* state->written at that time */
+    unsigned                 queued:1;
+    unsigned                 placed:1;   /* in state->claims */
+    unsigned                 listed:1;   /* in state->marked */
+} ngx_k8s_claim_t;
+
+
+/* a match of an object, which competes for a path of a host */
+
+struct ngx_k8s_item_s {
+    ngx_rbtree_node_t        node;       /* state->items */
+    ngx_k8s_claim_t         *claim;
+    ngx_k8s_model_rule_t    *rule;
+    ngx_k8s_model_match_t   *match;
+    ngx_k8s_held_t          *held;       /* NULL: no record has it */
+    ngx_k8s_item_t          *next;       /* in state->gone */
+    ngx_k8s_item_t          *twin;       /* adds the slash at its end */
+    unsigned                 slash:1;    /* is a twin */
+};
+
+
+/* a record of paths: the part of the items with its range of hashes */
+
+typedef struct {
+    ngx_k8s_slot_ref_t       ref;        /* slot 0: not written */
+    unsigned                 dirty:1;
+    unsigned                 full:1;     /* did not fit */
+    unsigned                 again:1;    /* holds what it does not lead to */
+} ngx_k8s_shard_t;
+
+
+struct ngx_k8s_host_state_s {
     ngx_k8s_node_t          *node;
     uint32_t                 slot;
-    ngx_k8s_port_t         **ports;      /* referenced by the record; one
-                                            block with the rules */
-    ngx_uint_t               nports;
-    uint32_t                *rules;      /* slots of its rule records */
-    ngx_uint_t               nrules;
-    ngx_k8s_slot_ref_t            certs[NGX_K8S_KEY_TYPES];
+    ngx_rbtree_t             claims;
+    ngx_rbtree_t             marked;     /* those with tls, of the host ""
+                                            those with its default backend */
+    ngx_rbtree_t             items;
+    ngx_rbtree_node_t        sentinel;
+    ngx_queue_t              work;       /* claims that change */
+    ngx_k8s_item_t          *gone;       /* not in the tree, perhaps still in
+                                            a record */
+    ngx_uint_t               npaths;     /* different ones in the tree */
+    ngx_uint_t               longest;    /* most path elements ever seen */
+
+    ngx_k8s_shard_t         *shards;
+    ngx_k8s_shard_t         *old;        /* until the host record leads to */
+    ngx_uint_t               nshards;    /* the new ones; 0: none, all is in */
+    ngx_uint_t               nold;       /* the host record */
+    ngx_uint_t               ndirty;
+    ngx_uint_t               cursor;
+    ngx_uint_t               epoch;      /* raised by each move */
+
+    ngx_k8s_claim_t         *fallback;   /* whose default backend is served */
+    ngx_k8s_held_t          *fallback_held;
+    ngx_k8s_claim_t         *tls_claim;  /* whose certificates are served */
+    ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
     ngx_uint_t               ncerts;
+    ngx_k8s_claim_t         *blamed;     /* said that a change did not fit */
+    size_t                   missing;
+    size_t                   room;       /* before its work began */
+    ngx_uint_t               written;    /* times that all was written */
     ngx_k8s_node_t          *parent;     /* wildcard host, pinned; NULL when
                                             this is one itself */
     ngx_queue_t              children;   /* siblings below a wildcard */
     ngx_queue_t              sibling;
     unsigned                 tls:1;
     unsigned                 attached:1; /* in the parent's children */
-    unsigned                 stuck:1;    /* an update did not fit */
-} ngx_k8s_host_state_t;
+    unsigned                 head:1;     /* the host record is to be written */
+    unsigned                 moving:1;   /* to another number of shards */
+    unsigned                 going:1;    /* its work is not at its end */
+    unsigned                 full:1;     /* the host record did not fit */
+    unsigned                 stuck:1;    /* some record did not */
+    unsigned                 large:1;    /* no zone of this size has one */
+    unsigned                 oversize:1; /* an object was left out for that */
+};
 
 
 #define NGX_K8S_SECRET_MISSING       0
@@ -130,12 +228,13 @@ typedef struct {
 } ngx_k8s_share_t;
 
 
-/* notes on a link: what compiling the host said of the Ingress */
+/* who leads to a rule record; several paths may */
 
 typedef struct {
-    ngx_uint_t               n;
-    ngx_k8s_problem_t        problems[1];
-} ngx_k8s_notes_t;
+    uint32_t                 refs;
+    uint32_t                 stamp;      /* c->stamp of the record that has
+                                            looked at it last */
+} ngx_k8s_rule_ref_t;
 
 
 struct ngx_k8s_compile_s {
@@ -167,7 +266,9 @@ struct ngx_k8s_compile_s {
     ngx_str_t                default_namespace;
     ngx_str_t                default_service;
     ngx_str_t                default_port;
-    ngx_k8s_port_t          *default_ref;
+
+    ngx_k8s_rule_ref_t      *rules;      /* rule records, by slot */
+    ngx_uint_t               nrules;
 
     size_t                   stuck_room; /* free bytes that may help */
     ngx_uint_t               index;      /* of the sweep */
@@ -182,56 +283,43 @@ struct ngx_k8s_compile_s {
 };
 
 
-/* an Ingress as one host sees it */
+/* an object among others, by age */
 
 typedef struct {
-    ngx_k8s_link_t          *link;
     ngx_k8s_entry_t         *entry;
     ngx_k8s_model_t         *model;
-    ngx_array_t              notes;      /* ngx_k8s_problem_t */
 } ngx_k8s_user_t;
 
-/* one path of a host record in the making */
+
+/* a path of a record in the making, with its matches in the order of trial */
 
 typedef struct {
     ngx_uint_t               type;       /* NGX_K8S_PATH_* */
     ngx_str_t                text;       /* as kept */
-    ngx_str_t                path;       /* as written, "/" for none */
-    ngx_uint_t               seq;
-    ngx_k8s_user_t          *user;
-    ngx_k8s_model_match_t   *match;
-    ngx_k8s_target_t        *target;
-    ngx_k8s_port_t          *port;       /* NULL: it leads nowhere */
-    uint32_t                 slot;       /* of the rule record */
-    unsigned                 slash:1;    /* written with a slash at its end */
-    unsigned                 redirect:1; /* is there to add a slash */
-} ngx_k8s_item_t;
+    ngx_uint_t               first;      /* in making->items */
+    ngx_uint_t               n;
+} ngx_k8s_place_t;
 
-/* a host record in the making */
+/* a record of paths in the making */
 
 typedef struct {
-    ngx_k8s_node_t          *node;
     ngx_k8s_host_state_t    *state;
-    ngx_str_t                host;       /* "*.example.com" */
-    ngx_array_t              users;      /* ngx_k8s_user_t, oldest first */
-    ngx_array_t              items;      /* ngx_k8s_item_t, sorted */
-    ngx_array_t              ports;      /* ngx_k8s_port_t *, by action */
-    ngx_array_t              rules;      /* uint32_t */
-    ngx_uint_t              *seen;       /* hash of items with a rule */
-    ngx_uint_t               mask;
-    ngx_k8s_target_t        *fallback;   /* NULL: none, or the controller's */
-    ngx_k8s_user_t          *fallback_user;
-    ngx_k8s_port_t          *fallback_port;
-    uint32_t                 fallback_rule;
-    uint32_t                 slash;      /* actions beside those of services */
-    uint32_t                 closed;
-    uint32_t                 none;
+    ngx_array_t              places;     /* ngx_k8s_place_t, sorted */
+    ngx_array_t              items;      /* ngx_k8s_item_t * */
+    ngx_array_t              stale;      /* ngx_k8s_item_t *, in it before */
+    ngx_array_t              fresh;      /* ngx_k8s_item_t *, held for it */
+    ngx_array_t              actions;    /* ngx_k8s_action_t */
+    ngx_array_t              backends;   /* ngx_k8s_backend_rec_t */
+    ngx_uint_t               npredicates;
+    uint32_t                *action;     /* of each item */
+    ngx_int_t                none;       /* where no path matches, or -1 */
+    ngx_k8s_target_t        *fallback;
+    ngx_k8s_held_t          *fallback_held;
     ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
-    size_t                   taken;      /* by the writer, at its begin */
-    size_t                   size;       /* of the record that is replaced */
-    ngx_uint_t               large;      /* no zone of this size has it */
+    unsigned                 head:1;     /* the host record */
+    unsigned                 failed:1;   /* no memory */
 } ngx_k8s_making_t;
 
 
@@ -250,19 +338,72 @@ typedef struct {
      && ngx_strncmp((s)->data, text, sizeof(text) - 1) == 0)
 
 
-/* hosts (ngx_k8s_compile_host.c) */
+/* hosts (ngx_k8s_compile_host.c); NGX_AGAIN: there is more to do */
 ngx_int_t ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
-void ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+void ngx_k8s_compile_host_free(ngx_k8s_node_t *node);
+/* whether a slot is that of one of the host's shards */
+ngx_uint_t ngx_k8s_compile_shard_find(ngx_k8s_node_t *node, uint32_t slot);
 
-/* the record (ngx_k8s_compile_record.c); its slot, 0: no room */
-uint32_t ngx_k8s_compile_host_record(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m);
+/* objects of a host (ngx_k8s_compile_claim.c) */
+/* takes over what has changed of them; NGX_AGAIN: there is more to do */
+ngx_int_t ngx_k8s_compile_claims(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+/* the object is left out, or is not any more */
+void ngx_k8s_compile_claim_mark(ngx_k8s_claim_t *claim);
+/* the store's: the link ends */
+void ngx_k8s_compile_unlink(ngx_k8s_link_t *link);
+void ngx_k8s_claims_free(ngx_k8s_host_state_t *state);
+void ngx_k8s_claims_init(ngx_k8s_host_state_t *state);
+/* the oldest of state->marked, or NULL */
+ngx_k8s_claim_t *ngx_k8s_claim_marked(ngx_k8s_host_state_t *state);
+/* what is said of them has changed */
+void ngx_k8s_claim_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 
-/* paths of a host (ngx_k8s_compile_path.c) */
-ngx_int_t ngx_k8s_compile_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+/* their paths (ngx_k8s_compile_item.c) */
+ngx_k8s_item_t *ngx_k8s_item_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_model_rule_t *rule, ngx_k8s_model_match_t *match);
+void ngx_k8s_item_remove(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+void ngx_k8s_item_free(ngx_k8s_item_t *item);
+void ngx_k8s_item_text(ngx_k8s_item_t *item, ngx_str_t *text);
+/* the first item of shard n, or of the host record: of all without shards,
+   else of the regular expressions; the next; whether an item is one of them */
+ngx_k8s_item_t *ngx_k8s_item_first(ngx_k8s_host_state_t *state,
+    ngx_uint_t head, ngx_uint_t n);
+ngx_k8s_item_t *ngx_k8s_item_next(ngx_k8s_item_t *item);
+ngx_k8s_item_t *ngx_k8s_item_least(ngx_k8s_host_state_t *state);
+/* which of two objects of a host is older; < 0: the first */
+ngx_int_t ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two);
+ngx_uint_t ngx_k8s_item_within(ngx_k8s_item_t *item, ngx_uint_t head,
+    ngx_uint_t n);
+void ngx_k8s_items_init(ngx_k8s_host_state_t *state);
+/* whether two items compete for one path */
+ngx_uint_t ngx_k8s_item_same(ngx_k8s_item_t *one, ngx_k8s_item_t *two);
+/* the item that keeps this one from being reached, or NULL */
+ngx_k8s_item_t *ngx_k8s_item_shadow(ngx_k8s_item_t *item);
+void ngx_k8s_shard_mark(ngx_k8s_host_state_t *state, ngx_uint_t n);
+
+/* what records lead to (ngx_k8s_compile_hold.c); NGX_DECLINED: no room */
+ngx_int_t ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+/* its rule record has the port of the first item of the record in the making
+   that leads to it */
+ngx_int_t ngx_k8s_compile_hold_rule(ngx_k8s_compile_t *c,
+    ngx_k8s_item_t *item);
+ngx_int_t ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *host, ngx_k8s_claim_t *claim, ngx_k8s_held_t **held);
+void ngx_k8s_compile_release(ngx_k8s_compile_t *c, ngx_k8s_held_t **held);
+/* whether something leads to a rule record */
+ngx_uint_t ngx_k8s_compile_held(ngx_k8s_compile_t *c, uint32_t slot);
+
+/* records of paths (ngx_k8s_compile_record.c): the host record without number,
+   NGX_DECLINED: no room */
+ngx_int_t ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state, ngx_uint_t n);
 
 /* TLS of a host, and Secrets (ngx_k8s_compile_tls.c) */
-ngx_int_t ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+void ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+ngx_int_t ngx_k8s_compile_tls_notes(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_array_t *a);
 ngx_int_t ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_secret_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
@@ -298,14 +439,17 @@ ngx_int_t ngx_k8s_compile_endpoints(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
     ngx_array_t *endpoints, ngx_uint_t *usable);
 
-/* problems (ngx_k8s_compile_problem.c) */
-ngx_int_t ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+/* texts (ngx_k8s_compile_note.c), in c->pool */
 ngx_int_t ngx_cdecl ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_uint_t code, ngx_str_t *host, ngx_str_t *field, const char *fmt, ...);
 ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
     const char *fmt, ...);
-/* keeps an Ingress' notes of one host on its link */
-ngx_int_t ngx_k8s_compile_keep(ngx_k8s_compile_t *c, ngx_k8s_user_t *user);
+
+/* problems (ngx_k8s_compile_problem.c) */
+ngx_int_t ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+/* what one host has to say of an object (ngx_k8s_compile_notes.c) */
+ngx_int_t ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a);
 
 /* problem records (ngx_k8s_compile_say.c) */
 /* one record in *slot (0: none), removed with n == 0; extra: of what is in no

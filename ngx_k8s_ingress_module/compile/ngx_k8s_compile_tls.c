@@ -14,12 +14,12 @@
 #include <ngx_k8s_compile_state.h>
 
 
-static ngx_int_t ngx_k8s_compile_tls_user(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_user_t *user);
+static void ngx_k8s_compile_tls_claim(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_user_t *user, ngx_uint_t n);
+    ngx_k8s_claim_t *claim, ngx_array_t *a, ngx_k8s_model_tls_t *tls);
 static ngx_int_t ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_user_t *user, ngx_k8s_user_t *won);
+    ngx_k8s_claim_t *claim, ngx_array_t *a, ngx_k8s_model_tls_t *tls);
 static ngx_uint_t ngx_k8s_compile_tls_names(ngx_k8s_model_tls_t *tls,
     ngx_str_t *host);
 static void ngx_k8s_compile_tls_add(ngx_k8s_making_t *m,
@@ -30,51 +30,36 @@ static ngx_k8s_secret_state_t *ngx_k8s_compile_secret_find(
     ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name);
 
 
-ngx_int_t
+void
 ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    ngx_uint_t             i;
-    ngx_k8s_user_t        *users, *won;
-    ngx_k8s_host_state_t  *parent;
+    ngx_k8s_claim_t       *won;
+    ngx_k8s_host_state_t  *state, *parent;
 
-    if (m->node->name.len == 0) {
-        return NGX_OK;
+    state = m->state;
+
+    if (state->node->name.len == 0) {
+        return;
     }
 
-    users = m->users.elts;
-    won = NULL;
+    won = ngx_k8s_claim_marked(state);
 
-    for (i = 0; i < m->users.nelts; i++) {
+    if (won != state->tls_claim) {
+        state->tls_claim = won;
+        ngx_k8s_claim_told(c, state);
+    }
 
-        if (users[i].model->ntls == 0) {
-            continue;
-        }
-
-        if (won) {
-            if (ngx_k8s_compile_tls_conflict(c, m, &users[i], won) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            continue;
-        }
-
-        won = &users[i];
+    if (won) {
         m->tls = 1;
+        ngx_k8s_compile_tls_claim(c, m, won);
 
-        if (ngx_k8s_compile_tls_user(c, m, won) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (won == NULL && m->state->parent) {
-        parent = m->state->parent->data;
+    } else if (state->parent) {
+        parent = state->parent->data;
 
         m->tls = parent->tls;
         m->ncerts = parent->ncerts;
         ngx_memcpy(m->certs, parent->certs, sizeof(m->certs));
     }
-
-    return NGX_OK;
 }
 
 
@@ -83,49 +68,86 @@ ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
  * type as well.  Where none lists it: any that covers it.
  */
 
-static ngx_int_t
-ngx_k8s_compile_tls_user(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_user_t *user)
+static void
+ngx_k8s_compile_tls_claim(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_claim_t *claim)
 {
     uint32_t                 types[NGX_K8S_KEY_TYPES];
-    ngx_uint_t               i, listed;
-    ngx_k8s_model_t         *model;
+    ngx_str_t               *host;
+    ngx_uint_t               i, pass, listed;
+    ngx_k8s_model_tls_t     *tls;
     ngx_k8s_secret_state_t  *secret;
 
-    model = user->model;
+    host = &claim->state->node->name;
     listed = 0;
 
-    for (i = 0; i < model->ntls; i++) {
+    for (pass = 0; pass < 2 && !listed; pass++) {
 
-        if (!ngx_k8s_compile_tls_names(&model->tls[i], &m->node->name)) {
+        for (i = 0; i < claim->model->ntls; i++) {
+            tls = &claim->model->tls[i];
+
+            if (pass == 0) {
+                if (!ngx_k8s_compile_tls_names(tls, host)) {
+                    continue;
+                }
+
+                /* the first one decides, also when it names no Secret */
+
+                if (listed++ == 0 && tls->ref.name.len == 0) {
+                    return;
+                }
+            }
+
+            secret = ngx_k8s_compile_secret_find(c, &tls->ref.namespace,
+                                                 &tls->ref.name);
+
+            if (secret && ngx_k8s_compile_covers(c, secret, host)) {
+                ngx_k8s_compile_tls_add(m, secret, types);
+            }
+        }
+    }
+}
+
+
+/* what is to be said of the tls sections of an object of the host */
+
+ngx_int_t
+ngx_k8s_compile_tls_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a)
+{
+    ngx_int_t             rc;
+    ngx_str_t            *host;
+    ngx_uint_t            i;
+    ngx_k8s_model_tls_t  *tls;
+
+    host = &claim->state->node->name;
+
+    if (host->len == 0 || claim->state->tls_claim == NULL) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < claim->model->ntls; i++) {
+        tls = &claim->model->tls[i];
+
+        if (!ngx_k8s_compile_tls_names(tls, host)) {
             continue;
         }
 
-        /* the first one decides, also when it names no Secret */
+        if (tls->ref.name.len == 0) {
 
-        if (listed++ == 0 && model->tls[i].ref.name.len == 0) {
-            return NGX_OK;
+            if (claim == claim->state->tls_claim) {
+                break;
+            }
+
+            continue;
         }
 
-        if (ngx_k8s_compile_tls_listed(c, m, user, i) != NGX_OK) {
+        rc = (claim == claim->state->tls_claim)
+             ? ngx_k8s_compile_tls_listed(c, claim, a, tls)
+             : ngx_k8s_compile_tls_conflict(c, claim, a, tls);
+
+        if (rc != NGX_OK) {
             return NGX_ERROR;
-        }
-
-        secret = ngx_k8s_compile_secret_find(c, &model->object->namespace,
-                                             &model->tls[i].ref.name);
-
-        if (secret && ngx_k8s_compile_covers(c, secret, &m->node->name)) {
-            ngx_k8s_compile_tls_add(m, secret, types);
-        }
-    }
-
-    for (i = 0; !listed && i < model->ntls; i++) {
-
-        secret = ngx_k8s_compile_secret_find(c, &model->object->namespace,
-                                             &model->tls[i].ref.name);
-
-        if (secret && ngx_k8s_compile_covers(c, secret, &m->node->name)) {
-            ngx_k8s_compile_tls_add(m, secret, types);
         }
     }
 
@@ -136,89 +158,61 @@ ngx_k8s_compile_tls_user(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 /* a certificate that does not cover a host for which it is listed */
 
 static ngx_int_t
-ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_user_t *user, ngx_uint_t n)
+ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a, ngx_k8s_model_tls_t *tls)
 {
-    ngx_str_t                field;
-    ngx_k8s_model_t         *model;
+    ngx_str_t                field, shown;
     ngx_k8s_secret_state_t  *secret;
 
-    model = user->model;
-
-    secret = ngx_k8s_compile_secret_find(c, &model->object->namespace,
-                                         &model->tls[n].ref.name);
+    secret = ngx_k8s_compile_secret_find(c, &tls->ref.namespace,
+                                         &tls->ref.name);
 
     if (secret == NULL || secret->slot == 0
         || secret->state == NGX_K8S_SECRET_MISSING
-        || ngx_k8s_compile_covers(c, secret, &m->node->name))
+        || ngx_k8s_compile_covers(c, secret, &claim->state->node->name))
     {
         return NGX_OK;
     }
 
-    field = ngx_k8s_field_text(&model->tls[n].ref.field, c->pool);
+    field = ngx_k8s_field_text(&tls->ref.field, c->pool);
+    shown = ngx_k8s_host_shown(&claim->state->node->name);
 
-    return ngx_k8s_compile_note(c, &user->notes,
-                                NGX_K8S_PROBLEM_CERTIFICATE_MISMATCH,
-                                &m->host, &field,
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CERTIFICATE_MISMATCH,
+                                &shown, &field,
                                 "the certificate of Secret %V/%V does not "
-                                "cover host \"%V\"",
-                                &model->object->namespace,
-                                &model->tls[n].ref.name,
-                                &m->host);
+                                "cover host \"%V\"", &tls->ref.namespace,
+                                &tls->ref.name, &shown);
 }
 
 
 static ngx_int_t
-ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_user_t *user, ngx_k8s_user_t *won)
+ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a, ngx_k8s_model_tls_t *tls)
 {
-    ngx_str_t           field;
-    ngx_uint_t          i, n;
-    ngx_k8s_object_t   *one, *two;
-    ngx_k8s_model_t    *model;
+    ngx_str_t         field, shown;
+    ngx_uint_t        i;
+    ngx_k8s_model_t  *won;
 
-    one = won->model->object;
-    two = user->model->object;
-    model = user->model;
+    won = claim->state->tls_claim->model;
 
-    for (i = 0; i < model->ntls; i++) {
-
-        if (model->tls[i].ref.name.len == 0
-            || !ngx_k8s_compile_tls_names(&model->tls[i], &m->node->name))
+    for (i = 0; i < won->ntls; i++) {
+        if (ngx_k8s_str_eq(&won->tls[i].ref.name, &tls->ref.name)
+            && ngx_k8s_str_eq(&won->tls[i].ref.namespace,
+                              &tls->ref.namespace))
         {
-            continue;
-        }
-
-        if (ngx_k8s_str_eq(&one->namespace, &two->namespace)) {
-
-            for (n = 0; n < won->model->ntls; n++) {
-                if (ngx_k8s_str_eq(&won->model->tls[n].ref.name,
-                                   &model->tls[i].ref.name))
-                {
-                    break;
-                }
-            }
-
-            if (n < won->model->ntls) {
-                continue;
-            }
-        }
-
-        field = ngx_k8s_field_text(&model->tls[i].ref.field, c->pool);
-
-        if (ngx_k8s_compile_note(c, &user->notes,
-                                 NGX_K8S_PROBLEM_CERTIFICATE_CONFLICT,
-                                 &m->host, &field,
-                                 "host \"%V\" has the certificate of Ingress "
-                                 "%V/%V, which is older",
-                                 &m->host, &one->namespace, &one->name)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
+            return NGX_OK;
         }
     }
 
-    return NGX_OK;
+    field = ngx_k8s_field_text(&tls->ref.field, c->pool);
+    shown = ngx_k8s_host_shown(&claim->state->node->name);
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CERTIFICATE_CONFLICT,
+                                &shown, &field,
+                                "host \"%V\" has the certificate of %V "
+                                "%V/%V, which is older", &shown,
+                                &ngx_k8s_kinds[won->object->kind].name,
+                                &won->object->namespace, &won->object->name);
 }
 
 

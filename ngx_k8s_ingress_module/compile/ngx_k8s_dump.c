@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_dump.h>
+#include <ngx_k8s_path.h>
 
 
 typedef struct {
@@ -15,8 +16,19 @@ typedef struct {
     u_char                  *buf;        /* of the record being written */
     size_t                   len;
     size_t                   size;
+    ngx_array_t              paths;      /* ngx_k8s_dump_path_t, of a host */
+    ngx_uint_t               tls;        /* of it */
     unsigned                 failed:1;
 } ngx_k8s_dump_t;
+
+
+/* a path of a host record or of a shard */
+
+typedef struct {
+    ngx_k8s_host_t          *rec;
+    ngx_k8s_path_t          *path;
+    ngx_str_t                text;
+} ngx_k8s_dump_path_t;
 
 
 static void ngx_cdecl ngx_k8s_dump_add(ngx_k8s_dump_t *d, const char *fmt,
@@ -24,6 +36,9 @@ static void ngx_cdecl ngx_k8s_dump_add(ngx_k8s_dump_t *d, const char *fmt,
 static ngx_str_t ngx_k8s_dump_str(void *rec, ngx_k8s_str_t *s);
 static void ngx_k8s_dump_record(ngx_k8s_dump_t *d, ngx_k8s_record_t *rec);
 static void ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec);
+static ngx_uint_t ngx_k8s_dump_paths(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec);
+static int ngx_libc_cdecl ngx_k8s_dump_path_cmp(const void *one,
+    const void *two);
 static void ngx_k8s_dump_match(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec,
     uint32_t n);
 static void ngx_k8s_dump_action(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec,
@@ -177,6 +192,9 @@ ngx_k8s_dump_record(ngx_k8s_dump_t *d, ngx_k8s_record_t *rec)
         ngx_k8s_dump_host(d, (ngx_k8s_host_t *) rec);
         break;
 
+    case NGX_K8S_INDEX_PATHS:
+        break;
+
     case NGX_K8S_INDEX_SERVICE:
         ngx_k8s_dump_service(d, (ngx_k8s_service_rec_t *) rec);
         break;
@@ -200,21 +218,30 @@ ngx_k8s_dump_record(ngx_k8s_dump_t *d, ngx_k8s_record_t *rec)
 }
 
 
+/* with shards or without them, the same paths make the same text */
+
 static void
 ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
 {
-    ngx_k8s_slot_ref_t          *ref;
     ngx_str_t               ns, name;
     ngx_uint_t              i, n;
-    ngx_k8s_path_t         *path;
+    ngx_k8s_slot_ref_t     *ref;
+    ngx_k8s_dump_path_t    *path;
     ngx_k8s_certificate_t  *cert;
 
     static char  *types[] = { "exact", "prefix", "regex" };
 
+    d->tls = rec->flags & NGX_K8S_HOST_TLS;
+    n = ngx_k8s_dump_paths(d, rec);
+
+    if (d->failed) {
+        return;
+    }
+
     name = ngx_k8s_dump_str(rec, &rec->name);
 
-    ngx_k8s_dump_add(d, "host %uD \"%V\" flags %xD longest %uD\n",
-                     rec->route_set, &name, rec->flags, rec->longest);
+    ngx_k8s_dump_add(d, "host %uD \"%V\" flags %xD longest %ui\n",
+                     rec->route_set, &name, rec->flags, n);
 
     ref = ngx_k8s_record_at(rec, rec->certificates.offset);
 
@@ -231,15 +258,14 @@ ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
         ngx_k8s_dump_add(d, "  certificate %V/%V\n", &ns, &name);
     }
 
-    path = ngx_k8s_record_at(rec, rec->paths.offset);
+    path = d->paths.elts;
 
-    for (i = 0; i < rec->paths.n; i++) {
-        name = ngx_k8s_dump_str(rec, &path[i].text);
+    for (i = 0; i < d->paths.nelts; i++) {
         ngx_k8s_dump_add(d, "  %s \"%V\"\n",
-                         types[path[i].type < 3 ? path[i].type : 2], &name);
+                         types[ngx_min(path[i].path->type, 2)], &path[i].text);
 
-        for (n = 0; n < path[i].nmatches; n++) {
-            ngx_k8s_dump_match(d, rec, path[i].match + n);
+        for (n = 0; n < path[i].path->nmatches; n++) {
+            ngx_k8s_dump_match(d, path[i].rec, path[i].path->match + n);
         }
     }
 
@@ -250,9 +276,80 @@ ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
 }
 
 
+/* sorted in d->paths; how many elements the longest one has */
+
+static ngx_uint_t
+ngx_k8s_dump_paths(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
+{
+    ngx_uint_t           i, n, longest;
+    ngx_k8s_path_t      *path;
+    ngx_k8s_host_t      *part;
+    ngx_k8s_slot_ref_t  *ref;
+    ngx_k8s_dump_path_t *p;
+
+    longest = rec->shards.n ? 0 : rec->longest;
+    ref = ngx_k8s_record_at(rec, rec->shards.offset);
+
+    if (ngx_array_init(&d->paths, d->pool, 64, sizeof(ngx_k8s_dump_path_t))
+        != NGX_OK)
+    {
+        d->failed = 1;
+        return 0;
+    }
+
+    for (n = 0; n <= rec->shards.n; n++) {
+        part = rec;
+
+        if (n) {
+            part = ngx_k8s_slot_record_gen(d->table, NGX_K8S_INDEX_PATHS,
+                                           ref[n - 1].slot,
+                                           ref[n - 1].generation);
+            if (part == NULL) {
+                ngx_k8s_dump_add(d, "shard gone\n");
+                continue;
+            }
+
+            longest = ngx_max(longest, part->longest);
+        }
+
+        path = ngx_k8s_record_at(part, part->paths.offset);
+
+        for (i = 0; i < part->paths.n; i++) {
+            p = ngx_array_push(&d->paths);
+            if (p == NULL) {
+                d->failed = 1;
+                return 0;
+            }
+
+            p->rec = part;
+            p->path = &path[i];
+            p->text = ngx_k8s_dump_str(part, &path[i].text);
+        }
+    }
+
+    ngx_qsort(d->paths.elts, d->paths.nelts, sizeof(ngx_k8s_dump_path_t),
+              ngx_k8s_dump_path_cmp);
+
+    return longest;
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_dump_path_cmp(const void *one, const void *two)
+{
+    ngx_k8s_dump_path_t  *a, *b;
+
+    a = (ngx_k8s_dump_path_t *) one;
+    b = (ngx_k8s_dump_path_t *) two;
+
+    return ngx_k8s_path_cmp(a->path->type, &a->text, b->path->type, &b->text);
+}
+
+
 static void
 ngx_k8s_dump_match(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec, uint32_t n)
 {
+    uint32_t              flags;
     ngx_str_t             ns, name;
     ngx_uint_t            i;
     ngx_k8s_match_t      *match;
@@ -263,7 +360,10 @@ ngx_k8s_dump_match(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec, uint32_t n)
     match = (ngx_k8s_match_t *) ngx_k8s_record_at(rec, rec->matches.offset)
             + n;
 
-    ngx_k8s_dump_add(d, "    match flags %xD", match->flags);
+    flags = d->tls ? match->flags
+                   : (match->flags & ~NGX_K8S_MATCH_SSL_REDIRECT);
+
+    ngx_k8s_dump_add(d, "    match flags %xD", flags);
 
     rule = ngx_k8s_slot_record(d->table, NGX_K8S_INDEX_RULE, match->rule);
 

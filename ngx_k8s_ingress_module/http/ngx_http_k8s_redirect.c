@@ -86,9 +86,9 @@ ngx_http_k8s_redirect(ngx_http_request_t *r, ngx_k8s_route_t *route)
 
     action = route->action;
 
-    ngx_k8s_record_str(route->host, &action->scheme, &scheme);
-    ngx_k8s_record_str(route->host, &action->host, &host);
-    ngx_k8s_record_str(route->host, &action->path, &path);
+    ngx_k8s_record_str(route->record, &action->scheme, &scheme);
+    ngx_k8s_record_str(route->record, &action->host, &host);
+    ngx_k8s_record_str(route->record, &action->path, &path);
 
     if (scheme.len == 0) {
         ngx_str_set(&scheme, "http");
@@ -120,7 +120,7 @@ ngx_http_k8s_redirect(ngx_http_request_t *r, ngx_k8s_route_t *route)
         prefix = 0;
 
         if (route->path) {
-            ngx_k8s_record_str(route->host, &route->path->text, &text);
+            ngx_k8s_record_str(route->record, &route->path->text, &text);
             prefix = ngx_min(text.len, r->uri.len);
         }
 

@@ -246,6 +246,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 #endif
 
     if ((match->flags & NGX_K8S_MATCH_SSL_REDIRECT)
+        && (route->host->flags & NGX_K8S_HOST_TLS)
         && !https && ctx->conf->redirect_code)
     {
         return ngx_http_k8s_to_https(r, ctx->conf->redirect_code);
@@ -314,7 +315,7 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_backend_rec_t   *backend;
     ngx_k8s_service_rec_t   *service;
 
-    host = route->host;
+    host = route->record;
     action = route->action;
 
     if (action->nbackends == 0

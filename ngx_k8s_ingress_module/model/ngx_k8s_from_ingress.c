@@ -76,6 +76,7 @@ ngx_k8s_from_ingress(ngx_k8s_object_t *object)
 
     f.model = model;
     model->object = object;
+    model->refs = 1;
     model->rules = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_model_rule_t));
     f.matches = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_model_match_t));
     f.targets = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_target_t));

@@ -12,6 +12,15 @@
 #define NGX_K8S_MODEL_TEXT  1024
 
 
+void
+ngx_k8s_model_release(ngx_k8s_model_t *model)
+{
+    if (--model->refs == 0) {
+        ngx_k8s_object_free(model->object);
+    }
+}
+
+
 ngx_str_t
 ngx_k8s_field_text(ngx_k8s_field_t *field, ngx_pool_t *pool)
 {

@@ -8,7 +8,7 @@
  * What an object routes, in words of no kind: links, hosts, limits and
  * problems are made of this alone.  A model is made once for each version of
  * an object by the maker of its kind (ngx_k8s_from_*.c) and never changed; it
- * lies in the pool of its object, ends with it and points into it.  What no
+ * lies in the pool of its object, and holds it, and points into it.  What no
  * request can ask for is left out and is a problem of the model; what cannot
  * be read leads nowhere.
  * Pure; private memory of the watcher.
@@ -139,6 +139,7 @@ typedef struct {
     uint32_t                 nrules;
     uint32_t                 ntls;
     uint32_t                 nproblems;
+    uint32_t                 refs;       /* who reads it; 1 when made */
     unsigned                 catchall:1; /* the fallback is that of all hosts
                                             which nothing else has */
 } ngx_k8s_model_t;
@@ -153,7 +154,13 @@ ngx_k8s_model_t *ngx_k8s_from_ingress(ngx_k8s_object_t *object);
  */
 ngx_int_t ngx_k8s_host_name(u_char *buf, ngx_str_t *host, ngx_str_t *name);
 
-/* the name of a host of a model as it is shown: "*.example.com" */
+#define ngx_k8s_model_ref(model)     ((model)->refs++)
+
+/* the last one frees the object, and with it the model */
+void ngx_k8s_model_release(ngx_k8s_model_t *model);
+
+/* the name of a host of a model, or of its node, as it is shown:
+   "*.example.com" */
 ngx_str_t ngx_k8s_host_shown(ngx_str_t *name);
 
 /* a field's path in pool; empty without memory */

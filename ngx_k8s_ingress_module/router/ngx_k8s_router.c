@@ -7,6 +7,11 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_router.h>
+#include <ngx_k8s_path.h>
+
+
+/* a host whose shards have gone is looked up again: it has new ones */
+#define NGX_K8S_ROUTE_TRIES  4
 
 
 /* where a search for hosts stands, from the most specific one on */
@@ -26,6 +31,8 @@ static ngx_k8s_host_t *ngx_k8s_route_find_host(ngx_k8s_table_t *table,
     uint32_t route_set, u_char *data, size_t len, uint32_t *slot);
 static ngx_int_t ngx_k8s_route_paths(ngx_k8s_host_t *host,
     ngx_k8s_route_key_t *key, ngx_k8s_route_t *route);
+static ngx_int_t ngx_k8s_route_shards(ngx_k8s_table_t *table,
+    ngx_k8s_host_t *host, ngx_k8s_route_key_t *key, ngx_k8s_route_t *route);
 static ngx_int_t ngx_k8s_route_linear(ngx_k8s_host_t *host, ngx_uint_t i,
     ngx_k8s_route_key_t *key, ngx_k8s_route_t *route);
 static ngx_int_t ngx_k8s_route_bucket(ngx_k8s_host_t *host, ngx_uint_t type,
@@ -44,8 +51,14 @@ ngx_k8s_route(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     ngx_k8s_route_t *route)
 {
     uint32_t                slot, fallback_slot;
+    ngx_int_t               rc;
+    ngx_uint_t              tries;
     ngx_k8s_host_t         *host, *fallback;
     ngx_k8s_host_search_t   search;
+
+    tries = 0;
+
+again:
 
     ngx_memzero(route, sizeof(ngx_k8s_route_t));
     ngx_memzero(&search, sizeof(ngx_k8s_host_search_t));
@@ -63,7 +76,18 @@ ngx_k8s_route(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
             break;
         }
 
-        if (ngx_k8s_route_paths(host, key, route) == NGX_OK) {
+        if (host->shards.n == 0) {
+            rc = ngx_k8s_route_paths(host, key, route);
+
+        } else {
+            rc = ngx_k8s_route_shards(table, host, key, route);
+
+            if (rc == NGX_AGAIN && ++tries < NGX_K8S_ROUTE_TRIES) {
+                goto again;
+            }
+        }
+
+        if (rc == NGX_OK) {
             route->host = host;
             route->host_slot = slot;
             return NGX_OK;
@@ -255,6 +279,70 @@ ngx_k8s_route_paths(ngx_k8s_host_t *host, ngx_k8s_route_key_t *key,
 }
 
 
+/* NGX_AGAIN: a shard has gone */
+
+static ngx_int_t
+ngx_k8s_route_shards(ngx_k8s_table_t *table, ngx_k8s_host_t *host,
+    ngx_k8s_route_key_t *key, ngx_k8s_route_t *route)
+{
+    size_t               i;
+    uint32_t             hash, end;
+    ngx_uint_t           elements;
+    ngx_k8s_host_t      *shard;
+    ngx_k8s_slot_ref_t  *ref;
+
+    hash = NGX_K8S_HASH_START;
+    elements = 0;
+
+    for (i = 0; i < key->path.len; i++) {
+        hash = ngx_k8s_hash_step(hash, key->path.data[i]);
+        elements += (key->path.data[i] == '/');
+    }
+
+    for ( ;; ) {
+
+        if ((i == key->path.len || key->path.data[i] == '/')
+            && elements <= host->longest)
+        {
+            end = ngx_k8s_hash_end(hash);
+
+            ref = ngx_k8s_record_at(host, host->shards.offset);
+            ref += ngx_k8s_path_shard(end, host->shards.n);
+
+            shard = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_PATHS,
+                                            ref->slot, ref->generation);
+            if (shard == NULL) {
+                return NGX_AGAIN;
+            }
+
+            if ((i == key->path.len
+                 && ngx_k8s_route_bucket(shard, NGX_K8S_PATH_EXACT, end, i,
+                                         key, route)
+                    == NGX_OK)
+                || ngx_k8s_route_bucket(shard, NGX_K8S_PATH_PREFIX, end, i,
+                                        key, route)
+                   == NGX_OK)
+            {
+                return NGX_OK;
+            }
+        }
+
+        if (i == 0) {
+            break;
+        }
+
+        i--;
+
+        hash = ngx_k8s_hash_undo(hash, key->path.data[i]);
+        elements -= (key->path.data[i] == '/');
+    }
+
+    /* the host record itself has the regular expressions */
+
+    return ngx_k8s_route_linear(host, 0, key, route);
+}
+
+
 static ngx_int_t
 ngx_k8s_route_linear(ngx_k8s_host_t *host, ngx_uint_t i,
     ngx_k8s_route_key_t *key, ngx_k8s_route_t *route)
@@ -414,6 +502,7 @@ ngx_k8s_route_set(ngx_k8s_host_t *host, uint32_t match, ngx_k8s_route_t *route)
     matches = ngx_k8s_record_at(host, host->matches.offset);
     actions = ngx_k8s_record_at(host, host->actions.offset);
 
+    route->record = host;
     route->match = &matches[match];
     route->action = &actions[route->match->action];
 }

@@ -112,7 +112,8 @@ ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
         return node;
     }
 
-    node = ngx_alloc(sizeof(ngx_k8s_node_t) + ns->len + name->len, store->log);
+    node = ngx_alloc(sizeof(ngx_k8s_node_t) + ns->len + 1 + name->len,
+                     store->log);
     if (node == NULL) {
         return NULL;
     }
@@ -124,6 +125,10 @@ ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
     node->namespace.len = ns->len;
     node->namespace.data = p;
     p = ngx_cpymem(p, ns->data, ns->len);
+
+    /* see ngx_k8s_host_shown() */
+
+    *p++ = '*';
 
     node->name.len = name->len;
     node->name.data = p;
@@ -254,8 +259,7 @@ ngx_k8s_link_add(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     link->node = node;
     link->entry = entry;
     link->host = NULL;
-    link->notes = NULL;
-    link->kept = 0;
+    link->data = NULL;
     link->next = *links;
     *links = link;
 
@@ -457,9 +461,8 @@ ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links)
 
         ngx_queue_remove(&link->queue);
 
-        if (link->notes) {
-            ngx_free(link->notes);
-            link->notes = NULL;
+        if (link->data && store->unlink) {
+            store->unlink(link);
         }
 
         if (node->type != NGX_K8S_NODE_SERVICE

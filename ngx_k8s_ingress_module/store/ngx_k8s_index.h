@@ -64,9 +64,7 @@ struct ngx_k8s_link_s {
     ngx_k8s_entry_t         *entry;
     ngx_k8s_model_host_t    *host;       /* of a host node, NULL: without
                                             rules */
-    void                    *notes;      /* compile's, freed with the link */
-    unsigned                 kept:1;     /* compile's: the host's record has
-                                            this version of the object */
+    void                    *data;       /* compile's, told of the end */
 };
 
 
@@ -127,6 +125,9 @@ struct ngx_k8s_store_s {
     ngx_queue_t              changed;    /* entries: problems, gone */
     ngx_queue_t              recheck;    /* Ingresses: taken or not */
     ngx_uint_t               stamp;
+
+    /* a link with data ends; that of a new version has been made before */
+    void                   (*unlink)(ngx_k8s_link_t *link);
 
     unsigned                 no_classes:1;  /* IngressClass is refused */
 };

@@ -21,6 +21,8 @@ static void ngx_k8s_store_touch(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
 static void ngx_k8s_store_users(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 static void ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
+static void ngx_k8s_store_free(ngx_k8s_object_t *object,
+    ngx_k8s_model_t *model);
 static ngx_uint_t ngx_k8s_store_listing(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
 static ngx_uint_t ngx_k8s_version_older(ngx_str_t *one, ngx_str_t *two);
@@ -271,6 +273,7 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 {
     ngx_k8s_node_t    *node;
     ngx_k8s_entry_t   *entry;
+    ngx_k8s_model_t   *model;
     ngx_k8s_object_t  *old;
 
     entry = ngx_k8s_entry_find(store, object->kind, &object->namespace,
@@ -304,6 +307,7 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
     }
 
     old = entry->object;
+    model = entry->model;
 
     if (!ngx_k8s_store_listing(store, object)
         && ngx_k8s_str_eq(&old->uid, &object->uid)
@@ -330,9 +334,23 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
         ngx_k8s_entry_mark(store, entry);
     }
 
-    ngx_k8s_object_free(old);
+    ngx_k8s_store_free(old, model);
 
     return NGX_OK;
+}
+
+
+/* a model may be read on, and the object with it */
+
+static void
+ngx_k8s_store_free(ngx_k8s_object_t *object, ngx_k8s_model_t *model)
+{
+    if (model) {
+        ngx_k8s_model_release(model);
+
+    } else {
+        ngx_k8s_object_free(object);
+    }
 }
 
 
@@ -491,9 +509,11 @@ ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
 static void
 ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 {
+    ngx_k8s_model_t   *model;
     ngx_k8s_object_t  *object;
 
     object = entry->object;
+    model = entry->model;
 
     ngx_rbtree_delete(&store->objects[entry->kind], &entry->node);
     ngx_queue_remove(&entry->queue);
@@ -514,7 +534,7 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
     entry->object = NULL;
     entry->model = NULL;
     entry->taken = 0;
-    ngx_k8s_object_free(object);
+    ngx_k8s_store_free(object, model);
 
     if (entry->problem || entry->full || entry->silent) {
         ngx_k8s_entry_mark(store, entry);

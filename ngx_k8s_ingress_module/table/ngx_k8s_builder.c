@@ -304,6 +304,10 @@ ngx_k8s_builder_paths(ngx_k8s_builder_t *b)
     nbuckets = ngx_k8s_path_nbuckets(n);
     offset = 0;
 
+    if (nbuckets == 0 && host->header.type == NGX_K8S_INDEX_PATHS) {
+        nbuckets = 2 * NGX_K8S_PATH_LINEAR;
+    }
+
     if (nbuckets) {
         offset = ngx_k8s_builder_alloc(b, nbuckets * sizeof(uint32_t));
 

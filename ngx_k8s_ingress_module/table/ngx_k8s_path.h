@@ -47,6 +47,10 @@ ngx_uint_t ngx_k8s_path_elements(u_char *text, size_t len);
 /* how many buckets n paths want: 0 or a power of two */
 ngx_uint_t ngx_k8s_path_nbuckets(ngx_uint_t n);
 
+/* which of n shards, a power of two, has the paths with this hash */
+#define ngx_k8s_path_shard(hash, n)                                           \
+    ((ngx_uint_t) (((uint64_t) (uint32_t) (hash) * (n)) >> 32))
+
 /*
  * Fills path->hash and path->next and the zeroed buckets.  Paths are sorted
  * and otherwise filled in, "base" is the record that their texts lie in.

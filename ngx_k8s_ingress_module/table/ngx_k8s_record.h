@@ -105,9 +105,11 @@ typedef struct {
  *
  * A host with very many paths has them in shards: records of the same layout in
  * the index PATHS, whose key is the host's, a zero byte, then number and count
- * of shards as 2 bytes each.  A shard has no certificates, policy, fallback and
- * shards of its own.  New shards are put before the host that leads to them,
- * old ones are removed after it: who finds one gone looks the host up again.
+ * of shards as 2 bytes each.  A path is in the shard that ngx_k8s_path_shard()
+ * of its hash says; regular expressions are in the host record itself.  A shard
+ * has buckets in any case, and no certificates, policy, fallback and shards of
+ * its own.  New shards are put before the host that leads to them, old ones are
+ * removed after it: who finds one gone looks the host up again.
  */
 
 #define NGX_K8S_CLASS_HTTP           0
@@ -182,7 +184,8 @@ typedef struct {
  * path are sorted: higher order first, then older first.
  */
 
-#define NGX_K8S_MATCH_SSL_REDIRECT   0x0001  /* http answers 308 to https */
+#define NGX_K8S_MATCH_SSL_REDIRECT   0x0001  /* http answers 308 to https, where
+                                                the host has HOST_TLS */
 #define NGX_K8S_MATCH_DEFAULT        0x0002  /* of a default backend */
 
 typedef struct {

@@ -515,6 +515,25 @@ ngx_k8s_key_host(u_char *buf, uint32_t route_set, ngx_uint_t class,
 
 
 size_t
+ngx_k8s_key_shard(u_char *buf, uint32_t route_set, ngx_uint_t class,
+    ngx_str_t *host, ngx_uint_t n, ngx_uint_t shards)
+{
+    u_char    *p;
+    uint16_t   numbers[2];
+
+    numbers[0] = n;
+    numbers[1] = shards;
+
+    p = buf + ngx_k8s_key_host(buf, route_set, class, host);
+
+    *p++ = '\0';
+    p = ngx_cpymem(p, numbers, sizeof(numbers));
+
+    return p - buf;
+}
+
+
+size_t
 ngx_k8s_key_names(u_char *buf, ngx_uint_t n, ngx_str_t **names)
 {
     u_char      *p;

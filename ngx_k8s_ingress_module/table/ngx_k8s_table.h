@@ -279,6 +279,8 @@ extern ngx_uint_t  ngx_k8s_turn_bounds[];    /* microseconds, ascending */
 
 size_t ngx_k8s_key_host(u_char *buf, uint32_t route_set, ngx_uint_t class,
     ngx_str_t *host);
+size_t ngx_k8s_key_shard(u_char *buf, uint32_t route_set, ngx_uint_t class,
+    ngx_str_t *host, ngx_uint_t n, ngx_uint_t shards);
 
 /* names, each followed by a zero byte; a hash of them when it gets too long */
 size_t ngx_k8s_key_names(u_char *buf, ngx_uint_t n, ngx_str_t **names);

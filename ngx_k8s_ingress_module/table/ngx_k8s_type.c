@@ -385,7 +385,9 @@ ngx_k8s_type_host(void *rec, size_t len)
     ngx_k8s_backend_rec_t  *backend;
 
     if ((host->buckets.n & (host->buckets.n - 1))
-        || (host->shards.n & (host->shards.n - 1)))
+        || (host->shards.n & (host->shards.n - 1))
+        || (host->header.type == NGX_K8S_INDEX_PATHS
+            && (host->buckets.n == 0 || host->shards.n)))
     {
         return 0;
     }

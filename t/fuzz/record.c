@@ -31,7 +31,7 @@ record_read(ngx_k8s_host_t *host, uint32_t slot)
     key.method = unit_str("GET");
 
     if (ngx_k8s_route(table, &key, &route) == NGX_OK
-        && route.action->nbackends > route.host->backends.n)
+        && route.action->nbackends > route.record->backends.n)
     {
         abort();
     }

@@ -36,6 +36,14 @@
 static u_char  answer[256];
 
 
+static ngx_uint_t
+to_https(ngx_k8s_route_t *r)
+{
+    return (r->match->flags & NGX_K8S_MATCH_SSL_REDIRECT)
+           && (r->host->flags & NGX_K8S_HOST_TLS);
+}
+
+
 /* what the router does with a request: "svc", "404", "301", "none" */
 
 static char *
@@ -60,7 +68,7 @@ route(k8s_t *k, char *host, char *path)
 
     case NGX_K8S_ACTION_BACKENDS:
         backend = (ngx_k8s_backend_rec_t *)
-                      ngx_k8s_record_at(r.host, r.host->backends.offset)
+                      ngx_k8s_record_at(r.record, r.record->backends.offset)
                   + r.action->backend;
 
         svc = ngx_k8s_slot_record_gen(k->table, NGX_K8S_INDEX_SERVICE,
@@ -73,20 +81,20 @@ route(k8s_t *k, char *host, char *path)
 
         *ngx_sprintf(answer, "%V%s%s", &name,
                      svc->usable ? "" : "!",
-                     (r.match->flags & NGX_K8S_MATCH_SSL_REDIRECT) ? "+s" : "")
+                     to_https(&r) ? "+s" : "")
             = '\0';
 
         return (char *) answer;
 
     case NGX_K8S_ACTION_STATUS:
         *ngx_sprintf(answer, "%ui%s", (ngx_uint_t) r.action->status,
-                     (r.match->flags & NGX_K8S_MATCH_SSL_REDIRECT) ? "+s" : "")
+                     to_https(&r) ? "+s" : "")
             = '\0';
 
         return (char *) answer;
 
     case NGX_K8S_ACTION_ADD_SLASH:
-        return (r.match->flags & NGX_K8S_MATCH_SSL_REDIRECT) ? "301+s" : "301";
+        return to_https(&r) ? "301+s" : "301";
 
     default:
         return "other";
@@ -1118,6 +1126,189 @@ histories(void)
 }
 
 
+/*
+ * A host whose paths come and go around the numbers at which it gets shards,
+ * and other ones.  A path that stays is found after each step, whatever is
+ * being written, and at the end the table is that of a fresh store.
+ */
+
+#define PARTS    8
+
+static void
+random_part(char *text, ngx_uint_t i)
+{
+    char        *p;
+    ngx_uint_t   n, k, host;
+
+    static char *types[] = { "Exact", "Prefix", "ImplementationSpecific" };
+    static ngx_uint_t  sizes[] = { 0, 1, 8, 30, 62, 70, 140, 600 };
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'d','name':'p%d',"
+            "'creationTimestamp':'2026-01-01T00:00:0%dZ'},'spec':{",
+            (int) i, (int) i);
+
+    if (i == 0) {
+
+        /* never changes */
+
+        p += sprintf(p, "'rules':[{'host':'big.test','http':{'paths':[");
+
+        for (n = 0; n < 20; n++) {
+            p += sprintf(p, "%s" PATH("Prefix", "/stay/%d", "a"),
+                         n ? "," : "", (int) n);
+        }
+
+        sprintf(p, "]}}]}}");
+        return;
+    }
+
+    if (rnd(4) == 0) {
+        p += sprintf(p, "'tls':[{'hosts':['big.test'],'secretName':'t'}],");
+    }
+
+    p += sprintf(p, "'rules':[");
+
+    for (host = 0; host < 2; host++) {
+        p += sprintf(p, "%s{'host':'%s','http':{'paths':[", host ? "," : "",
+                     host ? "*.test" : "big.test");
+
+        k = host ? rnd(10) : sizes[rnd(8)];
+
+        for (n = 0; n < k; n++) {
+            p += sprintf(p, "%s{'path':'/%d%s%s','pathType':'%s','backend':{"
+                         "'service':{'name':'%c','port':{'number':80}}}}",
+                         n ? "," : "", (int) rnd(700), rnd(3) ? "" : "/x/y",
+                         rnd(4) ? "" : "/", types[rnd(3)],
+                         (char) ('a' + rnd(3)));
+        }
+
+        p += sprintf(p, "]}}");
+    }
+
+    sprintf(p, "]}}");
+}
+
+
+static ngx_uint_t
+stays(k8s_t *k)
+{
+    char        path[32];
+    ngx_uint_t  n;
+
+    for (n = 0; n < 20; n++) {
+        sprintf(path, "/stay/%d/x", (int) n);
+
+        if (strncmp(route(k, "big.test", path), "a", 1) != 0) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+shards(void)
+{
+    char        *one, *two, name[8];
+    k8s_t        k, fresh;
+    ngx_uint_t   round, step, i, bad, lost, most, least;
+
+    static char  texts[PARTS][128 * 1024];
+
+    bad = 0;
+    lost = 0;
+    most = 0;
+    least = 0;
+
+    for (round = 0; round < 12; round++) {
+        seed = 104729 * (round + 1);
+        ngx_memzero(texts, sizeof(texts));
+
+        k8s_conf(&k);
+        k8s_open(&k);
+        services(&k);
+
+        random_part(texts[0], 0);
+        k8s_put(&k, texts[0]);
+        k8s_run(&k);
+
+        for (step = 0; step < 40; step++) {
+            i = 1 + rnd(PARTS - 1);
+
+            if (rnd(4) == 0) {
+                texts[i][0] = '\0';
+                sprintf(name, "p%d", (int) i);
+                k8s_delete(&k, NGX_K8S_INGRESS, "d", name);
+
+            } else {
+                random_part(texts[i], i);
+                k8s_put(&k, texts[i]);
+            }
+
+            for (i = rnd(3) ? rnd(40) : 10000; i; i--) {
+
+                if (ngx_k8s_compile_run(k.compile, 0) != NGX_AGAIN) {
+                    break;
+                }
+
+                ngx_k8s_writer_publish(k.writer);
+                lost += !stays(&k);
+            }
+
+            most = ngx_max(most, k.table->counts[NGX_K8S_INDEX_PATHS]);
+        }
+
+        one = strdup(k8s_dump(&k));
+
+        k8s_conf(&fresh);
+        k8s_open(&fresh);
+        services(&fresh);
+
+        for (i = 0; i < PARTS; i++) {
+            if (texts[i][0]) {
+                k8s_put(&fresh, texts[i]);
+            }
+        }
+
+        two = k8s_dump(&fresh);
+
+        if (strcmp(one, two) != 0 && bad++ == 0) {
+            printf("# round %u\n# ---- history\n%s# ---- fresh\n%s",
+                   (unsigned) round, one, two);
+        }
+
+        for (i = PARTS; i-- > 0; /* void */ ) {
+
+            if (i == 0) {
+                (void) k8s_dump(&k);
+                least += k.table->counts[NGX_K8S_INDEX_PATHS];
+                lost += !stays(&k);
+            }
+
+            sprintf(name, "p%d", (int) i);
+            k8s_delete(&k, NGX_K8S_INGRESS, "d", name);
+        }
+
+        (void) k8s_dump(&k);
+
+        lost += k.table->counts[NGX_K8S_INDEX_PATHS]
+                + k.table->counts[NGX_K8S_INDEX_RULE]
+                + k.table->counts[NGX_K8S_INDEX_SERVICE];
+
+        free(one);
+        k8s_close(&fresh);
+        k8s_close(&k);
+    }
+
+    ok(most > 16, "up to %u shards", (unsigned) most);
+    ok(least == 0, "a host has none again");
+    ok(lost == 0, "nothing is lost or left: %u", (unsigned) lost);
+    ok(bad == 0, "the same as fresh, %u differ", (unsigned) bad);
+}
+
+
 int
 main(void)
 {
@@ -1136,6 +1327,7 @@ main(void)
     successor();
     full();
     histories();
+    shards();
 
     return done();
 }

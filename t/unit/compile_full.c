@@ -409,9 +409,9 @@ retries(void)
     ok(moved == 0, "no version without an event");
 
     start(&k);
-    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 1200, 500);
-    ingress(&k, "evil", "new", "shared.test", "2026-01-01", 5000, 400, 500);
-    ingress(&k, "evil", "also", "other.test", "2026-01-02", 5000, 400, 500);
+    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 40, 15000);
+    ingress(&k, "evil", "new", "shared.test", "2026-01-01", 5000, 14, 15000);
+    ingress(&k, "evil", "also", "other.test", "2026-01-02", 5000, 14, 15000);
     k8s_run(&k);
     ok(k8s_has(&k, "a host with all its paths is larger than"),
        "a host that is too large for the zone");
@@ -419,11 +419,11 @@ retries(void)
     ok(!k8s_has(&k, " of evil/new to ") && served(&k, "other.test"),
        "left out, a younger one that fits is served");
 
-    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 100, 500);
+    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 3, 15000);
     ok(k8s_has(&k, " of evil/new to ") && !k8s_has(&k, "is larger than"),
        "it fits when another one on the host is smaller");
 
-    ingress(&k, "third", "huge", "huge.test", "2025-01-01", 0, 1500, 500);
+    ingress(&k, "third", "huge", "huge.test", "2025-01-01", 0, 52, 16000);
     ingress(&k, "third", "small", "huge.test", "2025-01-02", 5000, 10, 500);
     ok(!k8s_has(&k, " of third/huge to ")
        && k8s_has(&k, " of third/small to ") && idle(&k, 200) == 0,

@@ -1,0 +1,537 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The paths of a host, of all the objects that name it, in one tree: by the
+ * hash of the path, so that each shard is a range; then by path; then in the
+ * order in which those that compete for it are tried.  A change of one object
+ * touches its own paths only.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_ITEM_REGEX  0x80000000  /* keys after those of all paths */
+
+
+static void ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two);
+static ngx_int_t ngx_k8s_item_group_cmp(ngx_k8s_item_t *one,
+    ngx_k8s_item_t *two);
+static ngx_uint_t ngx_k8s_item_rank(ngx_k8s_item_t *item);
+static void ngx_k8s_item_link(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+static void ngx_k8s_item_unlink(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+static ngx_k8s_item_t *ngx_k8s_item_prev(ngx_k8s_item_t *item);
+static ngx_k8s_item_t *ngx_k8s_item_after(ngx_k8s_item_t *item);
+static ngx_k8s_item_t *ngx_k8s_item_leader(ngx_k8s_item_t *item);
+static void ngx_k8s_item_told(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+static void ngx_k8s_item_dirty(ngx_k8s_item_t *item);
+
+
+void
+ngx_k8s_items_init(ngx_k8s_host_state_t *state)
+{
+    ngx_rbtree_init(&state->items, &state->sentinel,
+                    ngx_k8s_item_insert_value);
+}
+
+
+void
+ngx_k8s_item_text(ngx_k8s_item_t *item, ngx_str_t *text)
+{
+    if (item->slash) {
+        *text = item->match->path;
+        text->len--;
+        return;
+    }
+
+    *text = item->match->text;
+}
+
+
+/* the older object is the first */
+
+ngx_int_t
+ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two)
+{
+    ngx_int_t         rc;
+    ngx_k8s_model_t  *a, *b;
+
+    a = one->model ? one->model : one->next;
+    b = two->model ? two->model : two->next;
+
+    rc = ngx_k8s_age_cmp(a->object, b->object);
+
+    if (rc == 0) {
+        rc = (ngx_int_t) a->object->kind - (ngx_int_t) b->object->kind;
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_rbtree_node_t  **p;
+
+    for ( ;; ) {
+
+        if (node->key != temp->key) {
+            p = (node->key < temp->key) ? &temp->left : &temp->right;
+
+        } else {
+            p = (ngx_k8s_item_cmp((ngx_k8s_item_t *) node,
+                                  (ngx_k8s_item_t *) temp)
+                 < 0) ? &temp->left : &temp->right;
+        }
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
+
+
+/* of one path: higher order, older object, place in the object */
+
+static ngx_int_t
+ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_k8s_item_group_cmp(one, two);
+
+    if (rc != 0) {
+        return rc;
+    }
+
+    if (one->match->order != two->match->order) {
+        return (one->match->order > two->match->order) ? -1 : 1;
+    }
+
+    if (one->claim != two->claim) {
+        return ngx_k8s_claim_cmp(one->claim, two->claim);
+    }
+
+    if (one->rule->seq != two->rule->seq) {
+        return (one->rule->seq > two->rule->seq) ? 1 : -1;
+    }
+
+    return (one->match > two->match) - (one->match < two->match);
+}
+
+
+static ngx_int_t
+ngx_k8s_item_group_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
+{
+    ngx_int_t  rc;
+    ngx_str_t  text, other;
+
+    ngx_k8s_item_text(one, &text);
+    ngx_k8s_item_text(two, &other);
+
+    rc = ngx_k8s_str_cmp(&text, &other);
+
+    if (rc == 0) {
+        rc = (ngx_int_t) ngx_k8s_item_rank(one)
+             - (ngx_int_t) ngx_k8s_item_rank(two);
+    }
+
+    return rc;
+}
+
+
+/* of one text: Exact, Prefix, then what adds a slash if neither is there */
+
+static ngx_uint_t
+ngx_k8s_item_rank(ngx_k8s_item_t *item)
+{
+    return item->slash ? NGX_K8S_PATH_REGEX + 1 : item->match->type;
+}
+
+
+ngx_uint_t
+ngx_k8s_item_same(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
+{
+    return one->node.key == two->node.key
+           && ngx_k8s_item_group_cmp(one, two) == 0;
+}
+
+
+ngx_k8s_item_t *
+ngx_k8s_item_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_model_rule_t *rule, ngx_k8s_model_match_t *match)
+{
+    ngx_k8s_item_t  *item, *twin;
+
+    twin = NULL;
+
+    item = ngx_calloc(sizeof(ngx_k8s_item_t), c->log);
+    if (item == NULL) {
+        return NULL;
+    }
+
+    item->claim = claim;
+    item->rule = rule;
+    item->match = match;
+
+    if (match->slash && c->conf.add_slash) {
+        twin = ngx_alloc(sizeof(ngx_k8s_item_t), c->log);
+        if (twin == NULL) {
+            ngx_free(item);
+            return NULL;
+        }
+
+        *twin = *item;
+        twin->slash = 1;
+        item->twin = twin;
+
+        ngx_k8s_item_link(c, twin);
+    }
+
+    ngx_k8s_item_link(c, item);
+
+    return item;
+}
+
+
+static void
+ngx_k8s_item_link(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+{
+    uint32_t               hash;
+    ngx_str_t              text;
+    ngx_uint_t             elements;
+    ngx_k8s_item_t        *next, *prev;
+    ngx_k8s_host_state_t  *state;
+
+    state = item->claim->state;
+
+    ngx_k8s_item_text(item, &text);
+    hash = ngx_k8s_hash(text.data, text.len);
+
+    item->node.key = hash >> 1;
+
+    if (item->match->type == NGX_K8S_PATH_REGEX) {
+        item->node.key |= NGX_K8S_ITEM_REGEX;
+    }
+
+    ngx_rbtree_insert(&state->items, &item->node);
+
+    elements = ngx_k8s_path_elements(text.data, text.len);
+
+    if (elements > state->longest) {
+        state->longest = elements;
+        state->head = 1;
+    }
+
+    next = ngx_k8s_item_after(item);
+    prev = ngx_k8s_item_prev(item);
+
+    if (prev == NULL || !ngx_k8s_item_same(prev, item)) {
+
+        if (next && ngx_k8s_item_same(next, item)) {
+            ngx_k8s_item_told(c, next);
+
+        } else if (!item->slash) {
+            state->npaths++;
+        }
+    }
+
+    ngx_k8s_item_dirty(item);
+}
+
+
+void
+ngx_k8s_item_remove(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+{
+    ngx_k8s_item_t        *twin;
+    ngx_k8s_host_state_t  *state;
+
+    state = item->claim->state;
+    twin = item->twin;
+
+    if (twin) {
+        ngx_k8s_item_unlink(c, twin);
+    }
+
+    ngx_k8s_item_unlink(c, item);
+
+    if (item->held || (twin && twin->held)) {
+        item->next = state->gone;
+        state->gone = item;
+
+    } else {
+        ngx_k8s_item_free(item);
+    }
+}
+
+
+void
+ngx_k8s_item_free(ngx_k8s_item_t *item)
+{
+    if (item->twin) {
+        ngx_free(item->twin);
+    }
+
+    ngx_free(item);
+}
+
+
+static void
+ngx_k8s_item_unlink(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+{
+    ngx_k8s_item_t        *next, *prev;
+    ngx_k8s_host_state_t  *state;
+
+    state = item->claim->state;
+
+    next = ngx_k8s_item_after(item);
+    prev = ngx_k8s_item_prev(item);
+
+    if (prev == NULL || !ngx_k8s_item_same(prev, item)) {
+
+        if (next && ngx_k8s_item_same(next, item)) {
+            ngx_k8s_item_told(c, next);
+
+        } else if (!item->slash) {
+            state->npaths--;
+        }
+    }
+
+    ngx_k8s_item_dirty(item);
+
+    ngx_rbtree_delete(&state->items, &item->node);
+}
+
+
+static ngx_k8s_item_t *
+ngx_k8s_item_after(ngx_k8s_item_t *item)
+{
+    return (ngx_k8s_item_t *) ngx_rbtree_next(&item->claim->state->items,
+                                              &item->node);
+}
+
+
+static ngx_k8s_item_t *
+ngx_k8s_item_prev(ngx_k8s_item_t *item)
+{
+    ngx_rbtree_node_t  *node, *parent, *sentinel;
+
+    node = &item->node;
+    sentinel = item->claim->state->items.sentinel;
+
+    if (node->left != sentinel) {
+        for (node = node->left; node->right != sentinel; node = node->right) {
+            /* void */
+        }
+
+        return (ngx_k8s_item_t *) node;
+    }
+
+    while (node != item->claim->state->items.root) {
+        parent = node->parent;
+
+        if (node == parent->right) {
+            return (ngx_k8s_item_t *) parent;
+        }
+
+        node = parent;
+    }
+
+    return NULL;
+}
+
+
+/* what is said of the objects that have lost a path names another winner */
+
+static void
+ngx_k8s_item_told(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+{
+    ngx_k8s_item_t  *next;
+
+    for (next = item; next; next = ngx_k8s_item_after(next)) {
+
+        if (next != item && !ngx_k8s_item_same(next, item)) {
+            break;
+        }
+
+        if (next->claim->link) {
+            ngx_k8s_entry_mark(c->store, next->claim->entry);
+        }
+    }
+}
+
+
+ngx_k8s_item_t *
+ngx_k8s_item_shadow(ngx_k8s_item_t *item)
+{
+    ngx_k8s_item_t  *other;
+
+    other = ngx_k8s_item_prev(item);
+
+    if (other == NULL || !ngx_k8s_item_same(other, item)) {
+        return NULL;
+    }
+
+    for (other = ngx_k8s_item_leader(item);
+         other != item;
+         other = ngx_k8s_item_after(other))
+    {
+        if (other->match->npredicates == 0) {
+            return other;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* the first that competes for the path of this one */
+
+static ngx_k8s_item_t *
+ngx_k8s_item_leader(ngx_k8s_item_t *item)
+{
+    ngx_int_t           rc;
+    ngx_k8s_item_t     *leader;
+    ngx_rbtree_node_t  *node, *sentinel;
+
+    leader = item;
+    node = item->claim->state->items.root;
+    sentinel = item->claim->state->items.sentinel;
+
+    while (node != sentinel) {
+
+        if (item->node.key != node->key) {
+            node = (item->node.key < node->key) ? node->left : node->right;
+            continue;
+        }
+
+        rc = ngx_k8s_item_group_cmp(item, (ngx_k8s_item_t *) node);
+
+        if (rc == 0) {
+            leader = (ngx_k8s_item_t *) node;
+        }
+
+        node = (rc <= 0) ? node->left : node->right;
+    }
+
+    return leader;
+}
+
+
+/* the record that has it, or will have it */
+
+static void
+ngx_k8s_item_dirty(ngx_k8s_item_t *item)
+{
+    ngx_k8s_host_state_t  *state;
+
+    state = item->claim->state;
+
+    if (state->nshards == 0 || (item->node.key & NGX_K8S_ITEM_REGEX)) {
+        state->head = 1;
+        return;
+    }
+
+    ngx_k8s_shard_mark(state, ((uint64_t) item->node.key * state->nshards)
+                              >> 31);
+}
+
+
+void
+ngx_k8s_shard_mark(ngx_k8s_host_state_t *state, ngx_uint_t n)
+{
+    ngx_k8s_shard_t  *shard;
+
+    shard = &state->shards[n];
+
+    shard->full = 0;
+
+    if (!shard->dirty) {
+        shard->dirty = 1;
+        state->ndirty++;
+    }
+}
+
+
+ngx_k8s_item_t *
+ngx_k8s_item_least(ngx_k8s_host_state_t *state)
+{
+    if (state->items.root == state->items.sentinel) {
+        return NULL;
+    }
+
+    return (ngx_k8s_item_t *) ngx_rbtree_min(state->items.root,
+                                             state->items.sentinel);
+}
+
+
+/* the host record has all of them, or the regular expressions */
+
+ngx_k8s_item_t *
+ngx_k8s_item_first(ngx_k8s_host_state_t *state, ngx_uint_t head, ngx_uint_t n)
+{
+    ngx_rbtree_key_t    key;
+    ngx_rbtree_node_t  *node, *found, *sentinel;
+
+    sentinel = state->items.sentinel;
+
+    if (!head) {
+        key = ((uint64_t) n << 31) / state->nshards;
+
+    } else {
+        key = state->nshards ? NGX_K8S_ITEM_REGEX : 0;
+    }
+
+    found = NULL;
+
+    for (node = state->items.root; node != sentinel; /* void */ ) {
+
+        if (node->key >= key) {
+            found = node;
+            node = node->left;
+
+        } else {
+            node = node->right;
+        }
+    }
+
+    return (ngx_k8s_item_t *) found;
+}
+
+
+ngx_uint_t
+ngx_k8s_item_within(ngx_k8s_item_t *item, ngx_uint_t head, ngx_uint_t n)
+{
+    if (item == NULL || head) {
+        return item != NULL;
+    }
+
+    return !(item->node.key & NGX_K8S_ITEM_REGEX)
+           && ((uint64_t) item->node.key * item->claim->state->nshards) >> 31
+              == n;
+}
+
+
+ngx_k8s_item_t *
+ngx_k8s_item_next(ngx_k8s_item_t *item)
+{
+    return ngx_k8s_item_after(item);
+}

@@ -1,0 +1,80 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_TEXT_MAX  1024
+
+
+ngx_str_t ngx_cdecl
+ngx_k8s_compile_text(ngx_k8s_compile_t *c, const char *fmt, ...)
+{
+    u_char     buf[NGX_K8S_TEXT_MAX], *p;
+    va_list    args;
+    ngx_str_t  s;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(buf, buf + NGX_K8S_TEXT_MAX, fmt, args);
+    va_end(args);
+
+    s.len = p - buf;
+    s.data = ngx_pnalloc(c->pool, s.len + 1);
+
+    if (s.data == NULL) {
+        s.len = 0;
+        return s;
+    }
+
+    ngx_memcpy(s.data, buf, s.len);
+
+    return s;
+}
+
+
+ngx_int_t ngx_cdecl
+ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
+    ngx_str_t *host, ngx_str_t *field, const char *fmt, ...)
+{
+    u_char              buf[NGX_K8S_TEXT_MAX], *p;
+    va_list             args;
+    ngx_k8s_problem_t  *pr;
+
+    if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
+        return NGX_OK;
+    }
+
+    pr = ngx_array_push(a);
+    if (pr == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(pr, sizeof(ngx_k8s_problem_t));
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(buf, buf + NGX_K8S_TEXT_MAX, fmt, args);
+    va_end(args);
+
+    pr->code = code;
+    pr->field = *field;
+    pr->message.len = p - buf;
+    pr->message.data = ngx_pnalloc(c->pool, pr->message.len + 1);
+
+    if (pr->message.data == NULL) {
+        a->nelts--;
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(pr->message.data, buf, pr->message.len);
+
+    if (host) {
+        pr->host = *host;
+    }
+
+    return NGX_OK;
+}

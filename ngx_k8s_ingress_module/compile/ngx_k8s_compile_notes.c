@@ -1,0 +1,143 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * What one host has to say of an object: paths and defaults that older objects
+ * have, certificates, and a change that did not fit.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+static ngx_int_t ngx_k8s_notes_paths(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_array_t *a);
+static ngx_int_t ngx_k8s_notes_fallback(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_array_t *a);
+static ngx_int_t ngx_k8s_notes_full(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_array_t *a);
+
+
+ngx_int_t
+ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a)
+{
+    if (claim->model == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_notes_paths(c, claim, a) != NGX_OK
+        || ngx_k8s_notes_fallback(c, claim, a) != NGX_OK
+        || ngx_k8s_compile_tls_notes(c, claim, a) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_notes_full(c, claim, a);
+}
+
+
+static ngx_int_t
+ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a)
+{
+    ngx_str_t          field, other, shown;
+    ngx_uint_t         i;
+    ngx_k8s_item_t    *item, *won;
+    ngx_k8s_object_t  *object;
+
+    for (i = 0; i < claim->nitems; i++) {
+        item = claim->items[i];
+
+        if (item->match->order == 0) {
+            continue;
+        }
+
+        won = ngx_k8s_item_shadow(item);
+
+        if (won == NULL) {
+            continue;
+        }
+
+        if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
+            return NGX_OK;
+        }
+
+        object = won->claim->model->object;
+        field = ngx_k8s_field_text(&item->match->field, c->pool);
+        other = ngx_k8s_field_text(&won->match->field, c->pool);
+        shown = ngx_k8s_host_shown(&claim->state->node->name);
+
+        if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_CONFLICT, &shown,
+                                 &field,
+                                 "the path \"%V\" of host \"%V\" is that of "
+                                 "%V of %V %V/%V, which %s",
+                                 &item->match->path, &shown, &other,
+                                 &ngx_k8s_kinds[object->kind].name,
+                                 &object->namespace, &object->name,
+                                 won->claim == claim ? "comes first"
+                                                     : "is older")
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_notes_fallback(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a)
+{
+    ngx_str_t              field;
+    ngx_k8s_object_t      *object;
+    ngx_k8s_host_state_t  *state;
+
+    static ngx_str_t  host = ngx_string("");
+
+    state = claim->state;
+
+    if (state->node->name.len || !claim->listed || state->fallback == NULL
+        || state->fallback == claim)
+    {
+        return NGX_OK;
+    }
+
+    object = state->fallback->model->object;
+    field = ngx_k8s_field_text(&claim->model->fallback->ref.field, c->pool);
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_DEFAULT_CONFLICT, &host,
+                                &field,
+                                "%V %V/%V, which is older, has the default "
+                                "backend of all hosts",
+                                &ngx_k8s_kinds[object->kind].name,
+                                &object->namespace, &object->name);
+}
+
+
+static ngx_int_t
+ngx_k8s_notes_full(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a)
+{
+    ngx_str_t  field, shown;
+
+    if (claim != claim->state->blamed) {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&field);
+    shown = ngx_k8s_host_shown(&claim->state->node->name);
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_TABLE_FULL, &shown,
+                                &field,
+                                "%uz bytes are missing for a change of host "
+                                "\"%V\", which is served as it was",
+                                claim->state->missing, &shown);
+}
