@@ -226,13 +226,17 @@ cpu(void)
 }
 
 
-/* turns the loop until nothing has happened for "quiet" ms */
+/*
+ * turns the loop until nothing has happened for "quiet" ms, and once more: on
+ * a slow machine they may be over before anything could
+ */
 
 static void
 turn(int quiet)
 {
     int                   timeout;
     uint64_t              start, until, t;
+    ngx_uint_t            late;
     ngx_msec_t            timer;
     struct pollfd         p;
     ngx_connection_t     *c;
@@ -242,7 +246,8 @@ turn(int quiet)
     start = usec();
     until = start + quiet * 1000;
 
-    while (usec() < until && usec() < start + 20000000) {
+    do {
+        late = usec() >= until;
         c = m->connection;
 
         p.fd = c ? c->fd : -1;
@@ -264,6 +269,7 @@ turn(int quiet)
             c->read->ready = 1;
             c->read->handler(c->read);
             until = usec() + quiet * 1000;
+            late = 0;
         }
 
         ngx_event_expire_timers();
@@ -275,8 +281,10 @@ turn(int quiet)
             longest = ngx_max(longest, t);
             turns++;
             until = usec() + quiet * 1000;
+            late = 0;
         }
-    }
+
+    } while (!late && usec() < start + 20000000);
 }
 
 
