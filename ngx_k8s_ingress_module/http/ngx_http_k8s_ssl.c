@@ -482,10 +482,11 @@ static ngx_uint_t
 ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
     ngx_k8s_table_t *table, ngx_log_t *log)
 {
-    ngx_str_t               sni;
     ngx_uint_t              i, n;
     const char             *servername;
-    ngx_k8s_host_t         *host;
+    ngx_k8s_tls_t           tls;
+    ngx_connection_t       *c;
+    ngx_k8s_tls_key_t       key;
     ngx_k8s_cert_cache_t   *cache;
     ngx_k8s_certificate_t  *rec;
 
@@ -496,14 +497,38 @@ ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
 
     servername = SSL_get_servername(ssl_conn, TLSEXT_NAMETYPE_host_name);
 
-    sni.data = (u_char *) servername;
-    sni.len = servername ? ngx_strlen(servername) : 0;
+    key.sni.data = (u_char *) servername;
+    key.sni.len = servername ? ngx_strlen(servername) : 0;
 
-    host = ngx_k8s_tls_host(table, &block->route_set, 1, &sni);
+    c = ngx_ssl_get_connection(ssl_conn);
+    key.nsets = 0;
+
+    if (table->counts[NGX_K8S_INDEX_ADDRESS]) {
+
+        if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
+            return 0;
+        }
+
+        key.nsets = ngx_k8s_tls_address(table, c->local_sockaddr, &key.sets,
+                                        &key.port);
+    }
+
+    if (key.nsets == 0) {
+        key.sets = &block->route_set;
+        key.nsets = 1;
+        key.port = ngx_inet_get_port(c->listening->sockaddr);
+    }
+
+    ngx_k8s_tls_choose(table, &key, &tls);
+
+    if (tls.reject) {
+        return 0;
+    }
+
     n = 0;
 
-    for (i = 0; host && i < host->certificates.n; i++) {
-        rec = ngx_k8s_tls_certificate(table, host, i);
+    for (i = 0; i < tls.certificates.n; i++) {
+        rec = ngx_k8s_tls_certificate(table, &tls, i);
 
         if (rec) {
             n += ngx_k8s_cert_present(cache, rec, ssl_conn, log);

@@ -19,18 +19,44 @@
 #include <ngx_k8s_table.h>
 
 
-/*
- * The host that has the certificates for the name a client asks for (SNI, as
- * sent), in any of the sets of routes: its own record, or where that has none
- * the wildcard host above it.  The most specific name wins, the earlier set
- * among equals.  NULL: there is none, the default certificate is presented.
- */
-ngx_k8s_host_t *ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t *sets,
-    ngx_uint_t nsets, ngx_str_t *sni);
+typedef struct {
+    uint32_t                *sets;       /* of the address, in order */
+    ngx_uint_t               nsets;
+    in_port_t                port;       /* what the client connects to */
+    ngx_str_t                sni;        /* as sent, or empty */
+} ngx_k8s_tls_key_t;
 
-/* the i-th of its host->certificates.n certificates, NULL when it has gone */
+typedef struct {
+    ngx_k8s_listener_t      *listener;   /* NULL: of no listener */
+    ngx_k8s_record_t        *record;     /* the listener or host that has the
+                                            certificates; NULL: the default */
+    ngx_k8s_list_t           certificates; /* of the record */
+    uint32_t                 policy;     /* slot, of clients' certificates; 0:
+                                            they are not asked for */
+    unsigned                 reject:1;   /* the handshake has to fail */
+} ngx_k8s_tls_t;
+
+
+/*
+ * The sets of routes that a local address belongs to, and the port that clients
+ * of it connect to: of the address, of its port, or of all.  Returns their
+ * number, 0 when no record says anything of the address.
+ */
+ngx_uint_t ngx_k8s_tls_address(ngx_k8s_table_t *table,
+    struct sockaddr *sockaddr, uint32_t **sets, in_port_t *port);
+
+/*
+ * What is presented for a name (SNI), valid under the caller's pin: of a
+ * listener of the port, or of a host, be it the wildcard host above one that
+ * has no certificates.  The most specific name wins; among equals the earlier
+ * set, and in a set the listener.
+ */
+void ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
+    ngx_k8s_tls_t *tls);
+
+/* the i-th of tls->certificates.n certificates, NULL when it has gone */
 ngx_k8s_certificate_t *ngx_k8s_tls_certificate(ngx_k8s_table_t *table,
-    ngx_k8s_host_t *host, ngx_uint_t i);
+    ngx_k8s_tls_t *tls, ngx_uint_t i);
 
 /* the default certificate, or NULL */
 ngx_k8s_certificate_t *ngx_k8s_tls_default(ngx_k8s_table_t *table);

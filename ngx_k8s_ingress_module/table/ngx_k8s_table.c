@@ -534,6 +534,43 @@ ngx_k8s_key_shard(u_char *buf, uint32_t route_set, ngx_uint_t class,
 
 
 size_t
+ngx_k8s_key_address(u_char *buf, ngx_uint_t family, in_port_t port,
+    u_char *addr, size_t len)
+{
+    uint16_t  head[2];
+
+    head[0] = (uint16_t) family;
+    head[1] = (uint16_t) port;
+
+    ngx_memcpy(buf, head, sizeof(head));
+    ngx_memcpy(buf + sizeof(head), addr, len);
+
+    return sizeof(head) + len;
+}
+
+
+size_t
+ngx_k8s_key_listener(u_char *buf, uint32_t route_set, in_port_t port,
+    ngx_uint_t transport, ngx_str_t *hostname)
+{
+    u_char    *p;
+    size_t     len;
+    uint16_t   outer;
+
+    outer = (uint16_t) port;
+
+    p = ngx_cpymem(buf, &route_set, sizeof(uint32_t));
+    p = ngx_cpymem(p, &outer, sizeof(uint16_t));
+    *p++ = (u_char) transport;
+
+    len = ngx_min(hostname->len, (size_t) (buf + NGX_K8S_KEY_MAX - p));
+    p = ngx_cpymem(p, hostname->data, len);
+
+    return p - buf;
+}
+
+
+size_t
 ngx_k8s_key_names(u_char *buf, ngx_uint_t n, ngx_str_t **names)
 {
     u_char      *p;

@@ -282,6 +282,13 @@ size_t ngx_k8s_key_host(u_char *buf, uint32_t route_set, ngx_uint_t class,
 size_t ngx_k8s_key_shard(u_char *buf, uint32_t route_set, ngx_uint_t class,
     ngx_str_t *host, ngx_uint_t n, ngx_uint_t shards);
 
+/* addr: of that family, len 0: any; family 0: of both */
+size_t ngx_k8s_key_address(u_char *buf, ngx_uint_t family, in_port_t port,
+    u_char *addr, size_t len);
+
+size_t ngx_k8s_key_listener(u_char *buf, uint32_t route_set, in_port_t port,
+    ngx_uint_t transport, ngx_str_t *hostname);
+
 /* names, each followed by a zero byte; a hash of them when it gets too long */
 size_t ngx_k8s_key_names(u_char *buf, ngx_uint_t n, ngx_str_t **names);
 

@@ -5,8 +5,8 @@
 
 
 /*
- * The choice of certificates by name and sets of routes, and what tells
- * sessions apart.
+ * The choice of certificates by name, sets of routes and listeners; the sets of
+ * an address; and what tells sessions apart.
  */
 
 
@@ -18,6 +18,8 @@ typedef struct {
     ngx_k8s_table_t         *table;
     ngx_k8s_writer_t        *w;
     ngx_k8s_builder_t        b;
+    uint32_t                 policy;     /* of the last choice */
+    ngx_uint_t               reject;
 } tls_t;
 
 
@@ -79,27 +81,149 @@ static ngx_uint_t
 tls_is(tls_t *t, uint32_t *sets, ngx_uint_t nsets, char *sni, char *name)
 {
     ngx_str_t               s;
-    ngx_k8s_host_t         *host;
+    ngx_k8s_tls_t           tls;
+    ngx_k8s_tls_key_t       key;
     ngx_k8s_certificate_t  *rec;
 
-    s = unit_str(sni);
-    host = ngx_k8s_tls_host(t->table, sets, nsets, &s);
+    key.sets = sets;
+    key.nsets = nsets;
+    key.port = 443;
+    key.sni = unit_str(sni);
+
+    ngx_k8s_tls_choose(t->table, &key, &tls);
+
+    t->policy = tls.policy;
+    t->reject = tls.reject;
 
     if (name == NULL) {
-        return host == NULL;
+        return tls.record == NULL && tls.certificates.n == 0;
     }
 
-    if (host == NULL || host->certificates.n != 1) {
+    if (tls.record == NULL || tls.certificates.n != 1) {
         return 0;
     }
 
-    rec = ngx_k8s_tls_certificate(t->table, host, 0);
+    rec = ngx_k8s_tls_certificate(t->table, &tls, 0);
     s = unit_str(name);
 
     return rec && rec->name.len == s.len
            && ngx_memcmp(ngx_k8s_record_at(rec, rec->name.offset), s.data,
                          s.len)
               == 0;
+}
+
+
+/* a listener of a set, on port 443 */
+
+static void
+tls_listener(tls_t *t, uint32_t set, char *hostname, ngx_uint_t mode,
+    ngx_uint_t flags, uint32_t certificate)
+{
+    u_char               buf[NGX_K8S_KEY_MAX];
+    uint32_t             list;
+    ngx_str_t            str, name;
+    ngx_k8s_str_t        key, s;
+    ngx_k8s_slot_ref_t  *ref;
+    ngx_k8s_listener_t  *listener;
+
+    ngx_k8s_builder_begin(&t->b, NGX_K8S_INDEX_LISTENER,
+                          sizeof(ngx_k8s_listener_t));
+
+    name = unit_str(hostname);
+    str.len = ngx_k8s_key_listener(buf, set, 443, NGX_K8S_TRANSPORT_TCP, &name);
+    str.data = buf;
+
+    key = ngx_k8s_builder_str(&t->b, &str);
+    s = unit_add(&t->b, hostname);
+    list = ngx_k8s_builder_alloc(&t->b, sizeof(ngx_k8s_slot_ref_t));
+
+    ref = ngx_k8s_builder_ptr(&t->b, list);
+    ref->slot = certificate;
+    ref->generation = ngx_k8s_slot(t->table, certificate)->generation;
+
+    listener = (ngx_k8s_listener_t *) t->b.data;
+    listener->header.key = key;
+    listener->route_set = set;
+    listener->port = 443;
+    listener->protocol = NGX_K8S_PROTOCOL_HTTPS;
+    listener->mode = mode;
+    listener->flags = flags;
+    listener->policy = certificate;    /* any slot */
+    listener->hostname = s;
+    listener->certificates.offset = list;
+    listener->certificates.n = 1;
+
+    if (ngx_k8s_builder_put(&t->b, t->w, NGX_K8S_WRITE_OBJECT) == 0) {
+        printf("Bail out! no listener %s\n", hostname);
+        exit(1);
+    }
+}
+
+
+/* the sets of an address: the one, and 0 */
+
+static void
+tls_put_address(tls_t *t, ngx_uint_t family, char *addr, size_t len,
+    uint32_t set)
+{
+    u_char                  buf[NGX_K8S_KEY_MAX];
+    uint32_t                list, *sets;
+    ngx_str_t               str;
+    ngx_k8s_str_t           key, s;
+    ngx_k8s_address_rec_t  *rec;
+
+    ngx_k8s_builder_begin(&t->b, NGX_K8S_INDEX_ADDRESS,
+                          sizeof(ngx_k8s_address_rec_t));
+
+    str.len = ngx_k8s_key_address(buf, family, 8443, (u_char *) addr, len);
+    str.data = buf;
+    key = ngx_k8s_builder_str(&t->b, &str);
+
+    str.data = (u_char *) addr;
+    str.len = len;
+    s = ngx_k8s_builder_str(&t->b, &str);
+
+    list = ngx_k8s_builder_alloc(&t->b, 2 * sizeof(uint32_t));
+    sets = ngx_k8s_builder_ptr(&t->b, list);
+    sets[0] = set;
+
+    rec = (ngx_k8s_address_rec_t *) t->b.data;
+    rec->header.key = key;
+    rec->family = family;
+    rec->port = 8443;
+    rec->outer_port = 443;
+    rec->address = s;
+    rec->sets.offset = list;
+    rec->sets.n = 2;
+
+    if (ngx_k8s_builder_put(&t->b, t->w, NGX_K8S_WRITE_OBJECT) == 0) {
+        printf("Bail out! no address\n");
+        exit(1);
+    }
+}
+
+
+/* the first set of an IPv4 address, or 99 */
+
+static uint32_t
+tls_address(tls_t *t, char *addr, in_port_t port)
+{
+    uint32_t            *sets;
+    in_port_t            outer;
+    struct sockaddr_in   sin;
+
+    ngx_memzero(&sin, sizeof(sin));
+    sin.sin_family = AF_INET;
+    sin.sin_port = htons(port);
+    ngx_memcpy(&sin.sin_addr, addr, 4);
+
+    if (ngx_k8s_tls_address(t->table, (struct sockaddr *) &sin, &sets, &outer)
+        != 2)
+    {
+        return 99;
+    }
+
+    return (outer == 443 && sets[1] == 0) ? sets[0] : 98;
 }
 
 
@@ -150,6 +274,58 @@ tls_sets(tls_t *t)
     ok(tls_is(t, turned, 2, "b.example", "wild"), "in the other order");
     ok(tls_is(t, sets, 2, "x.y.deep.test", "deep"), "only in the second");
     ok(tls_is(t, sets, 1, "x.y.deep.test", NULL), "which is not asked");
+}
+
+
+static void
+tls_listeners(tls_t *t)
+{
+    uint32_t  sets[2] = { 6, 0 }, one[1] = { 6 };
+
+    tls_listener(t, 6, "a.example", NGX_K8S_TLS_TERMINATE, 0,
+                 tls_certificate(t, "l-a"));
+    tls_listener(t, 6, ".example", NGX_K8S_TLS_TERMINATE,
+                 NGX_K8S_LISTENER_REJECT, tls_certificate(t, "l-wild"));
+    tls_listener(t, 6, ".plain.example", NGX_K8S_TLS_NONE, 0,
+                 tls_certificate(t, "l-plain"));
+
+    ok(tls_is(t, sets, 2, "a.example", "l-a") && !t->reject && t->policy,
+       "a listener before the host of a later set, with its policy");
+    ok(tls_is(t, sets, 2, "c.example", "c") && t->policy == 0,
+       "not before a more specific name of it");
+    ok(tls_is(t, sets, 2, "d.example", "l-wild") && t->reject,
+       "wildcard listener, which rejects");
+    ok(tls_is(t, sets, 2, "x.y.example", "l-wild"), "of any depth");
+    ok(tls_is(t, sets, 2, "x.plain.example", "l-wild"),
+       "one without TLS is none");
+    ok(tls_is(t, sets, 2, "unknown", NULL) && tls_is(t, sets, 2, "", NULL),
+       "no listener for all names");
+
+    tls_listener(t, 6, "", NGX_K8S_TLS_TERMINATE, 0,
+                 tls_certificate(t, "l-all"));
+
+    ok(tls_is(t, one, 1, "unknown", "l-all") && tls_is(t, one, 1, "", "l-all"),
+       "a listener for all names");
+    ok(tls_is(t, sets, 2, "x.y.deep.test", "deep"),
+       "hosts are more specific than that");
+}
+
+
+static void
+tls_addresses(tls_t *t)
+{
+    ok(tls_address(t, "\x0a\0\0\x01", 8443) == 99, "no address");
+
+    tls_put_address(t, 0, "", 0, 1);
+    tls_put_address(t, 4, "\x0a\0\0\x01", 4, 3);
+
+    ok(tls_address(t, "\x0a\0\0\x01", 8443) == 3, "sets of an address");
+    ok(tls_address(t, "\x0a\0\0\x02", 8443) == 1, "of a port");
+
+    tls_put_address(t, 4, "", 0, 2);
+
+    ok(tls_address(t, "\x0a\0\0\x02", 8443) == 2, "of a port and family");
+    ok(tls_address(t, "\x0a\0\0\x01", 8444) == 99, "another port");
 }
 
 
@@ -214,6 +390,8 @@ main(void)
 
     tls_names(&t);
     tls_sets(&t);
+    tls_listeners(&t);
+    tls_addresses(&t);
     tls_default(&t);
     tls_sessions();
 
