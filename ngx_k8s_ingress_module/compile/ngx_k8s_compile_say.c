@@ -14,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_table_set.h>
 
 
 #define NGX_K8S_PROBLEM_BYTES        16384   /* of one record */
@@ -188,7 +189,7 @@ ngx_k8s_compile_silent(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         c->nunsaid++;
     }
 
-    c->table->problems_dropped = c->nunsaid;
+    ngx_k8s_table_set_dropped(c->table, c->nunsaid);
 }
 
 

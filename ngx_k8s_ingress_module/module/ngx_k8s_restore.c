@@ -16,6 +16,7 @@
 #include <ngx_http.h>
 #include <ngx_k8s_watcher.h>
 #include <ngx_k8s_saver.h>
+#include <ngx_k8s_table_set.h>
 
 #include <fcntl.h>
 
@@ -45,15 +46,12 @@ ngx_k8s_restore(ngx_k8s_watcher_t *w)
     /* a successor of one that died of it does not try again */
 
     if (table->restore == NGX_K8S_RESTORE_WANTED) {
-        table->restore = NGX_K8S_RESTORE_BEGUN;
-        ngx_memory_barrier();
-
+        ngx_k8s_table_set_restore(table, NGX_K8S_RESTORE_BEGUN);
         ngx_k8s_restore_table(w);
     }
 
     if (table->restore == NGX_K8S_RESTORE_BEGUN) {
-        ngx_memory_barrier();
-        table->restore = NGX_K8S_RESTORE_DONE;
+        ngx_k8s_table_set_restore(table, NGX_K8S_RESTORE_DONE);
     }
 }
 
@@ -250,7 +248,7 @@ static void
 ngx_k8s_restore_load(ngx_k8s_watcher_t *w, u_char *data, ngx_file_info_t *fi)
 {
     char                   *err;
-    time_t                  now;
+    time_t                  now, saved;
     ngx_k8s_table_t        *table;
     ngx_k8s_loaded_t        loaded;
     ngx_k8s_snapshot_id_t   id;
@@ -285,20 +283,17 @@ ngx_k8s_restore_load(ngx_k8s_watcher_t *w, u_char *data, ngx_file_info_t *fi)
     /* the watcher that wrote it has stamped it since, as long as it was true */
 
     now = ngx_time();
-    table->restored = ngx_max(ngx_file_mtime(fi), loaded.saved);
+    saved = ngx_max(ngx_file_mtime(fi), (time_t) loaded.saved);
+    saved = ngx_min(saved, now);
 
-    if ((time_t) table->restored > now) {
-        table->restored = now;
-    }
-
-    ngx_memory_barrier();
-    table->ready = 1;
+    ngx_k8s_table_set_restored(table, saved);
+    (void) ngx_k8s_table_set_ready(table);
 
     ngx_log_error(NGX_LOG_NOTICE, w->log, 0,
                   "%V: ready with %ui hosts, %ui records of snapshot \"%V\", "
                   "%T seconds old", &w->block->zone_name, loaded.hosts,
                   loaded.records, &w->block->conf->snapshot.path,
-                  now - (time_t) table->restored);
+                  now - saved);
 
     if (loaded.left) {
         ngx_k8s_restore_say(w, NGX_K8S_PROBLEM_SNAPSHOT_INCOMPLETE,

@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_saver.h>
+#include <ngx_k8s_table_set.h>
 
 #include <signal.h>
 
@@ -532,7 +533,7 @@ ngx_k8s_saver_result(ngx_k8s_saver_t *s, ngx_k8s_save_t *save)
         if (save->capture) {
             s->written = s->begun;
             s->usec = save->usec;
-            table->saved = save->capture->header.saved;
+            ngx_k8s_table_set_saved(table, save->capture->header.saved);
         }
 
         if (!same) {
@@ -546,7 +547,7 @@ ngx_k8s_saver_result(ngx_k8s_saver_t *s, ngx_k8s_save_t *save)
         return;
     }
 
-    table->save_errors++;
+    ngx_k8s_table_set_unsaved(table);
 
     if (same) {
         return;

@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_clock.h>
+#include <ngx_k8s_table_set.h>
 #include <ngx_k8s_watcher.h>
 
 #include <sys/eventfd.h>
@@ -719,7 +720,7 @@ ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w)
 
     w->compiled = 1;
 
-    table->restored = 0;
+    ngx_k8s_table_set_restored(table, 0);
 
     ngx_k8s_saver_synced(w->block->saver);
 
@@ -732,10 +733,7 @@ ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w)
                   ngx_k8s_store_count(s, NGX_K8S_ENDPOINT_SLICE),
                   table->version);
 
-    if (table->ready == 0) {
-        ngx_memory_barrier();
-        table->ready = 1;
-
+    if (ngx_k8s_table_set_ready(table)) {
         ngx_log_error(NGX_LOG_NOTICE, w->log, 0, "%V: ready",
                       &w->block->zone_name);
     }

@@ -15,6 +15,7 @@
 #include <ngx_http.h>
 #include <ngx_k8s_conf.h>
 #include <ngx_k8s_snapshot.h>
+#include <ngx_k8s_table_set.h>
 
 #include <sys/mman.h>
 
@@ -184,7 +185,7 @@ ngx_k8s_zone_make(ngx_k8s_block_t *block)
     block->table = addr;
 
     if (block->conf->snapshot.path.len) {
-        zone->table->restore = NGX_K8S_RESTORE_WANTED;
+        ngx_k8s_table_set_restore(zone->table, NGX_K8S_RESTORE_WANTED);
     }
 
     zone->right = ngx_k8s_right_create(shm->log);

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_k8s_peer.h>
+#include <ngx_k8s_table_set.h>
 
 
 /* how long copies are good: an address can soon be another pod's */
@@ -345,15 +346,7 @@ ngx_k8s_peer_note(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer,
         return;
     }
 
-    (void) ngx_atomic_fetch_add(&stat->requests, 1);
-
-    if (failed) {
-        (void) ngx_atomic_fetch_add(&stat->failures, 1);
-    }
-
-    if (refused) {
-        stat->refused = ngx_current_msec | 1;
-    }
+    ngx_k8s_stat_set(stat, failed, refused);
 }
 
 
