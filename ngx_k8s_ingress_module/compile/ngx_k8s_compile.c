@@ -20,16 +20,50 @@
 #define NGX_K8S_COMPILE_POOL  16384
 
 
+/* a type of node; free: of what is kept on it, when all ends */
+
+typedef struct {
+    ngx_uint_t               type;       /* NGX_K8S_NODE_* */
+    ngx_int_t              (*compile)(ngx_k8s_compile_t *c,
+                                ngx_k8s_node_t *node);
+    void                   (*free)(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+} ngx_k8s_compile_node_t;
+
+
 static ngx_int_t ngx_k8s_compile_defaults(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_start(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_step(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_node(ngx_k8s_compile_t *c,
-    ngx_k8s_node_t *node);
+    ngx_k8s_compile_node_t *row, ngx_k8s_node_t *node);
 static ngx_int_t ngx_k8s_compile_sweep(ngx_k8s_compile_t *c);
 static ngx_uint_t ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_k8s_record_t *rec);
 static ngx_uint_t ngx_k8s_compile_names(ngx_k8s_record_t *rec, ngx_uint_t n,
     ngx_str_t *names);
+
+
+/* in the order of work */
+
+static ngx_k8s_compile_node_t  ngx_k8s_compile_nodes[] = {
+
+    { NGX_K8S_NODE_SECRET,
+      ngx_k8s_compile_secret,
+      ngx_k8s_compile_secret_free },
+
+    { NGX_K8S_NODE_SERVICE,
+      ngx_k8s_compile_service,
+      ngx_k8s_compile_service_free },
+
+    { NGX_K8S_NODE_NAMESPACE,
+      ngx_k8s_compile_namespace,
+      NULL },
+
+    { NGX_K8S_NODE_HOST,
+      ngx_k8s_compile_host,
+      ngx_k8s_compile_host_free },
+
+    { 0, NULL, NULL }
+};
 
 
 ngx_k8s_compile_t *
@@ -152,14 +186,15 @@ ngx_k8s_compile_defaults(ngx_k8s_compile_t *c)
 void
 ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
 {
-    ngx_uint_t          type;
-    ngx_queue_t        *q;
-    ngx_k8s_left_t     *left;
-    ngx_k8s_node_t     *node;
-    ngx_k8s_store_t    *store;
-    ngx_k8s_extra_t    *extra;
-    ngx_k8s_entry_t    *entry;
-    ngx_rbtree_node_t  *n;
+    ngx_queue_t             *q;
+    ngx_rbtree_t            *tree;
+    ngx_k8s_left_t          *left;
+    ngx_k8s_node_t          *node;
+    ngx_k8s_store_t         *store;
+    ngx_k8s_extra_t         *extra;
+    ngx_k8s_entry_t         *entry;
+    ngx_rbtree_node_t       *n;
+    ngx_k8s_compile_node_t  *row;
 
     store = c->store;
 
@@ -182,15 +217,16 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         ngx_free(extra);
     }
 
-    for (type = 0; type < NGX_K8S_NODES; type++) {
+    for (row = ngx_k8s_compile_nodes; row->compile; row++) {
+        tree = &store->nodes[row->type];
 
-        if (store->nodes[type].root == &store->sentinel) {
+        if (tree->root == &store->sentinel) {
             continue;
         }
 
-        for (n = ngx_rbtree_min(store->nodes[type].root, &store->sentinel);
+        for (n = ngx_rbtree_min(tree->root, &store->sentinel);
              n;
-             n = ngx_rbtree_next(&store->nodes[type], n))
+             n = ngx_rbtree_next(tree, n))
         {
             node = (ngx_k8s_node_t *) n;
 
@@ -198,20 +234,7 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
                 continue;
             }
 
-            switch (type) {
-
-            case NGX_K8S_NODE_HOST:
-                ngx_k8s_compile_host_free(node);
-                break;
-
-            case NGX_K8S_NODE_SERVICE:
-                ngx_k8s_compile_service_free(node);
-                break;
-
-            default: /* NGX_K8S_NODE_SECRET */
-                ngx_k8s_compile_secret_free(c, node);
-                break;
-            }
+            row->free(c, node);
         }
     }
 
@@ -303,18 +326,12 @@ ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec)
 static ngx_int_t
 ngx_k8s_compile_step(ngx_k8s_compile_t *c)
 {
-    ngx_uint_t        i;
-    ngx_queue_t      *q;
-    ngx_k8s_node_t   *node;
-    ngx_k8s_store_t  *store;
-    ngx_k8s_entry_t  *entry;
-
-    static ngx_uint_t  order[] = {
-        NGX_K8S_NODE_SECRET,
-        NGX_K8S_NODE_SERVICE,
-        NGX_K8S_NODE_NAMESPACE,
-        NGX_K8S_NODE_HOST
-    };
+    ngx_int_t                rc;
+    ngx_queue_t             *q;
+    ngx_k8s_node_t          *node;
+    ngx_k8s_store_t         *store;
+    ngx_k8s_entry_t         *entry;
+    ngx_k8s_compile_node_t  *row;
 
     store = c->store;
 
@@ -322,17 +339,17 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
         return ngx_k8s_compile_start(c);
     }
 
-    if (!ngx_queue_empty(&store->recheck)) {
-        q = ngx_queue_head(&store->recheck);
-        entry = ngx_queue_data(q, ngx_k8s_entry_t, recheck);
-        return ngx_k8s_store_recheck(store, entry);
+    rc = ngx_k8s_store_settle(store, 1);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_AGAIN) ? NGX_OK : NGX_ERROR;
     }
 
-    for (i = 0; i < sizeof(order) / sizeof(ngx_uint_t); i++) {
-        if (!ngx_queue_empty(&store->dirty[order[i]])) {
-            q = ngx_queue_head(&store->dirty[order[i]]);
+    for (row = ngx_k8s_compile_nodes; row->compile; row++) {
+        if (!ngx_queue_empty(&store->dirty[row->type])) {
+            q = ngx_queue_head(&store->dirty[row->type]);
             node = ngx_queue_data(q, ngx_k8s_node_t, dirty);
-            return ngx_k8s_compile_node(c, node);
+            return ngx_k8s_compile_node(c, row, node);
         }
     }
 
@@ -364,31 +381,15 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
 /* a node leaves its queue when its work is done; others come in between */
 
 static ngx_int_t
-ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_compile_node_t *row,
+    ngx_k8s_node_t *node)
 {
     ngx_int_t  rc;
 
     ngx_queue_remove(&node->dirty);
     node->queued = 0;
 
-    switch (node->type) {
-
-    case NGX_K8S_NODE_SECRET:
-        rc = ngx_k8s_compile_secret(c, node);
-        break;
-
-    case NGX_K8S_NODE_SERVICE:
-        rc = ngx_k8s_compile_service(c, node);
-        break;
-
-    case NGX_K8S_NODE_NAMESPACE:
-        rc = ngx_k8s_compile_namespace(c, node);
-        break;
-
-    default: /* NGX_K8S_NODE_HOST */
-        rc = ngx_k8s_compile_host(c, node);
-        break;
-    }
+    rc = row->compile(c, node);
 
     if (rc != NGX_OK) {
         ngx_k8s_node_mark(c->store, node);

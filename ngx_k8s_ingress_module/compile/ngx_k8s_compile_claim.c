@@ -106,8 +106,8 @@ ngx_k8s_claims_adopt(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     node = state->node;
 
-    for (n = 0; !ngx_queue_empty(&node->users); n++) {
-        q = ngx_queue_last(&node->users);
+    for (n = 0; !ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER]); n++) {
+        q = ngx_queue_last(&node->links[NGX_K8S_ROLE_USER]);
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);
 
         if (link->data) {
@@ -129,7 +129,7 @@ ngx_k8s_claims_adopt(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         link->data = claim;
 
         ngx_queue_remove(q);
-        ngx_queue_insert_head(&node->users, q);
+        ngx_queue_insert_head(&node->links[NGX_K8S_ROLE_USER], q);
 
         ngx_k8s_compile_claim_mark(claim);
     }
@@ -153,8 +153,8 @@ ngx_k8s_compile_unlink(ngx_k8s_link_t *link)
 
     claim->link = NULL;
 
-    if (!ngx_queue_empty(&node->users)) {
-        q = ngx_queue_last(&node->users);
+    if (!ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])) {
+        q = ngx_queue_last(&node->links[NGX_K8S_ROLE_USER]);
         next = ngx_queue_data(q, ngx_k8s_link_t, queue);
 
         if (next->entry == claim->entry && next->data == NULL) {
@@ -162,7 +162,7 @@ ngx_k8s_compile_unlink(ngx_k8s_link_t *link)
             next->data = claim;
 
             ngx_queue_remove(q);
-            ngx_queue_insert_head(&node->users, q);
+            ngx_queue_insert_head(&node->links[NGX_K8S_ROLE_USER], q);
         }
     }
 
@@ -694,8 +694,8 @@ ngx_k8s_claims_free(ngx_k8s_host_state_t *state)
         }
     }
 
-    for (q = ngx_queue_head(&state->node->users);
-         q != ngx_queue_sentinel(&state->node->users);
+    for (q = ngx_queue_head(&state->node->links[NGX_K8S_ROLE_USER]);
+         q != ngx_queue_sentinel(&state->node->links[NGX_K8S_ROLE_USER]);
          q = ngx_queue_next(q))
     {
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);

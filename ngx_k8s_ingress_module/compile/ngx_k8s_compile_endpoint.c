@@ -71,7 +71,9 @@ ngx_k8s_compile_endpoints(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
         return rc;
     }
 
-    if (c->conf.loopback && ngx_queue_empty(&port->node->slices)) {
+    if (c->conf.loopback
+        && ngx_queue_empty(&port->node->links[NGX_K8S_ROLE_PART]))
+    {
         rc = ngx_k8s_compile_manifest(c, port, svc, sp, endpoints);
         *usable = ngx_k8s_compile_unique(endpoints);
         return rc;
@@ -115,8 +117,8 @@ ngx_k8s_compile_family(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_k8s_link_t            *link;
     ngx_k8s_endpoint_slice_t  *slice;
 
-    for (q = ngx_queue_head(&port->node->slices);
-         q != ngx_queue_sentinel(&port->node->slices);
+    for (q = ngx_queue_head(&port->node->links[NGX_K8S_ROLE_PART]);
+         q != ngx_queue_sentinel(&port->node->links[NGX_K8S_ROLE_PART]);
          q = ngx_queue_next(q))
     {
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);

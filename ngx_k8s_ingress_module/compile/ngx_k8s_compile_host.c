@@ -79,7 +79,9 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     directive = (node == c->root && c->default_service.len);
 
-    if (node->data == NULL && ngx_queue_empty(&node->users) && !directive) {
+    if (node->data == NULL && !directive
+        && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER]))
+    {
         return NGX_OK;
     }
 
@@ -211,7 +213,7 @@ ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     parent = node->data;
 
-    if (parent->slot == 0 && ngx_queue_empty(&node->users)
+    if (parent->slot == 0 && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])
         && ngx_queue_empty(&parent->work)
         && ngx_queue_empty(&parent->children) && !parent->attached)
     {
@@ -821,7 +823,9 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     ngx_k8s_host_detach(c, state);
 
-    if (ngx_queue_empty(&state->children) && ngx_queue_empty(&node->users)) {
+    if (ngx_queue_empty(&state->children)
+        && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER]))
+    {
         ngx_free(state);
         node->data = NULL;
     }
@@ -831,7 +835,7 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
 
 void
-ngx_k8s_compile_host_free(ngx_k8s_node_t *node)
+ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
     ngx_k8s_item_t        *item;
     ngx_k8s_host_state_t  *state;

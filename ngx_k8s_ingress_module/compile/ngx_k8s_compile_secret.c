@@ -422,8 +422,8 @@ ngx_k8s_compile_secret_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_queue_t     *q;
     ngx_k8s_link_t  *link;
 
-    for (q = ngx_queue_head(&node->users);
-         q != ngx_queue_sentinel(&node->users);
+    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_USER]);
+         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_USER]);
          q = ngx_queue_next(q))
     {
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);

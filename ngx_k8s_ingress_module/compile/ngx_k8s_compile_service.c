@@ -80,7 +80,7 @@ ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
 
 void
-ngx_k8s_compile_service_free(ngx_k8s_node_t *node)
+ngx_k8s_compile_service_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
     ngx_queue_t              *q;
     ngx_k8s_service_state_t  *state;
@@ -183,7 +183,7 @@ ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name,
         ngx_k8s_compile_port_free(c, port);
 
     } else if (ngx_queue_empty(&state->ports)) {
-        ngx_k8s_compile_service_free(node);
+        ngx_k8s_compile_service_free(c, node);
         ngx_k8s_node_check(c->store, node);
     }
 
@@ -297,8 +297,8 @@ ngx_k8s_compile_service_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     ngx_queue_t     *q;
     ngx_k8s_link_t  *link;
 
-    for (q = ngx_queue_head(&node->users);
-         q != ngx_queue_sentinel(&node->users);
+    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_USER]);
+         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_USER]);
          q = ngx_queue_next(q))
     {
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);

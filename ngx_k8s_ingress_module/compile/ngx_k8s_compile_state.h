@@ -340,7 +340,7 @@ typedef struct {
 
 /* hosts (ngx_k8s_compile_host.c); NGX_AGAIN: there is more to do */
 ngx_int_t ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
-void ngx_k8s_compile_host_free(ngx_k8s_node_t *node);
+void ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 /* whether a slot is that of one of the host's shards */
 ngx_uint_t ngx_k8s_compile_shard_find(ngx_k8s_node_t *node, uint32_t slot);
 
@@ -413,7 +413,8 @@ ngx_int_t ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c);
 
 /* services (ngx_k8s_compile_service.c) */
 ngx_int_t ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
-void ngx_k8s_compile_service_free(ngx_k8s_node_t *node);
+void ngx_k8s_compile_service_free(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
 /* the record of one port, made when there is none: NULL without room */
 ngx_k8s_port_t *ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns,
     ngx_str_t *name, ngx_str_t *port);

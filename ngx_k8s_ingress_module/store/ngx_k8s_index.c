@@ -5,8 +5,7 @@
 
 
 /*
- * Nodes and links: which Ingresses, Services and EndpointSlices something
- * that has changed is of concern to.
+ * Nodes: what objects name, and whom a change of it is of concern to.
  */
 
 
@@ -15,14 +14,16 @@
 #include <ngx_k8s_index.h>
 
 
-static ngx_k8s_link_t *ngx_k8s_link_add(ngx_k8s_store_t *store,
-    ngx_k8s_entry_t *entry, ngx_k8s_object_t *object, ngx_uint_t type,
-    ngx_str_t *ns, ngx_str_t *name, ngx_k8s_link_t **links);
-static ngx_int_t ngx_k8s_links_ref(ngx_k8s_store_t *store,
-    ngx_k8s_entry_t *entry, ngx_k8s_object_t *object, ngx_uint_t type,
-    ngx_k8s_ref_t *ref, ngx_k8s_link_t **links);
-static ngx_int_t ngx_k8s_links_model(ngx_k8s_store_t *store,
-    ngx_k8s_entry_t *entry, ngx_k8s_model_t *model, ngx_k8s_link_t **links);
+/* kind; work, parts, attach, want */
+
+ngx_k8s_node_row_t  ngx_k8s_node_rows[] = {
+    { -1,                     1, 0, 0, 0 },   /* NGX_K8S_NODE_HOST */
+    { NGX_K8S_SERVICE,        1, 1, 0, 0 },   /* NGX_K8S_NODE_SERVICE */
+    { NGX_K8S_SECRET,         1, 0, 0, 1 },   /* NGX_K8S_NODE_SECRET */
+    { NGX_K8S_INGRESS_CLASS,  0, 0, 1, 0 },   /* NGX_K8S_NODE_CLASS */
+    { -1,                     1, 0, 0, 0 },   /* NGX_K8S_NODE_NAMESPACE */
+    { NGX_K8S_NAMESPACE,      0, 0, 1, 0 }    /* NGX_K8S_NODE_LABELS */
+};
 
 
 static ngx_str_t  ngx_k8s_no_name = ngx_null_string;
@@ -105,6 +106,7 @@ ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
     ngx_str_t *name)
 {
     u_char          *p;
+    ngx_uint_t       i;
     ngx_k8s_node_t  *node;
 
     node = ngx_k8s_node_find(store, type, ns, name);
@@ -137,8 +139,9 @@ ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
     node->type = type;
     node->node.key = ngx_k8s_name_hash(ns, name);
 
-    ngx_queue_init(&node->users);
-    ngx_queue_init(&node->slices);
+    for (i = 0; i < NGX_K8S_ROLES; i++) {
+        ngx_queue_init(&node->links[i]);
+    }
 
     ngx_rbtree_insert(&store->nodes[type], &node->node);
 
@@ -149,9 +152,7 @@ ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
 void
 ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
-    if (node->queued || node->type == NGX_K8S_NODE_CLASS
-        || node->type == NGX_K8S_NODE_LABELS)
-    {
+    if (node->queued || !ngx_k8s_node_rows[node->type].work) {
         return;
     }
 
@@ -163,10 +164,16 @@ ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 void
 ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
-    if (node->queued || node->pins || node->data
-        || !ngx_queue_empty(&node->users) || !ngx_queue_empty(&node->slices))
-    {
+    ngx_uint_t  i;
+
+    if (node->queued || node->pins || node->data) {
         return;
+    }
+
+    for (i = 0; i < NGX_K8S_ROLES; i++) {
+        if (!ngx_queue_empty(&node->links[i])) {
+            return;
+        }
     }
 
     ngx_rbtree_delete(&store->nodes[node->type], &node->node);
@@ -179,11 +186,8 @@ ngx_k8s_node_pin(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
     node->pins++;
 
-    if (node->type == NGX_K8S_NODE_SECRET && node->pins + node->nusers == 1
-        && store->events.want)
-    {
-        store->events.want(store->events.data, NGX_K8S_SECRET,
-                           &node->namespace, &node->name, 1);
+    if (node->pins + node->nusers == 1) {
+        ngx_k8s_node_want(store, node, 1);
     }
 }
 
@@ -193,13 +197,32 @@ ngx_k8s_node_unpin(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
     node->pins--;
 
-    if (node->type == NGX_K8S_NODE_SECRET && node->pins + node->nusers == 0
-        && store->events.want)
-    {
-        store->events.want(store->events.data, NGX_K8S_SECRET,
-                           &node->namespace, &node->name, 0);
-        ngx_k8s_store_delete(store, NGX_K8S_SECRET, &node->namespace,
-                             &node->name, &ngx_k8s_no_name);
+    if (node->pins + node->nusers == 0) {
+        ngx_k8s_node_want(store, node, 0);
+    }
+}
+
+
+/* what nobody names any more is not kept */
+
+void
+ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
+    ngx_uint_t wanted)
+{
+    ngx_k8s_node_row_t  *row;
+
+    row = &ngx_k8s_node_rows[node->type];
+
+    if (!row->want || store->events.want == NULL) {
+        return;
+    }
+
+    store->events.want(store->events.data, row->kind, &node->namespace,
+                       &node->name, wanted);
+
+    if (!wanted) {
+        ngx_k8s_store_delete(store, row->kind, &node->namespace, &node->name,
+                             &ngx_k8s_no_name);
     }
 }
 
@@ -207,13 +230,26 @@ ngx_k8s_node_unpin(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 void
 ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind)
 {
+    ngx_uint_t          type;
     ngx_k8s_node_t     *n;
     ngx_rbtree_t       *tree;
     ngx_rbtree_node_t  *node;
 
-    tree = &store->nodes[NGX_K8S_NODE_SECRET];
+    for (type = 0; type < NGX_K8S_NODES; type++) {
+        if (ngx_k8s_node_rows[type].want
+            && ngx_k8s_node_rows[type].kind == (ngx_int_t) kind)
+        {
+            break;
+        }
+    }
 
-    if (kind != NGX_K8S_SECRET || tree->root == tree->sentinel) {
+    if (type == NGX_K8S_NODES) {
+        return;
+    }
+
+    tree = &store->nodes[type];
+
+    if (tree->root == tree->sentinel) {
         return;
     }
 
@@ -227,262 +263,6 @@ ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind)
             store->events.want(store->events.data, kind, &n->namespace,
                                &n->name, 1);
         }
-    }
-}
-
-
-static ngx_k8s_link_t *
-ngx_k8s_link_add(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_uint_t type, ngx_str_t *ns, ngx_str_t *name,
-    ngx_k8s_link_t **links)
-{
-    ngx_k8s_link_t  *link;
-    ngx_k8s_node_t  *node;
-
-    node = ngx_k8s_node_get(store, type, ns, name);
-    if (node == NULL) {
-        return NULL;
-    }
-
-    if (node->stamp == store->stamp) {
-        return *links;
-    }
-
-    link = ngx_palloc(object->pool, sizeof(ngx_k8s_link_t));
-    if (link == NULL) {
-        ngx_k8s_node_check(store, node);
-        return NULL;
-    }
-
-    node->stamp = store->stamp;
-
-    link->node = node;
-    link->entry = entry;
-    link->host = NULL;
-    link->data = NULL;
-    link->next = *links;
-    *links = link;
-
-    if (object->kind == NGX_K8S_ENDPOINT_SLICE) {
-        ngx_queue_insert_tail(&node->slices, &link->queue);
-
-    } else {
-        ngx_queue_insert_tail(&node->users, &link->queue);
-
-        if (type == NGX_K8S_NODE_SECRET) {
-            ngx_k8s_node_pin(store, node);
-        }
-
-        node->nusers++;
-
-        if (type == NGX_K8S_NODE_SECRET) {
-            node->pins--;
-        }
-    }
-
-    if (type != NGX_K8S_NODE_SERVICE
-        || object->kind == NGX_K8S_ENDPOINT_SLICE)
-    {
-        ngx_k8s_node_mark(store, node);
-    }
-
-    return link;
-}
-
-
-static ngx_int_t
-ngx_k8s_links_ref(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_uint_t type, ngx_k8s_ref_t *ref,
-    ngx_k8s_link_t **links)
-{
-    if (ref->name.len
-        && ngx_k8s_link_add(store, entry, object, type, &ref->namespace,
-                            &ref->name, links)
-           == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_links_model(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_model_t *model, ngx_k8s_link_t **links)
-{
-    ngx_uint_t             i, j;
-    ngx_k8s_link_t        *link;
-    ngx_k8s_object_t      *object;
-    ngx_k8s_model_rule_t  *rule;
-
-    object = model->object;
-
-    if (ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_NAMESPACE,
-                         &object->namespace, &ngx_k8s_no_name, links)
-        == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < model->ntls; i++) {
-        if (ngx_k8s_links_ref(store, entry, object, NGX_K8S_NODE_SECRET,
-                              &model->tls[i].ref, links)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (model->fallback
-        && ngx_k8s_links_ref(store, entry, object, NGX_K8S_NODE_SERVICE,
-                             &model->fallback->ref, links)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (model->catchall
-        && ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_HOST,
-                            &ngx_k8s_no_name, &ngx_k8s_no_name, links)
-           == NULL)
-    {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < model->nhosts; i++) {
-        link = ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_HOST,
-                                &ngx_k8s_no_name, &model->hosts[i].name,
-                                links);
-        if (link == NULL) {
-            return NGX_ERROR;
-        }
-
-        link->host = &model->hosts[i];
-    }
-
-    for (i = 0; i < model->nrules; i++) {
-        rule = &model->rules[i];
-
-        for (j = 0; j < rule->ntargets; j++) {
-            if (ngx_k8s_links_ref(store, entry, object, NGX_K8S_NODE_SERVICE,
-                                  &rule->targets[j].ref, links)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-
-        for (j = 0; j < rule->nmirrors; j++) {
-            if (ngx_k8s_links_ref(store, entry, object, NGX_K8S_NODE_SERVICE,
-                                  &rule->mirrors[j].target.ref, links)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_k8s_model_t *model, ngx_k8s_link_t **links)
-{
-    ngx_str_t                 *name;
-    ngx_uint_t                 annotation;
-    ngx_k8s_ingress_t         *ing;
-    ngx_k8s_endpoint_slice_t  *slice;
-
-    *links = NULL;
-    store->stamp++;
-
-    if (object->kind == NGX_K8S_ENDPOINT_SLICE) {
-        slice = (ngx_k8s_endpoint_slice_t *) object;
-
-        if (slice->service.len
-            && ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_SERVICE,
-                                &object->namespace, &slice->service, links)
-               == NULL)
-        {
-            return NGX_ERROR;
-        }
-
-        return NGX_OK;
-    }
-
-    ing = (ngx_k8s_ingress_t *) object;
-
-    name = ing->class_name.data ? &ing->class_name
-                                : ngx_k8s_class_named(store, ing, &annotation);
-
-    if (ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_CLASS,
-                         &ngx_k8s_no_name, name ? name : &ngx_k8s_no_name,
-                         links)
-        == NULL)
-    {
-        goto failed;
-    }
-
-    if (store->conf.selector
-        && ngx_k8s_link_add(store, entry, object, NGX_K8S_NODE_LABELS,
-                            &object->namespace, &ngx_k8s_no_name, links)
-           == NULL)
-    {
-        goto failed;
-    }
-
-    if (model && ngx_k8s_links_model(store, entry, model, links) != NGX_OK) {
-        goto failed;
-    }
-
-    return NGX_OK;
-
-failed:
-
-    ngx_k8s_links_drop(store, *links);
-    *links = NULL;
-
-    return NGX_ERROR;
-}
-
-
-void
-ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links)
-{
-    ngx_k8s_link_t  *link;
-    ngx_k8s_node_t  *node;
-
-    for (link = links; link; link = link->next) {
-        node = link->node;
-        node->gone |= (node->stamp != store->stamp);
-
-        ngx_queue_remove(&link->queue);
-
-        if (link->data && store->unlink) {
-            store->unlink(link);
-        }
-
-        if (node->type != NGX_K8S_NODE_SERVICE
-            || link->entry->kind == NGX_K8S_ENDPOINT_SLICE)
-        {
-            ngx_k8s_node_mark(store, node);
-        }
-
-        if (link->entry->kind != NGX_K8S_ENDPOINT_SLICE) {
-            if (node->type == NGX_K8S_NODE_SECRET) {
-                node->pins++;
-                node->nusers--;
-                ngx_k8s_node_unpin(store, node);
-
-            } else {
-                node->nusers--;
-            }
-        }
-
-        ngx_k8s_node_check(store, node);
     }
 }
 

@@ -34,6 +34,16 @@
 
 #define NGX_K8S_NODES                6
 
+
+/* what a link means to the node: the object names it, or is a part of it, as
+   an EndpointSlice is of a Service */
+
+#define NGX_K8S_ROLE_USER            0
+#define NGX_K8S_ROLE_PART            1
+
+#define NGX_K8S_ROLES                2
+
+
 typedef struct ngx_k8s_node_s   ngx_k8s_node_t;
 typedef struct ngx_k8s_link_s   ngx_k8s_link_t;
 typedef struct ngx_k8s_entry_s  ngx_k8s_entry_t;
@@ -43,8 +53,9 @@ typedef struct ngx_k8s_sweep_s  ngx_k8s_sweep_t;
 struct ngx_k8s_node_s {
     ngx_rbtree_node_t        node;       /* in store->nodes[type] */
     ngx_queue_t              dirty;      /* in store->dirty[type] */
-    ngx_queue_t              users;      /* links of Ingresses */
-    ngx_queue_t              slices;     /* links of EndpointSlices */
+    ngx_queue_t              links[NGX_K8S_ROLES];
+    ngx_queue_t              cursor;     /* among its users, while it is dirty
+                                            and they are attached anew */
     ngx_uint_t               type;       /* NGX_K8S_NODE_* */
     ngx_str_t                namespace;
     ngx_str_t                name;
@@ -58,13 +69,14 @@ struct ngx_k8s_node_s {
 
 
 struct ngx_k8s_link_s {
-    ngx_queue_t              queue;      /* node->users or node->slices */
+    ngx_queue_t              queue;      /* node->links[role] */
     ngx_k8s_link_t          *next;       /* of the same entry */
     ngx_k8s_node_t          *node;
     ngx_k8s_entry_t         *entry;
     ngx_k8s_model_host_t    *host;       /* of a host node, NULL: without
                                             rules */
     void                    *data;       /* compile's, told of the end */
+    unsigned                 role:1;     /* NGX_K8S_ROLE_* */
 };
 
 
@@ -72,7 +84,6 @@ struct ngx_k8s_entry_s {
     ngx_rbtree_node_t        node;       /* in store->objects[kind] */
     ngx_queue_t              queue;      /* in store->all[kind] */
     ngx_queue_t              dirty;      /* in store->changed */
-    ngx_queue_t              recheck;    /* in store->recheck */
     ngx_queue_t              unsaid;     /* compile's, with "silent" */
     ngx_k8s_object_t        *object;     /* NULL: gone */
     ngx_k8s_model_t         *model;      /* of the object; NULL: not made */
@@ -84,7 +95,6 @@ struct ngx_k8s_entry_s {
     unsigned                 why:8;      /* not taken: problem code, or 0 */
     unsigned                 taken:1;    /* Ingress of our class */
     unsigned                 queued:1;   /* in changed */
-    unsigned                 rechecked:1;  /* in recheck */
     unsigned                 full:1;     /* left out: the table is full */
     unsigned                 edited:1;   /* since it was left out */
     unsigned                 asked:1;    /* let in when room was short */
@@ -123,7 +133,6 @@ struct ngx_k8s_store_s {
     ngx_rbtree_t             nodes[NGX_K8S_NODES];
     ngx_queue_t              dirty[NGX_K8S_NODES];
     ngx_queue_t              changed;    /* entries: problems, gone */
-    ngx_queue_t              recheck;    /* Ingresses: taken or not */
     ngx_uint_t               stamp;
 
     /* a link with data ends; that of a new version has been made before */
@@ -131,6 +140,63 @@ struct ngx_k8s_store_s {
 
     unsigned                 no_classes:1;  /* IngressClass is refused */
 };
+
+
+/* what is known of a type of node: ngx_k8s_node_rows[type] */
+
+typedef struct {
+    ngx_int_t                kind;       /* whose objects have such nodes by
+                                            their namespace and name; or -1 */
+    unsigned                 work:1;     /* compile/ works on marked ones */
+    unsigned                 parts:1;    /* users that come and go don't mark
+                                            it, its parts do */
+    unsigned                 attach:1;   /* its users are attached anew when its
+                                            object changes; those of the empty
+                                            name when any object does */
+    unsigned                 want:1;     /* its object is fetched, and kept,
+                                            while something names it */
+} ngx_k8s_node_row_t;
+
+extern ngx_k8s_node_row_t  ngx_k8s_node_rows[];
+
+
+/* links in the making */
+
+typedef struct {
+    ngx_k8s_store_t         *store;
+    ngx_k8s_entry_t         *entry;
+    ngx_k8s_link_t          *links;      /* so far */
+} ngx_k8s_links_t;
+
+
+/* what comes of class rules, selectors, parents */
+
+typedef struct {
+    ngx_uint_t               taken;      /* it is routed */
+    ngx_uint_t               why;        /* if not: code of the problem that
+                                            says so; 0: another controller may
+                                            have it */
+} ngx_k8s_attach_t;
+
+
+/*
+ * What is known of a kind in here: ngx_k8s_kind_rows[kind], the continuation of
+ * ngx_k8s_kinds[].  What is NULL does not exist for the kind.
+ */
+
+typedef struct {
+    /* links that the object makes by itself; NGX_ERROR: no memory */
+    ngx_int_t              (*links)(ngx_k8s_links_t *l,
+                                ngx_k8s_object_t *object);
+    /* whether it is routed, as of now */
+    void                   (*attach)(ngx_k8s_store_t *store,
+                                ngx_k8s_object_t *object,
+                                ngx_k8s_attach_t *attach);
+    /* what it routes; once attached, its references and hosts are linked */
+    ngx_k8s_model_t       *(*model)(ngx_k8s_object_t *object);
+} ngx_k8s_kind_row_t;
+
+extern ngx_k8s_kind_row_t  ngx_k8s_kind_rows[];
 
 
 /* nodes: find gives NULL; get makes one, NULL without memory */
@@ -143,12 +209,15 @@ void ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 /* frees a node that nothing holds any more */
 void ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
-/* a node stays, and a Secret is wanted, while it is pinned */
+/* a node stays, and its object is wanted, while it is pinned */
 void ngx_k8s_node_pin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 void ngx_k8s_node_unpin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
-/* links of an object and, when it is taken, of its model: into *links, from
-   the object's pool */
+/* an object begins, or ceases, to be named by anything */
+void ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
+    ngx_uint_t wanted);
+
+/* links of an object and, when it is attached, of its model; drop frees */
 ngx_int_t ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     ngx_k8s_object_t *object, ngx_k8s_model_t *model, ngx_k8s_link_t **links);
 void ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links);
@@ -161,18 +230,14 @@ void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
 /* frees an entry that has no object, and is in no queue of compile's */
 void ngx_k8s_entry_free(ngx_k8s_entry_t *entry);
 
-/*
- * Whether class rules and namespace selector take an Ingress.  If not, *why is
- * the code of the problem that says so; 0: another controller may have it.
- */
-ngx_uint_t ngx_k8s_class_takes(ngx_k8s_store_t *store,
-    ngx_k8s_ingress_t *ing, ngx_uint_t *why);
+/* class rules and namespace selector */
+void ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
+    ngx_k8s_attach_t *attach);
 /* the class that an Ingress names, by field or annotation; NULL: none */
 ngx_str_t *ngx_k8s_class_named(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing,
     ngx_uint_t *annotation);
-/* applies them again to an entry of store->recheck */
-ngx_int_t ngx_k8s_store_recheck(ngx_k8s_store_t *store,
-    ngx_k8s_entry_t *entry);
+/* users of a node whose row says so are attached anew, by settle() */
+void ngx_k8s_node_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
 /* which of two objects comes first: the older one; < 0 is the first */
 ngx_int_t ngx_k8s_age_cmp(ngx_k8s_object_t *one, ngx_k8s_object_t *two);

@@ -15,11 +15,12 @@ static void ngx_k8s_entry_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_k8s_entry_t *ngx_k8s_entry_make(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
+static ngx_uint_t ngx_k8s_store_unwanted(ngx_k8s_store_t *store,
+    ngx_k8s_object_t *object);
 static ngx_int_t ngx_k8s_store_change(ngx_k8s_store_t *store,
     ngx_k8s_entry_t *entry, ngx_k8s_object_t *object);
 static void ngx_k8s_store_touch(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
-static void ngx_k8s_store_users(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 static void ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
 static void ngx_k8s_store_free(ngx_k8s_object_t *object,
     ngx_k8s_model_t *model);
@@ -65,7 +66,6 @@ ngx_k8s_store_create(ngx_k8s_class_conf_t *conf,
 
     ngx_queue_init(&store->sweeps);
     ngx_queue_init(&store->changed);
-    ngx_queue_init(&store->recheck);
 
     return store;
 }
@@ -268,10 +268,33 @@ ngx_k8s_entry_free(ngx_k8s_entry_t *entry)
 }
 
 
+/* of some kinds only what something names is kept */
+
+static ngx_uint_t
+ngx_k8s_store_unwanted(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
+{
+    ngx_uint_t           type;
+    ngx_k8s_node_t      *node;
+    ngx_k8s_node_row_t  *row;
+
+    for (type = 0; type < NGX_K8S_NODES && store->events.want; type++) {
+        row = &ngx_k8s_node_rows[type];
+
+        if (row->want && row->kind == (ngx_int_t) object->kind) {
+            node = ngx_k8s_node_find(store, type, &object->namespace,
+                                     &object->name);
+
+            return node == NULL || node->nusers + node->pins == 0;
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 {
-    ngx_k8s_node_t    *node;
     ngx_k8s_entry_t   *entry;
     ngx_k8s_model_t   *model;
     ngx_k8s_object_t  *old;
@@ -279,14 +302,9 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
     entry = ngx_k8s_entry_find(store, object->kind, &object->namespace,
                                &object->name);
 
-    if (object->kind == NGX_K8S_SECRET && store->events.want) {
-        node = ngx_k8s_node_find(store, NGX_K8S_NODE_SECRET,
-                                 &object->namespace, &object->name);
-
-        if (node == NULL || node->nusers + node->pins == 0) {
-            ngx_k8s_object_free(object);
-            return NGX_OK;
-        }
+    if (ngx_k8s_store_unwanted(store, object)) {
+        ngx_k8s_object_free(object);
+        return NGX_OK;
     }
 
     if (entry == NULL) {
@@ -360,41 +378,42 @@ static ngx_int_t
 ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     ngx_k8s_object_t *object)
 {
-    ngx_uint_t        why;
-    ngx_k8s_link_t   *links;
-    ngx_k8s_model_t  *model;
+    ngx_k8s_link_t      *links;
+    ngx_k8s_model_t     *model;
+    ngx_k8s_attach_t     attach;
+    ngx_k8s_kind_row_t  *row;
 
+    row = &ngx_k8s_kind_rows[object->kind];
     model = NULL;
-    why = 0;
 
-    if (object->kind == NGX_K8S_INGRESS
-        && ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) object, &why))
-    {
-        model = ngx_k8s_from_ingress(object);
+    ngx_memzero(&attach, sizeof(ngx_k8s_attach_t));
+
+    if (row->attach) {
+        row->attach(store, object, &attach);
+    }
+
+    if (attach.taken) {
+        model = row->model(object);
         if (model == NULL) {
             return NGX_ERROR;
         }
     }
 
-    if (object->kind == NGX_K8S_INGRESS
-        || object->kind == NGX_K8S_ENDPOINT_SLICE)
-    {
-        if (ngx_k8s_links_make(store, entry, object, model, &links)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        ngx_k8s_links_drop(store, entry->links);
-        entry->links = links;
+    if (ngx_k8s_links_make(store, entry, object, model, &links) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (object->problems || model || entry->taken || why || entry->why) {
+    ngx_k8s_links_drop(store, entry->links);
+    entry->links = links;
+
+    if (object->problems || entry->taken || entry->why || attach.taken
+        || attach.why)
+    {
         ngx_k8s_entry_mark(store, entry);
     }
 
-    entry->taken = (model != NULL);
-    entry->why = why;
+    entry->taken = attach.taken;
+    entry->why = attach.why;
     entry->edited = 1;
     entry->model = model;
     entry->object = object;
@@ -405,80 +424,39 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 }
 
 
-/* marks what depends on a class, Service, Secret or Namespace */
+/* marks the nodes that an object stands behind */
 
 static void
 ngx_k8s_store_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 {
-    ngx_str_t        none;
-    ngx_k8s_node_t  *node;
+    ngx_str_t            none;
+    ngx_uint_t           type;
+    ngx_k8s_node_t      *node;
+    ngx_k8s_node_row_t  *row;
 
-    switch (object->kind) {
+    ngx_str_null(&none);
 
-    case NGX_K8S_INGRESS_CLASS:
-        ngx_str_null(&none);
+    for (type = 0; type < NGX_K8S_NODES; type++) {
+        row = &ngx_k8s_node_rows[type];
 
-        /* Ingresses without a class look whether there is a default one */
+        if (row->kind != (ngx_int_t) object->kind) {
+            continue;
+        }
 
-        ngx_k8s_store_users(store, ngx_k8s_node_find(store, NGX_K8S_NODE_CLASS,
-                                                     &none, &none));
-
-        node = ngx_k8s_node_find(store, NGX_K8S_NODE_CLASS, &none,
+        node = ngx_k8s_node_find(store, type, &object->namespace,
                                  &object->name);
-        break;
 
-    case NGX_K8S_NAMESPACE:
-        ngx_str_null(&none);
-        node = ngx_k8s_node_find(store, NGX_K8S_NODE_LABELS, &object->name,
-                                 &none);
-        break;
+        if (node && row->attach) {
+            ngx_k8s_node_turn(store, node);
 
-    case NGX_K8S_SERVICE:
-        node = ngx_k8s_node_find(store, NGX_K8S_NODE_SERVICE,
-                                 &object->namespace, &object->name);
-        break;
+        } else if (node) {
+            ngx_k8s_node_mark(store, node);
+        }
 
-    case NGX_K8S_SECRET:
-        node = ngx_k8s_node_find(store, NGX_K8S_NODE_SECRET,
-                                 &object->namespace, &object->name);
-        break;
-
-    default:
-        return;
-    }
-
-    if (node && (object->kind == NGX_K8S_SERVICE
-                 || object->kind == NGX_K8S_SECRET))
-    {
-        ngx_k8s_node_mark(store, node);
-        return;
-    }
-
-    ngx_k8s_store_users(store, node);
-}
-
-
-/* class rules and selector are applied anew to what names a node */
-
-static void
-ngx_k8s_store_users(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
-{
-    ngx_queue_t     *q;
-    ngx_k8s_link_t  *link;
-
-    if (node == NULL) {
-        return;
-    }
-
-    for (q = ngx_queue_head(&node->users);
-         q != ngx_queue_sentinel(&node->users);
-         q = ngx_queue_next(q))
-    {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-
-        if (!link->entry->rechecked) {
-            link->entry->rechecked = 1;
-            ngx_queue_insert_tail(&store->recheck, &link->entry->recheck);
+        node = row->attach ? ngx_k8s_node_find(store, type, &none, &none)
+                           : NULL;
+        if (node) {
+            ngx_k8s_node_turn(store, node);
         }
     }
 }
@@ -518,11 +496,6 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
     ngx_rbtree_delete(&store->objects[entry->kind], &entry->node);
     ngx_queue_remove(&entry->queue);
     store->counts[entry->kind]--;
-
-    if (entry->rechecked) {
-        ngx_queue_remove(&entry->recheck);
-        entry->rechecked = 0;
-    }
 
     store->stamp++;
     ngx_k8s_links_drop(store, entry->links);

@@ -16,6 +16,10 @@
 
 
 static ngx_uint_t ngx_k8s_store_selects(ngx_k8s_store_t *store, ngx_str_t *ns);
+static ngx_int_t ngx_k8s_store_attach(ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry);
+static ngx_int_t ngx_k8s_store_turn(ngx_k8s_store_t *store,
+    ngx_k8s_node_t *node);
 static ngx_k8s_ingress_class_t *ngx_k8s_class_find(ngx_k8s_store_t *store,
     ngx_str_t *name);
 static ngx_uint_t ngx_k8s_class_default(ngx_k8s_store_t *store);
@@ -126,37 +130,40 @@ ngx_k8s_class_ours(ngx_k8s_store_t *store, ngx_k8s_ingress_class_t *class)
 }
 
 
-ngx_uint_t
-ngx_k8s_class_takes(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing,
-    ngx_uint_t *why)
+void
+ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
+    ngx_k8s_attach_t *attach)
 {
     ngx_str_t                *name;
     ngx_uint_t                annotation;
+    ngx_k8s_ingress_t        *ing;
     ngx_k8s_ingress_class_t  *class;
 
-    *why = 0;
+    ing = (ngx_k8s_ingress_t *) object;
 
-    if (!ngx_k8s_store_selects(store, &ing->object.namespace)) {
-        return 0;
+    if (!ngx_k8s_store_selects(store, &object->namespace)) {
+        return;
     }
 
     if (ing->no_class) {
-        *why = NGX_K8S_PROBLEM_INVALID_FIELD;
-        return 0;
+        attach->why = NGX_K8S_PROBLEM_INVALID_FIELD;
+        return;
     }
 
     name = ngx_k8s_class_named(store, ing, &annotation);
 
     if (name == NULL) {
         if (!store->conf.without_class && ngx_k8s_class_default(store)) {
-            *why = NGX_K8S_PROBLEM_CLASS_MISSING;
+            attach->why = NGX_K8S_PROBLEM_CLASS_MISSING;
         }
 
-        return store->conf.without_class;
+        attach->taken = store->conf.without_class;
+        return;
     }
 
     if (annotation && ngx_k8s_str_eq(name, &store->conf.class_name)) {
-        return 1;
+        attach->taken = 1;
+        return;
     }
 
     class = ngx_k8s_class_find(store, name);
@@ -166,63 +173,115 @@ ngx_k8s_class_takes(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing,
         /* other controllers take names that no IngressClass has */
 
         if (class && ngx_k8s_class_ours(store, class)) {
-            *why = NGX_K8S_PROBLEM_CLASS_MISSING;
+            attach->why = NGX_K8S_PROBLEM_CLASS_MISSING;
         }
 
-        return 0;
+        return;
     }
 
     if (class == NULL) {
-        *why = NGX_K8S_PROBLEM_CLASS_NOT_FOUND;
-        return 0;
+        attach->why = NGX_K8S_PROBLEM_CLASS_NOT_FOUND;
+        return;
     }
 
-    return ngx_k8s_class_ours(store, class)
-           || (store->conf.class_by_name
-               && ngx_k8s_str_eq(name, &store->conf.class_name));
+    attach->taken = ngx_k8s_class_ours(store, class)
+                    || (store->conf.class_by_name
+                        && ngx_k8s_str_eq(name, &store->conf.class_name));
 }
 
 
-ngx_int_t
-ngx_k8s_store_recheck(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
+void
+ngx_k8s_node_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
-    ngx_uint_t       taken, why;
-    ngx_k8s_link_t  *links;
+    if (node->queued) {
+        ngx_queue_remove(&node->cursor);
 
-    taken = ngx_k8s_class_takes(store, (ngx_k8s_ingress_t *) entry->object,
-                                &why);
-
-    if (why != entry->why) {
-        entry->why = why;
-        ngx_k8s_entry_mark(store, entry);
+    } else {
+        node->queued = 1;
+        ngx_queue_insert_tail(&store->dirty[node->type], &node->dirty);
     }
 
-    if (taken && entry->model == NULL) {
-        entry->model = ngx_k8s_from_ingress(entry->object);
+    ngx_queue_insert_head(&node->links[NGX_K8S_ROLE_USER], &node->cursor);
+}
+
+
+static ngx_int_t
+ngx_k8s_store_attach(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
+{
+    ngx_k8s_link_t      *links;
+    ngx_k8s_attach_t     attach;
+    ngx_k8s_kind_row_t  *row;
+
+    row = &ngx_k8s_kind_rows[entry->kind];
+
+    ngx_memzero(&attach, sizeof(ngx_k8s_attach_t));
+
+    row->attach(store, entry->object, &attach);
+
+    if (attach.taken && entry->model == NULL) {
+        entry->model = row->model(entry->object);
         if (entry->model == NULL) {
             return NGX_ERROR;
         }
     }
 
-    if (taken != entry->taken) {
+    if (attach.taken != entry->taken) {
 
         if (ngx_k8s_links_make(store, entry, entry->object,
-                               taken ? entry->model : NULL, &links)
+                               attach.taken ? entry->model : NULL, &links)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
 
         ngx_k8s_links_drop(store, entry->links);
-
         entry->links = links;
-        entry->taken = taken;
+    }
 
+    if (attach.taken != entry->taken || attach.why != entry->why) {
         ngx_k8s_entry_mark(store, entry);
     }
 
-    ngx_queue_remove(&entry->recheck);
-    entry->rechecked = 0;
+    entry->taken = attach.taken;
+    entry->why = attach.why;
+
+    return NGX_OK;
+}
+
+
+/*
+ * One user of a node that has changed, the one after the cursor.  Those that
+ * come meanwhile are met again at the end, and are then as they should be.
+ */
+
+static ngx_int_t
+ngx_k8s_store_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
+{
+    ngx_queue_t     *q;
+    ngx_k8s_link_t  *link;
+
+    q = ngx_queue_next(&node->cursor);
+    ngx_queue_remove(&node->cursor);
+
+    if (q == ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_USER])) {
+        ngx_queue_remove(&node->dirty);
+        node->queued = 0;
+
+        ngx_k8s_node_check(store, node);
+
+        return NGX_OK;
+    }
+
+    ngx_queue_insert_after(q, &node->cursor);
+
+    link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+
+    if (ngx_k8s_store_attach(store, link->entry) != NGX_OK) {
+        ngx_queue_remove(&node->cursor);
+        ngx_queue_insert_before(q, &node->cursor);
+
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
 }
@@ -231,21 +290,29 @@ ngx_k8s_store_recheck(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 ngx_int_t
 ngx_k8s_store_settle(ngx_k8s_store_t *store, ngx_uint_t n)
 {
+    ngx_uint_t    type;
     ngx_queue_t  *q;
 
-    while (!ngx_queue_empty(&store->recheck)) {
+    for (type = 0; type < NGX_K8S_NODES; type++) {
 
-        if (n-- == 0) {
-            return NGX_AGAIN;
+        if (!ngx_k8s_node_rows[type].attach) {
+            continue;
         }
 
-        q = ngx_queue_head(&store->recheck);
+        while (!ngx_queue_empty(&store->dirty[type])) {
 
-        if (ngx_k8s_store_recheck(store, ngx_queue_data(q, ngx_k8s_entry_t,
-                                                        recheck))
-            != NGX_OK)
-        {
-            return NGX_ERROR;
+            if (n-- == 0) {
+                return NGX_AGAIN;
+            }
+
+            q = ngx_queue_head(&store->dirty[type]);
+
+            if (ngx_k8s_store_turn(store, ngx_queue_data(q, ngx_k8s_node_t,
+                                                         dirty))
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
         }
     }
 
@@ -257,8 +324,8 @@ void
 ngx_k8s_store_refused(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_uint_t refused)
 {
-    ngx_queue_t      *q;
-    ngx_k8s_entry_t  *entry;
+    ngx_rbtree_t       *tree;
+    ngx_rbtree_node_t  *node;
 
     if (kind != NGX_K8S_INGRESS_CLASS || store->no_classes == (refused != 0)) {
         return;
@@ -266,15 +333,16 @@ ngx_k8s_store_refused(ngx_k8s_store_t *store, ngx_uint_t kind,
 
     store->no_classes = (refused != 0);
 
-    for (q = ngx_queue_head(&store->all[NGX_K8S_INGRESS]);
-         q != ngx_queue_sentinel(&store->all[NGX_K8S_INGRESS]);
-         q = ngx_queue_next(q))
-    {
-        entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
+    tree = &store->nodes[NGX_K8S_NODE_CLASS];
 
-        if (entry->object && !entry->rechecked) {
-            entry->rechecked = 1;
-            ngx_queue_insert_tail(&store->recheck, &entry->recheck);
-        }
+    if (tree->root == tree->sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(tree->root, tree->sentinel);
+         node;
+         node = ngx_rbtree_next(tree, node))
+    {
+        ngx_k8s_node_turn(store, (ngx_k8s_node_t *) node);
     }
 }

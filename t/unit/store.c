@@ -204,6 +204,95 @@ equality(k8s_t *k)
 }
 
 
+#define MANY  3000
+
+#define CLASS(name, controller)                                               \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'IngressClass','metadata':{" \
+    "'name':'" name "'},'spec':{'controller':'" controller "'}}"
+
+
+static ngx_uint_t
+taken(k8s_t *k)
+{
+    ngx_uint_t        n;
+    ngx_queue_t      *q;
+    ngx_k8s_entry_t  *entry;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&k->store->all[NGX_K8S_INGRESS]);
+         q != ngx_queue_sentinel(&k->store->all[NGX_K8S_INGRESS]);
+         q = ngx_queue_next(q))
+    {
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
+        n += entry->taken;
+    }
+
+    return n;
+}
+
+
+/* a class that many name is looked at in pieces, whatever happens meanwhile */
+
+static void
+turns(void)
+{
+    char        text[512], name[16];
+    k8s_t       k;
+    ngx_int_t   rc;
+    ngx_uint_t  i, n;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+
+    for (i = 0; i < MANY; i++) {
+        sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+                "'metadata':{'namespace':'n','name':'i%u'},'spec':{"
+                "'ingressClassName':'c','rules':[{'host':'h%u.test'}]}}",
+                (unsigned) i, (unsigned) i);
+        k8s_put(&k, text);
+    }
+
+    ok(ngx_k8s_store_settle(k.store, 0) == NGX_OK && taken(&k) == 0,
+       "of a class that does not exist");
+
+    k8s_put(&k, CLASS("c", "k8s.io/ingress-nginx"));
+    ok(taken(&k) == 0, "none is attached when the class comes");
+
+    rc = ngx_k8s_store_settle(k.store, 100);
+    ok(rc == NGX_AGAIN && taken(&k) == 100, "a hundred at a time");
+
+    for (i = 50; i < 150; i++) {
+        sprintf(name, "i%u", (unsigned) i);
+        k8s_delete(&k, NGX_K8S_INGRESS, "n", name);
+    }
+
+    for (n = 0; ngx_k8s_store_settle(k.store, 100) == NGX_AGAIN; n++) {
+        /* void */
+    }
+
+    ok(taken(&k) == MANY - 100 && n < 2 * MANY / 100 + 2,
+       "all that are left, in %u steps", (unsigned) n);
+
+    k8s_put(&k, CLASS("c", "somebody.else"));
+    (void) ngx_k8s_store_settle(k.store, 1000);
+    ok(taken(&k) == MANY - 1100, "another controller's");
+    k8s_put(&k, CLASS("c", "k8s.io/ingress-nginx"));
+    (void) ngx_k8s_store_settle(k.store, MANY * 4);
+    ok(taken(&k) == MANY - 100, "and back again before that was done");
+
+    k8s_delete(&k, NGX_K8S_INGRESS_CLASS, "", "c");
+    (void) ngx_k8s_store_settle(k.store, 1000);
+    ngx_k8s_store_refused(k.store, NGX_K8S_INGRESS_CLASS, 1);
+    ok(ngx_k8s_store_settle(k.store, 100) == NGX_AGAIN,
+       "classes are refused, which is looked at in pieces too");
+    (void) ngx_k8s_store_settle(k.store, MANY * 4);
+    ok(taken(&k) == MANY - 100, "all without a class are taken");
+
+    k8s_close(&k);
+}
+
+
 static void
 ages(void)
 {
@@ -293,6 +382,7 @@ main(void)
     equality(&k);
     k8s_close(&k);
 
+    turns();
     ages();
     names();
 

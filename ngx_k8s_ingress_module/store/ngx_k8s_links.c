@@ -1,0 +1,314 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Links, in two stages: those that an object makes by itself, and those of its
+ * model, once it is attached.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_index.h>
+
+
+static ngx_k8s_link_t *ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role,
+    ngx_uint_t type, ngx_str_t *ns, ngx_str_t *name);
+static ngx_int_t ngx_k8s_links_ref(ngx_k8s_links_t *l, ngx_uint_t type,
+    ngx_k8s_ref_t *ref);
+static ngx_int_t ngx_k8s_links_model(ngx_k8s_links_t *l,
+    ngx_k8s_model_t *model);
+static ngx_int_t ngx_k8s_links_rule(ngx_k8s_links_t *l,
+    ngx_k8s_model_rule_t *rule);
+static ngx_int_t ngx_k8s_links_ingress(ngx_k8s_links_t *l,
+    ngx_k8s_object_t *object);
+static ngx_int_t ngx_k8s_links_slice(ngx_k8s_links_t *l,
+    ngx_k8s_object_t *object);
+
+
+static ngx_str_t  ngx_k8s_no_name = ngx_null_string;
+
+
+/* links, attach, model */
+
+ngx_k8s_kind_row_t  ngx_k8s_kind_rows[] = {
+    { ngx_k8s_links_ingress, ngx_k8s_attach_ingress, ngx_k8s_from_ingress },
+    { NULL, NULL, NULL },                     /* NGX_K8S_INGRESS_CLASS */
+    { NULL, NULL, NULL },                     /* NGX_K8S_SERVICE */
+    { ngx_k8s_links_slice, NULL, NULL },
+    { NULL, NULL, NULL },                     /* NGX_K8S_SECRET */
+    { NULL, NULL, NULL }                      /* NGX_K8S_NAMESPACE */
+};
+
+
+ngx_int_t
+ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_k8s_object_t *object, ngx_k8s_model_t *model, ngx_k8s_link_t **links)
+{
+    ngx_int_t            rc;
+    ngx_k8s_links_t      l;
+    ngx_k8s_kind_row_t  *row;
+
+    row = &ngx_k8s_kind_rows[object->kind];
+
+    l.store = store;
+    l.entry = entry;
+    l.links = NULL;
+
+    store->stamp++;
+
+    rc = row->links ? row->links(&l, object) : NGX_OK;
+
+    if (rc == NGX_OK && model) {
+        rc = ngx_k8s_links_model(&l, model);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_k8s_links_drop(store, l.links);
+        return NGX_ERROR;
+    }
+
+    *links = l.links;
+
+    return NGX_OK;
+}
+
+
+/* once for each node; NULL: no memory */
+
+static ngx_k8s_link_t *
+ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role, ngx_uint_t type,
+    ngx_str_t *ns, ngx_str_t *name)
+{
+    ngx_k8s_link_t   *link;
+    ngx_k8s_node_t   *node;
+    ngx_k8s_store_t  *store;
+
+    store = l->store;
+
+    node = ngx_k8s_node_get(store, type, ns, name);
+    if (node == NULL) {
+        return NULL;
+    }
+
+    if (node->stamp == store->stamp) {
+        return l->links;
+    }
+
+    link = ngx_calloc(sizeof(ngx_k8s_link_t), store->log);
+    if (link == NULL) {
+        ngx_k8s_node_check(store, node);
+        return NULL;
+    }
+
+    node->stamp = store->stamp;
+
+    link->node = node;
+    link->entry = l->entry;
+    link->role = role;
+    link->next = l->links;
+    l->links = link;
+
+    ngx_queue_insert_tail(&node->links[role], &link->queue);
+
+    if (role == NGX_K8S_ROLE_USER && node->nusers++ + node->pins == 0) {
+        ngx_k8s_node_want(store, node, 1);
+    }
+
+    if (role == NGX_K8S_ROLE_PART || !ngx_k8s_node_rows[type].parts) {
+        ngx_k8s_node_mark(store, node);
+    }
+
+    return link;
+}
+
+
+void
+ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links)
+{
+    ngx_k8s_link_t  *link;
+    ngx_k8s_node_t  *node;
+
+    while (links) {
+        link = links;
+        links = link->next;
+
+        node = link->node;
+        node->gone |= (node->stamp != store->stamp);
+
+        ngx_queue_remove(&link->queue);
+
+        if (link->data && store->unlink) {
+            store->unlink(link);
+        }
+
+        if (link->role == NGX_K8S_ROLE_PART
+            || !ngx_k8s_node_rows[node->type].parts)
+        {
+            ngx_k8s_node_mark(store, node);
+        }
+
+        if (link->role == NGX_K8S_ROLE_USER
+            && --node->nusers + node->pins == 0)
+        {
+            ngx_k8s_node_want(store, node, 0);
+        }
+
+        ngx_free(link);
+
+        ngx_k8s_node_check(store, node);
+    }
+}
+
+
+/* a class, which may be none, and where there is a selector the labels */
+
+static ngx_int_t
+ngx_k8s_links_ingress(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
+{
+    ngx_str_t          *name;
+    ngx_uint_t          annotation;
+    ngx_k8s_ingress_t  *ing;
+
+    ing = (ngx_k8s_ingress_t *) object;
+
+    name = ing->class_name.data
+           ? &ing->class_name
+           : ngx_k8s_class_named(l->store, ing, &annotation);
+
+    if (ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_CLASS,
+                         &ngx_k8s_no_name, name ? name : &ngx_k8s_no_name)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    if (l->store->conf.selector
+        && ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_LABELS,
+                            &ngx_k8s_no_name, &object->namespace)
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_links_slice(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
+{
+    ngx_k8s_endpoint_slice_t  *slice;
+
+    slice = (ngx_k8s_endpoint_slice_t *) object;
+
+    if (slice->service.len
+        && ngx_k8s_link_add(l, NGX_K8S_ROLE_PART, NGX_K8S_NODE_SERVICE,
+                            &object->namespace, &slice->service)
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_links_model(ngx_k8s_links_t *l, ngx_k8s_model_t *model)
+{
+    ngx_uint_t       i;
+    ngx_k8s_link_t  *link;
+
+    if (ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_NAMESPACE,
+                         &model->object->namespace, &ngx_k8s_no_name)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < model->ntls; i++) {
+        if (ngx_k8s_links_ref(l, NGX_K8S_NODE_SECRET, &model->tls[i].ref)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (model->fallback
+        && ngx_k8s_links_ref(l, NGX_K8S_NODE_SERVICE, &model->fallback->ref)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (model->catchall
+        && ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_HOST,
+                            &ngx_k8s_no_name, &ngx_k8s_no_name)
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < model->nhosts; i++) {
+        link = ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_HOST,
+                                &ngx_k8s_no_name, &model->hosts[i].name);
+        if (link == NULL) {
+            return NGX_ERROR;
+        }
+
+        link->host = &model->hosts[i];
+    }
+
+    for (i = 0; i < model->nrules; i++) {
+        if (ngx_k8s_links_rule(l, &model->rules[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_links_rule(ngx_k8s_links_t *l, ngx_k8s_model_rule_t *rule)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < rule->ntargets; i++) {
+        if (ngx_k8s_links_ref(l, NGX_K8S_NODE_SERVICE, &rule->targets[i].ref)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < rule->nmirrors; i++) {
+        if (ngx_k8s_links_ref(l, NGX_K8S_NODE_SERVICE,
+                              &rule->mirrors[i].target.ref)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_links_ref(ngx_k8s_links_t *l, ngx_uint_t type, ngx_k8s_ref_t *ref)
+{
+    if (ref->name.len
+        && ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, type, &ref->namespace,
+                            &ref->name)
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
