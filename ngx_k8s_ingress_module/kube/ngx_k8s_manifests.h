@@ -291,6 +291,10 @@ void ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m,
 /* makes a claim of the first seed */
 void ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim);
+/* of these names; NULL: there is none, or with "create" no memory */
+ngx_k8s_manifest_ident_t *ngx_k8s_manifests_ident(ngx_k8s_manifests_t *m,
+    ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t create);
+
 /* the one that an object is taken from, NULL when it is gone */
 ngx_k8s_manifest_claim_t *ngx_k8s_manifests_first(
     ngx_k8s_manifest_ident_t *ident);

@@ -12,9 +12,8 @@
 #define NGX_K8S_CUTTER_START     0
 #define NGX_K8S_CUTTER_BODY      1       /* outside of items */
 #define NGX_K8S_CUTTER_ITEMS     2       /* between elements */
-#define NGX_K8S_CUTTER_ELEMENT   3       /* in an object, array or string */
-#define NGX_K8S_CUTTER_SCALAR    4
-#define NGX_K8S_CUTTER_DONE      5
+#define NGX_K8S_CUTTER_ELEMENT   3
+#define NGX_K8S_CUTTER_DONE      4
 
 #define NGX_K8S_CUTTER_SIZE      1024
 #define NGX_K8S_CUTTER_REST_MAX  (256 * 1024)
@@ -93,7 +92,7 @@ ngx_k8s_list_cutter_feed(ngx_k8s_list_cutter_t *c, u_char **p, u_char *last)
             rc = ngx_k8s_cutter_items(c, p, last);
             break;
 
-        default: /* NGX_K8S_CUTTER_ELEMENT, NGX_K8S_CUTTER_SCALAR */
+        default: /* NGX_K8S_CUTTER_ELEMENT */
             rc = ngx_k8s_cutter_element(c, p, last);
         }
 
@@ -269,8 +268,8 @@ ngx_k8s_cutter_items(ngx_k8s_list_cutter_t *c, u_char **pos, u_char *last)
             return NGX_ERROR;
 
         default:
-            c->state = (ch == '{' || ch == '[' || ch == '"')
-                       ? NGX_K8S_CUTTER_ELEMENT : NGX_K8S_CUTTER_SCALAR;
+            ngx_memzero(&c->scan, sizeof(ngx_k8s_json_scan_t));
+            c->state = NGX_K8S_CUTTER_ELEMENT;
             *pos = p;
             return NGX_AGAIN;
         }
@@ -285,57 +284,22 @@ ngx_k8s_cutter_items(ngx_k8s_list_cutter_t *c, u_char **pos, u_char *last)
 static ngx_int_t
 ngx_k8s_cutter_element(ngx_k8s_list_cutter_t *c, u_char **pos, u_char *last)
 {
-    u_char     *p, *start, ch;
+    u_char     *p, *start;
     ngx_int_t   rc;
 
     start = *pos;
-    rc = NGX_AGAIN;
+    rc = NGX_OK;
 
-    for (p = start; p < last; p++) {
-        ch = *p;
+    p = ngx_k8s_json_scan(&c->scan, start, last);
 
-        if (c->state == NGX_K8S_CUTTER_SCALAR) {
-            if (ch == ',' || ch == ']' || ch == '}' || ch == ' ' || ch == CR
-                || ch == LF || ch == '\t')
-            {
-                rc = NGX_OK;
-                break;
-            }
+    if (p == NULL) {
 
-            continue;
+        if (c->scan.broken) {
+            return NGX_ERROR;
         }
 
-        if (c->string) {
-            if (c->escape) {
-                c->escape = 0;
-
-            } else if (ch == '\\') {
-                c->escape = 1;
-
-            } else if (ch == '"') {
-                c->string = 0;
-
-                if (c->depth == 1) {
-                    p++;
-                    rc = NGX_OK;
-                    break;
-                }
-            }
-
-            continue;
-        }
-
-        if (ch == '"') {
-            c->string = 1;
-
-        } else if (ch == '{' || ch == '[') {
-            c->depth++;
-
-        } else if ((ch == '}' || ch == ']') && --c->depth == 1) {
-            p++;
-            rc = NGX_OK;
-            break;
-        }
+        p = last;
+        rc = NGX_AGAIN;
     }
 
     *pos = p;

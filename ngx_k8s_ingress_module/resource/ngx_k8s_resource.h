@@ -372,6 +372,7 @@ typedef struct {
     size_t                   rest_len;
     size_t                   rest_size;
     size_t                   max;          /* of one element, bytes */
+    ngx_k8s_json_scan_t      scan;         /* of it */
     ngx_uint_t               skipped;      /* elements over max */
     u_char                   key[16];
     ngx_uint_t               key_len;

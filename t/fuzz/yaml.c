@@ -56,6 +56,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     u_char          *text;
+    size_t           len, n;
     json_t          *json;
     ngx_int_t        rc;
     ngx_k8s_yaml_t  *y;
@@ -69,15 +70,33 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    text = malloc(size - 1);
-    memcpy(text, data + 1, size - 1);
+    len = size - 1;
+    text = ngx_alloc(len + 1, &unit_log);
+    memcpy(text, data + 1, len);
 
-    y = ngx_k8s_yaml_open(text, size - 1, data[0] & 1, &unit_log);
+    if (ngx_k8s_yaml_decode(&text, &len, &unit_log) != NGX_OK) {
+        abort();
+    }
+
+    /* no byte behind it */
+
+    text = realloc(text, ngx_max(len, 1));
+
+    y = ngx_k8s_yaml_open(text, len, data[0] & 1, &unit_log);
 
     do {
         rc = ngx_k8s_yaml_next(y, 7, &json);
 
         if (rc == NGX_OK) {
+            n = json_array_size(json_object_get(json, "items"));
+
+            if (ngx_k8s_yaml_line(y, 0) > len + 1
+                || ngx_k8s_yaml_line(y, n / 2 + 1) > len + 1
+                || ngx_k8s_yaml_line(y, n + 1) > len + 1)
+            {
+                abort();
+            }
+
             fuzz_document(json);
             json_decref(json);
         }

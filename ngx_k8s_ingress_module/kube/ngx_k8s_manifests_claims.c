@@ -1,0 +1,311 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Claims of manifests: what the documents of a file say about objects, and
+ * what they said when they could be read last.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_manifests.h>
+
+
+static ngx_int_t ngx_k8s_manifests_text(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_claim_t *claim, json_t *json);
+static void ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+static void ngx_k8s_manifests_append(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+static void ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim);
+
+
+ngx_int_t
+ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json,
+    ngx_uint_t good)
+{
+    json_t                    *meta;
+    ngx_str_t                  ns, name;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    meta = json_object_get(json, "metadata");
+
+    name.data = (u_char *) json_string_value(json_object_get(meta, "name"));
+    name.len = json_string_length(json_object_get(meta, "name"));
+
+    ngx_str_set(&ns, "");
+
+    if (ngx_k8s_manifest_kind(kind)->namespaced) {
+        ns.data = (u_char *) json_string_value(json_object_get(meta,
+                                                               "namespace"));
+        ns.len = json_string_length(json_object_get(meta, "namespace"));
+    }
+
+    claim = ngx_calloc(sizeof(ngx_k8s_manifest_claim_t), m->log);
+    if (claim == NULL) {
+        return NGX_ERROR;
+    }
+
+    claim->ident = ngx_k8s_manifests_ident(m, kind, &ns, &name, 1);
+
+    if (claim->ident == NULL
+        || (good && ngx_k8s_manifests_text(m, claim, json) != NGX_OK))
+    {
+        free(claim->text);
+        ngx_free(claim);
+        return NGX_ERROR;
+    }
+
+    claim->file = m->reading;
+    claim->document = m->documents;
+    claim->place = m->places++;
+
+    ngx_queue_insert_tail(&m->pending, &claim->queue);
+
+    return NGX_OK;
+}
+
+
+/* one that is too large has none, and a note */
+
+static ngx_int_t
+ngx_k8s_manifests_text(ngx_k8s_manifests_t *m, ngx_k8s_manifest_claim_t *claim,
+    json_t *json)
+{
+    json_t      *slices;
+    ngx_uint_t   kind;
+
+    kind = claim->ident->kind;
+
+    ngx_k8s_manifests_traits(claim, kind, json);
+
+    if (kind == NGX_K8S_MANIFEST_ENDPOINTS) {
+        slices = ngx_k8s_manifests_mirror(json);
+        claim->text = (u_char *) json_dumps(slices, JSON_COMPACT);
+        json_decref(slices);
+
+    } else {
+        claim->text = (u_char *) json_dumps(json, JSON_COMPACT);
+    }
+
+    if (claim->text == NULL) {
+        return NGX_ERROR;
+    }
+
+    claim->len = ngx_strlen(claim->text);
+
+    if (claim->len <= NGX_K8S_OBJECT_MAX) {
+        return NGX_OK;
+    }
+
+    if (kind == NGX_K8S_SECRET) {
+        ngx_explicit_memzero(claim->text, claim->len);
+    }
+
+    free(claim->text);
+    claim->text = NULL;
+    claim->len = 0;
+
+    return ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_OBJECT_TOO_LARGE, json,
+                                  "it has more than %uz bytes",
+                                  (size_t) NGX_K8S_OBJECT_MAX);
+}
+
+
+/* what was read of a file takes the place of what it said before */
+
+void
+ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    ngx_k8s_manifests_hold(m, file);
+
+    while (!ngx_queue_empty(&file->claims)) {
+        q = ngx_queue_head(&file->claims);
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+        ngx_queue_remove(&claim->rivals);
+        ngx_queue_remove(q);
+
+        ngx_k8s_manifests_touch(m, claim->ident);
+        ngx_k8s_manifests_claim_free(claim);
+    }
+
+    ngx_k8s_manifests_append(m, file);
+}
+
+
+/* what the file said before of objects that it has, but not good ones */
+
+static void
+ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_queue_t               *q, *next, *rival;
+    ngx_k8s_manifest_claim_t  *claim, *old;
+
+    for (q = ngx_queue_head(&m->pending);
+         q != ngx_queue_sentinel(&m->pending);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+        if (claim->text) {
+            continue;
+        }
+
+        for (rival = ngx_queue_head(&claim->ident->claims);
+             rival != ngx_queue_sentinel(&claim->ident->claims);
+             rival = ngx_queue_next(rival))
+        {
+            old = ngx_queue_data(rival, ngx_k8s_manifest_claim_t, rivals);
+
+            if (old->file != file || old->text == NULL) {
+                continue;
+            }
+
+            claim->text = old->text;
+            claim->len = old->len;
+            claim->document = old->document;
+            claim->created = old->created;
+            claim->fallback = old->fallback;
+            claim->classless = old->classless;
+            claim->selector = old->selector;
+            claim->kept = 1;
+
+            old->text = NULL;
+            old->len = 0;
+
+            break;
+        }
+
+        if (claim->text == NULL) {
+            ngx_queue_remove(q);
+            ngx_k8s_manifests_claim_free(claim);
+        }
+    }
+}
+
+
+static void
+ngx_k8s_manifests_append(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    while (!ngx_queue_empty(&m->pending)) {
+        q = ngx_queue_head(&m->pending);
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&file->claims, q);
+
+        ngx_k8s_manifests_insert(claim);
+        ngx_k8s_manifests_touch(m, claim->ident);
+    }
+}
+
+
+void
+ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    for (q = ngx_queue_head(&file->claims);
+         q != ngx_queue_sentinel(&file->claims);
+         q = ngx_queue_next(q))
+    {
+        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+        ngx_k8s_manifests_touch(m, claim->ident);
+    }
+}
+
+
+/*
+ * What the file said when a predecessor could read it, or a part of that: it
+ * holds until the file is read, or found gone.
+ */
+
+void
+ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
+{
+    json_t                    *json;
+    ngx_queue_t               *q;
+    ngx_k8s_seed_t            *seed;
+    ngx_k8s_manifest_t        *file;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    q = ngx_queue_head(&m->seeds);
+    seed = ngx_queue_data(q, ngx_k8s_seed_t, queue);
+
+    ngx_queue_remove(q);
+
+    json = json_loadb((char *) seed->feed.text, seed->feed.len, 0, NULL);
+    file = ngx_k8s_manifest_file(m, &seed->feed.origin, 1);
+
+    if (file
+        && ngx_k8s_object_check(&ngx_k8s_kinds[seed->feed.kind], json) == NULL)
+    {
+        m->reading = file;
+        m->documents = seed->feed.document;
+
+        if (ngx_k8s_manifests_claim(m, seed->feed.kind, json, 1) == NGX_OK) {
+            q = ngx_queue_head(&m->pending);
+            claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+            claim->kept = 1;
+
+            ngx_k8s_manifests_append(m, file);
+        }
+
+        m->reading = NULL;
+    }
+
+    json_decref(json);
+    ngx_k8s_seed_free(seed);
+}
+
+
+static void
+ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim)
+{
+    ngx_int_t                  rc;
+    ngx_queue_t               *q, *claims;
+    ngx_k8s_manifest_claim_t  *other;
+
+    claims = &claim->ident->claims;
+
+    for (q = ngx_queue_head(claims);
+         q != ngx_queue_sentinel(claims);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
+
+        rc = ngx_strcmp(claim->file->sn.str.data, other->file->sn.str.data);
+
+        if (rc < 0 || (rc == 0 && claim->place < other->place)) {
+            break;
+        }
+    }
+
+    ngx_queue_insert_tail(q, &claim->rivals);
+}
+
+
+void
+ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim)
+{
+    if (claim->ident->kind == NGX_K8S_SECRET) {
+        ngx_explicit_memzero(claim->text, claim->len);
+    }
+
+    free(claim->text);
+    ngx_free(claim);
+}
