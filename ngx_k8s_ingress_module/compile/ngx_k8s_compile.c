@@ -17,7 +17,8 @@
 #include <ngx_k8s_compile_state.h>
 
 
-#define NGX_K8S_COMPILE_POOL  16384
+#define NGX_K8S_COMPILE_POOL   16384
+#define NGX_K8S_COMPILE_START  256    /* objects in one item of work */
 
 
 /* a type of node; free: of what is kept on it, when all ends */
@@ -404,70 +405,45 @@ ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_compile_node_t *row,
 
 /*
  * All hosts once, those of the oldest Ingresses first, so that in a zone that
- * is too small the youngest are left out.
+ * is too small the youngest are left out.  In slices: there may be very many.
  */
 
 static ngx_int_t
 ngx_k8s_compile_start(ngx_k8s_compile_t *c)
 {
-    ngx_uint_t        i, n;
-    ngx_queue_t      *q;
-    ngx_k8s_user_t   *users;
+    ngx_uint_t        n;
     ngx_k8s_link_t   *link;
+    ngx_k8s_node_t   *node;
     ngx_k8s_store_t  *store;
-    ngx_k8s_entry_t  *entry;
 
     store = c->store;
 
     if (!c->certified) {
         c->certified = 1;
+        store->walk = ngx_k8s_entry_oldest(store);
+
         return ngx_k8s_compile_default_certificate(c);
     }
 
-    n = store->counts[NGX_K8S_INGRESS];
+    for (n = 0; store->walk && n < NGX_K8S_COMPILE_START; n++) {
 
-    users = ngx_palloc(c->pool, (n + 1) * sizeof(ngx_k8s_user_t));
-    if (users == NULL) {
-        return NGX_ERROR;
-    }
+        for (link = store->walk->links; link; link = link->next) {
+            node = link->node;
 
-    i = 0;
-
-    for (q = ngx_queue_head(&store->all[NGX_K8S_INGRESS]);
-         q != ngx_queue_sentinel(&store->all[NGX_K8S_INGRESS]);
-         q = ngx_queue_next(q))
-    {
-        entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
-
-        if (entry->object && entry->taken) {
-            users[i].entry = entry;
-            users[i++].model = entry->model;
-        }
-    }
-
-    ngx_qsort(users, i, sizeof(ngx_k8s_user_t), ngx_k8s_compile_user_cmp);
-
-    for (n = 0; n < i; n++) {
-        for (link = users[n].entry->links; link; link = link->next) {
-
-            if (link->node->type == NGX_K8S_NODE_HOST && link->node->queued) {
-                ngx_queue_remove(&link->node->dirty);
+            if (node->type == NGX_K8S_NODE_HOST && node->queued
+                && !node->ordered)
+            {
+                ngx_queue_remove(&node->dirty);
                 ngx_queue_insert_tail(&store->dirty[NGX_K8S_NODE_HOST],
-                                      &link->node->dirty);
-                link->node->queued = 0;
+                                      &node->dirty);
+                node->ordered = 1;
             }
         }
+
+        store->walk = ngx_k8s_entry_younger(store, store->walk);
     }
 
-    for (n = 0; n < i; n++) {
-        for (link = users[n].entry->links; link; link = link->next) {
-            if (link->node->type == NGX_K8S_NODE_HOST) {
-                link->node->queued = 1;
-            }
-        }
-    }
-
-    c->started = 1;
+    c->started = (store->walk == NULL);
 
     return NGX_OK;
 }

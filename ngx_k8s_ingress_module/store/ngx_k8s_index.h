@@ -65,6 +65,8 @@ struct ngx_k8s_node_s {
     void                    *data;       /* compile's, it frees it */
     unsigned                 queued:1;   /* is dirty */
     unsigned                 gone:1;     /* an object left it: compile's */
+    unsigned                 ordered:1;  /* compile's: is dirty in the order of
+                                            its oldest object */
 };
 
 
@@ -82,6 +84,7 @@ struct ngx_k8s_link_s {
 
 struct ngx_k8s_entry_s {
     ngx_rbtree_node_t        node;       /* in store->objects[kind] */
+    ngx_rbtree_node_t        age;        /* in store->ages */
     ngx_queue_t              queue;      /* in store->all[kind] */
     ngx_queue_t              dirty;      /* in store->changed */
     ngx_queue_t              unsaid;     /* compile's, with "silent" */
@@ -126,6 +129,9 @@ struct ngx_k8s_store_s {
     ngx_rbtree_t             objects[NGX_K8S_KINDS];
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              all[NGX_K8S_KINDS];
+    ngx_rbtree_t             ages;       /* objects with a model, oldest
+                                            first */
+    ngx_k8s_entry_t         *walk;       /* of a walk over them, NULL: none */
     ngx_uint_t               counts[NGX_K8S_KINDS];
     ngx_queue_t              sweeps;
     uint32_t                 mark;       /* raised by each begin */
@@ -224,6 +230,11 @@ void ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links);
 
 ngx_k8s_entry_t *ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
+
+/* the oldest of store->ages, or the one after an entry; NULL: there is none */
+ngx_k8s_entry_t *ngx_k8s_entry_oldest(ngx_k8s_store_t *store);
+ngx_k8s_entry_t *ngx_k8s_entry_younger(ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry);
 
 /* puts an entry in store->changed */
 void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);

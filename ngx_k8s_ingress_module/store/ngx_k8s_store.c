@@ -13,6 +13,10 @@ static void ngx_k8s_node_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static void ngx_k8s_entry_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static void ngx_k8s_entry_age_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static void ngx_k8s_entry_age_delete(ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry);
 static ngx_k8s_entry_t *ngx_k8s_entry_make(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
 static ngx_uint_t ngx_k8s_store_unwanted(ngx_k8s_store_t *store,
@@ -57,6 +61,8 @@ ngx_k8s_store_create(ngx_k8s_class_conf_t *conf,
                         ngx_k8s_entry_insert);
         ngx_queue_init(&store->all[i]);
     }
+
+    ngx_rbtree_init(&store->ages, &store->sentinel, ngx_k8s_entry_age_insert);
 
     for (i = 0; i < NGX_K8S_NODES; i++) {
         ngx_rbtree_init(&store->nodes[i], &store->sentinel,
@@ -247,7 +253,80 @@ ngx_k8s_entry_make(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
     ngx_queue_insert_tail(&store->all[object->kind], &entry->queue);
     store->counts[object->kind]++;
 
+    if (ngx_k8s_kind_rows[object->kind].model) {
+        ngx_rbtree_insert(&store->ages, &entry->age);
+    }
+
     return entry;
+}
+
+
+static void
+ngx_k8s_entry_age_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_k8s_entry_t     *n, *t;
+    ngx_rbtree_node_t  **p;
+
+    n = ngx_rbtree_data(node, ngx_k8s_entry_t, age);
+
+    for ( ;; ) {
+        t = ngx_rbtree_data(temp, ngx_k8s_entry_t, age);
+
+        p = (ngx_k8s_age_cmp(n->object, t->object) < 0) ? &temp->left
+                                                        : &temp->right;
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
+
+
+ngx_k8s_entry_t *
+ngx_k8s_entry_oldest(ngx_k8s_store_t *store)
+{
+    ngx_rbtree_node_t  *node;
+
+    if (store->ages.root == &store->sentinel) {
+        return NULL;
+    }
+
+    node = ngx_rbtree_min(store->ages.root, &store->sentinel);
+
+    return ngx_rbtree_data(node, ngx_k8s_entry_t, age);
+}
+
+
+ngx_k8s_entry_t *
+ngx_k8s_entry_younger(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
+{
+    ngx_rbtree_node_t  *node;
+
+    node = ngx_rbtree_next(&store->ages, &entry->age);
+
+    return node ? ngx_rbtree_data(node, ngx_k8s_entry_t, age) : NULL;
+}
+
+
+/* before the object of an entry gets another age, or goes */
+
+static void
+ngx_k8s_entry_age_delete(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
+{
+    if (store->walk == entry) {
+        store->walk = ngx_k8s_entry_younger(store, entry);
+    }
+
+    ngx_rbtree_delete(&store->ages, &entry->age);
 }
 
 
@@ -378,6 +457,7 @@ static ngx_int_t
 ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     ngx_k8s_object_t *object)
 {
+    ngx_uint_t           aged;
     ngx_k8s_link_t      *links;
     ngx_k8s_model_t     *model;
     ngx_k8s_attach_t     attach;
@@ -416,7 +496,19 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     entry->why = attach.why;
     entry->edited = 1;
     entry->model = model;
+
+    aged = (row->model
+            && ngx_k8s_age_cmp(entry->object, object) != 0);
+
+    if (aged) {
+        ngx_k8s_entry_age_delete(store, entry);
+    }
+
     entry->object = object;
+
+    if (aged) {
+        ngx_rbtree_insert(&store->ages, &entry->age);
+    }
 
     ngx_k8s_store_touch(store, object);
 
@@ -496,6 +588,10 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
     ngx_rbtree_delete(&store->objects[entry->kind], &entry->node);
     ngx_queue_remove(&entry->queue);
     store->counts[entry->kind]--;
+
+    if (ngx_k8s_kind_rows[entry->kind].model) {
+        ngx_k8s_entry_age_delete(store, entry);
+    }
 
     store->stamp++;
     ngx_k8s_links_drop(store, entry->links);
