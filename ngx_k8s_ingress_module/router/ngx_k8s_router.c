@@ -467,6 +467,16 @@ ngx_k8s_route_predicate(ngx_k8s_host_t *host, ngx_k8s_predicate_t *predicate,
     if (predicate->what == NGX_K8S_PREDICATE_METHOD) {
         value = key->method;
 
+    } else if (predicate->what == NGX_K8S_PREDICATE_TAIL) {
+        value = key->path;
+
+        if (predicate->how == NGX_K8S_PREDICATE_EQUAL
+            && value.len > want.len)
+        {
+            value.data += value.len - want.len;
+            value.len = want.len;
+        }
+
     } else if (key->value == NULL
                || key->value(key->data, predicate->what, &name, &value)
                   != NGX_OK)

@@ -253,6 +253,42 @@ router_paths(router_t *rt, ngx_uint_t many)
 }
 
 
+/* gRPC: a method of any service is the end of the path */
+
+static void
+router_tail(router_t *rt)
+{
+    unit_route_t  r;
+
+    ngx_memzero(&r, sizeof(unit_route_t));
+
+    r.type = NGX_K8S_PATH_PREFIX;
+    r.path = "/";
+    r.status = 7;
+    r.npredicates = 1;
+    r.predicates[0].what = NGX_K8S_PREDICATE_TAIL;
+    r.predicates[0].how = NGX_K8S_PREDICATE_EQUAL;
+    r.predicates[0].name = "";
+    r.predicates[0].value = "/Get";
+
+    ok(unit_host(rt->w, &rt->b, 0, "tail.example", 0, &r, 1, 0, 0),
+       "a host with a predicate of the end of a path");
+
+#define tail(path, id)                                                        \
+    ok(unit_ask(rt->table, 0, "tail.example", path) == id, "%s is %d", path,  \
+       id)
+
+    tail("/a.Service/Get", 7);
+    tail("/b.Service/Get", 7);
+    tail("/Get", 7);
+    tail("/a.Service/Put", 0);
+    tail("/a.Service/GetAll", 0);
+    tail("/a.Service/xGet", 0);
+    tail("/et", 0);
+    tail("", 0);
+}
+
+
 static void
 router_predicates(router_t *rt, ngx_uint_t pad)
 {
@@ -397,6 +433,7 @@ main(void)
     router_paths(&rt, 0);
     router_paths(&rt, 1000);
     router_predicates(&rt, 0);
+    router_tail(&rt);
     router_predicates(&rt, 10);
     router_names();
     router_order();
