@@ -12,8 +12,8 @@
  * Files, each of which uses only those before it: ngx_k8s_session.c, what all
  * have in common; ngx_k8s_address.c, where the server is;
  * ngx_k8s_reflector_state.c, the phases of a reflector;
- * ngx_k8s_reflector_feed.c, what comes; ngx_k8s_reflector.c, requests, answers
- * and errors; ngx_k8s_contents.c; ngx_k8s_client.c.
+ * ngx_k8s_reflector_feed.c, what comes; ngx_k8s_reflector_answer.c, how it
+ * ends; ngx_k8s_contents.c; ngx_k8s_reflector.c, requests; ngx_k8s_client.c.
  */
 
 
@@ -33,6 +33,10 @@
 
 #define NGX_K8S_CLIENT_CONNECT       5000  /* milliseconds, default */
 #define NGX_K8S_CLIENT_BACKOFF       800   /* milliseconds, the shortest */
+/* milliseconds: the longest wait after a broken connection; a request that went
+   well for so long ends the row of failures */
+#define NGX_K8S_REFLECTOR_BROKEN     5000
+#define NGX_K8S_REFLECTOR_WELL       10000
 /* milliseconds between two looks whether the server is silent */
 #define NGX_K8S_CLIENT_LISTEN        10000
 
@@ -264,6 +268,17 @@ ngx_int_t ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r,
     ngx_k8s_call_t *call, ngx_k8s_status_t *st);
 ngx_int_t ngx_k8s_reflector_items(ngx_k8s_reflector_t *r,
     ngx_k8s_call_t *call);
+
+
+/* ngx_k8s_reflector_answer.c: each has the next request sent */
+
+void ngx_k8s_reflector_listed(ngx_k8s_reflector_t *r);
+void ngx_k8s_reflector_odd(ngx_k8s_reflector_t *r, char *why);
+void ngx_k8s_reflector_probed(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call);
+void ngx_k8s_reflector_closed(ngx_k8s_reflector_t *r);
+void ngx_k8s_reflector_refused(ngx_k8s_reflector_t *r, ngx_uint_t code,
+    ngx_k8s_status_t *st, ngx_uint_t after);
+void ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call);
 
 
 /* ngx_k8s_reflector.c */
