@@ -114,7 +114,10 @@ ngx_k8s_restore_settle(ngx_k8s_writer_t *writer)
     ngx_uint_t  n;
 
     for (n = 0; n < NGX_K8S_RESTORE_SETTLE; n++) {
-        ngx_k8s_writer_publish(writer);
+
+        do {
+            ngx_k8s_writer_publish(writer);
+        } while (ngx_k8s_writer_behind(writer));
 
         if (ngx_k8s_writer_retired(writer) == 0) {
             return NGX_OK;

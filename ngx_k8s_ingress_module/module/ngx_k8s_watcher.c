@@ -585,7 +585,9 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
 
     ngx_k8s_saver_changed(w->block->saver);
 
-    if (queued == NGX_AGAIN || compiled == NGX_AGAIN || kept == NGX_AGAIN) {
+    if (queued == NGX_AGAIN || compiled == NGX_AGAIN || kept == NGX_AGAIN
+        || ngx_k8s_writer_behind(w->writer))
+    {
         ngx_post_event(&w->work, &ngx_posted_next_events);
 
     } else if (ngx_k8s_writer_retired(w->writer) && !w->reclaim.timer_set) {
@@ -753,7 +755,9 @@ ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev)
 
     ngx_k8s_writer_publish(w->writer);
 
-    if (ngx_k8s_writer_retired(w->writer)) {
+    if (ngx_k8s_writer_retired(w->writer)
+        && !ngx_k8s_writer_behind(w->writer))
+    {
         ngx_add_timer(ev, NGX_K8S_RECLAIM_INTERVAL);
 
     } else {

@@ -9,6 +9,9 @@
 #include <ngx_k8s_alloc.h>
 
 
+#define NGX_K8S_ALLOC_POOL           65536
+
+
 static void ngx_k8s_extent_insert(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);
 static void ngx_k8s_extent_remove(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);
 static void ngx_k8s_extent_around(ngx_k8s_alloc_t *a, uint32_t start,
@@ -22,7 +25,7 @@ static void ngx_k8s_extent_around(ngx_k8s_alloc_t *a, uint32_t start,
     ((ngx_k8s_extent_t *) ((u_char *) (n) - offsetof(ngx_k8s_extent_t, fit)))
 
 
-void
+ngx_int_t
 ngx_k8s_alloc_init(ngx_k8s_alloc_t *a, ngx_log_t *log)
 {
     ngx_memzero(a, sizeof(ngx_k8s_alloc_t));
@@ -31,25 +34,20 @@ ngx_k8s_alloc_init(ngx_k8s_alloc_t *a, ngx_log_t *log)
 
     ngx_rbtree_init(&a->places, &a->sentinel, ngx_rbtree_insert_value);
     ngx_rbtree_init(&a->fits, &a->sentinel, ngx_rbtree_insert_value);
+
+    a->pool = ngx_create_pool(NGX_K8S_ALLOC_POOL, log);
+
+    return a->pool ? NGX_OK : NGX_ERROR;
 }
 
+
+/* a free for each of 100,000 extents would be a long turn */
 
 void
 ngx_k8s_alloc_done(ngx_k8s_alloc_t *a)
 {
-    ngx_k8s_extent_t   *e;
-    ngx_rbtree_node_t  *node;
-
-    while (a->places.root != &a->sentinel) {
-        node = ngx_rbtree_min(a->places.root, &a->sentinel);
-        ngx_rbtree_delete(&a->places, node);
-        ngx_free(ngx_k8s_extent_place(node));
-    }
-
-    while (a->spare) {
-        e = a->spare;
-        a->spare = e->next;
-        ngx_free(e);
+    if (a->pool) {
+        ngx_destroy_pool(a->pool);
     }
 }
 
@@ -62,7 +60,7 @@ ngx_k8s_extent_new(ngx_k8s_alloc_t *a)
     e = a->spare;
 
     if (e == NULL) {
-        return ngx_calloc(sizeof(ngx_k8s_extent_t), a->log);
+        return ngx_pcalloc(a->pool, sizeof(ngx_k8s_extent_t));
     }
 
     a->spare = e->next;

@@ -39,13 +39,16 @@ typedef struct {
     ngx_rbtree_t             places;
     ngx_rbtree_t             fits;
     ngx_rbtree_node_t        sentinel;
+    ngx_pool_t              *pool;       /* of extents, and of what else the
+                                            writer has many of */
     ngx_k8s_extent_t        *spare;
     size_t                   free;       /* granules in all extents */
     ngx_log_t               *log;
 } ngx_k8s_alloc_t;
 
 
-void ngx_k8s_alloc_init(ngx_k8s_alloc_t *a, ngx_log_t *log);
+/* NGX_OK, NGX_ERROR: no memory; done also after that, frees all extents */
+ngx_int_t ngx_k8s_alloc_init(ngx_k8s_alloc_t *a, ngx_log_t *log);
 void ngx_k8s_alloc_done(ngx_k8s_alloc_t *a);
 
 /* an extent's node, zeroed, not yet in any tree; NULL without memory */

@@ -94,14 +94,12 @@ ngx_k8s_recover_begin(ngx_k8s_writer_t *w)
     r->nslots = table->nslots;
     r->granule = ngx_k8s_granules(table->heap);
 
-    r->seen = ngx_calloc(r->nslots, w->log);
-    if (r->seen == NULL) {
-        return NGX_ERROR;
-    }
+    /* megabytes of zeroes come from the kernel, when they are touched */
 
-    r->used = ngx_calloc((table->size / NGX_K8S_GRANULE / 64 + 1)
-                         * sizeof(uint64_t), w->log);
-    if (r->used == NULL) {
+    r->seen = calloc(r->nslots, 1);
+    r->used = calloc(table->size / NGX_K8S_GRANULE / 64 + 1, sizeof(uint64_t));
+
+    if (r->seen == NULL || r->used == NULL) {
         return NGX_ERROR;
     }
 
@@ -129,8 +127,8 @@ ngx_k8s_recover_free(ngx_k8s_writer_t *w)
     r = w->recover;
 
     if (r) {
-        ngx_free(r->seen);
-        ngx_free(r->used);
+        free(r->seen);
+        free(r->used);
         ngx_free(r);
 
         w->recover = NULL;
@@ -473,9 +471,7 @@ ngx_k8s_recover_slots(ngx_k8s_recover_t *r, ngx_uint_t *n)
         slot = ngx_k8s_slot(w->table, r->cursor);
         ngx_k8s_store(&slot->record, 0);
 
-        if (ngx_k8s_numbers_push(w, &w->limbo_slots, r->cursor) != NGX_OK) {
-            return NGX_ERROR;
-        }
+        ngx_k8s_chain_put(w, &w->limbo_slots, r->cursor);
     }
 
     if (r->cursor == r->nslots) {
@@ -583,9 +579,7 @@ ngx_k8s_recover_stats(ngx_k8s_recover_t *r, ngx_uint_t *n)
 
         ngx_k8s_store(&stat->identity, 0);
 
-        if (ngx_k8s_numbers_push(w, &w->limbo_stats, r->cursor) != NGX_OK) {
-            return NGX_ERROR;
-        }
+        ngx_k8s_chain_put(w, &w->limbo_stats, r->cursor);
     }
 
     if (r->cursor < w->table->nstats) {
@@ -594,7 +588,7 @@ ngx_k8s_recover_stats(ngx_k8s_recover_t *r, ngx_uint_t *n)
 
     r->phase = NGX_K8S_RECOVER_DONE;
 
-    if (w->limbo_slots.n == 0 && w->limbo_stats.n == 0) {
+    if (w->limbo_slots.first == 0 && w->limbo_stats.first == 0) {
         return NGX_OK;
     }
 

@@ -40,7 +40,7 @@ static void ngx_k8s_table_layout(ngx_k8s_layout_t *layout, size_t size);
 #define NGX_K8S_BUCKETS_MIN          64
 #define NGX_K8S_BUCKETS_MAX          (1024 * 1024)
 #define NGX_K8S_HEAP_MIN             (64 * 1024)
-#define NGX_K8S_SIZE_MAX             ((uint64_t) 0xffffffff * NGX_K8S_GRANULE)
+#define NGX_K8S_SIZE_MAX             ((uint64_t) 0x7fffffff * NGX_K8S_GRANULE)
 
 
 static void

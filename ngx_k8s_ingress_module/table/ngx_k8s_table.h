@@ -57,9 +57,9 @@
 typedef struct {
     uint32_t                 record;     /* granules; 0: free */
     uint32_t                 generation; /* from 1 */
-    uint32_t                 hash;       /* of the record's key */
-    uint32_t                 next;       /* slot, in the bucket's chain or in
-                                            the free ones */
+    uint32_t                 hash;       /* of the record's key; without one
+                                            the writer's */
+    uint32_t                 next;       /* slot, in the bucket's chain */
 } ngx_k8s_slot_t;
 
 
@@ -75,7 +75,8 @@ typedef struct {
     ngx_atomic_t             failures;   /* tries that failed */
     ngx_atomic_t             refused;    /* ngx_current_msec of the last
                                             connection that failed; 0: none */
-    ngx_atomic_t             reserved[4];
+    ngx_atomic_t             reserved[3];
+    uint64_t                 link;       /* the writer's, without identity */
 } ngx_k8s_stat_t;
 
 

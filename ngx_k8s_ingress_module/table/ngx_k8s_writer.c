@@ -10,7 +10,6 @@
 #include <ngx_k8s_type.h>
 
 
-#define NGX_K8S_SWEEP_CELLS          8192    /* of one publish */
 #define NGX_K8S_OPEN_RECORDS         65536   /* of one slice */
 
 
@@ -23,11 +22,6 @@ static uint32_t ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t type,
     ngx_uint_t kind);
 static void ngx_k8s_writer_link(ngx_k8s_writer_t *w, uint32_t n,
     ngx_k8s_record_t *rec, uint32_t hash, uint32_t start);
-static ngx_atomic_uint_t ngx_k8s_writer_pinned(ngx_k8s_writer_t *w);
-static void ngx_k8s_writer_reclaim(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e);
-static void ngx_k8s_writer_limbo(ngx_k8s_writer_t *w);
-static void ngx_k8s_writer_dead(ngx_k8s_writer_t *w, uint32_t n);
-static void ngx_k8s_writer_sweep(ngx_k8s_writer_t *w);
 
 
 ngx_k8s_writer_t *
@@ -73,10 +67,15 @@ ngx_k8s_writer_begin(ngx_k8s_table_t *table, ngx_fd_t fd, ngx_log_t *log)
     w->reserve = w->total / 10;
     w->share = w->total / 32;
 
-    ngx_k8s_alloc_init(&w->alloc, log);
+    w->stats.stats = 1;
+    w->limbo_stats.stats = 1;
+    w->lost_stats.stats = 1;
+
     ngx_rbtree_init(&w->refs, &w->sentinel, ngx_rbtree_insert_value);
 
-    if (ngx_k8s_recover_begin(w) != NGX_OK) {
+    if (ngx_k8s_alloc_init(&w->alloc, log) != NGX_OK
+        || ngx_k8s_recover_begin(w) != NGX_OK)
+    {
         ngx_k8s_writer_close(w);
         return NULL;
     }
@@ -95,63 +94,10 @@ ngx_k8s_writer_continue(ngx_k8s_writer_t *w, ngx_uint_t n)
 void
 ngx_k8s_writer_close(ngx_k8s_writer_t *w)
 {
-    ngx_k8s_extent_t   *e;
-    ngx_rbtree_node_t  *node;
-
-    while (w->retired) {
-        e = w->retired;
-        w->retired = e->next;
-        ngx_free(e);
-    }
-
-    while (w->refs.root != &w->sentinel) {
-        node = ngx_rbtree_min(w->refs.root, &w->sentinel);
-        ngx_rbtree_delete(&w->refs, node);
-        ngx_free(node);
-    }
-
     ngx_k8s_recover_free(w);
     ngx_k8s_alloc_done(&w->alloc);
 
-    ngx_free(w->waiting.elts);
-    ngx_free(w->swept.elts);
-    ngx_free(w->slots.elts);
-    ngx_free(w->stats.elts);
-    ngx_free(w->limbo_slots.elts);
-    ngx_free(w->limbo_stats.elts);
-
     ngx_free(w);
-}
-
-
-ngx_int_t
-ngx_k8s_numbers_push(ngx_k8s_writer_t *w, ngx_k8s_numbers_t *numbers,
-    uint32_t n)
-{
-    uint32_t    *elts;
-    ngx_uint_t   size;
-
-    if (numbers->n == numbers->size) {
-        size = numbers->size ? 2 * numbers->size : 64;
-
-        elts = ngx_alloc(size * sizeof(uint32_t), w->log);
-        if (elts == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (numbers->n) {
-            ngx_memcpy(elts, numbers->elts, numbers->n * sizeof(uint32_t));
-        }
-
-        ngx_free(numbers->elts);
-
-        numbers->elts = elts;
-        numbers->size = size;
-    }
-
-    numbers->elts[numbers->n++] = n;
-
-    return NGX_OK;
 }
 
 
@@ -213,7 +159,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     if (start == 0) {
 
         if (!found) {
-            (void) ngx_k8s_numbers_push(w, &w->slots, n);
+            ngx_k8s_chain_put(w, &w->slots, n);
         }
 
         goto failed;
@@ -384,8 +330,10 @@ ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t type, ngx_uint_t kind)
     uint32_t          n, start, granules;
     ngx_k8s_table_t  *table;
 
-    if (w->slots.n) {
-        return w->slots.elts[--w->slots.n];
+    n = ngx_k8s_chain_take(w, &w->slots);
+
+    if (n) {
+        return n;
     }
 
     table = w->table;
@@ -479,27 +427,26 @@ ngx_k8s_writer_remove(ngx_k8s_writer_t *w, uint32_t n)
 
     e = ngx_k8s_extent_new(&w->alloc);
 
-    if (e) {
-        e->start = slot->record;
-        e->len = rec->size / NGX_K8S_GRANULE;
-        e->slot = n;
-    }
-
-    /* a reader that stands on the slot goes on by its "next" */
-
-    ngx_k8s_writer_show(w, slot, 0);
-
     ngx_k8s_writer_changed(w, rec);
 
     if (rec->type == NGX_K8S_INDEX_PROBLEM) {
         w->problems -= rec->size / NGX_K8S_GRANULE;
     }
 
-    if (e) {
-        ngx_k8s_writer_retire(w, e);
+    /* a reader that stands on the slot goes on by its "next" */
+
+    if (e == NULL) {
+        ngx_k8s_writer_show(w, slot, slot->record | NGX_K8S_SLOT_LOST);
+        ngx_k8s_chain_put(w, &w->lost_slots, n);
+        return;
     }
 
-    /* without memory the next writer finds both */
+    e->start = slot->record;
+    e->len = rec->size / NGX_K8S_GRANULE;
+    e->slot = n;
+
+    ngx_k8s_writer_show(w, slot, 0);
+    ngx_k8s_writer_retire(w, e);
 }
 
 
@@ -537,14 +484,17 @@ ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index)
 uint32_t
 ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
 {
+    size_t      was, room;
     uint32_t    start;
-    ngx_uint_t  tries, moved;
+    ngx_uint_t  tried, moved;
 
+    room = ngx_max(len, need);
+    tried = 0;
     moved = 0;
 
-    for (tries = 0; tries < 3; tries++) {
+    for ( ;; ) {
 
-        if (w->alloc.free >= ngx_max(len, need)) {
+        if (w->alloc.free >= room) {
             start = ngx_k8s_alloc(&w->alloc, len);
 
             if (start) {
@@ -552,28 +502,36 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
             }
         }
 
-        if (tries == 1 && w->alloc.free >= ngx_max(len, need)) {
-            moved = ngx_k8s_writer_compact(w, len);
+        /* growth can wait until it is released */
+
+        if (need <= len) {
+            w->held = 0;
         }
 
-        if (w->retired == NULL && tries) {
+        if (w->retired || w->lost_slots.first) {
+            was = w->nretired;
+
+            ngx_k8s_writer_publish(w);
+
+            if (w->nretired != was || w->behind) {
+                continue;
+            }
+        }
+
+        if (tried || w->alloc.free < room) {
             break;
         }
 
-        if (tries == 0 || moved) {
+        tried = 1;
+        moved = ngx_k8s_writer_compact(w, len);
 
-            /* growth can wait until it is released */
-
-            if (need <= len) {
-                w->held = 0;
-            }
-
-            ngx_k8s_writer_publish(w);
+        if (!moved) {
+            break;
         }
     }
 
-    if (w->alloc.free < ngx_max(len, need)) {
-        w->missing = ngx_max(len, need) - w->alloc.free;
+    if (w->alloc.free < room) {
+        w->missing = room - w->alloc.free;
 
     } else {
         w->missing = moved ? 1 : len - ngx_k8s_alloc_largest(&w->alloc);
@@ -582,191 +540,6 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
     w->missing *= NGX_K8S_GRANULE;
 
     return 0;
-}
-
-
-void
-ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e)
-{
-    e->version = w->table->version;
-    e->next = NULL;
-
-    *w->last = e;
-    w->last = &e->next;
-
-    w->nretired += e->len;
-    w->dirty = 1;
-}
-
-
-void
-ngx_k8s_writer_publish(ngx_k8s_writer_t *w)
-{
-    ngx_k8s_table_t    *table;
-    ngx_k8s_extent_t   *e;
-    ngx_atomic_uint_t   pinned;
-
-    table = w->table;
-
-    if (w->dirty) {
-        w->dirty = 0;
-        ngx_k8s_store(&table->version, table->version + 1);
-    }
-
-    if (w->retired) {
-        pinned = ngx_k8s_writer_pinned(w);
-
-        while (w->retired && w->retired->version < pinned) {
-            e = w->retired;
-            w->retired = e->next;
-
-            if (w->retired == NULL) {
-                w->last = &w->retired;
-            }
-
-            w->nretired -= e->len;
-            w->futile = 0;
-            ngx_k8s_writer_reclaim(w, e);
-        }
-    }
-
-    ngx_k8s_writer_sweep(w);
-
-    table->used = (w->total - w->alloc.free - w->nretired) * NGX_K8S_GRANULE;
-    table->unreclaimed = w->nretired * NGX_K8S_GRANULE;
-    table->largest = (size_t) ngx_k8s_alloc_largest(&w->alloc)
-                     * NGX_K8S_GRANULE;
-}
-
-
-/* the lowest version that a living process holds, or one above all */
-
-static ngx_atomic_uint_t
-ngx_k8s_writer_pinned(ngx_k8s_writer_t *w)
-{
-    ngx_uint_t          n;
-    ngx_k8s_word_t     *word;
-    ngx_atomic_uint_t   version, lowest;
-
-    lowest = w->held ? w->held : w->table->version;
-
-    /* pairs with that of ngx_k8s_view_pin() */
-
-    ngx_k8s_fence();
-
-    word = ngx_k8s_word(w->table, 0);
-
-    for (n = 0; n < NGX_K8S_WORDS; n++) {
-        version = ngx_k8s_load(&word[n].version);
-
-        if (version == 0 || version >= lowest) {
-            continue;
-        }
-
-        /* a process' own locks are not seen by F_GETLK */
-
-        if (w->fd == -1
-            || (ngx_pid_t) word[n].pid == ngx_pid
-            || ngx_k8s_right_check(w->fd, n) == NGX_OK)
-        {
-            lowest = version;
-        }
-    }
-
-    return lowest;
-}
-
-
-static void
-ngx_k8s_writer_reclaim(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e)
-{
-    if (e->limbo) {
-        ngx_k8s_writer_limbo(w);
-    }
-
-    if (e->slot) {
-        ngx_k8s_writer_dead(w, e->slot);
-    }
-
-    if (e->stat) {
-        (void) ngx_k8s_numbers_push(w, &w->stats, e->stat);
-    }
-
-    if (e->len) {
-        ngx_k8s_free(&w->alloc, e);
-
-    } else {
-        ngx_k8s_extent_drop(&w->alloc, e);
-    }
-}
-
-
-static void
-ngx_k8s_writer_limbo(ngx_k8s_writer_t *w)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < w->limbo_slots.n; i++) {
-        ngx_k8s_writer_dead(w, w->limbo_slots.elts[i]);
-    }
-
-    for (i = 0; i < w->limbo_stats.n; i++) {
-        (void) ngx_k8s_numbers_push(w, &w->stats, w->limbo_stats.elts[i]);
-    }
-
-    ngx_free(w->limbo_slots.elts);
-    ngx_free(w->limbo_stats.elts);
-
-    ngx_memzero(&w->limbo_slots, sizeof(ngx_k8s_numbers_t));
-    ngx_memzero(&w->limbo_stats, sizeof(ngx_k8s_numbers_t));
-}
-
-
-static void
-ngx_k8s_writer_dead(ngx_k8s_writer_t *w, uint32_t n)
-{
-    ngx_k8s_slot_t  *slot;
-
-    slot = ngx_k8s_slot(w->table, n);
-
-    ngx_k8s_store(&slot->next, NGX_K8S_SLOT_DEAD);
-
-    (void) ngx_k8s_numbers_push(w, &w->waiting, n);
-}
-
-
-static void
-ngx_k8s_writer_sweep(ngx_k8s_writer_t *w)
-{
-    ngx_uint_t         i;
-    ngx_k8s_numbers_t  numbers;
-
-    if (!w->sweeping) {
-
-        if (w->waiting.n == 0) {
-            return;
-        }
-
-        numbers = w->swept;
-        w->swept = w->waiting;
-        w->waiting = numbers;
-
-        w->cursor = 0;
-        w->sweeping = 1;
-    }
-
-    if (ngx_k8s_count_sweep(w->table, &w->cursor, NGX_K8S_SWEEP_CELLS)
-        != NGX_DONE)
-    {
-        return;
-    }
-
-    for (i = 0; i < w->swept.n; i++) {
-        (void) ngx_k8s_numbers_push(w, &w->slots, w->swept.elts[i]);
-    }
-
-    w->swept.n = 0;
-    w->sweeping = 0;
 }
 
 
@@ -834,36 +607,4 @@ size_t
 ngx_k8s_writer_missing(ngx_k8s_writer_t *w)
 {
     return w->missing;
-}
-
-
-void
-ngx_k8s_writer_hold(ngx_k8s_writer_t *w)
-{
-    /* what was retired before has this version at most */
-
-    ngx_k8s_writer_publish(w);
-
-    w->held = w->table->version;
-}
-
-
-ngx_uint_t
-ngx_k8s_writer_held(ngx_k8s_writer_t *w)
-{
-    return w->held != 0;
-}
-
-
-void
-ngx_k8s_writer_release(ngx_k8s_writer_t *w)
-{
-    w->held = 0;
-}
-
-
-size_t
-ngx_k8s_writer_retired(ngx_k8s_writer_t *w)
-{
-    return w->nretired * NGX_K8S_GRANULE;
 }

@@ -137,6 +137,12 @@ size_t ngx_k8s_writer_missing(ngx_k8s_writer_t *w);
 size_t ngx_k8s_writer_retired(ngx_k8s_writer_t *w);
 
 /*
+ * A publish gives back so much only that it is short; not 0: the next one, in
+ * another turn, can give back more
+ */
+ngx_uint_t ngx_k8s_writer_behind(ngx_k8s_writer_t *w);
+
+/*
  * Holds all records of this moment, as a pin that may last for many turns of
  * the event loop; no slot and no statistic gets another meaning meanwhile.
  * An update that has no room otherwise breaks the hold: "held" is then 0.

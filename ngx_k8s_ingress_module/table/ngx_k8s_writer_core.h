@@ -21,13 +21,19 @@
 #include <ngx_k8s_shm.h>
 
 
-/* numbers of slots or statistics */
+/*
+ * Numbers of slots, or of statistics, that nobody uses.  Each leads to the next
+ * one in a word of its own ("hash" of a slot, "link" of a statistic), so that
+ * no list needs memory; only the writer that made a chain knows where it
+ * begins.
+ */
 
 typedef struct {
-    uint32_t                *elts;
+    uint32_t                 first;      /* 0: empty */
+    uint32_t                 last;
     ngx_uint_t               n;
-    ngx_uint_t               size;
-} ngx_k8s_numbers_t;
+    unsigned                 stats:1;
+} ngx_k8s_chain_t;
 
 
 /* references to a statistic; key of the node: identity */
@@ -67,31 +73,44 @@ struct ngx_k8s_writer_s {
      * A slot without a record waits for pins, then for a sweep of the
      * counters' cells that begins after that, and is free then.
      */
-    ngx_k8s_numbers_t        waiting;
-    ngx_k8s_numbers_t        swept;
-    ngx_k8s_numbers_t        slots;
+    ngx_k8s_chain_t          waiting;
+    ngx_k8s_chain_t          swept;
+    ngx_k8s_chain_t          slots;
     ngx_uint_t               cursor;     /* of the sweep */
 
-    ngx_k8s_numbers_t        stats;      /* free */
+    ngx_k8s_chain_t          stats;      /* free */
     ngx_rbtree_t             refs;
     ngx_rbtree_node_t        sentinel;
+    ngx_k8s_stat_node_t     *spare;      /* by node.left */
 
     /* slots and statistics that a new writer found free, until pins move on */
-    ngx_k8s_numbers_t        limbo_slots;
-    ngx_k8s_numbers_t        limbo_stats;
+    ngx_k8s_chain_t          limbo_slots;
+    ngx_k8s_chain_t          limbo_stats;
+    ngx_k8s_chain_t          moved_on;   /* slots for which they have */
+
+    /* what there was no memory to retire; "record" of the slots is marked */
+    ngx_k8s_chain_t          lost_slots;
+    ngx_k8s_chain_t          lost_stats;
 
     unsigned                 sweeping:1;
+    unsigned                 behind:1;   /* more could be given back */
     unsigned                 dirty:1;    /* something was unlinked */
 };
 
 
-ngx_int_t ngx_k8s_numbers_push(ngx_k8s_writer_t *w, ngx_k8s_numbers_t *numbers,
-    uint32_t n);
+/* put at the end; take the first, 0: none; append all of one to another */
+void ngx_k8s_chain_put(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain, uint32_t n);
+uint32_t ngx_k8s_chain_take(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain);
+void ngx_k8s_chain_append(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain,
+    ngx_k8s_chain_t *from);
 
 /* retires what e names, at the present version */
 void ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e);
 
-/* leads a slot to another record with one store */
+/* "record" of a slot that waits for memory to be retired; no reader's */
+#define NGX_K8S_SLOT_LOST            0x80000000
+
+/* shows readers another record of a slot, 0: none */
 void ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
     uint32_t record);
 

@@ -43,13 +43,21 @@ ngx_k8s_stat_add(ngx_k8s_writer_t *w, uint64_t identity, uint32_t stat)
 {
     ngx_k8s_stat_node_t  *node;
 
-    node = ngx_calloc(sizeof(ngx_k8s_stat_node_t), w->log);
-    if (node == NULL) {
-        return NULL;
+    node = w->spare;
+
+    if (node) {
+        w->spare = (ngx_k8s_stat_node_t *) node->node.left;
+
+    } else {
+        node = ngx_pcalloc(w->alloc.pool, sizeof(ngx_k8s_stat_node_t));
+        if (node == NULL) {
+            return NULL;
+        }
     }
 
     node->node.key = identity;
     node->stat = stat;
+    node->refs = 0;
 
     ngx_rbtree_insert(&w->refs, &node->node);
 
@@ -83,7 +91,7 @@ ngx_k8s_writer_stat_get(ngx_k8s_writer_t *w, uint64_t identity)
     node = ngx_k8s_stat_add(w, identity, n);
 
     if (node == NULL) {
-        (void) ngx_k8s_numbers_push(w, &w->stats, n);
+        ngx_k8s_chain_put(w, &w->stats, n);
         return 0;
     }
 
@@ -105,8 +113,10 @@ ngx_k8s_stat_number(ngx_k8s_writer_t *w)
     uint32_t          n, start, granules;
     ngx_k8s_table_t  *table;
 
-    if (w->stats.n) {
-        return w->stats.elts[--w->stats.n];
+    n = ngx_k8s_chain_take(w, &w->stats);
+
+    if (n) {
+        return n;
     }
 
     table = w->table;
@@ -158,7 +168,9 @@ ngx_k8s_writer_stat_put(ngx_k8s_writer_t *w, uint32_t n)
     }
 
     ngx_rbtree_delete(&w->refs, &node->node);
-    ngx_free(node);
+
+    node->node.left = (ngx_rbtree_node_t *) w->spare;
+    w->spare = node;
 
     ngx_k8s_store(&stat->identity, 0);
 
@@ -167,5 +179,8 @@ ngx_k8s_writer_stat_put(ngx_k8s_writer_t *w, uint32_t n)
     if (e) {
         e->stat = n;
         ngx_k8s_writer_retire(w, e);
+
+    } else {
+        ngx_k8s_chain_put(w, &w->lost_stats, n);
     }
 }

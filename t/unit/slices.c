@@ -1,0 +1,223 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * However many records there are, no step of the writer takes long: CPU time of
+ * each call that a turn of the watcher makes, in microseconds.  UNIT_RECORDS
+ * says how many records.
+ */
+
+
+#include "unit_table.h"
+#include <ngx_k8s_snapshot.h>
+
+#include <time.h>
+
+
+/* microseconds of one call; checked code takes three times more */
+
+#define LIMIT  15000
+
+
+static uint64_t  began, worst;
+
+
+static uint64_t
+cpu(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+static void
+start(void)
+{
+    began = cpu();
+}
+
+
+static void
+stop(void)
+{
+    worst = ngx_max(worst, cpu() - began);
+}
+
+
+static void
+within(const char *what)
+{
+    ok(worst < LIMIT, "%s: %u us at most", what, (unsigned) worst);
+    worst = 0;
+}
+
+
+static void
+publish(ngx_k8s_writer_t *w, const char *what)
+{
+    ngx_uint_t  n;
+
+    n = 0;
+
+    do {
+        start();
+        ngx_k8s_writer_publish(w);
+        stop();
+        n++;
+    } while (ngx_k8s_writer_retired(w) && n < 100000);
+
+    ok(ngx_k8s_writer_retired(w) == 0, "%s, published %u times", what,
+       (unsigned) n);
+    within(what);
+}
+
+
+int
+main(void)
+{
+    char                   host[32];
+    size_t                 size, room;
+    uint32_t               i, n, *slots;
+    ngx_int_t              rc;
+    ngx_uint_t             slices, bad;
+    ngx_k8s_view_t         view;
+    ngx_k8s_table_t       *table;
+    ngx_k8s_writer_t      *w;
+    ngx_k8s_builder_t      b;
+    ngx_k8s_capture_t     *c;
+    ngx_k8s_snapshot_id_t  id;
+
+    unit_init();
+
+    n = getenv("UNIT_RECORDS") ? atoi(getenv("UNIT_RECORDS")) : 50000;
+    size = (size_t) n * 1024 + 16 * 1024 * 1024;
+
+    table = unit_table(size);
+    slots = calloc(n, sizeof(uint32_t));
+    ngx_k8s_builder_init(&b, &unit_log);
+    ngx_memzero(&id, sizeof(id));
+
+    w = ngx_k8s_writer_open(table, -1, &unit_log);
+    bad = 0;
+
+    for (i = 0; i < n; i++) {
+        sprintf(host, "h%u.test", i);
+
+        start();
+        slots[i] = (i & 7) ? unit_rule(w, &b, host, "/", 1)
+                           : unit_service(w, &b, host, 4, i + 1, 1);
+        stop();
+
+        bad += (slots[i] == 0);
+
+        if (i % 50 == 0) {
+            start();
+            ngx_k8s_writer_publish(w);
+            stop();
+        }
+    }
+
+    ok(bad == 0, "%u records", (unsigned) n);
+    within("puts");
+
+    /* as many gaps as there can be, all at once under one pin */
+
+    ngx_k8s_view_init(&view, table, 1);
+    ngx_k8s_view_pin(&view);
+
+    for (i = 0; i < n; i += 2) {
+        start();
+        ngx_k8s_writer_remove(w, slots[i]);
+        stop();
+
+        if (i % 100 == 0) {
+            start();
+            ngx_k8s_writer_publish(w);
+            stop();
+        }
+    }
+
+    within("removes");
+
+    ngx_k8s_view_unpin(&view);
+    publish(w, "what many pins have held");
+
+    room = ngx_k8s_writer_room(w);
+
+    start();
+    c = ngx_k8s_capture_begin(w, (void *) &id, 0, &unit_log);
+    stop();
+    within("begin of a snapshot");
+
+    do {
+        start();
+        rc = ngx_k8s_capture_run(c, 65536);
+        stop();
+    } while (rc == NGX_AGAIN);
+
+    ok(rc == NGX_OK, "a snapshot");
+    within("its slices");
+    ngx_k8s_capture_free(c);
+
+    start();
+    ngx_k8s_writer_close(w);
+    stop();
+    within("close");
+
+    /* all is taken over by a new writer */
+
+    start();
+    w = ngx_k8s_writer_begin(table, -1, &unit_log);
+    stop();
+    within("begin");
+
+    slices = 0;
+
+    do {
+        start();
+        rc = ngx_k8s_writer_continue(w, 32);
+        stop();
+        slices++;
+    } while (rc == NGX_AGAIN);
+
+    ok(rc == NGX_OK, "taken over in %u slices", (unsigned) slices);
+    within("slices");
+
+    publish(w, "gaps");
+    ok(ngx_k8s_writer_room(w) == room, "no bytes are lost");
+
+    /* slots wait for a sweep of the counters as well */
+
+    for (i = 0; i < 500; i++) {
+        start();
+        ngx_k8s_writer_publish(w);
+        stop();
+    }
+
+    within("sweeps");
+
+    bad = 0;
+
+    for (i = 0; i < n; i += 2) {
+        sprintf(host, "g%u.test", i);
+
+        start();
+        bad += unit_rule(w, &b, host, "/", 1) == 0;
+        stop();
+    }
+
+    ok(bad == 0 && table->nslots <= n + 1, "slots are used anew");
+    within("puts into gaps");
+
+    ngx_k8s_writer_close(w);
+    ngx_k8s_builder_done(&b);
+    free(slots);
+
+    return done();
+}
