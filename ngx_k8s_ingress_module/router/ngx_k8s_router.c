@@ -40,6 +40,8 @@ static ngx_int_t ngx_k8s_route_bucket(ngx_k8s_host_t *host, ngx_uint_t type,
     ngx_k8s_route_t *route);
 static ngx_int_t ngx_k8s_route_match(ngx_k8s_host_t *host,
     ngx_k8s_path_t *path, ngx_k8s_route_key_t *key, ngx_k8s_route_t *route);
+static ngx_uint_t ngx_k8s_route_listens(ngx_k8s_host_t *host,
+    ngx_k8s_match_t *match, uint32_t listener);
 static ngx_int_t ngx_k8s_route_predicate(ngx_k8s_host_t *host,
     ngx_k8s_predicate_t *predicate, ngx_k8s_route_key_t *key);
 static void ngx_k8s_route_set(ngx_k8s_host_t *host, uint32_t match,
@@ -434,6 +436,12 @@ ngx_k8s_route_match(ngx_k8s_host_t *host, ngx_k8s_path_t *path,
 
     for (n = path->match; n < path->match + path->nmatches; n++) {
 
+        if (key->listener
+            && !ngx_k8s_route_listens(host, &match[n], key->listener))
+        {
+            continue;
+        }
+
         for (i = 0; i < match[n].npredicates; i++) {
             if (ngx_k8s_route_predicate(host,
                                         &predicate[match[n].predicate + i], key)
@@ -452,6 +460,30 @@ ngx_k8s_route_match(ngx_k8s_host_t *host, ngx_k8s_path_t *path,
     }
 
     return NGX_DECLINED;
+}
+
+
+/* without a list it is on all listeners in the Ingress API's set, else none */
+
+static ngx_uint_t
+ngx_k8s_route_listens(ngx_k8s_host_t *host, ngx_k8s_match_t *match,
+    uint32_t listener)
+{
+    uint32_t  i, *slots;
+
+    if (match->nlisteners == 0) {
+        return host->route_set == 0;
+    }
+
+    slots = ngx_k8s_record_at(host, host->listeners.offset);
+
+    for (i = match->listener; i < match->listener + match->nlisteners; i++) {
+        if (slots[i] == listener) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

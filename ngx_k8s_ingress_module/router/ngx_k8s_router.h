@@ -21,6 +21,8 @@
 
 typedef struct {
     uint32_t                 route_set;
+    uint32_t                 listener;   /* slot; matches of other ones are
+                                            skipped; 0: there is none */
     ngx_str_t                host;       /* lower case, no port, no last dot */
     ngx_str_t                path;       /* decoded, normalised, no query */
     ngx_str_t                method;

@@ -289,6 +289,61 @@ router_tail(router_t *rt)
 }
 
 
+/* a route of one Gateway's listener is none of another's */
+
+static void
+router_listeners(router_t *rt)
+{
+    ngx_uint_t           i;
+    unit_route_t         r[3];
+    ngx_k8s_route_t      route;
+    ngx_k8s_route_key_t  key;
+
+    static struct {
+        uint32_t         set;
+        uint32_t         listener;
+        char            *path;
+        ngx_uint_t       status;
+    } asks[] = {
+        { 5, 11, "/", 1 }, { 5, 12, "/", 2 }, { 5, 13, "/", 0 },
+        { 5, 11, "/all", 1 }, { 0, 13, "/all", 3 }, { 0, 11, "/", 1 },
+        { 0, 13, "/", 0 }
+    };
+
+    static uint32_t  slots[] = { 0, 11, 12 };
+
+    ngx_memzero(r, sizeof(r));
+
+    for (i = 0; i < 3; i++) {
+        r[i].type = NGX_K8S_PATH_PREFIX;
+        r[i].path = i ? "/" : "/all";
+        r[i].status = i ? i : 3;
+    }
+
+    unit_listeners = slots;
+
+    ok(unit_host(rt->w, &rt->b, 5, "listen.example", 0, r, 3, 0, 0)
+       && unit_host(rt->w, &rt->b, 0, "listen.example", 0, r, 3, 0, 0),
+       "routes of listeners");
+
+    unit_listeners = NULL;
+
+    for (i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+        ngx_memzero(&key, sizeof(key));
+        key.route_set = asks[i].set;
+        key.listener = asks[i].listener;
+        key.host = unit_str("listen.example");
+        key.path = unit_str(asks[i].path);
+        key.method = unit_str("GET");
+
+        ok((ngx_k8s_route(rt->table, &key, &route) == NGX_OK
+            ? route.action->status : 0) == asks[i].status,
+           "set %u, listener %u, %s", (unsigned) asks[i].set,
+           (unsigned) asks[i].listener, asks[i].path);
+    }
+}
+
+
 static void
 router_predicates(router_t *rt, ngx_uint_t pad)
 {
@@ -434,6 +489,7 @@ main(void)
     router_paths(&rt, 1000);
     router_predicates(&rt, 0);
     router_tail(&rt);
+    router_listeners(&rt);
     router_predicates(&rt, 10);
     router_names();
     router_order();

@@ -38,6 +38,11 @@ typedef struct {
 } unit_route_t;
 
 
+/* the listener of each route of the next host, as sorted; 0, NULL: no list */
+
+static uint32_t  *unit_listeners;
+
+
 static ngx_inline ngx_k8s_table_t *
 unit_table(size_t size)
 {
@@ -251,6 +256,8 @@ unit_host_match(ngx_k8s_builder_t *b, unit_route_t *route, ngx_uint_t i,
     match[i].action = i;
     match[i].predicate = *k;
     match[i].npredicates = route->npredicates;
+    match[i].listener = i;
+    match[i].nlisteners = (unit_listeners && unit_listeners[i]);
 
     for (n = 0; n < route->npredicates; n++) {
         name = unit_add(b, route->predicates[n].name);
@@ -297,7 +304,7 @@ unit_host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t set, char *name,
 {
     size_t           len;
     u_char           buf[NGX_K8S_KEY_MAX];
-    uint32_t         matches, actions, predicates, paths;
+    uint32_t         matches, actions, predicates, paths, *slots;
     ngx_str_t        str;
     ngx_uint_t       i, j, k, total;
     unit_route_t     route;
@@ -335,6 +342,13 @@ unit_host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t set, char *name,
     host.predicates.offset = predicates;
     host.predicates.n = k;
     host.paths.offset = paths;
+    host.listeners.offset = ngx_k8s_builder_alloc(b, n * sizeof(uint32_t));
+    host.listeners.n = n;
+    slots = ngx_k8s_builder_ptr(b, host.listeners.offset);
+
+    for (i = 0; i < n; i++) {
+        slots[i] = unit_listeners ? unit_listeners[i] : 0;
+    }
 
     k = 0;
     j = 0;
