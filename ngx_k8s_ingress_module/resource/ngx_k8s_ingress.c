@@ -24,7 +24,11 @@ static ngx_int_t ngx_k8s_ingress_backend(ngx_k8s_reader_t *r, json_t *json,
     const char *name, ngx_k8s_backend_t *backend);
 static ngx_int_t ngx_k8s_ingress_port(ngx_k8s_reader_t *r, json_t *service,
     ngx_k8s_backend_t *backend);
+static ngx_int_t ngx_k8s_ingress_tls_piece(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_digest_t *digest);
 static void ngx_k8s_ingress_tls(ngx_k8s_reader_t *r, json_t *spec);
+static void ngx_k8s_ingress_tls_entry(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_ingress_tls_t *tls);
 
 
 void
@@ -196,7 +200,7 @@ ngx_k8s_ingress_piece(ngx_k8s_reader_t *r, json_t *json,
     n = json_array_size(list);
 
     if (ingress->nrules == n) {
-        return NGX_DONE;
+        return ngx_k8s_ingress_tls_piece(r, json, digest);
     }
 
     if (ingress->rules == NULL) {
@@ -247,6 +251,47 @@ ngx_k8s_ingress_piece(ngx_k8s_reader_t *r, json_t *json,
                          rule);
 
     (void) json_array_set_new(list, ingress->nrules++, json_null());
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_ingress_tls_piece(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_digest_t *digest)
+{
+    size_t              n;
+    json_t             *list;
+    ngx_k8s_ingress_t  *ingress;
+
+    ingress = (ngx_k8s_ingress_t *) r->object;
+
+    list = json_object_get(json_object_get(json, "spec"), "tls");
+    n = json_array_size(list);
+
+    if (ingress->ntls == n) {
+        return NGX_DONE;
+    }
+
+    if (ingress->tls == NULL) {
+        ingress->tls = ngx_k8s_reader_alloc(r,
+                                           n * sizeof(ngx_k8s_ingress_tls_t));
+        if (ingress->tls == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    (void) ngx_k8s_reader_push(r, "spec");
+    (void) ngx_k8s_reader_push(r, "tls");
+    (void) ngx_k8s_reader_index(r, ingress->ntls);
+
+    ngx_k8s_digest_json(digest, json_array_get(list, ingress->ntls), NULL);
+
+    ngx_k8s_ingress_tls_entry(r,
+                              ngx_k8s_reader_element(r, list, ingress->ntls),
+                              &ingress->tls[ingress->ntls]);
+
+    (void) json_array_set_new(list, ingress->ntls++, json_null());
 
     return NGX_OK;
 }
@@ -464,7 +509,7 @@ static void
 ngx_k8s_ingress_tls(ngx_k8s_reader_t *r, json_t *spec)
 {
     size_t                  i, n;
-    json_t                 *list, *json;
+    json_t                 *list;
     u_char                 *mark, *at;
     ngx_k8s_ingress_t      *ingress;
     ngx_k8s_ingress_tls_t  *tls;
@@ -472,7 +517,7 @@ ngx_k8s_ingress_tls(ngx_k8s_reader_t *r, json_t *spec)
     ingress = (ngx_k8s_ingress_t *) r->object;
 
     n = ngx_k8s_reader_elements(r, spec, "tls", &list);
-    if (n == 0) {
+    if (n == 0 || ingress->tls) {
         return;
     }
 
@@ -489,17 +534,21 @@ ngx_k8s_ingress_tls(ngx_k8s_reader_t *r, json_t *spec)
     for (i = 0; i < n && list && !r->failed; i++) {
         at = ngx_k8s_reader_index(r, i);
 
-        json = ngx_k8s_reader_element(r, list, i);
-
-        if (json) {
-            tls[i].nhosts = ngx_k8s_reader_strings(r, json, "hosts",
-                                                   &tls[i].hosts);
-            (void) ngx_k8s_reader_string(r, json, "secretName",
-                                         &tls[i].secret);
-        }
-
+        ngx_k8s_ingress_tls_entry(r, ngx_k8s_reader_element(r, list, i),
+                                  &tls[i]);
         ngx_k8s_reader_pop(r, at);
     }
 
     ngx_k8s_reader_pop(r, mark);
+}
+
+
+static void
+ngx_k8s_ingress_tls_entry(ngx_k8s_reader_t *r, json_t *json,
+    ngx_k8s_ingress_tls_t *tls)
+{
+    if (json) {
+        tls->nhosts = ngx_k8s_reader_strings(r, json, "hosts", &tls->hosts);
+        (void) ngx_k8s_reader_string(r, json, "secretName", &tls->secret);
+    }
 }

@@ -383,9 +383,17 @@ parsers(void)
                      "\"service\":{\"name\":\"s\",\"port\":{\"number\":80}}}}"
                      "]}}", (unsigned) i, (unsigned) i);
     }
+    p += sprintf(p, "],\"tls\":[null");
+    for (i = 1; i < 1000; i++) {
+        p += sprintf(p, ",{\"hosts\":[\"h%u\"],\"secretName\":\"s%u\"}",
+                     (unsigned) i, (unsigned) i);
+    }
     p += sprintf(p, "]}}");
 
     o = parse(NGX_K8S_INGRESS, text, 4096);
+    ok(o && o->ntls == 1000 && o->tls[0].nhosts == 0
+       && o->tls[999].nhosts == 1 && o->tls[999].secret.len == 4
+       && turns > 400, "and as many of tls");
     ok(o && o->nrules == 1000 && o->rules[0].no_host && o->rules[1].no_host
        && o->rules[2].npaths == 1 && o->rules[2].paths[0].backend.closed
        && o->rules[999].npaths == 2 && o->rules[999].paths[0].backend.closed
