@@ -76,7 +76,7 @@ struct ngx_http_k8s_admin_s {
     ngx_uint_t                shard;     /* of the host, after its own paths */
 
     /* a walk over an index, ngx_http_k8s_walk() */
-    uint32_t                  cursor;
+    uint64_t                  cursor;
     uint32_t                  slot;      /* of the record */
     void                     *record;    /* a copy: it outlives the pin */
     size_t                    size;      /* of the copy's memory */

@@ -100,7 +100,7 @@ static ngx_uint_t
 ngx_http_k8s_ready_kinds(ngx_http_k8s_admin_t *a, ngx_k8s_table_t *table,
     ngx_uint_t ready)
 {
-    uint32_t         cursor;
+    uint64_t         cursor;
     ngx_str_t        kind, reason;
     ngx_uint_t       known;
     ngx_k8s_sync_t  *sync;

@@ -272,7 +272,7 @@ struct ngx_k8s_compile_s {
 
     size_t                   stuck_room; /* free bytes that may help */
     ngx_uint_t               index;      /* of the sweep */
-    uint32_t                 cursor;
+    uint64_t                 cursor;
 
     unsigned                 synced:1;
     unsigned                 certified:1;  /* default certificate made */

@@ -59,7 +59,7 @@ ngx_k8s_table_dump(ngx_k8s_table_t *table, ngx_pool_t *pool, ngx_str_t *out)
     size_t           len;
     void            *rec;
     u_char          *p;
-    uint32_t         cursor;
+    uint64_t         cursor;
     ngx_str_t       *line;
     ngx_uint_t       index, i;
     ngx_array_t      lines;

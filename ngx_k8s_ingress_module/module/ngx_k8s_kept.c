@@ -379,7 +379,7 @@ ngx_k8s_kept_sweep(ngx_k8s_kept_t *k)
 
 
 ngx_int_t
-ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint32_t *cursor, ngx_k8s_feed_t *feed)
+ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint64_t *cursor, ngx_k8s_feed_t *feed)
 {
     u_char          *p, *last;
     ngx_str_t        bytes, kind;

@@ -42,7 +42,7 @@ typedef struct {
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              changed;    /* not written, or to be removed */
     size_t                   bytes;
-    uint32_t                 cursor;     /* of the sweep */
+    uint64_t                 cursor;     /* of the sweep */
     unsigned                 swept:1;
     unsigned                 full:1;     /* said */
 } ngx_k8s_kept_t;
@@ -77,7 +77,7 @@ ngx_int_t ngx_k8s_kept_run(ngx_k8s_kept_t *k, ngx_uint_t listed);
  * *feed is an OBJECT, its strings are the table's but for text, which the
  * caller frees.  NGX_DONE, or NGX_ERROR without memory.
  */
-ngx_int_t ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint32_t *cursor,
+ngx_int_t ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint64_t *cursor,
     ngx_k8s_feed_t *feed);
 
 

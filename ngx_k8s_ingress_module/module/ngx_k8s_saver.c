@@ -463,6 +463,12 @@ ngx_k8s_saver_thread(void *data)
 
     ngx_k8s_save_run(save);
 
+    /* it may have a hundred megabytes */
+
+    if (save->capture) {
+        ngx_k8s_capture_wipe(save->capture);
+    }
+
     __atomic_store_n(&save->done, 1, __ATOMIC_RELEASE);
 
     return NULL;

@@ -73,7 +73,7 @@ struct ngx_k8s_watcher_s {
     ngx_k8s_progress_t       progress;
     ngx_k8s_kept_t           kept;
     ngx_queue_t              seeds;      /* for a source of files */
-    uint32_t                 cursor;     /* of what a predecessor has kept */
+    uint64_t                 cursor;     /* of what a predecessor has kept */
     ngx_k8s_refused_t        refused;
     ngx_k8s_refused_events_t  refused_events;
     ngx_k8s_saver_events_t   saver_events;

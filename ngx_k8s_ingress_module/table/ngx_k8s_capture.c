@@ -318,11 +318,24 @@ done:
 void
 ngx_k8s_capture_free(ngx_k8s_capture_t *c)
 {
-    ngx_k8s_chunk_t  *chunk;
-
     if (c->writer) {
         ngx_k8s_writer_release(c->writer);
     }
+
+    ngx_k8s_capture_wipe(c);
+
+    if (c->slots) {
+        ngx_free(c->slots);
+    }
+
+    ngx_free(c);
+}
+
+
+void
+ngx_k8s_capture_wipe(ngx_k8s_capture_t *c)
+{
+    ngx_k8s_chunk_t  *chunk;
 
     while (c->chunks) {
         chunk = c->chunks;
@@ -335,10 +348,4 @@ ngx_k8s_capture_free(ngx_k8s_capture_t *c)
         ngx_free(chunk->data);
         ngx_free(chunk);
     }
-
-    if (c->slots) {
-        ngx_free(c->slots);
-    }
-
-    ngx_free(c);
 }

@@ -117,6 +117,9 @@ ngx_k8s_capture_t *ngx_k8s_capture_begin(ngx_k8s_writer_t *w,
 ngx_int_t ngx_k8s_capture_run(ngx_k8s_capture_t *c, size_t len);
 void ngx_k8s_capture_free(ngx_k8s_capture_t *c);
 
+/* overwrites and frees the bytes of a complete one; in any thread */
+void ngx_k8s_capture_wipe(ngx_k8s_capture_t *c);
+
 /* sets the hash of a complete one; in any thread.  NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_capture_seal(ngx_k8s_capture_t *c);
 

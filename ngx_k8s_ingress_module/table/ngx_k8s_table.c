@@ -446,25 +446,54 @@ ngx_k8s_table_find(ngx_k8s_table_t *table, ngx_uint_t index, u_char *key,
 
 
 void *
-ngx_k8s_table_next(ngx_k8s_table_t *table, ngx_uint_t index, uint32_t *cursor)
+ngx_k8s_table_next(ngx_k8s_table_t *table, ngx_uint_t index, uint64_t *cursor)
 {
-    void      *rec;
-    uint32_t   n, last;
+    void            *rec, *next;
+    uint32_t         n, last, lowest, steps, *buckets;
+    uint64_t         bucket;
+    ngx_k8s_slot_t  *slot;
 
-    last = ngx_k8s_load(&table->nslots);
+    buckets = ngx_k8s_at(table, table->buckets[index]);
+    last = (uint32_t) *cursor;
 
-    for (n = *cursor; n < last; /* void */ ) {
-        n++;
+    for (bucket = *cursor >> 32; bucket < table->nbuckets[index]; bucket++) {
 
-        rec = ngx_k8s_slot_record(table, index, n);
+        /* in the order of numbers, since a chain changes between two calls */
 
-        if (rec) {
-            *cursor = n;
-            return rec;
+        next = NULL;
+        lowest = 0;
+
+        n = ngx_k8s_load(&buckets[bucket]);
+
+        for (steps = table->nslots; n && steps; steps--) {
+
+            slot = ngx_k8s_slot_get(table, n);
+
+            if (slot == NULL) {
+                break;
+            }
+
+            if (n > last && (next == NULL || n < lowest)) {
+                rec = ngx_k8s_slot_get_record(table, index, slot);
+
+                if (rec) {
+                    next = rec;
+                    lowest = n;
+                }
+            }
+
+            n = ngx_k8s_load(&slot->next);
         }
+
+        if (next) {
+            *cursor = bucket << 32 | lowest;
+            return next;
+        }
+
+        last = 0;
     }
 
-    *cursor = n;
+    *cursor = bucket << 32;
 
     return NULL;
 }

@@ -228,12 +228,13 @@ void *ngx_k8s_table_find(ngx_k8s_table_t *table, ngx_uint_t index, u_char *key,
     size_t len, uint32_t *slot);
 
 /*
- * Walks an index in no order: *cursor is 0 at first; returns the next record
- * and its slot, or NULL at the end.  A walk may go on under a later pin: what
- * lives throughout is met once; cursor is a slot number.
+ * Walks an index in no order: *cursor is 0 at first; returns the next record,
+ * whose slot is (uint32_t) *cursor, or NULL at the end.  A walk may go on under
+ * a later pin: what lives throughout is met once.  Cost: records and buckets of
+ * this index alone.
  */
 void *ngx_k8s_table_next(ngx_k8s_table_t *table, ngx_uint_t index,
-    uint32_t *cursor);
+    uint64_t *cursor);
 
 /* NGX_OK when the checksum holds and every reference stays inside */
 ngx_int_t ngx_k8s_record_verify(ngx_k8s_record_t *rec, size_t max);

@@ -115,7 +115,7 @@ fuzz_put(k8s_t *k, const uint8_t *data, size_t size, ngx_uint_t runs)
 static void
 fuzz_check(k8s_t *k)
 {
-    uint32_t               cursor;
+    uint64_t               cursor;
     ngx_uint_t             i;
     ngx_k8s_route_t        route;
     ngx_k8s_record_t      *rec;

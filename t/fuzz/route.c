@@ -209,7 +209,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char               *text, *line, *next, *path;
     naive_t            *naive;
-    uint32_t            cursor;
+    uint64_t            cursor;
     ngx_uint_t          i, built;
 
     static ngx_k8s_table_t    *table;

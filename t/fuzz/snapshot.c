@@ -29,7 +29,7 @@ static ngx_k8s_snapshot_id_t  identity;
 static void
 fuzz_routes(ngx_k8s_table_t *table)
 {
-    uint32_t              cursor;
+    uint64_t              cursor;
     ngx_uint_t            i;
     ngx_k8s_host_t       *host;
     ngx_k8s_route_t       route;

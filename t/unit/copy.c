@@ -154,6 +154,10 @@ host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, slots_t *s, ngx_uint_t type,
     if (s->shard) {
         r = ref(w, s->shard);
         h.shards = list(b, &r, 1, sizeof(r));
+
+    } else {
+        slot = 0;
+        h.buckets = list(b, &slot, 1, sizeof(slot));
     }
 
     ngx_memzero(&match, sizeof(match));
@@ -299,7 +303,8 @@ references(ngx_k8s_builder_t *b)
 {
     size_t             missing;
     slots_t            s;
-    uint32_t           i, n, cursor;
+    uint32_t           i, n;
+    uint64_t           cursor;
     ngx_k8s_host_t    *h;
     ngx_k8s_view_t     view;
     ngx_k8s_table_t   *from, *to;
@@ -332,7 +337,8 @@ references(ngx_k8s_builder_t *b)
 
     cursor = 0;
     h = ngx_k8s_table_next(to, NGX_K8S_INDEX_HOST, &cursor);
-    ok(h && h->class == NGX_K8S_CLASS_TLS && cursor != s.host, "the host");
+    ok(h && h->class == NGX_K8S_CLASS_TLS && (uint32_t) cursor != s.host,
+       "the host");
     arrived(to, h);
 
     r = ngx_k8s_record_at(h, h->shards.offset);
@@ -354,7 +360,7 @@ secrets(ngx_k8s_builder_t *b)
 {
     size_t                  len, i;
     slots_t                 s;
-    uint32_t                cursor;
+    uint64_t                cursor;
     u_char                 *data;
     ngx_uint_t              keys;
     ngx_k8s_chunk_t        *chunk;

@@ -84,7 +84,7 @@ all(void)
 {
     char            *p;
     ngx_uint_t       i, n;
-    uint32_t         cursor;
+    uint64_t         cursor;
     ngx_k8s_feed_t   feed, feeds[16];
 
     static char  out[4096];

@@ -83,9 +83,11 @@ main(void)
 {
     char                   host[32];
     size_t                 size, room;
+    void                  *rec;
     uint32_t               i, n, *slots;
+    uint64_t               cursor;
     ngx_int_t              rc;
-    ngx_uint_t             slices, bad;
+    ngx_uint_t             slices, bad, seen;
     ngx_k8s_view_t         view;
     ngx_k8s_table_t       *table;
     ngx_k8s_writer_t      *w;
@@ -151,7 +153,7 @@ main(void)
     room = ngx_k8s_writer_room(w);
 
     start();
-    c = ngx_k8s_capture_begin(w, (void *) &id, 0, &unit_log);
+    c = ngx_k8s_capture_begin(w, &id, NGX_K8S_SNAPSHOT_KEYS, &unit_log);
     stop();
     within("begin of a snapshot");
 
@@ -163,7 +165,11 @@ main(void)
 
     ok(rc == NGX_OK, "a snapshot");
     within("its slices");
+
+    start();
     ngx_k8s_capture_free(c);
+    stop();
+    within("its end");
 
     start();
     ngx_k8s_writer_close(w);
@@ -178,6 +184,7 @@ main(void)
     within("begin");
 
     slices = 0;
+    seen = 0;
 
     do {
         start();
@@ -191,6 +198,27 @@ main(void)
 
     publish(w, "gaps");
     ok(ngx_k8s_writer_room(w) == room, "no bytes are lost");
+
+    /* a walk costs what it meets, and not what else there is */
+
+    cursor = 0;
+
+    do {
+        start();
+        rec = ngx_k8s_table_next(table, NGX_K8S_INDEX_SERVICE, &cursor);
+        stop();
+        seen += (rec != NULL);
+    } while (rec);
+
+    cursor = 0;
+
+    start();
+    seen += (ngx_k8s_table_next(table, NGX_K8S_INDEX_SYNC, &cursor) != NULL);
+    stop();
+
+    ok(seen == table->counts[NGX_K8S_INDEX_SERVICE],
+       "a walk meets each record once");
+    within("walks");
 
     /* slots wait for a sweep of the counters as well */
 

@@ -180,7 +180,7 @@ snapshot_whole(void)
     k8s_t              a, b;
     size_t             len;
     u_char            *data;
-    uint32_t           cursor;
+    uint64_t           cursor;
     ngx_uint_t         i, n;
     ngx_k8s_stat_t    *stat;
     ngx_k8s_loaded_t   loaded;
@@ -366,7 +366,7 @@ snapshot_keys(ngx_k8s_builder_t *b)
 {
     size_t                  len, i, longest;
     u_char                 *data;
-    uint32_t                cursor;
+    uint64_t                cursor;
     ngx_uint_t              keys, run;
     ngx_k8s_table_t        *table, *other;
     ngx_k8s_writer_t       *w, *o;
@@ -554,7 +554,8 @@ snapshot_copy(void)
 {
     k8s_t                    a;
     size_t                   missing;
-    uint32_t                 cursor, slot;
+    uint32_t                 slot;
+    uint64_t                 cursor;
     uint64_t                 key, count, sum;
     ngx_uint_t               i, n, place;
     ngx_k8s_stat_t          *stat;
@@ -722,7 +723,7 @@ static void
 snapshot_copy_busy(void)
 {
     size_t                  missing;
-    uint32_t                cursor;
+    uint64_t                cursor;
     pid_t                   pid;
     ngx_uint_t              i, n, bad, failed, lost;
     ngx_fd_t                fd;

@@ -280,7 +280,8 @@ table_copy(ngx_k8s_builder_t *b)
     void              *rec;
     char               host[32];
     size_t             size;
-    uint32_t           cursor, s1, s2, n;
+    uint32_t           s1, s2, n;
+    uint64_t           cursor;
     ngx_uint_t         i, k, bad;
     unit_route_t       r[3];
     ngx_k8s_view_t     view;
