@@ -1309,6 +1309,59 @@ shards(void)
 }
 
 
+/* an edit of one path of thousands writes a record or two */
+
+static void
+edit(void)
+{
+    char        *text, *p;
+    k8s_t        k;
+    ngx_uint_t   n, v, changes, items;
+
+    text = malloc(1024 * 1024);
+    changes = 0;
+    items = 0;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+    services(&k);
+
+    for (v = 0; v < 2; v++) {
+        p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+                "'Ingress','metadata':{'namespace':'d','name':'large'},'spec':{"
+                "'rules':[{'host':'large.test','http':{'paths':[");
+
+        for (n = 0; n < 5000; n++) {
+            p += sprintf(p, "%s{'path':'/p%d','pathType':'Prefix','backend':{"
+                         "'service':{'name':'%s','port':{'number':80}}}}",
+                         n ? "," : "", (int) n, v && n == 2500 ? "b" : "a");
+        }
+
+        sprintf(p, "]}}]}}");
+        k8s_put(&k, text);
+
+        changes = k.table->changes;
+        ngx_k8s_compile_synced(k.compile);
+
+        for (items = 1;
+             ngx_k8s_compile_run(k.compile, 0) == NGX_AGAIN;
+             items++)
+        {
+            /* void */
+        }
+    }
+
+    goes(&k, "large.test", "/p2500", "b");
+    goes(&k, "large.test", "/p2501", "a");
+    ok(k.table->changes - changes < 8 && items < 16,
+       "%u records are written in %u items of work",
+       (unsigned) (k.table->changes - changes), (unsigned) items);
+
+    free(text);
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -1328,6 +1381,7 @@ main(void)
     full();
     histories();
     shards();
+    edit();
 
     return done();
 }
