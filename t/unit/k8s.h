@@ -17,7 +17,7 @@
 #include "unit.h"
 #include <ngx_k8s_compile.h>
 #include <ngx_k8s_index.h>
-#include <ngx_k8s_dump.h>
+#include "dump.h"
 
 
 typedef struct {

@@ -4,10 +4,21 @@
  */
 
 
+/*
+ * Canonical dump of a table: the same objects give the same bytes, whatever
+ * the history of the table.  No slot numbers, statistics, sync state or key
+ * material, and of the default certificate nothing.
+ */
+
+
+#ifndef _UNIT_DUMP_H_INCLUDED_
+#define _UNIT_DUMP_H_INCLUDED_
+
+
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_k8s_dump.h>
 #include <ngx_k8s_path.h>
+#include <ngx_k8s_table.h>
 
 
 typedef struct {
@@ -53,7 +64,12 @@ static void ngx_k8s_dump_problem(ngx_k8s_dump_t *d,
 static int ngx_libc_cdecl ngx_k8s_dump_cmp(const void *one, const void *two);
 
 
-ngx_int_t
+/*
+ * Text lines in *out, from pool: a line for each record and, indented, for each
+ * of its parts.  NGX_ERROR: no memory.
+ */
+
+static ngx_inline ngx_int_t
 ngx_k8s_table_dump(ngx_k8s_table_t *table, ngx_pool_t *pool, ngx_str_t *out)
 {
     size_t           len;
@@ -533,3 +549,6 @@ ngx_k8s_dump_problem(ngx_k8s_dump_t *d, ngx_k8s_problem_rec_t *rec)
                          item[i].code, &field, &host, &message);
     }
 }
+
+
+#endif /* _UNIT_DUMP_H_INCLUDED_ */
