@@ -694,7 +694,7 @@ ngx_k8s_host_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     }
 
     if (!state->large) {
-        ngx_k8s_compile_stuck(c, need);
+        ngx_k8s_compile_stuck(c, state->node, need);
     }
 
     state->large = 0;

@@ -18,6 +18,7 @@
 
 
 #define NGX_K8S_ADMIT_LOOK   256   /* looked at in one item of work */
+#define NGX_K8S_LEFT_STEP    4096  /* bytes more for another try */
 #define NGX_K8S_ADMIT        64    /* let in */
 
 
@@ -84,6 +85,14 @@ ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_k8s_compile_cost(entry->model, &routes, &left->cost, &least);
 
     left->need = need ? ngx_max(need, least) : 0;
+
+    /* it was let in with that, and did not fit */
+
+    if (need && need != NGX_K8S_NEVER && left->need <= entry->tried) {
+        left->need = entry->tried + NGX_K8S_LEFT_STEP;
+    }
+
+    entry->tried = (need == NGX_K8S_NEVER) ? 0 : left->need;
     left->missing = missing;
 
     entry->left = left;

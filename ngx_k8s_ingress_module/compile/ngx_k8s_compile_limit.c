@@ -15,6 +15,9 @@
 #include <ngx_k8s_compile_state.h>
 
 
+#define NGX_K8S_KEEP  4096  /* bytes that a record keeps when it shrinks */
+
+
 int ngx_libc_cdecl
 ngx_k8s_compile_user_cmp(const void *one, const void *two)
 {
@@ -158,7 +161,9 @@ ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
 
     if (len <= was
         && (was <= size
-            || (keep && ngx_k8s_writer_room(c->writer) < c->table->size / 8)))
+            || (keep
+                && (was <= NGX_K8S_KEEP
+                    || ngx_k8s_writer_room(c->writer) < c->table->size / 8))))
     {
         size = was;
     }
@@ -183,28 +188,31 @@ ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
 
 
 void
-ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, size_t need)
+ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, size_t need)
 {
     if (!c->stuck || need < c->stuck_room) {
         c->stuck_room = need;
     }
 
     c->stuck = 1;
+    node->need = need;
 }
 
+
+/* only what the room may be enough for: the rest would take it in the trial */
 
 ngx_int_t
 ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
 {
-    ngx_uint_t                i;
-    ngx_queue_t              *q;
-    ngx_k8s_node_t           *node;
-    ngx_k8s_port_t           *port;
-    ngx_k8s_store_t          *store;
-    ngx_rbtree_node_t        *n;
-    ngx_k8s_service_state_t  *state;
+    size_t              room;
+    ngx_uint_t          i;
+    ngx_k8s_node_t     *node;
+    ngx_k8s_store_t    *store;
+    ngx_rbtree_node_t  *n;
 
-    if (!c->stuck || ngx_k8s_writer_room(c->writer) < c->stuck_room) {
+    room = ngx_k8s_writer_room(c->writer);
+
+    if (!c->stuck || room < c->stuck_room) {
         return NGX_DONE;
     }
 
@@ -223,37 +231,12 @@ ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
         {
             node = (ngx_k8s_node_t *) n;
 
-            if (node->data == NULL) {
-                continue;
-            }
+            if (node->need > room) {
+                ngx_k8s_compile_stuck(c, node, node->need);
 
-            if (i == NGX_K8S_NODE_HOST) {
-                if (((ngx_k8s_host_state_t *) node->data)->stuck) {
-                    ngx_k8s_node_mark(store, node);
-                }
-
-                continue;
-            }
-
-            if (i == NGX_K8S_NODE_SECRET) {
-                if (((ngx_k8s_secret_state_t *) node->data)->full) {
-                    ngx_k8s_node_mark(store, node);
-                }
-
-                continue;
-            }
-
-            state = node->data;
-
-            for (q = ngx_queue_head(&state->ports);
-                 q != ngx_queue_sentinel(&state->ports);
-                 q = ngx_queue_next(q))
-            {
-                port = ngx_queue_data(q, ngx_k8s_port_t, queue);
-
-                if (port->full) {
-                    ngx_k8s_node_mark(store, node);
-                }
+            } else if (node->need) {
+                node->need = 0;
+                ngx_k8s_node_mark(store, node);
             }
         }
     }

@@ -105,11 +105,15 @@ ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra,
 }
 
 
-/* the record that the one in the builder takes the place of */
+/*
+ * A copy, in c->pool, of the record that the one in the builder takes the
+ * place of: a put may move it.
+ */
 
 static ngx_k8s_problem_rec_t *
 ngx_k8s_compile_said(ngx_k8s_compile_t *c)
 {
+    void              *copy;
     uint32_t           slot;
     ngx_str_t          key;
     ngx_k8s_record_t  *rec;
@@ -118,8 +122,19 @@ ngx_k8s_compile_said(ngx_k8s_compile_t *c)
 
     ngx_k8s_record_str(rec, &rec->key, &key);
 
-    return ngx_k8s_table_find(c->table, NGX_K8S_INDEX_PROBLEM, key.data,
-                              key.len, &slot);
+    rec = ngx_k8s_table_find(c->table, NGX_K8S_INDEX_PROBLEM, key.data,
+                             key.len, &slot);
+    if (rec == NULL) {
+        return NULL;
+    }
+
+    copy = ngx_palloc(c->pool, rec->size);
+
+    if (copy) {
+        ngx_memcpy(copy, rec, rec->size);
+    }
+
+    return copy;
 }
 
 
@@ -129,9 +144,14 @@ ngx_k8s_compile_tell(ngx_k8s_compile_t *c, ngx_uint_t extra,
 {
     /* those of what is no object, or cannot be read, are told elsewhere */
 
-    if (c->conf.told && !extra && old != now) {
-        c->conf.told(c->conf.data, old, now);
+    if (c->conf.told == NULL || extra
+        || (old && now && old->header.size == now->header.size
+            && ngx_memcmp(old, now, old->header.size) == 0))
+    {
+        return;
     }
+
+    c->conf.told(c->conf.data, old, now);
 }
 
 

@@ -190,8 +190,8 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
         ngx_str_null(&field);
         reason = ngx_k8s_compile_text(c, "%uz bytes are missing in the zone",
                                       ngx_k8s_writer_missing(c->writer));
-        ngx_k8s_compile_stuck(c, ngx_k8s_writer_room(c->writer)
-                                 + ngx_k8s_writer_missing(c->writer));
+        ngx_k8s_compile_stuck(c, node, ngx_k8s_writer_room(c->writer)
+                                       + ngx_k8s_writer_missing(c->writer));
         state->full = 1;
 
         return ngx_k8s_compile_secret_bad(c, state, &field, &reason);

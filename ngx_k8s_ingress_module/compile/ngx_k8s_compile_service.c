@@ -415,8 +415,8 @@ ngx_k8s_compile_port_record(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
         return NGX_DECLINED;
     }
 
-    ngx_k8s_compile_stuck(c, ngx_k8s_writer_room(c->writer)
-                             + ngx_k8s_writer_missing(c->writer));
+    ngx_k8s_compile_stuck(c, port->node, ngx_k8s_writer_room(c->writer)
+                                         + ngx_k8s_writer_missing(c->writer));
 
     while (b->len > was && n) {
         more = (b->len - was) / sizeof(ngx_k8s_endpoint_rec_t) + 1;

@@ -471,7 +471,7 @@ void ngx_k8s_compile_shares_free(ngx_k8s_compile_t *c);
 ngx_int_t ngx_k8s_compile_namespace(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 /* puts the record in the making with "spare" bytes more; keep: where room is
-   short it is not made smaller than "old"; its slot, 0: no room */
+   short, or "old" is small, it is not made smaller; its slot, 0: no room */
 uint32_t ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c,
     ngx_k8s_record_t *old, size_t spare, ngx_uint_t keep);
 /* about the bytes that an Ingress takes: as if it shared nothing, and alone
@@ -479,7 +479,8 @@ uint32_t ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c,
 void ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes,
     size_t *most, size_t *least);
 /* an update did not fit; tried again when "need" bytes are free */
-void ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, size_t need);
+void ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    size_t need);
 /* NGX_OK when updates are to be tried again, NGX_DONE */
 ngx_int_t ngx_k8s_compile_unstick(ngx_k8s_compile_t *c);
 

@@ -63,6 +63,8 @@ struct ngx_k8s_node_s {
     ngx_uint_t               pins;       /* references of compile/ */
     ngx_uint_t               stamp;      /* of the object linked last */
     void                    *data;       /* compile's, it frees it */
+    size_t                   need;       /* compile's: free bytes to try what
+                                            did not fit, 0: it did */
     unsigned                 queued:1;   /* is dirty */
     unsigned                 gone:1;     /* an object left it: compile's */
     unsigned                 ordered:1;  /* compile's: is dirty in the order of
@@ -94,6 +96,7 @@ struct ngx_k8s_entry_s {
     uint32_t                 mark;       /* generation of the last put */
     uint32_t                 problem;    /* compile's: slot of its record */
     void                    *left;       /* compile's, with "full" */
+    size_t                   tried;      /* compile's: its last need */
     unsigned                 kind:8;
     unsigned                 why:8;      /* not taken: problem code, or 0 */
     unsigned                 taken:1;    /* Ingress of our class */

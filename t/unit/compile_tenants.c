@@ -336,7 +336,9 @@ main(void)
             }
 
             if (rnd(3)) {
-                (void) ngx_k8s_compile_run(w.k.compile, rnd(100));
+                for (i = rnd(40); i; i--) {
+                    (void) ngx_k8s_compile_run(w.k.compile, 0);
+                }
 
                 if (rnd(2)) {
                     ngx_k8s_writer_publish(w.k.writer);
