@@ -346,6 +346,7 @@ static ngx_int_t
 ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field)
 {
+    u_char      more[sizeof(", and  more,") + NGX_INT_T_LEN];
     ngx_int_t   rc;
     ngx_str_t  *ns, *name, address;
 
@@ -364,10 +365,15 @@ ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
         address.data = port->refused;
         address.len = port->refused_len;
 
+        more[0] = '\0';
+
+        if (port->nrefused > 1) {
+            *ngx_sprintf(more, ", and %ui more,", port->nrefused - 1) = '\0';
+        }
+
         rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ADDRESS_REFUSED, host,
-                                  field, "address \"%V\" of Service %V/%V, "
-                                  "and %ui more, cannot be used", &address, ns,
-                                  name, port->nrefused - 1);
+                                  field, "address \"%V\" of Service %V/%V%s "
+                                  "cannot be used", &address, ns, name, more);
     }
 
     if (rc != NGX_OK) {
