@@ -14,6 +14,10 @@
 #include <ngx_k8s_index.h>
 
 
+static void ngx_k8s_node_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+
+
 /* kind; work, parts, attach, want */
 
 ngx_k8s_node_row_t  ngx_k8s_node_rows[] = {
@@ -64,6 +68,57 @@ ngx_k8s_name_hash(ngx_str_t *ns, ngx_str_t *name)
 {
     return ngx_murmur_hash2(name->data, name->len)
            + 31 * ngx_murmur_hash2(ns->data, ns->len);
+}
+
+
+void
+ngx_k8s_nodes_init(ngx_k8s_store_t *store)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_K8S_NODES; i++) {
+        ngx_rbtree_init(&store->nodes[i], &store->sentinel,
+                        ngx_k8s_node_insert);
+        ngx_queue_init(&store->dirty[i]);
+    }
+}
+
+
+static void
+ngx_k8s_node_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_int_t           rc;
+    ngx_k8s_node_t     *n, *t;
+    ngx_rbtree_node_t **p;
+
+    for ( ;; ) {
+
+        if (node->key != temp->key) {
+            p = (node->key < temp->key) ? &temp->left : &temp->right;
+
+        } else {
+            n = (ngx_k8s_node_t *) node;
+            t = (ngx_k8s_node_t *) temp;
+
+            rc = ngx_k8s_name_cmp(&n->namespace, &n->name,
+                                  &t->namespace, &t->name);
+
+            p = (rc < 0) ? &temp->left : &temp->right;
+        }
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
 }
 
 
@@ -221,8 +276,8 @@ ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
                        &node->name, wanted);
 
     if (!wanted) {
-        ngx_k8s_store_delete(store, row->kind, &node->namespace, &node->name,
-                             &ngx_k8s_no_name);
+        store->unwanted(store, row->kind, &node->namespace, &node->name,
+                        &ngx_k8s_no_name);
     }
 }
 

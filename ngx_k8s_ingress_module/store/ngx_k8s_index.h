@@ -147,6 +147,11 @@ struct ngx_k8s_store_s {
     /* a link with data ends; that of a new version has been made before */
     void                   (*unlink)(ngx_k8s_link_t *link);
 
+    /* the object of a node that nothing names any more: is deleted */
+    void                   (*unwanted)(ngx_k8s_store_t *store, ngx_uint_t kind,
+                                ngx_str_t *ns, ngx_str_t *name,
+                                ngx_str_t *uid);
+
     unsigned                 no_classes:1;  /* IngressClass is refused */
 };
 
@@ -208,6 +213,10 @@ typedef struct {
 extern ngx_k8s_kind_row_t  ngx_k8s_kind_rows[];
 
 
+/* the trees and queues of nodes, and of entries, of a new store */
+void ngx_k8s_nodes_init(ngx_k8s_store_t *store);
+void ngx_k8s_entries_init(ngx_k8s_store_t *store);
+
 /* nodes: find gives NULL; get makes one, NULL without memory */
 ngx_k8s_node_t *ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type,
     ngx_str_t *ns, ngx_str_t *name);
@@ -238,6 +247,9 @@ ngx_k8s_entry_t *ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind,
 ngx_k8s_entry_t *ngx_k8s_entry_oldest(ngx_k8s_store_t *store);
 ngx_k8s_entry_t *ngx_k8s_entry_younger(ngx_k8s_store_t *store,
     ngx_k8s_entry_t *entry);
+
+/* before the object of an entry gets another age, or goes */
+void ngx_k8s_entry_age_delete(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
 
 /* puts an entry in store->changed */
 void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
