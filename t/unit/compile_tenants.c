@@ -212,7 +212,7 @@ static ngx_uint_t
 event(world_t *w)
 {
     int    i, o, what;
-    char   ns[16], name[16], line[128], *d, *end;
+    char   ns[16], name[32], line[128], *d, *end;
     k8s_t *k;
 
     k = &w->k;
