@@ -10,9 +10,6 @@
 #include <ngx_k8s_type.h>
 
 
-#define NGX_K8S_OPEN_RECORDS         65536   /* of one slice */
-
-
 static ngx_uint_t ngx_k8s_writer_same(ngx_k8s_record_t *old,
     ngx_k8s_record_t *rec, size_t len);
 static void ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec);
@@ -22,83 +19,8 @@ static uint32_t ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t type,
     ngx_uint_t kind);
 static void ngx_k8s_writer_link(ngx_k8s_writer_t *w, uint32_t n,
     ngx_k8s_record_t *rec, uint32_t hash, uint32_t start);
-
-
-ngx_k8s_writer_t *
-ngx_k8s_writer_open(ngx_k8s_table_t *table, ngx_fd_t fd, ngx_log_t *log)
-{
-    ngx_int_t          rc;
-    ngx_k8s_writer_t  *w;
-
-    w = ngx_k8s_writer_begin(table, fd, log);
-    if (w == NULL) {
-        return NULL;
-    }
-
-    do {
-        rc = ngx_k8s_writer_continue(w, NGX_K8S_OPEN_RECORDS);
-    } while (rc == NGX_AGAIN);
-
-    if (rc != NGX_OK) {
-        ngx_k8s_writer_close(w);
-        return NULL;
-    }
-
-    return w;
-}
-
-
-ngx_k8s_writer_t *
-ngx_k8s_writer_begin(ngx_k8s_table_t *table, ngx_fd_t fd, ngx_log_t *log)
-{
-    ngx_k8s_writer_t  *w;
-
-    w = ngx_calloc(sizeof(ngx_k8s_writer_t), log);
-    if (w == NULL) {
-        return NULL;
-    }
-
-    w->table = table;
-    w->fd = fd;
-    w->log = log;
-    w->last = &w->retired;
-
-    w->total = (table->size - table->heap) / NGX_K8S_GRANULE;
-    w->reserve = w->total / 10;
-    w->share = w->total / 32;
-
-    w->stats.stats = 1;
-    w->limbo_stats.stats = 1;
-    w->lost_stats.stats = 1;
-
-    ngx_rbtree_init(&w->refs, &w->sentinel, ngx_rbtree_insert_value);
-
-    if (ngx_k8s_alloc_init(&w->alloc, log) != NGX_OK
-        || ngx_k8s_recover_begin(w) != NGX_OK)
-    {
-        ngx_k8s_writer_close(w);
-        return NULL;
-    }
-
-    return w;
-}
-
-
-ngx_int_t
-ngx_k8s_writer_continue(ngx_k8s_writer_t *w, ngx_uint_t n)
-{
-    return w->recover ? ngx_k8s_recover_run(w, n) : NGX_OK;
-}
-
-
-void
-ngx_k8s_writer_close(ngx_k8s_writer_t *w)
-{
-    ngx_k8s_recover_free(w);
-    ngx_k8s_alloc_done(&w->alloc);
-
-    ngx_free(w);
-}
+static void ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n,
+    ngx_uint_t index);
 
 
 uint32_t
@@ -285,25 +207,6 @@ ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec)
 }
 
 
-/*
- * Who looks at all slots while the sequence stays the same has met at most the
- * one change that was on its way.
- */
-
-void
-ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
-    uint32_t record)
-{
-    ngx_k8s_table_t  *table;
-
-    table = w->table;
-
-    ngx_k8s_store(&table->sequence, table->sequence + 1);
-    ngx_k8s_store(&slot->record, record);
-    ngx_k8s_store(&table->sequence, table->sequence + 1);
-}
-
-
 ngx_uint_t
 ngx_k8s_record_lasts(ngx_k8s_record_t *rec)
 {
@@ -450,7 +353,9 @@ ngx_k8s_writer_remove(ngx_k8s_writer_t *w, uint32_t n)
 }
 
 
-void
+/* takes a slot out of its bucket's chain with one store */
+
+static void
 ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index)
 {
     uint32_t         *link, steps;
@@ -478,133 +383,4 @@ ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index)
     }
 
     table->counts[index]--;
-}
-
-
-uint32_t
-ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
-{
-    size_t      was, room;
-    uint32_t    start;
-    ngx_uint_t  tried, moved;
-
-    room = ngx_max(len, need);
-    tried = 0;
-    moved = 0;
-
-    for ( ;; ) {
-
-        if (w->alloc.free >= room) {
-            start = ngx_k8s_alloc(&w->alloc, len);
-
-            if (start) {
-                return start;
-            }
-        }
-
-        /* growth can wait until it is released */
-
-        if (need <= len) {
-            w->held = 0;
-        }
-
-        if (w->retired || w->lost_slots.first) {
-            was = w->nretired;
-
-            ngx_k8s_writer_publish(w);
-
-            if (w->nretired != was || w->behind) {
-                continue;
-            }
-        }
-
-        if (tried || w->alloc.free < room) {
-            break;
-        }
-
-        tried = 1;
-        moved = ngx_k8s_writer_compact(w, len);
-
-        if (!moved) {
-            break;
-        }
-    }
-
-    if (w->alloc.free < room) {
-        w->missing = room - w->alloc.free;
-
-    } else {
-        w->missing = moved ? 1 : len - ngx_k8s_alloc_largest(&w->alloc);
-    }
-
-    w->missing *= NGX_K8S_GRANULE;
-
-    return 0;
-}
-
-
-size_t
-ngx_k8s_writer_cost(size_t len)
-{
-    return ngx_k8s_granules(len) * NGX_K8S_GRANULE;
-}
-
-
-size_t
-ngx_k8s_writer_room(ngx_k8s_writer_t *w)
-{
-    size_t  floor;
-
-    floor = ngx_k8s_writer_floor(w);
-
-    if (w->alloc.free < floor) {
-        return 0;
-    }
-
-    return (w->alloc.free - floor) * NGX_K8S_GRANULE;
-}
-
-
-/* what growth leaves: the reserve, and what problems may still take */
-
-size_t
-ngx_k8s_writer_floor(ngx_k8s_writer_t *w)
-{
-    return w->reserve + (w->share > w->problems ? w->share - w->problems : 0);
-}
-
-
-size_t
-ngx_k8s_writer_largest(ngx_k8s_writer_t *w)
-{
-    return ngx_min(w->reserve * NGX_K8S_GRANULE, NGX_K8S_RECORD_MAX);
-}
-
-
-size_t
-ngx_k8s_writer_problems(ngx_k8s_writer_t *w)
-{
-    return (w->share > w->problems ? w->share - w->problems : 0)
-           * NGX_K8S_GRANULE;
-}
-
-
-size_t
-ngx_k8s_writer_taken(ngx_k8s_writer_t *w)
-{
-    return w->taken * NGX_K8S_GRANULE;
-}
-
-
-ngx_k8s_table_t *
-ngx_k8s_writer_table(ngx_k8s_writer_t *w)
-{
-    return w->table;
-}
-
-
-size_t
-ngx_k8s_writer_missing(ngx_k8s_writer_t *w)
-{
-    return w->missing;
 }

@@ -114,9 +114,6 @@ void ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e);
 void ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
     uint32_t record);
 
-/* takes a slot out of its bucket's chain with one store */
-void ngx_k8s_writer_unlink(ngx_k8s_writer_t *w, uint32_t n, ngx_uint_t index);
-
 /* 0: what the watcher says of itself and of its source is said anew */
 ngx_uint_t ngx_k8s_record_lasts(ngx_k8s_record_t *rec);
 

@@ -137,6 +137,25 @@ ngx_k8s_chain_link(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain, uint32_t n)
 }
 
 
+/*
+ * Who looks at all slots while the sequence stays the same has met at most the
+ * one change that was on its way.
+ */
+
+void
+ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
+    uint32_t record)
+{
+    ngx_k8s_table_t  *table;
+
+    table = w->table;
+
+    ngx_k8s_store(&table->sequence, table->sequence + 1);
+    ngx_k8s_store(&slot->record, record);
+    ngx_k8s_store(&table->sequence, table->sequence + 1);
+}
+
+
 void
 ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e)
 {
