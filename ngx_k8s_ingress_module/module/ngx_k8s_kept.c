@@ -38,6 +38,8 @@ static void ngx_k8s_kept_change(ngx_k8s_kept_t *k,
 static void ngx_k8s_kept_write(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
 static ngx_int_t ngx_k8s_kept_sweep(ngx_k8s_kept_t *k);
+static ngx_uint_t ngx_k8s_kept_is_read(ngx_k8s_source_conf_t *conf,
+    ngx_uint_t kind, ngx_str_t *ns);
 static size_t ngx_k8s_kept_key(u_char *buf, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name);
 static void ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry);
@@ -379,10 +381,11 @@ ngx_k8s_kept_sweep(ngx_k8s_kept_t *k)
 
 
 ngx_int_t
-ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint64_t *cursor, ngx_k8s_feed_t *feed)
+ngx_k8s_kept_next(ngx_k8s_kept_t *k, ngx_k8s_source_conf_t *conf,
+    uint64_t *cursor, ngx_k8s_feed_t *feed)
 {
     u_char          *p, *last;
-    ngx_str_t        bytes, kind;
+    ngx_str_t        bytes, kind, ns;
     ngx_uint_t       i;
     ngx_k8s_data_t  *rec;
 
@@ -401,6 +404,7 @@ ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint64_t *cursor, ngx_k8s_feed_t *feed)
         ngx_memzero(feed, sizeof(ngx_k8s_feed_t));
 
         ngx_k8s_record_str(rec, &rec->item, &kind);
+        ngx_k8s_record_str(rec, &rec->namespace, &ns);
         ngx_k8s_record_str(rec, &rec->bytes, &bytes);
 
         last = bytes.data + bytes.len;
@@ -427,7 +431,9 @@ ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint64_t *cursor, ngx_k8s_feed_t *feed)
             p = ngx_strlchr(bytes.data, last, '\0');
         }
 
-        if (p == NULL || i == NGX_K8S_KINDS) {
+        if (p == NULL || i == NGX_K8S_KINDS
+            || !ngx_k8s_kept_is_read(conf, i, &ns))
+        {
             continue;
         }
 
@@ -443,6 +449,37 @@ ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint64_t *cursor, ngx_k8s_feed_t *feed)
 
         return NGX_OK;
     }
+}
+
+
+/* a predecessor may have read kinds and namespaces that are no longer read */
+
+static ngx_uint_t
+ngx_k8s_kept_is_read(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
+    ngx_str_t *ns)
+{
+    ngx_str_t   *namespaces;
+    ngx_uint_t   i;
+
+    if (conf->skip & (1 << kind)) {
+        return 0;
+    }
+
+    if (conf->namespaces == NULL || !ngx_k8s_kinds[kind].namespaced) {
+        return 1;
+    }
+
+    namespaces = conf->namespaces->elts;
+
+    for (i = 0; i < conf->namespaces->nelts; i++) {
+        if (namespaces[i].len == ns->len
+            && ngx_memcmp(namespaces[i].data, ns->data, ns->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -73,12 +73,13 @@ void ngx_k8s_kept_listed(ngx_k8s_kept_t *k, ngx_k8s_store_t *store,
 ngx_int_t ngx_k8s_kept_run(ngx_k8s_kept_t *k, ngx_uint_t listed);
 
 /*
- * What is in the table, one after the other: *cursor is 0 at first.  NGX_OK:
- * *feed is an OBJECT, its strings are the table's but for text, which the
- * caller frees.  NGX_DONE, or NGX_ERROR without memory.
+ * What is in the table, one after the other, of kinds and namespaces that are
+ * read: *cursor is 0 at first.  NGX_OK: *feed is an OBJECT, its strings are the
+ * table's but for text, which the caller frees.  NGX_DONE, or NGX_ERROR without
+ * memory.
  */
-ngx_int_t ngx_k8s_kept_next(ngx_k8s_kept_t *k, uint64_t *cursor,
-    ngx_k8s_feed_t *feed);
+ngx_int_t ngx_k8s_kept_next(ngx_k8s_kept_t *k, ngx_k8s_source_conf_t *conf,
+    uint64_t *cursor, ngx_k8s_feed_t *feed);
 
 
 #endif /* _NGX_K8S_KEPT_H_INCLUDED_ */

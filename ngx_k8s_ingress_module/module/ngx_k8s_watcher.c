@@ -355,7 +355,8 @@ ngx_k8s_watcher_seed(ngx_k8s_watcher_t *w)
     ngx_k8s_feed_t   feed;
     ngx_k8s_seed_t  *seed;
 
-    rc = ngx_k8s_kept_next(&w->kept, &w->cursor, &feed);
+    rc = ngx_k8s_kept_next(&w->kept, &w->block->conf->source, &w->cursor,
+                           &feed);
 
     if (rc != NGX_OK) {
         return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;

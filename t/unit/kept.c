@@ -22,6 +22,8 @@ static ngx_k8s_table_t   *table;
 static ngx_k8s_writer_t  *writer;
 static ngx_k8s_kept_t     kept;
 
+static ngx_k8s_source_conf_t  conf;
+
 
 /* another watcher on the same table */
 
@@ -92,7 +94,8 @@ all(void)
     cursor = 0;
     n = 0;
 
-    while (ngx_k8s_kept_next(&kept, &cursor, &feed) == NGX_OK && n < 16) {
+    while (ngx_k8s_kept_next(&kept, &conf, &cursor, &feed) == NGX_OK
+           && n < 16) {
 
         for (i = n++; i && ngx_memn2cmp(feeds[i - 1].text, feed.text,
                                         feeds[i - 1].len, feed.len) > 0; i--)
@@ -176,6 +179,42 @@ successors(void)
 }
 
 
+/* a successor that does not read all that its predecessor has read */
+
+static void
+unread(void)
+{
+    ngx_str_t    names[2];
+    ngx_array_t  namespaces;
+
+    put(NGX_K8S_INGRESS, "i", "{i}", 3);
+    put(NGX_K8S_INGRESS_CLASS, "c", "{c}", 3);
+    run(1);
+
+    names[0] = unit_str("n");
+    names[1] = unit_str("ms");
+
+    namespaces.elts = names;
+    namespaces.nelts = 2;
+
+    conf.namespaces = &namespaces;
+    next();
+    ok(is("IngressClass a/b.yaml#3 {c}|"), "a namespace that is not read");
+
+    names[1] = unit_str("ns");
+    ok(is("IngressClass a/b.yaml#3 {c}|Ingress a/b.yaml#3 {i}|"),
+       "one that is");
+
+    conf.namespaces = NULL;
+    conf.skip = 1 << NGX_K8S_INGRESS_CLASS;
+    ok(is("Ingress a/b.yaml#3 {i}|"), "a kind that is not read");
+
+    conf.skip = 0;
+    run(1);
+    ok(is(""), "what was not taken goes");
+}
+
+
 static void
 bounds(void)
 {
@@ -229,6 +268,7 @@ main(int argc, char **argv)
     next();
 
     successors();
+    unread();
     bounds();
 
     ngx_k8s_kept_done(&kept);
