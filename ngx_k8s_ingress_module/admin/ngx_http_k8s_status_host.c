@@ -310,7 +310,7 @@ ngx_http_k8s_status_predicates(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
     ngx_uint_t            i;
     ngx_k8s_predicate_t  *p;
 
-    static char  *whats[] = { "method", "header", "query" };
+    static char  *whats[] = { "method", "header", "query", "tail" };
 
     p = ngx_k8s_record_at(rec, rec->predicates.offset);
 
@@ -322,7 +322,7 @@ ngx_http_k8s_status_predicates(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
     {
         ngx_http_k8s_printf(a, "%s{\"what\":\"%s\",\"how\":\"%s\"",
                             (i == match->predicate) ? "" : ",",
-                            whats[ngx_min(p[i].what, 2)],
+                            whats[ngx_min(p[i].what, 3)],
                             (p[i].how == NGX_K8S_PREDICATE_REGEX)
                             ? "regex" : "equal");
         ngx_http_k8s_status_member(a, ",\"name\":", rec, &p[i].name);

@@ -169,6 +169,7 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     }
 
     key.route_set = ctx->block->route_set;
+    key.listener = 0;
     key.host = name;
     key.path = r->uri;
     key.method = r->method_name;
