@@ -16,7 +16,8 @@ static ngx_int_t ngx_http_k8s_set_host(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_decide(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
-    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_str_t *name);
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
+    ngx_k8s_route_key_t *key);
 static ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
 static ngx_int_t ngx_http_k8s_take_rule(ngx_http_request_t *r,
@@ -159,15 +160,6 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         ngx_str_set(&name, "");
     }
 
-    rc = ngx_http_k8s_health(r, ctx, table, &name);
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    if (table == NULL || !table->ready) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
-    }
-
     key.route_set = ctx->block->route_set;
     key.listener = 0;
     key.host = name;
@@ -176,6 +168,15 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     key.value = ngx_http_k8s_route_value;
     key.regex = ngx_http_k8s_route_regex;
     key.data = r;
+
+    rc = ngx_http_k8s_health(r, ctx, table, &key);
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (table == NULL || !table->ready) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
 
     if (ngx_k8s_route(table, &key, &route) != NGX_OK
         || route.match == NULL || route.action == NULL)
@@ -188,15 +189,19 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 }
 
 
-/* load balancers ask on the address, so on a host that nobody has */
+/*
+ * Load balancers ask on the address, so on a host that nobody has.  Paths that
+ * only begin with that one may be paths of the host without a name.
+ */
 
 static ngx_int_t
 ngx_http_k8s_health(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
-    ngx_k8s_table_t *table, ngx_str_t *name)
+    ngx_k8s_table_t *table, ngx_k8s_route_key_t *key)
 {
-    uint32_t         slot;
-    ngx_str_t       *healthz;
-    ngx_k8s_host_t  *host;
+    uint32_t          slot;
+    ngx_str_t        *healthz;
+    ngx_k8s_host_t   *host;
+    ngx_k8s_route_t   route;
 
     healthz = &ctx->block->healthz;
 
@@ -208,9 +213,16 @@ ngx_http_k8s_health(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     if (table) {
-        host = ngx_k8s_route_host(table, ctx->block->route_set, name, &slot);
+        host = ngx_k8s_route_host(table, key->route_set, &key->host, &slot);
 
         if (host && host->name.len) {
+            return NGX_DECLINED;
+        }
+
+        if (host && r->uri.len > healthz->len
+            && ngx_k8s_route(table, key, &route) == NGX_OK
+            && route.path && route.path->text.len >= healthz->len)
+        {
             return NGX_DECLINED;
         }
     }

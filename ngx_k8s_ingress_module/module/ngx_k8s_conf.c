@@ -149,8 +149,8 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         ngx_k8s_conf_healthz, 0, 0, NULL },
       "healthz path | off;", "/healthz", "k8s_ingress",
       "The path that is answered with 200 on the catch-all host while routes "
-      "are served, with all paths that begin with it, for load balancers in "
-      "front." },
+      "are served, for load balancers in front, with all paths that begin with "
+      "it, but for those that an Ingress without a host names." },
 
     { { ngx_string("connect_timeout"), NGX_CONF_TAKE1,
         ngx_conf_set_msec_slot, 0,

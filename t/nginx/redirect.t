@@ -183,7 +183,26 @@ Host: b.example
 
 
 
-=== TEST 9: an absolute URI: its host is where redirects go
+=== TEST 9: paths that begin as health does, of an Ingress without a host
+--- services
+default/web:80 web
+--- ingresses
+default/all - / web:80
+default/live - /healthz/live web:80 Exact
+default/check - /healthzcheck web:80
+--- request eval
+["GET /healthz", "GET /healthz/x", "GET /healthz/live", "GET /healthzcheck/x",
+ "GET /healthzchecks"]
+--- more_headers
+Host: 192.0.2.1
+--- response_body eval
+["", "", "web\n", "web\n", ""]
+--- no_error_log
+[error]
+
+
+
+=== TEST 10: an absolute URI: its host is where redirects go
 --- services
 default/web:80 web
 --- manifests eval
