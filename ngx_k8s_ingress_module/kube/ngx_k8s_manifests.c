@@ -188,14 +188,6 @@ ngx_k8s_manifests_seed(ngx_k8s_source_t *s, ngx_queue_t *seeds)
 }
 
 
-void
-ngx_k8s_seed_free(ngx_k8s_seed_t *seed)
-{
-    ngx_free(seed->feed.text);
-    ngx_free(seed);
-}
-
-
 /* all kinds are one list */
 
 static void
@@ -249,29 +241,6 @@ ngx_k8s_manifests_stop(ngx_k8s_source_t *s)
     ngx_k8s_manifests_objects_done(m);
 
     ngx_destroy_pool(m->pool);
-}
-
-
-void
-ngx_k8s_manifests_post(ngx_k8s_manifests_t *m, ngx_msec_t delay)
-{
-    if (m->work.posted) {
-        return;
-    }
-
-    if (delay) {
-        if (!m->work.timer_set) {
-            ngx_add_timer(&m->work, delay);
-        }
-
-        return;
-    }
-
-    if (m->work.timer_set) {
-        ngx_del_timer(&m->work);
-    }
-
-    ngx_post_event(&m->work, &ngx_posted_next_events);
 }
 
 

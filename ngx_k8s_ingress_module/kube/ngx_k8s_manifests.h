@@ -221,58 +221,59 @@ typedef struct {
 } ngx_k8s_manifests_t;
 
 
+/* lists; each part below uses those above it */
+
 /* has the work done soon: at once, or after "delay" milliseconds */
 void ngx_k8s_manifests_post(ngx_k8s_manifests_t *m, ngx_msec_t delay);
 
+/* the row of a kind, of Endpoints too */
+ngx_k8s_kind_t *ngx_k8s_manifest_kind(ngx_uint_t kind);
 
-/* tree: walks, and what inotify says.  NGX_OK: the walk is over */
-
-ngx_int_t ngx_k8s_manifests_tree_init(ngx_k8s_manifests_t *m);
-void ngx_k8s_manifests_tree_done(ngx_k8s_manifests_t *m);
-/* whether the folder's path leads to another one than was walked */
-ngx_uint_t ngx_k8s_manifests_moved(ngx_k8s_manifests_t *m);
-void ngx_k8s_manifests_walk_begin(ngx_k8s_manifests_t *m);
-ngx_int_t ngx_k8s_manifests_walk_step(ngx_k8s_manifests_t *m);
-
-/* inotify: watches; NGX_DECLINED when it cannot */
-void ngx_k8s_manifests_notify_init(ngx_k8s_manifests_t *m);
-void ngx_k8s_manifests_notify_done(ngx_k8s_manifests_t *m);
-void ngx_k8s_manifests_watch(ngx_k8s_manifests_t *m, u_char *full,
-    ngx_str_t *path, ngx_uint_t link);
-void ngx_k8s_manifests_watch_sweep(ngx_k8s_manifests_t *m);
-
-
-/* files */
-
-ngx_uint_t ngx_k8s_manifest_is(u_char *name, size_t len);
+/* of this path; NULL: there is none, or with "create" no memory */
 ngx_k8s_manifest_t *ngx_k8s_manifest_file(ngx_k8s_manifests_t *m,
     ngx_str_t *path, ngx_uint_t create);
-void ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_t *file);
-ngx_uint_t ngx_k8s_manifest_same(ngx_k8s_manifest_t *file, struct stat *st);
-void ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file);
-void ngx_k8s_manifest_step(ngx_k8s_manifests_t *m);
-void ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m);
-void ngx_k8s_manifests_files_done(ngx_k8s_manifests_t *m);
+
+/* says anew what is wrong with it, by report_step() */
 void ngx_k8s_manifest_report(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
-void ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m);
 
+/* of these names; NULL: there is none, or with "create" no memory */
+ngx_k8s_manifest_ident_t *ngx_k8s_manifests_ident(ngx_k8s_manifests_t *m,
+    ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t create);
 
-/* documents */
+/* frees one that nothing claims */
+void ngx_k8s_manifests_forget(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident);
 
-/* makes a claim or a note of a document, whose reference it takes, or with
-   NULL of the next element of the list that is open; NGX_OK or NGX_ERROR */
-ngx_int_t ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json);
-void ngx_k8s_manifests_close(ngx_k8s_manifests_t *m);
+/* the one that an object is taken from, NULL when it is gone */
+ngx_k8s_manifest_claim_t *ngx_k8s_manifests_first(
+    ngx_k8s_manifest_ident_t *ident);
+
+/* looks at it again, and feeds what is not as it was fed last */
+void ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident);
+
+/* frees one that is in no list; the text of a Secret is wiped */
+void ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim);
+
 
 /* a document or one element of its list is left out: where it is, what it is,
    and why (as ngx_sprintf()); NGX_OK, or NGX_ERROR */
 ngx_int_t ngx_k8s_manifests_note(ngx_k8s_manifests_t *m, ngx_uint_t code,
     json_t *json, const char *fmt, ...);
 
-/* the row of a kind, of Endpoints too */
-ngx_k8s_kind_t *ngx_k8s_manifest_kind(ngx_uint_t kind);
+
+/* what controllers would do */
+
+/* a list of the EndpointSlices of an Endpoints object; NULL: no memory */
+json_t *ngx_k8s_manifests_mirror(json_t *json);
+
+/* sets what others need to know of a claim */
+void ngx_k8s_manifests_traits(ngx_k8s_manifest_claim_t *claim,
+    ngx_uint_t kind, json_t *json);
+
+/* finds the default class anew */
+void ngx_k8s_manifests_default(ngx_k8s_manifests_t *m);
 
 
 /* objects */
@@ -290,18 +291,7 @@ void ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m,
 
 /* makes a claim of the first seed */
 void ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m);
-void ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim);
-/* of these names; NULL: there is none, or with "create" no memory */
-ngx_k8s_manifest_ident_t *ngx_k8s_manifests_ident(ngx_k8s_manifests_t *m,
-    ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t create);
 
-/* the one that an object is taken from, NULL when it is gone */
-ngx_k8s_manifest_claim_t *ngx_k8s_manifests_first(
-    ngx_k8s_manifest_ident_t *ident);
-
-/* looks at it again, and feeds what is not as it was fed last */
-void ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_ident_t *ident);
 void ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind,
@@ -310,17 +300,42 @@ void ngx_k8s_manifests_list(ngx_k8s_manifests_t *m, ngx_uint_t op);
 void ngx_k8s_manifests_again(ngx_k8s_manifests_t *m);
 
 
-/* what controllers would do */
+/* documents */
 
-/* a list of the EndpointSlices of an Endpoints object; NULL: no memory */
-json_t *ngx_k8s_manifests_mirror(json_t *json);
+/* makes a claim or a note of a document, whose reference it takes, or with
+   NULL of the next element of the list that is open; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json);
+void ngx_k8s_manifests_close(ngx_k8s_manifests_t *m);
 
-/* sets what others need to know of a claim */
-void ngx_k8s_manifests_traits(ngx_k8s_manifest_claim_t *claim,
-    ngx_uint_t kind, json_t *json);
 
-/* finds the default class anew */
-void ngx_k8s_manifests_default(ngx_k8s_manifests_t *m);
+/* files */
+
+ngx_uint_t ngx_k8s_manifest_is(u_char *name, size_t len);
+void ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+ngx_uint_t ngx_k8s_manifest_same(ngx_k8s_manifest_t *file, struct stat *st);
+void ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file);
+void ngx_k8s_manifest_step(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_files_done(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m);
+
+
+/* tree: walks, and what inotify says.  NGX_OK: the walk is over */
+
+ngx_int_t ngx_k8s_manifests_tree_init(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_tree_done(ngx_k8s_manifests_t *m);
+/* whether the folder's path leads to another one than was walked */
+ngx_uint_t ngx_k8s_manifests_moved(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_walk_begin(ngx_k8s_manifests_t *m);
+ngx_int_t ngx_k8s_manifests_walk_step(ngx_k8s_manifests_t *m);
+
+/* inotify: watches; NGX_DECLINED when it cannot */
+void ngx_k8s_manifests_notify_init(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_notify_done(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_watch(ngx_k8s_manifests_t *m, u_char *full,
+    ngx_str_t *path, ngx_uint_t link);
+void ngx_k8s_manifests_watch_sweep(ngx_k8s_manifests_t *m);
 
 
 #endif /* _NGX_K8S_MANIFESTS_H_INCLUDED_ */

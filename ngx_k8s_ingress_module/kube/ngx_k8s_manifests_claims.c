@@ -297,15 +297,3 @@ ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim)
 
     ngx_queue_insert_tail(q, &claim->rivals);
 }
-
-
-void
-ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim)
-{
-    if (claim->ident->kind == NGX_K8S_SECRET) {
-        ngx_explicit_memzero(claim->text, claim->len);
-    }
-
-    free(claim->text);
-    ngx_free(claim);
-}

@@ -15,9 +15,6 @@
 #include <ngx_k8s_manifests.h>
 
 
-#define NGX_K8S_MANIFEST_VALUE   80     /* bytes of a value in a note */
-
-
 static ngx_int_t ngx_k8s_manifests_value(ngx_k8s_manifests_t *m,
     json_t *json);
 static ngx_int_t ngx_k8s_manifests_element(ngx_k8s_manifests_t *m,
@@ -33,8 +30,6 @@ static ngx_int_t ngx_k8s_manifests_version(ngx_k8s_manifests_t *m,
 static ngx_int_t ngx_k8s_manifests_namespace(ngx_k8s_manifests_t *m,
     ngx_uint_t kind, json_t *json);
 static void ngx_k8s_manifests_ignore(ngx_k8s_manifests_t *m, json_t *json);
-static u_char *ngx_k8s_manifests_print(u_char *p, u_char *last,
-    json_t *value);
 
 
 ngx_int_t
@@ -295,23 +290,6 @@ ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json, ngx_uint_t *kind)
 }
 
 
-ngx_k8s_kind_t *
-ngx_k8s_manifest_kind(ngx_uint_t kind)
-{
-    static ngx_k8s_kind_t  endpoints;
-
-    if (kind != NGX_K8S_MANIFEST_ENDPOINTS) {
-        return &ngx_k8s_kinds[kind];
-    }
-
-    ngx_str_set(&endpoints.name, "Endpoints");
-    ngx_str_set(&endpoints.version, "v1");
-    endpoints.namespaced = 1;
-
-    return &endpoints;
-}
-
-
 /* an object that has a kind's name: NGX_OK when it is written as it is read */
 
 static ngx_int_t
@@ -486,133 +464,4 @@ ngx_k8s_manifests_ignore(ngx_k8s_manifests_t *m, json_t *json)
     ngx_log_error(NGX_LOG_INFO, m->log, 0, "manifests \"%V\": kind \"%V\" is "
                   "left out, first in \"%V\"", &m->root, s,
                   &m->reading->sn.str);
-}
-
-
-ngx_int_t
-ngx_k8s_manifests_note(ngx_k8s_manifests_t *m, ngx_uint_t code, json_t *json,
-    const char *fmt, ...)
-{
-    u_char                   *p, *last, *s, buf[512];
-    json_t                   *kind, *meta, *name, *ns;
-    va_list                   args;
-    ngx_k8s_manifest_note_t  *note;
-
-    if (m->nnotes++ >= NGX_K8S_MANIFEST_PROBLEMS) {
-        return NGX_OK;
-    }
-
-    last = buf + sizeof(buf);
-    p = ngx_slprintf(buf, last, "document %ui, ", m->documents);
-
-    if (m->item) {
-        p = ngx_slprintf(p, last, "item %ui, ", m->item);
-    }
-
-    p = ngx_slprintf(p, last, "line %ui: ",
-                     ngx_k8s_yaml_line(m->yaml, m->item));
-
-    meta = json_object_get(json, "metadata");
-    name = json_object_get(meta, "name");
-    ns = json_object_get(meta, "namespace");
-
-    if (name == NULL) {
-        name = json_object_get(meta, "generateName");
-    }
-
-    kind = json_object_get(json, "kind");
-
-    if (kind) {
-        p = ngx_k8s_manifests_print(p, last, kind);
-        p = ngx_slprintf(p, last, " ");
-    }
-
-    if (name) {
-        p = ngx_slprintf(p, last, "\"");
-
-        if (ns) {
-            p = ngx_k8s_manifests_print(p, last, ns);
-            p = ngx_slprintf(p, last, "/");
-        }
-
-        p = ngx_k8s_manifests_print(p, last, name);
-        p = ngx_slprintf(p, last, "\" ");
-    }
-
-    p = ngx_slprintf(p, last, "%sis left out: ", kind || name ? "" : "it ");
-
-    va_start(args, fmt);
-    p = ngx_vslprintf(p, last, fmt, args);
-    va_end(args);
-
-    /* no half of a character at the end */
-
-    if (p == last) {
-        while (p[-1] >= 0x80 && *--p < 0xc0) { /* void */ }
-    }
-
-    for (s = buf; s < p; s++) {
-        if (*s < 0x20 || *s == 0x7f) {
-            *s = '?';
-        }
-    }
-
-    note = ngx_alloc(sizeof(ngx_k8s_manifest_note_t) + (p - buf), m->log);
-    if (note == NULL) {
-        return NGX_ERROR;
-    }
-
-    note->code = code;
-    note->message.len = p - buf;
-    note->message.data = (u_char *) note + sizeof(ngx_k8s_manifest_note_t);
-    ngx_memcpy(note->message.data, buf, p - buf);
-
-    ngx_queue_insert_tail(&m->notes, &note->queue);
-
-    return NGX_OK;
-}
-
-
-/* a string, or what JSON calls it; whole characters of a long one */
-
-static u_char *
-ngx_k8s_manifests_print(u_char *p, u_char *last, json_t *value)
-{
-    char        *text;
-    size_t       len;
-    const char  *s;
-
-    switch (json_typeof(value)) {
-
-    case JSON_OBJECT:
-        return ngx_slprintf(p, last, "{...}");
-
-    case JSON_ARRAY:
-        return ngx_slprintf(p, last, "[...]");
-
-    case JSON_STRING:
-        text = NULL;
-        s = json_string_value(value);
-        len = json_string_length(value);
-        break;
-
-    default:
-        text = json_dumps(value, JSON_ENCODE_ANY);
-        s = text ? text : "";
-        len = ngx_strlen(s);
-    }
-
-    if (len > NGX_K8S_MANIFEST_VALUE) {
-        len = NGX_K8S_MANIFEST_VALUE;
-
-        while (len && ((u_char) s[len] & 0xc0) == 0x80) {
-            len--;
-        }
-    }
-
-    p = ngx_slprintf(p, last, "%*s", len, s);
-
-    free(text);
-
-    return p;
 }

@@ -44,41 +44,6 @@ ngx_k8s_manifest_is(u_char *name, size_t len)
 }
 
 
-ngx_k8s_manifest_t *
-ngx_k8s_manifest_file(ngx_k8s_manifests_t *m, ngx_str_t *path,
-    ngx_uint_t create)
-{
-    uint32_t             hash;
-    ngx_k8s_manifest_t  *file;
-
-    hash = ngx_crc32_long(path->data, path->len);
-
-    file = (ngx_k8s_manifest_t *) ngx_str_rbtree_lookup(&m->files, path, hash);
-
-    if (file || !create) {
-        return file;
-    }
-
-    file = ngx_calloc(sizeof(ngx_k8s_manifest_t) + path->len + 1, m->log);
-    if (file == NULL) {
-        return NULL;
-    }
-
-    file->sn.node.key = hash;
-    file->sn.str.len = path->len;
-    file->sn.str.data = (u_char *) file + sizeof(ngx_k8s_manifest_t);
-    ngx_memcpy(file->sn.str.data, path->data, path->len);
-
-    ngx_queue_init(&file->claims);
-    ngx_queue_init(&file->notes);
-    ngx_rbtree_insert(&m->files, &file->sn.node);
-
-    file->seen = m->walk;
-
-    return file;
-}
-
-
 void
 ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 {
@@ -507,16 +472,6 @@ ngx_k8s_manifest_error(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
                   ? "" : "; its last good version stays in force");
 
     ngx_k8s_manifest_report(m, file);
-}
-
-
-void
-ngx_k8s_manifest_report(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
-{
-    if (!file->report) {
-        file->report = 1;
-        ngx_queue_insert_tail(&m->reports, &file->reports);
-    }
 }
 
 

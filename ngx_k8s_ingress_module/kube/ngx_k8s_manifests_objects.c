@@ -15,8 +15,6 @@
 #include <ngx_k8s_manifests.h>
 
 
-static void ngx_k8s_manifests_forget(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_ident_t *ident);
 static ngx_uint_t ngx_k8s_manifests_kept(ngx_k8s_manifest_claim_t *claim);
 static ngx_uint_t ngx_k8s_manifests_counts(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident);
@@ -28,111 +26,6 @@ static void ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_claim_t *claim, ngx_uint_t kind, ngx_str_t *text);
 static void ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
-
-
-ngx_k8s_manifest_ident_t *
-ngx_k8s_manifests_ident(ngx_k8s_manifests_t *m, ngx_uint_t kind,
-    ngx_str_t *ns, ngx_str_t *name, ngx_uint_t create)
-{
-    u_char                    *p, buf[512];
-    uint32_t                   hash;
-    ngx_str_t                  key;
-    ngx_k8s_manifest_ident_t  *ident;
-
-    p = ngx_snprintf(buf, sizeof(buf), "%ui %V/%V", kind, ns, name);
-
-    key.data = buf;
-    key.len = p - buf;
-
-    hash = ngx_crc32_long(key.data, key.len);
-
-    ident = (ngx_k8s_manifest_ident_t *)
-                ngx_str_rbtree_lookup(&m->idents, &key, hash);
-
-    if (ident || !create) {
-        return ident;
-    }
-
-    ident = ngx_calloc(sizeof(ngx_k8s_manifest_ident_t) + key.len, m->log);
-    if (ident == NULL) {
-        return NULL;
-    }
-
-    p = (u_char *) ident + sizeof(ngx_k8s_manifest_ident_t);
-    ngx_memcpy(p, key.data, key.len);
-
-    ident->sn.node.key = hash;
-    ident->sn.str.data = p;
-    ident->sn.str.len = key.len;
-
-    ident->kind = kind;
-    ident->name.len = name->len;
-    ident->name.data = p + key.len - name->len;
-    ident->ns.len = ns->len;
-    ident->ns.data = ident->name.data - 1 - ns->len;
-
-    ngx_queue_init(&ident->claims);
-
-    ngx_rbtree_insert(&m->idents, &ident->sn.node);
-
-    if (kind == NGX_K8S_INGRESS) {
-        ngx_queue_insert_tail(&m->ingresses, &ident->kin);
-
-    } else if (kind == NGX_K8S_INGRESS_CLASS) {
-        ngx_queue_insert_tail(&m->classes, &ident->kin);
-    }
-
-    /* one that gets no claim after all goes again */
-
-    ngx_k8s_manifests_touch(m, ident);
-
-    return ident;
-}
-
-
-static void
-ngx_k8s_manifests_forget(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_ident_t *ident)
-{
-    if (ident->kind == NGX_K8S_INGRESS
-        || ident->kind == NGX_K8S_INGRESS_CLASS)
-    {
-        ngx_queue_remove(&ident->kin);
-    }
-
-    ngx_rbtree_delete(&m->idents, &ident->sn.node);
-    ngx_free(ident);
-}
-
-
-ngx_k8s_manifest_claim_t *
-ngx_k8s_manifests_first(ngx_k8s_manifest_ident_t *ident)
-{
-    ngx_queue_t  *q;
-
-    q = ngx_queue_head(&ident->claims);
-
-    if (q == ngx_queue_sentinel(&ident->claims)) {
-        return NULL;
-    }
-
-    return ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
-}
-
-
-void
-ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_ident_t *ident)
-{
-    if (ident->kind == NGX_K8S_INGRESS_CLASS) {
-        m->reclass = 1;
-    }
-
-    if (!ident->changed) {
-        ident->changed = 1;
-        ngx_queue_insert_tail(&m->objects, &ident->queue);
-    }
-}
 
 
 /* one changed object */
