@@ -111,8 +111,10 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
     }
 
     c->pool = ngx_create_pool(NGX_K8S_COMPILE_POOL, log);
+    c->saying.pool = ngx_create_pool(NGX_K8S_COMPILE_POOL, log);
 
-    if (c->pool == NULL || ngx_k8s_compile_defaults(c) != NGX_OK) {
+    if (c->pool == NULL || c->saying.pool == NULL
+        || ngx_k8s_compile_defaults(c) != NGX_OK) {
         ngx_k8s_compile_destroy(c);
         return NULL;
     }
@@ -244,6 +246,10 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
 
     if (c->rules) {
         ngx_free(c->rules);
+    }
+
+    if (c->saying.pool) {
+        ngx_destroy_pool(c->saying.pool);
     }
 
     if (c->pool) {

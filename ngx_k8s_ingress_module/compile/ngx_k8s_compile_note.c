@@ -63,7 +63,7 @@ ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
     pr->code = code;
     pr->field = *field;
     pr->message.len = p - buf;
-    pr->message.data = ngx_pnalloc(c->pool, pr->message.len + 1);
+    pr->message.data = ngx_pnalloc(a->pool, pr->message.len + 1);
 
     if (pr->message.data == NULL) {
         a->nelts--;

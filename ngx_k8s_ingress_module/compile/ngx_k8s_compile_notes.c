@@ -16,7 +16,7 @@
 
 
 static ngx_int_t ngx_k8s_notes_paths(ngx_k8s_compile_t *c,
-    ngx_k8s_claim_t *claim, ngx_array_t *a);
+    ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_notes_fallback(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_array_t *a);
 static ngx_int_t ngx_k8s_notes_full(ngx_k8s_compile_t *c,
@@ -25,14 +25,24 @@ static ngx_int_t ngx_k8s_notes_full(ngx_k8s_compile_t *c,
 
 ngx_int_t
 ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
-    ngx_array_t *a)
+    ngx_int_t *budget)
 {
+    ngx_int_t     rc;
+    ngx_array_t  *a;
+
     if (claim->model == NULL) {
         return NGX_OK;
     }
 
-    if (ngx_k8s_notes_paths(c, claim, a) != NGX_OK
-        || ngx_k8s_notes_fallback(c, claim, a) != NGX_OK
+    rc = ngx_k8s_notes_paths(c, claim, budget);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    a = &c->saying.problems;
+
+    if (ngx_k8s_notes_fallback(c, claim, a) != NGX_OK
         || ngx_k8s_compile_tls_notes(c, claim, a) != NGX_OK)
     {
         return NGX_ERROR;
@@ -44,15 +54,27 @@ ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
 static ngx_int_t
 ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
-    ngx_array_t *a)
+    ngx_int_t *budget)
 {
     ngx_str_t          field, other, shown;
-    ngx_uint_t         i;
+    ngx_array_t       *a;
     ngx_k8s_item_t    *item, *won;
     ngx_k8s_object_t  *object;
+    ngx_k8s_saying_t  *s;
 
-    for (i = 0; i < claim->nitems; i++) {
-        item = claim->items[i];
+    s = &c->saying;
+    a = &s->problems;
+
+    for ( /* void */ ; s->n < claim->nitems; s->n++) {
+        item = claim->items[s->n];
+
+        if (ngx_k8s_saying_full(s)) {
+            return NGX_OK;
+        }
+
+        if ((*budget)-- <= 0) {
+            return NGX_AGAIN;
+        }
 
         if (item->match->order == 0) {
             continue;
@@ -64,13 +86,9 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
             continue;
         }
 
-        if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
-            return NGX_OK;
-        }
-
         object = won->claim->model->object;
-        field = ngx_k8s_field_text(&item->match->field, c->pool);
-        other = ngx_k8s_field_text(&won->match->field, c->pool);
+        field = ngx_k8s_field_text(&item->match->field, a->pool);
+        other = ngx_k8s_field_text(&won->match->field, a->pool);
         shown = ngx_k8s_host_shown(&claim->state->node->name);
 
         if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_CONFLICT, &shown,
@@ -111,7 +129,7 @@ ngx_k8s_notes_fallback(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     object = state->fallback->model->object;
-    field = ngx_k8s_field_text(&claim->model->fallback->ref.field, c->pool);
+    field = ngx_k8s_field_text(&claim->model->fallback->ref.field, a->pool);
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_DEFAULT_CONFLICT, &host,
                                 &field,

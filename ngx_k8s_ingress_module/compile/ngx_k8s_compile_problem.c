@@ -14,8 +14,21 @@
 #include <ngx_k8s_compile_state.h>
 
 
+#define NGX_K8S_SAYING_SLICE  512   /* paths, backends, Secrets */
+
+
+/* one stage of an entry's problems; NGX_AGAIN: there is more to do */
+typedef ngx_int_t (*ngx_k8s_compile_stage_pt)(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_int_t *budget);
+
+
+static ngx_int_t ngx_k8s_compile_begin(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry);
+static void ngx_k8s_compile_end(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
 static ngx_int_t ngx_k8s_compile_gone(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
+static ngx_int_t ngx_k8s_compile_first(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_compile_own(ngx_array_t *a, ngx_k8s_problem_t *own,
     ngx_uint_t n);
 static ngx_int_t ngx_k8s_compile_class(ngx_k8s_compile_t *c,
@@ -23,9 +36,9 @@ static ngx_int_t ngx_k8s_compile_class(ngx_k8s_compile_t *c,
 static ngx_int_t ngx_k8s_compile_left(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
 static ngx_int_t ngx_k8s_compile_hosts(ngx_k8s_compile_t *c,
-    ngx_k8s_entry_t *entry, ngx_array_t *a);
+    ngx_k8s_entry_t *entry, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_compile_backends(ngx_k8s_compile_t *c,
-    ngx_k8s_entry_t *entry, ngx_array_t *a);
+    ngx_k8s_entry_t *entry, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_compile_targets(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_model_rule_t *rule, ngx_str_t *host);
 static ngx_int_t ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
@@ -33,27 +46,96 @@ static ngx_int_t ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
 static ngx_int_t ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c,
     ngx_array_t *a, ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field);
 static ngx_int_t ngx_k8s_compile_secrets(ngx_k8s_compile_t *c,
-    ngx_k8s_entry_t *entry, ngx_array_t *a);
+    ngx_k8s_entry_t *entry, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c,
     ngx_array_t *a, ngx_k8s_secret_state_t *state, ngx_str_t *field);
 
 
-/* an entry of store->changed: its problems anew, or its end */
+/* in this order */
+
+static ngx_k8s_compile_stage_pt  ngx_k8s_compile_stages[] = {
+    ngx_k8s_compile_first,
+    ngx_k8s_compile_hosts,
+    ngx_k8s_compile_backends,
+    ngx_k8s_compile_secrets,
+    NULL
+};
+
+
+/*
+ * An entry of store->changed: its problems anew, or its end.  In slices: an
+ * object may have tens of thousands of paths.  What changes meanwhile marks it
+ * once more; a new version of it begins at the end of the queue.
+ */
 
 ngx_int_t
 ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 {
-    ngx_int_t          rc;
-    ngx_array_t        a;
-    ngx_k8s_object_t  *object;
+    ngx_int_t          rc, budget;
+    ngx_k8s_saying_t  *s;
 
-    object = entry->object;
+    s = &c->saying;
 
-    if (object == NULL) {
+    if (entry->object == NULL) {
         return ngx_k8s_compile_gone(c, entry);
     }
 
-    if (ngx_array_init(&a, c->pool, 4, sizeof(ngx_k8s_problem_t)) != NGX_OK) {
+    if (s->entry == entry && !entry->making) {
+        s->entry = NULL;
+
+        ngx_queue_remove(&entry->dirty);
+        ngx_queue_insert_tail(&c->store->changed, &entry->dirty);
+
+        return NGX_OK;
+    }
+
+    if (s->entry != entry && ngx_k8s_compile_begin(c, entry) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    budget = NGX_K8S_SAYING_SLICE;
+
+    while (ngx_k8s_compile_stages[s->stage]) {
+        rc = ngx_k8s_compile_stages[s->stage](c, entry, &budget);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_OK;
+        }
+
+        if (rc != NGX_OK) {
+            s->entry = NULL;
+            return NGX_ERROR;
+        }
+
+        s->stage++;
+        s->n = 0;
+        s->m = 0;
+        s->link = entry->links;
+    }
+
+    ngx_k8s_compile_end(c, entry);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_begin(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    ngx_k8s_saying_t  *s;
+
+    s = &c->saying;
+
+    if (s->entry) {
+        s->entry->making = 0;
+        s->entry = NULL;
+    }
+
+    ngx_reset_pool(s->pool);
+
+    if (ngx_array_init(&s->problems, s->pool, 4, sizeof(ngx_k8s_problem_t))
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -65,56 +147,44 @@ ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
         return NGX_ERROR;
     }
 
-    if (object->problems
-        && (entry->kind != NGX_K8S_INGRESS || entry->taken || entry->why)
-        && ngx_k8s_compile_own(&a, object->problems->elts,
-                               object->problems->nelts)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    s->entry = entry;
+    s->stage = 0;
+    s->stamp++;
 
-    if (entry->taken) {
+    entry->making = 1;
+    entry->again = 0;
 
-        if (ngx_k8s_compile_own(&a, entry->model->problems,
-                                entry->model->nproblems)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    return NGX_OK;
+}
 
-        rc = (entry->full || entry->limited)
-             ? ngx_k8s_compile_left(c, entry, &a)
-             : ngx_k8s_compile_hosts(c, entry, &a);
 
-        if (rc != NGX_OK
-            || ngx_k8s_compile_backends(c, entry, &a) != NGX_OK
-            || ngx_k8s_compile_secrets(c, entry, &a) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+static void
+ngx_k8s_compile_end(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    ngx_int_t          rc;
+    ngx_k8s_object_t  *object;
 
-        entry->served = !(entry->full || entry->limited);
+    object = entry->object;
 
-    } else {
-        entry->served = 0;
-
-        if (ngx_k8s_compile_class(c, entry, &a) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
+    entry->served = entry->taken && !entry->full && !entry->limited;
 
     rc = ngx_k8s_compile_say(c, &entry->problem, 0,
                              &ngx_k8s_kinds[entry->kind].name,
-                             &object->namespace, &object->name, a.nelts,
-                             a.elts);
+                             &object->namespace, &object->name,
+                             c->saying.problems.nelts,
+                             c->saying.problems.elts);
 
     ngx_k8s_compile_silent(c, entry, rc == NGX_DECLINED);
 
+    c->saying.entry = NULL;
+
     ngx_queue_remove(&entry->dirty);
     entry->queued = 0;
+    entry->making = 0;
 
-    return NGX_OK;
+    if (entry->again) {
+        ngx_k8s_entry_mark(c->store, entry);
+    }
 }
 
 
@@ -129,12 +199,53 @@ ngx_k8s_compile_gone(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
         ngx_k8s_compile_unleave(c, entry);
     }
 
+    if (c->saying.entry == entry) {
+        c->saying.entry = NULL;
+    }
+
     ngx_queue_remove(&entry->dirty);
     entry->queued = 0;
 
     ngx_k8s_entry_free(entry);
 
     return NGX_OK;
+}
+
+
+/* what takes no time */
+
+static ngx_int_t
+ngx_k8s_compile_first(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_int_t *budget)
+{
+    ngx_array_t       *a;
+    ngx_k8s_object_t  *object;
+
+    a = &c->saying.problems;
+    object = entry->object;
+
+    if (object->problems
+        && (entry->kind != NGX_K8S_INGRESS || entry->taken || entry->why)
+        && ngx_k8s_compile_own(a, object->problems->elts,
+                               object->problems->nelts)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!entry->taken) {
+        return ngx_k8s_compile_class(c, entry, a);
+    }
+
+    if (ngx_k8s_compile_own(a, entry->model->problems,
+                            entry->model->nproblems)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return (entry->full || entry->limited)
+           ? ngx_k8s_compile_left(c, entry, a) : NGX_OK;
 }
 
 
@@ -237,16 +348,35 @@ ngx_k8s_compile_left(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
 static ngx_int_t
 ngx_k8s_compile_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
-    ngx_array_t *a)
+    ngx_int_t *budget)
 {
-    ngx_k8s_link_t  *link;
+    ngx_int_t          rc;
+    ngx_k8s_link_t    *link;
+    ngx_k8s_saying_t  *s;
 
-    for (link = entry->links; link; link = link->next) {
-        if (link->node->type == NGX_K8S_NODE_HOST && link->data
-            && ngx_k8s_compile_notes(c, link->data, a) != NGX_OK)
-        {
-            return NGX_ERROR;
+    s = &c->saying;
+
+    if (!entry->taken || entry->full || entry->limited) {
+        return NGX_OK;
+    }
+
+    while (s->link && !ngx_k8s_saying_full(s)) {
+        link = s->link;
+
+        if ((*budget)-- <= 0) {
+            return NGX_AGAIN;
         }
+
+        if (link->node->type == NGX_K8S_NODE_HOST && link->data) {
+            rc = ngx_k8s_compile_notes(c, link->data, budget);
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
+
+        s->link = link->next;
+        s->n = 0;
     }
 
     return NGX_OK;
@@ -257,33 +387,53 @@ ngx_k8s_compile_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
 static ngx_int_t
 ngx_k8s_compile_backends(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
-    ngx_array_t *a)
+    ngx_int_t *budget)
 {
     ngx_str_t              shown;
-    ngx_uint_t             i, j;
     ngx_k8s_model_t       *model;
+    ngx_k8s_saying_t      *s;
     ngx_k8s_model_host_t  *host;
+    ngx_k8s_model_rule_t  *rule;
 
+    s = &c->saying;
     model = entry->model;
-    c->stamp++;
 
-    if (model->fallback
-        && ngx_k8s_compile_backend(c, a, model->fallback, NULL) != NGX_OK)
+    if (!entry->taken) {
+        return NGX_OK;
+    }
+
+    if (model->fallback && s->n == 0 && s->m == 0
+        && ngx_k8s_compile_backend(c, &s->problems, model->fallback, NULL)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < model->nhosts; i++) {
-        host = &model->hosts[i];
+    for ( /* void */ ; s->n < model->nhosts; s->n++, s->m = 0) {
+        host = &model->hosts[s->n];
         shown = ngx_k8s_host_shown(&host->name);
 
-        for (j = host->rule; j < host->rule + host->nrules; j++) {
-            if (ngx_k8s_compile_targets(c, a, &model->rules[j], &shown)
+        for ( /* void */ ; s->m < host->nrules; s->m++) {
+
+            if (ngx_k8s_saying_full(s)) {
+                return NGX_OK;
+            }
+
+            if (*budget <= 0) {
+                return NGX_AGAIN;
+            }
+
+            rule = &model->rules[host->rule + s->m];
+            *budget -= 1 + rule->ntargets + rule->nmirrors;
+
+            if (ngx_k8s_compile_targets(c, &s->problems, rule, &shown)
                 != NGX_OK)
             {
                 return NGX_ERROR;
             }
         }
+
+        (*budget)--;
     }
 
     return NGX_OK;
@@ -324,11 +474,11 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
     port = ngx_k8s_compile_port_find(c, &target->ref.namespace,
                                      &target->ref.name, &target->port);
 
-    if (port == NULL || port->stamp == c->stamp) {
+    if (port == NULL || port->said == c->saying.stamp) {
         return NGX_OK;
     }
 
-    port->stamp = c->stamp;
+    port->said = c->saying.stamp;
 
     if (port->flags == 0 && port->usable && port->nrefused == 0
         && !port->full)
@@ -336,7 +486,7 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
         return NGX_OK;
     }
 
-    text = ngx_k8s_field_text(&target->ref.field, c->pool);
+    text = ngx_k8s_field_text(&target->ref.field, a->pool);
 
     return ngx_k8s_compile_port_problem(c, a, port, host, &text);
 }
@@ -411,40 +561,55 @@ ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
 
 static ngx_int_t
 ngx_k8s_compile_secrets(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
-    ngx_array_t *a)
+    ngx_int_t *budget)
 {
     ngx_str_t                field;
-    ngx_uint_t               i;
     ngx_k8s_node_t          *node;
+    ngx_k8s_saying_t        *s;
     ngx_k8s_model_tls_t     *tls;
     ngx_k8s_secret_state_t  *state;
 
-    tls = entry->model->tls;
+    s = &c->saying;
 
-    for (i = 0; i < entry->model->ntls; i++) {
+    if (!entry->taken) {
+        return NGX_OK;
+    }
 
-        if (tls[i].ref.name.len == 0) {
+    for ( /* void */ ; s->n < entry->model->ntls; s->n++) {
+        tls = &entry->model->tls[s->n];
+
+        if (ngx_k8s_saying_full(s)) {
+            return NGX_OK;
+        }
+
+        if ((*budget)-- <= 0) {
+            return NGX_AGAIN;
+        }
+
+        if (tls->ref.name.len == 0) {
             continue;
         }
 
         node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_SECRET,
-                                 &tls[i].ref.namespace, &tls[i].ref.name);
+                                 &tls->ref.namespace, &tls->ref.name);
 
         state = node ? node->data : NULL;
 
-        if (state == NULL || state->stamp == c->stamp) {
+        if (state == NULL || state->said == s->stamp) {
             continue;
         }
 
-        state->stamp = c->stamp;
+        state->said = s->stamp;
 
         if (state->state == NGX_K8S_SECRET_GOOD && state->age == 0) {
             continue;
         }
 
-        field = ngx_k8s_field_text(&tls[i].ref.field, c->pool);
+        field = ngx_k8s_field_text(&tls->ref.field, s->pool);
 
-        if (ngx_k8s_compile_secret_problem(c, a, state, &field) != NGX_OK) {
+        if (ngx_k8s_compile_secret_problem(c, &s->problems, state, &field)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

@@ -36,6 +36,7 @@ typedef struct {
     ngx_str_t                port;       /* as the routes write it */
     uint32_t                 slot;
     ngx_uint_t               refs;       /* host records that lead here */
+    ngx_uint_t               said;       /* c->saying.stamp */
     ngx_uint_t               stamp;      /* c->stamp, and with it: */
     ngx_uint_t               index;      /* action in the host record */
     uint32_t                 flags;      /* NGX_K8S_SERVICE_* */
@@ -180,7 +181,7 @@ typedef struct {
     uint32_t                 slot;
     uint32_t                 generation; /* of the slot */
     ngx_uint_t               state;      /* NGX_K8S_SECRET_* */
-    ngx_uint_t               stamp;
+    ngx_uint_t               said;       /* c->saying.stamp */
     uint32_t                 sum;        /* of what hosts depend on */
     uint32_t                 key_type;
     time_t                   not_before;
@@ -228,6 +229,23 @@ typedef struct {
 } ngx_k8s_share_t;
 
 
+/* the problems of an entry in the making; n and m say how far a stage is */
+
+typedef struct {
+    ngx_k8s_entry_t         *entry;      /* NULL: none */
+    ngx_pool_t              *pool;       /* of the problems and their texts */
+    ngx_array_t              problems;   /* ngx_k8s_problem_t */
+    ngx_uint_t               stamp;
+    ngx_uint_t               stage;
+    ngx_k8s_link_t          *link;
+    ngx_uint_t               n;
+    ngx_uint_t               m;
+} ngx_k8s_saying_t;
+
+#define ngx_k8s_saying_full(s)                                                \
+    ((s)->problems.nelts >= NGX_K8S_PROBLEM_ITEMS)
+
+
 /* who leads to a rule record; several paths may */
 
 typedef struct {
@@ -246,6 +264,7 @@ struct ngx_k8s_compile_s {
     ngx_log_t               *log;
     ngx_pool_t              *pool;       /* of one item of work */
     ngx_k8s_builder_t        builder;
+    ngx_k8s_saying_t         saying;
     ngx_uint_t               stamp;
     time_t                   now;
 
@@ -440,7 +459,7 @@ ngx_int_t ngx_k8s_compile_endpoints(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
     ngx_array_t *endpoints, ngx_uint_t *usable);
 
-/* texts (ngx_k8s_compile_note.c), in c->pool */
+/* texts (ngx_k8s_compile_note.c), in the pool of the array, or c->pool */
 ngx_int_t ngx_cdecl ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_uint_t code, ngx_str_t *host, ngx_str_t *field, const char *fmt, ...);
 ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
@@ -448,9 +467,10 @@ ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
 
 /* problems (ngx_k8s_compile_problem.c) */
 ngx_int_t ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
-/* what one host has to say of an object (ngx_k8s_compile_notes.c) */
+/* what one host has to say of c->saying.entry, from path c->saying.n on
+   (ngx_k8s_compile_notes.c); NGX_AGAIN: there is more to do */
 ngx_int_t ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
-    ngx_array_t *a);
+    ngx_int_t *budget);
 
 /* problem records (ngx_k8s_compile_say.c) */
 /* one record in *slot (0: none), removed with n == 0; extra: of what is in no

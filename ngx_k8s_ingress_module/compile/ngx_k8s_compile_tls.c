@@ -174,7 +174,7 @@ ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         return NGX_OK;
     }
 
-    field = ngx_k8s_field_text(&tls->ref.field, c->pool);
+    field = ngx_k8s_field_text(&tls->ref.field, a->pool);
     shown = ngx_k8s_host_shown(&claim->state->node->name);
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CERTIFICATE_MISMATCH,
@@ -204,7 +204,7 @@ ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         }
     }
 
-    field = ngx_k8s_field_text(&tls->ref.field, c->pool);
+    field = ngx_k8s_field_text(&tls->ref.field, a->pool);
     shown = ngx_k8s_host_shown(&claim->state->node->name);
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CERTIFICATE_CONFLICT,

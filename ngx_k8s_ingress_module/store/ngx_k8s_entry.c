@@ -180,6 +180,8 @@ ngx_k8s_entry_age_delete(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 void
 ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 {
+    entry->again = entry->making;
+
     if (!entry->queued) {
         entry->queued = 1;
         ngx_queue_insert_tail(&store->changed, &entry->dirty);

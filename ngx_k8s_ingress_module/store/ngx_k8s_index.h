@@ -101,6 +101,9 @@ struct ngx_k8s_entry_s {
     unsigned                 why:8;      /* not taken: problem code, or 0 */
     unsigned                 taken:1;    /* Ingress of our class */
     unsigned                 queued:1;   /* in changed */
+    unsigned                 making:1;   /* compile's: its problems are in the
+                                            making, of this version */
+    unsigned                 again:1;    /* marked meanwhile */
     unsigned                 full:1;     /* left out: the table is full */
     unsigned                 edited:1;   /* since it was left out */
     unsigned                 asked:1;    /* let in when room was short */

@@ -269,6 +269,7 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
     ngx_k8s_links_drop(store, entry->links);
     entry->links = links;
+    entry->making = 0;
 
     if (object->problems || entry->taken || entry->why || attach.taken
         || attach.why)

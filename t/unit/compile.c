@@ -1353,7 +1353,9 @@ edit(void)
 
     goes(&k, "large.test", "/p2500", "b");
     goes(&k, "large.test", "/p2501", "a");
-    ok(k.table->changes - changes < 8 && items < 16,
+    /* all paths are looked at for problems, 512 in one item */
+
+    ok(k.table->changes - changes < 8 && items < 24 + 2 * 5000 / 512,
        "%u records are written in %u items of work",
        (unsigned) (k.table->changes - changes), (unsigned) items);
 

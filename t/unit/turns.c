@@ -1,0 +1,438 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * However large an object is, and however many there are, the watcher works on
+ * it in pieces: how many there are of each case, and the CPU time of the
+ * longest one.  UNIT_RECORDS says how many objects, paths and endpoints.
+ */
+
+
+#include "k8s.h"
+
+#include <time.h>
+
+
+static char        *text;
+static ngx_uint_t   number;
+static uint64_t     began, worst;
+
+
+static void
+start(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    began = (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+
+static void
+stop(void)
+{
+    uint64_t  t;
+
+    t = began;
+    start();
+    worst = ngx_max(worst, began - t);
+}
+
+
+/* all that is marked; how many pieces */
+
+static ngx_uint_t
+pieces(k8s_t *k, const char *what)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  n, at;
+    uint64_t    was;
+
+    worst = 0;
+    at = 0;
+    n = 0;
+
+    do {
+        was = worst;
+        start();
+        rc = ngx_k8s_compile_run(k->compile, 0);
+        stop();
+
+        if (worst > was) {
+            at = n;
+        }
+
+        n++;
+
+        ngx_k8s_writer_publish(k->writer);
+
+    } while (rc == NGX_AGAIN);
+
+    printf("# %s: %u pieces, the longest is number %u, %u us\n", what,
+           (unsigned) n, (unsigned) at, (unsigned) worst);
+
+    return n;
+}
+
+
+static void
+put(k8s_t *k, const char *what)
+{
+    ngx_k8s_object_t  *object;
+
+    object = k8s_object(text);
+
+    worst = 0;
+    start();
+    (void) ngx_k8s_store_put(k->store, object);
+    stop();
+
+    if (what) {
+        printf("# %s: put takes %u us\n", what, (unsigned) worst);
+    }
+}
+
+
+static void
+setup(k8s_t *k)
+{
+    k8s_conf(k);
+    k->size = (size_t) number * 4096 + 64 * 1024 * 1024;
+}
+
+
+static void
+put_service(k8s_t *k, ngx_uint_t n)
+{
+    sprintf(text, "{'apiVersion':'v1','kind':'Service','metadata':{"
+            "'namespace':'a','name':'svc-%u'},'spec':{'ports':[{'name':"
+            "'http','port':80,'targetPort':3000}]}}", (unsigned) n);
+    put(k, NULL);
+}
+
+
+static void
+put_ingress(k8s_t *k, ngx_uint_t n, ngx_uint_t service)
+{
+    sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+            "'metadata':{'namespace':'a','name':'ingress-%u',"
+            "'creationTimestamp':'2026-01-01T00:%02u:%02uZ'},'spec':{'rules':["
+            "{'host':'h%u.example.com','http':{'paths':[{'path':'/',"
+            "'pathType':'Prefix','backend':{'service':{'name':'svc-%u',"
+            "'port':{'number':80}}}}]}}]}}", (unsigned) n,
+            (unsigned) (n / 60 * 7 % 60), (unsigned) (n % 60), (unsigned) n,
+            (unsigned) service);
+    put(k, NULL);
+}
+
+
+static void
+put_slices(k8s_t *k, ngx_uint_t n)
+{
+    char        *p;
+    ngx_uint_t   i, s;
+
+    for (s = 0; s * 1000 < n; s++) {
+        p = text + sprintf(text, "{'apiVersion':'discovery.k8s.io/v1','kind':"
+                "'EndpointSlice','metadata':{'namespace':'a','name':"
+                "'many-%u','labels':{'kubernetes.io/service-name':'svc-0'}},"
+                "'addressType':'IPv4','ports':[{'name':'http','port':3000}],"
+                "'endpoints':[", (unsigned) s);
+
+        for (i = 0; i < 1000 && s * 1000 + i < n; i++) {
+            p += sprintf(p, "%s{'addresses':['10.%u.%u.%u'],'zone':'z%u',"
+                         "'targetRef':{'kind':'Pod','name':'pod-%u-%u'}}",
+                         i ? "," : "", (unsigned) (s * 7 % 251),
+                         (unsigned) i / 250 + 4 * (unsigned) (s / 251),
+                         (unsigned) i % 250, (unsigned) i % 3, (unsigned) s,
+                         (unsigned) i);
+        }
+
+        sprintf(p, "]}");
+        put(k, NULL);
+    }
+}
+
+
+static void
+test_endpoints(ngx_uint_t n)
+{
+    char        buf[64];
+    k8s_t       k;
+
+    setup(&k);
+    k8s_open(&k);
+    put_service(&k, 0);
+    put_ingress(&k, 0, 0);
+
+    ngx_k8s_compile_synced(k.compile);
+    (void) pieces(&k, "one Service");
+
+    put_slices(&k, n);
+    sprintf(buf, "a Service with %u endpoints", (unsigned) n);
+    (void) pieces(&k, buf);
+
+    sprintf(buf, "usable %u ", (unsigned) n);
+    ok(k8s_has(&k, buf), "all endpoints are served");
+
+    k8s_delete(&k, NGX_K8S_SERVICE, "a", "svc-0");
+    (void) pieces(&k, "the Service is gone");
+    ok(!k8s_has(&k, buf), "none is served");
+
+    k8s_close(&k);
+}
+
+
+/* one Service of all Ingresses; limits; the clock */
+
+static void
+test_users(void)
+{
+    k8s_t       k;
+    ngx_uint_t  i, n;
+
+    setup(&k);
+    k.conf.limit_routes = number - 10;
+    k8s_open(&k);
+
+    put_service(&k, 0);
+
+    for (i = 0; i < number; i++) {
+        put_ingress(&k, i, 0);
+    }
+
+    ngx_k8s_compile_synced(k.compile);
+    (void) pieces(&k, "all Ingresses for the first time");
+
+    k8s_delete(&k, NGX_K8S_SERVICE, "a", "svc-0");
+    n = pieces(&k, "a Service of all Ingresses is gone");
+    ok(n > number, "all Ingresses are told");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "a", "ingress-0");
+    (void) pieces(&k, "an Ingress of a namespace with a limit is gone");
+
+    k8s_close(&k);
+}
+
+
+/* one Ingress, each of its paths has a Service of its own */
+
+static void
+put_paths(k8s_t *k, const char *service)
+{
+    char        *p;
+    ngx_uint_t   i;
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'a','name':'paths'},'spec':{"
+            "'rules':[{'host':'paths.test','http':{'paths':[");
+
+    for (i = 0; i < number; i++) {
+        p += sprintf(p, "%s{'path':'/p%u','pathType':'Exact','backend':{"
+                     "'service':{'name':'%s%u','port':{'number':80}}}}",
+                     i ? "," : "", (unsigned) i, service, (unsigned) i);
+    }
+
+    sprintf(p, "]}}]}}");
+    put(k, "paths");
+}
+
+
+/* until the problems of the Ingress are in the making */
+
+static ngx_uint_t
+halfway(k8s_t *k)
+{
+    ngx_str_t         ns, name;
+    ngx_int_t         rc;
+    ngx_k8s_entry_t  *entry;
+
+    ns = k8s_str("a");
+    name = k8s_str("paths");
+
+    do {
+        rc = ngx_k8s_compile_run(k->compile, 0);
+        entry = ngx_k8s_entry_find(k->store, NGX_K8S_INGRESS, &ns, &name);
+    } while (rc == NGX_AGAIN && !entry->making);
+
+    return entry->making;
+}
+
+
+/* what changes while the problems of an Ingress are in the making */
+
+static void
+test_halfway(void)
+{
+    k8s_t  k;
+
+    setup(&k);
+    k8s_open(&k);
+    ngx_k8s_compile_synced(k.compile);
+
+    put_paths(&k, "s");
+    ok(halfway(&k), "problems are in the making");
+
+    sprintf(text, "{'apiVersion':'v1','kind':'Service','metadata':{"
+            "'namespace':'a','name':'s0'},'spec':{'ports':[{'port':80}]}}");
+    put(&k, NULL);
+    ok(k8s_has(&k, "Service a/s0 has no endpoint"), "a Service comes");
+    ok(!strstr((char *) k.dump.data, "no Service a/s0\n"), "it is there");
+
+    put_paths(&k, "t");
+    ok(halfway(&k), "of a new version");
+    put_paths(&k, "u");
+    ok(k8s_has(&k, "no Service a/u0"), "another version comes");
+    ok(!strstr((char *) k.dump.data, "no Service a/t0"), "the last one");
+
+    put_paths(&k, "v");
+    ok(halfway(&k), "of one more");
+    k8s_delete(&k, NGX_K8S_INGRESS, "a", "paths");
+    ok(!k8s_has(&k, "no Service"), "nothing is said of what is gone");
+    ok(k.table->counts[NGX_K8S_INDEX_PROBLEM] == 0, "no record");
+
+    put_paths(&k, "w");
+    ok(halfway(&k), "when all ends");
+    k8s_close(&k);
+}
+
+
+static void
+test_paths(void)
+{
+    k8s_t        k;
+    ngx_uint_t   i, n;
+
+    setup(&k);
+    k8s_open(&k);
+
+    put_paths(&k, "s");
+
+    ngx_k8s_compile_synced(k.compile);
+    n = pieces(&k, "an Ingress with many paths");
+    ok(n > number / 100, "paths: in %u pieces", (unsigned) n);
+
+    sprintf(text, "{'apiVersion':'v1','kind':'Service','metadata':{"
+            "'namespace':'a','name':'s1'},'spec':{'ports':[{'port':80}]}}");
+    put(&k, NULL);
+    n = pieces(&k, "a Service of it");
+    ok(n > number / 512, "problems: in %u pieces", (unsigned) n);
+
+    for (i = 0; i < number; i++) {
+        sprintf(text, "{'apiVersion':'v1','kind':'Service','metadata':{"
+                "'namespace':'a','name':'s%u'},'spec':{'clusterIP':'10.0.0.1',"
+                "'ports':[{'port':80}]}}", (unsigned) i);
+        put(&k, NULL);
+        sprintf(text, "{'apiVersion':'discovery.k8s.io/v1','kind':"
+                "'EndpointSlice','metadata':{'namespace':'a','name':"
+                "'s%u','labels':{'kubernetes.io/service-name':'s%u'}},"
+                "'addressType':'IPv4','ports':[{'port':3000}],"
+                "'endpoints':[{'addresses':['10.0.0.1']}]}", (unsigned) i,
+                (unsigned) i);
+        put(&k, NULL);
+    }
+
+    (void) pieces(&k, "all Services of it are good");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "a", "paths");
+    (void) pieces(&k, "it is gone");
+
+    k8s_close(&k);
+}
+
+
+/* one Ingress with many hosts, and with many Secrets */
+
+static void
+test_hosts(void)
+{
+    char        *p;
+    k8s_t        k;
+    ngx_uint_t   i;
+    ngx_str_t    ns, name, uid;
+
+    setup(&k);
+    k8s_open(&k);
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'a','name':'hosts'},'spec':{"
+            "'rules':[");
+
+    for (i = 0; i < number; i++) {
+        p += sprintf(p, "%s{'host':'h%u.test','http':{'paths':[{'path':'/',"
+                     "'pathType':'Exact','backend':{"
+                     "'service':{'name':'s','port':{'number':80}}}}]}}",
+                     i ? "," : "", (unsigned) i);
+    }
+
+    sprintf(p, "]}}");
+    put(&k, "many hosts");
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'a','name':'tls'},'spec':{"
+            "'defaultBackend':{'service':{'name':'s','port':{'number':80}}},"
+            "'tls':[");
+
+    for (i = 0; i < number; i++) {
+        p += sprintf(p, "%s{'hosts':['h%u.test'],'secretName':'t%u'}",
+                     i ? "," : "", (unsigned) i, (unsigned) i);
+    }
+
+    sprintf(p, "]}}");
+    put(&k, "many Secrets");
+
+    ngx_k8s_compile_synced(k.compile);
+    (void) pieces(&k, "many hosts and Secrets");
+
+    worst = 0;
+    start();
+    ngx_k8s_compile_clock(k.compile, ngx_time() + 1);
+    stop();
+    printf("# the clock takes %u us\n", (unsigned) worst);
+    (void) pieces(&k, "after the clock");
+
+    ns = k8s_str("a");
+    ngx_str_null(&uid);
+
+    name = k8s_str("tls");
+    worst = 0;
+    start();
+    ngx_k8s_store_delete(k.store, NGX_K8S_INGRESS, &ns, &name, &uid);
+    stop();
+    printf("# many Secrets: delete takes %u us\n", (unsigned) worst);
+
+    name = k8s_str("hosts");
+    worst = 0;
+    start();
+    ngx_k8s_store_delete(k.store, NGX_K8S_INGRESS, &ns, &name, &uid);
+    stop();
+    printf("# many hosts: delete takes %u us\n", (unsigned) worst);
+
+    (void) pieces(&k, "all is gone");
+
+    k8s_close(&k);
+}
+
+
+int
+main(void)
+{
+    unit_init();
+
+    number = getenv("UNIT_RECORDS") ? atoi(getenv("UNIT_RECORDS")) : 5000;
+    text = malloc(number * 512 + 1024 * 1024);
+
+    test_endpoints(5000);
+    test_endpoints(ngx_max(number, 10000));
+    test_users();
+    test_paths();
+    test_halfway();
+    test_hosts();
+
+    free(text);
+
+    return done();
+}
