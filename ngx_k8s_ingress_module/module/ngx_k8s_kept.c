@@ -110,6 +110,18 @@ ngx_k8s_kept_object(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
 }
 
 
+ngx_uint_t
+ngx_k8s_kept_has(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_k8s_kept_entry_t  *entry;
+
+    entry = ngx_k8s_kept_entry(k, kind, ns, name, 0);
+
+    return entry && !entry->gone;
+}
+
+
 static ngx_k8s_kept_entry_t *
 ngx_k8s_kept_entry(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_uint_t create)

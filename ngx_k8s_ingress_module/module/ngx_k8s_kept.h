@@ -60,6 +60,10 @@ void ngx_k8s_kept_done(ngx_k8s_kept_t *k);
 ngx_int_t ngx_k8s_kept_object(ngx_k8s_kept_t *k, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_k8s_feed_t *feed);
 
+/* 1 when the last call for the object was to keep it */
+ngx_uint_t ngx_k8s_kept_has(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name);
+
 /* a list of a kind in a namespace ("": all) is in the store: what is not there
    has gone */
 void ngx_k8s_kept_listed(ngx_k8s_kept_t *k, ngx_k8s_store_t *store,

@@ -385,7 +385,10 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 }
 
 
-/* the version that is in the store is to outlive this watcher */
+/*
+ * The version that is in the store is to outlive this watcher.  It is written
+ * once, however often a worse one comes.
+ */
 
 static void
 ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind, ngx_k8s_identity_t *id)
@@ -395,7 +398,9 @@ ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind, ngx_k8s_identity_t *id)
 
     object = ngx_k8s_store_get(q->store, kind, &id->ns, &id->name);
 
-    if (object == NULL) {
+    if (object == NULL
+        || q->events->is_kept(q->events->data, kind, &id->ns, &id->name))
+    {
         return;
     }
 

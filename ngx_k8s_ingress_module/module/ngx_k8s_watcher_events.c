@@ -28,6 +28,8 @@ static void ngx_k8s_watcher_listed(void *data, ngx_uint_t kind,
     ngx_str_t *scope, ngx_uint_t ends);
 static void ngx_k8s_watcher_kept(void *data, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_k8s_feed_t *feed);
+static ngx_uint_t ngx_k8s_watcher_is_kept(void *data, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
 static void ngx_k8s_watcher_refused(void *data, ngx_str_t *kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_k8s_problem_t *problem);
 static void ngx_k8s_watcher_show(void *data, ngx_str_t *kind, ngx_str_t *ns,
@@ -57,6 +59,7 @@ ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
     w->queue_events.changed = ngx_k8s_watcher_changed;
     w->queue_events.listed = ngx_k8s_watcher_listed;
     w->queue_events.kept = ngx_k8s_watcher_kept;
+    w->queue_events.is_kept = ngx_k8s_watcher_is_kept;
     w->queue_events.refused = ngx_k8s_watcher_refused;
 
     w->refused_events.data = w;
@@ -213,6 +216,16 @@ ngx_k8s_watcher_kept(void *data, ngx_uint_t kind, ngx_str_t *ns,
                       "\"%V/%V\" for a successor", &w->block->zone_name,
                       &ngx_k8s_kinds[kind].name, ns, name);
     }
+}
+
+
+static ngx_uint_t
+ngx_k8s_watcher_is_kept(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    return ngx_k8s_kept_has(&w->kept, kind, ns, name);
 }
 
 

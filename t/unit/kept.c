@@ -68,6 +68,18 @@ put(ngx_uint_t kind, char *name, char *text, size_t len)
 }
 
 
+static ngx_uint_t
+kept_has(ngx_uint_t kind, char *name)
+{
+    ngx_str_t  ns, n;
+
+    ngx_str_set(&ns, "ns");
+    n = unit_str(name);
+
+    return ngx_k8s_kept_has(&kept, kind, &ns, &n);
+}
+
+
 /* turns until there is nothing to do */
 
 static void
@@ -170,6 +182,8 @@ successors(void)
     put(NGX_K8S_SERVICE, "i", "{w}", 3);
     put(NGX_K8S_SERVICE, "i", NULL, 0);
     put(NGX_K8S_SERVICE, "i", "{x}", 3);
+    ok(!kept_has(NGX_K8S_INGRESS, "i") && kept_has(NGX_K8S_SERVICE, "i")
+       && !kept_has(NGX_K8S_SERVICE, "j"), "it is known what is kept");
     run(1);
     ok(is("Service a/b.yaml#3 {x}|"), "the last word counts");
 

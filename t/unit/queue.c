@@ -30,6 +30,7 @@ static ngx_k8s_refused_t         refused;
 static ngx_uint_t                listed;   /* lists that are in the store */
 static ngx_uint_t                shown;    /* problems, by "show" */
 static char                      kept[512];
+static ngx_uint_t                keeps;    /* calls that keep something */
 
 
 void *
@@ -77,12 +78,20 @@ on_kept(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_k8s_feed_t *feed)
 {
     if (feed) {
+        keeps++;
         snprintf(kept, sizeof(kept), "%.*s %.*s", (int) name->len, name->data,
                  (int) feed->len, feed->text);
 
     } else if (strncmp(kept, (char *) name->data, name->len) == 0) {
         kept[0] = '\0';
     }
+}
+
+
+static ngx_uint_t
+on_is_kept(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name)
+{
+    return kept[0] && strncmp(kept, (char *) name->data, name->len) == 0;
 }
 
 
@@ -95,7 +104,7 @@ on_show(void *data, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
 
 
 static ngx_k8s_queue_events_t    events = {
-    NULL, on_post, on_post, on_listed, on_kept, on_refused
+    NULL, on_post, on_post, on_listed, on_kept, on_is_kept, on_refused
 };
 
 static ngx_k8s_refused_events_t  refused_events = { NULL, on_show };
@@ -393,11 +402,20 @@ successor(void)
     ngx_k8s_feed_t  f;
 
     begin();
+    kept[0] = '\0';
+    keeps = 0;
     service(NGX_K8S_FEED_OBJECT, "a");
     service(NGX_K8S_FEED_KEEP, "a");
     run();
     ok(strncmp(kept, "a {\"metadata\":{\"name\":\"a\",", 24) == 0,
        "a last good version is kept: %s", kept);
+
+    service(NGX_K8S_FEED_KEEP, "a");
+    feed(NGX_K8S_FEED_OBJECT, "{\"metadata\":{\"namespace\":\"n\",\"name\":"
+         "\"a\"},\"spec\":");
+    run();
+    ok(keeps == 1 && kept[0] == 'a',
+       "and not written again for each that cannot be had");
 
     snprintf(text, sizeof(text), "%s", kept + 2);
 
@@ -407,6 +425,7 @@ successor(void)
     end();
 
     begin();
+    kept[0] = '\0';
     feed(NGX_K8S_FEED_OBJECT, text);
     feed(NGX_K8S_FEED_BEGIN, NULL);
     service(NGX_K8S_FEED_KEEP, "a");
@@ -416,6 +435,7 @@ successor(void)
     end();
 
     begin();
+    kept[0] = '\0';
     feed(NGX_K8S_FEED_OBJECT, text);
     feed(NGX_K8S_FEED_BEGIN, NULL);
     feed(NGX_K8S_FEED_END, NULL);
