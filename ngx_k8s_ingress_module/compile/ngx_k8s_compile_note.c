@@ -41,8 +41,24 @@ ngx_int_t ngx_cdecl
 ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
     ngx_str_t *host, ngx_str_t *field, const char *fmt, ...)
 {
-    u_char              buf[NGX_K8S_TEXT_MAX], *p;
-    va_list             args;
+    u_char     buf[NGX_K8S_TEXT_MAX];
+    va_list    args;
+    ngx_str_t  text;
+
+    va_start(args, fmt);
+    text.len = ngx_vslprintf(buf, buf + NGX_K8S_TEXT_MAX, fmt, args) - buf;
+    va_end(args);
+
+    text.data = buf;
+
+    return ngx_k8s_compile_advise(a, code, host, field, &text, NULL);
+}
+
+
+ngx_int_t
+ngx_k8s_compile_advise(ngx_array_t *a, ngx_uint_t code, ngx_str_t *host,
+    ngx_str_t *field, ngx_str_t *text, ngx_str_t *remedy)
+{
     ngx_k8s_problem_t  *pr;
 
     if (a->nelts >= NGX_K8S_PROBLEM_ITEMS) {
@@ -56,24 +72,24 @@ ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
 
     ngx_memzero(pr, sizeof(ngx_k8s_problem_t));
 
-    va_start(args, fmt);
-    p = ngx_vslprintf(buf, buf + NGX_K8S_TEXT_MAX, fmt, args);
-    va_end(args);
-
     pr->code = code;
     pr->field = *field;
-    pr->message.len = p - buf;
-    pr->message.data = ngx_pnalloc(a->pool, pr->message.len + 1);
+    pr->message.len = text->len;
+    pr->message.data = ngx_pnalloc(a->pool, text->len + 1);
 
     if (pr->message.data == NULL) {
         a->nelts--;
         return NGX_ERROR;
     }
 
-    ngx_memcpy(pr->message.data, buf, pr->message.len);
+    ngx_memcpy(pr->message.data, text->data, text->len);
 
     if (host) {
         pr->host = *host;
+    }
+
+    if (remedy) {
+        pr->remedy = *remedy;
     }
 
     return NGX_OK;

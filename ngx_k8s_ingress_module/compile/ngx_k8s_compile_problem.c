@@ -624,7 +624,7 @@ ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
 {
     u_char      date[sizeof("Mon, 28 Sep 1970 06:00:00 GMT")];
     ngx_int_t   rc;
-    ngx_str_t  *ns, *name;
+    ngx_str_t  *ns, *name, text;
 
     ns = &state->node->namespace;
     name = &state->node->name;
@@ -637,10 +637,12 @@ ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
     }
 
     if (state->state == NGX_K8S_SECRET_BAD) {
-        rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_SECRET_INVALID, NULL,
-                                  field, "Secret %V/%V%s%V: %V", ns, name,
-                                  state->field.len ? ", " : "", &state->field,
-                                  &state->reason);
+        text = ngx_k8s_compile_text(c, "Secret %V/%V%s%V: %V", ns, name,
+                                    state->field.len ? ", " : "",
+                                    &state->field, &state->reason);
+
+        rc = ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_SECRET_INVALID, NULL,
+                                    field, &text, &state->remedy);
     }
 
     if (rc != NGX_OK || state->age == 0) {

@@ -20,7 +20,9 @@ static ngx_int_t ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
 static ngx_int_t ngx_k8s_compile_secret_default(ngx_k8s_compile_t *c,
     ngx_str_t *crt, ngx_str_t *key);
 static ngx_int_t ngx_k8s_compile_secret_bad(ngx_k8s_compile_t *c,
-    ngx_k8s_secret_state_t *state, ngx_str_t *field, ngx_str_t *reason);
+    ngx_k8s_secret_state_t *state, ngx_k8s_problem_t *problem);
+static void ngx_k8s_compile_secret_kept(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_t *secret, ngx_k8s_problem_t *problem);
 static void ngx_k8s_compile_secret_data(ngx_k8s_secret_t *secret,
     ngx_str_t *name, ngx_str_t *value);
 static void ngx_k8s_compile_secret_adopt(ngx_k8s_compile_t *c,
@@ -153,7 +155,7 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
 {
     uint32_t                slot;
     ngx_int_t               rc;
-    ngx_str_t               crt, key, field, reason;
+    ngx_str_t               crt, key;
     ngx_k8s_node_t         *node;
     ngx_k8s_problem_t       problem;
     ngx_k8s_certificate_t  *rec;
@@ -172,8 +174,12 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
                                    &crt, &key, c->pool, &problem, c->log);
 
     if (rc == NGX_DECLINED) {
-        return ngx_k8s_compile_secret_bad(c, state, &problem.field,
-                                          &problem.message);
+
+        if (state->slot && secret->object.kept) {
+            ngx_k8s_compile_secret_kept(c, secret, &problem);
+        }
+
+        return ngx_k8s_compile_secret_bad(c, state, &problem);
     }
 
     if (rc != NGX_OK || c->builder.failed) {
@@ -187,14 +193,16 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
                          c->builder.len / 4, 1);
 
     if (slot == 0) {
-        ngx_str_null(&field);
-        reason = ngx_k8s_compile_text(c, "%uz bytes are missing in the zone",
-                                      ngx_k8s_writer_missing(c->writer));
+        problem.message = ngx_k8s_compile_text(c, "%uz bytes are missing in "
+                                            "the zone",
+                                            ngx_k8s_writer_missing(c->writer));
+        problem.remedy = ngx_k8s_problem_codes[NGX_K8S_PROBLEM_TABLE_FULL]
+                             .remedy;
         ngx_k8s_compile_stuck(c, node, ngx_k8s_writer_room(c->writer)
                                        + ngx_k8s_writer_missing(c->writer));
         state->full = 1;
 
-        return ngx_k8s_compile_secret_bad(c, state, &field, &reason);
+        return ngx_k8s_compile_secret_bad(c, state, &problem);
     }
 
     rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_CERTIFICATE, slot);
@@ -272,6 +280,10 @@ ngx_k8s_compile_secret_directive(ngx_k8s_compile_t *c,
     problem.field = state->field;
     problem.message = text;
 
+    if (state->state == NGX_K8S_SECRET_BAD) {
+        problem.remedy = state->remedy;
+    }
+
     ngx_k8s_compile_problems(c, &kind, &ngx_k8s_no_string, &name, 1, &problem);
 }
 
@@ -321,13 +333,40 @@ ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c)
 }
 
 
-/* the last good record stays */
+/* what is wrong is not the Secret, of which nothing is known but its name */
+
+static void
+ngx_k8s_compile_secret_kept(ngx_k8s_compile_t *c, ngx_k8s_secret_t *secret,
+    ngx_k8s_problem_t *problem)
+{
+    ngx_str_t  *origin;
+
+    origin = &secret->object.origin;
+
+    ngx_str_null(&problem->field);
+
+    problem->message = ngx_k8s_compile_text(c, "%s%V%s cannot be read any "
+                                            "more, the certificate of the "
+                                            "last good version is served",
+                                            origin->len ? "\"" : "it",
+                                            origin, origin->len ? "\"" : "");
+
+    ngx_str_set(&problem->remedy, "Correct what the problem of the file or "
+                "object says.");
+}
+
+
+/* the last good record stays; the remedy is static */
 
 static ngx_int_t
 ngx_k8s_compile_secret_bad(ngx_k8s_compile_t *c,
-    ngx_k8s_secret_state_t *state, ngx_str_t *field, ngx_str_t *reason)
+    ngx_k8s_secret_state_t *state, ngx_k8s_problem_t *problem)
 {
-    u_char  *p;
+    u_char     *p;
+    ngx_str_t  *field, *reason;
+
+    field = &problem->field;
+    reason = &problem->message;
 
     p = ngx_alloc(reason->len + field->len + 1, c->log);
     if (p == NULL) {
@@ -339,6 +378,7 @@ ngx_k8s_compile_secret_bad(ngx_k8s_compile_t *c,
     }
 
     state->state = NGX_K8S_SECRET_BAD;
+    state->remedy = problem->remedy;
 
     state->reason.data = p;
     state->reason.len = reason->len;

@@ -189,6 +189,7 @@ typedef struct {
     ngx_uint_t               age;        /* problem code, or 0 */
     ngx_str_t                reason;     /* why it is bad; malloc()ed */
     ngx_str_t                field;
+    ngx_str_t                remedy;     /* static */
     unsigned                 queued:1;   /* in c->doomed */
     unsigned                 full:1;     /* it did not fit */
 } ngx_k8s_secret_state_t;
@@ -462,6 +463,10 @@ ngx_int_t ngx_k8s_compile_endpoints(ngx_k8s_compile_t *c,
 /* texts (ngx_k8s_compile_note.c), in the pool of the array, or c->pool */
 ngx_int_t ngx_cdecl ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_uint_t code, ngx_str_t *host, ngx_str_t *field, const char *fmt, ...);
+/* the same of a text, which is copied, and a static remedy; NULL or empty:
+   that of the code */
+ngx_int_t ngx_k8s_compile_advise(ngx_array_t *a, ngx_uint_t code,
+    ngx_str_t *host, ngx_str_t *field, ngx_str_t *text, ngx_str_t *remedy);
 ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
     const char *fmt, ...);
 

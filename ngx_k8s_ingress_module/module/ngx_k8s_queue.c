@@ -329,6 +329,9 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
         object->document = feed->document;
     }
 
+    object->kept = (feed->kept && object->kind == NGX_K8S_SECRET
+                    && ((ngx_k8s_secret_t *) object)->data == NULL);
+
     q->events->refused(q->events->data, kind, &object->namespace,
                        &object->name, NULL);
     q->events->kept(q->events->data, object->kind, &object->namespace,
@@ -453,6 +456,10 @@ ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     if (pool && json) {
         object = ngx_k8s_object_from_json(NGX_K8S_SECRET, json, pool, &problem,
                                           q->log);
+    }
+
+    if (object) {
+        object->kept = 1;
     }
 
     if (object == NULL || ngx_k8s_store_put(q->store, object) != NGX_OK) {

@@ -94,6 +94,8 @@ struct ngx_k8s_object_s {
     ngx_array_t             *annotations; /* of kinds that keep them */
     ngx_array_t             *problems;   /* ngx_k8s_problem_t, NULL for none */
     u_char                   digest[NGX_K8S_DIGEST];
+    unsigned                 kept:1;     /* a Secret's name alone: its file, or
+                                            it, cannot be read any more */
 };
 
 

@@ -275,6 +275,7 @@ ngx_int_t ngx_k8s_age_cmp(ngx_k8s_object_t *one, ngx_k8s_object_t *two);
 #define ngx_k8s_object_same(one, two)                                         \
     (ngx_memcmp((one)->digest, (two)->digest, NGX_K8S_DIGEST) == 0            \
      && (one)->document == (two)->document                                    \
+     && (one)->kept == (two)->kept                                            \
      && ngx_k8s_str_eq(&(one)->origin, &(two)->origin))
 
 ngx_int_t ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two);

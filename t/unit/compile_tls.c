@@ -29,6 +29,47 @@ secret(k8s_t *k, char *name, EVP_PKEY *key, char *san, int days, int broken)
 }
 
 
+/* of a Secret whose file is broken a new watcher has the name alone */
+
+static void
+kept(void)
+{
+    k8s_t              k;
+    ngx_k8s_object_t  *object;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+    k8s_put(&k, INGRESS("one", "01", TLS("a.test", "s1"), "{'host':'a.test'}"));
+    secret(&k, "s1", rsa, "DNS:a.test", 100, 0);
+    ok(!k8s_has(&k, "problem"), "no problem");
+
+    k8s_end(&k);
+    k8s_open(&k);
+    k8s_put(&k, INGRESS("one", "01", TLS("a.test", "s1"), "{'host':'a.test'}"));
+
+    object = k8s_object("{'apiVersion':'v1','kind':'Secret','metadata':{"
+                        "'namespace':'d','name':'s1'}}");
+    object->kept = 1;
+    ngx_str_set(&object->origin, "web.yaml");
+    (void) ngx_k8s_store_put(k.store, object);
+
+    ok(k8s_has(&k, "\"a.test\" flags 8 longest 0\n  certificate d/s1\n"),
+       "the last good certificate goes on");
+    ok(k8s_has(&k, "Secret d/s1: \"web.yaml\" cannot be read any more, the "
+                   "certificate of the last good version is served")
+       && k8s_has(&k, "Correct what the problem of the file or object says"),
+       "and is said to, with the remedy");
+
+    k8s_put(&k, "{'apiVersion':'v1','kind':'Secret','metadata':{"
+                "'namespace':'d','name':'s1'}}");
+    ok(k8s_has(&k, "Secret d/s1, data[\"tls.crt\"]: it is missing or empty")
+       && k8s_has(&k, "Put the certificate, then its intermediates"),
+       "one that has no certificate is another thing");
+
+    k8s_close(&k);
+}
+
+
 /* the generated default certificate is renewed before it ends */
 
 static void
@@ -166,6 +207,7 @@ main(void)
        && !k8s_has(&k, "gone"), "a deleted Secret");
 
     k8s_close(&k);
+    kept();
     generated();
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(ec);

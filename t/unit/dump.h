@@ -18,6 +18,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_path.h>
+#include <ngx_k8s_problem.h>
 #include <ngx_k8s_table.h>
 
 
@@ -528,7 +529,8 @@ ngx_k8s_dump_rule(ngx_k8s_dump_t *d, ngx_k8s_rule_rec_t *rec)
 static void
 ngx_k8s_dump_problem(ngx_k8s_dump_t *d, ngx_k8s_problem_rec_t *rec)
 {
-    ngx_str_t                kind, ns, name, field, message, host;
+    ngx_str_t                kind, ns, name, field, message, remedy, host;
+    ngx_str_t               *usual;
     ngx_uint_t               i;
     ngx_k8s_problem_item_t  *item;
 
@@ -543,10 +545,19 @@ ngx_k8s_dump_problem(ngx_k8s_dump_t *d, ngx_k8s_problem_rec_t *rec)
     for (i = 0; i < rec->items.n; i++) {
         field = ngx_k8s_dump_str(rec, &item[i].field);
         message = ngx_k8s_dump_str(rec, &item[i].message);
+        remedy = ngx_k8s_dump_str(rec, &item[i].remedy);
         host = ngx_k8s_dump_str(rec, &item[i].host);
 
         ngx_k8s_dump_add(d, "  code %uD field \"%V\" host \"%V\": %V\n",
                          item[i].code, &field, &host, &message);
+
+        usual = &ngx_k8s_problem_codes[item[i].code].remedy;
+
+        if (ngx_memn2cmp(remedy.data, usual->data, remedy.len, usual->len)
+            != 0)
+        {
+            ngx_k8s_dump_add(d, "    remedy: %V\n", &remedy);
+        }
     }
 }
 
