@@ -176,7 +176,7 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     u = r->upstream;
     hop = ngx_http_k8s_hop(r);
 
-    if (hop == NULL || hop->block != us->peer.data) {
+    if (hop == NULL || hop->block != us->peer.data || r != r->main) {
 
         /* a proxy_pass of the administrator's to our upstream */
 

@@ -310,3 +310,24 @@ location /direct { proxy_pass http://k8s_ingress; }
 --- must_die
 --- error_log
 host not found in upstream "k8s_ingress"
+
+
+
+=== TEST 17: nor for subrequests, whose answer would be taken for the request's
+--- services
+default/web:80 web
+--- ingresses
+default/web a.example / web:80
+--- config
+set $ours k8s_ingress;
+k8s_ingress_pass;
+mirror /m;
+location = /m { internal; proxy_pass http://$ours; }
+--- request
+GET /x
+--- more_headers
+Host: a.example
+--- response_body
+web
+--- error_log
+upstream "k8s_ingress" serves "k8s_ingress_pass" only
