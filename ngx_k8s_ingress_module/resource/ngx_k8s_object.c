@@ -27,7 +27,7 @@ static void ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json);
 /* name, plural, group, version; namespaced, required, labels, annotations,
    body; size, list, read, piece */
 
-ngx_k8s_kind_t  ngx_k8s_kinds[] = {
+ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
 
     { ngx_string("Ingress"),
       ngx_string("ingresses"),
@@ -87,10 +87,7 @@ ngx_k8s_kind_t  ngx_k8s_kinds[] = {
       sizeof(ngx_k8s_object_t),
       NULL,
       NULL,
-      NULL },
-
-    { ngx_null_string, ngx_null_string, ngx_null_string, ngx_null_string,
-      0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
+      NULL }
 };
 
 

@@ -63,7 +63,7 @@ enum {
     NGX_K8S_PROBLEMS
 };
 
-extern ngx_k8s_problem_code_t  ngx_k8s_problem_codes[];
+extern ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS];
 
 typedef struct {
     ngx_uint_t               code;

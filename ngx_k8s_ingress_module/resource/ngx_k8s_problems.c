@@ -16,9 +16,9 @@
 static void ngx_k8s_problem_clean(u_char *p, u_char *last);
 
 
-/* in the order of the enum in ngx_k8s_resource.h */
+/* in the order of the enum in ngx_k8s_problem.h */
 
-ngx_k8s_problem_code_t  ngx_k8s_problem_codes[] = {
+ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("InvalidObject"),
       ngx_string("The object cannot be read at all: it has no usable name, or "

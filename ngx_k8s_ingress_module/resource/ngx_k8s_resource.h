@@ -72,7 +72,7 @@ typedef struct {
                                 ngx_k8s_digest_t *digest);
 } ngx_k8s_kind_t;
 
-extern ngx_k8s_kind_t  ngx_k8s_kinds[];
+extern ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS];
 
 
 /* the head of every object */

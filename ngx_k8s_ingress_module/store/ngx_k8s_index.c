@@ -20,7 +20,7 @@ static void ngx_k8s_node_insert(ngx_rbtree_node_t *temp,
 
 /* kind; work, parts, attach, want */
 
-ngx_k8s_node_row_t  ngx_k8s_node_rows[] = {
+ngx_k8s_node_row_t  ngx_k8s_node_rows[NGX_K8S_NODES] = {
     { -1,                     1, 0, 0, 0 },   /* NGX_K8S_NODE_HOST */
     { NGX_K8S_SERVICE,        1, 1, 0, 0 },   /* NGX_K8S_NODE_SERVICE */
     { NGX_K8S_SECRET,         1, 0, 0, 1 },   /* NGX_K8S_NODE_SECRET */

@@ -174,7 +174,7 @@ typedef struct {
                                             while something names it */
 } ngx_k8s_node_row_t;
 
-extern ngx_k8s_node_row_t  ngx_k8s_node_rows[];
+extern ngx_k8s_node_row_t  ngx_k8s_node_rows[NGX_K8S_NODES];
 
 
 /* links in the making */
@@ -213,7 +213,7 @@ typedef struct {
     ngx_k8s_model_t       *(*model)(ngx_k8s_object_t *object);
 } ngx_k8s_kind_row_t;
 
-extern ngx_k8s_kind_row_t  ngx_k8s_kind_rows[];
+extern ngx_k8s_kind_row_t  ngx_k8s_kind_rows[NGX_K8S_KINDS];
 
 
 /* the trees and queues of nodes, and of entries, of a new store */

@@ -34,7 +34,7 @@ static ngx_str_t  ngx_k8s_no_name = ngx_null_string;
 
 /* links, attach, model */
 
-ngx_k8s_kind_row_t  ngx_k8s_kind_rows[] = {
+ngx_k8s_kind_row_t  ngx_k8s_kind_rows[NGX_K8S_KINDS] = {
     { ngx_k8s_links_ingress, ngx_k8s_attach_ingress, ngx_k8s_from_ingress },
     { NULL, NULL, NULL },                     /* NGX_K8S_INGRESS_CLASS */
     { NULL, NULL, NULL },                     /* NGX_K8S_SERVICE */

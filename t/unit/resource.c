@@ -603,7 +603,7 @@ digests(void)
     ngx_uint_t         i, n, leaves;
     ngx_k8s_object_t  *object;
 
-    static char  *objects[] = {
+    static char  *objects[NGX_K8S_KINDS] = {
         ("{'spec':{'ingressClassName':'nginx','defaultBackend':{'service':{"
          "'name':'d','port':{'number':80}}},'rules':[{'host':'a.example','http'"
          ":{'paths':[{'path':'/x','pathType':'Exact','backend':{'service':{"
