@@ -57,7 +57,7 @@ ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
 
     { ngx_string("nginx_ingress_controller_requests"),
       ngx_string("counter"),
-      ngx_string("Requests of clients, by the rule that took them"),
+      ngx_string("Requests of clients, by the rule that matched"),
       ngx_string(NGX_HTTP_K8S_CONTROLLER ", status, method, path, namespace, "
                  "ingress, service, canary, host"),
       ngx_http_k8s_metric_requests, 0, 0 },

@@ -8,7 +8,7 @@
  * k8s_ingress_drain_file: as soon as the file exists, each worker ends
  * keep-alive with its clients: an answer over HTTP/1.1 says "Connection:
  * close", HTTP/2 and HTTP/3 clients get a GOAWAY with their next request.  So
- * clients leave a Pod that is about to end while it still takes new
+ * clients leave in the graceful shutdown of a Pod while it still accepts new
  * connections, and no idle connection is closed under a request.  There is no
  * way back but a reload or a restart.
  */

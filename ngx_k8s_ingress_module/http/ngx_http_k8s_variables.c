@@ -73,7 +73,7 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
     ngx_http_k8s_ctx_row("k8s_route_rule", NGX_HTTP_K8S_RULE, 0,
                          "the rule: namespace/ingress:host/path"),
     ngx_http_k8s_ctx_row("k8s_canary", NGX_HTTP_K8S_EMPTY, 0,
-                         "name of the canary that took the request"),
+                         "name of the canary that served the request"),
     ngx_http_k8s_var_row("k8s_req_id", ngx_http_k8s_request_id_variable, 0,
                          "X-Request-ID of the client, or $request_id"),
     ngx_http_k8s_var_row("k8s_best_http_host", ngx_http_k8s_host_variable, 0,

@@ -68,27 +68,27 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         ngx_k8s_conf_text, 0,
         offsetof(ngx_k8s_conf_t, class.controller), NULL },
       "controller name;", "k8s.io/ingress-nginx", "k8s_ingress",
-      "The spec.controller of the IngressClasses whose Ingresses are taken." },
+      "The spec.controller of the IngressClasses whose Ingresses are served." },
 
     { { ngx_string("ingress_class"), NGX_CONF_TAKE1,
         ngx_k8s_conf_text, 0,
         offsetof(ngx_k8s_conf_t, class.class_name), NULL },
       "ingress_class name;", "nginx", "k8s_ingress",
-      "The value of the annotation kubernetes.io/ingress.class that is taken, "
-      "and the class that ingress_class_by_name means." },
+      "Ingresses whose annotation kubernetes.io/ingress.class has this value "
+      "are served; it is also the class that ingress_class_by_name means." },
 
     { { ngx_string("ingress_class_by_name"), NGX_CONF_FLAG,
         ngx_conf_set_flag_slot, 0,
         offsetof(ngx_k8s_conf_t, class_by_name), NULL },
       "ingress_class_by_name on | off;", "off", "k8s_ingress",
-      "Takes Ingresses of the class named by ingress_class as well, whatever "
+      "Serves Ingresses of the class named by ingress_class as well, whatever "
       "its controller." },
 
     { { ngx_string("watch_ingress_without_class"), NGX_CONF_FLAG,
         ngx_conf_set_flag_slot, 0,
         offsetof(ngx_k8s_conf_t, without_class), NULL },
       "watch_ingress_without_class on | off;", "off", "k8s_ingress",
-      "Takes Ingresses that name no class as well." },
+      "Serves Ingresses that name no class as well." },
 
     { { ngx_string("watch_namespace"), NGX_CONF_1MORE,
         ngx_k8s_conf_namespaces, 0, 0, NULL },
@@ -98,16 +98,16 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
     { { ngx_string("watch_namespace_selector"), NGX_CONF_TAKE1,
         ngx_k8s_conf_selector, 0, 0, NULL },
       "watch_namespace_selector selector;", "", "k8s_ingress",
-      "Only Ingresses in namespaces whose labels meet the selector are taken, "
-      "as in \"team=shop,stage in (live, test),!closed\"; changed labels count "
-      "at once. Not beside watch_namespace." },
+      "Only Ingresses in namespaces whose labels match the selector are "
+      "served, as in \"team=shop,stage in (live, test),!closed\"; changed "
+      "labels count at once. Not beside watch_namespace." },
 
     { { ngx_string("zone"), NGX_CONF_TAKE1,
         ngx_k8s_conf_zone, 0, 0, NULL },
       "zone size;", "64m", "k8s_ingress",
-      "The size of the shared memory that holds the routes, at least 1m; about "
-      "2k is taken by each simple route. A reload with another size copies "
-      "them, and is refused when they do not fit." },
+      "The size of the shared memory that holds the routes, at least 1m; a "
+      "simple route needs about 2k. A reload with another size copies the "
+      "routes, and is refused when they do not fit." },
 
     { { ngx_string("snapshot"), NGX_CONF_TAKE123,
         ngx_k8s_conf_snapshot, 0, 0, NULL },
@@ -121,8 +121,8 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         ngx_k8s_conf_object, 0,
         offsetof(ngx_k8s_conf_t, compile.default_backend), (void *) 1 },
       "default_backend namespace/service[:port];", "", "k8s_ingress",
-      "The Service that takes requests which no Ingress takes; without it they "
-      "are answered with 404." },
+      "The Service that serves requests which match no Ingress; without it "
+      "they are answered with 404." },
 
     { { ngx_string("default_certificate"), NGX_CONF_TAKE1,
         ngx_k8s_conf_object, 0,
@@ -222,7 +222,7 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
     { { ngx_string("k8s_ingress_drain_file"), 0, NULL, 0, 0, NULL },
       "k8s_ingress_drain_file file;", "", "http",
       "Once this file exists, connections of clients are closed after their "
-      "next answer: for a Pod that is about to end." },
+      "next answer: for the graceful shutdown of a Pod." },
 
     { { ngx_null_string, 0, NULL, 0, 0, NULL }, NULL, NULL, NULL, NULL }
 };
