@@ -57,7 +57,7 @@ static ngx_k8s_compile_node_t  ngx_k8s_compile_nodes[] = {
 
     { NGX_K8S_NODE_NAMESPACE,
       ngx_k8s_compile_namespace,
-      NULL },
+      ngx_k8s_compile_namespace_free },
 
     { NGX_K8S_NODE_HOST,
       ngx_k8s_compile_host,

@@ -148,6 +148,11 @@ ngx_k8s_compile_unlink(ngx_k8s_link_t *link)
     ngx_k8s_node_t   *node;
     ngx_k8s_claim_t  *claim;
 
+    if (link->node->type == NGX_K8S_NODE_NAMESPACE) {
+        ngx_k8s_compile_member_unlink(link);
+        return;
+    }
+
     claim = link->data;
     node = claim->state->node;
 

@@ -15,19 +15,20 @@
 #include <ngx_k8s_compile_state.h>
 
 
-#define NGX_K8S_KEEP  4096  /* bytes that a record keeps when it shrinks */
+#define NGX_K8S_KEEP           4096  /* bytes that a record keeps when it
+                                        shrinks */
+#define NGX_K8S_MEMBERS_SLICE  256   /* Ingresses in one item of work, of 16
+                                        hosts and rules */
 
 
-int ngx_libc_cdecl
-ngx_k8s_compile_user_cmp(const void *one, const void *two)
-{
-    ngx_k8s_user_t  *a, *b;
-
-    a = (ngx_k8s_user_t *) one;
-    b = (ngx_k8s_user_t *) two;
-
-    return ngx_k8s_age_cmp(a->model->object, b->model->object);
-}
+static ngx_int_t ngx_k8s_members_adopt(ngx_k8s_compile_t *c,
+    ngx_k8s_members_t *members);
+static ngx_int_t ngx_k8s_members_walk(ngx_k8s_compile_t *c,
+    ngx_k8s_members_t *members);
+static ngx_k8s_member_t *ngx_k8s_members_first(ngx_k8s_members_t *members);
+static ngx_k8s_member_t *ngx_k8s_member_next(ngx_k8s_member_t *member);
+static void ngx_k8s_member_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 
 
 void
@@ -76,66 +77,242 @@ ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes, size_t *most,
 }
 
 
-/* the older Ingresses of a namespace up to its limit */
+/*
+ * The older Ingresses of a namespace up to its limit, in slices.  Those that
+ * come or go in the midst of a walk are counted by another one.
+ */
 
 ngx_int_t
 ngx_k8s_compile_namespace(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
-    size_t           bytes, b, least;
-    ngx_uint_t       i, routes, r, limited;
-    ngx_queue_t     *q;
-    ngx_array_t      a;
-    ngx_k8s_link_t  *link;
-    ngx_k8s_user_t  *users;
+    ngx_int_t           rc;
+    ngx_k8s_members_t  *members;
 
     if (c->conf.limit_routes == 0 && c->conf.limit_bytes == 0) {
         return NGX_OK;
     }
 
-    if (ngx_array_init(&a, c->pool, node->nusers + 1, sizeof(ngx_k8s_user_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    members = node->data;
 
-    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_USER]);
-         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_USER]);
-         q = ngx_queue_next(q))
-    {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+    if (members == NULL) {
 
-        users = ngx_array_push(&a);
-        users->entry = link->entry;
-        users->model = link->entry->model;
-    }
-
-    users = a.elts;
-    ngx_qsort(users, a.nelts, sizeof(ngx_k8s_user_t),
-              ngx_k8s_compile_user_cmp);
-
-    routes = 0;
-    bytes = 0;
-
-    for (i = 0; i < a.nelts; i++) {
-        ngx_k8s_compile_cost(users[i].model, &r, &b, &least);
-
-        limited = (c->conf.limit_routes
-                   && routes + r > c->conf.limit_routes)
-                  || (c->conf.limit_bytes
-                      && bytes + b > c->conf.limit_bytes);
-
-        if (!limited) {
-            routes += r;
-            bytes += b;
+        if (ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])) {
+            return NGX_OK;
         }
 
-        if (limited != users[i].entry->limited) {
-            users[i].entry->limited = limited;
-            ngx_k8s_compile_mark_hosts(c, users[i].entry);
+        members = ngx_calloc(sizeof(ngx_k8s_members_t), c->log);
+        if (members == NULL) {
+            return NGX_ERROR;
         }
+
+        members->node = node;
+        ngx_rbtree_init(&members->tree, &members->sentinel,
+                        ngx_k8s_member_insert);
+        node->data = members;
+    }
+
+    rc = ngx_k8s_members_adopt(c, members);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_k8s_members_walk(c, members) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (members->tree.root == &members->sentinel) {
+        ngx_k8s_compile_namespace_free(c, node);
     }
 
     return NGX_OK;
+}
+
+
+/* links that are new stand at the end of the node's */
+
+static ngx_int_t
+ngx_k8s_members_adopt(ngx_k8s_compile_t *c, ngx_k8s_members_t *members)
+{
+    ngx_uint_t         n;
+    ngx_queue_t       *q, *links;
+    ngx_k8s_link_t    *link;
+    ngx_k8s_member_t  *member;
+
+    links = &members->node->links[NGX_K8S_ROLE_USER];
+
+    for (n = 0; !ngx_queue_empty(links); n++) {
+        q = ngx_queue_last(links);
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+
+        if (link->data) {
+            break;
+        }
+
+        if (n == NGX_K8S_MEMBERS_SLICE) {
+            return NGX_AGAIN;
+        }
+
+        member = ngx_alloc(sizeof(ngx_k8s_member_t), c->log);
+        if (member == NULL) {
+            return NGX_ERROR;
+        }
+
+        member->members = members;
+        member->entry = link->entry;
+        link->data = member;
+
+        ngx_rbtree_insert(&members->tree, &member->node);
+        members->again = 1;
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_head(links, q);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_members_walk(ngx_k8s_compile_t *c, ngx_k8s_members_t *members)
+{
+    size_t             bytes, least;
+    ngx_int_t          budget;
+    ngx_uint_t         routes, limited;
+    ngx_k8s_entry_t   *entry;
+    ngx_k8s_model_t   *model;
+    ngx_k8s_member_t  *member;
+
+    if (members->next == NULL) {
+        members->next = ngx_k8s_members_first(members);
+        members->routes = 0;
+        members->bytes = 0;
+        members->again = 0;
+    }
+
+    budget = NGX_K8S_MEMBERS_SLICE * 16;
+
+    while (members->next) {
+
+        if (budget <= 0) {
+            return NGX_AGAIN;
+        }
+
+        member = members->next;
+        members->next = ngx_k8s_member_next(member);
+
+        entry = member->entry;
+        model = entry->model;
+        budget -= 16 + model->nhosts + model->nrules;
+
+        ngx_k8s_compile_cost(model, &routes, &bytes, &least);
+
+        limited = (c->conf.limit_routes
+                   && members->routes + routes > c->conf.limit_routes)
+                  || (c->conf.limit_bytes
+                      && members->bytes + bytes > c->conf.limit_bytes);
+
+        if (!limited) {
+            members->routes += routes;
+            members->bytes += bytes;
+        }
+
+        if (limited != entry->limited) {
+            entry->limited = limited;
+            ngx_k8s_compile_mark_hosts(c, entry);
+        }
+    }
+
+    return members->again ? NGX_AGAIN : NGX_OK;
+}
+
+
+static ngx_k8s_member_t *
+ngx_k8s_members_first(ngx_k8s_members_t *members)
+{
+    if (members->tree.root == &members->sentinel) {
+        return NULL;
+    }
+
+    return (ngx_k8s_member_t *) ngx_rbtree_min(members->tree.root,
+                                               &members->sentinel);
+}
+
+
+static ngx_k8s_member_t *
+ngx_k8s_member_next(ngx_k8s_member_t *member)
+{
+    return (ngx_k8s_member_t *) ngx_rbtree_next(&member->members->tree,
+                                                &member->node);
+}
+
+
+static void
+ngx_k8s_member_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_k8s_member_t    *n, *t;
+    ngx_rbtree_node_t  **p;
+
+    n = (ngx_k8s_member_t *) node;
+
+    for ( ;; ) {
+        t = (ngx_k8s_member_t *) temp;
+
+        p = (ngx_k8s_age_cmp(n->entry->object, t->entry->object) < 0)
+            ? &temp->left : &temp->right;
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
+
+
+void
+ngx_k8s_compile_member_unlink(ngx_k8s_link_t *link)
+{
+    ngx_k8s_member_t   *member;
+    ngx_k8s_members_t  *members;
+
+    member = link->data;
+    members = member->members;
+
+    if (members->next == member) {
+        members->next = ngx_k8s_member_next(member);
+    }
+
+    members->again = 1;
+
+    ngx_rbtree_delete(&members->tree, &member->node);
+    ngx_free(member);
+}
+
+
+void
+ngx_k8s_compile_namespace_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_rbtree_node_t  *n;
+    ngx_k8s_members_t  *members;
+
+    members = node->data;
+
+    while (members->tree.root != &members->sentinel) {
+        n = members->tree.root;
+        ngx_rbtree_delete(&members->tree, n);
+        ngx_free(n);
+    }
+
+    ngx_free(members);
+    node->data = NULL;
 }
 
 

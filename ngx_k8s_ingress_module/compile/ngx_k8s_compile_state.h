@@ -303,12 +303,25 @@ struct ngx_k8s_compile_s {
 };
 
 
-/* an object among others, by age */
+/* the Ingresses of a namespace with a limit, the oldest first */
+
+typedef struct ngx_k8s_member_s  ngx_k8s_member_t;
 
 typedef struct {
+    ngx_k8s_node_t          *node;
+    ngx_rbtree_t             tree;       /* ngx_k8s_member_t */
+    ngx_rbtree_node_t        sentinel;
+    ngx_k8s_member_t        *next;       /* of a walk, NULL: none goes on */
+    ngx_uint_t               routes;     /* of those before it */
+    size_t                   bytes;
+    unsigned                 again:1;    /* some came or went meanwhile */
+} ngx_k8s_members_t;
+
+struct ngx_k8s_member_s {
+    ngx_rbtree_node_t        node;
+    ngx_k8s_members_t       *members;
     ngx_k8s_entry_t         *entry;
-    ngx_k8s_model_t         *model;
-} ngx_k8s_user_t;
+};
 
 
 /* a path of a record in the making, with its matches in the order of trial */
@@ -495,6 +508,10 @@ void ngx_k8s_compile_shares_free(ngx_k8s_compile_t *c);
 /* limits (ngx_k8s_compile_limit.c) */
 ngx_int_t ngx_k8s_compile_namespace(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
+void ngx_k8s_compile_namespace_free(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+/* the store's: the link of an Ingress to its namespace ends */
+void ngx_k8s_compile_member_unlink(ngx_k8s_link_t *link);
 /* puts the record in the making with "spare" bytes more; keep: where room is
    short, or "old" is small, it is not made smaller; its slot, 0: no room */
 uint32_t ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c,
@@ -525,8 +542,6 @@ ngx_int_t ngx_k8s_compile_admit(ngx_k8s_compile_t *c);
 void ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
 void ngx_k8s_compile_left_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-int ngx_libc_cdecl ngx_k8s_compile_user_cmp(const void *one,
-    const void *two);
 
 
 #endif /* _NGX_K8S_COMPILE_STATE_H_INCLUDED_ */

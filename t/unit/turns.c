@@ -212,7 +212,28 @@ test_users(void)
     ok(n > number, "all Ingresses are told");
 
     k8s_delete(&k, NGX_K8S_INGRESS, "a", "ingress-0");
-    (void) pieces(&k, "an Ingress of a namespace with a limit is gone");
+    n = pieces(&k, "an Ingress of a namespace with a limit is gone");
+    ok(n > number / 256, "the namespace: in %u pieces", (unsigned) n);
+
+    k8s_run(&k);
+    ok(k.table->counts[NGX_K8S_INDEX_HOST] == number - 10,
+       "the limit is used up");
+
+    /* in the midst of a walk */
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "a", "ingress-1");
+
+    for (i = 0; i < 10; i++) {
+        (void) ngx_k8s_compile_run(k.compile, 0);
+    }
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "a", "ingress-2");
+    put_ingress(&k, 0, 0);
+    put_ingress(&k, 3, 1);
+
+    k8s_run(&k);
+    ok(k.table->counts[NGX_K8S_INDEX_HOST] == number - 10,
+       "the limit is used up once more");
 
     k8s_close(&k);
 }
