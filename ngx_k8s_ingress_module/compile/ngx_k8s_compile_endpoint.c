@@ -25,8 +25,6 @@ static ngx_int_t ngx_k8s_compile_family(ngx_k8s_compile_t *c,
 static ngx_int_t ngx_k8s_compile_slice(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_endpoint_slice_t *slice, ngx_uint_t number,
     ngx_array_t *endpoints);
-static ngx_uint_t ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
-    ngx_k8s_service_port_t *sp);
 static ngx_int_t ngx_k8s_compile_address(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_str_t *text, ngx_uint_t family,
     ngx_k8s_endpoint_t *ep);
@@ -142,9 +140,7 @@ ngx_k8s_compile_family(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
 }
 
 
-/* the port of a slice's endpoints, 0 when it does not have it */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
     ngx_k8s_service_port_t *sp)
 {

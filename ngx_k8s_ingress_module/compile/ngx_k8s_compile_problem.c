@@ -550,9 +550,7 @@ ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
     }
 
     if (port->usable == 0) {
-        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_NO_ENDPOINTS, host,
-                                    field, "Service %V/%V has no endpoint for "
-                                    "port \"%V\"", ns, name, &port->port);
+        return ngx_k8s_compile_why_note(c, a, port, host, field);
     }
 
     return NGX_OK;

@@ -334,6 +334,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
                                                &node->namespace, &node->name);
     usable = 0;
     port->flags = 0;
+    port->why = NGX_K8S_WHY_NONE;
     port->nrefused = 0;
     ngx_memzero(port->refused, sizeof(port->refused));
 
@@ -355,6 +356,10 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
         }
     }
 
+    if (sp && usable == 0) {
+        port->why = ngx_k8s_compile_why(c, port, sp);
+    }
+
     port->usable = usable;
 
     rc = ngx_k8s_compile_port_record(c, port, svc, sp, &endpoints);
@@ -362,6 +367,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     if (was.slot == 0 || was.flags != port->flags || was.full != port->full
         || was.cut != port->cut || was.nrefused != port->nrefused
         || (was.usable == 0) != (port->usable == 0)
+        || was.why != port->why || port->why == NGX_K8S_WHY_UNLABELLED
         || ngx_memcmp(was.refused, port->refused, sizeof(was.refused)) != 0)
     {
         ngx_k8s_compile_service_told(c, node);

@@ -28,6 +28,19 @@
 #define NGX_K8S_KEY_TYPES            2     /* certificates of one host */
 
 
+/* why a port has no endpoint; of several reasons the last one here */
+
+#define NGX_K8S_WHY_NONE             0
+#define NGX_K8S_WHY_NO_SLICE         1
+#define NGX_K8S_WHY_NO_ADDRESS       2   /* of a Service of manifests */
+#define NGX_K8S_WHY_EMPTY            3
+#define NGX_K8S_WHY_UNLABELLED       4
+#define NGX_K8S_WHY_FQDN             5
+#define NGX_K8S_WHY_PORT             6
+#define NGX_K8S_WHY_UNREADY          7
+#define NGX_K8S_WHY_REFUSED          8
+
+
 /* one port of a Service that routes use: a service record */
 
 typedef struct {
@@ -41,6 +54,7 @@ typedef struct {
     ngx_uint_t               index;      /* action in the host record */
     uint32_t                 flags;      /* NGX_K8S_SERVICE_* */
     uint32_t                 usable;
+    ngx_uint_t               why;        /* none is usable: NGX_K8S_WHY_* */
     ngx_uint_t               cut;        /* endpoints that did not fit */
     ngx_uint_t               nrefused;   /* addresses that may not be used */
     ngx_uint_t               refused_len;
@@ -472,6 +486,16 @@ typedef struct {
 ngx_int_t ngx_k8s_compile_endpoints(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
     ngx_array_t *endpoints, ngx_uint_t *usable);
+
+/* the port of a slice's endpoints, 0 when it does not have it */
+ngx_uint_t ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
+    ngx_k8s_service_port_t *sp);
+
+/* why there are none (ngx_k8s_compile_why.c): NGX_K8S_WHY_*, and its problem */
+ngx_uint_t ngx_k8s_compile_why(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_k8s_service_port_t *sp);
+ngx_int_t ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field);
 
 /* texts (ngx_k8s_compile_note.c), in the pool of the array, or c->pool */
 ngx_int_t ngx_cdecl ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a,

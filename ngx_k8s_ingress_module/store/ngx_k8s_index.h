@@ -36,12 +36,13 @@
 
 
 /* what a link means to the node: the object names it, or is a part of it, as
-   an EndpointSlice is of a Service */
+   an EndpointSlice is of a Service, or seems to be meant for it */
 
 #define NGX_K8S_ROLE_USER            0
 #define NGX_K8S_ROLE_PART            1
+#define NGX_K8S_ROLE_HINT            2
 
-#define NGX_K8S_ROLES                2
+#define NGX_K8S_ROLES                3
 
 
 typedef struct ngx_k8s_node_s   ngx_k8s_node_t;
@@ -80,7 +81,7 @@ struct ngx_k8s_link_s {
     ngx_k8s_model_host_t    *host;       /* of a host node, NULL: without
                                             rules */
     void                    *data;       /* compile's, told of the end */
-    unsigned                 role:1;     /* NGX_K8S_ROLE_* */
+    unsigned                 role:2;     /* NGX_K8S_ROLE_* */
 };
 
 

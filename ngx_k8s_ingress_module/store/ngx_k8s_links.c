@@ -118,7 +118,7 @@ ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role, ngx_uint_t type,
         ngx_k8s_node_want(store, node, 1);
     }
 
-    if (role == NGX_K8S_ROLE_PART || !ngx_k8s_node_rows[type].parts) {
+    if (role != NGX_K8S_ROLE_USER || !ngx_k8s_node_rows[type].parts) {
         ngx_k8s_node_mark(store, node);
     }
 
@@ -145,7 +145,7 @@ ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links)
             store->unlink(link);
         }
 
-        if (link->role == NGX_K8S_ROLE_PART
+        if (link->role != NGX_K8S_ROLE_USER
             || !ngx_k8s_node_rows[node->type].parts)
         {
             ngx_k8s_node_mark(store, node);
@@ -198,19 +198,44 @@ ngx_k8s_links_ingress(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
 }
 
 
+/* one without the label has the Service's name often, or begins with it */
+
 static ngx_int_t
 ngx_k8s_links_slice(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
 {
+    ngx_str_t                  name;
     ngx_k8s_endpoint_slice_t  *slice;
 
     slice = (ngx_k8s_endpoint_slice_t *) object;
 
-    if (slice->service.len
-        && ngx_k8s_link_add(l, NGX_K8S_ROLE_PART, NGX_K8S_NODE_SERVICE,
-                            &object->namespace, &slice->service)
-           == NULL)
+    if (slice->service.len) {
+        return ngx_k8s_link_add(l, NGX_K8S_ROLE_PART, NGX_K8S_NODE_SERVICE,
+                                &object->namespace, &slice->service)
+               ? NGX_OK : NGX_ERROR;
+    }
+
+    name = object->name;
+
+    if (ngx_k8s_link_add(l, NGX_K8S_ROLE_HINT, NGX_K8S_NODE_SERVICE,
+                         &object->namespace, &name)
+        == NULL)
     {
         return NGX_ERROR;
+    }
+
+    while (name.len && name.data[name.len - 1] != '-') {
+        name.len--;
+    }
+
+    if (name.len > 1) {
+        name.len--;
+
+        if (ngx_k8s_link_add(l, NGX_K8S_ROLE_HINT, NGX_K8S_NODE_SERVICE,
+                             &object->namespace, &name)
+            == NULL)
+        {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;

@@ -1,0 +1,161 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Why a port of a Service has no endpoint: what is missing of the one that
+ * comes nearest to it.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+typedef struct {
+    char                    *text;
+    ngx_str_t                remedy;
+} ngx_k8s_why_t;
+
+
+static ngx_str_t *ngx_k8s_why_unlabelled(ngx_k8s_node_t *node);
+
+
+/* by NGX_K8S_WHY_* */
+
+static ngx_k8s_why_t  ngx_k8s_whys[] = {
+
+    { "",
+      ngx_null_string },
+
+    { ": it has no EndpointSlice",
+      ngx_string("Check the Service's selector.  A Service without one needs "
+                 "an EndpointSlice with the label kubernetes.io/service-name; "
+                 "of its Endpoints the cluster's controller makes one, unless "
+                 "they have the label endpointslice.kubernetes.io/"
+                 "skip-mirror.") },
+
+    { ": it has no clusterIP, externalName or EndpointSlice",
+      ngx_string("Give it one of these, or Endpoints of its name.") },
+
+    { ": its EndpointSlices are empty",
+      ngx_string("Check the Service's selector: no Pod that runs has these "
+                 "labels.") },
+
+    { ": EndpointSlice \"%V\" has no label kubernetes.io/service-name",
+      ngx_string("Give the EndpointSlice the label, with the name of the "
+                 "Service.") },
+
+    { ": its EndpointSlices are of addressType FQDN, which is not used",
+      ngx_string("Write addresses, in EndpointSlices of addressType IPv4 or "
+                 "IPv6.") },
+
+    { ": its EndpointSlices have no TCP port with the name that the Service's "
+      "port has",
+      ngx_string("Give the port of the EndpointSlice the name of that of the "
+                 "Service.") },
+
+    { ": its endpoints are not ready",
+      ngx_string("Check why the Pods are not ready: \"kubectl describe\" one, "
+                 "and see its readiness probe.") },
+
+    { ": none of its addresses can be used",
+      ngx_string("Use an address of a Pod or of a host.") }
+};
+
+
+ngx_uint_t
+ngx_k8s_compile_why(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_k8s_service_port_t *sp)
+{
+    ngx_uint_t                 why, found;
+    ngx_queue_t               *q;
+    ngx_k8s_link_t            *link;
+    ngx_k8s_node_t            *node;
+    ngx_k8s_endpoint_slice_t  *slice;
+
+    if (port->nrefused) {
+        return NGX_K8S_WHY_REFUSED;
+    }
+
+    node = port->node;
+
+    why = !ngx_queue_empty(&node->links[NGX_K8S_ROLE_HINT])
+          ? NGX_K8S_WHY_UNLABELLED
+          : c->conf.loopback ? NGX_K8S_WHY_NO_ADDRESS : NGX_K8S_WHY_NO_SLICE;
+
+    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_PART]);
+         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_PART]);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+        slice = (ngx_k8s_endpoint_slice_t *) link->entry->object;
+
+        found = NGX_K8S_WHY_UNREADY;
+
+        if (slice->endpoints.nelts == 0) {
+            found = NGX_K8S_WHY_EMPTY;
+
+        } else if (slice->family == 0) {
+            found = NGX_K8S_WHY_FQDN;
+
+        } else if (ngx_k8s_compile_slice_port(slice, sp) == 0) {
+            found = NGX_K8S_WHY_PORT;
+        }
+
+        why = ngx_max(why, found);
+    }
+
+    return why;
+}
+
+
+ngx_int_t
+ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field)
+{
+    ngx_str_t       text, detail;
+    ngx_k8s_why_t  *why;
+
+    why = &ngx_k8s_whys[port->why];
+
+    detail = ngx_k8s_compile_text(c, why->text,
+                                  ngx_k8s_why_unlabelled(port->node));
+
+    text = ngx_k8s_compile_text(c, "Service %V/%V has no endpoint for port "
+                                "\"%V\"%V", &port->node->namespace,
+                                &port->node->name, &port->port, &detail);
+
+    return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_NO_ENDPOINTS, host, field,
+                                  &text, &why->remedy);
+}
+
+
+/* the first by name of those that seem to be meant for it */
+
+static ngx_str_t *
+ngx_k8s_why_unlabelled(ngx_k8s_node_t *node)
+{
+    ngx_str_t       *name, *first;
+    ngx_queue_t     *q;
+    ngx_k8s_link_t  *link;
+
+    first = &node->name;
+
+    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_HINT]);
+         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_HINT]);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+        name = &link->entry->object->name;
+
+        if (first == &node->name || ngx_k8s_str_cmp(name, first) < 0) {
+            first = name;
+        }
+    }
+
+    return first;
+}
