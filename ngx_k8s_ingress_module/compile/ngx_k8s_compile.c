@@ -395,7 +395,6 @@ ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_compile_node_t *row,
 
     ngx_queue_remove(&node->dirty);
     node->queued = 0;
-    node->need = 0;
 
     rc = row->compile(c, node);
 

@@ -36,6 +36,7 @@ static void ngx_k8s_host_detach(ngx_k8s_compile_t *c,
 static void ngx_k8s_host_begin(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static void ngx_k8s_host_again(ngx_k8s_host_state_t *state);
+static ngx_uint_t ngx_k8s_host_short(ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_records(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_k8s_claim_t *ngx_k8s_host_fallback(ngx_k8s_host_state_t *state);
@@ -61,6 +62,7 @@ static ngx_int_t ngx_k8s_host_release(ngx_k8s_compile_t *c,
 static ngx_int_t ngx_k8s_host_refuse(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_k8s_claim_t *ngx_k8s_host_youngest(ngx_k8s_host_state_t *state);
+static ngx_k8s_claim_t *ngx_k8s_host_edited(ngx_k8s_host_state_t *state);
 static void ngx_k8s_host_full(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_remove(ngx_k8s_compile_t *c,
@@ -234,6 +236,7 @@ ngx_k8s_host_begin(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         return;
     }
 
+    state->node->need = 0;
     state->room = ngx_k8s_writer_room(c->writer)
                   + ngx_k8s_writer_retired(c->writer);
 
@@ -262,6 +265,27 @@ ngx_k8s_host_again(ngx_k8s_host_state_t *state)
             ngx_k8s_shard_mark(state, i);
         }
     }
+}
+
+
+/* whether a record is not as it should be, as there was no room */
+
+static ngx_uint_t
+ngx_k8s_host_short(ngx_k8s_host_state_t *state)
+{
+    ngx_uint_t  i;
+
+    if (!state->stuck) {
+        return 0;
+    }
+
+    for (i = 0; i < state->nshards; i++) {
+        if (state->shards[i].full) {
+            return 1;
+        }
+    }
+
+    return state->full;
 }
 
 
@@ -329,8 +353,8 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         return NGX_AGAIN;
     }
 
-    if (state->stuck) {
-        return NGX_OK;
+    if (ngx_k8s_host_short(state)) {
+        return ngx_k8s_host_edited(state) ? NGX_DECLINED : NGX_OK;
     }
 
     state->written++;
@@ -668,22 +692,30 @@ ngx_k8s_host_release(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 static ngx_int_t
 ngx_k8s_host_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    size_t            need;
+    size_t            need, missing;
+    ngx_uint_t        large;
     ngx_k8s_claim_t  *youngest;
 
-    state->missing = ngx_max(ngx_k8s_writer_missing(c->writer),
-                             NGX_K8S_GRANULE);
+    missing = ngx_k8s_writer_missing(c->writer);
+
+    if (missing || !state->stuck) {
+        state->missing = ngx_max(missing, NGX_K8S_GRANULE);
+    }
+
+    /* with room for more shards it may be none */
+
+    large = state->large && !state->stuck;
+    state->large = 0;
 
     /* what has been put for it is given back */
 
-    need = state->large ? NGX_K8S_NEVER : state->room + state->missing;
+    need = large ? NGX_K8S_NEVER : state->room + state->missing;
 
     youngest = ngx_k8s_host_youngest(state);
 
     if (youngest) {
 
-        if (state->large) {
-            state->large = 0;
+        if (large) {
             state->oversize = 1;
             ngx_k8s_compile_smaller(c, state->node, youngest->entry);
         }
@@ -693,11 +725,10 @@ ngx_k8s_host_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
                 == NGX_OK) ? NGX_AGAIN : NGX_ERROR;
     }
 
-    if (!state->large) {
+    if (!large) {
         ngx_k8s_compile_stuck(c, state->node, need);
     }
 
-    state->large = 0;
     state->stuck = 1;
 
     ngx_k8s_host_full(c, state);
@@ -711,12 +742,11 @@ ngx_k8s_host_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 static ngx_k8s_claim_t *
 ngx_k8s_host_youngest(ngx_k8s_host_state_t *state)
 {
-    ngx_k8s_claim_t    *claim, *last, *unserved, *edited;
+    ngx_k8s_claim_t    *claim, *last, *unserved;
     ngx_rbtree_node_t  *node;
 
     last = NULL;
     unserved = NULL;
-    edited = NULL;
 
     if (state->claims.root == &state->sentinel) {
         return NULL;
@@ -732,23 +762,50 @@ ngx_k8s_host_youngest(ngx_k8s_host_state_t *state)
         if (!claim->entry->served) {
             unserved = claim;
         }
-
-        if (claim->changed == state->written) {
-            edited = claim;
-        }
     }
 
     if (unserved) {
         return unserved;
     }
 
-    if (edited && state->node->gone) {
-        return edited;
+    /* in place of the old ones, whose number stays, they may fit */
+
+    claim = (state->moving && state->slot) ? NULL : ngx_k8s_host_edited(state);
+
+    if (claim == NULL) {
+        state->blamed = last;
     }
 
-    state->blamed = last;
+    return claim;
+}
 
-    return NULL;
+
+/* the youngest that was edited, where an object has gone; else NULL */
+
+static ngx_k8s_claim_t *
+ngx_k8s_host_edited(ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_claim_t    *claim, *edited;
+    ngx_rbtree_node_t  *node;
+
+    edited = NULL;
+
+    if (!state->node->gone || state->claims.root == &state->sentinel) {
+        return NULL;
+    }
+
+    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+         node;
+         node = ngx_rbtree_next(&state->claims, node))
+    {
+        claim = (ngx_k8s_claim_t *) node;
+
+        if (claim->changed == state->written) {
+            edited = claim;
+        }
+    }
+
+    return edited;
 }
 
 
@@ -763,8 +820,11 @@ ngx_k8s_host_full(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         ngx_k8s_entry_mark(c->store, state->blamed->entry);
     }
 
+    /* what the old records have to say they may say in their place */
+
     if (state->moving) {
         ngx_k8s_host_unmove(c, state);
+        ngx_k8s_host_again(state);
         return;
     }
 
@@ -810,6 +870,7 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     state->moving = 0;
     state->stuck = 0;
     node->gone = 0;
+    node->need = 0;
 
     ngx_k8s_compile_release(c, &state->fallback_held);
 

@@ -372,7 +372,7 @@ ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, size_t need)
     }
 
     c->stuck = 1;
-    node->need = need;
+    node->need = node->need ? ngx_min(node->need, need) : need;
 }
 
 

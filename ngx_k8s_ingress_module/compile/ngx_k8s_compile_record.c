@@ -92,6 +92,7 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     m->state->slot = slot;
     m->state->head = 0;
+    m->state->full = 0;
 
     ngx_k8s_record_release(c, &m->stale);
 

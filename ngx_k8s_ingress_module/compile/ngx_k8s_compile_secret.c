@@ -73,6 +73,7 @@ ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
                                              &node->namespace, &node->name);
     was = state->state;
     state->full = 0;
+    node->need = 0;
     rc = NGX_OK;
 
     if (secret == NULL || node->nusers + node->pins == 0) {

@@ -60,6 +60,8 @@ ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     state = node->data;
 
+    node->need = 0;
+
     if (state == NULL) {
         return NGX_OK;
     }

@@ -23,14 +23,15 @@ static ngx_inline void
 k8s_secret(k8s_t *k, const char *ns, const char *name, EVP_PKEY *key,
     EVP_PKEY *with, const char *san, int days)
 {
-    BIO             *bio;
-    X509            *x;
-    char            *crt, *pem;
-    u_char          *text, *p;
-    size_t           crt_len, pem_len;
-    ngx_str_t        in, out;
-    X509V3_CTX       ctx;
-    X509_EXTENSION  *ext;
+    BIO                    *bio;
+    X509                   *x;
+    char                   *crt, *pem;
+    u_char                 *text, *p;
+    size_t                  crt_len, pem_len;
+    ngx_str_t               in, out;
+    X509V3_CTX              ctx;
+    X509_EXTENSION         *ext;
+    const ASN1_BIT_STRING  *signature;
 
     static long  serial = 1000000;
 
@@ -47,7 +48,13 @@ k8s_secret(k8s_t *k, const char *ns, const char *name, EVP_PKEY *key,
     ext = X509V3_EXT_conf_nid(NULL, &ctx, NID_subject_alt_name, san);
     X509_add_ext(x, ext, -1);
     X509_EXTENSION_free(ext);
-    X509_sign(x, key, EVP_sha256());
+
+    /* signatures of ECDSA are of several lengths: one of them is taken */
+
+    do {
+        X509_sign(x, key, EVP_sha256());
+        X509_get0_signature(&signature, NULL, x);
+    } while (EVP_PKEY_base_id(key) == EVP_PKEY_EC && signature->length != 71);
 
     bio = BIO_new(BIO_s_mem());
     PEM_write_bio_X509(bio, x);
