@@ -435,6 +435,12 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     ngx_k8s_compile_release(c, &state->fallback_held);
 
+    /* of the host "" the others say whose default backend goes before theirs */
+
+    if (fallback != state->fallback && state->node->name.len == 0) {
+        ngx_k8s_claim_told(c, state);
+    }
+
     state->fallback = fallback;
     state->fallback_held = m->fallback_held;
 
