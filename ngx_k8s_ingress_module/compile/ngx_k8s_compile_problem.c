@@ -47,6 +47,8 @@ static ngx_int_t ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c,
     ngx_array_t *a, ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field);
 static ngx_int_t ngx_k8s_compile_secrets(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_int_t *budget);
+static ngx_int_t ngx_k8s_compile_unmet(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c,
     ngx_array_t *a, ngx_k8s_secret_state_t *state, ngx_str_t *field);
 
@@ -58,6 +60,7 @@ static ngx_k8s_compile_stage_pt  ngx_k8s_compile_stages[] = {
     ngx_k8s_compile_hosts,
     ngx_k8s_compile_backends,
     ngx_k8s_compile_secrets,
+    ngx_k8s_compile_unmet,
     NULL
 };
 
@@ -606,6 +609,53 @@ ngx_k8s_compile_secrets(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         field = ngx_k8s_field_text(&tls->ref.field, s->pool);
 
         if (ngx_k8s_compile_secret_problem(c, &s->problems, state, &field)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* hosts of tls entries without a rule, unless another object has one */
+
+static ngx_int_t
+ngx_k8s_compile_unmet(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_int_t *budget)
+{
+    ngx_str_t               none, field, shown;
+    ngx_uint_t              i;
+    ngx_k8s_node_t         *node;
+    ngx_k8s_saying_t       *s;
+    ngx_k8s_model_unmet_t  *unmet;
+
+    s = &c->saying;
+
+    if (!entry->taken) {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&none);
+
+    for (i = 0; i < entry->model->nunmet; i++) {
+        unmet = &entry->model->unmet[i];
+
+        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none,
+                                 &unmet->name);
+        if (node && node->nusers) {
+            continue;
+        }
+
+        field = ngx_k8s_field_text(&unmet->field, s->pool);
+        shown = ngx_k8s_host_shown(&unmet->name);
+
+        if (ngx_k8s_compile_note(c, &s->problems,
+                                 NGX_K8S_PROBLEM_TLS_HOST_UNUSED, &shown,
+                                 &field, "no rule of this %V has the host, "
+                                 "the certificate is not used for it here",
+                                 &ngx_k8s_kinds[entry->kind].name)
             != NGX_OK)
         {
             return NGX_ERROR;

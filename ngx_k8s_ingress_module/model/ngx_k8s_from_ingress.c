@@ -31,6 +31,8 @@ typedef struct {
     ngx_k8s_ingress_t       *ing;
     ngx_k8s_model_match_t   *matches;
     ngx_k8s_target_t        *targets;
+    ngx_str_t               *wildcards;  /* what is above each host, sorted;
+                                            malloc()ed, NULL: not needed yet */
 } ngx_k8s_from_ingress_t;
 
 
@@ -46,6 +48,13 @@ static ngx_int_t ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
     ngx_k8s_backend_t *backend, ngx_k8s_target_t *target);
 static ngx_int_t ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f);
 static ngx_int_t ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f);
+static ngx_int_t ngx_k8s_from_ingress_unmet(ngx_k8s_from_ingress_t *f,
+    ngx_str_t *name, ngx_uint_t i, ngx_uint_t n);
+static ngx_int_t ngx_k8s_from_ingress_met(ngx_k8s_from_ingress_t *f,
+    ngx_str_t *name);
+static ngx_str_t ngx_k8s_from_ingress_above(ngx_str_t *name);
+static int ngx_libc_cdecl ngx_k8s_from_ingress_name_cmp(const void *one,
+    const void *two);
 static ngx_int_t ngx_k8s_from_ingress_name(ngx_pool_t *pool, ngx_str_t *host,
     ngx_str_t *name);
 
@@ -75,6 +84,7 @@ ngx_k8s_from_ingress(ngx_k8s_object_t *object)
     }
 
     f.model = model;
+    f.wildcards = NULL;
     model->object = object;
     model->refs = 1;
     model->rules = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_model_rule_t));
@@ -86,7 +96,11 @@ ngx_k8s_from_ingress(ngx_k8s_object_t *object)
         || ngx_k8s_from_ingress_fallback(&f) != NGX_OK
         || ngx_k8s_from_ingress_tls(&f) != NGX_OK)
     {
-        return NULL;
+        model = NULL;
+    }
+
+    if (f.wildcards) {
+        ngx_free(f.wildcards);
     }
 
     return model;
@@ -492,11 +506,145 @@ ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f)
                 return NGX_ERROR;
             }
 
-            tls[i].nhosts += (rc == NGX_OK);
+            if (rc == NGX_OK
+                && ngx_k8s_from_ingress_unmet(f, &hosts[tls[i].nhosts++], i, n)
+                   != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
         }
     }
 
     return NGX_OK;
+}
+
+
+/* notes a host of a tls entry that no rule has */
+
+static ngx_int_t
+ngx_k8s_from_ingress_unmet(ngx_k8s_from_ingress_t *f, ngx_str_t *name,
+    ngx_uint_t i, ngx_uint_t n)
+{
+    ngx_int_t               rc;
+    ngx_k8s_model_t        *model;
+    ngx_k8s_model_unmet_t  *unmet;
+
+    model = f->model;
+
+    if (name->len == 0 || model->nunmet == NGX_K8S_MODEL_UNMET) {
+        return NGX_OK;
+    }
+
+    rc = ngx_k8s_from_ingress_met(f, name);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (model->unmet == NULL) {
+        model->unmet = ngx_pcalloc(model->object->pool, NGX_K8S_MODEL_UNMET
+                                              * sizeof(ngx_k8s_model_unmet_t));
+        if (model->unmet == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    unmet = &model->unmet[model->nunmet++];
+
+    unmet->name = *name;
+    unmet->field.format = "spec.tls[%uD].hosts[%uD]";
+    unmet->field.index[0] = i;
+    unmet->field.index[1] = n;
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK, NGX_DECLINED: of no rule, not as a wildcard either; NGX_ERROR */
+
+static ngx_int_t
+ngx_k8s_from_ingress_met(ngx_k8s_from_ingress_t *f, ngx_str_t *name)
+{
+    ngx_str_t         above;
+    ngx_uint_t        i;
+    ngx_k8s_model_t  *model;
+
+    model = f->model;
+    above = ngx_k8s_from_ingress_above(name);
+
+    if (model->nhosts == 0) {
+        return NGX_DECLINED;
+    }
+
+    /* hosts are sorted, and begin with their names */
+
+    if (bsearch(name, model->hosts, model->nhosts,
+                sizeof(ngx_k8s_model_host_t), ngx_k8s_from_ingress_name_cmp)
+        || (above.len
+            && bsearch(&above, model->hosts, model->nhosts,
+                       sizeof(ngx_k8s_model_host_t),
+                       ngx_k8s_from_ingress_name_cmp)))
+    {
+        return NGX_OK;
+    }
+
+    if (name->data[0] != '.') {
+        return NGX_DECLINED;
+    }
+
+    if (f->wildcards == NULL) {
+        f->wildcards = ngx_alloc(model->nhosts * sizeof(ngx_str_t),
+                                 model->object->pool->log);
+        if (f->wildcards == NULL) {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < model->nhosts; i++) {
+            f->wildcards[i] = ngx_k8s_from_ingress_above(
+                                                    &model->hosts[i].name);
+        }
+
+        ngx_qsort(f->wildcards, model->nhosts, sizeof(ngx_str_t),
+                  ngx_k8s_from_ingress_name_cmp);
+    }
+
+    return bsearch(name, f->wildcards, model->nhosts, sizeof(ngx_str_t),
+                   ngx_k8s_from_ingress_name_cmp)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* the wildcard that covers a host; empty: none does */
+
+static ngx_str_t
+ngx_k8s_from_ingress_above(ngx_str_t *name)
+{
+    u_char     *p, *last;
+    ngx_str_t   above;
+
+    ngx_str_null(&above);
+
+    last = name->data + name->len;
+    p = name->len ? ngx_strlchr(name->data, last, '.') : NULL;
+
+    if (p && p != name->data) {
+        above.data = p;
+        above.len = last - p;
+    }
+
+    return above;
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_from_ingress_name_cmp(const void *one, const void *two)
+{
+    ngx_str_t  *a, *b;
+
+    a = (ngx_str_t *) one;
+    b = (ngx_str_t *) two;
+
+    return ngx_memn2cmp(a->data, b->data, a->len, b->len);
 }
 
 

@@ -26,6 +26,7 @@
 
 
 #define NGX_K8S_MODEL_PROBLEMS       64  /* kept of one object */
+#define NGX_K8S_MODEL_UNMET          32
 
 #define NGX_K8S_HOST_NAME_MAX        253
 
@@ -126,18 +127,28 @@ typedef struct {
 } ngx_k8s_model_tls_t;
 
 
+/* a host of a tls entry that no rule of the object has */
+
+typedef struct {
+    ngx_str_t                name;       /* as that of a host */
+    ngx_k8s_field_t          field;
+} ngx_k8s_model_unmet_t;
+
+
 typedef struct {
     ngx_k8s_object_t        *object;     /* identity, age, generation */
     ngx_k8s_parent_t        *parents;
     ngx_k8s_model_host_t    *hosts;      /* sorted by name */
     ngx_k8s_model_rule_t    *rules;
     ngx_k8s_model_tls_t     *tls;
+    ngx_k8s_model_unmet_t   *unmet;
     ngx_k8s_target_t        *fallback;   /* where no rule takes a request */
     ngx_k8s_problem_t       *problems;   /* of object->pool */
     uint32_t                 nparents;
     uint32_t                 nhosts;
     uint32_t                 nrules;
     uint32_t                 ntls;
+    uint32_t                 nunmet;     /* NGX_K8S_MODEL_UNMET at most */
     uint32_t                 nproblems;
     uint32_t                 refs;       /* who reads it; 1 when made */
     unsigned                 catchall:1; /* the fallback is that of all hosts

@@ -60,6 +60,7 @@ enum {
     NGX_K8S_PROBLEM_UNKNOWN_FIELD,       /* a known one is meant */
     NGX_K8S_PROBLEM_CLASS_NOT_FOUND,     /* no IngressClass has the name */
     NGX_K8S_PROBLEM_CLASS_MISSING,       /* none, beside a default class */
+    NGX_K8S_PROBLEM_TLS_HOST_UNUSED,     /* no rule has it */
     NGX_K8S_PROBLEMS
 };
 

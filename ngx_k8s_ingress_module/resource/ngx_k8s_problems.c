@@ -178,7 +178,12 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "class is set only when an Ingress is created, and the "
                  "annotation takes no name but that of \"ingress_class\"; it "
                  "is not served."),
-      ngx_string("Set spec.ingressClassName.") }
+      ngx_string("Set spec.ingressClassName.") },
+
+    { ngx_string("TlsHostUnused"),
+      ngx_string("No rule of the Ingress, nor of another one, has a host of "
+                 "spec.tls; the certificate is not used for it."),
+      ngx_string("Add a rule with the host, or take it out of spec.tls.") }
 };
 
 

@@ -36,7 +36,8 @@
 
 
 /* what a link means to the node: the object names it, or is a part of it, as
-   an EndpointSlice is of a Service, or seems to be meant for it */
+   an EndpointSlice is of a Service, or seems to be meant for it, as the
+   host of a tls entry without a rule is */
 
 #define NGX_K8S_ROLE_USER            0
 #define NGX_K8S_ROLE_PART            1

@@ -17,6 +17,7 @@
 
 static ngx_k8s_link_t *ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role,
     ngx_uint_t type, ngx_str_t *ns, ngx_str_t *name);
+static void ngx_k8s_link_hint(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 static ngx_int_t ngx_k8s_links_ref(ngx_k8s_links_t *l, ngx_uint_t type,
     ngx_k8s_ref_t *ref);
 static ngx_int_t ngx_k8s_links_model(ngx_k8s_links_t *l,
@@ -114,8 +115,15 @@ ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role, ngx_uint_t type,
 
     ngx_queue_insert_tail(&node->links[role], &link->queue);
 
-    if (role == NGX_K8S_ROLE_USER && node->nusers++ + node->pins == 0) {
-        ngx_k8s_node_want(store, node, 1);
+    if (role == NGX_K8S_ROLE_USER) {
+
+        if (node->nusers == 0) {
+            ngx_k8s_link_hint(store, node);
+        }
+
+        if (node->nusers++ + node->pins == 0) {
+            ngx_k8s_node_want(store, node, 1);
+        }
     }
 
     if (role != NGX_K8S_ROLE_USER || !ngx_k8s_node_rows[type].parts) {
@@ -123,6 +131,24 @@ ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role, ngx_uint_t type,
     }
 
     return link;
+}
+
+
+/* what is said of those meant for a node depends on whether it has users */
+
+static void
+ngx_k8s_link_hint(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
+{
+    ngx_queue_t     *q;
+    ngx_k8s_link_t  *link;
+
+    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_HINT]);
+         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_HINT]);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+        ngx_k8s_entry_mark(store, link->entry);
+    }
 }
 
 
@@ -151,10 +177,15 @@ ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links)
             ngx_k8s_node_mark(store, node);
         }
 
-        if (link->role == NGX_K8S_ROLE_USER
-            && --node->nusers + node->pins == 0)
-        {
-            ngx_k8s_node_want(store, node, 0);
+        if (link->role == NGX_K8S_ROLE_USER) {
+
+            if (--node->nusers == 0) {
+                ngx_k8s_link_hint(store, node);
+            }
+
+            if (node->nusers + node->pins == 0) {
+                ngx_k8s_node_want(store, node, 0);
+            }
         }
 
         ngx_free(link);
@@ -286,6 +317,15 @@ ngx_k8s_links_model(ngx_k8s_links_t *l, ngx_k8s_model_t *model)
         }
 
         link->host = &model->hosts[i];
+    }
+
+    for (i = 0; i < model->nunmet; i++) {
+        if (ngx_k8s_link_add(l, NGX_K8S_ROLE_HINT, NGX_K8S_NODE_HOST,
+                             &ngx_k8s_no_name, &model->unmet[i].name)
+            == NULL)
+        {
+            return NGX_ERROR;
+        }
     }
 
     for (i = 0; i < model->nrules; i++) {

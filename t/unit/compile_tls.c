@@ -70,6 +70,59 @@ kept(void)
 }
 
 
+/* a host of a tls entry that no rule has */
+
+static void
+unmet(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+    secret(&k, "s1", rsa, "DNS:a.test", 100, 0);
+
+    k8s_put(&k, INGRESS("one", "01",
+        "{'secretName':'s1','hosts':['a.test','B.test']}",
+        "{'host':'a.test'}"));
+    ok(k8s_has(&k, "field \"spec.tls[0].hosts[1]\" host \"b.test\": no rule "
+                   "of this Ingress has the host, the certificate is not used "
+                   "for it here")
+       && !k8s_has(&k, "tls[0].hosts[0]"), "it is mentioned");
+
+    k8s_put(&k, INGRESS("two", "02", "", "{'host':'b.test'}"));
+    ok(!k8s_has(&k, "problem"), "one of another Ingress is not");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "two");
+    ok(k8s_has(&k, "field \"spec.tls[0].hosts[1]\""),
+       "until that is gone");
+
+    k8s_put(&k, INGRESS("one", "01",
+        "{'secretName':'s1','hosts':['a.test','*.w.test']}",
+        "{'host':'a.test'},{'host':'x.w.test'}"));
+    ok(!k8s_has(&k, "spec.tls[0].hosts"), "a wildcard with a rule below it");
+
+    k8s_put(&k, INGRESS("one", "01",
+        "{'secretName':'s1','hosts':['a.test','*.w.test']}",
+        "{'host':'a.test'},{'host':'y.x.w.test'}"));
+    ok(k8s_has(&k, "field \"spec.tls[0].hosts[1]\" host \"*.w.test\""),
+       "one label below, as a certificate covers it");
+
+    k8s_put(&k, INGRESS("one", "01",
+        "{'secretName':'s1','hosts':['a.test','x.w.test']}",
+        "{'host':'a.test'},{'host':'*.w.test'}"));
+    ok(!k8s_has(&k, "spec.tls[0].hosts"), "a host with the rule of a wildcard");
+
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+        "'metadata':{'namespace':'d','name':'one'},'spec':{'tls':[{"
+        "'secretName':'s1','hosts':['a.test']}],'defaultBackend':{'service':{"
+        "'name':'a','port':{'number':80}}}}}");
+    ok(k8s_has(&k, "field \"spec.tls[0].hosts[0]\" host \"a.test\""),
+       "a default backend alone has no certificate");
+
+    k8s_close(&k);
+}
+
+
 /* the generated default certificate is renewed before it ends */
 
 static void
@@ -208,6 +261,7 @@ main(void)
 
     k8s_close(&k);
     kept();
+    unmet();
     generated();
     EVP_PKEY_free(rsa);
     EVP_PKEY_free(ec);
