@@ -17,6 +17,8 @@
 
 static ngx_int_t ngx_k8s_object_name(json_t *json, size_t max,
     ngx_uint_t dots);
+static ngx_int_t ngx_k8s_object_name_check(ngx_str_t *name, size_t max,
+    ngx_uint_t dots);
 static ngx_int_t ngx_k8s_object_read(ngx_k8s_reader_t *r, ngx_uint_t kind,
     json_t *json, ngx_k8s_part_t *part);
 static ngx_int_t ngx_k8s_object_digest(ngx_k8s_object_t *object, json_t *json,
@@ -296,22 +298,42 @@ ngx_k8s_object_check(ngx_k8s_kind_t *k, json_t *json)
 }
 
 
-/* lower-case letters, digits and "-", and "." between labels */
+ngx_uint_t
+ngx_k8s_object_named(ngx_str_t *ns, ngx_str_t *name)
+{
+    return ngx_k8s_object_name_check(ns, NGX_K8S_NAMESPACE_MAX, 0) == NGX_OK
+           && ngx_k8s_object_name_check(name, NGX_K8S_NAME_MAX, 1) == NGX_OK;
+}
+
 
 static ngx_int_t
 ngx_k8s_object_name(json_t *json, size_t max, ngx_uint_t dots)
 {
-    u_char      *p, *last, ch;
-    ngx_uint_t   edge;
+    ngx_str_t  name;
 
     if (!json_is_string(json)) {
         return NGX_ERROR;
     }
 
-    p = (u_char *) json_string_value(json);
-    last = p + json_string_length(json);
+    name.data = (u_char *) json_string_value(json);
+    name.len = json_string_length(json);
 
-    if (p == last || (size_t) (last - p) > max) {
+    return ngx_k8s_object_name_check(&name, max, dots);
+}
+
+
+/* lower-case letters, digits and "-", and "." between labels */
+
+static ngx_int_t
+ngx_k8s_object_name_check(ngx_str_t *name, size_t max, ngx_uint_t dots)
+{
+    u_char      *p, *last, ch;
+    ngx_uint_t   edge;
+
+    p = name->data;
+    last = p + name->len;
+
+    if (name->len == 0 || name->len > max) {
         return NGX_ERROR;
     }
 

@@ -257,6 +257,9 @@ u_char *ngx_k8s_object_write(ngx_k8s_object_t *object);
 /* why an object of a kind would be refused, a static string, or NULL */
 char *ngx_k8s_object_check(ngx_k8s_kind_t *k, json_t *json);
 
+/* whether an object in a namespace can have these names */
+ngx_uint_t ngx_k8s_object_named(ngx_str_t *ns, ngx_str_t *name);
+
 /* seconds since the epoch of an RFC 3339 time, NGX_ERROR when it is none */
 time_t ngx_k8s_time(ngx_str_t *s);
 

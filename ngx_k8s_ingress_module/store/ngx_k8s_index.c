@@ -258,7 +258,10 @@ ngx_k8s_node_unpin(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 }
 
 
-/* what nobody names any more is not kept */
+/*
+ * What nobody names any more is not kept.  A source writes the names into JSON
+ * and URLs: what no object can be called is not asked for.
+ */
 
 void
 ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
@@ -268,7 +271,9 @@ ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
 
     row = &ngx_k8s_node_rows[node->type];
 
-    if (!row->want || store->events.want == NULL) {
+    if (!row->want || store->events.want == NULL
+        || !ngx_k8s_object_named(&node->namespace, &node->name))
+    {
         return;
     }
 
@@ -314,7 +319,9 @@ ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind)
     {
         n = (ngx_k8s_node_t *) node;
 
-        if (n->nusers + n->pins) {
+        if (n->nusers + n->pins
+            && ngx_k8s_object_named(&n->namespace, &n->name))
+        {
             store->events.want(store->events.data, kind, &n->namespace,
                                &n->name, 1);
         }

@@ -174,6 +174,21 @@ secrets(k8s_t *k)
 
     k8s_delete(k, NGX_K8S_INGRESS, "d", "i1");
     ok(strcmp(wanted, "+t1+t2-t1-t2") == 0, "none is: %s", wanted);
+
+    /* what is asked for goes into JSON: none but names that can be */
+
+    wanted[0] = '\0';
+
+    k8s_put(k, INGRESS("i1", "x\\\",\\\"namespace\\\":\\\"e\\\","
+                             "\\\"name\\\":\\\"t"));
+    k8s_put(k, INGRESS("i2", "x\\\\"));
+    k8s_put(k, INGRESS("i3", "T1"));
+    ngx_k8s_store_ask(k->store, NGX_K8S_SECRET);
+    k8s_delete(k, NGX_K8S_INGRESS, "d", "i1");
+    k8s_delete(k, NGX_K8S_INGRESS, "d", "i2");
+    k8s_delete(k, NGX_K8S_INGRESS, "d", "i3");
+    ok(wanted[0] == '\0', "what no Secret is called is not wanted: %s",
+       wanted);
 }
 
 
