@@ -19,6 +19,7 @@
 
 #define NGX_K8S_COMPILE_POOL   16384
 #define NGX_K8S_COMPILE_START  256    /* objects in one item of work */
+#define NGX_K8S_COMPILE_AGES   1024   /* certificates */
 
 
 /* a type of node; free: of what is kept on it, when all ends */
@@ -33,6 +34,7 @@ typedef struct {
 
 static ngx_int_t ngx_k8s_compile_defaults(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_start(ngx_k8s_compile_t *c);
+static ngx_int_t ngx_k8s_compile_ages(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_step(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_node(ngx_k8s_compile_t *c,
     ngx_k8s_compile_node_t *row, ngx_k8s_node_t *node);
@@ -272,30 +274,50 @@ ngx_k8s_compile_synced(ngx_k8s_compile_t *c)
 void
 ngx_k8s_compile_clock(ngx_k8s_compile_t *c, time_t now)
 {
-    ngx_k8s_node_t     *node;
-    ngx_k8s_store_t    *store;
-    ngx_rbtree_node_t  *n;
-
     c->now = now;
-    store = c->store;
 
     if (c->certified) {
         (void) ngx_k8s_compile_default_certificate(c);
     }
 
-    if (store->nodes[NGX_K8S_NODE_SECRET].root == &store->sentinel) {
-        return;
-    }
+    c->aging = 1;
+    c->age = 0;
+}
 
-    for (n = ngx_rbtree_min(store->nodes[NGX_K8S_NODE_SECRET].root,
-                            &store->sentinel);
-         n;
-         n = ngx_rbtree_next(&store->nodes[NGX_K8S_NODE_SECRET], n))
-    {
-        node = (ngx_k8s_node_t *) n;
+
+/* looks at the dates of certificates, some at a time */
+
+static ngx_int_t
+ngx_k8s_compile_ages(ngx_k8s_compile_t *c)
+{
+    ngx_uint_t          n;
+    ngx_k8s_node_t     *node;
+    ngx_rbtree_t       *tree;
+    ngx_rbtree_node_t  *next;
+
+    tree = &c->store->nodes[NGX_K8S_NODE_SECRET];
+    node = ngx_k8s_node_from(c->store, NGX_K8S_NODE_SECRET, c->age);
+
+    for (n = 0; node; n++) {
+
+        /* those of one key together */
+
+        if (n >= NGX_K8S_COMPILE_AGES && node->node.key >= c->age) {
+            c->age = node->node.key;
+            return NGX_OK;
+        }
 
         ngx_k8s_compile_secret_age(c, node);
+
+        c->age = (uint64_t) node->node.key + 1;
+
+        next = ngx_rbtree_next(tree, &node->node);
+        node = (ngx_k8s_node_t *) next;
     }
+
+    c->aging = 0;
+
+    return NGX_OK;
 }
 
 
@@ -365,6 +387,10 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
         || ngx_k8s_compile_doomed(c) == NGX_OK)
     {
         return NGX_OK;
+    }
+
+    if (c->aging) {
+        return ngx_k8s_compile_ages(c);
     }
 
     if (!ngx_queue_empty(&store->changed)) {

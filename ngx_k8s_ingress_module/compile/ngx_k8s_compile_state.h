@@ -307,7 +307,9 @@ struct ngx_k8s_compile_s {
     size_t                   stuck_room; /* free bytes that may help */
     ngx_uint_t               index;      /* of the sweep */
     uint64_t                 cursor;
-
+    uint64_t                 age;        /* with aging: key of the next Secret
+                                            whose dates are looked at */
+    unsigned                 aging:1;    /* time has passed */
     unsigned                 synced:1;
     unsigned                 certified:1;  /* default certificate made */
     unsigned                 started:1;

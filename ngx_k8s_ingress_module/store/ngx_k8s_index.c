@@ -157,6 +157,29 @@ ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
 
 
 ngx_k8s_node_t *
+ngx_k8s_node_from(ngx_k8s_store_t *store, ngx_uint_t type, uint64_t key)
+{
+    ngx_rbtree_node_t  *n, *found;
+
+    n = store->nodes[type].root;
+    found = NULL;
+
+    while (n != &store->sentinel) {
+
+        if (n->key < key) {
+            n = n->right;
+
+        } else {
+            found = n;
+            n = n->left;
+        }
+    }
+
+    return (ngx_k8s_node_t *) found;
+}
+
+
+ngx_k8s_node_t *
 ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
     ngx_str_t *name)
 {

@@ -227,6 +227,10 @@ ngx_k8s_node_t *ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type,
     ngx_str_t *ns, ngx_str_t *name);
 ngx_k8s_node_t *ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type,
     ngx_str_t *ns, ngx_str_t *name);
+/* the first of a type whose key is not less, NULL: none; for walks in slices,
+   in which nodes come and go */
+ngx_k8s_node_t *ngx_k8s_node_from(ngx_k8s_store_t *store, ngx_uint_t type,
+    uint64_t key);
 void ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
 /* frees a node that nothing holds any more */

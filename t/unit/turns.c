@@ -413,7 +413,8 @@ test_hosts(void)
     ngx_k8s_compile_clock(k.compile, ngx_time() + 1);
     stop();
     printf("# the clock takes %u us\n", (unsigned) worst);
-    (void) pieces(&k, "after the clock");
+    i = pieces(&k, "after the clock");
+    ok(i > number / 1024, "dates: in %u pieces", (unsigned) i);
 
     ns = k8s_str("a");
     ngx_str_null(&uid);
