@@ -41,10 +41,14 @@ unit_nginx_folder(void)
 }
 
 
+/* the end, of the configuration as well */
+
 static ngx_inline void
 unit_nginx_done(void)
 {
     u_char  cmd[96];
+
+    ngx_destroy_pool(ngx_cycle->pool);
 
     (void) ngx_sprintf(cmd, "rm -rf %s%Z", unit_nginx_dir);
 
