@@ -86,10 +86,18 @@ ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
     left->need = need ? ngx_max(need, least) : 0;
 
-    /* it was let in with that, and did not fit */
+    if (need && need != NGX_K8S_NEVER) {
 
-    if (need && need != NGX_K8S_NEVER && left->need <= entry->tried) {
-        left->need = entry->tried + NGX_K8S_LEFT_STEP;
+        /* others may have taken what was free when its work began */
+
+        left->need = ngx_min(left->need, ngx_max(left->cost, least));
+
+        /* it was let in with that, and did not fit */
+
+        if (left->need <= entry->tried) {
+            left->need = entry->tried + ngx_max(entry->tried / 2,
+                                                NGX_K8S_LEFT_STEP);
+        }
     }
 
     entry->tried = (need == NGX_K8S_NEVER) ? 0 : left->need;

@@ -171,6 +171,10 @@ ngx_k8s_compile_end(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 
     entry->served = entry->taken && !entry->full && !entry->limited;
 
+    if (entry->served) {
+        entry->tried = 0;
+    }
+
     rc = ngx_k8s_compile_say(c, &entry->problem, 0,
                              &ngx_k8s_kinds[entry->kind].name,
                              &object->namespace, &object->name,
