@@ -285,6 +285,10 @@ ngx_int_t ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind,
 void ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 
+/* frees all claims of a file, and has their objects looked at */
+void ngx_k8s_manifests_withdraw(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+
 /* its objects are fed anew: whether it can be read has changed */
 void ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);

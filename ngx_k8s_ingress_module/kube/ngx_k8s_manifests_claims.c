@@ -121,10 +121,17 @@ ngx_k8s_manifests_text(ngx_k8s_manifests_t *m, ngx_k8s_manifest_claim_t *claim,
 void
 ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 {
+    ngx_k8s_manifests_hold(m, file);
+    ngx_k8s_manifests_withdraw(m, file);
+    ngx_k8s_manifests_append(m, file);
+}
+
+
+void
+ngx_k8s_manifests_withdraw(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
     ngx_queue_t               *q;
     ngx_k8s_manifest_claim_t  *claim;
-
-    ngx_k8s_manifests_hold(m, file);
 
     while (!ngx_queue_empty(&file->claims)) {
         q = ngx_queue_head(&file->claims);
@@ -136,8 +143,6 @@ ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         ngx_k8s_manifests_touch(m, claim->ident);
         ngx_k8s_manifests_claim_free(claim);
     }
-
-    ngx_k8s_manifests_append(m, file);
 }
 
 

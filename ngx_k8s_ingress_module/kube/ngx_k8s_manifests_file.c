@@ -81,7 +81,7 @@ ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         ngx_queue_remove(&file->reports);
     }
 
-    ngx_k8s_manifests_commit(m, file);
+    ngx_k8s_manifests_withdraw(m, file);
 
     m->sink->problem(m->sink->data, "File", &file->sn.str, -1, NULL);
 

@@ -1452,6 +1452,62 @@ large(void)
 }
 
 
+/* a folder goes while a file beside it is half read */
+
+static void
+half(void)
+{
+    FILE                 *f;
+    char                  path[512];
+    ngx_uint_t            i;
+    ngx_k8s_manifests_t  *m;
+
+    sh("rm -r w; mkdir -p w/sub");
+    put("sub/b.yaml", SVC("b", "1"));
+    snprintf(path, sizeof(path), "%s/half.yaml", dir);
+
+    start();
+    turn(30);
+    m = source->data;
+
+    f = fopen(path, "w");
+
+    for (i = 0; i < 1000; i++) {
+        fprintf(f, "---\napiVersion: v1\nkind: Service\nmetadata: {name: "
+                "h%u}\nv: \"1\"\n", (unsigned) i);
+    }
+
+    fclose(f);
+
+    clear();
+    m->connection->read->ready = 1;
+    m->connection->read->handler(m->connection->read);
+    ngx_k8s_manifests_post(m, 0);
+
+    for (i = 0; i < 1000 && ngx_queue_empty(&m->pending); i++) {
+        ngx_event_move_posted_next(&unit_cycle);
+        ngx_event_process_posted(&unit_cycle, &ngx_posted_events);
+    }
+
+    ok(m->reading && !ngx_queue_empty(&m->pending), "a file is half read");
+
+    sh("rm -r w/sub");
+    turn(30);
+    ok(strstr(fed, "delete Service default/b|")
+       && strstr(fed, "Service default/h0 half.yaml#1 1|")
+       && strstr(fed, "Service default/h999 half.yaml#1000 1|"),
+       "a folder beside it goes, it is fed whole");
+
+    clear();
+    put("half.yaml", SVC("h0", "2"));
+    turn(30);
+    ok(strstr(fed, "Service default/h0 half.yaml#1 2|")
+       && strstr(fed, "delete Service default/h999|"), "and followed");
+
+    source->stop(source);
+}
+
+
 static void
 exiting(void)
 {
@@ -1536,6 +1592,7 @@ main(int argc, char **argv)
     namespaces();
     polling();
     large();
+    half();
     exiting();
     checks();
 
