@@ -704,7 +704,7 @@ func init() {
 			e.ingress(svc, svc+".test", "/", svc)
 			listed := func() bool {
 				return strings.Contains(g.adminGet("/status").body,
-					fmt.Sprintf("address \\\"%s\\\" of Service default/%s,", x.addr,
+					fmt.Sprintf("address \\\"%s\\\" of Service default/%s ", x.addr,
 						svc))
 			}
 			if x.refused {
