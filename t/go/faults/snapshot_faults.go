@@ -307,7 +307,9 @@ spec: {ports: [{port: 80}]}
 			e.await("the certificate again", 15*time.Second, func() bool {
 				return cold.handshake("own.test") == "own.test"
 			})
-			e.check(!cold.problem("SnapshotIncomplete"), "still a problem")
+			e.await("no problem", 15*time.Second, func() bool {
+				return !cold.problem("SnapshotIncomplete")
+			})
 			e.must(cold.Stop())
 		}
 	})
