@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_k8s_compile.h>
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -25,8 +26,12 @@
 
 
 #define NGX_K8S_CERTIFICATE_CHAIN     16    /* certificates in one tls.crt */
+#define NGX_K8S_CERTIFICATE_BYTES     65536 /* of their DER: some clients
+                                               take no more */
 #define NGX_K8S_CERTIFICATE_NAMES     1000  /* names that are kept */
 #define NGX_K8S_CERTIFICATE_RSA_BITS  8192  /* larger: 10 ms a handshake */
+#define NGX_K8S_CERTIFICATE_E_BITS    64    /* of a public exponent */
+#define NGX_K8S_CERTIFICATE_KEY       2048  /* bytes of a key, not of RSA */
 
 #define NGX_K8S_CERTIFICATE_DAYS      365   /* of the generated one */
 
@@ -47,6 +52,7 @@ static ngx_int_t ngx_k8s_certificate_key(ngx_k8s_pair_t *pair, ngx_str_t *key);
 static int ngx_k8s_certificate_password(char *buf, int size, int rwflag,
     void *userdata);
 static ngx_int_t ngx_k8s_certificate_match(ngx_k8s_pair_t *pair);
+static ngx_int_t ngx_k8s_certificate_size(ngx_k8s_pair_t *pair);
 static ngx_int_t ngx_k8s_certificate_problem(ngx_k8s_pair_t *pair,
     char *field, char *remedy, const char *fmt, ...);
 static char *ngx_k8s_certificate_reason(void);
@@ -175,6 +181,7 @@ ngx_k8s_certificate_chain(ngx_k8s_pair_t *pair, ngx_str_t *crt)
 {
     BIO        *bio;
     X509       *x509;
+    size_t      size;
     ngx_int_t   rc;
 
     if (crt->len == 0) {
@@ -188,7 +195,7 @@ ngx_k8s_certificate_chain(ngx_k8s_pair_t *pair, ngx_str_t *crt)
         return NGX_ERROR;
     }
 
-    for ( ;; ) {
+    for (size = 0; size <= NGX_K8S_CERTIFICATE_BYTES; /* void */ ) {
         x509 = PEM_read_bio_X509(bio, NULL, NULL, (void *) "");
 
         if (x509 == NULL) {
@@ -205,6 +212,16 @@ ngx_k8s_certificate_chain(ngx_k8s_pair_t *pair, ngx_str_t *crt)
         }
 
         pair->chain[pair->n++] = x509;
+        size += i2d_X509(x509, NULL);
+    }
+
+    if (size > NGX_K8S_CERTIFICATE_BYTES) {
+        rc = ngx_k8s_certificate_problem(pair, "data[\"tls.crt\"]",
+                 "Keep the certificate and its intermediates only; spread its "
+                 "names over several certificates where it has too many",
+                 "its certificates have more than %d bytes",
+                 NGX_K8S_CERTIFICATE_BYTES);
+        goto done;
     }
 
     if (ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE) {
@@ -299,28 +316,10 @@ ngx_k8s_certificate_match(ngx_k8s_pair_t *pair)
     ngx_int_t    rc;
     ngx_uint_t   i;
 
-    switch (EVP_PKEY_base_id(pair->key)) {
+    rc = ngx_k8s_certificate_size(pair);
 
-    case EVP_PKEY_RSA:
-    case EVP_PKEY_RSA_PSS:
-        if (EVP_PKEY_bits(pair->key) > NGX_K8S_CERTIFICATE_RSA_BITS) {
-            return ngx_k8s_certificate_problem(pair, "data[\"tls.key\"]",
-                       "Use a key of 2048 to 4096 bits",
-                       "an RSA key of more than %d bits is not taken",
-                       NGX_K8S_CERTIFICATE_RSA_BITS);
-        }
-
-        break;
-
-    case EVP_PKEY_EC:
-    case EVP_PKEY_ED25519:
-    case EVP_PKEY_ED448:
-        break;
-
-    default:
-        return ngx_k8s_certificate_problem(pair, "data[\"tls.key\"]",
-                   "Use an RSA, EC or Ed25519 key",
-                   "its type of key is not supported");
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (X509_get0_pubkey(pair->chain[0]) == NULL) {
@@ -369,6 +368,69 @@ ngx_k8s_certificate_match(ngx_k8s_pair_t *pair)
     ERR_clear_error();
 
     return rc;
+}
+
+
+/*
+ * A key whose exponents are larger than need be is as good as another one, but
+ * takes its time in each handshake: seconds for a megabyte.  An RSA key is a
+ * modulus, an exponent as large, and five numbers of half the size.
+ */
+
+static ngx_int_t
+ngx_k8s_certificate_size(ngx_k8s_pair_t *pair)
+{
+    int      bits, max;
+    BIGNUM  *e;
+
+    switch (EVP_PKEY_base_id(pair->key)) {
+
+    case EVP_PKEY_RSA:
+    case EVP_PKEY_RSA_PSS:
+        bits = EVP_PKEY_bits(pair->key);
+
+        if (bits > NGX_K8S_CERTIFICATE_RSA_BITS) {
+            return ngx_k8s_certificate_problem(pair, "data[\"tls.key\"]",
+                       "Use a key of 2048 to 4096 bits",
+                       "an RSA key of more than %d bits is not taken",
+                       NGX_K8S_CERTIFICATE_RSA_BITS);
+        }
+
+        max = 5 * bits / 8 + 128;
+
+        e = NULL;
+        (void) EVP_PKEY_get_bn_param(pair->key, OSSL_PKEY_PARAM_RSA_E, &e);
+        bits = e ? BN_num_bits(e) : 0;
+        BN_free(e);
+
+        if (bits > NGX_K8S_CERTIFICATE_E_BITS) {
+            return ngx_k8s_certificate_problem(pair, "data[\"tls.key\"]",
+                       "Use a key with the public exponent 65537",
+                       "a public exponent of more than %d bits is not taken",
+                       NGX_K8S_CERTIFICATE_E_BITS);
+        }
+
+        break;
+
+    case EVP_PKEY_EC:
+    case EVP_PKEY_ED25519:
+    case EVP_PKEY_ED448:
+        max = NGX_K8S_CERTIFICATE_KEY;
+        break;
+
+    default:
+        return ngx_k8s_certificate_problem(pair, "data[\"tls.key\"]",
+                   "Use an RSA, EC or Ed25519 key",
+                   "its type of key is not supported");
+    }
+
+    if (i2d_PrivateKey(pair->key, NULL) > max) {
+        return ngx_k8s_certificate_problem(pair, "data[\"tls.key\"]",
+                   "Make a new key",
+                   "the private key is larger than one of its kind is");
+    }
+
+    return NGX_OK;
 }
 
 

@@ -6,6 +6,8 @@
 
 #include "unit.h"
 #include <ngx_k8s_compile.h>
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/ssl.h>
@@ -371,6 +373,149 @@ broken(EVP_PKEY *rsa, EVP_PKEY *ec, EVP_PKEY *small)
 }
 
 
+/* names take a hundred bytes of memory each, in each worker */
+
+static void
+many(EVP_PKEY *ec)
+{
+    u_char      *p;
+    size_t       i, n;
+    ngx_str_t    san, crt;
+
+    for (n = 1000; n <= 8000; n *= 8) {
+        san.data = ngx_pnalloc(pool, n * sizeof("DNS:n1000.example,"));
+        p = san.data;
+
+        for (i = 0; i < n; i++) {
+            p = ngx_sprintf(p, "DNS:n%uz.example,", i);
+        }
+
+        p[-1] = '\0';
+
+        crt = pem_crt(ec, NULL, (char *) san.data, 1);
+
+        if (n == 1000) {
+            ok(build(crt, pem_key(ec, 0)) == NGX_OK && usable()
+               && named(999, "n999.example"), "a thousand names");
+
+        } else {
+            ok(build(crt, pem_key(ec, 0)) == NGX_DECLINED
+               && says(CRT, "more than 65536 bytes"), "too many names");
+        }
+    }
+}
+
+
+/* the same RSA key, a number of it more by "times" that of which it is one */
+
+static EVP_PKEY *
+larger(EVP_PKEY *rsa, const char *what, int bits)
+{
+    int              i;
+    BIGNUM          *n[8], *times, *order, *one;
+    BN_CTX          *bn;
+    EVP_PKEY        *key;
+    OSSL_PARAM      *params;
+    EVP_PKEY_CTX    *ctx;
+    OSSL_PARAM_BLD  *bld;
+
+    static const char  *names[] = {
+        OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E, OSSL_PKEY_PARAM_RSA_D,
+        OSSL_PKEY_PARAM_RSA_FACTOR1, OSSL_PKEY_PARAM_RSA_FACTOR2,
+        OSSL_PKEY_PARAM_RSA_EXPONENT1, OSSL_PKEY_PARAM_RSA_EXPONENT2,
+        OSSL_PKEY_PARAM_RSA_COEFFICIENT1
+    };
+
+    bn = BN_CTX_new();
+    bld = OSSL_PARAM_BLD_new();
+    times = BN_new();
+    order = BN_new();
+    one = BN_new();
+
+    BN_set_bit(times, bits);
+    BN_one(one);
+
+    for (i = 0; i < 8; i++) {
+        n[i] = NULL;
+        EVP_PKEY_get_bn_param(rsa, names[i], &n[i]);
+    }
+
+    for (i = 0; i < 8; i++) {
+
+        if (strcmp(names[i], what) == 0) {
+            BN_sub(order, n[3], one);
+
+            if (i < 5) {
+                BN_sub(one, n[4], one);
+                BN_mul(order, order, one, bn);
+            }
+
+            BN_mul(order, order, times, bn);
+            BN_add(n[i], n[i], order);
+        }
+
+        OSSL_PARAM_BLD_push_BN(bld, names[i], n[i]);
+    }
+
+    key = NULL;
+    params = OSSL_PARAM_BLD_to_param(bld);
+    ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY_fromdata_init(ctx);
+    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params);
+
+    for (i = 0; i < 8; i++) {
+        BN_free(n[i]);
+    }
+
+    BN_free(times);
+    BN_free(order);
+    BN_free(one);
+    BN_CTX_free(bn);
+    EVP_PKEY_CTX_free(ctx);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(bld);
+
+    return key;
+}
+
+
+/*
+ * Keys that are right, but take seconds for a handshake: a megabyte of exponent
+ * fits into a Secret.
+ */
+
+static void
+slow(EVP_PKEY *rsa)
+{
+    EVP_PKEY    *key;
+    ngx_str_t    crt;
+    ngx_uint_t   i;
+
+    static const char  *names[] = {
+        OSSL_PKEY_PARAM_RSA_D, OSSL_PKEY_PARAM_RSA_EXPONENT1
+    };
+
+    crt = pem_crt(rsa, "slow", NULL, 1);
+
+    for (i = 0; i < 2; i++) {
+        key = larger(rsa, names[i], 2048);
+
+        ok(key && build(crt, pem_key(key, TRADITIONAL)) == NGX_DECLINED
+           && says(KEY, "larger than"), "RSA, a large \"%s\"", names[i]);
+
+        EVP_PKEY_free(key);
+    }
+
+    key = larger(rsa, OSSL_PKEY_PARAM_RSA_E, 64);
+
+    ok(key && build(pem_crt(key, "slow", NULL, 1), pem_key(key, TRADITIONAL))
+              == NGX_DECLINED
+       && says(KEY, "public exponent"), "RSA, a large public exponent");
+
+    EVP_PKEY_free(key);
+}
+
+
 static void
 covers(void)
 {
@@ -446,6 +591,8 @@ main(void)
 
     keys(rsa, ec, ed, pss);
     broken(rsa, ec, small);
+    many(ec);
+    slow(rsa);
     covers();
 
     ok(ngx_k8s_certificate_generate(&b, &unit_log) == NGX_OK && usable(),
