@@ -21,7 +21,7 @@
 static ngx_int_t ngx_k8s_compile_port_build(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
 static ngx_k8s_service_port_t *ngx_k8s_compile_port_select(
-    ngx_k8s_service_t *svc, ngx_str_t *port);
+    ngx_k8s_service_t *svc, ngx_str_t *port, ngx_k8s_service_port_t *external);
 static ngx_int_t ngx_k8s_compile_port_record(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
     ngx_array_t *endpoints);
@@ -320,7 +320,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     ngx_k8s_node_t          *node;
     ngx_k8s_port_t           was;
     ngx_k8s_service_t       *svc;
-    ngx_k8s_service_port_t  *sp;
+    ngx_k8s_service_port_t  *sp, external;
 
     node = port->node;
     was = *port;
@@ -344,7 +344,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
         port->flags = NGX_K8S_SERVICE_MISSING;
 
     } else {
-        sp = ngx_k8s_compile_port_select(svc, &port->port);
+        sp = ngx_k8s_compile_port_select(svc, &port->port, &external);
 
         if (sp == NULL || sp->closed) {
             sp = NULL;
@@ -680,11 +680,13 @@ ngx_k8s_compile_identity_part(uint64_t h, ngx_str_t *part)
 
 /*
  * The first TCP port whose number, targetPort or name is the one that the
- * route has; without any in the route the first one.
+ * route has; without any in the route the first one.  An ExternalName needs no
+ * ports: there it is the number itself, in external.
  */
 
 static ngx_k8s_service_port_t *
-ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_str_t *port)
+ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_str_t *port,
+    ngx_k8s_service_port_t *external)
 {
     ngx_int_t                n;
     ngx_uint_t               i;
@@ -709,5 +711,14 @@ ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_str_t *port)
         }
     }
 
-    return NULL;
+    if (!svc->no_ports || n < 1 || n > 65535
+        || !ngx_k8s_str_eq_c(&svc->type, "ExternalName"))
+    {
+        return NULL;
+    }
+
+    ngx_memzero(external, sizeof(ngx_k8s_service_port_t));
+    external->port = n;
+
+    return external;
 }

@@ -172,6 +172,8 @@ typedef struct {
     ngx_uint_t               family;       /* of ipFamilies[0]: 4, 6, 0 */
     ngx_uint_t               nports;
     ngx_k8s_service_port_t  *ports;
+    unsigned                 no_ports:1;   /* it gives none, not even a bad
+                                              one */
 } ngx_k8s_service_t;
 
 

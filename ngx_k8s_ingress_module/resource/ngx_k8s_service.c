@@ -138,11 +138,13 @@ ngx_k8s_service_ports(ngx_k8s_reader_t *r, json_t *spec, ngx_uint_t closed)
     service = (ngx_k8s_service_t *) r->object;
 
     list = ngx_k8s_reader_list(r, spec, "ports");
+    n = json_array_size(list);
+
+    service->no_ports = list ? (n == 0) : !ngx_k8s_reader_has(spec, "ports");
+
     if (list == NULL) {
         return;
     }
-
-    n = json_array_size(list);
 
     port = ngx_k8s_reader_alloc(r, n * sizeof(ngx_k8s_service_port_t));
     if (port == NULL) {

@@ -668,6 +668,40 @@ manifests(void)
 }
 
 
+/* of a Service of type ExternalName the list of ports may be empty */
+
+static void
+external(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+
+    k8s_put(&k, "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':"
+        "'d','name':'a'},'spec':{'type':'ExternalName','externalName':"
+        "'x.example'}}");
+    k8s_put(&k, INGRESS("one", "01", "'rules':["
+        RULE("h.test", PATH("Prefix", "/", "a") ",{'path':'/n','pathType':"
+             "'Prefix','backend':{'service':{'name':'a','port':{'name':"
+             "'http'}}}}") "]"));
+
+    ok(k8s_has(&k, "external \"x.example\":80"),
+       "without ports that of the Ingress is used");
+    ok(k8s_has(&k, "Service d/a is of type ExternalName"), "and so it is said");
+    ok(k8s_has(&k, "Service d/a has no TCP port \"http\""),
+       "a name is none of its ports");
+
+    k8s_put(&k, "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':"
+        "'d','name':'a'},'spec':{'type':'ExternalName','externalName':"
+        "'x.example','ports':'all'}}");
+    ok(k8s_has(&k, "Service d/a has no TCP port \"80\""),
+       "ports that cannot be read are not none");
+
+    k8s_close(&k);
+}
+
+
 static void
 redirects(void)
 {
@@ -1377,6 +1411,7 @@ main(void)
     classes();
     endpoints();
     manifests();
+    external();
     redirects();
     limits();
     successor();
