@@ -10,9 +10,7 @@
 
 
 static void ngx_k8s_secret_data(ngx_k8s_reader_t *r, json_t *map,
-    ngx_uint_t encoded);
-static ngx_uint_t ngx_k8s_secret_has(ngx_k8s_secret_t *secret,
-    const char *key);
+    json_t *over, ngx_uint_t encoded);
 static ngx_int_t ngx_k8s_secret_decode(ngx_k8s_reader_t *r, json_t *json,
     ngx_str_t *value);
 static void ngx_k8s_secret_cleanup(void *data);
@@ -65,17 +63,20 @@ ngx_k8s_secret_read(ngx_k8s_reader_t *r, json_t *json)
     /* stringData overrides data */
 
     mark = ngx_k8s_reader_push(r, "stringData");
-    ngx_k8s_secret_data(r, text, 0);
+    ngx_k8s_secret_data(r, text, NULL, 0);
     ngx_k8s_reader_pop(r, mark);
 
     mark = ngx_k8s_reader_push(r, "data");
-    ngx_k8s_secret_data(r, data, 1);
+    ngx_k8s_secret_data(r, data, text, 1);
     ngx_k8s_reader_pop(r, mark);
 }
 
 
+/* but for what is a string in "over" */
+
 static void
-ngx_k8s_secret_data(ngx_k8s_reader_t *r, json_t *map, ngx_uint_t encoded)
+ngx_k8s_secret_data(ngx_k8s_reader_t *r, json_t *map, json_t *over,
+    ngx_uint_t encoded)
 {
     json_t            *value;
     ngx_int_t          rc;
@@ -95,7 +96,7 @@ ngx_k8s_secret_data(ngx_k8s_reader_t *r, json_t *map, ngx_uint_t encoded)
             continue;
         }
 
-        if (ngx_k8s_secret_has(secret, key)) {
+        if (json_is_string(json_object_get(over, key))) {
             continue;
         }
 
@@ -124,26 +125,6 @@ ngx_k8s_secret_data(ngx_k8s_reader_t *r, json_t *map, ngx_uint_t encoded)
 
         secret->data->nelts++;
     }
-}
-
-
-static ngx_uint_t
-ngx_k8s_secret_has(ngx_k8s_secret_t *secret, const char *key)
-{
-    ngx_uint_t     i;
-    ngx_keyval_t  *kv;
-
-    kv = secret->data->elts;
-
-    for (i = 0; i < secret->data->nelts; i++) {
-        if (kv[i].key.len == ngx_strlen(key)
-            && ngx_memcmp(kv[i].key.data, key, kv[i].key.len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
