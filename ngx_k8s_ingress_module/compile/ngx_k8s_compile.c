@@ -90,6 +90,7 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
     c->writer = writer;
     c->table = ngx_k8s_writer_table(writer);
     c->log = log;
+    c->slice = NGX_K8S_SLICE;
     c->now = ngx_time();
 
     if (c->conf.problems == 0) {
@@ -105,6 +106,8 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
 
     ngx_queue_init(&c->unsaid);
     ngx_queue_init(&c->doomed);
+    ngx_queue_init(&c->told);
+    ngx_queue_init(&c->marking);
     ngx_queue_init(&c->extras);
 
     if (ngx_k8s_builder_init(&c->builder, log) != NGX_OK) {
@@ -213,6 +216,18 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         entry = ngx_queue_data(q, ngx_k8s_entry_t, unsaid);
         ngx_queue_remove(q);
         entry->silent = 0;
+    }
+
+    while (!ngx_queue_empty(&c->told)) {
+        q = ngx_queue_head(&c->told);
+        ngx_k8s_compile_told(c, ngx_queue_data(q, ngx_k8s_node_t, told));
+    }
+
+    while (!ngx_queue_empty(&c->marking)) {
+        q = ngx_queue_head(&c->marking);
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, hosts);
+        ngx_queue_remove(q);
+        entry->marking = 0;
     }
 
     while (!ngx_queue_empty(&c->extras)) {
@@ -372,6 +387,10 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
 
     if (rc != NGX_OK) {
         return (rc == NGX_AGAIN) ? NGX_OK : NGX_ERROR;
+    }
+
+    if (ngx_k8s_compile_marks(c) == NGX_OK) {
+        return NGX_OK;
     }
 
     for (row = ngx_k8s_compile_nodes; row->compile; row++) {

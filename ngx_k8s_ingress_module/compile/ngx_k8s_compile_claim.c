@@ -38,13 +38,16 @@ static void ngx_k8s_claim_head(ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static void ngx_k8s_claim_tail(ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_claim_add(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
-static void ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim);
+static void ngx_k8s_claim_end(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_place(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_list(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static void ngx_k8s_claim_insert_marked(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static void ngx_k8s_claims_told(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static ngx_k8s_claim_t *ngx_k8s_claim_next(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_free(ngx_k8s_claim_t *claim);
 static ngx_uint_t ngx_k8s_claim_matches(ngx_k8s_model_t *model,
     ngx_k8s_model_host_t *host);
@@ -65,6 +68,11 @@ ngx_k8s_compile_claims(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     ngx_int_t         rc, budget;
     ngx_queue_t      *q;
     ngx_k8s_claim_t  *claim;
+
+    if (state->telling || !ngx_queue_empty(&state->told)) {
+        ngx_k8s_claims_told(c, state);
+        return NGX_AGAIN;
+    }
 
     rc = ngx_k8s_claims_adopt(c, state);
 
@@ -226,7 +234,7 @@ ngx_k8s_claim_run(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
                 break;
             }
 
-            ngx_k8s_item_remove(c, claim->items[claim->done++]);
+            ngx_k8s_item_remove(claim->items[claim->done++]);
             *budget -= NGX_K8S_CLAIM_CHEAP;
             break;
 
@@ -403,7 +411,7 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     while (*budget > 0) {
 
         if (claim->done == claim->nnext - claim->tail) {
-            ngx_k8s_claim_end(c, claim);
+            ngx_k8s_claim_end(claim);
             return NGX_OK;
         }
 
@@ -426,7 +434,7 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
 
 static void
-ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
+ngx_k8s_claim_end(ngx_k8s_claim_t *claim)
 {
     ngx_k8s_model_t       *old;
     ngx_k8s_host_state_t  *state;
@@ -448,7 +456,7 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
     claim->changed = state->written;
 
     if (claim == state->tls_claim) {
-        ngx_k8s_claim_told(c, state);
+        ngx_k8s_claim_tell(state);
     }
 
     if (claim == state->fallback) {
@@ -521,6 +529,11 @@ ngx_k8s_claim_list(ngx_k8s_claim_t *claim)
         ngx_rbtree_insert(&state->marked, &claim->marked);
 
     } else {
+
+        if (claim == state->telling) {
+            state->telling = ngx_k8s_claim_next(claim);
+        }
+
         ngx_rbtree_delete(&state->marked, &claim->marked);
     }
 }
@@ -530,6 +543,7 @@ void
 ngx_k8s_claims_init(ngx_k8s_host_state_t *state)
 {
     ngx_queue_init(&state->work);
+    ngx_queue_init(&state->told);
     ngx_rbtree_init(&state->claims, &state->sentinel, ngx_k8s_claim_insert);
     ngx_rbtree_init(&state->marked, &state->sentinel,
                     ngx_k8s_claim_insert_marked);
@@ -604,25 +618,50 @@ ngx_k8s_claim_marked(ngx_k8s_host_state_t *state)
 
 
 void
-ngx_k8s_claim_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+ngx_k8s_claim_tell(ngx_k8s_host_state_t *state)
 {
-    ngx_k8s_claim_t    *claim;
-    ngx_rbtree_node_t  *node;
+    state->telling = ngx_k8s_claim_marked(state);
+}
 
-    if (state->marked.root == &state->sentinel) {
-        return;
-    }
 
-    for (node = ngx_rbtree_min(state->marked.root, &state->sentinel);
-         node;
-         node = ngx_rbtree_next(&state->marked, node))
-    {
-        claim = ngx_rbtree_data(node, ngx_k8s_claim_t, marked);
+/* a part of what is to be said anew */
 
-        if (claim->link) {
-            ngx_k8s_entry_mark(c->store, claim->entry);
+static void
+ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_uint_t        n;
+    ngx_k8s_claim_t  *claim;
+
+    for (n = 0; n < NGX_K8S_CLAIM_SLICE; n++) {
+        claim = state->telling;
+
+        if (claim) {
+            state->telling = ngx_k8s_claim_next(claim);
+
+            if (claim->link) {
+                ngx_k8s_entry_mark(c->store, claim->entry);
+            }
+
+        } else if (!ngx_queue_empty(&state->told)) {
+            ngx_k8s_item_told(c, state);
+
+        } else {
+            return;
         }
     }
+}
+
+
+/* the next of those in "marked" */
+
+static ngx_k8s_claim_t *
+ngx_k8s_claim_next(ngx_k8s_claim_t *claim)
+{
+    ngx_rbtree_node_t  *node;
+
+    node = ngx_rbtree_next(&claim->state->marked, &claim->marked);
+
+    return node ? ngx_rbtree_data(node, ngx_k8s_claim_t, marked) : NULL;
 }
 
 

@@ -113,6 +113,12 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         }
     }
 
+    if (rc == NGX_OK
+        && (state->telling || !ngx_queue_empty(&state->told)))
+    {
+        rc = NGX_AGAIN;
+    }
+
     state->going = (rc == NGX_AGAIN);
 
     return rc;
@@ -438,7 +444,7 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     /* of the host "" the others say whose default backend goes before theirs */
 
     if (fallback != state->fallback && state->node->name.len == 0) {
-        ngx_k8s_claim_told(c, state);
+        ngx_k8s_claim_tell(state);
     }
 
     state->fallback = fallback;
@@ -720,6 +726,14 @@ ngx_k8s_host_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     youngest = ngx_k8s_host_youngest(state);
 
     if (youngest) {
+
+        ngx_k8s_compile_claim_mark(youngest);
+
+        /* by another host */
+
+        if (youngest->entry->full) {
+            return NGX_AGAIN;
+        }
 
         if (large) {
             state->oversize = 1;

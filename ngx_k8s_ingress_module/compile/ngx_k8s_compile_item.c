@@ -26,12 +26,13 @@ static ngx_int_t ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two);
 static ngx_int_t ngx_k8s_item_group_cmp(ngx_k8s_item_t *one,
     ngx_k8s_item_t *two);
 static ngx_uint_t ngx_k8s_item_rank(ngx_k8s_item_t *item);
-static void ngx_k8s_item_link(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
-static void ngx_k8s_item_unlink(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+static void ngx_k8s_item_link(ngx_k8s_item_t *item);
+static void ngx_k8s_item_unlink(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_prev(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_after(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_leader(ngx_k8s_item_t *item);
-static void ngx_k8s_item_told(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+static void ngx_k8s_item_tell(ngx_k8s_item_t *item);
+static void ngx_k8s_item_pass(ngx_k8s_item_t *item);
 static void ngx_k8s_item_dirty(ngx_k8s_item_t *item);
 
 
@@ -203,17 +204,17 @@ ngx_k8s_item_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         twin->slash = 1;
         item->twin = twin;
 
-        ngx_k8s_item_link(c, twin);
+        ngx_k8s_item_link(twin);
     }
 
-    ngx_k8s_item_link(c, item);
+    ngx_k8s_item_link(item);
 
     return item;
 }
 
 
 static void
-ngx_k8s_item_link(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+ngx_k8s_item_link(ngx_k8s_item_t *item)
 {
     uint32_t               hash;
     ngx_str_t              text;
@@ -247,7 +248,7 @@ ngx_k8s_item_link(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
     if (prev == NULL || !ngx_k8s_item_same(prev, item)) {
 
         if (next && ngx_k8s_item_same(next, item)) {
-            ngx_k8s_item_told(c, next);
+            ngx_k8s_item_tell(next);
 
         } else if (!item->slash) {
             state->npaths++;
@@ -259,7 +260,7 @@ ngx_k8s_item_link(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 
 
 void
-ngx_k8s_item_remove(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+ngx_k8s_item_remove(ngx_k8s_item_t *item)
 {
     ngx_k8s_item_t        *twin;
     ngx_k8s_host_state_t  *state;
@@ -268,10 +269,10 @@ ngx_k8s_item_remove(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
     twin = item->twin;
 
     if (twin) {
-        ngx_k8s_item_unlink(c, twin);
+        ngx_k8s_item_unlink(twin);
     }
 
-    ngx_k8s_item_unlink(c, item);
+    ngx_k8s_item_unlink(item);
 
     if (item->held || (twin && twin->held)) {
         item->next = state->gone;
@@ -295,12 +296,16 @@ ngx_k8s_item_free(ngx_k8s_item_t *item)
 
 
 static void
-ngx_k8s_item_unlink(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+ngx_k8s_item_unlink(ngx_k8s_item_t *item)
 {
     ngx_k8s_item_t        *next, *prev;
     ngx_k8s_host_state_t  *state;
 
     state = item->claim->state;
+
+    if (item->telling) {
+        ngx_k8s_item_pass(item);
+    }
 
     next = ngx_k8s_item_after(item);
     prev = ngx_k8s_item_prev(item);
@@ -308,7 +313,7 @@ ngx_k8s_item_unlink(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
     if (prev == NULL || !ngx_k8s_item_same(prev, item)) {
 
         if (next && ngx_k8s_item_same(next, item)) {
-            ngx_k8s_item_told(c, next);
+            ngx_k8s_item_tell(next);
 
         } else if (!item->slash) {
             state->npaths--;
@@ -359,22 +364,52 @@ ngx_k8s_item_prev(ngx_k8s_item_t *item)
 }
 
 
-/* what is said of the objects that have lost a path names another winner */
+/*
+ * What is said of the objects that have lost a path names another winner: of
+ * this one, and of those behind it.
+ */
 
 static void
-ngx_k8s_item_told(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+ngx_k8s_item_tell(ngx_k8s_item_t *item)
+{
+    if (!item->telling) {
+        item->telling = 1;
+        ngx_queue_insert_head(&item->claim->state->told, &item->told);
+    }
+}
+
+
+/* another one that is told already goes on from there */
+
+void
+ngx_k8s_item_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_queue_t     *q;
+    ngx_k8s_item_t  *item;
+
+    q = ngx_queue_head(&state->told);
+    item = ngx_queue_data(q, ngx_k8s_item_t, told);
+
+    if (item->claim->link) {
+        ngx_k8s_entry_mark(c->store, item->claim->entry);
+    }
+
+    ngx_k8s_item_pass(item);
+}
+
+
+static void
+ngx_k8s_item_pass(ngx_k8s_item_t *item)
 {
     ngx_k8s_item_t  *next;
 
-    for (next = item; next; next = ngx_k8s_item_after(next)) {
+    item->telling = 0;
+    ngx_queue_remove(&item->told);
 
-        if (next != item && !ngx_k8s_item_same(next, item)) {
-            break;
-        }
+    next = ngx_k8s_item_after(item);
 
-        if (next->claim->link) {
-            ngx_k8s_entry_mark(c->store, next->claim->entry);
-        }
+    if (next && ngx_k8s_item_same(next, item)) {
+        ngx_k8s_item_tell(next);
     }
 }
 

@@ -115,7 +115,7 @@ ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     }
 
     if (need) {
-        ngx_k8s_compile_mark_hosts(c, entry);
+        ngx_k8s_compile_mark_hosts(c, entry, 1);
     }
 
     return NGX_OK;
@@ -131,7 +131,7 @@ ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
     entry->asked = 1;
 
     if (entry->object) {
-        ngx_k8s_compile_mark_hosts(c, entry);
+        ngx_k8s_compile_mark_hosts(c, entry, 1);
     }
 }
 

@@ -219,7 +219,7 @@ ngx_k8s_members_walk(ngx_k8s_compile_t *c, ngx_k8s_members_t *members)
 
         if (limited != entry->limited) {
             entry->limited = limited;
-            ngx_k8s_compile_mark_hosts(c, entry);
+            ngx_k8s_compile_mark_hosts(c, entry, 1);
         }
     }
 

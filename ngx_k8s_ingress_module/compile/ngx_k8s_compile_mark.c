@@ -4,9 +4,21 @@
  */
 
 
+/*
+ * What a change is of concern to is marked in pieces: a Service, or a Secret,
+ * may have very many users, and one of these very many hosts.
+ */
+
+
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+
+
+static void ngx_k8s_compile_mark_users(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node, ngx_int_t *budget);
+static void ngx_k8s_compile_mark_links(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_int_t *budget);
 
 
 void
@@ -19,24 +31,148 @@ ngx_k8s_compile_claim_mark(ngx_k8s_claim_t *claim)
 }
 
 
-/* all hosts of an Ingress anew, and its problems */
+/* those that come meanwhile are met at the end; the cursor keeps the node */
 
 void
-ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+ngx_k8s_compile_tell(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_uint_t hosts)
+{
+    if (ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])) {
+        return;
+    }
+
+    if (node->telling) {
+        ngx_queue_remove(&node->cursor);
+
+    } else {
+        node->telling = 1;
+        ngx_queue_insert_tail(&c->told, &node->told);
+    }
+
+    node->hosts |= (hosts != 0);
+
+    ngx_queue_insert_head(&node->links[NGX_K8S_ROLE_USER], &node->cursor);
+}
+
+
+void
+ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_uint_t claims)
+{
+    ngx_k8s_entry_mark(c->store, entry);
+
+    if (!entry->marking) {
+        entry->marking = 1;
+        entry->claims = 0;
+        ngx_queue_insert_tail(&c->marking, &entry->hosts);
+    }
+
+    entry->claims |= (claims != 0);
+    entry->next = entry->links;
+}
+
+
+ngx_int_t
+ngx_k8s_compile_marks(ngx_k8s_compile_t *c)
+{
+    ngx_int_t     budget;
+    ngx_queue_t  *q;
+
+    if (ngx_queue_empty(&c->told) && ngx_queue_empty(&c->marking)) {
+        return NGX_DONE;
+    }
+
+    budget = c->slice;
+
+    while (budget > 0 && !ngx_queue_empty(&c->marking)) {
+        q = ngx_queue_head(&c->marking);
+        ngx_k8s_compile_mark_links(c, ngx_queue_data(q, ngx_k8s_entry_t,
+                                                     hosts),
+                                   &budget);
+    }
+
+    while (budget > 0 && !ngx_queue_empty(&c->told)) {
+        q = ngx_queue_head(&c->told);
+        ngx_k8s_compile_mark_users(c, ngx_queue_data(q, ngx_k8s_node_t, told),
+                                   &budget);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_compile_mark_users(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_int_t *budget)
+{
+    ngx_queue_t     *q, *users;
+    ngx_k8s_link_t  *link;
+
+    users = &node->links[NGX_K8S_ROLE_USER];
+
+    while ((*budget)-- > 0) {
+        q = ngx_queue_next(&node->cursor);
+
+        if (q == ngx_queue_sentinel(users)) {
+            ngx_k8s_compile_told(c, node);
+            return;
+        }
+
+        ngx_queue_remove(&node->cursor);
+        ngx_queue_insert_after(q, &node->cursor);
+
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+
+        if (node->hosts) {
+            ngx_k8s_compile_mark_hosts(c, link->entry, 0);
+
+        } else {
+            ngx_k8s_entry_mark(c->store, link->entry);
+        }
+    }
+}
+
+
+void
+ngx_k8s_compile_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_queue_remove(&node->cursor);
+    ngx_queue_remove(&node->told);
+
+    node->telling = 0;
+    node->hosts = 0;
+
+    ngx_k8s_node_check(c->store, node);
+}
+
+
+/* the store sets entry->next with each change of its links */
+
+static void
+ngx_k8s_compile_mark_links(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_int_t *budget)
 {
     ngx_k8s_link_t  *link;
 
-    for (link = entry->links; link; link = link->next) {
+    while ((*budget)-- > 0) {
+        link = entry->next;
+
+        if (link == NULL) {
+            ngx_queue_remove(&entry->hosts);
+            entry->marking = 0;
+            return;
+        }
+
+        entry->next = link->next;
+
         if (link->node->type != NGX_K8S_NODE_HOST) {
             continue;
         }
 
-        if (link->data) {
+        if (entry->claims && link->data) {
             ngx_k8s_compile_claim_mark(link->data);
         }
 
         ngx_k8s_node_mark(c->store, link->node);
     }
-
-    ngx_k8s_entry_mark(c->store, entry);
 }

@@ -26,7 +26,7 @@ static ngx_int_t ngx_k8s_compile_say_build(ngx_k8s_compile_t *c,
 static ngx_uint_t ngx_k8s_compile_say_fits(ngx_k8s_compile_t *c,
     ngx_k8s_share_t *share, uint32_t slot);
 static ngx_k8s_problem_rec_t *ngx_k8s_compile_said(ngx_k8s_compile_t *c);
-static void ngx_k8s_compile_tell(ngx_k8s_compile_t *c, ngx_uint_t extra,
+static void ngx_k8s_compile_say_tell(ngx_k8s_compile_t *c, ngx_uint_t extra,
     ngx_k8s_problem_rec_t *old, ngx_k8s_problem_rec_t *now);
 static size_t ngx_k8s_compile_say_size(ngx_k8s_compile_t *c, uint32_t slot);
 static ngx_k8s_share_t *ngx_k8s_compile_share(ngx_k8s_compile_t *c,
@@ -84,7 +84,7 @@ ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra,
         *slot = made;
         share->bytes += ngx_k8s_compile_say_size(c, made) - was;
 
-        ngx_k8s_compile_tell(c, extra, old,
+        ngx_k8s_compile_say_tell(c, extra, old,
                              ngx_k8s_slot_record(c->table,
                                                  NGX_K8S_INDEX_PROBLEM, made));
 
@@ -139,7 +139,7 @@ ngx_k8s_compile_said(ngx_k8s_compile_t *c)
 
 
 static void
-ngx_k8s_compile_tell(ngx_k8s_compile_t *c, ngx_uint_t extra,
+ngx_k8s_compile_say_tell(ngx_k8s_compile_t *c, ngx_uint_t extra,
     ngx_k8s_problem_rec_t *old, ngx_k8s_problem_rec_t *now)
 {
     /* those of what is no object, or cannot be read, are told elsewhere */
@@ -178,7 +178,7 @@ ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot, ngx_uint_t extra)
             ngx_k8s_compile_share_check(c, share);
         }
 
-        ngx_k8s_compile_tell(c, extra, rec, NULL);
+        ngx_k8s_compile_say_tell(c, extra, rec, NULL);
     }
 
     ngx_k8s_writer_remove(c->writer, *slot);

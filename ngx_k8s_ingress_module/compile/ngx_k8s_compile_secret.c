@@ -31,8 +31,6 @@ static uint32_t ngx_k8s_compile_secret_sum(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *state);
 static void ngx_k8s_compile_secret_directive(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *state);
-static void ngx_k8s_compile_secret_told(ngx_k8s_compile_t *c,
-    ngx_k8s_node_t *node, ngx_uint_t hosts);
 
 
 #define NGX_K8S_CERTIFICATE_RENEW    (30 * 24 * 60 * 60)   /* seconds */
@@ -104,7 +102,9 @@ ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     sum = ngx_k8s_compile_secret_sum(c, state);
 
-    ngx_k8s_compile_secret_told(c, node, sum != state->sum);
+    /* problems of its Ingresses, and their hosts when these may change */
+
+    ngx_k8s_compile_tell(c, node, sum != state->sum);
 
     state->sum = sum;
     state->age = 0;
@@ -454,36 +454,6 @@ ngx_k8s_compile_secret_sum(ngx_k8s_compile_t *c, ngx_k8s_secret_state_t *state)
 }
 
 
-/* problems of its Ingresses, and their hosts when these may change */
-
-static void
-ngx_k8s_compile_secret_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
-    ngx_uint_t hosts)
-{
-    ngx_queue_t     *q;
-    ngx_k8s_link_t  *link;
-
-    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_USER]);
-         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_USER]);
-         q = ngx_queue_next(q))
-    {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-
-        ngx_k8s_entry_mark(c->store, link->entry);
-
-        if (!hosts) {
-            continue;
-        }
-
-        for (link = link->entry->links; link; link = link->next) {
-            if (link->node->type == NGX_K8S_NODE_HOST) {
-                ngx_k8s_node_mark(c->store, link->node);
-            }
-        }
-    }
-}
-
-
 /* notes when a certificate comes near its end, or gets there */
 
 void
@@ -512,7 +482,7 @@ ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     if (age != state->age) {
         state->age = age;
-        ngx_k8s_compile_secret_told(c, node, 0);
+        ngx_k8s_compile_tell(c, node, 0);
     }
 }
 

@@ -42,8 +42,6 @@ static ngx_int_t ngx_k8s_compile_stats(ngx_k8s_compile_t *c,
     ngx_k8s_service_rec_t *rec, ngx_array_t *stats);
 static void ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c,
     ngx_array_t *stats);
-static void ngx_k8s_compile_service_told(ngx_k8s_compile_t *c,
-    ngx_k8s_node_t *node);
 static void ngx_k8s_compile_port_free(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
 
@@ -215,7 +213,7 @@ ngx_k8s_compile_port_free(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
     node = port->node;
     state = node->data;
 
-    ngx_k8s_compile_service_told(c, node);
+    ngx_k8s_compile_tell(c, node, 0);
 
     ngx_queue_remove(&port->queue);
     ngx_free(port);
@@ -291,24 +289,6 @@ ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c, ngx_array_t *stats)
 }
 
 
-/* the problems of the Ingresses that use a Service may change */
-
-static void
-ngx_k8s_compile_service_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
-{
-    ngx_queue_t     *q;
-    ngx_k8s_link_t  *link;
-
-    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_USER]);
-         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_USER]);
-         q = ngx_queue_next(q))
-    {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-        ngx_k8s_entry_mark(c->store, link->entry);
-    }
-}
-
-
 /* NGX_DECLINED: no room for all of it */
 
 static ngx_int_t
@@ -372,7 +352,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
         || was.why != port->why || port->why == NGX_K8S_WHY_UNLABELLED
         || ngx_memcmp(was.refused, port->refused, sizeof(was.refused)) != 0)
     {
-        ngx_k8s_compile_service_told(c, node);
+        ngx_k8s_compile_tell(c, node, 0);
     }
 
     return rc;

@@ -26,6 +26,7 @@
 #define NGX_K8S_PROBLEM_ITEMS        64    /* of one object */
 #define NGX_K8S_EXPIRES              (10 * 24 * 3600)
 #define NGX_K8S_KEY_TYPES            2     /* certificates of one host */
+#define NGX_K8S_SLICE                512
 
 
 /* why a port has no endpoint; of several reasons the last one here */
@@ -124,7 +125,9 @@ struct ngx_k8s_item_s {
     ngx_k8s_held_t          *held;       /* NULL: no record has it */
     ngx_k8s_item_t          *next;       /* in state->gone */
     ngx_k8s_item_t          *twin;       /* adds the slash at its end */
+    ngx_queue_t              told;       /* in state->told, with "telling" */
     unsigned                 slash:1;    /* is a twin */
+    unsigned                 telling:1;
 };
 
 
@@ -147,6 +150,10 @@ struct ngx_k8s_host_state_s {
     ngx_rbtree_t             items;
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              work;       /* claims that change */
+    ngx_queue_t              told;       /* items of which something else is
+                                            to be said, with all behind them
+                                            that compete for their path */
+    ngx_k8s_claim_t         *telling;    /* of the claims in "marked" */
     ngx_k8s_item_t          *gone;       /* not in the tree, perhaps still in
                                             a record */
     ngx_uint_t               npaths;     /* different ones in the tree */
@@ -281,6 +288,8 @@ struct ngx_k8s_compile_s {
     ngx_k8s_builder_t        builder;
     ngx_k8s_saying_t         saying;
     ngx_uint_t               stamp;
+    ngx_int_t                slice;      /* things in one item of work, where
+                                            they cost about the same */
     time_t                   now;
 
     ngx_rbtree_t             left;       /* ngx_k8s_left_t */
@@ -288,6 +297,8 @@ struct ngx_k8s_compile_s {
     ngx_k8s_left_t          *next;       /* to be looked at, NULL: none */
     size_t                   passed;     /* least need of those before it */
     ngx_queue_t              doomed;     /* certificates to be removed */
+    ngx_queue_t              told;       /* nodes whose users are marked */
+    ngx_queue_t              marking;    /* entries whose hosts are marked */
     ngx_queue_t              extras;
     ngx_rbtree_t             shares;     /* ngx_k8s_share_t */
     ngx_rbtree_node_t        sentinel;
@@ -393,25 +404,39 @@ void ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 /* whether a slot is that of one of the host's shards */
 ngx_uint_t ngx_k8s_compile_shard_find(ngx_k8s_node_t *node, uint32_t slot);
 
+/* marks (ngx_k8s_compile_mark.c) */
+/* the object is left out, or is not any more */
+void ngx_k8s_compile_claim_mark(ngx_k8s_claim_t *claim);
+/* those that use a node, as their problems may change; hosts: theirs as well;
+   told: the end of it */
+void ngx_k8s_compile_tell(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_uint_t hosts);
+void ngx_k8s_compile_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+/* an object, and its hosts; claims: what it claims of them may change */
+void ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_uint_t claims);
+/* a piece of both; NGX_DONE: there is none */
+ngx_int_t ngx_k8s_compile_marks(ngx_k8s_compile_t *c);
+
 /* objects of a host (ngx_k8s_compile_claim.c) */
 /* takes over what has changed of them; NGX_AGAIN: there is more to do */
 ngx_int_t ngx_k8s_compile_claims(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
-/* the object is left out, or is not any more */
-void ngx_k8s_compile_claim_mark(ngx_k8s_claim_t *claim);
 /* the store's: the link ends */
 void ngx_k8s_compile_unlink(ngx_k8s_link_t *link);
 void ngx_k8s_claims_free(ngx_k8s_host_state_t *state);
 void ngx_k8s_claims_init(ngx_k8s_host_state_t *state);
 /* the oldest of state->marked, or NULL */
 ngx_k8s_claim_t *ngx_k8s_claim_marked(ngx_k8s_host_state_t *state);
-/* what is said of them has changed */
-void ngx_k8s_claim_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+/* what is said of those in state->marked has changed */
+void ngx_k8s_claim_tell(ngx_k8s_host_state_t *state);
 
 /* their paths (ngx_k8s_compile_item.c) */
 ngx_k8s_item_t *ngx_k8s_item_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_k8s_model_rule_t *rule, ngx_k8s_model_match_t *match);
-void ngx_k8s_item_remove(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+void ngx_k8s_item_remove(ngx_k8s_item_t *item);
+/* marks the object of the first of state->told, and goes on to the next */
+void ngx_k8s_item_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 void ngx_k8s_item_free(ngx_k8s_item_t *item);
 void ngx_k8s_item_text(ngx_k8s_item_t *item, ngx_str_t *text);
 /* the first item of shard n, or of the host record: of all without shards,
@@ -565,7 +590,6 @@ void ngx_k8s_compile_smaller(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_entry_t *without);
 /* lets in the oldest for which there is room; NGX_DONE: none */
 ngx_int_t ngx_k8s_compile_admit(ngx_k8s_compile_t *c);
-void ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
 void ngx_k8s_compile_left_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 

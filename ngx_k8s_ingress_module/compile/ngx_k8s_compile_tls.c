@@ -46,7 +46,7 @@ ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     if (won != state->tls_claim) {
         state->tls_claim = won;
-        ngx_k8s_claim_told(c, state);
+        ngx_k8s_claim_tell(state);
     }
 
     if (won) {

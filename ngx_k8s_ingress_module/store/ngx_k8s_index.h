@@ -57,7 +57,9 @@ struct ngx_k8s_node_s {
     ngx_queue_t              dirty;      /* in store->dirty[type] */
     ngx_queue_t              links[NGX_K8S_ROLES];
     ngx_queue_t              cursor;     /* among its users, while it is dirty
-                                            and they are attached anew */
+                                            and they are attached anew, or
+                                            with "telling" */
+    ngx_queue_t              told;       /* compile's, with "telling" */
     ngx_uint_t               type;       /* NGX_K8S_NODE_* */
     ngx_str_t                namespace;
     ngx_str_t                name;
@@ -71,6 +73,8 @@ struct ngx_k8s_node_s {
     unsigned                 gone:1;     /* an object left it: compile's */
     unsigned                 ordered:1;  /* compile's: is dirty in the order of
                                             its oldest object */
+    unsigned                 telling:1;  /* compile's: its users are marked */
+    unsigned                 hosts:1;    /* and their hosts */
 };
 
 
@@ -92,9 +96,12 @@ struct ngx_k8s_entry_s {
     ngx_queue_t              queue;      /* in store->all[kind] */
     ngx_queue_t              dirty;      /* in store->changed */
     ngx_queue_t              unsaid;     /* compile's, with "silent" */
+    ngx_queue_t              hosts;      /* compile's, with "marking" */
     ngx_k8s_object_t        *object;     /* NULL: gone */
     ngx_k8s_model_t         *model;      /* of the object; NULL: not made */
     ngx_k8s_link_t          *links;
+    ngx_k8s_link_t          *next;       /* compile's, with "marking": the
+                                            first of them after a change */
     uint32_t                 mark;       /* generation of the last put */
     uint32_t                 problem;    /* compile's: slot of its record */
     void                    *left;       /* compile's, with "full" */
@@ -106,6 +113,8 @@ struct ngx_k8s_entry_s {
     unsigned                 making:1;   /* compile's: its problems are in the
                                             making, of this version */
     unsigned                 again:1;    /* marked meanwhile */
+    unsigned                 marking:1;  /* compile's: its hosts are marked */
+    unsigned                 claims:1;   /* and what it claims of them */
     unsigned                 full:1;     /* left out: the table is full */
     unsigned                 edited:1;   /* since it was left out */
     unsigned                 asked:1;    /* let in when room was short */

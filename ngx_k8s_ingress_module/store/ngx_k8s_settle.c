@@ -67,6 +67,7 @@ ngx_k8s_store_attach(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 
         ngx_k8s_links_drop(store, entry->links);
         entry->links = links;
+        entry->next = links;
         entry->making = 0;
     }
 

@@ -269,6 +269,7 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
     ngx_k8s_links_drop(store, entry->links);
     entry->links = links;
+    entry->next = links;
     entry->making = 0;
 
     if (object->problems || entry->taken || entry->why || attach.taken
@@ -381,6 +382,7 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
     store->stamp++;
     ngx_k8s_links_drop(store, entry->links);
     entry->links = NULL;
+    entry->next = NULL;
 
     /* a class that has gone takes nothing any more */
     ngx_k8s_store_touch(store, object);
@@ -390,7 +392,7 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
     entry->taken = 0;
     ngx_k8s_store_free(object, model);
 
-    if (entry->problem || entry->full || entry->silent) {
+    if (entry->problem || entry->full || entry->silent || entry->marking) {
         ngx_k8s_entry_mark(store, entry);
     }
 

@@ -5,6 +5,7 @@
 
 
 #include "k8s.h"
+#include <ngx_k8s_compile_state.h>
 #include <ngx_k8s_router.h>
 
 
@@ -1093,12 +1094,13 @@ histories(void)
     lines = 0;
 
     for (round = 0; round < 150; round++) {
-        seed = 7919 * (round + 1);
+        seed = unit_seed(7919 * (round + 1));
         ngx_memzero(texts, sizeof(texts));
 
         k8s_conf(&k);
         k.size = 4 * 1024 * 1024;
         k8s_open(&k);
+        k.compile->slice = (round % 2) ? 1 + round % 5 : NGX_K8S_SLICE;
         ngx_k8s_compile_synced(k.compile);
         random_relist(&k, texts);
 
@@ -1257,7 +1259,7 @@ shards(void)
     least = 0;
 
     for (round = 0; round < 12; round++) {
-        seed = 104729 * (round + 1);
+        seed = unit_seed(104729 * (round + 1));
         ngx_memzero(texts, sizeof(texts));
 
         k8s_conf(&k);

@@ -342,7 +342,7 @@ main(void)
     differ = 0;
 
     for (round = 0; round < ROUNDS; round++) {
-        seed = seeds[round];
+        seed = unit_seed(seeds[round]);
         ngx_memzero(&w, sizeof(world_t));
 
         k8s_conf(&w.k);

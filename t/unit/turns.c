@@ -11,7 +11,7 @@
  */
 
 
-#include "k8s.h"
+#include "k8s_secret.h"
 
 #include <time.h>
 
@@ -186,6 +186,64 @@ test_endpoints(ngx_uint_t n)
 }
 
 
+/* all Ingresses on one host; older ones come later, and have its one path */
+
+static void
+put_same(k8s_t *k, ngx_uint_t n)
+{
+    sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+            "'metadata':{'namespace':'a','name':'same-%u',"
+            "'creationTimestamp':'20%02u-01-01T00:%02u:%02uZ'},'spec':{"
+            "'tls':[{'hosts':['same.test'],'secretName':'same'}],"
+            "'rules':[{'host':'same.test','http':{'paths':[{'path':'/',"
+            "'pathType':'Prefix','backend':{'service':{'name':'svc-0',"
+            "'port':{'number':80}}}}]}}]}}", (unsigned) n,
+            (unsigned) (99 - n / 3600), (unsigned) (59 - n / 60 % 60),
+            (unsigned) (59 - n % 60));
+    put(k, NULL);
+}
+
+
+static void
+test_same(void)
+{
+    k8s_t       k;
+    EVP_PKEY   *key;
+    ngx_uint_t  i, n;
+
+    setup(&k);
+    k8s_open(&k);
+    put_service(&k, 0);
+
+    key = EVP_EC_gen("P-256");
+
+    for (i = 0; i < number; i++) {
+        put_same(&k, i);
+    }
+
+    ngx_k8s_compile_synced(k.compile);
+    (void) pieces(&k, "all Ingresses for one path");
+
+    k8s_secret(&k, "a", "same", key, key, "DNS:same.test", 365);
+    n = pieces(&k, "its Secret comes");
+    ok(n > number + number / 512, "users of a Secret: in %u pieces",
+       (unsigned) n);
+
+    put_same(&k, number);
+    n = pieces(&k, "an older one comes");
+    ok(n > number + number / 256, "those that lose: in %u pieces",
+       (unsigned) n);
+
+    k8s_delete(&k, NGX_K8S_SECRET, "a", "same");
+    k8s_delete(&k, NGX_K8S_SERVICE, "a", "svc-0");
+    n = pieces(&k, "Secret and Service go");
+    ok(n > number + number / 256, "users of both: in %u pieces", (unsigned) n);
+
+    EVP_PKEY_free(key);
+    k8s_close(&k);
+}
+
+
 /* one Service of all Ingresses; limits; the clock */
 
 static void
@@ -209,7 +267,8 @@ test_users(void)
 
     k8s_delete(&k, NGX_K8S_SERVICE, "a", "svc-0");
     n = pieces(&k, "a Service of all Ingresses is gone");
-    ok(n > number, "all Ingresses are told");
+    ok(n > number + number / 512, "all Ingresses are told: in %u pieces",
+       (unsigned) n);
 
     k8s_delete(&k, NGX_K8S_INGRESS, "a", "ingress-0");
     n = pieces(&k, "an Ingress of a namespace with a limit is gone");
@@ -502,6 +561,7 @@ main(void)
     test_endpoints(5000);
     test_endpoints(ngx_max(number, 10000));
     test_users();
+    test_same();
     test_paths();
     test_halfway();
     test_hosts();

@@ -78,6 +78,16 @@ unit_init(void)
 }
 
 
+/* of a round of a test at random: UNIT_SEED makes it another one */
+
+static ngx_inline uint32_t
+unit_seed(uint32_t seed)
+{
+    return seed + (getenv("UNIT_SEED") ? 15485863 * atoi(getenv("UNIT_SEED"))
+                                       : 0);
+}
+
+
 static ngx_inline int
 done(void)
 {
