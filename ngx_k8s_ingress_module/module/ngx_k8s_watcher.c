@@ -39,7 +39,6 @@ static void ngx_k8s_watcher_turn_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_secrets_handler(ngx_event_t *ev);
-static void ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_check(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w);
@@ -47,9 +46,6 @@ static void ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w);
 
 
 #define NGX_K8S_OPEN_RECORDS         32  /* between two looks at the clock */
-
-#define ngx_k8s_watcher_of(ev)                                                \
-    ((ngx_k8s_watcher_t *) ((ngx_connection_t *) (ev)->data)->data)
 
 
 ngx_int_t
@@ -77,6 +73,7 @@ ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
     ngx_k8s_watcher_event(w, &w->reclaim, ngx_k8s_watcher_reclaim_handler);
     ngx_k8s_watcher_event(w, &w->clock, ngx_k8s_watcher_clock_handler);
     ngx_k8s_watcher_event(w, &w->secrets, ngx_k8s_watcher_secrets_handler);
+    ngx_k8s_watcher_event(w, &w->lost, ngx_k8s_watcher_lost_handler);
 
     if (ngx_k8s_watcher_idle(w) != NGX_OK) {
         ngx_free(w);
@@ -463,6 +460,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     ngx_k8s_watcher_cancel(&w->reclaim);
     ngx_k8s_watcher_cancel(&w->clock);
     ngx_k8s_watcher_cancel(&w->secrets);
+    ngx_k8s_watcher_cancel(&w->lost);
 
     if (w->opened) {
         ngx_k8s_saver_close(w->block->saver);
@@ -507,6 +505,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     w->compiled = 0;
     w->late = 0;
     w->usec = 0;
+    w->said = 0;
 }
 
 
@@ -599,32 +598,6 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
 }
 
 
-/* whatever the change was, a new list shows it */
-
-static void
-ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w)
-{
-    ngx_uint_t  kind;
-
-    for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
-
-        if (!(w->queue.lost & (1 << kind))) {
-            continue;
-        }
-
-        ngx_log_error(NGX_LOG_ERR, w->log, 0,
-                      "%V: a change of %V is lost, for lack of memory or of a "
-                      "name: they are listed anew", &w->block->zone_name,
-                      &ngx_k8s_kinds[kind].plural);
-
-        w->source->relist(w->source, kind);
-        ngx_k8s_store_ask(w->store, kind);
-    }
-
-    w->queue.lost = 0;
-}
-
-
 /*
  * Nothing is compiled before all that is required is listed and the Secrets
  * that are referenced have come: a successor would otherwise take back what
@@ -653,7 +626,11 @@ ngx_k8s_watcher_check(ngx_k8s_watcher_t *w)
 
     ngx_k8s_watcher_missing(w);
 
-    if (p->missing && !p->kinds[NGX_K8S_SECRET].refused && !w->late) {
+    /* what could not be asked for has not come either */
+
+    if ((p->missing || w->queue.lost) && !p->kinds[NGX_K8S_SECRET].refused
+        && !w->late)
+    {
 
         if (!w->secrets.timer_set) {
             ngx_add_timer(&w->secrets, NGX_K8S_SECRETS_INTERVAL);

@@ -43,6 +43,8 @@
 #define NGX_K8S_RECLAIM_INTERVAL     10
 #define NGX_K8S_CLOCK_INTERVAL       3600000
 #define NGX_K8S_SECRETS_INTERVAL     10000
+#define NGX_K8S_LOST_INTERVAL        1000   /* twice as long each time */
+#define NGX_K8S_LOST_INTERVAL_MAX    64000
 
 #define NGX_K8S_SETTLE               100  /* Ingresses in a turn */
 
@@ -60,6 +62,7 @@ struct ngx_k8s_watcher_s {
     ngx_event_t              reclaim;
     ngx_event_t              clock;
     ngx_event_t              secrets;    /* Secrets that never come */
+    ngx_event_t              lost;       /* what was lost is listed anew */
 
     ngx_k8s_writer_t        *writer;     /* NULL without the right */
     ngx_pool_t              *pool;       /* compile's configuration */
@@ -81,6 +84,8 @@ struct ngx_k8s_watcher_s {
 
     uint64_t                 begun;      /* microseconds */
     ngx_uint_t               usec;       /* of this turn */
+    ngx_uint_t               said;       /* kinds that were lost, by bit */
+    ngx_msec_t               pause;      /* before they are listed */
     ngx_uint_t               depth;
 
     unsigned                 opened:1;   /* the table is taken over */
@@ -91,6 +96,10 @@ struct ngx_k8s_watcher_s {
 };
 
 
+#define ngx_k8s_watcher_of(ev)                                                \
+    ((ngx_k8s_watcher_t *) ((ngx_connection_t *) (ev)->data)->data)
+
+
 /* ngx_k8s_watcher_events.c: sets all callbacks */
 void ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w);
 
@@ -99,6 +108,9 @@ void ngx_k8s_watcher_enter(void *data);
 void ngx_k8s_watcher_leave(void *data);
 /* has the next slice done, in this turn still */
 void ngx_k8s_watcher_post(void *data);
+/* has the kinds in queue.lost listed anew, after a pause */
+void ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w);
+void ngx_k8s_watcher_lost_handler(ngx_event_t *ev);
 /* compile: problems of an object have come or gone */
 void ngx_k8s_watcher_told(void *data, ngx_k8s_problem_rec_t *old,
     ngx_k8s_problem_rec_t *now);

@@ -183,6 +183,70 @@ ngx_k8s_watcher_changed(void *data)
 }
 
 
+/* whatever the change was, a new list shows it; said once while that lasts */
+
+void
+ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w)
+{
+    ngx_uint_t  kind;
+
+    for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+
+        if (!(w->queue.lost & ~w->said & (1 << kind))) {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_ERR, w->log, 0,
+                      "%V: a change of %V is lost, for lack of memory or of a "
+                      "name: they are listed anew", &w->block->zone_name,
+                      &ngx_k8s_kinds[kind].plural);
+    }
+
+    w->said |= w->queue.lost;
+
+    if (!w->lost.timer_set) {
+        w->pause = NGX_K8S_LOST_INTERVAL;
+        ngx_add_timer(&w->lost, w->pause);
+    }
+}
+
+
+/* what is lost from here on is in the next round; none: that was it */
+
+void
+ngx_k8s_watcher_lost_handler(ngx_event_t *ev)
+{
+    ngx_uint_t          kind, lost;
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    lost = w->queue.lost;
+
+    if (lost == 0) {
+        w->said = 0;
+        return;
+    }
+
+    ngx_k8s_watcher_enter(w);
+
+    w->queue.lost = 0;
+
+    for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+
+        if (lost & (1 << kind)) {
+            w->source->relist(w->source, kind);
+            ngx_k8s_store_ask(w->store, kind);
+        }
+    }
+
+    w->pause = ngx_min(2 * w->pause, NGX_K8S_LOST_INTERVAL_MAX);
+    ngx_add_timer(ev, w->pause);
+
+    ngx_k8s_watcher_leave(w);
+}
+
+
 static void
 ngx_k8s_watcher_listed(void *data, ngx_uint_t kind, ngx_str_t *scope,
     ngx_uint_t ends)
