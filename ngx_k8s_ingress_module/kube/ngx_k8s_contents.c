@@ -28,7 +28,7 @@ typedef struct {
 
 typedef struct {
     ngx_str_node_t           node;       /* "plural/namespace/name" */
-    ngx_queue_t              queue;      /* of waiting */
+    ngx_queue_t              queue;      /* of waiting, or denied */
     ngx_k8s_call_t          *call;
     ngx_k8s_contents_t      *contents;
     ngx_uint_t               kind;
@@ -37,7 +37,8 @@ typedef struct {
     uint32_t                 mark;       /* list in which it was seen */
     unsigned                 known:1;    /* it exists */
     unsigned                 wanted:1;
-    unsigned                 waiting:1;  /* in the queue */
+    unsigned                 waiting:1;  /* in a queue */
+    unsigned                 denied:1;   /* it may not be read */
     unsigned                 fetched:1;  /* fed since it was wanted */
     unsigned                 again:1;    /* changed while it was fetched */
     size_t                   version;    /* lengths */
@@ -55,10 +56,14 @@ struct ngx_k8s_contents_s {
     ngx_rbtree_t             tree;
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              waiting;
+    ngx_queue_t              denied;     /* asked again by a timer */
     ngx_event_t              timer;      /* after a failure */
+    ngx_event_t              again;      /* for those denied */
     ngx_uint_t               calls;      /* that run */
     ngx_uint_t               attempts;
     ngx_msec_t               failed;
+    ngx_uint_t               denials;    /* as attempts, of those denied */
+    ngx_msec_t               refused;
     uint32_t                 mark;
     unsigned                 trouble:1;
 };
@@ -89,6 +94,7 @@ static void ngx_k8s_contents_lost(ngx_k8s_contents_t *contents,
 static void ngx_k8s_contents_queue(ngx_k8s_contents_t *contents,
     ngx_k8s_content_t *n);
 static void ngx_k8s_contents_timer(ngx_event_t *ev);
+static void ngx_k8s_contents_again(ngx_event_t *ev);
 static void ngx_k8s_contents_run(ngx_k8s_contents_t *contents);
 static ngx_int_t ngx_k8s_contents_fetch(ngx_k8s_contents_t *contents,
     ngx_k8s_content_t *n);
@@ -96,6 +102,10 @@ static ngx_int_t ngx_k8s_contents_body(ngx_k8s_call_t *call);
 static void ngx_k8s_contents_done(ngx_k8s_call_t *call);
 static void ngx_k8s_contents_take(ngx_k8s_contents_t *contents,
     ngx_k8s_content_t *n, ngx_k8s_call_t *call);
+static void ngx_k8s_contents_keep(ngx_k8s_contents_t *contents,
+    ngx_k8s_content_t *n, ngx_uint_t code);
+static void ngx_k8s_contents_deny(ngx_k8s_contents_t *contents,
+    ngx_k8s_content_t *n);
 static void ngx_k8s_contents_retry(ngx_k8s_contents_t *contents,
     ngx_k8s_content_t *n, ngx_k8s_call_t *call);
 static void ngx_k8s_contents_trouble(ngx_k8s_contents_t *contents,
@@ -165,11 +175,17 @@ ngx_k8s_contents_create(ngx_k8s_client_t *client)
     ngx_rbtree_init(&contents->tree, &contents->sentinel,
                     ngx_str_rbtree_insert_value);
     ngx_queue_init(&contents->waiting);
+    ngx_queue_init(&contents->denied);
 
     contents->timer.handler = ngx_k8s_contents_timer;
     contents->timer.data = contents;
     contents->timer.log = client->log;
     contents->timer.cancelable = 1;
+
+    contents->again.handler = ngx_k8s_contents_again;
+    contents->again.data = contents;
+    contents->again.log = client->log;
+    contents->again.cancelable = 1;
 
     return contents;
 }
@@ -182,6 +198,10 @@ ngx_k8s_contents_stop(ngx_k8s_contents_t *contents)
 
     if (contents->timer.timer_set) {
         ngx_del_timer(&contents->timer);
+    }
+
+    if (contents->again.timer_set) {
+        ngx_del_timer(&contents->again);
     }
 
     for (n = ngx_k8s_contents_next(contents, NULL);
@@ -236,8 +256,15 @@ ngx_k8s_contents_want(ngx_k8s_contents_t *contents, ngx_uint_t kind,
             client->missing[kind]--;
         }
 
+        /* what was said of it goes, too */
+
+        if (n->fetched) {
+            ngx_k8s_contents_feed_name(contents, n, NGX_K8S_FEED_DELETE, 0);
+        }
+
         n->wanted = 0;
         n->fetched = 0;
+        n->denied = 0;
         n->fed = 0;
 
         ngx_k8s_contents_release(contents, n);
@@ -540,6 +567,7 @@ ngx_k8s_contents_lost(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n)
 {
     ngx_k8s_contents_cancel(contents, n);
 
+    n->denied = 0;
     n->fed = 0;
 
     ngx_k8s_contents_feed_name(contents, n, NGX_K8S_FEED_DELETE, 0);
@@ -555,10 +583,14 @@ ngx_k8s_contents_queue(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n)
         return;
     }
 
-    if (!n->waiting) {
-        n->waiting = 1;
-        ngx_queue_insert_tail(&contents->waiting, &n->queue);
+    /* one that was denied waits elsewhere */
+
+    if (n->waiting) {
+        ngx_queue_remove(&n->queue);
     }
+
+    n->waiting = 1;
+    ngx_queue_insert_tail(&contents->waiting, &n->queue);
 
     ngx_k8s_contents_run(contents);
 }
@@ -572,6 +604,28 @@ ngx_k8s_contents_timer(ngx_event_t *ev)
 
     contents = ev->data;
     sink = contents->client->sink;
+
+    sink->enter(sink->data);
+    ngx_k8s_contents_run(contents);
+    sink->leave(sink->data);
+}
+
+
+/* rights may have been given meanwhile */
+
+static void
+ngx_k8s_contents_again(ngx_event_t *ev)
+{
+    ngx_k8s_sink_t      *sink;
+    ngx_k8s_contents_t  *contents;
+
+    contents = ev->data;
+    sink = contents->client->sink;
+
+    if (!ngx_queue_empty(&contents->denied)) {
+        ngx_queue_add(&contents->waiting, &contents->denied);
+        ngx_queue_init(&contents->denied);
+    }
 
     sink->enter(sink->data);
     ngx_k8s_contents_run(contents);
@@ -685,25 +739,15 @@ ngx_k8s_contents_done(ngx_k8s_call_t *call)
         || (whole && call->status == 200
             && (size_t) (call->last - call->pos) > client->conf->object_max))
     {
-        ngx_k8s_contents_feed_name(contents, n, NGX_K8S_FEED_KEEP,
-                                   NGX_K8S_PROBLEM_OBJECT_TOO_LARGE);
-
-        n->fed = n->version;
-        ngx_memcpy(n->versions[1], n->versions[0], n->version);
-        ngx_k8s_contents_answered(contents, n);
+        ngx_k8s_contents_keep(contents, n, NGX_K8S_PROBLEM_OBJECT_TOO_LARGE);
 
     } else if (whole && call->status == 200) {
         ngx_k8s_contents_take(contents, n, call);
 
+    } else if (whole && call->status == 403 && n->known) {
+        ngx_k8s_contents_deny(contents, n);
+
     } else if (whole && (call->status == 404 || call->status == 403)) {
-
-        if (call->status == 403) {
-            ngx_log_error(NGX_LOG_ERR, client->log, 0,
-                          "\"%V\" cannot be read, the API server answered "
-                          "403: allow \"get\" of %V in its namespace",
-                          &n->node.str, &ngx_k8s_kinds[n->kind].plural);
-        }
-
         ngx_k8s_contents_lost(contents, n);
 
     } else {
@@ -738,6 +782,7 @@ ngx_k8s_contents_take(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n,
 
     ngx_k8s_api_metadata(call->pos, call->last, &event);
 
+    n->denied = 0;
     n->fed = event.version.len;
     ngx_memcpy(n->versions[1], event.version.data, event.version.len);
 
@@ -754,6 +799,51 @@ ngx_k8s_contents_take(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n,
     ngx_k8s_client_feed(contents->client, NGX_K8S_FEED_OBJECT, n->kind,
                         ngx_k8s_contents_scope(contents, n), text, len);
     ngx_k8s_contents_answered(contents, n);
+}
+
+
+/* it is there and cannot be had: what is known of it stays */
+
+static void
+ngx_k8s_contents_keep(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n,
+    ngx_uint_t code)
+{
+    ngx_k8s_contents_feed_name(contents, n, NGX_K8S_FEED_KEEP, code);
+
+    n->fed = n->version;
+    ngx_memcpy(n->versions[1], n->versions[0], n->version);
+
+    ngx_k8s_contents_answered(contents, n);
+}
+
+
+/* it is asked for again by itself, and keeps no other one waiting */
+
+static void
+ngx_k8s_contents_deny(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n)
+{
+    ngx_k8s_client_t  *client;
+
+    client = contents->client;
+
+    if (!n->denied) {
+        n->denied = 1;
+        ngx_log_error(NGX_LOG_ERR, client->log, 0,
+                      "\"%V\" cannot be read, the API server answered 403: "
+                      "allow \"get\" of %V in its namespace",
+                      &n->node.str, &ngx_k8s_kinds[n->kind].plural);
+    }
+
+    ngx_k8s_contents_keep(contents, n, NGX_K8S_PROBLEM_OBJECT_FORBIDDEN);
+
+    n->waiting = 1;
+    ngx_queue_insert_tail(&contents->denied, &n->queue);
+
+    if (!contents->again.timer_set) {
+        ngx_add_timer(&contents->again,
+                      ngx_k8s_client_backoff(client, &contents->denials,
+                                             &contents->refused, 0));
+    }
 }
 
 

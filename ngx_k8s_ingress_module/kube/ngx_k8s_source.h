@@ -142,9 +142,10 @@ struct ngx_k8s_source_s {
     /*
      * An object (Secret) is referenced, or not any more: content of only the
      * wanted ones is fetched, kept and fed.  One that was asked for and does
-     * not exist, or may not be read, is fed as DELETE (with namespace and name
-     * in metadata), so that nobody waits for it.  A want is answered also for
-     * an unchanged object: it is fed (again).
+     * not exist, or is not wanted any more, is fed as DELETE (with namespace
+     * and name in metadata); one that exists and may not be read as KEEP, and
+     * is asked for again: nobody waits for it.  A want is answered also for an
+     * unchanged object: it is fed (again).
      */
     void                   (*want)(ngx_k8s_source_t *s, ngx_uint_t kind,
                                 ngx_str_t *ns, ngx_str_t *name,

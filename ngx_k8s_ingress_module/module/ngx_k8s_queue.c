@@ -38,6 +38,7 @@ static ngx_int_t ngx_k8s_queue_object(ngx_k8s_queue_t *q,
     ngx_k8s_feed_t *feed);
 static void ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t *object);
+static ngx_str_t *ngx_k8s_queue_reason(ngx_uint_t code);
 static void ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_problem_t *problem);
 static void ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind,
@@ -237,8 +238,7 @@ ngx_k8s_queue_item(ngx_k8s_queue_t *q, ngx_k8s_queue_item_t *item)
     case NGX_K8S_FEED_KEEP:
         ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
         problem.code = feed->code;
-        ngx_str_set(&problem.message, "the object is larger than "
-                    "\"object_max\" and left out");
+        problem.message = *ngx_k8s_queue_reason(feed->code);
 
         ngx_k8s_queue_keep(q, feed, &problem);
         return NGX_OK;
@@ -345,6 +345,20 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     }
 
     q->events->changed(q->events->data);
+}
+
+
+/* why an object cannot be had as it is now */
+
+static ngx_str_t *
+ngx_k8s_queue_reason(ngx_uint_t code)
+{
+    static ngx_str_t  large = ngx_string("the object is larger than "
+                                         "\"object_max\" and left out");
+    static ngx_str_t  forbidden = ngx_string("the API server does not allow "
+                                             "the object to be read");
+
+    return (code == NGX_K8S_PROBLEM_OBJECT_FORBIDDEN) ? &forbidden : &large;
 }
 
 

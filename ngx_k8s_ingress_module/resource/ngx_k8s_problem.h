@@ -61,6 +61,7 @@ enum {
     NGX_K8S_PROBLEM_CLASS_NOT_FOUND,     /* no IngressClass has the name */
     NGX_K8S_PROBLEM_CLASS_MISSING,       /* none, beside a default class */
     NGX_K8S_PROBLEM_TLS_HOST_UNUSED,     /* no rule has it */
+    NGX_K8S_PROBLEM_OBJECT_FORBIDDEN,    /* last good one kept */
     NGX_K8S_PROBLEMS
 };
 

@@ -183,7 +183,12 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
     { ngx_string("TlsHostUnused"),
       ngx_string("No rule of the Ingress, nor of another one, has a host of "
                  "spec.tls; the certificate is not used for it."),
-      ngx_string("Add a rule with the host, or take it out of spec.tls.") }
+      ngx_string("Add a rule with the host, or take it out of spec.tls.") },
+
+    { ngx_string("ObjectForbidden"),
+      ngx_string("The API server says that the object exists, and does not "
+                 "allow it to be read; its last good version is used."),
+      ngx_string("Allow \"get\" of it in its namespace.") }
 };
 
 

@@ -123,6 +123,38 @@ func init() {
 		e.change(g, "c")
 	})
 
+	add("what is lost again and again is listed after a growing pause",
+		func(e *env) {
+			g := e.basic(false, options{})
+			e.watched()
+			// the watches that follow the lists have it as well
+			e.api.Inject(api.Fault{Resource: "services", Verb: "watch",
+				Nameless: true})
+			e.api.EndWatches("services")
+			e.watched()
+			from := e.api.LogLen()
+			for i := 0; i < 3; i++ {
+				n := e.lists(from, "services")
+				e.check(n == i, "%d lists after %d losses", n, i)
+				e.watched()
+				e.app("lost", 1)
+				at := time.Now()
+				_, err := e.api.Delete("services", "default", "lost")
+				e.must(err)
+				e.await("a new list", 20*time.Second, func() bool {
+					return e.lists(from, "services") > i
+				})
+				pause := time.Since(at)
+				e.note("loss %d: a list after %v", i, pause)
+				e.check(pause > time.Second/2<<i, "after %v already", pause)
+			}
+			n := g.Logged("a change of services is lost")
+			e.check(n == 1, "it is said %d times", n)
+			g.still("a.test", "/", "a")
+			e.api.Clear(nil)
+			e.change(g, "c")
+		})
+
 	add("T-A17 three megabytes, a burst, one byte at a time", func(e *env) {
 		e.begin(false)
 		f := e.api.Inject(api.Fault{Resource: "ingresses", Chunk: 1})
@@ -543,6 +575,91 @@ func init() {
 			return len(full) == 2 && !hung["s9"] && full["default/s9"] > 0
 		})
 		g.still("a.test", "/", "a")
+	})
+
+	add("Secrets: one that may not be read stays as it was", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		secret := func(name, cn string) {
+			ca, err := api.NewCA("issuer of " + name)
+			e.must(err)
+			crt, key, err := ca.Issue(cn, name+".test")
+			e.must(err)
+			e.api.Put("secrets", api.TLSSecret("default", name, crt, key))
+		}
+		route := func(hosts ...string) {
+			for _, n := range hosts {
+				o := api.Ingress("default", n, n+".test", api.Path{Path: "/",
+					Type: "Prefix", Service: "a", Port: 80})
+				o["spec"].(api.Map)["tls"] = []interface{}{api.Map{
+					"hosts":      []interface{}{n + ".test"},
+					"secretName": n}}
+				e.api.Put("ingresses", o)
+			}
+		}
+		for _, n := range []string{"t", "u", "v"} {
+			secret(n, n+".test")
+		}
+		route("t", "u")
+		g := e.start(options{})
+		shows := func(name, cn string) {
+			e.await(cn, 20*time.Second, func() bool {
+				return g.handshake(name+".test") == cn
+			})
+		}
+		shows("t", "t.test")
+		shows("u", "u.test")
+		e.watched()
+
+		// its new version, and one that is named now, are refused twice each
+		in := e.api.Inject(api.Fault{Resource: "secrets", Verb: "get",
+			Status: 403, Name: "t", Count: 2})
+		e.api.Inject(api.Fault{Resource: "secrets", Verb: "get",
+			Status: 403, Name: "v", Count: 2})
+		secret("t", "t2.test")
+		e.await("403", 10*time.Second, func() bool { return in.Fired() > 0 })
+		route("v")
+		secret("u", "u2.test")
+		shows("u", "u2.test")
+		e.await("its problem", 10*time.Second, func() bool {
+			return g.problem("ObjectForbidden")
+		})
+		e.await("another 403", 20*time.Second, func() bool {
+			cn := g.handshake("t.test")
+			two := in.Fired() == 2
+			e.check(cn == "t.test" || two, "%s is shown", cn)
+			return two
+		})
+		shows("t", "t2.test")
+		shows("v", "v.test")
+		e.await("no problem", 10*time.Second, func() bool {
+			return !g.problem("ObjectForbidden")
+		})
+		n := g.Logged(`"secrets/default/t" cannot be read`)
+		e.check(n == 1, "it is said %d times", n)
+
+		// refused for good, across watchers, until nobody names it
+		e.api.Inject(api.Fault{Resource: "secrets", Verb: "get",
+			Status: 403, Name: "t"})
+		secret("t", "t3.test")
+		e.await("its problem", 10*time.Second, func() bool {
+			return g.problem("ObjectForbidden")
+		})
+		was, sync := g.Workers(), g.Logged(": in sync: ")
+		e.must(g.Kill(g.watcher(), syscall.SIGKILL))
+		e.await("another watcher", 20*time.Second, func() bool {
+			return g.Logged(": in sync: ") > sync
+		})
+		g.respawned(was)
+		e.check(g.handshake("t.test") == "t2.test", "the certificate has gone")
+		e.await("its problem again", 10*time.Second, func() bool {
+			return g.problem("ObjectForbidden")
+		})
+		_, err := e.api.Delete("ingresses", "default", "t")
+		e.must(err)
+		e.await("no problem, as nobody names it", 10*time.Second, func() bool {
+			return !g.problem("ObjectForbidden")
+		})
 	})
 
 	add("Secrets: only those referenced are fetched", func(e *env) {
