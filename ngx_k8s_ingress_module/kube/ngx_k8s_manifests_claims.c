@@ -253,7 +253,8 @@ ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
 
     ngx_queue_remove(q);
 
-    json = json_loadb((char *) seed->feed.text, seed->feed.len, 0, NULL);
+    json = json_loadb((char *) seed->feed.text, seed->feed.len, JSON_ALLOW_NUL,
+                      NULL);
     file = ngx_k8s_manifest_file(m, &seed->feed.origin, 1);
 
     if (file
