@@ -49,6 +49,7 @@ struct ngx_k8s_yaml_s {
     ngx_uint_t           base;       /* lines before the parser's first */
     ngx_uint_t           line;       /* of the document, from 0 */
     u_char              *start;      /* of it, when it is JSON, or NULL */
+    u_char              *counted;    /* lines up to here are in "line" */
     uint32_t            *lines;      /* of the elements of its "items" */
     ngx_uint_t           nlines;
     ngx_uint_t           nalloc;
@@ -107,6 +108,7 @@ ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json, ngx_log_t *log)
     y->text = text;
     y->pos = text;
     y->last = text + len;
+    y->counted = text;
     y->json = json;
 
     p = memchr(text, '\0', len);
@@ -765,7 +767,8 @@ ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
 
     if (*json) {
         y->start = p;
-        y->line = ngx_k8s_yaml_lines(y->text, p);
+        y->line += ngx_k8s_yaml_lines(y->counted, p);
+        y->counted = p;
         p = ngx_k8s_yaml_space(p + error.position, y->last);
 
         if (y->json || p == y->last || *p == '{'

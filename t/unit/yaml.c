@@ -219,6 +219,36 @@ documents(void)
 }
 
 
+/* each document once, whatever is before it */
+
+static void
+lines(void)
+{
+    char            *text, *p;
+    json_t          *doc;
+    ngx_uint_t       n, line;
+    ngx_k8s_yaml_t  *y;
+
+    text = malloc(20000 * 256);
+
+    for (p = text, n = 0; n < 20000; n++) {
+        p += sprintf(p, "{\"n\":\n%u,\"v\":\"%0200u\"}\n", (unsigned) n, 0);
+    }
+
+    y = ngx_k8s_yaml_open((u_char *) text, p - text, 0, &unit_log);
+
+    for (line = 1, n = 0; ngx_k8s_yaml_next(y, 3, &doc) == NGX_OK; n++) {
+        line += (ngx_k8s_yaml_line(y, 0) != 2 * n + 1);
+        json_decref(doc);
+    }
+
+    ok(n == 20000 && line == 1, "very many JSON documents");
+
+    ngx_k8s_yaml_close(y);
+    free(text);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -227,6 +257,7 @@ main(int argc, char **argv)
     texts();
     bounds();
     documents();
+    lines();
 
     return done();
 }
