@@ -265,7 +265,10 @@ ngx_uint_t ngx_k8s_object_named(ngx_str_t *ns, ngx_str_t *name);
 /* seconds since the epoch of an RFC 3339 time, NGX_ERROR when it is none */
 time_t ngx_k8s_time(ngx_str_t *s);
 
-/* overwrites the values of a Secret's JSON, where they stand */
+/*
+ * Overwrites the values of a Secret's JSON, where they stand; not those that
+ * other JSON has as well, by an alias.
+ */
 void ngx_k8s_secret_wipe(json_t *json);
 
 /* adds a problem to an object; formats as ngx_sprintf(); strings are copied */

@@ -262,8 +262,12 @@ ngx_k8s_secret_wipe(json_t *json)
     for (i = 0; i < 2; i++) {
         map = json_object_get(json, names[i]);
 
+        if (map == NULL || map->refcount > 1) {
+            continue;
+        }
+
         json_object_foreach(map, key, value) {
-            if (json_is_string(value)) {
+            if (json_is_string(value) && value->refcount == 1) {
                 ngx_k8s_secret_zero((void *) json_string_value(value),
                                     json_string_length(value));
             }

@@ -51,7 +51,7 @@ feed(void *data, ngx_k8s_feed_t *f)
         return;
     }
 
-    json = json_loadb((char *) f->text, f->len, 0, NULL);
+    json = json_loadb((char *) f->text, f->len, JSON_ALLOW_NUL, NULL);
     meta = json_object_get(json, "metadata");
     ns = json_string_value(json_object_get(meta, "namespace"));
 
@@ -690,6 +690,19 @@ objects(void)
        && says("File o.yaml 0: 3 more objects are left out|")
        && !strstr(told, "item 8"), "the first ones, and how many more");
 
+    /* a Secret is wiped, but not what others share with it */
+
+    clear();
+    put("o.yaml", "apiVersion: v1\nkind: SecretList\nitems:\n"
+        "- {metadata: {name: o1}, stringData: &d {k: &k text}, v: \"1\"}\n"
+        "- {metadata: {name: o2}, stringData: {k: *k}, v: *k}\n"
+        "- {metadata: {name: o3}, stringData: *d, v: \"3\"}\n"
+        "- {metadata: {name: o4}, stringData: *d, v: *k}\n");
+    turn(30);
+    ok(is("Secret default/o1 o.yaml#1 1|Secret default/o2 o.yaml#1 text|"
+          "Secret default/o3 o.yaml#1 3|Secret default/o4 o.yaml#1 text|"),
+       "what aliases share with a Secret: %s", fed);
+
     sh("rm w/o.yaml w/o.json");
     turn(30);
 }
@@ -1204,7 +1217,8 @@ kept(void)
 
     ngx_queue_init(&seeds);
     seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", SEED("b1"));
-    seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", SEED("b2"));
+    seed(&seeds, NGX_K8S_SERVICE, "bad.yaml", "{\"metadata\":{\"name\":"
+         "\"b2\",\"namespace\":\"default\"},\"v\":\"1\",\"x\":\"\\u0000\"}");
     seed(&seeds, NGX_K8S_SECRET, "bad.yaml", "{\"metadata\":{\"namespace\":"
          "\"default\",\"name\":\"s\"}}");
     seed(&seeds, NGX_K8S_SERVICE, "good.yaml", SEED("g1"));
