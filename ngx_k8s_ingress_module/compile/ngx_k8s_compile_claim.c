@@ -69,7 +69,7 @@ ngx_k8s_compile_claims(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     ngx_queue_t      *q;
     ngx_k8s_claim_t  *claim;
 
-    if (state->telling || !ngx_queue_empty(&state->told)) {
+    if (ngx_k8s_host_telling(state)) {
         ngx_k8s_claims_told(c, state);
         return NGX_AGAIN;
     }
@@ -456,6 +456,7 @@ ngx_k8s_claim_end(ngx_k8s_claim_t *claim)
     claim->changed = state->written;
 
     if (claim == state->tls_claim) {
+        state->scan.stage = NGX_K8S_TLS_BEGIN;
         ngx_k8s_claim_tell(state);
     }
 
@@ -629,8 +630,9 @@ ngx_k8s_claim_tell(ngx_k8s_host_state_t *state)
 static void
 ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_uint_t        n;
-    ngx_k8s_claim_t  *claim;
+    ngx_uint_t             n;
+    ngx_k8s_claim_t       *claim;
+    ngx_k8s_host_state_t  *child;
 
     for (n = 0; n < NGX_K8S_CLAIM_SLICE; n++) {
         claim = state->telling;
@@ -641,6 +643,11 @@ ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
             if (claim->link) {
                 ngx_k8s_entry_mark(c->store, claim->entry);
             }
+
+        } else if (state->heir) {
+            child = ngx_queue_data(state->heir, ngx_k8s_host_state_t, sibling);
+            ngx_k8s_heir_pass(state, child);
+            ngx_k8s_node_mark(c->store, child->node);
 
         } else if (!ngx_queue_empty(&state->told)) {
             ngx_k8s_item_told(c, state);

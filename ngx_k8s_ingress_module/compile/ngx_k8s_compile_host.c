@@ -44,7 +44,7 @@ static ngx_int_t ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_claim_t *fallback);
 static size_t ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index,
     uint32_t slot);
-static void ngx_k8s_host_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+static void ngx_k8s_host_tls(ngx_k8s_making_t *m);
 static ngx_uint_t ngx_k8s_host_shards(ngx_k8s_host_state_t *state,
     ngx_uint_t n);
 static ngx_int_t ngx_k8s_host_shard(ngx_k8s_compile_t *c,
@@ -113,9 +113,7 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         }
     }
 
-    if (rc == NGX_OK
-        && (state->telling || !ngx_queue_empty(&state->told)))
-    {
+    if (rc == NGX_OK && ngx_k8s_host_telling(state)) {
         rc = NGX_AGAIN;
     }
 
@@ -216,10 +214,14 @@ ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         return;
     }
 
+    parent = node->data;
+
+    if (parent->heir == &state->sibling) {
+        ngx_k8s_heir_pass(parent, state);
+    }
+
     ngx_queue_remove(&state->sibling);
     ngx_k8s_node_unpin(c->store, node);
-
-    parent = node->data;
 
     if (parent->slot == 0 && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])
         && ngx_queue_empty(&parent->work)
@@ -308,7 +310,9 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     ngx_memzero(&m, sizeof(ngx_k8s_making_t));
     m.state = state;
 
-    ngx_k8s_compile_tls(c, &m);
+    if (ngx_k8s_compile_tls(c, &m) != NGX_OK) {
+        return NGX_AGAIN;
+    }
 
     fallback = ngx_k8s_host_fallback(state);
 
@@ -450,7 +454,7 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     state->fallback = fallback;
     state->fallback_held = m->fallback_held;
 
-    ngx_k8s_host_tls(c, m);
+    ngx_k8s_host_tls(m);
 
     return NGX_OK;
 }
@@ -470,10 +474,9 @@ ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index, uint32_t slot)
 /* siblings below a wildcard host follow its TLS */
 
 static void
-ngx_k8s_host_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+ngx_k8s_host_tls(ngx_k8s_making_t *m)
 {
-    ngx_queue_t           *q;
-    ngx_k8s_host_state_t  *state, *child;
+    ngx_k8s_host_state_t  *state;
 
     state = m->state;
 
@@ -487,12 +490,10 @@ ngx_k8s_host_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     state->ncerts = m->ncerts;
     ngx_memcpy(state->certs, m->certs, sizeof(m->certs));
 
-    for (q = ngx_queue_head(&state->children);
-         q != ngx_queue_sentinel(&state->children);
-         q = ngx_queue_next(q))
-    {
-        child = ngx_queue_data(q, ngx_k8s_host_state_t, sibling);
-        ngx_k8s_node_mark(c->store, child->node);
+    ngx_k8s_claim_tell(state);
+
+    if (!ngx_queue_empty(&state->children)) {
+        state->heir = ngx_queue_head(&state->children);
     }
 }
 
@@ -900,7 +901,11 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     ngx_memzero(&m, sizeof(ngx_k8s_making_t));
     m.state = state;
-    ngx_k8s_host_tls(c, &m);
+    ngx_k8s_host_tls(&m);
+
+    if (ngx_k8s_host_telling(state)) {
+        return NGX_AGAIN;
+    }
 
     ngx_k8s_host_detach(c, state);
 

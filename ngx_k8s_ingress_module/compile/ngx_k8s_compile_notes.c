@@ -42,9 +42,13 @@ ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     a = &c->saying.problems;
 
-    if (ngx_k8s_notes_fallback(c, claim, a) != NGX_OK
-        || ngx_k8s_compile_tls_notes(c, claim, a) != NGX_OK)
-    {
+    rc = ngx_k8s_compile_tls_notes(c, claim, budget);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_k8s_notes_fallback(c, claim, a) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -384,6 +384,7 @@ ngx_k8s_compile_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
         s->link = link->next;
         s->n = 0;
+        s->m = 0;
     }
 
     return NGX_OK;

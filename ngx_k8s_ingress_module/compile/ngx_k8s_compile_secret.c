@@ -102,6 +102,8 @@ ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     sum = ngx_k8s_compile_secret_sum(c, state);
 
+    c->secrets += (sum != state->sum);
+
     /* problems of its Ingresses, and their hosts when these may change */
 
     ngx_k8s_compile_tell(c, node, sum != state->sum);

@@ -141,6 +141,23 @@ typedef struct {
 } ngx_k8s_shard_t;
 
 
+/* the choice of a host's certificates from the tls entries of an object */
+
+#define NGX_K8S_TLS_BEGIN            0
+#define NGX_K8S_TLS_LISTED           1   /* entries that list the host */
+#define NGX_K8S_TLS_ANY              2   /* none does */
+#define NGX_K8S_TLS_DONE             3
+
+typedef struct {
+    ngx_uint_t               stage;      /* NGX_K8S_TLS_* */
+    ngx_uint_t               next;       /* entry to be looked at */
+    ngx_uint_t               secrets;    /* c->secrets, when it began */
+    uint32_t                 types[NGX_K8S_KEY_TYPES];
+    ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
+    ngx_uint_t               ncerts;
+} ngx_k8s_tls_scan_t;
+
+
 struct ngx_k8s_host_state_s {
     ngx_k8s_node_t          *node;
     uint32_t                 slot;
@@ -154,6 +171,8 @@ struct ngx_k8s_host_state_s {
                                             to be said, with all behind them
                                             that compete for their path */
     ngx_k8s_claim_t         *telling;    /* of the claims in "marked" */
+    ngx_queue_t             *heir;       /* of the children, whose TLS may
+                                            change; NULL: none */
     ngx_k8s_item_t          *gone;       /* not in the tree, perhaps still in
                                             a record */
     ngx_uint_t               npaths;     /* different ones in the tree */
@@ -170,6 +189,7 @@ struct ngx_k8s_host_state_s {
     ngx_k8s_claim_t         *fallback;   /* whose default backend is served */
     ngx_k8s_held_t          *fallback_held;
     ngx_k8s_claim_t         *tls_claim;  /* whose certificates are served */
+    ngx_k8s_tls_scan_t       scan;       /* of them */
     ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
     ngx_uint_t               ncerts;
     ngx_k8s_claim_t         *blamed;     /* said that a change did not fit */
@@ -288,6 +308,7 @@ struct ngx_k8s_compile_s {
     ngx_k8s_builder_t        builder;
     ngx_k8s_saying_t         saying;
     ngx_uint_t               stamp;
+    ngx_uint_t               secrets;    /* raised when hosts may have others */
     ngx_int_t                slice;      /* things in one item of work, where
                                             they cost about the same */
     time_t                   now;
@@ -430,6 +451,14 @@ void ngx_k8s_claims_init(ngx_k8s_host_state_t *state);
 ngx_k8s_claim_t *ngx_k8s_claim_marked(ngx_k8s_host_state_t *state);
 /* what is said of those in state->marked has changed */
 void ngx_k8s_claim_tell(ngx_k8s_host_state_t *state);
+/* whether others are still to be told of a change of the host */
+#define ngx_k8s_heir_pass(state, child)                                       \
+    (state)->heir = ngx_queue_next(&(child)->sibling);                        \
+    if ((state)->heir == ngx_queue_sentinel(&(state)->children)) {            \
+        (state)->heir = NULL;                                                 \
+    }
+#define ngx_k8s_host_telling(state)                                           \
+    ((state)->telling || (state)->heir || !ngx_queue_empty(&(state)->told))
 
 /* their paths (ngx_k8s_compile_item.c) */
 ngx_k8s_item_t *ngx_k8s_item_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
@@ -474,10 +503,11 @@ ngx_int_t ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_uint_t n);
 
-/* TLS of a host, and Secrets (ngx_k8s_compile_tls.c) */
-void ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+/* TLS of a host (ngx_k8s_compile_tls.c), and Secrets (_secret.c) */
+/* both NGX_AGAIN: there is more to do; notes: from tls entry c->saying.m on */
+ngx_int_t ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_tls_notes(ngx_k8s_compile_t *c,
-    ngx_k8s_claim_t *claim, ngx_array_t *a);
+    ngx_k8s_claim_t *claim, ngx_int_t *budget);
 ngx_int_t ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_secret_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
@@ -536,7 +566,8 @@ ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
 
 /* problems (ngx_k8s_compile_problem.c) */
 ngx_int_t ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
-/* what one host has to say of c->saying.entry, from path c->saying.n on
+/* what one host has to say of c->saying.entry, from path c->saying.n and tls
+   entry c->saying.m on
    (ngx_k8s_compile_notes.c); NGX_AGAIN: there is more to do */
 ngx_int_t ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_int_t *budget);

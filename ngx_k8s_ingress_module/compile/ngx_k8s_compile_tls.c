@@ -5,7 +5,7 @@
 
 
 /*
- * TLS: which certificates a host has, and the certificate records of Secrets.
+ * Which certificates a host has.
  */
 
 
@@ -14,23 +14,25 @@
 #include <ngx_k8s_compile_state.h>
 
 
-static void ngx_k8s_compile_tls_claim(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_claim_t *claim);
+#define NGX_K8S_TLS_UNLISTED  256   /* entries looked at where none lists a
+                                       host */
+
+
+static ngx_int_t ngx_k8s_compile_tls_scan(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim);
+static void ngx_k8s_compile_tls_add(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_k8s_model_tls_t *tls);
 static ngx_int_t ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_array_t *a, ngx_k8s_model_tls_t *tls);
 static ngx_int_t ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_array_t *a, ngx_k8s_model_tls_t *tls);
-static ngx_uint_t ngx_k8s_compile_tls_names(ngx_k8s_model_tls_t *tls,
-    ngx_str_t *host);
-static void ngx_k8s_compile_tls_add(ngx_k8s_making_t *m,
-    ngx_k8s_secret_state_t *secret, uint32_t *types);
 static ngx_uint_t ngx_k8s_compile_covers(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *secret, ngx_str_t *host);
 static ngx_k8s_secret_state_t *ngx_k8s_compile_secret_find(
     ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name);
 
 
-void
+ngx_int_t
 ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     ngx_k8s_claim_t       *won;
@@ -39,19 +41,26 @@ ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     state = m->state;
 
     if (state->node->name.len == 0) {
-        return;
+        return NGX_OK;
     }
 
     won = ngx_k8s_claim_marked(state);
 
     if (won != state->tls_claim) {
         state->tls_claim = won;
+        state->scan.stage = NGX_K8S_TLS_BEGIN;
         ngx_k8s_claim_tell(state);
     }
 
     if (won) {
+
+        if (ngx_k8s_compile_tls_scan(c, won) != NGX_OK) {
+            return NGX_AGAIN;
+        }
+
         m->tls = 1;
-        ngx_k8s_compile_tls_claim(c, m, won);
+        m->ncerts = state->scan.ncerts;
+        ngx_memcpy(m->certs, state->scan.certs, sizeof(m->certs));
 
     } else if (state->parent) {
         parent = state->parent->data;
@@ -60,52 +69,99 @@ ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         m->ncerts = parent->ncerts;
         ngx_memcpy(m->certs, parent->certs, sizeof(m->certs));
     }
+
+    return NGX_OK;
 }
 
 
 /*
  * The Secret of the entry that lists the host; a second one of another key
- * type as well.  Where none lists it: any that covers it.
+ * type as well.  Where none lists it: of the first entries any that covers it.
  */
 
-static void
-ngx_k8s_compile_tls_claim(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_claim_t *claim)
+static ngx_int_t
+ngx_k8s_compile_tls_scan(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 {
-    uint32_t                 types[NGX_K8S_KEY_TYPES];
-    ngx_str_t               *host;
-    ngx_uint_t               i, pass, listed;
-    ngx_k8s_model_tls_t     *tls;
+    ngx_int_t              budget;
+    ngx_k8s_model_t       *model;
+    ngx_k8s_tls_scan_t    *scan;
+    ngx_k8s_model_host_t  *host;
+
+    model = claim->model;
+    host = claim->host;
+    scan = &claim->state->scan;
+
+    if (scan->stage == NGX_K8S_TLS_BEGIN || scan->secrets != c->secrets) {
+        ngx_memzero(scan, sizeof(ngx_k8s_tls_scan_t));
+
+        scan->secrets = c->secrets;
+        scan->stage = host->ntls ? NGX_K8S_TLS_LISTED : NGX_K8S_TLS_ANY;
+    }
+
+    budget = c->slice;
+
+    while (scan->stage == NGX_K8S_TLS_LISTED) {
+
+        /* the first one decides, also when it names no Secret */
+
+        if (scan->next == host->ntls
+            || scan->ncerts == NGX_K8S_KEY_TYPES
+            || model->tls[host->tls[0]].ref.name.len == 0)
+        {
+            scan->stage = NGX_K8S_TLS_DONE;
+            break;
+        }
+
+        if (budget-- == 0) {
+            return NGX_AGAIN;
+        }
+
+        ngx_k8s_compile_tls_add(c, claim,
+                                &model->tls[host->tls[scan->next++]]);
+    }
+
+    if (scan->stage == NGX_K8S_TLS_ANY) {
+
+        while (scan->next < ngx_min(model->ntls, NGX_K8S_TLS_UNLISTED)) {
+            ngx_k8s_compile_tls_add(c, claim, &model->tls[scan->next++]);
+        }
+
+        scan->stage = NGX_K8S_TLS_DONE;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_compile_tls_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_model_tls_t *tls)
+{
+    ngx_uint_t               i;
+    ngx_k8s_tls_scan_t      *scan;
     ngx_k8s_secret_state_t  *secret;
 
-    host = &claim->state->node->name;
-    listed = 0;
+    scan = &claim->state->scan;
 
-    for (pass = 0; pass < 2 && !listed; pass++) {
+    secret = ngx_k8s_compile_secret_find(c, &tls->ref.namespace,
+                                         &tls->ref.name);
 
-        for (i = 0; i < claim->model->ntls; i++) {
-            tls = &claim->model->tls[i];
+    if (secret == NULL || scan->ncerts == NGX_K8S_KEY_TYPES
+        || !ngx_k8s_compile_covers(c, secret, &claim->state->node->name))
+    {
+        return;
+    }
 
-            if (pass == 0) {
-                if (!ngx_k8s_compile_tls_names(tls, host)) {
-                    continue;
-                }
-
-                /* the first one decides, also when it names no Secret */
-
-                if (listed++ == 0 && tls->ref.name.len == 0) {
-                    return;
-                }
-            }
-
-            secret = ngx_k8s_compile_secret_find(c, &tls->ref.namespace,
-                                                 &tls->ref.name);
-
-            if (secret && ngx_k8s_compile_covers(c, secret, host)) {
-                ngx_k8s_compile_tls_add(m, secret, types);
-            }
+    for (i = 0; i < scan->ncerts; i++) {
+        if (scan->types[i] == secret->key_type) {
+            return;
         }
     }
+
+    scan->types[i] = secret->key_type;
+    scan->certs[i].slot = secret->slot;
+    scan->certs[i].generation = secret->generation;
+    scan->ncerts++;
 }
 
 
@@ -113,24 +169,29 @@ ngx_k8s_compile_tls_claim(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
 ngx_int_t
 ngx_k8s_compile_tls_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
-    ngx_array_t *a)
+    ngx_int_t *budget)
 {
-    ngx_int_t             rc;
-    ngx_str_t            *host;
-    ngx_uint_t            i;
-    ngx_k8s_model_tls_t  *tls;
+    ngx_int_t              rc;
+    ngx_k8s_saying_t      *s;
+    ngx_k8s_model_tls_t   *tls;
+    ngx_k8s_model_host_t  *host;
 
-    host = &claim->state->node->name;
+    s = &c->saying;
+    host = claim->host;
 
-    if (host->len == 0 || claim->state->tls_claim == NULL) {
+    if (claim->state->node->name.len == 0 || claim->state->tls_claim == NULL) {
         return NGX_OK;
     }
 
-    for (i = 0; i < claim->model->ntls; i++) {
-        tls = &claim->model->tls[i];
+    for ( /* void */ ; s->m < host->ntls; s->m++) {
+        tls = &claim->model->tls[host->tls[s->m]];
 
-        if (!ngx_k8s_compile_tls_names(tls, host)) {
-            continue;
+        if (ngx_k8s_saying_full(s)) {
+            return NGX_OK;
+        }
+
+        if ((*budget)-- <= 0) {
+            return NGX_AGAIN;
         }
 
         if (tls->ref.name.len == 0) {
@@ -143,8 +204,8 @@ ngx_k8s_compile_tls_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         }
 
         rc = (claim == claim->state->tls_claim)
-             ? ngx_k8s_compile_tls_listed(c, claim, a, tls)
-             : ngx_k8s_compile_tls_conflict(c, claim, a, tls);
+             ? ngx_k8s_compile_tls_listed(c, claim, &s->problems, tls)
+             : ngx_k8s_compile_tls_conflict(c, claim, &s->problems, tls);
 
         if (rc != NGX_OK) {
             return NGX_ERROR;
@@ -185,69 +246,47 @@ ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 }
 
 
+/* one that another object's takes the place of */
+
 static ngx_int_t
 ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_array_t *a, ngx_k8s_model_tls_t *tls)
 {
-    ngx_str_t         field, shown;
-    ngx_uint_t        i;
-    ngx_k8s_model_t  *won;
+    ngx_str_t                field, shown;
+    ngx_uint_t               i;
+    ngx_k8s_object_t        *won;
+    ngx_k8s_host_state_t    *state;
+    ngx_k8s_secret_state_t  *secret;
 
-    won = claim->state->tls_claim->model;
+    state = claim->state;
+    won = state->tls_claim->model->object;
 
-    for (i = 0; i < won->ntls; i++) {
-        if (ngx_k8s_str_eq(&won->tls[i].ref.name, &tls->ref.name)
-            && ngx_k8s_str_eq(&won->tls[i].ref.namespace,
-                              &tls->ref.namespace))
-        {
+    secret = ngx_k8s_compile_secret_find(c, &tls->ref.namespace,
+                                         &tls->ref.name);
+
+    /* what is missing is said of the Secret */
+
+    if (secret == NULL || secret->slot == 0
+        || secret->state == NGX_K8S_SECRET_MISSING)
+    {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < state->ncerts; i++) {
+        if (state->certs[i].slot == secret->slot) {
             return NGX_OK;
         }
     }
 
     field = ngx_k8s_field_text(&tls->ref.field, a->pool);
-    shown = ngx_k8s_host_shown(&claim->state->node->name);
+    shown = ngx_k8s_host_shown(&state->node->name);
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CERTIFICATE_CONFLICT,
                                 &shown, &field,
                                 "host \"%V\" has the certificate of %V "
                                 "%V/%V, which is older", &shown,
-                                &ngx_k8s_kinds[won->object->kind].name,
-                                &won->object->namespace, &won->object->name);
-}
-
-
-static ngx_uint_t
-ngx_k8s_compile_tls_names(ngx_k8s_model_tls_t *tls, ngx_str_t *host)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < tls->nhosts; i++) {
-        if (ngx_k8s_str_eq(&tls->hosts[i], host)) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static void
-ngx_k8s_compile_tls_add(ngx_k8s_making_t *m, ngx_k8s_secret_state_t *secret,
-    uint32_t *types)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < m->ncerts; i++) {
-        if (types[i] == secret->key_type) {
-            return;
-        }
-    }
-
-    if (m->ncerts < NGX_K8S_KEY_TYPES) {
-        types[m->ncerts] = secret->key_type;
-        m->certs[m->ncerts].slot = secret->slot;
-        m->certs[m->ncerts++].generation = secret->generation;
-    }
+                                &ngx_k8s_kinds[won->kind].name,
+                                &won->namespace, &won->name);
 }
 
 

@@ -26,6 +26,14 @@ typedef struct {
 } ngx_k8s_spec_rule_t;
 
 
+/* a host of the model, and an entry of spec.tls[] that lists it */
+
+typedef struct {
+    ngx_k8s_model_host_t    *host;
+    ngx_uint_t               tls;
+} ngx_k8s_spec_listed_t;
+
+
 typedef struct {
     ngx_k8s_model_t         *model;
     ngx_k8s_ingress_t       *ing;
@@ -33,6 +41,8 @@ typedef struct {
     ngx_k8s_target_t        *targets;
     ngx_str_t               *wildcards;  /* what is above each host, sorted;
                                             malloc()ed, NULL: not needed yet */
+    ngx_k8s_spec_listed_t   *listed;     /* malloc()ed */
+    ngx_uint_t               nlisted;
 } ngx_k8s_from_ingress_t;
 
 
@@ -48,6 +58,11 @@ static ngx_int_t ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
     ngx_k8s_backend_t *backend, ngx_k8s_target_t *target);
 static ngx_int_t ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f);
 static ngx_int_t ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f);
+static ngx_int_t ngx_k8s_from_ingress_tls_host(ngx_k8s_from_ingress_t *f,
+    ngx_uint_t i, ngx_uint_t n);
+static ngx_int_t ngx_k8s_from_ingress_listed(ngx_k8s_from_ingress_t *f);
+static ngx_k8s_model_host_t *ngx_k8s_from_ingress_find(
+    ngx_k8s_model_t *model, ngx_str_t *name);
 static ngx_int_t ngx_k8s_from_ingress_unmet(ngx_k8s_from_ingress_t *f,
     ngx_str_t *name, ngx_uint_t i, ngx_uint_t n);
 static ngx_int_t ngx_k8s_from_ingress_met(ngx_k8s_from_ingress_t *f,
@@ -85,6 +100,8 @@ ngx_k8s_from_ingress(ngx_k8s_object_t *object)
 
     f.model = model;
     f.wildcards = NULL;
+    f.listed = NULL;
+    f.nlisted = 0;
     model->object = object;
     model->refs = 1;
     model->rules = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_model_rule_t));
@@ -101,6 +118,10 @@ ngx_k8s_from_ingress(ngx_k8s_object_t *object)
 
     if (f.wildcards) {
         ngx_free(f.wildcards);
+    }
+
+    if (f.listed) {
+        ngx_free(f.listed);
     }
 
     return model;
@@ -459,22 +480,20 @@ ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f)
 static ngx_int_t
 ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f)
 {
-    ngx_int_t               rc;
     ngx_uint_t              i, n;
-    ngx_str_t              *hosts;
-    ngx_pool_t             *pool;
     ngx_k8s_model_t        *model;
     ngx_k8s_model_tls_t    *tls;
     ngx_k8s_ingress_tls_t  *spec;
 
     model = f->model;
-    pool = model->object->pool;
+    n = 0;
 
     if (f->ing->ntls == 0) {
         return NGX_OK;
     }
 
-    tls = ngx_pcalloc(pool, f->ing->ntls * sizeof(ngx_k8s_model_tls_t));
+    tls = ngx_pcalloc(model->object->pool,
+                      f->ing->ntls * sizeof(ngx_k8s_model_tls_t));
     if (tls == NULL) {
         return NGX_ERROR;
     }
@@ -484,34 +503,92 @@ ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f)
 
     for (i = 0; i < f->ing->ntls; i++) {
         spec = &f->ing->tls[i];
+        n += spec->nhosts;
 
         tls[i].ref.kind = NGX_K8S_SECRET;
         tls[i].ref.namespace = model->object->namespace;
         tls[i].ref.name = spec->secret;
         tls[i].ref.field.format = "spec.tls[%uD].secretName";
         tls[i].ref.field.index[0] = i;
+    }
 
-        hosts = ngx_palloc(pool, spec->nhosts * sizeof(ngx_str_t));
-        if (hosts == NULL) {
-            return NGX_ERROR;
+    f->listed = ngx_alloc((n + 1) * sizeof(ngx_k8s_spec_listed_t),
+                          model->object->pool->log);
+    if (f->listed == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < f->ing->ntls; i++) {
+        for (n = 0; n < f->ing->tls[i].nhosts; n++) {
+            if (ngx_k8s_from_ingress_tls_host(f, i, n) != NGX_OK) {
+                return NGX_ERROR;
+            }
         }
+    }
 
-        tls[i].hosts = hosts;
+    return ngx_k8s_from_ingress_listed(f);
+}
 
-        for (n = 0; n < spec->nhosts; n++) {
-            rc = ngx_k8s_from_ingress_name(pool, &spec->hosts[n],
-                                           &hosts[tls[i].nhosts]);
 
-            if (rc == NGX_ERROR) {
-                return NGX_ERROR;
-            }
+static ngx_int_t
+ngx_k8s_from_ingress_tls_host(ngx_k8s_from_ingress_t *f, ngx_uint_t i,
+    ngx_uint_t n)
+{
+    ngx_int_t              rc;
+    ngx_str_t              name;
+    ngx_k8s_model_host_t  *host;
 
-            if (rc == NGX_OK
-                && ngx_k8s_from_ingress_unmet(f, &hosts[tls[i].nhosts++], i, n)
-                   != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+    rc = ngx_k8s_from_ingress_name(f->model->object->pool,
+                                   &f->ing->tls[i].hosts[n], &name);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
+    host = ngx_k8s_from_ingress_find(f->model, &name);
+
+    if (host == NULL) {
+        return ngx_k8s_from_ingress_unmet(f, &name, i, n);
+    }
+
+    host->ntls++;
+
+    f->listed[f->nlisted].host = host;
+    f->listed[f->nlisted++].tls = i;
+
+    return NGX_OK;
+}
+
+
+/* the entries that list a host stand together, in their order, each once */
+
+static ngx_int_t
+ngx_k8s_from_ingress_listed(ngx_k8s_from_ingress_t *f)
+{
+    uint32_t              *p;
+    ngx_uint_t             i;
+    ngx_k8s_model_host_t  *host;
+
+    p = ngx_palloc(f->model->object->pool, f->nlisted * sizeof(uint32_t));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < f->model->nhosts; i++) {
+        host = &f->model->hosts[i];
+
+        host->tls = p;
+        p += host->ntls;
+        host->ntls = 0;
+    }
+
+    for (i = 0; i < f->nlisted; i++) {
+        host = f->listed[i].host;
+
+        if (host->ntls == 0
+            || host->tls[host->ntls - 1] != f->listed[i].tls)
+        {
+            host->tls[host->ntls++] = f->listed[i].tls;
         }
     }
 
@@ -560,7 +637,22 @@ ngx_k8s_from_ingress_unmet(ngx_k8s_from_ingress_t *f, ngx_str_t *name,
 }
 
 
-/* NGX_OK, NGX_DECLINED: of no rule, not as a wildcard either; NGX_ERROR */
+/* hosts are sorted, and begin with their names */
+
+static ngx_k8s_model_host_t *
+ngx_k8s_from_ingress_find(ngx_k8s_model_t *model, ngx_str_t *name)
+{
+    if (model->nhosts == 0) {
+        return NULL;
+    }
+
+    return bsearch(name, model->hosts, model->nhosts,
+                   sizeof(ngx_k8s_model_host_t),
+                   ngx_k8s_from_ingress_name_cmp);
+}
+
+
+/* NGX_OK, NGX_DECLINED: no rule has it as a wildcard either; NGX_ERROR */
 
 static ngx_int_t
 ngx_k8s_from_ingress_met(ngx_k8s_from_ingress_t *f, ngx_str_t *name)
@@ -576,15 +668,7 @@ ngx_k8s_from_ingress_met(ngx_k8s_from_ingress_t *f, ngx_str_t *name)
         return NGX_DECLINED;
     }
 
-    /* hosts are sorted, and begin with their names */
-
-    if (bsearch(name, model->hosts, model->nhosts,
-                sizeof(ngx_k8s_model_host_t), ngx_k8s_from_ingress_name_cmp)
-        || (above.len
-            && bsearch(&above, model->hosts, model->nhosts,
-                       sizeof(ngx_k8s_model_host_t),
-                       ngx_k8s_from_ingress_name_cmp)))
-    {
+    if (above.len && ngx_k8s_from_ingress_find(model, &above)) {
         return NGX_OK;
     }
 

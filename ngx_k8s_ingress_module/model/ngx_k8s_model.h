@@ -117,13 +117,14 @@ typedef struct {
                                             wildcard's there is its "*" */
     uint32_t                 rule;
     uint32_t                 nrules;
+    uint32_t                *tls;        /* entries of model->tls that list
+                                            it */
+    uint32_t                 ntls;
 } ngx_k8s_model_host_t;
 
 
 typedef struct {
     ngx_k8s_ref_t            ref;        /* Secret; no name: none is given */
-    ngx_str_t               *hosts;      /* as in the table's key */
-    ngx_uint_t               nhosts;
 } ngx_k8s_model_tls_t;
 
 

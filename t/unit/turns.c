@@ -244,6 +244,117 @@ test_same(void)
 }
 
 
+/* two Ingresses of one host, which each of their many tls entries lists */
+
+static void
+put_listed(k8s_t *k, const char *name, char age, ngx_uint_t n)
+{
+    char        *p;
+    ngx_uint_t   i;
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'a','name':'%s',"
+            "'creationTimestamp':'2026-01-01T00:00:0%cZ'},'spec':{'rules':[{"
+            "'host':'listed.test','http':{'paths':[{'path':'/%s','pathType':"
+            "'Exact','backend':{'service':{'name':'s','port':{'number':80"
+            "}}}}]}}],'tls':[", name, age, name);
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s{'hosts':['listed.test'],'secretName':'%s%u'}",
+                     i ? "," : "", name, (unsigned) i);
+    }
+
+    sprintf(p, "]}}");
+    put(k, "many tls entries");
+}
+
+
+static void
+test_listed(ngx_uint_t n)
+{
+    char         name[32], has[64];
+    k8s_t        k;
+    EVP_PKEY    *key;
+    ngx_uint_t   m;
+
+    setup(&k);
+    k8s_open(&k);
+
+    key = EVP_EC_gen("P-256");
+
+    put_listed(&k, "old", '1', n);
+    put_listed(&k, "new", '2', n);
+
+    ngx_k8s_compile_synced(k.compile);
+    m = pieces(&k, "all tls entries list one host");
+    ok(m > n / 256, "tls entries: in %u pieces", (unsigned) m);
+
+    sprintf(name, "old%u", (unsigned) n - 1);
+    k8s_secret(&k, "a", name, key, key, "DNS:listed.test", 365);
+    m = pieces(&k, "the Secret of the last one comes");
+    ok(m > n / 256, "a Secret: in %u pieces", (unsigned) m);
+
+    sprintf(has, "  certificate a/%s\n", name);
+    ok(k8s_has(&k, has), "it is served");
+
+    k8s_secret(&k, "a", "new0", key, key, "DNS:listed.test", 365);
+    (void) pieces(&k, "a Secret of the younger one comes");
+    ok(k8s_has(&k, has), "it is not served");
+    ok(k8s_has(&k, "has the certificate of Ingress a/old, which is older"),
+       "and this is said");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "a", "old");
+    (void) pieces(&k, "the older one is gone");
+    ok(k8s_has(&k, "  certificate a/new0\n"), "the other one's is served");
+
+    EVP_PKEY_free(key);
+    k8s_close(&k);
+}
+
+
+/* many hosts below a wildcard host whose TLS they have */
+
+static void
+test_below(void)
+{
+    char        *p;
+    k8s_t        k;
+    ngx_uint_t   i;
+
+    setup(&k);
+    k8s_open(&k);
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'a','name':'below'},'spec':{"
+            "'rules':[");
+
+    for (i = 0; i < number; i++) {
+        p += sprintf(p, "%s{'host':'h%u.below.test'}", i ? "," : "",
+                     (unsigned) i);
+    }
+
+    sprintf(p, "]}}");
+    put(&k, NULL);
+
+    ngx_k8s_compile_synced(k.compile);
+    (void) pieces(&k, "many hosts below a wildcard");
+
+    sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+            "'metadata':{'namespace':'a','name':'above'},'spec':{'rules':[{"
+            "'host':'*.below.test'}],'tls':[{'hosts':['*.below.test']}]}}");
+    put(&k, NULL);
+
+    i = pieces(&k, "which gets TLS");
+    ok(i > number + number / 512, "in %u pieces", (unsigned) i);
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "a", "above");
+    i = pieces(&k, "and goes");
+    ok(i > number + number / 512, "in %u pieces", (unsigned) i);
+
+    k8s_close(&k);
+}
+
+
 /* one Service of all Ingresses; limits; the clock */
 
 static void
@@ -556,12 +667,14 @@ main(void)
     unit_init();
 
     number = getenv("UNIT_RECORDS") ? atoi(getenv("UNIT_RECORDS")) : 5000;
-    text = malloc(number * 512 + 1024 * 1024);
+    text = malloc(ngx_max(number, 10000) * 512 + 1024 * 1024);
 
     test_endpoints(5000);
     test_endpoints(ngx_max(number, 10000));
     test_users();
     test_same();
+    test_listed(ngx_max(number, 10000));
+    test_below();
     test_paths();
     test_halfway();
     test_hosts();
