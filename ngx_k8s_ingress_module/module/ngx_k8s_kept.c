@@ -37,6 +37,8 @@ static void ngx_k8s_kept_change(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
 static void ngx_k8s_kept_write(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
+static void ngx_k8s_kept_remove(ngx_k8s_kept_t *k,
+    ngx_k8s_kept_entry_t *entry);
 static ngx_int_t ngx_k8s_kept_sweep(ngx_k8s_kept_t *k);
 static ngx_uint_t ngx_k8s_kept_is_read(ngx_k8s_source_conf_t *conf,
     ngx_uint_t kind, ngx_str_t *ns);
@@ -283,7 +285,7 @@ static void
 ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 {
     size_t           max;
-    uint32_t         slot, at;
+    uint32_t         at, slot;
     ngx_k8s_str_t    key, ns, name, item;
     ngx_k8s_data_t  *rec;
 
@@ -291,13 +293,7 @@ ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
     entry->size = 0;
 
     if (entry->gone) {
-
-        if (ngx_k8s_table_find(k->table, NGX_K8S_INDEX_DATA,
-                               entry->sn.str.data, entry->sn.str.len, &slot))
-        {
-            ngx_k8s_writer_remove(k->writer, slot);
-        }
-
+        ngx_k8s_kept_remove(k, entry);
         ngx_k8s_kept_free(k, entry);
 
         return;
@@ -345,6 +341,10 @@ ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
         return;
     }
 
+    /* there may be an older version */
+
+    ngx_k8s_kept_remove(k, entry);
+
     if (!k->full) {
         k->full = 1;
 
@@ -354,6 +354,19 @@ ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
                       "a copy of it", &k->name,
                       &ngx_k8s_kinds[entry->kind].name, &entry->ns,
                       &entry->name);
+    }
+}
+
+
+static void
+ngx_k8s_kept_remove(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
+{
+    uint32_t  slot;
+
+    if (ngx_k8s_table_find(k->table, NGX_K8S_INDEX_DATA, entry->sn.str.data,
+                           entry->sn.str.len, &slot))
+    {
+        ngx_k8s_writer_remove(k->writer, slot);
     }
 }
 

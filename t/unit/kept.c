@@ -245,6 +245,14 @@ bounds(void)
     run(1);
     ok(is(""), "one that is larger than the share");
 
+    put(NGX_K8S_INGRESS, "grown", "{g}", 3);
+    run(1);
+    put(NGX_K8S_INGRESS, "grown", NULL, 0);
+    put(NGX_K8S_INGRESS, "grown", text, MB);
+    run(1);
+    ok(is("") && kept.bytes == 0, "nor an older version in its place");
+    put(NGX_K8S_INGRESS, "grown", NULL, 0);
+
     for (i = 0; i < 200; i++) {
         sprintf(name, "n%03u", (unsigned) i);
         put(NGX_K8S_INGRESS, name, text, 8192);
