@@ -37,6 +37,8 @@ static ngx_int_t ngx_http_k8s_metric_degraded(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_problems(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_states(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_turns(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 
@@ -206,6 +208,13 @@ ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
       ngx_string("Lists and watches of a kind that failed"),
       ngx_string("block, kind"),
       ngx_http_k8s_metric_sync, NGX_HTTP_K8S_SYNC_ERRORS, 0 },
+
+    { ngx_string("nginx_ingress_k8s_ingresses"),
+      ngx_string("gauge"),
+      ngx_string("Ingresses by state: served, and why others are not, as on "
+                 "/status"),
+      ngx_string("block, state"),
+      ngx_http_k8s_metric_states, 0, 0 },
 
     { ngx_string("nginx_ingress_k8s_problems"),
       ngx_string("gauge"),
@@ -523,6 +532,23 @@ ngx_http_k8s_metric_problems(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
         ngx_http_k8s_puts(a, ",");
         ngx_http_k8s_metric_block(a);
         ngx_http_k8s_printf(a, "} %uL\n", a->counts[i]);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_states(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_K8S_STATES; i++) {
+        ngx_http_k8s_metric_head(a, m);
+        ngx_http_k8s_metric_label(a, "state", &ngx_k8s_states[i]);
+        ngx_http_k8s_puts(a, ",");
+        ngx_http_k8s_metric_block(a);
+        ngx_http_k8s_printf(a, "} %uA\n", a->table->states[i]);
     }
 
     return NGX_OK;

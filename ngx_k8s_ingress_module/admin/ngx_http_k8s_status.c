@@ -37,6 +37,7 @@ static ngx_int_t ngx_http_k8s_status_arg(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 static ngx_int_t ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_snapshot(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_status_states(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a);
 static ngx_int_t ngx_http_k8s_status_sync(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_time(ngx_http_k8s_admin_t *a, time_t t);
@@ -270,6 +271,7 @@ ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a)
                             table->size - table->heap, table->used,
                             table->unreclaimed, table->largest);
         ngx_http_k8s_status_snapshot(a);
+        ngx_http_k8s_status_states(a);
     }
 
     if (table) {
@@ -317,6 +319,31 @@ ngx_http_k8s_status_snapshot(ngx_http_k8s_admin_t *a)
     }
 
     ngx_http_k8s_printf(a, ",\"errors\":%uA}", table->save_errors);
+}
+
+
+/* how many Ingresses were read, and what has become of them */
+
+static void
+ngx_http_k8s_status_states(ngx_http_k8s_admin_t *a)
+{
+    uint64_t    read;
+    ngx_uint_t  i;
+
+    read = 0;
+
+    for (i = 0; i < NGX_K8S_STATES; i++) {
+        read += (i == NGX_K8S_STATE_UNREADABLE) ? 0 : a->table->states[i];
+    }
+
+    ngx_http_k8s_printf(a, ",\"ingresses\":{\"read\":%uL", read);
+
+    for (i = 0; i < NGX_K8S_STATES; i++) {
+        ngx_http_k8s_printf(a, ",\"%V\":%uA", &ngx_k8s_states[i],
+                            a->table->states[i]);
+    }
+
+    ngx_http_k8s_puts(a, "}");
 }
 
 

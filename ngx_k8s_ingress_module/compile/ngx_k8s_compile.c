@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_k8s_clock.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_table_set.h>
 
 
 #define NGX_K8S_COMPILE_POOL   16384
@@ -353,15 +354,17 @@ ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec)
 
         ngx_reset_pool(c->pool);
 
-        if (rc == NGX_DONE) {
-            return NGX_OK;
-        }
-
         /* out of memory is met again, and said, in the next turn */
 
     } while (rc == NGX_OK && ngx_k8s_usec() < end);
 
-    return NGX_AGAIN;
+    /* until all was looked at once those of a predecessor stay */
+
+    if (c->swept) {
+        ngx_k8s_table_set_states(c->table, c->store->states, NGX_K8S_STATES);
+    }
+
+    return (rc == NGX_DONE) ? NGX_OK : NGX_AGAIN;
 }
 
 

@@ -71,6 +71,11 @@ void ngx_k8s_compile_clock(ngx_k8s_compile_t *c, time_t now);
 void ngx_k8s_compile_problems(ngx_k8s_compile_t *c, ngx_str_t *kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems);
 
+/* of a kind's objects so many more, or less, cannot be read, beside those that
+   have problems here */
+void ngx_k8s_compile_unread(ngx_k8s_compile_t *c, ngx_uint_t kind,
+    ngx_int_t n);
+
 
 /*
  * A Secret's key pair, from PEM to the fields of a certificate record, built

@@ -40,6 +40,8 @@ static ngx_uint_t ngx_k8s_host_short(ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_records(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_k8s_claim_t *ngx_k8s_host_fallback(ngx_k8s_host_state_t *state);
+static void ngx_k8s_host_fallback_told(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state, ngx_k8s_claim_t *fallback);
 static ngx_int_t ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_claim_t *fallback);
 static size_t ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index,
@@ -406,6 +408,30 @@ ngx_k8s_host_fallback(ngx_k8s_host_state_t *state)
 }
 
 
+/*
+ * Of the host "" the others say whose default backend goes before theirs; of
+ * any it may be all that an object routes.
+ */
+
+static void
+ngx_k8s_host_fallback_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_k8s_claim_t *fallback)
+{
+    if (state->node->name.len == 0) {
+        ngx_k8s_claim_tell(state);
+        return;
+    }
+
+    if (fallback && fallback->link) {
+        ngx_k8s_entry_mark(c->store, fallback->entry);
+    }
+
+    if (state->fallback && state->fallback->link) {
+        ngx_k8s_entry_mark(c->store, state->fallback->entry);
+    }
+}
+
+
 static ngx_int_t
 ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_claim_t *fallback)
@@ -445,10 +471,8 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     ngx_k8s_compile_release(c, &state->fallback_held);
 
-    /* of the host "" the others say whose default backend goes before theirs */
-
-    if (fallback != state->fallback && state->node->name.len == 0) {
-        ngx_k8s_claim_tell(state);
+    if (fallback != state->fallback) {
+        ngx_k8s_host_fallback_told(c, state, fallback);
     }
 
     state->fallback = fallback;

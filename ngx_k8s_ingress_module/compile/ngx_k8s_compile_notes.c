@@ -40,6 +40,10 @@ ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         return rc;
     }
 
+    if (claim == claim->state->fallback) {
+        c->saying.routed = 1;
+    }
+
     a = &c->saying.problems;
 
     rc = ngx_k8s_compile_tls_notes(c, claim, budget);
@@ -72,7 +76,7 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     for ( /* void */ ; s->n < claim->nitems; s->n++) {
         item = claim->items[s->n];
 
-        if (ngx_k8s_saying_full(s)) {
+        if (ngx_k8s_saying_full(s) && s->routed) {
             return NGX_OK;
         }
 
@@ -80,13 +84,18 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
             return NGX_AGAIN;
         }
 
-        if (item->match->order == 0) {
+        if (item->match->order == 0 && s->routed) {
             continue;
         }
 
         won = ngx_k8s_item_shadow(item);
 
         if (won == NULL) {
+            s->routed = 1;
+            continue;
+        }
+
+        if (item->match->order == 0) {
             continue;
         }
 

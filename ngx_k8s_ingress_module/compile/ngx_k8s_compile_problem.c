@@ -152,6 +152,7 @@ ngx_k8s_compile_begin(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 
     s->entry = entry;
     s->stage = 0;
+    s->routed = 0;
     s->stamp++;
 
     entry->making = 1;
@@ -173,6 +174,14 @@ ngx_k8s_compile_end(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 
     if (entry->served) {
         entry->tried = 0;
+    }
+
+    if (entry->taken) {
+        ngx_k8s_entry_state(c->store, entry,
+                            entry->limited ? NGX_K8S_STATE_NAMESPACE_LIMIT
+                            : entry->full ? NGX_K8S_STATE_TABLE_FULL
+                            : c->saying.routed ? NGX_K8S_STATE_SERVED
+                                               : NGX_K8S_STATE_NO_ROUTE);
     }
 
     rc = ngx_k8s_compile_say(c, &entry->problem, 0,
@@ -367,7 +376,7 @@ ngx_k8s_compile_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         return NGX_OK;
     }
 
-    while (s->link && !ngx_k8s_saying_full(s)) {
+    while (s->link && (!ngx_k8s_saying_full(s) || !s->routed)) {
         link = s->link;
 
         if ((*budget)-- <= 0) {

@@ -33,6 +33,8 @@ static ngx_k8s_share_t *ngx_k8s_compile_share(ngx_k8s_compile_t *c,
     ngx_str_t *ns);
 static void ngx_k8s_compile_share_check(ngx_k8s_compile_t *c,
     ngx_k8s_share_t *share);
+static void ngx_k8s_compile_extra_count(ngx_k8s_compile_t *c, ngx_str_t *kind,
+    ngx_int_t n);
 
 
 /* where not all of it fits, the first problems are said */
@@ -436,6 +438,7 @@ ngx_k8s_compile_problems(ngx_k8s_compile_t *c, ngx_str_t *kind, ngx_str_t *ns,
     ngx_memcpy(p, name->data, name->len);
 
     ngx_queue_insert_tail(&c->extras, &extra->queue);
+    ngx_k8s_compile_extra_count(c, kind, 1);
 
 found:
 
@@ -443,7 +446,30 @@ found:
                                ngx_min(n, NGX_K8S_PROBLEM_ITEMS), problems);
 
     if (n == 0) {
+        ngx_k8s_compile_extra_count(c, kind, -1);
         ngx_queue_remove(&extra->queue);
         ngx_free(extra);
+    }
+}
+
+
+void
+ngx_k8s_compile_unread(ngx_k8s_compile_t *c, ngx_uint_t kind, ngx_int_t n)
+{
+    if (ngx_k8s_kind_rows[kind].model) {
+        c->store->states[NGX_K8S_STATE_UNREADABLE] += n;
+    }
+}
+
+
+static void
+ngx_k8s_compile_extra_count(ngx_k8s_compile_t *c, ngx_str_t *kind, ngx_int_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_K8S_KINDS; i++) {
+        if (ngx_k8s_str_eq(&ngx_k8s_kinds[i].name, kind)) {
+            ngx_k8s_compile_unread(c, i, n);
+        }
     }
 }

@@ -282,6 +282,7 @@ typedef struct {
     ngx_k8s_link_t          *link;
     ngx_uint_t               n;
     ngx_uint_t               m;
+    unsigned                 routed:1;   /* something leads to it */
 } ngx_k8s_saying_t;
 
 #define ngx_k8s_saying_full(s)                                                \

@@ -118,6 +118,7 @@ struct ngx_k8s_manifest_s {
     ngx_queue_t              claims;
     ngx_queue_t              notes;      /* the first ones */
     ngx_uint_t               nnotes;     /* of all */
+    ngx_uint_t               unread;     /* Ingresses among them */
     dev_t                    dev;
     ino_t                    ino;
     off_t                    size;
@@ -188,6 +189,7 @@ typedef struct {
     ngx_queue_t              pending;    /* claims of the file being read */
     ngx_queue_t              notes;      /* and notes */
     ngx_uint_t               nnotes;
+    ngx_uint_t               unread;
     ngx_uint_t               documents;
     ngx_uint_t               item;       /* of the document, 0: none */
     ngx_uint_t               places;

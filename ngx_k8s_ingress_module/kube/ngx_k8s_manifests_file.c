@@ -23,6 +23,8 @@ static void ngx_k8s_manifest_free(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 static void ngx_k8s_manifest_notes(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
+static void ngx_k8s_manifest_unread(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file, ngx_uint_t n);
 static void ngx_k8s_manifest_notes_free(ngx_queue_t *notes);
 static void ngx_k8s_manifest_tell(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file, ngx_uint_t *n, ngx_uint_t code,
@@ -82,6 +84,7 @@ ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
     }
 
     ngx_k8s_manifests_withdraw(m, file);
+    ngx_k8s_manifest_unread(m, file, 0);
 
     m->sink->problem(m->sink->data, "File", &file->sn.str, -1, NULL);
 
@@ -361,6 +364,9 @@ ngx_k8s_manifest_notes(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
     file->nnotes = m->nnotes;
     m->nnotes = 0;
 
+    ngx_k8s_manifest_unread(m, file, m->unread);
+    m->unread = 0;
+
     while (!ngx_queue_empty(&m->notes)) {
         q = ngx_queue_head(&m->notes);
         note = ngx_queue_data(q, ngx_k8s_manifest_note_t, queue);
@@ -371,6 +377,19 @@ ngx_k8s_manifest_notes(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         ngx_log_error(NGX_LOG_WARN, m->log, 0,
                       "manifests \"%V\": file \"%V\": %V", &m->root,
                       &file->sn.str, &note->message);
+    }
+}
+
+
+/* so many of its Ingresses cannot be read now */
+
+static void
+ngx_k8s_manifest_unread(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
+    ngx_uint_t n)
+{
+    if (n != file->unread) {
+        m->sink->unread(m->sink->data, NGX_K8S_INGRESS, n - file->unread);
+        file->unread = n;
     }
 }
 
@@ -417,6 +436,7 @@ ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m)
 
     ngx_k8s_manifest_notes_free(&m->notes);
     m->nnotes = 0;
+    m->unread = 0;
 
     while (!ngx_queue_empty(&m->pending)) {
         q = ngx_queue_head(&m->pending);

@@ -30,6 +30,16 @@ ngx_k8s_manifests_note(ngx_k8s_manifests_t *m, ngx_uint_t code, json_t *json,
     va_list                   args;
     ngx_k8s_manifest_note_t  *note;
 
+    kind = json_object_get(json, "kind");
+
+    if (json_is_string(kind)
+        && ngx_strcasecmp((u_char *) json_string_value(kind),
+                          ngx_k8s_kinds[NGX_K8S_INGRESS].name.data)
+           == 0)
+    {
+        m->unread++;
+    }
+
     if (m->nnotes++ >= NGX_K8S_MANIFEST_PROBLEMS) {
         return NGX_OK;
     }
@@ -51,8 +61,6 @@ ngx_k8s_manifests_note(ngx_k8s_manifests_t *m, ngx_uint_t code, json_t *json,
     if (name == NULL) {
         name = json_object_get(meta, "generateName");
     }
-
-    kind = json_object_get(json, "kind");
 
     if (kind) {
         p = ngx_k8s_manifests_print(p, last, kind);

@@ -119,6 +119,10 @@ typedef struct {
        code < 0 ends all problems of that kind and name.  Strings are copied */
     void                   (*problem)(void *data, char *kind, ngx_str_t *name,
                                 ngx_int_t code, ngx_str_t *message);
+    /* so many objects of a kind more, or less, are in files and cannot be
+       read */
+    void                   (*unread)(void *data, ngx_uint_t kind,
+                                ngx_int_t n);
     /* bytes fed and not yet worked on: a source asks before the next page */
     size_t                 (*backlog)(void *data);
     /* the source begins and ends work in this turn of the event loop, so that

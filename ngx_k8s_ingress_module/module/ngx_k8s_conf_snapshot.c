@@ -126,6 +126,11 @@ ngx_k8s_snapshot_identity(ngx_k8s_block_t *block, ngx_k8s_snapshot_id_t *id)
         ngx_crc32_update(&id->tables, name->data, name->len + 1);
     }
 
+    for (i = 0; i < NGX_K8S_STATES; i++) {
+        ngx_crc32_update(&id->tables, ngx_k8s_states[i].data,
+                         ngx_k8s_states[i].len + 1);
+    }
+
     ngx_crc32_final(id->tables);
 
     ctx = EVP_MD_CTX_new();

@@ -21,6 +21,7 @@ static void ngx_k8s_watcher_feed(void *data, ngx_k8s_feed_t *feed);
 static size_t ngx_k8s_watcher_backlog(void *data);
 static void ngx_k8s_watcher_state(void *data, ngx_uint_t kind,
     ngx_k8s_source_state_t *state);
+static void ngx_k8s_watcher_unread(void *data, ngx_uint_t kind, ngx_int_t n);
 static void ngx_k8s_watcher_problem(void *data, char *kind, ngx_str_t *name,
     ngx_int_t code, ngx_str_t *message);
 static void ngx_k8s_watcher_changed(void *data);
@@ -46,6 +47,7 @@ ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
     w->sink.feed = ngx_k8s_watcher_feed;
     w->sink.state = ngx_k8s_watcher_state;
     w->sink.problem = ngx_k8s_watcher_problem;
+    w->sink.unread = ngx_k8s_watcher_unread;
     w->sink.backlog = ngx_k8s_watcher_backlog;
     w->sink.enter = ngx_k8s_watcher_enter;
     w->sink.leave = ngx_k8s_watcher_leave;
@@ -170,6 +172,16 @@ ngx_k8s_watcher_problem(void *data, char *kind, ngx_str_t *name,
     ngx_k8s_watcher_t *w = data;
 
     ngx_k8s_refused_problem(&w->refused, kind, name, code, message);
+    ngx_k8s_watcher_post(w);
+}
+
+
+static void
+ngx_k8s_watcher_unread(void *data, ngx_uint_t kind, ngx_int_t n)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_compile_unread(w->compile, kind, n);
     ngx_k8s_watcher_post(w);
 }
 

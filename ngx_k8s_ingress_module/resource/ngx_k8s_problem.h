@@ -76,4 +76,29 @@ typedef struct {
 } ngx_k8s_problem_t;
 
 
+/*
+ * What has become of an Ingress.  Each that was read is of one state; one that
+ * cannot be read any more is counted as unreadable, and beside that by the
+ * state of its last good version, where there is one.
+ */
+
+enum {
+    NGX_K8S_STATE_PENDING = 0,           /* is being compiled */
+    NGX_K8S_STATE_SERVED,
+    NGX_K8S_STATE_NO_ROUTE,              /* it has none, or others have all */
+    NGX_K8S_STATE_NO_CLASS,              /* nor is there one by default */
+    NGX_K8S_STATE_OTHER_CLASS,           /* that of another controller */
+    NGX_K8S_STATE_UNKNOWN_CLASS,         /* no IngressClass has the name */
+    NGX_K8S_STATE_INVALID_CLASS,         /* the field cannot be read */
+    NGX_K8S_STATE_OTHER_NAMESPACE,       /* the selector does not meet it */
+    NGX_K8S_STATE_NAMESPACE_LIMIT,
+    NGX_K8S_STATE_TABLE_FULL,
+    NGX_K8S_STATE_UNREADABLE,
+    NGX_K8S_STATES
+};
+
+/* "served", ...; as /status and metrics say it */
+extern ngx_str_t  ngx_k8s_states[NGX_K8S_STATES];
+
+
 #endif /* _NGX_K8S_PROBLEM_H_INCLUDED_ */

@@ -18,6 +18,21 @@ static void ngx_k8s_problem_clean(u_char *p, u_char *last);
 
 /* in the order of the enum in ngx_k8s_problem.h */
 
+ngx_str_t  ngx_k8s_states[NGX_K8S_STATES] = {
+    ngx_string("pending"),
+    ngx_string("served"),
+    ngx_string("no_route"),
+    ngx_string("no_class"),
+    ngx_string("other_class"),
+    ngx_string("unknown_class"),
+    ngx_string("invalid_class"),
+    ngx_string("other_namespace"),
+    ngx_string("namespace_limit"),
+    ngx_string("table_full"),
+    ngx_string("unreadable")
+};
+
+
 ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("InvalidObject"),

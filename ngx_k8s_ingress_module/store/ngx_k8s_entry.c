@@ -178,6 +178,32 @@ ngx_k8s_entry_age_delete(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 
 
 void
+ngx_k8s_entry_state(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_uint_t state)
+{
+    store->states[entry->state]--;
+    store->states[state]++;
+
+    entry->state = state;
+}
+
+
+void
+ngx_k8s_entry_attached(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_k8s_attach_t *attach)
+{
+    if (!attach->taken || !entry->taken) {
+        ngx_k8s_entry_state(store, entry,
+                            attach->taken ? NGX_K8S_STATE_PENDING
+                                          : attach->state);
+    }
+
+    entry->taken = attach->taken;
+    entry->why = attach->why;
+}
+
+
+void
 ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 {
     entry->again = entry->making;

@@ -108,6 +108,8 @@ struct ngx_k8s_entry_s {
     size_t                   tried;      /* compile's: its last need */
     unsigned                 kind:8;
     unsigned                 why:8;      /* not taken: problem code, or 0 */
+    unsigned                 state:8;    /* NGX_K8S_STATE_*, counted where its
+                                            kind routes */
     unsigned                 taken:1;    /* Ingress of our class */
     unsigned                 queued:1;   /* in changed */
     unsigned                 making:1;   /* compile's: its problems are in the
@@ -150,6 +152,9 @@ struct ngx_k8s_store_s {
                                             first */
     ngx_k8s_entry_t         *walk;       /* of a walk over them, NULL: none */
     ngx_uint_t               counts[NGX_K8S_KINDS];
+    uint64_t                 states[NGX_K8S_STATES];  /* entries of each, of
+                                            kinds that route; compile's of what
+                                            is unreadable */
     ngx_queue_t              sweeps;
     uint32_t                 mark;       /* raised by each begin */
 
@@ -201,6 +206,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t               taken;      /* it is routed */
+    ngx_uint_t               state;      /* if not: NGX_K8S_STATE_* */
     ngx_uint_t               why;        /* if not: code of the problem that
                                             says so; 0: another controller may
                                             have it */
@@ -268,6 +274,13 @@ ngx_k8s_entry_t *ngx_k8s_entry_younger(ngx_k8s_store_t *store,
 
 /* before the object of an entry gets another age, or goes */
 void ngx_k8s_entry_age_delete(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
+
+/* gives an entry another state, and counts it there */
+void ngx_k8s_entry_state(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_uint_t state);
+/* the same of what its attach() has said; one that stays taken keeps its own */
+void ngx_k8s_entry_attached(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_k8s_attach_t *attach);
 
 /* puts an entry in store->changed */
 void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);

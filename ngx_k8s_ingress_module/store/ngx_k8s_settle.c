@@ -75,8 +75,7 @@ ngx_k8s_store_attach(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
         ngx_k8s_entry_mark(store, entry);
     }
 
-    entry->taken = attach.taken;
-    entry->why = attach.why;
+    ngx_k8s_entry_attached(store, entry, &attach);
 
     return NGX_OK;
 }

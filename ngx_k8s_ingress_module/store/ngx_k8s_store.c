@@ -125,6 +125,7 @@ ngx_k8s_entry_make(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
     if (ngx_k8s_kind_rows[object->kind].model) {
         ngx_rbtree_insert(&store->ages, &entry->age);
+        store->states[entry->state]++;
     }
 
     return entry;
@@ -278,8 +279,10 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
         ngx_k8s_entry_mark(store, entry);
     }
 
-    entry->taken = attach.taken;
-    entry->why = attach.why;
+    if (row->attach) {
+        ngx_k8s_entry_attached(store, entry, &attach);
+    }
+
     entry->edited = 1;
     entry->model = model;
 
@@ -377,6 +380,7 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 
     if (ngx_k8s_kind_rows[entry->kind].model) {
         ngx_k8s_entry_age_delete(store, entry);
+        store->states[entry->state]--;
     }
 
     store->stamp++;

@@ -138,10 +138,12 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
     ing = (ngx_k8s_ingress_t *) object;
 
     if (!ngx_k8s_store_selects(store, &object->namespace)) {
+        attach->state = NGX_K8S_STATE_OTHER_NAMESPACE;
         return;
     }
 
     if (ing->no_class) {
+        attach->state = NGX_K8S_STATE_INVALID_CLASS;
         attach->why = NGX_K8S_PROBLEM_INVALID_FIELD;
         return;
     }
@@ -149,6 +151,8 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
     name = ngx_k8s_class_named(store, ing, &annotation);
 
     if (name == NULL) {
+        attach->state = NGX_K8S_STATE_NO_CLASS;
+
         if (!store->conf.without_class && ngx_k8s_class_default(store)) {
             attach->why = NGX_K8S_PROBLEM_CLASS_MISSING;
         }
@@ -156,6 +160,8 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
         attach->taken = store->conf.without_class;
         return;
     }
+
+    attach->state = NGX_K8S_STATE_OTHER_CLASS;
 
     if (annotation && ngx_k8s_str_eq(name, &store->conf.class_name)) {
         attach->taken = 1;
@@ -169,6 +175,7 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
         /* other controllers take names that no IngressClass has */
 
         if (class && ngx_k8s_class_ours(store, class)) {
+            attach->state = NGX_K8S_STATE_NO_CLASS;
             attach->why = NGX_K8S_PROBLEM_CLASS_MISSING;
         }
 
@@ -176,6 +183,7 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
     }
 
     if (class == NULL) {
+        attach->state = NGX_K8S_STATE_UNKNOWN_CLASS;
         attach->why = NGX_K8S_PROBLEM_CLASS_NOT_FOUND;
         return;
     }

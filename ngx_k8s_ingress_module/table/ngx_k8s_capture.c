@@ -31,6 +31,7 @@ ngx_k8s_capture_t *
 ngx_k8s_capture_begin(ngx_k8s_writer_t *w, ngx_k8s_snapshot_id_t *id,
     ngx_uint_t flags, ngx_log_t *log)
 {
+    ngx_uint_t          i;
     ngx_k8s_capture_t  *c;
 
     c = ngx_calloc(sizeof(ngx_k8s_capture_t), log);
@@ -47,6 +48,10 @@ ngx_k8s_capture_begin(ngx_k8s_writer_t *w, ngx_k8s_snapshot_id_t *id,
     c->header.flags = flags;
     c->header.saved = ngx_time();
     c->header.nslots = w->table->nslots;
+
+    for (i = 0; i < NGX_K8S_TABLE_STATES; i++) {
+        c->header.states[i] = w->table->states[i];
+    }
 
     c->header.tables = id->tables;
     ngx_memcpy(c->header.identity, id->identity, NGX_K8S_SNAPSHOT_HASH);

@@ -401,6 +401,10 @@ ngx_k8s_copy_header(ngx_k8s_copy_t *c)
     to->saved = from->saved;
     to->save_errors = from->save_errors;
 
+    for (i = 0; i < NGX_K8S_TABLE_STATES; i++) {
+        to->states[i] = from->states[i];
+    }
+
     for (i = 0; i < NGX_K8S_TURN_BUCKETS; i++) {
         to->turns[i] = from->turns[i];
     }

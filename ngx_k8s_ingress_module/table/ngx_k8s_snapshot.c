@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_snapshot.h>
+#include <ngx_k8s_table_set.h>
 #include <ngx_k8s_shm.h>
 #include <ngx_k8s_type.h>
 
@@ -287,6 +288,9 @@ ngx_k8s_snapshot_load(ngx_k8s_writer_t *w, u_char *data, size_t len,
     }
 
     ngx_k8s_writer_publish(w);
+
+    ngx_k8s_table_set_states(ngx_k8s_writer_table(w), header->states,
+                             NGX_K8S_TABLE_STATES);
 
     loaded->records = l.records;
     loaded->hosts = l.hosts;

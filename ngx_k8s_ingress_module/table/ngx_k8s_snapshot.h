@@ -26,7 +26,7 @@
 
 
 #define NGX_K8S_SNAPSHOT_MAGIC       0x70616e73u  /* "snap" */
-#define NGX_K8S_SNAPSHOT_VERSION     2
+#define NGX_K8S_SNAPSHOT_VERSION     3
 
 #define NGX_K8S_SNAPSHOT_KEYS        0x0001  /* with private keys */
 
@@ -55,6 +55,7 @@ typedef struct {
     uint32_t                 nrecords;
     uint32_t                 tables;     /* as in ngx_k8s_snapshot_id_t */
     uint32_t                 reserved;
+    uint64_t                 states[NGX_K8S_TABLE_STATES];
     u_char                   identity[NGX_K8S_SNAPSHOT_HASH];
     u_char                   hash[NGX_K8S_SNAPSHOT_HASH];  /* of all, with
                                             these bytes zero */

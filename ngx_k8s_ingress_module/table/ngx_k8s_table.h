@@ -47,6 +47,9 @@
 #define NGX_K8S_RESTORE_BEGUN        2
 #define NGX_K8S_RESTORE_DONE         3
 
+/* states of Ingresses that have a count, those of the future among them */
+#define NGX_K8S_TABLE_STATES         16
+
 
 /*
  * Slot: the one mutable word by which a record is reached.  Its number is
@@ -128,6 +131,8 @@ typedef struct {
     ngx_atomic_t             unreclaimed; /* watcher: bytes waiting for pins */
     ngx_atomic_t             largest;    /* watcher: largest free extent */
     ngx_atomic_t             problems_dropped; /* watcher */
+    ngx_atomic_t             states[NGX_K8S_TABLE_STATES]; /* watcher: so many
+                                            Ingresses are of that state */
 
     /* the snapshot file; seconds since 1970 */
     ngx_atomic_t             restore;    /* NGX_K8S_RESTORE_* */

@@ -80,6 +80,20 @@ ngx_k8s_table_set_dropped(ngx_k8s_table_t *table, ngx_uint_t n)
 }
 
 
+/* watcher: so many Ingresses are of each of n states */
+
+static ngx_inline void
+ngx_k8s_table_set_states(ngx_k8s_table_t *table, uint64_t *states,
+    ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        table->states[i] = states[i];
+    }
+}
+
+
 /* any worker, under a pin: a try of an endpoint, and how it went */
 
 static ngx_inline void

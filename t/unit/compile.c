@@ -969,7 +969,7 @@ random_object(char *buf, ngx_uint_t i)
     case 1:
         p = spec;
 
-        if (rnd(4) == 0) {
+        if (rnd(3) == 0) {
             p += sprintf(p, "'defaultBackend':{'service':{'name':'s%d','port':"
                          "{'number':80}}},", (int) rnd(5));
         }
@@ -983,7 +983,7 @@ random_object(char *buf, ngx_uint_t i)
             p += sprintf(p, "'ingressClassName':'c%d',", (int) rnd(2));
         }
 
-        paths = rnd(4);
+        paths = rnd(2) * rnd(4);
         p += sprintf(p, "'rules':[{'host':'%s'", hosts[rnd(7)]);
 
         for (n = 0; n < paths; n++) {
@@ -1081,17 +1081,61 @@ random_relist(k8s_t *k, char texts[][1600])
 }
 
 
+/* the IngressClass c1, which half of those that name one need, comes or goes */
+
+static void
+random_class(k8s_t *k, ngx_uint_t *there)
+{
+    *there = !*there;
+
+    if (*there) {
+        k8s_put(k, "{'apiVersion':'networking.k8s.io/v1','kind':"
+                "'IngressClass','metadata':{'name':'c1'},'spec':{"
+                "'controller':'k8s.io/other'}}");
+
+    } else {
+        k8s_delete(k, NGX_K8S_INGRESS_CLASS, "", "c1");
+    }
+}
+
+
+/* of how many Ingresses two tables say something else */
+
+static ngx_uint_t
+states_differ(k8s_t *one, k8s_t *two)
+{
+    ngx_uint_t  i, n, read;
+
+    n = 0;
+    read = 0;
+
+    for (i = 0; i < NGX_K8S_STATES; i++) {
+        n += (one->table->states[i] != two->table->states[i]);
+        read += one->table->states[i];
+
+        if (one->table->states[i] != two->table->states[i]) {
+            printf("# %s: %u, fresh %u\n", ngx_k8s_states[i].data,
+                   (unsigned) one->table->states[i],
+                   (unsigned) two->table->states[i]);
+        }
+    }
+
+    return n + (read != ngx_k8s_store_count(one->store, NGX_K8S_INGRESS));
+}
+
+
 static void
 histories(void)
 {
     char        *one, *two;
-    ngx_uint_t   round, step, i, bad, lines;
+    ngx_uint_t   round, step, i, bad, lines, class, differ;
     k8s_t        k, fresh;
 
     static char  texts[OBJECTS][1600];
 
     bad = 0;
     lines = 0;
+    differ = 0;
 
     for (round = 0; round < 150; round++) {
         seed = unit_seed(7919 * (round + 1));
@@ -1103,9 +1147,14 @@ histories(void)
         k.compile->slice = (round % 2) ? 1 + round % 5 : NGX_K8S_SLICE;
         ngx_k8s_compile_synced(k.compile);
         random_relist(&k, texts);
+        class = 0;
 
         for (step = 0; step < 150; step++) {
             i = rnd(OBJECTS);
+
+            if (rnd(20) == 0) {
+                random_class(&k, &class);
+            }
 
             if (rnd(4) == 0) {
                 texts[i][0] = '\0';
@@ -1131,9 +1180,12 @@ histories(void)
                 k8s_end(&k);
                 k8s_open(&k);
                 random_relist(&k, texts);
+                class = 0;
                 ngx_k8s_compile_synced(k.compile);
             }
         }
+
+        k8s_delete(&k, NGX_K8S_INGRESS_CLASS, "", "c1");
 
         one = strdup(k8s_dump(&k));
 
@@ -1152,11 +1204,15 @@ histories(void)
                    (unsigned) round, one, two);
         }
 
+        differ += states_differ(&k, &fresh);
+
         free(one);
         k8s_close(&fresh);
         k8s_close(&k);
     }
 
+    ok(differ == 0, "and the same counts of states, %u differ",
+       (unsigned) differ);
     ok(bad == 0, "150 histories end as a fresh list, %u lines, %u differ",
        (unsigned) lines, (unsigned) bad);
 }

@@ -329,8 +329,11 @@ references(ngx_k8s_builder_t *b)
     ok(s.shard && s.host && s.set && s.listener && s.rule > 10,
        "records that lead to each other");
 
+    from->states[1] = 17;
+
     ngx_k8s_view_init(&view, from, 0);
-    ok(ngx_k8s_table_copy(&view, to, &missing, &unit_log) == NGX_OK,
+    ok(ngx_k8s_table_copy(&view, to, &missing, &unit_log) == NGX_OK
+       && to->states[1] == 17,
        "are copied");
     ok(ngx_memcmp(from->counts, to->counts, sizeof(from->counts)) == 0,
        "all of them");

@@ -123,6 +123,16 @@ problem(void *data, char *kind, ngx_str_t *name, ngx_int_t code,
 }
 
 
+static ngx_int_t  unread;
+
+
+static void
+sink_unread(void *data, ngx_uint_t kind, ngx_int_t n)
+{
+    unread += (kind == NGX_K8S_INGRESS) ? n : 1000;
+}
+
+
 static size_t
 sink_backlog(void *data)
 {
@@ -147,8 +157,8 @@ sink_leave(void *data)
 }
 
 
-static ngx_k8s_sink_t  sink = { NULL, feed, state, problem, sink_backlog,
-                                sink_enter, sink_leave, NULL };
+static ngx_k8s_sink_t  sink = { NULL, feed, state, problem, sink_unread,
+                                sink_backlog, sink_enter, sink_leave, NULL };
 
 
 static ngx_int_t
@@ -689,6 +699,25 @@ objects(void)
     ok(says("item 7, line 3: it is left out")
        && says("File o.yaml 0: 3 more objects are left out|")
        && !strstr(told, "item 8"), "the first ones, and how many more");
+    ok(unread == 0, "none of them is an Ingress");
+
+    /* Ingresses are counted, those beyond the first problems as well */
+
+    put("o.yaml", BAD("Service", "{name: No}") "%s" BAD("Ingress", "{name: 1}")
+        BAD("ingress", "{name: a}") BAD("Ingress", "{name: b}"),
+        BAD("Secret", "{}") BAD("Secret", "{}") BAD("Secret", "{}")
+        BAD("Secret", "{}") BAD("Secret", "{}") BAD("Secret", "{}")
+        BAD("Secret", "{}") BAD("Secret", "{}") BAD("Secret", "{}"));
+    turn(30);
+    ok(unread == 3, "Ingresses that cannot be read: %d", (int) unread);
+
+    put("o.yaml", "a: [");
+    turn(30);
+    ok(unread == 3, "a file that cannot be parsed says nothing new");
+
+    put("o.yaml", SVC("o1", "4") BAD("Ingress", "{name: b}"));
+    turn(30);
+    ok(unread == 1, "others are good, or gone");
 
     /* a Secret is wiped, but not what others share with it */
 
@@ -705,6 +734,7 @@ objects(void)
 
     sh("rm w/o.yaml w/o.json");
     turn(30);
+    ok(unread == 0, "the file is gone");
 }
 
 
@@ -1466,6 +1496,73 @@ large(void)
 }
 
 
+/* very many documents of one object, good ones and then bad ones */
+
+static void
+rivals(void)
+{
+    int           i, v;
+    FILE         *f;
+    char          path[512];
+    ngx_queue_t  *q;
+    ngx_uint_t    n, sorted;
+
+    ngx_k8s_manifests_t       *m;
+    ngx_k8s_manifest_claim_t  *claim;
+    ngx_k8s_manifest_ident_t  *ident;
+
+    static ngx_str_t  ns = ngx_string("default");
+    static ngx_str_t  name = ngx_string("one");
+
+    put("r0.yaml", "apiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+        "metadata: {name: one}\n");
+    start();
+    turn(30);
+
+    m = source->data;
+
+    for (v = 0; v < 2; v++) {
+        snprintf(path, sizeof(path), "%s/r1.yaml", dir);
+        f = fopen(path, "w");
+
+        for (i = 0; i < 20000; i++) {
+            fprintf(f, "---\napiVersion: %s\nkind: Ingress\n"
+                    "metadata: {name: one}\n",
+                    v ? "extensions/v1beta1" : "networking.k8s.io/v1");
+        }
+
+        fclose(f);
+
+        longest = 0;
+        turn(100);
+
+        printf("# longest turn %u us\n", (unsigned) longest);
+
+        ident = ngx_k8s_manifests_ident(m, NGX_K8S_INGRESS, &ns, &name, 0);
+        n = 0;
+        sorted = 1;
+
+        for (q = ngx_queue_head(&ident->claims);
+             q != ngx_queue_sentinel(&ident->claims);
+             q = ngx_queue_next(q))
+        {
+            claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
+
+            sorted &= (claim->place == (n ? n - 1 : 0)
+                       && claim->file->sn.str.data[1] == (n ? '1' : '0')
+                       && claim->kept == (n && v));
+            n++;
+        }
+
+        ok(n == 20001 && sorted, "%u documents of one object, %s",
+           (unsigned) n, v ? "all but one bad now" : "in their order");
+    }
+
+    source->stop(source);
+    sh("rm w/r0.yaml w/r1.yaml");
+}
+
+
 /* a folder goes while a file beside it is half read */
 
 static void
@@ -1606,6 +1703,7 @@ main(int argc, char **argv)
     namespaces();
     polling();
     large();
+    rivals();
     half();
     exiting();
     checks();

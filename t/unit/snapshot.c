@@ -209,6 +209,9 @@ snapshot_whole(void)
     ok(loaded.hosts == a.table->counts[NGX_K8S_INDEX_HOST]
        && loaded.left == 0 && loaded.keyless == 0, "with all its hosts");
     ok(strcmp(dump(&b), (char *) a.dump.data) == 0, "it is the same table");
+    ok(a.table->states[NGX_K8S_STATE_SERVED] == 2
+       && b.table->states[NGX_K8S_STATE_SERVED] == 2,
+       "with as many Ingresses that are served");
 
     n = 0;
 
