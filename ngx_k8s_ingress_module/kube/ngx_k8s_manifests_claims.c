@@ -171,7 +171,7 @@ ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         {
             old = ngx_queue_data(rival, ngx_k8s_manifest_claim_t, rivals);
 
-            if (old->file != file || old->text == NULL) {
+            if (old->file != file) {
                 continue;
             }
 
@@ -184,8 +184,9 @@ ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
             claim->selector = old->selector;
             claim->kept = 1;
 
-            old->text = NULL;
-            old->len = 0;
+            ngx_queue_remove(&old->rivals);
+            ngx_queue_remove(&old->queue);
+            ngx_free(old);
 
             break;
         }
@@ -279,6 +280,8 @@ ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
 }
 
 
+/* from the end: those of one file come in their order, and may be many */
+
 static void
 ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim)
 {
@@ -288,18 +291,18 @@ ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim)
 
     claims = &claim->ident->claims;
 
-    for (q = ngx_queue_head(claims);
+    for (q = ngx_queue_last(claims);
          q != ngx_queue_sentinel(claims);
-         q = ngx_queue_next(q))
+         q = ngx_queue_prev(q))
     {
         other = ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
 
         rc = ngx_strcmp(claim->file->sn.str.data, other->file->sn.str.data);
 
-        if (rc < 0 || (rc == 0 && claim->place < other->place)) {
+        if (rc > 0 || (rc == 0 && claim->place > other->place)) {
             break;
         }
     }
 
-    ngx_queue_insert_tail(q, &claim->rivals);
+    ngx_queue_insert_after(q, &claim->rivals);
 }
