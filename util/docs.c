@@ -109,6 +109,111 @@ docs_metrics(void)
 }
 
 
+static char *
+docs_state(ngx_k8s_row_t *d)
+{
+    if (d->flags & NGX_K8S_ROW_LATER) {
+        return (d->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST))
+               ? "not yet, closed" : "not yet";
+    }
+
+    if (d->flags & NGX_K8S_ROW_NOTED) {
+        return "nothing to do";
+    }
+
+    return (d->flags & NGX_K8S_ROW_REFUSED) ? "never" : "served";
+}
+
+
+static void
+docs_rows(ngx_uint_t flags)
+{
+    ngx_k8s_row_t  *d;
+
+    for (d = ngx_k8s_rows; d->note.data; d++) {
+
+        if (!(d->flags & flags)) {
+            continue;
+        }
+
+        printf("| ");
+        docs_code(&d->name);
+
+        if (d->alias.len) {
+            printf(", ");
+            docs_code(&d->alias);
+        }
+
+        printf(" | %s | ", d->grammar->text);
+
+        if (d->value.len) {
+            docs_code(&d->value);
+        }
+
+        printf(" | %s | ", docs_state(d));
+
+        if (flags == NGX_K8S_ROW_ANNOTATION) {
+            printf("%s | ", (d->flags & NGX_K8S_RISK_CRITICAL)
+                            == NGX_K8S_RISK_CRITICAL ? "critical"
+                            : (d->flags & NGX_K8S_RISK_HIGH) ? "high"
+                            : (d->flags & NGX_K8S_RISK_MEDIUM) ? "medium"
+                            : "low");
+        }
+
+        if (d->needs.len) {
+            printf("with ");
+            docs_code(&d->needs);
+            printf(d->note.len ? "; " : "");
+        }
+
+        docs_str(&d->note);
+        printf(" |\n");
+    }
+}
+
+
+static void
+docs_annotations(void)
+{
+    printf("# Annotations\n\n"
+           "The annotations of an Ingress that ingress-nginx knows, each with "
+           "the prefix\n`nginx.ingress.kubernetes.io/` (directive "
+           "`annotations_prefix`), and what becomes\nof them here:\n\n"
+           "- *served*: it does what it does in ingress-nginx.\n"
+           "- *not yet*: it does nothing, and a problem says so. What "
+           "protects closes the\n  paths of its Ingress with 503 meanwhile, "
+           "or with 403 where it is about\n  certificates of clients "
+           "(*not yet, closed*).\n"
+           "- *nothing to do*, *never*: it can be taken out.\n\n"
+           "A value that cannot be read is a problem, and the default holds; "
+           "where the\nannotation protects, the paths are closed. Names that "
+           "are not known are\nproblems too, with the nearest known "
+           "one:\n\n"
+           "```\nAnnotationUnknown metadata.annotations["
+           "nginx.ingress.kubernetes.io/proxy-body-siz]:\n"
+           "there is no such annotation. Did you mean "
+           "\"proxy-body-size\"?\n```\n\n"
+           "| annotation | value | default | state | risk | note |\n"
+           "|---|---|---|---|---|---|\n");
+
+    docs_rows(NGX_K8S_ROW_ANNOTATION);
+}
+
+
+static void
+docs_configmap(void)
+{
+    printf("# Keys of the ConfigMap\n\n"
+           "The keys of the controller's ConfigMap that ingress-nginx knows, "
+           "and what becomes\nof them here. *Not yet*: the default holds. "
+           "*Nothing to do*: nginx.conf says it, or\nthere is nothing to "
+           "say.\n\n"
+           "| key | value | default | state | note |\n|---|---|---|---|---|\n");
+
+    docs_rows(NGX_K8S_ROW_KEY);
+}
+
+
 static void
 docs_defaults(void)
 {
@@ -128,12 +233,14 @@ docs_defaults(void)
 
     for (d = ngx_k8s_rows; d->note.data; d++) {
 
-        if (!(d->apis & NGX_K8S_API_INGRESS)) {
+        if (!(d->flags & NGX_K8S_API_INGRESS)
+            || (d->directive.len == 0 && d->offset == NGX_K8S_NO_FIELD))
+        {
             continue;
         }
 
         printf("| ");
-        docs_code(&d->key);
+        docs_code(&d->name);
         printf(" | ");
         docs_code(&d->value);
         printf(" | ");
@@ -194,6 +301,8 @@ static struct {
     { "variables", docs_variables },
     { "metrics", docs_metrics },
     { "defaults", docs_defaults },
+    { "annotations", docs_annotations },
+    { "configmap", docs_configmap },
     { "problems", docs_problems },
     { NULL, NULL }
 };

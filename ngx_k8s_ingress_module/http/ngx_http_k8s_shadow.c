@@ -77,7 +77,7 @@ ngx_http_k8s_shadow(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
         /* rows of one directive follow each other */
 
         if (row->directive.len == 0
-            || !(row->apis & NGX_K8S_API_INGRESS)
+            || !(row->flags & NGX_K8S_API_INGRESS)
             || (row->directive.len == before.len
                 && ngx_strncmp(row->directive.data, before.data, before.len)
                    == 0))

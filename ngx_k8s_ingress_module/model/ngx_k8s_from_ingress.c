@@ -16,6 +16,7 @@
 
 
 #define NGX_K8S_INVALID_BACKEND  503
+#define NGX_K8S_INVALID_CLIENT   403
 
 
 /* a rule of the spec with its host in the table's form */
@@ -76,11 +77,12 @@ static ngx_int_t ngx_k8s_from_ingress_name(ngx_pool_t *pool, ngx_str_t *host,
 
 static ngx_str_t  ngx_k8s_root = ngx_string("/");
 static ngx_str_t  ngx_k8s_tcp = ngx_string("TCP");
+static ngx_str_t  ngx_k8s_canary = ngx_string("canary");
 static ngx_str_t  ngx_k8s_any_host = ngx_string("");
 
 
 ngx_k8s_model_t *
-ngx_k8s_from_ingress(ngx_k8s_object_t *object)
+ngx_k8s_from_ingress(ngx_k8s_object_t *object, ngx_k8s_gate_t *gate)
 {
     ngx_uint_t               i, n;
     ngx_k8s_model_t         *model;
@@ -109,7 +111,18 @@ ngx_k8s_from_ingress(ngx_k8s_object_t *object)
     f.targets = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_target_t));
 
     if (model->rules == NULL || f.matches == NULL || f.targets == NULL
-        || ngx_k8s_from_ingress_hosts(&f) != NGX_OK
+        || ngx_k8s_from_annotations(model, gate) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    /* its share of another one's requests is drawn there */
+
+    if (ngx_k8s_values_on(&model->values, &ngx_k8s_canary)) {
+        return model;
+    }
+
+    if (ngx_k8s_from_ingress_hosts(&f) != NGX_OK
         || ngx_k8s_from_ingress_fallback(&f) != NGX_OK
         || ngx_k8s_from_ingress_tls(&f) != NGX_OK)
     {
@@ -413,7 +426,12 @@ ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
     target->weight = 1;
     target->invalid = NGX_K8S_INVALID_BACKEND;
 
-    if (backend->closed) {
+    if (f->model->values.close_host) {
+        target->invalid = NGX_K8S_INVALID_CLIENT;
+        return NGX_OK;
+    }
+
+    if (backend->closed || f->model->values.close_route) {
         return NGX_OK;
     }
 

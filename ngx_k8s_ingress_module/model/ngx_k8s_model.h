@@ -23,6 +23,7 @@
 #include <ngx_core.h>
 #include <ngx_k8s_resource.h>
 #include <ngx_k8s_path.h>
+#include <ngx_k8s_policy.h>
 
 
 #define NGX_K8S_MODEL_PROBLEMS       64  /* kept of one object */
@@ -144,6 +145,7 @@ typedef struct {
     ngx_k8s_model_tls_t     *tls;
     ngx_k8s_model_unmet_t   *unmet;
     ngx_k8s_target_t        *fallback;   /* where no rule takes a request */
+    ngx_k8s_values_t         values;     /* what it says of its routes */
     ngx_k8s_problem_t       *problems;   /* of object->pool */
     uint32_t                 nparents;
     uint32_t                 nhosts;
@@ -158,7 +160,12 @@ typedef struct {
 
 
 /* NULL: no memory; what was allocated ends with the object */
-ngx_k8s_model_t *ngx_k8s_from_ingress(ngx_k8s_object_t *object);
+ngx_k8s_model_t *ngx_k8s_from_ingress(ngx_k8s_object_t *object,
+    ngx_k8s_gate_t *gate);
+
+/* reads the annotations that the gate lets through; NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_from_annotations(ngx_k8s_model_t *model,
+    ngx_k8s_gate_t *gate);
 
 /*
  * A host as an object has it to the table's form, in buf of

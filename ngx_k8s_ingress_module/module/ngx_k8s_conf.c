@@ -77,6 +77,12 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "Ingresses whose annotation kubernetes.io/ingress.class has this value "
       "are served; it is also the class that ingress_class_by_name means." },
 
+    { { ngx_string("annotations_prefix"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_text, 0,
+        offsetof(ngx_k8s_conf_t, class.gate.prefix), NULL },
+      "annotations_prefix name;", "nginx.ingress.kubernetes.io", "k8s_ingress",
+      "What stands before the slash in the names of annotations." },
+
     { { ngx_string("ingress_class_by_name"), NGX_CONF_FLAG,
         ngx_conf_set_flag_slot, 0,
         offsetof(ngx_k8s_conf_t, class_by_name), NULL },
@@ -662,6 +668,15 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 
     if (kcf->class.class_name.data == NULL) {
         ngx_str_set(&kcf->class.class_name, "nginx");
+    }
+
+    kcf->class.gate.risk = NGX_K8S_RISK_HIGH;
+
+    if (kcf->class.gate.prefix.data == NULL) {
+        ngx_str_set(&kcf->class.gate.prefix, "nginx.ingress.kubernetes.io");
+
+    } else if (ngx_k8s_conf_subdomain(&kcf->class.gate.prefix) != NGX_OK) {
+        return "has an \"annotations_prefix\" that is no DNS name";
     }
 
     if (kcf->healthz.data == NULL) {

@@ -9,60 +9,37 @@
 #include <ngx_k8s_policy.h>
 
 
-typedef struct {
-    ngx_str_t                name;
-    ngx_uint_t               value;
-} ngx_k8s_word_value_t;
-
-
-static ngx_int_t ngx_k8s_decode_flag(ngx_str_t *value, void *field);
-static ngx_int_t ngx_k8s_decode_switch(ngx_str_t *value, void *field);
-static ngx_int_t ngx_k8s_decode_number(ngx_str_t *value, void *field);
-static ngx_int_t ngx_k8s_decode_seconds(ngx_str_t *value, void *field);
-static ngx_int_t ngx_k8s_decode_time(ngx_str_t *value, void *field);
-static ngx_int_t ngx_k8s_decode_size(ngx_str_t *value, void *field);
-static ngx_int_t ngx_k8s_decode_text(ngx_str_t *value, void *field);
-static ngx_int_t ngx_k8s_decode_protocols(ngx_str_t *value, void *field);
-static ngx_int_t ngx_k8s_decode_word(ngx_k8s_word_value_t *words,
+static ngx_int_t ngx_k8s_decode_number(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_code(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_seconds(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_time(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_size(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_word(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_words(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 
 
-ngx_k8s_grammar_t  ngx_k8s_grammar_flag = {
-    "\"true\" or \"false\"", ngx_k8s_decode_flag
-};
-
-ngx_k8s_grammar_t  ngx_k8s_grammar_switch = {
-    "\"on\" or \"off\"", ngx_k8s_decode_switch
-};
-
-ngx_k8s_grammar_t  ngx_k8s_grammar_number = {
-    "a number", ngx_k8s_decode_number
-};
-
-ngx_k8s_grammar_t  ngx_k8s_grammar_seconds = {
-    "a number of seconds", ngx_k8s_decode_seconds
-};
-
-ngx_k8s_grammar_t  ngx_k8s_grammar_time = {
-    "a time, as \"10m\"", ngx_k8s_decode_time
-};
-
-ngx_k8s_grammar_t  ngx_k8s_grammar_size = {
-    "a size, as \"8k\"", ngx_k8s_decode_size
-};
-
-ngx_k8s_grammar_t  ngx_k8s_grammar_text = {
-    "a text", ngx_k8s_decode_text
-};
-
-ngx_k8s_grammar_t  ngx_k8s_grammar_protocols = {
-    "versions of TLS, separated by blanks", ngx_k8s_decode_protocols
-};
-
+/* as Go's ParseBool() reads them */
 
 static ngx_k8s_word_value_t  ngx_k8s_flags[] = {
     { ngx_string("true"), 1 },
+    { ngx_string("True"), 1 },
+    { ngx_string("TRUE"), 1 },
+    { ngx_string("t"), 1 },
+    { ngx_string("T"), 1 },
+    { ngx_string("1"), 1 },
     { ngx_string("false"), 0 },
+    { ngx_string("False"), 0 },
+    { ngx_string("FALSE"), 0 },
+    { ngx_string("f"), 0 },
+    { ngx_string("F"), 0 },
+    { ngx_string("0"), 0 },
     { ngx_null_string, 0 }
 };
 
@@ -70,6 +47,114 @@ static ngx_k8s_word_value_t  ngx_k8s_flags[] = {
 static ngx_k8s_word_value_t  ngx_k8s_switches[] = {
     { ngx_string("on"), 1 },
     { ngx_string("off"), 0 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_redirect_codes[] = {
+    { ngx_string("301"), 301 },
+    { ngx_string("302"), 302 },
+    { ngx_string("307"), 307 },
+    { ngx_string("308"), 308 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_affinities[] = {
+    { ngx_string("cookie"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_affinity_canaries[] = {
+    { ngx_string("sticky"), 0 },
+    { ngx_string("legacy"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_affinity_modes[] = {
+    { ngx_string("balanced"), 0 },
+    { ngx_string("persistent"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_auth_secret_types[] = {
+    { ngx_string("auth-file"), 0 },
+    { ngx_string("auth-map"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_auth_types[] = {
+    { ngx_string("basic"), 0 },
+    { ngx_string("digest"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+/* in any case of letters, as upper case is read */
+
+static ngx_k8s_word_value_t  ngx_k8s_backend_protocols[] = {
+    { ngx_string("HTTP"), 0 },
+    { ngx_string("HTTPS"), 1 },
+    { ngx_string("AUTO_HTTP"), 2 },
+    { ngx_string("GRPC"), 3 },
+    { ngx_string("GRPCS"), 4 },
+    { ngx_string("FCGI"), 5 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_balances[] = {
+    { ngx_string("round_robin"), 0 },
+    { ngx_string("ewma"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_connections[] = {
+    { ngx_string("keep-alive"), 0 },
+    { ngx_string("close"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_http_versions[] = {
+    { ngx_string("1.0"), 0 },
+    { ngx_string("1.1"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_methods[] = {
+    { ngx_string("GET"), 0x0001 },
+    { ngx_string("HEAD"), 0x0002 },
+    { ngx_string("POST"), 0x0004 },
+    { ngx_string("PUT"), 0x0008 },
+    { ngx_string("PATCH"), 0x0010 },
+    { ngx_string("DELETE"), 0x0020 },
+    { ngx_string("CONNECT"), 0x0040 },
+    { ngx_string("OPTIONS"), 0x0080 },
+    { ngx_string("TRACE"), 0x0100 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_next_upstreams[] = {
+    { ngx_string("error"), 0x0001 },
+    { ngx_string("timeout"), 0x0002 },
+    { ngx_string("invalid_header"), 0x0004 },
+    { ngx_string("http_500"), 0x0008 },
+    { ngx_string("http_502"), 0x0010 },
+    { ngx_string("http_503"), 0x0020 },
+    { ngx_string("http_504"), 0x0040 },
+    { ngx_string("http_403"), 0x0080 },
+    { ngx_string("http_404"), 0x0100 },
+    { ngx_string("http_429"), 0x0200 },
+    { ngx_string("non_idempotent"), 0x0400 },
+    { ngx_string("off"), 0x0800 },
     { ngx_null_string, 0 }
 };
 
@@ -83,29 +168,116 @@ static ngx_k8s_word_value_t  ngx_k8s_protocols[] = {
 };
 
 
-static ngx_int_t
-ngx_k8s_decode_flag(ngx_str_t *value, void *field)
-{
-    return ngx_k8s_decode_word(ngx_k8s_flags, value, field);
-}
+static ngx_k8s_word_value_t  ngx_k8s_risks[] = {
+    { ngx_string("Low"), NGX_K8S_RISK_LOW },
+    { ngx_string("Medium"), NGX_K8S_RISK_MEDIUM },
+    { ngx_string("High"), NGX_K8S_RISK_HIGH },
+    { ngx_string("Critical"), NGX_K8S_RISK_CRITICAL },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_samesites[] = {
+    { ngx_string("None"), 0 },
+    { ngx_string("Lax"), 1 },
+    { ngx_string("Strict"), 2 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_satisfies[] = {
+    { ngx_string("all"), 0 },
+    { ngx_string("any"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_verify_clients[] = {
+    { ngx_string("on"), 1 },
+    { ngx_string("off"), 0 },
+    { ngx_string("optional"), 2 },
+    { ngx_string("optional_no_ca"), 3 },
+    { ngx_null_string, 0 }
+};
+
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_number = {
+    "a number", ngx_k8s_decode_number, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_status = {
+    "a status from 400 to 599", ngx_k8s_decode_code, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_seconds = {
+    "a number of seconds", ngx_k8s_decode_seconds, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_time = {
+    "a time, as \"10m\"", ngx_k8s_decode_time, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_size = {
+    "a size, as \"8k\"", ngx_k8s_decode_size, NULL, NULL
+};
+
+
+#define ngx_k8s_word_grammar(name, list, text)                                \
+    ngx_k8s_grammar_t  ngx_k8s_grammar_##name = {                             \
+        text, ngx_k8s_decode_word, list, NULL                                 \
+    }
+
+#define ngx_k8s_words_grammar(name, list, separators, text)                   \
+    ngx_k8s_grammar_t  ngx_k8s_grammar_##name = {                             \
+        text, ngx_k8s_decode_words, list, separators                          \
+    }
+
+ngx_k8s_word_grammar(flag, ngx_k8s_flags, "\"true\" or \"false\"");
+ngx_k8s_word_grammar(switch, ngx_k8s_switches, "\"on\" or \"off\"");
+ngx_k8s_word_grammar(redirect_code, ngx_k8s_redirect_codes,
+    "301, 302, 307 or 308");
+ngx_k8s_word_grammar(affinity, ngx_k8s_affinities, "\"cookie\"");
+ngx_k8s_word_grammar(affinity_canary, ngx_k8s_affinity_canaries,
+    "\"sticky\" or \"legacy\"");
+ngx_k8s_word_grammar(affinity_mode, ngx_k8s_affinity_modes,
+    "\"balanced\" or \"persistent\"");
+ngx_k8s_word_grammar(auth_secret_type, ngx_k8s_auth_secret_types,
+    "\"auth-file\" or \"auth-map\"");
+ngx_k8s_word_grammar(auth_type, ngx_k8s_auth_types,
+    "\"basic\" or \"digest\"");
+ngx_k8s_word_grammar(backend_protocol, ngx_k8s_backend_protocols,
+    "HTTP, HTTPS, AUTO_HTTP, GRPC, GRPCS or FCGI");
+ngx_k8s_word_grammar(balance, ngx_k8s_balances,
+    "\"round_robin\" or \"ewma\"");
+ngx_k8s_word_grammar(connection, ngx_k8s_connections,
+    "\"close\" or \"keep-alive\"");
+ngx_k8s_word_grammar(http_version, ngx_k8s_http_versions,
+    "\"1.0\" or \"1.1\"");
+ngx_k8s_word_grammar(method, ngx_k8s_methods, "a method, as \"GET\"");
+ngx_k8s_word_grammar(risk, ngx_k8s_risks, "Low, Medium, High or Critical");
+ngx_k8s_word_grammar(samesite, ngx_k8s_samesites, "None, Lax or Strict");
+ngx_k8s_word_grammar(satisfy, ngx_k8s_satisfies, "\"any\" or \"all\"");
+ngx_k8s_word_grammar(verify_client, ngx_k8s_verify_clients,
+    "\"on\", \"off\", \"optional\" or \"optional_no_ca\"");
+
+ngx_k8s_words_grammar(methods, ngx_k8s_methods, ", ",
+    "methods, separated by commas");
+ngx_k8s_words_grammar(next_upstream, ngx_k8s_next_upstreams, " ",
+    "words of proxy_next_upstream, separated by blanks");
+ngx_k8s_words_grammar(protocols, ngx_k8s_protocols, " ",
+    "versions of TLS, separated by blanks");
 
 
 static ngx_int_t
-ngx_k8s_decode_switch(ngx_str_t *value, void *field)
-{
-    return ngx_k8s_decode_word(ngx_k8s_switches, value, field);
-}
-
-
-static ngx_int_t
-ngx_k8s_decode_number(ngx_str_t *value, void *field)
+ngx_k8s_decode_number(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
 {
     ngx_uint_t *np = field;
 
     ngx_int_t  n;
 
     n = ngx_atoi(value->data, value->len);
-    if (n == NGX_ERROR) {
+    if (n == NGX_ERROR || n > NGX_MAX_INT32_VALUE) {
         return NGX_ERROR;
     }
 
@@ -116,14 +288,33 @@ ngx_k8s_decode_number(ngx_str_t *value, void *field)
 
 
 static ngx_int_t
-ngx_k8s_decode_seconds(ngx_str_t *value, void *field)
+ngx_k8s_decode_code(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
+{
+    ngx_uint_t *np = field;
+
+    ngx_int_t  n;
+
+    n = ngx_atoi(value->data, value->len);
+    if (n < 400 || n > 599) {
+        return NGX_ERROR;
+    }
+
+    *np = n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_seconds(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
 {
     ngx_msec_t *msp = field;
 
     ngx_int_t  n;
 
     n = ngx_atoi(value->data, value->len);
-    if (n == NGX_ERROR || n > NGX_MAX_INT_T_VALUE / 1000) {
+    if (n == NGX_ERROR || n > NGX_MAX_INT32_VALUE / 1000) {
         return NGX_ERROR;
     }
 
@@ -134,7 +325,7 @@ ngx_k8s_decode_seconds(ngx_str_t *value, void *field)
 
 
 static ngx_int_t
-ngx_k8s_decode_time(ngx_str_t *value, void *field)
+ngx_k8s_decode_time(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
 {
     ngx_msec_t *msp = field;
 
@@ -152,7 +343,7 @@ ngx_k8s_decode_time(ngx_str_t *value, void *field)
 
 
 static ngx_int_t
-ngx_k8s_decode_size(ngx_str_t *value, void *field)
+ngx_k8s_decode_size(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
 {
     size_t *sp = field;
 
@@ -170,24 +361,39 @@ ngx_k8s_decode_size(ngx_str_t *value, void *field)
 
 
 static ngx_int_t
-ngx_k8s_decode_text(ngx_str_t *value, void *field)
+ngx_k8s_decode_word(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
 {
-    ngx_str_t *sp = field;
+    ngx_uint_t *np = field;
 
-    *sp = *value;
+    ngx_k8s_word_value_t  *word;
 
-    return NGX_OK;
+    for (word = grammar->words; word->name.len; word++) {
+
+        if (word->name.len != value->len) {
+            continue;
+        }
+
+        if (grammar->words == ngx_k8s_flags
+            ? ngx_strncmp(word->name.data, value->data, value->len) == 0
+            : ngx_strncasecmp(word->name.data, value->data, value->len) == 0)
+        {
+            *np = word->value;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_ERROR;
 }
 
 
 static ngx_int_t
-ngx_k8s_decode_protocols(ngx_str_t *value, void *field)
+ngx_k8s_decode_words(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
 {
     ngx_uint_t *np = field;
 
     u_char      *p, *last;
     ngx_str_t    word;
-    ngx_uint_t   mask, protocol;
+    ngx_uint_t   mask, bit;
 
     p = value->data;
     last = p + value->len;
@@ -195,7 +401,7 @@ ngx_k8s_decode_protocols(ngx_str_t *value, void *field)
 
     for ( ;; ) {
 
-        while (p < last && *p == ' ') {
+        while (p < last && ngx_strchr(grammar->chars, *p)) {
             p++;
         }
 
@@ -205,19 +411,17 @@ ngx_k8s_decode_protocols(ngx_str_t *value, void *field)
 
         word.data = p;
 
-        while (p < last && *p != ' ') {
+        while (p < last && ngx_strchr(grammar->chars, *p) == NULL) {
             p++;
         }
 
         word.len = p - word.data;
 
-        if (ngx_k8s_decode_word(ngx_k8s_protocols, &word, &protocol)
-            != NGX_OK)
-        {
+        if (ngx_k8s_decode_word(grammar, &word, &bit) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        mask |= protocol;
+        mask |= bit;
     }
 
     if (mask == 0) {
@@ -227,23 +431,4 @@ ngx_k8s_decode_protocols(ngx_str_t *value, void *field)
     *np = mask;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_decode_word(ngx_k8s_word_value_t *words, ngx_str_t *value, void *field)
-{
-    ngx_uint_t *np = field;
-
-    for ( /* void */ ; words->name.len; words++) {
-
-        if (words->name.len == value->len
-            && ngx_strncmp(words->name.data, value->data, value->len) == 0)
-        {
-            *np = words->value;
-            return NGX_OK;
-        }
-    }
-
-    return NGX_ERROR;
 }

@@ -9,7 +9,7 @@
 #include <ngx_k8s_policy.h>
 
 
-static ngx_k8s_row_t *ngx_k8s_row(u_char *key, size_t len);
+static ngx_uint_t ngx_k8s_row_is(ngx_str_t *one, ngx_str_t *two);
 static ngx_int_t ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
     ngx_str_t *arguments);
 
@@ -28,13 +28,13 @@ ngx_k8s_policy_base(ngx_k8s_settings_t *settings, ngx_uint_t api)
 
     for (row = ngx_k8s_rows; row->note.data; row++) {
 
-        if (row->offset == NGX_K8S_NO_FIELD || !(row->apis & api)) {
+        if (row->offset == NGX_K8S_NO_FIELD || !(row->flags & api)) {
             continue;
         }
 
         p = (u_char *) settings + row->offset;
 
-        if (row->grammar->decode(&row->value, p) != NGX_OK) {
+        if (row->grammar->decode(row->grammar, &row->value, p) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -51,7 +51,7 @@ ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api)
 
     for (row = ngx_k8s_rows; row->note.data; row++) {
 
-        if (row->directive.len == 0 || !(row->apis & api)) {
+        if (row->directive.len == 0 || !(row->flags & api)) {
             continue;
         }
 
@@ -85,19 +85,39 @@ ngx_k8s_policy_directive(ngx_str_t *name)
 }
 
 
-static ngx_k8s_row_t *
-ngx_k8s_row(u_char *key, size_t len)
+ngx_k8s_row_t *
+ngx_k8s_row(ngx_str_t *name, ngx_uint_t flags)
 {
     ngx_k8s_row_t  *row;
 
     for (row = ngx_k8s_rows; row->note.data; row++) {
 
-        if (row->key.len == len && ngx_strncmp(row->key.data, key, len) == 0) {
+        if ((row->flags & flags)
+            && (ngx_k8s_row_is(&row->name, name)
+                || ngx_k8s_row_is(&row->alias, name)))
+        {
             return row;
         }
     }
 
     return NULL;
+}
+
+
+static ngx_uint_t
+ngx_k8s_row_is(ngx_str_t *one, ngx_str_t *two)
+{
+    return one->len && one->len == two->len
+           && ngx_strncmp(one->data, two->data, one->len) == 0;
+}
+
+
+ngx_int_t
+ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value)
+{
+    u_char  field[16];
+
+    return row->grammar->decode(row->grammar, value, field);
 }
 
 
@@ -107,7 +127,8 @@ static ngx_int_t
 ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
     ngx_str_t *arguments)
 {
-    u_char         *p, *key, *last, *end, *dst;
+    u_char         *p, *last, *end, *dst;
+    ngx_str_t       name;
     ngx_k8s_row_t  *other;
 
     dst = ngx_pnalloc(pool, row->argument.len + NGX_K8S_ARGUMENTS_ROOM);
@@ -130,14 +151,15 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
         }
 
         if (last - p >= 2 && p[0] == '$' && p[1] == '{') {
-            key = p + 2;
-            p = ngx_strlchr(key, last, '}');
+            name.data = p + 2;
+            p = ngx_strlchr(name.data, last, '}');
 
             if (p == NULL) {
                 return NGX_ERROR;
             }
 
-            other = ngx_k8s_row(key, p - key);
+            name.len = p - name.data;
+            other = ngx_k8s_row(&name, NGX_K8S_ROW_KEY);
 
             if (other == NULL) {
                 return NGX_ERROR;

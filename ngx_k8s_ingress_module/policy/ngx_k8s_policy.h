@@ -57,12 +57,26 @@ typedef struct {
 } ngx_k8s_settings_t;
 
 
-/* how a value is written; decode stores it, NGX_ERROR: it is none */
+/*
+ * How a value is written.  decode() checks it and stores it in *field, of 16
+ * bytes at most; strings are not copied.  NGX_ERROR: it is none.
+ */
+
+typedef struct ngx_k8s_grammar_s  ngx_k8s_grammar_t;
 
 typedef struct {
+    ngx_str_t                name;
+    ngx_uint_t               value;
+} ngx_k8s_word_value_t;
+
+struct ngx_k8s_grammar_s {
     char                    *text;       /* "a number" */
-    ngx_int_t              (*decode)(ngx_str_t *value, void *field);
-} ngx_k8s_grammar_t;
+    ngx_int_t              (*decode)(ngx_k8s_grammar_t *grammar,
+                                ngx_str_t *value, void *field);
+    ngx_k8s_word_value_t    *words;      /* which it chooses from */
+    char                    *chars;      /* beside letters and digits; between
+                                            words */
+};
 
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_flag;       /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_switch;     /* ngx_uint_t */
@@ -70,23 +84,106 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_number;     /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_seconds;    /* ngx_msec_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_time;       /* ngx_msec_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_size;       /* size_t */
-extern ngx_k8s_grammar_t  ngx_k8s_grammar_text;       /* ngx_str_t */
-extern ngx_k8s_grammar_t  ngx_k8s_grammar_protocols;  /* ngx_uint_t, a mask */
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_status;     /* ngx_uint_t */
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_redirect_code;  /* ngx_uint_t */
+
+/* a word each: ngx_uint_t, its number */
+
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_affinity;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_affinity_canary;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_affinity_mode;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_auth_secret_type;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_auth_type;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_backend_protocol;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_balance;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_connection;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_http_version;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_method;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_risk;       /* NGX_K8S_RISK_* */
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_samesite;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_satisfy;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_verify_client;
+
+/* some words, separated by blanks or commas: ngx_uint_t, a mask */
+
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_methods;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_next_upstream;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_protocols;
+
+/* ngx_str_t, of certain characters or in a certain form */
+
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_basic;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_chars_space;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_cidrs;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_ciphers;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_codes;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_domain;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_path;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_error_page;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_extended;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_header;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_headers;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_headers_any;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_pattern;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_patterns;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_match_cn;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_object;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_origins;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_path_capture;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_redirect;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_regex;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_service;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_text;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_url;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_url_variables;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_variables;
+
+
+/* of a row: beside NGX_K8S_API_*, the APIs that it holds for */
+
+#define NGX_K8S_ROW_ANNOTATION       0x0010  /* is one of an Ingress */
+#define NGX_K8S_ROW_KEY              0x0020  /* is a key of the ConfigMap */
+
+#define NGX_K8S_ROW_LATER            0x0100  /* its default is served alone */
+#define NGX_K8S_ROW_NOTED            0x0200  /* nothing is to be done */
+#define NGX_K8S_ROW_REFUSED          0x0400  /* never served */
+
+/* a bad or unserved value closes the route with 503, the host with 403;
+   without either the default holds */
+#define NGX_K8S_ROW_CLOSES_ROUTE     0x1000
+#define NGX_K8S_ROW_CLOSES_HOST      0x2000
+
+/* who it is for beside a route */
+#define NGX_K8S_ROW_HOST             0x10000
+#define NGX_K8S_ROW_SERVICE          0x20000
+#define NGX_K8S_ROW_OBJECT           0x40000
+
+/* how much harm an annotation can do, ingress-nginx's levels */
+#define NGX_K8S_RISK_LOW             0
+#define NGX_K8S_RISK_MEDIUM          0x100000
+#define NGX_K8S_RISK_HIGH            0x200000
+#define NGX_K8S_RISK_CRITICAL        0x300000
 
 
 typedef struct {
-    ngx_str_t                key;        /* of the ConfigMap; empty: it cannot
-                                            be set there */
-    ngx_k8s_grammar_t       *grammar;    /* NULL without a key */
-    ngx_str_t                value;      /* the default */
-    ngx_uint_t               apis;       /* NGX_K8S_API_*: it holds for these */
+    ngx_str_t                name;       /* of annotation and key; empty: it
+                                            cannot be set */
+    ngx_str_t                alias;      /* a second one, empty: none */
+    ngx_k8s_grammar_t       *grammar;    /* NULL without a name */
+    ngx_str_t                value;      /* the default; empty: not set */
+    ngx_uint_t               flags;      /* NGX_K8S_API_*, NGX_K8S_ROW_*,
+                                            NGX_K8S_RISK_* */
     ngx_str_t                directive;  /* "proxy_connect_timeout"; empty: it
                                             is no token */
     ngx_str_t                argument;   /* separated by blanks; %V is the
                                             value, ${key} that of another row,
                                             "" an empty argument */
     size_t                   offset;     /* in ngx_k8s_settings_t */
-    ngx_str_t                note;       /* for the documentation */
+    ngx_str_t                needs;      /* annotation or key without which it
+                                            does nothing; empty: none */
+    ngx_str_t                note;       /* for the documentation; of a refused
+                                            row, what to use instead */
 } ngx_k8s_row_t;
 
 #define NGX_K8S_NO_FIELD             ((size_t) -1)
@@ -105,6 +202,12 @@ ngx_int_t ngx_k8s_policy_base(ngx_k8s_settings_t *settings, ngx_uint_t api);
 /* 1 when a row feeds the directive */
 ngx_uint_t ngx_k8s_policy_directive(ngx_str_t *name);
 
+/* the row of a name that has one of the flags; NULL: none */
+ngx_k8s_row_t *ngx_k8s_row(ngx_str_t *name, ngx_uint_t flags);
+
+/* NGX_OK when the value is written as the row wants it */
+ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
+
 /*
  * Tokens: an array of ngx_array_t * of ngx_str_t, a directive and its arguments
  * each.  add() appends one, from a text with its arguments separated by blanks
@@ -116,6 +219,74 @@ ngx_int_t ngx_k8s_tokens_add(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_str_t *directive, ngx_str_t *arguments);
 ngx_int_t ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_uint_t api);
+
+
+/*
+ * Annotations of an Ingress (ngx_k8s_annotations.c).  A gate says which of them
+ * are let through; say() hears what is wrong: texts are the caller's for the
+ * time of the call, an empty remedy is that of the kind of message.
+ */
+
+typedef struct {
+    ngx_str_t                prefix;     /* "nginx.ingress.kubernetes.io" */
+    ngx_uint_t               risk;       /* NGX_K8S_RISK_*, the highest one */
+    ngx_str_t                words;      /* that no value has, with commas */
+} ngx_k8s_gate_t;
+
+#define NGX_K8S_SAY_UNKNOWN          0   /* no such annotation */
+#define NGX_K8S_SAY_INVALID          1   /* the default holds */
+#define NGX_K8S_SAY_CLOSED           2   /* route or host is closed */
+#define NGX_K8S_SAY_LATER            3   /* not served yet */
+#define NGX_K8S_SAY_REFUSED          4   /* never served */
+#define NGX_K8S_SAY_NOTED            5   /* has nothing to do here */
+#define NGX_K8S_SAY_NO_EFFECT        6   /* something else is missing */
+#define NGX_K8S_SAY_FOREIGN          7   /* another controller's */
+
+typedef ngx_int_t (*ngx_k8s_say_pt)(void *data, ngx_uint_t what,
+    ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
+
+/* what an object says of a row; points into its annotations */
+
+typedef struct {
+    ngx_k8s_row_t           *row;
+    ngx_str_t                value;      /* as the row wants it */
+} ngx_k8s_value_t;
+
+typedef struct {
+    ngx_array_t              values;     /* ngx_k8s_value_t, sorted by row */
+    unsigned                 close_route:1;
+    unsigned                 close_host:1;
+} ngx_k8s_values_t;
+
+/*
+ * Reads annotations, an array of ngx_keyval_t or NULL; values are of the pool.
+ * NGX_ERROR: no memory, or say() returned it.
+ */
+ngx_int_t ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
+    ngx_array_t *annotations, ngx_k8s_gate_t *gate, ngx_k8s_say_pt say,
+    void *data);
+
+/* what values say of the row of a name, NULL: nothing */
+ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, char *name);
+
+/* whether they say "true" of a flag, or anything that its default is not */
+ngx_uint_t ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name);
+
+
+/* names (ngx_k8s_names.c): what is meant by one that no row has */
+
+/* the annotation that differs least, by two letters at most; NULL: none */
+ngx_str_t *ngx_k8s_name_nearest(ngx_str_t *name);
+
+/* what to use in place of an annotation of older versions of ingress-nginx, or
+   of a name that people expect; NULL: not known */
+ngx_str_t *ngx_k8s_name_removed(ngx_str_t *name);
+
+/*
+ * Whether an annotation with its prefix is one of another controller: NULL when
+ * none is known; an empty text when there is nothing to use instead.
+ */
+ngx_str_t *ngx_k8s_name_foreign(ngx_str_t *annotation);
 
 
 #endif /* _NGX_K8S_POLICY_H_INCLUDED_ */

@@ -62,6 +62,14 @@ enum {
     NGX_K8S_PROBLEM_CLASS_MISSING,       /* none, beside a default class */
     NGX_K8S_PROBLEM_TLS_HOST_UNUSED,     /* no rule has it */
     NGX_K8S_PROBLEM_OBJECT_FORBIDDEN,    /* last good one kept */
+    NGX_K8S_PROBLEM_ANNOTATION_UNKNOWN,  /* there is none of the name */
+    NGX_K8S_PROBLEM_ANNOTATION_INVALID,  /* the default holds */
+    NGX_K8S_PROBLEM_ANNOTATION_CLOSED,   /* it protects: routes are closed */
+    NGX_K8S_PROBLEM_ANNOTATION_UNSERVED, /* not yet */
+    NGX_K8S_PROBLEM_ANNOTATION_REFUSED,  /* never */
+    NGX_K8S_PROBLEM_ANNOTATION_NOTED,    /* has nothing to do here */
+    NGX_K8S_PROBLEM_ANNOTATION_NO_EFFECT, /* another one is missing */
+    NGX_K8S_PROBLEM_ANNOTATION_FOREIGN,  /* of another controller */
     NGX_K8S_PROBLEMS
 };
 

@@ -203,7 +203,46 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
     { ngx_string("ObjectForbidden"),
       ngx_string("The API server says that the object exists, and does not "
                  "allow it to be read; its last good version is used."),
-      ngx_string("Allow \"get\" of it in its namespace.") }
+      ngx_string("Allow \"get\" of it in its namespace.") },
+
+    { ngx_string("AnnotationUnknown"),
+      ngx_string("There is no annotation of that name, so it does nothing."),
+      ngx_string("See the list of annotations in the documentation.") },
+
+    { ngx_string("AnnotationInvalid"),
+      ngx_string("The value of an annotation cannot be read; what the "
+                 "message says holds instead."),
+      ngx_string("Write the value as the message says.") },
+
+    { ngx_string("AnnotationClosed"),
+      ngx_string("An annotation that protects cannot be honoured, so the "
+                 "paths of the Ingress answer 503, or 403 where it is about "
+                 "certificates of clients."),
+      ngx_string("Correct the annotation, or take it out.") },
+
+    { ngx_string("AnnotationUnserved"),
+      ngx_string("This version does not serve the annotation yet; it does "
+                 "nothing."),
+      ngx_string("Take it out where that is no harm, or wait for a version "
+                 "that serves it.") },
+
+    { ngx_string("AnnotationRefused"),
+      ngx_string("The annotation is never served."),
+      ngx_string("Take it out.") },
+
+    { ngx_string("AnnotationNoted"),
+      ngx_string("The annotation has nothing to do here."),
+      ngx_string("It can be taken out.") },
+
+    { ngx_string("AnnotationNoEffect"),
+      ngx_string("The annotation does nothing without another one."),
+      ngx_string("Add what is missing, or take it out.") },
+
+    { ngx_string("AnnotationForeign"),
+      ngx_string("The annotation is one of another controller; it is not "
+                 "read here."),
+      ngx_string("If it should hold here too, write what the documentation "
+                 "names for it.") }
 };
 
 

@@ -227,7 +227,8 @@ typedef struct {
                                 ngx_k8s_object_t *object,
                                 ngx_k8s_attach_t *attach);
     /* what it routes; once attached, its references and hosts are linked */
-    ngx_k8s_model_t       *(*model)(ngx_k8s_object_t *object);
+    ngx_k8s_model_t       *(*model)(ngx_k8s_object_t *object,
+                                ngx_k8s_gate_t *gate);
 } ngx_k8s_kind_row_t;
 
 extern ngx_k8s_kind_row_t  ngx_k8s_kind_rows[NGX_K8S_KINDS];

@@ -50,7 +50,7 @@ ngx_k8s_store_attach(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
     row->attach(store, entry->object, &attach);
 
     if (attach.taken && entry->model == NULL) {
-        entry->model = row->model(entry->object);
+        entry->model = row->model(entry->object, &store->conf.gate);
         if (entry->model == NULL) {
             return NGX_ERROR;
         }

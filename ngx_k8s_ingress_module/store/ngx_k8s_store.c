@@ -258,7 +258,7 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     }
 
     if (attach.taken) {
-        model = row->model(object);
+        model = row->model(object, &store->conf.gate);
         if (model == NULL) {
             return NGX_ERROR;
         }

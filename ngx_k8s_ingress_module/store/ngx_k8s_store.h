@@ -23,6 +23,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_resource.h>
+#include <ngx_k8s_policy.h>
 
 
 typedef struct ngx_k8s_store_s  ngx_k8s_store_t;
@@ -36,6 +37,7 @@ typedef struct {
     ngx_array_t             *selector;     /* of namespaces, by their labels;
                                               NULL: all */
     ngx_str_t                selector_text;
+    ngx_k8s_gate_t           gate;         /* of annotations */
     unsigned                 without_class:1;
     unsigned                 class_by_name:1;
 } ngx_k8s_class_conf_t;

@@ -83,6 +83,8 @@ my @refused = (
     ['object_max too large', "$m object_max 5m;",
      qr/"object_max" that is not between 1k and 4m/],
     ['page of zero', "$m list_page 0;", qr/"list_page 0", at least 1/],
+    ['bad prefix', "$m annotations_prefix 'a b';",
+     qr/"annotations_prefix" that is no DNS name/],
     ['empty class', "$m ingress_class '';", qr/"ingress_class" directive needs/],
     ['nested block', "$m zone 1m { }", qr/unexpected "\{"/],
     ['not closed', "$m zone 1m", qr/unexpected|not terminated/],
@@ -98,6 +100,7 @@ my @taken = (
       connect_timeout 1s; watch_timeout 60s; list_timeout 10s;
       list_time 1m; backoff 10s;
       list_page 100; object_max 1m; problems 10;"],
+    ['prefix', "$m annotations_prefix example.com;"],
     ['selector', "$m watch_namespace_selector 'a=b,c in (d, e),!f';"],
     ['healthz off', "$m healthz off;"],
     ['backend by number', "$m default_backend a/b:80;"],

@@ -54,6 +54,8 @@ k8s_conf(k8s_t *k)
 
     ngx_str_set(&k->class.controller, "k8s.io/ingress-nginx");
     ngx_str_set(&k->class.class_name, "nginx");
+    ngx_str_set(&k->class.gate.prefix, "nginx.ingress.kubernetes.io");
+    k->class.gate.risk = NGX_K8S_RISK_HIGH;
     k->class.without_class = 1;
     k->conf.add_slash = 1;
     k->size = 8 * 1024 * 1024;

@@ -34,11 +34,10 @@ policy_rows(void)
 
     for (row = ngx_k8s_rows; row->note.data; row++) {
 
-        ok(row->apis && !(row->apis & ~(NGX_K8S_API_INGRESS
-                                        |NGX_K8S_API_GATEWAY)),
-           "%s%s: an API", row->key.data, row->directive.data);
+        ok(row->flags & (NGX_K8S_API_INGRESS|NGX_K8S_API_GATEWAY),
+           "%s%s: an API", row->name.data, row->directive.data);
 
-        if (row->key.len == 0) {
+        if (row->name.len == 0) {
             ok(row->directive.len && row->grammar == NULL
                && row->offset == NGX_K8S_NO_FIELD,
                "%s: without a key", row->directive.data);
@@ -46,19 +45,29 @@ policy_rows(void)
         }
 
         ok(row->grammar
-           && row->grammar->decode(&row->value, &field) == NGX_OK,
-           "%s: \"%s\" is %s", row->key.data, row->value.data,
+           && (row->value.len == 0
+               || row->grammar->decode(row->grammar, &row->value, &field)
+                  == NGX_OK),
+           "%s: \"%s\" is %s", row->name.data, row->value.data,
            row->grammar->text);
 
         n = 0;
 
         for (other = ngx_k8s_rows; other->note.data; other++) {
-            n += (other->key.len == row->key.len
-                  && ngx_memcmp(other->key.data, row->key.data, row->key.len)
+            n += (other->name.len == row->name.len
+                  && ngx_memcmp(other->name.data, row->name.data, row->name.len)
                      == 0);
         }
 
-        ok(n == 1, "%s: one row", row->key.data);
+        ok(n == 1, "%s: one row", row->name.data);
+
+        ok(row->flags & (NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY),
+           "%s: can be set", row->name.data);
+
+        ok(row->needs.len == 0
+           || ngx_k8s_row(&row->needs,
+                          NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY),
+           "%s: needs \"%s\"", row->name.data, row->needs.data);
     }
 }
 
@@ -165,7 +174,9 @@ policy_grammars(void)
 #define refused(grammar, text, field)                                         \
     s.data = (u_char *) text;                                                 \
     s.len = sizeof(text) - 1;                                                 \
-    ok(ngx_k8s_grammar_##grammar.decode(&s, field) == NGX_ERROR,              \
+    ok(ngx_k8s_grammar_##grammar.decode(&ngx_k8s_grammar_##grammar, &s,       \
+                                        field)                                \
+       == NGX_ERROR,                                                          \
        #grammar " \"%s\"", text)
 
     refused(flag, "on", &n);
@@ -184,12 +195,225 @@ policy_grammars(void)
     refused(protocols, "TLSv1.22", &n);
 
     ngx_str_set(&s, " TLSv1.1   TLSv1.3 ");
-    ok(ngx_k8s_grammar_protocols.decode(&s, &n) == NGX_OK
+    ok(ngx_k8s_grammar_protocols.decode(&ngx_k8s_grammar_protocols, &s, &n)
+       == NGX_OK
        && n == (NGX_SSL_TLSv1_1|NGX_SSL_TLSv1_3), "protocols");
 
     ngx_str_set(&s, "2g");
-    ok(ngx_k8s_grammar_size.decode(&s, &size) == NGX_OK
+    ok(ngx_k8s_grammar_size.decode(&ngx_k8s_grammar_size, &s, &size) == NGX_OK
        && size == (size_t) 2 * 1024 * 1024 * 1024, "size");
+}
+
+
+/* as many as ingress-nginx 1.15 documents, and what it reads beside them */
+
+static void
+policy_counts(void)
+{
+    ngx_uint_t      annotations, aliases, keys;
+    ngx_k8s_row_t  *row;
+
+    annotations = 0;
+    aliases = 0;
+    keys = 0;
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        if (row->flags & NGX_K8S_ROW_ANNOTATION) {
+            annotations++;
+            aliases += (row->alias.len
+                        && !policy_is(&row->alias,
+                                      "enable-owasp-modsecurity-crs"));
+        }
+
+        keys += (row->flags & NGX_K8S_ROW_KEY) ? 1 : 0;
+    }
+
+    ok(annotations == 136, "%d annotations", (int) annotations);
+    ok(aliases == 2, "%d aliases", (int) aliases);
+    ok(keys == 192 + 16, "%d keys", (int) keys);
+}
+
+
+typedef struct {
+    char  text[4096];
+} policy_said_t;
+
+
+static ngx_int_t
+policy_say(void *data, ngx_uint_t what, ngx_str_t *name, ngx_str_t *message,
+    ngx_str_t *remedy)
+{
+    policy_said_t *said = data;
+
+    size_t  len;
+
+    len = ngx_strlen(said->text);
+
+    (void) ngx_snprintf((u_char *) said->text + len,
+                        sizeof(said->text) - len, "%ui %V: %V%s%V\n%Z", what,
+                        name, message, remedy->len ? " | " : "", remedy);
+
+    return NGX_OK;
+}
+
+
+typedef struct {
+    char        *annotations;    /* "name=value;name=value" */
+    char        *said;           /* has to be in it; "": nothing */
+    ngx_uint_t   values;
+    ngx_uint_t   closed;         /* 1: the route, 2: the host */
+} policy_case_t;
+
+
+#define OURS  "nginx.ingress.kubernetes.io/"
+
+static policy_case_t  policy_cases[] = {
+
+    /* nothing to say */
+
+    { OURS "enable-cors=false", "", 1, 0 },
+    { OURS "backend-protocol=http", "", 1, 0 },
+    { OURS "limit-rps=0", "", 1, 0 },
+    { OURS "satisfy=all", "", 1, 0 },
+    { OURS "rewrite-target=", "", 0, 0 },
+    { "kubernetes.io/ingress.class=nginx", "", 0, 0 },
+    { "example.com/affinity=cookie", "", 0, 0 },
+
+    /* names */
+
+    { OURS "proxy-body-siz=1m", "Did you mean \"proxy-body-size\"?", 0, 0 },
+    { OURS "rewrit-target=/", "Did you mean \"rewrite-target\"?", 0, 0 },
+    { OURS "whitelist-source-rnage=::1",
+      "Did you mean \"whitelist-source-range\"?", 0, 0 },
+    { OURS "rate-limit-connections=1", "Use \"limit-connections\".", 0, 0 },
+    { OURS "client-max-body-size=1m", "Use \"proxy-body-size\".", 0, 0 },
+    { OURS "secure-backends=true", "Use \"backend-protocol: HTTPS\".", 0, 0 },
+    { OURS "session-cookie-hash=md5", "there is no such annotation | Remove",
+      0, 0 },
+    { OURS "enable-opentracing=true", "Use \"enable-opentelemetry\".", 0, 0 },
+    { OURS "global-rate-limit-window=1m", "Use \"limit-rps\"", 0, 0 },
+    { OURS "use-gzip=true", "it is a key of the ConfigMap", 0, 0 },
+    { OURS "hello=1", "0 " OURS "hello: there is no such annotation\n", 0, 0 },
+    { "ingress.kubernetes.io/rewrite-target=/",
+      "only names that begin with \"nginx.ingress.kubernetes.io/\"", 0, 0 },
+    { "nginx.ingress.k8s.io/rewrite-target=/", "only names", 0, 0 },
+    { "nginx.org/rewrites=x", "Here it is \"rewrite-target\".", 0, 0 },
+    { "traefik.ingress.kubernetes.io/router.priority=1",
+      "7 traefik.ingress.kubernetes.io/router.priority: another controller "
+      "reads it\n", 0, 0 },
+    { "alb.ingress.kubernetes.io/ssl-redirect=443", "force-ssl-redirect", 0,
+      0 },
+
+    /* values */
+
+    { OURS "enable-cors=maybe", "1 " OURS "enable-cors: \"maybe\" is not "
+      "\"true\" or \"false\", so the default \"false\" holds", 0, 0 },
+    { OURS "app-root=/a b", "so it is not set", 0, 0 },
+    { OURS "app-root=/a\nreturn 200;", "so it is not set", 0, 0 },
+    { OURS "permanent-redirect=http://a$b", "is not a URL", 0, 0 },
+    { OURS "session-cookie-samesite=lax;" OURS "affinity=cookie",
+      "3 " OURS "session-cookie-samesite", 2, 0 },
+
+    /* what protects is closed */
+
+    { OURS "allowlist-source-range=10.0.0.0/8;", "2 " OURS
+      "allowlist-source-range: it is not served yet, so the paths of the "
+      "Ingress are closed", 1, 1 },
+    { OURS "whitelist-source-range=10.0.0.0/99",
+      "2 " OURS "whitelist-source-range: \"10.0.0.0/99\" is not addresses",
+      0, 1 },
+    { OURS "limit-rps=ten", "2 ", 0, 1 },
+    { OURS "satisfy=some", "2 ", 0, 1 },
+    { OURS "auth-url=http://a/{", "2 ", 0, 1 },
+    { OURS "auth-type=basic", "2 ", 1, 1 },
+    { OURS "auth-tls-secret=a/b", "so the hosts of the Ingress are closed", 1,
+      2 },
+    { OURS "configuration-snippet=deny all;",
+      "2 " OURS "configuration-snippet: annotations-risk-level does not allow "
+      "it", 0, 1 },
+    { OURS "rewrite-target=/secret", "1 " OURS "rewrite-target: it has a word "
+      "that annotation-value-word-blocklist forbids", 0, 0 },
+    { OURS "backend-protocol=HTTPS", "2 ", 1, 1 },
+    { OURS "backend-protocol=H2", "2 ", 0, 1 },
+
+    /* no effect */
+
+    { OURS "cors-allow-origin=https://a.example", "6 " OURS
+      "cors-allow-origin: it does nothing without \"enable-cors\"", 0, 0 },
+    { OURS "cors-max-age=5;" OURS "enable-cors=false", "6 ", 1, 0 },
+    { OURS "session-cookie-name=a", "6 ", 0, 0 },
+    { OURS "canary-weight=10", "6 ", 0, 0 },
+    { OURS "canary-weight=10;" OURS "canary=false", "6 ", 1, 0 },
+    { OURS "x-forwarded-prefix=/a", "6 ", 0, 0 },
+    { OURS "auth-method=GET", "6 ", 0, 0 },
+    { OURS "canary-weight=10;" OURS "canary=true", "3 ", 2, 0 },
+
+    /* a name wins over its alias */
+
+    { OURS "limit-whitelist=::1;" OURS "limit-allowlist=::2", "3 ", 1, 0 },
+
+    { OURS "http2-push-preload=true", "5 ", 0, 0 },
+    { NULL, NULL, 0, 0 }
+};
+
+
+static void
+policy_annotations(void)
+{
+    char              *p, *eq, *end;
+    ngx_pool_t        *pool;
+    ngx_uint_t         closed;
+    ngx_array_t       *array;
+    ngx_keyval_t      *kv;
+    policy_case_t     *c;
+    policy_said_t      said;
+    ngx_k8s_gate_t     gate;
+    ngx_k8s_values_t   values;
+
+    ngx_str_set(&gate.prefix, "nginx.ingress.kubernetes.io");
+    ngx_str_set(&gate.words, "load_module, secret");
+    gate.risk = NGX_K8S_RISK_HIGH;
+
+    for (c = policy_cases; c->annotations; c++) {
+
+        pool = ngx_create_pool(4096, &unit_log);
+        array = ngx_array_create(pool, 4, sizeof(ngx_keyval_t));
+        said.text[0] = '\0';
+
+        for (p = c->annotations; *p; p = *end ? end + 1 : end) {
+
+            end = p + strcspn(p, ";");
+            eq = p + strcspn(p, "=");
+
+            if (strstr(p, "snippet=") || strchr(p, '\n')) {
+                end = p + strlen(p);
+            }
+
+            kv = ngx_array_push(array);
+            kv->key.data = (u_char *) p;
+            kv->key.len = eq - p;
+            kv->value.data = (u_char *) eq + 1;
+            kv->value.len = end - eq - 1;
+        }
+
+        ok(ngx_k8s_annotations(&values, pool, array, &gate, policy_say, &said)
+           == NGX_OK, "%s", c->annotations);
+
+        closed = values.close_host ? 2 : values.close_route;
+
+        ok(c->said[0] ? strstr(said.text, c->said) != NULL
+                      : said.text[0] == '\0',
+           "%s: says %s", c->annotations, said.text);
+        ok(values.values.nelts == c->values && closed == c->closed,
+           "%s: %d values, closed %d", c->annotations,
+           (int) values.values.nelts, (int) closed);
+
+        ngx_destroy_pool(pool);
+    }
+
+    ok(ngx_k8s_annotations(&values, NULL, NULL, &gate, policy_say, &said)
+       == NGX_OK && values.values.nelts == 0, "none");
 }
 
 
@@ -202,6 +426,8 @@ main(void)
     policy_bases();
     policy_profiles();
     policy_grammars();
+    policy_counts();
+    policy_annotations();
 
     return done();
 }

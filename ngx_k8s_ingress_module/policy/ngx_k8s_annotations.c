@@ -1,0 +1,552 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_policy.h>
+
+
+/* of an unknown name or a value, in a message */
+#define NGX_K8S_SHOWN_MAX            128
+
+/* unknown names of one object that are compared with all known ones */
+#define NGX_K8S_NEAREST_MAX          16
+
+
+typedef struct {
+    ngx_k8s_values_t        *values;
+    ngx_k8s_gate_t          *gate;
+    ngx_k8s_say_pt           say;
+    void                    *data;
+    ngx_uint_t               nearest;
+} ngx_k8s_annotations_t;
+
+
+static ngx_int_t ngx_k8s_annotation(ngx_k8s_annotations_t *a,
+    ngx_keyval_t *kv);
+static ngx_uint_t ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate,
+    ngx_str_t *key, ngx_str_t *name);
+static ngx_int_t ngx_k8s_annotation_other(ngx_k8s_annotations_t *a,
+    ngx_str_t *key);
+static ngx_int_t ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_str_t *name);
+static ngx_int_t ngx_k8s_annotation_row(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
+static char *ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
+    ngx_str_t *value);
+static ngx_uint_t ngx_k8s_annotation_has(ngx_str_t *value, ngx_str_t *word);
+static ngx_uint_t ngx_k8s_annotation_default(ngx_k8s_row_t *row,
+    ngx_str_t *value);
+static ngx_int_t ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a);
+static ngx_int_t ngx_k8s_annotation_close(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why);
+static ngx_int_t ngx_cdecl ngx_k8s_annotation_say(ngx_k8s_annotations_t *a,
+    ngx_uint_t what, ngx_str_t *name, ngx_str_t *remedy, const char *fmt, ...);
+static void ngx_k8s_annotation_trim(ngx_str_t *value);
+static int ngx_libc_cdecl ngx_k8s_value_cmp(const void *one, const void *two);
+
+
+static ngx_str_t  ngx_k8s_no_remedy = ngx_null_string;
+
+
+ngx_int_t
+ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
+    ngx_array_t *annotations, ngx_k8s_gate_t *gate, ngx_k8s_say_pt say,
+    void *data)
+{
+    ngx_uint_t              i;
+    ngx_keyval_t           *kv;
+    ngx_k8s_annotations_t   a;
+
+    ngx_memzero(values, sizeof(ngx_k8s_values_t));
+
+    if (annotations == NULL || annotations->nelts == 0) {
+        return NGX_OK;
+    }
+
+    a.values = values;
+    a.gate = gate;
+    a.say = say;
+    a.data = data;
+    a.nearest = 0;
+
+    if (ngx_array_init(&values->values, pool, 4, sizeof(ngx_k8s_value_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    kv = annotations->elts;
+
+    for (i = 0; i < annotations->nelts; i++) {
+        if (ngx_k8s_annotation(&a, &kv[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_qsort(values->values.elts, values->values.nelts,
+              sizeof(ngx_k8s_value_t), ngx_k8s_value_cmp);
+
+    return ngx_k8s_annotations_effect(&a);
+}
+
+
+static ngx_int_t
+ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
+{
+    ngx_str_t       name, value;
+    ngx_k8s_row_t  *row;
+
+    if (!ngx_k8s_annotation_ours(a->gate, &kv->key, &name)) {
+        return ngx_k8s_annotation_other(a, &kv->key);
+    }
+
+    row = ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION);
+
+    if (row == NULL) {
+        return ngx_k8s_annotation_unknown(a, &kv->key, &name);
+    }
+
+    value = kv->value;
+    ngx_k8s_annotation_trim(&value);
+
+    if (value.len == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_k8s_annotation_row(a, &kv->key, row, &value);
+}
+
+
+static ngx_uint_t
+ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate, ngx_str_t *key, ngx_str_t *name)
+{
+    size_t  len;
+
+    len = gate->prefix.len;
+
+    if (key->len <= len + 1 || key->data[len] != '/'
+        || ngx_strncmp(key->data, gate->prefix.data, len) != 0)
+    {
+        return 0;
+    }
+
+    name->len = key->len - len - 1;
+    name->data = key->data + len + 1;
+
+    return 1;
+}
+
+
+/* a known name behind a prefix that looks like ours, or another controller's */
+
+static ngx_int_t
+ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
+{
+    u_char     *slash;
+    ngx_str_t   name, *instead;
+
+    instead = ngx_k8s_name_foreign(key);
+
+    if (instead && instead->len) {
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_FOREIGN, key, instead,
+                                      "another controller reads it");
+    }
+
+    if (instead) {
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_FOREIGN, key,
+                                      &ngx_k8s_no_remedy,
+                                      "another controller reads it");
+    }
+
+    slash = ngx_strlchr(key->data, key->data + key->len, '/');
+
+    if (slash == NULL
+        || ngx_strlcasestrn(key->data, slash, (u_char *) "ingress", 7 - 1)
+           == NULL)
+    {
+        return NGX_OK;
+    }
+
+    name.data = slash + 1;
+    name.len = key->data + key->len - name.data;
+
+    if (ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION) == NULL) {
+        return NGX_OK;
+    }
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key,
+                                  &ngx_k8s_no_remedy,
+                                  "only names that begin with \"%V/\" are read",
+                                  &a->gate->prefix);
+}
+
+
+static ngx_int_t
+ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_str_t *name)
+{
+    u_char      buf[NGX_K8S_SHOWN_MAX];
+    ngx_str_t  *instead, remedy;
+
+    instead = ngx_k8s_name_removed(name);
+
+    if (instead) {
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, instead,
+                                      "there is no such annotation");
+    }
+
+    if (ngx_k8s_row(name, NGX_K8S_ROW_KEY)) {
+        ngx_str_set(&remedy, "Set it in the controller's ConfigMap, for all "
+                             "Ingresses.");
+
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, &remedy,
+                                      "it is a key of the ConfigMap, not an "
+                                      "annotation");
+    }
+
+    remedy.len = 0;
+
+    if (a->nearest++ < NGX_K8S_NEAREST_MAX) {
+
+        instead = ngx_k8s_name_nearest(name);
+
+        if (instead) {
+            remedy.data = buf;
+            remedy.len = ngx_snprintf(buf, NGX_K8S_SHOWN_MAX,
+                                      "Did you mean \"%V\"?", instead)
+                         - buf;
+        }
+    }
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, &remedy,
+                                  "there is no such annotation");
+}
+
+
+static ngx_int_t
+ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row, ngx_str_t *text)
+{
+    char             *refused;
+    u_char            buf[2 * NGX_K8S_SHOWN_MAX];
+    ngx_str_t         why;
+    ngx_k8s_value_t  *value;
+
+    if (row->flags & (NGX_K8S_ROW_NOTED|NGX_K8S_ROW_REFUSED)) {
+        return ngx_k8s_annotation_say(a, (row->flags & NGX_K8S_ROW_NOTED)
+                                         ? NGX_K8S_SAY_NOTED
+                                         : NGX_K8S_SAY_REFUSED,
+                                      key, &row->note, "it does nothing here");
+    }
+
+    refused = ngx_k8s_annotation_gate(a->gate, row, text);
+
+    if (refused == NULL && ngx_k8s_row_check(row, text) == NGX_OK) {
+
+        value = ngx_array_push(&a->values->values);
+        if (value == NULL) {
+            return NGX_ERROR;
+        }
+
+        value->row = row;
+        value->value = *text;
+
+        return NGX_OK;
+    }
+
+    why.data = buf;
+
+    if (refused) {
+        why.len = ngx_snprintf(buf, sizeof(buf), "%s", refused) - buf;
+
+    } else {
+        why.len = ngx_snprintf(buf, sizeof(buf), "\"%*s\"%s is not %s",
+                               ngx_min(text->len, NGX_K8S_SHOWN_MAX),
+                               text->data,
+                               text->len > NGX_K8S_SHOWN_MAX ? "..." : "",
+                               row->grammar->text)
+                  - buf;
+    }
+
+    if (row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST)) {
+        return ngx_k8s_annotation_close(a, key, row, &why);
+    }
+
+    if (row->value.len == 0) {
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                      &ngx_k8s_no_remedy,
+                                      "%V, so it is not set", &why);
+    }
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                  &ngx_k8s_no_remedy,
+                                  "%V, so the default \"%V\" holds", &why,
+                                  &row->value);
+}
+
+
+/* what the administrator does not let through, a static string; NULL: it is */
+
+static char *
+ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
+    ngx_str_t *value)
+{
+    u_char     *p, *last, *end;
+    ngx_str_t   word;
+
+    if ((row->flags & NGX_K8S_RISK_CRITICAL) > gate->risk) {
+        return "annotations-risk-level does not allow it";
+    }
+
+    p = gate->words.data;
+    last = p + gate->words.len;
+
+    while (p < last) {
+
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        word.data = p;
+        word.len = end - p;
+        p = end + 1;
+
+        ngx_k8s_annotation_trim(&word);
+
+        if (ngx_k8s_annotation_has(value, &word)) {
+            return "it has a word that annotation-value-word-blocklist "
+                   "forbids";
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_k8s_annotation_has(ngx_str_t *value, ngx_str_t *word)
+{
+    size_t  i;
+
+    if (word->len == 0) {
+        return 0;
+    }
+
+    for (i = 0; i + word->len <= value->len; i++) {
+        if (ngx_memcmp(value->data + i, word->data, word->len) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* as if it were not there */
+
+static ngx_uint_t
+ngx_k8s_annotation_default(ngx_k8s_row_t *row, ngx_str_t *value)
+{
+    ngx_uint_t  one[2], two[2];
+
+    if (value->len == row->value.len
+        && ngx_strncmp(value->data, row->value.data, value->len) == 0)
+    {
+        return 1;
+    }
+
+    return row->grammar->words
+           && row->grammar->decode(row->grammar, &row->value, one) == NGX_OK
+           && row->grammar->decode(row->grammar, value, two) == NGX_OK
+           && one[0] == two[0];
+}
+
+
+/* what needs something else, and what is not served yet */
+
+static ngx_int_t
+ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
+{
+    u_char            buf[NGX_K8S_SHOWN_MAX];
+    ngx_str_t         key, why;
+    ngx_uint_t        i, n;
+    ngx_k8s_row_t    *row;
+    ngx_k8s_value_t  *value;
+
+    value = a->values->values.elts;
+    n = 0;
+
+    for (i = 0; i < a->values->values.nelts; i++) {
+
+        row = value[i].row;
+
+        key.data = buf;
+        key.len = ngx_snprintf(buf, NGX_K8S_SHOWN_MAX, "%V/%V",
+                               &a->gate->prefix, &row->name)
+                  - buf;
+
+        /* the name comes before its alias */
+
+        if (n && value[n - 1].row == row) {
+            continue;
+        }
+
+        if (ngx_k8s_annotation_default(row, &value[i].value)) {
+            value[n++] = value[i];
+            continue;
+        }
+
+        if (row->needs.len
+            && ngx_k8s_row(&row->needs, NGX_K8S_ROW_KEY) == NULL
+            && !ngx_k8s_values_on(a->values, &row->needs))
+        {
+            if (ngx_k8s_annotation_say(a, NGX_K8S_SAY_NO_EFFECT, &key,
+                                       &ngx_k8s_no_remedy,
+                                       "it does nothing without \"%V\"",
+                                       &row->needs)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        if (!(row->flags & NGX_K8S_ROW_LATER)) {
+            value[n++] = value[i];
+            continue;
+        }
+
+        ngx_str_set(&why, "it is not served yet");
+
+        if ((row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST)
+             ? ngx_k8s_annotation_close(a, &key, row, &why)
+             : ngx_k8s_annotation_say(a, NGX_K8S_SAY_LATER, &key,
+                                      &ngx_k8s_no_remedy, "%V", &why))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        value[n++] = value[i];
+    }
+
+    a->values->values.nelts = n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_annotation_close(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row, ngx_str_t *why)
+{
+    if (row->flags & NGX_K8S_ROW_CLOSES_HOST) {
+        a->values->close_host = 1;
+
+    } else {
+        a->values->close_route = 1;
+    }
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, key,
+                                  &ngx_k8s_no_remedy, "%V, so the %s closed",
+                                  why, (row->flags & NGX_K8S_ROW_CLOSES_HOST)
+                                       ? "hosts of the Ingress are"
+                                       : "paths of the Ingress are");
+}
+
+
+static ngx_int_t ngx_cdecl
+ngx_k8s_annotation_say(ngx_k8s_annotations_t *a, ngx_uint_t what,
+    ngx_str_t *name, ngx_str_t *remedy, const char *fmt, ...)
+{
+    u_char     buf[4 * NGX_K8S_SHOWN_MAX];
+    va_list    args;
+    ngx_str_t  message;
+
+    message.data = buf;
+
+    va_start(args, fmt);
+    message.len = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args) - buf;
+    va_end(args);
+
+    return a->say(a->data, what, name, &message, remedy);
+}
+
+
+static void
+ngx_k8s_annotation_trim(ngx_str_t *value)
+{
+    u_char  *p;
+
+    while (value->len && value->data[0] <= ' ') {
+        value->data++;
+        value->len--;
+    }
+
+    for (p = value->data + value->len; value->len && p[-1] <= ' '; p--) {
+        value->len--;
+    }
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_value_cmp(const void *one, const void *two)
+{
+    const ngx_k8s_value_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    return (a->row > b->row) - (a->row < b->row);
+}
+
+
+ngx_str_t *
+ngx_k8s_values_get(ngx_k8s_values_t *values, char *name)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_k8s_value_t  *value;
+
+    len = ngx_strlen(name);
+    value = values->values.elts;
+
+    for (i = 0; i < values->values.nelts; i++) {
+
+        if (value[i].row->name.len == len
+            && ngx_strncmp(value[i].row->name.data, name, len) == 0)
+        {
+            return &value[i].value;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_k8s_value_t  *value;
+
+    value = values->values.elts;
+
+    for (i = 0; i < values->values.nelts; i++) {
+
+        if (value[i].row->name.len == name->len
+            && ngx_strncmp(value[i].row->name.data, name->data, name->len)
+               == 0)
+        {
+            return !ngx_k8s_annotation_default(value[i].row, &value[i].value);
+        }
+    }
+
+    return 0;
+}

@@ -1,0 +1,452 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Values that are texts: of the characters that ingress-nginx lets through, and
+ * of a form where nginx or we need one.  No text has control characters, but
+ * for snippets, which are read by a grammar of their own.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_policy.h>
+
+
+#define NGX_K8S_BASIC_CHARS          "/-._~:"
+#define NGX_K8S_URL_CHARS            NGX_K8S_BASIC_CHARS ",?&="
+#define NGX_K8S_REGEX_CHARS          NGX_K8S_BASIC_CHARS "^$[](){}*+?|&=\\"
+
+
+typedef ngx_int_t (*ngx_k8s_item_pt)(ngx_str_t *item);
+
+
+static ngx_int_t ngx_k8s_decode_text(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_snippet(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_chars(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_cidrs(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_codes(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_origins(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_cookie(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_match_cn(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_object(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_service(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_items(ngx_str_t *value, ngx_k8s_item_pt check);
+static ngx_int_t ngx_k8s_item_cidr(ngx_str_t *item);
+static ngx_int_t ngx_k8s_item_code(ngx_str_t *item);
+static ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
+static ngx_uint_t ngx_k8s_label(u_char *p, size_t len, size_t max);
+
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_text = {
+    "a text of one line", ngx_k8s_decode_text, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_snippet = {
+    "directives", ngx_k8s_decode_snippet, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_cidrs = {
+    "addresses and ranges, separated by commas", ngx_k8s_decode_cidrs, NULL,
+    NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_codes = {
+    "statuses from 400 to 599, separated by commas", ngx_k8s_decode_codes,
+    NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_origins = {
+    "\"*\", or origins as \"https://*.example.com\", separated by commas",
+    ngx_k8s_decode_origins, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_domain = {
+    "\"off\", or two words", ngx_k8s_decode_cookie, NULL,
+    NGX_K8S_BASIC_CHARS " "
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_path = {
+    "\"off\", or two paths", ngx_k8s_decode_cookie, NULL, NGX_K8S_URL_CHARS " "
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_match_cn = {
+    "\"CN=\" and a regular expression", ngx_k8s_decode_match_cn, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_object = {
+    "a name, or a namespace and a name with a slash between",
+    ngx_k8s_decode_object, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_service = {
+    "the name of a Service", ngx_k8s_decode_service, NULL, NULL
+};
+
+
+#define ngx_k8s_chars_grammar(name, chars, text)                              \
+    ngx_k8s_grammar_t  ngx_k8s_grammar_##name = {                             \
+        text, ngx_k8s_decode_chars, NULL, chars                               \
+    }
+
+ngx_k8s_chars_grammar(basic, NGX_K8S_BASIC_CHARS,
+    "letters, digits and \"/-._~:\"");
+ngx_k8s_chars_grammar(chars_space, NGX_K8S_BASIC_CHARS " ",
+    "letters, digits, blanks and \"/-._~:\"");
+ngx_k8s_chars_grammar(extended, NGX_K8S_BASIC_CHARS ", ",
+    "letters, digits, blanks and \"/-._~:,\"");
+ngx_k8s_chars_grammar(ciphers, "-+!:@=_", "OpenSSL's list of ciphers");
+ngx_k8s_chars_grammar(error_page, NGX_K8S_URL_CHARS "@", "a URL or a path");
+ngx_k8s_chars_grammar(header, "-_", "the name of a header");
+ngx_k8s_chars_grammar(headers, "-_, ",
+    "names of headers, separated by commas");
+ngx_k8s_chars_grammar(headers_any, "-_, *",
+    "names of headers, separated by commas, or \"*\"");
+ngx_k8s_chars_grammar(host_pattern, NGX_K8S_REGEX_CHARS, "a host name");
+ngx_k8s_chars_grammar(host_patterns, NGX_K8S_REGEX_CHARS ", ",
+    "host names, separated by commas");
+ngx_k8s_chars_grammar(path_capture, NGX_K8S_BASIC_CHARS "$",
+    "a path, which may have $1 to $9");
+ngx_k8s_chars_grammar(redirect, NGX_K8S_URL_CHARS, "\"off\", or a URL");
+ngx_k8s_chars_grammar(regex, NGX_K8S_REGEX_CHARS, "a regular expression");
+ngx_k8s_chars_grammar(url, NGX_K8S_URL_CHARS, "a URL");
+ngx_k8s_chars_grammar(url_variables, NGX_K8S_URL_CHARS "$ ",
+    "a URL, which may have variables");
+ngx_k8s_chars_grammar(variables, "-_${}", "text and variables, as \"$host\"");
+
+
+static ngx_int_t
+ngx_k8s_decode_text(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
+{
+    ngx_str_t *sp = field;
+
+    size_t  i;
+
+    for (i = 0; i < value->len; i++) {
+        if (value->data[i] < ' ' || value->data[i] == 0x7f) {
+            return NGX_ERROR;
+        }
+    }
+
+    *sp = *value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_snippet(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    ngx_str_t *sp = field;
+
+    *sp = *value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_chars(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
+{
+    ngx_str_t *sp = field;
+
+    u_char  c;
+    size_t  i;
+
+    for (i = 0; i < value->len; i++) {
+
+        c = value->data[i];
+
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+            || (c >= '0' && c <= '9'))
+        {
+            continue;
+        }
+
+        if (c == '\0' || ngx_strchr(grammar->chars, c) == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    *sp = *value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_cidrs(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
+{
+    ngx_str_t *sp = field;
+
+    *sp = *value;
+
+    return ngx_k8s_items(value, ngx_k8s_item_cidr);
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_codes(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
+{
+    ngx_str_t *sp = field;
+
+    *sp = *value;
+
+    return ngx_k8s_items(value, ngx_k8s_item_code);
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_origins(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    ngx_str_t *sp = field;
+
+    *sp = *value;
+
+    return ngx_k8s_items(value, ngx_k8s_item_origin);
+}
+
+
+/* nginx takes one word only when it is "off" */
+
+static ngx_int_t
+ngx_k8s_decode_cookie(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    size_t      i;
+    ngx_uint_t  words;
+
+    words = 0;
+
+    for (i = 0; i < value->len; i++) {
+        words += (value->data[i] != ' '
+                  && (i == 0 || value->data[i - 1] == ' '));
+    }
+
+    if (words != 2
+        && (value->len != 3 || ngx_strncmp(value->data, "off", 3) != 0))
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_decode_chars(grammar, value, field);
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_match_cn(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    if (value->len < 4 || ngx_strncmp(value->data, "CN=", 3) != 0) {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_decode_text(grammar, value, field);
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_object(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    ngx_str_t *sp = field;
+
+    u_char  *p, *last, *dot;
+
+    p = value->data;
+    last = p + value->len;
+
+    *sp = *value;
+
+    dot = ngx_strlchr(p, last, '/');
+
+    if (dot) {
+
+        if (!ngx_k8s_label(p, dot - p, 63)) {
+            return NGX_ERROR;
+        }
+
+        p = dot + 1;
+    }
+
+    if (last - p > 253) {
+        return NGX_ERROR;
+    }
+
+    for ( ;; ) {
+
+        dot = ngx_strlchr(p, last, '.');
+
+        if (!ngx_k8s_label(p, (dot ? dot : last) - p, 253)) {
+            return NGX_ERROR;
+        }
+
+        if (dot == NULL) {
+            return NGX_OK;
+        }
+
+        p = dot + 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_service(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    ngx_str_t *sp = field;
+
+    *sp = *value;
+
+    return ngx_k8s_label(value->data, value->len, 63) ? NGX_OK : NGX_ERROR;
+}
+
+
+/* each of a list with commas; an empty one is none */
+
+static ngx_int_t
+ngx_k8s_items(ngx_str_t *value, ngx_k8s_item_pt check)
+{
+    u_char     *p, *last, *end;
+    ngx_str_t   item;
+
+    p = value->data;
+    last = p + value->len;
+
+    for ( ;; ) {
+
+        end = ngx_strlchr(p, last, ',');
+        item.data = p;
+        item.len = (end ? end : last) - p;
+
+        while (item.len && item.data[0] == ' ') {
+            item.data++;
+            item.len--;
+        }
+
+        while (item.len && item.data[item.len - 1] == ' ') {
+            item.len--;
+        }
+
+        if (item.len == 0 || check(&item) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (end == NULL) {
+            return NGX_OK;
+        }
+
+        p = end + 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_item_cidr(ngx_str_t *item)
+{
+    ngx_int_t   rc;
+    ngx_cidr_t  cidr;
+
+    if (item->len > NGX_SOCKADDR_STRLEN) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_ptocidr(item, &cidr);
+
+    return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_item_code(ngx_str_t *item)
+{
+    ngx_int_t  n;
+
+    n = ngx_atoi(item->data, item->len);
+
+    return (n < 400 || n > 599) ? NGX_ERROR : NGX_OK;
+}
+
+
+/* "*", "null", or a scheme, "*." at most before a host, and a port */
+
+static ngx_int_t
+ngx_k8s_item_origin(ngx_str_t *item)
+{
+    u_char  *p, *last;
+
+    if ((item->len == 1 && item->data[0] == '*')
+        || (item->len == 4 && ngx_strncmp(item->data, "null", 4) == 0))
+    {
+        return NGX_OK;
+    }
+
+    p = item->data;
+    last = p + item->len;
+
+    while (p < last && ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z')) {
+        p++;
+    }
+
+    if (p == item->data || last - p < 4 || ngx_strncmp(p, "://", 3) != 0) {
+        return NGX_ERROR;
+    }
+
+    p += 3;
+
+    if (last - p > 2 && p[0] == '*' && p[1] == '.') {
+        p += 2;
+    }
+
+    for ( /* void */ ; p < last; p++) {
+
+        if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+            || (*p >= '0' && *p <= '9')
+            || ngx_strchr("-._:[]", *p))
+        {
+            continue;
+        }
+
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* RFC 1123 */
+
+static ngx_uint_t
+ngx_k8s_label(u_char *p, size_t len, size_t max)
+{
+    size_t  i;
+
+    if (len == 0 || len > max || p[0] == '-' || p[len - 1] == '-') {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+        if ((p[i] < 'a' || p[i] > 'z') && (p[i] < '0' || p[i] > '9')
+            && p[i] != '-')
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}

@@ -1,0 +1,323 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_policy.h>
+
+
+#define NGX_K8S_NAME_MAX             64  /* of the longest name of a row */
+#define NGX_K8S_NAME_DISTANCE        2
+
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_str_t                instead;    /* a sentence; empty: nothing */
+} ngx_k8s_name_t;
+
+
+static ngx_str_t *ngx_k8s_name_find(ngx_k8s_name_t *names, ngx_str_t *name);
+static ngx_uint_t ngx_k8s_name_distance(ngx_str_t *one, ngx_str_t *two);
+
+
+/* of older versions of ingress-nginx, and names that people expect; "*" at the
+   end stands for anything */
+
+static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
+    { ngx_string("add-base-url"),
+      ngx_string("Let the application write its base URL.") },
+    { ngx_string("base-url-scheme"),
+      ngx_string("Let the application write its base URL.") },
+    { ngx_string("allow-list"),
+      ngx_string("Use \"allowlist-source-range\".") },
+    { ngx_string("cache-*"),
+      ngx_string("Remove it: answers are not cached.") },
+    { ngx_string("client-max-body-size"),
+      ngx_string("Use \"proxy-body-size\".") },
+    { ngx_string("enable-influxdb"),
+      ngx_string("Use the metrics of the module.") },
+    { ngx_string("influxdb-*"),
+      ngx_string("Use the metrics of the module.") },
+    { ngx_string("enable-opentracing"),
+      ngx_string("Use \"enable-opentelemetry\".") },
+    { ngx_string("opentracing-*"),
+      ngx_string("Use \"enable-opentelemetry\".") },
+    { ngx_string("global-rate-limit*"),
+      ngx_string("Use \"limit-rps\" or \"limit-rpm\".") },
+    { ngx_string("grpc-backend"),
+      ngx_string("Use \"backend-protocol: GRPC\".") },
+    { ngx_string("hsts*"),
+      ngx_string("Set it in the controller's ConfigMap, for all Ingresses.") },
+    { ngx_string("lua-resty-waf*"),
+      ngx_string("Use \"enable-modsecurity\".") },
+    { ngx_string("mirror-uri"),
+      ngx_string("Use \"mirror-target\".") },
+    { ngx_string("proxy-buffers"),
+      ngx_string("Use \"proxy-buffers-number\" and \"proxy-buffer-size\".") },
+    { ngx_string("proxy-timeout"),
+      ngx_string("Use \"proxy-read-timeout\" and \"proxy-send-timeout\".") },
+    { ngx_string("rate-limit"),
+      ngx_string("Use \"limit-rps\" or \"limit-rpm\".") },
+    { ngx_string("rate-limit-connections"),
+      ngx_string("Use \"limit-connections\".") },
+    { ngx_string("rate-limit-rpm"),
+      ngx_string("Use \"limit-rpm\".") },
+    { ngx_string("rate-limit-rps"),
+      ngx_string("Use \"limit-rps\".") },
+    { ngx_string("redirect-to-https"),
+      ngx_string("Use \"force-ssl-redirect\".") },
+    { ngx_string("secure-backends"),
+      ngx_string("Use \"backend-protocol: HTTPS\".") },
+    { ngx_string("secure-verify-ca-secret"),
+      ngx_string("Use \"proxy-ssl-secret\" and \"proxy-ssl-verify\".") },
+    { ngx_string("session-cookie-hash"),
+      ngx_string("Remove it: cookies have one form.") },
+    { ngx_string("ssl-redirect-code"),
+      ngx_string("Set \"http-redirect-code\" in the controller's ConfigMap.") },
+    { ngx_string("upstream-fail-timeout"),
+      ngx_string("Remove it: failed endpoints are tried last.") },
+    { ngx_string("upstream-max-fails"),
+      ngx_string("Remove it: failed endpoints are tried last.") },
+    { ngx_string("websocket-services"),
+      ngx_string("Remove it: WebSocket needs no configuration.") },
+    { ngx_null_string, ngx_null_string }
+};
+
+
+/* other controllers' */
+
+static ngx_k8s_name_t  ngx_k8s_foreign_names[] = {
+
+    { ngx_string("nginx.org/client-max-body-size"),
+      ngx_string("Here it is \"proxy-body-size\".") },
+    { ngx_string("nginx.org/hsts*"),
+      ngx_string("Here \"hsts\" is a key of the ConfigMap.") },
+    { ngx_string("nginx.org/lb-method"),
+      ngx_string("Here it is \"load-balance\" or \"upstream-hash-by\".") },
+    { ngx_string("nginx.org/location-snippets"),
+      ngx_string("Here it is \"configuration-snippet\".") },
+    { ngx_string("nginx.org/proxy-buffer-size"),
+      ngx_string("Here it is \"proxy-buffer-size\".") },
+    { ngx_string("nginx.org/proxy-buffering"),
+      ngx_string("Here it is \"proxy-buffering\".") },
+    { ngx_string("nginx.org/proxy-connect-timeout"),
+      ngx_string("Here it is \"proxy-connect-timeout\", in seconds.") },
+    { ngx_string("nginx.org/proxy-read-timeout"),
+      ngx_string("Here it is \"proxy-read-timeout\", in seconds.") },
+    { ngx_string("nginx.org/proxy-send-timeout"),
+      ngx_string("Here it is \"proxy-send-timeout\", in seconds.") },
+    { ngx_string("nginx.org/redirect-to-https"),
+      ngx_string("Here it is \"force-ssl-redirect\".") },
+    { ngx_string("nginx.org/rewrites"),
+      ngx_string("Here it is \"rewrite-target\".") },
+    { ngx_string("nginx.org/server-snippets"),
+      ngx_string("Here it is \"server-snippet\".") },
+    { ngx_string("nginx.org/ssl-services"),
+      ngx_string("Here it is \"backend-protocol: HTTPS\".") },
+    { ngx_string("nginx.org/grpc-services"),
+      ngx_string("Here it is \"backend-protocol: GRPC\".") },
+    { ngx_string("nginx.org/websocket-services"),
+      ngx_string("Here WebSocket needs no configuration.") },
+    { ngx_string("nginx.com/sticky-cookie-services"),
+      ngx_string("Here it is \"affinity: cookie\".") },
+    { ngx_string("nginx.org/*"), ngx_string("") },
+    { ngx_string("nginx.com/*"), ngx_string("") },
+
+    { ngx_string("traefik.ingress.kubernetes.io/router.middlewares"),
+      ngx_string("Here what middlewares do are annotations of their own.") },
+    { ngx_string("traefik.ingress.kubernetes.io/router.tls"),
+      ngx_string("Here TLS follows from \"spec.tls\".") },
+    { ngx_string("traefik.ingress.kubernetes.io/service.sticky.cookie*"),
+      ngx_string("Here it is \"affinity: cookie\".") },
+    { ngx_string("traefik.ingress.kubernetes.io/service.serversscheme"),
+      ngx_string("Here it is \"backend-protocol\".") },
+    { ngx_string("traefik.ingress.kubernetes.io/*"), ngx_string("") },
+
+    { ngx_string("konghq.com/preserve-host"),
+      ngx_string("Here the Host is kept; \"upstream-vhost\" sets another.") },
+    { ngx_string("konghq.com/protocols"),
+      ngx_string("Here it is \"ssl-redirect\".") },
+    { ngx_string("konghq.com/https-redirect-status-code"),
+      ngx_string("Here \"http-redirect-code\" is a key of the ConfigMap.") },
+    { ngx_string("konghq.com/rewrite"),
+      ngx_string("Here it is \"rewrite-target\".") },
+    { ngx_string("konghq.com/strip-path"),
+      ngx_string("Here it is \"rewrite-target\".") },
+    { ngx_string("konghq.com/*"), ngx_string("") },
+
+    { ngx_string("haproxy.org/allow-list"),
+      ngx_string("Here it is \"allowlist-source-range\".") },
+    { ngx_string("haproxy.org/whitelist"),
+      ngx_string("Here it is \"allowlist-source-range\".") },
+    { ngx_string("haproxy.org/deny-list"),
+      ngx_string("Here it is \"denylist-source-range\".") },
+    { ngx_string("haproxy.org/cookie-persistence"),
+      ngx_string("Here it is \"affinity: cookie\".") },
+    { ngx_string("haproxy.org/cors-*"),
+      ngx_string("Here it is \"enable-cors\" and \"cors-*\".") },
+    { ngx_string("haproxy.org/path-rewrite"),
+      ngx_string("Here it is \"rewrite-target\".") },
+    { ngx_string("haproxy.org/rate-limit-requests"),
+      ngx_string("Here it is \"limit-rps\" or \"limit-rpm\".") },
+    { ngx_string("haproxy.org/server-ssl"),
+      ngx_string("Here it is \"backend-protocol: HTTPS\".") },
+    { ngx_string("haproxy.org/ssl-redirect"),
+      ngx_string("Here it is \"ssl-redirect\".") },
+    { ngx_string("haproxy.org/timeout-server"),
+      ngx_string("Here it is \"proxy-read-timeout\", in seconds.") },
+    { ngx_string("haproxy.org/*"), ngx_string("") },
+    { ngx_string("haproxy-ingress.github.io/*"), ngx_string("") },
+
+    { ngx_string("alb.ingress.kubernetes.io/ssl-redirect"),
+      ngx_string("Here it is \"force-ssl-redirect\".") },
+    { ngx_string("alb.ingress.kubernetes.io/backend-protocol"),
+      ngx_string("Here it is \"backend-protocol\".") },
+    { ngx_string("alb.ingress.kubernetes.io/*"), ngx_string("") },
+
+    { ngx_string("appgw.ingress.kubernetes.io/*"), ngx_string("") },
+    { ngx_string("ingress.cilium.io/*"), ngx_string("") },
+    { ngx_string("projectcontour.io/*"), ngx_string("") },
+
+    { ngx_null_string, ngx_null_string }
+};
+
+
+static ngx_str_t *
+ngx_k8s_name_find(ngx_k8s_name_t *names, ngx_str_t *name)
+{
+    size_t  len;
+
+    for ( /* void */ ; names->name.len; names++) {
+
+        len = names->name.len;
+
+        if (names->name.data[len - 1] == '*') {
+            len--;
+
+            if (name->len < len) {
+                continue;
+            }
+
+        } else if (name->len != len) {
+            continue;
+        }
+
+        if (ngx_strncmp(names->name.data, name->data, len) == 0) {
+            return &names->instead;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_str_t *
+ngx_k8s_name_removed(ngx_str_t *name)
+{
+    return ngx_k8s_name_find(ngx_k8s_removed_names, name);
+}
+
+
+ngx_str_t *
+ngx_k8s_name_foreign(ngx_str_t *annotation)
+{
+    return ngx_k8s_name_find(ngx_k8s_foreign_names, annotation);
+}
+
+
+ngx_str_t *
+ngx_k8s_name_nearest(ngx_str_t *name)
+{
+    ngx_str_t      *nearest, *candidate;
+    ngx_uint_t      i, n, best;
+    ngx_k8s_row_t  *row;
+
+    nearest = NULL;
+    best = NGX_K8S_NAME_DISTANCE + 1;
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        if (!(row->flags & NGX_K8S_ROW_ANNOTATION)) {
+            continue;
+        }
+
+        for (i = 0; i < 2; i++) {
+
+            candidate = i ? &row->alias : &row->name;
+            n = ngx_k8s_name_distance(candidate, name);
+
+            if (n < best) {
+                best = n;
+                nearest = candidate;
+            }
+        }
+    }
+
+    return nearest;
+}
+
+
+/*
+ * Letters added, left out, replaced or swapped with the next one (optimal
+ * string alignment); more than NGX_K8S_NAME_DISTANCE when it is clear early.
+ */
+
+static ngx_uint_t
+ngx_k8s_name_distance(ngx_str_t *one, ngx_str_t *two)
+{
+    u_char      rows[3][NGX_K8S_NAME_MAX + 1], *last, *row, *before, *next;
+    size_t      i, j;
+    ngx_uint_t  n, least;
+
+    if (one->len == 0 || one->len > NGX_K8S_NAME_MAX
+        || two->len > NGX_K8S_NAME_MAX
+        || one->len > two->len + NGX_K8S_NAME_DISTANCE
+        || two->len > one->len + NGX_K8S_NAME_DISTANCE)
+    {
+        return NGX_K8S_NAME_DISTANCE + 1;
+    }
+
+    before = rows[0];
+    last = rows[1];
+    row = rows[2];
+
+    for (j = 0; j <= two->len; j++) {
+        last[j] = j;
+    }
+
+    for (i = 1; i <= one->len; i++) {
+
+        row[0] = i;
+        least = i;
+
+        for (j = 1; j <= two->len; j++) {
+
+            n = last[j - 1] + (one->data[i - 1] != two->data[j - 1]);
+            n = ngx_min(n, (ngx_uint_t) last[j] + 1);
+            n = ngx_min(n, (ngx_uint_t) row[j - 1] + 1);
+
+            if (i > 1 && j > 1 && one->data[i - 1] == two->data[j - 2]
+                && one->data[i - 2] == two->data[j - 1])
+            {
+                n = ngx_min(n, (ngx_uint_t) before[j - 2] + 1);
+            }
+
+            row[j] = n;
+            least = ngx_min(least, n);
+        }
+
+        if (least > NGX_K8S_NAME_DISTANCE) {
+            return least;
+        }
+
+        next = before;
+        before = last;
+        last = row;
+        row = next;
+    }
+
+    return last[two->len];
+}
