@@ -199,7 +199,7 @@ ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event)
     }
 
     if (ngx_k8s_api_type(p, last, event, &type) != NGX_OK) {
-        return NGX_ERROR;
+        return type.len ? NGX_DECLINED : NGX_ERROR;
     }
 
 #define NGX_K8S_API_OBJECT  "\",\"object\":{"

@@ -92,8 +92,8 @@ char *ngx_k8s_api_url(ngx_str_t *base, ngx_k8s_request_t *req,
     ngx_log_t *log);
 
 /*
- * Takes an event apart without parsing the object: NGX_OK, or NGX_ERROR when
- * it is no event.
+ * Takes an event apart without parsing the object: NGX_OK, NGX_DECLINED when
+ * its type is not known, or NGX_ERROR when it cannot be read.
  */
 ngx_int_t ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event);
 

@@ -90,7 +90,7 @@ ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call,
             continue;
         }
 
-        if (lf == p) {
+        if (lf == p || (lf == p + 1 && *p == CR)) {
             continue;
         }
 
@@ -111,13 +111,23 @@ static ngx_int_t
 ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p, u_char *last,
     ngx_k8s_status_t *st)
 {
+    ngx_int_t        rc;
     ngx_k8s_event_t  event;
 
-    if (ngx_k8s_api_event(p, last, &event) != NGX_OK) {
+    rc = ngx_k8s_api_event(p, last, &event);
+
+    if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, r->client->log, 0,
-                      "an event of %V is not readable and left out",
-                      &r->info->plural);
+                      "an event of %V %s", &r->info->plural,
+                      rc == NGX_DECLINED ? "has an unknown type, it is left out"
+                                         : "cannot be read");
         r->errors++;
+
+        if (rc == NGX_ERROR) {
+            ngx_k8s_client_feed(r->client, NGX_K8S_FEED_LOST, r->kind,
+                                &r->scope, NULL, 0);
+        }
+
         return NGX_OK;
     }
 

@@ -71,8 +71,9 @@ typedef struct {
 #define NGX_K8S_FEED_ABORT           4   /* the list broke off: nothing goes */
 #define NGX_K8S_FEED_KEEP            5   /* an object is there and cannot be
                                             had: what is known of it stays */
-#define NGX_K8S_FEED_LOST            6   /* there was no memory for a change:
-                                            the kind is to be listed anew */
+#define NGX_K8S_FEED_LOST            6   /* there was no memory for a change,
+                                            or it cannot be read: the kind is
+                                            to be listed anew */
 
 typedef struct {
     ngx_uint_t               op;         /* NGX_K8S_FEED_* */

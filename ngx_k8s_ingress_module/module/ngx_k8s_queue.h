@@ -8,8 +8,8 @@
  * What a source has fed, in order, until it is in the store.  Feeding only
  * appends; the work is done in slices.  In the watcher; private memory.
  *
- * No change is lost in silence: where there is no memory for one, or it names
- * nothing, the kind is noted in q->lost, and no list that is in the queue or
+ * No change is lost in silence: where there is no memory for one, or it cannot
+ * be read, the kind is noted in q->lost, and no list that is in the queue or
  * comes later withdraws anything, until the owner has the kind listed anew and
  * clears the bit.
  */

@@ -209,9 +209,9 @@ ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w)
         }
 
         ngx_log_error(NGX_LOG_ERR, w->log, 0,
-                      "%V: a change of %V is lost, for lack of memory or of a "
-                      "name: they are listed anew", &w->block->zone_name,
-                      &ngx_k8s_kinds[kind].plural);
+                      "%V: a change of %V is lost, for lack of memory or as it "
+                      "cannot be read: they are listed anew",
+                      &w->block->zone_name, &ngx_k8s_kinds[kind].plural);
     }
 
     w->said |= w->queue.lost;

@@ -184,8 +184,11 @@ events(void)
 
     ok(event("", &ev) == NGX_ERROR, "an empty line");
     ok(event("{", &ev) == NGX_ERROR, "a broken line");
+    ok(event("{\"type\":\"NE", &ev) == NGX_ERROR
+       && event("{\"type\":\"ADDED\",\"object\":{\"metadata\":{", &ev)
+          == NGX_ERROR, "cut lines");
     ok(event("<html>", &ev) == NGX_ERROR, "another format");
-    ok(event("{\"type\":\"NEW\",\"object\":{}}", &ev) == NGX_ERROR,
+    ok(event("{\"type\":\"NEW\",\"object\":{}}", &ev) == NGX_DECLINED,
        "an unknown type");
     ok(event("{\"type\":\"ADDED\"}", &ev) == NGX_ERROR, "no object");
     ok(event("{\"type\":\"ADDED\",\"object\":null}", &ev) == NGX_ERROR,

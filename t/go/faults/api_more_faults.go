@@ -155,6 +155,32 @@ func init() {
 			e.change(g, "c")
 		})
 
+	add("T-A16 an event that is cut", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		from := e.api.LogLen()
+		// what it told of is known to the next list alone
+		e.await("sent", 5*time.Second, func() bool {
+			return e.api.Send("ingresses",
+				`{"type":"DELETED","object":{"metadata":{"name"`+"\n") > 0
+		})
+		e.await("a new list", 10*time.Second, func() bool {
+			return e.lists(from, "ingresses") > 0
+		})
+		e.watched()
+		e.check(e.lists(from, "ingresses") == 1, "%d lists",
+			e.lists(from, "ingresses"))
+		e.check(e.lists(from, "services") == 0, "others were listed as well")
+		e.check(g.Logged("a change of ingresses is lost") == 1, "nothing is said")
+		// a type that is not known yet tells of nothing that is
+		from = e.api.LogLen()
+		e.check(e.api.Send("ingresses", `{"type":"ODD","object":{}}`+"\n") > 0,
+			"not sent")
+		e.change(g, "c")
+		e.check(e.lists(from, "ingresses") == 0, "listed for an unknown type")
+		g.still("a.test", "/", "a")
+	})
+
 	add("T-A17 three megabytes, a burst, one byte at a time", func(e *env) {
 		e.begin(false)
 		f := e.api.Inject(api.Fault{Resource: "ingresses", Chunk: 1})
