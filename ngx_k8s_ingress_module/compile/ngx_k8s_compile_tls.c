@@ -24,6 +24,8 @@ static void ngx_k8s_compile_tls_add(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_k8s_model_tls_t *tls);
 static ngx_int_t ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_array_t *a, ngx_k8s_model_tls_t *tls);
+static ngx_int_t ngx_k8s_compile_tls_unlisted(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_array_t *a, ngx_k8s_model_tls_t *tls);
 static ngx_uint_t ngx_k8s_compile_covers(ngx_k8s_compile_t *c,
@@ -212,7 +214,8 @@ ngx_k8s_compile_tls_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         }
     }
 
-    return NGX_OK;
+    return (host->ntls == 0 && claim == claim->state->tls_claim)
+           ? ngx_k8s_compile_tls_unlisted(c, claim, budget) : NGX_OK;
 }
 
 
@@ -243,6 +246,64 @@ ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
                                 "the certificate of Secret %V/%V does not "
                                 "cover host \"%V\"", &tls->ref.namespace,
                                 &tls->ref.name, &shown);
+}
+
+
+/*
+ * A host that no entry lists and no certificate covers; unless what is wrong
+ * with one of them is said anyway.
+ */
+
+static ngx_int_t
+ngx_k8s_compile_tls_unlisted(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_int_t *budget)
+{
+    ngx_str_t                field, shown, text, remedy;
+    ngx_uint_t               i, n, named;
+    ngx_k8s_model_tls_t     *tls;
+    ngx_k8s_secret_state_t  *secret;
+
+    if (*budget <= 0) {
+        return NGX_AGAIN;
+    }
+
+    n = ngx_min(claim->model->ntls, NGX_K8S_TLS_UNLISTED);
+    named = 0;
+    *budget -= n;
+
+    for (i = 0; i < n; i++) {
+        tls = &claim->model->tls[i];
+
+        if (tls->ref.name.len == 0) {
+            continue;
+        }
+
+        secret = ngx_k8s_compile_secret_find(c, &tls->ref.namespace,
+                                             &tls->ref.name);
+
+        if (secret == NULL || secret->state != NGX_K8S_SECRET_GOOD
+            || ngx_k8s_compile_covers(c, secret, &claim->state->node->name))
+        {
+            return NGX_OK;
+        }
+
+        named = 1;
+    }
+
+    if (!named) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&field, "spec.tls");
+    ngx_str_set(&text, "no entry lists the host, and none of the certificates "
+                       "covers it");
+    ngx_str_set(&remedy, "List the host there, with a Secret whose "
+                         "certificate names it.");
+    shown = ngx_k8s_host_shown(&claim->state->node->name);
+
+    return ngx_k8s_compile_advise(&c->saying.problems,
+                                  NGX_K8S_PROBLEM_CERTIFICATE_MISMATCH,
+                                  &shown, &field, &text, &remedy);
 }
 
 

@@ -59,6 +59,8 @@ static ngx_int_t ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
     ngx_k8s_backend_t *backend, ngx_k8s_target_t *target);
 static ngx_int_t ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f);
 static ngx_int_t ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f);
+static ngx_int_t ngx_k8s_from_ingress_tls_unused(ngx_k8s_from_ingress_t *f,
+    ngx_uint_t i);
 static ngx_int_t ngx_k8s_from_ingress_tls_host(ngx_k8s_from_ingress_t *f,
     ngx_uint_t i, ngx_uint_t n);
 static ngx_int_t ngx_k8s_from_ingress_listed(ngx_k8s_from_ingress_t *f);
@@ -528,6 +530,10 @@ ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f)
         tls[i].ref.name = spec->secret;
         tls[i].ref.field.format = "spec.tls[%uD].secretName";
         tls[i].ref.field.index[0] = i;
+
+        if (ngx_k8s_from_ingress_tls_unused(f, i) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     f->listed = ngx_alloc((n + 1) * sizeof(ngx_k8s_spec_listed_t),
@@ -545,6 +551,35 @@ ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f)
     }
 
     return ngx_k8s_from_ingress_listed(f);
+}
+
+
+/* the certificate of an entry without hosts is for those of the rules */
+
+static ngx_int_t
+ngx_k8s_from_ingress_tls_unused(ngx_k8s_from_ingress_t *f, ngx_uint_t i)
+{
+    ngx_k8s_field_t         field;
+    ngx_k8s_model_t        *model;
+    ngx_k8s_ingress_tls_t  *spec;
+
+    model = f->model;
+    spec = &f->ing->tls[i];
+
+    /* hosts are sorted, the one without a name is the first */
+
+    if (spec->nhosts || spec->secret.len == 0
+        || (model->nhosts && model->hosts[model->nhosts - 1].name.len))
+    {
+        return NGX_OK;
+    }
+
+    field.format = "spec.tls[%uD]";
+    field.index[0] = i;
+
+    return ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_TLS_HOST_UNUSED, NULL,
+                                 &field, "no rule of this Ingress has a host, "
+                                 "the certificate is used for none");
 }
 
 

@@ -197,8 +197,11 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("TlsHostUnused"),
       ngx_string("No rule of the Ingress, nor of another one, has a host of "
-                 "spec.tls; the certificate is not used for it."),
-      ngx_string("Add a rule with the host, or take it out of spec.tls.") },
+                 "spec.tls, or none has a host at all; the certificate is not "
+                 "used there."),
+      ngx_string("Add a rule with the host, or take it out of spec.tls.  The "
+                 "certificate of all other hosts is that of "
+                 "\"default_certificate\".") },
 
     { ngx_string("ObjectForbidden"),
       ngx_string("The API server says that the object exists, and does not "

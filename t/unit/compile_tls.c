@@ -99,7 +99,10 @@ unmet(void)
     k8s_put(&k, INGRESS("one", "01",
         "{'secretName':'s1','hosts':['a.test','*.w.test']}",
         "{'host':'a.test'},{'host':'x.w.test'}"));
-    ok(!k8s_has(&k, "spec.tls[0].hosts"), "a wildcard with a rule below it");
+    ok(!k8s_has(&k, "spec.tls[0].hosts")
+       && k8s_has(&k, "field \"spec.tls\" host \"x.w.test\": no entry "
+                      "lists the host"),
+       "a wildcard with a rule below it, and a certificate that is not");
 
     k8s_put(&k, INGRESS("one", "01",
         "{'secretName':'s1','hosts':['a.test','*.w.test']}",
@@ -118,6 +121,17 @@ unmet(void)
         "'name':'a','port':{'number':80}}}}}");
     ok(k8s_has(&k, "field \"spec.tls[0].hosts[0]\" host \"a.test\""),
        "a default backend alone has no certificate");
+
+    k8s_put(&k, INGRESS("one", "01", "{'secretName':'s1'},{'hosts':['']},{}",
+        "{'host':''}"));
+    ok(k8s_has(&k, "field \"spec.tls[0]\" host \"\": no rule of this Ingress "
+                   "has a host, the certificate is used for none")
+       && !k8s_has(&k, "spec.tls[1]") && !k8s_has(&k, "spec.tls[2]"),
+       "nor has a rule without a host");
+
+    k8s_put(&k, INGRESS("one", "01", "{'secretName':'s1'}",
+        "{'host':'a.test'},{'host':''}"));
+    ok(!k8s_has(&k, "problem"), "one rule with a host is enough");
 
     k8s_close(&k);
 }
@@ -200,7 +214,10 @@ main(void)
                    "  fallback"), "a host that it covers without being listed");
     ok(k8s_has(&k, "\"c.test\" flags 8 longest 0\n  fallback"),
        "a host that none covers");
-    ok(!k8s_has(&k, "problem"), "no problem");
+    ok(k8s_has(&k, "field \"spec.tls\" host \"c.test\": no entry "
+                   "lists the host, and none of the certificates covers it")
+       && !k8s_has(&k, "host \"a.test\": ")
+       && !k8s_has(&k, "host \"b.test\": "), "and so it is said");
 
     /* T-D1: a malformed update keeps the last good one */
 
