@@ -715,7 +715,7 @@ objects(void)
     turn(30);
     ok(unread == 3, "a file that cannot be parsed says nothing new");
 
-    put("o.yaml", SVC("o1", "4") BAD("Ingress", "{name: b}"));
+    put("o.yaml", BAD("Ingress", "{name: b}"));
     turn(30);
     ok(unread == 1, "others are good, or gone");
 
