@@ -173,21 +173,19 @@ ngx_k8s_client_init(ngx_k8s_client_t *client)
 static ngx_int_t
 ngx_k8s_client_reflectors(ngx_k8s_client_t *client)
 {
-    ngx_str_t            *scopes, all;
+    ngx_str_t            *scopes;
     ngx_uint_t            kind, i, n;
     ngx_k8s_reflector_t  *r;
 
-    ngx_str_set(&all, "");
+    n = 0;
 
-    scopes = &all;
-    n = 1;
-
-    if (client->conf->namespaces && client->conf->namespaces->nelts) {
-        scopes = client->conf->namespaces->elts;
-        n = client->conf->namespaces->nelts;
+    for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+        n += ngx_k8s_source_scopes(client->conf, kind, &scopes);
     }
 
-    if (ngx_array_init(&client->reflectors, client->pool, NGX_K8S_KINDS * n,
+    /* it is never more, as events know the addresses */
+
+    if (ngx_array_init(&client->reflectors, client->pool, n,
                        sizeof(ngx_k8s_reflector_t))
         != NGX_OK)
     {
@@ -200,6 +198,8 @@ ngx_k8s_client_reflectors(ngx_k8s_client_t *client)
             continue;
         }
 
+        n = ngx_k8s_source_scopes(client->conf, kind, &scopes);
+
         for (i = 0; i < n; i++) {
 
             r = ngx_array_push(&client->reflectors);
@@ -207,12 +207,9 @@ ngx_k8s_client_reflectors(ngx_k8s_client_t *client)
                 return NGX_ERROR;
             }
 
-            if (!ngx_k8s_kinds[kind].namespaced) {
-                ngx_k8s_reflector_init(r, client, kind, &all);
-                break;
+            if (ngx_k8s_reflector_init(r, client, kind, &scopes[i]) != NGX_OK) {
+                return NGX_ERROR;
             }
-
-            ngx_k8s_reflector_init(r, client, kind, &scopes[i]);
         }
 
         ngx_k8s_client_report(client, kind);

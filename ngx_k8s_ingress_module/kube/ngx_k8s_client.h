@@ -283,8 +283,9 @@ void ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call);
 
 /* ngx_k8s_reflector.c */
 
-void ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
-    ngx_uint_t kind, ngx_str_t *scope);
+/* NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_reflector_init(ngx_k8s_reflector_t *r,
+    ngx_k8s_client_t *client, ngx_uint_t kind, ngx_str_t *scope);
 void ngx_k8s_reflector_stop(ngx_k8s_reflector_t *r);
 /* a change was lost: all is listed anew */
 void ngx_k8s_reflector_relist(ngx_k8s_reflector_t *r);

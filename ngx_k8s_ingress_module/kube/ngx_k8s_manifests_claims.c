@@ -102,7 +102,7 @@ ngx_k8s_manifests_text(ngx_k8s_manifests_t *m, ngx_k8s_manifest_claim_t *claim,
         return NGX_OK;
     }
 
-    if (kind == NGX_K8S_SECRET) {
+    if (ngx_k8s_manifest_kind(kind)->secret) {
         ngx_explicit_memzero(claim->text, claim->len);
     }
 

@@ -229,7 +229,7 @@ ngx_k8s_manifests_object(ngx_k8s_manifests_t *m, json_t *json)
 
     rc = ngx_k8s_manifests_claim(m, kind, json, 1);
 
-    if (kind == NGX_K8S_SECRET) {
+    if (ngx_k8s_manifest_kind(kind)->secret) {
         ngx_k8s_secret_wipe(json);
     }
 
@@ -251,7 +251,7 @@ ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json, ngx_uint_t *kind)
 
     rc = ngx_k8s_kind_of(json);
 
-    if (rc != NGX_ERROR) {
+    if (rc != NGX_ERROR && !(m->conf->skip & (1 << rc))) {
         *kind = rc;
         return NGX_OK;
     }
@@ -278,7 +278,9 @@ ngx_k8s_manifests_kind(ngx_k8s_manifests_t *m, json_t *json, ngx_uint_t *kind)
     for (i = 0; i <= NGX_K8S_MANIFEST_ENDPOINTS; i++) {
         k = ngx_k8s_manifest_kind(i);
 
-        if (ngx_strcasecmp((u_char *) name, k->name.data) == 0) {
+        if (ngx_strcasecmp((u_char *) name, k->name.data) == 0
+            && !(m->conf->skip & (1 << i)))
+        {
             *kind = i;
             return ngx_k8s_manifests_version(m, json, i);
         }
@@ -370,17 +372,14 @@ done:
 }
 
 
-/* NGX_DECLINED: it is in a namespace that is not watched */
+/* NGX_DECLINED: it is not read, as its namespace is not watched, say */
 
 static ngx_int_t
 ngx_k8s_manifests_namespace(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     json_t *json)
 {
-    size_t       len;
-    json_t      *meta, *value;
-    ngx_str_t   *ns;
-    ngx_uint_t   i;
-    const char  *name;
+    json_t     *meta, *value;
+    ngx_str_t   ns, name;
 
     meta = json_object_get(json, "metadata");
 
@@ -402,21 +401,24 @@ ngx_k8s_manifests_namespace(ngx_k8s_manifests_t *m, ngx_uint_t kind,
         value = json_object_get(meta, "namespace");
     }
 
-    if (m->conf->namespaces == NULL || !json_is_string(value)) {
+    if (!json_is_string(value)) {
         return NGX_OK;
     }
 
-    name = json_string_value(value);
-    len = json_string_length(value);
-    ns = m->conf->namespaces->elts;
+    ns.data = (u_char *) json_string_value(value);
+    ns.len = json_string_length(value);
 
-    for (i = 0; i < m->conf->namespaces->nelts; i++) {
-        if (ns[i].len == len && ngx_memcmp(ns[i].data, name, len) == 0) {
-            return NGX_OK;
-        }
+    value = json_object_get(meta, "name");
+
+    name.data = (u_char *) json_string_value(value);
+    name.len = json_string_length(value);
+
+    if (kind == NGX_K8S_MANIFEST_ENDPOINTS) {
+        kind = NGX_K8S_ENDPOINT_SLICE;
     }
 
-    return NGX_DECLINED;
+    return ngx_k8s_source_reads(m->conf, kind, &ns, &name) ? NGX_OK
+                                                           : NGX_DECLINED;
 }
 
 

@@ -208,18 +208,10 @@ ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
 void
 ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim)
 {
-    if (claim->ident->kind == NGX_K8S_SECRET) {
+    if (ngx_k8s_manifest_kind(claim->ident->kind)->secret) {
         ngx_explicit_memzero(claim->text, claim->len);
     }
 
     free(claim->text);
     ngx_free(claim);
-}
-
-
-void
-ngx_k8s_seed_free(ngx_k8s_seed_t *seed)
-{
-    ngx_free(seed->feed.text);
-    ngx_free(seed);
 }

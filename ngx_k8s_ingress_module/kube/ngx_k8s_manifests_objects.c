@@ -231,10 +231,6 @@ ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
     feed.document = claim->document;
     feed.kept = ngx_k8s_manifests_kept(claim);
 
-    if (m->conf->namespaces) {
-        feed.scope = claim->ident->ns;
-    }
-
     feed.text = ngx_alloc(text->len + m->class.len
                           + sizeof("\"ingressClassName\":\"\","), m->log);
 
@@ -279,10 +275,6 @@ ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     feed.kind = kind;
     feed.len = sizeof("{\"metadata\":{\"namespace\":\"\",\"name\":\"\"}}") - 1
                + ns->len + name->len;
-
-    if (m->conf->namespaces) {
-        feed.scope = *ns;
-    }
 
     feed.text = ngx_alloc(feed.len, m->log);
 
@@ -356,30 +348,25 @@ ngx_k8s_manifests_again(ngx_k8s_manifests_t *m)
 void
 ngx_k8s_manifests_list(ngx_k8s_manifests_t *m, ngx_uint_t op)
 {
-    ngx_str_t       *ns;
+    ngx_str_t       *scopes;
     ngx_uint_t       i, kind, n;
     ngx_k8s_feed_t   feed;
 
     for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+
+        if (m->conf->skip & (1 << kind)) {
+            continue;
+        }
 
         ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
 
         feed.op = op;
         feed.kind = kind;
 
-        ns = NULL;
-        n = 1;
-
-        if (ngx_k8s_kinds[kind].namespaced && m->conf->namespaces) {
-            ns = m->conf->namespaces->elts;
-            n = m->conf->namespaces->nelts;
-        }
+        n = ngx_k8s_source_scopes(m->conf, kind, &scopes);
 
         for (i = 0; i < n; i++) {
-
-            if (ns) {
-                feed.scope = ns[i];
-            }
+            feed.scope = scopes[i];
 
             m->sink->feed(m->sink->data, &feed);
         }

@@ -33,11 +33,12 @@ static ngx_int_t ngx_k8s_reflector_stream(ngx_k8s_reflector_t *r,
 static void ngx_k8s_reflector_done(ngx_k8s_call_t *call);
 
 
-void
+ngx_int_t
 ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
     ngx_uint_t kind, ngx_str_t *scope)
 {
-    ngx_str_t  *fields;
+    u_char     *p;
+    ngx_str_t  *fields, *only;
 
     ngx_memzero(r, sizeof(ngx_k8s_reflector_t));
 
@@ -65,6 +66,27 @@ ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
     r->timer.cancelable = 1;
 
     ngx_k8s_reflector_reason(r, "it is not listed yet");
+
+    only = &client->conf->only[kind].name;
+
+    if (only->len == 0) {
+        return NGX_OK;
+    }
+
+    /* a right to this object alone (resourceNames) is enough then */
+
+    p = ngx_pnalloc(client->pool, sizeof("metadata.name=,") - 1 + only->len
+                                  + r->fields.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->fields.len = ngx_sprintf(p, "metadata.name=%V%s%V", only,
+                                r->fields.len ? "," : "", &r->fields)
+                    - p;
+    r->fields.data = p;
+
+    return NGX_OK;
 }
 
 

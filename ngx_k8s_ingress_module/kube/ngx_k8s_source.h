@@ -34,6 +34,12 @@
  */
 
 typedef struct {
+    ngx_str_t                namespace;
+    ngx_str_t                name;
+} ngx_k8s_source_only_t;
+
+
+typedef struct {
     ngx_uint_t               type;       /* NGX_K8S_SOURCE_* */
     ngx_str_t                path;       /* kubeconfig, or manifests folder */
     ngx_str_t                context;    /* kubeconfig: empty: the current */
@@ -45,6 +51,9 @@ typedef struct {
     ngx_str_t                ca;         /* in_cluster: file */
     ngx_array_t             *namespaces; /* ngx_str_t; NULL: all */
     ngx_uint_t               skip;       /* kinds that are not read, by bit */
+    ngx_k8s_source_only_t    only[NGX_K8S_KINDS];  /* of a kind this object
+                                            alone is read, wherever it is; no
+                                            name: all of its namespaces */
     ngx_msec_t               connect_timeout;
     ngx_msec_t               watch_timeout;  /* shortest; longest is twice */
     ngx_msec_t               list_timeout;   /* no byte for so long */
@@ -168,6 +177,16 @@ struct ngx_k8s_source_s {
     void                   (*stop)(ngx_k8s_source_t *s);
 };
 
+
+/*
+ * In which namespaces a kind is read: their number and, in *scopes, their
+ * names, which live as long as conf; one empty name: in all of them.
+ */
+ngx_uint_t ngx_k8s_source_scopes(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
+    ngx_str_t **scopes);
+/* whether an object is read */
+ngx_uint_t ngx_k8s_source_reads(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
 
 /* frees a seed that is in no queue */
 void ngx_k8s_seed_free(ngx_k8s_seed_t *seed);

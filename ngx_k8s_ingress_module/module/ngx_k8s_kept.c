@@ -40,8 +40,6 @@ static void ngx_k8s_kept_write(ngx_k8s_kept_t *k,
 static void ngx_k8s_kept_remove(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
 static ngx_int_t ngx_k8s_kept_sweep(ngx_k8s_kept_t *k);
-static ngx_uint_t ngx_k8s_kept_is_read(ngx_k8s_source_conf_t *conf,
-    ngx_uint_t kind, ngx_str_t *ns);
 static size_t ngx_k8s_kept_key(u_char *buf, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name);
 static void ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry);
@@ -181,7 +179,7 @@ ngx_k8s_kept_bytes(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry,
     text.data = feed->text;
     text.len = feed->len;
 
-    if (entry->kind == NGX_K8S_SECRET) {
+    if (ngx_k8s_kinds[entry->kind].secret) {
         text.data = buf;
         text.len = ngx_snprintf(buf, sizeof(buf), "{\"metadata\":{"
                                 "\"namespace\":\"%V\",\"name\":\"%V\"}}",
@@ -215,7 +213,7 @@ ngx_k8s_kept_change(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 }
 
 
-/* of Secrets the store has only those that are wanted */
+/* of some kinds the store has only those that are wanted */
 
 void
 ngx_k8s_kept_listed(ngx_k8s_kept_t *k, ngx_k8s_store_t *store,
@@ -224,7 +222,7 @@ ngx_k8s_kept_listed(ngx_k8s_kept_t *k, ngx_k8s_store_t *store,
     ngx_rbtree_node_t     *node;
     ngx_k8s_kept_entry_t  *entry;
 
-    if (k->tree.root == k->tree.sentinel || kind == NGX_K8S_SECRET) {
+    if (k->tree.root == k->tree.sentinel || ngx_k8s_kinds[kind].wanted) {
         return;
     }
 
@@ -410,7 +408,7 @@ ngx_k8s_kept_next(ngx_k8s_kept_t *k, ngx_k8s_source_conf_t *conf,
     uint64_t *cursor, ngx_k8s_feed_t *feed)
 {
     u_char          *p, *last;
-    ngx_str_t        bytes, kind, ns;
+    ngx_str_t        bytes, kind, ns, name;
     ngx_uint_t       i;
     ngx_k8s_data_t  *rec;
 
@@ -430,6 +428,7 @@ ngx_k8s_kept_next(ngx_k8s_kept_t *k, ngx_k8s_source_conf_t *conf,
 
         ngx_k8s_record_str(rec, &rec->item, &kind);
         ngx_k8s_record_str(rec, &rec->namespace, &ns);
+        ngx_k8s_record_str(rec, &rec->name, &name);
         ngx_k8s_record_str(rec, &rec->bytes, &bytes);
 
         last = bytes.data + bytes.len;
@@ -456,8 +455,10 @@ ngx_k8s_kept_next(ngx_k8s_kept_t *k, ngx_k8s_source_conf_t *conf,
             p = ngx_strlchr(bytes.data, last, '\0');
         }
 
+        /* a predecessor may have read what is no longer read */
+
         if (p == NULL || i == NGX_K8S_KINDS
-            || !ngx_k8s_kept_is_read(conf, i, &ns))
+            || !ngx_k8s_source_reads(conf, i, &ns, &name))
         {
             continue;
         }
@@ -474,37 +475,6 @@ ngx_k8s_kept_next(ngx_k8s_kept_t *k, ngx_k8s_source_conf_t *conf,
 
         return NGX_OK;
     }
-}
-
-
-/* a predecessor may have read kinds and namespaces that are no longer read */
-
-static ngx_uint_t
-ngx_k8s_kept_is_read(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
-    ngx_str_t *ns)
-{
-    ngx_str_t   *namespaces;
-    ngx_uint_t   i;
-
-    if (conf->skip & (1 << kind)) {
-        return 0;
-    }
-
-    if (conf->namespaces == NULL || !ngx_k8s_kinds[kind].namespaced) {
-        return 1;
-    }
-
-    namespaces = conf->namespaces->elts;
-
-    for (i = 0; i < conf->namespaces->nelts; i++) {
-        if (namespaces[i].len == ns->len
-            && ngx_memcmp(namespaces[i].data, ns->data, ns->len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 

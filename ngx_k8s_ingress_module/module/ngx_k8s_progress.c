@@ -56,6 +56,7 @@ static ngx_int_t
 ngx_k8s_progress_kind_init(ngx_k8s_progress_t *p, ngx_uint_t kind)
 {
     uint32_t                  slot;
+    ngx_str_t                *scopes;
     ngx_k8s_kind_t           *info;
     ngx_k8s_sync_t           *rec;
     ngx_k8s_kind_progress_t  *k;
@@ -63,8 +64,7 @@ ngx_k8s_progress_kind_init(ngx_k8s_progress_t *p, ngx_uint_t kind)
     info = &ngx_k8s_kinds[kind];
     k = &p->kinds[kind];
 
-    k->nscopes = (info->namespaced && p->conf->namespaces)
-                 ? p->conf->namespaces->nelts : 1;
+    k->nscopes = ngx_k8s_source_scopes(p->conf, kind, &scopes);
 
     k->scopes = ngx_calloc(k->nscopes, p->log);
     if (k->scopes == NULL) {
@@ -150,44 +150,39 @@ void
 ngx_k8s_progress_listed(ngx_k8s_progress_t *p, ngx_uint_t kind,
     ngx_str_t *scope)
 {
-    ngx_str_t                *ns;
-    ngx_uint_t                i;
+    ngx_str_t                *scopes;
+    ngx_uint_t                i, n;
     ngx_k8s_kind_progress_t  *k;
 
     k = &p->kinds[kind];
     p->changed = 1;
 
-    i = 0;
+    n = ngx_k8s_source_scopes(p->conf, kind, &scopes);
 
-    if (ngx_k8s_kinds[kind].namespaced && p->conf->namespaces) {
+    for (i = 0; i < n; i++) {
 
-        ns = p->conf->namespaces->elts;
-
-        while (i < k->nscopes
-               && (ns[i].len != scope->len
-                   || ngx_memcmp(ns[i].data, scope->data, scope->len) != 0))
+        if (k->scopes[i] == 0
+            && scopes[i].len == scope->len
+            && ngx_memcmp(scopes[i].data, scope->data, scope->len) == 0)
         {
-            i++;
-        }
+            k->scopes[i] = 1;
 
-        if (i == k->nscopes) {
-
-            /* a list of all namespaces in one */
-
-            if (scope->len == 0) {
+            if (++k->nlisted == k->nscopes) {
                 k->listed = 1;
             }
 
             return;
         }
     }
+}
 
-    if (k->scopes[i] == 0) {
-        k->scopes[i] = 1;
 
-        if (++k->nlisted == k->nscopes) {
-            k->listed = 1;
-        }
+void
+ngx_k8s_progress_missing(ngx_k8s_progress_t *p, ngx_uint_t kind, ngx_uint_t n)
+{
+    if (p->kinds[kind].missing != n) {
+        p->kinds[kind].missing = n;
+        p->changed = 1;
     }
 }
 
@@ -284,10 +279,10 @@ ngx_k8s_progress_kind_write(ngx_k8s_progress_t *p, ngx_uint_t kind)
     s.len = k->reason_len;
     listed = k->listed;
 
-    if (kind == NGX_K8S_SECRET && p->missing && listed) {
+    if (k->missing && listed) {
         s.data = buf;
-        s.len = ngx_sprintf(buf, "%ui that Ingresses name have not come",
-                            p->missing)
+        s.len = ngx_sprintf(buf, "%ui that are named have not come",
+                            k->missing)
                 - buf;
         listed = 0;
     }

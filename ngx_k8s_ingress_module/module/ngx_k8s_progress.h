@@ -34,6 +34,7 @@ typedef struct {
     uint64_t                 lists;      /* at the start of this watcher */
     uint64_t                 watches;
     uint64_t                 errors;
+    ngx_uint_t               missing;    /* named, that a start waits for */
     ngx_uint_t               new_lists;  /* since then */
     ngx_uint_t               new_watches;
     ngx_uint_t               new_errors;
@@ -53,7 +54,6 @@ typedef struct {
     ngx_k8s_builder_t        builder;
     ngx_k8s_kind_progress_t  kinds[NGX_K8S_KINDS];
     ngx_uint_t               required;   /* kinds, by bit */
-    ngx_uint_t               missing;    /* Secrets that a start waits for */
     unsigned                 ready:1;    /* the builder is */
     unsigned                 changed:1;  /* a record is behind */
 } ngx_k8s_progress_t;
@@ -76,6 +76,10 @@ void ngx_k8s_progress_state(ngx_k8s_progress_t *p, ngx_uint_t kind,
 /* a list of this kind and scope is in the store */
 void ngx_k8s_progress_listed(ngx_k8s_progress_t *p, ngx_uint_t kind,
     ngx_str_t *scope);
+
+/* so many that are named have not come; the kind does not count as listed */
+void ngx_k8s_progress_missing(ngx_k8s_progress_t *p, ngx_uint_t kind,
+    ngx_uint_t n);
 
 /* whether all that has to be listed is */
 ngx_uint_t ngx_k8s_progress_complete(ngx_k8s_progress_t *p);

@@ -202,7 +202,7 @@ ngx_k8s_queue_text_free(ngx_k8s_feed_t *feed)
         return;
     }
 
-    if (feed->kind == NGX_K8S_SECRET) {
+    if (ngx_k8s_kinds[feed->kind].secret) {
         ngx_explicit_memzero(feed->text, feed->len);
     }
 
@@ -329,8 +329,7 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
         object->document = feed->document;
     }
 
-    object->kept = (feed->kept && object->kind == NGX_K8S_SECRET
-                    && ((ngx_k8s_secret_t *) object)->data == NULL);
+    object->kept = (feed->kept && ngx_k8s_kinds[object->kind].secret);
 
     q->events->refused(q->events->data, kind, &object->namespace,
                        &object->name, NULL);
@@ -378,7 +377,7 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
         ngx_k8s_store_keep(q->store, feed->kind, &id.ns, &id.name);
         q->events->refused(q->events->data, &kind, &id.ns, &id.name, problem);
 
-        if (feed->kind == NGX_K8S_SECRET) {
+        if (ngx_k8s_kinds[feed->kind].secret) {
             ngx_k8s_queue_secret(q, feed, &id);
 
         } else {
@@ -456,7 +455,7 @@ ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t   *object;
     ngx_k8s_problem_t   problem;
 
-    if (ngx_k8s_store_get(q->store, NGX_K8S_SECRET, &id->ns, &id->name)) {
+    if (ngx_k8s_store_get(q->store, feed->kind, &id->ns, &id->name)) {
         return;
     }
 
@@ -468,7 +467,7 @@ ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
                      "name", id->name.data, id->name.len);
 
     if (pool && json) {
-        object = ngx_k8s_object_from_json(NGX_K8S_SECRET, json, pool, &problem,
+        object = ngx_k8s_object_from_json(feed->kind, json, pool, &problem,
                                           q->log);
     }
 

@@ -38,9 +38,9 @@ static void ngx_k8s_watcher_work_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_turn_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
-static void ngx_k8s_watcher_secrets_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_wanted_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_check(ngx_k8s_watcher_t *w);
-static void ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w);
+static ngx_uint_t ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w);
 
@@ -72,7 +72,7 @@ ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
     ngx_k8s_watcher_event(w, &w->turn, ngx_k8s_watcher_turn_handler);
     ngx_k8s_watcher_event(w, &w->reclaim, ngx_k8s_watcher_reclaim_handler);
     ngx_k8s_watcher_event(w, &w->clock, ngx_k8s_watcher_clock_handler);
-    ngx_k8s_watcher_event(w, &w->secrets, ngx_k8s_watcher_secrets_handler);
+    ngx_k8s_watcher_event(w, &w->wanted, ngx_k8s_watcher_wanted_handler);
     ngx_k8s_watcher_event(w, &w->lost, ngx_k8s_watcher_lost_handler);
 
     if (ngx_k8s_watcher_idle(w) != NGX_OK) {
@@ -424,7 +424,7 @@ ngx_k8s_watcher_source(ngx_k8s_watcher_t *w)
         w->source->seed(w->source, &w->seeds);
     }
 
-    /* it asks the source for the default certificate */
+    /* it asks the source for what directives name */
 
     w->compile = ngx_k8s_compile_create(&conf, w->store, w->writer, w->log);
     if (w->compile == NULL) {
@@ -459,7 +459,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     ngx_k8s_watcher_cancel(&w->turn);
     ngx_k8s_watcher_cancel(&w->reclaim);
     ngx_k8s_watcher_cancel(&w->clock);
-    ngx_k8s_watcher_cancel(&w->secrets);
+    ngx_k8s_watcher_cancel(&w->wanted);
     ngx_k8s_watcher_cancel(&w->lost);
 
     if (w->opened) {
@@ -599,21 +599,17 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
 
 
 /*
- * Nothing is compiled before all that is required is listed and the Secrets
- * that are referenced have come: a successor would otherwise take back what
- * its predecessor had built of objects that it has not seen yet.
+ * Nothing is compiled before all that is required is listed and what is fetched
+ * by name has come: a successor would otherwise take back what its predecessor
+ * had built of objects that it has not seen yet.
  */
 
 static void
 ngx_k8s_watcher_check(ngx_k8s_watcher_t *w)
 {
-    ngx_k8s_progress_t  *p;
+    (void) ngx_k8s_watcher_missing(w);
 
-    p = &w->progress;
-
-    ngx_k8s_watcher_missing(w);
-
-    if (!ngx_k8s_progress_complete(p)) {
+    if (!ngx_k8s_progress_complete(&w->progress)) {
         return;
     }
 
@@ -624,48 +620,56 @@ ngx_k8s_watcher_check(ngx_k8s_watcher_t *w)
         return;
     }
 
-    ngx_k8s_watcher_missing(w);
-
     /* what could not be asked for has not come either */
 
-    if ((p->missing || w->queue.lost) && !p->kinds[NGX_K8S_SECRET].refused
-        && !w->late)
-    {
+    if ((ngx_k8s_watcher_missing(w) || w->queue.lost) && !w->late) {
 
-        if (!w->secrets.timer_set) {
-            ngx_add_timer(&w->secrets, NGX_K8S_SECRETS_INTERVAL);
+        if (!w->wanted.timer_set) {
+            ngx_add_timer(&w->wanted, NGX_K8S_WANTED_INTERVAL);
         }
 
         return;
     }
 
-    if (w->secrets.timer_set) {
-        ngx_del_timer(&w->secrets);
+    if (w->wanted.timer_set) {
+        ngx_del_timer(&w->wanted);
     }
 
     w->listed = 1;
 
-    p->missing = 0;
-    p->changed = 1;
+    (void) ngx_k8s_watcher_missing(w);
 
     ngx_k8s_compile_synced(w->compile);
 }
 
 
-/* Secrets that are asked for, or in the queue */
+/* how many are named and have not come, which a start waits for */
 
-static void
+static ngx_uint_t
 ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w)
 {
-    ngx_uint_t  missing;
+    ngx_uint_t  kind, n, missing;
 
-    missing = w->source->missing(w->source, NGX_K8S_SECRET)
-              + w->queue.nitems[NGX_K8S_SECRET];
+    missing = 0;
 
-    if (w->progress.missing != missing) {
-        w->progress.missing = missing;
-        w->progress.changed = 1;
+    for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+
+        if (!ngx_k8s_kinds[kind].wanted) {
+            continue;
+        }
+
+        /* asked for, or in the queue */
+
+        n = w->source->missing(w->source, kind) + w->queue.nitems[kind];
+
+        ngx_k8s_progress_missing(&w->progress, kind, w->listed ? 0 : n);
+
+        if (!w->progress.kinds[kind].refused) {
+            missing += n;
+        }
     }
+
+    return missing;
 }
 
 
@@ -765,15 +769,16 @@ ngx_k8s_watcher_clock_handler(ngx_event_t *ev)
 
 
 static void
-ngx_k8s_watcher_secrets_handler(ngx_event_t *ev)
+ngx_k8s_watcher_wanted_handler(ngx_event_t *ev)
 {
     ngx_k8s_watcher_t  *w;
 
     w = ngx_k8s_watcher_of(ev);
 
     ngx_log_error(NGX_LOG_WARN, w->log, 0,
-                  "%V: %ui referenced secrets have not come, going on "
-                  "without them", &w->block->zone_name, w->progress.missing);
+                  "%V: %ui objects that are named have not come, going on "
+                  "without them", &w->block->zone_name,
+                  ngx_k8s_watcher_missing(w));
 
     w->late = 1;
 

@@ -42,7 +42,7 @@
 #define NGX_K8S_RETRY_INTERVAL       1000
 #define NGX_K8S_RECLAIM_INTERVAL     10
 #define NGX_K8S_CLOCK_INTERVAL       3600000
-#define NGX_K8S_SECRETS_INTERVAL     10000
+#define NGX_K8S_WANTED_INTERVAL      10000
 #define NGX_K8S_LOST_INTERVAL        1000   /* twice as long each time */
 #define NGX_K8S_LOST_INTERVAL_MAX    64000
 
@@ -61,7 +61,7 @@ struct ngx_k8s_watcher_s {
     ngx_event_t              turn;       /* posted: end of a turn */
     ngx_event_t              reclaim;
     ngx_event_t              clock;
-    ngx_event_t              secrets;    /* Secrets that never come */
+    ngx_event_t              wanted;     /* what never comes */
     ngx_event_t              lost;       /* what was lost is listed anew */
 
     ngx_k8s_writer_t        *writer;     /* NULL without the right */
@@ -92,7 +92,7 @@ struct ngx_k8s_watcher_s {
     unsigned                 settled:1;  /* the writer has its memory */
     unsigned                 listed:1;   /* all that has to be is listed */
     unsigned                 compiled:1; /* and has once been compiled */
-    unsigned                 late:1;     /* no more waiting for Secrets */
+    unsigned                 late:1;     /* no more waiting for these */
 };
 
 

@@ -742,7 +742,7 @@ ngx_k8s_parser_free(ngx_k8s_parser_t *p)
     }
 
     if (p->root) {
-        if (p->kind == NGX_K8S_SECRET) {
+        if (ngx_k8s_kinds[p->kind].secret) {
             ngx_k8s_secret_wipe(p->root);
         }
 

@@ -61,6 +61,11 @@ typedef struct {
     unsigned                 labels:1;   /* labels are kept */
     unsigned                 annotations:1;  /* annotations are read and kept */
     unsigned                 body:1;     /* what is beside metadata is read */
+    unsigned                 wanted:1;   /* of those alone that are named: of
+                                            the others name and version are
+                                            known, at most */
+    unsigned                 secret:1;   /* its values are wiped, and copied
+                                            nowhere */
     size_t                   size;       /* of its structure */
     const char              *list;       /* a list whose elements are read one
                                             by one, NULL: none */
@@ -94,8 +99,8 @@ struct ngx_k8s_object_s {
     ngx_array_t             *annotations; /* of kinds that keep them */
     ngx_array_t             *problems;   /* ngx_k8s_problem_t, NULL for none */
     u_char                   digest[NGX_K8S_DIGEST];
-    unsigned                 kept:1;     /* a Secret's name alone: its file, or
-                                            it, cannot be read any more */
+    unsigned                 kept:1;     /* a Secret that cannot be read any
+                                            more: its name, or as it was */
 };
 
 

@@ -556,7 +556,7 @@ func init() {
 		e.await("words", 10*time.Second, func() bool {
 			a := g.adminGet("/readyz")
 			return a.status == 503 && strings.Contains(a.body,
-				"1 that Ingresses name have not come")
+				"1 that are named have not come")
 		})
 		g.ready(20 * time.Second)
 		e.check(f.Fired() == 1, "the answer was not delayed")

@@ -1,0 +1,76 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_source.h>
+
+
+ngx_uint_t
+ngx_k8s_source_scopes(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
+    ngx_str_t **scopes)
+{
+    static ngx_str_t  all = ngx_null_string;
+
+    if (conf->only[kind].name.len) {
+        *scopes = &conf->only[kind].namespace;
+        return 1;
+    }
+
+    if (conf->namespaces && conf->namespaces->nelts
+        && ngx_k8s_kinds[kind].namespaced)
+    {
+        *scopes = conf->namespaces->elts;
+        return conf->namespaces->nelts;
+    }
+
+    *scopes = &all;
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_k8s_source_reads(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name)
+{
+    ngx_str_t   *scopes, *only;
+    ngx_uint_t   i, n;
+
+    if (conf->skip & (1 << kind)) {
+        return 0;
+    }
+
+    only = &conf->only[kind].name;
+
+    if (only->len
+        && (only->len != name->len
+            || ngx_memcmp(only->data, name->data, name->len) != 0))
+    {
+        return 0;
+    }
+
+    n = ngx_k8s_source_scopes(conf, kind, &scopes);
+
+    for (i = 0; i < n; i++) {
+        if (scopes[i].len == 0
+            || (scopes[i].len == ns->len
+                && ngx_memcmp(scopes[i].data, ns->data, ns->len) == 0))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_k8s_seed_free(ngx_k8s_seed_t *seed)
+{
+    ngx_free(seed->feed.text);
+    ngx_free(seed);
+}
