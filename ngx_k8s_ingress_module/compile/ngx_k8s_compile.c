@@ -34,6 +34,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_k8s_compile_defaults(ngx_k8s_compile_t *c);
+static ngx_int_t ngx_k8s_compile_pin(ngx_k8s_compile_t *c, ngx_uint_t type,
+    ngx_str_t *value, ngx_k8s_node_t **node);
 static ngx_int_t ngx_k8s_compile_start(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_ages(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_step(ngx_k8s_compile_t *c);
@@ -49,6 +51,10 @@ static ngx_uint_t ngx_k8s_compile_names(ngx_k8s_record_t *rec, ngx_uint_t n,
 /* in the order of work */
 
 static ngx_k8s_compile_node_t  ngx_k8s_compile_nodes[] = {
+
+    { NGX_K8S_NODE_CONFIG,
+      ngx_k8s_compile_config,
+      NULL },
 
     { NGX_K8S_NODE_SECRET,
       ngx_k8s_compile_secret,
@@ -135,7 +141,7 @@ static ngx_int_t
 ngx_k8s_compile_defaults(ngx_k8s_compile_t *c)
 {
     u_char     *p, *last, *slash, *colon;
-    ngx_str_t   none, ns, name, *value;
+    ngx_str_t   none, *value;
 
     ngx_str_null(&none);
 
@@ -147,25 +153,14 @@ ngx_k8s_compile_defaults(ngx_k8s_compile_t *c)
     ngx_k8s_node_pin(c->store, c->root);
     ngx_k8s_node_mark(c->store, c->root);
 
-    value = &c->conf.default_certificate;
-    p = value->data;
-    last = p + value->len;
-    slash = value->len ? ngx_strlchr(p, last, '/') : NULL;
-
-    if (slash) {
-        ns.data = p;
-        ns.len = slash - p;
-        name.data = slash + 1;
-        name.len = last - name.data;
-
-        c->secret = ngx_k8s_node_get(c->store, NGX_K8S_NODE_SECRET, &ns,
-                                     &name);
-        if (c->secret == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_k8s_node_pin(c->store, c->secret);
-        ngx_k8s_node_mark(c->store, c->secret);
+    if (ngx_k8s_compile_pin(c, NGX_K8S_NODE_SECRET,
+                            &c->conf.default_certificate, &c->secret)
+        != NGX_OK
+        || ngx_k8s_compile_pin(c, NGX_K8S_NODE_CONFIG, &c->conf.config_map,
+                               &c->config)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     value = &c->conf.default_backend;
@@ -187,6 +182,39 @@ ngx_k8s_compile_defaults(ngx_k8s_compile_t *c)
             c->default_port.len = last - colon - 1;
         }
     }
+
+    return NGX_OK;
+}
+
+
+/* what "namespace/name" of a directive names; NULL when it is empty */
+
+static ngx_int_t
+ngx_k8s_compile_pin(ngx_k8s_compile_t *c, ngx_uint_t type, ngx_str_t *value,
+    ngx_k8s_node_t **node)
+{
+    u_char     *last, *slash;
+    ngx_str_t   ns, name;
+
+    if (value->len == 0) {
+        return NGX_OK;
+    }
+
+    last = value->data + value->len;
+    slash = ngx_strlchr(value->data, last, '/');
+
+    ns.data = value->data;
+    ns.len = slash - ns.data;
+    name.data = slash + 1;
+    name.len = last - name.data;
+
+    *node = ngx_k8s_node_get(c->store, type, &ns, &name);
+    if (*node == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_node_pin(c->store, *node);
+    ngx_k8s_node_mark(c->store, *node);
 
     return NGX_OK;
 }

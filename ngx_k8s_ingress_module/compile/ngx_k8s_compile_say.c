@@ -28,6 +28,9 @@ static ngx_uint_t ngx_k8s_compile_say_fits(ngx_k8s_compile_t *c,
 static ngx_k8s_problem_rec_t *ngx_k8s_compile_said(ngx_k8s_compile_t *c);
 static void ngx_k8s_compile_say_tell(ngx_k8s_compile_t *c, ngx_uint_t extra,
     ngx_k8s_problem_rec_t *old, ngx_k8s_problem_rec_t *now);
+static void ngx_k8s_compile_extra(ngx_k8s_compile_t *c, ngx_uint_t type,
+    ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n,
+    ngx_k8s_problem_t *problems);
 static size_t ngx_k8s_compile_say_size(ngx_k8s_compile_t *c, uint32_t slot);
 static ngx_k8s_share_t *ngx_k8s_compile_share(ngx_k8s_compile_t *c,
     ngx_str_t *ns);
@@ -144,9 +147,7 @@ static void
 ngx_k8s_compile_say_tell(ngx_k8s_compile_t *c, ngx_uint_t extra,
     ngx_k8s_problem_rec_t *old, ngx_k8s_problem_rec_t *now)
 {
-    /* those of what is no object, or cannot be read, are told elsewhere */
-
-    if (c->conf.told == NULL || extra
+    if (c->conf.told == NULL || extra == NGX_K8S_EXTRA_REFUSED
         || (old && now && old->header.size == now->header.size
             && ngx_memcmp(old, now, old->header.size) == 0))
     {
@@ -396,6 +397,26 @@ void
 ngx_k8s_compile_problems(ngx_k8s_compile_t *c, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems)
 {
+    ngx_k8s_compile_extra(c, NGX_K8S_EXTRA_REFUSED, kind, ns, name, n,
+                          problems);
+}
+
+
+void
+ngx_k8s_compile_directive(ngx_k8s_compile_t *c, ngx_str_t *name,
+    ngx_k8s_problem_t *problem)
+{
+    static ngx_str_t  kind = ngx_string("Directive"), none = ngx_null_string;
+
+    ngx_k8s_compile_extra(c, NGX_K8S_EXTRA_DIRECTIVE, &kind, &none, name,
+                          problem != NULL, problem);
+}
+
+
+static void
+ngx_k8s_compile_extra(ngx_k8s_compile_t *c, ngx_uint_t type, ngx_str_t *kind,
+    ngx_str_t *ns, ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems)
+{
     u_char           *p;
     ngx_queue_t      *q;
     ngx_k8s_extra_t  *extra;
@@ -442,7 +463,7 @@ ngx_k8s_compile_problems(ngx_k8s_compile_t *c, ngx_str_t *kind, ngx_str_t *ns,
 
 found:
 
-    (void) ngx_k8s_compile_say(c, &extra->slot, 1, kind, ns, name,
+    (void) ngx_k8s_compile_say(c, &extra->slot, type, kind, ns, name,
                                ngx_min(n, NGX_K8S_PROBLEM_ITEMS), problems);
 
     if (n == 0) {

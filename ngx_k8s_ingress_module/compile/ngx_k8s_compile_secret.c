@@ -254,8 +254,7 @@ ngx_k8s_compile_secret_directive(ngx_k8s_compile_t *c,
     ngx_str_t          text;
     ngx_k8s_problem_t  problem;
 
-    static ngx_str_t  kind = ngx_string("Directive");
-    static ngx_str_t  name = ngx_string("default_certificate");
+    static ngx_str_t  directive = ngx_string("default_certificate");
 
     ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
 
@@ -276,7 +275,7 @@ ngx_k8s_compile_secret_directive(ngx_k8s_compile_t *c,
         break;
 
     default:
-        ngx_k8s_compile_problems(c, &kind, &ngx_k8s_no_string, &name, 0, NULL);
+        ngx_k8s_compile_directive(c, &directive, NULL);
         return;
     }
 
@@ -287,7 +286,7 @@ ngx_k8s_compile_secret_directive(ngx_k8s_compile_t *c,
         problem.remedy = state->remedy;
     }
 
-    ngx_k8s_compile_problems(c, &kind, &ngx_k8s_no_string, &name, 1, &problem);
+    ngx_k8s_compile_directive(c, &directive, &problem);
 }
 
 

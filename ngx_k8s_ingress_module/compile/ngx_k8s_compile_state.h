@@ -330,6 +330,7 @@ struct ngx_k8s_compile_s {
 
     ngx_k8s_node_t          *root;       /* host "", pinned */
     ngx_k8s_node_t          *secret;     /* default certificate's, or NULL */
+    ngx_k8s_node_t          *config;     /* the controller's ConfigMap's */
     ngx_str_t                default_namespace;
     ngx_str_t                default_service;
     ngx_str_t                default_port;
@@ -516,6 +517,9 @@ void ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 ngx_int_t ngx_k8s_compile_doomed(ngx_k8s_compile_t *c);
 ngx_int_t ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c);
 
+/* ConfigMaps (ngx_k8s_compile_config.c) */
+ngx_int_t ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+
 /* services (ngx_k8s_compile_service.c) */
 ngx_int_t ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_service_free(ngx_k8s_compile_t *c,
@@ -574,13 +578,22 @@ ngx_int_t ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_int_t *budget);
 
 /* problem records (ngx_k8s_compile_say.c) */
-/* one record in *slot (0: none), removed with n == 0; extra: of what is in no
-   store, with a key of its own; NGX_DECLINED: not all of them had room */
+/* what is in no store, whose records have keys of their own: what cannot be
+   read, which is logged where that is met, and directives */
+
+#define NGX_K8S_EXTRA_REFUSED        1
+#define NGX_K8S_EXTRA_DIRECTIVE      2
+
+/* one record in *slot (0: none), removed with n == 0; extra: 0, or one of the
+   above; NGX_DECLINED: not all of them had room */
 ngx_int_t ngx_k8s_compile_say(ngx_k8s_compile_t *c, uint32_t *slot,
     ngx_uint_t extra, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t n, ngx_k8s_problem_t *problems);
 void ngx_k8s_compile_unsay(ngx_k8s_compile_t *c, uint32_t *slot,
     ngx_uint_t extra);
+/* the problem of what a directive of the block says; NULL: it has none */
+void ngx_k8s_compile_directive(ngx_k8s_compile_t *c, ngx_str_t *name,
+    ngx_k8s_problem_t *problem);
 /* notes whether all problems of an object are said */
 void ngx_k8s_compile_silent(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_uint_t silent);

@@ -218,7 +218,7 @@ void ngx_k8s_client_report(ngx_k8s_client_t *client, ngx_uint_t kind);
 
 void ngx_k8s_client_feed(ngx_k8s_client_t *client, ngx_uint_t op,
     ngx_uint_t kind, ngx_str_t *scope, u_char *text, size_t len);
-/* feeds what there is only a name for: DELETE, or KEEP with a problem's code */
+/* feeds what there is only a name for, with the code of its problem */
 void ngx_k8s_client_feed_name(ngx_k8s_client_t *client, ngx_uint_t op,
     ngx_uint_t kind, ngx_str_t *scope, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t code);

@@ -5,10 +5,11 @@
 
 
 /*
- * Of some kinds (Secrets) only name and version of all objects are known, from
- * a watch of their metadata; the content of the wanted ones is fetched, again
- * when the version changes, and fed: none is kept here.  This is the one place
- * that knows what is wanted of a server, by kind, namespace and name.
+ * Of some kinds (Secrets, ConfigMaps) only name and version of all objects are
+ * known, from a watch of their metadata; the content of the wanted ones is
+ * fetched, again when the version changes, and fed: none is kept here.  This is
+ * the one place that knows what is wanted of a server, by kind, namespace and
+ * name.
  */
 
 
@@ -90,7 +91,7 @@ static void ngx_k8s_contents_drop(ngx_k8s_contents_t *contents,
 static void ngx_k8s_contents_forget(ngx_k8s_contents_t *contents,
     ngx_k8s_content_t *n);
 static void ngx_k8s_contents_lost(ngx_k8s_contents_t *contents,
-    ngx_k8s_content_t *n);
+    ngx_k8s_content_t *n, ngx_uint_t code);
 static void ngx_k8s_contents_queue(ngx_k8s_contents_t *contents,
     ngx_k8s_content_t *n);
 static void ngx_k8s_contents_timer(ngx_event_t *ev);
@@ -125,7 +126,10 @@ static ngx_k8s_reflector_t *ngx_k8s_contents_reflector(
 static ngx_k8s_contents_kind_t  ngx_k8s_contents_kinds[] = {
     { NGX_K8S_SECRET,
       ngx_string("type!=helm.sh/release.v1,"
-                 "type!=kubernetes.io/service-account-token") }
+                 "type!=kubernetes.io/service-account-token") },
+
+    { NGX_K8S_CONFIG_MAP,
+      ngx_string("") }
 };
 
 
@@ -288,7 +292,9 @@ ngx_k8s_contents_want(ngx_k8s_contents_t *contents, ngx_uint_t kind,
         r = ngx_k8s_contents_reflector(contents, kind, ns);
 
         if (r == NULL || r->state != NGX_K8S_SYNC_WAITING) {
-            ngx_k8s_contents_lost(contents, n);
+            ngx_k8s_contents_lost(contents, n,
+                                  (r && r->state == NGX_K8S_SYNC_REFUSED)
+                                  ? NGX_K8S_PROBLEM_OBJECT_FORBIDDEN : 0);
         }
     }
 
@@ -402,7 +408,8 @@ ngx_k8s_contents_refused(ngx_k8s_reflector_t *r)
          n = ngx_k8s_contents_next(contents, n))
     {
         if (n->kind == r->kind && n->wanted && !n->fetched && !n->known) {
-            ngx_k8s_contents_lost(contents, n);
+            ngx_k8s_contents_lost(contents, n,
+                                  NGX_K8S_PROBLEM_OBJECT_FORBIDDEN);
         }
     }
 }
@@ -553,7 +560,7 @@ ngx_k8s_contents_forget(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n)
     n->known = 0;
 
     if (n->wanted) {
-        ngx_k8s_contents_lost(contents, n);
+        ngx_k8s_contents_lost(contents, n, 0);
     }
 
     ngx_k8s_contents_release(contents, n);
@@ -563,14 +570,15 @@ ngx_k8s_contents_forget(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n)
 /* a wanted one does not exist, or can't be read: that is fed as its end */
 
 static void
-ngx_k8s_contents_lost(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n)
+ngx_k8s_contents_lost(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n,
+    ngx_uint_t code)
 {
     ngx_k8s_contents_cancel(contents, n);
 
     n->denied = 0;
     n->fed = 0;
 
-    ngx_k8s_contents_feed_name(contents, n, NGX_K8S_FEED_DELETE, 0);
+    ngx_k8s_contents_feed_name(contents, n, NGX_K8S_FEED_DELETE, code);
     ngx_k8s_contents_answered(contents, n);
 }
 
@@ -748,7 +756,7 @@ ngx_k8s_contents_done(ngx_k8s_call_t *call)
         ngx_k8s_contents_deny(contents, n);
 
     } else if (whole && (call->status == 404 || call->status == 403)) {
-        ngx_k8s_contents_lost(contents, n);
+        ngx_k8s_contents_lost(contents, n, 0);
 
     } else {
         ngx_k8s_contents_retry(contents, n, call);

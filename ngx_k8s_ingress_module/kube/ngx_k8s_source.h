@@ -92,7 +92,8 @@ typedef struct {
                                             and KEEP: of its metadata at least;
                                             malloc()ed: the sink frees it */
     size_t                   len;
-    ngx_uint_t               code;       /* KEEP: NGX_K8S_PROBLEM_* */
+    ngx_uint_t               code;       /* KEEP: NGX_K8S_PROBLEM_*; DELETE:
+                                            OBJECT_FORBIDDEN, or 0 */
     ngx_str_t                origin;     /* manifests: file; copied */
     ngx_uint_t               document;   /* manifests: number in the file */
     unsigned                 kept:1;     /* OBJECT: it cannot be read any more,
@@ -154,12 +155,13 @@ struct ngx_k8s_source_s {
     void                    *data;       /* the source's own */
 
     /*
-     * An object (Secret) is referenced, or not any more: content of only the
-     * wanted ones is fetched, kept and fed.  One that was asked for and does
-     * not exist, or is not wanted any more, is fed as DELETE (with namespace
-     * and name in metadata); one that exists and may not be read as KEEP, and
-     * is asked for again: nobody waits for it.  A want is answered also for an
-     * unchanged object: it is fed (again).
+     * An object (a Secret, say) is referenced, or not any more: content of
+     * only the wanted ones is fetched, kept and fed.  One that was asked for
+     * and does not exist, or is not wanted any more, is fed as DELETE (with
+     * namespace and name in metadata), as one of a kind that may not be read;
+     * one that exists and may not be read as KEEP, and is asked for again:
+     * nobody waits for it.  A want is answered also for an unchanged object: it
+     * is fed (again).
      */
     void                   (*want)(ngx_k8s_source_t *s, ngx_uint_t kind,
                                 ngx_str_t *ns, ngx_str_t *name,

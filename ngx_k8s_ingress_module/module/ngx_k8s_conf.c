@@ -22,6 +22,7 @@ static ngx_k8s_directive_t *ngx_k8s_conf_find(ngx_str_t *name);
 static ngx_uint_t ngx_k8s_conf_nargs(ngx_uint_t type, ngx_uint_t n);
 static char *ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
 static char *ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
+static void ngx_k8s_conf_config_map(ngx_k8s_conf_t *kcf);
 static char *ngx_k8s_conf_environment(ngx_conf_t *cf, char *name,
     ngx_str_t *value);
 
@@ -125,17 +126,26 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
 
     { { ngx_string("default_backend"), NGX_CONF_TAKE1,
         ngx_k8s_conf_object, 0,
-        offsetof(ngx_k8s_conf_t, compile.default_backend), (void *) 1 },
+        offsetof(ngx_k8s_conf_t, compile.default_backend),
+        "namespace/service or namespace/service:port" },
       "default_backend namespace/service[:port];", "", "k8s_ingress",
       "The Service that serves requests which match no Ingress; without it "
       "they are answered with 404." },
 
     { { ngx_string("default_certificate"), NGX_CONF_TAKE1,
         ngx_k8s_conf_object, 0,
-        offsetof(ngx_k8s_conf_t, compile.default_certificate), NULL },
+        offsetof(ngx_k8s_conf_t, compile.default_certificate),
+        "namespace/secret" },
       "default_certificate namespace/secret;", "a generated certificate",
       "k8s_ingress",
       "The Secret whose certificate is presented where no Ingress names one." },
+
+    { { ngx_string("config_map"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_object, 0,
+        offsetof(ngx_k8s_conf_t, compile.config_map), "namespace/name" },
+      "config_map namespace/name;", "", "k8s_ingress",
+      "The ConfigMap of the controller, in the namespaces that are watched or "
+      "not. It is read, and followed, but no key of it has an effect yet." },
 
     { { ngx_string("defaults"), NGX_CONF_TAKE1,
         ngx_conf_set_enum_slot, 0,
@@ -472,7 +482,7 @@ ngx_k8s_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* "namespace/name", and ":port" where cmd->post is set */
+/* "namespace/name", and ":port" where cmd->post, how it is written, has one */
 
 static char *
 ngx_k8s_conf_object(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -502,7 +512,8 @@ ngx_k8s_conf_object(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ns.len = slash - ns.data;
 
     name.data = slash + 1;
-    colon = cmd->post ? ngx_strlchr(name.data, last, ':') : NULL;
+    colon = ngx_strchr(cmd->post, ':') ? ngx_strlchr(name.data, last, ':')
+                                       : NULL;
     name.len = (colon ? colon : last) - name.data;
 
     if (ngx_k8s_conf_label(&ns) != NGX_OK
@@ -532,10 +543,7 @@ invalid:
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid value \"%V\" in \"%V\" directive, write %s",
-                       &value[1], &cmd->name,
-                       cmd->post ? "namespace/service or "
-                                   "namespace/service:port"
-                                 : "namespace/secret");
+                       &value[1], &cmd->name, cmd->post);
     return NGX_CONF_ERROR;
 }
 
@@ -754,8 +762,10 @@ ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 
         /* nothing depends on them, and the right to read them is asked for */
 
-        source->skip = 1 << NGX_K8S_NAMESPACE;
+        source->skip |= 1 << NGX_K8S_NAMESPACE;
     }
+
+    ngx_k8s_conf_config_map(kcf);
 
     source->page = kcf->page;
     kcf->compile.loopback = (source->type == NGX_K8S_SOURCE_MANIFESTS);
@@ -782,6 +792,32 @@ ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     kcf->block->conf->compile = kcf->compile;
 
     return NGX_CONF_OK;
+}
+
+
+/* the one that is named is all that is read of ConfigMaps */
+
+static void
+ngx_k8s_conf_config_map(ngx_k8s_conf_t *kcf)
+{
+    u_char                 *slash;
+    ngx_str_t              *value;
+    ngx_k8s_source_only_t  *only;
+
+    value = &kcf->compile.config_map;
+
+    if (value->len == 0) {
+        kcf->source.skip |= 1 << NGX_K8S_CONFIG_MAP;
+        return;
+    }
+
+    only = &kcf->source.only[NGX_K8S_CONFIG_MAP];
+    slash = ngx_strlchr(value->data, value->data + value->len, '/');
+
+    only->namespace.data = value->data;
+    only->namespace.len = slash - value->data;
+    only->name.data = slash + 1;
+    only->name.len = value->data + value->len - only->name.data;
 }
 
 

@@ -168,7 +168,7 @@ static ngx_int_t
 ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
 {
     uint32_t     numbers[5];
-    ngx_str_t   *ns, s, *strs[11];
+    ngx_str_t   *ns, s, *strs[12];
     ngx_uint_t   i;
 
     numbers[0] = block->conf->source.type;
@@ -191,6 +191,7 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
     strs[8] = &block->conf->compile.default_certificate;
     strs[9] = &block->conf->class.selector_text;
     strs[10] = &block->conf->source.server;
+    strs[11] = &block->conf->compile.config_map;
 
     for (i = 0; i < sizeof(strs) / sizeof(strs[0]); i++) {
         if (ngx_k8s_identity_str(ctx, strs[i]) != NGX_OK) {

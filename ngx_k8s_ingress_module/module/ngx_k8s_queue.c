@@ -487,9 +487,12 @@ ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 }
 
 
+/* what may not be read is as if it was not there, and that is said */
+
 static void
 ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 {
+    ngx_k8s_problem_t   problem;
     ngx_k8s_identity_t  id;
 
     if (ngx_k8s_queue_identity(feed, &id) != NGX_OK) {
@@ -497,8 +500,14 @@ ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
         return;
     }
 
+    ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
+    problem.code = feed->code;
+    problem.message = *ngx_k8s_queue_reason(feed->code);
+
     q->events->refused(q->events->data, &ngx_k8s_kinds[feed->kind].name,
-                       &id.ns, &id.name, NULL);
+                       &id.ns, &id.name,
+                       (feed->code == NGX_K8S_PROBLEM_OBJECT_FORBIDDEN)
+                       ? &problem : NULL);
     q->events->kept(q->events->data, feed->kind, &id.ns, &id.name, NULL);
 
     ngx_k8s_store_delete(q->store, feed->kind, &id.ns, &id.name, &id.uid);

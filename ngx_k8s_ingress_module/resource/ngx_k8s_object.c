@@ -89,6 +89,16 @@ ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
       sizeof(ngx_k8s_object_t),
       NULL,
       NULL,
+      NULL },
+
+    { ngx_string("ConfigMap"),
+      ngx_string("configmaps"),
+      ngx_string(""),
+      ngx_string("v1"),
+      1, 0, 0, 0, 1, 1, 0,
+      sizeof(ngx_k8s_config_map_t),
+      NULL,
+      ngx_k8s_config_map_read,
       NULL }
 };
 

@@ -61,7 +61,7 @@ enum {
     NGX_K8S_PROBLEM_CLASS_NOT_FOUND,     /* no IngressClass has the name */
     NGX_K8S_PROBLEM_CLASS_MISSING,       /* none, beside a default class */
     NGX_K8S_PROBLEM_TLS_HOST_UNUSED,     /* no rule has it */
-    NGX_K8S_PROBLEM_OBJECT_FORBIDDEN,    /* last good one kept */
+    NGX_K8S_PROBLEM_OBJECT_FORBIDDEN,    /* what is known of it is kept */
     NGX_K8S_PROBLEM_ANNOTATION_UNKNOWN,  /* there is none of the name */
     NGX_K8S_PROBLEM_ANNOTATION_INVALID,  /* the default holds */
     NGX_K8S_PROBLEM_ANNOTATION_CLOSED,   /* it protects: routes are closed */
@@ -70,6 +70,7 @@ enum {
     NGX_K8S_PROBLEM_ANNOTATION_NOTED,    /* has nothing to do here */
     NGX_K8S_PROBLEM_ANNOTATION_NO_EFFECT, /* another one is missing */
     NGX_K8S_PROBLEM_ANNOTATION_FOREIGN,  /* of another controller */
+    NGX_K8S_PROBLEM_CONFIG_NOT_FOUND,    /* the ConfigMap of config_map */
     NGX_K8S_PROBLEMS
 };
 

@@ -204,9 +204,11 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "\"default_certificate\".") },
 
     { ngx_string("ObjectForbidden"),
-      ngx_string("The API server says that the object exists, and does not "
-                 "allow it to be read; its last good version is used."),
-      ngx_string("Allow \"get\" of it in its namespace.") },
+      ngx_string("The API server does not allow an object to be read that is "
+                 "named.  What is known of it is used; without that it counts "
+                 "as not there."),
+      ngx_string("Allow \"get\", \"list\" and \"watch\" of it in its "
+                 "namespace.") },
 
     { ngx_string("AnnotationUnknown"),
       ngx_string("There is no annotation of that name, so it does nothing."),
@@ -245,7 +247,12 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_string("The annotation is one of another controller; it is not "
                  "read here."),
       ngx_string("If it should hold here too, write what the documentation "
-                 "names for it.") }
+                 "names for it.") },
+
+    { ngx_string("ConfigMapNotFound"),
+      ngx_string("The ConfigMap that the directive config_map names does not "
+                 "exist, or may not be read; the defaults hold."),
+      ngx_string("Create the ConfigMap, or correct the directive.") }
 };
 
 

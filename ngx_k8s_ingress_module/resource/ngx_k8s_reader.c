@@ -11,6 +11,8 @@
 
 static void ngx_k8s_reader_say(ngx_k8s_reader_t *r, ngx_uint_t code,
     const char *name, const char *message, const char *meant);
+static ngx_int_t ngx_k8s_reader_decode(ngx_k8s_reader_t *r, json_t *json,
+    ngx_str_t *value);
 static json_t *ngx_k8s_reader_member(ngx_k8s_reader_t *r, json_t *json,
     const char *name);
 
@@ -558,4 +560,173 @@ ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name)
     ngx_k8s_reader_pop(r, mark);
 
     return a->nelts ? a : NULL;
+}
+
+
+void
+ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
+    json_t *over, ngx_uint_t encoded, size_t max, ngx_array_t *values)
+{
+    u_char        *mark;
+    json_t        *value;
+    ngx_int_t      rc;
+    const char    *key;
+    ngx_keyval_t  *kv;
+
+    mark = ngx_k8s_reader_push(r, name);
+
+    json_object_foreach(map, key, value) {
+
+        if (values->nelts == values->nalloc) {
+            break;
+        }
+
+        if (!json_is_string(value)) {
+            if (!json_is_null(value)) {
+                ngx_k8s_reader_problem(r, key, "is not a string");
+            }
+
+            continue;
+        }
+
+        if (json_is_string(json_object_get(over, key))) {
+            continue;
+        }
+
+        if (json_string_length(value) > max) {
+            ngx_k8s_reader_problem(r, key, "is too long");
+            continue;
+        }
+
+        kv = values->elts;
+        kv += values->nelts;
+
+        if (ngx_k8s_reader_copy(r, key, ngx_strlen(key), &kv->key) != NGX_OK) {
+            return;
+        }
+
+        rc = encoded ? ngx_k8s_reader_decode(r, value, &kv->value)
+                     : ngx_k8s_reader_copy(r, json_string_value(value),
+                                           json_string_length(value),
+                                           &kv->value);
+
+        if (rc == NGX_ERROR) {
+            return;
+        }
+
+        if (rc == NGX_DECLINED) {
+            ngx_k8s_reader_problem(r, key, "is not in base64");
+            continue;
+        }
+
+        values->nelts++;
+    }
+
+    ngx_k8s_reader_pop(r, mark);
+}
+
+
+/* as Go decodes: line ends are ignored, and nothing but padding may follow */
+
+static ngx_int_t
+ngx_k8s_reader_decode(ngx_k8s_reader_t *r, json_t *json, ngx_str_t *value)
+{
+    u_char      *p, *last, *dst, ch;
+    size_t       size;
+    uint32_t     bits;
+    ngx_uint_t   n, pad;
+
+    p = (u_char *) json_string_value(json);
+    last = p + json_string_length(json);
+
+    size = (last - p) / 4 * 3 + 3;
+
+    ngx_k8s_reader_charge(r, size, 0);
+
+    if (r->measure) {
+        ngx_str_null(value);
+        return NGX_OK;
+    }
+
+    dst = ngx_pnalloc(r->pool, size);
+    if (dst == NULL) {
+        r->failed = 1;
+        return NGX_ERROR;
+    }
+
+    value->data = dst;
+    bits = 0;
+    n = 0;
+    pad = 0;
+
+    for ( /* void */ ; p < last; p++) {
+        ch = *p;
+
+        if (ch == CR || ch == LF) {
+            continue;
+        }
+
+        if (ch == '=') {
+            pad++;
+            continue;
+        }
+
+        if (ch >= 'A' && ch <= 'Z') {
+            ch -= 'A';
+
+        } else if (ch >= 'a' && ch <= 'z') {
+            ch -= 'a' - 26;
+
+        } else if (ch >= '0' && ch <= '9') {
+            ch += 52 - '0';
+
+        } else if (ch == '+') {
+            ch = 62;
+
+        } else if (ch == '/') {
+            ch = 63;
+
+        } else {
+            goto invalid;
+        }
+
+        if (pad) {
+            goto invalid;
+        }
+
+        bits = bits << 6 | ch;
+
+        if (++n % 4 == 0) {
+            *dst++ = (u_char) (bits >> 16);
+            *dst++ = (u_char) (bits >> 8);
+            *dst++ = (u_char) bits;
+        }
+    }
+
+    if ((n + pad) % 4 != 0 || pad > 2) {
+        goto invalid;
+    }
+
+    switch (n % 4) {
+
+    case 2:
+        *dst++ = (u_char) (bits >> 4);
+        break;
+
+    case 3:
+        *dst++ = (u_char) (bits >> 10);
+        *dst++ = (u_char) (bits >> 2);
+        break;
+    }
+
+    value->len = dst - value->data;
+
+    return NGX_OK;
+
+invalid:
+
+    ngx_explicit_memzero(value->data, dst - value->data);
+    ngx_str_null(value);
+
+    return NGX_DECLINED;
 }

@@ -116,6 +116,15 @@ ngx_uint_t ngx_k8s_reader_strings(ngx_k8s_reader_t *r, json_t *json,
 ngx_array_t *ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json,
     const char *name);
 
+/*
+ * Adds the strings of "map", the member of that name, to an array of
+ * ngx_keyval_t, as many as it has room for; but for those that the map "over"
+ * has as well, and those of more than "max" bytes of text.  Encoded ones are in
+ * base64.
+ */
+void ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
+    json_t *over, ngx_uint_t encoded, size_t max, ngx_array_t *values);
+
 
 /*
  * As ngx_k8s_object_from_json(), in "pool", which already holds the part that
@@ -149,6 +158,7 @@ void ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json);
 void ngx_k8s_service_read(ngx_k8s_reader_t *r, json_t *json);
 void ngx_k8s_slice_read(ngx_k8s_reader_t *r, json_t *json);
 void ngx_k8s_secret_read(ngx_k8s_reader_t *r, json_t *json);
+void ngx_k8s_config_map_read(ngx_k8s_reader_t *r, json_t *json);
 
 
 #endif /* _NGX_K8S_READER_H_INCLUDED_ */

@@ -33,8 +33,9 @@
 #define NGX_K8S_ENDPOINT_SLICE       3
 #define NGX_K8S_SECRET               4
 #define NGX_K8S_NAMESPACE            5
+#define NGX_K8S_CONFIG_MAP           6
 
-#define NGX_K8S_KINDS                6
+#define NGX_K8S_KINDS                7
 
 #define NGX_K8S_OBJECT_MAX           (4 * 1024 * 1024)
 
@@ -237,6 +238,21 @@ typedef struct {
     ngx_str_t                type;
     ngx_array_t             *data;         /* ngx_keyval_t */
 } ngx_k8s_secret_t;
+
+
+/* a ConfigMap: what is in binaryData is decoded; what is beyond the bounds is a
+   problem */
+
+#define NGX_K8S_CONFIG_KEYS          1024
+#define NGX_K8S_CONFIG_VALUE         65536   /* bytes */
+
+typedef struct {
+    ngx_k8s_object_t         object;
+    ngx_array_t             *data;         /* ngx_keyval_t, by key, or NULL */
+} ngx_k8s_config_map_t;
+
+/* the value of a key, NULL when it has none; lives as long as the object */
+ngx_str_t *ngx_k8s_config_map_value(ngx_k8s_config_map_t *map, ngx_str_t *key);
 
 
 /*

@@ -47,6 +47,9 @@ static void ngx_k8s_write_slice(ngx_k8s_write_t *w, json_t *json,
     ngx_k8s_endpoint_slice_t *slice);
 static json_t *ngx_k8s_write_endpoint(ngx_k8s_write_t *w,
     ngx_k8s_slice_endpoint_t *endpoint);
+static void ngx_k8s_write_config_map(ngx_k8s_write_t *w, json_t *json,
+    ngx_k8s_config_map_t *map);
+static json_t *ngx_k8s_write_base64(ngx_str_t *value);
 
 
 u_char *
@@ -82,6 +85,10 @@ ngx_k8s_object_write(ngx_k8s_object_t *object)
 
     case NGX_K8S_ENDPOINT_SLICE:
         ngx_k8s_write_slice(&w, json, (ngx_k8s_endpoint_slice_t *) object);
+        break;
+
+    case NGX_K8S_CONFIG_MAP:
+        ngx_k8s_write_config_map(&w, json, (ngx_k8s_config_map_t *) object);
         break;
     }
 
@@ -525,6 +532,62 @@ ngx_k8s_write_endpoint(ngx_k8s_write_t *w, ngx_k8s_slice_endpoint_t *endpoint)
 
     ngx_k8s_write_set(w, json, "hints",
                       json_pack("{s:o}", "forZones", zones));
+
+    return json;
+}
+
+
+/* what is no text is in base64 */
+
+static void
+ngx_k8s_write_config_map(ngx_k8s_write_t *w, json_t *json,
+    ngx_k8s_config_map_t *map)
+{
+    json_t        *data, *binary, *value, *key;
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    data = ngx_k8s_write_new(w, json_object());
+    binary = ngx_k8s_write_new(w, json_object());
+
+    ngx_k8s_write_set(w, json, "data", data);
+    ngx_k8s_write_set(w, json, "binaryData", binary);
+
+    kv = map->data ? map->data->elts : NULL;
+
+    for (i = 0; kv && i < map->data->nelts; i++) {
+        key = json_stringn((char *) kv[i].key.data, kv[i].key.len);
+        value = json_stringn((char *) kv[i].value.data, kv[i].value.len);
+
+        if (value) {
+            ngx_k8s_write_set(w, data, json_string_value(key), value);
+
+        } else {
+            ngx_k8s_write_set(w, binary, json_string_value(key),
+                              ngx_k8s_write_base64(&kv[i].value));
+        }
+
+        json_decref(key);
+    }
+}
+
+
+static json_t *
+ngx_k8s_write_base64(ngx_str_t *value)
+{
+    json_t     *json;
+    ngx_str_t   text;
+
+    text.data = malloc(ngx_base64_encoded_length(value->len));
+    if (text.data == NULL) {
+        return NULL;
+    }
+
+    ngx_encode_base64(&text, value);
+
+    json = json_stringn((char *) text.data, text.len);
+
+    free(text.data);
 
     return json;
 }

@@ -26,7 +26,8 @@ ngx_k8s_node_row_t  ngx_k8s_node_rows[NGX_K8S_NODES] = {
     { NGX_K8S_SECRET,         1, 0, 0, 1 },   /* NGX_K8S_NODE_SECRET */
     { NGX_K8S_INGRESS_CLASS,  0, 0, 1, 0 },   /* NGX_K8S_NODE_CLASS */
     { -1,                     1, 0, 0, 0 },   /* NGX_K8S_NODE_NAMESPACE */
-    { NGX_K8S_NAMESPACE,      0, 0, 1, 0 }    /* NGX_K8S_NODE_LABELS */
+    { NGX_K8S_NAMESPACE,      0, 0, 1, 0 },   /* NGX_K8S_NODE_LABELS */
+    { NGX_K8S_CONFIG_MAP,     1, 0, 0, 1 }    /* NGX_K8S_NODE_CONFIG */
 };
 
 

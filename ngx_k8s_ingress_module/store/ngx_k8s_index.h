@@ -31,8 +31,9 @@
 #define NGX_K8S_NODE_CLASS           3
 #define NGX_K8S_NODE_NAMESPACE       4   /* of Ingresses that are taken */
 #define NGX_K8S_NODE_LABELS          5   /* a namespace, of all Ingresses */
+#define NGX_K8S_NODE_CONFIG          6   /* a ConfigMap */
 
-#define NGX_K8S_NODES                6
+#define NGX_K8S_NODES                7
 
 
 /* what a link means to the node: the object names it, or is a part of it, as

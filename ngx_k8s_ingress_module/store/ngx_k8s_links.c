@@ -41,7 +41,8 @@ ngx_k8s_kind_row_t  ngx_k8s_kind_rows[NGX_K8S_KINDS] = {
     { NULL, NULL, NULL },                     /* NGX_K8S_SERVICE */
     { ngx_k8s_links_slice, NULL, NULL },
     { NULL, NULL, NULL },                     /* NGX_K8S_SECRET */
-    { NULL, NULL, NULL }                      /* NGX_K8S_NAMESPACE */
+    { NULL, NULL, NULL },                     /* NGX_K8S_NAMESPACE */
+    { NULL, NULL, NULL }                      /* NGX_K8S_CONFIG_MAP */
 };
 
 

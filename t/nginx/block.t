@@ -64,6 +64,14 @@ my @refused = (
      qr/invalid value "a\/b\/c" in "default_backend" directive/],
     ['certificate with a port', "$m default_certificate a/b:80;",
      qr/"default_certificate" directive, write namespace\/secret/],
+    ['config map with a port', "$m config_map a/b:80;",
+     qr/"a\/b:80" in "config_map" directive, write namespace\/name/],
+    ['config map without namespace', "$m config_map own;",
+     qr/invalid value "own" in "config_map" directive/],
+    ['config map that none is called', "$m config_map a/B;",
+     qr/invalid value "a\/B" in "config_map" directive/],
+    ['config map twice', "$m config_map a/b; config_map a/c;",
+     qr/"config_map" directive is duplicate/],
     ['certificate twice', "$m default_certificate a/b; default_certificate a/c;",
      qr/"default_certificate" directive is duplicate/],
     ['bad flag', "$m ingress_class_by_name yes;",
@@ -96,6 +104,7 @@ my @taken = (
       ingress_class_by_name on; watch_ingress_without_class on;
       watch_namespace a b; watch_namespace c; zone 1m;
       default_backend a/b:http; default_certificate a/b.c; defaults nginx;
+      config_map a/c.d;
       namespace_limit routes=10 bytes=1m; healthz /-/healthy;
       connect_timeout 1s; watch_timeout 60s; list_timeout 10s;
       list_time 1m; backoff 10s;

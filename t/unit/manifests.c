@@ -399,9 +399,9 @@ sh(const char *fmt, ...)
 
 
 #define BEGIN "begin Ingress|begin IngressClass|begin Service|begin "         \
-              "EndpointSlice|begin Secret|begin Namespace|"
+              "EndpointSlice|begin Secret|begin Namespace|begin ConfigMap|"
 #define END   "end Ingress|end IngressClass|end Service|end EndpointSlice|"   \
-              "end Secret|end Namespace|"
+              "end Secret|end Namespace|end ConfigMap|"
 
 
 static void

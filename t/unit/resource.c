@@ -593,6 +593,95 @@ blind(ngx_uint_t kind, json_t *root, json_t *json, u_char *digest,
 }
 
 
+/* whether a ConfigMap has this value; NULL: has none */
+
+static ngx_uint_t
+config(ngx_k8s_object_t *object, const char *key, const char *value)
+{
+    ngx_str_t  k, *v;
+
+    k.data = (u_char *) key;
+    k.len = strlen(key);
+
+    v = ngx_k8s_config_map_value((ngx_k8s_config_map_t *) object, &k);
+
+    return value ? v && v->len == strlen(value)
+                   && memcmp(v->data, value, v->len) == 0
+                 : v == NULL;
+}
+
+
+static void
+config_map(void)
+{
+    char              *text, key[16];
+    json_t            *json, *data;
+    ngx_uint_t         i;
+    ngx_k8s_object_t  *o;
+
+    o = make(NGX_K8S_CONFIG_MAP, "{" META ",'data':{'z':'last','use-http2':"
+             "'true','empty':'','both':'text','number':8,'flag':true,'none':"
+             "null},'binaryData':{'bin':'YWI=','both':'YWJj','bad':'***',"
+             "'num':8}}");
+
+    ok(config(o, "use-http2", "true") && config(o, "z", "last")
+       && config(o, "empty", "") && config(o, "bin", "ab"),
+       "values of a ConfigMap");
+    ok(config(o, "both", "text"), "data goes before binaryData");
+    ok(((ngx_k8s_config_map_t *) o)->data->nelts == 5
+       && config(o, "number", NULL) && config(o, "flag", NULL)
+       && config(o, "none", NULL) && config(o, "bad", NULL)
+       && config(o, "", NULL) && config(o, "zz", NULL), "and no others");
+    ok(nproblems(o) == 4 && problem(o, 0, "data.number")
+       && problem(o, 1, "data.flag") && problem(o, 2, "binaryData.bad")
+       && problem(o, 3, "binaryData.num"), "values that are none");
+    ngx_k8s_object_free(o);
+
+    o = make(NGX_K8S_CONFIG_MAP, "{" META ",'data':[1]}");
+    ok(nproblems(o) == 1 && problem(o, 0, "data") && config(o, "a", NULL),
+       "data that is none");
+    ngx_k8s_object_free(o);
+
+    o = make(NGX_K8S_CONFIG_MAP, "{" META ",'immutable':true}");
+    ok(nproblems(o) == 0 && config(o, "a", NULL), "a ConfigMap without data");
+    ngx_k8s_object_free(o);
+
+    /* more than is read of one: the others are there */
+
+    json = load("{" META ",'data':{}}");
+    data = json_object_get(json, "data");
+
+    text = malloc(NGX_K8S_CONFIG_VALUE + 2);
+    memset(text, 'x', NGX_K8S_CONFIG_VALUE + 1);
+    text[NGX_K8S_CONFIG_VALUE + 1] = '\0';
+    json_object_set_new(data, "long", json_string(text));
+    text[NGX_K8S_CONFIG_VALUE] = '\0';
+    json_object_set_new(data, "fits", json_string(text));
+
+    o = ngx_k8s_object_from_json(NGX_K8S_CONFIG_MAP, json, pool, &refused,
+                                 &unit_log);
+    ok(config(o, "fits", text) && config(o, "long", NULL)
+       && nproblems(o) == 1 && problem(o, 0, "data.long"),
+       "a value that is too long");
+    ngx_k8s_object_free(o);
+
+    for (i = 0; i < 2000; i++) {
+        sprintf(key, "k%04u", (unsigned) i);
+        json_object_set_new(data, key, json_string("v"));
+    }
+
+    o = ngx_k8s_object_from_json(NGX_K8S_CONFIG_MAP, json, pool, &refused,
+                                 &unit_log);
+    ok(((ngx_k8s_config_map_t *) o)->data->nelts == NGX_K8S_CONFIG_KEYS
+       && config(o, "k0001", "v") && config(o, "k1999", NULL)
+       && problem(o, 0, "data"), "too many keys");
+    ngx_k8s_object_free(o);
+
+    json_decref(json);
+    free(text);
+}
+
+
 /* each change of what is asked for changes the digest, nothing else does */
 
 static void
@@ -620,7 +709,9 @@ digests(void)
          "'targetRef':{'uid':'u'},'deprecatedTopology':{'x':'y'}},null]}"),
         ("{'type':'kubernetes.io/tls','data':{'tls.crt':'YQ==','tls.key':"
          "'Yg=='}}"),
-        ("{'spec':{}}")
+        ("{'spec':{}}"),
+        ("{'data':{'a':'1','b':''},'binaryData':{'c':'Yg=='},'immutable':"
+         "true}")
     };
 
     for (i = 0; i < NGX_K8S_KINDS; i++) {
@@ -655,6 +746,8 @@ digests(void)
                 + blind(i, json, json_object_get(json, "ports"),
                         object->digest, &leaves)
                 + blind(i, json, json_object_get(json, "data"),
+                        object->digest, &leaves)
+                + blind(i, json, json_object_get(json, "binaryData"),
                         object->digest, &leaves);
         }
 
@@ -759,7 +852,12 @@ written(void)
         { NGX_K8S_NAMESPACE, 1, "{'metadata':{'name':'a',"
           "'labels':{'a':'b'}}}" },
 
-        { NGX_K8S_SECRET, 0, HEAD "},'data':{'a':'YWJj'}}" }
+        { NGX_K8S_SECRET, 0, HEAD "},'data':{'a':'YWJj'}}" },
+
+        { NGX_K8S_CONFIG_MAP, 1, HEAD "},'data':{'a':'1','b':''},"
+          "'binaryData':{'c':'/w=='}}" },
+
+        { NGX_K8S_CONFIG_MAP, 0, HEAD "},'data':{'a':true,'b':'\\u0000'}}" }
     };
 
     for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -767,7 +865,7 @@ written(void)
         one = ngx_k8s_object_write(object);
         ngx_k8s_object_free(object);
 
-        json = json_loads((char *) one, 0, NULL);
+        json = json_loads((char *) one, JSON_ALLOW_NUL, NULL);
         object = ngx_k8s_object_from_json(t[i].kind, json, pool, &refused,
                                           &unit_log);
         two = ngx_k8s_object_write(object);
@@ -801,6 +899,7 @@ main(int argc, char **argv)
     service();
     slice();
     secret();
+    config_map();
     others();
     digests();
     written();

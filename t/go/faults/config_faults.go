@@ -1,0 +1,173 @@
+package main
+
+import (
+	"strings"
+	"syscall"
+	"time"
+
+	"ngx_k8s_test/internal/api"
+)
+
+// configMap puts one of namespace "default".
+func (e *env) configMap(name string, data api.Map) {
+	e.api.Put("configmaps", api.Map{"metadata": api.Map{"name": name,
+		"namespace": "default"}, "data": data})
+}
+
+// says waits until /status has all of these texts, or with "-" before it not.
+func (g *nginx) says(texts ...string) {
+	for _, t := range texts {
+		want := !strings.HasPrefix(t, "-")
+		text := strings.TrimPrefix(t, "-")
+		g.e.await(t, 10*time.Second, func() bool {
+			a := g.adminGet("/status")
+			return a.status == 200 && strings.Contains(a.body, text) == want
+		})
+	}
+}
+
+func init() {
+	const (
+		missing = `"ConfigMapNotFound"`
+		refused = `"ObjectForbidden"`
+		bad     = `"data.bad"`
+		block   = "config_map default/own;"
+	)
+
+	add("ConfigMap: none is asked for without the directive", func(e *env) {
+		e.configMap("own", api.Map{"a": "1"})
+		g := e.basic(false, options{})
+		e.watched()
+		e.change(g, "b")
+		n := e.count(0, func(r api.Request) bool {
+			return r.Resource == "configmaps"
+		})
+		e.check(n == 0, "%d requests", n)
+		g.says("-"+missing, "-configmaps")
+	})
+
+	add("ConfigMap: the one that is named is read alone, and followed", func(e *env) {
+		for _, n := range []string{"own", "other"} {
+			e.configMap(n, api.Map{"a": "1"})
+		}
+		gets := func() int {
+			return e.count(0, func(r api.Request) bool {
+				return r.Resource == "configmaps" && r.Verb == "get"
+			})
+		}
+		g := e.basic(false, options{block: block})
+		e.watched()
+		g.says("-"+missing, "-"+bad, `"configmaps"`)
+		e.check(gets() == 1, "fetched %d times", gets())
+		for _, r := range e.api.Log(0) {
+			if r.Resource != "configmaps" {
+				continue
+			}
+			e.check(r.NS == "default" && (r.Verb == "get" && r.Name == "own" ||
+				r.Fields == "metadata.name=own" && r.Partial),
+				"asked for %+v", r)
+		}
+		e.configMap("own", api.Map{"a": "1", "bad": 1})
+		g.says(bad)
+		e.configMap("other", api.Map{"a": "2"})
+		e.configMap("own", api.Map{"a": "2"})
+		g.says("-" + bad)
+		e.check(gets() == 3, "fetched %d times", gets())
+		_, err := e.api.Delete("configmaps", "default", "own")
+		e.must(err)
+		g.says(missing, "ConfigMap default/own is not there")
+		e.check(g.Logged("ConfigMapNotFound") > 0, "not in the log")
+		e.configMap("own", api.Map{"bad": 1})
+		g.says("-"+missing, bad)
+		g.still("a.test", "/", "a")
+	})
+
+	add("ConfigMap: one of a namespace that is not watched", func(e *env) {
+		e.api.Put("namespaces", api.Namespace("extra"))
+		e.api.Put("configmaps", api.Map{"metadata": api.Map{"name": "own",
+			"namespace": "extra"}, "data": api.Map{"bad": 1}})
+		g := e.basic(false, options{
+			block: "config_map extra/own; watch_namespace default;"})
+		g.says("-"+missing, bad)
+	})
+
+	add("ConfigMap: a start does without one that is not there", func(e *env) {
+		g := e.basic(false, options{block: block})
+		g.says(missing)
+		e.configMap("own", api.Map{"a": "1"})
+		g.says("-" + missing)
+	})
+
+	add("ConfigMap: a start waits for it, and says so", func(e *env) {
+		e.begin(false)
+		e.configMap("own", api.Map{"a": "1"})
+		f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: "get",
+			DelayMS: 2000, Count: 1})
+		g := e.start(options{down: true, block: block})
+		e.await("words", 10*time.Second, func() bool {
+			a := g.adminGet("/readyz")
+			return a.status == 503 && strings.Contains(a.body, "configmaps") &&
+				strings.Contains(a.body, "1 that are named have not come")
+		})
+		g.ready(20 * time.Second)
+		e.check(f.Fired() == 1, "the answer was not delayed")
+		g.says("-" + missing)
+	})
+
+	for _, verb := range []string{"", "get"} {
+		verb := verb
+		what := "all"
+		if verb != "" {
+			what = verb
+		}
+		add("ConfigMap: 403 for "+what, func(e *env) {
+			e.configMap("own", api.Map{"bad": 1})
+			f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: verb,
+				Status: 403})
+			g := e.basic(false, options{block: block + " backoff 1s;"})
+			e.check(f.Fired() > 0, "nothing was refused")
+			g.says(missing, refused, `"own"`)
+			e.check(g.Logged("(ObjectForbidden)") == 1, "logged %d times",
+				g.Logged("(ObjectForbidden)"))
+			e.check(g.adminGet("/readyz").status == 200, "not ready")
+			e.api.Clear(f)
+			g.says("-"+missing, "-"+refused, bad)
+			if verb != "" {
+				return
+			}
+			// once it is known it stays
+			e.api.Inject(api.Fault{Resource: "configmaps", Status: 403})
+			e.api.EndWatches("configmaps")
+			e.await("the refusal", 10*time.Second, func() bool {
+				return g.metricMatch(
+					`nginx_ingress_k8s_refused\{.*kind="configmaps"`) == 1
+			})
+			e.change(g, "b")
+			g.says("-"+missing, bad)
+		})
+	}
+
+	add("ConfigMap: one that grows too large stays as it was", func(e *env) {
+		e.configMap("own", api.Map{"a": "1", "bad": 1})
+		g := e.basic(false, options{block: block + " object_max 16k;"})
+		g.says("-"+missing, bad)
+		e.configMap("own", api.Map{"a": strings.Repeat("x", 100000)})
+		g.says(`"ObjectTooLarge"`, bad, "-"+missing)
+		next := func(what string, strike func()) {
+			n := g.Logged(": in sync: ")
+			strike()
+			e.await(what, 20*time.Second, func() bool {
+				return g.Logged(": in sync: ") > n
+			})
+			g.says(`"ObjectTooLarge"`, "-"+missing)
+		}
+		was := g.Workers()
+		next("another watcher", func() {
+			e.must(g.Kill(g.watcher(), syscall.SIGKILL))
+		})
+		g.respawned(was)
+		next("the watcher after a reload", g.reload)
+		e.configMap("own", api.Map{"a": "1"})
+		g.says(`-"ObjectTooLarge"`, "-"+missing)
+	})
+}
