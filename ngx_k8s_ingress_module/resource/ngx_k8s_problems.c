@@ -60,7 +60,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
     { ngx_string("HostInvalid"),
       ngx_string("A host is neither a DNS name nor a wildcard of the form "
                  "*.name; its rule is left out."),
-      ngx_string("Write a lower-case DNS name, or *. and one.") },
+      ngx_string("Write a lower-case DNS name, or *. and one; for all hosts "
+                 "leave the host out.") },
 
     { ngx_string("PathInvalid"),
       ngx_string("A path does not begin with a slash, or holds characters "
