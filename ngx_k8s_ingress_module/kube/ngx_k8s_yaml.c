@@ -69,6 +69,7 @@ struct ngx_k8s_yaml_s {
 
 
 static ngx_int_t ngx_k8s_yaml_start(ngx_k8s_yaml_t *y);
+static ngx_int_t ngx_k8s_yaml_refused(ngx_k8s_yaml_t *y);
 static ngx_int_t ngx_k8s_yaml_event(ngx_k8s_yaml_t *y, yaml_event_t *e);
 static ngx_int_t ngx_k8s_yaml_line_note(ngx_k8s_yaml_t *y, yaml_event_t *e);
 static ngx_int_t ngx_k8s_yaml_begin(ngx_k8s_yaml_t *y, yaml_event_t *e,
@@ -181,9 +182,7 @@ ngx_k8s_yaml_next(ngx_k8s_yaml_t *y, ngx_uint_t budget, json_t **json)
                 return NGX_ERROR;
             }
 
-            return ngx_k8s_yaml_failed(y, y->parser.problem_mark.line,
-                                       y->parser.problem_mark.column,
-                                       y->parser.problem);
+            return ngx_k8s_yaml_refused(y);
         }
 
         type = e.type;
@@ -273,6 +272,32 @@ ngx_k8s_yaml_start(ngx_k8s_yaml_t *y)
     y->started = 1;
 
     return NGX_OK;
+}
+
+
+/* what cannot be decoded is told by its offset alone */
+
+static ngx_int_t
+ngx_k8s_yaml_refused(ngx_k8s_yaml_t *y)
+{
+    u_char         *start, *p, *lf;
+    yaml_parser_t  *parser;
+
+    parser = &y->parser;
+
+    if (parser->error != YAML_READER_ERROR) {
+        return ngx_k8s_yaml_failed(y, parser->problem_mark.line,
+                                   parser->problem_mark.column,
+                                   parser->problem);
+    }
+
+    start = (u_char *) parser->input.string.start;
+    p = start + ngx_min(parser->problem_offset, (size_t) (y->last - start));
+
+    for (lf = p; lf > start && lf[-1] != LF; lf--) { /* void */ }
+
+    return ngx_k8s_yaml_failed(y, ngx_k8s_yaml_lines(start, p), p - lf,
+                               parser->problem);
 }
 
 

@@ -197,6 +197,12 @@ bounds(void)
     out = dump("a: \xff\n", 6, 0);
     ok(out[0] == '!', "no UTF-8: %s", out);
 
+    out = dump("a: 1\n\nb: x\xff\n", 12, 0);
+    ok(strstr(out, "! line 3, column 5: ") != NULL, "and where: %s", out);
+
+    out = dump("{\"a\":1}\n---\nb: \xff\n", 17, 0);
+    ok(strstr(out, "! line 3, column 4: ") != NULL, "below JSON: %s", out);
+
     out = dump("a: \0\n", 5, 0);
     ok(out[0] == '!', "a null byte: %s", out);
 }
