@@ -380,7 +380,7 @@ ngx_k8s_certificate_match(ngx_k8s_pair_t *pair)
 static ngx_int_t
 ngx_k8s_certificate_size(ngx_k8s_pair_t *pair)
 {
-    int      bits, max;
+    int      bits, len, max;
     BIGNUM  *e;
 
     switch (EVP_PKEY_base_id(pair->key)) {
@@ -424,7 +424,10 @@ ngx_k8s_certificate_size(ngx_k8s_pair_t *pair)
                    "its type of key is not supported");
     }
 
-    if (i2d_PrivateKey(pair->key, NULL) > max) {
+    len = i2d_PrivateKey(pair->key, NULL);
+
+    if (len <= 0 || len > max) {
+        ERR_clear_error();
         return ngx_k8s_certificate_problem(pair, "data[\"tls.key\"]",
                    "Make a new key",
                    "the private key is larger than one of its kind is");

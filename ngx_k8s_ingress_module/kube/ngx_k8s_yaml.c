@@ -807,7 +807,7 @@ ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
         return NGX_BUSY;
     }
 
-    if (json_error_code(&error) == json_error_out_of_memory) {
+    if (ngx_k8s_json_no_memory(&error, p, y->last - p)) {
         return NGX_ERROR;
     }
 

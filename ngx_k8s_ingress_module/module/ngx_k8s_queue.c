@@ -367,12 +367,20 @@ static void
 ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_problem_t *problem)
 {
+    ngx_int_t            rc;
     ngx_str_t            kind, empty;
     ngx_k8s_identity_t   id;
 
     kind = ngx_k8s_kinds[feed->kind].name;
 
-    if (ngx_k8s_queue_identity(feed, &id) == NGX_OK) {
+    rc = ngx_k8s_queue_identity(feed, &id);
+
+    if (rc == NGX_ERROR) {
+        ngx_k8s_queue_lose(q, feed->kind);
+        return;
+    }
+
+    if (rc == NGX_OK) {
 
         ngx_k8s_store_keep(q->store, feed->kind, &id.ns, &id.name);
         q->events->refused(q->events->data, &kind, &id.ns, &id.name, problem);
@@ -516,15 +524,17 @@ ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 }
 
 
-/* names of what was fed; NGX_DECLINED when it has no usable ones */
+/* names of what was fed; NGX_DECLINED when it has no usable ones, NGX_ERROR
+   without memory */
 
 static ngx_int_t
 ngx_k8s_queue_identity(ngx_k8s_feed_t *feed, ngx_k8s_identity_t *id)
 {
-    json_t     *metadata;
-    u_char     *p;
-    ngx_int_t   rc;
-    ngx_str_t   s;
+    json_t        *metadata;
+    u_char        *p;
+    ngx_int_t      rc;
+    ngx_str_t      s;
+    json_error_t   error;
 
     if (ngx_k8s_json_member(feed->text, feed->text + feed->len, "metadata",
                             &s)
@@ -533,7 +543,13 @@ ngx_k8s_queue_identity(ngx_k8s_feed_t *feed, ngx_k8s_identity_t *id)
         return NGX_DECLINED;
     }
 
-    metadata = json_loadb((char *) s.data, s.len, 0, NULL);
+    metadata = json_loadb((char *) s.data, s.len, JSON_ALLOW_NUL, &error);
+
+    if (metadata == NULL) {
+        return ngx_k8s_json_no_memory(&error, s.data, s.len) ? NGX_ERROR
+                                                             : NGX_DECLINED;
+    }
+
     p = id->buf;
 
     if (ngx_k8s_queue_member(metadata, "namespace", p, 64, &id->ns) != NGX_OK

@@ -482,11 +482,9 @@ ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last)
 
     json = json_stringn((char *) p->pos + 1, last - p->pos - 2);
 
-    if (json == NULL) {
-        (void) ngx_k8s_parser_broken(p, "a string is not in UTF-8");
-    }
+    /* it is not in UTF-8, or there is no memory */
 
-    return json;
+    return json ? json : ngx_k8s_parser_load(p, last);
 }
 
 
@@ -500,7 +498,13 @@ ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last)
                       JSON_DECODE_ANY|JSON_ALLOW_NUL, &error);
 
     if (json == NULL) {
-        (void) ngx_k8s_parser_broken(p, error.text);
+
+        if (ngx_k8s_json_no_memory(&error, p->pos, last - p->pos)) {
+            p->failed = 1;
+
+        } else {
+            (void) ngx_k8s_parser_broken(p, error.text);
+        }
     }
 
     return json;

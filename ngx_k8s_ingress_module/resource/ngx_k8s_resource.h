@@ -373,6 +373,10 @@ u_char *ngx_k8s_json_skip(u_char *p, u_char *last);
  */
 u_char *ngx_k8s_json_scan(ngx_k8s_json_scan_t *scan, u_char *p, u_char *last);
 
+/* whether it was for lack of memory that jansson has not read this text */
+ngx_uint_t ngx_k8s_json_no_memory(json_error_t *error, u_char *text,
+    size_t len);
+
 /*
  * Finds a member of the JSON object that starts at p, without parsing it:
  * NGX_OK and the raw value in *value (strings with their quotes), NGX_DECLINED

@@ -208,6 +208,26 @@ ngx_k8s_json_member(u_char *p, u_char *last, char *name, ngx_str_t *value)
 }
 
 
+/* often jansson says so by saying nothing, and of a string "invalid token" */
+
+ngx_uint_t
+ngx_k8s_json_no_memory(json_error_t *error, u_char *text, size_t len)
+{
+    json_t  *json;
+
+    if (error->text[0] == '\0'
+        || json_error_code(error) == json_error_out_of_memory)
+    {
+        return 1;
+    }
+
+    json = json_stringn_nocheck((char *) text, len);
+    json_decref(json);
+
+    return json == NULL;
+}
+
+
 static u_char *
 ngx_k8s_json_space(u_char *p, u_char *last)
 {

@@ -388,7 +388,64 @@ last_good(void)
     run();
     ok(!has("a") && refused.n == 0, "a deletion ends both");
 
+    /* a tenant's strings may hold anything */
+
+#define NUL  "{\"metadata\":{\"namespace\":\"n\",\"name\":\"a\"," \
+             "\"annotations\":{\"k\":\"\\u0000\"}}"
+
+    service(NGX_K8S_FEED_OBJECT, "a");
+    feed(NGX_K8S_FEED_BEGIN, NULL);
+    feed(NGX_K8S_FEED_KEEP, NUL "}");
+    feed(NGX_K8S_FEED_END, NULL);
+    run();
+    ok(has("a") && refused.n == 1, "one with a null byte keeps its name");
+
+    feed(NGX_K8S_FEED_DELETE, NUL "}");
+    run();
+    ok(!has("a") && refused.n == 0 && !queue.lost, "and is deleted by it");
+
     end();
+}
+
+
+static ngx_uint_t  allowed;
+
+
+static void *
+scarce(size_t size)
+{
+    return allowed && allowed-- ? malloc(size) : NULL;
+}
+
+
+/* without memory what is to be kept is not taken for nameless */
+
+static void
+nameless(void)
+{
+    ngx_uint_t  n, gone;
+
+    gone = 0;
+
+    for (n = 0; n < 20; n++) {
+        begin();
+        script(0);
+        run();
+
+        feed(NGX_K8S_FEED_BEGIN, NULL);
+        service(NGX_K8S_FEED_KEEP, "a");
+        feed(NGX_K8S_FEED_END, NULL);
+
+        allowed = n;
+        json_set_alloc_funcs(scarce, free);
+        run();
+        json_set_alloc_funcs(malloc, free);
+
+        gone += !has("a");
+        end();
+    }
+
+    ok(gone == 0, "what is to be kept is kept without memory");
 }
 
 
@@ -477,6 +534,7 @@ main(void)
     any_allocation();
     lost_lists();
     last_good();
+    nameless();
     successor();
 
     return done();

@@ -422,6 +422,49 @@ parsers(void)
 }
 
 
+static ngx_int_t  allowed;
+
+
+static void *
+scarce(size_t size)
+{
+    return allowed-- > 0 ? malloc(size) : NULL;
+}
+
+
+/* without memory a good object is not taken for a broken one */
+
+static void
+memory(void)
+{
+    void       *o;
+    ngx_uint_t  n, refused;
+
+    static char  text[] = "{\"metadata\":{\"name\":\"i\",\"namespace\":"
+                          "\"n\",\"annotations\":{\"a\":\"\\u0041\"}},"
+                          "\"spec\":{\"rules\":[{\"host\":\"h\"}]}}";
+
+    json_set_alloc_funcs(scarce, free);
+
+    refused = 0;
+    o = NULL;
+
+    for (n = 0; o == NULL && n < 1000; n++) {
+        allowed = n;
+        o = parse(NGX_K8S_INGRESS, text, 10);
+        refused += (o == NULL && parser.problem.message.len);
+    }
+
+    allowed = 1000;
+    json_set_alloc_funcs(malloc, free);
+
+    ok(o && n > 10 && refused == 0, "%u lacks of memory, taken %u times for "
+       "something else", (unsigned) n, (unsigned) refused);
+
+    ngx_k8s_object_free(o);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -431,6 +474,7 @@ main(int argc, char **argv)
     member();
     cutter();
     parsers();
+    memory();
 
     return done();
 }
