@@ -270,6 +270,9 @@ ngx_int_t ngx_k8s_manifests_note(ngx_k8s_manifests_t *m, ngx_uint_t code,
 /* a list of the EndpointSlices of an Endpoints object; NULL: no memory */
 json_t *ngx_k8s_manifests_mirror(json_t *json);
 
+/* the name of the Endpoints that a slice was made of so; NULL: of none */
+const char *ngx_k8s_manifests_mirrored(ngx_uint_t kind, json_t *json);
+
 /* sets what others need to know of a claim */
 void ngx_k8s_manifests_traits(ngx_k8s_manifest_claim_t *claim,
     ngx_uint_t kind, json_t *json);

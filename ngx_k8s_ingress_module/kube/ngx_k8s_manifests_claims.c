@@ -17,6 +17,10 @@
 
 static ngx_int_t ngx_k8s_manifests_text(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_claim_t *claim, json_t *json);
+static void ngx_k8s_manifests_seed_claim(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file, ngx_k8s_seed_t *seed, json_t *json);
+static ngx_int_t ngx_k8s_manifests_seed_slice(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_claim_t *claim, json_t *json);
 static void ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 static void ngx_k8s_manifests_append(ngx_k8s_manifests_t *m,
@@ -243,11 +247,10 @@ ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 void
 ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
 {
-    json_t                    *json;
-    ngx_queue_t               *q;
-    ngx_k8s_seed_t            *seed;
-    ngx_k8s_manifest_t        *file;
-    ngx_k8s_manifest_claim_t  *claim;
+    json_t              *json;
+    ngx_queue_t         *q;
+    ngx_k8s_seed_t      *seed;
+    ngx_k8s_manifest_t  *file;
 
     q = ngx_queue_head(&m->seeds);
     seed = ngx_queue_data(q, ngx_k8s_seed_t, queue);
@@ -264,13 +267,7 @@ ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
         m->reading = file;
         m->documents = seed->feed.document;
 
-        if (ngx_k8s_manifests_claim(m, seed->feed.kind, json, 1) == NGX_OK) {
-            q = ngx_queue_head(&m->pending);
-            claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
-            claim->kept = 1;
-
-            ngx_k8s_manifests_append(m, file);
-        }
+        ngx_k8s_manifests_seed_claim(m, file, seed, json);
 
         m->reading = NULL;
     }
@@ -279,6 +276,111 @@ ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
     ngx_k8s_seed_free(seed);
 }
 
+
+/* slices that were made of Endpoints are what these said */
+
+static void
+ngx_k8s_manifests_seed_claim(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
+    ngx_k8s_seed_t *seed, json_t *json)
+{
+    json_t                    *endpoints;
+    ngx_int_t                  rc;
+    const char                *name;
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim, *first;
+
+    name = ngx_k8s_manifests_mirrored(seed->feed.kind, json);
+
+    if (name) {
+        endpoints = json_pack("{s:{s:s, s:O}}", "metadata", "name", name,
+                              "namespace",
+                              json_object_get(json_object_get(json,
+                                                              "metadata"),
+                                              "namespace"));
+
+        rc = NGX_ERROR;
+
+        if (ngx_k8s_object_check(
+                ngx_k8s_manifest_kind(NGX_K8S_MANIFEST_ENDPOINTS), endpoints)
+            == NULL)
+        {
+            rc = ngx_k8s_manifests_claim(m, NGX_K8S_MANIFEST_ENDPOINTS,
+                                         endpoints, 0);
+        }
+
+        json_decref(endpoints);
+
+    } else {
+        rc = ngx_k8s_manifests_claim(m, seed->feed.kind, json, 1);
+    }
+
+    if (rc != NGX_OK) {
+        return;
+    }
+
+    q = ngx_queue_head(&m->pending);
+    claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+    claim->kept = 1;
+
+    if (name) {
+        first = ngx_k8s_manifests_first(claim->ident);
+
+        if (first && first->file == file) {
+            (void) ngx_k8s_manifests_seed_slice(m, first, json);
+            rc = NGX_DECLINED;
+
+        } else {
+            rc = ngx_k8s_manifests_seed_slice(m, claim, json);
+        }
+    }
+
+    if (rc != NGX_OK) {
+        ngx_queue_remove(q);
+        ngx_k8s_manifests_claim_free(claim);
+        return;
+    }
+
+    ngx_k8s_manifests_append(m, file);
+}
+
+
+/* one more in the list of a claim of Endpoints */
+
+static ngx_int_t
+ngx_k8s_manifests_seed_slice(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_claim_t *claim, json_t *json)
+{
+    char    *slice;
+    size_t   len;
+    u_char  *p, *text;
+
+    slice = json_dumps(json, JSON_COMPACT);
+    if (slice == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = ngx_strlen(slice);
+
+    text = ngx_alloc(claim->len + len + sizeof("[]"), m->log);
+
+    if (text) {
+        p = text;
+
+        if (claim->text) {
+            p = ngx_cpymem(p, claim->text, claim->len - 1);
+        }
+
+        p = ngx_sprintf(p, "%c%s]%Z", claim->text ? ',' : '[', slice);
+
+        free(claim->text);
+        claim->text = text;
+        claim->len = p - 1 - text;
+    }
+
+    free(slice);
+
+    return text ? NGX_OK : NGX_ERROR;
+}
 
 /* from the end: those of one file come in their order, and may be many */
 

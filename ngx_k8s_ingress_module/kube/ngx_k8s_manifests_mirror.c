@@ -24,6 +24,11 @@
 #define NGX_K8S_MIRROR_LEADER                                                 \
     "control-plane.alpha.kubernetes.io/leader"
 
+#define NGX_K8S_MIRROR_SERVICE  "kubernetes.io/service-name"
+#define NGX_K8S_MIRROR_MANAGED  "endpointslice.kubernetes.io/managed-by"
+#define NGX_K8S_MIRROR_BY                                                     \
+    "endpointslicemirroring-controller.k8s.io"
+
 #define NGX_K8S_CLASS_DEFAULT                                                 \
     "ingressclass.kubernetes.io/is-default-class"
 #define NGX_K8S_CLASS_ANNOTATION  "kubernetes.io/ingress.class"
@@ -196,12 +201,13 @@ ngx_k8s_mirror_slice(json_t *slices, json_t *json, json_t *ports,
     (void) ngx_sprintf((u_char *) name, "%s" NGX_K8S_MANIFEST_MIRRORED "%Z",
                        json_string_value(json_object_get(meta, "name")), i);
 
-    slice = json_pack("{s:{s:O, s:s, s:{s:O}}, s:s, s:O, s:[]}",
+    slice = json_pack("{s:{s:O, s:s, s:{s:O, s:s}}, s:s, s:O, s:[]}",
                       "metadata",
                       "namespace", json_object_get(meta, "namespace"),
                       "name", name,
-                      "labels", "kubernetes.io/service-name",
-                      json_object_get(meta, "name"),
+                      "labels",
+                      NGX_K8S_MIRROR_SERVICE, json_object_get(meta, "name"),
+                      NGX_K8S_MIRROR_MANAGED, NGX_K8S_MIRROR_BY,
                       "addressType", family,
                       "ports", ports,
                       "endpoints");
@@ -211,6 +217,25 @@ ngx_k8s_mirror_slice(json_t *slices, json_t *json, json_t *ports,
     }
 
     return slice;
+}
+
+
+const char *
+ngx_k8s_manifests_mirrored(ngx_uint_t kind, json_t *json)
+{
+    json_t      *labels;
+    const char  *by;
+
+    labels = json_object_get(json_object_get(json, "metadata"), "labels");
+    by = json_string_value(json_object_get(labels, NGX_K8S_MIRROR_MANAGED));
+
+    if (kind != NGX_K8S_ENDPOINT_SLICE || by == NULL
+        || ngx_strcmp(by, NGX_K8S_MIRROR_BY) != 0)
+    {
+        return NULL;
+    }
+
+    return json_string_value(json_object_get(labels, NGX_K8S_MIRROR_SERVICE));
 }
 
 

@@ -1037,7 +1037,9 @@ missing(void)
 #define SLICE(n)                                                              \
     "EndpointSlice default/e.mirrored." #n " e.yaml#1 "
 #define LABELS                                                                \
-    "\"metadata\":{\"labels\":{\"kubernetes.io/service-name\":\"e\"}},"
+    "\"metadata\":{\"labels\":{\"endpointslice.kubernetes.io/managed-by\":"   \
+    "\"endpointslicemirroring-controller.k8s.io\","                           \
+    "\"kubernetes.io/service-name\":\"e\"}},"
 #define PORTS                                                                 \
     "\"ports\":[{\"name\":\"\",\"port\":80,\"protocol\":\"TCP\"}]}|"
 
@@ -1229,6 +1231,15 @@ seed(ngx_queue_t *seeds, ngx_uint_t kind, char *origin, const char *text)
 }
 
 
+#define MIRROR                                                                \
+    "{\"kubernetes.io/service-name\":\"e\",\"endpointslice.kubernetes.io/"     \
+    "managed-by\":\"endpointslicemirroring-controller.k8s.io\"}"
+
+#define SEED_SLICE(n, ip)                                                     \
+    "{\"metadata\":{\"namespace\":\"default\",\"name\":\"e.mirrored." #n     \
+    "\",\"labels\":" MIRROR "},\"addressType\":\"IPv4\",\"endpoints\":[{"    \
+    "\"addresses\":[\"" ip "\"]}]}"
+
 #define SEED(name)                                                            \
     "{\"kind\":\"Service\",\"metadata\":{\"name\":\"" name "\",\"namespace\":" \
     "\"default\"},\"v\":\"1\"}"
@@ -1334,6 +1345,33 @@ kept(void)
     turn(30);
     ok(strstr(fed, "|Service default/b1 kept bad.yaml#7 1|")
        && !strstr(fed, "default/b2"), "an object that a predecessor has kept");
+    source->stop(source);
+
+    /* Endpoints: their slices are never away */
+
+    put("e.yaml", "x: [");
+    put("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: e}\n");
+    seed(&seeds, NGX_K8S_ENDPOINT_SLICE, "e.yaml", SEED_SLICE(0, "10.0.0.1"));
+    seed(&seeds, NGX_K8S_ENDPOINT_SLICE, "e.yaml", SEED_SLICE(1, "10.0.0.2"));
+    clear();
+    start();
+    source->seed(source, &seeds);
+    turn(30);
+    ok(strstr(fed, "e.mirrored.0 kept e.yaml#7 ")
+       && strstr(fed, "e.mirrored.1 kept e.yaml#7 "), "slices of Endpoints");
+    clear();
+    put("e.yaml", EP("e", "", "[{addresses: [{ip: 10.0.0.3}], ports: "
+        "[{port: 80}]}]"));
+    turn(30);
+    ok(strncmp(fed, SLICE(0), strlen(SLICE(0))) == 0
+       && strstr(fed, "10.0.0.3")
+       && !strstr(fed, "delete EndpointSlice default/e.mirrored.0|")
+       && strstr(fed, "delete EndpointSlice default/e.mirrored.1|"),
+       "and the Endpoints are good again");
+    clear();
+    sh("rm w/e.yaml");
+    turn(30);
+    ok(is("delete EndpointSlice default/e.mirrored.0|"), "Endpoints go");
     source->stop(source);
 
     /* not asked any more */
