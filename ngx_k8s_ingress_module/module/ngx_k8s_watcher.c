@@ -683,7 +683,7 @@ ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w)
 {
     ngx_k8s_writer_publish(w->writer);
 
-    if (ngx_k8s_writer_retired(w->writer) == 0) {
+    if (ngx_k8s_writer_retired(w->writer) == ngx_k8s_writer_moving(w->writer)) {
         w->settled = 1;
 
         ngx_k8s_refused_show(&w->refused);

@@ -99,9 +99,8 @@ ngx_k8s_extent_remove(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e)
 
 
 uint32_t
-ngx_k8s_alloc(ngx_k8s_alloc_t *a, uint32_t len)
+ngx_k8s_alloc(ngx_k8s_alloc_t *a, uint32_t len, uint32_t keep)
 {
-    uint32_t            start;
     ngx_k8s_extent_t   *e;
     ngx_rbtree_node_t  *node, *best;
 
@@ -124,6 +123,57 @@ ngx_k8s_alloc(ngx_k8s_alloc_t *a, uint32_t len)
     }
 
     e = ngx_k8s_extent_fit(best);
+
+    if (e == ngx_k8s_alloc_top(a) && e->len - len < keep) {
+        return 0;
+    }
+
+    return ngx_k8s_alloc_cut(a, e, len);
+}
+
+
+uint32_t
+ngx_k8s_alloc_end(ngx_k8s_alloc_t *a, uint32_t len, uint32_t keep)
+{
+    ngx_k8s_extent_t   *e;
+    ngx_rbtree_node_t  *node;
+
+    node = a->places.root;
+
+    if (node == &a->sentinel) {
+        return 0;
+    }
+
+    while (node->right != &a->sentinel) {
+        node = node->right;
+    }
+
+    e = ngx_k8s_extent_place(node);
+
+    if (e->len <= len
+        || (e == ngx_k8s_alloc_top(a) && e->len - len < keep))
+    {
+        return ngx_k8s_alloc(a, len, keep);
+    }
+
+    ngx_rbtree_delete(&a->fits, &e->fit);
+
+    e->len -= len;
+    e->fit.key = e->len;
+
+    ngx_rbtree_insert(&a->fits, &e->fit);
+
+    a->free -= len;
+
+    return e->start + e->len;
+}
+
+
+uint32_t
+ngx_k8s_alloc_cut(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e, uint32_t len)
+{
+    uint32_t  start;
+
     start = e->start;
 
     a->free -= len;
@@ -170,15 +220,6 @@ ngx_k8s_alloc_from(ngx_k8s_alloc_t *a, uint32_t start)
     }
 
     return first ? ngx_k8s_extent_place(first) : NULL;
-}
-
-
-void
-ngx_k8s_alloc_hold(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e)
-{
-    ngx_k8s_extent_remove(a, e);
-
-    a->free -= e->len;
 }
 
 
@@ -247,20 +288,31 @@ ngx_k8s_extent_around(ngx_k8s_alloc_t *a, uint32_t start,
 }
 
 
-uint32_t
-ngx_k8s_alloc_largest(ngx_k8s_alloc_t *a)
+ngx_k8s_extent_t *
+ngx_k8s_alloc_top(ngx_k8s_alloc_t *a)
 {
     ngx_rbtree_node_t  *node;
 
     node = a->fits.root;
 
     if (node == &a->sentinel) {
-        return 0;
+        return NULL;
     }
 
     while (node->right != &a->sentinel) {
         node = node->right;
     }
 
-    return node->key;
+    return ngx_k8s_extent_fit(node);
+}
+
+
+uint32_t
+ngx_k8s_alloc_largest(ngx_k8s_alloc_t *a)
+{
+    ngx_k8s_extent_t  *e;
+
+    e = ngx_k8s_alloc_top(a);
+
+    return e ? e->len : 0;
 }

@@ -32,6 +32,7 @@ struct ngx_k8s_extent_s {
     uint32_t                 slot;       /* retired with it, or 0 */
     uint32_t                 stat;
     unsigned                 limbo:1;    /* all that a new writer found */
+    unsigned                 moved:1;    /* its record has another place */
 };
 
 
@@ -55,14 +56,24 @@ void ngx_k8s_alloc_done(ngx_k8s_alloc_t *a);
 ngx_k8s_extent_t *ngx_k8s_extent_new(ngx_k8s_alloc_t *a);
 void ngx_k8s_extent_drop(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);
 
-/* takes len granules from the smallest extent that has them; 0: none has */
-uint32_t ngx_k8s_alloc(ngx_k8s_alloc_t *a, uint32_t len);
+/*
+ * Takes len granules from the smallest extent that has them; 0: none has, or
+ * the largest one would have less than "keep" then.
+ */
+uint32_t ngx_k8s_alloc(ngx_k8s_alloc_t *a, uint32_t len, uint32_t keep);
+
+/* the same, from the end of the last extent if that can be */
+uint32_t ngx_k8s_alloc_end(ngx_k8s_alloc_t *a, uint32_t len, uint32_t keep);
+
+/* takes the first len granules of an extent, which may end with that */
+uint32_t ngx_k8s_alloc_cut(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e,
+    uint32_t len);
 
 /* the first free extent at "start" or after it, NULL: none */
 ngx_k8s_extent_t *ngx_k8s_alloc_from(ngx_k8s_alloc_t *a, uint32_t start);
 
-/* takes a free extent out, whole; given back with ngx_k8s_free() */
-void ngx_k8s_alloc_hold(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);
+/* the largest free extent, NULL: none */
+ngx_k8s_extent_t *ngx_k8s_alloc_top(ngx_k8s_alloc_t *a);
 
 /* gives e->start, e->len back, joined with its neighbours; takes e over */
 void ngx_k8s_free(ngx_k8s_alloc_t *a, ngx_k8s_extent_t *e);

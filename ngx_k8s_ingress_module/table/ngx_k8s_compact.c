@@ -5,9 +5,17 @@
 
 
 /*
- * Room in one piece.  Where enough granules are free, but none of the free
- * extents is large enough, the records between some of them are copied to
- * others, as an update does it: readers see the one or the other.
+ * Room in one piece.  Free granules come together in one extent, the largest,
+ * and of these a part is kept that holds a copy of any record.  The record
+ * behind that extent is copied to its start, as an update does it: readers see
+ * the one or the other.  So the extent goes up through the heap, takes in what
+ * is free on its way, and grows.  Where it can go no further, at the end of the
+ * heap or at a chunk of slots, it is filled with records from elsewhere, and
+ * what these leave is the next one.
+ *
+ * That ends with all that is free in one extent, as no record is larger than
+ * what is kept.  It is done only as long as more is needed, some records in a
+ * publish, and goes on when pins have moved on from these.
  */
 
 
@@ -16,177 +24,146 @@
 #include <ngx_k8s_writer_core.h>
 
 
-#define NGX_K8S_COMPACT_LOOK  8192   /* records looked at in one go */
+#define NGX_K8S_COMPACT_MOVE    4096  /* granules moved in one go */
+#define NGX_K8S_COMPACT_LOOK    64    /* extents looked at in one go */
+#define NGX_K8S_COMPACT_VAIN    4     /* heaps moved in vain, then it ends */
 
 
-/* from "start" to "end", granules; what is not free there are records */
-
-typedef struct {
-    uint32_t                 start;
-    uint32_t                 end;
-    uint32_t                 records;    /* granules of records in it */
-} ngx_k8s_window_t;
-
-
-static ngx_uint_t ngx_k8s_compact_find(ngx_k8s_writer_t *w, uint32_t len,
-    ngx_k8s_window_t *best);
-static ngx_uint_t ngx_k8s_compact_move(ngx_k8s_writer_t *w,
-    ngx_k8s_window_t *window);
+static ngx_uint_t ngx_k8s_compact_fill(ngx_k8s_writer_t *w,
+    ngx_k8s_extent_t *hole);
+static uint32_t ngx_k8s_compact_move(ngx_k8s_writer_t *w,
+    ngx_k8s_extent_t *hole, uint32_t at);
 static uint32_t ngx_k8s_compact_record(ngx_k8s_writer_t *w, uint32_t start,
     uint32_t *slot);
 
 
 ngx_uint_t
-ngx_k8s_writer_compact(ngx_k8s_writer_t *w, uint32_t len)
+ngx_k8s_writer_compact(ngx_k8s_writer_t *w)
 {
-    ngx_k8s_window_t  window;
+    size_t             wanted;
+    ngx_k8s_extent_t  *hole;
 
-    /* where it was no use, it is none before something is free */
+    /* what has moved is free first */
 
-    if (w->futile == w->table->version) {
+    if (w->moving) {
         return 0;
     }
 
-    if (ngx_k8s_compact_find(w, len, &window)
-        && ngx_k8s_compact_move(w, &window))
-    {
+    if (w->wanted > w->alloc.free) {
+        w->wanted = 0;
+    }
+
+    hole = ngx_k8s_alloc_top(&w->alloc);
+    wanted = ngx_max(w->wanted, 2 * w->largest);
+
+    if (hole == NULL || hole->len >= wanted) {
+        w->wanted = 0;
+        w->vain = 0;
+        return 0;
+    }
+
+    if (w->alloc.free < wanted || w->vain > NGX_K8S_COMPACT_VAIN * w->total) {
+        return 0;
+    }
+
+    if (w->fill) {
+        hole = ngx_k8s_alloc_from(&w->alloc, w->fill);
+
+        if (hole && ngx_k8s_compact_fill(w, hole)) {
+            return 1;
+        }
+
+        w->fill = 0;
+        hole = ngx_k8s_alloc_top(&w->alloc);
+    }
+
+    if (ngx_k8s_compact_move(w, hole, hole->start + hole->len)) {
         return 1;
     }
 
-    w->futile = w->table->version;
+    w->compact = hole->start + hole->len;
+
+    return ngx_k8s_compact_fill(w, hole);
+}
+
+
+/* with records from behind another extent, which grows by that */
+
+static ngx_uint_t
+ngx_k8s_compact_fill(ngx_k8s_writer_t *w, ngx_k8s_extent_t *hole)
+{
+    uint32_t           end, to;
+    ngx_uint_t         n;
+    ngx_k8s_extent_t  *e;
+
+    for (n = 0; n < NGX_K8S_COMPACT_LOOK; n++) {
+
+        e = ngx_k8s_alloc_from(&w->alloc, w->compact);
+
+        if (e == NULL) {
+            w->compact = 0;
+            continue;
+        }
+
+        w->compact = e->start;
+
+        if (e != hole) {
+            end = hole->start + hole->len;
+            to = ngx_k8s_compact_move(w, hole, e->start + e->len);
+
+            if (to) {
+                w->fill = (to < end) ? to : 0;
+                return 1;
+            }
+        }
+
+        w->compact = e->start + e->len;
+    }
 
     return 0;
 }
 
 
 /*
- * Of the stretches that begin with a free extent and have "len" granules the
- * one with the fewest in records.  "at" goes over each record once.
+ * Copies what begins at "at" to the start of the extent, as much as that holds
+ * and one go allows: the place behind the copies, 0: there are none.
  */
 
-static ngx_uint_t
-ngx_k8s_compact_find(ngx_k8s_writer_t *w, uint32_t len, ngx_k8s_window_t *best)
+static uint32_t
+ngx_k8s_compact_move(ngx_k8s_writer_t *w, ngx_k8s_extent_t *hole, uint32_t at)
 {
-    uint32_t           at, size, slot, records;
-    ngx_uint_t         n;
-    ngx_k8s_extent_t  *first, *ahead;
-
-    best->start = 0;
-    best->end = 0;
-    best->records = (uint32_t) -1;
-
-    first = ngx_k8s_alloc_from(&w->alloc, w->compact);
-    if (first == NULL) {
-        first = ngx_k8s_alloc_from(&w->alloc, 0);
-    }
-
-    ahead = first;
-    at = first ? first->start : 0;
-    records = 0;
-
-    for (n = 0; first && n < NGX_K8S_COMPACT_LOOK; /* void */ ) {
-
-        if (at - first->start >= len) {
-
-            if (records < best->records) {
-                best->start = first->start;
-                best->end = at;
-                best->records = records;
-            }
-
-            /* it begins with the next free extent */
-
-            size = first->start + first->len;
-            first = ngx_k8s_alloc_from(&w->alloc, size);
-
-            if (first == NULL) {
-                break;
-            }
-
-            if (first->start >= at) {
-                at = first->start;
-                ahead = first;
-                records = 0;
-
-            } else {
-                records -= first->start - size;
-            }
-
-            continue;
-        }
-
-        if (ahead && ahead->start == at) {
-            at += ahead->len;
-            ahead = ngx_k8s_alloc_from(&w->alloc, at);
-            continue;
-        }
-
-        n++;
-        size = ngx_k8s_compact_record(w, at, &slot);
-
-        if (size == 0) {
-            first = ahead;
-            at = first ? first->start : 0;
-            records = 0;
-            continue;
-        }
-
-        at += size;
-        records += size;
-    }
-
-    w->compact = first ? first->start : 0;
-
-    return best->records <= w->alloc.free;
-}
-
-
-/* what is free in the window is not for the copies */
-
-static ngx_uint_t
-ngx_k8s_compact_move(ngx_k8s_writer_t *w, ngx_k8s_window_t *window)
-{
-    uint32_t           at, n, len, start;
-    ngx_uint_t         moved;
-    ngx_k8s_extent_t  *e, *held;
+    uint32_t           n, len, left, start, stop, to;
+    ngx_k8s_extent_t  *e, *gap;
     ngx_k8s_record_t  *rec;
 
-    held = NULL;
-    moved = 0;
+    to = 0;
+    left = hole->len;
+    stop = hole->start;
+    gap = ngx_k8s_alloc_from(&w->alloc, at);
 
-    for (e = ngx_k8s_alloc_from(&w->alloc, window->start);
-         e && e->start < window->end;
-         e = ngx_k8s_alloc_from(&w->alloc, window->start))
+    while (left && at != stop
+           && w->moving < ngx_min(NGX_K8S_COMPACT_MOVE, w->reserve / 8))
     {
-        ngx_k8s_alloc_hold(&w->alloc, e);
-        e->next = held;
-        held = e;
-    }
-
-    at = window->start;
-
-    while (at < window->end) {
-
-        for (e = held; e && e->start != at; e = e->next) { /* void */ }
-
-        if (e) {
-            at += e->len;
+        if (gap && gap->start == at) {
+            at += gap->len;
+            gap = ngx_k8s_alloc_from(&w->alloc, at);
             continue;
         }
 
         len = ngx_k8s_compact_record(w, at, &n);
-        e = len ? ngx_k8s_extent_new(&w->alloc) : NULL;
 
+        if (len == 0 || len > left) {
+            break;
+        }
+
+        e = ngx_k8s_extent_new(&w->alloc);
         if (e == NULL) {
             break;
         }
 
-        start = ngx_k8s_alloc(&w->alloc, len);
-
-        if (start == 0) {
-            ngx_k8s_extent_drop(&w->alloc, e);
-            break;
-        }
+        left -= len;
+        start = ngx_k8s_alloc_cut(&w->alloc, hole, len);
+        to = start + len;
 
         rec = ngx_k8s_at(w->table, (size_t) start * NGX_K8S_GRANULE);
         ngx_memcpy(rec, ngx_k8s_at(w->table, (size_t) at * NGX_K8S_GRANULE),
@@ -194,21 +171,17 @@ ngx_k8s_compact_move(ngx_k8s_writer_t *w, ngx_k8s_window_t *window)
 
         e->start = at;
         e->len = len;
+        e->moved = 1;
 
         ngx_k8s_writer_show(w, ngx_k8s_slot(w->table, n), start);
         ngx_k8s_writer_retire(w, e);
 
+        w->moving += len;
+        w->vain += len;
         at += len;
-        moved = 1;
     }
 
-    while (held) {
-        e = held;
-        held = e->next;
-        ngx_k8s_free(&w->alloc, e);
-    }
-
-    return moved && at >= window->end;
+    return to;
 }
 
 

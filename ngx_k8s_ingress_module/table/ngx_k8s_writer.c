@@ -15,6 +15,8 @@ static ngx_uint_t ngx_k8s_writer_same(ngx_k8s_record_t *old,
 static void ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec);
 static size_t ngx_k8s_writer_need(ngx_k8s_writer_t *w, ngx_uint_t type,
     uint32_t len, uint32_t old, ngx_uint_t kind);
+static size_t ngx_k8s_writer_keep(ngx_k8s_writer_t *w, ngx_uint_t type,
+    uint32_t old, ngx_uint_t kind);
 static uint32_t ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t type,
     ngx_uint_t kind);
 static void ngx_k8s_writer_link(ngx_k8s_writer_t *w, uint32_t n,
@@ -27,7 +29,7 @@ uint32_t
 ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     ngx_uint_t kind)
 {
-    size_t             need;
+    size_t             need, keep;
     u_char            *key;
     uint32_t           n, start, granules, was;
     ngx_uint_t         found;
@@ -76,7 +78,8 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
         }
     }
 
-    start = ngx_k8s_writer_take(w, granules, need);
+    keep = ngx_k8s_writer_keep(w, rec->type, was, kind);
+    start = ngx_k8s_writer_take(w, granules, need, keep, 0);
 
     if (start == 0) {
 
@@ -158,14 +161,36 @@ ngx_k8s_writer_need(ngx_k8s_writer_t *w, ngx_uint_t type, uint32_t len,
         return 0;
     }
 
-    /* the reserve has to hold a copy */
+    /* what is kept in one piece has to hold a copy */
 
-    if (len > w->reserve) {
-        w->missing = (len - w->reserve) * NGX_K8S_GRANULE;
+    if (len > w->largest) {
+        w->missing = (len - w->largest) * NGX_K8S_GRANULE;
         return 0;
     }
 
     return ngx_k8s_writer_floor(w) + len - old;
+}
+
+
+/*
+ * How many granules have to stay in one piece: those of the largest record, so
+ * that all records can be moved, and for what is new one more, for the next
+ * copy of such a record.
+ */
+
+static size_t
+ngx_k8s_writer_keep(ngx_k8s_writer_t *w, ngx_uint_t type, uint32_t old,
+    ngx_uint_t kind)
+{
+    if (kind == NGX_K8S_WRITE_OWN) {
+        return 0;
+    }
+
+    if (old || type == NGX_K8S_INDEX_PROBLEM) {
+        return w->largest;
+    }
+
+    return 2 * w->largest;
 }
 
 
@@ -257,7 +282,8 @@ ngx_k8s_writer_slot(ngx_k8s_writer_t *w, ngx_uint_t type, ngx_uint_t kind)
             return 0;
         }
 
-        start = ngx_k8s_writer_take(w, granules, need);
+        start = ngx_k8s_writer_take(w, granules, need,
+                                    ngx_k8s_writer_keep(w, type, 0, kind), 1);
         if (start == 0) {
             return 0;
         }

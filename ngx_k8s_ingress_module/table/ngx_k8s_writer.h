@@ -81,8 +81,11 @@ ngx_k8s_table_t *ngx_k8s_writer_table(ngx_k8s_writer_t *w);
  * it replaces is free only when pins have moved on.  A copy that is not larger
  * may use the reserve; what a record grows by has to be found beside it, so
  * that no object, however it grows, keeps an update or a removal of another
- * one out.  Problem records grow within a share of their own, 1/32 of the
- * heap.  The watcher's own records may grow into the reserve.
+ * one out.  A piece that holds a copy of the largest record stays in one: a
+ * record that finds no place beside it, though there is room, has one after
+ * some publishes, when others have moved.  Problem records grow within a share
+ * of their own, 1/32 of the heap.  The watcher's own records may grow into the
+ * reserve.
  *
  * Stores a copy of the record (header.type and key filled in; size and crc are
  * set here), under the key's slot, which is made when there is none, and shows
@@ -100,7 +103,9 @@ uint32_t ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec,
 void ngx_k8s_writer_remove(ngx_k8s_writer_t *w, uint32_t slot);
 
 /*
- * Ends a batch: raises the version, frees what no pin can reach any more.
+ * Ends a batch: raises the version, frees what no pin can reach any more, moves
+ * records where what is free is not in one piece: pointers to them end with the
+ * next publish.
  * Called by the watcher at the end of each turn that wrote, and from a timer
  * while w->retired is not 0.  Costs one pass over the words.
  */
@@ -133,8 +138,9 @@ size_t ngx_k8s_writer_taken(ngx_k8s_writer_t *w);
 /* of the last refused put: how many bytes were missing */
 size_t ngx_k8s_writer_missing(ngx_k8s_writer_t *w);
 
-/* bytes retired and not yet free */
+/* bytes retired and not yet free; of these, of records that were moved */
 size_t ngx_k8s_writer_retired(ngx_k8s_writer_t *w);
+size_t ngx_k8s_writer_moving(ngx_k8s_writer_t *w);
 
 /*
  * A publish gives back so much only that it is short; not 0: the next one, in

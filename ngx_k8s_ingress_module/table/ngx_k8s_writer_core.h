@@ -61,8 +61,14 @@ struct ngx_k8s_writer_s {
     size_t                   problems;   /* granules of problem records */
     size_t                   taken;      /* granules of records ever put */
     size_t                   missing;    /* bytes */
+    size_t                   largest;    /* granules of the largest record; of
+                                            the reserve twice as many are to be
+                                            in one piece */
+    size_t                   wanted;     /* granules in one piece, 0: none */
+    size_t                   moving;     /* retired since they were moved */
+    size_t                   vain;       /* moved, and wanted is not there */
     uint32_t                 compact;    /* granule where it goes on */
-    ngx_atomic_uint_t        futile;     /* version when that was no use */
+    uint32_t                 fill;       /* and of what is filled, 0: none */
 
     ngx_k8s_extent_t        *retired;    /* oldest first */
     ngx_k8s_extent_t       **last;
@@ -123,16 +129,21 @@ ngx_int_t ngx_k8s_recover_run(ngx_k8s_writer_t *w, ngx_uint_t n);
 void ngx_k8s_recover_free(ngx_k8s_writer_t *w);
 
 /*
- * "len" granules where as many as "need" are free, after a try to reclaim;
- * 0: none, w->missing is set
+ * "len" granules where as many as "need" are free and "keep" stay so in one
+ * piece, after a try to reclaim; "chunk": of slots, which never moves.
+ * 0: none, w->missing is set.
  */
-uint32_t ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need);
+uint32_t ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need,
+    size_t keep, ngx_uint_t chunk);
+
+/* raises the version, gives back what no pin can reach */
+void ngx_k8s_writer_collect(ngx_k8s_writer_t *w);
 
 /*
- * Makes room of "len" granules in one piece: 1 when it is there once pins have
- * moved on.  Records move, and pointers to them end with the next publish.
+ * Makes what is free in one piece larger, as long as less than w->wanted is:
+ * 1 when records have moved.  Pointers to them end with the next publish.
  */
-ngx_uint_t ngx_k8s_writer_compact(ngx_k8s_writer_t *w, uint32_t len);
+ngx_uint_t ngx_k8s_writer_compact(ngx_k8s_writer_t *w);
 
 /* granules that growth leaves free */
 size_t ngx_k8s_writer_floor(ngx_k8s_writer_t *w);

@@ -58,6 +58,8 @@ ngx_k8s_writer_begin(ngx_k8s_table_t *table, ngx_fd_t fd, ngx_log_t *log)
 
     w->total = (table->size - table->heap) / NGX_K8S_GRANULE;
     w->reserve = w->total / 10;
+    w->largest = ngx_min(w->reserve * 2 / 5,
+                         NGX_K8S_RECORD_MAX / NGX_K8S_GRANULE);
     w->share = w->total / 32;
 
     w->stats.stats = 1;

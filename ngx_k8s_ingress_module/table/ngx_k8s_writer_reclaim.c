@@ -22,6 +22,9 @@
 #define NGX_K8S_RECLAIM_SLOTS        2048
 #define NGX_K8S_SWEEP_CELLS          8192
 
+#define NGX_K8S_RECLAIM_CREDIT       32    /* granules that may be moved for
+                                              one that comes back */
+
 
 static uint32_t *ngx_k8s_chain_link(ngx_k8s_writer_t *w,
     ngx_k8s_chain_t *chain, uint32_t n);
@@ -171,7 +174,7 @@ ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e)
 
 
 void
-ngx_k8s_writer_publish(ngx_k8s_writer_t *w)
+ngx_k8s_writer_collect(ngx_k8s_writer_t *w)
 {
     ngx_k8s_table_t  *table;
 
@@ -186,11 +189,6 @@ ngx_k8s_writer_publish(ngx_k8s_writer_t *w)
 
     ngx_k8s_writer_reclaim(w);
     ngx_k8s_writer_sweep(w);
-
-    table->used = (w->total - w->alloc.free - w->nretired) * NGX_K8S_GRANULE;
-    table->unreclaimed = w->nretired * NGX_K8S_GRANULE;
-    table->largest = (size_t) ngx_k8s_alloc_largest(&w->alloc)
-                     * NGX_K8S_GRANULE;
 }
 
 
@@ -261,7 +259,6 @@ ngx_k8s_writer_reclaim(ngx_k8s_writer_t *w)
             }
 
             w->nretired -= e->len;
-            w->futile = 0;
             ngx_k8s_writer_extent(w, e);
         }
     }
@@ -334,6 +331,14 @@ ngx_k8s_writer_extent(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e)
         ngx_k8s_chain_put(w, &w->stats, e->stat);
     }
 
+    if (e->moved) {
+        e->moved = 0;
+        w->moving -= e->len;
+
+    } else {
+        w->vain -= ngx_min(w->vain, (size_t) e->len * NGX_K8S_RECLAIM_CREDIT);
+    }
+
     if (e->len) {
         ngx_k8s_free(&w->alloc, e);
 
@@ -395,7 +400,7 @@ ngx_k8s_writer_hold(ngx_k8s_writer_t *w)
 {
     /* what was retired before has this version at most */
 
-    ngx_k8s_writer_publish(w);
+    ngx_k8s_writer_collect(w);
 
     w->held = w->table->version;
 }
@@ -419,4 +424,11 @@ size_t
 ngx_k8s_writer_retired(ngx_k8s_writer_t *w)
 {
     return w->nretired * NGX_K8S_GRANULE;
+}
+
+
+size_t
+ngx_k8s_writer_moving(ngx_k8s_writer_t *w)
+{
+    return w->moving * NGX_K8S_GRANULE;
 }

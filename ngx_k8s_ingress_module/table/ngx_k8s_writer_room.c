@@ -15,51 +15,56 @@
 #include <ngx_k8s_writer_core.h>
 
 
+#define NGX_K8S_TAKE_MOVES   4     /* goes of compaction for one record */
+
+
 uint32_t
-ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
+ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need,
+    size_t keep, ngx_uint_t chunk)
 {
     size_t      was, room;
     uint32_t    start;
-    ngx_uint_t  tried, moved;
+    ngx_uint_t  n;
 
     room = ngx_max(len, need);
-    tried = 0;
-    moved = 0;
 
-    for ( ;; ) {
+    for (n = 0; /* void */ ; n++) {
 
-        if (w->alloc.free >= room) {
-            start = ngx_k8s_alloc(&w->alloc, len);
+        for ( ;; ) {
 
-            if (start) {
-                return start;
+            if (w->alloc.free >= room) {
+                start = chunk ? ngx_k8s_alloc_end(&w->alloc, len, keep)
+                              : ngx_k8s_alloc(&w->alloc, len, keep);
+
+                if (start) {
+                    return start;
+                }
+
+                w->wanted = ngx_max(w->wanted, len + keep);
             }
-        }
 
-        /* growth can wait until it is released */
+            /* growth can wait until it is released */
 
-        if (need <= len) {
-            w->held = 0;
-        }
+            if (need <= len) {
+                w->held = 0;
+            }
 
-        if (w->retired || w->lost_slots.first) {
+            if (w->retired == NULL && w->lost_slots.first == 0) {
+                break;
+            }
+
             was = w->nretired;
 
-            ngx_k8s_writer_publish(w);
+            ngx_k8s_writer_collect(w);
 
-            if (w->nretired != was || w->behind) {
-                continue;
+            if (w->nretired == was && !w->behind) {
+                break;
             }
         }
 
-        if (tried || w->alloc.free < room) {
-            break;
-        }
-
-        tried = 1;
-        moved = ngx_k8s_writer_compact(w, len);
-
-        if (!moved) {
+        if (w->alloc.free < room || n == NGX_K8S_TAKE_MOVES
+            || !ngx_k8s_writer_compact(w))
+        {
             break;
         }
     }
@@ -68,12 +73,32 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need)
         w->missing = room - w->alloc.free;
 
     } else {
-        w->missing = moved ? 1 : len - ngx_k8s_alloc_largest(&w->alloc);
+
+        /* what has moved is free again soon */
+
+        w->missing = w->moving ? 1 : len;
     }
 
     w->missing *= NGX_K8S_GRANULE;
 
     return 0;
+}
+
+
+void
+ngx_k8s_writer_publish(ngx_k8s_writer_t *w)
+{
+    ngx_k8s_table_t  *table;
+
+    table = w->table;
+
+    ngx_k8s_writer_collect(w);
+    (void) ngx_k8s_writer_compact(w);
+
+    table->used = (w->total - w->alloc.free - w->nretired) * NGX_K8S_GRANULE;
+    table->unreclaimed = w->nretired * NGX_K8S_GRANULE;
+    table->largest = (size_t) ngx_k8s_alloc_largest(&w->alloc)
+                     * NGX_K8S_GRANULE;
 }
 
 
@@ -111,7 +136,7 @@ ngx_k8s_writer_floor(ngx_k8s_writer_t *w)
 size_t
 ngx_k8s_writer_largest(ngx_k8s_writer_t *w)
 {
-    return ngx_min(w->reserve * NGX_K8S_GRANULE, NGX_K8S_RECORD_MAX);
+    return w->largest * NGX_K8S_GRANULE;
 }
 
 

@@ -132,7 +132,8 @@ ngx_k8s_stat_number(ngx_k8s_writer_t *w)
         granules = ngx_k8s_granules(size);
 
         start = ngx_k8s_writer_take(w, granules,
-                                    ngx_k8s_writer_floor(w) + granules);
+                                    ngx_k8s_writer_floor(w) + granules,
+                                    2 * w->largest, 1);
         if (start == 0) {
             return 0;
         }

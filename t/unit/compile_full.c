@@ -409,9 +409,9 @@ retries(void)
     ok(moved == 0, "no version without an event");
 
     start(&k);
-    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 40, 15000);
-    ingress(&k, "evil", "new", "shared.test", "2026-01-01", 5000, 14, 15000);
-    ingress(&k, "evil", "also", "other.test", "2026-01-02", 5000, 14, 15000);
+    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 40, 6800);
+    ingress(&k, "evil", "new", "shared.test", "2026-01-01", 5000, 14, 6800);
+    ingress(&k, "evil", "also", "other.test", "2026-01-02", 5000, 14, 6800);
     k8s_run(&k);
     ok(k8s_has(&k, "a host with all its paths is larger than"),
        "a host that is too large for the zone");
@@ -419,7 +419,7 @@ retries(void)
     ok(!k8s_has(&k, " of evil/new to ") && served(&k, "other.test"),
        "left out, a younger one that fits is served");
 
-    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 3, 15000);
+    ingress(&k, "good", "old", "shared.test", "2025-01-01", 0, 3, 6800);
     ok(k8s_has(&k, " of evil/new to ") && !k8s_has(&k, "is larger than"),
        "it fits when another one on the host is smaller");
 

@@ -211,13 +211,38 @@ writer_full(ngx_k8s_builder_t *b)
 }
 
 
-/* free granules between records become one piece */
+/* until nothing waits: how many publishes, at most 1000 */
 
-static void
-writer_compact(ngx_k8s_builder_t *b)
+static ngx_uint_t
+settled(ngx_k8s_writer_t *w)
 {
-    uint32_t           slot;
-    ngx_uint_t         n, i, bad;
+    ngx_uint_t  n;
+
+    for (n = 0; n < 1000; n++) {
+        ngx_k8s_writer_publish(w);
+
+        if (ngx_k8s_writer_retired(w) == 0) {
+            break;
+        }
+    }
+
+    return n;
+}
+
+
+/*
+ * In a full heap of records of all lengths, whatever has come, gone, grown and
+ * shrunk: what is free comes together, so a copy of any record has a place, and
+ * a new one as soon as there is room for it.  One that fits in no place is
+ * tried as a caller does it, after the next publish.
+ */
+
+static ngx_uint_t
+writer_pieces(ngx_k8s_builder_t *b, uint32_t seed, ngx_uint_t large)
+{
+    size_t             len, max, sizes[ITEMS];
+    uint32_t           slot, rnd;
+    ngx_uint_t         i, n, step, bad, kept;
     ngx_k8s_view_t     view;
     ngx_k8s_table_t   *table;
     ngx_k8s_writer_t  *w;
@@ -226,54 +251,121 @@ writer_compact(ngx_k8s_builder_t *b)
     w = ngx_k8s_writer_open(table, -1, &unit_log);
     ngx_k8s_view_init(&view, table, 0);
 
-    for (n = 0; blob(w, b, n, 1, 600, NGX_K8S_WRITE_OBJECT); n++) {
-        /* void */
-    }
-
-    /* copies that take all of the reserve leave holes all over the heap */
-
-    for (i = 0; i < n; i += 3) {
-        blob_find(table, i, &slot);
-        ngx_k8s_writer_remove(w, slot);
-    }
-
-    ngx_k8s_view_pin(&view);
-
-    for (i = 1; i < n && blob(w, b, i, 2, 600, NGX_K8S_WRITE_OBJECT); i += 3) {
-        /* void */
-    }
-
-    ngx_k8s_view_unpin(&view);
-    ngx_k8s_writer_publish(w);
-
-    ok(table->largest < 20000 && ngx_k8s_writer_room(w) > 100000,
-       "no large extent is free");
-
-    ngx_k8s_view_pin(&view);
-    ok(blob(w, b, 9000, 1, 50000, NGX_K8S_WRITE_OBJECT) == 0,
-       "while a reader is there none can be");
-    ngx_k8s_view_unpin(&view);
-
-    ok(blob(w, b, 9000, 1, 50000, NGX_K8S_WRITE_OBJECT), "then there is");
-    ok(blob_whole(blob_find(table, 9000, NULL), 9000), "the record is whole");
-
+    max = ngx_k8s_writer_largest(w) - 300;
+    rnd = seed;
     bad = 0;
 
-    for (i = 1; i < n; i++) {
-        if (i % 3 && !blob_whole(blob_find(table, i, NULL), i)) {
-            bad++;
+    ngx_memzero(sizes, sizeof(sizes));
+
+    for (step = 0; step < 600 && bad == 0; step++) {
+
+        rnd = rnd * 1664525 + 1013904223;
+        i = (rnd >> 8) % ITEMS;
+
+        rnd = rnd * 1664525 + 1013904223;
+        len = (rnd >> 8) % ((rnd & 0x80) ? max : max / large);
+
+        if ((rnd >> 28) == 0) {
+            ngx_k8s_view_pin(&view);
+        }
+
+        if (sizes[i] == 0) {
+            n = (ngx_k8s_writer_room(w) > len + 400);
+
+        } else if ((rnd >> 24) % 4 == 0) {
+            blob_find(table, i, &slot);
+            ngx_k8s_writer_remove(w, slot);
+            sizes[i] = 0;
+            n = 0;
+
+        } else if (len > sizes[i]) {
+            n = (ngx_k8s_writer_room(w) > len - sizes[i] + 400);
+
+        } else {
+            n = 1;
+        }
+
+        if (n && !blob(w, b, i, step, len, NGX_K8S_WRITE_OBJECT)) {
+            ngx_k8s_view_unpin(&view);
+
+            for (n = 0; n < 500; n++) {
+                ngx_k8s_writer_publish(w);
+
+                if (blob(w, b, i, step, len, NGX_K8S_WRITE_OBJECT)) {
+                    break;
+                }
+            }
+
+            if (n == 500) {
+                printf("# seed %u: step %u, %u bytes for %u: no place, room "
+                       "%u, largest %u\n", (unsigned) seed, (unsigned) step,
+                       (unsigned) len, (unsigned) sizes[i],
+                       (unsigned) ngx_k8s_writer_room(w),
+                       (unsigned) table->largest);
+                bad++;
+            }
+
+            sizes[i] = len;
+
+        } else if (n) {
+            sizes[i] = len;
+        }
+
+        if (rnd & 0x10000) {
+            ngx_k8s_view_unpin(&view);
+            ngx_k8s_writer_publish(w);
+        }
+
+        if (step % 100 == 99) {
+            ngx_k8s_view_unpin(&view);
+            kept = settled(w);
+
+            if (kept == 1000
+                || table->largest < 2 * ngx_k8s_writer_largest(w))
+            {
+                printf("# seed %u: step %u: %u in one piece\n",
+                       (unsigned) seed, (unsigned) step,
+                       (unsigned) table->largest);
+                bad++;
+            }
+
+            for (i = 0; i < ITEMS; i++) {
+                if (sizes[i] && !blob_whole(blob_find(table, i, NULL), i)) {
+                    printf("# seed %u: step %u: %u is damaged\n",
+                           (unsigned) seed, (unsigned) step, (unsigned) i);
+                    bad++;
+                }
+            }
+        }
+
+        /* a successor goes on with it, whatever was on its way */
+
+        if (step % 100 == 49) {
+            ngx_k8s_view_unpin(&view);
+            ngx_k8s_writer_close(w);
+            w = ngx_k8s_writer_open(table, -1, &unit_log);
         }
     }
 
-    ok(bad == 0, "so are those that moved");
-
-    ngx_k8s_writer_close(w);
-    w = ngx_k8s_writer_open(table, -1, &unit_log);
-    ok(w && blob_whole(blob_find(table, 9000, NULL), 9000),
-       "a successor finds the table so");
-
     ngx_k8s_writer_close(w);
     munmap(table, table->size);
+
+    return bad;
+}
+
+
+static void
+writer_compact(ngx_k8s_builder_t *b)
+{
+    ngx_uint_t  n, bad;
+
+    bad = 0;
+
+    for (n = 0; n < 35; n++) {
+        bad += writer_pieces(b, unit_seed(n * 104729), 1 << (n % 7));
+    }
+
+    ok(bad == 0, "what is free comes together");
 }
 
 
