@@ -110,9 +110,11 @@ docs_metrics(void)
 
 
 static char *
-docs_state(ngx_k8s_row_t *d)
+docs_state(ngx_k8s_row_t *d, ngx_uint_t flags)
 {
-    if (d->flags & NGX_K8S_ROW_LATER) {
+    if ((d->flags & NGX_K8S_ROW_LATER)
+        || (flags == NGX_K8S_ROW_KEY && (d->flags & NGX_K8S_ROW_KEY_LATER)))
+    {
         return (d->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST))
                ? "not yet, closed" : "not yet";
     }
@@ -150,7 +152,7 @@ docs_rows(ngx_uint_t flags)
             docs_code(&d->value);
         }
 
-        printf(" | %s | ", docs_state(d));
+        printf(" | %s | ", docs_state(d, flags));
 
         if (flags == NGX_K8S_ROW_ANNOTATION) {
             printf("%s | ", (d->flags & NGX_K8S_RISK_CRITICAL)

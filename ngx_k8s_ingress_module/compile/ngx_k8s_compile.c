@@ -108,6 +108,7 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
 
     store->unlink = ngx_k8s_compile_unlink;
 
+    ngx_k8s_compile_policies_init(c);
     ngx_rbtree_init(&c->left, &c->left_sentinel, ngx_k8s_compile_left_insert);
     c->passed = NGX_K8S_NEVER;
 
@@ -287,6 +288,7 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         }
     }
 
+    ngx_k8s_compile_policies_free(c);
     ngx_k8s_compile_shares_free(c);
     ngx_k8s_builder_done(&c->builder);
 
@@ -649,6 +651,9 @@ ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
 
     case NGX_K8S_INDEX_RULE:
         return ngx_k8s_compile_held(c, slot);
+
+    case NGX_K8S_INDEX_POLICY:
+        return ngx_k8s_compile_policy_known(c, slot, rec);
 
     case NGX_K8S_INDEX_PROBLEM:
         ngx_k8s_compile_names(rec, 3, names);

@@ -383,7 +383,11 @@ ngx_k8s_claim_stays(ngx_k8s_claim_t *claim, ngx_uint_t n, ngx_uint_t next)
     rule = &claim->next->rules[claim->rule];
     match = &rule->matches[claim->match];
 
-    if (!ngx_k8s_item_equal(item, rule, match)) {
+    if (!ngx_k8s_item_equal(item, rule, match)
+        || ngx_memcmp(claim->model->values.digest, claim->next->values.digest,
+                      NGX_K8S_POLICY_DIGEST)
+           != 0)
+    {
         return 0;
     }
 

@@ -67,11 +67,13 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
         }
     }
 
-    if (ngx_k8s_compile_label(c, held, item->claim->state->node,
-                              &item->match->path,
-                              item->claim->model->object,
-                              rule->ntargets ? rule->targets : NULL)
-        != NGX_OK)
+    if (ngx_k8s_compile_policy(c, &item->claim->model->values, &held->policy)
+        != NGX_OK
+        || ngx_k8s_compile_label(c, held, item->claim->state->node,
+                                 &item->match->path,
+                                 item->claim->model->object,
+                                 rule->ntargets ? rule->targets : NULL)
+           != NGX_OK)
     {
         goto declined;
     }
@@ -116,6 +118,10 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
     }
 
     if (ngx_k8s_compile_hold_port(c, *held, target) == NGX_OK
+        && (claim == NULL
+            || ngx_k8s_compile_policy(c, &claim->model->values,
+                                      &(*held)->policy)
+               == NGX_OK)
         && ngx_k8s_compile_label(c, *held, host, &ngx_k8s_root_path,
                                  claim ? claim->model->object : NULL, target)
            == NGX_OK)
@@ -140,6 +146,7 @@ ngx_k8s_compile_hold_alloc(ngx_k8s_compile_t *c, ngx_uint_t n)
     if (held) {
         held->rule = 0;
         held->nports = 0;
+        held->policy = NULL;
     }
 
     return held;
@@ -315,6 +322,10 @@ ngx_k8s_compile_release(ngx_k8s_compile_t *c, ngx_k8s_held_t **held)
         if (h->ports[i]) {
             ngx_k8s_compile_port_put(c, h->ports[i]);
         }
+    }
+
+    if (h->policy) {
+        ngx_k8s_compile_policy_put(c, h->policy);
     }
 
     if (h->rule && --c->rules[h->rule].refs == 0) {

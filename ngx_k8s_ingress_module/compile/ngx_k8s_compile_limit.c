@@ -45,6 +45,13 @@ ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes, size_t *most,
                               + sizeof(ngx_k8s_rule_rec_t) : 0;
     *least = 0;
 
+    if (model->values.nserved) {
+        *most += ngx_k8s_writer_cost(sizeof(ngx_k8s_policy_t)
+                                     + model->values.nserved
+                                       * sizeof(ngx_k8s_setting_t)
+                                     + model->values.size);
+    }
+
     for (i = 0; i < model->nhosts; i++) {
         host = &model->hosts[i];
 

@@ -726,7 +726,11 @@ ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     match->flags = NGX_K8S_MATCH_DEFAULT;
     match->action = m->none;
-    match->rule = m->fallback_held ? m->fallback_held->rule : 0;
+
+    if (m->fallback_held) {
+        match->rule = m->fallback_held->rule;
+        match->policy = ngx_k8s_held_policy(m->fallback_held);
+    }
 
     if (m->tls && c->base.ssl_redirect) {
         match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
@@ -755,6 +759,7 @@ ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     match->action = action;
     match->rule = item->held->rule;
+    match->policy = ngx_k8s_held_policy(item->held);
     match->predicate = m->npredicates;
 
     if ((m->tls || !m->head) && c->base.ssl_redirect && !item->slash

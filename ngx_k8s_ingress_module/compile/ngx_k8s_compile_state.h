@@ -71,15 +71,29 @@ typedef struct {
 typedef struct ngx_k8s_host_state_s  ngx_k8s_host_state_t;
 
 
-/* the service and rule records that a match of a host record leads to */
+/* a policy record, by its key */
+
+typedef struct {
+    ngx_rbtree_node_t        node;       /* c->policies */
+    u_char                   digest[NGX_K8S_POLICY_DIGEST];
+    uint32_t                 slot;
+    ngx_uint_t               refs;       /* matches of host records */
+} ngx_k8s_policy_state_t;
+
+
+/* the records that a match of a host record leads to */
 
 typedef struct {
     uint32_t                 rule;       /* slot */
     uint32_t                 nports;
     ngx_uint_t               epoch;      /* of the host, when it was made */
+    ngx_k8s_policy_state_t  *policy;     /* NULL: none */
     ngx_k8s_port_t          *ports[1];   /* of targets, then of mirrors; NULL:
                                             closed */
 } ngx_k8s_held_t;
+
+
+#define ngx_k8s_held_policy(held)    ((held)->policy ? (held)->policy->slot : 0)
 
 
 /* an object as one host sees it, over its versions */
@@ -335,6 +349,8 @@ struct ngx_k8s_compile_s {
     ngx_str_t                default_service;
     ngx_str_t                default_port;
 
+    ngx_rbtree_t             policies;   /* ngx_k8s_policy_state_t */
+    ngx_rbtree_node_t        policies_sentinel;
     ngx_k8s_rule_ref_t      *rules;      /* rule records, by slot */
     ngx_uint_t               nrules;
 
@@ -498,6 +514,19 @@ ngx_int_t ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c,
 void ngx_k8s_compile_release(ngx_k8s_compile_t *c, ngx_k8s_held_t **held);
 /* whether something leads to a rule record */
 ngx_uint_t ngx_k8s_compile_held(ngx_k8s_compile_t *c, uint32_t slot);
+
+/* policies (ngx_k8s_compile_policy.c) */
+void ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c);
+void ngx_k8s_compile_policies_free(ngx_k8s_compile_t *c);
+/* a reference to the record of values, NULL where they say nothing;
+   NGX_DECLINED: no room */
+ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c,
+    ngx_k8s_values_t *values, ngx_k8s_policy_state_t **policy);
+void ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+/* whether a record is one of those */
+ngx_uint_t ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
+    ngx_k8s_record_t *rec);
 
 /* records of paths (ngx_k8s_compile_record.c): the host record without number,
    NGX_DECLINED: no room */

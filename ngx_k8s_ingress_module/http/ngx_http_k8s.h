@@ -19,6 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_block.h>
+#include <ngx_k8s_policy.h>
 
 
 /*
@@ -28,11 +29,16 @@
  */
 
 typedef struct ngx_http_k8s_loc_conf_s  ngx_http_k8s_loc_conf_t;
+typedef struct ngx_http_k8s_policies_s  ngx_http_k8s_policies_t;
 
 struct ngx_http_k8s_loc_conf_s {
     ngx_k8s_block_t         *block;      /* NULL: no pass here */
     ngx_str_t                name;       /* as written in k8s_ingress_pass */
     void                   **loc_conf;   /* the built-in profile */
+    ngx_http_conf_ctx_t      base;       /* with it, for those over it */
+    ngx_str_t                url;        /* of its proxy_pass */
+    ngx_http_k8s_policies_t *policies;   /* of the worker */
+    ngx_k8s_settings_t       settings;   /* without a policy */
     void                   **health_conf; /* the same, not logged */
     ngx_http_k8s_loc_conf_t *outer;      /* of an if block: where it stands */
     ngx_str_t                hsts;       /* header's value; empty: none */

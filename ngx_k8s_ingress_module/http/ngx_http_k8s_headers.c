@@ -21,24 +21,26 @@ ngx_int_t
 ngx_http_k8s_headers_conf(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
 {
     u_char              *p;
-    ngx_k8s_settings_t   base;
+    ngx_k8s_settings_t  *base;
+
+    base = &klcf->settings;
+
+    if (ngx_k8s_policy_base(base, NGX_K8S_API_INGRESS) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (klcf->block->defaults == NGX_K8S_DEFAULTS_NGINX) {
         klcf->server_header = 1;
         return NGX_OK;
     }
 
-    if (ngx_k8s_policy_base(&base, NGX_K8S_API_INGRESS) != NGX_OK) {
-        return NGX_ERROR;
+    klcf->server_header = base->server_tokens;
+
+    if (base->ssl_redirect) {
+        klcf->redirect_code = base->redirect_code;
     }
 
-    klcf->server_header = base.server_tokens;
-
-    if (base.ssl_redirect) {
-        klcf->redirect_code = base.redirect_code;
-    }
-
-    if (!base.hsts) {
+    if (!base->hsts) {
         return NGX_OK;
     }
 
@@ -49,10 +51,10 @@ ngx_http_k8s_headers_conf(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
     }
 
     klcf->hsts.data = p;
-    klcf->hsts.len = ngx_sprintf(p, "max-age=%ui%s%s", base.hsts_max_age,
-                                 base.hsts_subdomains ? "; includeSubDomains"
-                                                      : "",
-                                 base.hsts_preload ? "; preload" : "")
+    klcf->hsts.len = ngx_sprintf(p, "max-age=%ui%s%s", base->hsts_max_age,
+                                 base->hsts_subdomains ? "; includeSubDomains"
+                                                       : "",
+                                 base->hsts_preload ? "; preload" : "")
                      - p;
 
     return NGX_OK;

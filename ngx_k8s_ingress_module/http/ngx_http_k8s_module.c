@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_balancer.h>
+#include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_variables.h>
@@ -234,7 +235,7 @@ static ngx_int_t
 ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 {
     ngx_str_t                  upstream, directive, arguments;
-    ngx_array_t               *tokens;
+    ngx_array_t               *tokens, **args;
     ngx_http_core_srv_conf_t  *cscf;
     ngx_http_core_loc_conf_t  *clcf;
     ngx_http_k8s_loc_conf_t   *klcf;
@@ -284,8 +285,18 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 
     klcf->protocol = ngx_http_k8s_profile_protocol(tokens);
 
+    args = tokens->elts;
+    klcf->url = ((ngx_str_t *) args[0]->elts)[1];
+
     klcf->loc_conf = ngx_http_k8s_init_profile(cf, pass, tokens);
     if (klcf->loc_conf == NULL) {
+        return NGX_ERROR;
+    }
+
+    klcf->base = *pass->ctx;
+    klcf->base.loc_conf = klcf->loc_conf;
+
+    if (ngx_http_k8s_policies_init(cf, klcf) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -31,6 +31,8 @@ static ngx_uint_t ngx_http_k8s_profile_takes(ngx_command_t *cmd,
     ngx_uint_t nelts);
 static ngx_int_t ngx_http_k8s_profile_merge(ngx_conf_t *cf,
     ngx_http_conf_ctx_t *parent, ngx_http_conf_ctx_t *ctx, ngx_str_t *error);
+static ngx_array_t *ngx_http_k8s_profile_copy(ngx_pool_t *pool,
+    ngx_array_t *tokens);
 static void ngx_http_k8s_profile_cleanup(void *data);
 static void ngx_http_k8s_profile_free(ngx_event_t *ev);
 
@@ -505,6 +507,14 @@ ngx_http_k8s_profile_create(ngx_http_conf_ctx_t *parent, ngx_array_t *tokens,
     profile->release.data = profile;
     profile->release.log = log;
 
+    tokens = ngx_http_k8s_profile_copy(pool, tokens);
+
+    if (tokens == NULL) {
+        ngx_http_k8s_profile_failed(error, "no memory");
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
     profile->loc_conf = ngx_http_k8s_profile_build((ngx_cycle_t *) ngx_cycle,
                                                    pool, parent, tokens, error);
     if (profile->loc_conf == NULL) {
@@ -513,6 +523,57 @@ ngx_http_k8s_profile_create(ngx_http_conf_ctx_t *parent, ngx_array_t *tokens,
     }
 
     return profile;
+}
+
+
+/* configurations point into their tokens */
+
+static ngx_array_t *
+ngx_http_k8s_profile_copy(ngx_pool_t *pool, ngx_array_t *tokens)
+{
+    ngx_str_t     *arg, *dst;
+    ngx_uint_t     i, n;
+    ngx_array_t   *copy, **args, **token;
+
+    copy = ngx_array_create(pool, tokens->nelts, sizeof(ngx_array_t *));
+    if (copy == NULL) {
+        return NULL;
+    }
+
+    args = tokens->elts;
+
+    for (i = 0; i < tokens->nelts; i++) {
+
+        token = ngx_array_push(copy);
+        if (token == NULL) {
+            return NULL;
+        }
+
+        *token = ngx_array_create(pool, args[i]->nelts, sizeof(ngx_str_t));
+        if (*token == NULL) {
+            return NULL;
+        }
+
+        arg = args[i]->elts;
+
+        for (n = 0; n < args[i]->nelts; n++) {
+
+            dst = ngx_array_push(*token);
+            if (dst == NULL) {
+                return NULL;
+            }
+
+            dst->len = arg[n].len;
+            dst->data = ngx_pnalloc(pool, arg[n].len + 1);
+            if (dst->data == NULL) {
+                return NULL;
+            }
+
+            *ngx_cpymem(dst->data, arg[n].data, arg[n].len) = '\0';
+        }
+    }
+
+    return copy;
 }
 
 

@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s.h>
+#include <ngx_k8s_policy.h>
 
 
 /*
@@ -35,14 +36,17 @@ void **ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
 
 /* of one worker, with a pool of its own; counted by reference */
 
-typedef struct {
+typedef struct ngx_http_k8s_profile_s  ngx_http_k8s_profile_t;
+
+struct ngx_http_k8s_profile_s {
     void                   **loc_conf;
     ngx_pool_t              *pool;
     ngx_uint_t               refs;
+    ngx_k8s_settings_t      *settings;   /* of the pool; NULL: not set */
     ngx_event_t              release;
-} ngx_http_k8s_profile_t;
+};
 
-/* the caller has one reference */
+/* the caller has one reference; tokens are copied */
 ngx_http_k8s_profile_t *ngx_http_k8s_profile_create(
     ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
 

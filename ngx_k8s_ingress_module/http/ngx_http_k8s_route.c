@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_route.h>
 #include <ngx_http_k8s_variables.h>
 
@@ -245,6 +246,12 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     action = route->action;
 
     if (ngx_http_k8s_take_rule(r, ctx, table, match->rule) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (match->policy
+        && ngx_http_k8s_policy(r, ctx, table, match->policy) == NGX_ERROR)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

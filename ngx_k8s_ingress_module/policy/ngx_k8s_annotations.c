@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_policy.h>
+#include <openssl/evp.h>
 
 
 /* of an unknown name or a value, in a message */
@@ -25,6 +26,8 @@ typedef struct {
 } ngx_k8s_annotations_t;
 
 
+static ngx_int_t ngx_k8s_annotations_digest(ngx_k8s_values_t *values,
+    ngx_pool_t *pool);
 static ngx_int_t ngx_k8s_annotation(ngx_k8s_annotations_t *a,
     ngx_keyval_t *kv);
 static ngx_uint_t ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate,
@@ -90,7 +93,61 @@ ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
     ngx_qsort(values->values.elts, values->values.nelts,
               sizeof(ngx_k8s_value_t), ngx_k8s_value_cmp);
 
-    return ngx_k8s_annotations_effect(&a);
+    if (ngx_k8s_annotations_effect(&a) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_annotations_digest(values, pool);
+}
+
+
+/* names and values with their lengths: two lists with one digest are equal */
+
+static ngx_int_t
+ngx_k8s_annotations_digest(ngx_k8s_values_t *values, ngx_pool_t *pool)
+{
+    size_t            len;
+    u_char           *data, *p;
+    ngx_uint_t        i;
+    ngx_k8s_value_t  *value;
+
+    value = values->values.elts;
+    len = 0;
+
+    for (i = 0; i < values->values.nelts; i++) {
+
+        if (ngx_k8s_value_served(&value[i])) {
+            values->nserved++;
+            values->size += value[i].value.len;
+            len += value[i].row->name.len + value[i].value.len
+                   + 2 * NGX_INT_T_LEN + 2;
+        }
+    }
+
+    if (values->nserved == 0) {
+        return NGX_OK;
+    }
+
+    data = ngx_alloc(len, pool->log);
+    if (data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = data;
+
+    for (i = 0; i < values->values.nelts; i++) {
+
+        if (ngx_k8s_value_served(&value[i])) {
+            p = ngx_sprintf(p, "%V:%uz:%V", &value[i].row->name,
+                            value[i].value.len, &value[i].value);
+        }
+    }
+
+    i = EVP_Digest(data, p - data, values->digest, NULL, EVP_sha256(), NULL);
+
+    ngx_free(data);
+
+    return i ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -10,8 +10,12 @@
 
 
 static ngx_uint_t ngx_k8s_row_is(ngx_str_t *one, ngx_str_t *two);
+static ngx_int_t ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens,
+    ngx_k8s_row_t *row, ngx_uint_t api, ngx_str_t *values);
+static ngx_uint_t ngx_k8s_row_refers(ngx_k8s_row_t *row, ngx_str_t *values);
+static ngx_k8s_row_t *ngx_k8s_row_reference(u_char **p, u_char *last);
 static ngx_int_t ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
-    ngx_str_t *arguments);
+    ngx_str_t *values, ngx_str_t *arguments);
 
 
 /* bytes that values may add to the argument of a row */
@@ -43,27 +47,151 @@ ngx_k8s_policy_base(ngx_k8s_settings_t *settings, ngx_uint_t api)
 }
 
 
-ngx_int_t
-ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api)
+void
+ngx_k8s_policy_settings(ngx_k8s_settings_t *settings, ngx_uint_t api,
+    ngx_str_t *values)
 {
-    ngx_str_t       arguments;
+    u_char         *p;
+    ngx_uint_t      i;
     ngx_k8s_row_t  *row;
 
-    for (row = ngx_k8s_rows; row->note.data; row++) {
+    for (i = 0; i < ngx_k8s_nrows; i++) {
 
-        if (row->directive.len == 0 || !(row->flags & api)) {
+        row = &ngx_k8s_rows[i];
+
+        if (values[i].data == NULL || row->offset == NGX_K8S_NO_FIELD
+            || !(row->flags & api))
+        {
             continue;
         }
 
-        if (ngx_k8s_row_arguments(pool, row, &arguments) != NGX_OK
-            || ngx_k8s_tokens_add(pool, tokens, &row->directive, &arguments)
-               != NGX_OK)
+        p = (u_char *) settings + row->offset;
+
+        (void) row->grammar->decode(row->grammar, &values[i], p);
+    }
+}
+
+
+ngx_int_t
+ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api)
+{
+    ngx_uint_t      i;
+    ngx_k8s_row_t  *row;
+
+    for (i = 0; i < ngx_k8s_nrows; i++) {
+
+        row = &ngx_k8s_rows[i];
+
+        /* what has a name and no default is not set */
+
+        if ((row->name.len == 0 || row->value.len)
+            && ngx_k8s_row_token(pool, tokens, row, api, NULL) != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_policy_delta(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api,
+    ngx_str_t *values)
+{
+    ngx_uint_t      i;
+    ngx_k8s_row_t  *row;
+
+    for (i = 0; i < ngx_k8s_nrows; i++) {
+
+        row = &ngx_k8s_rows[i];
+
+        if ((values[i].data || ngx_k8s_row_refers(row, values))
+            && ngx_k8s_row_token(pool, tokens, row, api, values) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens, ngx_k8s_row_t *row,
+    ngx_uint_t api, ngx_str_t *values)
+{
+    ngx_str_t  arguments;
+
+    if (row->directive.len == 0 || !(row->flags & api)) {
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_row_arguments(pool, row, values, &arguments) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_tokens_add(pool, tokens, &row->directive, &arguments);
+}
+
+
+/* whether its argument has the value of another row, which is said */
+
+static ngx_uint_t
+ngx_k8s_row_refers(ngx_k8s_row_t *row, ngx_str_t *values)
+{
+    u_char         *p, *last;
+    ngx_k8s_row_t  *other;
+
+    p = row->argument.data;
+    last = p + row->argument.len;
+
+    while (p < last) {
+
+        other = ngx_k8s_row_reference(&p, last);
+
+        if (other == NULL) {
+            p++;
+            continue;
+        }
+
+        if (values[other - ngx_k8s_rows].data) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the row of a ${key} at *p, which is moved behind it; NULL: there is none */
+
+static ngx_k8s_row_t *
+ngx_k8s_row_reference(u_char **p, u_char *last)
+{
+    u_char         *end;
+    ngx_str_t       name;
+    ngx_k8s_row_t  *row;
+
+    if (last - *p < 2 || (*p)[0] != '$' || (*p)[1] != '{') {
+        return NULL;
+    }
+
+    name.data = *p + 2;
+    end = ngx_strlchr(name.data, last, '}');
+
+    if (end == NULL) {
+        return NULL;
+    }
+
+    name.len = end - name.data;
+    row = ngx_k8s_row(&name, NGX_K8S_ROW_KEY);
+
+    if (row) {
+        *p = end + 1;
+    }
+
+    return row;
 }
 
 
@@ -124,20 +252,29 @@ ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value)
 /* replaces %V and ${key}; a $name without braces is nginx's variable */
 
 static ngx_int_t
-ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
+ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
     ngx_str_t *arguments)
 {
     u_char         *p, *last, *end, *dst;
-    ngx_str_t       name;
+    size_t          size;
+    ngx_str_t      *value;
     ngx_k8s_row_t  *other;
 
-    dst = ngx_pnalloc(pool, row->argument.len + NGX_K8S_ARGUMENTS_ROOM);
+    value = values ? &values[row - ngx_k8s_rows] : NULL;
+
+    if (value == NULL || value->data == NULL) {
+        value = &row->value;
+    }
+
+    size = row->argument.len + value->len + NGX_K8S_ARGUMENTS_ROOM;
+
+    dst = ngx_pnalloc(pool, size);
     if (dst == NULL) {
         return NGX_ERROR;
     }
 
     arguments->data = dst;
-    end = dst + row->argument.len + NGX_K8S_ARGUMENTS_ROOM;
+    end = dst + size;
 
     p = row->argument.data;
     last = p + row->argument.len;
@@ -145,28 +282,18 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
     while (p < last) {
 
         if (last - p >= 2 && p[0] == '%' && p[1] == 'V') {
-            dst = ngx_slprintf(dst, end, "%V", &row->value);
+            dst = ngx_slprintf(dst, end, "%V", value);
             p += 2;
             continue;
         }
 
-        if (last - p >= 2 && p[0] == '$' && p[1] == '{') {
-            name.data = p + 2;
-            p = ngx_strlchr(name.data, last, '}');
+        other = ngx_k8s_row_reference(&p, last);
 
-            if (p == NULL) {
-                return NGX_ERROR;
-            }
-
-            name.len = p - name.data;
-            other = ngx_k8s_row(&name, NGX_K8S_ROW_KEY);
-
-            if (other == NULL) {
-                return NGX_ERROR;
-            }
-
-            dst = ngx_slprintf(dst, end, "%V", &other->value);
-            p++;
+        if (other) {
+            dst = ngx_slprintf(dst, end, "%V",
+                               values && values[other - ngx_k8s_rows].data
+                               ? &values[other - ngx_k8s_rows]
+                               : &other->value);
             continue;
         }
 

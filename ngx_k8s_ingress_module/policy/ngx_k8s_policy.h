@@ -145,7 +145,9 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_variables;
 #define NGX_K8S_ROW_ANNOTATION       0x0010  /* is one of an Ingress */
 #define NGX_K8S_ROW_KEY              0x0020  /* is a key of the ConfigMap */
 
-#define NGX_K8S_ROW_LATER            0x0100  /* its default is served alone */
+#define NGX_K8S_ROW_LATER            0x0100  /* its default is served alone; */
+#define NGX_K8S_ROW_KEY_LATER        0x0800  /* as the key, but not as the
+                                                annotation */
 #define NGX_K8S_ROW_NOTED            0x0200  /* nothing is to be done */
 #define NGX_K8S_ROW_REFUSED          0x0400  /* never served */
 
@@ -191,6 +193,7 @@ typedef struct {
 /* all of them; ends with a row whose note.data is NULL; those of one directive
    follow each other */
 extern ngx_k8s_row_t  ngx_k8s_rows[];
+extern ngx_uint_t     ngx_k8s_nrows;
 
 
 /*
@@ -198,6 +201,13 @@ extern ngx_k8s_row_t  ngx_k8s_rows[];
  * others.  NGX_ERROR: a row has a default that its grammar does not know.
  */
 ngx_int_t ngx_k8s_policy_base(ngx_k8s_settings_t *settings, ngx_uint_t api);
+
+/*
+ * What values say, an array of ngx_k8s_nrows texts (data is NULL: nothing),
+ * over settings; a text that its row does not know changes nothing.
+ */
+void ngx_k8s_policy_settings(ngx_k8s_settings_t *settings, ngx_uint_t api,
+    ngx_str_t *values);
 
 /* 1 when a row feeds the directive */
 ngx_uint_t ngx_k8s_policy_directive(ngx_str_t *name);
@@ -211,14 +221,16 @@ ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
 /*
  * Tokens: an array of ngx_array_t * of ngx_str_t, a directive and its arguments
  * each.  add() appends one, from a text with its arguments separated by blanks
- * ("" is an empty one); tokens() appends those of the base of an API.  All of
- * it is copied to the pool, each string with a final zero.  NGX_ERROR: no
- * memory, or a bad row.
+ * ("" is an empty one); tokens() appends those of the base of an API, delta()
+ * those which values, as above, make other ones.  All of it is copied to the
+ * pool, each string with a final zero.  NGX_ERROR: no memory, or a bad row.
  */
 ngx_int_t ngx_k8s_tokens_add(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_str_t *directive, ngx_str_t *arguments);
 ngx_int_t ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_uint_t api);
+ngx_int_t ngx_k8s_policy_delta(ngx_pool_t *pool, ngx_array_t *tokens,
+    ngx_uint_t api, ngx_str_t *values);
 
 
 /*
@@ -252,8 +264,13 @@ typedef struct {
     ngx_str_t                value;      /* as the row wants it */
 } ngx_k8s_value_t;
 
+#define NGX_K8S_POLICY_DIGEST        32  /* SHA-256 */
+
 typedef struct {
     ngx_array_t              values;     /* ngx_k8s_value_t, sorted by row */
+    ngx_uint_t               nserved;    /* those that are */
+    u_char                   digest[NGX_K8S_POLICY_DIGEST];  /* of them */
+    size_t                   size;       /* bytes of the served ones */
     unsigned                 close_route:1;
     unsigned                 close_host:1;
 } ngx_k8s_values_t;
@@ -265,6 +282,8 @@ typedef struct {
 ngx_int_t ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
     ngx_array_t *annotations, ngx_k8s_gate_t *gate, ngx_k8s_say_pt say,
     void *data);
+
+#define ngx_k8s_value_served(v)      (!((v)->row->flags & NGX_K8S_ROW_LATER))
 
 /* what values say of the row of a name, NULL: nothing */
 ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, char *name);

@@ -36,11 +36,11 @@
       ngx_string(directive), ngx_string(argument), offset, ngx_string(needs), \
       ngx_string(note) }
 
-/* what feeds a directive of nginx; its default alone, as yet */
+/* what feeds a directive of nginx */
 #define ngx_k8s_token_row(name, grammar, value, directive, argument, flags,   \
     note)                                                                     \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
-                    (flags)|NGX_K8S_ROW_LATER, directive, argument,           \
+                    (flags)|NGX_K8S_ROW_KEY_LATER, directive, argument,       \
                     NGX_K8S_NO_FIELD, "", note)
 
 /* what code of ours reads */
@@ -109,7 +109,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_token_row("proxy-buffers-number", number, "4", "proxy_buffers",
                       "%V ${proxy-buffer-size}", NGX_K8S_A|NGX_K8S_K|NGX_K8S_G,
                       ""),
-    ngx_k8s_token_row("proxy-busy-buffers-size", size, "8k",
+    ngx_k8s_token_row("proxy-busy-buffers-size", size, "",
                       "proxy_busy_buffers_size", "%V",
                       NGX_K8S_A|NGX_K8S_K|NGX_K8S_G,
                       "without it twice proxy-buffer-size"),
@@ -133,7 +133,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "proxy_http_version", "%V",
                       NGX_K8S_A|NGX_K8S_K|NGX_K8S_G, ""),
     ngx_k8s_token_row("proxy-redirect-from", redirect, "off", "proxy_redirect",
-                      "%V", NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_G, ""),
+                      "%V", NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_G
+                      |NGX_K8S_ROW_LATER, ""),
     ngx_k8s_later_row("proxy-redirect-to", "", redirect, "off",
                       NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_G,
                       "proxy-redirect-from", ""),
@@ -836,3 +837,6 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     { ngx_null_string, ngx_null_string, NULL, ngx_null_string, 0,
       ngx_null_string, ngx_null_string, 0, ngx_null_string, ngx_null_string }
 };
+
+
+ngx_uint_t  ngx_k8s_nrows = sizeof(ngx_k8s_rows) / sizeof(ngx_k8s_row_t) - 1;

@@ -1,0 +1,41 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#ifndef _NGX_HTTP_K8S_POLICY_H_INCLUDED_
+#define _NGX_HTTP_K8S_POLICY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_profile.h>
+
+
+/*
+ * Policies as a worker has them (ngx_http_k8s_policy.c): the record of a slot,
+ * decoded, with the profile that is made of it over that of a pass.  A pass
+ * keeps those that were used last, NGX_HTTP_K8S_POLICIES at most; a request
+ * keeps its own to its end.
+ */
+
+#define NGX_HTTP_K8S_POLICIES        1024
+
+
+/* of a pass, in each worker; at configuration time */
+ngx_int_t ngx_http_k8s_policies_init(ngx_conf_t *cf,
+    ngx_http_k8s_loc_conf_t *klcf);
+
+/*
+ * Makes the policy of a slot that of the request: ctx->profile, and its
+ * location configuration.  Under the caller's pin.  NGX_DECLINED: the record
+ * has gone, the pass' own holds.
+ */
+ngx_int_t ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, uint32_t slot);
+
+
+#endif /* _NGX_HTTP_K8S_POLICY_H_INCLUDED_ */

@@ -1,0 +1,118 @@
+# Annotations that feed directives of nginx: a profile of their own, live.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use K8s::Nginx;
+use Test::More;
+
+my $n = K8s::Nginx->new(block => "source manifests %%DIR%%;\n zone 8m;\n");
+my $p = 'nginx.ingress.kubernetes.io';
+
+sub ingress {
+    my ($name, @annotations) = @_;
+    my $lines = join '', map { "    $p/$_\n" } @annotations;
+    my $object = K8s::Objects::ingresses("default/$name $name.test / a:80");
+    $object =~ s/^(  annotations:\n)/$1$lines/m or die "no place in $object";
+    $n->manifest("$name.yaml", $object);
+}
+
+$n->backend('a', <<'EOC');
+client_max_body_size 0;
+location / { return 200 "$server_protocol $http_connection\n"; }
+location /cookie {
+    add_header Set-Cookie "a=b; Domain=a.internal; Path=/app/";
+    return 200 "cookie\n";
+}
+location /503 { return 503; }
+location /large {
+    add_header X-Large "$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x";
+    return 200 "large\n";
+}
+EOC
+
+$n->services("default/a:80 a");
+ingress('plain');
+ingress('same', 'proxy-body-size: 1m', 'proxy-read-timeout: "60"');
+ingress('size', 'proxy-body-size: 16k');
+ingress('cookie', 'proxy-cookie-domain: a.internal a.example',
+        'proxy-cookie-path: /app/ /');
+ingress('old', 'proxy-http-version: "1.0"');
+ingress('buffer', 'proxy-buffer-size: 16k');
+ingress('odd', 'proxy-buffering: "on"', 'proxy-buffers-number: "1"',
+        'proxy-body-size: 16k');
+$n->start;
+
+# a POST of so many bytes
+sub post {
+    my ($host, $bytes) = @_;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                  PeerPort => $n->{port}, Timeout => 5)
+        or die "connect: $!";
+    local $SIG{PIPE} = 'IGNORE';
+    print $s "POST / HTTP/1.1\r\nHost: $host.test\r\nConnection: close\r\n"
+             . "Content-Length: $bytes\r\n\r\n", 'x' x $bytes;
+    my $line = <$s> // '';
+    return $line =~ m{^HTTP/1\.1 (\d+)} ? $1 : 'none';
+}
+
+sub get {
+    my ($host, $path) = @_;
+    return $n->get("$host.test", $path);
+}
+
+ok $n->wait_for("$_.test", '/', 200), "$_ is served"
+    for qw(plain same size cookie old buffer odd);
+
+is post('plain', 900_000), 200, 'the default size of a body';
+is post('plain', 1_100_000), 413, 'and no more';
+is post('same', 900_000), 200, 'the same, said';
+is post('size', 16_000), 200, 'a smaller one';
+is post('size', 17_000), 413, 'and no more';
+is post('plain', 900_000), 200, 'others have their own';
+
+like((get('plain', '/cookie'))[2], qr/Domain=a\.internal; Path=\/app\//,
+     'a cookie as it is');
+like((get('cookie', '/cookie'))[2], qr/Domain=a\.example; Path=\/\r?$/m,
+     'a cookie rewritten');
+
+like((get('plain', '/'))[1], qr{^HTTP/1\.1 $}, 'HTTP/1.1');
+like((get('old', '/'))[1], qr{^HTTP/1\.0 }, 'HTTP/1.0');
+
+my $large = '/large?x=' . 'y' x 700;
+is((get('plain', $large))[0], 502, 'a header of 5 KB in 4 KB');
+is((get('buffer', $large))[0], 200, 'in 16 KB');
+
+is((get('odd', '/'))[0], 200, 'what nginx refuses closes nothing');
+ok $n->logged(qr/annotations that nginx refuses are not in force: .*proxy_buffers/),
+    'and is logged';
+
+# live: other values, another object with the same, none
+
+ingress('size', 'proxy-body-size: 32k');
+ok $n->until(sub { post('size', 17_000) == 200 }), 'a larger one';
+is post('size', 33_000), 413, 'and no more';
+ingress('plain', 'proxy-body-size: 32k');
+ok $n->until(sub { post('plain', 900_000) == 413 }), 'one policy for two';
+$n->remove('size.yaml');
+ok $n->wait_for('size.test', '/', 404), 'one of them goes';
+is post('plain', 33_000), 413, 'the other keeps it';
+ingress('plain');
+ok $n->until(sub { post('plain', 900_000) == 200 }), 'none any more';
+
+# more of them than a worker keeps, each once and again
+
+my $many = 40;
+ingress("m$_", "proxy-body-size: ${_}k") for 1 .. $many;
+ok $n->wait_for("m$many.test", '/', 200), 'many policies';
+ok $n->until(sub { post('m1', 1000) == 200 }), 'the first of them';
+
+my @bad = grep { post("m$_", $_ * 1024) != 200
+                 || post("m$_", $_ * 1024 + 1) != 413 } 1 .. $many;
+is "@bad", '', 'each has its own';
+
+ok(!$n->logged(qr/\[(alert|crit|emerg)\]/), 'nothing alarming is logged');
+$n->stop;
+
+done_testing();
