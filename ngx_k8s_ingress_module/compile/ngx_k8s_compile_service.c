@@ -543,8 +543,13 @@ ngx_k8s_compile_port_store(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     }
 
     rec = ngx_k8s_builder_ptr(b, 0);
+    old = ngx_k8s_compile_port_old(c);
 
-    if (n) {
+    /* what is too large is not put: statistics keep what memory they take */
+
+    if (n && (b->len <= ngx_k8s_writer_largest(c->writer)
+              || (old && b->len <= old->size)))
+    {
         er = ngx_k8s_builder_ptr(b, rec->endpoints.offset);
         h = ngx_k8s_compile_identity_service(port, svc);
 
@@ -553,6 +558,8 @@ ngx_k8s_compile_port_store(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
                                        ngx_k8s_compile_identity(h, &ep[i]));
         }
     }
+
+    /* statistics may have moved it */
 
     old = ngx_k8s_compile_port_old(c);
 

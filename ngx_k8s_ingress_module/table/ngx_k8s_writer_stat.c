@@ -127,6 +127,21 @@ ngx_k8s_stat_number(ngx_k8s_writer_t *w)
     }
 
     if (table->stats[n / NGX_K8S_CHUNK_STATS] == 0) {
+
+        /* a chunk stays one for ever: first what waits for pins */
+
+        if (w->retired) {
+            ngx_k8s_writer_collect(w);
+
+            n = ngx_k8s_chain_take(w, &w->stats);
+
+            if (n) {
+                return n;
+            }
+
+            n = table->nstats;
+        }
+
         size = NGX_K8S_CHUNK_STATS * sizeof(ngx_k8s_stat_t);
 
         granules = ngx_k8s_granules(size);

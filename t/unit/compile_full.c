@@ -230,13 +230,24 @@ problems(void)
 static void
 endpoints(void)
 {
-    k8s_t   k;
-    size_t  used;
+    k8s_t     k;
+    size_t    used;
+    uint32_t  nstats;
 
     start(&k);
     ingress(&k, "good", "ok", "good.test", "2025-01-01", 0, 1, 1);
     ingress(&k, "evil", "ok", "evil.test", "2025-01-01", 0, 1, 1);
     slice(&k, "good", 1, 50);
+    slice(&k, "evil", 1, 1);
+    k8s_run(&k);
+    nstats = k.table->nstats;
+
+    slice(&k, "evil", 3, 20000);
+    k8s_run(&k);
+    ok(k.table->nstats < nstats + 16,
+       "a record that is too large takes no statistics: %u, then %u",
+       (unsigned) nstats, (unsigned) k.table->nstats);
+
     slice(&k, "evil", 1, 1);
     k8s_run(&k);
     fill(&k, 0);

@@ -621,7 +621,7 @@ writer_right(void)
 static void
 writer_stats(ngx_k8s_builder_t *b)
 {
-    uint32_t                 n, slot;
+    uint32_t                 n, i, slot, stats[NGX_K8S_CHUNK_STATS];
     ngx_k8s_stat_t          *stat;
     ngx_k8s_table_t         *table;
     ngx_k8s_writer_t        *w;
@@ -664,6 +664,20 @@ writer_stats(ngx_k8s_builder_t *b)
 
     n = ngx_k8s_writer_stat_get(w, 78);
     ok(n && ngx_k8s_stat(table, n)->requests == 0, "a new one starts at zero");
+
+    for (n = 0; n < 5; n++) {
+        for (i = 0; i < NGX_K8S_CHUNK_STATS; i++) {
+            stats[i] = ngx_k8s_writer_stat_get(w, 1000 + i);
+        }
+
+        for (i = 0; i < NGX_K8S_CHUNK_STATS; i++) {
+            ngx_k8s_writer_stat_put(w, stats[i]);
+        }
+    }
+
+    ok(table->nstats <= 3 * NGX_K8S_CHUNK_STATS,
+       "those given back are used before others are made: %u",
+       (unsigned) table->nstats);
 
     ngx_k8s_writer_close(w);
     munmap(table, table->size);
