@@ -82,11 +82,7 @@ ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api)
 
         row = &ngx_k8s_rows[i];
 
-        /* what has a name and no default is not set */
-
-        if ((row->name.len == 0 || row->value.len)
-            && ngx_k8s_row_token(pool, tokens, row, api, NULL) != NGX_OK)
-        {
+        if (ngx_k8s_row_token(pool, tokens, row, api, NULL) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -249,7 +245,7 @@ ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value)
 }
 
 
-/* replaces %V and ${key}; a $name without braces is nginx's variable */
+/* replaces %V, ${key}, %2${key}; a $name without braces is a variable */
 
 static ngx_int_t
 ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
@@ -257,7 +253,8 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
 {
     u_char         *p, *last, *end, *dst;
     size_t          size;
-    ngx_str_t      *value;
+    ngx_str_t      *value, *text;
+    ngx_uint_t      twice;
     ngx_k8s_row_t  *other;
 
     value = values ? &values[row - ngx_k8s_rows] : NULL;
@@ -287,13 +284,28 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
             continue;
         }
 
+        twice = (last - p >= 2 && p[0] == '%' && p[1] == '2');
+
+        if (twice) {
+            p += 2;
+        }
+
         other = ngx_k8s_row_reference(&p, last);
 
         if (other) {
-            dst = ngx_slprintf(dst, end, "%V",
-                               values && values[other - ngx_k8s_rows].data
-                               ? &values[other - ngx_k8s_rows]
-                               : &other->value);
+            text = values && values[other - ngx_k8s_rows].data
+                   ? &values[other - ngx_k8s_rows] : &other->value;
+
+            if (!twice) {
+                dst = ngx_slprintf(dst, end, "%V", text);
+
+            } else if (value == &row->value) {
+                dst = ngx_slprintf(dst, end, "%z", 2 * ngx_parse_size(text));
+
+            } else {
+                dst = ngx_slprintf(dst, end, "%V", value);
+            }
+
             continue;
         }
 

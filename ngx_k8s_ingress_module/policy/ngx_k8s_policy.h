@@ -180,6 +180,8 @@ typedef struct {
                                             is no token */
     ngx_str_t                argument;   /* separated by blanks; %V is the
                                             value, ${key} that of another row,
+                                            %2${key} the value, where none is
+                                            said twice the size of that row,
                                             "" an empty argument */
     size_t                   offset;     /* in ngx_k8s_settings_t */
     ngx_str_t                needs;      /* annotation or key without which it

@@ -159,6 +159,8 @@ policy_profiles(void)
        && gateway("proxy_next_upstream_tries", "3") == 0,
        "Gateways have none");
     ok(ingress("proxy_buffers", "4k") == 1, "the value of another row");
+    ok(ingress("proxy_busy_buffers_size", "8192") == 1,
+       "twice that of another row");
     ok(ingress("proxy_set_header", "") == 5, "empty arguments");
 }
 
