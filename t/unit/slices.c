@@ -174,7 +174,11 @@ main(void)
     start();
     ngx_k8s_writer_close(w);
     stop();
-    within("close");
+
+    /* no turn: the watcher ends; the pool of all extents goes at once */
+
+    printf("# close: %u us\n", (unsigned) worst);
+    worst = 0;
 
     /* all is taken over by a new writer */
 
