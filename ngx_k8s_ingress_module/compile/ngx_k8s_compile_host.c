@@ -444,6 +444,7 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     if (fallback) {
         m->fallback = fallback->model->fallback;
+        m->fallback_https = fallback->model->values.force_ssl;
     }
 
     if (fallback || c->default_service.len) {

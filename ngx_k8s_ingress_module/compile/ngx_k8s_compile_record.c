@@ -732,7 +732,7 @@ ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         match->policy = ngx_k8s_held_policy(m->fallback_held);
     }
 
-    if (m->tls && c->base.ssl_redirect) {
+    if ((m->tls && c->base.ssl_redirect) || m->fallback_https) {
         match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
     }
 }
@@ -762,8 +762,9 @@ ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     match->policy = ngx_k8s_held_policy(item->held);
     match->predicate = m->npredicates;
 
-    if ((m->tls || !m->head) && c->base.ssl_redirect && !item->slash
-        && !ngx_k8s_compile_acme(c, &model->path))
+    if ((((m->tls || !m->head) && c->base.ssl_redirect)
+         || item->claim->model->values.force_ssl)
+        && !item->slash && !ngx_k8s_compile_acme(c, &model->path))
     {
         match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
     }

@@ -418,6 +418,7 @@ typedef struct {
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
     unsigned                 head:1;     /* the host record */
+    unsigned                 fallback_https:1;  /* is redirected anyway */
     unsigned                 failed:1;   /* no memory */
 } ngx_k8s_making_t;
 

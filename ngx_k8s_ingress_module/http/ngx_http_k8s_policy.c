@@ -36,6 +36,8 @@ static ngx_http_k8s_policy_t *ngx_http_k8s_policy_create(
 static ngx_http_k8s_profile_t *ngx_http_k8s_policy_profile(
     ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_policy_t *rec, ngx_pool_t *pool,
     ngx_log_t *log);
+static ngx_int_t ngx_http_k8s_policy_keep(ngx_pool_t *pool,
+    ngx_str_t *values);
 static void ngx_http_k8s_policy_values(ngx_k8s_policy_t *rec,
     ngx_str_t *values);
 static void ngx_http_k8s_policy_drop(ngx_http_k8s_policies_t *policies,
@@ -235,9 +237,39 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
 
     *profile->settings = klcf->settings;
 
+    if (ngx_http_k8s_policy_keep(profile->pool, values) != NGX_OK) {
+        ngx_http_k8s_profile_release(profile);
+        return NULL;
+    }
+
     ngx_k8s_policy_settings(profile->settings, NGX_K8S_API_INGRESS, values);
 
     return profile;
+}
+
+
+/* settings point to the texts */
+
+static ngx_int_t
+ngx_http_k8s_policy_keep(ngx_pool_t *pool, ngx_str_t *values)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ngx_k8s_nrows; i++) {
+
+        if (values[i].data == NULL
+            || ngx_k8s_rows[i].offset == NGX_K8S_NO_FIELD)
+        {
+            continue;
+        }
+
+        values[i].data = ngx_pstrdup(pool, &values[i]);
+        if (values[i].data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -25,6 +25,11 @@
 #define NGX_HTTP_K8S_POLICIES        1024
 
 
+/* what holds for a routed request */
+#define ngx_http_k8s_settings(ctx)                                            \
+    ((ctx)->profile ? (ctx)->profile->settings : &(ctx)->conf->settings)
+
+
 /* of a pass, in each worker; at configuration time */
 ngx_int_t ngx_http_k8s_policies_init(ngx_conf_t *cf,
     ngx_http_k8s_loc_conf_t *klcf);

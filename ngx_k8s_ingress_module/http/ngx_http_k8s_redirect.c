@@ -49,7 +49,8 @@ ngx_http_k8s_add_slash(ngx_http_request_t *r)
 /* the last character goes when it is a slash, be it in the query */
 
 ngx_int_t
-ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status)
+ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_uint_t keep_slash)
 {
     u_char     *p;
     ngx_str_t   host, uri, location;
@@ -58,7 +59,7 @@ ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status)
 
     uri = r->unparsed_uri;
 
-    if (uri.len && uri.data[uri.len - 1] == '/') {
+    if (!keep_slash && uri.len && uri.data[uri.len - 1] == '/') {
         uri.len--;
     }
 
@@ -71,6 +72,24 @@ ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status)
     p = ngx_cpymem(location.data, "https://", sizeof("https://") - 1);
     p = ngx_cpymem(p, host.data, host.len);
     ngx_memcpy(p, uri.data, uri.len);
+
+    return ngx_http_k8s_location(r, status, &location);
+}
+
+
+ngx_int_t
+ngx_http_k8s_redirect_to(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *url)
+{
+    ngx_str_t  location;
+
+    /* the policy may go before the answer is sent */
+
+    location.len = url->len;
+    location.data = ngx_pstrdup(r->pool, url);
+    if (location.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_k8s_location(r, status, &location);
 }

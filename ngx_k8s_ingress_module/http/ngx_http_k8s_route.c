@@ -238,9 +238,10 @@ static ngx_int_t
 ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
-    ngx_uint_t          https;
-    ngx_k8s_match_t    *match;
-    ngx_k8s_action_t   *action;
+    ngx_uint_t           https;
+    ngx_k8s_match_t     *match;
+    ngx_k8s_action_t    *action;
+    ngx_k8s_settings_t  *settings;
 
     match = route->match;
     action = route->action;
@@ -259,17 +260,31 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return ngx_http_k8s_add_slash(r);
     }
 
+    settings = ngx_http_k8s_settings(ctx);
+
+    if (settings->temporal_redirect.len) {
+        return ngx_http_k8s_redirect_to(r, settings->temporal_code,
+                                        &settings->temporal_redirect);
+    }
+
+    if (settings->permanent_redirect.len) {
+        return ngx_http_k8s_redirect_to(r, settings->permanent_code,
+                                        &settings->permanent_redirect);
+    }
+
 #if (NGX_HTTP_SSL)
     https = (r->connection->ssl != NULL);
 #else
     https = 0;
 #endif
 
-    if ((match->flags & NGX_K8S_MATCH_SSL_REDIRECT)
-        && (route->host->flags & NGX_K8S_HOST_TLS)
-        && !https && ctx->conf->redirect_code)
+    if ((match->flags & NGX_K8S_MATCH_SSL_REDIRECT) && !https
+        && (settings->force_ssl_redirect
+            || (settings->ssl_redirect && ctx->conf->redirect_code
+                && (route->host->flags & NGX_K8S_HOST_TLS))))
     {
-        return ngx_http_k8s_to_https(r, ctx->conf->redirect_code);
+        return ngx_http_k8s_to_https(r, settings->redirect_code,
+                                     settings->keep_slash);
     }
 
     switch (action->kind) {

@@ -30,7 +30,11 @@ ngx_int_t ngx_http_k8s_route(ngx_http_request_t *r,
  * the last one is what the route's action says, under the pin of the route.
  */
 ngx_int_t ngx_http_k8s_add_slash(ngx_http_request_t *r);
-ngx_int_t ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status);
+ngx_int_t ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_uint_t keep_slash);
+/* to a URL as it is written */
+ngx_int_t ngx_http_k8s_redirect_to(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *url);
 ngx_int_t ngx_http_k8s_redirect(ngx_http_request_t *r, ngx_k8s_route_t *route);
 
 

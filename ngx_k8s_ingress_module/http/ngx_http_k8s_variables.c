@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_variables.h>
 #include <ngx_k8s_peer.h>
 
@@ -28,6 +29,8 @@ static ngx_int_t ngx_http_k8s_upstream_name(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_host_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_upstream_host_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_scheme_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -79,6 +82,10 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
     ngx_http_k8s_var_row("k8s_best_http_host", ngx_http_k8s_host_variable, 0,
                          "Host header as it came, or the host of an absolute "
                          "URI, which stands for it"),
+    ngx_http_k8s_var_row("k8s_upstream_host",
+                         ngx_http_k8s_upstream_host_variable, 0,
+                         "Host that the backend gets: upstream-vhost, or "
+                         "$k8s_best_http_host"),
     ngx_http_k8s_var_row("k8s_pass_scheme", ngx_http_k8s_scheme_variable, 0,
                          "scheme in X-Forwarded-Proto"),
     ngx_http_k8s_var_row("k8s_pass_port", ngx_http_k8s_port_variable, 0,
@@ -357,6 +364,33 @@ ngx_http_k8s_host_variable(ngx_http_request_t *r,
     v->no_cacheable = 0;
     v->not_found = 0;
     v->data = s->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_upstream_host_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t           *host;
+    ngx_http_k8s_ctx_t  *ctx;
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx == NULL || ctx->profile == NULL
+        || ctx->profile->settings->upstream_vhost.len == 0)
+    {
+        return ngx_http_k8s_host_variable(r, v, data);
+    }
+
+    host = &ctx->profile->settings->upstream_vhost;
+
+    v->len = host->len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = host->data;
 
     return NGX_OK;
 }

@@ -53,6 +53,7 @@ static int ngx_libc_cdecl ngx_k8s_value_cmp(const void *one, const void *two);
 
 
 static ngx_str_t  ngx_k8s_no_remedy = ngx_null_string;
+static ngx_str_t  ngx_k8s_force_ssl = ngx_string("force-ssl-redirect");
 
 
 ngx_int_t
@@ -96,6 +97,8 @@ ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
     if (ngx_k8s_annotations_effect(&a) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    values->force_ssl = ngx_k8s_values_on(values, &ngx_k8s_force_ssl);
 
     return ngx_k8s_annotations_digest(values, pool);
 }

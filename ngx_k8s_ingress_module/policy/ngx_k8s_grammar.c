@@ -60,6 +60,33 @@ static ngx_k8s_word_value_t  ngx_k8s_redirect_codes[] = {
 };
 
 
+static ngx_k8s_word_value_t  ngx_k8s_permanent_codes[] = {
+    { ngx_string("300"), 300 },
+    { ngx_string("301"), 301 },
+    { ngx_string("302"), 302 },
+    { ngx_string("303"), 303 },
+    { ngx_string("304"), 304 },
+    { ngx_string("305"), 305 },
+    { ngx_string("306"), 306 },
+    { ngx_string("307"), 307 },
+    { ngx_string("308"), 308 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_k8s_word_value_t  ngx_k8s_temporal_codes[] = {
+    { ngx_string("300"), 300 },
+    { ngx_string("301"), 301 },
+    { ngx_string("302"), 302 },
+    { ngx_string("303"), 303 },
+    { ngx_string("304"), 304 },
+    { ngx_string("305"), 305 },
+    { ngx_string("306"), 306 },
+    { ngx_string("307"), 307 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_k8s_word_value_t  ngx_k8s_affinities[] = {
     { ngx_string("cookie"), 1 },
     { ngx_null_string, 0 }
@@ -94,7 +121,7 @@ static ngx_k8s_word_value_t  ngx_k8s_auth_types[] = {
 };
 
 
-/* in any case of letters, as upper case is read */
+/* in any case of letters */
 
 static ngx_k8s_word_value_t  ngx_k8s_backend_protocols[] = {
     { ngx_string("HTTP"), 0 },
@@ -236,6 +263,10 @@ ngx_k8s_word_grammar(flag, ngx_k8s_flags, "\"true\" or \"false\"");
 ngx_k8s_word_grammar(switch, ngx_k8s_switches, "\"on\" or \"off\"");
 ngx_k8s_word_grammar(redirect_code, ngx_k8s_redirect_codes,
     "301, 302, 307 or 308");
+ngx_k8s_word_grammar(permanent_code, ngx_k8s_permanent_codes,
+    "a status from 300 to 308");
+ngx_k8s_word_grammar(temporal_code, ngx_k8s_temporal_codes,
+    "a status from 300 to 307");
 ngx_k8s_word_grammar(affinity, ngx_k8s_affinities, "\"cookie\"");
 ngx_k8s_word_grammar(affinity_canary, ngx_k8s_affinity_canaries,
     "\"sticky\" or \"legacy\"");
@@ -373,9 +404,9 @@ ngx_k8s_decode_word(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
             continue;
         }
 
-        if (grammar->words == ngx_k8s_flags
-            ? ngx_strncmp(word->name.data, value->data, value->len) == 0
-            : ngx_strncasecmp(word->name.data, value->data, value->len) == 0)
+        if (grammar->words == ngx_k8s_backend_protocols
+            ? ngx_strncasecmp(word->name.data, value->data, value->len) == 0
+            : ngx_strncmp(word->name.data, value->data, value->len) == 0)
         {
             *np = word->value;
             return NGX_OK;

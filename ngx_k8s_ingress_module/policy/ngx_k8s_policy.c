@@ -38,7 +38,9 @@ ngx_k8s_policy_base(ngx_k8s_settings_t *settings, ngx_uint_t api)
 
         p = (u_char *) settings + row->offset;
 
-        if (row->grammar->decode(row->grammar, &row->value, p) != NGX_OK) {
+        if (row->value.len
+            && row->grammar->decode(row->grammar, &row->value, p) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

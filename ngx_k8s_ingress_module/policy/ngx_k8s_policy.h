@@ -32,6 +32,15 @@
 /* what code of ours reads; strings are the rows' or in the caller's pool */
 
 typedef struct {
+    ngx_str_t                temporal_redirect;  /* URL; empty: none */
+    ngx_uint_t               temporal_code;
+    ngx_str_t                permanent_redirect;
+    ngx_uint_t               permanent_code;
+    ngx_uint_t               force_ssl_redirect; /* of all hosts */
+    ngx_uint_t               keep_slash;    /* of redirects to https */
+    ngx_str_t                upstream_vhost;  /* Host that is sent; empty: as
+                                               it came */
+
     ngx_uint_t               ssl_redirect;  /* of hosts with a certificate */
     ngx_uint_t               redirect_code; /* to https */
     ngx_str_t                no_redirect;   /* prefixes of paths which are not
@@ -86,6 +95,8 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_time;       /* ngx_msec_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_size;       /* size_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_status;     /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_redirect_code;  /* ngx_uint_t */
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_permanent_code;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_temporal_code;
 
 /* a word each: ngx_uint_t, its number */
 
@@ -124,8 +135,10 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_extended;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_header;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_headers;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_headers_any;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_name;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_pattern;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_patterns;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_http_url;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_match_cn;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_object;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_origins;
@@ -275,6 +288,7 @@ typedef struct {
     size_t                   size;       /* bytes of the served ones */
     unsigned                 close_route:1;
     unsigned                 close_host:1;
+    unsigned                 force_ssl:1;  /* to https without TLS as well */
 } ngx_k8s_values_t;
 
 /*

@@ -46,8 +46,13 @@
 /* what code of ours reads */
 #define ngx_k8s_field_row(name, grammar, value, field, flags, note)           \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
-                    (flags)|NGX_K8S_ROW_LATER, "", "",                        \
+                    (flags)|NGX_K8S_ROW_KEY_LATER, "", "",                    \
                     offsetof(ngx_k8s_settings_t, field), "", note)
+
+#define ngx_k8s_need_row(name, grammar, value, field, flags, needs, note)     \
+    ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
+                    (flags)|NGX_K8S_ROW_KEY_LATER, "", "",                    \
+                    offsetof(ngx_k8s_settings_t, field), needs, note)
 
 /* one whose default is the only way there is, or that does nothing here */
 #define ngx_k8s_noted_row(name, grammar, value, flags, needs, note)           \
@@ -154,7 +159,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* the request to the backend; the path is sent as it came */
 
-    ngx_k8s_header_row("Host $k8s_best_http_host", NGX_K8S_IG, "as it came"),
+    ngx_k8s_header_row("Host $k8s_upstream_host", NGX_K8S_IG,
+                       "upstream-vhost, or as it came"),
     ngx_k8s_header_row("Upgrade $http_upgrade", NGX_K8S_IG,
                        "WebSocket and others need no configuration"),
     ngx_k8s_header_row("Connection $k8s_connection_upgrade", NGX_K8S_IG,
@@ -230,7 +236,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "ECDHE-ECDSA-CHACHA20-POLY1305:"
                       "ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:"
                       "DHE-RSA-AES256-GCM-SHA384",
-                      ssl_ciphers, NGX_K8S_A|NGX_K8S_K|NGX_K8S_G,
+                      ssl_ciphers, NGX_K8S_A|NGX_K8S_K|NGX_K8S_G
+                      |NGX_K8S_ROW_HOST|NGX_K8S_ROW_LATER,
                       "of TLSv1.2"),
     ngx_k8s_field_row("ssl-session-cache", flag, "true", ssl_session_cache,
                       NGX_K8S_IG|NGX_K8S_K, "shared by all workers"),
@@ -253,28 +260,29 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       NGX_K8S_A_MEDIUM|NGX_K8S_K, "", ""),
     ngx_k8s_later_row("x-forwarded-prefix", "", path_capture, "",
                       NGX_K8S_A_MEDIUM, "rewrite-target", ""),
-    ngx_k8s_later_row("permanent-redirect", "", url, "", NGX_K8S_A_MEDIUM, "",
-                      ""),
-    ngx_k8s_later_row("permanent-redirect-code", "", number, "301", NGX_K8S_A,
-                      "permanent-redirect", "300 to 308"),
-    ngx_k8s_later_row("temporal-redirect", "", url, "", NGX_K8S_A_MEDIUM, "",
-                      ""),
-    ngx_k8s_later_row("temporal-redirect-code", "", number, "302", NGX_K8S_A,
-                      "temporal-redirect", "300 to 307"),
+    ngx_k8s_field_row("permanent-redirect", url, "", permanent_redirect,
+                      NGX_K8S_A_MEDIUM, "URL, or a part of one"),
+    ngx_k8s_need_row("permanent-redirect-code", permanent_code, "301",
+                     permanent_code, NGX_K8S_A, "permanent-redirect", ""),
+    ngx_k8s_field_row("temporal-redirect", http_url, "", temporal_redirect,
+                      NGX_K8S_A_MEDIUM, "wins over permanent-redirect"),
+    ngx_k8s_need_row("temporal-redirect-code", temporal_code, "302",
+                     temporal_code, NGX_K8S_A, "temporal-redirect", ""),
     ngx_k8s_later_row("from-to-www-redirect", "", flag, "false", NGX_K8S_A, "",
                       ""),
-    ngx_k8s_later_row("force-ssl-redirect", "", flag, "false",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_K, "",
+    ngx_k8s_field_row("force-ssl-redirect", flag, "false",
+                      force_ssl_redirect, NGX_K8S_A_MEDIUM|NGX_K8S_K,
                       "to https also without a tls section"),
-    ngx_k8s_later_row("preserve-trailing-slash", "", flag, "false",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_K, "", "of redirects to https"),
+    ngx_k8s_field_row("preserve-trailing-slash", flag, "false", keep_slash,
+                      NGX_K8S_A_MEDIUM|NGX_K8S_K,
+                      "of redirects to https"),
     ngx_k8s_later_row("use-port-in-redirects", "", flag, "false",
                       NGX_K8S_A|NGX_K8S_K, "", ""),
     ngx_k8s_later_row("server-alias", "", host_patterns, "",
                       NGX_K8S_A_HIGH|NGX_K8S_HOST, "",
                       "more names of the host"),
-    ngx_k8s_later_row("upstream-vhost", "", host_pattern, "", NGX_K8S_A, "",
-                      "the Host that is sent"),
+    ngx_k8s_field_row("upstream-vhost", host_name, "", upstream_vhost,
+                      NGX_K8S_A, "the Host that is sent"),
     ngx_k8s_later_row("default-backend", "", service, "", NGX_K8S_A, "",
                       "where a Service has no endpoints, and of error pages"),
     ngx_k8s_later_row("service-upstream", "", flag, "false",

@@ -25,7 +25,7 @@ location /cookie {
     add_header Set-Cookie "a=b; Domain=a.internal; Path=/app/";
     return 200 "cookie\n";
 }
-location /503 { return 503; }
+location /host { return 200 "$http_host $http_x_forwarded_host\n"; }
 location /large {
     add_header X-Large "$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x";
     return 200 "large\n";
@@ -87,6 +87,39 @@ is((get('buffer', $large))[0], 200, 'in 16 KB');
 is((get('odd', '/'))[0], 200, 'what nginx refuses closes nothing');
 ok $n->logged(qr/annotations that nginx refuses are not in force: .*proxy_buffers/),
     'and is logged';
+
+# what code of ours reads
+
+sub location {
+    my ($host, $path) = @_;
+    my ($status, $body, $head) = get($host, $path);
+    my ($to) = $head =~ /^Location: (\S+)/m;
+    return $status . ' ' . ($to // '');
+}
+
+ingress('gone', 'permanent-redirect: https://new.example/x');
+ingress('code', 'permanent-redirect: https://new.example/x',
+        'permanent-redirect-code: "308"');
+ingress('moved', 'temporal-redirect: https://other.example',
+        'permanent-redirect: https://new.example/x');
+ingress('force', 'force-ssl-redirect: "true"');
+ingress('slash', 'force-ssl-redirect: "true"',
+        'preserve-trailing-slash: "true"');
+ingress('vhost', 'upstream-vhost: inner.example');
+ok $n->wait_for('vhost.test', '/', 200), 'others come';
+ok $n->until(sub { location('slash', '/') =~ /^308/ }), 'and redirects';
+
+is location('gone', '/a?b'), '301 https://new.example/x', 'permanent';
+is location('code', '/'), '308 https://new.example/x', 'with its code';
+is location('moved', '/'), '302 https://other.example', 'temporal wins';
+is location('force', '/a/?b'), '308 https://force.test/a/?b', 'to https';
+is location('force', '/a/'), '308 https://force.test/a', 'without a slash';
+is location('slash', '/a/'), '308 https://slash.test/a/', 'with it';
+is location('force', '/.well-known/acme-challenge/x'),
+    '308 https://force.test/.well-known/acme-challenge/x',
+    'the exemption goes by the path of the Ingress';
+is((get('vhost', '/host'))[1], "inner.example vhost.test\n", 'upstream-vhost');
+is((get('plain', '/host'))[1], "plain.test plain.test\n", 'without it');
 
 # live: other values, another object with the same, none
 

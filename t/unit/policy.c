@@ -315,7 +315,8 @@ static policy_case_t  policy_cases[] = {
     { OURS "app-root=/a\nreturn 200;", "so it is not set", 0, 0 },
     { OURS "permanent-redirect=http://a$b", "is not a URL", 0, 0 },
     { OURS "session-cookie-samesite=lax;" OURS "affinity=cookie",
-      "3 " OURS "session-cookie-samesite", 2, 0 },
+      "1 " OURS "session-cookie-samesite", 1, 0 },
+    { OURS "proxy-next-upstream=ERROR", "1 ", 0, 0 },
 
     /* what protects is closed */
 
