@@ -131,6 +131,13 @@ ngx_k8s_snapshot_identity(ngx_k8s_block_t *block, ngx_k8s_snapshot_id_t *id)
                          ngx_k8s_states[i].len + 1);
     }
 
+    /* policy records have numbers of rows */
+
+    for (i = 0; i < ngx_k8s_nrows; i++) {
+        ngx_crc32_update(&id->tables, ngx_k8s_rows[i].name.data,
+                         ngx_k8s_rows[i].name.len + 1);
+    }
+
     ngx_crc32_final(id->tables);
 
     ctx = EVP_MD_CTX_new();
@@ -168,7 +175,7 @@ static ngx_int_t
 ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
 {
     uint32_t     numbers[5];
-    ngx_str_t   *ns, s, *strs[12];
+    ngx_str_t   *ns, s, *strs[13];
     ngx_uint_t   i;
 
     numbers[0] = block->conf->source.type;
@@ -192,6 +199,7 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
     strs[9] = &block->conf->class.selector_text;
     strs[10] = &block->conf->source.server;
     strs[11] = &block->conf->compile.config_map;
+    strs[12] = &block->conf->class.gate.prefix;
 
     for (i = 0; i < sizeof(strs) / sizeof(strs[0]); i++) {
         if (ngx_k8s_identity_str(ctx, strs[i]) != NGX_OK) {

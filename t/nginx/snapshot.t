@@ -170,6 +170,7 @@ chmod 0600, $n->{file};
 my $block = $n->{block};
 
 for my $other ('ingress_class other;', 'controller example.com/x;',
+               'annotations_prefix example.com;',
                'watch_namespace default;', 'watch_namespace_selector !x;',
                'watch_ingress_without_class on;',
                'default_backend default/web;')
