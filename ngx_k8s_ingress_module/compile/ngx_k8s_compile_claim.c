@@ -437,6 +437,10 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 }
 
 
+/* certificates of clients are the host's: who asks for them asks for all */
+
+#define ngx_k8s_claim_closes(model)  ((model) && (model)->values.close_host)
+
 static void
 ngx_k8s_claim_end(ngx_k8s_claim_t *claim)
 {
@@ -458,6 +462,13 @@ ngx_k8s_claim_end(ngx_k8s_claim_t *claim)
     claim->next_items = NULL;
     claim->stage = NGX_K8S_CLAIM_IDLE;
     claim->changed = state->written;
+
+    state->nclosing += ngx_k8s_claim_closes(claim->model);
+    state->nclosing -= ngx_k8s_claim_closes(old);
+
+    if (ngx_k8s_claim_closes(claim->model) != ngx_k8s_claim_closes(old)) {
+        state->head = 1;
+    }
 
     if (claim == state->tls_claim) {
         state->scan.stage = NGX_K8S_TLS_BEGIN;

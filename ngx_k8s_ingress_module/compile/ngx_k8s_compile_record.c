@@ -608,6 +608,10 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
         rec->flags |= NGX_K8S_HOST_TLS;
     }
 
+    if (state->nclosing) {
+        rec->flags |= NGX_K8S_HOST_CLOSED;
+    }
+
     list = ngx_k8s_record_list(b, state->nshards, sizeof(ngx_k8s_slot_ref_t));
 
     if (b->failed) {

@@ -209,6 +209,7 @@ struct ngx_k8s_host_state_s {
     ngx_k8s_claim_t         *blamed;     /* said that a change did not fit */
     size_t                   missing;
     size_t                   room;       /* before its work began */
+    ngx_uint_t               nclosing;   /* claims that close the host */
     ngx_uint_t               written;    /* times that all was written */
     ngx_k8s_node_t          *parent;     /* wildcard host, pinned; NULL when
                                             this is one itself */

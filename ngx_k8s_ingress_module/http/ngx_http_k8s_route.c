@@ -250,6 +250,10 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (route->host->flags & NGX_K8S_HOST_CLOSED) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
     if (match->policy
         && ngx_http_k8s_policy(r, ctx, table, match->policy) == NGX_ERROR)
     {

@@ -124,6 +124,7 @@ typedef struct {
 #define NGX_K8S_HOST_FALLTHROUGH     0x0004  /* on a miss the next less
                                                 specific host is tried */
 #define NGX_K8S_HOST_TLS             0x0008  /* a tls section names it */
+#define NGX_K8S_HOST_CLOSED          0x0010  /* all requests get 403 */
 
 typedef struct {
     ngx_k8s_record_t         header;

@@ -36,6 +36,8 @@ $n->manifest('list.yaml', ingress('list',
     "$p/whitelist-source-range: 10.0.0.0/8"));
 $n->manifest('bad.yaml', ingress('bad', "$p/limit-rps: many"));
 $n->manifest('client.yaml', ingress('client', "$p/auth-tls-secret: default/x"));
+$n->manifest('beside.yaml', K8s::Objects::ingresses(
+    "default/beside client.test /x a:80"));
 $n->manifest('snippet.yaml', ingress('snippet',
     "$p/configuration-snippet: \"deny all;\""));
 $n->manifest('canary.yaml', ingress('canary', "$p/canary: \"true\""));
@@ -62,6 +64,7 @@ answers('later', 200, 'what is not served yet and protects nobody');
 answers('list', 503, 'a list of addresses closes its paths');
 answers('bad', 503, 'a limit that cannot be read');
 answers('client', 403, 'certificates of clients');
+ok $n->wait_for('client.test', '/x', 403), 'of the whole host';
 answers('snippet', 503, 'a snippet that is not allowed');
 answers('canary', 404, 'a canary serves nobody alone');
 
@@ -80,6 +83,9 @@ ok $n->logged(qr/proxy-body-siz/), 'the error log has it too';
 
 # edited, it is as if it had never been there
 
+$n->manifest('client.yaml', ingress('client'));
+answers('client', 200, 'without the certificates it is open');
+ok $n->wait_for('client.test', '/x', 200), 'and so are others of the host';
 $n->manifest('list.yaml', ingress('list'));
 answers('list', 200, 'without the list it is open');
 $n->manifest('plain.yaml', ingress('plain',
