@@ -28,6 +28,11 @@
 #define NGX_K8S_CLAIM_ADD     4
 
 
+/* certificates of clients are the host's: who asks for them asks for all */
+
+#define ngx_k8s_claim_closes(model)  ((model) && (model)->values.close_host)
+
+
 static ngx_int_t ngx_k8s_claims_adopt(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_claim_run(ngx_k8s_compile_t *c,
@@ -436,10 +441,6 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     return NGX_OK;
 }
 
-
-/* certificates of clients are the host's: who asks for them asks for all */
-
-#define ngx_k8s_claim_closes(model)  ((model) && (model)->values.close_host)
 
 static void
 ngx_k8s_claim_end(ngx_k8s_claim_t *claim)

@@ -19,8 +19,6 @@ static ngx_k8s_policy_state_t *ngx_k8s_compile_policy_find(
     ngx_k8s_compile_t *c, u_char *digest);
 static uint32_t ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     ngx_k8s_values_t *values);
-static void ngx_k8s_compile_policy_insert(ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 
 
 ngx_int_t
@@ -52,9 +50,12 @@ ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
         }
 
         ngx_memcpy(p->digest, values->digest, NGX_K8S_POLICY_DIGEST);
-        ngx_memcpy(&p->node.key, values->digest, sizeof(ngx_rbtree_key_t));
 
-        ngx_rbtree_insert(&c->policies, &p->node);
+        p->sn.str.data = p->digest;
+        p->sn.str.len = NGX_K8S_POLICY_DIGEST;
+        p->sn.node.key = ngx_crc32_short(p->digest, NGX_K8S_POLICY_DIGEST);
+
+        ngx_rbtree_insert(&c->policies, &p->sn.node);
     }
 
     p->refs++;
@@ -72,7 +73,7 @@ ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy)
     }
 
     ngx_k8s_writer_remove(c->writer, policy->slot);
-    ngx_rbtree_delete(&c->policies, &policy->node);
+    ngx_rbtree_delete(&c->policies, &policy->sn.node);
     ngx_free(policy);
 }
 
@@ -99,34 +100,14 @@ ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
 static ngx_k8s_policy_state_t *
 ngx_k8s_compile_policy_find(ngx_k8s_compile_t *c, u_char *digest)
 {
-    ngx_int_t                rc;
-    ngx_rbtree_key_t         key;
-    ngx_rbtree_node_t       *node, *sentinel;
-    ngx_k8s_policy_state_t  *p;
+    ngx_str_t  key;
 
-    ngx_memcpy(&key, digest, sizeof(ngx_rbtree_key_t));
+    key.data = digest;
+    key.len = NGX_K8S_POLICY_DIGEST;
 
-    node = c->policies.root;
-    sentinel = c->policies.sentinel;
-
-    while (node != sentinel) {
-
-        if (key != node->key) {
-            node = (key < node->key) ? node->left : node->right;
-            continue;
-        }
-
-        p = ngx_rbtree_data(node, ngx_k8s_policy_state_t, node);
-        rc = ngx_memcmp(digest, p->digest, NGX_K8S_POLICY_DIGEST);
-
-        if (rc == 0) {
-            return p;
-        }
-
-        node = (rc < 0) ? node->left : node->right;
-    }
-
-    return NULL;
+    return (ngx_k8s_policy_state_t *)
+               ngx_str_rbtree_lookup(&c->policies, &key,
+                                     ngx_crc32_short(digest, key.len));
 }
 
 
@@ -193,7 +174,7 @@ void
 ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c)
 {
     ngx_rbtree_init(&c->policies, &c->policies_sentinel,
-                    ngx_k8s_compile_policy_insert);
+                    ngx_str_rbtree_insert_value);
 }
 
 
@@ -207,41 +188,6 @@ ngx_k8s_compile_policies_free(ngx_k8s_compile_t *c)
     while (c->policies.root != c->policies.sentinel) {
         node = c->policies.root;
         ngx_rbtree_delete(&c->policies, node);
-        ngx_free(ngx_rbtree_data(node, ngx_k8s_policy_state_t, node));
+        ngx_free(node);
     }
-}
-
-
-static void
-ngx_k8s_compile_policy_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
-    ngx_rbtree_node_t *sentinel)
-{
-    ngx_rbtree_node_t       **p;
-    ngx_k8s_policy_state_t   *n, *t;
-
-    for ( ;; ) {
-
-        if (node->key != temp->key) {
-            p = (node->key < temp->key) ? &temp->left : &temp->right;
-
-        } else {
-            n = ngx_rbtree_data(node, ngx_k8s_policy_state_t, node);
-            t = ngx_rbtree_data(temp, ngx_k8s_policy_state_t, node);
-
-            p = (ngx_memcmp(n->digest, t->digest, NGX_K8S_POLICY_DIGEST) < 0)
-                ? &temp->left : &temp->right;
-        }
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
 }

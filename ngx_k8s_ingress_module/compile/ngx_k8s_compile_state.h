@@ -74,7 +74,7 @@ typedef struct ngx_k8s_host_state_s  ngx_k8s_host_state_t;
 /* a policy record, by its key */
 
 typedef struct {
-    ngx_rbtree_node_t        node;       /* c->policies */
+    ngx_str_node_t           sn;         /* c->policies, by digest */
     u_char                   digest[NGX_K8S_POLICY_DIGEST];
     uint32_t                 slot;
     ngx_uint_t               refs;       /* matches of host records */

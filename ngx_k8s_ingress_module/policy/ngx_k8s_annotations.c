@@ -567,29 +567,6 @@ ngx_k8s_value_cmp(const void *one, const void *two)
 }
 
 
-ngx_str_t *
-ngx_k8s_values_get(ngx_k8s_values_t *values, char *name)
-{
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_k8s_value_t  *value;
-
-    len = ngx_strlen(name);
-    value = values->values.elts;
-
-    for (i = 0; i < values->values.nelts; i++) {
-
-        if (value[i].row->name.len == len
-            && ngx_strncmp(value[i].row->name.data, name, len) == 0)
-        {
-            return &value[i].value;
-        }
-    }
-
-    return NULL;
-}
-
-
 ngx_uint_t
 ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name)
 {

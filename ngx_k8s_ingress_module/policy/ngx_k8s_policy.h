@@ -301,9 +301,6 @@ ngx_int_t ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
 
 #define ngx_k8s_value_served(v)      (!((v)->row->flags & NGX_K8S_ROW_LATER))
 
-/* what values say of the row of a name, NULL: nothing */
-ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, char *name);
-
 /* whether they say "true" of a flag, or anything that its default is not */
 ngx_uint_t ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name);
 
