@@ -44,6 +44,8 @@ static ngx_int_t ngx_k8s_compile_node(ngx_k8s_compile_t *c,
 static ngx_int_t ngx_k8s_compile_sweep(ngx_k8s_compile_t *c);
 static ngx_uint_t ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_k8s_record_t *rec);
+static ngx_k8s_node_t *ngx_k8s_compile_known_host(ngx_k8s_compile_t *c,
+    ngx_k8s_host_t *rec);
 static ngx_uint_t ngx_k8s_compile_names(ngx_k8s_record_t *rec, ngx_uint_t n,
     ngx_str_t *names);
 
@@ -146,7 +148,7 @@ ngx_k8s_compile_defaults(ngx_k8s_compile_t *c)
 
     ngx_str_null(&none);
 
-    c->root = ngx_k8s_node_get(c->store, NGX_K8S_NODE_HOST, &none, &none);
+    c->root = ngx_k8s_node_host_get(c->store, 0, NGX_K8S_CLASS_HTTP, &none);
     if (c->root == NULL) {
         return NGX_ERROR;
     }
@@ -603,11 +605,24 @@ ngx_k8s_compile_names(ngx_k8s_record_t *rec, ngx_uint_t n, ngx_str_t *names)
 }
 
 
+/* of a host record or of a shard */
+
+static ngx_k8s_node_t *
+ngx_k8s_compile_known_host(ngx_k8s_compile_t *c, ngx_k8s_host_t *rec)
+{
+    ngx_str_t  name;
+
+    ngx_k8s_record_str(rec, &rec->name, &name);
+
+    return ngx_k8s_node_host_find(c->store, rec->route_set, rec->class, &name);
+}
+
+
 static ngx_uint_t
 ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_k8s_record_t *rec)
 {
-    ngx_str_t               names[3], none, host;
+    ngx_str_t               names[3];
     ngx_uint_t              kind;
     ngx_queue_t            *q;
     ngx_k8s_port_t         *port;
@@ -617,19 +632,15 @@ ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_k8s_host_state_t   *state;
     ngx_k8s_secret_state_t *secret;
 
-    ngx_str_null(&none);
-
     switch (rec->type) {
 
     case NGX_K8S_INDEX_HOST:
-        ngx_k8s_record_str(rec, &((ngx_k8s_host_t *) rec)->name, &host);
-        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none, &host);
+        node = ngx_k8s_compile_known_host(c, (ngx_k8s_host_t *) rec);
         state = node ? node->data : NULL;
         return state && state->slot == slot;
 
     case NGX_K8S_INDEX_PATHS:
-        ngx_k8s_record_str(rec, &((ngx_k8s_host_t *) rec)->name, &host);
-        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none, &host);
+        node = ngx_k8s_compile_known_host(c, (ngx_k8s_host_t *) rec);
         return node && node->data && ngx_k8s_compile_shard_find(node, slot);
 
     case NGX_K8S_INDEX_SERVICE:

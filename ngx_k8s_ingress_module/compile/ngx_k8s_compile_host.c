@@ -71,9 +71,6 @@ static ngx_int_t ngx_k8s_host_remove(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 
 
-static ngx_str_t  ngx_k8s_no_host = ngx_null_string;
-
-
 ngx_int_t
 ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
@@ -178,8 +175,8 @@ ngx_k8s_host_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     name.len -= dot - name.data;
     name.data = dot;
 
-    node = ngx_k8s_node_get(c->store, NGX_K8S_NODE_HOST, &ngx_k8s_no_host,
-                            &name);
+    node = ngx_k8s_node_host_get(c->store, state->node->route_set,
+                                 state->node->class, &name);
     if (node == NULL) {
         state->attached = 0;
         return NGX_ERROR;

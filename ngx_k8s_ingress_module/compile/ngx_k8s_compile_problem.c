@@ -639,7 +639,7 @@ static ngx_int_t
 ngx_k8s_compile_unmet(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_int_t *budget)
 {
-    ngx_str_t               none, field, shown;
+    ngx_str_t               field, shown;
     ngx_uint_t              i;
     ngx_k8s_node_t         *node;
     ngx_k8s_saying_t       *s;
@@ -651,13 +651,11 @@ ngx_k8s_compile_unmet(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         return NGX_OK;
     }
 
-    ngx_str_null(&none);
-
     for (i = 0; i < entry->model->nunmet; i++) {
         unmet = &entry->model->unmet[i];
 
-        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_HOST, &none,
-                                 &unmet->name);
+        node = ngx_k8s_node_host_find(c->store, 0, NGX_K8S_CLASS_HTTP,
+                                      &unmet->name);
         if (node && node->nusers) {
             continue;
         }

@@ -558,22 +558,25 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
     ngx_uint_t             i;
     ngx_k8s_host_t        *rec;
     ngx_k8s_list_t         list;
+    ngx_k8s_node_t        *node;
     ngx_k8s_builder_t     *b;
     ngx_k8s_slot_ref_t    *refs;
     ngx_k8s_host_state_t  *state;
 
     b = &c->builder;
     state = m->state;
-    name = &state->node->name;
+    node = state->node;
+    name = &node->name;
 
     ngx_k8s_builder_begin(b, m->head ? NGX_K8S_INDEX_HOST
                                      : NGX_K8S_INDEX_PATHS,
                           sizeof(ngx_k8s_host_t));
 
     key.data = buf;
-    key.len = m->head ? ngx_k8s_key_host(buf, 0, NGX_K8S_CLASS_HTTP, name)
-                      : ngx_k8s_key_shard(buf, 0, NGX_K8S_CLASS_HTTP, name, n,
-                                          state->nshards);
+    key.len = m->head ? ngx_k8s_key_host(buf, node->route_set, node->class,
+                                         name)
+                      : ngx_k8s_key_shard(buf, node->route_set, node->class,
+                                          name, n, state->nshards);
 
     ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
 
@@ -582,6 +585,8 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
     rec = ngx_k8s_builder_ptr(b, 0);
     rec->name.offset = rec->header.key.offset + sizeof(uint32_t);
     rec->name.len = name->len;
+    rec->route_set = node->route_set;
+    rec->class = node->class;
 
     list = ngx_k8s_record_list(b, m->ncerts, sizeof(m->certs[0]));
 

@@ -14,8 +14,25 @@
 #include <ngx_k8s_index.h>
 
 
+/* what a node is found by: a host by the first three, others by the rest */
+
+typedef struct {
+    uint32_t                 route_set;
+    uint32_t                 class;
+    ngx_str_t               *name;
+    ngx_str_t               *namespace;
+} ngx_k8s_node_key_t;
+
+
 static void ngx_k8s_node_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_node_cmp(ngx_k8s_node_key_t *key,
+    ngx_k8s_node_t *node);
+static ngx_rbtree_key_t ngx_k8s_node_hash(ngx_k8s_node_key_t *key);
+static ngx_k8s_node_t *ngx_k8s_node_find_key(ngx_k8s_store_t *store,
+    ngx_uint_t type, ngx_k8s_node_key_t *key);
+static ngx_k8s_node_t *ngx_k8s_node_get_key(ngx_k8s_store_t *store,
+    ngx_uint_t type, ngx_k8s_node_key_t *key);
 
 
 /* kind; work, parts, attach, want */
@@ -89,9 +106,16 @@ static void
 ngx_k8s_node_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_int_t           rc;
-    ngx_k8s_node_t     *n, *t;
-    ngx_rbtree_node_t **p;
+    ngx_k8s_node_t      *n;
+    ngx_rbtree_node_t  **p;
+    ngx_k8s_node_key_t   key;
+
+    n = (ngx_k8s_node_t *) node;
+
+    key.route_set = n->route_set;
+    key.class = n->class;
+    key.name = &n->name;
+    key.namespace = &n->namespace;
 
     for ( ;; ) {
 
@@ -99,13 +123,8 @@ ngx_k8s_node_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
             p = (node->key < temp->key) ? &temp->left : &temp->right;
 
         } else {
-            n = (ngx_k8s_node_t *) node;
-            t = (ngx_k8s_node_t *) temp;
-
-            rc = ngx_k8s_name_cmp(&n->namespace, &n->name,
-                                  &t->namespace, &t->name);
-
-            p = (rc < 0) ? &temp->left : &temp->right;
+            p = (ngx_k8s_node_cmp(&key, (ngx_k8s_node_t *) temp) < 0)
+                ? &temp->left : &temp->right;
         }
 
         if (*p == sentinel) {
@@ -123,37 +142,91 @@ ngx_k8s_node_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
 }
 
 
-ngx_k8s_node_t *
-ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
-    ngx_str_t *name)
+static ngx_int_t
+ngx_k8s_node_cmp(ngx_k8s_node_key_t *key, ngx_k8s_node_t *node)
+{
+    if (key->route_set != node->route_set) {
+        return (key->route_set < node->route_set) ? -1 : 1;
+    }
+
+    if (key->class != node->class) {
+        return (key->class < node->class) ? -1 : 1;
+    }
+
+    return ngx_k8s_name_cmp(key->namespace, key->name, &node->namespace,
+                            &node->name);
+}
+
+
+static ngx_rbtree_key_t
+ngx_k8s_node_hash(ngx_k8s_node_key_t *key)
+{
+    uint32_t  hash;
+
+    hash = ngx_k8s_name_hash(key->namespace, key->name);
+
+    return hash ^ ((key->class << 24 | key->route_set) * 0x9e3779b1);
+}
+
+
+static ngx_k8s_node_t *
+ngx_k8s_node_find_key(ngx_k8s_store_t *store, ngx_uint_t type,
+    ngx_k8s_node_key_t *key)
 {
     ngx_int_t           rc;
-    ngx_k8s_node_t     *node;
-    ngx_rbtree_key_t    key;
+    ngx_rbtree_key_t    hash;
     ngx_rbtree_node_t  *n;
 
-    key = ngx_k8s_name_hash(ns, name);
+    hash = ngx_k8s_node_hash(key);
     n = store->nodes[type].root;
 
     while (n != &store->sentinel) {
 
-        node = (ngx_k8s_node_t *) n;
-
-        if (key != n->key) {
-            n = (key < n->key) ? n->left : n->right;
+        if (hash != n->key) {
+            n = (hash < n->key) ? n->left : n->right;
             continue;
         }
 
-        rc = ngx_k8s_name_cmp(ns, name, &node->namespace, &node->name);
+        rc = ngx_k8s_node_cmp(key, (ngx_k8s_node_t *) n);
 
         if (rc == 0) {
-            return node;
+            return (ngx_k8s_node_t *) n;
         }
 
         n = (rc < 0) ? n->left : n->right;
     }
 
     return NULL;
+}
+
+
+ngx_k8s_node_t *
+ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_k8s_node_key_t  key;
+
+    key.route_set = 0;
+    key.class = 0;
+    key.name = name;
+    key.namespace = ns;
+
+    return ngx_k8s_node_find_key(store, type, &key);
+}
+
+
+ngx_k8s_node_t *
+ngx_k8s_node_host_find(ngx_k8s_store_t *store, uint32_t route_set,
+    ngx_uint_t class, ngx_str_t *name)
+{
+    ngx_k8s_node_key_t  key;
+
+    key.route_set = route_set;
+    key.class = class;
+    key.name = name;
+    key.namespace = &ngx_k8s_no_name;
+
+    return ngx_k8s_node_find_key(store, NGX_K8S_NODE_HOST, &key);
 }
 
 
@@ -184,14 +257,48 @@ ngx_k8s_node_t *
 ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
     ngx_str_t *name)
 {
+    ngx_k8s_node_key_t  key;
+
+    key.route_set = 0;
+    key.class = 0;
+    key.name = name;
+    key.namespace = ns;
+
+    return ngx_k8s_node_get_key(store, type, &key);
+}
+
+
+ngx_k8s_node_t *
+ngx_k8s_node_host_get(ngx_k8s_store_t *store, uint32_t route_set,
+    ngx_uint_t class, ngx_str_t *name)
+{
+    ngx_k8s_node_key_t  key;
+
+    key.route_set = route_set;
+    key.class = class;
+    key.name = name;
+    key.namespace = &ngx_k8s_no_name;
+
+    return ngx_k8s_node_get_key(store, NGX_K8S_NODE_HOST, &key);
+}
+
+
+static ngx_k8s_node_t *
+ngx_k8s_node_get_key(ngx_k8s_store_t *store, ngx_uint_t type,
+    ngx_k8s_node_key_t *key)
+{
     u_char          *p;
+    ngx_str_t       *ns, *name;
     ngx_uint_t       i;
     ngx_k8s_node_t  *node;
 
-    node = ngx_k8s_node_find(store, type, ns, name);
+    node = ngx_k8s_node_find_key(store, type, key);
     if (node) {
         return node;
     }
+
+    ns = key->namespace;
+    name = key->name;
 
     node = ngx_alloc(sizeof(ngx_k8s_node_t) + ns->len + 1 + name->len,
                      store->log);
@@ -216,7 +323,9 @@ ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
     ngx_memcpy(p, name->data, name->len);
 
     node->type = type;
-    node->node.key = ngx_k8s_name_hash(ns, name);
+    node->route_set = key->route_set;
+    node->class = key->class;
+    node->node.key = ngx_k8s_node_hash(key);
 
     for (i = 0; i < NGX_K8S_ROLES; i++) {
         ngx_queue_init(&node->links[i]);

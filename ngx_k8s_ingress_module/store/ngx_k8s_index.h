@@ -25,7 +25,8 @@
 #include <ngx_k8s_model.h>
 
 
-#define NGX_K8S_NODE_HOST            0   /* name: as in the table's key */
+#define NGX_K8S_NODE_HOST            0   /* by route set, class and name, all as
+                                            in the table's key */
 #define NGX_K8S_NODE_SERVICE         1
 #define NGX_K8S_NODE_SECRET          2
 #define NGX_K8S_NODE_CLASS           3
@@ -62,6 +63,8 @@ struct ngx_k8s_node_s {
                                             with "telling" */
     ngx_queue_t              told;       /* compile's, with "telling" */
     ngx_uint_t               type;       /* NGX_K8S_NODE_* */
+    uint32_t                 route_set;  /* of a host, else 0 */
+    uint32_t                 class;      /* NGX_K8S_CLASS_*; of a host, else 0 */
     ngx_str_t                namespace;
     ngx_str_t                name;
     ngx_uint_t               nusers;
@@ -86,6 +89,9 @@ struct ngx_k8s_link_s {
     ngx_k8s_entry_t         *entry;
     ngx_k8s_model_host_t    *host;       /* of a host node, NULL: without
                                             rules */
+    uint32_t                *listeners;  /* of a host node: slots of LISTENER,
+                                            ascending; in entry->attached */
+    uint32_t                 nlisteners; /* 0: all of the Ingress API's set */
     void                    *data;       /* compile's, told of the end */
     unsigned                 role:2;     /* NGX_K8S_ROLE_* */
 };
@@ -100,6 +106,8 @@ struct ngx_k8s_entry_s {
     ngx_queue_t              hosts;      /* compile's, with "marking" */
     ngx_k8s_object_t        *object;     /* NULL: gone */
     ngx_k8s_model_t         *model;      /* of the object; NULL: not made */
+    ngx_array_t             *attached;   /* where its hosts are, as attach()
+                                            gave it, with its pool; or NULL */
     ngx_k8s_link_t          *links;
     ngx_k8s_link_t          *next;       /* compile's, with "marking": the
                                             first of them after a change */
@@ -203,6 +211,18 @@ typedef struct {
 } ngx_k8s_links_t;
 
 
+/* where a host of a model is served */
+
+typedef struct {
+    uint32_t                 route_set;
+    uint32_t                 class;      /* NGX_K8S_CLASS_* */
+    ngx_str_t                name;       /* as in the table's key */
+    ngx_k8s_model_host_t    *host;       /* whose rules are served there */
+    uint32_t                *listeners;  /* slots of LISTENER, ascending */
+    uint32_t                 nlisteners;
+} ngx_k8s_attached_t;
+
+
 /* what comes of class rules, selectors, parents */
 
 typedef struct {
@@ -211,6 +231,11 @@ typedef struct {
     ngx_uint_t               why;        /* if not: code of the problem that
                                             says so; 0: another controller may
                                             have it */
+    ngx_k8s_model_t         *model;      /* of the object; NULL: not made yet,
+                                            which attach() may do */
+    ngx_array_t             *hosts;      /* ngx_k8s_attached_t; NULL: all hosts
+                                            of the model, in the Ingress API's
+                                            set and on all listeners */
 } ngx_k8s_attach_t;
 
 
@@ -223,8 +248,8 @@ typedef struct {
     /* links that the object makes by itself; NGX_ERROR: no memory */
     ngx_int_t              (*links)(ngx_k8s_links_t *l,
                                 ngx_k8s_object_t *object);
-    /* whether it is routed, as of now */
-    void                   (*attach)(ngx_k8s_store_t *store,
+    /* whether it is routed, and where, as of now; NGX_ERROR: no memory */
+    ngx_int_t              (*attach)(ngx_k8s_store_t *store,
                                 ngx_k8s_object_t *object,
                                 ngx_k8s_attach_t *attach);
     /* what it routes; once attached, its references and hosts are linked */
@@ -244,6 +269,11 @@ ngx_k8s_node_t *ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type,
     ngx_str_t *ns, ngx_str_t *name);
 ngx_k8s_node_t *ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type,
     ngx_str_t *ns, ngx_str_t *name);
+/* the same of hosts */
+ngx_k8s_node_t *ngx_k8s_node_host_find(ngx_k8s_store_t *store,
+    uint32_t route_set, ngx_uint_t class, ngx_str_t *name);
+ngx_k8s_node_t *ngx_k8s_node_host_get(ngx_k8s_store_t *store,
+    uint32_t route_set, ngx_uint_t class, ngx_str_t *name);
 /* the first of a type whose key is not less, NULL: none; for walks in slices,
    in which nodes come and go */
 ngx_k8s_node_t *ngx_k8s_node_from(ngx_k8s_store_t *store, ngx_uint_t type,
@@ -263,7 +293,8 @@ void ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
 
 /* links of an object and, when it is attached, of its model; drop frees */
 ngx_int_t ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_k8s_model_t *model, ngx_k8s_link_t **links);
+    ngx_k8s_object_t *object, ngx_k8s_attach_t *attach,
+    ngx_k8s_link_t **links);
 void ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links);
 
 ngx_k8s_entry_t *ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind,
@@ -289,9 +320,25 @@ void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
 /* frees an entry that has no object, and is in no queue of compile's */
 void ngx_k8s_entry_free(ngx_k8s_entry_t *entry);
 
-/* class rules and namespace selector */
-void ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
+/*
+ * Whether and where an object is served.  On NGX_OK the caller owns
+ * attach->model, which is there when it is taken, and attach->hosts; where
+ * attach->model was set before, it is the same.  NGX_ERROR: no memory, nothing
+ * is left of it.
+ */
+ngx_int_t ngx_k8s_attach(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
     ngx_k8s_attach_t *attach);
+/* for attach(): one more host, once for each set, class and name; name and
+   listeners are copied.  NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_attach_host(ngx_k8s_attach_t *attach,
+    ngx_k8s_attached_t *host, ngx_log_t *log);
+/* whether hosts are attached to the same, in the same order */
+ngx_uint_t ngx_k8s_attach_same(ngx_array_t *one, ngx_array_t *two);
+void ngx_k8s_attach_free(ngx_array_t *hosts);
+
+/* class rules and namespace selector */
+ngx_int_t ngx_k8s_attach_ingress(ngx_k8s_store_t *store,
+    ngx_k8s_object_t *object, ngx_k8s_attach_t *attach);
 /* the class that an Ingress names, by field or annotation; NULL: none */
 ngx_str_t *ngx_k8s_class_named(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing,
     ngx_uint_t *annotation);

@@ -17,11 +17,17 @@
 
 static ngx_k8s_link_t *ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role,
     ngx_uint_t type, ngx_str_t *ns, ngx_str_t *name);
+static ngx_k8s_link_t *ngx_k8s_link_node(ngx_k8s_links_t *l, ngx_uint_t role,
+    ngx_k8s_node_t *node);
 static void ngx_k8s_link_hint(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 static ngx_int_t ngx_k8s_links_ref(ngx_k8s_links_t *l, ngx_uint_t type,
     ngx_k8s_ref_t *ref);
 static ngx_int_t ngx_k8s_links_model(ngx_k8s_links_t *l,
     ngx_k8s_model_t *model);
+static ngx_int_t ngx_k8s_links_hosts(ngx_k8s_links_t *l,
+    ngx_k8s_attach_t *attach);
+static ngx_int_t ngx_k8s_links_host(ngx_k8s_links_t *l,
+    ngx_k8s_attached_t *host);
 static ngx_int_t ngx_k8s_links_rule(ngx_k8s_links_t *l,
     ngx_k8s_model_rule_t *rule);
 static ngx_int_t ngx_k8s_links_ingress(ngx_k8s_links_t *l,
@@ -48,7 +54,7 @@ ngx_k8s_kind_row_t  ngx_k8s_kind_rows[NGX_K8S_KINDS] = {
 
 ngx_int_t
 ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_k8s_model_t *model, ngx_k8s_link_t **links)
+    ngx_k8s_object_t *object, ngx_k8s_attach_t *attach, ngx_k8s_link_t **links)
 {
     ngx_int_t            rc;
     ngx_k8s_links_t      l;
@@ -64,8 +70,12 @@ ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
     rc = row->links ? row->links(&l, object) : NGX_OK;
 
-    if (rc == NGX_OK && model) {
-        rc = ngx_k8s_links_model(&l, model);
+    if (rc == NGX_OK && attach->taken) {
+        rc = ngx_k8s_links_model(&l, attach->model);
+    }
+
+    if (rc == NGX_OK && attach->taken) {
+        rc = ngx_k8s_links_hosts(&l, attach);
     }
 
     if (rc != NGX_OK) {
@@ -85,16 +95,21 @@ static ngx_k8s_link_t *
 ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role, ngx_uint_t type,
     ngx_str_t *ns, ngx_str_t *name)
 {
+    ngx_k8s_node_t  *node;
+
+    node = ngx_k8s_node_get(l->store, type, ns, name);
+
+    return node ? ngx_k8s_link_node(l, role, node) : NULL;
+}
+
+
+static ngx_k8s_link_t *
+ngx_k8s_link_node(ngx_k8s_links_t *l, ngx_uint_t role, ngx_k8s_node_t *node)
+{
     ngx_k8s_link_t   *link;
-    ngx_k8s_node_t   *node;
     ngx_k8s_store_t  *store;
 
     store = l->store;
-
-    node = ngx_k8s_node_get(store, type, ns, name);
-    if (node == NULL) {
-        return NULL;
-    }
 
     if (node->stamp == store->stamp) {
         return l->links;
@@ -127,7 +142,7 @@ ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role, ngx_uint_t type,
         }
     }
 
-    if (role != NGX_K8S_ROLE_USER || !ngx_k8s_node_rows[type].parts) {
+    if (role != NGX_K8S_ROLE_USER || !ngx_k8s_node_rows[node->type].parts) {
         ngx_k8s_node_mark(store, node);
     }
 
@@ -277,8 +292,7 @@ ngx_k8s_links_slice(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
 static ngx_int_t
 ngx_k8s_links_model(ngx_k8s_links_t *l, ngx_k8s_model_t *model)
 {
-    ngx_uint_t       i;
-    ngx_k8s_link_t  *link;
+    ngx_uint_t  i;
 
     if (ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_NAMESPACE,
                          &model->object->namespace, &ngx_k8s_no_name)
@@ -302,37 +316,91 @@ ngx_k8s_links_model(ngx_k8s_links_t *l, ngx_k8s_model_t *model)
         return NGX_ERROR;
     }
 
-    if (model->catchall
-        && ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_HOST,
-                            &ngx_k8s_no_name, &ngx_k8s_no_name)
-           == NULL)
-    {
+    for (i = 0; i < model->nrules; i++) {
+        if (ngx_k8s_links_rule(l, &model->rules[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* the hosts that others have come after those that the object has */
+
+static ngx_int_t
+ngx_k8s_links_hosts(ngx_k8s_links_t *l, ngx_k8s_attach_t *attach)
+{
+    ngx_uint_t           i;
+    ngx_k8s_node_t      *node;
+    ngx_k8s_model_t     *model;
+    ngx_k8s_attached_t  *hosts, host;
+
+    model = attach->model;
+
+    if (attach->hosts) {
+        hosts = attach->hosts->elts;
+
+        for (i = 0; i < attach->hosts->nelts; i++) {
+            if (ngx_k8s_links_host(l, &hosts[i]) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+
+        return NGX_OK;
+    }
+
+    ngx_memzero(&host, sizeof(ngx_k8s_attached_t));
+    host.class = NGX_K8S_CLASS_HTTP;
+
+    if (model->catchall && ngx_k8s_links_host(l, &host) != NGX_OK) {
         return NGX_ERROR;
     }
 
     for (i = 0; i < model->nhosts; i++) {
-        link = ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_HOST,
-                                &ngx_k8s_no_name, &model->hosts[i].name);
-        if (link == NULL) {
+        host.name = model->hosts[i].name;
+        host.host = &model->hosts[i];
+
+        if (ngx_k8s_links_host(l, &host) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        link->host = &model->hosts[i];
     }
 
     for (i = 0; i < model->nunmet; i++) {
-        if (ngx_k8s_link_add(l, NGX_K8S_ROLE_HINT, NGX_K8S_NODE_HOST,
-                             &ngx_k8s_no_name, &model->unmet[i].name)
-            == NULL)
+        node = ngx_k8s_node_host_get(l->store, 0, NGX_K8S_CLASS_HTTP,
+                                     &model->unmet[i].name);
+        if (node == NULL
+            || ngx_k8s_link_node(l, NGX_K8S_ROLE_HINT, node) == NULL)
         {
             return NGX_ERROR;
         }
     }
 
-    for (i = 0; i < model->nrules; i++) {
-        if (ngx_k8s_links_rule(l, &model->rules[i]) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_links_host(ngx_k8s_links_t *l, ngx_k8s_attached_t *host)
+{
+    ngx_k8s_link_t  *link;
+    ngx_k8s_node_t  *node;
+
+    node = ngx_k8s_node_host_get(l->store, host->route_set, host->class,
+                                 &host->name);
+    if (node == NULL) {
+        return NGX_ERROR;
+    }
+
+    link = ngx_k8s_link_node(l, NGX_K8S_ROLE_USER, node);
+    if (link == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (link->node == node) {
+        link->host = host->host;
+        link->listeners = host->listeners;
+        link->nlisteners = host->nlisteners;
     }
 
     return NGX_OK;

@@ -39,39 +39,46 @@ ngx_k8s_node_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 static ngx_int_t
 ngx_k8s_store_attach(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 {
-    ngx_k8s_link_t      *links;
-    ngx_k8s_attach_t     attach;
-    ngx_k8s_kind_row_t  *row;
-
-    row = &ngx_k8s_kind_rows[entry->kind];
+    ngx_uint_t         same;
+    ngx_k8s_link_t    *links;
+    ngx_k8s_attach_t   attach;
 
     ngx_memzero(&attach, sizeof(ngx_k8s_attach_t));
+    attach.model = entry->model;
 
-    row->attach(store, entry->object, &attach);
-
-    if (attach.taken && entry->model == NULL) {
-        entry->model = row->model(entry->object, &store->conf.gate);
-        if (entry->model == NULL) {
-            return NGX_ERROR;
-        }
+    if (ngx_k8s_attach(store, entry->object, &attach) != NGX_OK) {
+        entry->model = attach.model;
+        return NGX_ERROR;
     }
 
-    if (attach.taken != entry->taken) {
+    entry->model = attach.model;
 
-        if (ngx_k8s_links_make(store, entry, entry->object,
-                               attach.taken ? entry->model : NULL, &links)
+    same = (attach.taken == entry->taken
+            && (!attach.taken
+                || ngx_k8s_attach_same(attach.hosts, entry->attached)));
+
+    if (same) {
+        ngx_k8s_attach_free(attach.hosts);
+
+    } else {
+
+        if (ngx_k8s_links_make(store, entry, entry->object, &attach, &links)
             != NGX_OK)
         {
+            ngx_k8s_attach_free(attach.hosts);
             return NGX_ERROR;
         }
 
         ngx_k8s_links_drop(store, entry->links);
+        ngx_k8s_attach_free(entry->attached);
+
         entry->links = links;
         entry->next = links;
+        entry->attached = attach.hosts;
         entry->making = 0;
     }
 
-    if (attach.taken != entry->taken || attach.why != entry->why) {
+    if (!same || attach.why != entry->why) {
         ngx_k8s_entry_mark(store, entry);
     }
 

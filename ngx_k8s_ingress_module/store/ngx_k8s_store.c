@@ -242,35 +242,27 @@ static ngx_int_t
 ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     ngx_k8s_object_t *object)
 {
-    ngx_uint_t           aged;
-    ngx_k8s_link_t      *links;
-    ngx_k8s_model_t     *model;
-    ngx_k8s_attach_t     attach;
-    ngx_k8s_kind_row_t  *row;
-
-    row = &ngx_k8s_kind_rows[object->kind];
-    model = NULL;
+    ngx_uint_t         aged;
+    ngx_k8s_link_t    *links;
+    ngx_k8s_attach_t   attach;
 
     ngx_memzero(&attach, sizeof(ngx_k8s_attach_t));
 
-    if (row->attach) {
-        row->attach(store, object, &attach);
+    if (ngx_k8s_attach(store, object, &attach) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (attach.taken) {
-        model = row->model(object, &store->conf.gate);
-        if (model == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (ngx_k8s_links_make(store, entry, object, model, &links) != NGX_OK) {
+    if (ngx_k8s_links_make(store, entry, object, &attach, &links) != NGX_OK) {
+        ngx_k8s_attach_free(attach.hosts);
         return NGX_ERROR;
     }
 
     ngx_k8s_links_drop(store, entry->links);
+    ngx_k8s_attach_free(entry->attached);
+
     entry->links = links;
     entry->next = links;
+    entry->attached = attach.hosts;
     entry->making = 0;
 
     if (object->problems || entry->taken || entry->why || attach.taken
@@ -279,14 +271,14 @@ ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
         ngx_k8s_entry_mark(store, entry);
     }
 
-    if (row->attach) {
+    if (ngx_k8s_kind_rows[object->kind].attach) {
         ngx_k8s_entry_attached(store, entry, &attach);
     }
 
     entry->edited = 1;
-    entry->model = model;
+    entry->model = attach.model;
 
-    aged = (row->model
+    aged = (ngx_k8s_kind_rows[object->kind].model
             && ngx_k8s_age_cmp(entry->object, object) != 0);
 
     if (aged) {
@@ -385,8 +377,10 @@ ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 
     store->stamp++;
     ngx_k8s_links_drop(store, entry->links);
+    ngx_k8s_attach_free(entry->attached);
     entry->links = NULL;
     entry->next = NULL;
+    entry->attached = NULL;
 
     /* a class that has gone takes nothing any more */
     ngx_k8s_store_touch(store, object);

@@ -126,7 +126,7 @@ ngx_k8s_class_ours(ngx_k8s_store_t *store, ngx_k8s_ingress_class_t *class)
 }
 
 
-void
+ngx_int_t
 ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
     ngx_k8s_attach_t *attach)
 {
@@ -139,13 +139,13 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
 
     if (!ngx_k8s_store_selects(store, &object->namespace)) {
         attach->state = NGX_K8S_STATE_OTHER_NAMESPACE;
-        return;
+        return NGX_OK;
     }
 
     if (ing->no_class) {
         attach->state = NGX_K8S_STATE_INVALID_CLASS;
         attach->why = NGX_K8S_PROBLEM_INVALID_FIELD;
-        return;
+        return NGX_OK;
     }
 
     name = ngx_k8s_class_named(store, ing, &annotation);
@@ -158,14 +158,14 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
         }
 
         attach->taken = store->conf.without_class;
-        return;
+        return NGX_OK;
     }
 
     attach->state = NGX_K8S_STATE_OTHER_CLASS;
 
     if (annotation && ngx_k8s_str_eq(name, &store->conf.class_name)) {
         attach->taken = 1;
-        return;
+        return NGX_OK;
     }
 
     class = ngx_k8s_class_find(store, name);
@@ -179,16 +179,18 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
             attach->why = NGX_K8S_PROBLEM_CLASS_MISSING;
         }
 
-        return;
+        return NGX_OK;
     }
 
     if (class == NULL) {
         attach->state = NGX_K8S_STATE_UNKNOWN_CLASS;
         attach->why = NGX_K8S_PROBLEM_CLASS_NOT_FOUND;
-        return;
+        return NGX_OK;
     }
 
     attach->taken = ngx_k8s_class_ours(store, class)
                     || (store->conf.class_by_name
                         && ngx_k8s_str_eq(name, &store->conf.class_name));
+
+    return NGX_OK;
 }
