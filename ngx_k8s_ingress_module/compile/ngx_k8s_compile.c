@@ -622,7 +622,7 @@ static ngx_uint_t
 ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_k8s_record_t *rec)
 {
-    ngx_str_t               names[3];
+    ngx_str_t               names[4];
     ngx_uint_t              kind;
     ngx_queue_t            *q;
     ngx_k8s_port_t         *port;
@@ -644,8 +644,9 @@ ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
         return node && node->data && ngx_k8s_compile_shard_find(node, slot);
 
     case NGX_K8S_INDEX_SERVICE:
-        ngx_k8s_compile_names(rec, 3, names);
-        port = ngx_k8s_compile_port_find(c, &names[0], &names[1], &names[2]);
+        ngx_k8s_compile_names(rec, 4, names);
+        port = ngx_k8s_compile_port_find(c, &names[0], &names[1], &names[2],
+                                         &names[3]);
         return port && port->slot == slot;
 
     case NGX_K8S_INDEX_CERTIFICATE:

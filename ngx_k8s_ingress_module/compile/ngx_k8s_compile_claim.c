@@ -54,6 +54,9 @@ static void ngx_k8s_claims_told(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_k8s_claim_t *ngx_k8s_claim_next(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_free(ngx_k8s_claim_t *claim);
+static ngx_uint_t ngx_k8s_claim_listens(ngx_k8s_claim_t *claim);
+static ngx_int_t ngx_k8s_claim_listen(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim);
 static ngx_uint_t ngx_k8s_claim_matches(ngx_k8s_model_t *model,
     ngx_k8s_model_host_t *host);
 static void ngx_k8s_claim_seek(ngx_k8s_claim_t *claim, ngx_uint_t n);
@@ -61,10 +64,6 @@ static void ngx_k8s_claim_step(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_back(ngx_k8s_claim_t *claim);
 static ngx_uint_t ngx_k8s_claim_stays(ngx_k8s_claim_t *claim, ngx_uint_t n,
     ngx_uint_t next);
-static ngx_uint_t ngx_k8s_item_equal(ngx_k8s_item_t *item,
-    ngx_k8s_model_rule_t *rule, ngx_k8s_model_match_t *match);
-static ngx_uint_t ngx_k8s_target_equal(ngx_k8s_target_t *one,
-    ngx_k8s_target_t *two);
 
 
 ngx_int_t
@@ -282,17 +281,27 @@ ngx_k8s_claim_begin(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
         }
     }
 
-    if (model == claim->model) {
+    if (model == claim->model
+        && (model == NULL
+            || (host == claim->host && ngx_k8s_claim_listens(claim))))
+    {
         return NGX_DONE;
     }
 
-    /* what has another age has another place, and is put in anew */
+    /* of another age, or on other listeners, all is put in anew */
 
     if (model && claim->model
-        && ngx_k8s_age_cmp(model->object, claim->model->object) != 0)
+        && (ngx_k8s_age_cmp(model->object, claim->model->object) != 0
+            || !ngx_k8s_claim_listens(claim)))
     {
         model = NULL;
         host = NULL;
+    }
+
+    if (model && claim->model == NULL
+        && ngx_k8s_claim_listen(c, claim) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     n = ngx_k8s_claim_matches(model, host);
@@ -319,6 +328,51 @@ ngx_k8s_claim_begin(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 
     ngx_k8s_claim_place(claim);
     ngx_k8s_claim_seek(claim, 0);
+
+    return NGX_OK;
+}
+
+
+/* whether its items are on the listeners of its link */
+
+static ngx_uint_t
+ngx_k8s_claim_listens(ngx_k8s_claim_t *claim)
+{
+    ngx_k8s_link_t  *link;
+
+    link = claim->link;
+
+    return claim->nlisteners == link->nlisteners
+           && (link->nlisteners == 0
+               || ngx_memcmp(claim->listeners, link->listeners,
+                             link->nlisteners * sizeof(uint32_t))
+                  == 0);
+}
+
+
+static ngx_int_t
+ngx_k8s_claim_listen(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
+{
+    uint32_t  n, *listeners;
+
+    n = claim->link->nlisteners;
+    listeners = NULL;
+
+    if (n) {
+        listeners = ngx_alloc(n * sizeof(uint32_t), c->log);
+        if (listeners == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(listeners, claim->link->listeners, n * sizeof(uint32_t));
+    }
+
+    if (claim->listeners) {
+        ngx_free(claim->listeners);
+    }
+
+    claim->listeners = listeners;
+    claim->nlisteners = n;
 
     return NGX_OK;
 }
@@ -695,6 +749,10 @@ ngx_k8s_claim_free(ngx_k8s_claim_t *claim)
         claim->state->blamed = NULL;
     }
 
+    if (claim->listeners) {
+        ngx_free(claim->listeners);
+    }
+
     ngx_free(claim);
 }
 
@@ -728,7 +786,7 @@ ngx_k8s_claims_free(ngx_k8s_host_state_t *state)
         ngx_queue_remove(q);
 
         if (!claim->placed && claim->link == NULL) {
-            ngx_free(claim);
+            ngx_k8s_claim_free(claim);
         }
     }
 
@@ -754,7 +812,7 @@ ngx_k8s_claims_free(ngx_k8s_host_state_t *state)
         }
 
         if (claim->link == NULL) {
-            ngx_free(claim);
+            ngx_k8s_claim_free(claim);
 
         } else {
             claim->placed = 0;
@@ -768,7 +826,7 @@ ngx_k8s_claims_free(ngx_k8s_host_state_t *state)
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);
 
         if (link->data) {
-            ngx_free(link->data);
+            ngx_k8s_claim_free(link->data);
             link->data = NULL;
         }
     }
@@ -854,71 +912,4 @@ ngx_k8s_claim_back(ngx_k8s_claim_t *claim)
             return;
         }
     }
-}
-
-
-/* whether a match of a new version makes the same record */
-
-static ngx_uint_t
-ngx_k8s_item_equal(ngx_k8s_item_t *item, ngx_k8s_model_rule_t *rule,
-    ngx_k8s_model_match_t *match)
-{
-    ngx_uint_t              i;
-    ngx_k8s_model_rule_t   *old;
-    ngx_k8s_model_match_t  *one;
-
-    old = item->rule;
-    one = item->match;
-
-    if (one->type != match->type || one->order != match->order
-        || one->slash != match->slash
-        || one->npredicates != match->npredicates
-        || !ngx_k8s_str_eq(&one->path, &match->path)
-        || old->ntargets != rule->ntargets
-        || old->nmirrors != rule->nmirrors)
-    {
-        return 0;
-    }
-
-    for (i = 0; i < one->npredicates; i++) {
-        if (one->predicates[i].what != match->predicates[i].what
-            || one->predicates[i].how != match->predicates[i].how
-            || !ngx_k8s_str_eq(&one->predicates[i].name,
-                               &match->predicates[i].name)
-            || !ngx_k8s_str_eq(&one->predicates[i].value,
-                               &match->predicates[i].value))
-        {
-            return 0;
-        }
-    }
-
-    for (i = 0; i < old->ntargets; i++) {
-        if (!ngx_k8s_target_equal(&old->targets[i], &rule->targets[i])) {
-            return 0;
-        }
-    }
-
-    for (i = 0; i < old->nmirrors; i++) {
-        if (old->mirrors[i].share != rule->mirrors[i].share
-            || !ngx_k8s_target_equal(&old->mirrors[i].target,
-                                     &rule->mirrors[i].target))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-static ngx_uint_t
-ngx_k8s_target_equal(ngx_k8s_target_t *one, ngx_k8s_target_t *two)
-{
-    return one->weight == two->weight
-           && one->invalid == two->invalid
-           && one->ref.kind == two->ref.kind
-           && ngx_k8s_str_eq(&one->ref.name, &two->ref.name)
-           && ngx_k8s_str_eq(&one->ref.namespace, &two->ref.namespace)
-           && ngx_k8s_str_eq(&one->port, &two->port)
-           && ngx_k8s_str_eq(&one->protocol, &two->protocol);
 }

@@ -157,7 +157,7 @@ ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
     for (i = 0; i < slice->nports; i++) {
         p = &slice->ports[i];
 
-        if (p->protocol.len && !ngx_k8s_str_eq_c(&p->protocol, "TCP")) {
+        if (p->protocol.len && !ngx_k8s_str_eq(&p->protocol, &sp->protocol)) {
             continue;
         }
 

@@ -21,14 +21,15 @@ static ngx_int_t ngx_k8s_compile_hold_port(ngx_k8s_compile_t *c,
     ngx_k8s_held_t *held, ngx_k8s_target_t *target);
 static ngx_int_t ngx_k8s_compile_label(ngx_k8s_compile_t *c,
     ngx_k8s_held_t *held, ngx_k8s_node_t *host, ngx_str_t *path,
-    ngx_k8s_object_t *object, ngx_k8s_target_t *target);
+    ngx_k8s_object_t *object, ngx_str_t *rule, ngx_k8s_target_t *target);
 static uint32_t ngx_k8s_compile_rule(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *host, ngx_str_t *path, ngx_k8s_object_t *object,
-    ngx_k8s_target_t *target);
+    ngx_str_t *rule, ngx_k8s_target_t *target);
 static ngx_int_t ngx_k8s_compile_rule_ref(ngx_k8s_compile_t *c, uint32_t slot);
 
 
 static ngx_str_t  ngx_k8s_root_path = ngx_string("/");
+static ngx_str_t  ngx_k8s_no_rule = ngx_null_string;
 
 
 ngx_int_t
@@ -71,7 +72,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
         != NGX_OK
         || ngx_k8s_compile_label(c, held, item->claim->state->node,
                                  &item->match->path,
-                                 item->claim->model->object,
+                                 item->claim->model->object, &rule->name,
                                  rule->ntargets ? rule->targets : NULL)
            != NGX_OK)
     {
@@ -113,6 +114,7 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
         directive.ref.namespace = c->default_namespace;
         directive.ref.name = c->default_service;
         directive.port = c->default_port;
+        ngx_str_set(&directive.protocol, "TCP");
 
         target = &directive;
     }
@@ -123,7 +125,8 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
                                       &(*held)->policy)
                == NGX_OK)
         && ngx_k8s_compile_label(c, *held, host, &ngx_k8s_root_path,
-                                 claim ? claim->model->object : NULL, target)
+                                 claim ? claim->model->object : NULL,
+                                 &ngx_k8s_no_rule, target)
            == NGX_OK)
     {
         return NGX_OK;
@@ -165,7 +168,7 @@ ngx_k8s_compile_hold_port(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
     }
 
     port = ngx_k8s_compile_port(c, &target->ref.namespace, &target->ref.name,
-                                &target->port);
+                                &target->port, &target->protocol);
     if (port == NULL) {
         return NGX_DECLINED;
     }
@@ -179,11 +182,11 @@ ngx_k8s_compile_hold_port(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
 static ngx_int_t
 ngx_k8s_compile_label(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
     ngx_k8s_node_t *host, ngx_str_t *path, ngx_k8s_object_t *object,
-    ngx_k8s_target_t *target)
+    ngx_str_t *rule, ngx_k8s_target_t *target)
 {
     uint32_t  slot;
 
-    slot = ngx_k8s_compile_rule(c, host, path, object, target);
+    slot = ngx_k8s_compile_rule(c, host, path, object, rule, target);
 
     if (slot == 0 || ngx_k8s_compile_rule_ref(c, slot) != NGX_OK) {
         return NGX_ERROR;
@@ -199,7 +202,8 @@ ngx_k8s_compile_label(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
 
 static uint32_t
 ngx_k8s_compile_rule(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
-    ngx_str_t *path, ngx_k8s_object_t *object, ngx_k8s_target_t *target)
+    ngx_str_t *path, ngx_k8s_object_t *object, ngx_str_t *rule,
+    ngx_k8s_target_t *target)
 {
     ngx_str_t           none, shown, *names[7];
     ngx_k8s_builder_t  *b;
@@ -212,7 +216,7 @@ ngx_k8s_compile_rule(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
     names[0] = object ? &ngx_k8s_kinds[object->kind].name : &none;
     names[1] = object ? &object->namespace : &target->ref.namespace;
     names[2] = object ? &object->name : &none;
-    names[3] = &none;
+    names[3] = rule;
     names[4] = &shown;
     names[5] = path;
     names[6] = target ? &target->ref.name : &none;
@@ -258,7 +262,8 @@ ngx_k8s_compile_hold_rule(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 
     return ngx_k8s_compile_rule(c, item->claim->state->node,
                                 &item->match->path,
-                                item->claim->model->object, target)
+                                item->claim->model->object, &item->rule->name,
+                                target)
            ? NGX_OK : NGX_DECLINED;
 }
 

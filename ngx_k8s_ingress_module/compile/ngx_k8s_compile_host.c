@@ -444,7 +444,9 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         m->fallback_https = fallback->model->values.force_ssl;
     }
 
-    if (fallback || c->default_service.len) {
+    if (fallback
+        || (c->default_service.len && ngx_k8s_compile_ingress(state->node)))
+    {
         rc = ngx_k8s_compile_hold_fallback(c, state->node, fallback,
                                            &m->fallback_held);
         if (rc != NGX_OK) {

@@ -22,6 +22,7 @@
 
 static void ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_k8s_object_t *ngx_k8s_claim_object(ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two);
 static ngx_int_t ngx_k8s_item_group_cmp(ngx_k8s_item_t *one,
     ngx_k8s_item_t *two);
@@ -30,10 +31,13 @@ static void ngx_k8s_item_link(ngx_k8s_item_t *item);
 static void ngx_k8s_item_unlink(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_prev(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_after(ngx_k8s_item_t *item);
+static ngx_k8s_item_t *ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n);
 static ngx_k8s_item_t *ngx_k8s_item_leader(ngx_k8s_item_t *item);
 static void ngx_k8s_item_tell(ngx_k8s_item_t *item);
 static void ngx_k8s_item_pass(ngx_k8s_item_t *item);
 static void ngx_k8s_item_dirty(ngx_k8s_item_t *item);
+static ngx_uint_t ngx_k8s_target_equal(ngx_k8s_target_t *one,
+    ngx_k8s_target_t *two);
 
 
 void
@@ -57,24 +61,18 @@ ngx_k8s_item_text(ngx_k8s_item_t *item, ngx_str_t *text)
 }
 
 
-/* the older object is the first */
-
 ngx_int_t
 ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two)
 {
-    ngx_int_t         rc;
-    ngx_k8s_model_t  *a, *b;
+    return ngx_k8s_object_cmp(ngx_k8s_claim_object(one),
+                              ngx_k8s_claim_object(two));
+}
 
-    a = one->model ? one->model : one->next;
-    b = two->model ? two->model : two->next;
 
-    rc = ngx_k8s_age_cmp(a->object, b->object);
-
-    if (rc == 0) {
-        rc = (ngx_int_t) a->object->kind - (ngx_int_t) b->object->kind;
-    }
-
-    return rc;
+static ngx_k8s_object_t *
+ngx_k8s_claim_object(ngx_k8s_claim_t *claim)
+{
+    return claim->model ? claim->model->object : claim->next->object;
 }
 
 
@@ -110,8 +108,6 @@ ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
 }
 
 
-/* of one path: higher order, older object, place in the object */
-
 static ngx_int_t
 ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
 {
@@ -119,43 +115,26 @@ ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
 
     rc = ngx_k8s_item_group_cmp(one, two);
 
-    if (rc != 0) {
-        return rc;
+    if (rc == 0) {
+        rc = ngx_k8s_match_cmp(ngx_k8s_claim_object(one->claim), one->rule,
+                               one->match, ngx_k8s_claim_object(two->claim),
+                               two->rule, two->match);
     }
 
-    if (one->match->order != two->match->order) {
-        return (one->match->order > two->match->order) ? -1 : 1;
-    }
-
-    if (one->claim != two->claim) {
-        return ngx_k8s_claim_cmp(one->claim, two->claim);
-    }
-
-    if (one->rule->seq != two->rule->seq) {
-        return (one->rule->seq > two->rule->seq) ? 1 : -1;
-    }
-
-    return (one->match > two->match) - (one->match < two->match);
+    return rc;
 }
 
 
 static ngx_int_t
 ngx_k8s_item_group_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
 {
-    ngx_int_t  rc;
     ngx_str_t  text, other;
 
     ngx_k8s_item_text(one, &text);
     ngx_k8s_item_text(two, &other);
 
-    rc = ngx_k8s_str_cmp(&text, &other);
-
-    if (rc == 0) {
-        rc = (ngx_int_t) ngx_k8s_item_rank(one)
-             - (ngx_int_t) ngx_k8s_item_rank(two);
-    }
-
-    return rc;
+    return ngx_k8s_path_cmp(ngx_k8s_item_rank(one), &text,
+                            ngx_k8s_item_rank(two), &other);
 }
 
 
@@ -253,6 +232,12 @@ ngx_k8s_item_link(ngx_k8s_item_t *item)
         } else if (!item->slash) {
             state->npaths++;
         }
+
+    } else if (next && ngx_k8s_item_same(next, item)
+               && item->match->npredicates == 0
+               && ngx_k8s_item_shadow(item) == NULL)
+    {
+        ngx_k8s_item_tell(next);
     }
 
     ngx_k8s_item_dirty(item);
@@ -318,6 +303,12 @@ ngx_k8s_item_unlink(ngx_k8s_item_t *item)
         } else if (!item->slash) {
             state->npaths--;
         }
+
+    } else if (next && ngx_k8s_item_same(next, item)
+               && item->match->npredicates == 0
+               && ngx_k8s_item_shadow(item) == NULL)
+    {
+        ngx_k8s_item_tell(next);
     }
 
     ngx_k8s_item_dirty(item);
@@ -417,6 +408,7 @@ ngx_k8s_item_pass(ngx_k8s_item_t *item)
 ngx_k8s_item_t *
 ngx_k8s_item_shadow(ngx_k8s_item_t *item)
 {
+    uint32_t         n;
     ngx_k8s_item_t  *other;
 
     other = ngx_k8s_item_prev(item);
@@ -425,16 +417,56 @@ ngx_k8s_item_shadow(ngx_k8s_item_t *item)
         return NULL;
     }
 
+    /* without listeners: of all, which none with listeners is */
+
+    n = 0;
+
+    do {
+        other = ngx_k8s_item_cover(item, n++);
+    } while (other && n < item->claim->nlisteners);
+
+    return other;
+}
+
+
+/* the first that always matches on the n-th listener of this one; or NULL */
+
+static ngx_k8s_item_t *
+ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n)
+{
+    ngx_k8s_item_t   *other;
+    ngx_k8s_claim_t  *claim;
+
+    claim = item->claim;
+
     for (other = ngx_k8s_item_leader(item);
          other != item;
          other = ngx_k8s_item_after(other))
     {
-        if (other->match->npredicates == 0) {
+        if (other->match->npredicates == 0
+            && (other->claim->nlisteners == 0
+                || (claim->nlisteners
+                    && bsearch(&claim->listeners[n], other->claim->listeners,
+                               other->claim->nlisteners, sizeof(uint32_t),
+                               ngx_k8s_listener_cmp))))
+        {
             return other;
         }
     }
 
     return NULL;
+}
+
+
+int ngx_libc_cdecl
+ngx_k8s_listener_cmp(const void *one, const void *two)
+{
+    uint32_t  a, b;
+
+    a = *(uint32_t *) one;
+    b = *(uint32_t *) two;
+
+    return (a > b) - (a < b);
 }
 
 
@@ -569,4 +601,70 @@ ngx_k8s_item_t *
 ngx_k8s_item_next(ngx_k8s_item_t *item)
 {
     return ngx_k8s_item_after(item);
+}
+
+
+ngx_uint_t
+ngx_k8s_item_equal(ngx_k8s_item_t *item, ngx_k8s_model_rule_t *rule,
+    ngx_k8s_model_match_t *match)
+{
+    ngx_uint_t              i;
+    ngx_k8s_model_rule_t   *old;
+    ngx_k8s_model_match_t  *one;
+
+    old = item->rule;
+    one = item->match;
+
+    if (one->type != match->type || one->order != match->order
+        || one->slash != match->slash
+        || one->npredicates != match->npredicates
+        || !ngx_k8s_str_eq(&one->path, &match->path)
+        || !ngx_k8s_str_eq(&old->name, &rule->name)
+        || old->ntargets != rule->ntargets
+        || old->nmirrors != rule->nmirrors)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < one->npredicates; i++) {
+        if (one->predicates[i].what != match->predicates[i].what
+            || one->predicates[i].how != match->predicates[i].how
+            || !ngx_k8s_str_eq(&one->predicates[i].name,
+                               &match->predicates[i].name)
+            || !ngx_k8s_str_eq(&one->predicates[i].value,
+                               &match->predicates[i].value))
+        {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < old->ntargets; i++) {
+        if (!ngx_k8s_target_equal(&old->targets[i], &rule->targets[i])) {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < old->nmirrors; i++) {
+        if (old->mirrors[i].share != rule->mirrors[i].share
+            || !ngx_k8s_target_equal(&old->mirrors[i].target,
+                                     &rule->mirrors[i].target))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_k8s_target_equal(ngx_k8s_target_t *one, ngx_k8s_target_t *two)
+{
+    return one->weight == two->weight
+           && one->invalid == two->invalid
+           && one->ref.kind == two->ref.kind
+           && ngx_k8s_str_eq(&one->ref.name, &two->ref.name)
+           && ngx_k8s_str_eq(&one->ref.namespace, &two->ref.namespace)
+           && ngx_k8s_str_eq(&one->port, &two->port)
+           && ngx_k8s_str_eq(&one->protocol, &two->protocol);
 }

@@ -63,9 +63,13 @@ ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes, size_t *most,
         for (j = host->rule; j < host->rule + host->nrules; j++) {
             rule = &model->rules[j];
 
+            if (rule->nmatches == 0) {
+                continue;
+            }
+
             n = host->name.len + 2 * rule->matches->path.len
                 + model->object->namespace.len + model->object->name.len
-                + rule->targets->ref.name.len;
+                + (rule->ntargets ? rule->targets->ref.name.len : 0);
 
             *routes += rule->nmatches;
 

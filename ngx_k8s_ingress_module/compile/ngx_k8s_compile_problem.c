@@ -489,7 +489,8 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_port_t  *port;
 
     port = ngx_k8s_compile_port_find(c, &target->ref.namespace,
-                                     &target->ref.name, &target->port);
+                                     &target->ref.name, &target->port,
+                                     &target->protocol);
 
     if (port == NULL || port->said == c->saying.stamp) {
         return NGX_OK;
@@ -555,8 +556,9 @@ ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     if (port->flags & NGX_K8S_SERVICE_NO_PORT) {
         return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PORT_NOT_FOUND,
-                                    host, field, "Service %V/%V has no TCP "
-                                    "port \"%V\"", ns, name, &port->port);
+                                    host, field, "Service %V/%V has no %V "
+                                    "port \"%V\"", ns, name, &port->protocol,
+                                    &port->port);
     }
 
     if (port->flags & NGX_K8S_SERVICE_EXTERNAL) {

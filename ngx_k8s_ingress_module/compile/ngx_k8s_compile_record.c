@@ -20,6 +20,10 @@ static ngx_int_t ngx_k8s_record_init(ngx_k8s_compile_t *c,
 static ngx_int_t ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n);
 static ngx_k8s_item_t *ngx_k8s_record_group(ngx_k8s_making_t *m,
     ngx_uint_t n, ngx_k8s_item_t *item, ngx_uint_t skip);
+static ngx_uint_t ngx_k8s_record_hidden(ngx_k8s_making_t *m,
+    ngx_k8s_claim_t *claim);
+static ngx_int_t ngx_k8s_record_close(ngx_k8s_making_t *m,
+    ngx_k8s_claim_t *claim);
 static int ngx_libc_cdecl ngx_k8s_record_place_cmp(const void *one,
     const void *two);
 static ngx_int_t ngx_k8s_record_hold(ngx_k8s_compile_t *c,
@@ -32,6 +36,10 @@ static ngx_int_t ngx_k8s_record_one(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 static ngx_int_t ngx_k8s_record_backend(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_k8s_port_t *port, ngx_k8s_target_t *target,
     ngx_uint_t weight);
+static ngx_int_t ngx_k8s_record_mirrors(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_item_t *item, ngx_k8s_action_t *action);
+static ngx_int_t ngx_k8s_record_listen(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_record_status(ngx_k8s_making_t *m, ngx_uint_t kind,
     ngx_uint_t status);
 static uint32_t ngx_k8s_record_put(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
@@ -79,7 +87,9 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         m->none = ngx_k8s_record_one(c, m, m->fallback_held->ports[0],
                                      m->fallback);
 
-    } else if (m->state->node->name.len) {
+    } else if (m->state->node->name.len
+               && ngx_k8s_compile_ingress(m->state->node))
+    {
         m->none = ngx_k8s_record_status(m, NGX_K8S_ACTION_STATUS, 404);
     }
 
@@ -180,7 +190,13 @@ ngx_k8s_record_init(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
            != NGX_OK
         || ngx_array_init(&m->backends, c->pool, 8,
                           sizeof(ngx_k8s_backend_rec_t))
-           != NGX_OK)
+           != NGX_OK
+        || ngx_array_init(&m->mirrors, c->pool, 1,
+                          sizeof(ngx_k8s_mirror_rec_t))
+           != NGX_OK
+        || ngx_array_init(&m->listeners, c->pool, 1, sizeof(uint32_t))
+           != NGX_OK
+        || ngx_array_init(&m->closed, c->pool, 1, sizeof(uint32_t)) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -254,20 +270,28 @@ ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
 }
 
 
-/* a match without predicates ends the list of a path; the item after all */
+/*
+ * A match without predicates ends the list of a path on its listeners.
+ * Returns the item after all of the path.
+ */
 
 static ngx_k8s_item_t *
 ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item,
     ngx_uint_t skip)
 {
-    ngx_k8s_item_t  *leader, **p;
+    ngx_uint_t        hidden;
+    ngx_k8s_item_t   *leader, **p;
 
     leader = item;
 
-    do {
+    m->closed_all = 0;
+    m->closed.nelts = 0;
 
-        if (!skip || item->held) {
-            p = ngx_array_push(skip ? &m->stale : &m->items);
+    do {
+        hidden = skip || ngx_k8s_record_hidden(m, item->claim);
+
+        if (!hidden || item->held) {
+            p = ngx_array_push(hidden ? &m->stale : &m->items);
 
             if (p == NULL) {
                 m->failed = 1;
@@ -277,12 +301,15 @@ ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item,
             *p = item;
         }
 
-        if (!skip && !item->slash) {
+        if (!hidden && !item->slash) {
             m->npredicates += item->match->npredicates;
         }
 
-        if (item->slash || item->match->npredicates == 0) {
-            skip = 1;
+        if (!hidden && (item->slash || item->match->npredicates == 0)
+            && ngx_k8s_record_close(m, item->claim) != NGX_OK)
+        {
+            m->failed = 1;
+            return NULL;
         }
 
         item = ngx_k8s_item_next(item);
@@ -291,6 +318,66 @@ ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item,
              && ngx_k8s_item_same(item, leader));
 
     return item;
+}
+
+
+/* whether matches before this one take all requests of its listeners */
+
+static ngx_uint_t
+ngx_k8s_record_hidden(ngx_k8s_making_t *m, ngx_k8s_claim_t *claim)
+{
+    uint32_t  i;
+
+    if (m->closed_all || m->closed.nelts == 0 || claim->nlisteners == 0) {
+        return m->closed_all;
+    }
+
+    for (i = 0; i < claim->nlisteners; i++) {
+        if (bsearch(&claim->listeners[i], m->closed.elts, m->closed.nelts,
+                    sizeof(uint32_t), ngx_k8s_listener_cmp)
+            == NULL)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_int_t
+ngx_k8s_record_close(ngx_k8s_making_t *m, ngx_k8s_claim_t *claim)
+{
+    uint32_t    i, *slot;
+    ngx_uint_t  n;
+
+    if (claim->nlisteners == 0) {
+        m->closed_all = 1;
+        return NGX_OK;
+    }
+
+    n = m->closed.nelts;
+
+    for (i = 0; i < claim->nlisteners; i++) {
+
+        if (n && bsearch(&claim->listeners[i], m->closed.elts, n,
+                         sizeof(uint32_t), ngx_k8s_listener_cmp))
+        {
+            continue;
+        }
+
+        slot = ngx_array_push(&m->closed);
+        if (slot == NULL) {
+            return NGX_ERROR;
+        }
+
+        *slot = claim->listeners[i];
+    }
+
+    ngx_qsort(m->closed.elts, m->closed.nelts, sizeof(uint32_t),
+              ngx_k8s_listener_cmp);
+
+    return NGX_OK;
 }
 
 
@@ -349,6 +436,10 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
             return rc;
         }
 
+        if (ngx_k8s_record_listen(c, m, items[i]->claim) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         rc = ngx_k8s_record_action(c, m, items[i]);
 
         if (rc == NGX_ERROR) {
@@ -385,13 +476,13 @@ ngx_k8s_record_action(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         weights += rule->targets[i].weight;
     }
 
-    if (weights == 0 || weights > NGX_MAX_UINT32_VALUE) {
+    if (weights == 0 || weights > NGX_MAX_INT32_VALUE) {
         return ngx_k8s_record_status(m, NGX_K8S_ACTION_STATUS,
                                      rule->ntargets ? rule->targets[0].invalid
                                                     : 500);
     }
 
-    if (rule->ntargets == 1) {
+    if (rule->ntargets == 1 && rule->nmirrors == 0) {
         return ngx_k8s_record_one(c, m, item->held->ports[0], rule->targets);
     }
 
@@ -416,7 +507,76 @@ ngx_k8s_record_action(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         }
     }
 
+    if (ngx_k8s_record_mirrors(c, m, item, action) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return m->actions.nelts - 1;
+}
+
+
+/* one that leads nowhere is left out */
+
+static ngx_int_t
+ngx_k8s_record_mirrors(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, ngx_k8s_action_t *action)
+{
+    ngx_uint_t             i;
+    ngx_k8s_port_t        *port;
+    ngx_k8s_model_rule_t  *rule;
+    ngx_k8s_mirror_rec_t  *mirror;
+
+    rule = item->rule;
+    action->mirror = m->mirrors.nelts;
+
+    for (i = 0; i < rule->nmirrors; i++) {
+        port = item->held->ports[rule->ntargets + i];
+
+        if (port == NULL) {
+            continue;
+        }
+
+        mirror = ngx_array_push(&m->mirrors);
+        if (mirror == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(mirror, sizeof(ngx_k8s_mirror_rec_t));
+
+        mirror->service = port->slot;
+        mirror->generation = ngx_k8s_slot(c->table, port->slot)->generation;
+        mirror->share = rule->mirrors[i].share;
+
+        action->nmirrors++;
+    }
+
+    return NGX_OK;
+}
+
+
+/* the listeners of an object, once in a record */
+
+static ngx_int_t
+ngx_k8s_record_listen(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_claim_t *claim)
+{
+    uint32_t  *slots;
+
+    if (claim->nlisteners == 0 || claim->stamp == c->stamp) {
+        return NGX_OK;
+    }
+
+    claim->stamp = c->stamp;
+    claim->listener = m->listeners.nelts;
+
+    slots = ngx_array_push_n(&m->listeners, claim->nlisteners);
+    if (slots == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(slots, claim->listeners, claim->nlisteners * sizeof(uint32_t));
+
+    return NGX_OK;
 }
 
 
@@ -426,7 +586,8 @@ static ngx_int_t
 ngx_k8s_record_one(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_port_t *port, ngx_k8s_target_t *target)
 {
-    ngx_k8s_action_t  *action;
+    ngx_k8s_action_t       *action;
+    ngx_k8s_backend_rec_t  *backend;
 
     if (port == NULL) {
         return ngx_k8s_record_status(m, NGX_K8S_ACTION_STATUS,
@@ -434,7 +595,12 @@ ngx_k8s_record_one(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     }
 
     if (port->stamp == c->stamp) {
-        return port->index;
+        action = (ngx_k8s_action_t *) m->actions.elts + port->index;
+        backend = (ngx_k8s_backend_rec_t *) m->backends.elts + action->backend;
+
+        if (target == NULL || backend->invalid == target->invalid) {
+            return port->index;
+        }
     }
 
     action = ngx_array_push(&m->actions);
@@ -609,6 +775,12 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
         rec->flags |= NGX_K8S_HOST_WILDCARD;
     }
 
+    /* all hosts of a Gateway that fit compete for a request */
+
+    if (node->route_set) {
+        rec->flags |= NGX_K8S_HOST_ANY_DEPTH|NGX_K8S_HOST_FALLTHROUGH;
+    }
+
     if (m->tls) {
         rec->flags |= NGX_K8S_HOST_TLS;
     }
@@ -651,6 +823,7 @@ ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     ngx_k8s_host_t     *rec;
     ngx_k8s_list_t      paths, matches, predicates, actions, backends;
+    ngx_k8s_list_t      mirrors, listeners;
     ngx_k8s_builder_t  *b;
 
     b = &c->builder;
@@ -659,6 +832,9 @@ ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
                                   sizeof(ngx_k8s_action_t));
     backends = ngx_k8s_record_list(b, m->backends.nelts,
                                    sizeof(ngx_k8s_backend_rec_t));
+    mirrors = ngx_k8s_record_list(b, m->mirrors.nelts,
+                                  sizeof(ngx_k8s_mirror_rec_t));
+    listeners = ngx_k8s_record_list(b, m->listeners.nelts, sizeof(uint32_t));
     paths = ngx_k8s_record_list(b, m->places.nelts, sizeof(ngx_k8s_path_t));
     matches = ngx_k8s_record_list(b, m->items.nelts
                                      + (m->head && m->none >= 0),
@@ -672,6 +848,8 @@ ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     rec = ngx_k8s_builder_ptr(b, 0);
     rec->actions = actions;
     rec->backends = backends;
+    rec->mirrors = mirrors;
+    rec->listeners = listeners;
     rec->paths = paths;
     rec->matches = matches;
     rec->predicates = predicates;
@@ -680,6 +858,10 @@ ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
                actions.n * sizeof(ngx_k8s_action_t));
     ngx_memcpy(ngx_k8s_builder_ptr(b, backends.offset), m->backends.elts,
                backends.n * sizeof(ngx_k8s_backend_rec_t));
+    ngx_memcpy(ngx_k8s_builder_ptr(b, mirrors.offset), m->mirrors.elts,
+               mirrors.n * sizeof(ngx_k8s_mirror_rec_t));
+    ngx_memcpy(ngx_k8s_builder_ptr(b, listeners.offset), m->listeners.elts,
+               listeners.n * sizeof(uint32_t));
 
     ngx_k8s_record_matches(c, m, &paths, &matches, &predicates);
 }
@@ -741,7 +923,10 @@ ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         match->policy = ngx_k8s_held_policy(m->fallback_held);
     }
 
-    if ((m->tls && c->base.ssl_redirect) || m->fallback_https) {
+    if ((m->tls && c->base.ssl_redirect
+         && ngx_k8s_compile_ingress(m->state->node))
+        || m->fallback_https)
+    {
         match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
     }
 }
@@ -770,8 +955,15 @@ ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     match->rule = item->held->rule;
     match->policy = ngx_k8s_held_policy(item->held);
     match->predicate = m->npredicates;
+    match->order = model->order;
 
-    if ((((m->tls || !m->head) && c->base.ssl_redirect)
+    if (item->claim->nlisteners) {
+        match->listener = item->claim->listener;
+        match->nlisteners = item->claim->nlisteners;
+    }
+
+    if ((((m->tls || !m->head) && c->base.ssl_redirect
+          && ngx_k8s_compile_ingress(m->state->node))
          || item->claim->model->values.force_ssl)
         && !item->slash && !ngx_k8s_compile_acme(c, &model->path))
     {

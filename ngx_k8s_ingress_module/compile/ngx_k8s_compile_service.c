@@ -21,7 +21,8 @@
 static ngx_int_t ngx_k8s_compile_port_build(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
 static ngx_k8s_service_port_t *ngx_k8s_compile_port_select(
-    ngx_k8s_service_t *svc, ngx_str_t *port, ngx_k8s_service_port_t *external);
+    ngx_k8s_service_t *svc, ngx_k8s_port_t *port,
+    ngx_k8s_service_port_t *external);
 static ngx_int_t ngx_k8s_compile_port_record(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
     ngx_array_t *endpoints);
@@ -44,9 +45,6 @@ static void ngx_k8s_compile_stats_put(ngx_k8s_compile_t *c,
     ngx_array_t *stats);
 static void ngx_k8s_compile_port_free(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
-
-
-static ngx_str_t  ngx_k8s_tcp = ngx_string("TCP");
 
 
 ngx_int_t
@@ -100,7 +98,7 @@ ngx_k8s_compile_service_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
 ngx_k8s_port_t *
 ngx_k8s_compile_port_find(ngx_k8s_compile_t *c, ngx_str_t *ns,
-    ngx_str_t *name, ngx_str_t *text)
+    ngx_str_t *name, ngx_str_t *text, ngx_str_t *protocol)
 {
     ngx_queue_t              *q;
     ngx_k8s_port_t           *port;
@@ -121,7 +119,9 @@ ngx_k8s_compile_port_find(ngx_k8s_compile_t *c, ngx_str_t *ns,
     {
         port = ngx_queue_data(q, ngx_k8s_port_t, queue);
 
-        if (ngx_k8s_str_eq(&port->port, text)) {
+        if (ngx_k8s_str_eq(&port->port, text)
+            && ngx_k8s_str_eq(&port->protocol, protocol))
+        {
             return port;
         }
     }
@@ -132,13 +132,14 @@ ngx_k8s_compile_port_find(ngx_k8s_compile_t *c, ngx_str_t *ns,
 
 ngx_k8s_port_t *
 ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name,
-    ngx_str_t *text)
+    ngx_str_t *text, ngx_str_t *protocol)
 {
+    u_char                   *p;
     ngx_k8s_port_t           *port;
     ngx_k8s_node_t           *node;
     ngx_k8s_service_state_t  *state;
 
-    port = ngx_k8s_compile_port_find(c, ns, name, text);
+    port = ngx_k8s_compile_port_find(c, ns, name, text, protocol);
 
     if (port) {
         port->refs++;
@@ -163,16 +164,23 @@ ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name,
         node->data = state;
     }
 
-    port = ngx_alloc(sizeof(ngx_k8s_port_t) + text->len, c->log);
+    port = ngx_alloc(sizeof(ngx_k8s_port_t) + text->len + protocol->len,
+                     c->log);
 
     if (port) {
         ngx_memzero(port, sizeof(ngx_k8s_port_t));
 
         port->node = node;
         port->refs = 1;
+        p = (u_char *) port + sizeof(ngx_k8s_port_t);
+
         port->port.len = text->len;
-        port->port.data = (u_char *) port + sizeof(ngx_k8s_port_t);
-        ngx_memcpy(port->port.data, text->data, text->len);
+        port->port.data = p;
+        p = ngx_cpymem(p, text->data, text->len);
+
+        port->protocol.len = protocol->len;
+        port->protocol.data = p;
+        ngx_memcpy(p, protocol->data, protocol->len);
 
         ngx_queue_insert_tail(&state->ports, &port->queue);
 
@@ -324,7 +332,7 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
         port->flags = NGX_K8S_SERVICE_MISSING;
 
     } else {
-        sp = ngx_k8s_compile_port_select(svc, &port->port, &external);
+        sp = ngx_k8s_compile_port_select(svc, port, &external);
 
         if (sp == NULL || sp->closed) {
             sp = NULL;
@@ -444,7 +452,7 @@ ngx_k8s_compile_port_make(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     names[0] = &port->node->namespace;
     names[1] = &port->node->name;
     names[2] = &port->port;
-    names[3] = &ngx_k8s_tcp;
+    names[3] = &port->protocol;
 
     key.data = buf;
     key.len = ngx_k8s_key_names(buf, 4, names);
@@ -666,33 +674,35 @@ ngx_k8s_compile_identity_part(uint64_t h, ngx_str_t *part)
 
 
 /*
- * The first TCP port whose number, targetPort or name is the one that the
- * route has; without any in the route the first one.  An ExternalName needs no
- * ports: there it is the number itself, in external.
+ * The first port of its protocol whose number, targetPort or name is the one
+ * that the route has; without any in the route the first one.  An ExternalName
+ * needs no ports: there it is the number itself, in external.
  */
 
 static ngx_k8s_service_port_t *
-ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_str_t *port,
+ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_k8s_port_t *port,
     ngx_k8s_service_port_t *external)
 {
     ngx_int_t                n;
+    ngx_str_t               *text;
     ngx_uint_t               i;
     ngx_k8s_service_port_t  *sp;
 
-    n = ngx_atoi(port->data, port->len);
+    text = &port->port;
+    n = ngx_atoi(text->data, text->len);
 
     for (i = 0; i < svc->nports; i++) {
         sp = &svc->ports[i];
 
-        if (!ngx_k8s_str_eq(&sp->protocol, &ngx_k8s_tcp)) {
+        if (!ngx_k8s_str_eq(&sp->protocol, &port->protocol)) {
             continue;
         }
 
-        if (port->len == 0
+        if (text->len == 0
             || (n > 0 && (sp->port == (ngx_uint_t) n
                           || sp->target_port == (ngx_uint_t) n))
-            || ngx_k8s_str_eq(&sp->name, port)
-            || ngx_k8s_str_eq(&sp->target_name, port))
+            || ngx_k8s_str_eq(&sp->name, text)
+            || ngx_k8s_str_eq(&sp->target_name, text))
         {
             return sp;
         }
@@ -706,6 +716,7 @@ ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_str_t *port,
 
     ngx_memzero(external, sizeof(ngx_k8s_service_port_t));
     external->port = n;
+    external->protocol = port->protocol;
 
     return external;
 }

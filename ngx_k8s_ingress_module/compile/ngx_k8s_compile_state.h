@@ -48,6 +48,7 @@ typedef struct {
     ngx_queue_t              queue;      /* in the node's service state */
     ngx_k8s_node_t          *node;
     ngx_str_t                port;       /* as the routes write it */
+    ngx_str_t                protocol;   /* "TCP", "UDP" */
     uint32_t                 slot;
     ngx_uint_t               refs;       /* host records that lead here */
     ngx_uint_t               said;       /* c->saying.stamp */
@@ -109,6 +110,11 @@ typedef struct {
     ngx_k8s_link_t          *link;       /* NULL: the object is gone */
     ngx_k8s_model_t         *model;      /* of the items, NULL: none; held */
     ngx_k8s_model_host_t    *host;
+    uint32_t                *listeners;  /* of the items, as in the link;
+                                            malloc()ed, NULL: none */
+    uint32_t                 nlisteners;
+    uint32_t                 listener;   /* with c->stamp: where they are in */
+    ngx_uint_t               stamp;      /* the record in the making */
     ngx_k8s_item_t         **items;      /* in the order of the model */
     ngx_uint_t               nitems;
 
@@ -410,6 +416,10 @@ typedef struct {
     ngx_array_t              fresh;      /* ngx_k8s_item_t *, held for it */
     ngx_array_t              actions;    /* ngx_k8s_action_t */
     ngx_array_t              backends;   /* ngx_k8s_backend_rec_t */
+    ngx_array_t              mirrors;    /* ngx_k8s_mirror_rec_t */
+    ngx_array_t              listeners;  /* uint32_t, slots */
+    ngx_array_t              closed;     /* uint32_t, sorted: those for which
+                                            a path has no more matches */
     ngx_uint_t               npredicates;
     uint32_t                *action;     /* of each item */
     ngx_int_t                none;       /* where no path matches, or -1 */
@@ -420,8 +430,15 @@ typedef struct {
     ngx_uint_t               tls;
     unsigned                 head:1;     /* the host record */
     unsigned                 fallback_https:1;  /* is redirected anyway */
+    unsigned                 closed_all:1;  /* all listeners */
     unsigned                 failed:1;   /* no memory */
 } ngx_k8s_making_t;
+
+
+/* hosts of Ingresses, which have what its defaults say */
+
+#define ngx_k8s_compile_ingress(node)                                         \
+    ((node)->route_set == 0 && (node)->class == NGX_K8S_CLASS_HTTP)
 
 
 /* sets a string of the record in the making; the record may move */
@@ -499,11 +516,16 @@ ngx_int_t ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two);
 ngx_uint_t ngx_k8s_item_within(ngx_k8s_item_t *item, ngx_uint_t head,
     ngx_uint_t n);
 void ngx_k8s_items_init(ngx_k8s_host_state_t *state);
-/* whether two items compete for one path */
+/* whether a match of a new version makes the same record */
+ngx_uint_t ngx_k8s_item_equal(ngx_k8s_item_t *item,
+    ngx_k8s_model_rule_t *rule, ngx_k8s_model_match_t *match);
+/* whether two items compete for one path, each on its listeners */
 ngx_uint_t ngx_k8s_item_same(ngx_k8s_item_t *one, ngx_k8s_item_t *two);
-/* the item that keeps this one from being reached, or NULL */
+/* an item that keeps this one from being reached, or NULL */
 ngx_k8s_item_t *ngx_k8s_item_shadow(ngx_k8s_item_t *item);
 void ngx_k8s_shard_mark(ngx_k8s_host_state_t *state, ngx_uint_t n);
+/* of two slots, for sorting */
+int ngx_libc_cdecl ngx_k8s_listener_cmp(const void *one, const void *two);
 
 /* what records lead to (ngx_k8s_compile_hold.c); NGX_DECLINED: no room */
 ngx_int_t ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
@@ -557,9 +579,9 @@ void ngx_k8s_compile_service_free(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 /* the record of one port, made when there is none: NULL without room */
 ngx_k8s_port_t *ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns,
-    ngx_str_t *name, ngx_str_t *port);
+    ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol);
 ngx_k8s_port_t *ngx_k8s_compile_port_find(ngx_k8s_compile_t *c,
-    ngx_str_t *ns, ngx_str_t *name, ngx_str_t *port);
+    ngx_str_t *ns, ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol);
 void ngx_k8s_compile_port_put(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
 /* gives a slot's record back, with the statistics of its endpoints */
 void ngx_k8s_compile_service_remove(ngx_k8s_compile_t *c, uint32_t slot);

@@ -12,6 +12,24 @@
 #define NGX_K8S_MODEL_TEXT  1024
 
 
+ngx_int_t
+ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two)
+{
+    size_t     len;
+    ngx_int_t  rc;
+
+    len = ngx_min(one->len, two->len);
+
+    rc = len ? ngx_memcmp(one->data, two->data, len) : 0;
+
+    if (rc != 0) {
+        return rc;
+    }
+
+    return (one->len > two->len) - (one->len < two->len);
+}
+
+
 void
 ngx_k8s_model_release(ngx_k8s_model_t *model)
 {

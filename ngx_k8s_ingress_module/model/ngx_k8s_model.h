@@ -101,6 +101,8 @@ typedef struct {
 
 
 typedef struct {
+    ngx_str_t                name;       /* by which it is counted; empty: by
+                                            host and path alone */
     ngx_k8s_model_match_t   *matches;    /* one of them has to hold */
     ngx_k8s_target_t        *targets;    /* drawn by weight */
     ngx_k8s_mirror_t        *mirrors;
@@ -178,6 +180,9 @@ ngx_int_t ngx_k8s_host_name(u_char *buf, ngx_str_t *host, ngx_str_t *name);
 /* the last one frees the object, and with it the model */
 void ngx_k8s_model_release(ngx_k8s_model_t *model);
 
+/* < 0: the first one is less; bytes, then length */
+ngx_int_t ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two);
+
 /* the name of a host of a model, or of its node, as it is shown:
    "*.example.com" */
 ngx_str_t ngx_k8s_host_shown(ngx_str_t *name);
@@ -190,6 +195,26 @@ ngx_str_t ngx_k8s_field_text(ngx_k8s_field_t *field, ngx_pool_t *pool);
 ngx_int_t ngx_cdecl ngx_k8s_model_problem(ngx_k8s_model_t *model,
     ngx_uint_t code, ngx_str_t *host, ngx_k8s_field_t *field, const char *fmt,
     ...);
+
+
+
+/*
+ * The order of matches (ngx_k8s_order.c): negative when the first one comes
+ * first.  A request is taken by the most specific host; there by the first path
+ * that ngx_k8s_path_cmp() has; of this path by the first match as here: higher
+ * order, older object, place in the object.  Records have paths and matches in
+ * this order, the router tries them as they stand.
+ */
+ngx_int_t ngx_k8s_match_cmp(ngx_k8s_object_t *object,
+    ngx_k8s_model_rule_t *rule, ngx_k8s_model_match_t *match,
+    ngx_k8s_object_t *object2, ngx_k8s_model_rule_t *rule2,
+    ngx_k8s_model_match_t *match2);
+
+/* the older one, and where they are as old, by kind */
+ngx_int_t ngx_k8s_object_cmp(ngx_k8s_object_t *one, ngx_k8s_object_t *two);
+
+/* the older one */
+ngx_int_t ngx_k8s_age_cmp(ngx_k8s_object_t *one, ngx_k8s_object_t *two);
 
 
 #endif /* _NGX_K8S_MODEL_H_INCLUDED_ */

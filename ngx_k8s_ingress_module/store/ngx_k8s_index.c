@@ -52,24 +52,6 @@ static ngx_str_t  ngx_k8s_no_name = ngx_null_string;
 
 
 ngx_int_t
-ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two)
-{
-    size_t     len;
-    ngx_int_t  rc;
-
-    len = ngx_min(one->len, two->len);
-
-    rc = len ? ngx_memcmp(one->data, two->data, len) : 0;
-
-    if (rc != 0) {
-        return rc;
-    }
-
-    return (one->len > two->len) - (one->len < two->len);
-}
-
-
-ngx_int_t
 ngx_k8s_name_cmp(ngx_str_t *ns, ngx_str_t *name, ngx_str_t *ns2,
     ngx_str_t *name2)
 {
@@ -459,52 +441,4 @@ ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind)
                                &n->name, 1);
         }
     }
-}
-
-
-/*
- * By creation; of the same second the greater "namespace/name" is the first,
- * as with ingress-nginx.  Manifests have no creation: by their place.
- */
-
-ngx_int_t
-ngx_k8s_age_cmp(ngx_k8s_object_t *one, ngx_k8s_object_t *two)
-{
-    size_t      i, len;
-    ngx_int_t   rc;
-    u_char      a, b;
-
-    if (one->created != two->created) {
-        return (one->created > two->created) ? 1 : -1;
-    }
-
-    if (one->created == 0) {
-        rc = ngx_k8s_str_cmp(&one->origin, &two->origin);
-        if (rc) {
-            return rc;
-        }
-
-        if (one->document != two->document) {
-            return (one->document > two->document) ? 1 : -1;
-        }
-    }
-
-    len = ngx_max(one->namespace.len, two->namespace.len);
-    rc = 0;
-
-    for (i = 0; i <= len && rc == 0; i++) {
-        a = (i < one->namespace.len) ? one->namespace.data[i] : '/';
-        b = (i < two->namespace.len) ? two->namespace.data[i] : '/';
-        rc = (a > b) - (a < b);
-
-        if (rc == 0 && i >= one->namespace.len) {
-            break;
-        }
-    }
-
-    if (rc == 0) {
-        rc = ngx_k8s_str_cmp(&one->name, &two->name);
-    }
-
-    return one->created ? -rc : rc;
 }

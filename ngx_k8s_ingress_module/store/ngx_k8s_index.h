@@ -64,7 +64,7 @@ struct ngx_k8s_node_s {
     ngx_queue_t              told;       /* compile's, with "telling" */
     ngx_uint_t               type;       /* NGX_K8S_NODE_* */
     uint32_t                 route_set;  /* of a host, else 0 */
-    uint32_t                 class;      /* NGX_K8S_CLASS_*; of a host, else 0 */
+    uint32_t                 class;      /* NGX_K8S_CLASS_*, the same */
     ngx_str_t                namespace;
     ngx_str_t                name;
     ngx_uint_t               nusers;
@@ -345,17 +345,12 @@ ngx_str_t *ngx_k8s_class_named(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing,
 /* users of a node whose row says so are attached anew, by settle() */
 void ngx_k8s_node_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
-/* which of two objects comes first: the older one; < 0 is the first */
-ngx_int_t ngx_k8s_age_cmp(ngx_k8s_object_t *one, ngx_k8s_object_t *two);
-
 /* whether two versions of an object ask for the same */
 #define ngx_k8s_object_same(one, two)                                         \
     (ngx_memcmp((one)->digest, (two)->digest, NGX_K8S_DIGEST) == 0            \
      && (one)->document == (two)->document                                    \
      && (one)->kept == (two)->kept                                            \
      && ngx_k8s_str_eq(&(one)->origin, &(two)->origin))
-
-ngx_int_t ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two);
 
 /* order and hash of what a namespace and a name stand for */
 ngx_int_t ngx_k8s_name_cmp(ngx_str_t *ns, ngx_str_t *name, ngx_str_t *ns2,
