@@ -29,19 +29,8 @@ static int ngx_libc_cdecl ngx_k8s_record_place_cmp(const void *one,
 static ngx_int_t ngx_k8s_record_hold(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
 static void ngx_k8s_record_release(ngx_k8s_compile_t *c, ngx_array_t *a);
-static ngx_int_t ngx_k8s_record_action(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_item_t *item);
-static ngx_int_t ngx_k8s_record_one(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_port_t *port, ngx_k8s_target_t *target);
-static ngx_int_t ngx_k8s_record_backend(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_port_t *port, ngx_k8s_target_t *target,
-    ngx_uint_t weight);
-static ngx_int_t ngx_k8s_record_mirrors(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_k8s_item_t *item, ngx_k8s_action_t *action);
 static ngx_int_t ngx_k8s_record_listen(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_k8s_claim_t *claim);
-static ngx_int_t ngx_k8s_record_status(ngx_k8s_making_t *m, ngx_uint_t kind,
-    ngx_uint_t status);
 static uint32_t ngx_k8s_record_put(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_uint_t n);
 static void ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
@@ -84,13 +73,14 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     m->none = -1;
 
     if (m->fallback_held) {
-        m->none = ngx_k8s_record_one(c, m, m->fallback_held->ports[0],
-                                     m->fallback);
+        m->none = ngx_k8s_compile_action_one(c, m, m->fallback_held->ports[0],
+                                             m->fallback);
 
     } else if (m->state->node->name.len
                && ngx_k8s_compile_ingress(m->state->node))
     {
-        m->none = ngx_k8s_record_status(m, NGX_K8S_ACTION_STATUS, 404);
+        m->none = ngx_k8s_compile_action_status(m, NGX_K8S_ACTION_STATUS,
+                                                404);
     }
 
     slot = ngx_k8s_record_put(c, m, 0);
@@ -440,114 +430,13 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
             return NGX_ERROR;
         }
 
-        rc = ngx_k8s_record_action(c, m, items[i]);
+        rc = ngx_k8s_compile_action(c, m, items[i]);
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
         }
 
         m->action[i] = rc;
-    }
-
-    return NGX_OK;
-}
-
-
-/* the number of its action, or NGX_ERROR */
-
-static ngx_int_t
-ngx_k8s_record_action(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_item_t *item)
-{
-    uint64_t               weights;
-    ngx_uint_t             i;
-    ngx_k8s_action_t      *action;
-    ngx_k8s_model_rule_t  *rule;
-
-    rule = item->rule;
-
-    if (item->slash) {
-        return ngx_k8s_record_status(m, NGX_K8S_ACTION_ADD_SLASH, 301);
-    }
-
-    weights = 0;
-
-    for (i = 0; i < rule->ntargets; i++) {
-        weights += rule->targets[i].weight;
-    }
-
-    if (weights == 0 || weights > NGX_MAX_INT32_VALUE) {
-        return ngx_k8s_record_status(m, NGX_K8S_ACTION_STATUS,
-                                     rule->ntargets ? rule->targets[0].invalid
-                                                    : 500);
-    }
-
-    if (rule->ntargets == 1 && rule->nmirrors == 0) {
-        return ngx_k8s_record_one(c, m, item->held->ports[0], rule->targets);
-    }
-
-    action = ngx_array_push(&m->actions);
-    if (action == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(action, sizeof(ngx_k8s_action_t));
-
-    action->kind = NGX_K8S_ACTION_BACKENDS;
-    action->backend = m->backends.nelts;
-    action->nbackends = rule->ntargets;
-    action->weights = weights;
-
-    for (i = 0; i < rule->ntargets; i++) {
-        if (ngx_k8s_record_backend(c, m, item->held->ports[i],
-                                   &rule->targets[i], rule->targets[i].weight)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (ngx_k8s_record_mirrors(c, m, item, action) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return m->actions.nelts - 1;
-}
-
-
-/* one that leads nowhere is left out */
-
-static ngx_int_t
-ngx_k8s_record_mirrors(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_item_t *item, ngx_k8s_action_t *action)
-{
-    ngx_uint_t             i;
-    ngx_k8s_port_t        *port;
-    ngx_k8s_model_rule_t  *rule;
-    ngx_k8s_mirror_rec_t  *mirror;
-
-    rule = item->rule;
-    action->mirror = m->mirrors.nelts;
-
-    for (i = 0; i < rule->nmirrors; i++) {
-        port = item->held->ports[rule->ntargets + i];
-
-        if (port == NULL) {
-            continue;
-        }
-
-        mirror = ngx_array_push(&m->mirrors);
-        if (mirror == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memzero(mirror, sizeof(ngx_k8s_mirror_rec_t));
-
-        mirror->service = port->slot;
-        mirror->generation = ngx_k8s_slot(c->table, port->slot)->generation;
-        mirror->share = rule->mirrors[i].share;
-
-        action->nmirrors++;
     }
 
     return NGX_OK;
@@ -577,108 +466,6 @@ ngx_k8s_record_listen(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_memcpy(slots, claim->listeners, claim->nlisteners * sizeof(uint32_t));
 
     return NGX_OK;
-}
-
-
-/* the action of one Service, which many matches may share */
-
-static ngx_int_t
-ngx_k8s_record_one(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_port_t *port, ngx_k8s_target_t *target)
-{
-    ngx_k8s_action_t       *action;
-    ngx_k8s_backend_rec_t  *backend;
-
-    if (port == NULL) {
-        return ngx_k8s_record_status(m, NGX_K8S_ACTION_STATUS,
-                                     target->invalid);
-    }
-
-    if (port->stamp == c->stamp) {
-        action = (ngx_k8s_action_t *) m->actions.elts + port->index;
-        backend = (ngx_k8s_backend_rec_t *) m->backends.elts + action->backend;
-
-        if (target == NULL || backend->invalid == target->invalid) {
-            return port->index;
-        }
-    }
-
-    action = ngx_array_push(&m->actions);
-    if (action == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(action, sizeof(ngx_k8s_action_t));
-
-    action->kind = NGX_K8S_ACTION_BACKENDS;
-    action->backend = m->backends.nelts;
-    action->nbackends = 1;
-    action->weights = 1;
-
-    port->stamp = c->stamp;
-    port->index = m->actions.nelts - 1;
-
-    if (ngx_k8s_record_backend(c, m, port, target, 1) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return port->index;
-}
-
-
-static ngx_int_t
-ngx_k8s_record_backend(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_k8s_port_t *port, ngx_k8s_target_t *target, ngx_uint_t weight)
-{
-    ngx_k8s_backend_rec_t  *backend;
-
-    backend = ngx_array_push(&m->backends);
-    if (backend == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(backend, sizeof(ngx_k8s_backend_rec_t));
-
-    backend->weight = weight;
-
-    if (target) {
-        backend->invalid = target->invalid;
-    }
-
-    if (port) {
-        backend->service = port->slot;
-        backend->generation = ngx_k8s_slot(c->table, port->slot)->generation;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_record_status(ngx_k8s_making_t *m, ngx_uint_t kind, ngx_uint_t status)
-{
-    ngx_uint_t         i;
-    ngx_k8s_action_t  *action;
-
-    action = m->actions.elts;
-
-    for (i = 0; i < m->actions.nelts; i++) {
-        if (action[i].kind == kind && action[i].status == status) {
-            return i;
-        }
-    }
-
-    action = ngx_array_push(&m->actions);
-    if (action == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(action, sizeof(ngx_k8s_action_t));
-
-    action->kind = kind;
-    action->status = status;
-
-    return i;
 }
 
 

@@ -558,6 +558,17 @@ ngx_int_t ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_uint_t n);
 
+/* what they lead to (ngx_k8s_compile_action.c): the number of an action in the
+   record in the making, or NGX_ERROR */
+ngx_int_t ngx_k8s_compile_action(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item);
+/* to one Service; port NULL: the target leads nowhere; target NULL: that of the
+   directive */
+ngx_int_t ngx_k8s_compile_action_one(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_port_t *port, ngx_k8s_target_t *target);
+ngx_int_t ngx_k8s_compile_action_status(ngx_k8s_making_t *m, ngx_uint_t kind,
+    ngx_uint_t status);
+
 /* TLS of a host (ngx_k8s_compile_tls.c), and Secrets (_secret.c) */
 /* both NGX_AGAIN: there is more to do; notes: from tls entry c->saying.m on */
 ngx_int_t ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);

@@ -161,7 +161,9 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         ngx_str_set(&name, "");
     }
 
-    key.route_set = ctx->block->route_set;
+    key.sets = &ctx->block->route_set;
+    key.nsets = 1;
+    key.class = NGX_K8S_CLASS_HTTP;
     key.listener = 0;
     key.host = name;
     key.path = r->uri;
@@ -214,7 +216,8 @@ ngx_http_k8s_health(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     if (table) {
-        host = ngx_k8s_route_host(table, key->route_set, &key->host, &slot);
+        host = ngx_k8s_route_host(table, ctx->block->route_set,
+                                  NGX_K8S_CLASS_HTTP, &key->host, &slot);
 
         if (host && host->name.len) {
             return NGX_DECLINED;
@@ -348,48 +351,17 @@ static ngx_int_t
 ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
-    uint32_t                 i, draw;
-    ngx_k8s_host_t          *host;
-    ngx_k8s_action_t        *action;
-    ngx_k8s_backend_rec_t   *backend;
-    ngx_k8s_service_rec_t   *service;
+    ngx_uint_t              status;
+    ngx_k8s_backend_rec_t  *backend;
 
-    host = route->record;
-    action = route->action;
-
-    if (action->nbackends == 0
-        || action->backend >= host->backends.n
-        || action->nbackends > host->backends.n - action->backend)
-    {
+    backend = ngx_k8s_route_backend(route, (route->action->nbackends > 1)
+                                           ? (uint32_t) ngx_random() : 0);
+    if (backend == NULL) {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
-    backend = ngx_k8s_record_at(host, host->backends.offset);
-    backend += action->backend;
-
-    if (action->nbackends > 1) {
-
-        if (action->weights == 0) {
-            return NGX_HTTP_SERVICE_UNAVAILABLE;
-        }
-
-        draw = (uint32_t) ngx_random() % action->weights;
-
-        for (i = 0; i < action->nbackends - 1; i++) {
-            if (draw < backend->weight) {
-                break;
-            }
-
-            draw -= backend->weight;
-            backend++;
-        }
-    }
-
-    service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
-                                      backend->service, backend->generation);
-
-    if (service == NULL || service->usable == 0) {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    if (ngx_k8s_route_service(table, backend, &status) == NULL) {
+        return status;
     }
 
     ctx->hop.block = ctx->block;

@@ -13,22 +13,24 @@
 /* a host whose shards have gone is looked up again: it has new ones */
 #define NGX_K8S_ROUTE_TRIES  4
 
+/* what answers where a Service has no endpoint */
+#define NGX_K8S_ROUTE_UNAVAILABLE  503
 
-/* where a search for hosts stands, from the most specific one on */
+
+/* a step of a search for hosts, from the most specific name on */
 
 typedef struct {
-    uint32_t                 route_set;
-    ngx_str_t                name;
-    size_t                   cut;        /* labels before here are cut */
-    unsigned                 exact:1;    /* tried */
-    unsigned                 none:1;     /* tried */
-} ngx_k8s_host_search_t;
+    ngx_str_t                name;       /* of a wildcard: from a dot on */
+    ngx_uint_t               cut;        /* labels before it, 0: no wildcard */
+} ngx_k8s_route_step_t;
 
 
-static ngx_k8s_host_t *ngx_k8s_route_next_host(ngx_k8s_table_t *table,
-    ngx_k8s_host_search_t *search, uint32_t *slot);
-static ngx_k8s_host_t *ngx_k8s_route_find_host(ngx_k8s_table_t *table,
-    uint32_t route_set, u_char *data, size_t len, uint32_t *slot);
+static ngx_int_t ngx_k8s_route_sets(ngx_k8s_table_t *table,
+    ngx_k8s_route_key_t *key, ngx_k8s_route_t *route);
+static ngx_uint_t ngx_k8s_route_next(ngx_k8s_route_step_t *step);
+static ngx_k8s_host_t *ngx_k8s_route_find(ngx_k8s_table_t *table,
+    uint32_t route_set, ngx_uint_t class, ngx_k8s_route_step_t *step,
+    uint32_t *slot);
 static ngx_int_t ngx_k8s_route_paths(ngx_k8s_host_t *host,
     ngx_k8s_route_key_t *key, ngx_k8s_route_t *route);
 static ngx_int_t ngx_k8s_route_shards(ngx_k8s_table_t *table,
@@ -52,60 +54,89 @@ ngx_int_t
 ngx_k8s_route(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     ngx_k8s_route_t *route)
 {
-    uint32_t                slot, fallback_slot;
-    ngx_int_t               rc;
-    ngx_uint_t              tries;
-    ngx_k8s_host_t         *host, *fallback;
-    ngx_k8s_host_search_t   search;
+    ngx_int_t   rc;
+    ngx_uint_t  tries;
 
     tries = 0;
 
-again:
+    do {
+        rc = ngx_k8s_route_sets(table, key, route);
+    } while (rc == NGX_AGAIN && ++tries < NGX_K8S_ROUTE_TRIES);
+
+    return (rc == NGX_OK) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* NGX_AGAIN: a shard has gone */
+
+static ngx_int_t
+ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
+    ngx_k8s_route_t *route)
+{
+    uint32_t               slot, fallback_slot, closed;
+    ngx_int_t              rc;
+    ngx_uint_t             i, n, left;
+    ngx_k8s_host_t        *host, *fallback;
+    ngx_k8s_route_step_t   step;
 
     ngx_memzero(route, sizeof(ngx_k8s_route_t));
-    ngx_memzero(&search, sizeof(ngx_k8s_host_search_t));
 
-    search.route_set = key->route_set;
-    search.name = key->host;
+    step.name = key->host;
+    step.cut = 0;
+
+    n = ngx_min(key->nsets, NGX_K8S_ROUTE_SETS_MAX);
+    left = n;
+    closed = 0;
 
     fallback = NULL;
     fallback_slot = 0;
 
     do {
-        host = ngx_k8s_route_next_host(table, &search, &slot);
 
-        if (host == NULL) {
-            break;
-        }
+        for (i = 0; i < n; i++) {
 
-        if (host->shards.n == 0) {
-            rc = ngx_k8s_route_paths(host, key, route);
+            if (closed & ((uint32_t) 1 << i)) {
+                continue;
+            }
 
-        } else {
-            rc = ngx_k8s_route_shards(table, host, key, route);
+            host = ngx_k8s_route_find(table, key->sets[i], key->class, &step,
+                                      &slot);
+            if (host == NULL) {
+                continue;
+            }
 
-            if (rc == NGX_AGAIN && ++tries < NGX_K8S_ROUTE_TRIES) {
-                goto again;
+            rc = host->shards.n
+                 ? ngx_k8s_route_shards(table, host, key, route)
+                 : ngx_k8s_route_paths(host, key, route);
+
+            if (rc == NGX_OK) {
+                route->host = host;
+                route->host_slot = slot;
+
+                return NGX_OK;
+            }
+
+            if (rc == NGX_AGAIN) {
+                return NGX_AGAIN;
+            }
+
+            if (route->host == NULL) {
+                route->host = host;
+                route->host_slot = slot;
+            }
+
+            if (fallback == NULL && host->fallback != NGX_K8S_NONE) {
+                fallback = host;
+                fallback_slot = slot;
+            }
+
+            if (!(host->flags & NGX_K8S_HOST_FALLTHROUGH)) {
+                closed |= (uint32_t) 1 << i;
+                left--;
             }
         }
 
-        if (rc == NGX_OK) {
-            route->host = host;
-            route->host_slot = slot;
-            return NGX_OK;
-        }
-
-        if (route->host == NULL) {
-            route->host = host;
-            route->host_slot = slot;
-        }
-
-        if (fallback == NULL && host->fallback != NGX_K8S_NONE) {
-            fallback = host;
-            fallback_slot = slot;
-        }
-
-    } while (host->flags & NGX_K8S_HOST_FALLTHROUGH);
+    } while (left && ngx_k8s_route_next(&step));
 
     if (fallback == NULL) {
         return NGX_DECLINED;
@@ -121,97 +152,80 @@ again:
 
 
 ngx_k8s_host_t *
-ngx_k8s_route_host(ngx_k8s_table_t *table, uint32_t route_set, ngx_str_t *name,
-    uint32_t *slot)
+ngx_k8s_route_host(ngx_k8s_table_t *table, uint32_t route_set,
+    ngx_uint_t class, ngx_str_t *name, uint32_t *slot)
 {
-    ngx_k8s_host_search_t  search;
+    ngx_k8s_host_t        *host;
+    ngx_k8s_route_step_t   step;
 
-    ngx_memzero(&search, sizeof(ngx_k8s_host_search_t));
+    step.name = *name;
+    step.cut = 0;
 
-    search.route_set = route_set;
-    search.name = *name;
+    do {
+        host = ngx_k8s_route_find(table, route_set, class, &step, slot);
+    } while (host == NULL && ngx_k8s_route_next(&step));
 
-    return ngx_k8s_route_next_host(table, &search, slot);
+    return host;
 }
 
 
-static ngx_k8s_host_t *
-ngx_k8s_route_next_host(ngx_k8s_table_t *table, ngx_k8s_host_search_t *search,
-    uint32_t *slot)
+/* the next less specific name, 0: there is none; an empty label is none */
+
+static ngx_uint_t
+ngx_k8s_route_next(ngx_k8s_route_step_t *step)
 {
-    u_char          *p, *last;
-    ngx_str_t       *name;
-    ngx_uint_t       first;
+    u_char  *p, *last;
+
+    if (step->name.len == 0) {
+        return 0;
+    }
+
+    p = step->name.data;
+    last = p + step->name.len;
+
+    p = (step->name.len > 1 && (step->cut || *p != '.'))
+        ? ngx_strlchr(p + 1, last, '.') : NULL;
+
+    step->name.data = p ? p : last;
+    step->name.len = last - step->name.data;
+    step->cut++;
+
+    return 1;
+}
+
+
+/* the host of a step's name, if it takes as many labels */
+
+static ngx_k8s_host_t *
+ngx_k8s_route_find(ngx_k8s_table_t *table, uint32_t route_set,
+    ngx_uint_t class, ngx_k8s_route_step_t *step, uint32_t *slot)
+{
+    size_t           n;
+    u_char           key[NGX_K8S_HOST_MAX + sizeof(uint32_t)];
+    ngx_uint_t       wildcard;
     ngx_k8s_host_t  *host;
 
-    name = &search->name;
-
-    if (!search->exact && name->len) {
-        search->exact = 1;
-
-        host = ngx_k8s_route_find_host(table, search->route_set, name->data,
-                                       name->len, slot);
-
-        if (host && !(host->flags & NGX_K8S_HOST_WILDCARD)) {
-            return host;
-        }
-    }
-
-    last = name->data + name->len;
-
-    /* an empty label is none */
-
-    while (search->cut + 1 < name->len && name->data[0] != '.') {
-        first = (search->cut == 0);
-        p = ngx_strlchr(name->data + search->cut + 1, last, '.');
-
-        if (p == NULL) {
-            break;
-        }
-
-        search->cut = p - name->data;
-
-        host = ngx_k8s_route_find_host(table, search->route_set, p, last - p,
-                                       slot);
-
-        if (host
-            && (host->flags & NGX_K8S_HOST_WILDCARD)
-            && (first || (host->flags & NGX_K8S_HOST_ANY_DEPTH)))
-        {
-            return host;
-        }
-    }
-
-    search->cut = name->len;
-
-    if (search->none) {
+    if (step->name.len > NGX_K8S_HOST_MAX) {
         return NULL;
     }
 
-    search->none = 1;
+    n = ngx_k8s_key_host(key, route_set, class, &step->name);
 
-    return ngx_k8s_route_find_host(table, search->route_set, last, 0, slot);
-}
+    host = ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, n, slot);
 
+    if (host == NULL || step->name.len == 0) {
+        return host;
+    }
 
-static ngx_k8s_host_t *
-ngx_k8s_route_find_host(ngx_k8s_table_t *table, uint32_t route_set,
-    u_char *data, size_t len, uint32_t *slot)
-{
-    size_t     n;
-    ngx_str_t  name;
-    u_char     key[NGX_K8S_HOST_MAX + sizeof(uint32_t)];
+    wildcard = (host->flags & NGX_K8S_HOST_WILDCARD) != 0;
 
-    if (len > NGX_K8S_HOST_MAX) {
+    if (wildcard != (step->cut != 0)
+        || (step->cut > 1 && !(host->flags & NGX_K8S_HOST_ANY_DEPTH)))
+    {
         return NULL;
     }
 
-    name.len = len;
-    name.data = data;
-
-    n = ngx_k8s_key_host(key, route_set, NGX_K8S_CLASS_HTTP, &name);
-
-    return ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, n, slot);
+    return host;
 }
 
 
@@ -463,13 +477,16 @@ ngx_k8s_route_match(ngx_k8s_host_t *host, ngx_k8s_path_t *path,
 }
 
 
-/* without a list it is on all listeners in the Ingress API's set, else none */
+/*
+ * Without a list, which is sorted, it is on all listeners in the Ingress API's
+ * set, else on none.
+ */
 
 static ngx_uint_t
 ngx_k8s_route_listens(ngx_k8s_host_t *host, ngx_k8s_match_t *match,
     uint32_t listener)
 {
-    uint32_t  i, *slots;
+    uint32_t  low, high, n, *slots;
 
     if (match->nlisteners == 0) {
         return host->route_set == 0;
@@ -477,9 +494,21 @@ ngx_k8s_route_listens(ngx_k8s_host_t *host, ngx_k8s_match_t *match,
 
     slots = ngx_k8s_record_at(host, host->listeners.offset);
 
-    for (i = match->listener; i < match->listener + match->nlisteners; i++) {
-        if (slots[i] == listener) {
+    low = match->listener;
+    high = low + match->nlisteners;
+
+    while (low < high) {
+        n = low + (high - low) / 2;
+
+        if (slots[n] == listener) {
             return 1;
+        }
+
+        if (slots[n] < listener) {
+            low = n + 1;
+
+        } else {
+            high = n;
         }
     }
 
@@ -547,6 +576,85 @@ ngx_k8s_route_set(ngx_k8s_host_t *host, uint32_t match, ngx_k8s_route_t *route)
     route->record = host;
     route->match = &matches[match];
     route->action = &actions[route->match->action];
+}
+
+
+ngx_k8s_backend_rec_t *
+ngx_k8s_route_backend(ngx_k8s_route_t *route, uint32_t random)
+{
+    uint32_t                i;
+    ngx_k8s_host_t         *host;
+    ngx_k8s_action_t       *action;
+    ngx_k8s_backend_rec_t  *backend;
+
+    host = route->record;
+    action = route->action;
+
+    if (action->nbackends == 0 || action->weights == 0) {
+        return NULL;
+    }
+
+    backend = ngx_k8s_record_at(host, host->backends.offset);
+    backend += action->backend;
+
+    if (action->nbackends == 1) {
+        return backend;
+    }
+
+    random %= action->weights;
+
+    for (i = 0; i < action->nbackends - 1; i++) {
+        if (random < backend->weight) {
+            break;
+        }
+
+        random -= backend->weight;
+        backend++;
+    }
+
+    return backend;
+}
+
+
+ngx_k8s_service_rec_t *
+ngx_k8s_route_service(ngx_k8s_table_t *table, ngx_k8s_backend_rec_t *backend,
+    ngx_uint_t *status)
+{
+    ngx_k8s_service_rec_t  *service;
+
+    service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                      backend->service, backend->generation);
+
+    if (service && service->usable) {
+        return service;
+    }
+
+    *status = NGX_K8S_ROUTE_UNAVAILABLE;
+
+    if (backend->invalid
+        && (backend->service == 0
+            || (service && (service->flags & (NGX_K8S_SERVICE_MISSING
+                                              |NGX_K8S_SERVICE_NO_PORT)))))
+    {
+        *status = backend->invalid;
+    }
+
+    return NULL;
+}
+
+
+ngx_k8s_mirror_rec_t *
+ngx_k8s_route_mirrors(ngx_k8s_route_t *route, ngx_uint_t *n)
+{
+    ngx_k8s_host_t        *host;
+    ngx_k8s_mirror_rec_t  *mirror;
+
+    host = route->record;
+    mirror = ngx_k8s_record_at(host, host->mirrors.offset);
+
+    *n = route->action->nmirrors;
+
+    return *n ? mirror + route->action->mirror : NULL;
 }
 
 

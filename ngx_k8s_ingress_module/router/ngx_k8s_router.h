@@ -5,8 +5,17 @@
 
 
 /*
- * The router: which match takes (route set, host, path)?  Pure: it reads a
- * table under the caller's pin and needs no running nginx.
+ * The router: which match takes (route sets, class, listener, host, path)?
+ * Pure: it reads a table under the caller's pin and needs no running nginx.
+ *
+ * A request belongs to one or more route sets, in an order.  Its host is looked
+ * for in steps from the most specific name to the least: the name itself, the
+ * wildcards above it, the host without name.  At each step the sets are asked
+ * in their order, and the first match wins.  A set of which a host was found is
+ * not asked for less specific ones, but where that host falls through.  When
+ * nothing matches, the first fallback of the hosts that were met takes the
+ * request.  So an earlier set can have a part of the paths of a host, and the
+ * next one goes on having the rest.
  */
 
 
@@ -19,8 +28,13 @@
 #include <ngx_k8s_table.h>
 
 
+#define NGX_K8S_ROUTE_SETS_MAX       32  /* of one request, those after it are
+                                            not asked */
+
 typedef struct {
-    uint32_t                 route_set;
+    uint32_t                *sets;       /* route sets, in order */
+    ngx_uint_t               nsets;
+    ngx_uint_t               class;      /* NGX_K8S_CLASS_* */
     uint32_t                 listener;   /* slot; matches of other ones are
                                             skipped; 0: there is none */
     ngx_str_t                host;       /* lower case, no port, no last dot */
@@ -54,9 +68,25 @@ typedef struct {
 ngx_int_t ngx_k8s_route(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     ngx_k8s_route_t *route);
 
-/* host record for a name: exact, wildcard, none (""); NULL; for SNI as well */
+/*
+ * The backend of route->action, which is of kind BACKENDS, that a random number
+ * draws by weight; NULL: it has none.
+ */
+ngx_k8s_backend_rec_t *ngx_k8s_route_backend(ngx_k8s_route_t *route,
+    uint32_t random);
+
+/* the Service of a backend, or NULL and the status that answers instead */
+ngx_k8s_service_rec_t *ngx_k8s_route_service(ngx_k8s_table_t *table,
+    ngx_k8s_backend_rec_t *backend, ngx_uint_t *status);
+
+/* who gets copies of the request: the first of *n, or NULL with 0 */
+ngx_k8s_mirror_rec_t *ngx_k8s_route_mirrors(ngx_k8s_route_t *route,
+    ngx_uint_t *n);
+
+/* host record of a set for a name: exact, wildcard, none (""); NULL; for SNI
+   as well */
 ngx_k8s_host_t *ngx_k8s_route_host(ngx_k8s_table_t *table, uint32_t route_set,
-    ngx_str_t *name, uint32_t *slot);
+    ngx_uint_t class, ngx_str_t *name, uint32_t *slot);
 
 #define NGX_K8S_HOST_MAX             256
 

@@ -175,7 +175,7 @@ ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t set, ngx_str_t *name)
     ngx_str_t        parent;
     ngx_k8s_host_t  *host;
 
-    host = ngx_k8s_route_host(table, set, name, NULL);
+    host = ngx_k8s_route_host(table, set, NGX_K8S_CLASS_HTTP, name, NULL);
 
     if (host && host->certificates.n == 0
         && !(host->flags & NGX_K8S_HOST_WILDCARD))

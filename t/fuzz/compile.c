@@ -121,6 +121,8 @@ fuzz_check(k8s_t *k)
     ngx_k8s_record_t      *rec;
     ngx_k8s_route_key_t    key;
 
+    static uint32_t  set;
+
     for (i = 0; i < NGX_K8S_INDEXES; i++) {
         cursor = 0;
 
@@ -137,6 +139,8 @@ fuzz_check(k8s_t *k)
     }
 
     ngx_memzero(&key, sizeof(ngx_k8s_route_key_t));
+    key.sets = &set;
+    key.nsets = 1;
     ngx_str_set(&key.host, "good.test");
     ngx_str_set(&key.path, "/x");
 

@@ -56,7 +56,11 @@ route(k8s_t *k, char *host, char *path)
     ngx_k8s_service_rec_t  *svc;
     ngx_k8s_backend_rec_t  *backend;
 
+    static uint32_t  set;
+
     ngx_memzero(&key, sizeof(ngx_k8s_route_key_t));
+    key.sets = &set;
+    key.nsets = 1;
     key.host = k8s_str(host);
     key.path = k8s_str(path);
     key.method = k8s_str("GET");

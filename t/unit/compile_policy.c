@@ -52,7 +52,7 @@ closed(k8s_t *k, char *name)
     ngx_k8s_host_t  *rec;
 
     host = k8s_str(name);
-    rec = ngx_k8s_route_host(k->table, 0, &host, &slot);
+    rec = ngx_k8s_route_host(k->table, 0, NGX_K8S_CLASS_HTTP, &host, &slot);
 
     return rec && (rec->flags & NGX_K8S_HOST_CLOSED);
 }

@@ -66,8 +66,12 @@ router_ask(router_t *rt, char *path, router_request_t *request)
     ngx_k8s_route_t      route;
     ngx_k8s_route_key_t  key;
 
+    static uint32_t  set;
+
     ngx_memzero(&key, sizeof(key));
 
+    key.sets = &set;
+    key.nsets = 1;
     key.host = unit_str("p.example");
     key.path = unit_str(path);
     key.method = unit_str(request->method ? request->method : "GET");
@@ -132,6 +136,8 @@ router_miss(router_t *rt)
     ngx_k8s_route_t       route;
     ngx_k8s_route_key_t   key;
 
+    static uint32_t  set;
+
     ngx_memzero(r, sizeof(r));
     r[0].type = P;
     r[0].path = "/only";
@@ -144,6 +150,8 @@ router_miss(router_t *rt)
        "the most specific host decides alone");
 
     ngx_memzero(&key, sizeof(key));
+    key.sets = &set;
+    key.nsets = 1;
     key.host = unit_str("m.example");
     key.path = unit_str("/");
 
@@ -170,8 +178,8 @@ router_miss(router_t *rt)
     ok(unit_ask(rt->table, 0, "m.example", "/w") == 303, "path on the way");
 
     name = unit_str("z.example");
-    ok(ngx_k8s_route_host(rt->table, 0, &name, NULL) != NULL
-       && (ngx_k8s_route_host(rt->table, 0, &name, NULL)->flags
+    ok(ngx_k8s_route_host(rt->table, 0, 0, &name, NULL) != NULL
+       && (ngx_k8s_route_host(rt->table, 0, 0, &name, NULL)->flags
            & NGX_K8S_HOST_WILDCARD), "host of a name");
 }
 
@@ -330,7 +338,8 @@ router_listeners(router_t *rt)
 
     for (i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
         ngx_memzero(&key, sizeof(key));
-        key.route_set = asks[i].set;
+        key.sets = &asks[i].set;
+        key.nsets = 1;
         key.listener = asks[i].listener;
         key.host = unit_str("listen.example");
         key.path = unit_str(asks[i].path);

@@ -292,6 +292,8 @@ table_copy(ngx_k8s_builder_t *b)
     ngx_k8s_backend_rec_t   *backend;
     ngx_k8s_service_rec_t   *service;
 
+    static uint32_t  set = 3;
+
     size = 4 * 1024 * 1024;
     table = unit_table(size);
     w = ngx_k8s_writer_open(table, -1, &unit_log);
@@ -351,7 +353,8 @@ table_copy(ngx_k8s_builder_t *b)
     ok(bad == 0, "every route is read from a copy at another address");
 
     ngx_memzero(&key, sizeof(key));
-    key.route_set = 3;
+    key.sets = &set;
+    key.nsets = 1;
     key.host = unit_str("x.y.gw.example");
     key.path = unit_str("/new");
 
@@ -609,6 +612,8 @@ table_verify(ngx_k8s_builder_t *b)
     ngx_k8s_route_t     route;
     ngx_k8s_route_key_t key;
 
+    static uint32_t  set = 3;
+
     table = unit_table(1024 * 1024);
     w = ngx_k8s_writer_open(table, -1, &unit_log);
     slot = table_gateway(w, b, 1, 2);
@@ -623,7 +628,8 @@ table_verify(ngx_k8s_builder_t *b)
        "crooked");
 
     ngx_memzero(&key, sizeof(key));
-    key.route_set = 3;
+    key.sets = &set;
+    key.nsets = 1;
     key.host = unit_str("x.gw.example");
     key.path = unit_str("/old");
 

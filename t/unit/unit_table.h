@@ -414,6 +414,8 @@ unit_host_key(ngx_k8s_host_t *host, ngx_k8s_route_key_t *key)
 {
     u_char  *p;
 
+    static uint32_t  set;
+
     if (host->header.key.len < sizeof(uint32_t)
         || host->header.key.len > NGX_K8S_HOST_MAX)
     {
@@ -423,7 +425,12 @@ unit_host_key(ngx_k8s_host_t *host, ngx_k8s_route_key_t *key)
     ngx_memzero(key, sizeof(ngx_k8s_route_key_t));
 
     p = ngx_k8s_record_at(host, host->header.key.offset);
-    ngx_memcpy(&key->route_set, p, sizeof(uint32_t));
+    ngx_memcpy(&set, p, sizeof(uint32_t));
+
+    key->class = set >> 24;
+    key->sets = &set;
+    key->nsets = 1;
+    set &= NGX_K8S_ROUTE_SETS - 1;
 
     key->host.len = host->header.key.len - sizeof(uint32_t);
     key->host.data = p + sizeof(uint32_t);
@@ -442,7 +449,8 @@ unit_ask(ngx_k8s_table_t *table, uint32_t set, char *host, char *path)
 
     ngx_memzero(&key, sizeof(key));
 
-    key.route_set = set;
+    key.sets = &set;
+    key.nsets = 1;
     key.host = unit_str(host);
     key.path = unit_str(path);
     key.method = unit_str("GET");
