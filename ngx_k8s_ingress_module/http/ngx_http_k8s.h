@@ -83,5 +83,10 @@ ngx_int_t ngx_http_k8s_headers_conf(ngx_conf_t *cf,
     ngx_http_k8s_loc_conf_t *klcf);
 void ngx_http_k8s_headers_init(void);
 
+/* sets a header of the answer in place of others of its name, not copied
+   (ngx_http_k8s_header.c) */
+ngx_int_t ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
+
 
 #endif /* _NGX_HTTP_K8S_H_INCLUDED_ */

@@ -49,12 +49,14 @@ typedef struct {
     ngx_uint_t               status;     /* answered by us: 301, 308, 404, ...;
                                             0: proxied */
     ngx_k8s_rule_rec_t      *names;      /* a copy, for variables, or NULL */
+    ngx_str_t               *origin;     /* that is allowed, NULL: none */
 
     unsigned                 routed:1;
     unsigned                 no_service:1; /* no rule, or none for it */
     unsigned                 counted:1;
     unsigned                 health:1;   /* answered /healthz: not logged */
     unsigned                 asked:1;    /* a variable was, before routing */
+    unsigned                 preflight:1; /* of a request of another origin */
 } ngx_http_k8s_ctx_t;
 
 

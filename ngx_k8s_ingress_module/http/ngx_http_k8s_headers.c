@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_k8s_policy.h>
 
@@ -15,6 +16,12 @@ static ngx_int_t ngx_http_k8s_header_filter(ngx_http_request_t *r);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+#if (NGX_HTTP_SSL)
+
+static ngx_str_t  ngx_http_k8s_hsts = ngx_string("Strict-Transport-Security");
+
+#endif
 
 
 ngx_int_t
@@ -72,9 +79,6 @@ ngx_http_k8s_headers_init(void)
 static ngx_int_t
 ngx_http_k8s_header_filter(ngx_http_request_t *r)
 {
-    ngx_uint_t                i;
-    ngx_list_part_t          *part;
-    ngx_table_elt_t          *h;
     ngx_http_k8s_ctx_t       *ctx;
     ngx_http_k8s_loc_conf_t  *klcf;
 
@@ -105,47 +109,18 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 
 #if (NGX_HTTP_SSL)
 
-    if (ctx && !ctx->health && klcf->hsts.len && r->connection->ssl) {
-
-        /* the backend's own is replaced */
-
-        part = &r->headers_out.headers.part;
-        h = part->elts;
-
-        for (i = 0; /* void */ ; i++) {
-
-            if (i >= part->nelts) {
-                if (part->next == NULL) {
-                    break;
-                }
-
-                part = part->next;
-                h = part->elts;
-                i = 0;
-            }
-
-            if (h[i].key.len == sizeof("Strict-Transport-Security") - 1
-                && ngx_strncasecmp(h[i].key.data,
-                                   (u_char *) "Strict-Transport-Security",
-                                   sizeof("Strict-Transport-Security") - 1)
-                   == 0)
-            {
-                h[i].hash = 0;
-            }
-        }
-
-        h = ngx_list_push(&r->headers_out.headers);
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        h->hash = 1;
-        h->next = NULL;
-        ngx_str_set(&h->key, "Strict-Transport-Security");
-        h->value = klcf->hsts;
+    if (ctx && !ctx->health && klcf->hsts.len && r->connection->ssl
+        && ngx_http_k8s_header_set(r, &ngx_http_k8s_hsts, &klcf->hsts)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
 #endif
+
+    if (ctx && ctx->origin && ngx_http_k8s_cors_headers(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     return ngx_http_next_header_filter(r);
 }

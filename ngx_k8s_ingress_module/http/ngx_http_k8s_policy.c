@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_k8s_policy.h>
 
@@ -243,6 +244,11 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
     }
 
     ngx_k8s_policy_settings(profile->settings, NGX_K8S_API_INGRESS, values);
+
+    if (ngx_http_k8s_cors_create(profile) != NGX_OK) {
+        ngx_http_k8s_profile_release(profile);
+        return NULL;
+    }
 
     return profile;
 }

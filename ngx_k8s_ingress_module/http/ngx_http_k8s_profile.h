@@ -37,12 +37,14 @@ void **ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
 /* of one worker, with a pool of its own; counted by reference */
 
 typedef struct ngx_http_k8s_profile_s  ngx_http_k8s_profile_t;
+typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
 
 struct ngx_http_k8s_profile_s {
     void                   **loc_conf;
     ngx_pool_t              *pool;
     ngx_uint_t               refs;
     ngx_k8s_settings_t      *settings;   /* of the pool; NULL: not set */
+    ngx_http_k8s_cors_t     *cors;       /* NULL: not enabled */
     ngx_event_t              release;
 };
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_route.h>
@@ -265,6 +266,13 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     if (action->kind == NGX_K8S_ACTION_ADD_SLASH) {
         return ngx_http_k8s_add_slash(r);
+    }
+
+    if (ctx->profile && ctx->profile->cors
+        && action->kind != NGX_K8S_ACTION_STATUS
+        && ngx_http_k8s_cors(r, ctx))
+    {
+        return NGX_HTTP_NO_CONTENT;
     }
 
     settings = ngx_http_k8s_settings(ctx);

@@ -13,6 +13,9 @@
 /* of an unknown name or a value, in a message */
 #define NGX_K8S_SHOWN_MAX            128
 
+/* of a value, where it is no list of those who may pass */
+#define NGX_K8S_VALUE_MAX            16384
+
 /* unknown names of one object that are compared with all known ones */
 #define NGX_K8S_NEAREST_MAX          16
 
@@ -173,7 +176,7 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
     value = kv->value;
     ngx_k8s_annotation_trim(&value);
 
-    if (value.len == 0) {
+    if (value.len == 0 && !(row->flags & NGX_K8S_ROW_PARTS)) {
         return NGX_OK;
     }
 
@@ -336,6 +339,25 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
         return ngx_k8s_annotation_close(a, key, row, &why);
     }
 
+    if (row->flags & NGX_K8S_ROW_PARTS) {
+
+        value = ngx_array_push(&a->values->values);
+        if (value == NULL) {
+            return NGX_ERROR;
+        }
+
+        value->row = row;
+        value->value = *text;
+
+        if (refused) {
+            value->value.len = 0;
+        }
+
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                      &ngx_k8s_no_remedy,
+                                      "%V, so what is wrong is left out", &why);
+    }
+
     if (row->value.len == 0) {
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
                                       &ngx_k8s_no_remedy,
@@ -349,7 +371,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 }
 
 
-/* what the administrator does not let through, a static string; NULL: it is */
+/* why a value is not let through, whatever it says; NULL: it is */
 
 static char *
 ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
@@ -360,6 +382,12 @@ ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
 
     if ((row->flags & NGX_K8S_RISK_CRITICAL) > gate->risk) {
         return "annotations-risk-level does not allow it";
+    }
+
+    if (value->len > NGX_K8S_VALUE_MAX
+        && !(row->flags & NGX_K8S_ROW_CLOSES_ROUTE))
+    {
+        return "it is longer than 16 KB";
     }
 
     p = gate->words.data;

@@ -11,6 +11,8 @@
 
 static ngx_int_t ngx_k8s_decode_number(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_integer(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_code(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_seconds(ngx_k8s_grammar_t *grammar,
@@ -232,6 +234,10 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_number = {
     "a number", ngx_k8s_decode_number, NULL, NULL
 };
 
+ngx_k8s_grammar_t  ngx_k8s_grammar_integer = {
+    "a whole number", ngx_k8s_decode_integer, NULL, NULL
+};
+
 ngx_k8s_grammar_t  ngx_k8s_grammar_status = {
     "a status from 400 to 599", ngx_k8s_decode_code, NULL, NULL
 };
@@ -291,8 +297,6 @@ ngx_k8s_word_grammar(satisfy, ngx_k8s_satisfies, "\"any\" or \"all\"");
 ngx_k8s_word_grammar(verify_client, ngx_k8s_verify_clients,
     "\"on\", \"off\", \"optional\" or \"optional_no_ca\"");
 
-ngx_k8s_words_grammar(methods, ngx_k8s_methods, ", ",
-    "methods, separated by commas");
 ngx_k8s_words_grammar(next_upstream, ngx_k8s_next_upstreams, " ",
     "words of proxy_next_upstream, separated by blanks");
 ngx_k8s_words_grammar(protocols, ngx_k8s_protocols, " ",
@@ -313,6 +317,35 @@ ngx_k8s_decode_number(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
     }
 
     *np = n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_integer(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    ngx_int_t *np = field;
+
+    ngx_int_t   n;
+    ngx_str_t   digits;
+    ngx_uint_t  minus;
+
+    digits = *value;
+    minus = (digits.len && digits.data[0] == '-');
+
+    if (minus) {
+        digits.data++;
+        digits.len--;
+    }
+
+    n = ngx_atoi(digits.data, digits.len);
+    if (n == NGX_ERROR || n > NGX_MAX_INT32_VALUE) {
+        return NGX_ERROR;
+    }
+
+    *np = minus ? -n : n;
 
     return NGX_OK;
 }

@@ -49,7 +49,6 @@ static ngx_int_t ngx_k8s_decode_service(ngx_k8s_grammar_t *grammar,
 static ngx_int_t ngx_k8s_items(ngx_str_t *value, ngx_k8s_item_pt check);
 static ngx_int_t ngx_k8s_item_cidr(ngx_str_t *item);
 static ngx_int_t ngx_k8s_item_code(ngx_str_t *item);
-static ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 static ngx_uint_t ngx_k8s_label(u_char *p, size_t len, size_t max);
 
 
@@ -126,6 +125,7 @@ ngx_k8s_chars_grammar(host_name, "-._:[]", "a host name");
 ngx_k8s_chars_grammar(host_pattern, NGX_K8S_REGEX_CHARS, "a host name");
 ngx_k8s_chars_grammar(host_patterns, NGX_K8S_REGEX_CHARS ", ",
     "host names, separated by commas");
+ngx_k8s_chars_grammar(methods, ", ", "methods, separated by commas");
 ngx_k8s_chars_grammar(path_capture, NGX_K8S_BASIC_CHARS "$",
     "a path, which may have $1 to $9");
 ngx_k8s_chars_grammar(redirect, NGX_K8S_URL_CHARS, "\"off\", or a URL");
@@ -344,37 +344,53 @@ ngx_k8s_decode_service(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
 static ngx_int_t
 ngx_k8s_items(ngx_str_t *value, ngx_k8s_item_pt check)
 {
-    u_char     *p, *last, *end;
-    ngx_str_t   item;
+    ngx_str_t  list, item;
 
-    p = value->data;
-    last = p + value->len;
+    list = *value;
 
-    for ( ;; ) {
-
-        end = ngx_strlchr(p, last, ',');
-        item.data = p;
-        item.len = (end ? end : last) - p;
-
-        while (item.len && item.data[0] == ' ') {
-            item.data++;
-            item.len--;
-        }
-
-        while (item.len && item.data[item.len - 1] == ' ') {
-            item.len--;
-        }
-
+    while (ngx_k8s_item(&list, &item) == NGX_OK) {
         if (item.len == 0 || check(&item) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        if (end == NULL) {
-            return NGX_OK;
-        }
-
-        p = end + 1;
     }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_item(ngx_str_t *list, ngx_str_t *item)
+{
+    u_char  *last, *end;
+
+    if (list->data == NULL) {
+        return NGX_DONE;
+    }
+
+    last = list->data + list->len;
+    end = ngx_strlchr(list->data, last, ',');
+
+    item->data = list->data;
+    item->len = (end ? end : last) - list->data;
+
+    if (end) {
+        list->data = end + 1;
+        list->len = last - list->data;
+
+    } else {
+        list->data = NULL;
+    }
+
+    while (item->len && item->data[0] == ' ') {
+        item->data++;
+        item->len--;
+    }
+
+    while (item->len && item->data[item->len - 1] == ' ') {
+        item->len--;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -407,7 +423,7 @@ ngx_k8s_item_code(ngx_str_t *item)
 
 /* "*", "null", or a scheme, "*." at most before a host, and a port */
 
-static ngx_int_t
+ngx_int_t
 ngx_k8s_item_origin(ngx_str_t *item)
 {
     u_char  *p, *last;
@@ -439,7 +455,7 @@ ngx_k8s_item_origin(ngx_str_t *item)
 
         if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
             || (*p >= '0' && *p <= '9')
-            || ngx_strchr("-._:[]", *p))
+            || (*p && ngx_strchr("-._:[]", *p)))
         {
             continue;
         }

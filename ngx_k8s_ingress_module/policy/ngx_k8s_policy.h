@@ -41,6 +41,15 @@ typedef struct {
     ngx_str_t                upstream_vhost;  /* Host that is sent; empty: as
                                                it came */
 
+    ngx_uint_t               cors;          /* answers of other origins */
+    ngx_str_t                cors_origins;  /* with commas; those that cannot
+                                               be read are none */
+    ngx_str_t                cors_methods;
+    ngx_str_t                cors_headers;
+    ngx_str_t                cors_expose;   /* empty: none */
+    ngx_uint_t               cors_credentials;
+    ngx_int_t                cors_max_age;  /* seconds */
+
     ngx_uint_t               ssl_redirect;  /* of hosts with a certificate */
     ngx_uint_t               redirect_code; /* to https */
     ngx_str_t                no_redirect;   /* prefixes of paths which are not
@@ -90,6 +99,7 @@ struct ngx_k8s_grammar_s {
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_flag;       /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_switch;     /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_number;     /* ngx_uint_t */
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_integer;    /* ngx_int_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_seconds;    /* ngx_msec_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_time;       /* ngx_msec_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_size;       /* size_t */
@@ -117,7 +127,6 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_verify_client;
 
 /* some words, separated by blanks or commas: ngx_uint_t, a mask */
 
-extern ngx_k8s_grammar_t  ngx_k8s_grammar_methods;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_next_upstream;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_protocols;
 
@@ -140,6 +149,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_pattern;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_patterns;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_http_url;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_match_cn;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_methods;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_object;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_origins;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_path_capture;
@@ -151,6 +161,15 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_text;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_url;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_url_variables;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_variables;
+
+/*
+ * Takes the first item from a list with commas, without the blanks around it;
+ * NGX_DONE: there are no more.
+ */
+ngx_int_t ngx_k8s_item(ngx_str_t *list, ngx_str_t *item);
+
+/* NGX_OK when it is one of cors-allow-origin */
+ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 
 
 /* of a row: beside NGX_K8S_API_*, the APIs that it holds for */
@@ -168,6 +187,9 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_variables;
    without either the default holds */
 #define NGX_K8S_ROW_CLOSES_ROUTE     0x1000
 #define NGX_K8S_ROW_CLOSES_HOST      0x2000
+
+/* where a part of a value is bad, or it is empty, the rest of it holds */
+#define NGX_K8S_ROW_PARTS            0x4000
 
 /* who it is for beside a route */
 #define NGX_K8S_ROW_HOST             0x10000

@@ -504,23 +504,25 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* answers */
 
-    ngx_k8s_later_row("enable-cors", "", flag, "false", NGX_K8S_A, "", ""),
-    ngx_k8s_later_row("cors-allow-origin", "", origins, "*", NGX_K8S_A_MEDIUM,
-                      "enable-cors", ""),
-    ngx_k8s_later_row("cors-allow-headers", "", headers,
-                      "DNT,Keep-Alive,User-Agent,X-Requested-With,"
-                      "If-Modified-Since,Cache-Control,Content-Type,Range,"
-                      "Authorization",
-                      NGX_K8S_A_MEDIUM, "enable-cors", ""),
-    ngx_k8s_later_row("cors-allow-methods", "", methods,
-                      "GET, PUT, POST, DELETE, PATCH, OPTIONS",
-                      NGX_K8S_A_MEDIUM, "enable-cors", ""),
-    ngx_k8s_later_row("cors-allow-credentials", "", flag, "true", NGX_K8S_A,
-                      "enable-cors", ""),
-    ngx_k8s_later_row("cors-expose-headers", "", headers_any, "",
-                      NGX_K8S_A_MEDIUM, "enable-cors", ""),
-    ngx_k8s_later_row("cors-max-age", "", number, "1728000", NGX_K8S_A,
-                      "enable-cors", "seconds"),
+    ngx_k8s_field_row("enable-cors", flag, "false", cors, NGX_K8S_A,
+                      "headers for other origins, preflights answered"),
+    ngx_k8s_need_row("cors-allow-origin", origins, "*", cors_origins,
+                     NGX_K8S_A_MEDIUM|NGX_K8S_ROW_PARTS, "enable-cors",
+                     "what cannot be read allows nothing"),
+    ngx_k8s_need_row("cors-allow-headers", headers,
+                     "DNT,Keep-Alive,User-Agent,X-Requested-With,"
+                     "If-Modified-Since,Cache-Control,Content-Type,Range,"
+                     "Authorization",
+                     cors_headers, NGX_K8S_A_MEDIUM, "enable-cors", ""),
+    ngx_k8s_need_row("cors-allow-methods", methods,
+                     "GET, PUT, POST, DELETE, PATCH, OPTIONS", cors_methods,
+                     NGX_K8S_A_MEDIUM, "enable-cors", ""),
+    ngx_k8s_need_row("cors-allow-credentials", flag, "true", cors_credentials,
+                     NGX_K8S_A, "enable-cors", ""),
+    ngx_k8s_need_row("cors-expose-headers", headers_any, "", cors_expose,
+                     NGX_K8S_A_MEDIUM, "enable-cors", ""),
+    ngx_k8s_need_row("cors-max-age", integer, "1728000", cors_max_age,
+                     NGX_K8S_A, "enable-cors", "seconds"),
     ngx_k8s_later_row("custom-headers", "", object, "",
                       NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "",
                       "a ConfigMap of headers of the answer"),

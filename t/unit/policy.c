@@ -88,6 +88,10 @@ policy_bases(void)
     ok(s.keepalive_connections == 320 && s.keepalive_requests == 10000
        && s.keepalive_timeout == 60000 && s.keepalive_time == 3600000,
        "idle connections");
+    ok(s.cors == 0 && policy_is(&s.cors_origins, "*")
+       && policy_is(&s.cors_methods, "GET, PUT, POST, DELETE, PATCH, OPTIONS")
+       && s.cors_headers.len > 100 && s.cors_expose.len == 0
+       && s.cors_credentials == 1 && s.cors_max_age == 1728000, "origins");
     ok(s.ssl_protocols == (NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3)
        && s.ssl_ciphers.len > 100 && s.ssl_session_cache == 1
        && s.ssl_session_cache_size == 10 * 1024 * 1024
@@ -169,6 +173,7 @@ static void
 policy_grammars(void)
 {
     size_t       size;
+    ngx_int_t    i;
     ngx_str_t    s;
     ngx_uint_t   n;
     ngx_msec_t   ms;
@@ -192,6 +197,25 @@ policy_grammars(void)
     refused(time, "ten", &ms);
     refused(size, "1x", &size);
     refused(size, "-1", &size);
+    refused(integer, "", &n);
+    refused(integer, "-", &n);
+    refused(integer, "--1", &n);
+    refused(integer, "1.5", &n);
+    refused(integer, "99999999999", &n);
+    refused(methods, "GET;PUT", &s);
+    refused(methods, "GET\r\nX: y", &s);
+    refused(headers, "*", &s);
+    refused(headers, "X-A\nX-B", &s);
+    refused(headers, "X-A: $host", &s);
+    refused(headers_any, "\"X-A\"", &s);
+    refused(headers_any, "X-A\0", &s);
+    refused(origins, "https://app.example/", &s);
+    refused(origins, "app.example", &s);
+    refused(origins, "https://", &s);
+    refused(origins, "https://a.*.example", &s);
+    refused(origins, "https://a.example,", &s);
+    refused(origins, "https://a.example\0", &s);
+    refused(origins, "https://a.example\nX: y", &s);
     refused(protocols, "", &n);
     refused(protocols, "TLSv1.2 SSLv3", &n);
     refused(protocols, "TLSv1.22", &n);
@@ -200,6 +224,11 @@ policy_grammars(void)
     ok(ngx_k8s_grammar_protocols.decode(&ngx_k8s_grammar_protocols, &s, &n)
        == NGX_OK
        && n == (NGX_SSL_TLSv1_1|NGX_SSL_TLSv1_3), "protocols");
+
+    ngx_str_set(&s, "-1");
+    ok(ngx_k8s_grammar_integer.decode(&ngx_k8s_grammar_integer, &s, &i)
+       == NGX_OK
+       && i == -1, "a number below zero");
 
     ngx_str_set(&s, "2g");
     ok(ngx_k8s_grammar_size.decode(&ngx_k8s_grammar_size, &s, &size) == NGX_OK
@@ -318,6 +347,18 @@ static policy_case_t  policy_cases[] = {
       "1 " OURS "session-cookie-samesite", 1, 0 },
     { OURS "proxy-next-upstream=ERROR", "1 ", 0, 0 },
 
+    { OURS "enable-cors=true;" OURS "cors-allow-origin=https://a.example/",
+      "1 " OURS "cors-allow-origin: \"https://a.example/\" is not \"*\", or "
+      "origins as \"https://*.example.com\", separated by commas, so what is "
+      "wrong is left out", 2, 0 },
+    { OURS "enable-cors=true;" OURS "cors-allow-origin=",
+      "1 " OURS "cors-allow-origin: \"\" is not", 2, 0 },
+    { OURS "enable-cors=true;" OURS "cors-allow-origin=https://secret.example",
+      "annotation-value-word-blocklist forbids, so what is wrong is left out",
+      2, 0 },
+    { OURS "enable-cors=true;" OURS "cors-allow-headers=X-A\r\nX-B: c",
+      "1 " OURS "cors-allow-headers", 1, 0 },
+
     /* what protects is closed */
 
     { OURS "allowlist-source-range=10.0.0.0/8;", "2 " OURS
@@ -389,7 +430,9 @@ policy_annotations(void)
             end = p + strcspn(p, ";");
             eq = p + strcspn(p, "=");
 
-            if (strstr(p, "snippet=") || strchr(p, '\n')) {
+            if (strstr(p, "snippet=")
+                || (strchr(p, '\n') && strchr(p, ';') > strchr(p, '\n')))
+            {
                 end = p + strlen(p);
             }
 
