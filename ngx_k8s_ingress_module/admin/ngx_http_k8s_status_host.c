@@ -257,7 +257,6 @@ ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
     ngx_k8s_match_t *match)
 {
     ngx_str_t            key;
-    ngx_k8s_host_t      *host;
     ngx_k8s_action_t    *action;
     ngx_k8s_policy_t    *policy;
     ngx_k8s_rule_rec_t  *rule;
@@ -274,11 +273,8 @@ ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
         ngx_http_k8s_puts(a, ",");
     }
 
-    host = a->record;
-
-    ngx_http_k8s_printf(a, "\"ssl_redirect\":%s",
-                        ((match->flags & NGX_K8S_MATCH_SSL_REDIRECT)
-                         && (host->flags & NGX_K8S_HOST_TLS))
+    ngx_http_k8s_printf(a, "\"default\":%s",
+                        (match->flags & NGX_K8S_MATCH_DEFAULT)
                         ? "true" : "false");
 
     if (match->npredicates) {

@@ -41,6 +41,7 @@ static ngx_int_t ngx_k8s_compile_ages(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_step(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_node(ngx_k8s_compile_t *c,
     ngx_k8s_compile_node_t *row, ngx_k8s_node_t *node);
+static ngx_int_t ngx_k8s_compile_walk(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_sweep(ngx_k8s_compile_t *c);
 static ngx_uint_t ngx_k8s_compile_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_k8s_record_t *rec);
@@ -86,11 +87,6 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
 
     c = ngx_calloc(sizeof(ngx_k8s_compile_t), log);
     if (c == NULL) {
-        return NULL;
-    }
-
-    if (ngx_k8s_policy_base(&c->base, NGX_K8S_API_INGRESS) != NGX_OK) {
-        ngx_free(c);
         return NULL;
     }
 
@@ -290,6 +286,7 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         }
     }
 
+    ngx_k8s_compile_config_free(c);
     ngx_k8s_compile_policies_free(c);
     ngx_k8s_compile_shares_free(c);
     ngx_k8s_builder_done(&c->builder);
@@ -428,6 +425,10 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
         return NGX_OK;
     }
 
+    if (c->walking) {
+        return ngx_k8s_compile_walk(c);
+    }
+
     for (row = ngx_k8s_compile_nodes; row->compile; row++) {
         if (!ngx_queue_empty(&store->dirty[row->type])) {
             q = ngx_queue_head(&store->dirty[row->type]);
@@ -530,6 +531,27 @@ ngx_k8s_compile_start(ngx_k8s_compile_t *c)
     }
 
     c->started = (store->walk == NULL);
+
+    return NGX_OK;
+}
+
+
+/* says anew what is wrong with all that routes, some at a time */
+
+static ngx_int_t
+ngx_k8s_compile_walk(ngx_k8s_compile_t *c)
+{
+    ngx_uint_t        n;
+    ngx_k8s_store_t  *store;
+
+    store = c->store;
+
+    for (n = 0; store->walk && n < NGX_K8S_COMPILE_START; n++) {
+        ngx_k8s_entry_mark(store, store->walk);
+        store->walk = ngx_k8s_entry_younger(store, store->walk);
+    }
+
+    c->walking = (store->walk != NULL);
 
     return NGX_OK;
 }

@@ -40,12 +40,24 @@ typedef struct {
     /* problems of an object have come or gone; either may be NULL */
     void                   (*told)(void *data, ngx_k8s_problem_rec_t *old,
                                 ngx_k8s_problem_rec_t *now);
+    /* builds a profile of values by row: with "base" that of the ConfigMap,
+       over which those that follow are, else one over it.  NGX_DECLINED: nginx
+       refuses it, *error says why, in NGX_K8S_BUILD_ERROR bytes of the
+       caller's; NGX_ERROR: no memory.  NULL: all are good */
+    ngx_int_t              (*build)(void *data, ngx_uint_t base,
+                                ngx_str_t *values, ngx_str_t *error);
+    /* compile_due() is to be called so many milliseconds later; NULL: changes
+       of the ConfigMap do not wait */
+    void                   (*later)(void *data, ngx_msec_t msec);
     void                    *data;
     unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
                                                   ClusterIP, externalIPs and
                                                   externalName as endpoints */
 } ngx_k8s_compile_conf_t;
+
+
+#define NGX_K8S_BUILD_ERROR          512
 
 
 ngx_k8s_compile_t *ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf,
@@ -64,6 +76,9 @@ ngx_int_t ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec);
  * not have is then removed, by compile_run().
  */
 void ngx_k8s_compile_synced(ngx_k8s_compile_t *c);
+
+/* the time that conf.later() was told has passed */
+void ngx_k8s_compile_due(ngx_k8s_compile_t *c);
 
 /* tells that time has passed: certificates near their end; once an hour */
 void ngx_k8s_compile_clock(ngx_k8s_compile_t *c, time_t now);

@@ -5,8 +5,9 @@
 
 
 /*
- * ConfigMaps that are named: so far the controller's own, of which nothing is
- * made but that it is there.
+ * The controller's ConfigMap: its keys are one policy record, over which all
+ * others are.  It is published when nginx takes it, and what is refused of the
+ * others over it is known.
  */
 
 
@@ -15,22 +16,107 @@
 #include <ngx_k8s_compile_state.h>
 
 
+#define NGX_K8S_CONFIG_POOL          1024
+#define NGX_K8S_CONFIG_BUILDS        8    /* in one item of work */
+
+
+static void ngx_k8s_compile_config_missing(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node, ngx_k8s_object_t *object);
+static ngx_uint_t ngx_k8s_compile_config_waits(ngx_k8s_compile_t *c);
+static ngx_int_t ngx_k8s_compile_config_read(ngx_k8s_compile_t *c,
+    ngx_k8s_object_t *object);
+static ngx_int_t ngx_k8s_compile_config_say(void *data, ngx_uint_t what,
+    ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
+static ngx_uint_t ngx_k8s_compile_config_same(ngx_k8s_policy_state_t *one,
+    ngx_k8s_policy_state_t *two);
+static ngx_k8s_policy_value_t *ngx_k8s_compile_config_token(
+    ngx_k8s_policy_state_t *policy, ngx_uint_t *i);
+static ngx_int_t ngx_k8s_compile_config_check(ngx_k8s_compile_t *c);
+static ngx_int_t ngx_k8s_compile_config_write(ngx_k8s_compile_t *c);
+static void ngx_k8s_compile_config_rewrite(ngx_k8s_compile_t *c);
+
+
+/* by NGX_K8S_SAY_* */
+
+static ngx_uint_t  ngx_k8s_compile_config_codes[] = {
+    NGX_K8S_PROBLEM_KEY_UNKNOWN,
+    NGX_K8S_PROBLEM_KEY_INVALID,
+    NGX_K8S_PROBLEM_KEY_CLOSED,
+    NGX_K8S_PROBLEM_KEY_UNSERVED,
+    NGX_K8S_PROBLEM_KEY_REFUSED,
+    NGX_K8S_PROBLEM_KEY_NOTED,
+    NGX_K8S_PROBLEM_KEY_NO_EFFECT
+};
+
+
+/* nothing else is compiled before it is at its end */
+
 ngx_int_t
 ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
-    ngx_k8s_problem_t  problem;
-
-    static ngx_str_t  directive = ngx_string("config_map");
+    u_char                  *digest, none[NGX_K8S_DIGEST];
+    ngx_k8s_object_t        *object;
+    ngx_k8s_config_state_t  *keys;
 
     if (node != c->config) {
         return NGX_OK;
     }
 
-    if (ngx_k8s_store_get(c->store, NGX_K8S_CONFIG_MAP, &node->namespace,
-                          &node->name))
+    keys = &c->keys;
+
+    object = ngx_k8s_store_get(c->store, NGX_K8S_CONFIG_MAP, &node->namespace,
+                               &node->name);
+
+    ngx_k8s_compile_config_missing(c, node, object);
+
+    ngx_memzero(none, NGX_K8S_DIGEST);
+    digest = object ? object->digest : none;
+
+    if ((keys->policy || keys->next)
+        && ngx_memcmp(keys->digest, digest, NGX_K8S_DIGEST) == 0)
     {
+        if (keys->next == NULL) {
+            return NGX_OK;
+        }
+
+    } else {
+
+        if (ngx_k8s_compile_config_waits(c)) {
+            return NGX_OK;
+        }
+
+        if (ngx_k8s_compile_config_read(c, object) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(keys->digest, digest, NGX_K8S_DIGEST);
+    }
+
+    switch (ngx_k8s_compile_config_check(c)) {
+
+    case NGX_DONE:
+        return ngx_k8s_compile_config_write(c);
+
+    case NGX_ERROR:
+        return NGX_ERROR;
+
+    default: /* NGX_OK */
+        return NGX_AGAIN;
+    }
+}
+
+
+static void
+ngx_k8s_compile_config_missing(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_k8s_object_t *object)
+{
+    ngx_k8s_problem_t  problem;
+
+    static ngx_str_t  directive = ngx_string("config_map");
+
+    if (object) {
         ngx_k8s_compile_directive(c, &directive, NULL);
-        return NGX_OK;
+        return;
     }
 
     ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
@@ -40,6 +126,348 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
                                            &node->namespace, &node->name);
 
     ngx_k8s_compile_directive(c, &directive, &problem);
+}
+
+
+/* each change may have all profiles built anew */
+
+static ngx_uint_t
+ngx_k8s_compile_config_waits(ngx_k8s_compile_t *c)
+{
+    ngx_msec_t  passed;
+
+    passed = ngx_current_msec - c->keys.time;
+
+    if (c->conf.later == NULL || c->keys.policy == NULL
+        || passed >= NGX_K8S_CONFIG_INTERVAL)
+    {
+        return 0;
+    }
+
+    c->conf.later(c->conf.data, NGX_K8S_CONFIG_INTERVAL - passed);
+
+    return 1;
+}
+
+
+void
+ngx_k8s_compile_due(ngx_k8s_compile_t *c)
+{
+    if (c->config) {
+        ngx_k8s_node_mark(c->store, c->config);
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
+{
+    ngx_array_t             *data;
+    ngx_k8s_values_t         values;
+    ngx_k8s_config_state_t  *keys;
+
+    keys = &c->keys;
+
+    if (keys->next) {
+        ngx_k8s_compile_policy_free(keys->next);
+        keys->next = NULL;
+    }
+
+    if (keys->pool == NULL) {
+        keys->pool = ngx_create_pool(NGX_K8S_CONFIG_POOL, c->log);
+        if (keys->pool == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_reset_pool(keys->pool);
+
+    if (ngx_array_init(&keys->problems, keys->pool, 4,
+                       sizeof(ngx_k8s_problem_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    data = object ? ((ngx_k8s_config_map_t *) object)->data : NULL;
+
+    if (ngx_k8s_keys(&values, c->pool, data, ngx_k8s_compile_config_say, keys)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    keys->next = ngx_k8s_compile_policy_make(c, &values);
+
+    if (keys->next == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_k8s_compile_policy_build(c, keys->next, 1) == NGX_ERROR) {
+        ngx_k8s_compile_policy_free(keys->next);
+        keys->next = NULL;
+        return NGX_ERROR;
+    }
+
+    if (!ngx_k8s_compile_config_same(keys->policy, keys->next)) {
+        keys->stamp++;
+    }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_config_say(void *data, ngx_uint_t what, ngx_str_t *name,
+    ngx_str_t *message, ngx_str_t *remedy)
+{
+    ngx_k8s_config_state_t *keys = data;
+
+    ngx_str_t  field, copy;
+
+    field.data = ngx_pnalloc(keys->pool, sizeof("data.") + name->len);
+    if (field.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    field.len = ngx_sprintf(field.data, "data.%V", name) - field.data;
+
+    copy.len = remedy->len;
+    copy.data = NULL;
+
+    if (copy.len) {
+        copy.data = ngx_pstrdup(keys->pool, remedy);
+        if (copy.data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_k8s_compile_advise(&keys->problems,
+                                  ngx_k8s_compile_config_codes[what], NULL,
+                                  &field, message, &copy);
+}
+
+
+/* whether two are the same to all that is built over them; NULL: nothing */
+
+static ngx_uint_t
+ngx_k8s_compile_config_same(ngx_k8s_policy_state_t *one,
+    ngx_k8s_policy_state_t *two)
+{
+    ngx_uint_t               i, j;
+    ngx_k8s_policy_value_t  *a, *b;
+
+    i = 0;
+    j = 0;
+
+    do {
+        a = ngx_k8s_compile_config_token(one, &i);
+        b = ngx_k8s_compile_config_token(two, &j);
+
+        if ((a == NULL) != (b == NULL)
+            || (a && (a->row != b->row
+                      || !ngx_k8s_str_eq(&a->value, &b->value))))
+        {
+            return 0;
+        }
+
+    } while (a);
+
+    return 1;
+}
+
+
+/* the next that feeds a directive, from *i on, which is moved behind it */
+
+static ngx_k8s_policy_value_t *
+ngx_k8s_compile_config_token(ngx_k8s_policy_state_t *policy, ngx_uint_t *i)
+{
+    ngx_k8s_policy_value_t  *value;
+
+    while (policy && *i < policy->n) {
+
+        value = &policy->values[(*i)++];
+
+        if (value->row->directive.len && value->refused == NULL) {
+            return value;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* builds some of the policies over the keys to be; NGX_DONE: all were */
+
+static ngx_int_t
+ngx_k8s_compile_config_check(ngx_k8s_compile_t *c)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               n;
+    ngx_queue_t             *q;
+    ngx_k8s_policy_state_t  *policy;
+
+    for (n = 0; n < NGX_K8S_CONFIG_BUILDS; n++) {
+
+        if (ngx_queue_empty(&c->checked)) {
+            return NGX_DONE;
+        }
+
+        q = ngx_queue_head(&c->checked);
+        policy = ngx_queue_data(q, ngx_k8s_policy_state_t, queue);
+
+        if (policy->stamp == c->keys.stamp) {
+            return NGX_DONE;
+        }
+
+        rc = ngx_k8s_compile_policy_build(c, policy, 0);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DONE) {
+            policy->stale = 1;
+            c->keys.stale = 1;
+        }
+
+        policy->stamp = c->keys.stamp;
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&c->checked, q);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_config_write(ngx_k8s_compile_t *c)
+{
+    ngx_str_t                field, text;
+    ngx_k8s_entry_t         *entry;
+    ngx_k8s_policy_state_t  *policy;
+    ngx_k8s_config_state_t  *keys;
+
+    keys = &c->keys;
+    policy = keys->next;
+
+    policy->slot = keys->policy ? keys->policy->slot : 0;
+
+    if (policy->n == 0 && !policy->closed) {
+        ngx_k8s_writer_remove(c->writer, policy->slot);
+        policy->slot = 0;
+
+    } else if (ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_GLOBAL)
+               != NGX_OK)
+    {
+        ngx_str_set(&field, "data");
+        ngx_str_set(&text, "there is no room for it in the zone, what it said "
+                           "before holds");
+
+        if (ngx_k8s_compile_advise(&keys->problems,
+                                   NGX_K8S_PROBLEM_TABLE_FULL, NULL, &field,
+                                   &text, NULL)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (keys->stale) {
+        ngx_k8s_compile_config_rewrite(c);
+    }
+
+    if (keys->policy) {
+        ngx_k8s_compile_policy_free(keys->policy);
+    }
+
+    keys->policy = policy;
+    keys->next = NULL;
+    keys->time = ngx_current_msec;
+
+    entry = ngx_k8s_entry_find(c->store, NGX_K8S_CONFIG_MAP,
+                               &c->config->namespace, &c->config->name);
+    if (entry) {
+        ngx_k8s_entry_mark(c->store, entry);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a reader of both may meet one of them old, and does without it so long */
+
+static void
+ngx_k8s_compile_config_rewrite(ngx_k8s_compile_t *c)
+{
+    ngx_queue_t             *q;
+    ngx_k8s_policy_state_t  *policy;
+
+    for (q = ngx_queue_head(&c->checked);
+         q != ngx_queue_sentinel(&c->checked);
+         q = ngx_queue_next(q))
+    {
+        policy = ngx_queue_data(q, ngx_k8s_policy_state_t, queue);
+
+        if (policy->stale) {
+            policy->stale = 0;
+            (void) ngx_k8s_compile_policy_write(c, policy,
+                                                NGX_K8S_POLICY_ROUTE);
+        }
+    }
+
+    c->keys.stale = 0;
+
+    c->store->walk = ngx_k8s_entry_oldest(c->store);
+    c->walking = 1;
+}
+
+
+ngx_int_t
+ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a)
+{
+    ngx_k8s_config_state_t  *keys;
+
+    static ngx_str_t  before = ngx_string("data.");
+
+    keys = &c->keys;
+
+    if (c->config == NULL || keys->policy == NULL || keys->next
+        || !ngx_k8s_str_eq(&entry->object->namespace, &c->config->namespace)
+        || !ngx_k8s_str_eq(&entry->object->name, &c->config->name))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_compile_advise_all(a, keys->problems.elts,
+                                   keys->problems.nelts)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_compile_policy_notes(a, keys->policy,
+                                        NGX_K8S_PROBLEM_KEY_INVALID, &before,
+                                        "");
+}
+
+
+/* at the end of the watcher: the record stays */
+
+void
+ngx_k8s_compile_config_free(ngx_k8s_compile_t *c)
+{
+    if (c->keys.policy) {
+        ngx_k8s_compile_policy_free(c->keys.policy);
+    }
+
+    if (c->keys.next) {
+        ngx_k8s_compile_policy_free(c->keys.next);
+    }
+
+    if (c->keys.pool) {
+        ngx_destroy_pool(c->keys.pool);
+    }
 }

@@ -441,7 +441,6 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     if (fallback) {
         m->fallback = fallback->model->fallback;
-        m->fallback_https = fallback->model->values.force_ssl;
     }
 
     if (fallback

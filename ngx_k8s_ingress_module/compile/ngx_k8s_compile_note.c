@@ -94,3 +94,26 @@ ngx_k8s_compile_advise(ngx_array_t *a, ngx_uint_t code, ngx_str_t *host,
 
     return NGX_OK;
 }
+
+
+ngx_int_t
+ngx_k8s_compile_advise_all(ngx_array_t *a, ngx_k8s_problem_t *own,
+    ngx_uint_t n)
+{
+    ngx_k8s_problem_t  *pr;
+
+    n = ngx_min(n, NGX_K8S_PROBLEM_ITEMS - a->nelts);
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    pr = ngx_array_push_n(a, n);
+    if (pr == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(pr, own, n * sizeof(ngx_k8s_problem_t));
+
+    return NGX_OK;
+}

@@ -6,7 +6,8 @@
 
 /*
  * Policy records: one for all objects that say the same, there while a path of
- * one of them is.
+ * one of them is.  What nginx would refuse is found by building it first, and
+ * is not in the record.
  */
 
 
@@ -17,8 +18,13 @@
 
 static ngx_k8s_policy_state_t *ngx_k8s_compile_policy_find(
     ngx_k8s_compile_t *c, u_char *digest);
-static uint32_t ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
-    ngx_k8s_values_t *values);
+static ngx_int_t ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t base, ngx_str_t *values,
+    ngx_uint_t *changed);
+static u_char *ngx_k8s_compile_policy_error(ngx_k8s_compile_t *c,
+    ngx_str_t *error);
+static void ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy,
+    u_char *hash, size_t len);
 
 
 ngx_int_t
@@ -37,25 +43,25 @@ ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
 
     if (p == NULL) {
 
-        p = ngx_calloc(sizeof(ngx_k8s_policy_state_t), c->log);
+        p = ngx_k8s_compile_policy_make(c, values);
         if (p == NULL) {
             return NGX_ERROR;
         }
 
-        p->slot = ngx_k8s_compile_policy_write(c, values);
+        if (ngx_k8s_compile_policy_build(c, p, 0) == NGX_ERROR) {
+            ngx_k8s_compile_policy_free(p);
+            return NGX_ERROR;
+        }
 
-        if (p->slot == 0) {
-            ngx_free(p);
+        if (ngx_k8s_compile_policy_write(c, p, NGX_K8S_POLICY_ROUTE)
+            != NGX_OK)
+        {
+            ngx_k8s_compile_policy_free(p);
             return NGX_DECLINED;
         }
 
-        ngx_memcpy(p->digest, values->digest, NGX_K8S_POLICY_DIGEST);
-
-        p->sn.str.data = p->digest;
-        p->sn.str.len = NGX_K8S_POLICY_DIGEST;
-        p->sn.node.key = ngx_crc32_short(p->digest, NGX_K8S_POLICY_DIGEST);
-
         ngx_rbtree_insert(&c->policies, &p->sn.node);
+        ngx_queue_insert_tail(&c->checked, &p->queue);
     }
 
     p->refs++;
@@ -74,7 +80,8 @@ ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy)
 
     ngx_k8s_writer_remove(c->writer, policy->slot);
     ngx_rbtree_delete(&c->policies, &policy->sn.node);
-    ngx_free(policy);
+    ngx_queue_remove(&policy->queue);
+    ngx_k8s_compile_policy_free(policy);
 }
 
 
@@ -85,13 +92,18 @@ ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_str_t                key;
     ngx_k8s_policy_state_t  *p;
 
-    ngx_k8s_record_str(rec, &rec->key, &key);
+    if (((ngx_k8s_policy_t *) rec)->kind == NGX_K8S_POLICY_GLOBAL) {
+        p = c->keys.policy;
 
-    if (key.len != NGX_K8S_POLICY_DIGEST) {
-        return 0;
+    } else {
+        ngx_k8s_record_str(rec, &rec->key, &key);
+
+        if (key.len != NGX_K8S_POLICY_DIGEST) {
+            return 0;
+        }
+
+        p = ngx_k8s_compile_policy_find(c, key.data);
     }
-
-    p = ngx_k8s_compile_policy_find(c, key.data);
 
     return p && p->slot == slot;
 }
@@ -111,42 +123,33 @@ ngx_k8s_compile_policy_find(ngx_k8s_compile_t *c, u_char *digest)
 }
 
 
-static uint32_t
-ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c, ngx_k8s_values_t *values)
+ngx_k8s_policy_state_t *
+ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c, ngx_k8s_values_t *values)
 {
-    ngx_str_t            key;
-    uint32_t             offset;
-    ngx_uint_t           i, n;
-    ngx_k8s_str_t        str;
-    ngx_k8s_value_t     *value;
-    ngx_k8s_policy_t    *rec;
-    ngx_k8s_builder_t   *b;
-    ngx_k8s_setting_t   *setting;
+    u_char                  *p;
+    ngx_uint_t               i;
+    ngx_k8s_value_t         *value;
+    ngx_k8s_policy_state_t  *policy;
 
-    b = &c->builder;
-
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_POLICY, sizeof(ngx_k8s_policy_t));
-
-    key.data = values->digest;
-    key.len = NGX_K8S_POLICY_DIGEST;
-
-    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
-
-    offset = ngx_k8s_builder_alloc(b, values->nserved
-                                      * sizeof(ngx_k8s_setting_t));
-    if (b->failed) {
-        return 0;
+    policy = ngx_calloc(offsetof(ngx_k8s_policy_state_t, values)
+                        + values->nserved * sizeof(ngx_k8s_policy_value_t)
+                        + values->size, c->log);
+    if (policy == NULL) {
+        return NULL;
     }
 
-    rec = ngx_k8s_builder_ptr(b, 0);
-    rec->kind = NGX_K8S_POLICY_ROUTE;
-    rec->settings.offset = offset;
-    rec->settings.n = values->nserved;
+    policy->stamp = c->keys.stamp;
+    policy->closed = values->close_route || values->close_host;
 
-    ngx_memcpy(rec->profile, values->digest, sizeof(rec->profile));
+    ngx_memcpy(policy->digest, values->digest, NGX_K8S_POLICY_DIGEST);
 
+    policy->sn.str.data = policy->digest;
+    policy->sn.str.len = NGX_K8S_POLICY_DIGEST;
+    policy->sn.node.key = ngx_crc32_short(policy->digest,
+                                          NGX_K8S_POLICY_DIGEST);
+
+    p = (u_char *) &policy->values[values->nserved];
     value = values->values.elts;
-    n = 0;
 
     for (i = 0; i < values->values.nelts; i++) {
 
@@ -154,19 +157,360 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c, ngx_k8s_values_t *values)
             continue;
         }
 
-        str = ngx_k8s_builder_str(b, &value[i].value);
+        policy->values[policy->n].row = value[i].row;
+        policy->values[policy->n].value.len = value[i].value.len;
+        policy->values[policy->n].value.data = p;
+        policy->n++;
+
+        p = ngx_cpymem(p, value[i].value.data, value[i].value.len);
+    }
+
+    return policy;
+}
+
+
+void
+ngx_k8s_compile_policy_free(ngx_k8s_policy_state_t *policy)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < policy->n; i++) {
+        if (policy->values[i].refused) {
+            ngx_free(policy->values[i].refused);
+        }
+    }
+
+    ngx_free(policy);
+}
+
+
+ngx_int_t
+ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t base)
+{
+    u_char       buf[NGX_K8S_BUILD_ERROR];
+    ngx_int_t    rc;
+    ngx_str_t    error, *values;
+    ngx_uint_t   i, n, changed;
+
+    if (c->conf.build == NULL) {
+        return NGX_OK;
+    }
+
+    values = ngx_pcalloc(c->pool, ngx_k8s_nrows * sizeof(ngx_str_t));
+    if (values == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+    changed = 0;
+
+    for (i = 0; i < policy->n; i++) {
+        values[policy->values[i].row - ngx_k8s_rows] = policy->values[i].value;
+        n += (policy->values[i].row->directive.len != 0);
+    }
+
+    if (n == 0 && !base) {
+        return NGX_OK;
+    }
+
+    error.data = buf;
+    error.len = 0;
+
+    rc = c->conf.build(c->conf.data, base, values, &error);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_k8s_compile_policy_try(c, policy, base, values, &changed);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < policy->n; i++) {
+
+        if (policy->values[i].refused) {
+            ngx_free(policy->values[i].refused);
+            policy->values[i].refused = NULL;
+            changed = 1;
+        }
+    }
+
+    return changed ? NGX_DONE : NGX_OK;
+}
+
+
+/* one value after the other: those stay that can be had with those before */
+
+static ngx_int_t
+ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t base, ngx_str_t *values,
+    ngx_uint_t *changed)
+{
+    u_char                  *refused, buf[NGX_K8S_BUILD_ERROR];
+    ngx_int_t                rc;
+    ngx_str_t                error, *text;
+    ngx_uint_t               i;
+    ngx_k8s_policy_value_t  *value;
+
+    ngx_memzero(values, ngx_k8s_nrows * sizeof(ngx_str_t));
+
+    error.data = buf;
+    rc = NGX_OK;
+
+    for (i = 0; i < policy->n; i++) {
+
+        value = &policy->values[i];
+        text = &values[value->row - ngx_k8s_rows];
+        *text = value->value;
+
+        if (value->row->directive.len == 0) {
+            continue;
+        }
+
+        error.len = 0;
+        refused = NULL;
+
+        rc = c->conf.build(c->conf.data, base, values, &error);
+
+        if (rc == NGX_DECLINED) {
+            ngx_str_null(text);
+            refused = ngx_k8s_compile_policy_error(c, &error);
+        }
+
+        if (rc == NGX_ERROR || (rc == NGX_DECLINED && refused == NULL)) {
+            return NGX_ERROR;
+        }
+
+        *changed |= ((refused != NULL) != (value->refused != NULL));
+
+        if (value->refused) {
+            ngx_free(value->refused);
+        }
+
+        value->refused = refused;
+    }
+
+    /* the last one that was built is the base */
+
+    if (base && c->conf.build(c->conf.data, base, values, &error) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return *changed ? NGX_DONE : NGX_OK;
+}
+
+
+static u_char *
+ngx_k8s_compile_policy_error(ngx_k8s_compile_t *c, ngx_str_t *error)
+{
+    u_char  *p;
+
+    p = ngx_alloc(error->len + 1, c->log);
+
+    if (p) {
+        *ngx_cpymem(p, error->data, error->len) = '\0';
+    }
+
+    return p;
+}
+
+
+ngx_int_t
+ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t kind)
+{
+    ngx_str_t            key;
+    uint32_t             offset, slot;
+    ngx_uint_t           i, n, global;
+    ngx_k8s_str_t        str;
+    ngx_k8s_policy_t    *rec;
+    ngx_k8s_builder_t   *b;
+    ngx_k8s_setting_t   *setting;
+
+    b = &c->builder;
+    global = (kind == NGX_K8S_POLICY_GLOBAL);
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_POLICY, sizeof(ngx_k8s_policy_t));
+
+    if (global) {
+        ngx_str_set(&key, NGX_K8S_POLICY_GLOBAL_KEY);
+
+    } else {
+        key = policy->sn.str;
+    }
+
+    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
+
+    n = (global && policy->closed);
+
+    for (i = 0; i < policy->n; i++) {
+        n += (policy->values[i].refused == NULL);
+    }
+
+    offset = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_setting_t));
+
+    if (b->failed) {
+        return NGX_DECLINED;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->kind = kind;
+    rec->settings.offset = offset;
+    rec->settings.n = n;
+
+    ngx_k8s_compile_policy_hash(policy, rec->profile, sizeof(rec->profile));
+
+    n = 0;
+
+    if (global && policy->closed) {
+        setting = ngx_k8s_builder_ptr(b, offset);
+        setting[n++].flags = NGX_K8S_SETTING_CLOSED;
+    }
+
+    for (i = 0; i < policy->n; i++) {
+
+        if (policy->values[i].refused) {
+            continue;
+        }
+
+        str = ngx_k8s_builder_str(b, &policy->values[i].value);
 
         if (b->failed) {
-            return 0;
+            return NGX_DECLINED;
         }
 
         setting = ngx_k8s_builder_ptr(b, offset);
-        setting[n].row = value[i].row - ngx_k8s_rows;
+        setting[n].row = policy->values[i].row - ngx_k8s_rows;
         setting[n].value = str;
         n++;
     }
 
-    return ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
+    slot = ngx_k8s_builder_put(b, c->writer, global ? NGX_K8S_WRITE_OWN
+                                                    : NGX_K8S_WRITE_OBJECT);
+    if (slot == 0) {
+        return NGX_DECLINED;
+    }
+
+    policy->slot = slot;
+
+    return NGX_OK;
+}
+
+
+/* that of all values, and which of them are refused */
+
+static void
+ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy, u_char *hash,
+    size_t len)
+{
+    uint32_t    crc;
+    ngx_uint_t  i;
+
+    ngx_memcpy(hash, policy->digest, len);
+
+    ngx_crc32_init(crc);
+
+    for (i = 0; i < policy->n; i++) {
+        if (policy->values[i].refused) {
+            ngx_crc32_update(&crc, (u_char *) &policy->values[i].row->name.len,
+                             sizeof(size_t));
+            ngx_crc32_update(&crc, policy->values[i].row->name.data,
+                             policy->values[i].row->name.len);
+        }
+    }
+
+    if (policy->closed) {
+        ngx_crc32_update(&crc, (u_char *) "closed", sizeof("closed") - 1);
+    }
+
+    ngx_crc32_final(crc);
+
+    for (i = 0; i < sizeof(uint32_t); i++) {
+        hash[i] ^= ((u_char *) &crc)[i];
+    }
+}
+
+
+ngx_int_t
+ngx_k8s_compile_policy_notes(ngx_array_t *a, ngx_k8s_policy_state_t *policy,
+    ngx_uint_t code, ngx_str_t *before, char *after)
+{
+    u_char                   buf[NGX_K8S_BUILD_ERROR];
+    ngx_str_t                field, text;
+    ngx_uint_t               i;
+    ngx_k8s_policy_value_t  *value;
+
+    for (i = 0; i < policy->n; i++) {
+
+        value = &policy->values[i];
+
+        if (value->refused == NULL) {
+            continue;
+        }
+
+        field.data = ngx_pnalloc(a->pool, before->len + value->row->name.len
+                                          + ngx_strlen(after));
+        if (field.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        field.len = ngx_sprintf(field.data, "%V%V%s", before,
+                                &value->row->name, after)
+                    - field.data;
+
+        text.data = buf;
+        text.len = ngx_snprintf(buf, sizeof(buf),
+                                "nginx refuses \"%*s\"%s, so it is as if it "
+                                "were not there: %s",
+                                ngx_min(value->value.len, 128),
+                                value->value.data,
+                                value->value.len > 128 ? "..." : "",
+                                value->refused)
+                   - buf;
+
+        if (ngx_k8s_compile_advise(a, code, NULL, &field, &text, NULL)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_values_t *values)
+{
+    u_char                  *p;
+    ngx_str_t                before, *prefix;
+    ngx_k8s_policy_state_t  *policy;
+
+    if (values->nserved == 0 || c->conf.build == NULL) {
+        return NGX_OK;
+    }
+
+    policy = ngx_k8s_compile_policy_find(c, values->digest);
+
+    if (policy == NULL) {
+        return NGX_OK;
+    }
+
+    prefix = &c->store->conf.gate.prefix;
+
+    p = ngx_pnalloc(c->pool, sizeof("metadata.annotations[/") + prefix->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    before.data = p;
+    before.len = ngx_sprintf(p, "metadata.annotations[%V/", prefix) - p;
+
+    return ngx_k8s_compile_policy_notes(a, policy,
+                                        NGX_K8S_PROBLEM_ANNOTATION_INVALID,
+                                        &before, "]");
 }
 
 
@@ -175,6 +519,7 @@ ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c)
 {
     ngx_rbtree_init(&c->policies, &c->policies_sentinel,
                     ngx_str_rbtree_insert_value);
+    ngx_queue_init(&c->checked);
 }
 
 
@@ -188,6 +533,6 @@ ngx_k8s_compile_policies_free(ngx_k8s_compile_t *c)
     while (c->policies.root != c->policies.sentinel) {
         node = c->policies.root;
         ngx_rbtree_delete(&c->policies, node);
-        ngx_free(node);
+        ngx_k8s_compile_policy_free((ngx_k8s_policy_state_t *) node);
     }
 }

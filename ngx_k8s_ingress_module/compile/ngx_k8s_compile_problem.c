@@ -29,8 +29,6 @@ static ngx_int_t ngx_k8s_compile_gone(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
 static ngx_int_t ngx_k8s_compile_first(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_int_t *budget);
-static ngx_int_t ngx_k8s_compile_own(ngx_array_t *a, ngx_k8s_problem_t *own,
-    ngx_uint_t n);
 static ngx_int_t ngx_k8s_compile_class(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
 static ngx_int_t ngx_k8s_compile_left(ngx_k8s_compile_t *c,
@@ -242,50 +240,32 @@ ngx_k8s_compile_first(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
     if (object->problems
         && (entry->kind != NGX_K8S_INGRESS || entry->taken || entry->why)
-        && ngx_k8s_compile_own(a, object->problems->elts,
-                               object->problems->nelts)
+        && ngx_k8s_compile_advise_all(a, object->problems->elts,
+                                      object->problems->nelts)
            != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (entry->kind == NGX_K8S_CONFIG_MAP) {
+        return ngx_k8s_compile_config_notes(c, entry, a);
     }
 
     if (!entry->taken) {
         return ngx_k8s_compile_class(c, entry, a);
     }
 
-    if (ngx_k8s_compile_own(a, entry->model->problems,
-                            entry->model->nproblems)
-        != NGX_OK)
+    if (ngx_k8s_compile_advise_all(a, entry->model->problems,
+                                   entry->model->nproblems)
+        != NGX_OK
+        || ngx_k8s_compile_policy_refused(c, a, &entry->model->values)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return (entry->full || entry->limited)
            ? ngx_k8s_compile_left(c, entry, a) : NGX_OK;
-}
-
-
-/* what reading the object, or making its model, has found */
-
-static ngx_int_t
-ngx_k8s_compile_own(ngx_array_t *a, ngx_k8s_problem_t *own, ngx_uint_t n)
-{
-    ngx_k8s_problem_t  *pr;
-
-    n = ngx_min(n, NGX_K8S_PROBLEM_ITEMS - a->nelts);
-
-    if (n == 0) {
-        return NGX_OK;
-    }
-
-    pr = ngx_array_push_n(a, n);
-    if (pr == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(pr, own, n * sizeof(ngx_k8s_problem_t));
-
-    return NGX_OK;
 }
 
 

@@ -44,7 +44,6 @@ static void ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 static void ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_item_t *item, uint32_t action, uint32_t offset,
     uint32_t predicates);
-static ngx_uint_t ngx_k8s_compile_acme(ngx_k8s_compile_t *c, ngx_str_t *path);
 
 
 /* the host record, with all paths or with those of no shard */
@@ -709,17 +708,8 @@ ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         match->rule = m->fallback_held->rule;
         match->policy = ngx_k8s_held_policy(m->fallback_held);
     }
-
-    if ((m->tls && c->base.ssl_redirect
-         && ngx_k8s_compile_ingress(m->state->node))
-        || m->fallback_https)
-    {
-        match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
-    }
 }
 
-
-/* in a shard the redirect is written in any case: TLS is the host's */
 
 static void
 ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
@@ -749,14 +739,6 @@ ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         match->nlisteners = item->claim->nlisteners;
     }
 
-    if ((((m->tls || !m->head) && c->base.ssl_redirect
-          && ngx_k8s_compile_ingress(m->state->node))
-         || item->claim->model->values.force_ssl)
-        && !item->slash && !ngx_k8s_compile_acme(c, &model->path))
-    {
-        match->flags |= NGX_K8S_MATCH_SSL_REDIRECT;
-    }
-
     if (item->slash) {
         return;
     }
@@ -779,39 +761,4 @@ ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         predicate->name = name;
         predicate->value = value;
     }
-}
-
-
-/* whether a path is exempt from the redirect to https: a list of prefixes */
-
-static ngx_uint_t
-ngx_k8s_compile_acme(ngx_k8s_compile_t *c, ngx_str_t *path)
-{
-    size_t   len;
-    u_char  *p, *last, *end;
-
-    p = c->base.no_redirect.data;
-    last = p + c->base.no_redirect.len;
-
-    while (p < last) {
-
-        end = ngx_strlchr(p, last, ',');
-        if (end == NULL) {
-            end = last;
-        }
-
-        while (p < end && *p == ' ') {
-            p++;
-        }
-
-        for (len = end - p; len && p[len - 1] == ' '; len--) { /* void */ }
-
-        if (len && len <= path->len && ngx_memcmp(path->data, p, len) == 0) {
-            return 1;
-        }
-
-        p = end + 1;
-    }
-
-    return 0;
 }

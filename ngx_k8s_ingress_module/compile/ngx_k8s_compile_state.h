@@ -72,14 +72,46 @@ typedef struct {
 typedef struct ngx_k8s_host_state_s  ngx_k8s_host_state_t;
 
 
-/* a policy record, by its key */
+/* a policy record, by its key, with what its objects say; malloc()ed whole */
+
+typedef struct {
+    ngx_k8s_row_t           *row;
+    ngx_str_t                value;
+    u_char                  *refused;    /* what nginx says of it, malloc()ed,
+                                            with a final zero; NULL: nothing */
+} ngx_k8s_policy_value_t;
 
 typedef struct {
     ngx_str_node_t           sn;         /* c->policies, by digest */
+    ngx_queue_t              queue;      /* c->checked */
     u_char                   digest[NGX_K8S_POLICY_DIGEST];
-    uint32_t                 slot;
+    uint32_t                 slot;       /* 0: there is no record */
     ngx_uint_t               refs;       /* matches of host records */
+    ngx_uint_t               stamp;      /* of the ConfigMap over which it was
+                                            built last */
+    ngx_uint_t               n;
+    unsigned                 closed:1;   /* all routes are closed */
+    unsigned                 stale:1;    /* its record is */
+    ngx_k8s_policy_value_t   values[1];  /* by row */
 } ngx_k8s_policy_state_t;
+
+
+/* the keys of the controller's ConfigMap */
+
+#define NGX_K8S_CONFIG_INTERVAL      100  /* milliseconds, between changes */
+
+typedef struct {
+    ngx_k8s_policy_state_t  *policy;     /* in force, NULL: not yet */
+    ngx_k8s_policy_state_t  *next;       /* in the making, or NULL */
+    ngx_pool_t              *pool;       /* of the problems */
+    ngx_array_t              problems;   /* ngx_k8s_problem_t */
+    u_char                   digest[NGX_K8S_DIGEST];  /* of the object that was
+                                                         read, 0: none */
+    ngx_uint_t               stamp;      /* raised by each change that policies
+                                            are built over */
+    ngx_msec_t               time;       /* of the last change */
+    unsigned                 stale:1;    /* records of some policies are */
+} ngx_k8s_config_state_t;
 
 
 /* the records that a match of a host record leads to */
@@ -321,7 +353,6 @@ typedef struct {
 
 struct ngx_k8s_compile_s {
     ngx_k8s_compile_conf_t   conf;
-    ngx_k8s_settings_t       base;       /* of routes of Ingresses */
     ngx_k8s_store_t         *store;
     ngx_k8s_writer_t        *writer;
     ngx_k8s_table_t         *table;
@@ -358,6 +389,8 @@ struct ngx_k8s_compile_s {
 
     ngx_rbtree_t             policies;   /* ngx_k8s_policy_state_t */
     ngx_rbtree_node_t        policies_sentinel;
+    ngx_queue_t              checked;    /* the same, built last: at the end */
+    ngx_k8s_config_state_t   keys;
     ngx_k8s_rule_ref_t      *rules;      /* rule records, by slot */
     ngx_uint_t               nrules;
 
@@ -369,6 +402,7 @@ struct ngx_k8s_compile_s {
     unsigned                 aging:1;    /* time has passed */
     unsigned                 synced:1;
     unsigned                 certified:1;  /* default certificate made */
+    unsigned                 walking:1;  /* store->walk goes on */
     unsigned                 started:1;
     unsigned                 swept:1;
     unsigned                 stuck:1;    /* some update did not fit */
@@ -429,7 +463,6 @@ typedef struct {
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
     unsigned                 head:1;     /* the host record */
-    unsigned                 fallback_https:1;  /* is redirected anyway */
     unsigned                 closed_all:1;  /* all listeners */
     unsigned                 failed:1;   /* no memory */
 } ngx_k8s_making_t;
@@ -548,6 +581,26 @@ ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c,
     ngx_k8s_values_t *values, ngx_k8s_policy_state_t **policy);
 void ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
+/* one of no object yet, with a copy of values; NULL: no memory */
+ngx_k8s_policy_state_t *ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c,
+    ngx_k8s_values_t *values);
+void ngx_k8s_compile_policy_free(ngx_k8s_policy_state_t *policy);
+/*
+ * Builds it, with "base" as that of the ConfigMap; what nginx refuses is told
+ * value by value: NGX_DONE when that has changed, NGX_OK, NGX_ERROR.
+ */
+ngx_int_t ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t base);
+/* writes its record of the kind; NGX_DECLINED: no room */
+ngx_int_t ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t kind);
+/* problems: what nginx refuses of it, the field is "%s%V%s" */
+ngx_int_t ngx_k8s_compile_policy_notes(ngx_array_t *a,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t code, ngx_str_t *before,
+    char *after);
+/* of an Ingress */
+ngx_int_t ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_values_t *values);
 /* whether a record is one of those */
 ngx_uint_t ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
     ngx_k8s_record_t *rec);
@@ -583,6 +636,10 @@ ngx_int_t ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c);
 
 /* ConfigMaps (ngx_k8s_compile_config.c) */
 ngx_int_t ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+void ngx_k8s_compile_config_free(ngx_k8s_compile_t *c);
+/* what is wrong with an entry of the kind */
+ngx_int_t ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
 
 /* services (ngx_k8s_compile_service.c) */
 ngx_int_t ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
@@ -630,6 +687,9 @@ ngx_int_t ngx_cdecl ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a,
    that of the code */
 ngx_int_t ngx_k8s_compile_advise(ngx_array_t *a, ngx_uint_t code,
     ngx_str_t *host, ngx_str_t *field, ngx_str_t *text, ngx_str_t *remedy);
+/* problems that are there, not copied: what reading an object has found */
+ngx_int_t ngx_k8s_compile_advise_all(ngx_array_t *a, ngx_k8s_problem_t *own,
+    ngx_uint_t n);
 ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
     const char *fmt, ...);
 

@@ -30,25 +30,29 @@
 
 typedef struct ngx_http_k8s_loc_conf_s  ngx_http_k8s_loc_conf_t;
 typedef struct ngx_http_k8s_policies_s  ngx_http_k8s_policies_t;
+typedef struct ngx_http_k8s_profile_s   ngx_http_k8s_profile_t;
 
 struct ngx_http_k8s_loc_conf_s {
     ngx_k8s_block_t         *block;      /* NULL: no pass here */
     ngx_str_t                name;       /* as written in k8s_ingress_pass */
-    void                   **loc_conf;   /* the built-in profile */
-    ngx_http_conf_ctx_t      base;       /* with it, for those over it */
-    ngx_str_t                url;        /* of its proxy_pass */
-    ngx_http_k8s_policies_t *policies;   /* of the worker */
-    ngx_k8s_settings_t       settings;   /* without a policy */
+    ngx_http_conf_ctx_t      ctx;        /* of the server or location */
+    ngx_str_t                url;        /* of the profiles' proxy_pass */
+    ngx_http_k8s_profile_t  *builtin;    /* without a ConfigMap */
     void                   **health_conf; /* the same, not logged */
     ngx_http_k8s_loc_conf_t *outer;      /* of an if block: where it stands */
-    ngx_str_t                hsts;       /* header's value; empty: none */
     ngx_table_elt_t          server;     /* stands for a header not sent */
-    ngx_uint_t               redirect_code; /* to https; 0: no redirects */
     uint64_t                 protocol;   /* key of connections to backends */
     ngx_flag_t               pass;
     unsigned                 late:1;
     unsigned                 location:1; /* the pass stands in a location */
-    unsigned                 server_header:1; /* leave it as it is */
+
+    /* of the worker */
+    ngx_http_k8s_policies_t *policies;
+    ngx_http_k8s_profile_t  *base;       /* without a policy */
+    ngx_atomic_uint_t        global;     /* of which it is made: table->global
+                                            of that time */
+    ngx_http_k8s_profile_t  *trial;      /* of the watcher: a base to be, or
+                                            NULL */
 };
 
 
@@ -76,12 +80,12 @@ extern ngx_module_t  ngx_http_k8s_module;
 ngx_int_t ngx_http_k8s_phases_init(ngx_conf_t *cf);
 
 /*
- * Headers of answers (ngx_http_k8s_headers.c), at postconfiguration: what a
- * pass adds, and the filter that does it.
+ * Headers of answers (ngx_http_k8s_headers.c): the filter, at
+ * postconfiguration; and what it adds by a profile, whose settings are known.
  */
-ngx_int_t ngx_http_k8s_headers_conf(ngx_conf_t *cf,
-    ngx_http_k8s_loc_conf_t *klcf);
 void ngx_http_k8s_headers_init(void);
+ngx_int_t ngx_http_k8s_headers_profile(ngx_http_k8s_profile_t *profile,
+    ngx_pool_t *pool);
 
 /* sets a header of the answer in place of others of its name, not copied
    (ngx_http_k8s_header.c) */

@@ -68,7 +68,6 @@ ngx_http_k8s_upstream_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
 {
     ngx_url_t                      u;
     ngx_k8s_settings_t             base;
-    ngx_http_k8s_pool_t           *pool;
     ngx_http_k8s_state_t          *state;
     ngx_http_upstream_srv_conf_t  *uscf;
 
@@ -100,12 +99,6 @@ ngx_http_k8s_upstream_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
         return NGX_ERROR;
     }
 
-    pool = &state->pool;
-    pool->connections = base.keepalive_connections;
-    pool->requests = base.keepalive_requests;
-    pool->timeout = base.keepalive_timeout;
-    pool->time = base.keepalive_time;
-
     ngx_memzero(&u, sizeof(ngx_url_t));
     u.host = *name;
     u.url = *name;
@@ -122,7 +115,27 @@ ngx_http_k8s_upstream_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
 
     block->http = state;
 
+    ngx_http_k8s_balancer_settings(block, &base);
+
     return NGX_OK;
+}
+
+
+void
+ngx_http_k8s_balancer_settings(ngx_k8s_block_t *block,
+    ngx_k8s_settings_t *settings)
+{
+    ngx_http_k8s_pool_t   *pool;
+    ngx_http_k8s_state_t  *state;
+
+    state = block->http;
+    pool = &state->pool;
+
+    pool->requests = settings->keepalive_requests;
+    pool->timeout = settings->keepalive_timeout;
+    pool->time = settings->keepalive_time;
+
+    ngx_http_k8s_pool_limit(pool, settings->keepalive_connections);
 }
 
 

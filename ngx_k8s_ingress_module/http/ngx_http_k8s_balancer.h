@@ -33,4 +33,9 @@ void ngx_http_k8s_balancer_done(ngx_k8s_block_t *block);
 void ngx_http_k8s_interim(ngx_http_request_t *r, ngx_http_k8s_hop_t *hop);
 
 
+/* in a worker: what holds for idle connections from now on */
+void ngx_http_k8s_balancer_settings(ngx_k8s_block_t *block,
+    ngx_k8s_settings_t *settings);
+
+
 #endif /* _NGX_HTTP_K8S_BALANCER_H_INCLUDED_ */

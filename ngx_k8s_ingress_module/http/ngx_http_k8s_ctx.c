@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_profile.h>
 
 
 static void ngx_http_k8s_ctx_cleanup(void *data);
@@ -72,7 +73,11 @@ ngx_http_k8s_ctx_create(ngx_http_request_t *r)
 static void
 ngx_http_k8s_ctx_cleanup(void *data)
 {
-    /* only marks the context */
+    ngx_http_k8s_ctx_t *ctx = data;
+
+    if (ctx->profile) {
+        ngx_http_k8s_profile_release(ctx->profile);
+    }
 }
 
 

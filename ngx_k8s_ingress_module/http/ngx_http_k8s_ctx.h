@@ -42,7 +42,8 @@ typedef struct {
 typedef struct {
     ngx_k8s_block_t         *block;
     ngx_http_k8s_loc_conf_t *conf;       /* the pass that routed it */
-    struct ngx_http_k8s_profile_s *profile;  /* of its policy, NULL: none */
+    ngx_http_k8s_profile_t  *profile;    /* of its policy, or the base; held;
+                                            once it is routed */
     ngx_http_k8s_hop_t       hop;
     uint32_t                 rule;       /* slot and generation of the rule */
     uint32_t                 rule_generation;

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_profile.h>
 #include <ngx_k8s_policy.h>
 
 
@@ -25,44 +26,30 @@ static ngx_str_t  ngx_http_k8s_hsts = ngx_string("Strict-Transport-Security");
 
 
 ngx_int_t
-ngx_http_k8s_headers_conf(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
+ngx_http_k8s_headers_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 {
     u_char              *p;
-    ngx_k8s_settings_t  *base;
+    ngx_k8s_settings_t  *settings;
 
-    base = &klcf->settings;
+    settings = profile->settings;
 
-    if (ngx_k8s_policy_base(base, NGX_K8S_API_INGRESS) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (klcf->block->defaults == NGX_K8S_DEFAULTS_NGINX) {
-        klcf->server_header = 1;
+    if (!settings->hsts) {
         return NGX_OK;
     }
 
-    klcf->server_header = base->server_tokens;
-
-    if (base->ssl_redirect) {
-        klcf->redirect_code = base->redirect_code;
-    }
-
-    if (!base->hsts) {
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(cf->pool, sizeof("max-age=; includeSubDomains; preload")
-                              + NGX_INT_T_LEN);
+    p = ngx_pnalloc(pool, sizeof("max-age=; includeSubDomains; preload")
+                          + NGX_INT_T_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    klcf->hsts.data = p;
-    klcf->hsts.len = ngx_sprintf(p, "max-age=%ui%s%s", base->hsts_max_age,
-                                 base->hsts_subdomains ? "; includeSubDomains"
-                                                       : "",
-                                 base->hsts_preload ? "; preload" : "")
-                     - p;
+    profile->hsts.data = p;
+    profile->hsts.len = ngx_sprintf(p, "max-age=%ui%s%s",
+                                    settings->hsts_max_age,
+                                    settings->hsts_subdomains
+                                    ? "; includeSubDomains" : "",
+                                    settings->hsts_preload ? "; preload" : "")
+                        - p;
 
     return NGX_OK;
 }
@@ -80,6 +67,7 @@ static ngx_int_t
 ngx_http_k8s_header_filter(ngx_http_request_t *r)
 {
     ngx_http_k8s_ctx_t       *ctx;
+    ngx_http_k8s_profile_t   *profile;
     ngx_http_k8s_loc_conf_t  *klcf;
 
     if (r != r->main) {
@@ -100,7 +88,9 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    if (!klcf->server_header && r->headers_out.server == NULL) {
+    profile = ctx ? ctx->profile : klcf->base;
+
+    if (!profile->settings->server_tokens && r->headers_out.server == NULL) {
 
         /* not in the list of headers: only keeps nginx from adding one */
 
@@ -109,8 +99,8 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 
 #if (NGX_HTTP_SSL)
 
-    if (ctx && !ctx->health && klcf->hsts.len && r->connection->ssl
-        && ngx_http_k8s_header_set(r, &ngx_http_k8s_hsts, &klcf->hsts)
+    if (ctx && !ctx->health && profile->hsts.len && r->connection->ssl
+        && ngx_http_k8s_header_set(r, &ngx_http_k8s_hsts, &profile->hsts)
            != NGX_OK)
     {
         return NGX_ERROR;

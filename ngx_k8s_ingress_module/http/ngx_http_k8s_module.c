@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_balancer.h>
+#include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_ssl.h>
@@ -25,10 +26,8 @@ static ngx_int_t ngx_http_k8s_init_pass(ngx_conf_t *cf,
     ngx_http_k8s_pass_t *pass);
 static ngx_int_t ngx_http_k8s_init_listens(ngx_conf_t *cf,
     ngx_k8s_block_t *block, ngx_http_core_srv_conf_t *cscf);
-static ngx_array_t *ngx_http_k8s_init_tokens(ngx_conf_t *cf,
-    ngx_k8s_block_t *block, ngx_str_t *upstream);
-static void **ngx_http_k8s_init_profile(ngx_conf_t *cf,
-    ngx_http_k8s_pass_t *pass, ngx_array_t *tokens);
+static ngx_int_t ngx_http_k8s_init_profiles(ngx_conf_t *cf,
+    ngx_http_k8s_pass_t *pass);
 static ngx_int_t ngx_http_k8s_init_process(ngx_cycle_t *cycle);
 static void ngx_http_k8s_exit_process(ngx_cycle_t *cycle);
 
@@ -234,8 +233,6 @@ ngx_http_k8s_init(ngx_conf_t *cf)
 static ngx_int_t
 ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 {
-    ngx_str_t                  upstream, directive, arguments;
-    ngx_array_t               *tokens, **args;
     ngx_http_core_srv_conf_t  *cscf;
     ngx_http_core_loc_conf_t  *clcf;
     ngx_http_k8s_loc_conf_t   *klcf;
@@ -272,53 +269,17 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
                   );
 
     if (ngx_http_k8s_init_listens(cf, klcf->block, cscf) != NGX_OK
-        || ngx_http_k8s_headers_conf(cf, klcf) != NGX_OK
-        || ngx_http_k8s_upstream_add(cf, klcf->block, &upstream) != NGX_OK)
+        || ngx_http_k8s_init_profiles(cf, pass) != NGX_OK
+        || ngx_http_k8s_policies_init(cf, klcf) != NGX_OK)
     {
-        return NGX_ERROR;
-    }
-
-    tokens = ngx_http_k8s_init_tokens(cf, klcf->block, &upstream);
-    if (tokens == NULL) {
-        return NGX_ERROR;
-    }
-
-    klcf->protocol = ngx_http_k8s_profile_protocol(tokens);
-
-    args = tokens->elts;
-    klcf->url = ((ngx_str_t *) args[0]->elts)[1];
-
-    klcf->loc_conf = ngx_http_k8s_init_profile(cf, pass, tokens);
-    if (klcf->loc_conf == NULL) {
-        return NGX_ERROR;
-    }
-
-    klcf->base = *pass->ctx;
-    klcf->base.loc_conf = klcf->loc_conf;
-
-    if (ngx_http_k8s_policies_init(cf, klcf) != NGX_OK) {
         return NGX_ERROR;
     }
 
     if (klcf->block->defaults == NGX_K8S_DEFAULTS_INGRESS_NGINX
-        && ngx_http_k8s_shadow(cf, pass->ctx, klcf->loc_conf, pass->file,
-                               pass->line)
+        && ngx_http_k8s_shadow(cf, pass->ctx, klcf->builtin->loc_conf,
+                               pass->file, pass->line)
            != NGX_OK)
     {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&directive, "access_log");
-    ngx_str_set(&arguments, "off");
-
-    if (ngx_k8s_tokens_add(cf->pool, tokens, &directive, &arguments)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    klcf->health_conf = ngx_http_k8s_init_profile(cf, pass, tokens);
-    if (klcf->health_conf == NULL) {
         return NGX_ERROR;
     }
 
@@ -401,81 +362,72 @@ ngx_http_k8s_init_listens(ngx_conf_t *cf, ngx_k8s_block_t *block,
 }
 
 
-/* of the built-in profile */
+/* the builtin, and the one of answers to health checks */
 
-static ngx_array_t *
-ngx_http_k8s_init_tokens(ngx_conf_t *cf, ngx_k8s_block_t *block,
-    ngx_str_t *upstream)
+static ngx_int_t
+ngx_http_k8s_init_profiles(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 {
-    ngx_str_t     directive, arguments;
-    ngx_array_t  *tokens;
+    u_char                   *p, buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    ngx_str_t                 upstream, directive, arguments, error;
+    ngx_array_t              *tokens;
+    ngx_http_k8s_loc_conf_t  *klcf;
 
-    tokens = ngx_array_create(cf->pool, 64, sizeof(ngx_array_t *));
+    klcf = pass->conf;
+    klcf->ctx = *pass->ctx;
+    klcf->block->build = ngx_http_k8s_policy_build;
+
+    if (ngx_http_k8s_upstream_add(cf, klcf->block, &upstream) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    klcf->url.len = sizeof("http://") - 1 + upstream.len;
+    klcf->url.data = ngx_pnalloc(cf->pool, klcf->url.len);
+    if (klcf->url.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(klcf->url.data, "http://", sizeof("http://") - 1);
+    ngx_memcpy(p, upstream.data, upstream.len);
+
+    tokens = ngx_http_k8s_base_tokens(klcf, cf->pool, NULL);
     if (tokens == NULL) {
-        return NULL;
+        return NGX_ERROR;
     }
 
-    /* first the handler: it sets what others look at */
-
-    arguments.len = sizeof("http://") - 1 + upstream->len;
-    arguments.data = ngx_pnalloc(cf->pool, arguments.len);
-    if (arguments.data == NULL) {
-        return NULL;
-    }
-
-    ngx_memcpy(ngx_cpymem(arguments.data, "http://", sizeof("http://") - 1),
-               upstream->data, upstream->len);
-
-    ngx_str_set(&directive, "proxy_pass");
-
-    if (ngx_k8s_tokens_add(cf->pool, tokens, &directive, &arguments)
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    /* a backend must not lead a request into another location */
-
-    ngx_str_set(&directive, "proxy_ignore_headers");
-    ngx_str_set(&arguments, "X-Accel-Redirect");
-
-    if (ngx_k8s_tokens_add(cf->pool, tokens, &directive, &arguments)
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    if (block->defaults == NGX_K8S_DEFAULTS_INGRESS_NGINX
-        && ngx_k8s_policy_tokens(cf->pool, tokens, NGX_K8S_API_INGRESS)
-           != NGX_OK)
-    {
-        return NULL;
-    }
-
-    return tokens;
-}
-
-
-static void **
-ngx_http_k8s_init_profile(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass,
-    ngx_array_t *tokens)
-{
-    void       **loc_conf;
-    ngx_str_t    error;
-    u_char       buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    klcf->protocol = ngx_http_k8s_profile_protocol(tokens);
 
     error.data = buf;
 
-    loc_conf = ngx_http_k8s_profile_build(cf->cycle, cf->pool, pass->ctx,
-                                          tokens, &error);
+    if (ngx_http_k8s_base_builtin(cf, klcf, tokens, &error) == NULL) {
+        goto failed;
+    }
 
-    if (loc_conf == NULL) {
+    ngx_str_set(&directive, "access_log");
+    ngx_str_set(&arguments, "off");
+
+    if (ngx_k8s_tokens_add(cf->pool, tokens, &directive, &arguments)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    klcf->health_conf = ngx_http_k8s_profile_build(cf->cycle, cf->pool,
+                                                   &klcf->ctx, tokens, &error);
+    if (klcf->health_conf == NULL) {
+        goto failed;
+    }
+
+    return NGX_OK;
+
+failed:
+
+    if (error.len) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "settings of \"k8s_ingress_pass\" in %s:%ui: %V",
                       pass->file, pass->line, &error);
     }
 
-    return loc_conf;
+    return NGX_ERROR;
 }
 
 

@@ -19,6 +19,7 @@ typedef struct {
     ngx_queue_t              queue;      /* the last used one is first */
     uint32_t                 slot;
     uint32_t                 generation;
+    ngx_atomic_uint_t        version;    /* of the record */
     ngx_http_k8s_profile_t  *profile;
 } ngx_http_k8s_policy_t;
 
@@ -33,14 +34,16 @@ struct ngx_http_k8s_policies_s {
 static ngx_http_k8s_policy_t *ngx_http_k8s_policy_find(
     ngx_http_k8s_policies_t *policies, uint32_t slot);
 static ngx_http_k8s_policy_t *ngx_http_k8s_policy_create(
-    ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_policy_t *rec, ngx_log_t *log);
+    ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
+    ngx_k8s_policy_t *rec, ngx_log_t *log);
 static ngx_http_k8s_profile_t *ngx_http_k8s_policy_profile(
-    ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_policy_t *rec, ngx_pool_t *pool,
-    ngx_log_t *log);
-static ngx_int_t ngx_http_k8s_policy_keep(ngx_pool_t *pool,
-    ngx_str_t *values);
-static void ngx_http_k8s_policy_values(ngx_k8s_policy_t *rec,
-    ngx_str_t *values);
+    ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
+    ngx_k8s_policy_t *rec, ngx_pool_t *pool, ngx_log_t *log);
+static ngx_http_k8s_profile_t *ngx_http_k8s_policy_delta(
+    ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
+    ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
+static ngx_int_t ngx_http_k8s_policy_try(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_uint_t base, ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
 static void ngx_http_k8s_policy_drop(ngx_http_k8s_policies_t *policies,
     ngx_http_k8s_policy_t *policy);
 
@@ -85,14 +88,18 @@ ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     policies = ctx->conf->policies;
     policy = ngx_http_k8s_policy_find(policies, n);
 
-    if (policy && policy->generation != slot->generation) {
+    if (policy
+        && (policy->generation != slot->generation
+            || policy->version != ngx_k8s_policy_version(rec)
+            || policy->profile->base != ctx->profile))
+    {
         ngx_http_k8s_policy_drop(policies, policy);
         policy = NULL;
     }
 
     if (policy == NULL) {
 
-        policy = ngx_http_k8s_policy_create(ctx->conf, rec,
+        policy = ngx_http_k8s_policy_create(ctx->conf, ctx->profile, rec,
                                             r->connection->log);
         if (policy == NULL) {
             return NGX_ERROR;
@@ -100,6 +107,7 @@ ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
         policy->slot = n;
         policy->generation = slot->generation;
+        policy->version = ngx_k8s_policy_version(rec);
         policy->node.key = n;
 
         if (policies->n == NGX_HTTP_K8S_POLICIES) {
@@ -117,9 +125,9 @@ ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     ngx_queue_insert_head(&policies->queue, &policy->queue);
 
-    ctx->profile = policy->profile;
+    ngx_http_k8s_profile_use(&ctx->profile, policy->profile, r);
 
-    return ngx_http_k8s_profile_use(policy->profile, r);
+    return NGX_OK;
 }
 
 
@@ -146,7 +154,7 @@ ngx_http_k8s_policy_find(ngx_http_k8s_policies_t *policies, uint32_t slot)
 
 static ngx_http_k8s_policy_t *
 ngx_http_k8s_policy_create(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_k8s_policy_t *rec, ngx_log_t *log)
+    ngx_http_k8s_profile_t *base, ngx_k8s_policy_t *rec, ngx_log_t *log)
 {
     ngx_pool_t              *pool;
     ngx_http_k8s_policy_t   *policy;
@@ -157,7 +165,7 @@ ngx_http_k8s_policy_create(ngx_http_k8s_loc_conf_t *klcf,
         return NULL;
     }
 
-    profile = ngx_http_k8s_policy_profile(klcf, rec, pool, log);
+    profile = ngx_http_k8s_policy_profile(klcf, base, rec, pool, log);
 
     ngx_destroy_pool(pool);
 
@@ -179,73 +187,59 @@ ngx_http_k8s_policy_create(ngx_http_k8s_loc_conf_t *klcf,
 
 
 /*
- * What nginx refuses, as buffers that do not fit together, leaves the pass' own
- * in force.
+ * The watcher has built it before; where nginx refuses it all the same, as the
+ * base has changed since, no directive of it is in force.
  */
 
 static ngx_http_k8s_profile_t *
 ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_k8s_policy_t *rec, ngx_pool_t *pool, ngx_log_t *log)
+    ngx_http_k8s_profile_t *base, ngx_k8s_policy_t *rec, ngx_pool_t *pool,
+    ngx_log_t *log)
 {
     u_char                   buf[NGX_HTTP_K8S_PROFILE_ERROR];
-    ngx_str_t                error, directive, *values;
-    ngx_array_t             *tokens;
+    ngx_str_t                error, *values, *copy;
+    ngx_uint_t               closed;
     ngx_http_k8s_profile_t  *profile;
 
-    values = ngx_pcalloc(pool, ngx_k8s_nrows * sizeof(ngx_str_t));
-    tokens = ngx_array_create(pool, 8, sizeof(ngx_array_t *));
-
-    if (values == NULL || tokens == NULL) {
-        return NULL;
-    }
-
-    ngx_http_k8s_policy_values(rec, values);
-
-    ngx_str_set(&directive, "proxy_pass");
-
-    if (ngx_k8s_tokens_add(pool, tokens, &directive, &klcf->url) != NGX_OK
-        || ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values)
-           != NGX_OK)
-    {
+    values = ngx_http_k8s_values(rec, pool, &closed);
+    if (values == NULL) {
         return NULL;
     }
 
     error.data = buf;
-    error.len = 0;
 
-    profile = ngx_http_k8s_profile_create(&klcf->base, tokens, &error);
+    profile = ngx_http_k8s_policy_delta(klcf, base, values, pool, &error);
 
-    if (profile == NULL) {
+    if (profile == NULL && error.len) {
         ngx_log_error(NGX_LOG_ERR, log, 0,
                       "annotations that nginx refuses are not in force: %V",
                       &error);
 
-        tokens->nelts = 1;
-
-        profile = ngx_http_k8s_profile_create(&klcf->base, tokens, &error);
-
-        if (profile == NULL) {
-            return NULL;
-        }
+        profile = ngx_http_k8s_policy_delta(klcf, base, NULL, pool, &error);
     }
+
+    if (profile == NULL) {
+        return NULL;
+    }
+
+    base->refs++;
+    profile->base = base;
 
     profile->settings = ngx_palloc(profile->pool, sizeof(ngx_k8s_settings_t));
+    copy = ngx_http_k8s_values_copy(profile->pool, values);
 
-    if (profile->settings == NULL) {
+    if (profile->settings == NULL || copy == NULL) {
         ngx_http_k8s_profile_release(profile);
         return NULL;
     }
 
-    *profile->settings = klcf->settings;
+    *profile->settings = *base->settings;
 
-    if (ngx_http_k8s_policy_keep(profile->pool, values) != NGX_OK) {
-        ngx_http_k8s_profile_release(profile);
-        return NULL;
-    }
+    ngx_k8s_policy_settings(profile->settings, NGX_K8S_API_INGRESS, copy);
 
-    ngx_k8s_policy_settings(profile->settings, NGX_K8S_API_INGRESS, values);
-
-    if (ngx_http_k8s_cors_create(profile) != NGX_OK) {
+    if (ngx_http_k8s_headers_profile(profile, profile->pool) != NGX_OK
+        || ngx_http_k8s_cors_create(profile) != NGX_OK)
+    {
         ngx_http_k8s_profile_release(profile);
         return NULL;
     }
@@ -254,48 +248,105 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
 }
 
 
-/* settings point to the texts */
+/* values over a base; NULL: none */
 
-static ngx_int_t
-ngx_http_k8s_policy_keep(ngx_pool_t *pool, ngx_str_t *values)
+static ngx_http_k8s_profile_t *
+ngx_http_k8s_policy_delta(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *pool,
+    ngx_str_t *error)
 {
-    ngx_uint_t  i;
+    ngx_str_t     directive;
+    ngx_array_t  *tokens;
 
-    for (i = 0; i < ngx_k8s_nrows; i++) {
+    error->len = 0;
 
-        if (values[i].data == NULL
-            || ngx_k8s_rows[i].offset == NGX_K8S_NO_FIELD)
-        {
-            continue;
-        }
-
-        values[i].data = ngx_pstrdup(pool, &values[i]);
-        if (values[i].data == NULL) {
-            return NGX_ERROR;
-        }
+    tokens = ngx_array_create(pool, 8, sizeof(ngx_array_t *));
+    if (tokens == NULL) {
+        return NULL;
     }
 
-    return NGX_OK;
+    ngx_str_set(&directive, "proxy_pass");
+
+    if (ngx_k8s_tokens_add(pool, tokens, &directive, &klcf->url) != NGX_OK) {
+        return NULL;
+    }
+
+    if (values
+        && ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values,
+                                base->values)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return ngx_http_k8s_profile_create(&base->ctx, tokens, error);
 }
 
 
-/* by row; strings stay in the record */
-
-static void
-ngx_http_k8s_policy_values(ngx_k8s_policy_t *rec, ngx_str_t *values)
+ngx_int_t
+ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
+    ngx_str_t *values, ngx_str_t *error)
 {
-    ngx_uint_t          i;
-    ngx_k8s_setting_t  *setting;
+    ngx_int_t                  rc;
+    ngx_uint_t                 i;
+    ngx_pool_t                *pool;
+    ngx_http_k8s_pass_t       *pass;
+    ngx_http_k8s_main_conf_t  *kmcf;
 
-    setting = ngx_k8s_record_at(rec, rec->settings.offset);
+    kmcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_k8s_module);
 
-    for (i = 0; i < rec->settings.n; i++) {
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, ngx_cycle->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
 
-        if (setting[i].row < ngx_k8s_nrows) {
-            ngx_k8s_record_str(rec, &setting[i].value,
-                               &values[setting[i].row]);
+    pass = kmcf->passes.elts;
+    rc = NGX_OK;
+
+    for (i = 0; rc == NGX_OK && i < kmcf->passes.nelts; i++) {
+        if (pass[i].conf->block == block) {
+            rc = ngx_http_k8s_policy_try(pass[i].conf, base, values, pool,
+                                         error);
         }
     }
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_policy_try(ngx_http_k8s_loc_conf_t *klcf, ngx_uint_t base,
+    ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error)
+{
+    ngx_http_k8s_profile_t  *profile;
+
+    if (base) {
+        profile = ngx_http_k8s_base_create(klcf, pool, values, error);
+
+    } else {
+        profile = ngx_http_k8s_policy_delta(klcf, klcf->trial ? klcf->trial
+                                                          : klcf->builtin,
+                                            values, pool, error);
+    }
+
+    if (profile == NULL) {
+        return error->len ? NGX_DECLINED : NGX_ERROR;
+    }
+
+    if (!base) {
+        ngx_http_k8s_profile_release(profile);
+        return NGX_OK;
+    }
+
+    if (klcf->trial) {
+        ngx_http_k8s_profile_release(klcf->trial);
+    }
+
+    klcf->trial = profile;
+
+    return NGX_OK;
 }
 
 

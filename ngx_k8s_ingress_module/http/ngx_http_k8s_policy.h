@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_profile.h>
 
@@ -26,8 +27,7 @@
 
 
 /* what holds for a routed request */
-#define ngx_http_k8s_settings(ctx)                                            \
-    ((ctx)->profile ? (ctx)->profile->settings : &(ctx)->conf->settings)
+#define ngx_http_k8s_settings(ctx)   ((ctx)->profile->settings)
 
 
 /* of a pass, in each worker; at configuration time */
@@ -35,12 +35,20 @@ ngx_int_t ngx_http_k8s_policies_init(ngx_conf_t *cf,
     ngx_http_k8s_loc_conf_t *klcf);
 
 /*
- * Makes the policy of a slot that of the request: ctx->profile, and its
- * location configuration.  Under the caller's pin.  NGX_DECLINED: the record
- * has gone, the pass' own holds.
+ * Makes the policy of a slot that of the request, over the base that it has:
+ * ctx->profile, and its location configuration.  Under the caller's pin.
+ * NGX_DECLINED: the record has gone, the base holds.
  */
 ngx_int_t ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, uint32_t slot);
+
+
+/*
+ * What compile's conf.build() is for a block: profiles in all of its passes,
+ * which are not used.  In the watcher.
+ */
+ngx_int_t ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
+    ngx_str_t *values, ngx_str_t *error);
 
 
 #endif /* _NGX_HTTP_K8S_POLICY_H_INCLUDED_ */

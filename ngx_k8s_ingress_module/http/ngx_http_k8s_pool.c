@@ -31,6 +31,8 @@ typedef struct {
 
 static ngx_queue_t *ngx_http_k8s_pool_bucket(ngx_http_k8s_pool_t *pool,
     ngx_http_k8s_pool_key_t *key);
+static ngx_http_k8s_idle_t *ngx_http_k8s_pool_item(ngx_http_k8s_pool_t *pool);
+static void ngx_http_k8s_pool_shrink(ngx_http_k8s_pool_t *pool, ngx_uint_t n);
 static void ngx_http_k8s_pool_take(ngx_http_k8s_idle_t *item);
 static void ngx_http_k8s_pool_close(ngx_http_k8s_idle_t *item);
 static ngx_uint_t ngx_http_k8s_pool_open(ngx_connection_t *c);
@@ -43,8 +45,7 @@ ngx_int_t
 ngx_http_k8s_pool_init(ngx_http_k8s_pool_t *pool, ngx_k8s_block_t *block,
     ngx_cycle_t *cycle)
 {
-    ngx_uint_t            i;
-    ngx_http_k8s_idle_t  *item;
+    ngx_uint_t  i;
 
     pool->block = block;
     pool->n = 0;
@@ -54,20 +55,12 @@ ngx_http_k8s_pool_init(ngx_http_k8s_pool_t *pool, ngx_k8s_block_t *block,
 
     pool->buckets = ngx_palloc(cycle->pool,
                                NGX_HTTP_K8S_BUCKETS * sizeof(ngx_queue_t));
-    item = ngx_pcalloc(cycle->pool,
-                       pool->connections * sizeof(ngx_http_k8s_idle_t));
-
-    if (pool->buckets == NULL || item == NULL) {
+    if (pool->buckets == NULL) {
         return NGX_ERROR;
     }
 
     for (i = 0; i < NGX_HTTP_K8S_BUCKETS; i++) {
         ngx_queue_init(&pool->buckets[i]);
-    }
-
-    for (i = 0; i < pool->connections; i++) {
-        item[i].pool = pool;
-        ngx_queue_insert_head(&pool->free, &item[i].queue);
     }
 
     pool->dummy.fd = (ngx_socket_t) -1;
@@ -95,6 +88,56 @@ ngx_http_k8s_pool_done(ngx_http_k8s_pool_t *pool)
         q = ngx_queue_head(&pool->idle);
         ngx_http_k8s_pool_close(ngx_queue_data(q, ngx_http_k8s_idle_t, queue));
     }
+}
+
+
+void
+ngx_http_k8s_pool_limit(ngx_http_k8s_pool_t *pool, ngx_uint_t n)
+{
+    pool->connections = n;
+
+    if (pool->buckets) {
+        ngx_http_k8s_pool_shrink(pool, n);
+    }
+}
+
+
+/* closes those that were not used for longest */
+
+static void
+ngx_http_k8s_pool_shrink(ngx_http_k8s_pool_t *pool, ngx_uint_t n)
+{
+    ngx_queue_t  *q;
+
+    while (pool->n > n) {
+        q = ngx_queue_last(&pool->idle);
+        ngx_http_k8s_pool_close(ngx_queue_data(q, ngx_http_k8s_idle_t, queue));
+    }
+}
+
+
+/* a free one; those that there have been are kept */
+
+static ngx_http_k8s_idle_t *
+ngx_http_k8s_pool_item(ngx_http_k8s_pool_t *pool)
+{
+    ngx_queue_t          *q;
+    ngx_http_k8s_idle_t  *item;
+
+    if (!ngx_queue_empty(&pool->free)) {
+        q = ngx_queue_head(&pool->free);
+        ngx_queue_remove(q);
+
+        return ngx_queue_data(q, ngx_http_k8s_idle_t, queue);
+    }
+
+    item = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_http_k8s_idle_t));
+
+    if (item) {
+        item->pool = pool;
+    }
+
+    return item;
 }
 
 
@@ -154,7 +197,6 @@ ngx_int_t
 ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
     ngx_connection_t *c, ngx_msec_t timeout)
 {
-    ngx_queue_t          *q;
     ngx_http_k8s_idle_t  *item;
 
     if (pool->connections == 0
@@ -163,18 +205,15 @@ ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
         return NGX_DECLINED;
     }
 
-    if (ngx_queue_empty(&pool->free)) {
-        q = ngx_queue_last(&pool->idle);
-        ngx_http_k8s_pool_close(ngx_queue_data(q, ngx_http_k8s_idle_t, queue));
+    ngx_http_k8s_pool_shrink(pool, pool->connections - 1);
+
+    item = ngx_http_k8s_pool_item(pool);
+    if (item == NULL) {
+        return NGX_DECLINED;
     }
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "http k8s pool: saving connection %p", c);
-
-    q = ngx_queue_head(&pool->free);
-    ngx_queue_remove(q);
-
-    item = ngx_queue_data(q, ngx_http_k8s_idle_t, queue);
 
     item->connection = c;
     item->key = *key;

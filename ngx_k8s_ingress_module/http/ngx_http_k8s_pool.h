@@ -31,7 +31,7 @@ typedef struct {
     ngx_k8s_block_t         *block;
     ngx_queue_t              idle;       /* last used first */
     ngx_queue_t              free;
-    ngx_queue_t             *buckets;
+    ngx_queue_t             *buckets;    /* NULL: not in a worker */
     ngx_uint_t               n;          /* idle ones */
     ngx_uint_t               version;    /* of the table, when last swept */
     ngx_event_t              sweep;
@@ -47,6 +47,9 @@ typedef struct {
 ngx_int_t ngx_http_k8s_pool_init(ngx_http_k8s_pool_t *pool,
     ngx_k8s_block_t *block, ngx_cycle_t *cycle);
 void ngx_http_k8s_pool_done(ngx_http_k8s_pool_t *pool);
+
+/* so many idle connections at most; at configuration time as well */
+void ngx_http_k8s_pool_limit(ngx_http_k8s_pool_t *pool, ngx_uint_t n);
 
 /* an idle connection, taken out; with "peek" one that its peer has not closed;
    NULL when there is none */

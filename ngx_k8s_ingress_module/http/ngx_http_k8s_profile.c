@@ -33,7 +33,6 @@ static ngx_int_t ngx_http_k8s_profile_merge(ngx_conf_t *cf,
     ngx_http_conf_ctx_t *parent, ngx_http_conf_ctx_t *ctx, ngx_str_t *error);
 static ngx_array_t *ngx_http_k8s_profile_copy(ngx_pool_t *pool,
     ngx_array_t *tokens);
-static void ngx_http_k8s_profile_cleanup(void *data);
 static void ngx_http_k8s_profile_free(ngx_event_t *ev);
 
 
@@ -76,7 +75,6 @@ ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
     log = ngx_pcalloc(pool, sizeof(ngx_log_t));
 
     if (ctx == NULL || log == NULL) {
-        ngx_http_k8s_profile_failed(error, "no memory");
         return NULL;
     }
 
@@ -105,7 +103,6 @@ ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
 
     cf.temp_pool = ngx_create_pool(NGX_CYCLE_POOL_SIZE, cycle->log);
     if (cf.temp_pool == NULL) {
-        ngx_http_k8s_profile_failed(error, "no memory");
         return NULL;
     }
 
@@ -122,15 +119,7 @@ ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
 
     *log = *cycle->log;
 
-    if (rc == NGX_OK) {
-        return ctx->loc_conf;
-    }
-
-    if (error->len == 0) {
-        ngx_http_k8s_profile_failed(error, "no memory");
-    }
-
-    return NULL;
+    return (rc == NGX_OK) ? ctx->loc_conf : NULL;
 }
 
 
@@ -486,16 +475,15 @@ ngx_http_k8s_profile_create(ngx_http_conf_ctx_t *parent, ngx_array_t *tokens,
     ngx_http_k8s_profile_t  *profile;
 
     log = ngx_cycle->log;
+    error->len = 0;
 
     pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, log);
     if (pool == NULL) {
-        ngx_http_k8s_profile_failed(error, "no memory");
         return NULL;
     }
 
     profile = ngx_pcalloc(pool, sizeof(ngx_http_k8s_profile_t));
     if (profile == NULL) {
-        ngx_http_k8s_profile_failed(error, "no memory");
         ngx_destroy_pool(pool);
         return NULL;
     }
@@ -510,7 +498,6 @@ ngx_http_k8s_profile_create(ngx_http_conf_ctx_t *parent, ngx_array_t *tokens,
     tokens = ngx_http_k8s_profile_copy(pool, tokens);
 
     if (tokens == NULL) {
-        ngx_http_k8s_profile_failed(error, "no memory");
         ngx_destroy_pool(pool);
         return NULL;
     }
@@ -521,6 +508,9 @@ ngx_http_k8s_profile_create(ngx_http_conf_ctx_t *parent, ngx_array_t *tokens,
         ngx_destroy_pool(pool);
         return NULL;
     }
+
+    profile->ctx = *parent;
+    profile->ctx.loc_conf = profile->loc_conf;
 
     return profile;
 }
@@ -577,32 +567,19 @@ ngx_http_k8s_profile_copy(ngx_pool_t *pool, ngx_array_t *tokens)
 }
 
 
-ngx_int_t
-ngx_http_k8s_profile_use(ngx_http_k8s_profile_t *profile,
-    ngx_http_request_t *r)
+void
+ngx_http_k8s_profile_use(ngx_http_k8s_profile_t **of,
+    ngx_http_k8s_profile_t *profile, ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(r->pool, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    cln->handler = ngx_http_k8s_profile_cleanup;
-    cln->data = profile;
-
     profile->refs++;
 
+    if (*of) {
+        ngx_http_k8s_profile_release(*of);
+    }
+
+    *of = profile;
+
     r->loc_conf = profile->loc_conf;
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_k8s_profile_cleanup(void *data)
-{
-    ngx_http_k8s_profile_release(data);
 }
 
 
@@ -619,6 +596,10 @@ static void
 ngx_http_k8s_profile_free(ngx_event_t *ev)
 {
     ngx_http_k8s_profile_t  *profile = ev->data;
+
+    if (profile->base) {
+        ngx_http_k8s_profile_release(profile->base);
+    }
 
     ngx_destroy_pool(profile->pool);
 }

@@ -24,7 +24,8 @@
  * nginx's (variables, upstreams, zones, files), which is left as it was.
  *
  * On an error the result is NULL, nothing is logged, and error says what is
- * wrong: its "data" has room for NGX_HTTP_K8S_PROFILE_ERROR bytes.
+ * wrong: its "data" has room for NGX_HTTP_K8S_PROFILE_ERROR bytes.  Empty:
+ * there is no memory.
  */
 
 #define NGX_HTTP_K8S_PROFILE_ERROR   512
@@ -34,17 +35,23 @@ void **ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
     ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
 
 
-/* of one worker, with a pool of its own; counted by reference */
-
-typedef struct ngx_http_k8s_profile_s  ngx_http_k8s_profile_t;
 typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
 
+/*
+ * Of one worker, with a pool of its own, or of the cycle without one; counted
+ * by reference.
+ */
+
 struct ngx_http_k8s_profile_s {
+    ngx_http_conf_ctx_t      ctx;        /* with it, for those over it */
     void                   **loc_conf;
     ngx_pool_t              *pool;
     ngx_uint_t               refs;
-    ngx_k8s_settings_t      *settings;   /* of the pool; NULL: not set */
+    ngx_http_k8s_profile_t  *base;       /* over which it is, held; or NULL */
+    ngx_str_t               *values;     /* of a base, by row; NULL: none */
+    ngx_k8s_settings_t      *settings;   /* NULL: not set */
     ngx_http_k8s_cors_t     *cors;       /* NULL: not enabled */
+    ngx_str_t                hsts;       /* header's value; empty: none */
     ngx_event_t              release;
 };
 
@@ -52,9 +59,9 @@ struct ngx_http_k8s_profile_s {
 ngx_http_k8s_profile_t *ngx_http_k8s_profile_create(
     ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
 
-/* takes a reference for the request, until its pool is destroyed */
-ngx_int_t ngx_http_k8s_profile_use(ngx_http_k8s_profile_t *profile,
-    ngx_http_request_t *r);
+/* makes it that of a request, whose reference is *of; NULL: none before */
+void ngx_http_k8s_profile_use(ngx_http_k8s_profile_t **of,
+    ngx_http_k8s_profile_t *profile, ngx_http_request_t *r);
 
 /*
  * Gives a reference back.  The last one frees the profile in the next turn of

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_policy.h>
@@ -16,12 +17,14 @@
 
 static ngx_int_t ngx_http_k8s_set_host(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_decide(ngx_http_request_t *r,
-    ngx_http_k8s_ctx_t *ctx);
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table);
 static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
     ngx_k8s_route_key_t *key);
 static ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
+static ngx_uint_t ngx_http_k8s_no_redirect(ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_settings_t *settings);
 static ngx_int_t ngx_http_k8s_take_rule(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t slot);
 static ngx_int_t ngx_http_k8s_take_backend(ngx_http_request_t *r,
@@ -38,6 +41,7 @@ ngx_int_t
 ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
 {
     ngx_int_t            rc;
+    ngx_k8s_table_t     *table;
     ngx_http_k8s_ctx_t  *ctx;
 
     ctx = ngx_http_k8s_ctx_create(r);
@@ -61,9 +65,14 @@ ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    r->loc_conf = klcf->loc_conf;
+    table = ngx_k8s_pin(ctx->block);
 
-    rc = ngx_http_k8s_decide(r, ctx);
+    ngx_http_k8s_profile_use(&ctx->profile,
+                             ngx_http_k8s_base(klcf, table,
+                                               r->connection->log),
+                             r);
+
+    rc = ngx_http_k8s_decide(r, ctx, table);
 
     if (ctx->health) {
         r->loc_conf = klcf->health_conf;
@@ -141,15 +150,13 @@ ngx_http_k8s_set_host(ngx_http_request_t *r)
 /* NGX_DECLINED: proxied, or the status of the answer */
 
 static ngx_int_t
-ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table)
 {
     ngx_int_t             rc;
     ngx_str_t             name;
     ngx_k8s_route_t       route;
-    ngx_k8s_table_t      *table;
     ngx_k8s_route_key_t   key;
-
-    table = ngx_k8s_pin(ctx->block);
 
     /* in lower case, without port and trailing dot: ngx_http_validate_host() */
 
@@ -268,7 +275,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return ngx_http_k8s_add_slash(r);
     }
 
-    if (ctx->profile && ctx->profile->cors
+    if (ctx->profile->cors
         && action->kind != NGX_K8S_ACTION_STATUS
         && ngx_http_k8s_cors(r, ctx))
     {
@@ -293,13 +300,18 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     https = 0;
 #endif
 
-    if ((match->flags & NGX_K8S_MATCH_SSL_REDIRECT) && !https
+    if (!https && route->host->route_set == 0
         && (settings->force_ssl_redirect
-            || (settings->ssl_redirect && ctx->conf->redirect_code
-                && (route->host->flags & NGX_K8S_HOST_TLS))))
+            || (settings->ssl_redirect
+                && (route->host->flags & NGX_K8S_HOST_TLS)))
+        && !ngx_http_k8s_no_redirect(ctx, settings))
     {
         return ngx_http_k8s_to_https(r, settings->redirect_code,
                                      settings->keep_slash);
+    }
+
+    if (settings->closed) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
     switch (action->kind) {
@@ -316,6 +328,34 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     default:
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+}
+
+
+/* whether the path of a rule begins with one of a list: challenges of ACME */
+
+static ngx_uint_t
+ngx_http_k8s_no_redirect(ngx_http_k8s_ctx_t *ctx, ngx_k8s_settings_t *settings)
+{
+    ngx_str_t  path, list, item;
+
+    if (ctx->names == NULL) {
+        return 0;
+    }
+
+    ngx_k8s_record_str(ctx->names, &ctx->names->path, &path);
+
+    list = settings->no_redirect;
+
+    while (ngx_k8s_item(&list, &item) == NGX_OK) {
+
+        if (item.len && item.len <= path.len
+            && ngx_memcmp(path.data, item.data, item.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

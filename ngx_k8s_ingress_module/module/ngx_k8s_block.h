@@ -59,6 +59,10 @@ struct ngx_k8s_block_s {
     ngx_k8s_watcher_t       *watcher;    /* module/: NULL where none runs */
     ngx_k8s_saver_t         *saver;      /* module/: NULL without snapshot */
 
+    /* http/: as compile's conf.build(), NULL without a pass */
+    ngx_int_t              (*build)(ngx_k8s_block_t *block, ngx_uint_t base,
+                                ngx_str_t *values, ngx_str_t *error);
+
     /* each room's own per-process state */
     void                    *http;       /* http/: pools, cursors */
     void                    *ssl;        /* http/: parsed certificates */

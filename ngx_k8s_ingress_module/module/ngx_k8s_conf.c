@@ -145,7 +145,7 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         offsetof(ngx_k8s_conf_t, compile.config_map), "namespace/name" },
       "config_map namespace/name;", "", "k8s_ingress",
       "The ConfigMap of the controller, in the namespaces that are watched or "
-      "not. It is read, and followed, but no key of it has an effect yet." },
+      "not. It is followed: what its keys say holds without a reload." },
 
     { { ngx_string("defaults"), NGX_CONF_TAKE1,
         ngx_conf_set_enum_slot, 0,

@@ -39,6 +39,7 @@ static void ngx_k8s_watcher_turn_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_wanted_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_due_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_check(ngx_k8s_watcher_t *w);
 static ngx_uint_t ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w);
@@ -74,6 +75,7 @@ ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
     ngx_k8s_watcher_event(w, &w->clock, ngx_k8s_watcher_clock_handler);
     ngx_k8s_watcher_event(w, &w->wanted, ngx_k8s_watcher_wanted_handler);
     ngx_k8s_watcher_event(w, &w->lost, ngx_k8s_watcher_lost_handler);
+    ngx_k8s_watcher_event(w, &w->due, ngx_k8s_watcher_due_handler);
 
     if (ngx_k8s_watcher_idle(w) != NGX_OK) {
         ngx_free(w);
@@ -391,6 +393,8 @@ ngx_k8s_watcher_source(ngx_k8s_watcher_t *w)
     block = w->block;
     conf = block->conf->compile;
     conf.told = ngx_k8s_watcher_told;
+    conf.build = block->build ? ngx_k8s_watcher_build : NULL;
+    conf.later = ngx_k8s_watcher_later;
     conf.data = w;
 
     w->pool = ngx_create_pool(1024, w->log);
@@ -461,6 +465,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     ngx_k8s_watcher_cancel(&w->clock);
     ngx_k8s_watcher_cancel(&w->wanted);
     ngx_k8s_watcher_cancel(&w->lost);
+    ngx_k8s_watcher_cancel(&w->due);
 
     if (w->opened) {
         ngx_k8s_saver_close(w->block->saver);
@@ -781,6 +786,19 @@ ngx_k8s_watcher_wanted_handler(ngx_event_t *ev)
                   ngx_k8s_watcher_missing(w));
 
     w->late = 1;
+
+    ngx_k8s_watcher_post(w);
+}
+
+
+static void
+ngx_k8s_watcher_due_handler(ngx_event_t *ev)
+{
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    ngx_k8s_compile_due(w->compile);
 
     ngx_k8s_watcher_post(w);
 }

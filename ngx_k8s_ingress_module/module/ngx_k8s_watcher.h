@@ -63,6 +63,7 @@ struct ngx_k8s_watcher_s {
     ngx_event_t              clock;
     ngx_event_t              wanted;     /* what never comes */
     ngx_event_t              lost;       /* what was lost is listed anew */
+    ngx_event_t              due;        /* what compile waits for */
 
     ngx_k8s_writer_t        *writer;     /* NULL without the right */
     ngx_pool_t              *pool;       /* compile's configuration */
@@ -111,6 +112,10 @@ void ngx_k8s_watcher_post(void *data);
 /* has the kinds in queue.lost listed anew, after a pause */
 void ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w);
 void ngx_k8s_watcher_lost_handler(ngx_event_t *ev);
+/* compile: its conf.build and conf.later */
+ngx_int_t ngx_k8s_watcher_build(void *data, ngx_uint_t base,
+    ngx_str_t *values, ngx_str_t *error);
+void ngx_k8s_watcher_later(void *data, ngx_msec_t msec);
 /* compile: problems of an object have come or gone */
 void ngx_k8s_watcher_told(void *data, ngx_k8s_problem_rec_t *old,
     ngx_k8s_problem_rec_t *now);

@@ -339,6 +339,27 @@ ngx_k8s_watcher_told(void *data, ngx_k8s_problem_rec_t *old,
 }
 
 
+ngx_int_t
+ngx_k8s_watcher_build(void *data, ngx_uint_t base, ngx_str_t *values,
+    ngx_str_t *error)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    return w->block->build(w->block, base, values, error);
+}
+
+
+void
+ngx_k8s_watcher_later(void *data, ngx_msec_t msec)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    if (!w->due.timer_set) {
+        ngx_add_timer(&w->due, msec);
+    }
+}
+
+
 static ngx_uint_t
 ngx_k8s_watcher_connected(void *data)
 {

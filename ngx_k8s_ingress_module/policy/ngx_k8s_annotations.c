@@ -22,13 +22,17 @@
 
 typedef struct {
     ngx_k8s_values_t        *values;
-    ngx_k8s_gate_t          *gate;
+    ngx_k8s_gate_t          *gate;       /* NULL: of keys */
     ngx_k8s_say_pt           say;
     void                    *data;
+    ngx_uint_t               rows;       /* NGX_K8S_ROW_*: which are meant, */
+    ngx_uint_t               later;      /* and not served yet */
     ngx_uint_t               nearest;
 } ngx_k8s_annotations_t;
 
 
+static ngx_int_t ngx_k8s_annotations_read(ngx_k8s_annotations_t *a,
+    ngx_pool_t *pool, ngx_array_t *texts);
 static ngx_int_t ngx_k8s_annotations_digest(ngx_k8s_values_t *values,
     ngx_pool_t *pool);
 static ngx_int_t ngx_k8s_annotation(ngx_k8s_annotations_t *a,
@@ -39,6 +43,10 @@ static ngx_int_t ngx_k8s_annotation_other(ngx_k8s_annotations_t *a,
     ngx_str_t *key);
 static ngx_int_t ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_str_t *name);
+static ngx_str_t *ngx_k8s_annotation_nearest(ngx_k8s_annotations_t *a,
+    ngx_str_t *name);
+static ngx_uint_t ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a,
+    ngx_k8s_row_t *row);
 static ngx_int_t ngx_k8s_annotation_row(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
 static char *ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
@@ -56,7 +64,6 @@ static int ngx_libc_cdecl ngx_k8s_value_cmp(const void *one, const void *two);
 
 
 static ngx_str_t  ngx_k8s_no_remedy = ngx_null_string;
-static ngx_str_t  ngx_k8s_force_ssl = ngx_string("force-ssl-redirect");
 
 
 ngx_int_t
@@ -64,21 +71,52 @@ ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
     ngx_array_t *annotations, ngx_k8s_gate_t *gate, ngx_k8s_say_pt say,
     void *data)
 {
-    ngx_uint_t              i;
-    ngx_keyval_t           *kv;
-    ngx_k8s_annotations_t   a;
-
-    ngx_memzero(values, sizeof(ngx_k8s_values_t));
-
-    if (annotations == NULL || annotations->nelts == 0) {
-        return NGX_OK;
-    }
+    ngx_k8s_annotations_t  a;
 
     a.values = values;
     a.gate = gate;
     a.say = say;
     a.data = data;
-    a.nearest = 0;
+    a.rows = NGX_K8S_ROW_ANNOTATION;
+    a.later = NGX_K8S_ROW_LATER;
+
+    return ngx_k8s_annotations_read(&a, pool, annotations);
+}
+
+
+ngx_int_t
+ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool, ngx_array_t *data,
+    ngx_k8s_say_pt say, void *context)
+{
+    ngx_k8s_annotations_t  a;
+
+    a.values = values;
+    a.gate = NULL;
+    a.say = say;
+    a.data = context;
+    a.rows = NGX_K8S_ROW_KEY;
+    a.later = NGX_K8S_ROW_LATER|NGX_K8S_ROW_KEY_LATER;
+
+    return ngx_k8s_annotations_read(&a, pool, data);
+}
+
+
+static ngx_int_t
+ngx_k8s_annotations_read(ngx_k8s_annotations_t *a, ngx_pool_t *pool,
+    ngx_array_t *texts)
+{
+    ngx_uint_t         i;
+    ngx_keyval_t      *kv;
+    ngx_k8s_values_t  *values;
+
+    values = a->values;
+    a->nearest = 0;
+
+    ngx_memzero(values, sizeof(ngx_k8s_values_t));
+
+    if (texts == NULL || texts->nelts == 0) {
+        return NGX_OK;
+    }
 
     if (ngx_array_init(&values->values, pool, 4, sizeof(ngx_k8s_value_t))
         != NGX_OK)
@@ -86,10 +124,10 @@ ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    kv = annotations->elts;
+    kv = texts->elts;
 
-    for (i = 0; i < annotations->nelts; i++) {
-        if (ngx_k8s_annotation(&a, &kv[i]) != NGX_OK) {
+    for (i = 0; i < texts->nelts; i++) {
+        if (ngx_k8s_annotation(a, &kv[i]) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -97,11 +135,9 @@ ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
     ngx_qsort(values->values.elts, values->values.nelts,
               sizeof(ngx_k8s_value_t), ngx_k8s_value_cmp);
 
-    if (ngx_k8s_annotations_effect(&a) != NGX_OK) {
+    if (ngx_k8s_annotations_effect(a) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    values->force_ssl = ngx_k8s_values_on(values, &ngx_k8s_force_ssl);
 
     return ngx_k8s_annotations_digest(values, pool);
 }
@@ -163,11 +199,13 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
     ngx_str_t       name, value;
     ngx_k8s_row_t  *row;
 
-    if (!ngx_k8s_annotation_ours(a->gate, &kv->key, &name)) {
+    name = kv->key;
+
+    if (a->gate && !ngx_k8s_annotation_ours(a->gate, &kv->key, &name)) {
         return ngx_k8s_annotation_other(a, &kv->key);
     }
 
-    row = ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION);
+    row = ngx_k8s_row(&name, a->rows);
 
     if (row == NULL) {
         return ngx_k8s_annotation_unknown(a, &kv->key, &name);
@@ -252,41 +290,56 @@ static ngx_int_t
 ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_str_t *name)
 {
+    char       *message;
     u_char      buf[NGX_K8S_SHOWN_MAX];
     ngx_str_t  *instead, remedy;
+
+    message = a->gate ? "there is no such annotation" : "there is no such key";
 
     instead = ngx_k8s_name_removed(name);
 
     if (instead) {
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, instead,
-                                      "there is no such annotation");
+                                      "%s", message);
     }
 
-    if (ngx_k8s_row(name, NGX_K8S_ROW_KEY)) {
-        ngx_str_set(&remedy, "Set it in the controller's ConfigMap, for all "
-                             "Ingresses.");
+    ngx_str_null(&remedy);
+
+    if (ngx_k8s_row(name, NGX_K8S_ROW_KEY|NGX_K8S_ROW_ANNOTATION)) {
+
+        if (a->gate) {
+            message = "it is a key of the ConfigMap, not an annotation";
+            ngx_str_set(&remedy, "Set it in the controller's ConfigMap, for "
+                                 "all Ingresses.");
+
+        } else {
+            message = "it is an annotation of Ingresses, not a key";
+            ngx_str_set(&remedy, "Set it in the annotations of an Ingress.");
+        }
 
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, &remedy,
-                                      "it is a key of the ConfigMap, not an "
-                                      "annotation");
+                                      "%s", message);
     }
 
-    remedy.len = 0;
+    instead = ngx_k8s_annotation_nearest(a, name);
 
-    if (a->nearest++ < NGX_K8S_NEAREST_MAX) {
-
-        instead = ngx_k8s_name_nearest(name);
-
-        if (instead) {
-            remedy.data = buf;
-            remedy.len = ngx_snprintf(buf, NGX_K8S_SHOWN_MAX,
-                                      "Did you mean \"%V\"?", instead)
-                         - buf;
-        }
+    if (instead) {
+        remedy.data = buf;
+        remedy.len = ngx_snprintf(buf, NGX_K8S_SHOWN_MAX,
+                                  "Did you mean \"%V\"?", instead)
+                     - buf;
     }
 
-    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, &remedy,
-                                  "there is no such annotation");
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, &remedy, "%s",
+                                  message);
+}
+
+
+static ngx_str_t *
+ngx_k8s_annotation_nearest(ngx_k8s_annotations_t *a, ngx_str_t *name)
+{
+    return (a->nearest++ < NGX_K8S_NEAREST_MAX)
+           ? ngx_k8s_name_nearest(name, a->rows) : NULL;
 }
 
 
@@ -306,7 +359,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
                                       key, &row->note, "it does nothing here");
     }
 
-    refused = ngx_k8s_annotation_gate(a->gate, row, text);
+    refused = a->gate ? ngx_k8s_annotation_gate(a->gate, row, text) : NULL;
 
     if (refused == NULL && ngx_k8s_row_check(row, text) == NGX_OK) {
 
@@ -473,10 +526,14 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
 
         row = value[i].row;
 
-        key.data = buf;
-        key.len = ngx_snprintf(buf, NGX_K8S_SHOWN_MAX, "%V/%V",
-                               &a->gate->prefix, &row->name)
-                  - buf;
+        key = row->name;
+
+        if (a->gate) {
+            key.data = buf;
+            key.len = ngx_snprintf(buf, NGX_K8S_SHOWN_MAX, "%V/%V",
+                                   &a->gate->prefix, &row->name)
+                      - buf;
+        }
 
         /* the name comes before its alias */
 
@@ -485,14 +542,15 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
         }
 
         if (ngx_k8s_annotation_default(row, &value[i].value)) {
-            value[n++] = value[i];
+
+            if (a->gate || !(row->flags & a->later)) {
+                value[n++] = value[i];
+            }
+
             continue;
         }
 
-        if (row->needs.len
-            && ngx_k8s_row(&row->needs, NGX_K8S_ROW_KEY) == NULL
-            && !ngx_k8s_values_on(a->values, &row->needs))
-        {
+        if (!ngx_k8s_annotation_needs(a, row)) {
             if (ngx_k8s_annotation_say(a, NGX_K8S_SAY_NO_EFFECT, &key,
                                        &ngx_k8s_no_remedy,
                                        "it does nothing without \"%V\"",
@@ -505,7 +563,7 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
             continue;
         }
 
-        if (!(row->flags & NGX_K8S_ROW_LATER)) {
+        if (!(row->flags & a->later)) {
             value[n++] = value[i];
             continue;
         }
@@ -521,12 +579,26 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
             return NGX_ERROR;
         }
 
-        value[n++] = value[i];
+        if (a->gate) {
+            value[n++] = value[i];
+        }
     }
 
     a->values->values.nelts = n;
 
     return NGX_OK;
+}
+
+
+/* what the other kind may say is not missed */
+
+static ngx_uint_t
+ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a, ngx_k8s_row_t *row)
+{
+    return row->needs.len == 0
+           || ngx_k8s_row(&row->needs, a->gate ? NGX_K8S_ROW_KEY
+                                               : NGX_K8S_ROW_ANNOTATION)
+           || ngx_k8s_values_on(a->values, &row->needs);
 }
 
 
@@ -543,7 +615,9 @@ ngx_k8s_annotation_close(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
     return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, key,
                                   &ngx_k8s_no_remedy, "%V, so the %s closed",
-                                  why, (row->flags & NGX_K8S_ROW_CLOSES_HOST)
+                                  why, a->gate == NULL
+                                       ? "paths of all Ingresses are"
+                                       : (row->flags & NGX_K8S_ROW_CLOSES_HOST)
                                        ? "hosts of the Ingress are"
                                        : "paths of the Ingress are");
 }

@@ -229,7 +229,7 @@ ngx_k8s_name_foreign(ngx_str_t *annotation)
 
 
 ngx_str_t *
-ngx_k8s_name_nearest(ngx_str_t *name)
+ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags)
 {
     ngx_str_t      *nearest, *candidate;
     ngx_uint_t      i, n, best;
@@ -240,7 +240,7 @@ ngx_k8s_name_nearest(ngx_str_t *name)
 
     for (row = ngx_k8s_rows; row->note.data; row++) {
 
-        if (!(row->flags & NGX_K8S_ROW_ANNOTATION)) {
+        if (!(row->flags & flags)) {
             continue;
         }
 

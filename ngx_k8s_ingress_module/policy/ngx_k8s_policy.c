@@ -11,11 +11,13 @@
 
 static ngx_uint_t ngx_k8s_row_is(ngx_str_t *one, ngx_str_t *two);
 static ngx_int_t ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens,
-    ngx_k8s_row_t *row, ngx_uint_t api, ngx_str_t *values);
+    ngx_k8s_row_t *row, ngx_uint_t api, ngx_str_t *values, ngx_str_t *base);
+static ngx_str_t *ngx_k8s_row_value(ngx_k8s_row_t *row, ngx_str_t *values,
+    ngx_str_t *base);
 static ngx_uint_t ngx_k8s_row_refers(ngx_k8s_row_t *row, ngx_str_t *values);
 static ngx_k8s_row_t *ngx_k8s_row_reference(u_char **p, u_char *last);
 static ngx_int_t ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
-    ngx_str_t *values, ngx_str_t *arguments);
+    ngx_str_t *values, ngx_str_t *base, ngx_str_t *arguments);
 
 
 /* bytes that values may add to the argument of a row */
@@ -75,7 +77,8 @@ ngx_k8s_policy_settings(ngx_k8s_settings_t *settings, ngx_uint_t api,
 
 
 ngx_int_t
-ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api)
+ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api,
+    ngx_str_t *values)
 {
     ngx_uint_t      i;
     ngx_k8s_row_t  *row;
@@ -84,7 +87,9 @@ ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api)
 
         row = &ngx_k8s_rows[i];
 
-        if (ngx_k8s_row_token(pool, tokens, row, api, NULL) != NGX_OK) {
+        if (ngx_k8s_row_token(pool, tokens, row, api, values, NULL)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
@@ -95,7 +100,7 @@ ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api)
 
 ngx_int_t
 ngx_k8s_policy_delta(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api,
-    ngx_str_t *values)
+    ngx_str_t *values, ngx_str_t *base)
 {
     ngx_uint_t      i;
     ngx_k8s_row_t  *row;
@@ -105,7 +110,8 @@ ngx_k8s_policy_delta(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api,
         row = &ngx_k8s_rows[i];
 
         if ((values[i].data || ngx_k8s_row_refers(row, values))
-            && ngx_k8s_row_token(pool, tokens, row, api, values) != NGX_OK)
+            && ngx_k8s_row_token(pool, tokens, row, api, values, base)
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -117,7 +123,7 @@ ngx_k8s_policy_delta(ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t api,
 
 static ngx_int_t
 ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens, ngx_k8s_row_t *row,
-    ngx_uint_t api, ngx_str_t *values)
+    ngx_uint_t api, ngx_str_t *values, ngx_str_t *base)
 {
     ngx_str_t  arguments;
 
@@ -125,11 +131,28 @@ ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens, ngx_k8s_row_t *row,
         return NGX_OK;
     }
 
-    if (ngx_k8s_row_arguments(pool, row, values, &arguments) != NGX_OK) {
+    if (ngx_k8s_row_arguments(pool, row, values, base, &arguments) != NGX_OK) {
         return NGX_ERROR;
     }
 
     return ngx_k8s_tokens_add(pool, tokens, &row->directive, &arguments);
+}
+
+
+/* what is said of a row, or its default */
+
+static ngx_str_t *
+ngx_k8s_row_value(ngx_k8s_row_t *row, ngx_str_t *values, ngx_str_t *base)
+{
+    ngx_uint_t  i;
+
+    i = row - ngx_k8s_rows;
+
+    if (values && values[i].data) {
+        return &values[i];
+    }
+
+    return base && base[i].data ? &base[i] : &row->value;
 }
 
 
@@ -247,23 +270,19 @@ ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value)
 }
 
 
-/* replaces %V, ${key}, %2${key}; a $name without braces is a variable */
+/* replaces %V, %S, ${key}, %2${key}; a $name without braces is a variable */
 
 static ngx_int_t
 ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
-    ngx_str_t *arguments)
+    ngx_str_t *base, ngx_str_t *arguments)
 {
     u_char         *p, *last, *end, *dst;
     size_t          size;
     ngx_str_t      *value, *text;
-    ngx_uint_t      twice;
+    ngx_uint_t      twice, on;
     ngx_k8s_row_t  *other;
 
-    value = values ? &values[row - ngx_k8s_rows] : NULL;
-
-    if (value == NULL || value->data == NULL) {
-        value = &row->value;
-    }
+    value = ngx_k8s_row_value(row, values, base);
 
     size = row->argument.len + value->len + NGX_K8S_ARGUMENTS_ROOM;
 
@@ -286,6 +305,19 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
             continue;
         }
 
+        if (last - p >= 2 && p[0] == '%' && p[1] == 'S') {
+
+            if (ngx_k8s_grammar_flag.decode(&ngx_k8s_grammar_flag, value, &on)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            dst = ngx_slprintf(dst, end, "%s", on ? "on" : "off");
+            p += 2;
+            continue;
+        }
+
         twice = (last - p >= 2 && p[0] == '%' && p[1] == '2');
 
         if (twice) {
@@ -295,8 +327,7 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
         other = ngx_k8s_row_reference(&p, last);
 
         if (other) {
-            text = values && values[other - ngx_k8s_rows].data
-                   ? &values[other - ngx_k8s_rows] : &other->value;
+            text = ngx_k8s_row_value(other, values, base);
 
             if (!twice) {
                 dst = ngx_slprintf(dst, end, "%V", text);

@@ -36,6 +36,8 @@ typedef struct {
     ngx_uint_t               temporal_code;
     ngx_str_t                permanent_redirect;
     ngx_uint_t               permanent_code;
+    ngx_uint_t               closed;     /* 503: a key of the ConfigMap that
+                                            protects cannot be honoured */
     ngx_uint_t               force_ssl_redirect; /* of all hosts */
     ngx_uint_t               keep_slash;    /* of redirects to https */
     ngx_str_t                upstream_vhost;  /* Host that is sent; empty: as
@@ -214,7 +216,8 @@ typedef struct {
     ngx_str_t                directive;  /* "proxy_connect_timeout"; empty: it
                                             is no token */
     ngx_str_t                argument;   /* separated by blanks; %V is the
-                                            value, ${key} that of another row,
+                                            value, %S "on" or "off" for a flag,
+                                            ${key} the value of another row,
                                             %2${key} the value, where none is
                                             said twice the size of that row,
                                             "" an empty argument */
@@ -240,7 +243,8 @@ extern ngx_uint_t     ngx_k8s_nrows;
 ngx_int_t ngx_k8s_policy_base(ngx_k8s_settings_t *settings, ngx_uint_t api);
 
 /*
- * What values say, an array of ngx_k8s_nrows texts (data is NULL: nothing),
+ * Values below are arrays of ngx_k8s_nrows texts, by row; data is NULL where
+ * nothing is said, and the array may be NULL.  settings() puts what they say
  * over settings; a text that its row does not know changes nothing.
  */
 void ngx_k8s_policy_settings(ngx_k8s_settings_t *settings, ngx_uint_t api,
@@ -258,22 +262,24 @@ ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
 /*
  * Tokens: an array of ngx_array_t * of ngx_str_t, a directive and its arguments
  * each.  add() appends one, from a text with its arguments separated by blanks
- * ("" is an empty one); tokens() appends those of the base of an API, delta()
- * those which values, as above, make other ones.  All of it is copied to the
- * pool, each string with a final zero.  NGX_ERROR: no memory, or a bad row.
+ * ("" is an empty one); tokens() appends those of the base of an API, in which
+ * values take the place of defaults; delta() those alone which values make
+ * other ones than they are with "base".  All of it is copied to the pool, each
+ * string with a final zero.  NGX_ERROR: no memory, or a bad row.
  */
 ngx_int_t ngx_k8s_tokens_add(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_str_t *directive, ngx_str_t *arguments);
 ngx_int_t ngx_k8s_policy_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
-    ngx_uint_t api);
-ngx_int_t ngx_k8s_policy_delta(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_uint_t api, ngx_str_t *values);
+ngx_int_t ngx_k8s_policy_delta(ngx_pool_t *pool, ngx_array_t *tokens,
+    ngx_uint_t api, ngx_str_t *values, ngx_str_t *base);
 
 
 /*
- * Annotations of an Ingress (ngx_k8s_annotations.c).  A gate says which of them
- * are let through; say() hears what is wrong: texts are the caller's for the
- * time of the call, an empty remedy is that of the kind of message.
+ * Annotations of an Ingress, and keys of a ConfigMap (ngx_k8s_annotations.c).
+ * A gate says which annotations are let through; say() hears what is wrong:
+ * texts are the caller's for the time of the call, an empty remedy is that of
+ * the kind of message.
  */
 
 typedef struct {
@@ -294,7 +300,7 @@ typedef struct {
 typedef ngx_int_t (*ngx_k8s_say_pt)(void *data, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
 
-/* what an object says of a row; points into its annotations */
+/* what an object says of a row; points into it */
 
 typedef struct {
     ngx_k8s_row_t           *row;
@@ -310,7 +316,6 @@ typedef struct {
     size_t                   size;       /* bytes of the served ones */
     unsigned                 close_route:1;
     unsigned                 close_host:1;
-    unsigned                 force_ssl:1;  /* to https without TLS as well */
 } ngx_k8s_values_t;
 
 /*
@@ -321,6 +326,10 @@ ngx_int_t ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
     ngx_array_t *annotations, ngx_k8s_gate_t *gate, ngx_k8s_say_pt say,
     void *data);
 
+/* the same of the data of a ConfigMap; values are those that are served */
+ngx_int_t ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool,
+    ngx_array_t *data, ngx_k8s_say_pt say, void *context);
+
 #define ngx_k8s_value_served(v)      (!((v)->row->flags & NGX_K8S_ROW_LATER))
 
 /* whether they say "true" of a flag, or anything that its default is not */
@@ -329,8 +338,9 @@ ngx_uint_t ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name);
 
 /* names (ngx_k8s_names.c): what is meant by one that no row has */
 
-/* the annotation that differs least, by two letters at most; NULL: none */
-ngx_str_t *ngx_k8s_name_nearest(ngx_str_t *name);
+/* of rows with one of the flags, the name that differs least, by two letters at
+   most; NULL: none */
+ngx_str_t *ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags);
 
 /* what to use in place of an annotation of older versions of ingress-nginx, or
    of a name that people expect; NULL: not known */

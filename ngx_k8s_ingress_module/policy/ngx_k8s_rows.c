@@ -13,7 +13,9 @@
 #define NGX_K8S_G                    NGX_K8S_API_GATEWAY
 #define NGX_K8S_IG                   (NGX_K8S_API_INGRESS|NGX_K8S_API_GATEWAY)
 
-/* where it is said, and how much risk an annotation is */
+/* where it is said, and how much risk an annotation is; a key that is not
+   served yet, where the annotation or the default is */
+#define NGX_K8S_KL                   (NGX_K8S_ROW_KEY|NGX_K8S_ROW_KEY_LATER)
 #define NGX_K8S_K                    NGX_K8S_ROW_KEY
 #define NGX_K8S_A                    (NGX_K8S_I|NGX_K8S_ROW_ANNOTATION)
 #define NGX_K8S_A_MEDIUM             (NGX_K8S_A|NGX_K8S_RISK_MEDIUM)
@@ -40,19 +42,18 @@
 #define ngx_k8s_token_row(name, grammar, value, directive, argument, flags,   \
     note)                                                                     \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
-                    (flags)|NGX_K8S_ROW_KEY_LATER, directive, argument,       \
-                    NGX_K8S_NO_FIELD, "", note)
+                    flags, directive, argument, NGX_K8S_NO_FIELD, "", note)
 
 /* what code of ours reads */
 #define ngx_k8s_field_row(name, grammar, value, field, flags, note)           \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
-                    (flags)|NGX_K8S_ROW_KEY_LATER, "", "",                    \
-                    offsetof(ngx_k8s_settings_t, field), "", note)
+                    flags, "", "", offsetof(ngx_k8s_settings_t, field), "",   \
+                    note)
 
 #define ngx_k8s_need_row(name, grammar, value, field, flags, needs, note)     \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
-                    (flags)|NGX_K8S_ROW_KEY_LATER, "", "",                    \
-                    offsetof(ngx_k8s_settings_t, field), needs, note)
+                    flags, "", "", offsetof(ngx_k8s_settings_t, field),       \
+                    needs, note)
 
 /* one whose default is the only way there is, or that does nothing here */
 #define ngx_k8s_noted_row(name, grammar, value, flags, needs, note)           \
@@ -166,12 +167,12 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_header_row("Connection $k8s_connection_upgrade", NGX_K8S_IG,
                        "\"upgrade\" with Upgrade, else kept alive"),
     ngx_k8s_token_row("generate-request-id", flag, "true", "proxy_set_header",
-                      "X-Request-ID $k8s_req_id", NGX_K8S_IG|NGX_K8S_K,
+                      "X-Request-ID $k8s_req_id", NGX_K8S_IG|NGX_K8S_KL,
                       "the client's, or 32 hexadecimal digits"),
     ngx_k8s_header_row("X-Real-IP $remote_addr", NGX_K8S_IG, ""),
     ngx_k8s_token_row("use-forwarded-headers", flag, "false",
                       "proxy_set_header", "X-Forwarded-For $remote_addr",
-                      NGX_K8S_IG|NGX_K8S_K,
+                      NGX_K8S_IG|NGX_K8S_KL,
                       "the client's X-Forwarded-* are replaced"),
     ngx_k8s_header_row("X-Forwarded-Host $k8s_best_http_host", NGX_K8S_IG, ""),
     ngx_k8s_header_row("X-Forwarded-Port $k8s_pass_port", NGX_K8S_IG, ""),
@@ -208,7 +209,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_field_row("hsts-preload", flag, "false", hsts_preload, NGX_K8S_IK,
                       ""),
     ngx_k8s_any_row("server-tokens", "", &ngx_k8s_grammar_flag, "false",
-                    NGX_K8S_IG|NGX_K8S_K, "server_tokens", "off",
+                    NGX_K8S_IG|NGX_K8S_K, "server_tokens", "%S",
                     offsetof(ngx_k8s_settings_t, server_tokens), "",
                     "no Server header, nor that of the backend"),
     ngx_k8s_later_row("load-balance", "", balance, "round_robin",
@@ -227,7 +228,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     /* TLS, where nginx.conf does not say */
 
     ngx_k8s_field_row("ssl-protocols", protocols, "TLSv1.2 TLSv1.3",
-                      ssl_protocols, NGX_K8S_IG|NGX_K8S_K, ""),
+                      ssl_protocols, NGX_K8S_IG|NGX_K8S_KL, ""),
     ngx_k8s_field_row("ssl-ciphers", ciphers,
                       "ECDHE-ECDSA-AES128-GCM-SHA256:"
                       "ECDHE-RSA-AES128-GCM-SHA256:"
@@ -240,15 +241,15 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       |NGX_K8S_ROW_HOST|NGX_K8S_ROW_LATER,
                       "of TLSv1.2"),
     ngx_k8s_field_row("ssl-session-cache", flag, "true", ssl_session_cache,
-                      NGX_K8S_IG|NGX_K8S_K, "shared by all workers"),
+                      NGX_K8S_IG|NGX_K8S_KL, "shared by all workers"),
     ngx_k8s_field_row("ssl-session-cache-size", size, "10m",
-                      ssl_session_cache_size, NGX_K8S_IG|NGX_K8S_K, ""),
+                      ssl_session_cache_size, NGX_K8S_IG|NGX_K8S_KL, ""),
     ngx_k8s_field_row("ssl-session-timeout", time, "10m", ssl_session_timeout,
-                      NGX_K8S_IG|NGX_K8S_K, ""),
+                      NGX_K8S_IG|NGX_K8S_KL, ""),
     ngx_k8s_field_row("ssl-session-tickets", flag, "false",
-                      ssl_session_tickets, NGX_K8S_IG|NGX_K8S_K, ""),
+                      ssl_session_tickets, NGX_K8S_IG|NGX_K8S_KL, ""),
     ngx_k8s_field_row("ssl-buffer-size", size, "4k", ssl_buffer_size,
-                      NGX_K8S_IG|NGX_K8S_K, ""),
+                      NGX_K8S_IG|NGX_K8S_KL, ""),
 
     /* routes */
 

@@ -71,6 +71,13 @@ enum {
     NGX_K8S_PROBLEM_ANNOTATION_NO_EFFECT, /* another one is missing */
     NGX_K8S_PROBLEM_ANNOTATION_FOREIGN,  /* of another controller */
     NGX_K8S_PROBLEM_CONFIG_NOT_FOUND,    /* the ConfigMap of config_map */
+    NGX_K8S_PROBLEM_KEY_UNKNOWN,         /* of a ConfigMap: as annotations */
+    NGX_K8S_PROBLEM_KEY_INVALID,
+    NGX_K8S_PROBLEM_KEY_CLOSED,          /* all routes are closed */
+    NGX_K8S_PROBLEM_KEY_UNSERVED,
+    NGX_K8S_PROBLEM_KEY_REFUSED,
+    NGX_K8S_PROBLEM_KEY_NOTED,
+    NGX_K8S_PROBLEM_KEY_NO_EFFECT,
     NGX_K8S_PROBLEMS
 };
 

@@ -253,7 +253,42 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
     { ngx_string("ConfigMapNotFound"),
       ngx_string("The ConfigMap that the directive config_map names does not "
                  "exist, or may not be read; the defaults hold."),
-      ngx_string("Create the ConfigMap, or correct the directive.") }
+      ngx_string("Create the ConfigMap, or correct the directive.") },
+
+    { ngx_string("KeyUnknown"),
+      ngx_string("The ConfigMap has a key that does not exist; it does "
+                 "nothing."),
+      ngx_string("See the list of keys in the documentation.") },
+
+    { ngx_string("KeyInvalid"),
+      ngx_string("The value of a key of the ConfigMap cannot be read, or nginx "
+                 "refuses it; what the message says holds instead. The other "
+                 "keys are in force."),
+      ngx_string("Write the value as the message says.") },
+
+    { ngx_string("KeyClosed"),
+      ngx_string("A key of the ConfigMap that protects cannot be honoured, so "
+                 "all that would go to a backend answers 503."),
+      ngx_string("Correct the key, or take it out.") },
+
+    { ngx_string("KeyUnserved"),
+      ngx_string("This version does not serve the key of the ConfigMap yet; "
+                 "the default holds."),
+      ngx_string("Take it out where that is no harm, or wait for a version "
+                 "that serves it.") },
+
+    { ngx_string("KeyRefused"),
+      ngx_string("The key of the ConfigMap is never served."),
+      ngx_string("Take it out.") },
+
+    { ngx_string("KeyNoted"),
+      ngx_string("The key of the ConfigMap has nothing to do here."),
+      ngx_string("It can be taken out.") },
+
+    { ngx_string("KeyNoEffect"),
+      ngx_string("The key of the ConfigMap does nothing without another "
+                 "one."),
+      ngx_string("Add what is missing, or take it out.") }
 };
 
 

@@ -185,9 +185,7 @@ typedef struct {
  * path are sorted: higher order first, then older first.
  */
 
-#define NGX_K8S_MATCH_SSL_REDIRECT   0x0001  /* http answers 308 to https, where
-                                                the host has HOST_TLS */
-#define NGX_K8S_MATCH_DEFAULT        0x0002  /* of a default backend */
+#define NGX_K8S_MATCH_DEFAULT        0x0001  /* of a default backend */
 
 typedef struct {
     uint32_t                 flags;      /* NGX_K8S_MATCH_* */
@@ -352,9 +350,14 @@ typedef struct {
 #define NGX_K8S_POLICY_SERVICE       2   /* refers to no Service */
 #define NGX_K8S_POLICY_GLOBAL        3
 
+#define NGX_K8S_POLICY_GLOBAL_KEY    "global"
+
+#define NGX_K8S_SETTING_CLOSED       0x0001  /* its row is no value: a key that
+                                                protects was not honoured */
+
 typedef struct {
     uint16_t                 row;        /* in the table of rows */
-    uint16_t                 flags;
+    uint16_t                 flags;      /* NGX_K8S_SETTING_* */
     ngx_k8s_str_t            value;      /* normalised */
 } ngx_k8s_setting_t;
 
@@ -373,12 +376,25 @@ typedef struct {
 typedef struct {
     ngx_k8s_record_t         header;
     uint32_t                 kind;       /* NGX_K8S_POLICY_* */
-    u_char                   profile[16];  /* hash of the rows that make an */
-    u_char                   tls[16];    /* nginx configuration, and of TLS */
+    u_char                   profile[16];  /* hash of the settings */
+    u_char                   tls[16];    /* and of those of TLS */
     ngx_k8s_list_t           settings;   /* ngx_k8s_setting_t, sorted by row */
     ngx_k8s_list_t           refs;       /* ngx_k8s_policy_ref_t */
     ngx_k8s_list_t           program;    /* ngx_k8s_token_t */
 } ngx_k8s_policy_t;
+
+
+/* of its profile, never 0; a change of the record is a change of this number */
+
+static ngx_inline ngx_atomic_uint_t
+ngx_k8s_policy_version(ngx_k8s_policy_t *policy)
+{
+    ngx_atomic_uint_t  version;
+
+    ngx_memcpy(&version, policy->profile, sizeof(ngx_atomic_uint_t));
+
+    return version ? version : 1;
+}
 
 
 /*

@@ -131,6 +131,9 @@ typedef struct {
     ngx_atomic_t             unreclaimed; /* watcher: bytes waiting for pins */
     ngx_atomic_t             largest;    /* watcher: largest free extent */
     ngx_atomic_t             problems_dropped; /* watcher */
+    ngx_atomic_t             global;     /* watcher: of the policy of the
+                                            ConfigMap, "profile" as a number
+                                            that is never 0; 0: none */
     ngx_atomic_t             states[NGX_K8S_TABLE_STATES]; /* watcher: so many
                                             Ingresses are of that state */
 

@@ -13,6 +13,8 @@
 static ngx_uint_t ngx_k8s_writer_same(ngx_k8s_record_t *old,
     ngx_k8s_record_t *rec, size_t len);
 static void ngx_k8s_writer_changed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec);
+static void ngx_k8s_writer_global(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec,
+    ngx_uint_t there);
 static size_t ngx_k8s_writer_need(ngx_k8s_writer_t *w, ngx_uint_t type,
     uint32_t len, uint32_t old, ngx_uint_t kind);
 static size_t ngx_k8s_writer_keep(ngx_k8s_writer_t *w, ngx_uint_t type,
@@ -54,6 +56,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     found = (old != NULL);
 
     if (found && ngx_k8s_writer_same(old, rec, len)) {
+        ngx_k8s_writer_global(w, rec, 1);
         return n;
     }
 
@@ -109,6 +112,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     if (!found) {
         ngx_k8s_extent_drop(&w->alloc, e);
         ngx_k8s_writer_link(w, n, dst, ngx_k8s_hash(key, rec->key.len), start);
+        ngx_k8s_writer_global(w, rec, 1);
 
         return n;
     }
@@ -119,6 +123,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     e->len = was;
 
     ngx_k8s_writer_show(w, slot, start);
+    ngx_k8s_writer_global(w, rec, 1);
 
     ngx_k8s_writer_retire(w, e);
 
@@ -129,6 +134,28 @@ failed:
     ngx_k8s_extent_drop(&w->alloc, e);
 
     return 0;
+}
+
+
+/* tells readers, in a word, that there is another policy of the ConfigMap */
+
+static void
+ngx_k8s_writer_global(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec,
+    ngx_uint_t there)
+{
+    ngx_k8s_policy_t  *policy;
+
+    policy = (ngx_k8s_policy_t *) rec;
+
+    if (rec->type != NGX_K8S_INDEX_POLICY
+        || policy->kind != NGX_K8S_POLICY_GLOBAL)
+    {
+        return;
+    }
+
+    ngx_memory_barrier();
+
+    w->table->global = there ? ngx_k8s_policy_version(policy) : 0;
 }
 
 
@@ -352,6 +379,7 @@ ngx_k8s_writer_remove(ngx_k8s_writer_t *w, uint32_t n)
         return;
     }
 
+    ngx_k8s_writer_global(w, rec, 0);
     ngx_k8s_writer_unlink(w, n, rec->type);
 
     e = ngx_k8s_extent_new(&w->alloc);

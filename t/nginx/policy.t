@@ -85,8 +85,11 @@ is((get('plain', $large))[0], 502, 'a header of 5 KB in 4 KB');
 is((get('buffer', $large))[0], 200, 'in 16 KB');
 
 is((get('odd', '/'))[0], 200, 'what nginx refuses closes nothing');
-ok $n->logged(qr/annotations that nginx refuses are not in force: .*proxy_buffers/),
-    'and is logged';
+ok $n->until(sub { $n->logged(
+       qr/proxy-buffers-number.*nginx refuses "1", .*proxy_buffers/) }),
+   'and is a problem of this annotation';
+is post('odd', 16_000), 200, 'the others of its Ingress';
+is post('odd', 17_000), 413, 'are in force';
 
 # what code of ours reads
 

@@ -40,7 +40,7 @@ static u_char  answer[256];
 static ngx_uint_t
 to_https(ngx_k8s_route_t *r)
 {
-    return (r->match->flags & NGX_K8S_MATCH_SSL_REDIRECT)
+    return r->action->kind != NGX_K8S_ACTION_ADD_SLASH
            && (r->host->flags & NGX_K8S_HOST_TLS);
 }
 
@@ -728,7 +728,7 @@ redirects(void)
     ok(k8s_has(&k, "there is no Secret d/s"), "a missing Secret");
     goes(&k, "w.h.test", "/x/1", "a+s");
     goes(&k, "w.h.test", "/x", "301");
-    goes(&k, "w.h.test", "/.well-known/acme-challenge/t", "b");
+    goes(&k, "w.h.test", "/.well-known/acme-challenge/t", "b+s");
     goes(&k, "w.h.test", "/", "404+s");
     goes(&k, "other.test", "/", "a+s");
     goes(&k, "one.h.test", "/x", "b+s");

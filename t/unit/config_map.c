@@ -6,7 +6,8 @@
 
 /*
  * The controller's ConfigMap: what the directive names is wanted, alone, and a
- * problem while it is not there.
+ * problem while it is not there.  Its keys are a policy record; what cannot be
+ * built is left out of it, and of those of Ingresses over it.
  */
 
 
@@ -112,6 +113,222 @@ unnamed(void)
 }
 
 
+/* a body of 13 is never taken; in a base of time-out 5 only one below 100 */
+
+static ngx_uint_t  builds, later_msec;
+static char        base_timeout[16];
+
+
+static char *
+built(ngx_str_t *values, const char *name)
+{
+    ngx_str_t  s, *value;
+
+    static char  text[64];
+
+    s = k8s_str(name);
+    value = &values[ngx_k8s_row(&s, NGX_K8S_ROW_KEY) - ngx_k8s_rows];
+
+    snprintf(text, sizeof(text), "%.*s", (int) value->len,
+             value->data ? (char *) value->data : "");
+
+    return text;
+}
+
+
+static ngx_int_t
+build(void *data, ngx_uint_t base, ngx_str_t *values, ngx_str_t *error)
+{
+    int  size;
+
+    builds++;
+
+    size = atoi(built(values, "proxy-body-size"));
+
+    if (base) {
+        strcpy(base_timeout, built(values, "proxy-read-timeout"));
+    }
+
+    if (size == 13 || (size > 100 && strcmp(base_timeout, "5") == 0)) {
+        error->len = ngx_sprintf(error->data, "%d is too much", size)
+                     - error->data;
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+later(void *data, ngx_msec_t msec)
+{
+    later_msec = msec;
+}
+
+
+/* "row=value ..." of a record; NULL: there is none */
+
+static char *
+record(k8s_t *k, uint32_t kind)
+{
+    char                *p;
+    uint64_t             cursor;
+    ngx_str_t            s;
+    ngx_uint_t           i;
+    ngx_k8s_policy_t    *rec;
+    ngx_k8s_setting_t   *setting;
+
+    static char  text[1024];
+
+    k8s_run(k);
+
+    cursor = 0;
+
+    while ((rec = ngx_k8s_table_next(k->table, NGX_K8S_INDEX_POLICY, &cursor)))
+    {
+        if (rec->kind != kind) {
+            continue;
+        }
+
+        p = text;
+        *p = '\0';
+        setting = ngx_k8s_record_at(rec, rec->settings.offset);
+
+        for (i = 0; i < rec->settings.n; i++) {
+            ngx_k8s_record_str(rec, &setting[i].value, &s);
+
+            p += sprintf(p, "%s%s=%.*s", i ? " " : "",
+                         setting[i].flags & NGX_K8S_SETTING_CLOSED
+                         ? "closed"
+                         : (char *) ngx_k8s_rows[setting[i].row].name.data,
+                         (int) s.len, s.data);
+        }
+
+        return text;
+    }
+
+    return NULL;
+}
+
+#define global(k)  record(k, NGX_K8S_POLICY_GLOBAL)
+#define route(k)   record(k, NGX_K8S_POLICY_ROUTE)
+
+#define is(get, text)                                                         \
+    ok(get && strcmp(get, text) == 0, "%s is \"%s\"", #get, get ? get : "none")
+
+
+static void
+keys(void)
+{
+    k8s_t              k;
+    ngx_atomic_uint_t  version;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.config_map, "d/own");
+    k.conf.build = build;
+    k8s_open(&k);
+
+    k8s_put(&k, CONFIG("own", "'proxy-body-size':'8','hsts':'off'"));
+    is(global(&k), "proxy-body-size=8");
+    ok(k8s_has(&k, "field \"data.hsts\""), "one that cannot be read");
+    version = k.table->global;
+    ok(version != 0, "readers are told");
+
+    k8s_put(&k, CONFIG("own", "'proxy-body-size':'13','proxy-read-timeout':"
+                       "'5','hsts':'true'"));
+    is(global(&k), "proxy-read-timeout=5 hsts=true");
+    ok(k8s_has(&k, "field \"data.proxy-body-size\"")
+       && k8s_has(&k, "13 is too much"), "nginx refuses one");
+    ok(k.table->global != version, "another version");
+
+    /* over it */
+
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+            "'metadata':{'namespace':'d','name':'i','annotations':{"
+            "'nginx.ingress.kubernetes.io/proxy-body-size':'200',"
+            "'nginx.ingress.kubernetes.io/proxy-send-timeout':'9'}},'spec':{"
+            "'rules':[{'host':'a.test','http':{'paths':[{'path':'/','pathType':"
+            "'Prefix','backend':{'service':{'name':'s','port':{'number':80}}}"
+            "}]}}]}}");
+    is(route(&k), "proxy-send-timeout=9");
+    ok(k8s_has(&k, "200 is too much")
+       && k8s_has(&k, "metadata.annotations[nginx.ingress.kubernetes.io/"
+                      "proxy-body-size]"), "a problem of the Ingress");
+
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'6'"));
+    is(global(&k), "proxy-read-timeout=6");
+    is(route(&k), "proxy-send-timeout=9 proxy-body-size=200");
+    ok(!k8s_has(&k, "too much"), "no problem over another base");
+
+    /* what no directive gets changes no profile */
+
+    builds = 0;
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'6','hsts':'false'"));
+    is(global(&k), "proxy-read-timeout=6 hsts=false");
+    ok(builds == 1, "the base is built alone: %d", (int) builds);
+
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'5'"));
+    is(route(&k), "proxy-send-timeout=9");
+    ok(k8s_has(&k, "200 is too much"), "and back");
+
+    k8s_put(&k, CONFIG("own", "'block-cidrs':'::/0'"));
+    is(global(&k), "closed=");
+
+    /* a successor */
+
+    k8s_put(&k, CONFIG("own", "'hsts':'false'"));
+    (void) global(&k);
+    version = k.table->global;
+    k8s_end(&k);
+    k8s_open(&k);
+    k8s_put(&k, CONFIG("own", "'hsts':'false'"));
+    is(global(&k), "hsts=false");
+    ok(k.table->global == version, "the same to readers");
+
+    k8s_delete(&k, NGX_K8S_CONFIG_MAP, "d", "own");
+    ok(global(&k) == NULL && k.table->global == 0, "it goes");
+
+    k8s_end(&k);
+    ngx_str_null(&k.conf.config_map);
+    k8s_open(&k);
+    ok(global(&k) == NULL, "no directive");
+
+    k8s_close(&k);
+}
+
+
+static void
+changes(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.config_map, "d/own");
+    k.conf.later = later;
+    ngx_current_msec = 1000;
+    k8s_open(&k);
+
+    k8s_put(&k, CONFIG("own", "'proxy-body-size':'1'"));
+    is(global(&k), "proxy-body-size=1");
+
+    ngx_current_msec += 30;
+    k8s_put(&k, CONFIG("own", "'proxy-body-size':'2'"));
+    is(global(&k), "proxy-body-size=1");
+    ok(later_msec == 70, "a change soon after waits");
+
+    k8s_put(&k, CONFIG("own", "'proxy-body-size':'3'"));
+    ngx_current_msec += 100;
+    ngx_k8s_compile_due(k.compile);
+    is(global(&k), "proxy-body-size=3");
+
+    ngx_current_msec += 100;
+    k8s_put(&k, CONFIG("own", "'proxy-body-size':'4'"));
+    is(global(&k), "proxy-body-size=4");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -119,6 +336,8 @@ main(void)
 
     named();
     unnamed();
+    keys();
+    changes();
 
     return done();
 }

@@ -29,7 +29,6 @@ typedef struct {
     size_t                   len;
     size_t                   size;
     ngx_array_t              paths;      /* ngx_k8s_dump_path_t, of a host */
-    ngx_uint_t               tls;        /* of it */
     unsigned                 failed:1;
 } ngx_k8s_dump_t;
 
@@ -248,7 +247,6 @@ ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
 
     static char  *types[] = { "exact", "prefix", "regex" };
 
-    d->tls = rec->flags & NGX_K8S_HOST_TLS;
     n = ngx_k8s_dump_paths(d, rec);
 
     if (d->failed) {
@@ -366,7 +364,6 @@ ngx_k8s_dump_path_cmp(const void *one, const void *two)
 static void
 ngx_k8s_dump_match(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec, uint32_t n)
 {
-    uint32_t              flags;
     ngx_str_t             ns, name;
     ngx_uint_t            i;
     ngx_k8s_match_t      *match;
@@ -377,10 +374,7 @@ ngx_k8s_dump_match(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec, uint32_t n)
     match = (ngx_k8s_match_t *) ngx_k8s_record_at(rec, rec->matches.offset)
             + n;
 
-    flags = d->tls ? match->flags
-                   : (match->flags & ~NGX_K8S_MATCH_SSL_REDIRECT);
-
-    ngx_k8s_dump_add(d, "    match flags %xD", flags);
+    ngx_k8s_dump_add(d, "    match flags %xD", match->flags);
 
     rule = ngx_k8s_slot_record(d->table, NGX_K8S_INDEX_RULE, match->rule);
 

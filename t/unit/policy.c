@@ -123,7 +123,7 @@ policy_tokens(ngx_uint_t api, char *directive, char *argument)
     tokens = ngx_array_create(pool, 64, sizeof(ngx_array_t *));
     n = 0;
 
-    if (ngx_k8s_policy_tokens(pool, tokens, api) != NGX_OK) {
+    if (ngx_k8s_policy_tokens(pool, tokens, api, NULL) != NGX_OK) {
         return 100;
     }
 
@@ -463,6 +463,166 @@ policy_annotations(void)
 }
 
 
+static policy_case_t  policy_keys_cases[] = {
+    { "proxy-body-size=8m;hsts=true", "", 2, 0 },
+    { "load-balance=round_robin", "", 0, 0 },
+    { "proxy-body-siz=8m", "0 proxy-body-siz: there is no such key | Did you "
+      "mean \"proxy-body-size\"?", 0, 0 },
+    { "rewrite-target=/", "it is an annotation of Ingresses, not a key", 0, 0 },
+    { "proxy-body-size=much;hsts=false", "1 proxy-body-size: \"much\" is not "
+      "a size, as \"8k\", so the default \"1m\" holds", 1, 0 },
+    { "http-redirect-code=200", "is not 301, 302, 307 or 308", 0, 0 },
+    { "app-root=/a", "3 app-root: it is not served yet", 0, 0 },
+    { "block-cidrs=10.0.0.0/8", "2 block-cidrs: it is not served yet, so the "
+      "paths of all Ingresses are closed", 0, 1 },
+    { "denylist-source-range=x", "2 denylist-source-range", 0, 1 },
+    { "gzip-level=9", "6 gzip-level: it does nothing without \"use-gzip\"", 0,
+      0 },
+    { "jaeger-endpoint=x", "4 jaeger-endpoint", 0, 0 },
+    { "worker-processes=1", "5 worker-processes", 0, 0 },
+    { NULL, NULL, 0, 0 }
+};
+
+
+static void
+policy_keys(void)
+{
+    char              *p, *eq, *end;
+    ngx_pool_t        *pool;
+    ngx_array_t       *array;
+    ngx_keyval_t      *kv;
+    policy_case_t     *c;
+    policy_said_t      said;
+    ngx_k8s_values_t   values;
+
+    for (c = policy_keys_cases; c->annotations; c++) {
+
+        pool = ngx_create_pool(4096, &unit_log);
+        array = ngx_array_create(pool, 4, sizeof(ngx_keyval_t));
+        said.text[0] = '\0';
+
+        for (p = c->annotations; *p; p = *end ? end + 1 : end) {
+
+            end = p + strcspn(p, ";");
+            eq = p + strcspn(p, "=");
+
+            kv = ngx_array_push(array);
+            kv->key.data = (u_char *) p;
+            kv->key.len = eq - p;
+            kv->value.data = (u_char *) eq + 1;
+            kv->value.len = end - eq - 1;
+        }
+
+        ok(ngx_k8s_keys(&values, pool, array, policy_say, &said) == NGX_OK
+           && values.nserved == c->values && values.values.nelts == c->values
+           && values.close_route == c->closed,
+           "%s: %d values", c->annotations, (int) values.nserved);
+
+        ok(c->said[0] ? strstr(said.text, c->said) != NULL
+                      : said.text[0] == '\0',
+           "%s: says %s", c->annotations, said.text);
+
+        ngx_destroy_pool(pool);
+    }
+}
+
+
+static void
+policy_value(ngx_str_t *values, char *name, char *text)
+{
+    ngx_str_t  s, *value;
+
+    s.data = (u_char *) name;
+    s.len = strlen(name);
+
+    value = &values[ngx_k8s_row(&s, NGX_K8S_ROW_KEY) - ngx_k8s_rows];
+    value->data = (u_char *) text;
+    value->len = strlen(text);
+}
+
+
+/* "directive arguments\n" of all tokens */
+
+static char *
+policy_text(ngx_array_t *tokens)
+{
+    u_char        *p;
+    ngx_str_t     *arg;
+    ngx_uint_t     i, n;
+    ngx_array_t  **token;
+
+    static u_char  text[16384];
+
+    p = text;
+    token = tokens->elts;
+
+    for (i = 0; i < tokens->nelts; i++) {
+        arg = token[i]->elts;
+
+        for (n = 0; n < token[i]->nelts; n++) {
+            p = ngx_sprintf(p, "%s%V", n ? " " : "", &arg[n]);
+        }
+
+        *p++ = '\n';
+    }
+
+    *p = '\0';
+    tokens->nelts = 0;
+
+    return (char *) text;
+}
+
+
+/* annotation, key, default */
+
+static void
+policy_order(void)
+{
+    char                *text;
+    ngx_str_t           *one, *two;
+    ngx_pool_t          *pool;
+    ngx_array_t         *tokens;
+    ngx_k8s_settings_t   s;
+
+    pool = ngx_create_pool(16384, &unit_log);
+    tokens = ngx_array_create(pool, 64, sizeof(ngx_array_t *));
+    one = ngx_pcalloc(pool, ngx_k8s_nrows * sizeof(ngx_str_t));
+    two = ngx_pcalloc(pool, ngx_k8s_nrows * sizeof(ngx_str_t));
+
+    policy_value(one, "proxy-buffer-size", "16k");
+    policy_value(one, "proxy-read-timeout", "7");
+    policy_value(one, "server-tokens", "true");
+    policy_value(one, "http-redirect-code", "301");
+
+    ok(ngx_k8s_policy_tokens(pool, tokens, NGX_K8S_API_INGRESS, one) == NGX_OK,
+       "a base of keys");
+
+    text = policy_text(tokens);
+    ok(strstr(text, "proxy_read_timeout 7s\n")
+       && strstr(text, "proxy_send_timeout 60s\n")
+       && strstr(text, "server_tokens on\n")
+       && strstr(text, "proxy_buffers 4 16k\n")
+       && strstr(text, "proxy_busy_buffers_size 32768\n"),
+       "keys where there are, else defaults");
+
+    policy_value(two, "proxy-buffers-number", "8");
+    policy_value(two, "proxy-read-timeout", "8");
+
+    (void) ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, two, one);
+
+    text = policy_text(tokens);
+    ok(strcmp(text, "proxy_read_timeout 8s\nproxy_buffers 8 16k\n") == 0,
+       "annotations over keys: %s", text);
+
+    (void) ngx_k8s_policy_base(&s, NGX_K8S_API_INGRESS);
+    ngx_k8s_policy_settings(&s, NGX_K8S_API_INGRESS, one);
+    ok(s.redirect_code == 301 && s.server_tokens == 1 && s.hsts == 1,
+       "what code of ours reads");
+
+    ngx_destroy_pool(pool);
+}
+
+
 int
 main(void)
 {
@@ -474,6 +634,8 @@ main(void)
     policy_grammars();
     policy_counts();
     policy_annotations();
+    policy_keys();
+    policy_order();
 
     return done();
 }

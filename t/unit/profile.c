@@ -106,7 +106,7 @@ profile_make(profile_t *t, char *pass, char *name, char *arguments)
         ngx_k8s_tokens_add(pool, tokens, &s, &args);
 
     } else {
-        ngx_k8s_policy_tokens(pool, tokens, NGX_K8S_API_INGRESS);
+        ngx_k8s_policy_tokens(pool, tokens, NGX_K8S_API_INGRESS, NULL);
     }
 
     t->error.len = 0;
@@ -267,30 +267,36 @@ profile_count(void *data)
 static void
 profile_requests(profile_t *t)
 {
-    ngx_pool_t              *pool;
     ngx_http_request_t       r;
-    ngx_http_k8s_profile_t  *profile;
+    ngx_http_k8s_profile_t  *profile, *base, *held;
 
     ngx_memzero(&r, sizeof(ngx_http_request_t));
+
+    base = profile_make(t, "http://k8s_ingress", NULL, NULL);
+    ngx_pool_cleanup_add(base->pool, 0)->handler = profile_count;
 
     profile = profile_make(t, "http://k8s_ingress", NULL, NULL);
     ngx_pool_cleanup_add(profile->pool, 0)->handler = profile_count;
 
-    pool = ngx_create_pool(1024, &unit_log);
-    r.pool = pool;
+    held = NULL;
+    ngx_http_k8s_profile_use(&held, base, &r);
+    ok(held == base && r.loc_conf == base->loc_conf, "used by a request");
 
-    ok(ngx_http_k8s_profile_use(profile, &r) == NGX_OK
-       && r.loc_conf == profile->loc_conf, "used by a request");
+    profile->base = base;
+    ngx_http_k8s_profile_use(&held, profile, &r);
+    ok(held == profile && r.loc_conf == profile->loc_conf,
+       "another one in its place");
 
     ngx_http_k8s_profile_release(profile);
     profile_turn(t);
-    ok(profile_freed == 0, "kept by the request");
+    ok(profile_freed == 0, "kept by the request, with its base");
 
-    ngx_destroy_pool(pool);
+    ngx_http_k8s_profile_release(held);
     ok(profile_freed == 0, "and in the turn that ends it");
 
     profile_turn(t);
-    ok(profile_freed == 1, "no longer");
+    profile_turn(t);
+    ok(profile_freed == 2, "no longer");
 }
 
 

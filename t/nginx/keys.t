@@ -1,0 +1,237 @@
+# Keys of the controller's ConfigMap: live, in all workers, without a reload.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use K8s::Nginx;
+use K8s::TLS;
+use Test::More;
+
+my $p = 'nginx.ingress.kubernetes.io';
+my $tls = K8s::Objects::free_port();
+my $admin = K8s::Objects::free_port();
+
+my $n = K8s::Nginx->new(
+    block => 'source manifests %%DIR%%; zone 8m; config_map system/own;',
+    server => "listen 127.0.0.1:$tls ssl; k8s_ingress_pass;",
+    http => "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
+    main => 'worker_processes 4;');
+
+sub config {
+    my (%data) = @_;
+    my $lines = join '', map { "  $_: \"$data{$_}\"\n" } sort keys %data;
+    $n->manifest('own.yaml', "apiVersion: v1\nkind: ConfigMap\n"
+                 . "metadata: {name: own, namespace: system}\n"
+                 . ($lines ? "data:\n$lines" : "data: {}\n"));
+}
+
+sub ingress {
+    my ($name, @annotations) = @_;
+    my $lines = join '', map { "    $p/$_\n" } @annotations;
+    my $object = K8s::Objects::ingresses("default/$name $name.test / a:80");
+    $object =~ s/^(  annotations:\n)/$1$lines/m or die "no place in $object";
+    $n->manifest("$name.yaml", $object);
+}
+
+sub status { (K8s::Objects::http_get($admin, 'x', '/status'))[1] // '' }
+
+sub says {
+    my ($re, $name) = @_;
+    ok($n->until(sub { status() =~ $re }), $name) or diag status();
+}
+
+sub post {
+    my ($host, $bytes) = @_;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                  PeerPort => $n->{port}, Timeout => 5)
+        or die "connect: $!";
+    local $SIG{PIPE} = 'IGNORE';
+    print $s "POST / HTTP/1.1\r\nHost: $host.test\r\nConnection: close\r\n"
+             . "Content-Length: $bytes\r\n\r\n", 'x' x $bytes;
+    my $line = <$s> // '';
+    return $line =~ m{^HTTP/1\.1 (\d+)} ? $1 : 'none';
+}
+
+# every worker answers so: they take connections in turn, more or less
+sub soon {
+    my ($get, $want, $name) = @_;
+    ok($n->until(sub {
+        for (1 .. 12) { return 0 if $get->() ne $want }
+        return 1;
+    }), $name) or diag 'is ', $get->();
+}
+
+sub location {
+    my ($host, $path) = @_;
+    my ($status, $body, $head) = $n->get("$host.test", $path);
+    my ($to) = $head =~ /^Location: (\S+)/m;
+    return $status . ' ' . ($to // '');
+}
+
+sub header {
+    my ($host, $name) = @_;
+    my $s = K8s::TLS::dial($tls, "$host.test") or return '';
+    local $/;
+    print $s "GET / HTTP/1.1\r\nHost: $host.test\r\nConnection: close\r\n\r\n";
+    return <$s> =~ /^\Q$name\E: (.*?)\r?$/mi ? $1 : 'none';
+}
+
+$n->backend('a', <<'EOC');
+client_max_body_size 0;
+location / { return 200 "$server_protocol\n"; }
+location /large {
+    add_header X-Large "$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x";
+    return 200 "large\n";
+}
+location /cookie {
+    add_header Set-Cookie "a=b; Path=/one/";
+    return 200 "cookie\n";
+}
+EOC
+
+$n->services("default/a:80 a");
+ingress('plain');
+ingress('size', 'proxy-body-size: 16k');
+ingress('force', 'force-ssl-redirect: "true"');
+ingress('busy', 'proxy-busy-buffers-size: 8k', 'proxy-body-size: 16k');
+$n->manifest('tls.yaml', <<EOC);
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: tls
+  namespace: default
+  annotations: {kubernetes.io/ingress.class: nginx}
+spec:
+  tls: [{hosts: [tls.test], secretName: none}]
+  rules:
+  - host: tls.test
+    http:
+      paths:
+      - {path: /, pathType: Prefix,
+         backend: {service: {name: a, port: {number: 80}}}}
+      - {path: /free/, pathType: Prefix,
+         backend: {service: {name: a, port: {number: 80}}}}
+EOC
+config('proxy-body-size' => '32k');
+$n->start;
+
+ok $n->wait_for("$_.test", '/', 200), "$_ is served" for qw(plain size busy);
+
+is post('plain', 32_000), 200, 'the ConfigMap has the size of a body';
+is post('plain', 33_000), 413, 'and no more';
+is post('size', 16_000), 200, 'an annotation wins';
+is post('size', 17_000), 413, 'and no more';
+
+config('proxy-body-size' => '64k');
+soon(sub { post('plain', 33_000) }, 200, 'a larger one');
+soon(sub { post('plain', 66_000) }, 413, 'and no more');
+is post('size', 17_000), 413, 'the annotation holds';
+
+config('proxy-http-version' => '1.0', 'proxy-cookie-path' => '/one/ /two/');
+soon(sub { ($n->get('plain.test', '/'))[1] }, "HTTP/1.0\n", 'a directive');
+soon(sub { ($n->get('size.test', '/'))[1] }, "HTTP/1.0\n", 'under annotations');
+like((($n->get('plain.test', '/cookie'))[2]), qr/Path=\/two\//, 'another');
+soon(sub { post('plain', 66_000) }, 200, 'what was taken out is as before');
+
+# what code of ours reads
+
+is location('tls', '/x'), '308 https://tls.test/x', 'to https';
+is location('tls', '/free/x'), '308 https://tls.test/free/x', 'all paths';
+config('http-redirect-code' => '307', 'no-tls-redirect-locations' => '/free');
+soon(sub { location('tls', '/x') }, '307 https://tls.test/x', 'another code');
+soon(sub { location('force', '/x') }, '307 https://force.test/x',
+     'for annotations too');
+is location('tls', '/free/x'), '200 ', 'a path that stays on http';
+config('ssl-redirect' => 'false');
+soon(sub { location('tls', '/x') }, '200 ', 'no redirects');
+is location('force', '/x'), '308 https://force.test/x', 'but by annotation';
+config('force-ssl-redirect' => 'true', 'preserve-trailing-slash' => 'true');
+soon(sub { location('plain', '/x/') }, '308 https://plain.test/x/',
+     'redirects of all');
+
+config();
+soon(sub { location('plain', '/x/') }, '200 ', 'none again');
+
+my $hsts = 'Strict-Transport-Security';
+is header('tls', $hsts), 'max-age=31536000; includeSubDomains', 'HSTS';
+config('hsts-max-age' => '60', 'hsts-include-subdomains' => 'false',
+       'hsts-preload' => 'true');
+soon(sub { header('tls', $hsts) }, 'max-age=60; preload', 'HSTS by keys');
+config('hsts' => 'false');
+soon(sub { header('tls', $hsts) }, 'none', 'no HSTS');
+
+# what is bad takes nothing along
+
+config('proxy-body-size' => 'much', 'http-redirect-code' => '200',
+       'proxy-read-timeout' => '61', 'proxy-body-siz' => '1m',
+       'proxy-http-version' => '1.0', 'jaeger-endpoint' => 'x',
+       'worker-processes' => '3', 'gzip-level' => '2', 'app-root' => '/x');
+soon(sub { ($n->get('plain.test', '/'))[1] }, "HTTP/1.0\n", 'what is good');
+says(qr/"KeyInvalid"[^}]*data\.proxy-body-size[^}]*a size, as/, 'a bad value');
+says(qr/"KeyInvalid"[^}]*data\.http-redirect-code[^}]*301, 302, 307 or 308/,
+     'another one');
+says(qr/"KeyUnknown"[^}]*data\.proxy-body-siz"[^}]*Did you mean/, 'unknown');
+says(qr/"KeyRefused"[^}]*data\.jaeger-endpoint/, 'refused');
+says(qr/"KeyNoted"[^}]*data\.worker-processes/, 'noted');
+says(qr/"KeyUnserved"[^}]*data\.app-root/, 'not served yet');
+says(qr/"KeyNoEffect"[^}]*data\.gzip-level[^}]*without \\"use-gzip\\"/,
+     'without effect');
+
+# what nginx refuses: of the ConfigMap, then of an annotation over it
+
+config('proxy-buffers-number' => '1', 'proxy-body-size' => '32k');
+soon(sub { post('plain', 33_000) }, 413, 'the rest is in force');
+says(qr/"KeyInvalid"[^}]*data\.proxy-buffers-number[^}]*nginx refuses \\"1\\"/,
+     'it is a problem of the key');
+unlike status(), qr/metadata\.annotations/, 'and of no annotation';
+
+my $large = '/large?x=' . 'y' x 700;
+is((($n->get('plain.test', $large))[0]), 502, 'a header of 5 KB in 4 KB');
+config('proxy-buffer-size' => '16k');
+soon(sub { ($n->get('plain.test', $large))[0] }, 200, 'in 16 KB');
+says(qr/"AnnotationInvalid"[^}]*proxy-busy-buffers-size[^}]*nginx refuses/,
+     'an annotation that does not fit to a key');
+soon(sub { ($n->get('busy.test', $large))[0] }, 200, 'its Ingress has the key');
+is post('busy', 17_000), 413, 'and its other annotations';
+
+config();
+ok($n->until(sub { status() !~ /nginx refuses/ }), 'they fit again');
+soon(sub { ($n->get('busy.test', $large))[0] }, 502, 'and it is in force');
+
+# what protects
+
+config('block-cidrs' => '10.0.0.0/8');
+soon(sub { ($n->get('plain.test', '/'))[0] }, 503, 'closed');
+says(qr/"KeyClosed"[^}]*data\.block-cidrs[^}]*all Ingresses are closed/,
+     'and a problem');
+config();
+soon(sub { ($n->get('plain.test', '/'))[0] }, 200, 'open without it');
+
+# many changes are few, the last one holds
+
+for my $i (1 .. 40) {
+    config('proxy-body-size' => "${i}k");
+    select undef, undef, undef, 0.005;
+}
+soon(sub { post('plain', 40 * 1024) . post('plain', 40 * 1024 + 1) }, '200413',
+     'the last of many');
+
+# a successor, and the end
+
+my $pid = $n->watcher;
+kill 'KILL', $pid;
+ok $n->until(sub { my $w = $n->watcher; $w && $w != $pid }), 'another watcher';
+is post('plain', 40 * 1024 + 1), 413, 'which keeps what there was';
+config('proxy-body-size' => '50k');
+soon(sub { post('plain', 50 * 1024) }, 200, 'and follows changes');
+
+$n->remove('own.yaml');
+soon(sub { post('plain', 900_000) }, 200, 'without it the defaults hold');
+
+ok(!$n->logged(qr/that nginx refuses are not in force/),
+   'no worker meets what nginx refuses');
+is_deeply [grep { !/signal 9/ } $n->alerts], [], 'nothing alarming is logged';
+is $n->stop, 0, 'ends well';
+
+done_testing();
