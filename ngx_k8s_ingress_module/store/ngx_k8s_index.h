@@ -233,9 +233,11 @@ typedef struct {
                                             have it */
     ngx_k8s_model_t         *model;      /* of the object; NULL: not made yet,
                                             which attach() may do */
-    ngx_array_t             *hosts;      /* ngx_k8s_attached_t; NULL: all hosts
-                                            of the model, in the Ingress API's
-                                            set and on all listeners */
+    ngx_array_t             *hosts;      /* ngx_k8s_attached_t; NULL: none */
+    ngx_uint_t               own;        /* instead of them all hosts of the
+                                            model, in the Ingress API's set and
+                                            on all listeners; a matter of the
+                                            object alone */
 } ngx_k8s_attach_t;
 
 

@@ -350,6 +350,10 @@ ngx_k8s_links_hosts(ngx_k8s_links_t *l, ngx_k8s_attach_t *attach)
         return NGX_OK;
     }
 
+    if (!attach->own) {
+        return NGX_OK;
+    }
+
     ngx_memzero(&host, sizeof(ngx_k8s_attached_t));
     host.class = NGX_K8S_CLASS_HTTP;
 

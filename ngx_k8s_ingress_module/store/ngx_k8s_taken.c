@@ -136,6 +136,7 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
     ngx_k8s_ingress_class_t  *class;
 
     ing = (ngx_k8s_ingress_t *) object;
+    attach->own = 1;
 
     if (!ngx_k8s_store_selects(store, &object->namespace)) {
         attach->state = NGX_K8S_STATE_OTHER_NAMESPACE;

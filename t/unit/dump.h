@@ -54,6 +54,8 @@ static void ngx_k8s_dump_match(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec,
     uint32_t n);
 static void ngx_k8s_dump_action(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec,
     ngx_k8s_action_t *action);
+static void ngx_k8s_dump_ref(ngx_k8s_dump_t *d, char *what, uint32_t slot,
+    uint32_t generation);
 static void ngx_k8s_dump_service(ngx_k8s_dump_t *d,
     ngx_k8s_service_rec_t *rec);
 static void ngx_k8s_dump_certificate(ngx_k8s_dump_t *d,
@@ -246,6 +248,7 @@ ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
     ngx_k8s_certificate_t  *cert;
 
     static char  *types[] = { "exact", "prefix", "regex" };
+    static char  *classes[] = { "", " tls", " port" };
 
     n = ngx_k8s_dump_paths(d, rec);
 
@@ -255,8 +258,8 @@ ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
 
     name = ngx_k8s_dump_str(rec, &rec->name);
 
-    ngx_k8s_dump_add(d, "host %uD \"%V\" flags %xD longest %ui\n",
-                     rec->route_set, &name, rec->flags, n);
+    ngx_k8s_dump_add(d, "host %uD \"%V\" flags %xD longest %ui%s\n",
+                     rec->route_set, &name, rec->flags, n, classes[rec->class]);
 
     ref = ngx_k8s_record_at(rec, rec->certificates.offset);
 
@@ -364,6 +367,7 @@ ngx_k8s_dump_path_cmp(const void *one, const void *two)
 static void
 ngx_k8s_dump_match(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec, uint32_t n)
 {
+    uint32_t             *slots;
     ngx_str_t             ns, name;
     ngx_uint_t            i;
     ngx_k8s_match_t      *match;
@@ -397,6 +401,17 @@ ngx_k8s_dump_match(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec, uint32_t n)
                          &name);
     }
 
+    if (match->order > 1) {
+        ngx_k8s_dump_add(d, " order %uD", match->order);
+    }
+
+    slots = (uint32_t *) ngx_k8s_record_at(rec, rec->listeners.offset)
+            + match->listener;
+
+    for (i = 0; i < match->nlisteners; i++) {
+        ngx_k8s_dump_add(d, " on %uD", slots[i]);
+    }
+
     action = (ngx_k8s_action_t *) ngx_k8s_record_at(rec, rec->actions.offset)
              + match->action;
 
@@ -408,9 +423,8 @@ static void
 ngx_k8s_dump_action(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec,
     ngx_k8s_action_t *action)
 {
-    ngx_str_t               ns, name, port;
     ngx_uint_t              i;
-    ngx_k8s_service_rec_t  *svc;
+    ngx_k8s_mirror_rec_t   *mirror;
     ngx_k8s_backend_rec_t  *backend;
 
     ngx_k8s_dump_add(d, " action %ui status %ui\n", (ngx_uint_t) action->kind,
@@ -420,21 +434,41 @@ ngx_k8s_dump_action(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec,
                   ngx_k8s_record_at(rec, rec->backends.offset);
 
     for (i = action->backend; i < action->backend + action->nbackends; i++) {
-        svc = ngx_k8s_slot_record_gen(d->table, NGX_K8S_INDEX_SERVICE,
-                                      backend[i].service,
-                                      backend[i].generation);
-        if (svc == NULL) {
-            ngx_k8s_dump_add(d, "      service gone\n");
-            continue;
-        }
-
-        ns = ngx_k8s_dump_str(svc, &svc->namespace);
-        name = ngx_k8s_dump_str(svc, &svc->name);
-        port = ngx_k8s_dump_str(svc, &svc->port);
-
-        ngx_k8s_dump_add(d, "      service %V/%V:%V weight %uD\n", &ns, &name,
-                         &port, backend[i].weight);
+        ngx_k8s_dump_ref(d, "service", backend[i].service,
+                         backend[i].generation);
+        ngx_k8s_dump_add(d, " weight %uD else %uD\n", backend[i].weight,
+                         backend[i].invalid);
     }
+
+    mirror = (ngx_k8s_mirror_rec_t *)
+                 ngx_k8s_record_at(rec, rec->mirrors.offset);
+
+    for (i = action->mirror; i < action->mirror + action->nmirrors; i++) {
+        ngx_k8s_dump_ref(d, "mirror", mirror[i].service, mirror[i].generation);
+        ngx_k8s_dump_add(d, " share %uL\n", mirror[i].share);
+    }
+}
+
+
+static void
+ngx_k8s_dump_ref(ngx_k8s_dump_t *d, char *what, uint32_t slot,
+    uint32_t generation)
+{
+    ngx_str_t               ns, name, port;
+    ngx_k8s_service_rec_t  *svc;
+
+    svc = ngx_k8s_slot_record_gen(d->table, NGX_K8S_INDEX_SERVICE, slot,
+                                  generation);
+    if (svc == NULL) {
+        ngx_k8s_dump_add(d, "      %s gone", what);
+        return;
+    }
+
+    ns = ngx_k8s_dump_str(svc, &svc->namespace);
+    name = ngx_k8s_dump_str(svc, &svc->name);
+    port = ngx_k8s_dump_str(svc, &svc->port);
+
+    ngx_k8s_dump_add(d, "      %s %V/%V:%V", what, &ns, &name, &port);
 }
 
 
