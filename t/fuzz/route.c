@@ -5,7 +5,8 @@
 
 
 /*
- * Hosts and paths against a naive matcher written from the specification.
+ * Hosts and paths, in one record and in shards, against a naive matcher written
+ * from the specification.
  * The input is lines: "h NAME FLAGS" begins a host, "e PATH" and "p PATH" are
  * its paths, "f" gives it a fallback, "? HOST PATH" asks.
  */
@@ -204,6 +205,43 @@ route_path(naive_t *naive, ngx_uint_t type, char *path)
 }
 
 
+/* the same in two route sets */
+
+static void
+route_put(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, naive_host_t *host)
+{
+    uint32_t  set;
+
+    for (set = 0; set < 2; set++) {
+        unit_shards = set ? 4 : 0;
+
+        (void) unit_host(w, b, set, host->name, host->flags, host->routes,
+                         host->n, host->fallback, 0);
+    }
+}
+
+
+static void
+route_ask(ngx_k8s_table_t *table, naive_t *naive, char *name, char *path)
+{
+    uint32_t    set;
+    ngx_uint_t  is, should;
+
+    should = naive_ask(naive, name, path);
+
+    for (set = 0; set < 2; set++) {
+        is = unit_ask(table, set, name, path);
+
+        if (is != should) {
+            printf("%s\"%s\" \"%s\": %u, should be %u\n",
+                   set ? "in shards " : "", name, path, (unsigned) is,
+                   (unsigned) should);
+            abort();
+        }
+    }
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -281,27 +319,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 built = 1;
 
                 for (i = 0; i < naive->n; i++) {
-                    (void) unit_host(w, &b, 0, naive->hosts[i].name,
-                                     naive->hosts[i].flags,
-                                     naive->hosts[i].routes, naive->hosts[i].n,
-                                     naive->hosts[i].fallback, 0);
+                    route_put(w, &b, &naive->hosts[i]);
                 }
             }
 
-            if (unit_ask(table, 0, line + 2, path)
-                != naive_ask(naive, line + 2, path))
-            {
-                printf("\"%s\" \"%s\": %u, should be %u\n", line + 2, path,
-                       (unsigned) unit_ask(table, 0, line + 2, path),
-                       (unsigned) naive_ask(naive, line + 2, path));
-                abort();
-            }
+            route_ask(table, naive, line + 2, path);
         }
     }
 
     cursor = 0;
 
     while (ngx_k8s_table_next(table, NGX_K8S_INDEX_HOST, &cursor)) {
+        ngx_k8s_writer_remove(w, cursor);
+    }
+
+    cursor = 0;
+
+    while (ngx_k8s_table_next(table, NGX_K8S_INDEX_PATHS, &cursor)) {
         ngx_k8s_writer_remove(w, cursor);
     }
 

@@ -409,6 +409,36 @@ router_predicates(router_t *rt, ngx_uint_t pad)
 }
 
 
+/* a shard that has gone is met while a host gets new ones: it is tried again */
+
+static void
+router_shards(router_t *rt)
+{
+    uint64_t         cursor;
+    ngx_str_t        name;
+    ngx_uint_t       n;
+    ngx_k8s_host_t  *host;
+
+    n = 0;
+    cursor = 0;
+    name = unit_str("p.example");
+
+    host = ngx_k8s_route_host(rt->table, 0, NGX_K8S_CLASS_HTTP, &name, NULL);
+    ok(host && host->shards.n == unit_shards, "a host of shards");
+
+    ok(unit_ask(rt->table, 0, "p.example", "/b") == 17, "its fallback");
+
+    while (ngx_k8s_table_next(rt->table, NGX_K8S_INDEX_PATHS, &cursor)) {
+        ngx_k8s_writer_remove(rt->w, cursor);
+        n++;
+    }
+
+    ok(n >= unit_shards, "its shards go");
+    ok(unit_ask(rt->table, 0, "p.example", "/b") == 0,
+       "nothing is guessed without them");
+}
+
+
 static void
 router_names(void)
 {
@@ -500,6 +530,19 @@ main(void)
     router_tail(&rt);
     router_listeners(&rt);
     router_predicates(&rt, 10);
+
+    /* the same of hosts whose paths are in shards */
+
+    unit_shards = 8;
+
+    router_paths(&rt, 0);
+    router_paths(&rt, 1000);
+    router_predicates(&rt, 0);
+    router_tail(&rt);
+    router_shards(&rt);
+
+    unit_shards = 0;
+
     router_names();
     router_order();
 

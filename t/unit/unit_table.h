@@ -43,6 +43,14 @@ typedef struct {
 static uint32_t  *unit_listeners;
 
 
+/* how many shards the next hosts have, a power of two; 0: none */
+
+#define UNIT_SHARDS  16
+
+static ngx_uint_t  unit_shards;
+static uint32_t    unit_longest;         /* most elements of a path in them */
+
+
 static ngx_inline ngx_k8s_table_t *
 unit_table(size_t size)
 {
@@ -295,14 +303,13 @@ unit_route_cmp(unit_route_t *a, unit_route_t *b)
 }
 
 
-/* a host record of n routes, which get sorted; fallback: its status, or 0 */
+/* a record of n sorted routes: a shard, or the host with the shards at refs */
 
 static ngx_inline uint32_t
-unit_host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t set, char *name,
-    ngx_uint_t flags, unit_route_t *routes, ngx_uint_t n, ngx_uint_t fallback,
-    ngx_uint_t kind)
+unit_host_record(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, ngx_int_t shard,
+    ngx_k8s_slot_ref_t *refs, uint32_t set, char *name, ngx_uint_t flags,
+    unit_route_t *routes, ngx_uint_t n, ngx_uint_t fallback, ngx_uint_t kind)
 {
-    size_t           len;
     u_char           buf[NGX_K8S_KEY_MAX];
     uint32_t         matches, actions, predicates, paths, *slots;
     ngx_str_t        str;
@@ -316,16 +323,11 @@ unit_host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t set, char *name,
 
     for (i = 0; i < n; i++) {
         k += routes[i].npredicates;
-        route = routes[i];
-
-        for (j = i; j && unit_route_cmp(&routes[j - 1], &route) > 0; j--) {
-            routes[j] = routes[j - 1];
-        }
-
-        routes[j] = route;
     }
 
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_HOST, sizeof(ngx_k8s_host_t));
+    ngx_k8s_builder_begin(b, shard < 0 ? NGX_K8S_INDEX_HOST
+                                       : NGX_K8S_INDEX_PATHS,
+                          sizeof(ngx_k8s_host_t));
     ngx_memzero(&host, sizeof(host));
 
     total = n + (fallback ? 1 : 0);
@@ -386,24 +388,125 @@ unit_host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t set, char *name,
         host.fallback = n;
     }
 
+    if (refs) {
+        host.shards.n = unit_shards;
+        host.shards.offset = ngx_k8s_builder_alloc(b, unit_shards
+                                                 * sizeof(ngx_k8s_slot_ref_t));
+        ngx_memcpy(ngx_k8s_builder_ptr(b, host.shards.offset), refs,
+                   unit_shards * sizeof(ngx_k8s_slot_ref_t));
+    }
+
     str = unit_str(name);
-    len = ngx_k8s_key_host(buf, set, NGX_K8S_CLASS_HTTP, &str);
+    str.len = (shard < 0) ? ngx_k8s_key_host(buf, set, NGX_K8S_CLASS_HTTP, &str)
+                          : ngx_k8s_key_shard(buf, set, NGX_K8S_CLASS_HTTP,
+                                              &str, shard, unit_shards);
+    str.data = buf;
+    s = ngx_k8s_builder_str(b, &str);
 
     host.route_set = set;
     host.flags = flags | (name[0] == '.' ? NGX_K8S_HOST_WILDCARD : 0);
     host.name = unit_add(b, name);
-
-    str.data = buf;
-    str.len = len;
-    s = ngx_k8s_builder_str(b, &str);
-
     host.header = *(ngx_k8s_record_t *) b->data;
     host.header.key = s;
     ngx_memcpy(b->data, &host, sizeof(host));
 
     ngx_k8s_builder_paths(b);
 
+    if (refs) {
+        ((ngx_k8s_host_t *) b->data)->longest = unit_longest;
+    }
+
     return ngx_k8s_builder_put(b, w, kind);
+}
+
+
+/* the shard of a route; UNIT_SHARDS: the host record has it */
+
+static ngx_inline ngx_uint_t
+unit_host_shard(unit_route_t *route)
+{
+    uint32_t    n;
+    ngx_str_t   text;
+
+    if (route->type == NGX_K8S_PATH_REGEX) {
+        return UNIT_SHARDS;
+    }
+
+    text = unit_str(route->path);
+
+    if (route->type == NGX_K8S_PATH_PREFIX) {
+        ngx_k8s_path_prefix(&text);
+    }
+
+    n = ngx_k8s_path_elements(text.data, text.len);
+    unit_longest = ngx_max(unit_longest, n);
+
+    return ngx_k8s_path_shard(ngx_k8s_hash(text.data, text.len), unit_shards);
+}
+
+
+/* a host record of n routes, which get sorted; fallback: its status, or 0 */
+
+static ngx_inline uint32_t
+unit_host(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, uint32_t set, char *name,
+    ngx_uint_t flags, unit_route_t *routes, ngx_uint_t n, ngx_uint_t fallback,
+    ngx_uint_t kind)
+{
+    uint32_t             slot;
+    ngx_uint_t           i, j, k;
+    unit_route_t         route, *part;
+    ngx_k8s_table_t     *table;
+    ngx_k8s_slot_ref_t   refs[UNIT_SHARDS];
+
+    for (i = 0; i < n; i++) {
+        route = routes[i];
+
+        for (j = i; j && unit_route_cmp(&routes[j - 1], &route) > 0; j--) {
+            routes[j] = routes[j - 1];
+        }
+
+        routes[j] = route;
+    }
+
+    if (unit_shards == 0) {
+        return unit_host_record(w, b, -1, NULL, set, name, flags, routes, n,
+                                fallback, kind);
+    }
+
+    ngx_memzero(refs, sizeof(refs));
+
+    part = malloc(n * sizeof(unit_route_t) + 1);
+    table = ngx_k8s_writer_table(w);
+    slot = 0;
+    unit_longest = 0;
+
+    /* the shards, then the host with the regular expressions */
+
+    for (i = 0; i <= unit_shards; i++) {
+        k = 0;
+
+        for (j = 0; j < n; j++) {
+            if (unit_host_shard(&routes[j])
+                == (i < unit_shards ? i : UNIT_SHARDS))
+            {
+                part[k++] = routes[j];
+            }
+        }
+
+        slot = unit_host_record(w, b, i < unit_shards ? (ngx_int_t) i : -1,
+                                i < unit_shards ? NULL : refs, set, name,
+                                i < unit_shards ? 0 : flags, part, k,
+                                i < unit_shards ? 0 : fallback, kind);
+
+        if (i < unit_shards && slot) {
+            refs[i].slot = slot;
+            refs[i].generation = ngx_k8s_slot(table, slot)->generation;
+        }
+    }
+
+    free(part);
+
+    return slot;
 }
 
 
