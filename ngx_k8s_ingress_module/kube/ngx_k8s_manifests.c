@@ -101,6 +101,9 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     m->conf = conf;
     m->sink = sink;
     m->log = log;
+    m->fd = NGX_INVALID_FILE;
+
+    ngx_queue_init(&m->waste);
 
     m->root.data = ngx_pnalloc(pool, conf->path.len + 2);
     if (m->root.data == NULL) {
@@ -293,6 +296,11 @@ ngx_k8s_manifests_step(ngx_k8s_manifests_t *m)
 {
     if (!ngx_queue_empty(&m->seeds)) {
         ngx_k8s_manifests_seed_step(m);
+        return NGX_AGAIN;
+    }
+
+    if (!ngx_queue_empty(&m->waste)) {
+        ngx_k8s_manifest_waste_step(m);
         return NGX_AGAIN;
     }
 

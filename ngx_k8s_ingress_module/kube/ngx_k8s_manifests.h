@@ -31,6 +31,9 @@
 /* bytes of one file */
 #define NGX_K8S_MANIFEST_MAX         (16 * 1024 * 1024)
 
+/* bytes that one step reads, or wipes */
+#define NGX_K8S_MANIFEST_BYTES       (64 * 1024)
+
 /* documents and nodes of one step */
 #define NGX_K8S_MANIFEST_NODES       100
 
@@ -81,6 +84,14 @@ typedef struct {
     ngx_uint_t               code;
     ngx_str_t                message;
 } ngx_k8s_manifest_note_t;
+
+
+/* a text that is no longer needed, at its begin; wiped from its end */
+
+typedef struct {
+    ngx_queue_t              queue;
+    size_t                   len;
+} ngx_k8s_manifest_waste_t;
 
 
 /* a list that is being taken apart; references are owned */
@@ -182,9 +193,13 @@ typedef struct {
     ngx_queue_t              changed;
     ngx_queue_t              reports;
     ngx_k8s_manifest_t      *reading;    /* NULL: none */
-    ngx_k8s_yaml_t          *yaml;
+    ngx_fd_t                 fd;         /* of it, until it is read */
+    ngx_md5_t                md5;        /* so far */
+    size_t                   size;       /* bytes it had when it was opened */
+    ngx_k8s_yaml_t          *yaml;       /* NULL: it is still being read */
     u_char                  *text;
     size_t                   len;
+    ngx_queue_t              waste;      /* ngx_k8s_manifest_waste_t */
     u_char                   digest[16];
     ngx_queue_t              pending;    /* claims of the file being read */
     ngx_queue_t              notes;      /* and notes */
@@ -326,6 +341,8 @@ ngx_uint_t ngx_k8s_manifest_same(ngx_k8s_manifest_t *file, struct stat *st);
 void ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file);
 void ngx_k8s_manifest_step(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m);
+/* wipes, and in the end frees, what stop() has left */
+void ngx_k8s_manifest_waste_step(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_files_done(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m);
 

@@ -17,8 +17,16 @@
 
 static ngx_int_t ngx_k8s_manifest_open(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
-static ngx_int_t ngx_k8s_manifest_load(ngx_k8s_manifests_t *m,
+static ngx_int_t ngx_k8s_manifest_begin(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file, ngx_fd_t fd, struct stat *st);
+static void ngx_k8s_manifest_read(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+static void ngx_k8s_manifest_parse(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+static void ngx_k8s_manifest_memory(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+static void ngx_k8s_manifest_close(ngx_k8s_manifests_t *m, ngx_fd_t fd);
+static void ngx_k8s_manifest_discard(ngx_k8s_manifests_t *m);
 static void ngx_k8s_manifest_free(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 static void ngx_k8s_manifest_notes(ngx_k8s_manifests_t *m,
@@ -60,6 +68,7 @@ ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
     if (file == m->reading) {
         ngx_k8s_manifest_stop(m);
 
+        file->force = 1;
         file->changed = 1;
         ngx_queue_insert_tail(&m->changed, &file->queue);
     }
@@ -131,6 +140,11 @@ ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
         }
     }
 
+    if (m->yaml == NULL) {
+        ngx_k8s_manifest_read(m, file);
+        return;
+    }
+
     json = NULL;
 
     rc = m->nlists ? NGX_OK
@@ -180,7 +194,7 @@ ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
 }
 
 
-/* NGX_OK: m->yaml reads the new content; NGX_DECLINED: there is none */
+/* NGX_OK: the new content is being read; NGX_DECLINED: there is none */
 
 static ngx_int_t
 ngx_k8s_manifest_open(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
@@ -237,12 +251,11 @@ ngx_k8s_manifest_open(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         rc = NGX_DECLINED;
 
     } else {
-        rc = ngx_k8s_manifest_load(m, file, fd, &st);
+        rc = ngx_k8s_manifest_begin(m, file, fd, &st);
     }
 
-    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_ALERT, m->log, ngx_errno,
-                      ngx_close_file_n " \"%s\" failed", full);
+    if (rc != NGX_OK) {
+        ngx_k8s_manifest_close(m, fd);
     }
 
     return rc;
@@ -250,14 +263,9 @@ ngx_k8s_manifest_open(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 
 
 static ngx_int_t
-ngx_k8s_manifest_load(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
+ngx_k8s_manifest_begin(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
     ngx_fd_t fd, struct stat *st)
 {
-    size_t       size;
-    ssize_t      n;
-    ngx_md5_t    md5;
-    ngx_uint_t   json;
-
     if (!file->force && ngx_k8s_manifest_same(file, st)) {
         return NGX_DECLINED;
     }
@@ -275,65 +283,103 @@ ngx_k8s_manifest_load(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
         return NGX_DECLINED;
     }
 
-    size = st->st_size;
+    m->size = st->st_size;
+    m->len = 0;
 
-    m->text = ngx_alloc(size + 1, m->log);
+    m->text = ngx_alloc(m->size + 1, m->log);
     if (m->text == NULL) {
-        goto failed;
-    }
-
-    for (m->len = 0; m->len < size; m->len += n) {
-        n = read(fd, m->text + m->len, size - m->len);
-
-        if (n == -1 && ngx_errno == NGX_EINTR) {
-            n = 0;
-            continue;
-        }
-
-        if (n == -1) {
-            ngx_k8s_manifest_error(m, file, ngx_errno, "it cannot be read");
-            ngx_k8s_manifest_stop(m);
-            return NGX_DECLINED;
-        }
-
-        if (n == 0) {
-            break;
-        }
-    }
-
-    ngx_md5_init(&md5);
-    ngx_md5_update(&md5, m->text, m->len);
-    ngx_md5_final(m->digest, &md5);
-
-    if (file->read && ngx_memcmp(m->digest, file->digest, 16) == 0) {
-        ngx_k8s_manifest_stop(m);
+        ngx_k8s_manifest_memory(m, file);
         return NGX_DECLINED;
     }
 
-    if (ngx_k8s_yaml_decode(&m->text, &m->len, m->log) != NGX_OK) {
-        goto failed;
-    }
+    ngx_md5_init(&m->md5);
 
-    json = (file->sn.str.data[file->sn.str.len - 1] == 'n');
-
-    m->yaml = ngx_k8s_yaml_open(m->text, m->len, json, m->log);
-    if (m->yaml == NULL) {
-        goto failed;
-    }
-
+    m->fd = fd;
     m->reading = file;
     m->documents = 0;
     m->places = 0;
 
     return NGX_OK;
+}
 
-failed:
 
+/* a piece of the file */
+
+static void
+ngx_k8s_manifest_read(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    size_t   size;
+    ssize_t  n;
+
+    size = ngx_min(m->size - m->len, NGX_K8S_MANIFEST_BYTES);
+
+    n = size ? read(m->fd, m->text + m->len, size) : 0;
+
+    if (n == -1 && ngx_errno == NGX_EINTR) {
+        return;
+    }
+
+    if (n == -1) {
+        ngx_k8s_manifest_error(m, file, ngx_errno, "it cannot be read");
+        ngx_k8s_manifest_stop(m);
+        return;
+    }
+
+    ngx_md5_update(&m->md5, m->text + m->len, n);
+
+    m->len += n;
+
+    if (n == 0 || m->len == m->size) {
+        ngx_k8s_manifest_parse(m, file);
+    }
+}
+
+
+/* all of it is there */
+
+static void
+ngx_k8s_manifest_parse(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_uint_t  json;
+
+    ngx_k8s_manifest_close(m, m->fd);
+    m->fd = NGX_INVALID_FILE;
+
+    ngx_md5_final(m->digest, &m->md5);
+
+    if (file->read && ngx_memcmp(m->digest, file->digest, 16) == 0) {
+        ngx_k8s_manifest_stop(m);
+        return;
+    }
+
+    json = (file->sn.str.data[file->sn.str.len - 1] == 'n');
+
+    if (ngx_k8s_yaml_decode(&m->text, &m->len, m->log) == NGX_OK) {
+        m->yaml = ngx_k8s_yaml_open(m->text, m->len, json, m->log);
+    }
+
+    if (m->yaml == NULL) {
+        ngx_k8s_manifest_memory(m, file);
+    }
+}
+
+
+static void
+ngx_k8s_manifest_memory(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
     ngx_k8s_manifest_error(m, file, 0, "there is no memory to read it");
     ngx_k8s_manifest_stop(m);
     file->force = 1;
+}
 
-    return NGX_DECLINED;
+
+static void
+ngx_k8s_manifest_close(ngx_k8s_manifests_t *m, ngx_fd_t fd)
+{
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, m->log, ngx_errno,
+                      ngx_close_file_n " failed");
+    }
 }
 
 
@@ -423,11 +469,13 @@ ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m)
         m->yaml = NULL;
     }
 
+    if (m->fd != NGX_INVALID_FILE) {
+        ngx_k8s_manifest_close(m, m->fd);
+        m->fd = NGX_INVALID_FILE;
+    }
+
     if (m->text) {
-        ngx_explicit_memzero(m->text, m->len);
-        ngx_free(m->text);
-        m->text = NULL;
-        m->len = 0;
+        ngx_k8s_manifest_discard(m);
     }
 
     while (m->nlists) {
@@ -444,6 +492,52 @@ ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m)
 
         ngx_queue_remove(q);
         ngx_k8s_manifests_claim_free(claim);
+    }
+}
+
+
+/* it may hold Secrets: it is wiped, a large one in pieces */
+
+static void
+ngx_k8s_manifest_discard(ngx_k8s_manifests_t *m)
+{
+    ngx_k8s_manifest_waste_t  *waste;
+
+    if (m->len > NGX_K8S_MANIFEST_BYTES) {
+        waste = (ngx_k8s_manifest_waste_t *) m->text;
+        waste->len = m->len;
+
+        ngx_queue_insert_tail(&m->waste, &waste->queue);
+
+    } else {
+        ngx_explicit_memzero(m->text, m->len);
+        ngx_free(m->text);
+    }
+
+    m->text = NULL;
+    m->len = 0;
+}
+
+
+void
+ngx_k8s_manifest_waste_step(ngx_k8s_manifests_t *m)
+{
+    size_t                     n, left;
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_waste_t  *waste;
+
+    q = ngx_queue_head(&m->waste);
+    waste = ngx_queue_data(q, ngx_k8s_manifest_waste_t, queue);
+
+    left = waste->len - sizeof(ngx_k8s_manifest_waste_t);
+    n = ngx_min(left, NGX_K8S_MANIFEST_BYTES);
+
+    waste->len -= n;
+    ngx_explicit_memzero((u_char *) waste + waste->len, n);
+
+    if (n == left) {
+        ngx_queue_remove(q);
+        ngx_free(waste);
     }
 }
 
@@ -602,6 +696,10 @@ ngx_k8s_manifests_files_done(ngx_k8s_manifests_t *m)
     ngx_k8s_manifest_claim_t  *claim;
 
     ngx_k8s_manifest_stop(m);
+
+    while (!ngx_queue_empty(&m->waste)) {
+        ngx_k8s_manifest_waste_step(m);
+    }
 
     while (m->files.root != m->files.sentinel) {
         file = (ngx_k8s_manifest_t *) m->files.root;

@@ -299,7 +299,7 @@ turn(int quiet)
             late = 0;
         }
 
-    } while (!late && usec() < start + 20000000);
+    } while (!late && usec() < start + 60000000);
 }
 
 
@@ -1667,6 +1667,83 @@ half(void)
 }
 
 
+/* a file of megabytes is read, and wiped, in pieces */
+
+#define BYTES  (2 * 1024 * 1024)
+
+static void
+put_bytes(ngx_k8s_manifests_t *m, ngx_uint_t version)
+{
+    FILE        *f;
+    char         path[512];
+    ngx_uint_t   i;
+
+    snprintf(path, sizeof(path), "%s/bytes.yaml", dir);
+
+    f = fopen(path, "w");
+    fprintf(f, SVC("bytes", "%u"), (unsigned) version);
+
+    for (i = 0; i < BYTES / 64; i++) {
+        fprintf(f, "# %061u\n", (unsigned) i);
+    }
+
+    fclose(f);
+
+    m->connection->read->ready = 1;
+    m->connection->read->handler(m->connection->read);
+    ngx_k8s_manifest_step(m);
+}
+
+
+static void
+bytes(void)
+{
+    ngx_uint_t            n;
+    ngx_k8s_manifests_t  *m;
+
+    start();
+    turn(30);
+    m = source->data;
+
+    put_bytes(m, 1);
+
+    for (n = 1; m->reading && m->yaml == NULL; n++) {
+        ngx_k8s_manifest_step(m);
+    }
+
+    ok(m->yaml && n >= BYTES / NGX_K8S_MANIFEST_BYTES,
+       "a file is read in %u pieces", (unsigned) n);
+
+    while (m->reading) {
+        ngx_k8s_manifest_step(m);
+    }
+
+    for (n = 0; !ngx_queue_empty(&m->waste); n++) {
+        ngx_k8s_manifest_waste_step(m);
+    }
+
+    ok(n >= BYTES / NGX_K8S_MANIFEST_BYTES, "and wiped in %u", (unsigned) n);
+
+    clear();
+    turn(30);
+    ok(is("Service default/bytes bytes.yaml#1 1|"), "it is fed");
+
+    put_bytes(m, 2);
+    ok(m->reading && m->yaml == NULL, "another version is being read");
+
+    clear();
+    put("bytes.yaml", SVC("bytes", "3"));
+    turn(30);
+    ok(is("Service default/bytes bytes.yaml#1 3|"), "and one more comes");
+
+    put_bytes(m, 4);
+    ok(m->reading && m->yaml == NULL, "when all ends");
+
+    source->stop(source);
+    sh("rm w/bytes.yaml");
+}
+
+
 static void
 exiting(void)
 {
@@ -1753,6 +1830,7 @@ main(int argc, char **argv)
     large();
     rivals();
     half();
+    bytes();
     exiting();
     checks();
 
