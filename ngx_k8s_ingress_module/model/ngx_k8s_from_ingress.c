@@ -5,8 +5,8 @@
 
 
 /*
- * The model of an Ingress: each of its paths is a rule with one match and one
- * target.
+ * The model of an Ingress, in pieces: each of its paths is a rule with one
+ * match and one target.
  */
 
 
@@ -27,49 +27,33 @@ typedef struct {
 } ngx_k8s_spec_rule_t;
 
 
-/* a host of the model, and an entry of spec.tls[] that lists it */
-
-typedef struct {
-    ngx_k8s_model_host_t    *host;
-    ngx_uint_t               tls;
-} ngx_k8s_spec_listed_t;
+typedef ngx_int_t (*ngx_k8s_from_ingress_pt)(ngx_k8s_maker_t *m);
 
 
-typedef struct {
-    ngx_k8s_model_t         *model;
-    ngx_k8s_ingress_t       *ing;
-    ngx_k8s_model_match_t   *matches;
-    ngx_k8s_target_t        *targets;
-    ngx_str_t               *wildcards;  /* what is above each host, sorted;
-                                            malloc()ed, NULL: not needed yet */
-    ngx_k8s_spec_listed_t   *listed;     /* malloc()ed */
-    ngx_uint_t               nlisted;
-} ngx_k8s_from_ingress_t;
-
-
-static ngx_int_t ngx_k8s_from_ingress_hosts(ngx_k8s_from_ingress_t *f);
-static int ngx_libc_cdecl ngx_k8s_from_ingress_cmp(const void *one,
-    const void *two);
-static ngx_int_t ngx_k8s_from_ingress_rule(ngx_k8s_from_ingress_t *f,
-    ngx_str_t *host, ngx_uint_t n);
-static ngx_int_t ngx_k8s_from_ingress_path(ngx_k8s_from_ingress_t *f,
+static ngx_int_t ngx_k8s_from_ingress_count(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_begin(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_host(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_sort(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_rule(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_path(ngx_k8s_maker_t *m,
     ngx_str_t *host, ngx_uint_t n, ngx_uint_t i);
 static char *ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type);
-static ngx_int_t ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
+static ngx_int_t ngx_k8s_from_ingress_target(ngx_k8s_maker_t *m,
     ngx_k8s_backend_t *backend, ngx_k8s_target_t *target);
-static ngx_int_t ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f);
-static ngx_int_t ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f);
-static ngx_int_t ngx_k8s_from_ingress_tls_unused(ngx_k8s_from_ingress_t *f,
-    ngx_uint_t i);
-static ngx_int_t ngx_k8s_from_ingress_tls_host(ngx_k8s_from_ingress_t *f,
-    ngx_uint_t i, ngx_uint_t n);
-static ngx_int_t ngx_k8s_from_ingress_listed(ngx_k8s_from_ingress_t *f);
+static ngx_int_t ngx_k8s_from_ingress_fallback(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_tls(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_tls_unused(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_tls_host(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_places(ngx_k8s_maker_t *m);
+static ngx_int_t ngx_k8s_from_ingress_listed(ngx_k8s_maker_t *m);
 static ngx_k8s_model_host_t *ngx_k8s_from_ingress_find(
     ngx_k8s_model_t *model, ngx_str_t *name);
-static ngx_int_t ngx_k8s_from_ingress_unmet(ngx_k8s_from_ingress_t *f,
-    ngx_str_t *name, ngx_uint_t i, ngx_uint_t n);
-static ngx_int_t ngx_k8s_from_ingress_met(ngx_k8s_from_ingress_t *f,
+static ngx_int_t ngx_k8s_from_ingress_unmet(ngx_k8s_maker_t *m,
     ngx_str_t *name);
+static ngx_int_t ngx_k8s_from_ingress_met(ngx_k8s_maker_t *m,
+    ngx_str_t *name);
+static ngx_int_t ngx_k8s_from_ingress_wildcards(ngx_k8s_maker_t *m);
 static ngx_str_t ngx_k8s_from_ingress_above(ngx_str_t *name);
 static int ngx_libc_cdecl ngx_k8s_from_ingress_name_cmp(const void *one,
     const void *two);
@@ -83,213 +67,296 @@ static ngx_str_t  ngx_k8s_canary = ngx_string("canary");
 static ngx_str_t  ngx_k8s_any_host = ngx_string("");
 
 
-ngx_k8s_model_t *
-ngx_k8s_from_ingress(ngx_k8s_object_t *object, ngx_k8s_gate_t *gate)
+/* a step: NGX_AGAIN until its stage is over; NGX_ERROR: it is made once more */
+
+static ngx_k8s_from_ingress_pt  ngx_k8s_from_ingress_stages[] = {
+    ngx_k8s_from_ingress_count,
+    ngx_k8s_from_ingress_begin,
+    ngx_k8s_from_ingress_values,
+    ngx_k8s_from_ingress_host,
+    ngx_k8s_from_ingress_sort,
+    ngx_k8s_from_ingress_rule,
+    ngx_k8s_from_ingress_fallback,
+    ngx_k8s_from_ingress_tls,
+    ngx_k8s_from_ingress_places,
+    ngx_k8s_from_ingress_listed,
+    NULL
+};
+
+#define NGX_K8S_FROM_INGRESS_LAST                                             \
+    (sizeof(ngx_k8s_from_ingress_stages) / sizeof(ngx_k8s_from_ingress_pt) - 2)
+
+
+ngx_int_t
+ngx_k8s_from_ingress(ngx_k8s_maker_t *m, ngx_uint_t *n)
 {
-    ngx_uint_t               i, n;
-    ngx_k8s_model_t         *model;
-    ngx_k8s_from_ingress_t   f;
+    ngx_int_t   rc;
+    ngx_uint_t  nproblems;
 
-    f.ing = (ngx_k8s_ingress_t *) object;
-    n = 0;
+    while (ngx_k8s_from_ingress_stages[m->stage]) {
 
-    for (i = 0; i < f.ing->nrules; i++) {
-        n += f.ing->rules[i].npaths;
+        if (*n == 0) {
+            return NGX_AGAIN;
+        }
+
+        (*n)--;
+
+        nproblems = m->model ? m->model->nproblems : 0;
+
+        rc = ngx_k8s_from_ingress_stages[m->stage](m);
+
+        if (rc == NGX_ERROR) {
+
+            if (m->model) {
+                m->model->nproblems = nproblems;
+            }
+
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_OK) {
+            m->stage++;
+            m->i = 0;
+            m->j = 0;
+        }
     }
 
-    model = ngx_pcalloc(object->pool, sizeof(ngx_k8s_model_t));
-    if (model == NULL) {
-        return NULL;
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_from_ingress_count(ngx_k8s_maker_t *m)
+{
+    ngx_k8s_ingress_t  *ing;
+
+    ing = (ngx_k8s_ingress_t *) m->object;
+
+    if (m->i < ing->nrules) {
+        m->npaths += ing->rules[m->i++].npaths;
+        return NGX_AGAIN;
     }
 
-    f.model = model;
-    f.wildcards = NULL;
-    f.listed = NULL;
-    f.nlisted = 0;
-    model->object = object;
-    model->refs = 1;
-    model->rules = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_model_rule_t));
-    f.matches = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_model_match_t));
-    f.targets = ngx_pcalloc(object->pool, n * sizeof(ngx_k8s_target_t));
+    if (m->j < ing->ntls) {
+        m->nlisted += ing->tls[m->j++].nhosts;
+        return NGX_AGAIN;
+    }
 
-    if (model->rules == NULL || f.matches == NULL || f.targets == NULL
-        || ngx_k8s_from_annotations(model, gate) != NGX_OK)
+    return NGX_OK;
+}
+
+
+/* what is large is zeroed when it is used */
+
+static ngx_int_t
+ngx_k8s_from_ingress_begin(ngx_k8s_maker_t *m)
+{
+    ngx_uint_t          n;
+    ngx_pool_t         *pool;
+    ngx_k8s_model_t    *model;
+    ngx_k8s_ingress_t  *ing;
+
+    ing = (ngx_k8s_ingress_t *) m->object;
+    pool = m->object->pool;
+    n = m->npaths;
+
+    if (m->model == NULL) {
+        m->model = ngx_pcalloc(pool, sizeof(ngx_k8s_model_t));
+        if (m->model == NULL) {
+            return NGX_ERROR;
+        }
+
+        m->model->object = m->object;
+        m->model->refs = 1;
+    }
+
+    model = m->model;
+
+    if (model->rules == NULL) {
+        model->rules = ngx_palloc(pool, n * sizeof(ngx_k8s_model_rule_t));
+    }
+
+    if (model->hosts == NULL) {
+        model->hosts = ngx_palloc(pool,
+                                  ing->nrules * sizeof(ngx_k8s_model_host_t));
+    }
+
+    if (model->tls == NULL) {
+        model->tls = ngx_palloc(pool, ing->ntls * sizeof(ngx_k8s_model_tls_t));
+    }
+
+    if (m->matches == NULL) {
+        m->matches = ngx_palloc(pool, n * sizeof(ngx_k8s_model_match_t));
+    }
+
+    if (m->targets == NULL) {
+        m->targets = ngx_palloc(pool, n * sizeof(ngx_k8s_target_t));
+    }
+
+    if (m->listed == NULL) {
+        m->listed = ngx_alloc((m->nlisted + 1) * sizeof(ngx_k8s_listed_t),
+                              pool->log);
+    }
+
+    if (model->rules == NULL || model->hosts == NULL || model->tls == NULL
+        || m->matches == NULL || m->targets == NULL || m->listed == NULL
+        || ngx_k8s_sort_init(&m->rules, ing->nrules,
+                             sizeof(ngx_k8s_spec_rule_t), pool->log)
+           != NGX_OK)
     {
-        return NULL;
+        return NGX_ERROR;
+    }
+
+    m->nlisted = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
+{
+    if (ngx_k8s_from_annotations(m->model, m->gate) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     /* its share of another one's requests is drawn there */
 
-    if (ngx_k8s_values_on(&model->values, &ngx_k8s_canary)) {
-        return model;
+    if (ngx_k8s_values_on(&m->model->values, &ngx_k8s_canary)) {
+        m->stage = NGX_K8S_FROM_INGRESS_LAST;
     }
 
-    if (ngx_k8s_from_ingress_hosts(&f) != NGX_OK
-        || ngx_k8s_from_ingress_fallback(&f) != NGX_OK
-        || ngx_k8s_from_ingress_tls(&f) != NGX_OK)
-    {
-        model = NULL;
-    }
-
-    if (f.wildcards) {
-        ngx_free(f.wildcards);
-    }
-
-    if (f.listed) {
-        ngx_free(f.listed);
-    }
-
-    return model;
+    return NGX_OK;
 }
 
 
-/* rules of one host stand together, in the order of the spec */
+/* a host in the table's form */
 
 static ngx_int_t
-ngx_k8s_from_ingress_hosts(ngx_k8s_from_ingress_t *f)
+ngx_k8s_from_ingress_host(ngx_k8s_maker_t *m)
 {
-    ngx_int_t              rc;
-    ngx_uint_t             i, n, sorted;
-    ngx_pool_t            *pool;
-    ngx_k8s_field_t        field;
-    ngx_k8s_model_t       *model;
-    ngx_k8s_ingress_t     *ing;
-    ngx_k8s_spec_rule_t   *rules;
-    ngx_k8s_model_host_t  *host;
+    ngx_int_t             rc;
+    ngx_str_t             name;
+    ngx_uint_t            i;
+    ngx_k8s_field_t       field;
+    ngx_k8s_ingress_t    *ing;
+    ngx_k8s_spec_rule_t  *rule;
 
-    model = f->model;
-    ing = f->ing;
-    pool = model->object->pool;
+    ing = (ngx_k8s_ingress_t *) m->object;
+    i = m->i;
 
-    if (ing->nrules == 0) {
+    if (i == ing->nrules) {
         return NGX_OK;
     }
 
-    rules = ngx_alloc(ing->nrules * sizeof(ngx_k8s_spec_rule_t), pool->log);
-    model->hosts = ngx_pcalloc(pool,
-                               ing->nrules * sizeof(ngx_k8s_model_host_t));
-
-    if (rules == NULL || model->hosts == NULL) {
-        goto failed;
+    if (ing->rules[i].no_host) {
+        m->i++;
+        return NGX_AGAIN;
     }
 
-    n = 0;
-    sorted = 1;
+    rc = ngx_k8s_from_ingress_name(m->object->pool, &ing->rules[i].host,
+                                   &name);
 
-    for (i = 0; i < ing->nrules; i++) {
+    if (rc == NGX_OK) {
+        rule = ngx_k8s_sort_push(&m->rules, &name);
+        rule->index = i;
 
-        if (ing->rules[i].no_host) {
-            continue;
-        }
+        m->i++;
 
-        rc = ngx_k8s_from_ingress_name(pool, &ing->rules[i].host,
-                                       &rules[n].name);
-
-        if (rc == NGX_OK) {
-            rules[n].index = i;
-
-            if (n && ngx_k8s_from_ingress_cmp(&rules[n - 1], &rules[n]) > 0) {
-                sorted = 0;
-            }
-
-            n++;
-            continue;
-        }
-
-        field.format = "spec.rules[%uD].host";
-        field.index[0] = i;
-
-        if (rc == NGX_ERROR
-            || ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_HOST_INVALID,
-                                     NULL, &field, "\"%V\" is not a host name",
-                                     &ing->rules[i].host)
-               != NGX_OK)
-        {
-            goto failed;
-        }
+        return NGX_AGAIN;
     }
 
-    if (!sorted) {
-        ngx_qsort(rules, n, sizeof(ngx_k8s_spec_rule_t),
-                  ngx_k8s_from_ingress_cmp);
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
     }
 
-    for (i = 0; i < n; i++) {
+    field.format = "spec.rules[%uD].host";
+    field.index[0] = i;
 
-        host = &model->hosts[model->nhosts];
-
-        if (i == 0
-            || rules[i].name.len != host[-1].name.len
-            || ngx_memcmp(rules[i].name.data, host[-1].name.data,
-                          rules[i].name.len)
-               != 0)
-        {
-            host->name = rules[i].name;
-            host->rule = model->nrules;
-            model->nhosts++;
-
-        } else {
-            host--;
-        }
-
-        if (ngx_k8s_from_ingress_rule(f, &host->name, rules[i].index)
-            != NGX_OK)
-        {
-            goto failed;
-        }
-
-        host->nrules = model->nrules - host->rule;
+    if (ngx_k8s_model_problem(m->model, NGX_K8S_PROBLEM_HOST_INVALID, NULL,
+                              &field, "\"%V\" is not a host name",
+                              &ing->rules[i].host)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    ngx_free(rules);
+    m->i++;
 
-    return NGX_OK;
-
-failed:
-
-    ngx_free(rules);
-
-    return NGX_ERROR;
-}
-
-
-static int ngx_libc_cdecl
-ngx_k8s_from_ingress_cmp(const void *one, const void *two)
-{
-    ngx_int_t             rc;
-    ngx_k8s_spec_rule_t  *a, *b;
-
-    a = (ngx_k8s_spec_rule_t *) one;
-    b = (ngx_k8s_spec_rule_t *) two;
-
-    rc = ngx_memn2cmp(a->name.data, b->name.data, a->name.len, b->name.len);
-
-    if (rc == 0) {
-        rc = (a->index > b->index) - (a->index < b->index);
-    }
-
-    return rc;
+    return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_k8s_from_ingress_rule(ngx_k8s_from_ingress_t *f, ngx_str_t *host,
-    ngx_uint_t n)
+ngx_k8s_from_ingress_sort(ngx_k8s_maker_t *m)
 {
-    ngx_uint_t  i;
+    return ngx_k8s_sort_step(&m->rules);
+}
 
-    for (i = 0; i < f->ing->rules[n].npaths; i++) {
-        if (ngx_k8s_from_ingress_path(f, host, n, i) != NGX_OK) {
-            return NGX_ERROR;
-        }
+
+/*
+ * One path.  Rules of one host stand together, in the order of the spec.
+ */
+
+static ngx_int_t
+ngx_k8s_from_ingress_rule(ngx_k8s_maker_t *m)
+{
+    ngx_uint_t             n;
+    ngx_k8s_model_t       *model;
+    ngx_k8s_ingress_t     *ing;
+    ngx_k8s_spec_rule_t   *rule;
+    ngx_k8s_model_host_t  *host;
+
+    ing = (ngx_k8s_ingress_t *) m->object;
+    model = m->model;
+
+    if (m->i == m->rules.nelts) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    rule = ngx_k8s_sort_elt(&m->rules, m->i);
+    n = rule->index;
+
+    host = &model->hosts[model->nhosts];
+
+    if (m->j) {
+        host--;
+
+    } else if (model->nhosts == 0
+               || rule->name.len != host[-1].name.len
+               || ngx_memcmp(rule->name.data, host[-1].name.data,
+                             rule->name.len)
+                  != 0)
+    {
+        ngx_memzero(host, sizeof(ngx_k8s_model_host_t));
+
+        host->name = rule->name;
+        host->rule = model->nrules;
+        model->nhosts++;
+
+    } else {
+        host--;
+    }
+
+    if (m->j < ing->rules[n].npaths
+        && ngx_k8s_from_ingress_path(m, &host->name, n, m->j) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    host->nrules = model->nrules - host->rule;
+
+    if (++m->j >= ing->rules[n].npaths) {
+        m->i++;
+        m->j = 0;
+    }
+
+    return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_k8s_from_ingress_path(ngx_k8s_from_ingress_t *f, ngx_str_t *host,
+ngx_k8s_from_ingress_path(ngx_k8s_maker_t *m, ngx_str_t *host,
     ngx_uint_t n, ngx_uint_t i)
 {
     char                   *text;
@@ -301,8 +368,8 @@ ngx_k8s_from_ingress_path(ngx_k8s_from_ingress_t *f, ngx_str_t *host,
     ngx_k8s_model_rule_t   *rule;
     ngx_k8s_model_match_t  *match;
 
-    model = f->model;
-    path = &f->ing->rules[n].paths[i];
+    model = m->model;
+    path = &((ngx_k8s_ingress_t *) m->object)->rules[n].paths[i];
 
     field.index[0] = n;
     field.index[1] = i;
@@ -332,14 +399,18 @@ ngx_k8s_from_ingress_path(ngx_k8s_from_ingress_t *f, ngx_str_t *host,
     }
 
     rule = &model->rules[model->nrules];
-    match = &f->matches[model->nrules];
-    target = &f->targets[model->nrules];
+    match = &m->matches[model->nrules];
+    target = &m->targets[model->nrules];
+
+    ngx_memzero(rule, sizeof(ngx_k8s_model_rule_t));
+    ngx_memzero(match, sizeof(ngx_k8s_model_match_t));
+    ngx_memzero(target, sizeof(ngx_k8s_target_t));
 
     rule->matches = match;
     rule->nmatches = 1;
     rule->targets = target;
     rule->ntargets = 1;
-    rule->seq = model->nrules++;
+    rule->seq = model->nrules;
 
     field.format = "spec.rules[%uD].http.paths[%uD]";
 
@@ -360,7 +431,13 @@ ngx_k8s_from_ingress_path(ngx_k8s_from_ingress_t *f, ngx_str_t *host,
     target->ref.field.format
                            = "spec.rules[%uD].http.paths[%uD].backend.service";
 
-    return ngx_k8s_from_ingress_target(f, &path->backend, target);
+    if (ngx_k8s_from_ingress_target(m, &path->backend, target) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    model->nrules++;
+
+    return NGX_OK;
 }
 
 
@@ -414,13 +491,13 @@ ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type)
 
 
 static ngx_int_t
-ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
+ngx_k8s_from_ingress_target(ngx_k8s_maker_t *m,
     ngx_k8s_backend_t *backend, ngx_k8s_target_t *target)
 {
     u_char            *p;
     ngx_k8s_object_t  *object;
 
-    object = f->model->object;
+    object = m->object;
 
     target->ref.kind = NGX_K8S_SERVICE;
     target->ref.namespace = object->namespace;
@@ -428,12 +505,12 @@ ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
     target->weight = 1;
     target->invalid = NGX_K8S_INVALID_BACKEND;
 
-    if (f->model->values.close_host) {
+    if (m->model->values.close_host) {
         target->invalid = NGX_K8S_INVALID_CLIENT;
         return NGX_OK;
     }
 
-    if (backend->closed || f->model->values.close_route) {
+    if (backend->closed || m->model->values.close_route) {
         return NGX_OK;
     }
 
@@ -459,20 +536,22 @@ ngx_k8s_from_ingress_target(ngx_k8s_from_ingress_t *f,
 
 
 static ngx_int_t
-ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f)
+ngx_k8s_from_ingress_fallback(ngx_k8s_maker_t *m)
 {
     ngx_k8s_field_t     field;
     ngx_k8s_model_t    *model;
+    ngx_k8s_ingress_t  *ing;
     ngx_k8s_backend_t  *backend;
 
-    model = f->model;
-    backend = f->ing->default_backend;
+    ing = (ngx_k8s_ingress_t *) m->object;
+    model = m->model;
+    backend = ing->default_backend;
 
     if (backend == NULL) {
         return NGX_OK;
     }
 
-    model->catchall = (f->ing->nrules == 0);
+    model->catchall = (ing->nrules == 0);
 
     field.format = "spec.defaultBackend";
 
@@ -485,86 +564,85 @@ ngx_k8s_from_ingress_fallback(ngx_k8s_from_ingress_t *f)
         return NGX_ERROR;
     }
 
-    model->fallback = ngx_pcalloc(model->object->pool,
-                                  sizeof(ngx_k8s_target_t));
     if (model->fallback == NULL) {
-        return NGX_ERROR;
-    }
-
-    model->fallback->ref.field.format = "spec.defaultBackend.service";
-
-    return ngx_k8s_from_ingress_target(f, backend, model->fallback);
-}
-
-
-static ngx_int_t
-ngx_k8s_from_ingress_tls(ngx_k8s_from_ingress_t *f)
-{
-    ngx_uint_t              i, n;
-    ngx_k8s_model_t        *model;
-    ngx_k8s_model_tls_t    *tls;
-    ngx_k8s_ingress_tls_t  *spec;
-
-    model = f->model;
-    n = 0;
-
-    if (f->ing->ntls == 0) {
-        return NGX_OK;
-    }
-
-    tls = ngx_pcalloc(model->object->pool,
-                      f->ing->ntls * sizeof(ngx_k8s_model_tls_t));
-    if (tls == NULL) {
-        return NGX_ERROR;
-    }
-
-    model->tls = tls;
-    model->ntls = f->ing->ntls;
-
-    for (i = 0; i < f->ing->ntls; i++) {
-        spec = &f->ing->tls[i];
-        n += spec->nhosts;
-
-        tls[i].ref.kind = NGX_K8S_SECRET;
-        tls[i].ref.namespace = model->object->namespace;
-        tls[i].ref.name = spec->secret;
-        tls[i].ref.field.format = "spec.tls[%uD].secretName";
-        tls[i].ref.field.index[0] = i;
-
-        if (ngx_k8s_from_ingress_tls_unused(f, i) != NGX_OK) {
+        model->fallback = ngx_pcalloc(model->object->pool,
+                                      sizeof(ngx_k8s_target_t));
+        if (model->fallback == NULL) {
             return NGX_ERROR;
         }
     }
 
-    f->listed = ngx_alloc((n + 1) * sizeof(ngx_k8s_spec_listed_t),
-                          model->object->pool->log);
-    if (f->listed == NULL) {
-        return NGX_ERROR;
+    model->fallback->ref.field.format = "spec.defaultBackend.service";
+
+    return ngx_k8s_from_ingress_target(m, backend, model->fallback);
+}
+
+
+/* one host of a tls entry */
+
+static ngx_int_t
+ngx_k8s_from_ingress_tls(ngx_k8s_maker_t *m)
+{
+    ngx_int_t               rc;
+    ngx_k8s_model_t        *model;
+    ngx_k8s_ingress_t      *ing;
+    ngx_k8s_model_tls_t    *tls;
+    ngx_k8s_ingress_tls_t  *spec;
+
+    ing = (ngx_k8s_ingress_t *) m->object;
+    model = m->model;
+
+    if (m->i == ing->ntls) {
+        return NGX_OK;
     }
 
-    for (i = 0; i < f->ing->ntls; i++) {
-        for (n = 0; n < f->ing->tls[i].nhosts; n++) {
-            if (ngx_k8s_from_ingress_tls_host(f, i, n) != NGX_OK) {
-                return NGX_ERROR;
-            }
+    spec = &ing->tls[m->i];
+    tls = &model->tls[m->i];
+
+    if (m->i == model->ntls) {
+        ngx_memzero(tls, sizeof(ngx_k8s_model_tls_t));
+
+        tls->ref.kind = NGX_K8S_SECRET;
+        tls->ref.namespace = m->object->namespace;
+        tls->ref.name = spec->secret;
+        tls->ref.field.format = "spec.tls[%uD].secretName";
+        tls->ref.field.index[0] = m->i;
+
+        if (ngx_k8s_from_ingress_tls_unused(m) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        model->ntls++;
+    }
+
+    if (m->j < spec->nhosts) {
+        rc = ngx_k8s_from_ingress_tls_host(m);
+
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
 
-    return ngx_k8s_from_ingress_listed(f);
+    if (++m->j >= spec->nhosts) {
+        m->i++;
+        m->j = 0;
+    }
+
+    return NGX_AGAIN;
 }
 
 
 /* the certificate of an entry without hosts is for those of the rules */
 
 static ngx_int_t
-ngx_k8s_from_ingress_tls_unused(ngx_k8s_from_ingress_t *f, ngx_uint_t i)
+ngx_k8s_from_ingress_tls_unused(ngx_k8s_maker_t *m)
 {
     ngx_k8s_field_t         field;
     ngx_k8s_model_t        *model;
     ngx_k8s_ingress_tls_t  *spec;
 
-    model = f->model;
-    spec = &f->ing->tls[i];
+    model = m->model;
+    spec = &((ngx_k8s_ingress_t *) m->object)->tls[m->i];
 
     /* hosts are sorted, the one without a name is the first */
 
@@ -575,7 +653,7 @@ ngx_k8s_from_ingress_tls_unused(ngx_k8s_from_ingress_t *f, ngx_uint_t i)
     }
 
     field.format = "spec.tls[%uD]";
-    field.index[0] = i;
+    field.index[0] = m->i;
 
     return ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_TLS_HOST_UNUSED, NULL,
                                  &field, "no rule of this Ingress has a host, "
@@ -583,89 +661,118 @@ ngx_k8s_from_ingress_tls_unused(ngx_k8s_from_ingress_t *f, ngx_uint_t i)
 }
 
 
+/* NGX_AGAIN: it has to be looked at once more */
+
 static ngx_int_t
-ngx_k8s_from_ingress_tls_host(ngx_k8s_from_ingress_t *f, ngx_uint_t i,
-    ngx_uint_t n)
+ngx_k8s_from_ingress_tls_host(ngx_k8s_maker_t *m)
 {
     ngx_int_t              rc;
     ngx_str_t              name;
+    ngx_k8s_ingress_t     *ing;
     ngx_k8s_model_host_t  *host;
 
-    rc = ngx_k8s_from_ingress_name(f->model->object->pool,
-                                   &f->ing->tls[i].hosts[n], &name);
+    if (m->sorting) {
+        rc = ngx_k8s_from_ingress_wildcards(m);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        m->sorting = 0;
+    }
+
+    ing = (ngx_k8s_ingress_t *) m->object;
+
+    rc = ngx_k8s_from_ingress_name(m->object->pool,
+                                   &ing->tls[m->i].hosts[m->j], &name);
 
     if (rc != NGX_OK) {
         return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
     }
 
-    host = ngx_k8s_from_ingress_find(f->model, &name);
+    host = ngx_k8s_from_ingress_find(m->model, &name);
 
     if (host == NULL) {
-        return ngx_k8s_from_ingress_unmet(f, &name, i, n);
+        return ngx_k8s_from_ingress_unmet(m, &name);
     }
 
     host->ntls++;
 
-    f->listed[f->nlisted].host = host;
-    f->listed[f->nlisted++].tls = i;
+    m->listed[m->nlisted].host = host;
+    m->listed[m->nlisted++].tls = m->i;
 
     return NGX_OK;
 }
 
 
-/* the entries that list a host stand together, in their order, each once */
+/* room for the entries that list a host: those of one host stand together */
 
 static ngx_int_t
-ngx_k8s_from_ingress_listed(ngx_k8s_from_ingress_t *f)
+ngx_k8s_from_ingress_places(ngx_k8s_maker_t *m)
 {
-    uint32_t              *p;
-    ngx_uint_t             i;
     ngx_k8s_model_host_t  *host;
 
-    p = ngx_palloc(f->model->object->pool, f->nlisted * sizeof(uint32_t));
-    if (p == NULL) {
-        return NGX_ERROR;
+    if (m->i == m->model->nhosts) {
+        return NGX_OK;
     }
 
-    for (i = 0; i < f->model->nhosts; i++) {
-        host = &f->model->hosts[i];
-
-        host->tls = p;
-        p += host->ntls;
-        host->ntls = 0;
-    }
-
-    for (i = 0; i < f->nlisted; i++) {
-        host = f->listed[i].host;
-
-        if (host->ntls == 0
-            || host->tls[host->ntls - 1] != f->listed[i].tls)
-        {
-            host->tls[host->ntls++] = f->listed[i].tls;
+    if (m->i == 0) {
+        m->places = ngx_palloc(m->object->pool,
+                               m->nlisted * sizeof(uint32_t));
+        if (m->places == NULL) {
+            return NGX_ERROR;
         }
     }
 
-    return NGX_OK;
+    host = &m->model->hosts[m->i++];
+
+    host->tls = m->places;
+    m->places += host->ntls;
+    host->ntls = 0;
+
+    return NGX_AGAIN;
+}
+
+
+/* in their order, each once */
+
+static ngx_int_t
+ngx_k8s_from_ingress_listed(ngx_k8s_maker_t *m)
+{
+    ngx_k8s_listed_t      *listed;
+    ngx_k8s_model_host_t  *host;
+
+    if (m->i == m->nlisted) {
+        return NGX_OK;
+    }
+
+    listed = &m->listed[m->i++];
+    host = listed->host;
+
+    if (host->ntls == 0 || host->tls[host->ntls - 1] != listed->tls) {
+        host->tls[host->ntls++] = listed->tls;
+    }
+
+    return NGX_AGAIN;
 }
 
 
 /* notes a host of a tls entry that no rule has */
 
 static ngx_int_t
-ngx_k8s_from_ingress_unmet(ngx_k8s_from_ingress_t *f, ngx_str_t *name,
-    ngx_uint_t i, ngx_uint_t n)
+ngx_k8s_from_ingress_unmet(ngx_k8s_maker_t *m, ngx_str_t *name)
 {
     ngx_int_t               rc;
     ngx_k8s_model_t        *model;
     ngx_k8s_model_unmet_t  *unmet;
 
-    model = f->model;
+    model = m->model;
 
     if (name->len == 0 || model->nunmet == NGX_K8S_MODEL_UNMET) {
         return NGX_OK;
     }
 
-    rc = ngx_k8s_from_ingress_met(f, name);
+    rc = ngx_k8s_from_ingress_met(m, name);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -683,8 +790,8 @@ ngx_k8s_from_ingress_unmet(ngx_k8s_from_ingress_t *f, ngx_str_t *name,
 
     unmet->name = *name;
     unmet->field.format = "spec.tls[%uD].hosts[%uD]";
-    unmet->field.index[0] = i;
-    unmet->field.index[1] = n;
+    unmet->field.index[0] = m->i;
+    unmet->field.index[1] = m->j;
 
     return NGX_OK;
 }
@@ -705,16 +812,17 @@ ngx_k8s_from_ingress_find(ngx_k8s_model_t *model, ngx_str_t *name)
 }
 
 
-/* NGX_OK, NGX_DECLINED: no rule has it as a wildcard either; NGX_ERROR */
+/* NGX_OK, NGX_DECLINED: no rule has it as a wildcard either; NGX_AGAIN: the
+   wildcards are not sorted yet; NGX_ERROR */
 
 static ngx_int_t
-ngx_k8s_from_ingress_met(ngx_k8s_from_ingress_t *f, ngx_str_t *name)
+ngx_k8s_from_ingress_met(ngx_k8s_maker_t *m, ngx_str_t *name)
 {
+    ngx_int_t         rc;
     ngx_str_t         above;
-    ngx_uint_t        i;
     ngx_k8s_model_t  *model;
 
-    model = f->model;
+    model = m->model;
     above = ngx_k8s_from_ingress_above(name);
 
     if (model->nhosts == 0) {
@@ -729,25 +837,45 @@ ngx_k8s_from_ingress_met(ngx_k8s_from_ingress_t *f, ngx_str_t *name)
         return NGX_DECLINED;
     }
 
-    if (f->wildcards == NULL) {
-        f->wildcards = ngx_alloc(model->nhosts * sizeof(ngx_str_t),
-                                 model->object->pool->log);
-        if (f->wildcards == NULL) {
-            return NGX_ERROR;
-        }
+    rc = ngx_k8s_from_ingress_wildcards(m);
 
-        for (i = 0; i < model->nhosts; i++) {
-            f->wildcards[i] = ngx_k8s_from_ingress_above(
-                                                    &model->hosts[i].name);
-        }
-
-        ngx_qsort(f->wildcards, model->nhosts, sizeof(ngx_str_t),
-                  ngx_k8s_from_ingress_name_cmp);
+    if (rc != NGX_OK) {
+        m->sorting = 1;
+        return rc;
     }
 
-    return bsearch(name, f->wildcards, model->nhosts, sizeof(ngx_str_t),
+    return bsearch(name, m->wildcards.elts, model->nhosts, sizeof(ngx_str_t),
                    ngx_k8s_from_ingress_name_cmp)
            ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* a step to what is above each host, sorted */
+
+static ngx_int_t
+ngx_k8s_from_ingress_wildcards(ngx_k8s_maker_t *m)
+{
+    ngx_str_t         above;
+    ngx_k8s_sort_t   *sort;
+    ngx_k8s_model_t  *model;
+
+    sort = &m->wildcards;
+    model = m->model;
+
+    if (sort->elts == NULL) {
+        return ngx_k8s_sort_init(sort, model->nhosts, sizeof(ngx_str_t),
+                                 m->object->pool->log)
+               == NGX_OK ? NGX_AGAIN : NGX_ERROR;
+    }
+
+    if (sort->nelts < model->nhosts) {
+        above = ngx_k8s_from_ingress_above(&model->hosts[sort->nelts].name);
+        (void) ngx_k8s_sort_push(sort, &above);
+
+        return NGX_AGAIN;
+    }
+
+    return ngx_k8s_sort_step(sort);
 }
 
 

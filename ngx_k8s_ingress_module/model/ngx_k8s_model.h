@@ -7,10 +7,10 @@
 /*
  * What an object routes, in words of no kind: links, hosts, limits and
  * problems are made of this alone.  A model is made once for each version of
- * an object by the maker of its kind (ngx_k8s_from_*.c) and never changed; it
- * lies in the pool of its object, and holds it, and points into it.  What no
- * request can ask for is left out and is a problem of the model; what cannot
- * be read leads nowhere.
+ * an object by the maker of its kind (ngx_k8s_from_*.c), in pieces, and never
+ * changed; it lies in the pool of its object, and holds it, and points into it.
+ * What no request can ask for is left out and is a problem of the model; what
+ * cannot be read leads nowhere.
  * Pure; private memory of the watcher.
  */
 
@@ -161,9 +161,72 @@ typedef struct {
 } ngx_k8s_model_t;
 
 
-/* NULL: no memory; what was allocated ends with the object */
-ngx_k8s_model_t *ngx_k8s_from_ingress(ngx_k8s_object_t *object,
-    ngx_k8s_gate_t *gate);
+/*
+ * A stable sort by name, a step at a time: elements of "size" bytes which begin
+ * with their name, an ngx_str_t.  Zeroed at first; malloc()ed.
+ */
+
+typedef struct {
+    u_char                  *elts;
+    u_char                  *to;         /* the same size */
+    size_t                   size;
+    ngx_uint_t               nelts;
+    ngx_uint_t               width;      /* of runs that are sorted */
+    ngx_uint_t               n;          /* elements in "to" */
+    ngx_uint_t               one;        /* the next of the left run */
+    ngx_uint_t               two;        /* and of the right one */
+    unsigned                 unsorted:1;
+} ngx_k8s_sort_t;
+
+/* room for n elements; NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_sort_init(ngx_k8s_sort_t *sort, ngx_uint_t n, size_t size,
+    ngx_log_t *log);
+/* the next one, of which only the name is set */
+void *ngx_k8s_sort_push(ngx_k8s_sort_t *sort, ngx_str_t *name);
+/* NGX_OK: they are in order, NGX_AGAIN */
+ngx_int_t ngx_k8s_sort_step(ngx_k8s_sort_t *sort);
+void ngx_k8s_sort_done(ngx_k8s_sort_t *sort);
+
+#define ngx_k8s_sort_elt(sort, i)                                             \
+    ((void *) ((sort)->elts + (i) * (sort)->size))
+
+
+/* a host of a model, and an entry of its tls that lists it */
+
+typedef struct {
+    ngx_k8s_model_host_t    *host;
+    ngx_uint_t               tls;
+} ngx_k8s_listed_t;
+
+
+/* a model in the making; zeroed at first, but for object and gate */
+
+typedef struct {
+    ngx_k8s_object_t        *object;
+    ngx_k8s_gate_t          *gate;       /* of annotations */
+    ngx_k8s_model_t         *model;
+    ngx_uint_t               stage;
+    ngx_uint_t               i;          /* where the stage is */
+    ngx_uint_t               j;
+    ngx_uint_t               npaths;
+    ngx_k8s_model_match_t   *matches;
+    ngx_k8s_target_t        *targets;
+    ngx_k8s_sort_t           rules;      /* of the spec, by host */
+    ngx_k8s_sort_t           wildcards;  /* what is above each host */
+    ngx_k8s_listed_t        *listed;     /* malloc()ed */
+    ngx_uint_t               nlisted;
+    uint32_t                *places;     /* for the entries of hosts */
+    unsigned                 sorting:1;  /* these are being made */
+} ngx_k8s_maker_t;
+
+/*
+ * Makes a model in steps, at most *n of them, which is lowered.  NGX_OK:
+ * m->model is there, NGX_AGAIN, or NGX_ERROR: no memory, the next call tries
+ * that step again.  What was allocated of the object's pool ends with the
+ * object; the rest at done(), which is called at the end, or before it.
+ */
+ngx_int_t ngx_k8s_from_ingress(ngx_k8s_maker_t *m, ngx_uint_t *n);
+void ngx_k8s_maker_done(ngx_k8s_maker_t *m);
 
 /* reads the annotations that the gate lets through; NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_from_annotations(ngx_k8s_model_t *model,

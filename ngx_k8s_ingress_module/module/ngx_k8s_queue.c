@@ -10,7 +10,7 @@
 
 #define NGX_K8S_QUEUE_PARSE          16384  /* bytes between two looks at the
                                                clock */
-#define NGX_K8S_QUEUE_DELETE         64     /* objects, the same */
+#define NGX_K8S_QUEUE_DELETE         64     /* objects and links, the same */
 
 
 /* one allocation, with scope and origin behind it */
@@ -36,8 +36,10 @@ static ngx_int_t ngx_k8s_queue_item(ngx_k8s_queue_t *q,
     ngx_k8s_queue_item_t *item);
 static ngx_int_t ngx_k8s_queue_object(ngx_k8s_queue_t *q,
     ngx_k8s_feed_t *feed);
-static void ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
+static ngx_int_t ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t *object);
+static ngx_int_t ngx_k8s_queue_stored(ngx_k8s_queue_t *q,
+    ngx_k8s_feed_t *feed, ngx_int_t rc);
 static ngx_str_t *ngx_k8s_queue_reason(ngx_uint_t code);
 static void ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_problem_t *problem);
@@ -45,7 +47,8 @@ static void ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind,
     ngx_k8s_identity_t *id);
 static void ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_identity_t *id);
-static void ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed);
+static ngx_int_t ngx_k8s_queue_delete(ngx_k8s_queue_t *q,
+    ngx_k8s_feed_t *feed);
 static ngx_int_t ngx_k8s_queue_identity(ngx_k8s_feed_t *feed,
     ngx_k8s_identity_t *id);
 static ngx_int_t ngx_k8s_queue_member(json_t *json, char *name, u_char *buf,
@@ -138,27 +141,48 @@ ngx_k8s_queue_lose(ngx_k8s_queue_t *q, ngx_uint_t kind)
 }
 
 
+/* an item is done when all that it has begun in the store is */
+
 ngx_int_t
 ngx_k8s_queue_run(ngx_k8s_queue_t *q, uint64_t until)
 {
+    ngx_int_t              rc;
     ngx_queue_t           *first;
     ngx_k8s_queue_item_t  *item;
 
-    while (!ngx_queue_empty(&q->items)) {
+    for ( ;; ) {
+        rc = ngx_k8s_store_work(q->store);
 
-        first = ngx_queue_head(&q->items);
-        item = ngx_queue_data(first, ngx_k8s_queue_item_t, queue);
+        if (rc == NGX_DECLINED) {
+            return NGX_AGAIN;
+        }
 
-        if (ngx_k8s_queue_item(q, item) != NGX_AGAIN) {
-            ngx_k8s_queue_item_free(q, item);
+        if (rc != NGX_AGAIN) {
+
+            if (ngx_queue_empty(&q->items)) {
+                return NGX_OK;
+            }
+
+            first = ngx_queue_head(&q->items);
+            item = ngx_queue_data(first, ngx_k8s_queue_item_t, queue);
+
+            if (q->storing) {
+                ngx_k8s_queue_stored(q, &item->feed, rc);
+
+            } else {
+                rc = ngx_k8s_queue_item(q, item);
+            }
+
+            if (rc != NGX_AGAIN) {
+                ngx_k8s_queue_item_free(q, item);
+            }
         }
 
         if (ngx_k8s_usec() >= until) {
-            return ngx_queue_empty(&q->items) ? NGX_OK : NGX_AGAIN;
+            return (ngx_queue_empty(&q->items) && !ngx_k8s_store_busy(q->store))
+                   ? NGX_OK : NGX_AGAIN;
         }
     }
-
-    return NGX_OK;
 }
 
 
@@ -179,6 +203,7 @@ ngx_k8s_queue_done(ngx_k8s_queue_t *q)
     }
 
     q->lost = 0;
+    q->storing = 0;
 }
 
 
@@ -244,8 +269,7 @@ ngx_k8s_queue_item(ngx_k8s_queue_t *q, ngx_k8s_queue_item_t *item)
         return NGX_OK;
 
     case NGX_K8S_FEED_DELETE:
-        ngx_k8s_queue_delete(q, feed);
-        return NGX_OK;
+        return ngx_k8s_queue_delete(q, feed);
 
     case NGX_K8S_FEED_END:
 
@@ -290,7 +314,7 @@ ngx_k8s_queue_object(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
         return NGX_AGAIN;
 
     case NGX_OK:
-        ngx_k8s_queue_put(q, feed, q->parser.object);
+        rc = ngx_k8s_queue_put(q, feed, q->parser.object);
         q->parser.object = NULL;
         break;
 
@@ -304,11 +328,11 @@ ngx_k8s_queue_object(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 
     ngx_k8s_parser_cancel(&q->parser);
 
-    return NGX_OK;
+    return rc;
 }
 
 
-static void
+static ngx_int_t
 ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t *object)
 {
@@ -322,7 +346,7 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
         if (object->origin.data == NULL) {
             ngx_k8s_object_free(object);
             ngx_k8s_queue_lose(q, feed->kind);
-            return;
+            return NGX_OK;
         }
 
         object->origin.len = feed->origin.len;
@@ -338,12 +362,25 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
     /* the object is the store's from now on, or has been freed */
 
-    if (ngx_k8s_store_put(q->store, object) != NGX_OK) {
+    return ngx_k8s_queue_stored(q, feed, ngx_k8s_store_put(q->store, object));
+}
+
+
+/* what the store says to a change: NGX_AGAIN: it is not done yet */
+
+static ngx_int_t
+ngx_k8s_queue_stored(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed, ngx_int_t rc)
+{
+    q->storing = (rc == NGX_AGAIN);
+
+    if (rc == NGX_ERROR) {
         ngx_k8s_queue_lose(q, feed->kind);
-        return;
+
+    } else if (rc == NGX_OK) {
+        q->events->changed(q->events->data);
     }
 
-    q->events->changed(q->events->data);
+    return rc;
 }
 
 
@@ -497,7 +534,7 @@ ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
 /* what may not be read is as if it was not there, and that is said */
 
-static void
+static ngx_int_t
 ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 {
     ngx_k8s_problem_t   problem;
@@ -505,7 +542,7 @@ ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 
     if (ngx_k8s_queue_identity(feed, &id) != NGX_OK) {
         ngx_k8s_queue_lose(q, feed->kind);
-        return;
+        return NGX_OK;
     }
 
     ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
@@ -518,9 +555,10 @@ ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
                        ? &problem : NULL);
     q->events->kept(q->events->data, feed->kind, &id.ns, &id.name, NULL);
 
-    ngx_k8s_store_delete(q->store, feed->kind, &id.ns, &id.name, &id.uid);
-
-    q->events->changed(q->events->data);
+    return ngx_k8s_queue_stored(q, feed,
+                                ngx_k8s_store_delete(q->store, feed->kind,
+                                                     &id.ns, &id.name,
+                                                     &id.uid));
 }
 
 

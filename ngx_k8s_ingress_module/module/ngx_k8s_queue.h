@@ -64,6 +64,7 @@ typedef struct {
     ngx_k8s_parser_t         parser;     /* of the first item */
     ngx_uint_t               lost;       /* kinds, by bit */
     unsigned                 parsing:1;
+    unsigned                 storing:1;  /* the store goes on with it */
 } ngx_k8s_queue_t;
 
 
@@ -73,7 +74,8 @@ void ngx_k8s_queue_init(ngx_k8s_queue_t *q, ngx_k8s_queue_events_t *events,
 /* as the functions of ngx_k8s_sink_t */
 void ngx_k8s_queue_feed(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed);
 
-/* works until that time: NGX_OK when the queue is empty, or NGX_AGAIN */
+/* works until that time, also on what the store has to do: NGX_OK when all is
+   done, or NGX_AGAIN */
 ngx_int_t ngx_k8s_queue_run(ngx_k8s_queue_t *q, uint64_t until);
 
 /* drops what is in it */

@@ -40,7 +40,7 @@ static void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_wanted_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_due_handler(ngx_event_t *ev);
-static void ngx_k8s_watcher_check(ngx_k8s_watcher_t *w);
+static void ngx_k8s_watcher_check(ngx_k8s_watcher_t *w, uint64_t until);
 static ngx_uint_t ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w);
@@ -554,7 +554,7 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
     }
 
     if (!w->listed) {
-        ngx_k8s_watcher_check(w);
+        ngx_k8s_watcher_check(w, until);
     }
 
     if (!w->settled) {
@@ -591,7 +591,7 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
     ngx_k8s_saver_changed(w->block->saver);
 
     if (queued == NGX_AGAIN || compiled == NGX_AGAIN || kept == NGX_AGAIN
-        || ngx_k8s_writer_behind(w->writer))
+        || ngx_k8s_writer_behind(w->writer) || ngx_k8s_store_busy(w->store))
     {
         ngx_post_event(&w->work, &ngx_posted_next_events);
 
@@ -610,8 +610,10 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
  */
 
 static void
-ngx_k8s_watcher_check(ngx_k8s_watcher_t *w)
+ngx_k8s_watcher_check(ngx_k8s_watcher_t *w, uint64_t until)
 {
+    ngx_int_t  rc;
+
     (void) ngx_k8s_watcher_missing(w);
 
     if (!ngx_k8s_progress_complete(&w->progress)) {
@@ -620,7 +622,11 @@ ngx_k8s_watcher_check(ngx_k8s_watcher_t *w)
 
     /* which Secrets are wanted follows from the classes */
 
-    if (ngx_k8s_store_settle(w->store, NGX_K8S_SETTLE) != NGX_OK) {
+    do {
+        rc = ngx_k8s_store_settle(w->store, 1);
+    } while (rc == NGX_AGAIN && ngx_k8s_usec() < until);
+
+    if (rc != NGX_OK) {
         ngx_post_event(&w->work, &ngx_posted_next_events);
         return;
     }

@@ -46,8 +46,6 @@
 #define NGX_K8S_LOST_INTERVAL        1000   /* twice as long each time */
 #define NGX_K8S_LOST_INTERVAL_MAX    64000
 
-#define NGX_K8S_SETTLE               100  /* Ingresses in a turn */
-
 
 struct ngx_k8s_watcher_s {
     ngx_k8s_block_t         *block;

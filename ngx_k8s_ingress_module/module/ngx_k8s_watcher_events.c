@@ -249,6 +249,7 @@ ngx_k8s_watcher_lost_handler(ngx_event_t *ev)
         if (lost & (1 << kind)) {
             w->source->relist(w->source, kind);
             ngx_k8s_store_ask(w->store, kind);
+            ngx_k8s_watcher_post(w);
         }
     }
 

@@ -235,13 +235,6 @@ ngx_k8s_object_make(ngx_uint_t kind, json_t *json, ngx_pool_t *pool,
 }
 
 
-void
-ngx_k8s_object_free(ngx_k8s_object_t *object)
-{
-    ngx_destroy_pool(object->pool);
-}
-
-
 char *
 ngx_k8s_object_check(ngx_k8s_kind_t *k, json_t *json)
 {

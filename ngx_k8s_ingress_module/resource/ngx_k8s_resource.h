@@ -99,6 +99,8 @@ struct ngx_k8s_object_s {
     ngx_array_t             *labels;     /* ngx_keyval_t, NULL for none; */
     ngx_array_t             *annotations; /* of kinds that keep them */
     ngx_array_t             *problems;   /* ngx_k8s_problem_t, NULL for none */
+    ngx_queue_t             *freed;      /* where it goes when it is freed and
+                                            large; NULL: nowhere */
     u_char                   digest[NGX_K8S_DIGEST];
     unsigned                 kept:1;     /* a Secret that cannot be read any
                                             more: its name, or as it was */
@@ -269,6 +271,12 @@ ngx_k8s_object_t *ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json,
     ngx_pool_t *pool, ngx_k8s_problem_t *problem, ngx_log_t *log);
 
 void ngx_k8s_object_free(ngx_k8s_object_t *object);
+
+/* pieces of memory: of a large object */
+#define NGX_K8S_FREE_PIECES          32
+
+/* frees n pieces of memory of large objects: NGX_AGAIN: there are more */
+ngx_int_t ngx_k8s_objects_free(ngx_queue_t *freed, ngx_uint_t n);
 
 /*
  * JSON from which the object is read again, to its last field, but for its

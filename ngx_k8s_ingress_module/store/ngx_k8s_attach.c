@@ -22,6 +22,7 @@ ngx_k8s_attach(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
     ngx_k8s_attach_t *attach)
 {
     ngx_int_t            rc;
+    ngx_k8s_model_t     *model;
     ngx_k8s_kind_row_t  *row;
 
     row = &ngx_k8s_kind_rows[object->kind];
@@ -33,13 +34,15 @@ ngx_k8s_attach(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
     rc = row->attach(store, object, attach);
 
     if (rc == NGX_OK && attach->taken && attach->model == NULL) {
-        attach->model = row->model(object, &store->conf.gate);
-        rc = attach->model ? NGX_OK : NGX_ERROR;
+        rc = NGX_AGAIN;
     }
 
     if (rc != NGX_OK) {
         ngx_k8s_attach_free(attach->hosts);
-        attach->hosts = NULL;
+
+        model = attach->model;
+        ngx_memzero(attach, sizeof(ngx_k8s_attach_t));
+        attach->model = model;
     }
 
     return rc;

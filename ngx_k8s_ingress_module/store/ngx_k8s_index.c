@@ -332,11 +332,26 @@ ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 
 
 void
+ngx_k8s_node_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
+{
+    if (node->queued) {
+        ngx_queue_remove(&node->cursor);
+
+    } else {
+        node->queued = 1;
+        ngx_queue_insert_tail(&store->dirty[node->type], &node->dirty);
+    }
+
+    ngx_queue_insert_head(&node->links[NGX_K8S_ROLE_USER], &node->cursor);
+}
+
+
+void
 ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
     ngx_uint_t  i;
 
-    if (node->queued || node->pins || node->data) {
+    if (node->queued || node->pins || node->held || node->data) {
         return;
     }
 
@@ -396,49 +411,6 @@ ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
                        &node->name, wanted);
 
     if (!wanted) {
-        store->unwanted(store, row->kind, &node->namespace, &node->name,
-                        &ngx_k8s_no_name);
-    }
-}
-
-
-void
-ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind)
-{
-    ngx_uint_t          type;
-    ngx_k8s_node_t     *n;
-    ngx_rbtree_t       *tree;
-    ngx_rbtree_node_t  *node;
-
-    for (type = 0; type < NGX_K8S_NODES; type++) {
-        if (ngx_k8s_node_rows[type].want
-            && ngx_k8s_node_rows[type].kind == (ngx_int_t) kind)
-        {
-            break;
-        }
-    }
-
-    if (type == NGX_K8S_NODES) {
-        return;
-    }
-
-    tree = &store->nodes[type];
-
-    if (tree->root == tree->sentinel) {
-        return;
-    }
-
-    for (node = ngx_rbtree_min(tree->root, tree->sentinel);
-         node;
-         node = ngx_rbtree_next(tree, node))
-    {
-        n = (ngx_k8s_node_t *) node;
-
-        if (n->nusers + n->pins
-            && ngx_k8s_object_named(&n->namespace, &n->name))
-        {
-            store->events.want(store->events.data, kind, &n->namespace,
-                               &n->name, 1);
-        }
+        store->unwanted(store, row->kind, &node->namespace, &node->name);
     }
 }

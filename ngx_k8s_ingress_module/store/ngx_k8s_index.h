@@ -54,6 +54,35 @@ typedef struct ngx_k8s_entry_s  ngx_k8s_entry_t;
 typedef struct ngx_k8s_sweep_s  ngx_k8s_sweep_t;
 
 
+/* where a host of a model is served */
+
+typedef struct {
+    uint32_t                 route_set;
+    uint32_t                 class;      /* NGX_K8S_CLASS_* */
+    ngx_str_t                name;       /* as in the table's key */
+    ngx_k8s_model_host_t    *host;       /* whose rules are served there */
+    uint32_t                *listeners;  /* slots of LISTENER, ascending */
+    uint32_t                 nlisteners;
+} ngx_k8s_attached_t;
+
+
+/* what comes of class rules, selectors, parents */
+
+typedef struct {
+    ngx_uint_t               taken;      /* it is routed */
+    ngx_uint_t               state;      /* if not: NGX_K8S_STATE_* */
+    ngx_uint_t               why;        /* if not: code of the problem that
+                                            says so; 0: another controller may
+                                            have it */
+    ngx_k8s_model_t         *model;      /* of the object; NULL: not made yet */
+    ngx_array_t             *hosts;      /* ngx_k8s_attached_t; NULL: none */
+    ngx_uint_t               own;        /* instead of them all hosts of the
+                                            model, in the Ingress API's set and
+                                            on all listeners; a matter of the
+                                            object alone */
+} ngx_k8s_attach_t;
+
+
 struct ngx_k8s_node_s {
     ngx_rbtree_node_t        node;       /* in store->nodes[type] */
     ngx_queue_t              dirty;      /* in store->dirty[type] */
@@ -69,6 +98,7 @@ struct ngx_k8s_node_s {
     ngx_str_t                name;
     ngx_uint_t               nusers;
     ngx_uint_t               pins;       /* references of compile/ */
+    ngx_uint_t               held;       /* links that are not placed yet */
     ngx_uint_t               stamp;      /* of the object linked last */
     void                    *data;       /* compile's, it frees it */
     size_t                   need;       /* compile's: free bytes to try what
@@ -131,6 +161,8 @@ struct ngx_k8s_entry_s {
     unsigned                 asked:1;    /* let in when room was short */
     unsigned                 limited:1;  /* left out: namespace limit */
     unsigned                 served:1;   /* has been published whole */
+    unsigned                 fresh:1;    /* its first version has no links
+                                            yet */
     unsigned                 silent:1;   /* not all of its problems had room
                                             in a record */
 };
@@ -149,6 +181,58 @@ struct ngx_k8s_sweep_s {
 };
 
 
+/* links in the making */
+
+typedef struct {
+    ngx_k8s_store_t         *store;
+    ngx_k8s_entry_t         *entry;
+    ngx_k8s_object_t        *object;
+    ngx_k8s_attach_t        *attach;
+    ngx_k8s_link_t          *made;       /* each holds its node */
+    ngx_k8s_link_t         **last;
+    ngx_k8s_link_t          *placed;     /* in the queues of their nodes */
+    ngx_uint_t               stage;
+    ngx_uint_t               i;          /* where the stage is */
+} ngx_k8s_links_t;
+
+
+/*
+ * A change of what an entry links: another version of its object comes, the
+ * same one is attached or left, or it goes.  One at a time, in pieces.  Until
+ * its links are placed nobody sees any of it, and it can be given up; from then
+ * on it needs no memory, and settle() lets nothing be compiled before its end.
+ */
+
+typedef struct {
+    ngx_k8s_entry_t         *entry;      /* NULL: there is none */
+    ngx_k8s_object_t        *object;     /* NULL: it goes */
+    ngx_k8s_attach_t         attach;
+    ngx_k8s_maker_t          maker;
+    ngx_k8s_links_t          links;
+    ngx_uint_t               stage;      /* NGX_K8S_CHANGE_* */
+    unsigned                 same:1;     /* its links are as they are to be */
+} ngx_k8s_change_t;
+
+#define NGX_K8S_CHANGE_ATTACH        0
+#define NGX_K8S_CHANGE_MODEL         1
+#define NGX_K8S_CHANGE_LINKS         2
+#define NGX_K8S_CHANGE_PLACE         3
+#define NGX_K8S_CHANGE_DROP          4
+#define NGX_K8S_CHANGE_END           5
+
+/* links, paths and the like of one piece */
+#define NGX_K8S_CHANGE_PIECE         64
+
+
+/* all nodes of a type, some at a time */
+
+typedef struct {
+    uint64_t                 key;        /* of the next one */
+    unsigned                 ask:1;      /* are said to be wanted once more */
+    unsigned                 turn:1;     /* their users are attached anew */
+} ngx_k8s_walk_t;
+
+
 struct ngx_k8s_store_s {
     ngx_k8s_class_conf_t     conf;
     ngx_k8s_store_events_t   events;
@@ -159,6 +243,7 @@ struct ngx_k8s_store_s {
     ngx_queue_t              all[NGX_K8S_KINDS];
     ngx_rbtree_t             ages;       /* objects with a model, oldest
                                             first */
+    ngx_k8s_walk_t           walks[NGX_K8S_NODES];
     ngx_k8s_entry_t         *walk;       /* of a walk over them, NULL: none */
     ngx_uint_t               counts[NGX_K8S_KINDS];
     uint64_t                 states[NGX_K8S_STATES];  /* entries of each, of
@@ -170,15 +255,16 @@ struct ngx_k8s_store_s {
     ngx_rbtree_t             nodes[NGX_K8S_NODES];
     ngx_queue_t              dirty[NGX_K8S_NODES];
     ngx_queue_t              changed;    /* entries: problems, gone */
-    ngx_uint_t               stamp;
+    ngx_uint_t               stamp;      /* of the last change */
+    ngx_k8s_change_t         change;
+    ngx_queue_t              freed;      /* objects, of which some is left */
 
     /* a link with data ends; that of a new version has been made before */
     void                   (*unlink)(ngx_k8s_link_t *link);
 
     /* the object of a node that nothing names any more: is deleted */
     void                   (*unwanted)(ngx_k8s_store_t *store, ngx_uint_t kind,
-                                ngx_str_t *ns, ngx_str_t *name,
-                                ngx_str_t *uid);
+                                ngx_str_t *ns, ngx_str_t *name);
 
     unsigned                 no_classes:1;  /* IngressClass is refused */
 };
@@ -202,45 +288,6 @@ typedef struct {
 extern ngx_k8s_node_row_t  ngx_k8s_node_rows[NGX_K8S_NODES];
 
 
-/* links in the making */
-
-typedef struct {
-    ngx_k8s_store_t         *store;
-    ngx_k8s_entry_t         *entry;
-    ngx_k8s_link_t          *links;      /* so far */
-} ngx_k8s_links_t;
-
-
-/* where a host of a model is served */
-
-typedef struct {
-    uint32_t                 route_set;
-    uint32_t                 class;      /* NGX_K8S_CLASS_* */
-    ngx_str_t                name;       /* as in the table's key */
-    ngx_k8s_model_host_t    *host;       /* whose rules are served there */
-    uint32_t                *listeners;  /* slots of LISTENER, ascending */
-    uint32_t                 nlisteners;
-} ngx_k8s_attached_t;
-
-
-/* what comes of class rules, selectors, parents */
-
-typedef struct {
-    ngx_uint_t               taken;      /* it is routed */
-    ngx_uint_t               state;      /* if not: NGX_K8S_STATE_* */
-    ngx_uint_t               why;        /* if not: code of the problem that
-                                            says so; 0: another controller may
-                                            have it */
-    ngx_k8s_model_t         *model;      /* of the object; NULL: not made yet,
-                                            which attach() may do */
-    ngx_array_t             *hosts;      /* ngx_k8s_attached_t; NULL: none */
-    ngx_uint_t               own;        /* instead of them all hosts of the
-                                            model, in the Ingress API's set and
-                                            on all listeners; a matter of the
-                                            object alone */
-} ngx_k8s_attach_t;
-
-
 /*
  * What is known of a kind in here: ngx_k8s_kind_rows[kind], the continuation of
  * ngx_k8s_kinds[].  What is NULL does not exist for the kind.
@@ -250,13 +297,14 @@ typedef struct {
     /* links that the object makes by itself; NGX_ERROR: no memory */
     ngx_int_t              (*links)(ngx_k8s_links_t *l,
                                 ngx_k8s_object_t *object);
-    /* whether it is routed, and where, as of now; NGX_ERROR: no memory */
+    /* whether it is routed, and where, as of now; NGX_AGAIN: that needs its
+       model; NGX_ERROR: no memory */
     ngx_int_t              (*attach)(ngx_k8s_store_t *store,
                                 ngx_k8s_object_t *object,
                                 ngx_k8s_attach_t *attach);
-    /* what it routes; once attached, its references and hosts are linked */
-    ngx_k8s_model_t       *(*model)(ngx_k8s_object_t *object,
-                                ngx_k8s_gate_t *gate);
+    /* what it routes, in pieces; once attached, its references and hosts are
+       linked */
+    ngx_int_t              (*model)(ngx_k8s_maker_t *m, ngx_uint_t *n);
 } ngx_k8s_kind_row_t;
 
 extern ngx_k8s_kind_row_t  ngx_k8s_kind_rows[NGX_K8S_KINDS];
@@ -281,6 +329,8 @@ ngx_k8s_node_t *ngx_k8s_node_host_get(ngx_k8s_store_t *store,
 ngx_k8s_node_t *ngx_k8s_node_from(ngx_k8s_store_t *store, ngx_uint_t type,
     uint64_t key);
 void ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
+/* users of a node whose row says so are attached anew, by settle() */
+void ngx_k8s_node_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
 /* frees a node that nothing holds any more */
 void ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
@@ -289,15 +339,49 @@ void ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 void ngx_k8s_node_pin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 void ngx_k8s_node_unpin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
+/* a walk begins; what is asked of one that is under way is asked of it too */
+void ngx_k8s_nodes_ask(ngx_k8s_store_t *store, ngx_uint_t type);
+void ngx_k8s_nodes_turn(ngx_k8s_store_t *store, ngx_uint_t type);
+/* a piece of a walk: NGX_AGAIN, or NGX_OK: there is none */
+ngx_int_t ngx_k8s_nodes_walk(ngx_k8s_store_t *store);
+ngx_uint_t ngx_k8s_nodes_walking(ngx_k8s_store_t *store);
+
 /* an object begins, or ceases, to be named by anything */
 void ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
     ngx_uint_t wanted);
 
-/* links of an object and, when it is attached, of its model; drop frees */
-ngx_int_t ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_k8s_attach_t *attach,
-    ngx_k8s_link_t **links);
-void ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links);
+/*
+ * Links of an object and, when it is taken, of its model and of the hosts it is
+ * attached to: made, then placed; drop takes them away.  At most *n in a call,
+ * which is lowered: NGX_OK, NGX_AGAIN; make: NGX_ERROR, no memory.  cancel:
+ * none is placed yet.
+ */
+void ngx_k8s_links_begin(ngx_k8s_links_t *l, ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry, ngx_k8s_object_t *object, ngx_k8s_attach_t *attach);
+ngx_int_t ngx_k8s_links_make(ngx_k8s_links_t *l, ngx_uint_t *n);
+ngx_int_t ngx_k8s_links_place(ngx_k8s_links_t *l, ngx_uint_t *n);
+ngx_int_t ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t **links,
+    ngx_uint_t *n);
+void ngx_k8s_links_cancel(ngx_k8s_links_t *l);
+
+/*
+ * A change of an entry begins; there must be none.  "object": another version,
+ * the same one (it may be attached otherwise), or NULL.
+ */
+void ngx_k8s_change_begin(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
+    ngx_k8s_object_t *object);
+/* goes on, at most *n steps, which is lowered, or a piece: NGX_OK: the end,
+   NGX_AGAIN, NGX_ERROR: no memory, it may be tried again */
+ngx_int_t ngx_k8s_change_step(ngx_k8s_store_t *store, ngx_uint_t *n);
+ngx_int_t ngx_k8s_change_piece(ngx_k8s_store_t *store);
+/* gives it up, before anything is placed; a version that has not come is
+   freed, and its entry when it has no other */
+void ngx_k8s_change_cancel(ngx_k8s_store_t *store);
+/* whether something of it can be seen, or is to be seen before anything else */
+ngx_uint_t ngx_k8s_change_shown(ngx_k8s_store_t *store);
+
+/* removes an entry without links, and frees it when nothing else has it */
+void ngx_k8s_entry_gone(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
 
 ngx_k8s_entry_t *ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
@@ -323,10 +407,9 @@ void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
 void ngx_k8s_entry_free(ngx_k8s_entry_t *entry);
 
 /*
- * Whether and where an object is served.  On NGX_OK the caller owns
- * attach->model, which is there when it is taken, and attach->hosts; where
- * attach->model was set before, it is the same.  NGX_ERROR: no memory, nothing
- * is left of it.
+ * Whether and where an object is served; "attach" is zeroed, but for its model.
+ * NGX_OK: the caller owns attach->hosts; NGX_AGAIN: attach->model is needed;
+ * NGX_ERROR: no memory.
  */
 ngx_int_t ngx_k8s_attach(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
     ngx_k8s_attach_t *attach);
@@ -344,8 +427,6 @@ ngx_int_t ngx_k8s_attach_ingress(ngx_k8s_store_t *store,
 /* the class that an Ingress names, by field or annotation; NULL: none */
 ngx_str_t *ngx_k8s_class_named(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing,
     ngx_uint_t *annotation);
-/* users of a node whose row says so are attached anew, by settle() */
-void ngx_k8s_node_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
 /* whether two versions of an object ask for the same */
 #define ngx_k8s_object_same(one, two)                                         \

@@ -6,7 +6,8 @@
 
 /*
  * Links, in two stages: those that an object makes by itself, and those of its
- * model, once it is attached.
+ * model, once it is attached.  They are made in pieces, which nobody sees; then
+ * placed in pieces, for which no memory is needed.
  */
 
 
@@ -15,21 +16,26 @@
 #include <ngx_k8s_index.h>
 
 
-static ngx_k8s_link_t *ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role,
+typedef ngx_int_t (*ngx_k8s_links_pt)(ngx_k8s_links_t *l);
+
+
+static ngx_int_t ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role,
     ngx_uint_t type, ngx_str_t *ns, ngx_str_t *name);
-static ngx_k8s_link_t *ngx_k8s_link_node(ngx_k8s_links_t *l, ngx_uint_t role,
+static ngx_int_t ngx_k8s_link_node(ngx_k8s_links_t *l, ngx_uint_t role,
     ngx_k8s_node_t *node);
+static void ngx_k8s_link_place(ngx_k8s_store_t *store, ngx_k8s_link_t *link);
+static void ngx_k8s_link_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *link);
 static void ngx_k8s_link_hint(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 static ngx_int_t ngx_k8s_links_ref(ngx_k8s_links_t *l, ngx_uint_t type,
     ngx_k8s_ref_t *ref);
-static ngx_int_t ngx_k8s_links_model(ngx_k8s_links_t *l,
-    ngx_k8s_model_t *model);
-static ngx_int_t ngx_k8s_links_hosts(ngx_k8s_links_t *l,
-    ngx_k8s_attach_t *attach);
-static ngx_int_t ngx_k8s_links_host(ngx_k8s_links_t *l,
+static ngx_int_t ngx_k8s_links_object(ngx_k8s_links_t *l);
+static ngx_int_t ngx_k8s_links_model(ngx_k8s_links_t *l);
+static ngx_int_t ngx_k8s_links_tls(ngx_k8s_links_t *l);
+static ngx_int_t ngx_k8s_links_host(ngx_k8s_links_t *l);
+static ngx_int_t ngx_k8s_links_attached(ngx_k8s_links_t *l,
     ngx_k8s_attached_t *host);
-static ngx_int_t ngx_k8s_links_rule(ngx_k8s_links_t *l,
-    ngx_k8s_model_rule_t *rule);
+static ngx_int_t ngx_k8s_links_unmet(ngx_k8s_links_t *l);
+static ngx_int_t ngx_k8s_links_rule(ngx_k8s_links_t *l);
 static ngx_int_t ngx_k8s_links_ingress(ngx_k8s_links_t *l,
     ngx_k8s_object_t *object);
 static ngx_int_t ngx_k8s_links_slice(ngx_k8s_links_t *l,
@@ -52,58 +58,147 @@ ngx_k8s_kind_row_t  ngx_k8s_kind_rows[NGX_K8S_KINDS] = {
 };
 
 
-ngx_int_t
-ngx_k8s_links_make(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object, ngx_k8s_attach_t *attach, ngx_k8s_link_t **links)
+/* a step: NGX_AGAIN until its stage is over; those behind the first one are of
+   the model */
+
+static ngx_k8s_links_pt  ngx_k8s_links_stages[] = {
+    ngx_k8s_links_object,
+    ngx_k8s_links_model,
+    ngx_k8s_links_tls,
+    ngx_k8s_links_host,
+    ngx_k8s_links_unmet,
+    ngx_k8s_links_rule,
+    NULL
+};
+
+
+void
+ngx_k8s_links_begin(ngx_k8s_links_t *l, ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry, ngx_k8s_object_t *object, ngx_k8s_attach_t *attach)
 {
-    ngx_int_t            rc;
-    ngx_k8s_links_t      l;
-    ngx_k8s_kind_row_t  *row;
+    ngx_memzero(l, sizeof(ngx_k8s_links_t));
 
-    row = &ngx_k8s_kind_rows[object->kind];
+    l->store = store;
+    l->entry = entry;
+    l->object = object;
+    l->attach = attach;
+    l->last = &l->made;
+}
 
-    l.store = store;
-    l.entry = entry;
-    l.links = NULL;
 
-    store->stamp++;
+ngx_int_t
+ngx_k8s_links_make(ngx_k8s_links_t *l, ngx_uint_t *n)
+{
+    ngx_int_t  rc;
 
-    rc = row->links ? row->links(&l, object) : NGX_OK;
+    while (ngx_k8s_links_stages[l->stage]
+           && (l->stage == 0 || l->attach->taken))
+    {
 
-    if (rc == NGX_OK && attach->taken) {
-        rc = ngx_k8s_links_model(&l, attach->model);
+        if (*n == 0) {
+            return NGX_AGAIN;
+        }
+
+        (*n)--;
+
+        rc = ngx_k8s_links_stages[l->stage](l);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_OK) {
+            l->stage++;
+            l->i = 0;
+        }
     }
-
-    if (rc == NGX_OK && attach->taken) {
-        rc = ngx_k8s_links_hosts(&l, attach);
-    }
-
-    if (rc != NGX_OK) {
-        ngx_k8s_links_drop(store, l.links);
-        return NGX_ERROR;
-    }
-
-    *links = l.links;
 
     return NGX_OK;
 }
 
 
-/* once for each node; NULL: no memory */
-
-static ngx_k8s_link_t *
-ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role, ngx_uint_t type,
-    ngx_str_t *ns, ngx_str_t *name)
+ngx_int_t
+ngx_k8s_links_place(ngx_k8s_links_t *l, ngx_uint_t *n)
 {
-    ngx_k8s_node_t  *node;
+    ngx_k8s_link_t  *link;
 
-    node = ngx_k8s_node_get(l->store, type, ns, name);
+    while (l->made) {
 
-    return node ? ngx_k8s_link_node(l, role, node) : NULL;
+        if (*n == 0) {
+            return NGX_AGAIN;
+        }
+
+        (*n)--;
+
+        link = l->made;
+        l->made = link->next;
+
+        link->next = l->placed;
+        l->placed = link;
+
+        ngx_k8s_link_place(l->store, link);
+    }
+
+    return NGX_OK;
 }
 
 
-static ngx_k8s_link_t *
+ngx_int_t
+ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t **links,
+    ngx_uint_t *n)
+{
+    ngx_k8s_link_t  *link;
+
+    while (*links) {
+
+        if (*n == 0) {
+            return NGX_AGAIN;
+        }
+
+        (*n)--;
+
+        link = *links;
+        *links = link->next;
+
+        ngx_k8s_link_drop(store, link);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_links_cancel(ngx_k8s_links_t *l)
+{
+    ngx_k8s_link_t  *link;
+    ngx_k8s_node_t  *node;
+
+    while (l->made) {
+        link = l->made;
+        l->made = link->next;
+
+        node = link->node;
+        node->held--;
+
+        ngx_free(link);
+
+        ngx_k8s_node_check(l->store, node);
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_link_add(ngx_k8s_links_t *l, ngx_uint_t role, ngx_uint_t type,
+    ngx_str_t *ns, ngx_str_t *name)
+{
+    return ngx_k8s_link_node(l, role,
+                             ngx_k8s_node_get(l->store, type, ns, name));
+}
+
+
+/* once for each node, which it holds until it is placed; NULL: no memory */
+
+static ngx_int_t
 ngx_k8s_link_node(ngx_k8s_links_t *l, ngx_uint_t role, ngx_k8s_node_t *node)
 {
     ngx_k8s_link_t   *link;
@@ -111,23 +206,44 @@ ngx_k8s_link_node(ngx_k8s_links_t *l, ngx_uint_t role, ngx_k8s_node_t *node)
 
     store = l->store;
 
+    if (node == NULL) {
+        return NGX_ERROR;
+    }
+
     if (node->stamp == store->stamp) {
-        return l->links;
+        return NGX_OK;
     }
 
     link = ngx_calloc(sizeof(ngx_k8s_link_t), store->log);
     if (link == NULL) {
         ngx_k8s_node_check(store, node);
-        return NULL;
+        return NGX_ERROR;
     }
 
     node->stamp = store->stamp;
+    node->held++;
 
     link->node = node;
     link->entry = l->entry;
     link->role = role;
-    link->next = l->links;
-    l->links = link;
+
+    *l->last = link;
+    l->last = &link->next;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_link_place(ngx_k8s_store_t *store, ngx_k8s_link_t *link)
+{
+    ngx_uint_t       role;
+    ngx_k8s_node_t  *node;
+
+    node = link->node;
+    role = link->role;
+
+    node->held--;
 
     ngx_queue_insert_tail(&node->links[role], &link->queue);
 
@@ -145,8 +261,43 @@ ngx_k8s_link_node(ngx_k8s_links_t *l, ngx_uint_t role, ngx_k8s_node_t *node)
     if (role != NGX_K8S_ROLE_USER || !ngx_k8s_node_rows[node->type].parts) {
         ngx_k8s_node_mark(store, node);
     }
+}
 
-    return link;
+
+static void
+ngx_k8s_link_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *link)
+{
+    ngx_k8s_node_t  *node;
+
+    node = link->node;
+    node->gone |= (node->stamp != store->stamp);
+
+    ngx_queue_remove(&link->queue);
+
+    if (link->data && store->unlink) {
+        store->unlink(link);
+    }
+
+    if (link->role != NGX_K8S_ROLE_USER
+        || !ngx_k8s_node_rows[node->type].parts)
+    {
+        ngx_k8s_node_mark(store, node);
+    }
+
+    if (link->role == NGX_K8S_ROLE_USER) {
+
+        if (--node->nusers == 0) {
+            ngx_k8s_link_hint(store, node);
+        }
+
+        if (node->nusers + node->pins == 0) {
+            ngx_k8s_node_want(store, node, 0);
+        }
+    }
+
+    ngx_free(link);
+
+    ngx_k8s_node_check(store, node);
 }
 
 
@@ -168,46 +319,14 @@ ngx_k8s_link_hint(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 }
 
 
-void
-ngx_k8s_links_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *links)
+static ngx_int_t
+ngx_k8s_links_object(ngx_k8s_links_t *l)
 {
-    ngx_k8s_link_t  *link;
-    ngx_k8s_node_t  *node;
+    ngx_k8s_kind_row_t  *row;
 
-    while (links) {
-        link = links;
-        links = link->next;
+    row = &ngx_k8s_kind_rows[l->object->kind];
 
-        node = link->node;
-        node->gone |= (node->stamp != store->stamp);
-
-        ngx_queue_remove(&link->queue);
-
-        if (link->data && store->unlink) {
-            store->unlink(link);
-        }
-
-        if (link->role != NGX_K8S_ROLE_USER
-            || !ngx_k8s_node_rows[node->type].parts)
-        {
-            ngx_k8s_node_mark(store, node);
-        }
-
-        if (link->role == NGX_K8S_ROLE_USER) {
-
-            if (--node->nusers == 0) {
-                ngx_k8s_link_hint(store, node);
-            }
-
-            if (node->nusers + node->pins == 0) {
-                ngx_k8s_node_want(store, node, 0);
-            }
-        }
-
-        ngx_free(link);
-
-        ngx_k8s_node_check(store, node);
-    }
+    return row->links ? row->links(l, l->object) : NGX_OK;
 }
 
 
@@ -228,7 +347,7 @@ ngx_k8s_links_ingress(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
 
     if (ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_CLASS,
                          &ngx_k8s_no_name, name ? name : &ngx_k8s_no_name)
-        == NULL)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -236,7 +355,7 @@ ngx_k8s_links_ingress(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
     if (l->store->conf.selector
         && ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_LABELS,
                             &ngx_k8s_no_name, &object->namespace)
-           == NULL)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -257,15 +376,14 @@ ngx_k8s_links_slice(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
 
     if (slice->service.len) {
         return ngx_k8s_link_add(l, NGX_K8S_ROLE_PART, NGX_K8S_NODE_SERVICE,
-                                &object->namespace, &slice->service)
-               ? NGX_OK : NGX_ERROR;
+                                &object->namespace, &slice->service);
     }
 
     name = object->name;
 
     if (ngx_k8s_link_add(l, NGX_K8S_ROLE_HINT, NGX_K8S_NODE_SERVICE,
                          &object->namespace, &name)
-        == NULL)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -279,7 +397,7 @@ ngx_k8s_links_slice(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
 
         if (ngx_k8s_link_add(l, NGX_K8S_ROLE_HINT, NGX_K8S_NODE_SERVICE,
                              &object->namespace, &name)
-            == NULL)
+            != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -290,23 +408,17 @@ ngx_k8s_links_slice(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
 
 
 static ngx_int_t
-ngx_k8s_links_model(ngx_k8s_links_t *l, ngx_k8s_model_t *model)
+ngx_k8s_links_model(ngx_k8s_links_t *l)
 {
-    ngx_uint_t  i;
+    ngx_k8s_model_t  *model;
+
+    model = l->attach->model;
 
     if (ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_NAMESPACE,
                          &model->object->namespace, &ngx_k8s_no_name)
-        == NULL)
+        != NGX_OK)
     {
         return NGX_ERROR;
-    }
-
-    for (i = 0; i < model->ntls; i++) {
-        if (ngx_k8s_links_ref(l, NGX_K8S_NODE_SECRET, &model->tls[i].ref)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
     }
 
     if (model->fallback
@@ -316,92 +428,101 @@ ngx_k8s_links_model(ngx_k8s_links_t *l, ngx_k8s_model_t *model)
         return NGX_ERROR;
     }
 
-    for (i = 0; i < model->nrules; i++) {
-        if (ngx_k8s_links_rule(l, &model->rules[i]) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
     return NGX_OK;
 }
 
 
-/* the hosts that others have come after those that the object has */
-
 static ngx_int_t
-ngx_k8s_links_hosts(ngx_k8s_links_t *l, ngx_k8s_attach_t *attach)
+ngx_k8s_links_tls(ngx_k8s_links_t *l)
 {
-    ngx_uint_t           i;
-    ngx_k8s_node_t      *node;
-    ngx_k8s_model_t     *model;
-    ngx_k8s_attached_t  *hosts, host;
+    ngx_k8s_model_t  *model;
 
-    model = attach->model;
+    model = l->attach->model;
 
-    if (attach->hosts) {
-        hosts = attach->hosts->elts;
-
-        for (i = 0; i < attach->hosts->nelts; i++) {
-            if (ngx_k8s_links_host(l, &hosts[i]) != NGX_OK) {
-                return NGX_ERROR;
-            }
-        }
-
+    if (l->i == model->ntls) {
         return NGX_OK;
     }
 
-    if (!attach->own) {
-        return NGX_OK;
-    }
-
-    ngx_memzero(&host, sizeof(ngx_k8s_attached_t));
-    host.class = NGX_K8S_CLASS_HTTP;
-
-    if (model->catchall && ngx_k8s_links_host(l, &host) != NGX_OK) {
+    if (ngx_k8s_links_ref(l, NGX_K8S_NODE_SECRET, &model->tls[l->i].ref)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < model->nhosts; i++) {
-        host.name = model->hosts[i].name;
-        host.host = &model->hosts[i];
+    l->i++;
 
-        if (ngx_k8s_links_host(l, &host) != NGX_OK) {
-            return NGX_ERROR;
+    return NGX_AGAIN;
+}
+
+
+/* a host it is attached to; the one that has all others comes first */
+
+static ngx_int_t
+ngx_k8s_links_host(ngx_k8s_links_t *l)
+{
+    ngx_uint_t           i, n;
+    ngx_array_t         *hosts;
+    ngx_k8s_model_t     *model;
+    ngx_k8s_attached_t  *attached, host;
+
+    model = l->attach->model;
+    hosts = l->attach->hosts;
+
+    if (hosts) {
+        n = hosts->nelts;
+
+    } else {
+        n = l->attach->own ? model->catchall + model->nhosts : 0;
+    }
+
+    if (l->i == n) {
+        return NGX_OK;
+    }
+
+    if (hosts) {
+        attached = hosts->elts;
+        host = attached[l->i];
+
+    } else {
+        ngx_memzero(&host, sizeof(ngx_k8s_attached_t));
+        host.class = NGX_K8S_CLASS_HTTP;
+
+        if (l->i >= model->catchall) {
+            i = l->i - model->catchall;
+
+            host.name = model->hosts[i].name;
+            host.host = &model->hosts[i];
         }
     }
 
-    for (i = 0; i < model->nunmet; i++) {
-        node = ngx_k8s_node_host_get(l->store, 0, NGX_K8S_CLASS_HTTP,
-                                     &model->unmet[i].name);
-        if (node == NULL
-            || ngx_k8s_link_node(l, NGX_K8S_ROLE_HINT, node) == NULL)
-        {
-            return NGX_ERROR;
-        }
+    if (ngx_k8s_links_attached(l, &host) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    return NGX_OK;
+    l->i++;
+
+    return NGX_AGAIN;
 }
 
 
 static ngx_int_t
-ngx_k8s_links_host(ngx_k8s_links_t *l, ngx_k8s_attached_t *host)
+ngx_k8s_links_attached(ngx_k8s_links_t *l, ngx_k8s_attached_t *host)
 {
-    ngx_k8s_link_t  *link;
+    ngx_k8s_link_t  *link, **last;
     ngx_k8s_node_t  *node;
+
+    last = l->last;
 
     node = ngx_k8s_node_host_get(l->store, host->route_set, host->class,
                                  &host->name);
-    if (node == NULL) {
+
+    if (ngx_k8s_link_node(l, NGX_K8S_ROLE_USER, node) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    link = ngx_k8s_link_node(l, NGX_K8S_ROLE_USER, node);
-    if (link == NULL) {
-        return NGX_ERROR;
-    }
+    link = *last;
 
-    if (link->node == node) {
+    if (link) {
         link->host = host->host;
         link->listeners = host->listeners;
         link->nlisteners = host->nlisteners;
@@ -411,10 +532,47 @@ ngx_k8s_links_host(ngx_k8s_links_t *l, ngx_k8s_attached_t *host)
 }
 
 
+/* those of others come after its own */
+
 static ngx_int_t
-ngx_k8s_links_rule(ngx_k8s_links_t *l, ngx_k8s_model_rule_t *rule)
+ngx_k8s_links_unmet(ngx_k8s_links_t *l)
 {
-    ngx_uint_t  i;
+    ngx_k8s_node_t   *node;
+    ngx_k8s_model_t  *model;
+
+    model = l->attach->model;
+
+    if (l->attach->hosts || !l->attach->own || l->i == model->nunmet) {
+        return NGX_OK;
+    }
+
+    node = ngx_k8s_node_host_get(l->store, 0, NGX_K8S_CLASS_HTTP,
+                                 &model->unmet[l->i].name);
+
+    if (ngx_k8s_link_node(l, NGX_K8S_ROLE_HINT, node) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    l->i++;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_k8s_links_rule(ngx_k8s_links_t *l)
+{
+    ngx_uint_t             i;
+    ngx_k8s_model_t       *model;
+    ngx_k8s_model_rule_t  *rule;
+
+    model = l->attach->model;
+
+    if (l->i == model->nrules) {
+        return NGX_OK;
+    }
+
+    rule = &model->rules[l->i];
 
     for (i = 0; i < rule->ntargets; i++) {
         if (ngx_k8s_links_ref(l, NGX_K8S_NODE_SERVICE, &rule->targets[i].ref)
@@ -433,20 +591,21 @@ ngx_k8s_links_rule(ngx_k8s_links_t *l, ngx_k8s_model_rule_t *rule)
         }
     }
 
-    return NGX_OK;
+    l->i++;
+
+    return NGX_AGAIN;
 }
 
+
+/* what has no name leads nowhere */
 
 static ngx_int_t
 ngx_k8s_links_ref(ngx_k8s_links_t *l, ngx_uint_t type, ngx_k8s_ref_t *ref)
 {
-    if (ref->name.len
-        && ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, type, &ref->namespace,
-                            &ref->name)
-           == NULL)
-    {
-        return NGX_ERROR;
+    if (ref->name.len == 0) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    return ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, type, &ref->namespace,
+                            &ref->name);
 }

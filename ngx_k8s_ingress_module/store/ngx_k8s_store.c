@@ -13,13 +13,12 @@ static ngx_k8s_entry_t *ngx_k8s_entry_make(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
 static ngx_uint_t ngx_k8s_store_unwanted(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
-static ngx_int_t ngx_k8s_store_change(ngx_k8s_store_t *store,
-    ngx_k8s_entry_t *entry, ngx_k8s_object_t *object);
-static void ngx_k8s_store_touch(ngx_k8s_store_t *store,
-    ngx_k8s_object_t *object);
-static void ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
-static void ngx_k8s_store_free(ngx_k8s_object_t *object,
-    ngx_k8s_model_t *model);
+static ngx_int_t ngx_k8s_store_change(ngx_k8s_store_t *store);
+static ngx_int_t ngx_k8s_store_finish(ngx_k8s_store_t *store);
+static ngx_int_t ngx_k8s_store_drop(ngx_k8s_store_t *store,
+    ngx_k8s_entry_t *entry);
+static void ngx_k8s_store_forget(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
 static ngx_uint_t ngx_k8s_store_listing(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
 static ngx_uint_t ngx_k8s_version_older(ngx_str_t *one, ngx_str_t *two);
@@ -47,12 +46,13 @@ ngx_k8s_store_create(ngx_k8s_class_conf_t *conf,
         store->events = *events;
     }
 
-    store->unwanted = ngx_k8s_store_delete;
+    store->unwanted = ngx_k8s_store_forget;
 
     ngx_k8s_entries_init(store);
     ngx_k8s_nodes_init(store);
 
     ngx_queue_init(&store->sweeps);
+    ngx_queue_init(&store->freed);
 
     return store;
 }
@@ -70,6 +70,10 @@ ngx_k8s_store_destroy(ngx_k8s_store_t *store)
 
     store->events.want = NULL;
 
+    if (ngx_k8s_store_finish(store) != NGX_OK) {
+        ngx_k8s_change_cancel(store);
+    }
+
     while (!ngx_queue_empty(&store->sweeps)) {
         sweep = ngx_queue_data(ngx_queue_head(&store->sweeps),
                                ngx_k8s_sweep_t, queue);
@@ -80,7 +84,9 @@ ngx_k8s_store_destroy(ngx_k8s_store_t *store)
         while (!ngx_queue_empty(&store->all[i])) {
             entry = ngx_queue_data(ngx_queue_head(&store->all[i]),
                                    ngx_k8s_entry_t, queue);
-            ngx_k8s_store_drop(store, entry);
+
+            (void) ngx_k8s_store_drop(store, entry);
+            (void) ngx_k8s_store_finish(store);
         }
     }
 
@@ -101,6 +107,12 @@ ngx_k8s_store_destroy(ngx_k8s_store_t *store)
         }
     }
 
+    while (ngx_k8s_objects_free(&store->freed, NGX_MAX_INT32_VALUE)
+           == NGX_AGAIN)
+    {
+        /* void */
+    }
+
     ngx_free(store);
 }
 
@@ -117,6 +129,7 @@ ngx_k8s_entry_make(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
     entry->kind = object->kind;
     entry->object = object;
+    entry->fresh = 1;
     entry->node.key = ngx_k8s_name_hash(&object->namespace, &object->name);
 
     ngx_rbtree_insert(&store->objects[object->kind], &entry->node);
@@ -156,12 +169,20 @@ ngx_k8s_store_unwanted(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 }
 
 
+/* another version comes; NGX_AGAIN: work() goes on with it */
+
 ngx_int_t
 ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 {
     ngx_k8s_entry_t   *entry;
-    ngx_k8s_model_t   *model;
     ngx_k8s_object_t  *old;
+
+    object->freed = &store->freed;
+
+    if (ngx_k8s_store_finish(store) != NGX_OK) {
+        ngx_k8s_object_free(object);
+        return NGX_ERROR;
+    }
 
     entry = ngx_k8s_entry_find(store, object->kind, &object->namespace,
                                &object->name);
@@ -178,224 +199,147 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
             return NGX_ERROR;
         }
 
-        entry->mark = store->mark;
+    } else {
+        old = entry->object;
 
-        if (ngx_k8s_store_change(store, entry, object) != NGX_OK) {
-            ngx_k8s_store_drop(store, entry);
-            return NGX_ERROR;
+        if (!ngx_k8s_store_listing(store, object)
+            && ngx_k8s_str_eq(&old->uid, &object->uid)
+            && ngx_k8s_version_older(&object->version, &old->version))
+        {
+            ngx_k8s_object_free(object);
+            return NGX_OK;
         }
 
-        return NGX_OK;
-    }
-
-    old = entry->object;
-    model = entry->model;
-
-    if (!ngx_k8s_store_listing(store, object)
-        && ngx_k8s_str_eq(&old->uid, &object->uid)
-        && ngx_k8s_version_older(&object->version, &old->version))
-    {
-        ngx_k8s_object_free(object);
-        return NGX_OK;
+        if (ngx_k8s_object_same(old, object)) {
+            entry->mark = store->mark;
+            ngx_k8s_store_version(old, &object->version);
+            ngx_k8s_object_free(object);
+            return NGX_OK;
+        }
     }
 
     entry->mark = store->mark;
 
-    if (ngx_k8s_object_same(old, object)) {
-        ngx_k8s_store_version(old, &object->version);
-        ngx_k8s_object_free(object);
-        return NGX_OK;
-    }
+    ngx_k8s_change_begin(store, entry, object);
 
-    if (ngx_k8s_store_change(store, entry, object) != NGX_OK) {
-        ngx_k8s_object_free(object);
-        return NGX_ERROR;
-    }
-
-    if (old->problems && !object->problems) {
-        ngx_k8s_entry_mark(store, entry);
-    }
-
-    ngx_k8s_store_free(old, model);
-
-    return NGX_OK;
+    return ngx_k8s_store_change(store);
 }
 
 
-/* a model may be read on, and the object with it */
-
-static void
-ngx_k8s_store_free(ngx_k8s_object_t *object, ngx_k8s_model_t *model)
-{
-    if (model) {
-        ngx_k8s_model_release(model);
-
-    } else {
-        ngx_k8s_object_free(object);
-    }
-}
-
-
-/* makes "object" the version of an entry and marks what it touches */
+/* a change that cannot be made for lack of memory is given up */
 
 static ngx_int_t
-ngx_k8s_store_change(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
-    ngx_k8s_object_t *object)
+ngx_k8s_store_change(ngx_k8s_store_t *store)
 {
-    ngx_uint_t         aged;
-    ngx_k8s_link_t    *links;
-    ngx_k8s_attach_t   attach;
+    ngx_int_t  rc;
 
-    ngx_memzero(&attach, sizeof(ngx_k8s_attach_t));
+    rc = ngx_k8s_change_piece(store);
 
-    if (ngx_k8s_attach(store, object, &attach) != NGX_OK) {
-        return NGX_ERROR;
+    if (rc == NGX_ERROR) {
+        ngx_k8s_change_cancel(store);
     }
 
-    if (ngx_k8s_links_make(store, entry, object, &attach, &links) != NGX_OK) {
-        ngx_k8s_attach_free(attach.hosts);
-        return NGX_ERROR;
+    return rc;
+}
+
+
+/* for a caller that does not call work() until it is done */
+
+static ngx_int_t
+ngx_k8s_store_finish(ngx_k8s_store_t *store)
+{
+    while (store->change.entry) {
+        if (ngx_k8s_change_piece(store) == NGX_ERROR) {
+            return NGX_ERROR;
+        }
     }
-
-    ngx_k8s_links_drop(store, entry->links);
-    ngx_k8s_attach_free(entry->attached);
-
-    entry->links = links;
-    entry->next = links;
-    entry->attached = attach.hosts;
-    entry->making = 0;
-
-    if (object->problems || entry->taken || entry->why || attach.taken
-        || attach.why)
-    {
-        ngx_k8s_entry_mark(store, entry);
-    }
-
-    if (ngx_k8s_kind_rows[object->kind].attach) {
-        ngx_k8s_entry_attached(store, entry, &attach);
-    }
-
-    entry->edited = 1;
-    entry->model = attach.model;
-
-    aged = (ngx_k8s_kind_rows[object->kind].model
-            && ngx_k8s_age_cmp(entry->object, object) != 0);
-
-    if (aged) {
-        ngx_k8s_entry_age_delete(store, entry);
-    }
-
-    entry->object = object;
-
-    if (aged) {
-        ngx_rbtree_insert(&store->ages, &entry->age);
-    }
-
-    ngx_k8s_store_touch(store, object);
 
     return NGX_OK;
 }
 
 
-/* marks the nodes that an object stands behind */
-
-static void
-ngx_k8s_store_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
+ngx_int_t
+ngx_k8s_store_work(ngx_k8s_store_t *store)
 {
-    ngx_str_t            none;
-    ngx_uint_t           type;
-    ngx_k8s_node_t      *node;
-    ngx_k8s_node_row_t  *row;
+    ngx_int_t  rc;
 
-    ngx_str_null(&none);
+    /* a walk meets what a change has linked */
 
-    for (type = 0; type < NGX_K8S_NODES; type++) {
-        row = &ngx_k8s_node_rows[type];
+    if (store->change.entry == NULL) {
 
-        if (row->kind != (ngx_int_t) object->kind) {
-            continue;
+        if (ngx_k8s_nodes_walk(store) == NGX_AGAIN) {
+            return NGX_AGAIN;
         }
 
-        node = ngx_k8s_node_find(store, type, &object->namespace,
-                                 &object->name);
-
-        if (node && row->attach) {
-            ngx_k8s_node_turn(store, node);
-
-        } else if (node) {
-            ngx_k8s_node_mark(store, node);
-        }
-
-        node = row->attach ? ngx_k8s_node_find(store, type, &none, &none)
-                           : NULL;
-        if (node) {
-            ngx_k8s_node_turn(store, node);
-        }
+        return ngx_k8s_objects_free(&store->freed, NGX_K8S_CHANGE_PIECE);
     }
+
+    /* one that is shown already, or settle() has begun, is tried again */
+
+    if (ngx_k8s_change_shown(store)) {
+        rc = ngx_k8s_change_piece(store);
+        return (rc == NGX_ERROR) ? NGX_DECLINED : rc;
+    }
+
+    return ngx_k8s_store_change(store);
 }
 
 
-void
+ngx_uint_t
+ngx_k8s_store_busy(ngx_k8s_store_t *store)
+{
+    return store->change.entry || !ngx_queue_empty(&store->freed)
+           || ngx_k8s_nodes_walking(store);
+}
+
+
+ngx_int_t
 ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_str_t *uid)
 {
     ngx_k8s_entry_t  *entry;
 
+    if (ngx_k8s_store_finish(store) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     entry = ngx_k8s_entry_find(store, kind, ns, name);
 
     if (entry == NULL) {
-        return;
+        return NGX_OK;
     }
 
     if (uid->len && entry->object->uid.len
         && !ngx_k8s_str_eq(uid, &entry->object->uid))
     {
-        return;
+        return NGX_OK;
     }
 
-    ngx_k8s_store_drop(store, entry);
+    return ngx_k8s_store_drop(store, entry);
 }
 
 
-static void
+static ngx_int_t
 ngx_k8s_store_drop(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
 {
-    ngx_k8s_model_t   *model;
-    ngx_k8s_object_t  *object;
+    ngx_k8s_change_begin(store, entry, NULL);
 
-    object = entry->object;
-    model = entry->model;
+    return ngx_k8s_change_piece(store);
+}
 
-    ngx_rbtree_delete(&store->objects[entry->kind], &entry->node);
-    ngx_queue_remove(&entry->queue);
-    store->counts[entry->kind]--;
 
-    if (ngx_k8s_kind_rows[entry->kind].model) {
-        ngx_k8s_entry_age_delete(store, entry);
-        store->states[entry->state]--;
-    }
+/* in the midst of a change; such objects link nothing */
 
-    store->stamp++;
-    ngx_k8s_links_drop(store, entry->links);
-    ngx_k8s_attach_free(entry->attached);
-    entry->links = NULL;
-    entry->next = NULL;
-    entry->attached = NULL;
+static void
+ngx_k8s_store_forget(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_k8s_entry_t  *entry;
 
-    /* a class that has gone takes nothing any more */
-    ngx_k8s_store_touch(store, object);
+    entry = ngx_k8s_entry_find(store, kind, ns, name);
 
-    entry->object = NULL;
-    entry->model = NULL;
-    entry->taken = 0;
-    ngx_k8s_store_free(object, model);
-
-    if (entry->problem || entry->full || entry->silent || entry->marking) {
-        ngx_k8s_entry_mark(store, entry);
-    }
-
-    if (!entry->queued) {
-        ngx_k8s_entry_free(entry);
+    if (entry) {
+        ngx_k8s_entry_gone(store, entry);
     }
 }
 
@@ -504,7 +448,19 @@ ngx_k8s_store_end(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope,
         ngx_queue_insert_head(&store->all[kind], &sweep->cursor.queue);
     }
 
-    while (budget--) {
+    while (budget) {
+
+        if (store->change.entry) {
+
+            if (ngx_k8s_change_step(store, &budget) != NGX_OK) {
+                return NGX_AGAIN;
+            }
+
+            continue;
+        }
+
+        budget--;
+
         q = ngx_queue_next(&sweep->cursor.queue);
 
         if (q == ngx_queue_sentinel(&store->all[kind])) {
@@ -524,7 +480,7 @@ ngx_k8s_store_end(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *scope,
             continue;
         }
 
-        ngx_k8s_store_drop(store, entry);
+        ngx_k8s_change_begin(store, entry, NULL);
     }
 
     return NGX_AGAIN;

@@ -56,12 +56,26 @@ ngx_k8s_store_t *ngx_k8s_store_create(ngx_k8s_class_conf_t *conf,
     ngx_k8s_store_events_t *events, ngx_log_t *log);
 void ngx_k8s_store_destroy(ngx_k8s_store_t *store);
 
+/*
+ * Changes are made in pieces, however large an object is: put and delete return
+ * NGX_OK, or NGX_AGAIN: there is more to do, which work() does, or NGX_ERROR:
+ * no memory, all is as it was.  Another one may be begun before, and is a long
+ * piece then.  Until the end what is seen is the last version.
+ */
+
 /* takes the object over, replaces the one of its kind, namespace and name */
 ngx_int_t ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object);
 
 /* uid empty: whatever it is; another uid than the stored one: nothing */
-void ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind,
+ngx_int_t ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_str_t *uid);
+
+/* a piece of what put, delete, ask, refused and settle have begun, or of the
+   memory of a large object; returns as they do, NGX_ERROR: put has failed;
+   NGX_DECLINED: no memory for what settle has begun, which goes on later */
+ngx_int_t ngx_k8s_store_work(ngx_k8s_store_t *store);
+/* whether work() has something to do */
+ngx_uint_t ngx_k8s_store_busy(ngx_k8s_store_t *store);
 
 /* the list that goes on names an object that could not be read: what is stored
    of it stays */
@@ -69,8 +83,9 @@ void ngx_k8s_store_keep(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
 
 /* a list begins; at its end what it did not name is deleted, in slices:
-   end returns NGX_AGAIN while there is more to do, then NGX_OK; begin returns
-   NGX_ERROR without memory: that list deletes nothing */
+   end returns NGX_AGAIN while there is more to do, then NGX_OK; its budget is
+   of objects looked at and of links; begin returns NGX_ERROR without memory:
+   that list deletes nothing */
 ngx_int_t ngx_k8s_store_begin(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *scope);
 ngx_int_t ngx_k8s_store_end(ngx_k8s_store_t *store, ngx_uint_t kind,
@@ -89,7 +104,7 @@ void ngx_k8s_store_refused(ngx_k8s_store_t *store, ngx_uint_t kind,
  */
 ngx_int_t ngx_k8s_store_settle(ngx_k8s_store_t *store, ngx_uint_t n);
 
-/* says once more which objects are wanted */
+/* says once more which objects are wanted: work() does it, and settle() */
 void ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind);
 
 ngx_k8s_object_t *ngx_k8s_store_get(ngx_k8s_store_t *store, ngx_uint_t kind,

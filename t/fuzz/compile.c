@@ -98,11 +98,16 @@ fuzz_put(k8s_t *k, const uint8_t *data, size_t size, ngx_uint_t runs)
         if (deleted) {
             ns = object->namespace;
             name = object->name;
-            ngx_k8s_store_delete(k->store, object->kind, &ns, &name, &uid);
+            (void) ngx_k8s_store_delete(k->store, object->kind, &ns, &name,
+                                        &uid);
             ngx_k8s_object_free(object);
 
         } else {
             (void) ngx_k8s_store_put(k->store, object);
+        }
+
+        if (n % 3) {
+            k8s_work(k);
         }
 
         if (runs && n % 4 == 3) {

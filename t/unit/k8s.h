@@ -154,10 +154,20 @@ k8s_object(const char *text)
 }
 
 
+/* all that has been begun */
+
+static ngx_inline void
+k8s_work(k8s_t *k)
+{
+    while (ngx_k8s_store_work(k->store) == NGX_AGAIN) { /* void */ }
+}
+
+
 static ngx_inline void
 k8s_put(k8s_t *k, const char *text)
 {
     (void) ngx_k8s_store_put(k->store, k8s_object(text));
+    k8s_work(k);
 }
 
 
@@ -170,7 +180,8 @@ k8s_delete(k8s_t *k, ngx_uint_t kind, const char *ns, const char *name)
     m = k8s_str(name);
     ngx_str_null(&uid);
 
-    ngx_k8s_store_delete(k->store, kind, &n, &m, &uid);
+    (void) ngx_k8s_store_delete(k->store, kind, &n, &m, &uid);
+    k8s_work(k);
 }
 
 

@@ -260,15 +260,23 @@ synth_rule(ngx_pool_t *pool, synth_rule_t *from, ngx_k8s_model_rule_t *rule)
 }
 
 
-static ngx_k8s_model_t *
-synth_model(ngx_k8s_object_t *object, ngx_k8s_gate_t *gate)
+/* in two pieces */
+
+static ngx_int_t
+synth_model(ngx_k8s_maker_t *m, ngx_uint_t *n)
 {
     ngx_uint_t             i;
     ngx_pool_t            *pool;
     synth_object_t        *from;
     ngx_k8s_model_t       *model;
+    ngx_k8s_object_t      *object;
     ngx_k8s_model_host_t  *host;
 
+    if (m->stage++ == 0) {
+        return NGX_AGAIN;
+    }
+
+    object = m->object;
     pool = object->pool;
     from = &objects[object->name.data[1] - '0'];
 
@@ -299,7 +307,9 @@ synth_model(ngx_k8s_object_t *object, ngx_k8s_gate_t *gate)
         synth_target(pool, &from->target, model->fallback);
     }
 
-    return model;
+    m->model = model;
+
+    return NGX_OK;
 }
 
 
@@ -332,11 +342,11 @@ synth_attach(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
         return NGX_OK;
     }
 
-    attach->taken = 1;
-
     if (attach->model == NULL) {
-        attach->model = synth_model(object, NULL);
+        return NGX_AGAIN;
     }
+
+    attach->taken = 1;
 
     model = attach->model;
     gateway = &gateways[n];

@@ -184,6 +184,7 @@ secrets(k8s_t *k)
     k8s_put(k, INGRESS("i2", "x\\\\"));
     k8s_put(k, INGRESS("i3", "T1"));
     ngx_k8s_store_ask(k->store, NGX_K8S_SECRET);
+    k8s_work(k);
     k8s_delete(k, NGX_K8S_INGRESS, "d", "i1");
     k8s_delete(k, NGX_K8S_INGRESS, "d", "i2");
     k8s_delete(k, NGX_K8S_INGRESS, "d", "i3");

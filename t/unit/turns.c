@@ -78,7 +78,31 @@ pieces(k8s_t *k, const char *what)
 }
 
 
-static void
+/* what the store has begun with "rc"; how many pieces */
+
+static ngx_uint_t
+stored(k8s_t *k, ngx_int_t rc, const char *what)
+{
+    ngx_uint_t  n;
+
+    stop();
+
+    for (n = 1; rc == NGX_AGAIN; n++) {
+        start();
+        rc = ngx_k8s_store_work(k->store);
+        stop();
+    }
+
+    if (what) {
+        printf("# %s: %u pieces, the longest %u us\n", what, (unsigned) n,
+               (unsigned) worst);
+    }
+
+    return n;
+}
+
+
+static ngx_uint_t
 put(k8s_t *k, const char *what)
 {
     ngx_k8s_object_t  *object;
@@ -87,12 +111,28 @@ put(k8s_t *k, const char *what)
 
     worst = 0;
     start();
-    (void) ngx_k8s_store_put(k->store, object);
-    stop();
 
-    if (what) {
-        printf("# %s: put takes %u us\n", what, (unsigned) worst);
-    }
+    return stored(k, ngx_k8s_store_put(k->store, object), what);
+}
+
+
+static ngx_uint_t
+gone(k8s_t *k, const char *name)
+{
+    char        what[64];
+    ngx_str_t   ns, s, uid;
+
+    ns = k8s_str("a");
+    s = k8s_str(name);
+    ngx_str_null(&uid);
+
+    sprintf(what, "%s: gone", name);
+
+    worst = 0;
+    start();
+
+    return stored(k, ngx_k8s_store_delete(k->store, NGX_K8S_INGRESS, &ns, &s,
+                                          &uid), what);
 }
 
 
@@ -535,6 +575,17 @@ test_paths(void)
 }
 
 
+static ngx_uint_t  wants;
+
+
+static void
+want(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
+    ngx_uint_t wanted)
+{
+    wants++;
+}
+
+
 /* one Ingress with many hosts, and with many Secrets */
 
 static void
@@ -543,9 +594,9 @@ test_hosts(void)
     char        *p;
     k8s_t        k;
     ngx_uint_t   i;
-    ngx_str_t    ns, name, uid;
 
     setup(&k);
+    k.events.want = want;
     k8s_open(&k);
 
     p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
@@ -560,7 +611,8 @@ test_hosts(void)
     }
 
     sprintf(p, "]}}");
-    put(&k, "many hosts");
+    i = put(&k, "many hosts");
+    ok(i > number / 64, "many hosts: in %u pieces", (unsigned) i);
 
     p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
             "'Ingress','metadata':{'namespace':'a','name':'tls'},'spec':{"
@@ -573,7 +625,16 @@ test_hosts(void)
     }
 
     sprintf(p, "]}}");
-    put(&k, "many Secrets");
+    i = put(&k, "many Secrets");
+    ok(i > number / 64, "many Secrets: in %u pieces", (unsigned) i);
+    ok(wants == number, "all are wanted");
+
+    wants = 0;
+    worst = 0;
+    start();
+    ngx_k8s_store_ask(k.store, NGX_K8S_SECRET);
+    i = stored(&k, NGX_AGAIN, "Secrets: asked for once more");
+    ok(wants == number && i > number / 128, "in %u pieces", (unsigned) i);
 
     ngx_k8s_compile_synced(k.compile);
     (void) pieces(&k, "many hosts and Secrets");
@@ -586,22 +647,11 @@ test_hosts(void)
     i = pieces(&k, "after the clock");
     ok(i > number / 1024, "dates: in %u pieces", (unsigned) i);
 
-    ns = k8s_str("a");
-    ngx_str_null(&uid);
+    i = gone(&k, "tls");
+    ok(i > number / 64, "many Secrets: gone in %u pieces", (unsigned) i);
 
-    name = k8s_str("tls");
-    worst = 0;
-    start();
-    ngx_k8s_store_delete(k.store, NGX_K8S_INGRESS, &ns, &name, &uid);
-    stop();
-    printf("# many Secrets: delete takes %u us\n", (unsigned) worst);
-
-    name = k8s_str("hosts");
-    worst = 0;
-    start();
-    ngx_k8s_store_delete(k.store, NGX_K8S_INGRESS, &ns, &name, &uid);
-    stop();
-    printf("# many hosts: delete takes %u us\n", (unsigned) worst);
+    i = gone(&k, "hosts");
+    ok(i > number / 64, "many hosts: gone in %u pieces", (unsigned) i);
 
     (void) pieces(&k, "all is gone");
 
