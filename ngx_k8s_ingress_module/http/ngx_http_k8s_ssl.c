@@ -24,6 +24,7 @@
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_k8s_cert.h>
 #include <ngx_k8s_policy.h>
+#include <ngx_k8s_router.h>
 #include <ngx_k8s_tls.h>
 
 
@@ -52,12 +53,15 @@ static ngx_int_t ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *cscf);
 
 static int ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg);
+static ngx_int_t ngx_http_k8s_ssl_choose(ngx_connection_t *c,
+    ngx_k8s_block_t *block, ngx_k8s_table_t *table, ngx_str_t *sni,
+    ngx_k8s_tls_t *tls);
 static ngx_uint_t ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn,
     ngx_k8s_block_t *block, ngx_k8s_table_t *table, ngx_log_t *log);
 static ngx_k8s_cert_cache_t *ngx_http_k8s_ssl_cache(ngx_k8s_block_t *block,
     ngx_log_t *log);
 static int ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn,
-    ngx_str_t *sni);
+    SSL_CTX *ctx, ngx_str_t *sni, int *ad);
 
 #if (nginx_version >= 1029002)
 static int ngx_http_k8s_ssl_servername(ngx_ssl_conn_t *ssl_conn, int *ad,
@@ -65,6 +69,7 @@ static int ngx_http_k8s_ssl_servername(ngx_ssl_conn_t *ssl_conn, int *ad,
 #else
 static int ngx_http_k8s_ssl_hello(ngx_ssl_conn_t *ssl_conn, int *ad,
     void *arg);
+static SSL_CTX *ngx_http_k8s_ssl_context(ngx_connection_t *c, ngx_str_t *sni);
 #endif
 
 
@@ -344,6 +349,7 @@ ngx_http_k8s_ssl_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf,
 
         SSL_CTX_set_cert_cb(server[i].sscf->ssl.ctx,
                             ngx_http_k8s_ssl_certificate, block);
+        SSL_CTX_set_app_data(server[i].sscf->ssl.ctx, block);
 
         return ngx_http_k8s_ssl_client_hello(cf, cscf);
     }
@@ -476,37 +482,21 @@ ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
 }
 
 
-/* returns how many are presented: those of the name, else the default one */
+/* NGX_DECLINED: the handshake has to fail */
 
-static ngx_uint_t
-ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
-    ngx_k8s_table_t *table, ngx_log_t *log)
+static ngx_int_t
+ngx_http_k8s_ssl_choose(ngx_connection_t *c, ngx_k8s_block_t *block,
+    ngx_k8s_table_t *table, ngx_str_t *sni, ngx_k8s_tls_t *tls)
 {
-    ngx_uint_t              i, n;
-    const char             *servername;
-    ngx_k8s_tls_t           tls;
-    ngx_connection_t       *c;
-    ngx_k8s_tls_key_t       key;
-    ngx_k8s_cert_cache_t   *cache;
-    ngx_k8s_certificate_t  *rec;
+    ngx_k8s_tls_key_t  key;
 
-    cache = ngx_http_k8s_ssl_cache(block, log);
-    if (cache == NULL) {
-        return 0;
-    }
-
-    servername = SSL_get_servername(ssl_conn, TLSEXT_NAMETYPE_host_name);
-
-    key.sni.data = (u_char *) servername;
-    key.sni.len = servername ? ngx_strlen(servername) : 0;
-
-    c = ngx_ssl_get_connection(ssl_conn);
+    key.sni = *sni;
     key.nsets = 0;
 
     if (table->counts[NGX_K8S_INDEX_ADDRESS]) {
 
         if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
-            return 0;
+            return NGX_ERROR;
         }
 
         key.nsets = ngx_k8s_tls_address(table, c->local_sockaddr, &key.sets,
@@ -519,20 +509,48 @@ ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
         key.port = ngx_inet_get_port(c->listening->sockaddr);
     }
 
-    ngx_k8s_tls_choose(table, &key, &tls);
+    ngx_k8s_tls_choose(table, &key, tls);
 
-    if (tls.reject) {
+    /* nothing asks clients for certificates yet */
+
+    return (tls->reject || tls->client) ? NGX_DECLINED : NGX_OK;
+}
+
+
+/* returns how many are presented: those of the name, else the default one */
+
+static ngx_uint_t
+ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
+    ngx_k8s_table_t *table, ngx_log_t *log)
+{
+    ngx_str_t               sni;
+    ngx_uint_t              i, n;
+    const char             *servername;
+    ngx_k8s_tls_t           tls;
+    ngx_k8s_cert_cache_t   *cache;
+    ngx_k8s_certificate_t  *rec;
+
+    cache = ngx_http_k8s_ssl_cache(block, log);
+    if (cache == NULL) {
+        return 0;
+    }
+
+    servername = SSL_get_servername(ssl_conn, TLSEXT_NAMETYPE_host_name);
+
+    sni.data = (u_char *) servername;
+    sni.len = servername ? ngx_strlen(servername) : 0;
+
+    if (ngx_http_k8s_ssl_choose(ngx_ssl_get_connection(ssl_conn), block, table,
+                                &sni, &tls)
+        != NGX_OK)
+    {
         return 0;
     }
 
     n = 0;
 
-    for (i = 0; i < tls.certificates.n; i++) {
-        rec = ngx_k8s_tls_certificate(table, &tls, i);
-
-        if (rec) {
-            n += ngx_k8s_cert_present(cache, rec, ssl_conn, log);
-        }
+    for (i = 0; i < tls.ncerts; i++) {
+        n += ngx_k8s_cert_present(cache, tls.certs[i], ssl_conn, log);
     }
 
     if (n) {
@@ -545,17 +563,28 @@ ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
 }
 
 
-/* what the same name means can differ from address to address */
+/*
+ * What the same name means can differ from address to address.  What rejects a
+ * handshake rejects one that would resume a session, too; ctx is that of the
+ * server of the name.  Returns 0, with an alert in *ad, if it has to fail.
+ */
 
 static int
-ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn, ngx_str_t *sni)
+ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn, SSL_CTX *ctx,
+    ngx_str_t *sni, int *ad)
 {
     u_char                     id[NGX_K8S_TLS_ID_LEN];
     u_char                     buf[NGX_MAX_CONF_ERRSTR];
+    ngx_int_t                  rc;
     ngx_str_t                  scope;
+    ngx_k8s_tls_t              tls;
+    ngx_k8s_block_t           *block;
+    ngx_k8s_table_t           *table;
     ngx_connection_t          *c;
     ngx_http_connection_t     *hc;
     ngx_http_core_srv_conf_t  *cscf;
+
+    *ad = SSL_AD_INTERNAL_ERROR;
 
     c = ngx_ssl_get_connection(ssl_conn);
     hc = c->data;
@@ -566,8 +595,27 @@ ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn, ngx_str_t *sni)
                              (ngx_uint_t) cscf->line, cscf->file_name)
                 - buf;
 
+    block = ctx ? SSL_CTX_get_app_data(ctx) : NULL;
+    table = block ? ngx_k8s_pin(block) : NULL;
+
+    if (table) {
+        rc = ngx_http_k8s_ssl_choose(c, block, table, sni, &tls);
+
+        if (rc == NGX_ERROR) {
+            return 0;
+        }
+
+        if (rc == NGX_DECLINED) {
+            c->ssl->handshake_rejected = 1;
+            *ad = SSL_AD_UNRECOGNIZED_NAME;
+
+            return 0;
+        }
+    }
+
     ngx_k8s_tls_session_id(id, sni,
-                           ngx_inet_get_port(c->listening->sockaddr), &scope);
+                           ngx_inet_get_port(c->listening->sockaddr), &scope,
+                           table ? &tls : NULL);
 
     return SSL_set_session_id_context(ssl_conn, id, NGX_K8S_TLS_ID_LEN);
 }
@@ -594,8 +642,10 @@ ngx_http_k8s_ssl_servername(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
         sni = &empty;
     }
 
-    if (ngx_http_k8s_ssl_session_id(ssl_conn, sni) == 0) {
-        *ad = SSL_AD_INTERNAL_ERROR;
+    if (ngx_http_k8s_ssl_session_id(ssl_conn, SSL_get_SSL_CTX(ssl_conn), sni,
+                                    ad)
+        == 0)
+    {
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     }
 
@@ -607,9 +657,10 @@ ngx_http_k8s_ssl_servername(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
 static int
 ngx_http_k8s_ssl_hello(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
 {
-    size_t         len;
-    ngx_str_t      sni;
-    const u_char  *p;
+    size_t             len;
+    ngx_str_t          sni;
+    const u_char      *p;
+    ngx_connection_t  *c;
 
     ngx_str_null(&sni);
 
@@ -624,12 +675,63 @@ ngx_http_k8s_ssl_hello(ngx_ssl_conn_t *ssl_conn, int *ad, void *arg)
         sni.len = len - 5;
     }
 
-    if (ngx_http_k8s_ssl_session_id(ssl_conn, &sni) == 0) {
-        *ad = SSL_AD_INTERNAL_ERROR;
+    c = ngx_ssl_get_connection(ssl_conn);
+
+    if (ngx_http_k8s_ssl_session_id(ssl_conn, ngx_http_k8s_ssl_context(c, &sni),
+                                    &sni, ad)
+        == 0)
+    {
         return SSL_CLIENT_HELLO_ERROR;
     }
 
     return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+
+/* of the server that nginx is going to choose by the name; NULL: it has none */
+
+static SSL_CTX *
+ngx_http_k8s_ssl_context(ngx_connection_t *c, ngx_str_t *sni)
+{
+    u_char                     buf[NGX_K8S_HOST_MAX];
+    ngx_str_t                  name;
+    ngx_http_connection_t     *hc;
+    ngx_http_ssl_srv_conf_t   *sscf;
+    ngx_http_core_srv_conf_t  *cscf;
+    ngx_http_virtual_names_t  *names;
+#if (NGX_PCRE)
+    ngx_uint_t                 i;
+    ngx_http_server_name_t    *sn;
+#endif
+
+    hc = c->data;
+    names = hc->addr_conf->virtual_names;
+    cscf = NULL;
+
+    if (names && sni->len
+        && ngx_k8s_route_host_name(buf, sni, &name) == NGX_OK)
+    {
+        cscf = ngx_hash_find_combined(&names->names,
+                                      ngx_hash_key(name.data, name.len),
+                                      name.data, name.len);
+#if (NGX_PCRE)
+        sn = names->regex;
+
+        for (i = 0; cscf == NULL && i < names->nregex; i++) {
+            if (ngx_regex_exec(sn[i].regex->regex, &name, NULL, 0) >= 0) {
+                cscf = sn[i].server;
+            }
+        }
+#endif
+    }
+
+    if (cscf == NULL) {
+        cscf = hc->addr_conf->default_server;
+    }
+
+    sscf = ngx_http_get_module_srv_conf(cscf->ctx, ngx_http_ssl_module);
+
+    return sscf->ssl.ctx;
 }
 
 #endif

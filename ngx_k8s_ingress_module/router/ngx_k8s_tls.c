@@ -16,6 +16,12 @@ static ngx_k8s_listener_t *ngx_k8s_tls_listener(ngx_k8s_table_t *table,
     uint32_t set, in_port_t port, ngx_str_t *name);
 static ngx_k8s_host_t *ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t set,
     ngx_str_t *name);
+static void ngx_k8s_tls_client(ngx_k8s_table_t *table, uint32_t policy,
+    ngx_k8s_tls_t *tls);
+static void ngx_k8s_tls_certificates(ngx_k8s_table_t *table,
+    ngx_k8s_record_t *rec, ngx_k8s_list_t *list, ngx_str_t *name,
+    ngx_k8s_tls_t *tls);
+static size_t ngx_k8s_tls_fits(ngx_k8s_certificate_t *cert, ngx_str_t *name);
 
 
 ngx_uint_t
@@ -80,10 +86,13 @@ ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
     ngx_k8s_tls_t *tls)
 {
     u_char               buf[NGX_K8S_HOST_MAX];
+    uint32_t             policy;
     ngx_int_t            best;
     ngx_str_t            name;
     ngx_uint_t           i;
     ngx_k8s_host_t      *host;
+    ngx_k8s_list_t      *list;
+    ngx_k8s_record_t    *rec;
     ngx_k8s_listener_t  *listener;
 
     ngx_memzero(tls, sizeof(ngx_k8s_tls_t));
@@ -95,6 +104,9 @@ ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
     /* the length tells: a wildcard has the name from a dot on */
 
     best = -1;
+    policy = 0;
+    rec = NULL;
+    list = NULL;
 
     for (i = 0; i < key->nsets; i++) {
 
@@ -102,11 +114,11 @@ ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
 
         if (listener && (ngx_int_t) listener->hostname.len > best) {
             best = listener->hostname.len;
+            rec = &listener->header;
+            list = &listener->certificates;
+            policy = listener->policy;
 
             tls->listener = listener;
-            tls->record = &listener->header;
-            tls->certificates = listener->certificates;
-            tls->policy = listener->policy;
             tls->reject = (listener->flags & NGX_K8S_LISTENER_REJECT) != 0;
         }
 
@@ -114,14 +126,132 @@ ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
 
         if (host && (ngx_int_t) host->name.len > best) {
             best = host->name.len;
+            rec = &host->header;
+            list = &host->certificates;
+            policy = host->policy;
 
             tls->listener = NULL;
-            tls->record = &host->header;
-            tls->certificates = host->certificates;
-            tls->policy = host->policy;
             tls->reject = 0;
         }
     }
+
+    if (rec) {
+        ngx_k8s_tls_client(table, policy, tls);
+        ngx_k8s_tls_certificates(table, rec, list, &name, tls);
+    }
+}
+
+
+/* a policy without settings of TLS asks nothing of clients */
+
+static void
+ngx_k8s_tls_client(ngx_k8s_table_t *table, uint32_t policy, ngx_k8s_tls_t *tls)
+{
+    ngx_k8s_policy_t  *rec;
+
+    static u_char  none[sizeof(rec->tls)];
+
+    if (policy == 0) {
+        return;
+    }
+
+    rec = ngx_k8s_slot_record(table, NGX_K8S_INDEX_POLICY, policy);
+
+    if (rec == NULL) {
+        tls->reject = 1;
+
+    } else if (ngx_memcmp(rec->tls, none, sizeof(none)) != 0) {
+        tls->client = rec;
+    }
+}
+
+
+static void
+ngx_k8s_tls_certificates(ngx_k8s_table_t *table, ngx_k8s_record_t *rec,
+    ngx_k8s_list_t *list, ngx_str_t *name, ngx_k8s_tls_t *tls)
+{
+    size_t                  fit, fits[NGX_K8S_TLS_CERTIFICATES];
+    uint32_t                i;
+    ngx_uint_t              k, n, any;
+    ngx_k8s_slot_ref_t     *ref;
+    ngx_k8s_certificate_t  *cert;
+
+    any = 0;
+    ref = ngx_k8s_record_at(rec, list->offset);
+
+    for (i = 0; i < list->n; i++) {
+        cert = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_CERTIFICATE,
+                                       ref[i].slot, ref[i].generation);
+        if (cert == NULL) {
+            continue;
+        }
+
+        fit = ngx_k8s_tls_fits(cert, name);
+        any |= (fit != 0);
+
+        for (k = 0; k < tls->ncerts; k++) {
+            if (tls->certs[k]->key_type == cert->key_type) {
+                break;
+            }
+        }
+
+        if (k == NGX_K8S_TLS_CERTIFICATES
+            || (k < tls->ncerts && fit <= fits[k]))
+        {
+            continue;
+        }
+
+        tls->certs[k] = cert;
+        tls->ncerts = ngx_max(tls->ncerts, k + 1);
+        fits[k] = fit;
+    }
+
+    for (k = 0, n = 0; k < tls->ncerts; k++) {
+        if (fits[k] || !any) {
+            tls->certs[n++] = tls->certs[k];
+        }
+    }
+
+    tls->ncerts = n;
+}
+
+
+/* the length of the longest name that fits, a star does not count; or 0 */
+
+static size_t
+ngx_k8s_tls_fits(ngx_k8s_certificate_t *cert, ngx_str_t *name)
+{
+    u_char         *p;
+    size_t          longest;
+    uint32_t        i;
+    ngx_str_t       own, rest;
+    ngx_k8s_str_t  *names;
+
+    p = ngx_strlchr(name->data, name->data + name->len, '.');
+
+    rest.data = p ? p : name->data;
+    rest.len = p ? name->data + name->len - p : 0;
+
+    longest = 0;
+    names = ngx_k8s_record_at(cert, cert->names.offset);
+
+    for (i = 0; i < cert->names.n; i++) {
+        ngx_k8s_record_str(cert, &names[i], &own);
+
+        if (own.len == name->len
+            && ngx_strncasecmp(own.data, name->data, own.len) == 0)
+        {
+            return own.len;
+        }
+
+        if (rest.len && own.len == rest.len + 1 && own.data[0] == '*'
+            && ngx_strncasecmp(own.data + 1, rest.data, rest.len) == 0)
+        {
+            longest = rest.len;
+        }
+    }
+
+    return longest;
 }
 
 
@@ -200,19 +330,6 @@ ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t set, ngx_str_t *name)
 
 
 ngx_k8s_certificate_t *
-ngx_k8s_tls_certificate(ngx_k8s_table_t *table, ngx_k8s_tls_t *tls,
-    ngx_uint_t i)
-{
-    ngx_k8s_slot_ref_t  *ref;
-
-    ref = ngx_k8s_record_at(tls->record, tls->certificates.offset);
-
-    return ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_CERTIFICATE,
-                                   ref[i].slot, ref[i].generation);
-}
-
-
-ngx_k8s_certificate_t *
 ngx_k8s_tls_default(ngx_k8s_table_t *table)
 {
     size_t     len;
@@ -231,10 +348,12 @@ ngx_k8s_tls_default(ngx_k8s_table_t *table)
 
 void
 ngx_k8s_tls_session_id(u_char id[NGX_K8S_TLS_ID_LEN], ngx_str_t *sni,
-    in_port_t port, ngx_str_t *scope)
+    in_port_t port, ngx_str_t *scope, ngx_k8s_tls_t *tls)
 {
-    u_char     *p, *last, host[NGX_K8S_HOST_MAX], buf[NGX_MAX_CONF_ERRSTR];
-    ngx_str_t   name;
+    u_char             *p, *last, host[NGX_K8S_HOST_MAX];
+    u_char              buf[NGX_MAX_CONF_ERRSTR + NGX_K8S_KEY_MAX];
+    ngx_str_t           name;
+    ngx_k8s_record_t   *rec;
 
     if (sni->len == 0 || ngx_k8s_route_host_name(host, sni, &name) != NGX_OK) {
         name = *sni;
@@ -242,6 +361,30 @@ ngx_k8s_tls_session_id(u_char id[NGX_K8S_TLS_ID_LEN], ngx_str_t *sni,
 
     last = buf + sizeof(buf);
     p = ngx_slprintf(buf, last, "%V %d %V", &name, (int) port, scope);
+
+    SHA256(buf, p - buf, id);
+
+    if (tls == NULL || (tls->listener == NULL && tls->client == NULL)) {
+        return;
+    }
+
+    /* a listener is its set, port and hostname, whatever its slot is */
+
+    p = ngx_cpymem(buf, id, NGX_K8S_TLS_ID_LEN);
+
+    ngx_memzero(p, sizeof(tls->client->tls));
+
+    if (tls->client) {
+        ngx_memcpy(p, tls->client->tls, sizeof(tls->client->tls));
+    }
+
+    p += sizeof(tls->client->tls);
+
+    if (tls->listener) {
+        rec = &tls->listener->header;
+        p = ngx_cpymem(p, ngx_k8s_record_at(rec, rec->key.offset),
+                       rec->key.len);
+    }
 
     SHA256(buf, p - buf, id);
 }

@@ -26,13 +26,14 @@ typedef struct {
     ngx_str_t                sni;        /* as sent, or empty */
 } ngx_k8s_tls_key_t;
 
+#define NGX_K8S_TLS_CERTIFICATES     4   /* of different keys: RSA, EC, ... */
+
 typedef struct {
     ngx_k8s_listener_t      *listener;   /* NULL: of no listener */
-    ngx_k8s_record_t        *record;     /* the listener or host that has the
-                                            certificates; NULL: the default */
-    ngx_k8s_list_t           certificates; /* of the record */
-    uint32_t                 policy;     /* slot, of clients' certificates; 0:
+    ngx_k8s_policy_t        *client;     /* of clients' certificates; NULL:
                                             they are not asked for */
+    ngx_k8s_certificate_t   *certs[NGX_K8S_TLS_CERTIFICATES];
+    ngx_uint_t               ncerts;     /* 0: the default certificate */
     unsigned                 reject:1;   /* the handshake has to fail */
 } ngx_k8s_tls_t;
 
@@ -49,27 +50,28 @@ ngx_uint_t ngx_k8s_tls_address(ngx_k8s_table_t *table,
  * What is presented for a name (SNI), valid under the caller's pin: of a
  * listener of the port, or of a host, be it the wildcard host above one that
  * has no certificates.  The most specific name wins; among equals the earlier
- * set, and in a set the listener.
+ * set, and in a set the listener.  Of several certificates with keys of one
+ * type it is the one with the longest name that fits, then the first; those of
+ * which no name fits are there only where none does.  It has to be rejected
+ * when what is asked of clients is not in the table.
  */
 void ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
     ngx_k8s_tls_t *tls);
-
-/* the i-th of tls->certificates.n certificates, NULL when it has gone */
-ngx_k8s_certificate_t *ngx_k8s_tls_certificate(ngx_k8s_table_t *table,
-    ngx_k8s_tls_t *tls, ngx_uint_t i);
 
 /* the default certificate, or NULL */
 ngx_k8s_certificate_t *ngx_k8s_tls_default(ngx_k8s_table_t *table);
 
 /*
- * The context of a session, so that one of this name, port and scope is never
- * resumed for another; scope tells what else decides what a name means.
+ * The context of a session, so that one of this name, port, scope, listener and
+ * client policy is never resumed for another; scope tells what else decides
+ * what a name means.  tls is what was chosen for the name; NULL: there is no
+ * table.
  */
 
 #define NGX_K8S_TLS_ID_LEN           32
 
 void ngx_k8s_tls_session_id(u_char id[NGX_K8S_TLS_ID_LEN], ngx_str_t *sni,
-    in_port_t port, ngx_str_t *scope);
+    in_port_t port, ngx_str_t *scope, ngx_k8s_tls_t *tls);
 
 
 #endif /* _NGX_K8S_TLS_H_INCLUDED_ */

@@ -18,8 +18,7 @@ typedef struct {
     ngx_k8s_table_t         *table;
     ngx_k8s_writer_t        *w;
     ngx_k8s_builder_t        b;
-    uint32_t                 policy;     /* of the last choice */
-    ngx_uint_t               reject;
+    ngx_k8s_tls_t            last;       /* the last choice */
 } tls_t;
 
 
@@ -75,13 +74,67 @@ tls_certificate(tls_t *t, char *name)
 }
 
 
+/* one with two names of its own, the second may be "" */
+
+static uint32_t
+tls_certificate_of(tls_t *t, char *name, uint32_t type, char *one, char *two)
+{
+    char                   *names[2];
+    uint32_t                list;
+    ngx_k8s_str_t           s[3], *p;
+    ngx_k8s_certificate_t  *cert;
+
+    ngx_k8s_builder_begin(&t->b, NGX_K8S_INDEX_CERTIFICATE,
+                          sizeof(ngx_k8s_certificate_t));
+
+    names[0] = "default";
+    names[1] = name;
+    unit_key(&t->b, 2, names);
+
+    s[0] = unit_add(&t->b, name);
+    s[1] = unit_add(&t->b, one);
+    s[2] = unit_add(&t->b, two);
+    list = ngx_k8s_builder_alloc(&t->b, 2 * sizeof(ngx_k8s_str_t));
+
+    p = ngx_k8s_builder_ptr(&t->b, list);
+    p[0] = s[1];
+    p[1] = s[2];
+
+    cert = (ngx_k8s_certificate_t *) t->b.data;
+    cert->name = s[0];
+    cert->key_type = type;
+    cert->names.offset = list;
+    cert->names.n = 2;
+
+    return ngx_k8s_builder_put(&t->b, t->w, NGX_K8S_WRITE_OBJECT);
+}
+
+
+/* what is asked of clients, by the hash of it */
+
+static uint32_t
+tls_policy(tls_t *t, char *hash)
+{
+    char              *names[1] = { hash };
+    ngx_k8s_policy_t  *policy;
+
+    ngx_k8s_builder_begin(&t->b, NGX_K8S_INDEX_POLICY,
+                          sizeof(ngx_k8s_policy_t));
+    unit_key(&t->b, 1, names);
+
+    policy = (ngx_k8s_policy_t *) t->b.data;
+    ngx_memcpy(policy->tls, hash, ngx_strlen(hash));
+
+    return ngx_k8s_builder_put(&t->b, t->w, NGX_K8S_WRITE_OBJECT);
+}
+
+
 /* whether the certificate of this name is presented; NULL: the default one */
 
 static ngx_uint_t
 tls_is(tls_t *t, uint32_t *sets, ngx_uint_t nsets, char *sni, char *name)
 {
     ngx_str_t               s;
-    ngx_k8s_tls_t           tls;
     ngx_k8s_tls_key_t       key;
     ngx_k8s_certificate_t  *rec;
 
@@ -90,37 +143,34 @@ tls_is(tls_t *t, uint32_t *sets, ngx_uint_t nsets, char *sni, char *name)
     key.port = 443;
     key.sni = unit_str(sni);
 
-    ngx_k8s_tls_choose(t->table, &key, &tls);
-
-    t->policy = tls.policy;
-    t->reject = tls.reject;
+    ngx_k8s_tls_choose(t->table, &key, &t->last);
 
     if (name == NULL) {
-        return tls.record == NULL && tls.certificates.n == 0;
+        return t->last.ncerts == 0;
     }
 
-    if (tls.record == NULL || tls.certificates.n != 1) {
+    if (t->last.ncerts != 1) {
         return 0;
     }
 
-    rec = ngx_k8s_tls_certificate(t->table, &tls, 0);
+    rec = t->last.certs[0];
     s = unit_str(name);
 
-    return rec && rec->name.len == s.len
+    return rec->name.len == s.len
            && ngx_memcmp(ngx_k8s_record_at(rec, rec->name.offset), s.data,
                          s.len)
               == 0;
 }
 
 
-/* a listener of a set, on port 443 */
+/* a listener of a set, on port 443, with up to three certificates */
 
 static void
 tls_listener(tls_t *t, uint32_t set, char *hostname, ngx_uint_t mode,
-    ngx_uint_t flags, uint32_t certificate)
+    ngx_uint_t flags, uint32_t policy, uint32_t *certificates)
 {
     u_char               buf[NGX_K8S_KEY_MAX];
-    uint32_t             list;
+    uint32_t             i, list;
     ngx_str_t            str, name;
     ngx_k8s_str_t        key, s;
     ngx_k8s_slot_ref_t  *ref;
@@ -135,23 +185,26 @@ tls_listener(tls_t *t, uint32_t set, char *hostname, ngx_uint_t mode,
 
     key = ngx_k8s_builder_str(&t->b, &str);
     s = unit_add(&t->b, hostname);
-    list = ngx_k8s_builder_alloc(&t->b, sizeof(ngx_k8s_slot_ref_t));
+    list = ngx_k8s_builder_alloc(&t->b, 3 * sizeof(ngx_k8s_slot_ref_t));
 
     ref = ngx_k8s_builder_ptr(&t->b, list);
-    ref->slot = certificate;
-    ref->generation = ngx_k8s_slot(t->table, certificate)->generation;
-
     listener = (ngx_k8s_listener_t *) t->b.data;
+
+    for (i = 0; i < 3 && certificates[i]; i++) {
+        ref[i].slot = certificates[i];
+        ref[i].generation = ngx_k8s_slot(t->table, certificates[i])->generation;
+    }
+
     listener->header.key = key;
     listener->route_set = set;
     listener->port = 443;
     listener->protocol = NGX_K8S_PROTOCOL_HTTPS;
     listener->mode = mode;
     listener->flags = flags;
-    listener->policy = certificate;    /* any slot */
+    listener->policy = policy;
     listener->hostname = s;
     listener->certificates.offset = list;
-    listener->certificates.n = 1;
+    listener->certificates.n = i;
 
     if (ngx_k8s_builder_put(&t->b, t->w, NGX_K8S_WRITE_OBJECT) == 0) {
         printf("Bail out! no listener %s\n", hostname);
@@ -277,23 +330,26 @@ tls_sets(tls_t *t)
 }
 
 
+#define CERTS(...)  ((uint32_t [4]) { __VA_ARGS__ })
+
 static void
 tls_listeners(tls_t *t)
 {
     uint32_t  sets[2] = { 6, 0 }, one[1] = { 6 };
 
     tls_listener(t, 6, "a.example", NGX_K8S_TLS_TERMINATE, 0,
-                 tls_certificate(t, "l-a"));
+                 tls_policy(t, "asks"), CERTS(tls_certificate(t, "l-a")));
     tls_listener(t, 6, ".example", NGX_K8S_TLS_TERMINATE,
-                 NGX_K8S_LISTENER_REJECT, tls_certificate(t, "l-wild"));
-    tls_listener(t, 6, ".plain.example", NGX_K8S_TLS_NONE, 0,
-                 tls_certificate(t, "l-plain"));
+                 NGX_K8S_LISTENER_REJECT, 0,
+                 CERTS(tls_certificate(t, "l-wild")));
+    tls_listener(t, 6, ".plain.example", NGX_K8S_TLS_NONE, 0, 0,
+                 CERTS(tls_certificate(t, "l-plain")));
 
-    ok(tls_is(t, sets, 2, "a.example", "l-a") && !t->reject && t->policy,
-       "a listener before the host of a later set, with its policy");
-    ok(tls_is(t, sets, 2, "c.example", "c") && t->policy == 0,
+    ok(tls_is(t, sets, 2, "a.example", "l-a") && !t->last.reject
+       && t->last.client, "a listener before a later set, with its policy");
+    ok(tls_is(t, sets, 2, "c.example", "c") && t->last.client == NULL,
        "not before a more specific name of it");
-    ok(tls_is(t, sets, 2, "d.example", "l-wild") && t->reject,
+    ok(tls_is(t, sets, 2, "d.example", "l-wild") && t->last.reject,
        "wildcard listener, which rejects");
     ok(tls_is(t, sets, 2, "x.y.example", "l-wild"), "of any depth");
     ok(tls_is(t, sets, 2, "x.plain.example", "l-wild"),
@@ -301,13 +357,66 @@ tls_listeners(tls_t *t)
     ok(tls_is(t, sets, 2, "unknown", NULL) && tls_is(t, sets, 2, "", NULL),
        "no listener for all names");
 
-    tls_listener(t, 6, "", NGX_K8S_TLS_TERMINATE, 0,
-                 tls_certificate(t, "l-all"));
+    tls_listener(t, 6, "", NGX_K8S_TLS_TERMINATE, 0, 0,
+                 CERTS(tls_certificate(t, "l-all")));
 
     ok(tls_is(t, one, 1, "unknown", "l-all") && tls_is(t, one, 1, "", "l-all"),
        "a listener for all names");
     ok(tls_is(t, sets, 2, "x.y.deep.test", "deep"),
        "hosts are more specific than that");
+}
+
+
+/* several certificates of one listener */
+
+static void
+tls_longest(tls_t *t)
+{
+    uint32_t  set[1] = { 7 };
+
+    tls_listener(t, 7, "", NGX_K8S_TLS_TERMINATE, 0, 0, CERTS(
+                 tls_certificate_of(t, "n-wild", 1, "*.n.test", "n.test"),
+                 tls_certificate_of(t, "n-a", 1, "A.n.test", "other.test"),
+                 tls_certificate_of(t, "n-b", 1, "b.n.test", "a.n.test")));
+
+    ok(tls_is(t, set, 1, "a.n.test", "n-a"), "the longest name, the first");
+    ok(tls_is(t, set, 1, "b.n.test", "n-b"), "the longest name");
+    ok(tls_is(t, set, 1, "c.n.test", "n-wild"), "a wildcard");
+    ok(tls_is(t, set, 1, "x.c.n.test", "n-wild"), "the first, none fits");
+    ok(tls_is(t, set, 1, "", "n-wild"), "the first, there is no name");
+
+    tls_listener(t, 7, "", NGX_K8S_TLS_TERMINATE, 0, 0, CERTS(
+                 tls_certificate_of(t, "k-rsa", 1, "*.k.test", ""),
+                 tls_certificate_of(t, "k-ec", 2, "", "a.k.test"),
+                 tls_certificate_of(t, "k-other", 3, "other.test", "")));
+
+    ok(!tls_is(t, set, 1, "a.k.test", "k-ec") && t->last.ncerts == 2,
+       "one for each type of key, if its name fits");
+    ok(tls_is(t, set, 1, "b.k.test", "k-rsa"), "only one fits");
+    ok(!tls_is(t, set, 1, "b.c.test", "") && t->last.ncerts == 3, "none fits");
+}
+
+
+/* what is asked of clients cannot be had: it is not served without it */
+
+static void
+tls_clients(tls_t *t)
+{
+    uint32_t  set[1] = { 8 }, policy;
+
+    policy = tls_policy(t, "gone");
+    tls_listener(t, 8, "", NGX_K8S_TLS_TERMINATE, 0, policy,
+                 CERTS(tls_certificate(t, "c")));
+    ok(tls_is(t, set, 1, "a", "c") && t->last.client && !t->last.reject,
+       "a policy of clients");
+
+    ngx_k8s_writer_remove(t->w, policy);
+    ok(tls_is(t, set, 1, "a", "c") && t->last.reject, "it has gone");
+
+    tls_listener(t, 8, "", NGX_K8S_TLS_TERMINATE, 0, tls_policy(t, ""),
+                 CERTS(tls_certificate(t, "c")));
+    ok(tls_is(t, set, 1, "a", "c") && !t->last.client && !t->last.reject,
+       "one that asks for nothing");
 }
 
 
@@ -348,8 +457,8 @@ tls_default(tls_t *t)
 
 
 static ngx_uint_t
-tls_same(char *sni1, in_port_t port1, char *scope1, char *sni2,
-    in_port_t port2, char *scope2)
+tls_same(char *sni1, in_port_t port1, char *scope1, ngx_k8s_tls_t *tls1,
+    char *sni2, in_port_t port2, char *scope2, ngx_k8s_tls_t *tls2)
 {
     u_char     id1[NGX_K8S_TLS_ID_LEN], id2[NGX_K8S_TLS_ID_LEN];
     ngx_str_t  s1, s2, t1, t2;
@@ -359,21 +468,57 @@ tls_same(char *sni1, in_port_t port1, char *scope1, char *sni2,
     t1 = unit_str(scope1);
     t2 = unit_str(scope2);
 
-    ngx_k8s_tls_session_id(id1, &s1, port1, &t1);
-    ngx_k8s_tls_session_id(id2, &s2, port2, &t2);
+    ngx_k8s_tls_session_id(id1, &s1, port1, &t1, tls1);
+    ngx_k8s_tls_session_id(id2, &s2, port2, &t2, tls2);
 
     return ngx_memcmp(id1, id2, NGX_K8S_TLS_ID_LEN) == 0;
 }
 
 
 static void
-tls_sessions(void)
+tls_sessions(tls_t *t)
 {
-    ok(tls_same("a.example", 443, "x", "A.example.", 443, "x"), "same session");
-    ok(!tls_same("a.example", 443, "x", "b.example", 443, "x"), "other name");
-    ok(!tls_same("a.example", 443, "x", "a.example", 8443, "x"), "other port");
-    ok(!tls_same("a.example", 443, "x", "a.example", 443, "y"), "other scope");
-    ok(!tls_same("a.example", 443, "x", "", 443, "x"), "no name");
+    uint32_t       sets[1] = { 9 };
+    ngx_k8s_tls_t  none, listener, other, asks, more;
+
+#define same(sni1, port1, scope1, sni2, port2, scope2)                        \
+    tls_same(sni1, port1, scope1, NULL, sni2, port2, scope2, NULL)
+
+    ok(same("a.example", 443, "x", "A.example.", 443, "x"), "same session");
+    ok(!same("a.example", 443, "x", "b.example", 443, "x"), "other name");
+    ok(!same("a.example", 443, "x", "a.example", 8443, "x"), "other port");
+    ok(!same("a.example", 443, "x", "a.example", 443, "y"), "other scope");
+    ok(!same("a.example", 443, "x", "", 443, "x"), "no name");
+
+#define by(one, two)  tls_same("a.x", 443, "x", one, "a.x", 443, "x", two)
+#define choose(to, hostname, hash)                                            \
+    tls_listener(t, 9, hostname, NGX_K8S_TLS_TERMINATE, 0,                    \
+                 tls_policy(t, hash), CERTS(tls_certificate(t, "c")));        \
+    ok(tls_is(t, sets, 1, "a.x", "c"), "listener \"%s\"", hostname);          \
+    to = t->last
+
+    ngx_memzero(&none, sizeof(ngx_k8s_tls_t));
+
+    ok(by(NULL, &none), "of no listener and policy");
+
+    choose(listener, "", "");
+    ok(!by(&none, &listener), "of a listener");
+    ok(by(&listener, &listener), "again");
+
+    choose(asks, "", "asks");
+    ok(!by(&listener, &asks), "what is asked of clients");
+
+    choose(more, "", "asks for more");
+    ok(!by(&asks, &more), "and something else");
+
+    choose(other, ".x", "");
+    ok(!by(&listener, &other), "of another listener");
+
+    choose(other, "", "asks");
+    ok(!by(&asks, &other), "which takes the name still");
+
+    choose(other, ".x", "asks");
+    ok(!by(&asks, &other), "and asks the same");
 }
 
 
@@ -393,7 +538,9 @@ main(void)
     tls_listeners(&t);
     tls_addresses(&t);
     tls_default(&t);
-    tls_sessions();
+    tls_longest(&t);
+    tls_clients(&t);
+    tls_sessions(&t);
 
     ngx_k8s_builder_done(&t.b);
     ngx_k8s_writer_close(t.w);
