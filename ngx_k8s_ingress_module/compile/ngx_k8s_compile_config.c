@@ -169,7 +169,7 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
     keys = &c->keys;
 
     if (keys->next) {
-        ngx_k8s_compile_policy_free(keys->next);
+        ngx_k8s_compile_policy_drop(c, keys->next);
         keys->next = NULL;
     }
 
@@ -197,14 +197,14 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
         return NGX_ERROR;
     }
 
-    keys->next = ngx_k8s_compile_policy_make(c, &values);
+    keys->next = ngx_k8s_compile_policy_make(c, &values, NULL);
 
     if (keys->next == NULL) {
         return NGX_ERROR;
     }
 
     if (ngx_k8s_compile_policy_build(c, keys->next, 1) == NGX_ERROR) {
-        ngx_k8s_compile_policy_free(keys->next);
+        ngx_k8s_compile_policy_drop(c, keys->next);
         keys->next = NULL;
         return NGX_ERROR;
     }
@@ -379,7 +379,7 @@ ngx_k8s_compile_config_write(ngx_k8s_compile_t *c)
     }
 
     if (keys->policy) {
-        ngx_k8s_compile_policy_free(keys->policy);
+        ngx_k8s_compile_policy_drop(c, keys->policy);
     }
 
     keys->policy = policy;

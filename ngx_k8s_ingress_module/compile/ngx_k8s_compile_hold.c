@@ -68,7 +68,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
         }
     }
 
-    if (ngx_k8s_compile_policy(c, &item->claim->model->values, &held->policy)
+    if (ngx_k8s_compile_policy(c, item->claim->model, &held->policy)
         != NGX_OK
         || ngx_k8s_compile_label(c, held, item->claim->state->node,
                                  &item->match->path,
@@ -121,8 +121,7 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
 
     if (ngx_k8s_compile_hold_port(c, *held, target) == NGX_OK
         && (claim == NULL
-            || ngx_k8s_compile_policy(c, &claim->model->values,
-                                      &(*held)->policy)
+            || ngx_k8s_compile_policy(c, claim->model, &(*held)->policy)
                == NGX_OK)
         && ngx_k8s_compile_label(c, *held, host, &ngx_k8s_root_path,
                                  claim ? claim->model->object : NULL,

@@ -21,19 +21,33 @@ static ngx_k8s_policy_state_t *ngx_k8s_compile_policy_find(
 static ngx_int_t ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t base, ngx_str_t *values,
     ngx_uint_t *changed);
+static ngx_int_t ngx_k8s_compile_policy_ports(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_k8s_target_t *error);
+static void ngx_k8s_compile_policy_refs(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
 static u_char *ngx_k8s_compile_policy_error(ngx_k8s_compile_t *c,
     ngx_str_t *error);
 static void ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy,
     u_char *hash, size_t len);
 
 
+/* the rows that ask for the Services to which a record refers */
+
+static ngx_str_t  ngx_k8s_policy_port_rows[NGX_K8S_POLICY_PORTS] = {
+    ngx_string("default-backend"),
+    ngx_string("custom-http-errors")
+};
+
+
 ngx_int_t
-ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
+ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
     ngx_k8s_policy_state_t **policy)
 {
+    ngx_k8s_values_t        *values;
     ngx_k8s_policy_state_t  *p;
 
     *policy = NULL;
+    values = &model->values;
 
     if (values->nserved == 0) {
         return NGX_OK;
@@ -43,20 +57,20 @@ ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
 
     if (p == NULL) {
 
-        p = ngx_k8s_compile_policy_make(c, values);
+        p = ngx_k8s_compile_policy_make(c, values, model->error);
         if (p == NULL) {
             return NGX_ERROR;
         }
 
         if (ngx_k8s_compile_policy_build(c, p, 0) == NGX_ERROR) {
-            ngx_k8s_compile_policy_free(p);
+            ngx_k8s_compile_policy_drop(c, p);
             return NGX_ERROR;
         }
 
         if (ngx_k8s_compile_policy_write(c, p, NGX_K8S_POLICY_ROUTE)
             != NGX_OK)
         {
-            ngx_k8s_compile_policy_free(p);
+            ngx_k8s_compile_policy_drop(c, p);
             return NGX_DECLINED;
         }
 
@@ -81,7 +95,7 @@ ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy)
     ngx_k8s_writer_remove(c->writer, policy->slot);
     ngx_rbtree_delete(&c->policies, &policy->sn.node);
     ngx_queue_remove(&policy->queue);
-    ngx_k8s_compile_policy_free(policy);
+    ngx_k8s_compile_policy_drop(c, policy);
 }
 
 
@@ -124,7 +138,8 @@ ngx_k8s_compile_policy_find(ngx_k8s_compile_t *c, u_char *digest)
 
 
 ngx_k8s_policy_state_t *
-ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c, ngx_k8s_values_t *values)
+ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
+    ngx_k8s_target_t *error)
 {
     u_char                  *p;
     ngx_uint_t               i;
@@ -165,7 +180,67 @@ ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c, ngx_k8s_values_t *values)
         p = ngx_cpymem(p, value[i].value.data, value[i].value.len);
     }
 
+    if (ngx_k8s_compile_policy_ports(c, policy, error) != NGX_OK) {
+        ngx_k8s_compile_policy_drop(c, policy);
+        return NULL;
+    }
+
     return policy;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_policy_ports(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_k8s_target_t *error)
+{
+    ngx_uint_t      i;
+    ngx_k8s_row_t  *row;
+
+    static ngx_str_t  tcp = ngx_string("TCP");
+
+    if (error) {
+        policy->ports[0] = ngx_k8s_compile_port(c, &error->ref.namespace,
+                                                &error->ref.name,
+                                                &error->port,
+                                                &error->protocol);
+        if (policy->ports[0] == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    row = ngx_k8s_row(&ngx_k8s_policy_port_rows[1], NGX_K8S_ROW_ANNOTATION);
+
+    for (i = 0; c->default_service.len && i < policy->n; i++) {
+
+        if (policy->values[i].row != row) {
+            continue;
+        }
+
+        policy->ports[1] = ngx_k8s_compile_port(c, &c->default_namespace,
+                                                &c->default_service,
+                                                &c->default_port, &tcp);
+        if (policy->ports[1] == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_compile_policy_drop(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_K8S_POLICY_PORTS; i++) {
+        if (policy->ports[i]) {
+            ngx_k8s_compile_port_put(c, policy->ports[i]);
+        }
+    }
+
+    ngx_k8s_compile_policy_free(policy);
 }
 
 
@@ -386,6 +461,8 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
         n++;
     }
 
+    ngx_k8s_compile_policy_refs(c, policy);
+
     slot = ngx_k8s_builder_put(b, c->writer, global ? NGX_K8S_WRITE_OWN
                                                     : NGX_K8S_WRITE_OBJECT);
     if (slot == 0) {
@@ -395,6 +472,59 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     policy->slot = slot;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_k8s_compile_policy_refs(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy)
+{
+    uint32_t               offset;
+    ngx_uint_t             i, n;
+    ngx_k8s_row_t         *row;
+    ngx_k8s_policy_t      *rec;
+    ngx_k8s_builder_t     *b;
+    ngx_k8s_policy_ref_t  *ref;
+
+    b = &c->builder;
+    n = 0;
+
+    for (i = 0; i < NGX_K8S_POLICY_PORTS; i++) {
+        n += (policy->ports[i] != NULL);
+    }
+
+    if (n == 0) {
+        return;
+    }
+
+    offset = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_policy_ref_t));
+
+    if (b->failed) {
+        return;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->refs.offset = offset;
+    rec->refs.n = n;
+
+    ref = ngx_k8s_builder_ptr(b, offset);
+
+    for (i = 0; i < NGX_K8S_POLICY_PORTS; i++) {
+
+        if (policy->ports[i] == NULL) {
+            continue;
+        }
+
+        row = ngx_k8s_row(&ngx_k8s_policy_port_rows[i],
+                          NGX_K8S_ROW_ANNOTATION);
+
+        ref->row = row - ngx_k8s_rows;
+        ref->index = NGX_K8S_INDEX_SERVICE;
+        ref->ref.slot = policy->ports[i]->slot;
+        ref->ref.generation = ngx_k8s_slot(c->table,
+                                           ref->ref.slot)->generation;
+        ref++;
+    }
 }
 
 

@@ -406,6 +406,13 @@ ngx_k8s_compile_backends(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         return NGX_ERROR;
     }
 
+    if (model->error && s->n == 0 && s->m == 0
+        && ngx_k8s_compile_backend(c, &s->problems, model->error, NULL)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     for ( /* void */ ; s->n < model->nhosts; s->n++, s->m = 0) {
         host = &model->hosts[s->n];
         shown = ngx_k8s_host_shown(&host->name);

@@ -81,12 +81,16 @@ typedef struct {
                                             with a final zero; NULL: nothing */
 } ngx_k8s_policy_value_t;
 
+#define NGX_K8S_POLICY_PORTS         2
+
 typedef struct {
     ngx_str_node_t           sn;         /* c->policies, by digest */
     ngx_queue_t              queue;      /* c->checked */
     u_char                   digest[NGX_K8S_POLICY_DIGEST];
     uint32_t                 slot;       /* 0: there is no record */
     ngx_uint_t               refs;       /* matches of host records */
+    ngx_k8s_port_t          *ports[NGX_K8S_POLICY_PORTS];  /* of error pages,
+                                            its own and the block's; or NULL */
     ngx_uint_t               stamp;      /* of the ConfigMap over which it was
                                             built last */
     ngx_uint_t               n;
@@ -575,15 +579,19 @@ ngx_uint_t ngx_k8s_compile_held(ngx_k8s_compile_t *c, uint32_t slot);
 /* policies (ngx_k8s_compile_policy.c) */
 void ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c);
 void ngx_k8s_compile_policies_free(ngx_k8s_compile_t *c);
-/* a reference to the record of values, NULL where they say nothing;
+/* a reference to the record of what a model says, NULL where it says nothing;
    NGX_DECLINED: no room */
-ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c,
-    ngx_k8s_values_t *values, ngx_k8s_policy_state_t **policy);
+ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
+    ngx_k8s_policy_state_t **policy);
 void ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
-/* one of no object yet, with a copy of values; NULL: no memory */
+/* one of no object yet, with a copy of values; error: its own backend of error
+   pages, or NULL.  NULL: no memory */
 ngx_k8s_policy_state_t *ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c,
-    ngx_k8s_values_t *values);
+    ngx_k8s_values_t *values, ngx_k8s_target_t *error);
+void ngx_k8s_compile_policy_drop(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+/* the same at the end of the watcher, when no Services are held any more */
 void ngx_k8s_compile_policy_free(ngx_k8s_policy_state_t *policy);
 /*
  * Builds it, with "base" as that of the ConfigMap; what nginx refuses is told

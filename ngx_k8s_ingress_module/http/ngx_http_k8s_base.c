@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_balancer.h>
 #include <ngx_http_k8s_base.h>
+#include <ngx_http_k8s_error.h>
 
 
 static ngx_int_t ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
@@ -100,12 +101,22 @@ ngx_http_k8s_base_create(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *temp_pool,
 {
     ngx_str_t               *copy;
     ngx_array_t             *tokens;
+    ngx_k8s_settings_t       settings;
     ngx_http_k8s_profile_t  *profile;
 
     error->len = 0;
 
     tokens = ngx_http_k8s_base_tokens(klcf, temp_pool, values);
-    if (tokens == NULL) {
+
+    if (tokens == NULL
+        || ngx_k8s_policy_base(&settings, NGX_K8S_API_INGRESS) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    ngx_k8s_policy_settings(&settings, NGX_K8S_API_INGRESS, values);
+
+    if (ngx_http_k8s_error_tokens(temp_pool, tokens, &settings) != NGX_OK) {
         return NULL;
     }
 
@@ -243,6 +254,13 @@ ngx_http_k8s_base_force(ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_policy_t *rec,
         }
 
         profile->settings->closed = closed;
+
+        if (ngx_http_k8s_error_create(profile, klcf, rec, values, pool)
+            != NGX_OK)
+        {
+            ngx_http_k8s_profile_release(profile);
+            return NGX_ERROR;
+        }
     }
 
     ngx_http_k8s_profile_release(klcf->base);

@@ -51,6 +51,8 @@ typedef struct {
                                             0: proxied */
     ngx_k8s_rule_rec_t      *names;      /* a copy, for variables, or NULL */
     ngx_str_t               *origin;     /* that is allowed, NULL: none */
+    ngx_uint_t               error;      /* status for which an error backend
+                                            is asked; 0: none is */
 
     unsigned                 routed:1;
     unsigned                 no_service:1; /* no rule, or none for it */

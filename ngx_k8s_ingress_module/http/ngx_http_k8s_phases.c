@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_route.h>
 
 
@@ -135,6 +136,10 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
 
     if (klcf->outer) {
         klcf = klcf->outer;
+    }
+
+    if (klcf->error) {
+        return ngx_http_k8s_error_page(r);
     }
 
     if (klcf->block == NULL || !klcf->late) {

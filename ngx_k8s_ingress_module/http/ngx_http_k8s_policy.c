@@ -8,6 +8,8 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_cors.h>
+#include <ngx_http_k8s_error.h>
+#include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_k8s_policy.h>
 
@@ -238,7 +240,9 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
     ngx_k8s_policy_settings(profile->settings, NGX_K8S_API_INGRESS, copy);
 
     if (ngx_http_k8s_headers_profile(profile, profile->pool) != NGX_OK
-        || ngx_http_k8s_cors_create(profile) != NGX_OK)
+        || ngx_http_k8s_cors_create(profile) != NGX_OK
+        || ngx_http_k8s_error_create(profile, klcf, rec, values, pool)
+           != NGX_OK)
     {
         ngx_http_k8s_profile_release(profile);
         return NULL;
@@ -255,8 +259,9 @@ ngx_http_k8s_policy_delta(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *pool,
     ngx_str_t *error)
 {
-    ngx_str_t     directive;
-    ngx_array_t  *tokens;
+    ngx_str_t            directive;
+    ngx_array_t         *tokens;
+    ngx_k8s_settings_t   settings;
 
     error->len = 0;
 
@@ -271,12 +276,17 @@ ngx_http_k8s_policy_delta(ngx_http_k8s_loc_conf_t *klcf,
         return NULL;
     }
 
-    if (values
-        && ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values,
-                                base->values)
-           != NGX_OK)
-    {
-        return NULL;
+    if (values) {
+        settings = *base->settings;
+        ngx_k8s_policy_settings(&settings, NGX_K8S_API_INGRESS, values);
+
+        if (ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values,
+                                 base->values)
+            != NGX_OK
+            || ngx_http_k8s_error_tokens(pool, tokens, &settings) != NGX_OK)
+        {
+            return NULL;
+        }
     }
 
     return ngx_http_k8s_profile_create(&base->ctx, tokens, error);

@@ -13,7 +13,7 @@
 
 typedef struct {
     ngx_str_t                name;
-    ngx_str_t                begin;      /* of its argument */
+    ngx_str_t                begin;      /* of its last argument */
 } ngx_http_k8s_directive_t;
 
 
@@ -42,6 +42,7 @@ static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
     { ngx_string("proxy_pass"), ngx_string("http://") },
     { ngx_string("proxy_ignore_headers"), ngx_string("") },
     { ngx_string("access_log"), ngx_string("off") },
+    { ngx_string("error_page"), ngx_string("@k8s_ingress_error") },
     { ngx_null_string, ngx_null_string }
 };
 
@@ -334,9 +335,9 @@ ngx_http_k8s_profile_allowed(ngx_array_t *args)
         if (d->name.len == arg[0].len
             && ngx_strncmp(d->name.data, arg[0].data, arg[0].len) == 0)
         {
-            return args->nelts == 2
-                   && ngx_strncmp(arg[1].data, d->begin.data, d->begin.len)
-                      == 0;
+            return ngx_strncmp(arg[args->nelts - 1].data, d->begin.data,
+                               d->begin.len)
+                   == 0;
         }
     }
 

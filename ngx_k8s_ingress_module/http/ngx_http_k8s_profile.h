@@ -36,6 +36,7 @@ void **ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
 
 
 typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
+typedef struct ngx_http_k8s_error_s    ngx_http_k8s_error_t;
 
 /*
  * Of one worker, with a pool of its own, or of the cycle without one; counted
@@ -52,6 +53,7 @@ struct ngx_http_k8s_profile_s {
     ngx_k8s_settings_t      *settings;   /* NULL: not set */
     ngx_http_k8s_cors_t     *cors;       /* NULL: not enabled */
     ngx_str_t                hsts;       /* header's value; empty: none */
+    ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
     ngx_event_t              release;
 };
 

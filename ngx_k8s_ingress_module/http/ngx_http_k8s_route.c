@@ -10,6 +10,7 @@
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_route.h>
 #include <ngx_http_k8s_variables.h>
@@ -284,12 +285,14 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     settings = ngx_http_k8s_settings(ctx);
 
-    if (settings->temporal_redirect.len) {
+    /* the default backend of an Ingress is not redirected elsewhere */
+
+    if (route->path && settings->temporal_redirect.len) {
         return ngx_http_k8s_redirect_to(r, settings->temporal_code,
                                         &settings->temporal_redirect);
     }
 
-    if (settings->permanent_redirect.len) {
+    if (route->path && settings->permanent_redirect.len) {
         return ngx_http_k8s_redirect_to(r, settings->permanent_code,
                                         &settings->permanent_redirect);
     }
@@ -409,7 +412,8 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     if (ngx_k8s_route_service(table, backend, &status) == NULL) {
-        return status;
+        return (backend->service && status == NGX_HTTP_SERVICE_UNAVAILABLE)
+               ? ngx_http_k8s_error_missing(r, ctx, table) : (ngx_int_t) status;
     }
 
     ctx->hop.block = ctx->block;

@@ -26,6 +26,8 @@ static ngx_int_t ngx_http_k8s_rule_name(ngx_http_request_t *r,
     ngx_k8s_rule_rec_t *names, ngx_str_t *s);
 static ngx_int_t ngx_http_k8s_upstream_name(ngx_http_request_t *r,
     ngx_k8s_rule_rec_t *names, ngx_str_t *s);
+static ngx_int_t ngx_http_k8s_error_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_host_variable(ngx_http_request_t *r,
@@ -77,6 +79,9 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
                          "the rule: namespace/ingress:host/path"),
     ngx_http_k8s_ctx_row("k8s_canary", NGX_HTTP_K8S_EMPTY, 0,
                          "name of the canary that served the request"),
+    ngx_http_k8s_var_row("k8s_error_code", ngx_http_k8s_error_variable,
+                         NGX_HTTP_VAR_NOCACHEABLE,
+                         "status for which the error backend is asked"),
     ngx_http_k8s_var_row("k8s_req_id", ngx_http_k8s_request_id_variable, 0,
                          "X-Request-ID of the client, or $request_id"),
     ngx_http_k8s_var_row("k8s_best_http_host", ngx_http_k8s_host_variable, 0,
@@ -308,6 +313,33 @@ ngx_http_k8s_upstream_name(ngx_http_request_t *r, ngx_k8s_rule_rec_t *names,
 
     s->len = ngx_sprintf(s->data, "%V-%V-%V", &namespace, &service, &port)
              - s->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_error_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_k8s_ctx_t  *ctx;
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx == NULL || ctx->error == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(v->data, "%ui", ctx->error) - v->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
 
     return NGX_OK;
 }

@@ -9,6 +9,8 @@
 #include <ngx_k8s_model.h>
 
 
+static ngx_int_t ngx_k8s_from_annotations_error(ngx_k8s_model_t *model,
+    ngx_k8s_gate_t *gate);
 static ngx_int_t ngx_k8s_from_annotations_say(void *data, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
 static ngx_int_t ngx_k8s_from_annotations_copy(ngx_pool_t *pool,
@@ -36,9 +38,57 @@ ngx_k8s_from_annotations(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate)
 
     object = model->object;
 
-    return ngx_k8s_annotations(&model->values, object->pool,
-                               object->annotations, gate,
-                               ngx_k8s_from_annotations_say, model);
+    if (ngx_k8s_annotations(&model->values, object->pool, &object->namespace,
+                            object->annotations, gate,
+                            ngx_k8s_from_annotations_say, model)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_from_annotations_error(model, gate);
+}
+
+
+static ngx_int_t
+ngx_k8s_from_annotations_error(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate)
+{
+    u_char            *p;
+    ngx_str_t         *service;
+    ngx_pool_t        *pool;
+    ngx_k8s_target_t  *error;
+
+    static ngx_str_t  name = ngx_string("default-backend");
+
+    service = ngx_k8s_values_get(&model->values, &name);
+
+    if (service == NULL) {
+        return NGX_OK;
+    }
+
+    pool = model->object->pool;
+
+    error = ngx_pcalloc(pool, sizeof(ngx_k8s_target_t));
+    p = ngx_pnalloc(pool, sizeof("metadata.annotations[/]") + gate->prefix.len
+                          + name.len);
+
+    if (error == NULL || p == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(p, "metadata.annotations[%V/%V]%Z", &gate->prefix,
+                       &name);
+
+    error->ref.kind = NGX_K8S_SERVICE;
+    error->ref.namespace = model->object->namespace;
+    error->ref.name = *service;
+    error->ref.field.format = (char *) p;
+    ngx_str_set(&error->protocol, "TCP");
+    error->weight = 1;
+
+    model->error = error;
+
+    return NGX_OK;
 }
 
 

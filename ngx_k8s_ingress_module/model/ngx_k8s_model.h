@@ -147,6 +147,8 @@ typedef struct {
     ngx_k8s_model_tls_t     *tls;
     ngx_k8s_model_unmet_t   *unmet;
     ngx_k8s_target_t        *fallback;   /* where no rule takes a request */
+    ngx_k8s_target_t        *error;      /* where a Service has no endpoints,
+                                            and for error pages */
     ngx_k8s_values_t         values;     /* what it says of its routes */
     ngx_k8s_problem_t       *problems;   /* of object->pool */
     uint32_t                 nparents;

@@ -22,6 +22,7 @@
 
 typedef struct {
     ngx_k8s_values_t        *values;
+    ngx_str_t               *namespace;
     ngx_k8s_gate_t          *gate;       /* NULL: of keys */
     ngx_k8s_say_pt           say;
     void                    *data;
@@ -34,7 +35,7 @@ typedef struct {
 static ngx_int_t ngx_k8s_annotations_read(ngx_k8s_annotations_t *a,
     ngx_pool_t *pool, ngx_array_t *texts);
 static ngx_int_t ngx_k8s_annotations_digest(ngx_k8s_values_t *values,
-    ngx_pool_t *pool);
+    ngx_str_t *namespace, ngx_log_t *log);
 static ngx_int_t ngx_k8s_annotation(ngx_k8s_annotations_t *a,
     ngx_keyval_t *kv);
 static ngx_uint_t ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate,
@@ -60,6 +61,8 @@ static ngx_int_t ngx_k8s_annotation_close(ngx_k8s_annotations_t *a,
 static ngx_int_t ngx_cdecl ngx_k8s_annotation_say(ngx_k8s_annotations_t *a,
     ngx_uint_t what, ngx_str_t *name, ngx_str_t *remedy, const char *fmt, ...);
 static void ngx_k8s_annotation_trim(ngx_str_t *value);
+static ngx_k8s_value_t *ngx_k8s_values_find(ngx_k8s_values_t *values,
+    ngx_str_t *name);
 static int ngx_libc_cdecl ngx_k8s_value_cmp(const void *one, const void *two);
 
 
@@ -68,12 +71,13 @@ static ngx_str_t  ngx_k8s_no_remedy = ngx_null_string;
 
 ngx_int_t
 ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
-    ngx_array_t *annotations, ngx_k8s_gate_t *gate, ngx_k8s_say_pt say,
-    void *data)
+    ngx_str_t *namespace, ngx_array_t *annotations, ngx_k8s_gate_t *gate,
+    ngx_k8s_say_pt say, void *data)
 {
     ngx_k8s_annotations_t  a;
 
     a.values = values;
+    a.namespace = namespace;
     a.gate = gate;
     a.say = say;
     a.data = data;
@@ -90,7 +94,10 @@ ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool, ngx_array_t *data,
 {
     ngx_k8s_annotations_t  a;
 
+    static ngx_str_t  none = ngx_null_string;
+
     a.values = values;
+    a.namespace = &none;
     a.gate = NULL;
     a.say = say;
     a.data = context;
@@ -139,28 +146,31 @@ ngx_k8s_annotations_read(ngx_k8s_annotations_t *a, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    return ngx_k8s_annotations_digest(values, pool);
+    return ngx_k8s_annotations_digest(values, a->namespace, pool->log);
 }
 
 
 /* names and values with their lengths: two lists with one digest are equal */
 
 static ngx_int_t
-ngx_k8s_annotations_digest(ngx_k8s_values_t *values, ngx_pool_t *pool)
+ngx_k8s_annotations_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
+    ngx_log_t *log)
 {
     size_t            len;
     u_char           *data, *p;
-    ngx_uint_t        i;
+    ngx_uint_t        i, refs;
     ngx_k8s_value_t  *value;
 
     value = values->values.elts;
-    len = 0;
+    len = namespace->len;
+    refs = 0;
 
     for (i = 0; i < values->values.nelts; i++) {
 
         if (ngx_k8s_value_served(&value[i])) {
             values->nserved++;
             values->size += value[i].value.len;
+            refs |= value[i].row->flags & NGX_K8S_ROW_REF;
             len += value[i].row->name.len + value[i].value.len
                    + 2 * NGX_INT_T_LEN + 2;
         }
@@ -170,7 +180,7 @@ ngx_k8s_annotations_digest(ngx_k8s_values_t *values, ngx_pool_t *pool)
         return NGX_OK;
     }
 
-    data = ngx_alloc(len, pool->log);
+    data = ngx_alloc(len, log);
     if (data == NULL) {
         return NGX_ERROR;
     }
@@ -183,6 +193,10 @@ ngx_k8s_annotations_digest(ngx_k8s_values_t *values, ngx_pool_t *pool)
             p = ngx_sprintf(p, "%V:%uz:%V", &value[i].row->name,
                             value[i].value.len, &value[i].value);
         }
+    }
+
+    if (refs) {
+        p = ngx_cpymem(p, namespace->data, namespace->len);
     }
 
     i = EVP_Digest(data, p - data, values->digest, NULL, EVP_sha256(), NULL);
@@ -669,8 +683,30 @@ ngx_k8s_value_cmp(const void *one, const void *two)
 }
 
 
+ngx_str_t *
+ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name)
+{
+    ngx_k8s_value_t  *value;
+
+    value = ngx_k8s_values_find(values, name);
+
+    return value && ngx_k8s_value_served(value) ? &value->value : NULL;
+}
+
+
 ngx_uint_t
 ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name)
+{
+    ngx_k8s_value_t  *value;
+
+    value = ngx_k8s_values_find(values, name);
+
+    return value && !ngx_k8s_annotation_default(value->row, &value->value);
+}
+
+
+static ngx_k8s_value_t *
+ngx_k8s_values_find(ngx_k8s_values_t *values, ngx_str_t *name)
 {
     ngx_uint_t        i;
     ngx_k8s_value_t  *value;
@@ -683,9 +719,9 @@ ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name)
             && ngx_strncmp(value[i].row->name.data, name->data, name->len)
                == 0)
         {
-            return !ngx_k8s_annotation_default(value[i].row, &value[i].value);
+            return &value[i];
         }
     }
 
-    return 0;
+    return NULL;
 }

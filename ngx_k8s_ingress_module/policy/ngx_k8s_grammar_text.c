@@ -415,9 +415,11 @@ ngx_k8s_item_code(ngx_str_t *item)
 {
     ngx_int_t  n;
 
+    /* nginx ends a connection by 499 */
+
     n = ngx_atoi(item->data, item->len);
 
-    return (n < 400 || n > 599) ? NGX_ERROR : NGX_OK;
+    return (n < 400 || n > 599 || n == 499) ? NGX_ERROR : NGX_OK;
 }
 
 

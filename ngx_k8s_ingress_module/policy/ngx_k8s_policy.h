@@ -43,6 +43,9 @@ typedef struct {
     ngx_str_t                upstream_vhost;  /* Host that is sent; empty: as
                                                it came */
 
+    ngx_str_t                custom_errors; /* statuses, with commas */
+    ngx_uint_t               pass_errors;   /* of the backend, as they are */
+
     ngx_uint_t               cors;          /* answers of other origins */
     ngx_str_t                cors_origins;  /* with commas; those that cannot
                                                be read are none */
@@ -193,6 +196,9 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 /* where a part of a value is bad, or it is empty, the rest of it holds */
 #define NGX_K8S_ROW_PARTS            0x4000
 
+/* it names another object of the namespace */
+#define NGX_K8S_ROW_REF              0x8000
+
 /* who it is for beside a route */
 #define NGX_K8S_ROW_HOST             0x10000
 #define NGX_K8S_ROW_SERVICE          0x20000
@@ -312,25 +318,29 @@ typedef struct {
 typedef struct {
     ngx_array_t              values;     /* ngx_k8s_value_t, sorted by row */
     ngx_uint_t               nserved;    /* those that are */
-    u_char                   digest[NGX_K8S_POLICY_DIGEST];  /* of them */
+    u_char                   digest[NGX_K8S_POLICY_DIGEST];  /* of them, and
+                                            of the namespace where it counts */
     size_t                   size;       /* bytes of the served ones */
     unsigned                 close_route:1;
     unsigned                 close_host:1;
 } ngx_k8s_values_t;
 
 /*
- * Reads annotations, an array of ngx_keyval_t or NULL; values are of the pool.
- * NGX_ERROR: no memory, or say() returned it.
+ * Reads annotations of an object of the namespace, an array of ngx_keyval_t or
+ * NULL; values are of the pool.  NGX_ERROR: no memory, or say() returned it.
  */
 ngx_int_t ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
-    ngx_array_t *annotations, ngx_k8s_gate_t *gate, ngx_k8s_say_pt say,
-    void *data);
+    ngx_str_t *namespace, ngx_array_t *annotations, ngx_k8s_gate_t *gate,
+    ngx_k8s_say_pt say, void *data);
 
 /* the same of the data of a ConfigMap; values are those that are served */
 ngx_int_t ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool,
     ngx_array_t *data, ngx_k8s_say_pt say, void *context);
 
 #define ngx_k8s_value_served(v)      (!((v)->row->flags & NGX_K8S_ROW_LATER))
+
+/* what they say of a name that is served; NULL: nothing */
+ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name);
 
 /* whether they say "true" of a flag, or anything that its default is not */
 ngx_uint_t ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name);

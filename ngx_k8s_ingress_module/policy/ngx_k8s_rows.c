@@ -55,6 +55,12 @@
                     flags, "", "", offsetof(ngx_k8s_settings_t, field),       \
                     needs, note)
 
+/* what names an object that the policy's record refers to */
+#define ngx_k8s_ref_row(name, grammar, flags, needs, note)                    \
+    ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, "",                 \
+                    (flags)|NGX_K8S_ROW_REF|NGX_K8S_ROW_KEY_LATER, "", "",    \
+                    NGX_K8S_NO_FIELD, needs, note)
+
 /* one whose default is the only way there is, or that does nothing here */
 #define ngx_k8s_noted_row(name, grammar, value, flags, needs, note)           \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
@@ -284,8 +290,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "more names of the host"),
     ngx_k8s_field_row("upstream-vhost", host_name, "", upstream_vhost,
                       NGX_K8S_A, "the Host that is sent"),
-    ngx_k8s_later_row("default-backend", "", service, "", NGX_K8S_A, "",
-                      "where a Service has no endpoints, and of error pages"),
+    ngx_k8s_ref_row("default-backend", service, NGX_K8S_A, "",
+                    "where a Service has no endpoints, and for error pages"),
     ngx_k8s_later_row("service-upstream", "", flag, "false",
                       NGX_K8S_A|NGX_K8S_K|NGX_K8S_SERVICE_ROW, "",
                       "connects to the address of the Service"),
@@ -534,10 +540,12 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_later_row("hide-headers", "", headers, "", NGX_K8S_IK, "", ""),
     ngx_k8s_later_row("allow-backend-server-header", "", flag, "false",
                       NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("custom-http-errors", "", codes, "", NGX_K8S_A|NGX_K8S_K,
-                      "", ""),
-    ngx_k8s_later_row("disable-proxy-intercept-errors", "", flag, "false",
-                      NGX_K8S_A|NGX_K8S_K, "custom-http-errors", ""),
+    ngx_k8s_field_row("custom-http-errors", codes, "", custom_errors,
+                      NGX_K8S_A|NGX_K8S_K,
+                      "their pages are those of default-backend"),
+    ngx_k8s_need_row("disable-proxy-intercept-errors", flag, "false",
+                     pass_errors, NGX_K8S_A|NGX_K8S_K, "custom-http-errors",
+                     "errors of the backend pass as they are"),
     ngx_k8s_later_row("default-type", "", text, "text/html", NGX_K8S_IK, "",
                       ""),
     ngx_k8s_later_row("use-gzip", "", flag, "false", NGX_K8S_IK, "", ""),

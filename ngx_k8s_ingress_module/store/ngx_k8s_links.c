@@ -428,6 +428,13 @@ ngx_k8s_links_model(ngx_k8s_links_t *l)
         return NGX_ERROR;
     }
 
+    if (model->error
+        && ngx_k8s_links_ref(l, NGX_K8S_NODE_SERVICE, &model->error->ref)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return NGX_OK;
 }
 

@@ -44,6 +44,72 @@ policies(k8s_t *k)
 }
 
 
+#define SERVICE(namespace, name)                                              \
+    "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':'" namespace \
+    "','name':'" name "'},'spec':{'ports':[{'port':80}]}}"
+
+#define INGRESS_IN(namespace, host, annotations)                              \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"      \
+    "'namespace':'" namespace "','name':'i','annotations':{" annotations      \
+    "}},'spec':{'rules':[{'host':'" host "','http':{'paths':[{'path':'/',"    \
+    "'pathType':'Prefix','backend':{'service':{'name':'s','port':{"           \
+    "'number':80}}}}]}}]}}"
+
+#define ERRORS  OURS "custom-http-errors':'404'," OURS "default-backend':'err'"
+
+
+/* Services to which policies refer, each time that one does */
+
+static ngx_uint_t
+referred(k8s_t *k)
+{
+    uint64_t               cursor;
+    ngx_uint_t             i, n;
+    ngx_k8s_policy_t      *rec;
+    ngx_k8s_policy_ref_t  *ref;
+
+    cursor = 0;
+    n = 0;
+
+    for ( ;; ) {
+        rec = ngx_k8s_table_next(k->table, NGX_K8S_INDEX_POLICY, &cursor);
+
+        if (rec == NULL) {
+            return n;
+        }
+
+        ref = ngx_k8s_record_at(rec, rec->refs.offset);
+
+        for (i = 0; i < rec->refs.n; i++) {
+            n += (ref[i].index == NGX_K8S_INDEX_SERVICE
+                  && ngx_k8s_slot_record_gen(k->table, NGX_K8S_INDEX_SERVICE,
+                                             ref[i].ref.slot,
+                                             ref[i].ref.generation)
+                     != NULL);
+        }
+    }
+}
+
+
+static ngx_uint_t
+services(k8s_t *k)
+{
+    uint64_t    cursor;
+    ngx_uint_t  n;
+
+    cursor = 0;
+
+    for (n = 0;
+         ngx_k8s_table_next(k->table, NGX_K8S_INDEX_SERVICE, &cursor);
+         n++)
+    {
+        /* void */
+    }
+
+    return n;
+}
+
+
 static ngx_uint_t
 closed(k8s_t *k, char *name)
 {
@@ -110,6 +176,38 @@ main(void)
     k8s_delete(&k, NGX_K8S_INGRESS, "d", "c");
     k8s_run(&k);
     ok(!closed(&k, "a.test"), "and open without it");
+
+    /* error backends */
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "a");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "b");
+    k8s_run(&k);
+    ok(policies(&k) == 0 && services(&k) == 0, "nothing is left");
+
+    k8s_put(&k, SERVICE("d", "err"));
+    k8s_put(&k, INGRESS_IN("d", "d.test", ERRORS));
+    k8s_put(&k, INGRESS_IN("e", "e.test", ERRORS));
+    k8s_run(&k);
+    ok(policies(&k) == 2, "a Service is one of the namespace");
+    ok(referred(&k) == 2 && services(&k) == 4, "one that is not there as well");
+
+    k8s_end(&k);
+    k.conf.default_backend = k8s_str("d/all:80");
+    k8s_open(&k);
+    k8s_put(&k, INGRESS_IN("d", "d.test", ERRORS));
+    k8s_put(&k, INGRESS("a", "a.test", OURS "default-backend':'err'"));
+    k8s_run(&k);
+    ok(policies(&k) == 2 && referred(&k) == 3,
+       "the default backend is for error pages alone");
+
+    k8s_put(&k, INGRESS_IN("d", "d.test", SIZE));
+    k8s_run(&k);
+    ok(policies(&k) == 2 && referred(&k) == 1, "as long as they are asked for");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "a");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "i");
+    k8s_run(&k);
+    ok(policies(&k) == 0 && services(&k) == 1, "the Services go with them");
 
     k8s_close(&k);
 

@@ -406,6 +406,7 @@ static void
 policy_annotations(void)
 {
     char              *p, *eq, *end;
+    ngx_str_t          ns;
     ngx_pool_t        *pool;
     ngx_uint_t         closed;
     ngx_array_t       *array;
@@ -415,6 +416,7 @@ policy_annotations(void)
     ngx_k8s_gate_t     gate;
     ngx_k8s_values_t   values;
 
+    ngx_str_set(&ns, "default");
     ngx_str_set(&gate.prefix, "nginx.ingress.kubernetes.io");
     ngx_str_set(&gate.words, "load_module, secret");
     gate.risk = NGX_K8S_RISK_HIGH;
@@ -443,7 +445,8 @@ policy_annotations(void)
             kv->value.len = end - eq - 1;
         }
 
-        ok(ngx_k8s_annotations(&values, pool, array, &gate, policy_say, &said)
+        ok(ngx_k8s_annotations(&values, pool, &ns, array, &gate, policy_say,
+                               &said)
            == NGX_OK, "%s", c->annotations);
 
         closed = values.close_host ? 2 : values.close_route;
@@ -458,7 +461,7 @@ policy_annotations(void)
         ngx_destroy_pool(pool);
     }
 
-    ok(ngx_k8s_annotations(&values, NULL, NULL, &gate, policy_say, &said)
+    ok(ngx_k8s_annotations(&values, NULL, &ns, NULL, &gate, policy_say, &said)
        == NGX_OK && values.values.nelts == 0, "none");
 }
 
