@@ -97,7 +97,9 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
                          "port in X-Forwarded-Port"),
     ngx_http_k8s_var_row("k8s_connection_upgrade",
                          ngx_http_k8s_connection_variable, 0,
-                         "\"upgrade\" where the client asks for it"),
+                         "Connection that the backend gets: "
+                         "connection-proxy-header, or \"upgrade\" where the "
+                         "client asks for it"),
 
     ngx_http_k8s_ctx_row("proxy_upstream_name", NGX_HTTP_K8S_UPSTREAM,
                          NGX_HTTP_K8S_ALIAS, "namespace-service-port"),
@@ -485,18 +487,37 @@ static ngx_int_t
 ngx_http_k8s_connection_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_str_t           *value;
+    ngx_uint_t           connection;
+    ngx_http_k8s_ctx_t  *ctx;
+
+    /* by the setting, and that of an upgrade */
+
+    static ngx_str_t  values[] = {
+        ngx_string(""),
+        ngx_string("keep-alive"),
+        ngx_string("close"),
+        ngx_string("upgrade")
+    };
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    connection = (ctx && ctx->profile) ? ctx->profile->settings->connection
+                                       : 0;
+
+    if (connection == 0 && r->headers_in.upgrade
+        && r->headers_in.upgrade->value.len)
+    {
+        connection = 3;
+    }
+
+    value = &values[connection];
+
+    v->len = value->len;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
-
-    if (r->headers_in.upgrade && r->headers_in.upgrade->value.len) {
-        v->len = sizeof("upgrade") - 1;
-        v->data = (u_char *) "upgrade";
-
-    } else {
-        v->len = 0;
-        v->data = (u_char *) "";
-    }
+    v->data = value->data;
 
     return NGX_OK;
 }

@@ -144,8 +144,8 @@ static ngx_k8s_word_value_t  ngx_k8s_balances[] = {
 
 
 static ngx_k8s_word_value_t  ngx_k8s_connections[] = {
-    { ngx_string("keep-alive"), 0 },
-    { ngx_string("close"), 1 },
+    { ngx_string("keep-alive"), 1 },
+    { ngx_string("close"), 2 },
     { ngx_null_string, 0 }
 };
 

@@ -14,6 +14,8 @@ static ngx_int_t ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_k8s_row_t *row, ngx_uint_t api, ngx_str_t *values, ngx_str_t *base);
 static ngx_str_t *ngx_k8s_row_value(ngx_k8s_row_t *row, ngx_str_t *values,
     ngx_str_t *base);
+static ngx_int_t ngx_k8s_row_pair(ngx_pool_t *pool, ngx_k8s_row_t *row,
+    ngx_str_t *values, ngx_str_t *base, ngx_str_t *arguments);
 static ngx_uint_t ngx_k8s_row_refers(ngx_k8s_row_t *row, ngx_str_t *values);
 static ngx_k8s_row_t *ngx_k8s_row_reference(u_char **p, u_char *last);
 static ngx_int_t ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
@@ -125,14 +127,19 @@ static ngx_int_t
 ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens, ngx_k8s_row_t *row,
     ngx_uint_t api, ngx_str_t *values, ngx_str_t *base)
 {
+    ngx_int_t  rc;
     ngx_str_t  arguments;
 
     if (row->directive.len == 0 || !(row->flags & api)) {
         return NGX_OK;
     }
 
-    if (ngx_k8s_row_arguments(pool, row, values, base, &arguments) != NGX_OK) {
-        return NGX_ERROR;
+    rc = (row->flags & NGX_K8S_ROW_PAIR)
+         ? ngx_k8s_row_pair(pool, row, values, base, &arguments)
+         : ngx_k8s_row_arguments(pool, row, values, base, &arguments);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
     }
 
     return ngx_k8s_tokens_add(pool, tokens, &row->directive, &arguments);
@@ -153,6 +160,47 @@ ngx_k8s_row_value(ngx_k8s_row_t *row, ngx_str_t *values, ngx_str_t *base)
     }
 
     return base && base[i].data ? &base[i] : &row->value;
+}
+
+
+/* NGX_DECLINED: it is no token */
+
+static ngx_int_t
+ngx_k8s_row_pair(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
+    ngx_str_t *base, ngx_str_t *arguments)
+{
+    u_char         *p;
+    ngx_str_t      *value, *text;
+    ngx_k8s_row_t  *other;
+
+    static ngx_str_t  off = ngx_string("off");
+    static ngx_str_t  def = ngx_string("default");
+
+    value = ngx_k8s_row_value(row, values, base);
+
+    if (ngx_k8s_row_is(value, &off) || ngx_k8s_row_is(value, &def)) {
+        *arguments = *value;
+        return NGX_OK;
+    }
+
+    p = ngx_strlchr(row->argument.data, row->argument.data + row->argument.len,
+                    '$');
+    other = ngx_k8s_row_reference(&p, row->argument.data + row->argument.len);
+    text = ngx_k8s_row_value(other, values, base);
+
+    if (ngx_k8s_row_is(text, &off)) {
+        return NGX_DECLINED;
+    }
+
+    arguments->data = ngx_pnalloc(pool, value->len + 1 + text->len);
+    if (arguments->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    arguments->len = ngx_sprintf(arguments->data, "%V %V", value, text)
+                     - arguments->data;
+
+    return NGX_OK;
 }
 
 

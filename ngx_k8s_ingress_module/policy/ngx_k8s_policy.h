@@ -46,6 +46,9 @@ typedef struct {
     ngx_str_t                custom_errors; /* statuses, with commas */
     ngx_uint_t               pass_errors;   /* of the backend, as they are */
 
+    ngx_uint_t               connection;    /* header to the backend; 0: as it
+                                               came, 1: keep-alive, 2: close */
+
     ngx_uint_t               cors;          /* answers of other origins */
     ngx_str_t                cors_origins;  /* with commas; those that cannot
                                                be read are none */
@@ -197,7 +200,11 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 #define NGX_K8S_ROW_PARTS            0x4000
 
 /* it names another object of the namespace */
-#define NGX_K8S_ROW_REF              0x8000
+#define NGX_K8S_ROW_REF              0x1000000
+
+/* its argument is the value alone where that is "off" or "default"; it is no
+   token where the other row is "off" */
+#define NGX_K8S_ROW_PAIR             0x2000000
 
 /* who it is for beside a route */
 #define NGX_K8S_ROW_HOST             0x10000

@@ -145,11 +145,12 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "proxy_http_version", "%V",
                       NGX_K8S_A|NGX_K8S_K|NGX_K8S_G, ""),
     ngx_k8s_token_row("proxy-redirect-from", redirect, "off", "proxy_redirect",
-                      "%V", NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_G
-                      |NGX_K8S_ROW_LATER, ""),
-    ngx_k8s_later_row("proxy-redirect-to", "", redirect, "off",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_G,
-                      "proxy-redirect-from", ""),
+                      "%V ${proxy-redirect-to}",
+                      NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_G|NGX_K8S_ROW_PAIR,
+                      "\"off\", \"default\", or with proxy-redirect-to"),
+    ngx_k8s_any_row("proxy-redirect-to", "", &ngx_k8s_grammar_redirect, "off",
+                    NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_G, "", "",
+                    NGX_K8S_NO_FIELD, "proxy-redirect-from", ""),
     ngx_k8s_token_row("proxy-cookie-domain", cookie_domain, "off",
                       "proxy_cookie_domain", "%V",
                       NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_G, ""),
@@ -583,8 +584,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* the request to the backend */
 
-    ngx_k8s_later_row("connection-proxy-header", "", connection, "", NGX_K8S_A,
-                      "", ""),
+    ngx_k8s_field_row("connection-proxy-header", connection, "", connection,
+                      NGX_K8S_A, "of upgrades too"),
     ngx_k8s_later_row("proxy-set-headers", "", object, "", NGX_K8S_IK, "",
                       "a ConfigMap of headers"),
     ngx_k8s_later_row("proxy-add-original-uri-header", "", flag, "false",

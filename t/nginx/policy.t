@@ -25,6 +25,11 @@ location /cookie {
     add_header Set-Cookie "a=b; Domain=a.internal; Path=/app/";
     return 200 "cookie\n";
 }
+location /to {
+    add_header Location "http://old.example$arg_p" always;
+    return 200 "to\n";
+}
+location = /connection { return 200 "$http_connection\n"; }
 location /host { return 200 "$http_host $http_x_forwarded_host\n"; }
 location /large {
     add_header X-Large "$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x";
@@ -38,6 +43,14 @@ ingress('same', 'proxy-body-size: 1m', 'proxy-read-timeout: "60"');
 ingress('size', 'proxy-body-size: 16k');
 ingress('cookie', 'proxy-cookie-domain: a.internal a.example',
         'proxy-cookie-path: /app/ /');
+ingress('to', 'proxy-redirect-from: "http://old.example/"',
+        'proxy-redirect-to: "https://new.example/' . 'y' x 600 . '/"');
+ingress('from', 'proxy-redirect-from: "http://old.example/"');
+ingress('both', 'proxy-redirect-from: "http://old.example/\n"',
+        'proxy-redirect-to: "/$host"');
+ingress('keep', 'connection-proxy-header: keep-alive');
+ingress('shut', 'connection-proxy-header: close');
+ingress('case', 'connection-proxy-header: "close\r\nX-Evil: 1"');
 ingress('old', 'proxy-http-version: "1.0"');
 ingress('buffer', 'proxy-buffer-size: 16k');
 ingress('odd', 'proxy-buffering: "on"', 'proxy-buffers-number: "1"',
@@ -63,7 +76,7 @@ sub get {
 }
 
 ok $n->wait_for("$_.test", '/', 200), "$_ is served"
-    for qw(plain same size cookie old buffer odd);
+    for qw(plain same size cookie old buffer odd to from both keep shut case);
 
 is post('plain', 900_000), 200, 'the default size of a body';
 is post('plain', 1_100_000), 413, 'and no more';
@@ -76,6 +89,22 @@ like((get('plain', '/cookie'))[2], qr/Domain=a\.internal; Path=\/app\//,
      'a cookie as it is');
 like((get('cookie', '/cookie'))[2], qr/Domain=a\.example; Path=\/\r?$/m,
      'a cookie rewritten');
+
+sub redirected {
+    my ($host) = @_;
+    my ($to) = (get($host, '/to?p=/x'))[2] =~ /^Location: (.*?)\r?$/m;
+    return $to;
+}
+
+is redirected('plain'), 'http://old.example/x', 'a redirect as it is';
+is redirected('to'), 'https://new.example/' . 'y' x 600 . '/x', 'another one';
+is redirected('from'), 'http://old.example/x', 'half of it does nothing';
+is redirected('both'), 'http://old.example/x', 'nor does what cannot be read';
+
+is((get('plain', '/connection'))[1], "\n", 'the connection is kept');
+is((get('keep', '/connection'))[1], "keep-alive\n", 'and it is said');
+is((get('shut', '/connection'))[1], "close\n", 'or closed');
+is((get('case', '/connection'))[1], "\n", 'a bad value says nothing');
 
 like((get('plain', '/'))[1], qr{^HTTP/1\.1 $}, 'HTTP/1.1');
 like((get('old', '/'))[1], qr{^HTTP/1\.0 }, 'HTTP/1.0');

@@ -346,6 +346,9 @@ static policy_case_t  policy_cases[] = {
     { OURS "session-cookie-samesite=lax;" OURS "affinity=cookie",
       "1 " OURS "session-cookie-samesite", 1, 0 },
     { OURS "proxy-next-upstream=ERROR", "1 ", 0, 0 },
+    { OURS "connection-proxy-header=upgrade", "so it is not set", 0, 0 },
+    { OURS "proxy-redirect-from=http://a b", "so the default \"off\" holds", 0,
+      0 },
 
     { OURS "enable-cors=true;" OURS "cors-allow-origin=https://a.example/",
       "1 " OURS "cors-allow-origin: \"https://a.example/\" is not \"*\", or "
