@@ -279,7 +279,14 @@ docs_problems(void)
            "Everything that can't be done as asked. Each names the object, the "
            "field and the\nremedy, on `/status`, in the log and as a metric. "
            "Nothing else is affected.\n\n"
-           "| code | meaning | what to do |\n|---|---|---|\n");
+           "| severity | what it says |\n|---|---|\n"
+           "| error | Something is not served, or is closed. |\n"
+           "| warning | It is served, but not as it is written. |\n"
+           "| note | Something has nothing to do here; all is served as it is "
+           "written. It is "
+           "on `/status` and in the metric, not in the log. "
+           "|\n\n"
+           "| code | severity | meaning | what to do |\n|---|---|---|---|\n");
 
     for (i = 0; i < NGX_K8S_PROBLEMS; i++) {
         p = &ngx_k8s_problem_codes[i];
@@ -287,6 +294,8 @@ docs_problems(void)
         printf("| `");
         docs_str(&p->name);
         printf("` | ");
+        docs_str(&ngx_k8s_severities[p->severity]);
+        printf(" | ");
         docs_str(&p->meaning);
         printf(" | ");
         docs_str(&p->remedy);

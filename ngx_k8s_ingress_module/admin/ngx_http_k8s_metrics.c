@@ -218,8 +218,9 @@ ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
 
     { ngx_string("nginx_ingress_k8s_problems"),
       ngx_string("gauge"),
-      ngx_string("Problems of objects, by code"),
-      ngx_string("block, code"),
+      ngx_string("Problems of objects, by code and its severity: error, "
+                 "warning, note"),
+      ngx_string("block, code, severity"),
       ngx_http_k8s_metric_problems, 0, 0 },
 
     { ngx_string("nginx_ingress_k8s_problems_dropped_total"),
@@ -505,6 +506,7 @@ ngx_http_k8s_metric_problems(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
     ngx_int_t                rc;
     ngx_uint_t               i;
     ngx_k8s_problem_rec_t   *rec;
+    ngx_k8s_problem_code_t  *code;
     ngx_k8s_problem_item_t  *item;
 
     rc = ngx_http_k8s_walk(a, NGX_K8S_INDEX_PROBLEM);
@@ -528,7 +530,11 @@ ngx_http_k8s_metric_problems(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
 
     for (i = 0; i < NGX_K8S_PROBLEMS; i++) {
         ngx_http_k8s_metric_head(a, m);
-        ngx_http_k8s_metric_label(a, "code", &ngx_k8s_problem_codes[i].name);
+        code = &ngx_k8s_problem_codes[i];
+        ngx_http_k8s_metric_label(a, "code", &code->name);
+        ngx_http_k8s_puts(a, ",");
+        ngx_http_k8s_metric_label(a, "severity",
+                                  &ngx_k8s_severities[code->severity]);
         ngx_http_k8s_puts(a, ",");
         ngx_http_k8s_metric_block(a);
         ngx_http_k8s_printf(a, "} %uL\n", a->counts[i]);

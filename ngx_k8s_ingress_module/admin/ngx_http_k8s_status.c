@@ -674,8 +674,9 @@ ngx_http_k8s_status_problem(ngx_http_k8s_admin_t *a)
             ngx_http_k8s_puts(a, ",");
         }
 
-        ngx_http_k8s_printf(a, "\n  {\"code\":\"%V\"",
-                   &ngx_k8s_problem_codes[item->code % NGX_K8S_PROBLEMS].name);
+        ngx_http_k8s_printf(a, "\n  {\"code\":\"%V\",\"severity\":\"%V\"",
+                   &ngx_k8s_problem_codes[item->code % NGX_K8S_PROBLEMS].name,
+                   &ngx_k8s_severities[item->severity % NGX_K8S_SEVERITIES]);
         ngx_http_k8s_status_member(a, ",\"field\":", rec, &item->field);
         ngx_http_k8s_status_member(a, ",\"message\":", rec, &item->message);
         ngx_http_k8s_status_member(a, ",\"remedy\":", rec, &item->remedy);

@@ -246,6 +246,7 @@ ngx_k8s_compile_say_build(ngx_k8s_compile_t *c, ngx_uint_t extra,
     ngx_k8s_str_t            field, message, remedy, host;
     ngx_k8s_builder_t       *b;
     ngx_k8s_problem_rec_t   *rec;
+    ngx_k8s_problem_code_t  *code;
     ngx_k8s_problem_item_t  *item;
 
     b = &c->builder;
@@ -271,11 +272,12 @@ ngx_k8s_compile_say_build(ngx_k8s_compile_t *c, ngx_uint_t extra,
     list = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_problem_item_t));
 
     for (i = 0; i < n && !b->failed; i++) {
+        code = &ngx_k8s_problem_codes[problems[i].code];
+
         field = ngx_k8s_builder_str(b, &problems[i].field);
         message = ngx_k8s_builder_str(b, &problems[i].message);
         remedy = ngx_k8s_builder_str(b, problems[i].remedy.len
-                        ? &problems[i].remedy
-                        : &ngx_k8s_problem_codes[problems[i].code].remedy);
+                                        ? &problems[i].remedy : &code->remedy);
         host = ngx_k8s_builder_str(b, &problems[i].host);
 
         if (b->failed) {
@@ -284,6 +286,9 @@ ngx_k8s_compile_say_build(ngx_k8s_compile_t *c, ngx_uint_t extra,
 
         item = (ngx_k8s_problem_item_t *) ngx_k8s_builder_ptr(b, list) + i;
         item->code = problems[i].code;
+        item->severity = code->severity;
+        item->condition = code->condition;
+        item->reason = code->reason;
         item->field = field;
         item->message = message;
         item->remedy = remedy;

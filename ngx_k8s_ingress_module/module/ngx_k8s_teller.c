@@ -62,7 +62,9 @@ ngx_k8s_teller_missing(ngx_k8s_teller_t *t, ngx_k8s_problem_rec_t *rec,
     items = ngx_k8s_teller_items(rec);
 
     for (i = 0; i < rec->items.n; i++) {
-        if (in == NULL || !ngx_k8s_teller_has(in, rec, &items[i])) {
+        if (items[i].severity != NGX_K8S_SEVERITY_NOTE
+            && (in == NULL || !ngx_k8s_teller_has(in, rec, &items[i])))
+        {
             ngx_k8s_teller_line(t, rec, &items[i], gone);
         }
     }

@@ -23,8 +23,42 @@
  * NGX_K8S_PROBLEM_x are its indexes.
  */
 
+enum {
+    NGX_K8S_SEVERITY_ERROR = 0,          /* not served, or closed */
+    NGX_K8S_SEVERITY_WARNING,            /* served, but not as written */
+    NGX_K8S_SEVERITY_NOTE,               /* nothing that shows outside: it is
+                                            on /status, and not logged */
+    NGX_K8S_SEVERITIES
+};
+
+/* "error", "warning", "note" */
+extern ngx_str_t  ngx_k8s_severities[NGX_K8S_SEVERITIES];
+
+/* which condition of an object's status is False by it, where the kind has it,
+   and for which reason, by the names of the Gateway API */
+
+enum {
+    NGX_K8S_CONDITION_NONE = 0,
+    NGX_K8S_CONDITION_ACCEPTED,          /* Accepted */
+    NGX_K8S_CONDITION_RESOLVED_REFS,     /* ResolvedRefs */
+    NGX_K8S_CONDITION_PROGRAMMED,        /* Programmed */
+    NGX_K8S_CONDITION_PARTIALLY_INVALID  /* PartiallyInvalid, which is True */
+};
+
+enum {
+    NGX_K8S_REASON_NONE = 0,
+    NGX_K8S_REASON_UNSUPPORTED_VALUE,    /* UnsupportedValue */
+    NGX_K8S_REASON_INVALID_KIND,         /* InvalidKind */
+    NGX_K8S_REASON_BACKEND_NOT_FOUND,    /* BackendNotFound */
+    NGX_K8S_REASON_INVALID_CERTIFICATE_REF, /* InvalidCertificateRef */
+    NGX_K8S_REASON_NO_RESOURCES          /* NoResources */
+};
+
 typedef struct {
     ngx_str_t                name;       /* "ServiceNotFound" */
+    uint16_t                 severity;   /* NGX_K8S_SEVERITY_* */
+    uint16_t                 condition;  /* NGX_K8S_CONDITION_* */
+    uint16_t                 reason;     /* NGX_K8S_REASON_* */
     ngx_str_t                meaning;    /* for the documentation */
     ngx_str_t                remedy;     /* default remedy, one sentence */
 } ngx_k8s_problem_code_t;

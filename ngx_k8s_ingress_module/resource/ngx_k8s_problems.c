@@ -13,6 +13,21 @@
 #define NGX_K8S_MESSAGE_MAX      1024
 
 
+/* severity, condition, reason */
+
+#define ngx_k8s_problem_error(condition, reason)                              \
+    NGX_K8S_SEVERITY_ERROR, NGX_K8S_CONDITION_##condition,                    \
+    NGX_K8S_REASON_##reason
+
+#define ngx_k8s_problem_warning(condition, reason)                            \
+    NGX_K8S_SEVERITY_WARNING, NGX_K8S_CONDITION_##condition,                  \
+    NGX_K8S_REASON_##reason
+
+#define ngx_k8s_problem_note(condition, reason)                               \
+    NGX_K8S_SEVERITY_NOTE, NGX_K8S_CONDITION_##condition,                     \
+    NGX_K8S_REASON_##reason
+
+
 static void ngx_k8s_problem_clean(u_char *p, u_char *last);
 
 
@@ -33,14 +48,23 @@ ngx_str_t  ngx_k8s_states[NGX_K8S_STATES] = {
 };
 
 
+ngx_str_t  ngx_k8s_severities[NGX_K8S_SEVERITIES] = {
+    ngx_string("error"),
+    ngx_string("warning"),
+    ngx_string("note")
+};
+
+
 ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("InvalidObject"),
+      ngx_k8s_problem_error(ACCEPTED, UNSUPPORTED_VALUE),
       ngx_string("The object cannot be read at all: it has no usable name, or "
                  "is not the JSON of its kind."),
       ngx_string("Correct the object and apply it again.") },
 
     { ngx_string("InvalidField"),
+      ngx_k8s_problem_error(ACCEPTED, UNSUPPORTED_VALUE),
       ngx_string("A field has a wrong type or value, or is missing.  What it "
                  "decides is closed: its path answers 503, its port or "
                  "endpoint gets no requests.  The rest of the object is "
@@ -48,123 +72,147 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_string("Correct the field.") },
 
     { ngx_string("ObjectTooLarge"),
+      ngx_k8s_problem_error(ACCEPTED, UNSUPPORTED_VALUE),
       ngx_string("The object is larger than what is read of one object, and "
                  "is left out."),
       ngx_string("Split the object.") },
 
     { ngx_string("FileInvalid"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("A manifest file cannot be read or parsed; the objects of "
                  "its last good version stay in force."),
       ngx_string("Correct the file at the line that the message names.") },
 
     { ngx_string("HostInvalid"),
+      ngx_k8s_problem_error(ACCEPTED, UNSUPPORTED_VALUE),
       ngx_string("A host is neither a DNS name nor a wildcard of the form "
                  "*.name; its rule is left out."),
       ngx_string("Write a lower-case DNS name, or *. and one; for all hosts "
                  "leave the host out.") },
 
     { ngx_string("PathInvalid"),
+      ngx_k8s_problem_error(PARTIALLY_INVALID, UNSUPPORTED_VALUE),
       ngx_string("A path does not begin with a slash, or holds characters "
                  "that no request path can have; it is left out."),
       ngx_string("Write an absolute path.") },
 
     { ngx_string("PathConflict"),
+      ngx_k8s_problem_error(NONE, NONE),
       ngx_string("Another, older object has the same host, path and path "
                  "type; this path is not used."),
       ngx_string("Remove the path here or from the object that has it.") },
 
     { ngx_string("DefaultConflict"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The host already has the default backend of an older "
                  "object; this one is not used."),
       ngx_string("Leave spec.defaultBackend to one object for each host.") },
 
     { ngx_string("BackendResource"),
+      ngx_k8s_problem_error(RESOLVED_REFS, INVALID_KIND),
       ngx_string("A backend names a resource instead of a Service; its path "
                  "answers 503."),
       ngx_string("Name a Service as the backend.") },
 
     { ngx_string("ServiceNotFound"),
+      ngx_k8s_problem_error(RESOLVED_REFS, BACKEND_NOT_FOUND),
       ngx_string("A backend's Service does not exist; its path answers 503."),
       ngx_string("Create the Service in the namespace of the object.") },
 
     { ngx_string("PortNotFound"),
+      ngx_k8s_problem_error(RESOLVED_REFS, BACKEND_NOT_FOUND),
       ngx_string("A backend's Service has no port of this number or name; "
                  "its path answers 503."),
       ngx_string("Name one of the Service's ports.") },
 
     { ngx_string("NoEndpoints"),
+      ngx_k8s_problem_error(NONE, NONE),
       ngx_string("A backend's Service has no endpoint that could serve; its "
                  "path answers 503."),
       ngx_string("Check the Service's selector and the readiness of its "
                  "Pods.") },
 
     { ngx_string("AddressRefused"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("An endpoint's address is a loopback, link-local, multicast "
                  "or unspecified one, one on which this nginx listens, or no "
                  "address; it is left out."),
       ngx_string("Use an address of a Pod or of a host.") },
 
     { ngx_string("SecretNotFound"),
+      ngx_k8s_problem_warning(RESOLVED_REFS, INVALID_CERTIFICATE_REF),
       ngx_string("A Secret that is referenced does not exist; the default "
                  "certificate is used."),
       ngx_string("Create the Secret in the namespace of the object.") },
 
     { ngx_string("SecretInvalid"),
+      ngx_k8s_problem_warning(RESOLVED_REFS, INVALID_CERTIFICATE_REF),
       ngx_string("A Secret holds no usable certificate and key; its last "
                  "good version is used, else the default certificate."),
       ngx_string("Store a certificate chain as tls.crt and its key as "
                  "tls.key.") },
 
     { ngx_string("CertificateMismatch"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The certificate does not cover the host; the default "
                  "certificate is used there."),
       ngx_string("Use a certificate that names the host.") },
 
     { ngx_string("CertificateExpired"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The certificate is past its end, or not yet valid."),
       ngx_string("Renew the certificate.") },
 
     { ngx_string("CertificateExpires"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The certificate ends within ten days."),
       ngx_string("Renew the certificate.") },
 
     { ngx_string("CertificateConflict"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The host already has the certificate of an older object; "
                  "this one is not used for it."),
       ngx_string("Name the Secret of a host in one object.") },
 
     { ngx_string("TableFull"),
+      ngx_k8s_problem_error(PROGRAMMED, NO_RESOURCES),
       ngx_string("The zone has no room for the object; it is left out, and "
                  "what is served already goes on."),
       ngx_string("Raise the size in the zone directive.") },
 
     { ngx_string("NamespaceLimit"),
+      ngx_k8s_problem_error(PROGRAMMED, NO_RESOURCES),
       ngx_string("The namespace has used up its share of routes or bytes; "
                  "the object is left out."),
       ngx_string("Remove routes of the namespace, or raise "
                  "namespace_limit.") },
 
     { ngx_string("Unsupported"),
+      ngx_k8s_problem_error(ACCEPTED, UNSUPPORTED_VALUE),
       ngx_string("Something that this version cannot do is asked for."),
       ngx_string("See the documentation for what is supported.") },
 
     { ngx_string("DuplicateObject"),
+      ngx_k8s_problem_error(NONE, NONE),
       ngx_string("An object stands twice in the manifests; the first by path "
                  "and place is used."),
       ngx_string("Keep one of the two.") },
 
     { ngx_string("SnapshotRefused"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The snapshot file is damaged, not this user's own, or made "
                  "of something else; it is not loaded."),
       ngx_string("Correct what the message names, or remove the file.") },
 
     { ngx_string("SnapshotUnwritten"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The snapshot file cannot be written; the last one stays, "
                  "and it is tried again."),
       ngx_string("Give the user of the workers a folder that they can write "
                  "to.") },
 
     { ngx_string("SnapshotIncomplete"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("Routes come from a snapshot that lacks something: private "
                  "keys, so that the default certificate is presented, or room "
                  "for all of it."),
@@ -172,24 +220,28 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "keys in the file.") },
 
     { ngx_string("ApiVersion"),
+      ngx_k8s_problem_error(NONE, NONE),
       ngx_string("A manifest's object has an apiVersion that is not read, "
                  "often one that Kubernetes has removed; it is left out."),
       ngx_string("Write it for the version that the message names; \"kubectl "
                  "convert\" does so.") },
 
     { ngx_string("UnknownField"),
+      ngx_k8s_problem_error(NONE, NONE),
       ngx_string("A field does not exist in this version of the kind, where "
                  "a known one is not set and seems to be meant.  Where that "
                  "decides where requests go, its path answers 503."),
       ngx_string("Write the field that the message names.") },
 
     { ngx_string("ClassNotFound"),
+      ngx_k8s_problem_error(NONE, NONE),
       ngx_string("The Ingress names a class that no IngressClass has, so no "
                  "controller can tell whose it is; it is not served."),
       ngx_string("Name the class of an IngressClass in "
                  "spec.ingressClassName, or create it.") },
 
     { ngx_string("ClassMissing"),
+      ngx_k8s_problem_error(NONE, NONE),
       ngx_string("The Ingress has no spec.ingressClassName.  The default "
                  "class is set only when an Ingress is created, and the "
                  "annotation takes no name but that of \"ingress_class\"; it "
@@ -197,6 +249,7 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_string("Set spec.ingressClassName.") },
 
     { ngx_string("TlsHostUnused"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("No rule of the Ingress, nor of another one, has a host of "
                  "spec.tls, or none has a host at all; the certificate is not "
                  "used there."),
@@ -205,6 +258,7 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "\"default_certificate\".") },
 
     { ngx_string("ObjectForbidden"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The API server does not allow an object to be read that is "
                  "named.  What is known of it is used; without that it counts "
                  "as not there."),
@@ -212,80 +266,96 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "namespace.") },
 
     { ngx_string("AnnotationUnknown"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("There is no annotation of that name, so it does nothing."),
       ngx_string("See the list of annotations in the documentation.") },
 
     { ngx_string("AnnotationInvalid"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The value of an annotation cannot be read; what the "
                  "message says holds instead."),
       ngx_string("Write the value as the message says.") },
 
     { ngx_string("AnnotationClosed"),
+      ngx_k8s_problem_error(NONE, NONE),
       ngx_string("An annotation that protects cannot be honoured, so the "
                  "paths of the Ingress answer 503, or 403 where it is about "
                  "certificates of clients."),
       ngx_string("Correct the annotation, or take it out.") },
 
     { ngx_string("AnnotationUnserved"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("This version does not serve the annotation yet; it does "
                  "nothing."),
       ngx_string("Take it out where that is no harm, or wait for a version "
                  "that serves it.") },
 
     { ngx_string("AnnotationRefused"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The annotation is never served."),
       ngx_string("Take it out.") },
 
     { ngx_string("AnnotationNoted"),
+      ngx_k8s_problem_note(NONE, NONE),
       ngx_string("The annotation has nothing to do here."),
       ngx_string("It can be taken out.") },
 
     { ngx_string("AnnotationNoEffect"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The annotation does nothing without another one."),
       ngx_string("Add what is missing, or take it out.") },
 
     { ngx_string("AnnotationForeign"),
+      ngx_k8s_problem_note(NONE, NONE),
       ngx_string("The annotation is one of another controller; it is not "
                  "read here."),
       ngx_string("If it should hold here too, write what the documentation "
                  "names for it.") },
 
     { ngx_string("ConfigMapNotFound"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The ConfigMap that the directive config_map names does not "
                  "exist, or may not be read; the defaults hold."),
       ngx_string("Create the ConfigMap, or correct the directive.") },
 
     { ngx_string("KeyUnknown"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The ConfigMap has a key that does not exist; it does "
                  "nothing."),
       ngx_string("See the list of keys in the documentation.") },
 
     { ngx_string("KeyInvalid"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The value of a key of the ConfigMap cannot be read, or nginx "
                  "refuses it; what the message says holds instead. The other "
                  "keys are in force."),
       ngx_string("Write the value as the message says.") },
 
     { ngx_string("KeyClosed"),
+      ngx_k8s_problem_error(NONE, NONE),
       ngx_string("A key of the ConfigMap that protects cannot be honoured, so "
                  "all that would go to a backend answers 503."),
       ngx_string("Correct the key, or take it out.") },
 
     { ngx_string("KeyUnserved"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("This version does not serve the key of the ConfigMap yet; "
                  "the default holds."),
       ngx_string("Take it out where that is no harm, or wait for a version "
                  "that serves it.") },
 
     { ngx_string("KeyRefused"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The key of the ConfigMap is never served."),
       ngx_string("Take it out.") },
 
     { ngx_string("KeyNoted"),
+      ngx_k8s_problem_note(NONE, NONE),
       ngx_string("The key of the ConfigMap has nothing to do here."),
       ngx_string("It can be taken out.") },
 
     { ngx_string("KeyNoEffect"),
+      ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The key of the ConfigMap does nothing without another "
                  "one."),
       ngx_string("Add what is missing, or take it out.") }

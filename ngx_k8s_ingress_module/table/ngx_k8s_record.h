@@ -531,15 +531,13 @@ typedef struct {
  * for an object, or file, that could not be read and so is in no store.
  */
 
-#define NGX_K8S_SEVERITY_ERROR       0   /* not served, or closed */
-#define NGX_K8S_SEVERITY_WARNING     1   /* served, but not as written */
-#define NGX_K8S_SEVERITY_NOTE        2   /* nothing that shows outside */
+#define NGX_K8S_PROBLEM_SEVERITY_MAX 2
 
 typedef struct {
     uint32_t                 code;       /* index in ngx_k8s_problem_codes */
-    uint16_t                 severity;   /* NGX_K8S_SEVERITY_* */
-    uint16_t                 condition;  /* type of a condition, 0: none */
-    uint16_t                 reason;     /* of that condition */
+    uint16_t                 severity;   /* these three by the numbers of */
+    uint16_t                 condition;  /* that table: NGX_K8S_SEVERITY_*, */
+    uint16_t                 reason;     /* NGX_K8S_CONDITION_*, _REASON_* */
     uint16_t                 parent;     /* number of the parent reference
                                             from 1, 0: the whole object */
     ngx_k8s_str_t            field;      /* "spec.rules[0].http.paths[1]" */

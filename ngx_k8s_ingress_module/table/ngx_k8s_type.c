@@ -192,7 +192,7 @@ static const ngx_k8s_element_t  ngx_k8s_token_element =
 
 static const ngx_k8s_record_field_t  ngx_k8s_problem_item_fields[] = {
     ngx_k8s_type_arg(MAX16, ngx_k8s_problem_item_t, severity,
-                     NGX_K8S_SEVERITY_NOTE),
+                     NGX_K8S_PROBLEM_SEVERITY_MAX),
     ngx_k8s_type_str(ngx_k8s_problem_item_t, field),
     ngx_k8s_type_str(ngx_k8s_problem_item_t, message),
     ngx_k8s_type_str(ngx_k8s_problem_item_t, remedy),

@@ -262,7 +262,8 @@ is(get($place, '/x'), 'other', 'other locations beside it');
     is(value($m, 'nginx_ingress_k8s_objects', block => '',
              kind => 'services'), 3, 'objects');
     cmp_ok(value($m, 'nginx_ingress_k8s_problems', block => '',
-                 code => 'ServiceNotFound'), '>=', 2, 'problems by code');
+                 code => 'ServiceNotFound', severity => 'error'), '>=', 2,
+           'problems by code and severity');
     cmp_ok(value($m, 'nginx_ingress_k8s_table_bytes', block => '',
                  state => 'used'), '>', 1000, 'bytes used');
     cmp_ok(value($m, 'nginx_ingress_k8s_source_errors_total',
@@ -293,6 +294,7 @@ is(get($place, '/x'), 'other', 'other locations beside it');
 
     my %p = map { $_->{name} => $_ } @{$b->{problems}};
     is($p{more}{problems}[0]{code}, 'ServiceNotFound', 'problems');
+    is($p{more}{problems}[0]{severity}, 'error', 'with their severity');
     ok($p{more}{problems}[0]{message} && $p{more}{problems}[0]{remedy},
        'with message and remedy');
 

@@ -71,9 +71,9 @@ answers('canary', 404, 'a canary serves nobody alone');
 said(qr/AnnotationUnknown[^}]*proxy-body-siz[^}]*Did you mean \\"proxy-body-size/,
      'the nearest name');
 said(qr/rate-limit-rps[^}]*Use \\"limit-rps/, 'a name that people expect');
-said(qr/AnnotationForeign[^}]*nginx\.org\/rewrites[^}]*rewrite-target/,
+said(qr/AnnotationForeign","severity":"note"[^}]*nginx\.org\/rewrites[^}]*rewrite-target/,
      "another controller's");
-said(qr/AnnotationUnserved[^}]*affinity/, 'what is not served yet');
+said(qr/AnnotationUnserved","severity":"warning"[^}]*affinity/, 'what is not served yet');
 said(qr/AnnotationClosed[^}]*allowlist-source-range/,
      'what is closed');
 said(qr/AnnotationClosed[^}]*\\"many\\" is not a number/, 'and why');

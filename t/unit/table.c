@@ -263,7 +263,7 @@ table_others(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b)
     problem->items.n = 1;
     item = ngx_k8s_builder_ptr(b, off);
     item->message = s;
-    item->severity = NGX_K8S_SEVERITY_NOTE;
+    item->severity = NGX_K8S_PROBLEM_SEVERITY_MAX;
     ok(ngx_k8s_builder_put(b, w, 0), "problem");
     item->severity++;
     ok(table_refused(w, b), "an unknown severity is refused");

@@ -138,6 +138,26 @@ successor(void)
 }
 
 
+/* what has nothing to do here is no line */
+
+static void
+notes(void)
+{
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+                "'metadata':{'namespace':'n','name':'d','annotations':{"
+                "'nginx.org/rewrites':'x','nginx.ingress.kubernetes.io/no':'1'"
+                "}},'spec':{'rules':[{'host':'d.test'}]}}");
+    (void) said();
+    ok(count("\n") == 1 && count("(AnnotationUnknown)") == 1
+       && k8s_has(&k, "nginx.org/rewrites"), "a note is not said");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "n", "d");
+    (void) said();
+    ok(count("\n") == 1 && count("(AnnotationUnknown)") == 1,
+       "nor is its end");
+}
+
+
 static void
 many(void)
 {
@@ -189,6 +209,7 @@ main(void)
 
     comes_and_goes();
     successor();
+    notes();
     many();
 
     k8s_close(&k);
