@@ -339,7 +339,9 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
         text = &values[value->row - ngx_k8s_rows];
         *text = value->value;
 
-        if (value->row->directive.len == 0) {
+        if (value->row->directive.len == 0
+            && !(value->row->flags & NGX_K8S_ROW_PROFILE))
+        {
             continue;
         }
 

@@ -90,7 +90,11 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 
     profile = ctx ? ctx->profile : klcf->base;
 
-    if (!profile->settings->server_tokens && r->headers_out.server == NULL) {
+    if (!profile->settings->server_tokens) {
+
+        if (r->headers_out.server) {
+            r->headers_out.server->hash = 0;
+        }
 
         /* not in the list of headers: only keeps nginx from adding one */
 

@@ -99,7 +99,8 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
                          ngx_http_k8s_connection_variable, 0,
                          "Connection that the backend gets: "
                          "connection-proxy-header, or \"upgrade\" where the "
-                         "client asks for it"),
+                         "client asks for it, or \"close\" where connections "
+                         "are not kept"),
 
     ngx_http_k8s_ctx_row("proxy_upstream_name", NGX_HTTP_K8S_UPSTREAM,
                          NGX_HTTP_K8S_ALIAS, "namespace-service-port"),
@@ -167,6 +168,14 @@ ngx_http_k8s_index_variables(ngx_conf_t *cf, ngx_http_k8s_main_conf_t *kmcf)
 
     kmcf->request_id = ngx_http_get_variable_index(cf, &name);
     if (kmcf->request_id == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    /* of headers that keys bring, as nothing new can be indexed later */
+
+    ngx_str_set(&name, "request_uri");
+
+    if (ngx_http_get_variable_index(cf, &name) == NGX_ERROR) {
         return NGX_ERROR;
     }
 
@@ -351,6 +360,7 @@ static ngx_int_t
 ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_http_k8s_ctx_t         *ctx;
     ngx_http_variable_value_t  *id;
     ngx_http_k8s_main_conf_t   *kmcf;
 
@@ -363,7 +373,12 @@ ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
 
     id = ngx_http_get_indexed_variable(r, kmcf->client_id);
 
-    if (id == NULL || id->not_found || id->len == 0) {
+    ctx = ngx_http_k8s_ctx(r);
+
+    if ((id == NULL || id->not_found || id->len == 0)
+        && (ctx == NULL || ctx->profile == NULL
+            || ctx->profile->settings->request_id))
+    {
         id = ngx_http_get_indexed_variable(r, kmcf->request_id);
     }
 
@@ -509,6 +524,12 @@ ngx_http_k8s_connection_variable(ngx_http_request_t *r,
         && r->headers_in.upgrade->value.len)
     {
         connection = 3;
+    }
+
+    if (connection == 0 && ctx && ctx->profile
+        && ctx->profile->settings->keepalive_connections == 0)
+    {
+        connection = 2;
     }
 
     value = &values[connection];

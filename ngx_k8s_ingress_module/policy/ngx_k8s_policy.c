@@ -16,6 +16,7 @@ static ngx_str_t *ngx_k8s_row_value(ngx_k8s_row_t *row, ngx_str_t *values,
     ngx_str_t *base);
 static ngx_int_t ngx_k8s_row_pair(ngx_pool_t *pool, ngx_k8s_row_t *row,
     ngx_str_t *values, ngx_str_t *base, ngx_str_t *arguments);
+static ngx_uint_t ngx_k8s_row_on(ngx_str_t *value);
 static ngx_uint_t ngx_k8s_row_refers(ngx_k8s_row_t *row, ngx_str_t *values);
 static ngx_k8s_row_t *ngx_k8s_row_reference(u_char **p, u_char *last);
 static ngx_int_t ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
@@ -127,10 +128,46 @@ static ngx_int_t
 ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens, ngx_k8s_row_t *row,
     ngx_uint_t api, ngx_str_t *values, ngx_str_t *base)
 {
-    ngx_int_t  rc;
-    ngx_str_t  arguments;
+    ngx_int_t       rc;
+    ngx_str_t       arguments, list, item, *value;
+    ngx_k8s_row_t  *other;
 
     if (row->directive.len == 0 || !(row->flags & api)) {
+        return NGX_OK;
+    }
+
+    value = ngx_k8s_row_value(row, values, base);
+
+    if (((row->flags & NGX_K8S_ROW_SAID) && value == &row->value)
+        || ((row->flags & NGX_K8S_ROW_ON) && !ngx_k8s_row_on(value)))
+    {
+        return NGX_OK;
+    }
+
+    if (row->needs.len) {
+        other = ngx_k8s_row(&row->needs, NGX_K8S_ROW_KEY);
+
+        if (other && other->grammar == &ngx_k8s_grammar_flag
+            && !ngx_k8s_row_on(ngx_k8s_row_value(other, values, base)))
+        {
+            return NGX_OK;
+        }
+    }
+
+    if (row->flags & NGX_K8S_ROW_EACH) {
+
+        list = *value;
+
+        while (ngx_k8s_item(&list, &item) == NGX_OK) {
+
+            if (item.len
+                && ngx_k8s_tokens_add(pool, tokens, &row->directive, &item)
+                   != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+
         return NGX_OK;
     }
 
@@ -143,6 +180,18 @@ ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens, ngx_k8s_row_t *row,
     }
 
     return ngx_k8s_tokens_add(pool, tokens, &row->directive, &arguments);
+}
+
+
+/* whether a value is that of a flag that is on */
+
+static ngx_uint_t
+ngx_k8s_row_on(ngx_str_t *value)
+{
+    ngx_uint_t  on;
+
+    return ngx_k8s_grammar_flag.decode(&ngx_k8s_grammar_flag, value, &on)
+           == NGX_OK && on;
 }
 
 
@@ -318,7 +367,10 @@ ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value)
 }
 
 
-/* replaces %V, %S, ${key}, %2${key}; a $name without braces is a variable */
+/*
+ * Replaces %V, %S, ${key}, %2${key}, %?${key}; a $name without braces is a
+ * variable.
+ */
 
 static ngx_int_t
 ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
@@ -327,7 +379,7 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
     u_char         *p, *last, *end, *dst;
     size_t          size;
     ngx_str_t      *value, *text;
-    ngx_uint_t      twice, on;
+    ngx_uint_t      twice, only, on;
     ngx_k8s_row_t  *other;
 
     value = ngx_k8s_row_value(row, values, base);
@@ -367,8 +419,9 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
         }
 
         twice = (last - p >= 2 && p[0] == '%' && p[1] == '2');
+        only = (last - p >= 2 && p[0] == '%' && p[1] == '?');
 
-        if (twice) {
+        if (twice || only) {
             p += 2;
         }
 
@@ -377,7 +430,12 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
         if (other) {
             text = ngx_k8s_row_value(other, values, base);
 
-            if (!twice) {
+            if (only) {
+                while (!ngx_k8s_row_on(text) && p < last && *p != ' ') {
+                    p++;
+                }
+
+            } else if (!twice) {
                 dst = ngx_slprintf(dst, end, "%V", text);
 
             } else if (value == &row->value) {

@@ -58,6 +58,8 @@ typedef struct {
     ngx_uint_t               cors_credentials;
     ngx_int_t                cors_max_age;  /* seconds */
 
+    ngx_uint_t               request_id;    /* made where none came */
+
     ngx_uint_t               ssl_redirect;  /* of hosts with a certificate */
     ngx_uint_t               redirect_code; /* to https */
     ngx_str_t                no_redirect;   /* prefixes of paths which are not
@@ -196,6 +198,13 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 #define NGX_K8S_ROW_CLOSES_ROUTE     0x1000
 #define NGX_K8S_ROW_CLOSES_HOST      0x2000
 
+/* a token only where the row is said, or where a flag is on; one for each item
+   of a list with commas; and rows that make a profile in code of ours */
+#define NGX_K8S_ROW_SAID             0x8000
+#define NGX_K8S_ROW_ON               0x80000
+#define NGX_K8S_ROW_EACH             0x400000
+#define NGX_K8S_ROW_PROFILE          0x800000
+
 /* where a part of a value is bad, or it is empty, the rest of it holds */
 #define NGX_K8S_ROW_PARTS            0x4000
 
@@ -233,10 +242,13 @@ typedef struct {
                                             ${key} the value of another row,
                                             %2${key} the value, where none is
                                             said twice the size of that row,
-                                            "" an empty argument */
+                                            %?${key} is nothing, with the word
+                                            behind it where it is off; "" is an
+                                            empty argument */
     size_t                   offset;     /* in ngx_k8s_settings_t */
     ngx_str_t                needs;      /* annotation or key without which it
-                                            does nothing; empty: none */
+                                            does nothing, and is no token;
+                                            empty: none */
     ngx_str_t                note;       /* for the documentation; of a refused
                                             row, what to use instead */
 } ngx_k8s_row_t;

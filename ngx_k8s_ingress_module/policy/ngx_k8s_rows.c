@@ -44,6 +44,12 @@
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
                     flags, directive, argument, NGX_K8S_NO_FIELD, "", note)
 
+/* the same with another key */
+#define ngx_k8s_with_token(name, grammar, value, directive, argument, flags,  \
+    needs, note)                                                              \
+    ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value, flags,       \
+                    directive, argument, NGX_K8S_NO_FIELD, needs, note)
+
 /* what code of ours reads */
 #define ngx_k8s_field_row(name, grammar, value, field, flags, note)           \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
@@ -82,6 +88,11 @@
 #define ngx_k8s_plain_row(directive, argument, apis, note)                    \
     ngx_k8s_any_row("", "", NULL, "", apis, directive, argument,              \
                     NGX_K8S_NO_FIELD, "", note)
+
+/* a directive with others that a key brings */
+#define ngx_k8s_with_row(directive, argument, apis, needs, note)              \
+    ngx_k8s_any_row("", "", NULL, "", apis, directive, argument,              \
+                    NGX_K8S_NO_FIELD, needs, note)
 
 #define ngx_k8s_header_row(argument, apis, note)                              \
     ngx_k8s_plain_row("proxy_set_header", argument, apis, note)
@@ -132,7 +143,9 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     /* retries and the protocol */
 
     ngx_k8s_token_row("proxy-next-upstream", next_upstream, "error timeout",
-                      "proxy_next_upstream", "%V", NGX_K8S_A_MEDIUM|NGX_K8S_K,
+                      "proxy_next_upstream",
+                      "%V %?${retry-non-idempotent}non_idempotent",
+                      NGX_K8S_A_MEDIUM|NGX_K8S_K,
                       "a POST only when the connection failed"),
     ngx_k8s_plain_row("proxy_next_upstream", "off", NGX_K8S_G, ""),
     ngx_k8s_token_row("proxy-next-upstream-timeout", seconds, "0",
@@ -173,9 +186,14 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                        "WebSocket and others need no configuration"),
     ngx_k8s_header_row("Connection $k8s_connection_upgrade", NGX_K8S_IG,
                        "\"upgrade\" with Upgrade, else kept alive"),
-    ngx_k8s_token_row("generate-request-id", flag, "true", "proxy_set_header",
-                      "X-Request-ID $k8s_req_id", NGX_K8S_IG|NGX_K8S_KL,
-                      "the client's, or 32 hexadecimal digits"),
+    ngx_k8s_any_row("generate-request-id", "", &ngx_k8s_grammar_flag, "true",
+                    NGX_K8S_IG|NGX_K8S_K, "proxy_set_header",
+                    "X-Request-ID $k8s_req_id",
+                    offsetof(ngx_k8s_settings_t, request_id), "",
+                    "the client's, or 32 hexadecimal digits"),
+    ngx_k8s_token_row("proxy-add-original-uri-header", flag, "false",
+                      "proxy_set_header", "X-Original-URI $request_uri",
+                      NGX_K8S_IG|NGX_K8S_K|NGX_K8S_ROW_ON, ""),
     ngx_k8s_header_row("X-Real-IP $remote_addr", NGX_K8S_IG, ""),
     ngx_k8s_token_row("use-forwarded-headers", flag, "false",
                       "proxy_set_header", "X-Forwarded-For $remote_addr",
@@ -538,23 +556,26 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       NGX_K8S_IK, "", "those that custom-headers may name"),
     ngx_k8s_later_row("add-headers", "", object, "", NGX_K8S_IK, "",
                       "a ConfigMap of headers of all answers"),
-    ngx_k8s_later_row("hide-headers", "", headers, "", NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("allow-backend-server-header", "", flag, "false",
-                      NGX_K8S_IK, "", ""),
+    ngx_k8s_token_row("hide-headers", headers, "", "proxy_hide_header", "%V",
+                      NGX_K8S_IK|NGX_K8S_ROW_EACH, "of backends"),
+    ngx_k8s_token_row("allow-backend-server-header", flag, "false",
+                      "proxy_pass_header", "Server", NGX_K8S_IK|NGX_K8S_ROW_ON,
+                      "with `server-tokens`"),
     ngx_k8s_field_row("custom-http-errors", codes, "", custom_errors,
                       NGX_K8S_A|NGX_K8S_K,
                       "their pages are those of default-backend"),
     ngx_k8s_need_row("disable-proxy-intercept-errors", flag, "false",
                      pass_errors, NGX_K8S_A|NGX_K8S_K, "custom-http-errors",
                      "errors of the backend pass as they are"),
-    ngx_k8s_later_row("default-type", "", text, "text/html", NGX_K8S_IK, "",
-                      ""),
-    ngx_k8s_later_row("use-gzip", "", flag, "false", NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("gzip-level", "", number, "1", NGX_K8S_IK, "use-gzip",
-                      ""),
-    ngx_k8s_later_row("gzip-min-length", "", number, "256", NGX_K8S_IK,
-                      "use-gzip", "bytes"),
-    ngx_k8s_later_row("gzip-types", "", text,
+    ngx_k8s_token_row("default-type", text, "text/html", "default_type", "%V",
+                      NGX_K8S_IK|NGX_K8S_ROW_SAID, ""),
+    ngx_k8s_token_row("use-gzip", flag, "false", "gzip", "%S",
+                      NGX_K8S_IK|NGX_K8S_ROW_SAID, ""),
+    ngx_k8s_with_token("gzip-level", number, "1", "gzip_comp_level", "%V",
+                       NGX_K8S_IK, "use-gzip", ""),
+    ngx_k8s_with_token("gzip-min-length", number, "256", "gzip_min_length",
+                       "%V", NGX_K8S_IK, "use-gzip", "bytes"),
+    ngx_k8s_with_token("gzip-types", text,
                       "application/atom+xml application/javascript "
                       "application/x-javascript application/json "
                       "application/rss+xml application/vnd.ms-fontobject "
@@ -563,15 +584,20 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "application/xhtml+xml application/xml font/opentype "
                       "image/svg+xml image/x-icon text/css text/javascript "
                       "text/plain text/x-component",
-                      NGX_K8S_IK, "use-gzip", ""),
-    ngx_k8s_later_row("gzip-disable", "", text, "", NGX_K8S_IK, "use-gzip",
-                      ""),
-    ngx_k8s_later_row("enable-brotli", "", flag, "false", NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("brotli-level", "", number, "4", NGX_K8S_IK,
-                      "enable-brotli", ""),
-    ngx_k8s_later_row("brotli-min-length", "", number, "20", NGX_K8S_IK,
-                      "enable-brotli", "bytes"),
-    ngx_k8s_later_row("brotli-types", "", text,
+                       "gzip_types", "%V", NGX_K8S_IK, "use-gzip", ""),
+    ngx_k8s_with_token("gzip-disable", text, "", "gzip_disable", "%V",
+                       NGX_K8S_IK|NGX_K8S_ROW_SAID, "use-gzip",
+                       "regular expressions of User-Agent"),
+    ngx_k8s_with_row("gzip_http_version", "1.1", NGX_K8S_I, "use-gzip", ""),
+    ngx_k8s_with_row("gzip_proxied", "any", NGX_K8S_I, "use-gzip", ""),
+    ngx_k8s_with_row("gzip_vary", "on", NGX_K8S_I, "use-gzip", ""),
+    ngx_k8s_token_row("enable-brotli", flag, "false", "brotli", "%S",
+                      NGX_K8S_IK|NGX_K8S_ROW_SAID, "where nginx has brotli"),
+    ngx_k8s_with_token("brotli-level", number, "4", "brotli_comp_level", "%V",
+                       NGX_K8S_IK, "enable-brotli", ""),
+    ngx_k8s_with_token("brotli-min-length", number, "20", "brotli_min_length",
+                       "%V", NGX_K8S_IK, "enable-brotli", "bytes"),
+    ngx_k8s_with_token("brotli-types", text,
                       "application/xml+rss application/atom+xml "
                       "application/javascript application/x-javascript "
                       "application/json application/rss+xml "
@@ -580,7 +606,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "application/xhtml+xml application/xml font/opentype "
                       "image/svg+xml image/x-icon text/css text/javascript "
                       "text/plain text/x-component",
-                      NGX_K8S_IK, "enable-brotli", ""),
+                       "brotli_types", "%V", NGX_K8S_IK, "enable-brotli", ""),
 
     /* the request to the backend */
 
@@ -588,10 +614,9 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       NGX_K8S_A, "of upgrades too"),
     ngx_k8s_later_row("proxy-set-headers", "", object, "", NGX_K8S_IK, "",
                       "a ConfigMap of headers"),
-    ngx_k8s_later_row("proxy-add-original-uri-header", "", flag, "false",
-                      NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("retry-non-idempotent", "", flag, "false", NGX_K8S_IK,
-                      "", ""),
+    ngx_k8s_any_row("retry-non-idempotent", "", &ngx_k8s_grammar_flag, "false",
+                    NGX_K8S_IK, "", "", NGX_K8S_NO_FIELD, "",
+                    "a POST is repeated too"),
     ngx_k8s_later_row("fastcgi-index", "", basic, "", NGX_K8S_A_MEDIUM,
                       "backend-protocol", ""),
     ngx_k8s_later_row("fastcgi-params-configmap", "", object, "",

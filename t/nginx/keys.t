@@ -84,12 +84,26 @@ location /large {
     add_header X-Large "$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x$arg_x";
     return 200 "large\n";
 }
+location = /text { default_type text/plain; return 200 "%%LONG%%\n"; }
+location = /short { default_type text/plain; return 200 "short\n"; }
+location = /png { default_type image/png; return 200 "picture\n"; }
+location = /sent {
+    return 200 "id=$http_x_request_id uri=$http_x_original_uri\n";
+}
+location = /secret {
+    add_header X-Secret 1;
+    add_header X-Other 2;
+    add_header X-Third 3;
+    server_tokens off;
+    return 200 "secret\n";
+}
 location /cookie {
     add_header Set-Cookie "a=b; Path=/one/";
     return 200 "cookie\n";
 }
 EOC
 
+$n->{backends}{a} =~ s/%%LONG%%/'x' x 300/e;
 $n->services("default/a:80 a");
 ingress('plain');
 ingress('size', 'proxy-body-size: 16k');
@@ -160,6 +174,54 @@ config('hsts-max-age' => '60', 'hsts-include-subdomains' => 'false',
 soon(sub { header('tls', $hsts) }, 'max-age=60; preload', 'HSTS by keys');
 config('hsts' => 'false');
 soon(sub { header('tls', $hsts) }, 'none', 'no HSTS');
+
+# directives that are there only where a key says so
+
+sub answer {
+    my ($path, %h) = @_;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                  PeerPort => $n->{port}) or return '';
+    print $s join "\r\n", "GET $path HTTP/1.1", 'Host: plain.test',
+                          'Connection: close', (map { "$_: $h{$_}" } keys %h),
+                          '', '';
+    local $/;
+    my $head = <$s> // '';
+    $head =~ s/\r//g;
+    return $head;
+}
+
+my $gzip = sub {
+    join ' ', answer($_[0], 'Accept-Encoding' => 'gzip')
+              =~ /^(Content-Encoding: gzip|Vary: Accept-Encoding)$/mg;
+};
+
+is $gzip->('/text'), '', 'no gzip';
+config('use-gzip' => 'true', 'gzip-min-length' => '50');
+soon(sub { $gzip->('/text') }, 'Vary: Accept-Encoding Content-Encoding: gzip',
+     'gzip');
+is $gzip->('/short'), '', 'not what is short';
+config('use-gzip' => 'true', 'gzip-min-length' => '2',
+       'gzip-types' => 'image/png', 'gzip-disable' => 'Old New');
+soon(sub { $gzip->('/png') ne '' }, 1, 'another type');
+is $gzip->('/text'), '', 'and no more this one';
+unlike answer('/png', 'Accept-Encoding' => 'gzip', 'User-Agent' => 'New/1'),
+    qr/gzip/, 'nor for a browser that cannot';
+
+config('server-tokens' => 'true', 'allow-backend-server-header' => 'true',
+       'hide-headers' => 'X-Secret, X-Other');
+soon(sub { answer('/secret') =~ /^X-Secret/m ? 'there' : '' }, '',
+     'a header that is hidden');
+like answer('/secret'), qr/^Server: nginx$/m, 'the Server of the backend';
+like answer('/secret'), qr/^X-Third: 3$/m, 'others pass';
+
+config('generate-request-id' => 'false',
+       'proxy-add-original-uri-header' => 'true');
+soon(sub { answer('/sent?a=b') =~ /(id=.*)/ ? $1 : '' }, 'id= uri=/sent?a=b',
+     'headers of the request');
+like answer('/sent', 'X-Request-ID' => 'mine'), qr/id=mine/, "the client's id";
+config();
+soon(sub { answer('/sent') =~ /id=[0-9a-f]{32} uri=$/m ? 1 : 0 }, 1,
+     'and without keys');
 
 # what is bad takes nothing along
 
