@@ -267,4 +267,54 @@ is((ask('own', '/s/500'))[0], '200 other 500 /', 'the annotation stays');
 ok(!$n->logged(qr/\[(alert|crit|emerg)\]/), 'nothing alarming is logged');
 $n->stop;
 
+# passes in locations, beside those of the administrator, and a reload
+
+$n = K8s::Nginx->new(server => <<'EOC');
+location / { k8s_ingress_pass; }
+location /own/ { return 404 "own\n"; }
+location /s/ { k8s_ingress_pass; error_page 500 = @here; }
+location @here { return 200 "here\n"; }
+EOC
+$n->backend('a', 'location / { return 200 "a\n"; }'
+            . 'location /s/404 { return 404 "kept\n"; }'
+            . 'location /s/500 { return 500 "kept\n"; }');
+$n->backend($_, "location / { add_header X-Page $_;"
+                . " return 200 '$_ \$http_x_code \$uri'; }")
+    for qw(err other);
+$n->services("default/a:80 a\ndefault/err:80 err\ndefault/other:80 other\n"
+             . "default/empty:80 -");
+ingress('one', "/=a /empty=empty", 'custom-http-errors: "404,413"', $err,
+        'proxy-body-size: 1k', 'enable-cors: "true"');
+$n->start;
+
+sub pages {
+    my ($when) = @_;
+    is((ask('one', '/s/404'))[0], '200 err 404 /', "a page, $when");
+    is((ask('one', '/empty/x'))[0], '200 err 503 /empty/x',
+       "no endpoints, $when");
+    is((ask('one', '/s/500'))[0], '500 kept', "not caught, $when");
+    is((ask('one', '/own/'))[0], '404 own', "the administrator's, $when");
+    is((ask('one', '/', method => 'POST', body => 'x' x 2000))[0],
+       '200 err 413 /', "a large body, $when");
+    is((ask('one', '/own/', method => 'OPTIONS'))[0], '404 own',
+       "no preflight of it, $when");
+    is((ask('one', '/s/', method => 'OPTIONS'))[0], '204 ',
+       "a preflight, $when");
+    my ($said, $head) = ask('one', '/s/404', method => 'HEAD');
+    is($said, '200 ', "HEAD, $when");
+    like($head, qr/^X-Page: err/m, "of the error backend, $when");
+}
+
+ok $n->wait_for('one.test', '/', 200), 'passes in locations';
+pages('at first');
+ok $n->reload, 'a reload';
+ok $n->wait_for('one.test', '/', 200), 'after it';
+pages('after a reload');
+$n->{block} = "source manifests %%DIR%%;\n zone 9m;";
+ok $n->reload, 'another zone';
+ok $n->wait_for('one.test', '/', 200), 'with the same routes';
+pages('in another zone');
+ok(!$n->logged(qr/\[(alert|crit|emerg)\]/), 'nothing alarming is logged');
+$n->stop;
+
 done_testing();
