@@ -50,6 +50,11 @@ typedef struct {
        of the ConfigMap do not wait */
     void                   (*later)(void *data, ngx_msec_t msec);
     void                    *data;
+    /* compiles a regular expression, as workers do.  NGX_DECLINED and *error,
+       whose data has NGX_MAX_CONF_ERRSTR bytes, or NGX_ERROR: no memory; NULL:
+       all are taken for good */
+    ngx_int_t              (*regex)(ngx_str_t *pattern, ngx_str_t *error,
+                                ngx_log_t *log);
     unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
                                                   ClusterIP, externalIPs and

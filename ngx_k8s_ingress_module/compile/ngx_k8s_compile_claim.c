@@ -19,7 +19,8 @@
 
 
 #define NGX_K8S_CLAIM_SLICE   256   /* items, or new objects */
-#define NGX_K8S_CLAIM_CHEAP   16    /* an item that stays costs less */
+#define NGX_K8S_CLAIM_CHEAP   16    /* an item that stays costs less, */
+#define NGX_K8S_CLAIM_REGEX   128   /* to compile an expression more */
 
 #define NGX_K8S_CLAIM_IDLE    0
 #define NGX_K8S_CLAIM_HEAD    1
@@ -32,6 +33,9 @@
 
 #define ngx_k8s_claim_closes(model)  ((model) && (model)->values.close_host)
 
+#define ngx_k8s_claim_regex(model)   ((model) && (model)->regex)
+#define ngx_k8s_claim_root(model)    ((model) && (model)->root.len)
+
 
 static ngx_int_t ngx_k8s_claims_adopt(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
@@ -43,7 +47,9 @@ static void ngx_k8s_claim_head(ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static void ngx_k8s_claim_tail(ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_claim_add(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
-static void ngx_k8s_claim_end(ngx_k8s_claim_t *claim);
+static void ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim);
+static void ngx_k8s_claims_mark(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
 static void ngx_k8s_claim_place(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_list(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_insert(ngx_rbtree_node_t *temp,
@@ -474,7 +480,7 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     while (*budget > 0) {
 
         if (claim->done == claim->nnext - claim->tail) {
-            ngx_k8s_claim_end(claim);
+            ngx_k8s_claim_end(c, claim);
             return NGX_OK;
         }
 
@@ -490,6 +496,12 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         ngx_k8s_claim_step(claim);
 
         *budget -= NGX_K8S_CLAIM_CHEAP;
+
+        if (claim->next->regex) {
+            (void) ngx_k8s_compile_regex_bad(c, item, NULL);
+
+            *budget -= item->tried * NGX_K8S_CLAIM_REGEX;
+        }
     }
 
     return NGX_OK;
@@ -497,8 +509,9 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
 
 static void
-ngx_k8s_claim_end(ngx_k8s_claim_t *claim)
+ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 {
+    ngx_uint_t             nregex;
     ngx_k8s_model_t       *old;
     ngx_k8s_host_state_t  *state;
 
@@ -521,7 +534,22 @@ ngx_k8s_claim_end(ngx_k8s_claim_t *claim)
     state->nclosing += ngx_k8s_claim_closes(claim->model);
     state->nclosing -= ngx_k8s_claim_closes(old);
 
-    if (ngx_k8s_claim_closes(claim->model) != ngx_k8s_claim_closes(old)) {
+    nregex = state->nregex;
+
+    state->nregex += ngx_k8s_claim_regex(claim->model);
+    state->nregex -= ngx_k8s_claim_regex(old);
+
+    if ((nregex != 0) != (state->nregex != 0)) {
+        ngx_k8s_claims_mark(c, state);
+    }
+
+    state->nroot += ngx_k8s_claim_root(claim->model);
+    state->nroot -= ngx_k8s_claim_root(old);
+
+    if (ngx_k8s_claim_closes(claim->model) != ngx_k8s_claim_closes(old)
+        || ngx_k8s_claim_regex(claim->model) != ngx_k8s_claim_regex(old)
+        || ngx_k8s_claim_root(claim->model) || ngx_k8s_claim_root(old))
+    {
         state->head = 1;
     }
 
@@ -556,6 +584,27 @@ ngx_k8s_claim_end(ngx_k8s_claim_t *claim)
 
     if (old) {
         ngx_k8s_model_release(old);
+    }
+}
+
+
+/* what the paths of a host are has changed: it is to be said of all objects */
+
+static void
+ngx_k8s_claims_mark(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_claim_t    *claim;
+    ngx_rbtree_node_t  *node;
+
+    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+         node;
+         node = ngx_rbtree_next(&state->claims, node))
+    {
+        claim = (ngx_k8s_claim_t *) node;
+
+        if (claim->link) {
+            ngx_k8s_entry_mark(c->store, claim->entry);
+        }
     }
 }
 

@@ -44,6 +44,7 @@ static void ngx_k8s_host_fallback_told(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_k8s_claim_t *fallback);
 static ngx_int_t ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_claim_t *fallback);
+static ngx_uint_t ngx_k8s_host_rewrites(ngx_k8s_model_t *model);
 static size_t ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index,
     uint32_t slot);
 static void ngx_k8s_host_tls(ngx_k8s_making_t *m);
@@ -441,6 +442,7 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     if (fallback) {
         m->fallback = fallback->model->fallback;
+        m->fallback_rewrite = ngx_k8s_host_rewrites(fallback->model);
     }
 
     if (fallback
@@ -483,6 +485,16 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 }
 
 
+/* what no path takes; that of all hosts is left as it is */
+
+static ngx_uint_t
+ngx_k8s_host_rewrites(ngx_k8s_model_t *model)
+{
+    return model->target.len && !model->catchall
+           && !ngx_k8s_str_eq_c(&model->target, "/");
+}
+
+
 static size_t
 ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index, uint32_t slot)
 {
@@ -521,11 +533,18 @@ ngx_k8s_host_tls(ngx_k8s_making_t *m)
 }
 
 
-/* how many shards are wanted: n as long as it is not far off */
+/*
+ * How many shards are wanted: n as long as it is not far off.  Regular
+ * expressions are in the host record itself.
+ */
 
 static ngx_uint_t
 ngx_k8s_host_shards(ngx_k8s_host_state_t *state, ngx_uint_t n)
 {
+    if (state->nregex) {
+        return 0;
+    }
+
     if (n == 0) {
         if (state->npaths <= NGX_K8S_SHARD_FIRST) {
             return 0;

@@ -617,6 +617,8 @@ ngx_k8s_item_equal(ngx_k8s_item_t *item, ngx_k8s_model_rule_t *rule,
 
     if (one->type != match->type || one->order != match->order
         || one->slash != match->slash
+        || one->elements != match->elements
+        || one->rewrite != match->rewrite
         || one->npredicates != match->npredicates
         || !ngx_k8s_str_eq(&one->path, &match->path)
         || !ngx_k8s_str_eq(&old->name, &rule->name)

@@ -17,6 +17,8 @@
 
 static ngx_int_t ngx_k8s_notes_paths(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
+static ngx_int_t ngx_k8s_notes_regex(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_notes_fallback(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_array_t *a);
 static ngx_int_t ngx_k8s_notes_full(ngx_k8s_compile_t *c,
@@ -64,6 +66,7 @@ static ngx_int_t
 ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_int_t *budget)
 {
+    ngx_int_t          rc;
     ngx_str_t          field, other, shown;
     ngx_array_t       *a;
     ngx_k8s_item_t    *item, *won;
@@ -86,6 +89,18 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
         if (item->match->order == 0 && s->routed) {
             continue;
+        }
+
+        if (claim->state->nregex) {
+            rc = ngx_k8s_notes_regex(c, claim, item);
+
+            if (rc == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            if (rc == NGX_DECLINED) {
+                continue;
+            }
         }
 
         won = ngx_k8s_item_shadow(item);
@@ -120,6 +135,57 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     return NGX_OK;
+}
+
+
+/* NGX_DECLINED: the path is left out */
+
+static ngx_int_t
+ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_item_t *item)
+{
+    u_char                  buf[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t               error, field, shown;
+    ngx_array_t            *a;
+    ngx_k8s_object_t       *object;
+    ngx_k8s_model_match_t  *match;
+
+    a = &c->saying.problems;
+    match = item->match;
+
+    error.data = buf;
+    error.len = 0;
+
+    if (ngx_k8s_compile_regex_bad(c, item, &error)) {
+
+        field = ngx_k8s_field_text(&match->field, a->pool);
+        shown = ngx_k8s_host_shown(&claim->state->node->name);
+
+        return (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_INVALID,
+                                     &shown, &field,
+                                     "the path \"%V\" is no regular "
+                                     "expression: %V", &match->path, &error)
+                == NGX_OK)
+               ? NGX_DECLINED : NGX_ERROR;
+    }
+
+    if (claim->model->regex || match->order == 0
+        || (match->type != NGX_K8S_PATH_EXACT && !match->elements))
+    {
+        return NGX_OK;
+    }
+
+    field = ngx_k8s_field_text(&match->field, a->pool);
+    shown = ngx_k8s_host_shown(&claim->state->node->name);
+    object = ngx_k8s_compile_regex_claim(claim->state)->model->object;
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_REGEX, &shown,
+                                &field, "the path \"%V\" of host \"%V\" takes "
+                                "all that begins with it, in either case, as "
+                                "%V %V/%V has use-regex or rewrite-target",
+                                &match->path, &shown,
+                                &ngx_k8s_kinds[object->kind].name,
+                                &object->namespace, &object->name);
 }
 
 

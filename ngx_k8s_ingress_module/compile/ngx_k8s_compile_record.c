@@ -57,7 +57,9 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     m->head = 1;
 
     if (ngx_k8s_record_init(c, m) != NGX_OK
-        || ngx_k8s_record_collect(m, 0) != NGX_OK)
+        || (m->state->nregex ? ngx_k8s_compile_regexes(c, m)
+                             : ngx_k8s_record_collect(m, 0))
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -235,6 +237,7 @@ ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
             place->type = item->slash ? NGX_K8S_PATH_EXACT
                                       : item->match->type;
             place->first = m->items.nelts;
+            place->rewrite = 0;
 
             if (place->type == NGX_K8S_PATH_EXACT || !item->match->slash) {
                 taken = 1;
@@ -251,9 +254,6 @@ ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
             place->n = m->items.nelts - place->first;
         }
     }
-
-    ngx_qsort(m->places.elts, m->places.nelts, sizeof(ngx_k8s_place_t),
-              ngx_k8s_record_place_cmp);
 
     return NGX_OK;
 }
@@ -390,6 +390,9 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     ngx_int_t         rc;
     ngx_uint_t        i;
     ngx_k8s_item_t  **items, **fresh;
+
+    ngx_qsort(m->places.elts, m->places.nelts, sizeof(ngx_k8s_place_t),
+              ngx_k8s_record_place_cmp);
 
     items = m->items.elts;
 
@@ -575,6 +578,11 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
         rec->flags |= NGX_K8S_HOST_CLOSED;
     }
 
+    if (state->nroot) {
+        ngx_k8s_builder_set(b, ngx_k8s_host_t, root,
+                            &ngx_k8s_compile_root(state)->model->root);
+    }
+
     list = ngx_k8s_record_list(b, state->nshards, sizeof(ngx_k8s_slot_ref_t));
 
     if (b->failed) {
@@ -685,6 +693,8 @@ ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         path->match = n;
         path->nmatches = places[i].n;
 
+        m->rewrite = places[i].rewrite;
+
         for (k = places[i].first; k < places[i].first + places[i].n; k++) {
             ngx_k8s_record_match(c, m, items[k], m->action[k],
                                  matches->offset
@@ -707,6 +717,10 @@ ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     if (m->fallback_held) {
         match->rule = m->fallback_held->rule;
         match->policy = ngx_k8s_held_policy(m->fallback_held);
+    }
+
+    if (m->fallback_rewrite) {
+        match->flags |= NGX_K8S_MATCH_REWRITE;
     }
 }
 
@@ -737,6 +751,10 @@ ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     if (item->claim->nlisteners) {
         match->listener = item->claim->listener;
         match->nlisteners = item->claim->nlisteners;
+    }
+
+    if (m->rewrite) {
+        match->flags |= NGX_K8S_MATCH_REWRITE;
     }
 
     if (item->slash) {

@@ -184,6 +184,8 @@ struct ngx_k8s_item_s {
     ngx_queue_t              told;       /* in state->told, with "telling" */
     unsigned                 slash:1;    /* is a twin */
     unsigned                 telling:1;
+    unsigned                 tried:1;    /* as a regular expression, */
+    unsigned                 bad:1;      /* which it is not */
 };
 
 
@@ -252,6 +254,9 @@ struct ngx_k8s_host_state_s {
     size_t                   missing;
     size_t                   room;       /* before its work began */
     ngx_uint_t               nclosing;   /* claims that close the host */
+    ngx_uint_t               nregex;     /* those that make all its paths
+                                            regular expressions */
+    ngx_uint_t               nroot;      /* those that redirect "/" */
     ngx_uint_t               written;    /* times that all was written */
     ngx_k8s_node_t          *parent;     /* wildcard host, pinned; NULL when
                                             this is one itself */
@@ -442,6 +447,7 @@ typedef struct {
     ngx_str_t                text;       /* as kept */
     ngx_uint_t               first;      /* in making->items */
     ngx_uint_t               n;
+    ngx_uint_t               rewrite;    /* to the target of its model */
 } ngx_k8s_place_t;
 
 /* a record of paths in the making */
@@ -467,6 +473,8 @@ typedef struct {
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
     unsigned                 head:1;     /* the host record */
+    unsigned                 fallback_rewrite:1;
+    unsigned                 rewrite:1;  /* the path that is written */
     unsigned                 closed_all:1;  /* all listeners */
     unsigned                 failed:1;   /* no memory */
 } ngx_k8s_making_t;
@@ -618,6 +626,19 @@ ngx_uint_t ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
 ngx_int_t ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_uint_t n);
+
+/* regular expressions (ngx_k8s_compile_regex.c): all places and items of a
+   record; NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_compile_regexes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+/* whether an item's path is none; error: what is wrong, as c->conf.regex has
+   it, or NULL */
+ngx_uint_t ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c,
+    ngx_k8s_item_t *item, ngx_str_t *error);
+/* the oldest of those that make a host's paths regular expressions; there is
+   one */
+ngx_k8s_claim_t *ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state);
+/* of those that redirect "/" of a host, the one that does; there is one */
+ngx_k8s_claim_t *ngx_k8s_compile_root(ngx_k8s_host_state_t *state);
 
 /* what they lead to (ngx_k8s_compile_action.c): the number of an action in the
    record in the making, or NGX_ERROR */

@@ -49,6 +49,8 @@ typedef struct {
     uint32_t                 rule_generation;
     ngx_uint_t               status;     /* answered by us: 301, 308, 404, ...;
                                             0: proxied */
+    ngx_str_t                uri;        /* the backend's, until it is that of
+                                            the request; empty: it stays */
     ngx_k8s_rule_rec_t      *names;      /* a copy, for variables, or NULL */
     ngx_str_t               *origin;     /* that is allowed, NULL: none */
     ngx_uint_t               error;      /* status for which an error backend

@@ -12,6 +12,7 @@
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_profile.h>
+#include <ngx_http_k8s_regex.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_variables.h>
 #include <ngx_k8s_policy.h>
@@ -261,6 +262,8 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
                       pass->file, pass->line);
         return NGX_ERROR;
     }
+
+    klcf->block->regex = ngx_http_k8s_regex_check;
 
     klcf->late = (klcf->location
                   || clcf->static_locations

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_error.h>
+#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 
 
@@ -132,6 +133,8 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
         }
     }
 
+    ctx = ngx_http_k8s_ctx(r);
+
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_k8s_module);
 
     if (klcf->outer) {
@@ -143,10 +146,13 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
     }
 
     if (klcf->block == NULL || !klcf->late) {
+
+        if (ctx && ctx->uri.len && r == r->main && !r->internal) {
+            ngx_http_k8s_rewritten(r, ctx);
+        }
+
         return NGX_DECLINED;
     }
-
-    ctx = ngx_http_k8s_ctx(r);
 
     if (r != r->main || (ctx && ctx->routed)) {
 
@@ -159,6 +165,12 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
 
     if (rc != NGX_DECLINED) {
         return rc;
+    }
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx->uri.len) {
+        ngx_http_k8s_rewritten(r, ctx);
     }
 
     return ngx_http_k8s_check_length(r);

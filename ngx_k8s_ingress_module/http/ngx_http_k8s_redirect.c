@@ -7,9 +7,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 
 
+static ngx_uint_t ngx_http_k8s_https_port(ngx_k8s_block_t *block);
+static void ngx_http_k8s_scheme(ngx_http_request_t *r, ngx_str_t *scheme);
 static void ngx_http_k8s_sent_host(ngx_http_request_t *r, ngx_str_t *host);
 static ngx_int_t ngx_http_k8s_location(ngx_http_request_t *r,
     ngx_uint_t status, ngx_str_t *location);
@@ -50,10 +53,11 @@ ngx_http_k8s_add_slash(ngx_http_request_t *r)
 
 ngx_int_t
 ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_uint_t keep_slash)
+    ngx_uint_t keep_slash, ngx_k8s_block_t *block)
 {
-    u_char     *p;
-    ngx_str_t   host, uri, location;
+    u_char      *p;
+    ngx_str_t    host, uri, location;
+    ngx_uint_t   port;
 
     ngx_http_k8s_sent_host(r, &host);
 
@@ -63,7 +67,9 @@ ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status,
         uri.len--;
     }
 
-    location.len = sizeof("https://") - 1 + host.len + uri.len;
+    port = block ? ngx_http_k8s_https_port(block) : 0;
+
+    location.len = sizeof("https://:65535") - 1 + host.len + uri.len;
     location.data = ngx_pnalloc(r->pool, location.len);
     if (location.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -71,9 +77,67 @@ ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status,
 
     p = ngx_cpymem(location.data, "https://", sizeof("https://") - 1);
     p = ngx_cpymem(p, host.data, host.len);
-    ngx_memcpy(p, uri.data, uri.len);
+
+    if (port) {
+        p = ngx_sprintf(p, ":%ui", port);
+    }
+
+    p = ngx_cpymem(p, uri.data, uri.len);
+
+    location.len = p - location.data;
 
     return ngx_http_k8s_location(r, status, &location);
+}
+
+
+/* 0: it does not listen for TLS */
+
+static ngx_uint_t
+ngx_http_k8s_https_port(ngx_k8s_block_t *block)
+{
+    ngx_uint_t         i;
+    ngx_k8s_listen_t  *listen;
+
+    listen = block->listens.elts;
+
+    for (i = 0; i < block->listens.nelts; i++) {
+        if (listen[i].ssl && !listen[i].udp) {
+            return listen[i].port;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_k8s_to_path(ngx_http_request_t *r, ngx_str_t *path)
+{
+    u_char                   *p;
+    ngx_str_t                 scheme, host, uri, location;
+    ngx_http_k8s_captures_t   captures;
+
+    captures.n = 0;
+
+    if (ngx_http_k8s_template(r, path, &captures, &uri) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_k8s_scheme(r, &scheme);
+
+    host = r->headers_in.host ? r->headers_in.host->value
+                              : r->headers_in.server;
+
+    location.len = scheme.len + sizeof("://") - 1 + host.len + uri.len;
+    location.data = ngx_pnalloc(r->pool, location.len);
+    if (location.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_sprintf(location.data, "%V://%V", &scheme, &host);
+    ngx_memcpy(p, uri.data, uri.len);
+
+    return ngx_http_k8s_location(r, NGX_HTTP_MOVED_TEMPORARILY, &location);
 }
 
 
@@ -110,13 +174,7 @@ ngx_http_k8s_redirect(ngx_http_request_t *r, ngx_k8s_route_t *route)
     ngx_k8s_record_str(route->record, &action->path, &path);
 
     if (scheme.len == 0) {
-        ngx_str_set(&scheme, "http");
-
-#if (NGX_HTTP_SSL)
-        if (r->connection->ssl) {
-            ngx_str_set(&scheme, "https");
-        }
-#endif
+        ngx_http_k8s_scheme(r, &scheme);
     }
 
     if (host.len == 0) {
@@ -193,6 +251,20 @@ ngx_http_k8s_redirect(ngx_http_request_t *r, ngx_k8s_route_t *route)
     return ngx_http_k8s_location(r, action->status ? action->status
                                                    : NGX_HTTP_MOVED_TEMPORARILY,
                                  &location);
+}
+
+
+static void
+ngx_http_k8s_scheme(ngx_http_request_t *r, ngx_str_t *scheme)
+{
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        ngx_str_set(scheme, "https");
+        return;
+    }
+#endif
+
+    ngx_str_set(scheme, "http");
 }
 
 

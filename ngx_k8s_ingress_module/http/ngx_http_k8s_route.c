@@ -12,6 +12,8 @@
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_policy.h>
+#include <ngx_http_k8s_regex.h>
+#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 #include <ngx_http_k8s_variables.h>
 
@@ -34,8 +36,8 @@ static ngx_int_t ngx_http_k8s_status(ngx_http_request_t *r,
     ngx_uint_t status);
 static ngx_int_t ngx_http_k8s_route_value(void *data, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *value);
-static ngx_int_t ngx_http_k8s_route_regex(void *data, ngx_str_t *pattern,
-    ngx_str_t *text);
+static ngx_int_t ngx_http_k8s_route_regex(void *data, ngx_uint_t what,
+    ngx_str_t *pattern, ngx_str_t *text);
 
 
 ngx_int_t
@@ -190,11 +192,13 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
-    if (ngx_k8s_route(table, &key, &route) != NGX_OK
-        || route.match == NULL || route.action == NULL)
-    {
+    rc = ngx_k8s_route(table, &key, &route);
+
+    if (rc != NGX_OK || route.match == NULL || route.action == NULL) {
         ctx->no_service = 1;
-        return NGX_HTTP_NOT_FOUND;
+
+        return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                                 : NGX_HTTP_NOT_FOUND;
     }
 
     return ngx_http_k8s_act(r, ctx, table, &route);
@@ -250,6 +254,8 @@ static ngx_int_t
 ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
+    ngx_int_t            rc;
+    ngx_str_t            root;
     ngx_uint_t           https;
     ngx_k8s_match_t     *match;
     ngx_k8s_action_t    *action;
@@ -270,6 +276,12 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         && ngx_http_k8s_policy(r, ctx, table, match->policy) == NGX_ERROR)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (route->host->root.len && r->uri.len == 1) {
+        ngx_k8s_record_str(route->host, &route->host->root, &root);
+
+        return ngx_http_k8s_to_path(r, &root);
     }
 
     if (action->kind == NGX_K8S_ACTION_ADD_SLASH) {
@@ -310,7 +322,17 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         && !ngx_http_k8s_no_redirect(ctx, settings))
     {
         return ngx_http_k8s_to_https(r, settings->redirect_code,
-                                     settings->keep_slash);
+                                     settings->keep_slash,
+                                     settings->redirect_port ? ctx->block
+                                                             : NULL);
+    }
+
+    if (match->flags & NGX_K8S_MATCH_REWRITE) {
+        rc = ngx_http_k8s_rewrite(r, ctx, route);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
     if (settings->closed) {
@@ -489,10 +511,24 @@ ngx_http_k8s_route_value(void *data, ngx_uint_t what, ngx_str_t *name,
 }
 
 
-/* no object makes a route with a regular expression yet */
-
 static ngx_int_t
-ngx_http_k8s_route_regex(void *data, ngx_str_t *pattern, ngx_str_t *text)
+ngx_http_k8s_route_regex(void *data, ngx_uint_t what, ngx_str_t *pattern,
+    ngx_str_t *text)
 {
-    return NGX_DECLINED;
+    ngx_http_request_t  *r = data;
+
+    int         captures[NGX_HTTP_K8S_REGEX_SIZE];
+    ngx_int_t   n;
+    ngx_uint_t  flags;
+
+    flags = (what == NGX_K8S_PREDICATE_PATH)
+            ? NGX_HTTP_K8S_REGEX_CASELESS|NGX_HTTP_K8S_REGEX_ANCHORED : 0;
+
+    n = ngx_http_k8s_regex(pattern, flags, text, captures, r->connection->log);
+
+    if (n == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    return n ? NGX_OK : NGX_DECLINED;
 }

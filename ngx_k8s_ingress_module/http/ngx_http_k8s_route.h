@@ -30,8 +30,11 @@ ngx_int_t ngx_http_k8s_route(ngx_http_request_t *r,
  * the last one is what the route's action says, under the pin of the route.
  */
 ngx_int_t ngx_http_k8s_add_slash(ngx_http_request_t *r);
+/* with the port where a block listens for it, NULL: without one */
 ngx_int_t ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status,
-    ngx_uint_t keep_slash);
+    ngx_uint_t keep_slash, ngx_k8s_block_t *block);
+/* to a path of the same host, which may have variables; status 302 */
+ngx_int_t ngx_http_k8s_to_path(ngx_http_request_t *r, ngx_str_t *path);
 /* to a URL as it is written */
 ngx_int_t ngx_http_k8s_redirect_to(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *url);

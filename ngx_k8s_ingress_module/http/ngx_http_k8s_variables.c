@@ -16,6 +16,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_profile.h>
+#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_variables.h>
 #include <ngx_k8s_peer.h>
 
@@ -422,8 +423,9 @@ static ngx_int_t
 ngx_http_k8s_upstream_host_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_str_t           *host;
-    ngx_http_k8s_ctx_t  *ctx;
+    ngx_str_t                 host;
+    ngx_http_k8s_ctx_t       *ctx;
+    ngx_http_k8s_captures_t   captures;
 
     ctx = ngx_http_k8s_ctx(r);
 
@@ -433,13 +435,20 @@ ngx_http_k8s_upstream_host_variable(ngx_http_request_t *r,
         return ngx_http_k8s_host_variable(r, v, data);
     }
 
-    host = &ctx->profile->settings->upstream_vhost;
+    captures.n = 0;
 
-    v->len = host->len;
+    if (ngx_http_k8s_template(r, &ctx->profile->settings->upstream_vhost,
+                              &captures, &host)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    v->len = host.len;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
-    v->data = host->data;
+    v->data = host.data;
 
     return NGX_OK;
 }

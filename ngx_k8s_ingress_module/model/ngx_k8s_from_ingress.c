@@ -33,12 +33,16 @@ typedef ngx_int_t (*ngx_k8s_from_ingress_pt)(ngx_k8s_maker_t *m);
 static ngx_int_t ngx_k8s_from_ingress_count(ngx_k8s_maker_t *m);
 static ngx_int_t ngx_k8s_from_ingress_begin(ngx_k8s_maker_t *m);
 static ngx_int_t ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m);
+static void ngx_k8s_from_ingress_value(ngx_k8s_model_t *model,
+    ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_k8s_from_ingress_host(ngx_k8s_maker_t *m);
 static ngx_int_t ngx_k8s_from_ingress_sort(ngx_k8s_maker_t *m);
 static ngx_int_t ngx_k8s_from_ingress_rule(ngx_k8s_maker_t *m);
 static ngx_int_t ngx_k8s_from_ingress_path(ngx_k8s_maker_t *m,
     ngx_str_t *host, ngx_uint_t n, ngx_uint_t i);
-static char *ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type);
+static char *ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type,
+    ngx_uint_t regex);
+static ngx_uint_t ngx_k8s_from_ingress_equal(ngx_str_t *one, ngx_str_t *two);
 static ngx_int_t ngx_k8s_from_ingress_target(ngx_k8s_maker_t *m,
     ngx_k8s_backend_t *backend, ngx_k8s_target_t *target);
 static ngx_int_t ngx_k8s_from_ingress_fallback(ngx_k8s_maker_t *m);
@@ -64,6 +68,9 @@ static ngx_int_t ngx_k8s_from_ingress_name(ngx_pool_t *pool, ngx_str_t *host,
 static ngx_str_t  ngx_k8s_root = ngx_string("/");
 static ngx_str_t  ngx_k8s_tcp = ngx_string("TCP");
 static ngx_str_t  ngx_k8s_canary = ngx_string("canary");
+static ngx_str_t  ngx_k8s_use_regex = ngx_string("use-regex");
+static ngx_str_t  ngx_k8s_rewrite_target = ngx_string("rewrite-target");
+static ngx_str_t  ngx_k8s_app_root = ngx_string("app-root");
 static ngx_str_t  ngx_k8s_any_host = ngx_string("");
 
 
@@ -226,7 +233,28 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
         m->stage = NGX_K8S_FROM_INGRESS_LAST;
     }
 
+    m->regex = ngx_k8s_values_on(&m->model->values, &ngx_k8s_use_regex);
+    m->model->regex = m->regex;
+
+    ngx_k8s_from_ingress_value(m->model, &ngx_k8s_rewrite_target,
+                               &m->model->target);
+    ngx_k8s_from_ingress_value(m->model, &ngx_k8s_app_root, &m->model->root);
+
     return NGX_OK;
+}
+
+
+static void
+ngx_k8s_from_ingress_value(ngx_k8s_model_t *model, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_str_t  *text;
+
+    text = ngx_k8s_values_get(&model->values, name);
+
+    if (text) {
+        *value = *text;
+    }
 }
 
 
@@ -387,7 +415,8 @@ ngx_k8s_from_ingress_path(ngx_k8s_maker_t *m, ngx_str_t *host,
         }
     }
 
-    text = ngx_k8s_from_ingress_check(&path->path, path->type);
+    text = ngx_k8s_from_ingress_check(&path->path, path->type,
+                                      m->regex || model->target.len);
 
     if (text) {
         field.format = "spec.rules[%uD].http.paths[%uD].path";
@@ -419,12 +448,23 @@ ngx_k8s_from_ingress_path(ngx_k8s_maker_t *m, ngx_str_t *host,
     match->path = path->path.len ? path->path : ngx_k8s_root;
     match->text = match->path;
     match->type = NGX_K8S_PATH_EXACT;
+    match->rewrite = (model->target.len
+                      && !ngx_k8s_from_ingress_equal(&model->target,
+                                                     &match->path));
     match->slash = (match->path.len > 1
                     && match->path.data[match->path.len - 1] == '/');
 
     if (path->type != NGX_K8S_PATH_TYPE_EXACT) {
         match->type = NGX_K8S_PATH_PREFIX;
         ngx_k8s_path_prefix(&match->text);
+
+        match->elements = (path->type == NGX_K8S_PATH_TYPE_PREFIX
+                           && match->path.len > 1 && !match->slash
+                           && !match->rewrite && !m->regex);
+    }
+
+    if (match->rewrite || (match->elements && model->target.len)) {
+        model->regex = 1;
     }
 
     target->ref.field = field;
@@ -444,7 +484,7 @@ ngx_k8s_from_ingress_path(ngx_k8s_maker_t *m, ngx_str_t *host,
 /* what is wrong with a path, or NULL; as the API server sees it */
 
 static char *
-ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type)
+ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type, ngx_uint_t regex)
 {
     u_char  *p, *last;
 
@@ -465,7 +505,7 @@ ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type)
             return "holds a control character";
         }
 
-        if (*p == '/' && p + 1 < last) {
+        if (*p == '/' && p + 1 < last && !regex) {
 
             if (p[1] == '/') {
                 return "holds \"//\", which no request path does";
@@ -487,6 +527,14 @@ ngx_k8s_from_ingress_check(ngx_str_t *path, ngx_uint_t type)
     }
 
     return NULL;
+}
+
+
+static ngx_uint_t
+ngx_k8s_from_ingress_equal(ngx_str_t *one, ngx_str_t *two)
+{
+    return one->len == two->len
+           && ngx_memcmp(one->data, two->data, one->len) == 0;
 }
 
 

@@ -96,6 +96,10 @@ typedef struct {
                                             takes what no other one does */
     unsigned                 slash:1;    /* 301 to it from its name without
                                             the slash at its end */
+    unsigned                 elements:1; /* among regular expressions still a
+                                            Prefix, without a slash at its
+                                            end */
+    unsigned                 rewrite:1;  /* to the target of the model */
     ngx_k8s_field_t          field;
 } ngx_k8s_model_match_t;
 
@@ -150,6 +154,10 @@ typedef struct {
     ngx_k8s_target_t        *error;      /* where a Service has no endpoints,
                                             and for error pages */
     ngx_k8s_values_t         values;     /* what it says of its routes */
+    ngx_str_t                target;     /* what paths are rewritten to; empty:
+                                            they stay */
+    ngx_str_t                root;       /* where / of its hosts is redirected
+                                            to; empty: nowhere */
     ngx_k8s_problem_t       *problems;   /* of object->pool */
     uint32_t                 nparents;
     uint32_t                 nhosts;
@@ -158,6 +166,8 @@ typedef struct {
     uint32_t                 nunmet;     /* NGX_K8S_MODEL_UNMET at most */
     uint32_t                 nproblems;
     uint32_t                 refs;       /* who reads it; 1 when made */
+    unsigned                 regex:1;    /* all paths of its hosts, whoever has
+                                            them, are regular expressions */
     unsigned                 catchall:1; /* the fallback is that of all hosts
                                             which nothing else has */
 } ngx_k8s_model_t;
@@ -219,6 +229,7 @@ typedef struct {
     ngx_uint_t               nlisted;
     uint32_t                *places;     /* for the entries of hosts */
     unsigned                 sorting:1;  /* these are being made */
+    unsigned                 regex:1;    /* use-regex is said */
 } ngx_k8s_maker_t;
 
 /*

@@ -52,6 +52,9 @@ struct ngx_k8s_block_s {
     ngx_k8s_zone_t          *shared;     /* kept over reload */
     ngx_k8s_table_t         *table;
     ngx_fd_t                 right;      /* memfd, see ngx_k8s_writer.h */
+    /* as in ngx_k8s_compile_conf_t; http/ has it */
+    ngx_int_t              (*regex)(ngx_str_t *pattern, ngx_str_t *error,
+                                ngx_log_t *log);
 
     /* of one process */
     ngx_k8s_view_t           view;

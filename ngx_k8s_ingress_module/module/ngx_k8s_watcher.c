@@ -392,6 +392,7 @@ ngx_k8s_watcher_source(ngx_k8s_watcher_t *w)
 
     block = w->block;
     conf = block->conf->compile;
+    conf.regex = block->regex;
     conf.told = ngx_k8s_watcher_told;
     conf.build = block->build ? ngx_k8s_watcher_build : NULL;
     conf.later = ngx_k8s_watcher_later;

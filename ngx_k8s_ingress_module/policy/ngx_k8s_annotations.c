@@ -690,7 +690,8 @@ ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name)
 
     value = ngx_k8s_values_find(values, name);
 
-    return value && ngx_k8s_value_served(value) ? &value->value : NULL;
+    return value && !(value->row->flags & NGX_K8S_ROW_LATER) ? &value->value
+                                                             : NULL;
 }
 
 

@@ -40,6 +40,8 @@ static ngx_int_t ngx_k8s_decode_cookie(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_http_url(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_absolute(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_match_cn(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_object(ngx_k8s_grammar_t *grammar,
@@ -89,6 +91,11 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_http_url = {
     NGX_K8S_URL_CHARS
 };
 
+ngx_k8s_grammar_t  ngx_k8s_grammar_absolute = {
+    "a path that begins with a slash", ngx_k8s_decode_absolute, NULL,
+    NGX_K8S_BASIC_CHARS "$"
+};
+
 ngx_k8s_grammar_t  ngx_k8s_grammar_match_cn = {
     "\"CN=\" and a regular expression", ngx_k8s_decode_match_cn, NULL, NULL
 };
@@ -121,7 +128,6 @@ ngx_k8s_chars_grammar(headers, "-_, ",
     "names of headers, separated by commas");
 ngx_k8s_chars_grammar(headers_any, "-_, *",
     "names of headers, separated by commas, or \"*\"");
-ngx_k8s_chars_grammar(host_name, "-._:[]", "a host name");
 ngx_k8s_chars_grammar(host_pattern, NGX_K8S_REGEX_CHARS, "a host name");
 ngx_k8s_chars_grammar(host_patterns, NGX_K8S_REGEX_CHARS ", ",
     "host names, separated by commas");
@@ -263,6 +269,18 @@ ngx_k8s_decode_http_url(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
     if ((value->len < 8 || ngx_strncmp(value->data, "http://", 7) != 0)
         && (value->len < 9 || ngx_strncmp(value->data, "https://", 8) != 0))
     {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_decode_chars(grammar, value, field);
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_absolute(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    if (value->len == 0 || value->data[0] != '/') {
         return NGX_ERROR;
     }
 

@@ -368,8 +368,8 @@ ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value)
 
 
 /*
- * Replaces %V, %S, ${key}, %2${key}, %?${key}; a $name without braces is a
- * variable.
+ * Replaces %V, %S, %!S, ${key}, %2${key}, %?${key}; a $name without braces
+ * is a variable.
  */
 
 static ngx_int_t
@@ -405,7 +405,7 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
             continue;
         }
 
-        if (last - p >= 2 && p[0] == '%' && p[1] == 'S') {
+        if (last - p >= 2 && p[0] == '%' && (p[1] == 'S' || p[1] == '!')) {
 
             if (ngx_k8s_grammar_flag.decode(&ngx_k8s_grammar_flag, value, &on)
                 != NGX_OK)
@@ -413,8 +413,8 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
                 return NGX_ERROR;
             }
 
-            dst = ngx_slprintf(dst, end, "%s", on ? "on" : "off");
-            p += 2;
+            dst = ngx_slprintf(dst, end, (on == (p[1] == 'S')) ? "on" : "off");
+            p += (p[1] == 'S') ? 2 : 3;
             continue;
         }
 

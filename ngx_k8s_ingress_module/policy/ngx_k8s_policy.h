@@ -59,6 +59,11 @@ typedef struct {
     ngx_int_t                cors_max_age;  /* seconds */
 
     ngx_uint_t               request_id;    /* made where none came */
+    ngx_str_t                rewrite_target;  /* URI with captures and
+                                               variables; empty: as it came */
+    ngx_str_t                forwarded_prefix;  /* X-Forwarded-Prefix, likewise,
+                                               where the URI is rewritten */
+    ngx_uint_t               redirect_port; /* written in redirects to https */
 
     ngx_uint_t               ssl_redirect;  /* of hosts with a certificate */
     ngx_uint_t               redirect_code; /* to https */
@@ -142,6 +147,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_protocols;
 
 /* ngx_str_t, of certain characters or in a certain form */
 
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_absolute;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_basic;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_chars_space;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cidrs;
@@ -154,7 +160,6 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_extended;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_header;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_headers;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_headers_any;
-extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_name;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_pattern;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_patterns;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_http_url;
@@ -192,6 +197,8 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
                                                 annotation */
 #define NGX_K8S_ROW_NOTED            0x0200  /* nothing is to be done */
 #define NGX_K8S_ROW_REFUSED          0x0400  /* never served */
+
+#define NGX_K8S_ROW_WATCHER          0x8000  /* is in no policy record */
 
 /* a bad or unserved value closes the route with 503, the host with 403;
    without either the default holds */
@@ -239,6 +246,7 @@ typedef struct {
                                             is no token */
     ngx_str_t                argument;   /* separated by blanks; %V is the
                                             value, %S "on" or "off" for a flag,
+                                            %!S the other one,
                                             ${key} the value of another row,
                                             %2${key} the value, where none is
                                             said twice the size of that row,
@@ -356,7 +364,9 @@ ngx_int_t ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
 ngx_int_t ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool,
     ngx_array_t *data, ngx_k8s_say_pt say, void *context);
 
-#define ngx_k8s_value_served(v)      (!((v)->row->flags & NGX_K8S_ROW_LATER))
+/* whether it is in a policy record */
+#define ngx_k8s_value_served(v)                                               \
+    (!((v)->row->flags & (NGX_K8S_ROW_LATER|NGX_K8S_ROW_WATCHER)))
 
 /* what they say of a name that is served; NULL: nothing */
 ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name);

@@ -67,6 +67,12 @@
                     (flags)|NGX_K8S_ROW_REF|NGX_K8S_ROW_KEY_LATER, "", "",    \
                     NGX_K8S_NO_FIELD, needs, note)
 
+/* what the watcher alone reads, of the object */
+#define ngx_k8s_watcher_row(name, grammar, value, flags, note)                \
+    ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
+                    (flags)|NGX_K8S_ROW_WATCHER, "", "", NGX_K8S_NO_FIELD,    \
+                    "", note)
+
 /* one whose default is the only way there is, or that does nothing here */
 #define ngx_k8s_noted_row(name, grammar, value, flags, needs, note)           \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
@@ -172,10 +178,14 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_G, ""),
     ngx_k8s_plain_row("proxy_intercept_errors", "off", NGX_K8S_IG,
                       "answers of the backend pass as they are"),
-    ngx_k8s_plain_row("port_in_redirect", "off", NGX_K8S_IG, ""),
+    ngx_k8s_any_row("use-port-in-redirects", "", &ngx_k8s_grammar_flag,
+                    "false", NGX_K8S_A|NGX_K8S_K|NGX_K8S_G,
+                    "port_in_redirect", "%S",
+                    offsetof(ngx_k8s_settings_t, redirect_port), "",
+                    "the port on which nginx listens"),
     ngx_k8s_plain_row("server_name_in_redirect", "off", NGX_K8S_IG, ""),
-    ngx_k8s_later_row("relative-redirects", "", flag, "false",
-                      NGX_K8S_A|NGX_K8S_K, "",
+    ngx_k8s_token_row("relative-redirects", flag, "false", "absolute_redirect",
+                      "%!S", NGX_K8S_A|NGX_K8S_K|NGX_K8S_G,
                       "else redirects name scheme and host"),
 
     /* the request to the backend; the path is sent as it came */
@@ -278,14 +288,18 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* routes */
 
-    ngx_k8s_later_row("rewrite-target", "", path_capture, "", NGX_K8S_A_MEDIUM,
-                      "", ""),
-    ngx_k8s_later_row("use-regex", "", flag, "false", NGX_K8S_A, "",
-                      "regular expressions on all paths of the host"),
-    ngx_k8s_later_row("app-root", "", path_capture, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_K, "", ""),
-    ngx_k8s_later_row("x-forwarded-prefix", "", path_capture, "",
-                      NGX_K8S_A_MEDIUM, "rewrite-target", ""),
+    ngx_k8s_field_row("rewrite-target", path_capture, "", rewrite_target,
+                      NGX_K8S_A_MEDIUM,
+                      "all paths of the host are regular expressions then, "
+                      "unless it is the path itself"),
+    ngx_k8s_watcher_row("use-regex", flag, "false", NGX_K8S_A,
+                        "regular expressions on all paths of the host"),
+    ngx_k8s_watcher_row("app-root", absolute, "",
+                        NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_ROW_KEY_LATER,
+                        "where / of the host is redirected to"),
+    ngx_k8s_need_row("x-forwarded-prefix", path_capture, "", forwarded_prefix,
+                     NGX_K8S_A_MEDIUM, "rewrite-target",
+                     "a header of the request to the backend"),
     ngx_k8s_field_row("permanent-redirect", url, "", permanent_redirect,
                       NGX_K8S_A_MEDIUM, "URL, or a part of one"),
     ngx_k8s_need_row("permanent-redirect-code", permanent_code, "301",
@@ -302,13 +316,11 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_field_row("preserve-trailing-slash", flag, "false", keep_slash,
                       NGX_K8S_A_MEDIUM|NGX_K8S_K,
                       "of redirects to https"),
-    ngx_k8s_later_row("use-port-in-redirects", "", flag, "false",
-                      NGX_K8S_A|NGX_K8S_K, "", ""),
     ngx_k8s_later_row("server-alias", "", host_patterns, "",
                       NGX_K8S_A_HIGH|NGX_K8S_HOST, "",
                       "more names of the host"),
-    ngx_k8s_field_row("upstream-vhost", host_name, "", upstream_vhost,
-                      NGX_K8S_A, "the Host that is sent"),
+    ngx_k8s_field_row("upstream-vhost", host_pattern, "", upstream_vhost,
+                      NGX_K8S_A, "the Host that is sent, may have variables"),
     ngx_k8s_ref_row("default-backend", service, NGX_K8S_A, "",
                     "where a Service has no endpoints, and for error pages"),
     ngx_k8s_later_row("service-upstream", "", flag, "false",

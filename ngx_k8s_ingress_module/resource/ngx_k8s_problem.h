@@ -112,6 +112,7 @@ enum {
     NGX_K8S_PROBLEM_KEY_REFUSED,
     NGX_K8S_PROBLEM_KEY_NOTED,
     NGX_K8S_PROBLEM_KEY_NO_EFFECT,
+    NGX_K8S_PROBLEM_PATH_REGEX,          /* by another object of the host */
     NGX_K8S_PROBLEMS
 };
 

@@ -92,8 +92,9 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("PathInvalid"),
       ngx_k8s_problem_error(PARTIALLY_INVALID, UNSUPPORTED_VALUE),
-      ngx_string("A path does not begin with a slash, or holds characters "
-                 "that no request path can have; it is left out."),
+      ngx_string("A path does not begin with a slash, holds characters that "
+                 "no request path can have, or is no regular expression where "
+                 "it has to be one; it is left out."),
       ngx_string("Write an absolute path.") },
 
     { ngx_string("PathConflict"),
@@ -358,7 +359,15 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The key of the ConfigMap does nothing without another "
                  "one."),
-      ngx_string("Add what is missing, or take it out.") }
+      ngx_string("Add what is missing, or take it out.") },
+
+    { ngx_string("PathRegex"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("Another object makes the paths of the host regular "
+                 "expressions, so an Exact path or a Prefix takes all that "
+                 "begins with it, in either case."),
+      ngx_string("Give the paths that need regular expressions a host of "
+                 "their own.") }
 };
 
 

@@ -37,6 +37,8 @@ static ngx_int_t ngx_k8s_route_shards(ngx_k8s_table_t *table,
     ngx_k8s_host_t *host, ngx_k8s_route_key_t *key, ngx_k8s_route_t *route);
 static ngx_int_t ngx_k8s_route_linear(ngx_k8s_host_t *host, ngx_uint_t i,
     ngx_k8s_route_key_t *key, ngx_k8s_route_t *route);
+static ngx_int_t ngx_k8s_route_regex(ngx_k8s_path_t *path, ngx_str_t *text,
+    ngx_k8s_route_key_t *key);
 static ngx_int_t ngx_k8s_route_bucket(ngx_k8s_host_t *host, ngx_uint_t type,
     uint32_t hash, size_t len, ngx_k8s_route_key_t *key,
     ngx_k8s_route_t *route);
@@ -63,7 +65,7 @@ ngx_k8s_route(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
         rc = ngx_k8s_route_sets(table, key, route);
     } while (rc == NGX_AGAIN && ++tries < NGX_K8S_ROUTE_TRIES);
 
-    return (rc == NGX_OK) ? NGX_OK : NGX_DECLINED;
+    return (rc == NGX_AGAIN) ? NGX_DECLINED : rc;
 }
 
 
@@ -116,8 +118,8 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
                 return NGX_OK;
             }
 
-            if (rc == NGX_AGAIN) {
-                return NGX_AGAIN;
+            if (rc != NGX_DECLINED) {
+                return rc;
             }
 
             if (route->host == NULL) {
@@ -363,6 +365,7 @@ static ngx_int_t
 ngx_k8s_route_linear(ngx_k8s_host_t *host, ngx_uint_t i,
     ngx_k8s_route_key_t *key, ngx_k8s_route_t *route)
 {
+    ngx_int_t        rc;
     ngx_str_t        text;
     ngx_k8s_path_t  *path;
 
@@ -373,9 +376,13 @@ ngx_k8s_route_linear(ngx_k8s_host_t *host, ngx_uint_t i,
 
         if (path->type == NGX_K8S_PATH_REGEX) {
 
-            if (key->regex == NULL
-                || key->regex(key->data, &text, &key->path) != NGX_OK)
-            {
+            rc = ngx_k8s_route_regex(path, &text, key);
+
+            if (rc == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            if (rc != NGX_OK) {
                 continue;
             }
 
@@ -401,6 +408,28 @@ ngx_k8s_route_linear(ngx_k8s_host_t *host, ngx_uint_t i,
     }
 
     return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_k8s_route_regex(ngx_k8s_path_t *path, ngx_str_t *text,
+    ngx_k8s_route_key_t *key)
+{
+    if (path->literal > key->path.len
+        || ngx_strncasecmp(text->data, key->path.data, path->literal) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (path->literal == text->len) {
+        return NGX_OK;
+    }
+
+    if (key->regex == NULL) {
+        return NGX_DECLINED;
+    }
+
+    return key->regex(key->data, NGX_K8S_PREDICATE_PATH, text, &key->path);
 }
 
 
@@ -551,7 +580,7 @@ ngx_k8s_route_predicate(ngx_k8s_host_t *host, ngx_k8s_predicate_t *predicate,
             return NGX_DECLINED;
         }
 
-        return key->regex(key->data, &want, &value);
+        return key->regex(key->data, predicate->what, &want, &value);
     }
 
     if (value.len != want.len

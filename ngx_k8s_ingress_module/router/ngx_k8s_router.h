@@ -44,9 +44,11 @@ typedef struct {
        tests without predicates.  NGX_OK and *value, or NGX_DECLINED */
     ngx_int_t              (*value)(void *data, ngx_uint_t what,
                                 ngx_str_t *name, ngx_str_t *value);
-    /* regular expression matched against text: NGX_OK or NGX_DECLINED */
-    ngx_int_t              (*regex)(void *data, ngx_str_t *pattern,
-                                ngx_str_t *text);
+    /* regular expression matched against a text, at the beginning of a path
+       (NGX_K8S_PREDICATE_PATH), or anywhere in a value: NGX_OK, NGX_DECLINED,
+       or NGX_ERROR, which ends the search */
+    ngx_int_t              (*regex)(void *data, ngx_uint_t what,
+                                ngx_str_t *pattern, ngx_str_t *text);
     void                    *data;
 } ngx_k8s_route_key_t;
 
@@ -63,7 +65,8 @@ typedef struct {
 /*
  * Valid under the caller's pin.  NGX_OK: route->match is what takes the
  * request.  NGX_DECLINED: nothing does, route->host is the most specific host
- * or NULL; the caller answers from the catch-all default.
+ * or NULL; the caller answers from the catch-all default.  NGX_ERROR: a regular
+ * expression gave up, so it is not known what does.
  */
 ngx_int_t ngx_k8s_route(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     ngx_k8s_route_t *route);

@@ -10,6 +10,9 @@
 #include <ngx_k8s_path.h>
 
 
+static ngx_uint_t ngx_k8s_path_alternatives(ngx_str_t *text);
+
+
 ngx_int_t
 ngx_k8s_path_cmp(ngx_uint_t type1, ngx_str_t *text1, ngx_uint_t type2,
     ngx_str_t *text2)
@@ -27,10 +30,94 @@ ngx_k8s_path_cmp(ngx_uint_t type1, ngx_str_t *text1, ngx_uint_t type2,
     rc = ngx_memcmp(text1->data, text2->data, text1->len);
 
     if (rc != 0) {
-        return rc;
+        return (type1 == NGX_K8S_PATH_REGEX) ? -rc : rc;
     }
 
     return (ngx_int_t) type1 - (ngx_int_t) type2;
+}
+
+
+size_t
+ngx_k8s_path_literal(ngx_str_t *text)
+{
+    size_t  n;
+
+    if (ngx_k8s_path_alternatives(text)) {
+        return 0;
+    }
+
+    for (n = 0; n < text->len; n++) {
+
+        switch (text->data[n]) {
+
+        case '*':
+        case '+':
+        case '?':
+        case '{':
+
+            /* how often the one before it */
+
+            return n ? n - 1 : 0;
+
+        case '^':
+        case '$':
+        case '.':
+        case '[':
+        case '(':
+        case ')':
+        case '\\':
+            return n;
+        }
+    }
+
+    return n;
+}
+
+
+/*
+ * Whether it may be "this|that" as a whole, which need not begin with "this":
+ * parentheses are counted only where nothing can hide them.
+ */
+
+static ngx_uint_t
+ngx_k8s_path_alternatives(ngx_str_t *text)
+{
+    u_char      *p, *last;
+    ngx_int_t    depth;
+    ngx_uint_t   hidden;
+
+    last = text->data + text->len;
+    hidden = 0;
+    depth = 0;
+
+    for (p = text->data; p < last; p++) {
+
+        switch (*p) {
+
+        case '\\':
+        case '[':
+            hidden = 1;
+            break;
+
+        case '(':
+            hidden |= (p + 1 < last && (p[1] == '?' || p[1] == '*'));
+            depth++;
+            break;
+
+        case ')':
+            depth--;
+            break;
+
+        case '|':
+            if (hidden || depth <= 0) {
+                return 1;
+            }
+
+            break;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -82,8 +169,8 @@ ngx_uint_t
 ngx_k8s_path_fill(void *base, ngx_k8s_path_t *paths, ngx_uint_t n,
     uint32_t *buckets, ngx_uint_t nbuckets)
 {
-    u_char          *text;
     uint32_t        *bucket;
+    ngx_str_t        text;
     ngx_uint_t       i, elements, longest;
     ngx_k8s_path_t  *path;
 
@@ -93,16 +180,17 @@ ngx_k8s_path_fill(void *base, ngx_k8s_path_t *paths, ngx_uint_t n,
 
     for (i = n; i-- > 0; /* void */ ) {
         path = &paths[i];
-        text = ngx_k8s_record_at(base, path->text.offset);
+        ngx_k8s_record_str(base, &path->text, &text);
 
-        path->hash = ngx_k8s_hash(text, path->text.len);
+        path->hash = ngx_k8s_hash(text.data, text.len);
         path->next = 0;
 
         if (path->type == NGX_K8S_PATH_REGEX) {
+            path->literal = ngx_k8s_path_literal(&text);
             continue;
         }
 
-        elements = ngx_k8s_path_elements(text, path->text.len);
+        elements = ngx_k8s_path_elements(text.data, text.len);
         longest = ngx_max(longest, elements);
 
         if (nbuckets == 0) {

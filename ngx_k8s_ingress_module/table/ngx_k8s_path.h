@@ -12,7 +12,8 @@
  * How a path is kept.  An Exact path is kept as written: "/foo", "/foo/".  A
  * Prefix is kept without trailing slashes: "/foo" and "/foo/" are "/foo", "/"
  * is "".  It takes a request path that begins with these bytes and then ends
- * or goes on with "/".  A regular expression is kept as written.
+ * or goes on with "/".  A regular expression is kept as written; it matches
+ * without regard to case, at the beginning of the request path.
  */
 
 
@@ -32,11 +33,18 @@
 /*
  * The order in which paths are tried: negative when the first path comes
  * before the second, 0 when they are the same (a conflict).  Exact and Prefix
- * before regular expressions, longer before shorter, Exact before Prefix.
- * Texts are as kept: see ngx_k8s_path_prefix().
+ * before regular expressions, longer before shorter, Exact before Prefix;
+ * regular expressions of one length backwards by their bytes, as ingress-nginx
+ * has them.  Texts are as kept: see ngx_k8s_path_prefix().
  */
 ngx_int_t ngx_k8s_path_cmp(ngx_uint_t type1, ngx_str_t *text1,
     ngx_uint_t type2, ngx_str_t *text2);
+
+/*
+ * How many bytes of a regular expression stand for themselves: what it matches
+ * begins with them, in either case.  All of them: it is no more than a prefix.
+ */
+size_t ngx_k8s_path_literal(ngx_str_t *text);
 
 /* cuts the trailing slashes of a Prefix */
 void ngx_k8s_path_prefix(ngx_str_t *text);

@@ -27,7 +27,7 @@
 
 /* raised with every change of a layout below; another version is not read */
 
-#define NGX_K8S_LAYOUT_VERSION       4
+#define NGX_K8S_LAYOUT_VERSION       5
 
 
 /*
@@ -133,6 +133,8 @@ typedef struct {
     uint32_t                 flags;      /* NGX_K8S_HOST_* */
     uint32_t                 policy;     /* slot, 0: none */
     ngx_k8s_str_t            name;       /* as in the key */
+    ngx_k8s_str_t            root;       /* path that "/" is redirected to, may
+                                            have variables; empty: none */
     uint32_t                 fallback;   /* match when no path matches: index
                                             in matches, or NGX_K8S_NONE */
     uint32_t                 longest;    /* most path elements of any path */
@@ -161,7 +163,8 @@ typedef struct {
  * (longest text first), before them Exact and Prefix by length, longest first,
  * Exact before Prefix of the same text.  A Prefix is kept without its trailing
  * slash ("/" is ""), so that element-wise comparison is a comparison of bytes
- * and a look at the next one.
+ * and a look at the next one.  A regular expression takes request paths that it
+ * matches at their beginning, without regard to case.
  */
 
 #define NGX_K8S_PATH_EXACT           0
@@ -176,7 +179,9 @@ typedef struct {
     uint32_t                 nmatches;   /* order; the first that fits wins */
     uint32_t                 next;       /* next in the bucket: index in paths
                                             + 1, 0 at the end */
-    uint32_t                 reserved;
+    uint32_t                 literal;    /* of a regular expression: how many
+                                            bytes stand for themselves, see
+                                            ngx_k8s_path_literal() */
 } ngx_k8s_path_t;
 
 
@@ -186,6 +191,7 @@ typedef struct {
  */
 
 #define NGX_K8S_MATCH_DEFAULT        0x0001  /* of a default backend */
+#define NGX_K8S_MATCH_REWRITE        0x0002  /* by the policy's target */
 
 typedef struct {
     uint32_t                 flags;      /* NGX_K8S_MATCH_* */
@@ -206,6 +212,7 @@ typedef struct {
 #define NGX_K8S_PREDICATE_HEADER     1
 #define NGX_K8S_PREDICATE_QUERY      2
 #define NGX_K8S_PREDICATE_TAIL       3   /* of the path: its last bytes */
+#define NGX_K8S_PREDICATE_PATH       4   /* no predicate: the path itself */
 
 #define NGX_K8S_PREDICATE_EQUAL      0
 #define NGX_K8S_PREDICATE_REGEX      1

@@ -213,6 +213,7 @@ static const ngx_k8s_record_field_t  ngx_k8s_host_fields[] = {
     ngx_k8s_type_str(ngx_k8s_host_t, name),
     ngx_k8s_type_refs(ngx_k8s_host_t, certificates, CERTIFICATE),
     ngx_k8s_type_list(ngx_k8s_host_t, shards, ngx_k8s_shard_element),
+    ngx_k8s_type_str(ngx_k8s_host_t, root),
     ngx_k8s_type_list(ngx_k8s_host_t, paths, ngx_k8s_path_element),
     ngx_k8s_type_list(ngx_k8s_host_t, buckets, ngx_k8s_number_element),
     ngx_k8s_type_list(ngx_k8s_host_t, matches, ngx_k8s_match_element),
@@ -408,6 +409,10 @@ ngx_k8s_type_host(void *rec, size_t len)
         if (path[i].next
             && (path[i].next <= i + 1 || path[i].next > host->paths.n))
         {
+            return 0;
+        }
+
+        if (path[i].literal > path[i].text.len) {
             return 0;
         }
     }

@@ -241,7 +241,7 @@ ngx_k8s_dump_record(ngx_k8s_dump_t *d, ngx_k8s_record_t *rec)
 static void
 ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
 {
-    ngx_str_t               ns, name;
+    ngx_str_t               ns, name, root;
     ngx_uint_t              i, n;
     ngx_k8s_slot_ref_t     *ref;
     ngx_k8s_dump_path_t    *path;
@@ -258,8 +258,11 @@ ngx_k8s_dump_host(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec)
 
     name = ngx_k8s_dump_str(rec, &rec->name);
 
-    ngx_k8s_dump_add(d, "host %uD \"%V\" flags %xD longest %ui%s\n",
-                     rec->route_set, &name, rec->flags, n, classes[rec->class]);
+    root = ngx_k8s_dump_str(rec, &rec->root);
+
+    ngx_k8s_dump_add(d, "host %uD \"%V\" flags %xD longest %ui%s%s%V\n",
+                     rec->route_set, &name, rec->flags, n, classes[rec->class],
+                     root.len ? " root " : "", &root);
 
     ref = ngx_k8s_record_at(rec, rec->certificates.offset);
 

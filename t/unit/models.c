@@ -964,7 +964,7 @@ table_value(void *data, ngx_uint_t what, ngx_str_t *name, ngx_str_t *value)
 
 
 static ngx_int_t
-table_regex(void *data, ngx_str_t *pattern, ngx_str_t *text)
+table_regex(void *data, ngx_uint_t what, ngx_str_t *pattern, ngx_str_t *text)
 {
     return (text->len >= pattern->len - 1
             && ngx_memcmp(text->data, pattern->data + 1, pattern->len - 1) == 0)

@@ -52,7 +52,8 @@ router_value(void *data, ngx_uint_t what, ngx_str_t *name, ngx_str_t *value)
 /* the only expressions: "^" and a text to begin with */
 
 static ngx_int_t
-router_regex(void *data, ngx_str_t *pattern, ngx_str_t *text)
+router_regex(void *data, ngx_uint_t what, ngx_str_t *pattern,
+    ngx_str_t *text)
 {
     return (text->len >= pattern->len - 1
             && ngx_memcmp(text->data, pattern->data + 1, pattern->len - 1) == 0)
@@ -511,12 +512,54 @@ router_order(void)
 }
 
 
+static void
+literals(void)
+{
+    ngx_uint_t  i;
+    ngx_str_t   text;
+
+    static struct {
+        char    *text;
+        size_t   n;
+    } rows[] = {
+        { "", 0 },
+        { "/foo", 4 },
+        { "/foo(/|$)(.*)", 4 },
+        { "/foo.php", 4 },
+        { "/api\\.v1", 4 },
+        { "/colou?r", 5 },
+        { "/ab*", 2 },
+        { "/x{2}", 1 },
+        { "*", 0 },
+        { "/a|/b", 0 },
+        { "/a(b)|/c", 0 },
+        { "/a[(]b|/c", 0 },
+        { "/a\\(b|/c", 0 },
+        { "/a(?#()|/c", 0 },
+        { "/a)b|c(", 0 },
+        { "/a[|]b", 0 },
+        { "/[a-z]", 1 },
+        { "/a]b}", 5 }
+    };
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        text.data = (u_char *) rows[i].text;
+        text.len = strlen(rows[i].text);
+
+        ok(ngx_k8s_path_literal(&text) == rows[i].n, "%s begins with %u",
+           rows[i].text, (unsigned) rows[i].n);
+    }
+}
+
+
 int
 main(void)
 {
     router_t  rt;
 
     unit_init();
+
+    literals();
 
     rt.table = unit_table(1024 * 1024);
     rt.w = ngx_k8s_writer_open(rt.table, -1, &unit_log);

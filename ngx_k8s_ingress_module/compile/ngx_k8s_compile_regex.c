@@ -1,0 +1,343 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * A host of which some object says that its paths are regular expressions: all
+ * of them are, whoever has them, and take what begins as they say, in either
+ * case.  They are tried in the order that ingress-nginx gives its locations:
+ * by the length of the path, then by its bytes, then by age.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+static ngx_int_t ngx_k8s_regex_items(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_array_t *items);
+static int ngx_libc_cdecl ngx_k8s_regex_cmp(const void *one, const void *two);
+static ngx_int_t ngx_k8s_regex_path(ngx_k8s_making_t *m,
+    ngx_k8s_item_t **items, ngx_uint_t n);
+static ngx_int_t ngx_k8s_regex_below(ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, ngx_uint_t rewrite);
+static ngx_int_t ngx_k8s_regex_place(ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, ngx_str_t *text, ngx_uint_t rewrite);
+static ngx_int_t ngx_k8s_regex_hidden(ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item);
+
+
+ngx_int_t
+ngx_k8s_compile_regexes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+{
+    ngx_uint_t        i, n;
+    ngx_array_t       items;
+    ngx_k8s_item_t  **item;
+
+    if (ngx_array_init(&items, m->places.pool, 16, sizeof(ngx_k8s_item_t *))
+        != NGX_OK
+        || ngx_k8s_regex_items(c, m, &items) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    item = items.elts;
+
+    for (i = 0; i < items.nelts; i += n) {
+
+        for (n = 1; i + n < items.nelts; n++) {
+            if (!ngx_k8s_str_eq(&item[i]->match->path,
+                                &item[i + n]->match->path))
+            {
+                break;
+            }
+        }
+
+        if (ngx_k8s_regex_path(m, &item[i], n) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * As a location of ingress-nginx has it before all others: whose path is the
+ * first one in their order.
+ */
+
+ngx_k8s_claim_t *
+ngx_k8s_compile_root(ngx_k8s_host_state_t *state)
+{
+    ngx_uint_t          i;
+    ngx_k8s_item_t     *first;
+    ngx_k8s_claim_t    *claim, *root;
+    ngx_rbtree_node_t  *node;
+
+    root = NULL;
+    first = NULL;
+
+    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+         node;
+         node = ngx_rbtree_next(&state->claims, node))
+    {
+        claim = (ngx_k8s_claim_t *) node;
+
+        if (claim->model == NULL || claim->model->root.len == 0) {
+            continue;
+        }
+
+        if (root == NULL) {
+            root = claim;
+        }
+
+        if (state->nroot == 1) {
+            break;
+        }
+
+        for (i = 0; i < claim->nitems; i++) {
+
+            if (first == NULL || ngx_k8s_regex_cmp(&claim->items[i], &first)
+                                 < 0)
+            {
+                first = claim->items[i];
+                root = claim;
+            }
+        }
+    }
+
+    return root;
+}
+
+
+ngx_k8s_claim_t *
+ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_claim_t    *claim;
+    ngx_rbtree_node_t  *node;
+
+    node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+
+    for ( ;; ) {
+        claim = (ngx_k8s_claim_t *) node;
+
+        if (claim->model && claim->model->regex) {
+            return claim;
+        }
+
+        node = ngx_rbtree_next(&state->claims, node);
+    }
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c, ngx_k8s_item_t *item,
+    ngx_str_t *error)
+{
+    u_char     buf[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t  text, *path;
+
+    path = &item->match->path;
+
+    if (c->conf.regex == NULL
+        || (item->tried && (error == NULL || !item->bad))
+        || ngx_k8s_path_literal(path) == path->len)
+    {
+        return item->bad;
+    }
+
+    text.data = buf;
+
+    if (error == NULL) {
+        error = &text;
+    }
+
+    item->tried = 1;
+    item->bad = (c->conf.regex(path, error, c->log) == NGX_DECLINED);
+
+    return item->bad;
+}
+
+
+/* none adds a slash here, and what is no expression is left out */
+
+static ngx_int_t
+ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_array_t *items)
+{
+    ngx_k8s_item_t  *item, **p;
+
+    for (item = ngx_k8s_item_first(m->state, 1, 0);
+         item;
+         item = ngx_k8s_item_next(item))
+    {
+        if (item->slash || ngx_k8s_compile_regex_bad(c, item, NULL)) {
+
+            if (item->held && ngx_k8s_regex_hidden(m, item) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        p = ngx_array_push(items);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        *p = item;
+    }
+
+    ngx_qsort(items->elts, items->nelts, sizeof(ngx_k8s_item_t *),
+              ngx_k8s_regex_cmp);
+
+    return NGX_OK;
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_regex_cmp(const void *one, const void *two)
+{
+    ngx_int_t        rc;
+    ngx_k8s_item_t  *a, *b;
+
+    a = *(ngx_k8s_item_t **) one;
+    b = *(ngx_k8s_item_t **) two;
+
+    rc = ngx_k8s_path_cmp(NGX_K8S_PATH_REGEX, &a->match->path,
+                          NGX_K8S_PATH_REGEX, &b->match->path);
+
+    return rc ? rc : ngx_k8s_match_cmp(a->claim->model->object, a->rule,
+                                       a->match, b->claim->model->object,
+                                       b->rule, b->match);
+}
+
+
+/*
+ * All that have one path.  A Prefix is two locations there, of which the one
+ * without a slash at its end is left out beside an Exact path.
+ */
+
+static ngx_int_t
+ngx_k8s_regex_path(ngx_k8s_making_t *m, ngx_k8s_item_t **items, ngx_uint_t n)
+{
+    ngx_uint_t              i, exact, below, closed;
+    ngx_k8s_item_t         *item;
+    ngx_k8s_model_match_t  *match;
+
+    exact = 0;
+    below = 0;
+    closed = 0;
+
+    for (i = 0; i < n; i++) {
+        exact |= (items[i]->match->type == NGX_K8S_PATH_EXACT);
+    }
+
+    for (i = 0; i < n; i++) {
+
+        item = items[i];
+        match = item->match;
+
+        if (closed || (below && match->elements && exact)) {
+
+            if (item->held && ngx_k8s_regex_hidden(m, item) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        if (match->elements && !below
+            && (exact || item->claim->model->target.len)
+            && ngx_k8s_regex_below(m, item, item->claim->model->target.len)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (match->elements && exact) {
+            below = (match->npredicates == 0);
+            continue;
+        }
+
+        if (ngx_k8s_regex_place(m, item, &match->path, match->rewrite)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        closed = (match->npredicates == 0);
+    }
+
+    return NGX_OK;
+}
+
+
+/* what is below a Prefix */
+
+static ngx_int_t
+ngx_k8s_regex_below(ngx_k8s_making_t *m, ngx_k8s_item_t *item,
+    ngx_uint_t rewrite)
+{
+    ngx_str_t  text, *path;
+
+    path = &item->match->path;
+
+    text.len = path->len + 1;
+    text.data = ngx_pnalloc(m->places.pool, text.len);
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    *ngx_cpymem(text.data, path->data, path->len) = '/';
+
+    return ngx_k8s_regex_place(m, item, &text, rewrite);
+}
+
+
+static ngx_int_t
+ngx_k8s_regex_place(ngx_k8s_making_t *m, ngx_k8s_item_t *item,
+    ngx_str_t *text, ngx_uint_t rewrite)
+{
+    ngx_k8s_item_t   **p;
+    ngx_k8s_place_t   *place;
+
+    place = ngx_array_push(&m->places);
+    p = ngx_array_push(&m->items);
+
+    if (place == NULL || p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *p = item;
+
+    place->type = NGX_K8S_PATH_REGEX;
+    place->text = *text;
+    place->first = m->items.nelts - 1;
+    place->n = 1;
+    place->rewrite = (rewrite != 0);
+
+    m->npredicates += item->match->npredicates;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_regex_hidden(ngx_k8s_making_t *m, ngx_k8s_item_t *item)
+{
+    ngx_k8s_item_t  **p;
+
+    p = ngx_array_push(&m->stale);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *p = item;
+
+    return NGX_OK;
+}

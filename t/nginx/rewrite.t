@@ -1,0 +1,106 @@
+# use-regex, rewrite-target, app-root and what they do to a whole host.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use K8s::Nginx;
+use Test::More;
+
+my $n = K8s::Nginx->new(block => "source manifests %%DIR%%;\n zone 8m;\n");
+my $p = 'nginx.ingress.kubernetes.io';
+
+# an Ingress of a host, its annotations, and its paths: [path, type, service]
+sub ingress {
+    my ($name, $host, $annotations, @paths) = @_;
+    my $text = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n"
+               . "  name: $name\n  namespace: default\n  annotations:\n"
+               . "    kubernetes.io/ingress.class: nginx\n";
+    $text .= "    $p/$_\n" for @$annotations;
+    $text .= "spec:\n  rules:\n  - host: $host\n    http:\n      paths:\n";
+    $text .= "      - {path: '$_->[0]', pathType: $_->[1], backend: {service: "
+             . "{name: $_->[2], port: {number: 80}}}}\n" for @paths;
+    $n->manifest("$name.yaml", $text);
+}
+
+my $impl = 'ImplementationSpecific';
+
+for my $name (qw(a b)) {
+    $n->backend($name, <<"EOC");
+location / {
+    return 200 "$name \$request_uri \$http_host \$http_x_forwarded_prefix\\n";
+}
+EOC
+}
+
+$n->services("default/a:80 a\ndefault/b:80 b");
+ingress('strip', 'strip.test',
+        ['rewrite-target: /$2', 'x-forwarded-prefix: /some/$2'],
+        ['/some(/|$)(.*)', $impl, 'a']);
+ingress('order', 'order.test', ['use-regex: "true"'],
+        ['/a', $impl, 'b'], ['/a.*', $impl, 'a'], ['/x[0-9]+/', $impl, 'a']);
+ingress('other', 'order.test', [], ['/plain', 'Exact', 'b'],
+        ['/dir', 'Prefix', 'b'], ['/dir', 'Exact', 'a']);
+ingress('broken', 'broken.test', ['use-regex: "true"'], ['/a(b', $impl, 'a'],
+        ['/', $impl, 'b']);
+ingress('slow', 'slow.test', ['use-regex: "true"'],
+        ['/(a+)+$', $impl, 'a'], ['/b', $impl, 'b']);
+ingress('root', 'root.test', ['app-root: /start'], ['/start', 'Prefix', 'a']);
+ingress('rest', 'root.test', [], ['/', 'Prefix', 'b']);
+ingress('host', 'host.test', ['upstream-vhost: $service_name.internal'],
+        ['/', 'Prefix', 'a']);
+ingress('dir', 'dir.test', ['relative-redirects: "true"'],
+        ['/dir/', 'Prefix', 'a']);
+$n->start;
+ok $n->wait_for("$_.test", '/b', 200), "$_ is served"
+    for qw(broken slow root);
+
+sub said {
+    my ($host, $path) = @_;
+    my ($status, $body, $head) = $n->get($host, $path);
+    my ($to) = $head =~ /^Location: (\S+)/m;
+    return $to ? "$status $to" : $status == 200 ? $body =~ s/\s+\z//r : $status;
+}
+
+is(said('strip.test', '/some/x/y?q=1'), 'a /x/y?q=1 strip.test /some/x/y',
+   'captures, the query stays, a prefix for the backend');
+is(said('strip.test', '/SOME'), 'a / strip.test /some/', 'in either case');
+is(said('strip.test', '/some/a%20b'), 'a /a%20b strip.test /some/a b',
+   'escaped anew');
+is(said('strip.test', '/something'), 404, 'no more than the expression says');
+
+is(said('order.test', '/ab'), 'a /ab order.test', 'the longer text first');
+is(said('order.test', '/X12/y'), 'a /X12/y order.test', 'a class');
+is(said('order.test', '/PLAINER'), 'b /PLAINER order.test',
+   "another's Exact path is a prefix");
+is(said('order.test', '/dir/x'), 'b /dir/x order.test', 'older: below it');
+is(said('order.test', '/dirx'), 'a /dirx order.test',
+   'and beside it what is Exact');
+
+is(said('broken.test', '/ab'), 'b /ab broken.test', 'no expression, no path');
+is(said('slow.test', '/b'), 'b /b slow.test', 'a path beside a slow one');
+is(said('slow.test', '/' . 'a' x 60 . '!'), 500, 'a slow one gives up');
+is(said('slow.test', '/aaa'), 'a /aaa slow.test', 'and serves what it takes');
+
+like(said('root.test', '/'), qr{^302 http://root\.test(:\d+)?/start$},
+     "app-root, of another's path as well");
+is(said('root.test', '/x'), 'b /x root.test', 'of / alone');
+is(said('host.test', '/'), 'a / a.internal', 'variables in a Host');
+is(said('dir.test', '/dir'), '301 /dir/', 'a relative redirect');
+
+ok $n->logged(qr{"/a\(b" is no regular expression: missing closing parenthesis}),
+    'a broken expression is said';
+ok $n->logged(qr{takes all that begins with it, in either case, as Ingress default/order has use-regex}),
+    'and that paths are turned, by whom';
+
+# live, both ways
+
+ingress('order', 'order.test', [], ['/a', $impl, 'b']);
+ok $n->until(sub { said('order.test', '/PLAINER') eq '404' }), 'no more';
+is(said('order.test', '/plain'), 'b /plain order.test', 'as they were');
+ingress('order', 'order.test', ['use-regex: "true"'], ['/A+$', $impl, 'a']);
+ok $n->until(sub { said('order.test', '/PLAINER') ne '404' }), 'again';
+is(said('order.test', '/aaa'), 'a /aaa order.test', 'another expression');
+
+$n->stop;
+done_testing();

@@ -1,0 +1,246 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Hosts whose paths are regular expressions: which path takes what, in which
+ * order, what is left out, and what is said.
+ */
+
+
+#include "k8s.h"
+#include <ngx_k8s_router.h>
+
+#include <regex.h>
+
+
+#define INGRESS(name, time, annotations, paths)                               \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"      \
+    "'namespace':'d','name':'" name "','annotations':{" annotations "},"      \
+    "'creationTimestamp':'2026-01-01T00:00:" time "Z'},'spec':{'rules':[{"    \
+    "'host':'h','http':{'paths':[" paths "]}}]}}"
+
+#define PATH(type, path, svc)                                                 \
+    "{'path':'" path "','pathType':'" type "','backend':{'service':{'name':'" \
+    svc "','port':{'number':80}}}}"
+
+#define OURS     "'nginx.ingress.kubernetes.io/"
+#define REGEX    OURS "use-regex':'true'"
+#define REWRITE  OURS "rewrite-target':'/foo'"
+#define IMPL     "ImplementationSpecific"
+
+
+/* POSIX has what is needed here */
+
+static ngx_int_t
+match(void *data, ngx_uint_t what, ngx_str_t *pattern, ngx_str_t *text)
+{
+    int      rc;
+    char     p[256], t[256];
+    regex_t  re;
+
+    sprintf(p, "^%.*s", (int) pattern->len, pattern->data);
+    sprintf(t, "%.*s", (int) text->len, text->data);
+
+    if (strcmp(t, "/aevil") == 0) {
+        return NGX_ERROR;
+    }
+
+    if (regcomp(&re, p, REG_EXTENDED|REG_ICASE|REG_NOSUB) != 0) {
+        return NGX_ERROR;
+    }
+
+    rc = regexec(&re, t, 0, NULL, 0);
+    regfree(&re);
+
+    return rc ? NGX_DECLINED : NGX_OK;
+}
+
+
+static ngx_int_t
+check(ngx_str_t *pattern, ngx_str_t *error, ngx_log_t *log)
+{
+    char     p[256];
+    regex_t  re;
+
+    sprintf(p, "^%.*s", (int) pattern->len, pattern->data);
+
+    if (regcomp(&re, p, REG_EXTENDED) != 0) {
+        error->len = ngx_sprintf(error->data, "it is odd") - error->data;
+        return NGX_DECLINED;
+    }
+
+    regfree(&re);
+
+    return NGX_OK;
+}
+
+
+/* the Service of a path, "rewritten" behind it; "none", "error" */
+
+static char *
+route(k8s_t *k, char *path)
+{
+    ngx_int_t               rc;
+    ngx_str_t               name;
+    ngx_k8s_route_t         r;
+    ngx_k8s_route_key_t     key;
+    ngx_k8s_backend_rec_t  *backend;
+    ngx_k8s_service_rec_t  *svc;
+
+    static char      answer[64];
+    static uint32_t  set;
+
+    ngx_memzero(&key, sizeof(ngx_k8s_route_key_t));
+
+    key.sets = &set;
+    key.nsets = 1;
+    key.host = k8s_str("h");
+    key.path = k8s_str(path);
+    key.method = k8s_str("GET");
+    key.regex = match;
+
+    rc = ngx_k8s_route(k->table, &key, &r);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_ERROR) ? "error" : "none";
+    }
+
+    if (r.action->kind != NGX_K8S_ACTION_BACKENDS) {
+        return "status";
+    }
+
+    backend = (ngx_k8s_backend_rec_t *)
+                  ngx_k8s_record_at(r.record, r.record->backends.offset)
+              + r.action->backend;
+
+    svc = ngx_k8s_slot_record_gen(k->table, NGX_K8S_INDEX_SERVICE,
+                                  backend->service, backend->generation);
+
+    ngx_k8s_record_str(svc, &svc->name, &name);
+
+    sprintf(answer, "%.*s%s", (int) name.len, name.data,
+            (r.match->flags & NGX_K8S_MATCH_REWRITE) ? " rewritten" : "");
+
+    return answer;
+}
+
+
+#define goes(path, to)                                                        \
+    do {                                                                      \
+        char  *got_ = route(&k, path);                                        \
+        ok(strcmp(got_, to) == 0, "%s goes to %s, is %s", path, to, got_);    \
+    } while (0)
+
+
+int
+main(void)
+{
+    char        paths[16384], buf[20000], *p;
+    k8s_t       k;
+    ngx_uint_t  i;
+
+    unit_init();
+
+    k8s_conf(&k);
+    k.conf.regex = check;
+    k8s_open(&k);
+
+    k8s_put(&k, INGRESS("one", "01", REGEX,
+                        PATH(IMPL, "/a", "b") "," PATH(IMPL, "/a.*", "a") ","
+                        PATH(IMPL, "/a.c/d", "c") "," PATH(IMPL, "/abc/d", "d")
+                        "," PATH(IMPL, "/v[0-9]+/", "e")));
+    k8s_put(&k, INGRESS("two", "02", "",
+                        PATH("Exact", "/plain", "f") ","
+                        PATH("Prefix", "/dir", "g") ","
+                        PATH("Exact", "/dir", "i")));
+    k8s_run(&k);
+
+    goes("/A", "a");
+    goes("/abc/d", "d");
+    goes("/axc/d", "c");
+    goes("/v12/x", "e");
+    goes("/v/x", "status");
+    goes("/PLAINER", "f");
+    goes("/dir/x", "g");
+    goes("/dirx", "i");
+    goes("/aevil", "error");
+    ok(k8s_has(&k, "takes all that begins"), "what is turned is said");
+
+    /* an Exact path that is older takes all of a Prefix */
+
+    k8s_put(&k, INGRESS("old", "00", "", PATH("Exact", "/dir", "o")));
+    k8s_run(&k);
+    goes("/dir/x", "o");
+    goes("/dirx", "o");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "old");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "one");
+    k8s_run(&k);
+    goes("/PLAIN", "status");
+    goes("/plain", "f");
+    goes("/dir", "i");
+    goes("/dir/x", "g");
+    ok(!k8s_has(&k, "takes all that begins"), "and no more");
+
+    /* a target that is the path itself, of a Prefix, and of others */
+
+    k8s_put(&k, INGRESS("one", "01", REWRITE, PATH("Prefix", "/foo", "a")));
+    k8s_put(&k, INGRESS("two", "02", "", PATH("Exact", "/x", "b")));
+    k8s_run(&k);
+    goes("/foo/x", "a rewritten");
+    goes("/foo", "a");
+    goes("/FOObar", "a");
+    goes("/xy", "b");
+
+    k8s_put(&k, INGRESS("one", "01", REWRITE, PATH("Exact", "/foo", "a")));
+    k8s_run(&k);
+    goes("/foo", "a");
+    goes("/foobar", "status");
+    goes("/xy", "status");
+
+    k8s_put(&k, INGRESS("one", "01", REWRITE, PATH("Exact", "/foo", "a") ","
+                        PATH(IMPL, "/y", "c")));
+    k8s_run(&k);
+    goes("/foobar", "a");
+    goes("/Yy", "c rewritten");
+
+    /* what is no expression is left out, and nothing else */
+
+    k8s_put(&k, INGRESS("one", "01", REGEX, PATH(IMPL, "/a(b", "a") ","
+                        PATH(IMPL, "/a", "b")));
+    k8s_run(&k);
+    goes("/a(b", "b");
+    ok(k8s_has(&k, "is no regular expression: it is odd"), "and is said");
+
+    /* many paths are in shards, which have no expressions */
+
+    p = paths;
+
+    for (i = 0; i < 100; i++) {
+        p += sprintf(p, "%s" PATH("Prefix", "/p%d", "p"), i ? "," : "",
+                     (int) i);
+    }
+
+    sprintf(buf, INGRESS("two", "02", "", "%s"), paths);
+
+    k8s_put(&k, buf);
+    k8s_run(&k);
+    goes("/P99x", "p");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "one");
+    k8s_run(&k);
+    goes("/p99", "p");
+    goes("/P99", "status");
+
+    k8s_put(&k, INGRESS("one", "01", REGEX, PATH(IMPL, "/q+", "q")));
+    k8s_run(&k);
+    goes("/P42/", "p");
+    goes("/qq", "q");
+
+    k8s_close(&k);
+
+    return done();
+}
