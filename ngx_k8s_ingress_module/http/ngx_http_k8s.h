@@ -39,7 +39,8 @@ struct ngx_http_k8s_loc_conf_s {
     ngx_str_t                url;        /* of the profiles' proxy_pass */
     ngx_http_k8s_profile_t  *builtin;    /* without a ConfigMap */
     void                   **health_conf; /* the same, not logged */
-    void                   **error_conf; /* the location of error pages; */
+    void                   **error_conf; /* the location of error pages over
+                                            the builtin; */
     ngx_http_handler_pt      error;      /* in it the proxy's handler */
     ngx_http_k8s_loc_conf_t *outer;      /* of an if block: where it stands */
     ngx_table_elt_t          server;     /* stands for a header not sent */

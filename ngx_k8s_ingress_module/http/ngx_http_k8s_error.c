@@ -24,6 +24,11 @@ struct ngx_http_k8s_error_s {
 };
 
 
+static ngx_array_t *ngx_http_k8s_error_page_tokens(
+    ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool);
+static void ngx_http_k8s_error_wrap(void **loc_conf);
+static ngx_int_t ngx_http_k8s_error_base(ngx_http_k8s_profile_t *base,
+    ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *temp_pool);
 static ngx_int_t ngx_http_k8s_error_headers(ngx_pool_t *pool,
     ngx_array_t *tokens, ngx_str_t *headers);
 static ngx_int_t ngx_http_k8s_error_location(ngx_conf_t *cf,
@@ -69,41 +74,15 @@ static ngx_str_t  ngx_http_k8s_error_rows[NGX_HTTP_K8S_ERROR_BACKENDS] = {
 ngx_int_t
 ngx_http_k8s_error_init(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 {
-    u_char                     buf[NGX_HTTP_K8S_PROFILE_ERROR];
-    ngx_str_t                  error, directive, arguments;
-    ngx_array_t               *tokens;
-    ngx_http_k8s_loc_conf_t   *klcf, *elcf;
-    ngx_http_core_srv_conf_t  *cscf;
-    ngx_http_core_loc_conf_t  *clcf;
+    u_char                    buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    ngx_str_t                 error;
+    ngx_array_t              *tokens;
+    ngx_http_k8s_loc_conf_t  *klcf;
 
     klcf = pass->conf;
 
-    tokens = ngx_array_create(cf->pool, 16, sizeof(ngx_array_t *));
+    tokens = ngx_http_k8s_error_page_tokens(klcf, cf->pool);
     if (tokens == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_set(&directive, "proxy_pass");
-
-    if (ngx_k8s_tokens_add(cf->pool, tokens, &directive, &klcf->url)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    /* ingress-nginx asks error backends so */
-
-    ngx_str_set(&directive, "proxy_http_version");
-    ngx_str_set(&arguments, "1.0");
-
-    if (ngx_k8s_tokens_add(cf->pool, tokens, &directive, &arguments) != NGX_OK
-        || ngx_http_k8s_error_headers(cf->pool, tokens,
-                                      ngx_http_k8s_error_common)
-           != NGX_OK
-        || ngx_http_k8s_error_headers(cf->pool, tokens,
-                                      ngx_http_k8s_error_only)
-           != NGX_OK)
-    {
         return NGX_ERROR;
     }
 
@@ -119,16 +98,71 @@ ngx_http_k8s_error_init(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
         return NGX_ERROR;
     }
 
-    clcf = klcf->error_conf[ngx_http_core_module.ctx_index];
-    elcf = klcf->error_conf[ngx_http_k8s_module.ctx_index];
+    ngx_http_k8s_error_wrap(klcf->error_conf);
 
-    elcf->error = clcf->handler;
-    clcf->handler = ngx_http_k8s_error_handler;
+    return ngx_http_k8s_error_location(cf,
+                          pass->ctx->srv_conf[ngx_http_core_module.ctx_index],
+                          klcf->error_conf[ngx_http_core_module.ctx_index]);
+}
+
+
+static ngx_array_t *
+ngx_http_k8s_error_page_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool)
+{
+    ngx_str_t     directive, arguments;
+    ngx_array_t  *tokens;
+
+    tokens = ngx_array_create(pool, 16, sizeof(ngx_array_t *));
+    if (tokens == NULL) {
+        return NULL;
+    }
+
+    ngx_str_set(&directive, "proxy_pass");
+
+    if (ngx_k8s_tokens_add(pool, tokens, &directive, &klcf->url) != NGX_OK) {
+        return NULL;
+    }
+
+    /* ingress-nginx asks error backends so */
+
+    ngx_str_set(&directive, "proxy_http_version");
+    ngx_str_set(&arguments, "1.0");
+
+    if (ngx_k8s_tokens_add(pool, tokens, &directive, &arguments) != NGX_OK) {
+        return NULL;
+    }
+
+    /* of a base that catches statuses */
+
+    ngx_str_set(&directive, "proxy_intercept_errors");
+    ngx_str_set(&arguments, "off");
+
+    if (ngx_k8s_tokens_add(pool, tokens, &directive, &arguments) != NGX_OK
+        || ngx_http_k8s_error_headers(pool, tokens, ngx_http_k8s_error_common)
+           != NGX_OK
+        || ngx_http_k8s_error_headers(pool, tokens, ngx_http_k8s_error_only)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return tokens;
+}
+
+
+static void
+ngx_http_k8s_error_wrap(void **loc_conf)
+{
+    ngx_http_k8s_loc_conf_t   *klcf;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = loc_conf[ngx_http_core_module.ctx_index];
+    klcf = loc_conf[ngx_http_k8s_module.ctx_index];
+
     ngx_str_set(&clcf->name, NGX_HTTP_K8S_ERROR_LOCATION);
 
-    cscf = pass->ctx->srv_conf[ngx_http_core_module.ctx_index];
-
-    return ngx_http_k8s_error_location(cf, cscf, clcf);
+    klcf->error = clcf->handler;
+    clcf->handler = ngx_http_k8s_error_handler;
 }
 
 
@@ -282,6 +316,13 @@ ngx_http_k8s_error_create(ngx_http_k8s_profile_t *profile,
     profile->error = e;
     base = profile->base ? profile->base->error : NULL;
 
+    if (ngx_http_k8s_error_base(profile->base ? profile->base : profile, klcf,
+                                temp_pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (base) {
         e->backends[NGX_HTTP_K8S_ERROR_BLOCK]
                                    = base->backends[NGX_HTTP_K8S_ERROR_BLOCK];
@@ -310,6 +351,45 @@ ngx_http_k8s_error_create(ngx_http_k8s_profile_t *profile,
     }
 
     return ngx_http_k8s_error_other(profile, klcf, values, temp_pool);
+}
+
+
+/* the location over another base than the builtin; once for each */
+
+static ngx_int_t
+ngx_http_k8s_error_base(ngx_http_k8s_profile_t *base,
+    ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *temp_pool)
+{
+    u_char               buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    ngx_str_t            error;
+    ngx_array_t         *tokens;
+    ngx_pool_cleanup_t  *cln;
+
+    if (base == klcf->builtin || base->page) {
+        return NGX_OK;
+    }
+
+    tokens = ngx_http_k8s_error_page_tokens(klcf, temp_pool);
+    cln = ngx_pool_cleanup_add(base->pool, 0);
+
+    if (tokens == NULL || cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    error.data = buf;
+    error.len = 0;
+
+    base->page = ngx_http_k8s_profile_create(&base->ctx, tokens, &error);
+    if (base->page == NULL) {
+        return error.len ? NGX_OK : NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_k8s_error_cleanup;
+    cln->data = base->page;
+
+    ngx_http_k8s_error_wrap(base->page->loc_conf);
+
+    return NGX_OK;
 }
 
 
@@ -443,10 +523,11 @@ ngx_http_k8s_error_missing(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 ngx_int_t
 ngx_http_k8s_error_page(ngx_http_request_t *r)
 {
-    ngx_uint_t             i;
-    ngx_k8s_table_t       *table;
-    ngx_http_k8s_ctx_t    *ctx;
-    ngx_http_k8s_error_t  *e;
+    ngx_uint_t               i;
+    ngx_k8s_table_t         *table;
+    ngx_http_k8s_ctx_t      *ctx;
+    ngx_http_k8s_error_t    *e;
+    ngx_http_k8s_profile_t  *base;
 
     ctx = ngx_http_k8s_ctx(r);
 
@@ -488,7 +569,9 @@ ngx_http_k8s_error_page(ngx_http_request_t *r)
     r->exten.len = 0;
     r->valid_unparsed_uri = 0;
 
-    r->loc_conf = ctx->conf->error_conf;
+    base = ctx->profile->base ? ctx->profile->base : ctx->profile;
+
+    r->loc_conf = base->page ? base->page->loc_conf : ctx->conf->error_conf;
     ngx_http_update_location_config(r);
 
     return NGX_DECLINED;

@@ -54,6 +54,8 @@ struct ngx_http_k8s_profile_s {
     ngx_http_k8s_cors_t     *cors;       /* NULL: not enabled */
     ngx_str_t                hsts;       /* header's value; empty: none */
     ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
+    ngx_http_k8s_profile_t  *page;       /* of a base: the location of error
+                                            pages; NULL: that of the cycle */
     ngx_event_t              release;
 };
 

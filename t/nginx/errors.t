@@ -238,7 +238,8 @@ $n = K8s::Nginx->new(block => "source manifests %%DIR%%;\n zone 8m;\n"
 $n->backend('a', 'location / { return 200 "a\n"; }'
             . 'location /s/404 { return 404 "kept\n"; }'
             . 'location /s/500 { return 500 "kept\n"; }');
-$n->backend($_, "location / { return 200 '$_ \$http_x_code \$uri'; }")
+$n->backend($_, "location / { add_header X-Page $_;"
+                . " return 200 '$_ \$http_x_code \$uri'; }")
     for qw(err other);
 $n->services("default/a:80 a\ndefault/err:80 err\ndefault/other:80 other\n"
              . "default/empty:80 -");
@@ -261,6 +262,10 @@ ok $n->until(sub { (ask('plain', '/s/500'))[0] eq '200 other 500 /' }),
    'another key';
 is((ask('plain', '/s/404'))[0], '404 kept', 'not the old one');
 is((ask('plain', '/empty'))[0], '200 other 503 /', 'of ours too');
+keys_are('custom-http-errors: "500"', 'hide-headers: "X-Page"');
+ok $n->until(sub { (ask('plain', '/s/500'))[1] !~ /X-Page/ }),
+   'other keys hold for pages too';
+like((ask('plain', '/s/500'))[0], qr/^200 other/, 'which come as before');
 keys_are('custom-http-errors: "x"');
 ok $n->until(sub { (ask('plain', '/s/500'))[0] eq '500 kept' }), 'a bad one';
 is((ask('own', '/s/500'))[0], '200 other 500 /', 'the annotation stays');
