@@ -119,7 +119,7 @@ ngx_http_k8s_to_path(ngx_http_request_t *r, ngx_str_t *path)
 
     captures.n = 0;
 
-    if (ngx_http_k8s_template(r, path, &captures, &uri) != NGX_OK) {
+    if (ngx_http_k8s_template_header(r, path, &captures, &uri) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

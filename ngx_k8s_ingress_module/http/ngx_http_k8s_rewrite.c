@@ -44,6 +44,44 @@ ngx_http_k8s_template(ngx_http_request_t *r, ngx_str_t *text,
 }
 
 
+ngx_int_t
+ngx_http_k8s_template_header(ngx_http_request_t *r, ngx_str_t *text,
+    ngx_http_k8s_captures_t *captures, ngx_str_t *value)
+{
+    size_t      i;
+    u_char     *p;
+    uintptr_t   escape;
+
+    if (ngx_http_k8s_template(r, text, captures, value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < value->len; i++) {
+        if (value->data[i] < ' ' || value->data[i] == 0x7f) {
+            break;
+        }
+    }
+
+    if (i == value->len) {
+        return NGX_OK;
+    }
+
+    escape = 2 * ngx_escape_uri(NULL, value->data, value->len, NGX_ESCAPE_URI);
+
+    p = ngx_pnalloc(r->pool, value->len + escape);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = (u_char *) ngx_escape_uri(p, value->data, value->len,
+                                           NGX_ESCAPE_URI)
+                 - p;
+    value->data = p;
+
+    return NGX_OK;
+}
+
+
 /* twice: with no dst it is measured, and variables are then in their cache */
 
 static size_t
@@ -250,7 +288,7 @@ ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_str_t *text,
     static ngx_str_t  key = ngx_string("X-Forwarded-Prefix");
     static ngx_str_t  low = ngx_string("x-forwarded-prefix");
 
-    if (ngx_http_k8s_template(r, text, captures, &value) != NGX_OK) {
+    if (ngx_http_k8s_template_header(r, text, captures, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -34,6 +34,9 @@ typedef struct {
  */
 ngx_int_t ngx_http_k8s_template(ngx_http_request_t *r, ngx_str_t *text,
     ngx_http_k8s_captures_t *captures, ngx_str_t *value);
+/* the same for a header: one with control characters is escaped as a URI is */
+ngx_int_t ngx_http_k8s_template_header(ngx_http_request_t *r, ngx_str_t *text,
+    ngx_http_k8s_captures_t *captures, ngx_str_t *value);
 
 /*
  * Makes the URI that rewrite-target says, ctx->uri, and X-Forwarded-Prefix.

@@ -437,8 +437,8 @@ ngx_http_k8s_upstream_host_variable(ngx_http_request_t *r,
 
     captures.n = 0;
 
-    if (ngx_http_k8s_template(r, &ctx->profile->settings->upstream_vhost,
-                              &captures, &host)
+    if (ngx_http_k8s_template_header(r, &ctx->profile->settings->upstream_vhost,
+                                     &captures, &host)
         != NGX_OK)
     {
         return NGX_ERROR;

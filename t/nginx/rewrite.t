@@ -28,7 +28,7 @@ my $impl = 'ImplementationSpecific';
 for my $name (qw(a b)) {
     $n->backend($name, <<"EOC");
 location / {
-    return 200 "$name \$request_uri \$http_host \$http_x_forwarded_prefix\\n";
+    return 200 "$name \$request_uri \$http_host \$http_x_forwarded_prefix\$http_x_evil\\n";
 }
 EOC
 }
@@ -49,6 +49,9 @@ ingress('root', 'root.test', ['app-root: /start'], ['/start', 'Prefix', 'a']);
 ingress('rest', 'root.test', [], ['/', 'Prefix', 'b']);
 ingress('host', 'host.test', ['upstream-vhost: $service_name.internal'],
         ['/', 'Prefix', 'a']);
+ingress('any', 'any.test',
+        ['rewrite-target: /x', 'x-forwarded-prefix: $1', 'app-root: /$args'],
+        ['/any(/[^!]*)', $impl, 'a']);
 ingress('dir', 'dir.test', ['relative-redirects: "true"'],
         ['/dir/', 'Prefix', 'a']);
 $n->start;
@@ -86,6 +89,9 @@ like(said('root.test', '/'), qr{^302 http://root\.test(:\d+)?/start$},
      "app-root, of another's path as well");
 is(said('root.test', '/x'), 'b /x root.test', 'of / alone');
 is(said('host.test', '/'), 'a / a.internal', 'variables in a Host');
+is(said('any.test', '/any/b%0aX-Evil:%20evil%0d'),
+   'a /x any.test /b%0AX-Evil:%20evil%0D', 'no header by way of a capture');
+is(said('any.test', '/any/b%7f'), 'a /x any.test /b%7F', 'nor a control character');
 is(said('dir.test', '/dir'), '301 /dir/', 'a relative redirect');
 
 ok $n->logged(qr{"/a\(b" is no regular expression: missing closing parenthesis}),
