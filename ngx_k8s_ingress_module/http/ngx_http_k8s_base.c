@@ -10,8 +10,11 @@
 #include <ngx_http_k8s_balancer.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_error.h>
+#include <ngx_http_k8s_forwarded.h>
 
 
+static ngx_int_t ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_k8s_settings_t *settings, ngx_str_t *values);
 static ngx_int_t ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *profile, ngx_pool_t *pool, ngx_str_t *values);
 static ngx_int_t ngx_http_k8s_base_force(ngx_http_k8s_loc_conf_t *klcf,
@@ -55,9 +58,10 @@ ngx_array_t *
 ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
     ngx_str_t *values)
 {
-    ngx_int_t     rc;
-    ngx_str_t     directive, arguments;
-    ngx_array_t  *tokens;
+    ngx_int_t            rc;
+    ngx_str_t            directive, arguments;
+    ngx_array_t         *tokens;
+    ngx_k8s_settings_t   settings;
 
     tokens = ngx_array_create(pool, 64, sizeof(ngx_array_t *));
     if (tokens == NULL) {
@@ -91,7 +95,14 @@ ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
                                   NULL);
     }
 
-    return (rc == NGX_OK) ? tokens : NULL;
+    if (rc != NGX_OK
+        || ngx_http_k8s_base_settings(klcf, &settings, values) != NGX_OK
+        || ngx_http_k8s_forwarded_tokens(pool, tokens, &settings) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return tokens;
 }
 
 
@@ -139,19 +150,12 @@ ngx_http_k8s_base_create(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *temp_pool,
 }
 
 
-/* values live as long as the profile; what they say, over the defaults */
+/* what values say, over the defaults */
 
 static ngx_int_t
-ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_http_k8s_profile_t *profile, ngx_pool_t *pool, ngx_str_t *values)
+ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_k8s_settings_t *settings, ngx_str_t *values)
 {
-    ngx_k8s_settings_t  *settings;
-
-    settings = ngx_palloc(pool, sizeof(ngx_k8s_settings_t));
-    if (settings == NULL) {
-        return NGX_ERROR;
-    }
-
     if (ngx_k8s_policy_base(settings, NGX_K8S_API_INGRESS) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -166,10 +170,28 @@ ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
         ngx_k8s_policy_settings(settings, NGX_K8S_API_INGRESS, values);
     }
 
-    profile->settings = settings;
-    profile->values = values;
+    return NGX_OK;
+}
 
-    return ngx_http_k8s_headers_profile(profile, pool);
+
+/* values live as long as the profile */
+
+static ngx_int_t
+ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *profile, ngx_pool_t *pool, ngx_str_t *values)
+{
+    profile->values = values;
+    profile->settings = ngx_palloc(pool, sizeof(ngx_k8s_settings_t));
+
+    if (profile->settings == NULL
+        || ngx_http_k8s_base_settings(klcf, profile->settings, values)
+           != NGX_OK
+        || ngx_http_k8s_headers_profile(profile, pool) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_k8s_forwarded_profile(profile, pool);
 }
 
 

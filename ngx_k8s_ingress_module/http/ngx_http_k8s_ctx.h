@@ -47,6 +47,8 @@ typedef struct {
     ngx_http_k8s_hop_t       hop;
     uint32_t                 rule;       /* slot and generation of the rule */
     uint32_t                 rule_generation;
+    ngx_str_t                peer;       /* address of the connection, before
+                                            realip; empty: as it is */
     ngx_uint_t               status;     /* answered by us: 301, 308, 404, ...;
                                             0: proxied */
     ngx_str_t                uri;        /* the backend's, until it is that of

@@ -7,12 +7,15 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 
 
+static ngx_int_t ngx_http_k8s_post_read_begin(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_post_read_end(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_server_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_check_length(ngx_http_request_t *r);
@@ -59,6 +62,17 @@ ngx_http_k8s_phases_init(ngx_conf_t *cf)
 
     /* handlers run in reverse order: the first one of the array runs last */
 
+    a = &cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers;
+
+    if (ngx_array_push_n(a, 2) == NULL) {
+        return NGX_ERROR;
+    }
+
+    h = a->elts;
+    ngx_memmove(h + 1, h, (a->nelts - 2) * sizeof(ngx_http_handler_pt));
+    h[0] = ngx_http_k8s_post_read_end;
+    h[a->nelts - 1] = ngx_http_k8s_post_read_begin;
+
     a = &cmcf->phases[NGX_HTTP_SERVER_REWRITE_PHASE].handlers;
 
     if (ngx_array_push(a) == NULL) {
@@ -77,6 +91,62 @@ ngx_http_k8s_phases_init(ngx_conf_t *cf)
     *h = ngx_http_k8s_log_handler;
 
     return NGX_OK;
+}
+
+
+/*
+ * These stand around the realip module's handler, which finds the client's
+ * address with the configuration of the base where keys say so.  A pass in a
+ * location is not known so early.
+ */
+
+static ngx_int_t
+ngx_http_k8s_post_read_begin(ngx_http_request_t *r)
+{
+    ngx_http_k8s_ctx_t       *ctx;
+    ngx_http_k8s_profile_t   *base;
+    ngx_http_k8s_loc_conf_t  *klcf;
+
+    klcf = ngx_http_get_module_loc_conf(r, ngx_http_k8s_module);
+
+    if (klcf->block == NULL) {
+        return NGX_DECLINED;
+    }
+
+    base = ngx_http_k8s_base(klcf, ngx_k8s_pin(klcf->block),
+                             r->connection->log);
+
+    if (!base->settings->forwarded && !base->settings->real_ip) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_k8s_ctx_create(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->peer = r->connection->addr_text;
+
+    ngx_http_k8s_profile_use(&ctx->profile, base, r);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_post_read_end(ngx_http_request_t *r)
+{
+    ngx_http_k8s_ctx_t        *ctx;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_k8s_module);
+
+    if (ctx && ctx->profile && !ctx->routed) {
+        cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+        r->loc_conf = cscf->ctx->loc_conf;
+    }
+
+    return NGX_DECLINED;
 }
 
 

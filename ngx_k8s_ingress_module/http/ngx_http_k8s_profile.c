@@ -43,6 +43,9 @@ static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
     { ngx_string("proxy_ignore_headers"), ngx_string("") },
     { ngx_string("access_log"), ngx_string("off") },
     { ngx_string("error_page"), ngx_string("@k8s_ingress_error") },
+    { ngx_string("real_ip_header"), ngx_string("") },
+    { ngx_string("real_ip_recursive"), ngx_string("") },
+    { ngx_string("set_real_ip_from"), ngx_string("") },
     { ngx_null_string, ngx_null_string }
 };
 

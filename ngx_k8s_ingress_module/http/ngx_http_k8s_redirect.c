@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_forwarded.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 
@@ -273,14 +274,20 @@ ngx_http_k8s_scheme(ngx_http_request_t *r, ngx_str_t *scheme)
 static void
 ngx_http_k8s_sent_host(ngx_http_request_t *r, ngx_str_t *host)
 {
-    u_char  *p, *last;
+    u_char                     *p, *last;
+    ngx_http_variable_value_t   v;
 
-    if (r->headers_in.host == NULL) {
+    if (ngx_http_k8s_forwarded_host(r, &v) == NGX_OK) {
+        host->len = v.len;
+        host->data = v.data;
+
+    } else if (r->headers_in.host) {
+        *host = r->headers_in.host->value;
+
+    } else {
         *host = r->headers_in.server;
         return;
     }
-
-    *host = r->headers_in.host->value;
 
     p = host->data;
     last = p + host->len;

@@ -11,6 +11,7 @@
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_error.h>
+#include <ngx_http_k8s_forwarded.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_regex.h>
 #include <ngx_http_k8s_rewrite.h>
@@ -256,7 +257,6 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 {
     ngx_int_t            rc;
     ngx_str_t            root;
-    ngx_uint_t           https;
     ngx_k8s_match_t     *match;
     ngx_k8s_action_t    *action;
     ngx_k8s_settings_t  *settings;
@@ -309,16 +309,11 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
                                         &settings->permanent_redirect);
     }
 
-#if (NGX_HTTP_SSL)
-    https = (r->connection->ssl != NULL);
-#else
-    https = 0;
-#endif
-
-    if (!https && route->host->route_set == 0
+    if (route->host->route_set == 0
         && (settings->force_ssl_redirect
             || (settings->ssl_redirect
                 && (route->host->flags & NGX_K8S_HOST_TLS)))
+        && ngx_http_k8s_forwarded_http(r)
         && !ngx_http_k8s_no_redirect(ctx, settings))
     {
         return ngx_http_k8s_to_https(r, settings->redirect_code,

@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_forwarded.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_variables.h>
@@ -102,6 +103,20 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
                          "connection-proxy-header, or \"upgrade\" where the "
                          "client asks for it, or \"close\" where connections "
                          "are not kept"),
+
+    ngx_http_k8s_var_row("k8s_forwarded_for",
+                         ngx_http_k8s_forwarded_for_variable, 0,
+                         "X-Forwarded-For that the backend gets"),
+    { ngx_string("k8s_original_forwarded_for"),
+      ngx_http_k8s_forwarded_came_variable,
+      offsetof(ngx_http_k8s_profile_t, forwarded_for), 0,
+      ngx_string("what came as X-Forwarded-For, or as forwarded-for-header "
+                 "names it") },
+    { ngx_string("k8s_original_forwarded_host"),
+      ngx_http_k8s_forwarded_came_variable,
+      offsetof(ngx_http_k8s_profile_t, forwarded_host), 0,
+      ngx_string("what came as X-Forwarded-Host, or as forwarded-host-header "
+                 "names it") },
 
     ngx_http_k8s_ctx_row("proxy_upstream_name", NGX_HTTP_K8S_UPSTREAM,
                          NGX_HTTP_K8S_ALIAS, "namespace-service-port"),
@@ -403,8 +418,15 @@ ngx_http_k8s_host_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_str_t  *s;
+    ngx_int_t   rc;
 
     r = r->main;
+
+    rc = ngx_http_k8s_forwarded_host(r, v);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
     s = r->headers_in.host ? &r->headers_in.host->value
                            : &r->headers_in.server;
@@ -458,6 +480,14 @@ static ngx_int_t
 ngx_http_k8s_scheme_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_int_t  rc;
+
+    rc = ngx_http_k8s_forwarded_proto(r, v);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
@@ -484,7 +514,14 @@ static ngx_int_t
 ngx_http_k8s_port_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    u_char  *p;
+    u_char     *p;
+    ngx_int_t   rc;
+
+    rc = ngx_http_k8s_forwarded_port(r, v);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
     if (ngx_connection_local_sockaddr(r->connection, NULL, 0) != NGX_OK) {
         return NGX_ERROR;

@@ -64,6 +64,12 @@ typedef struct {
     ngx_str_t                forwarded_prefix;  /* X-Forwarded-Prefix, likewise,
                                                where the URI is rewritten */
     ngx_uint_t               redirect_port; /* written in redirects to https */
+    ngx_uint_t               forwarded;     /* X-Forwarded-* are trusted */
+    ngx_uint_t               full_forwarded; /* X-Forwarded-For is added to */
+    ngx_uint_t               real_ip;       /* the client's address alone is */
+    ngx_str_t                real_ip_cidrs; /* of proxies, with commas */
+    ngx_str_t                forwarded_for; /* names of headers */
+    ngx_str_t                forwarded_host;
 
     ngx_uint_t               ssl_redirect;  /* of hosts with a certificate */
     ngx_uint_t               redirect_code; /* to https */
@@ -207,7 +213,7 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 
 /* a token only where the row is said, or where a flag is on; one for each item
    of a list with commas; and rows that make a profile in code of ours */
-#define NGX_K8S_ROW_SAID             0x8000
+#define NGX_K8S_ROW_SAID             0x4000000
 #define NGX_K8S_ROW_ON               0x80000
 #define NGX_K8S_ROW_EACH             0x400000
 #define NGX_K8S_ROW_PROFILE          0x800000

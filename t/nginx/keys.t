@@ -87,6 +87,9 @@ location /large {
 location = /text { default_type text/plain; return 200 "%%LONG%%\n"; }
 location = /short { default_type text/plain; return 200 "short\n"; }
 location = /png { default_type image/png; return 200 "picture\n"; }
+location = /fwd {
+    return 200 "sent $http_host|$http_x_real_ip|$http_x_forwarded_for|$http_x_forwarded_host|$http_x_forwarded_proto|$http_x_forwarded_port|$http_x_original_forwarded_for|$http_x_original_forwarded_host\n";
+}
 location = /sent {
     return 200 "id=$http_x_request_id uri=$http_x_original_uri\n";
 }
@@ -222,6 +225,44 @@ like answer('/sent', 'X-Request-ID' => 'mine'), qr/id=mine/, "the client's id";
 config();
 soon(sub { answer('/sent') =~ /id=[0-9a-f]{32} uri=$/m ? 1 : 0 }, 1,
      'and without keys');
+
+# what proxies before us say
+
+sub sent { answer('/fwd', @_) =~ /^sent (.*)/m ? $1 : 'nothing' }
+
+my @came = ('X-Forwarded-For' => '1.2.3.4, 5.6.7.8',
+            'X-Forwarded-Host' => 'outer.test:8443, inner.test',
+            'X-Forwarded-Proto' => 'https', 'X-Forwarded-Port' => '8443');
+my $plain = 'plain.test|127.0.0.1|127.0.0.1|plain.test|http|';
+my $original = '1.2.3.4, 5.6.7.8|outer.test:8443, inner.test';
+
+like sent(@came), qr/^\Q$plain\E\d+\|\Q$original\E$/, 'they are not trusted';
+config('use-forwarded-headers' => 'true');
+soon(sub { sent(@came) }, 'outer.test:8443|1.2.3.4|1.2.3.4|outer.test:8443|'
+     . "https|8443|$original", 'they are');
+like sent(), qr/^\Q$plain\E\d+\|\|$/, 'as far as they come';
+config('use-forwarded-headers' => 'true',
+       'compute-full-forwarded-for' => 'true',
+       'proxy-real-ip-cidr' => '127.0.0.0/8,5.6.7.8');
+soon(sub { sent(@came, 'X-Forwarded-For' => '9.9.9.9, 1.2.3.4, 5.6.7.8')
+           =~ /^[^|]*\|(.*?)\|outer/ ? $1 : '' },
+     '1.2.3.4|9.9.9.9, 1.2.3.4, 5.6.7.8, 127.0.0.1',
+     'the last one that is no proxy, and all of them');
+config('enable-real-ip' => 'true', 'forwarded-for-header' => 'X-Client');
+soon(sub { sent('X-Client' => '7.7.7.7') =~ /^\Qplain.test|7.7.7.7|7.7.7.7\E/
+           ? 1 : 0 }, 1, 'an address in another header');
+like sent(@came), qr/^\Q$plain\E/, 'and nothing else is trusted';
+config('enable-real-ip' => 'true', 'proxy-real-ip-cidr' => '10.0.0.0/8');
+soon(sub { sent(@came) =~ /^\Q$plain\E/ ? 1 : 0 }, 1, 'of certain proxies');
+
+config('use-forwarded-headers' => 'true', 'force-ssl-redirect' => 'true');
+soon(sub { answer('/x') =~ m{^Location: (\S+)}m ? $1 : '' },
+     'https://plain.test/x', 'to https');
+is sent(@came) =~ /https/ ? 1 : 0, 1, 'not what came by https to the proxy';
+like answer('/x', 'X-Forwarded-Host' => 'o.test:1, p'),
+    qr{^Location: https://o\.test/x$}m, 'to the host that the proxy was asked';
+config();
+soon(sub { sent(@came) =~ /^\Q$plain\E/ ? 1 : 0 }, 1, 'as before');
 
 # what is bad takes nothing along
 

@@ -72,6 +72,34 @@ policy_rows(void)
 }
 
 
+/* each has a bit of its own */
+
+static void
+policy_flags(void)
+{
+    ngx_uint_t  i, all;
+
+    static ngx_uint_t  flags[] = {
+        NGX_K8S_API_INGRESS, NGX_K8S_API_GATEWAY, NGX_K8S_ROW_ANNOTATION,
+        NGX_K8S_ROW_KEY, NGX_K8S_ROW_LATER, NGX_K8S_ROW_KEY_LATER,
+        NGX_K8S_ROW_NOTED, NGX_K8S_ROW_REFUSED, NGX_K8S_ROW_WATCHER,
+        NGX_K8S_ROW_CLOSES_ROUTE, NGX_K8S_ROW_CLOSES_HOST, NGX_K8S_ROW_SAID,
+        NGX_K8S_ROW_ON, NGX_K8S_ROW_EACH, NGX_K8S_ROW_PROFILE,
+        NGX_K8S_ROW_PARTS, NGX_K8S_ROW_REF, NGX_K8S_ROW_PAIR,
+        NGX_K8S_ROW_HOST, NGX_K8S_ROW_SERVICE, NGX_K8S_ROW_OBJECT,
+        NGX_K8S_RISK_CRITICAL
+    };
+
+    all = 0;
+
+    for (i = 0; i < sizeof(flags) / sizeof(ngx_uint_t); i++) {
+        ok((all & flags[i]) == 0, "flag %lx is of one meaning",
+           (long) flags[i]);
+        all |= flags[i];
+    }
+}
+
+
 static void
 policy_bases(void)
 {
@@ -635,6 +663,7 @@ main(void)
     unit_init();
 
     policy_rows();
+    policy_flags();
     policy_bases();
     policy_profiles();
     policy_grammars();
