@@ -140,6 +140,49 @@ ngx_k8s_compile_family(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
 }
 
 
+ngx_k8s_service_port_t *
+ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_k8s_port_t *port,
+    ngx_k8s_service_port_t *external)
+{
+    ngx_int_t                n;
+    ngx_str_t               *text;
+    ngx_uint_t               i;
+    ngx_k8s_service_port_t  *sp;
+
+    text = &port->port;
+    n = ngx_atoi(text->data, text->len);
+
+    for (i = 0; i < svc->nports; i++) {
+        sp = &svc->ports[i];
+
+        if (!ngx_k8s_str_eq(&sp->protocol, &port->protocol)) {
+            continue;
+        }
+
+        if (text->len == 0
+            || (n > 0 && (sp->port == (ngx_uint_t) n
+                          || sp->target_port == (ngx_uint_t) n))
+            || ngx_k8s_str_eq(&sp->name, text)
+            || ngx_k8s_str_eq(&sp->target_name, text))
+        {
+            return sp;
+        }
+    }
+
+    if (!svc->no_ports || n < 1 || n > 65535
+        || !ngx_k8s_str_eq_c(&svc->type, "ExternalName"))
+    {
+        return NULL;
+    }
+
+    ngx_memzero(external, sizeof(ngx_k8s_service_port_t));
+    external->port = n;
+    external->protocol = port->protocol;
+
+    return external;
+}
+
+
 ngx_uint_t
 ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
     ngx_k8s_service_port_t *sp)

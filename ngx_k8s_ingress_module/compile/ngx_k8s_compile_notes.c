@@ -17,6 +17,8 @@
 
 static ngx_int_t ngx_k8s_notes_paths(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
+static ngx_int_t ngx_k8s_notes_literal(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_notes_regex(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_notes_fallback(ngx_k8s_compile_t *c,
@@ -107,6 +109,11 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
         if (won == NULL) {
             s->routed = 1;
+
+            if (ngx_k8s_notes_literal(c, claim, item) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
             continue;
         }
 
@@ -135,6 +142,30 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_notes_literal(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_item_t *item)
+{
+    ngx_str_t     field, shown;
+    ngx_array_t  *a;
+
+    if (claim->state->nregex || item->match->type == NGX_K8S_PATH_REGEX
+        || !ngx_k8s_ingress_pattern(&item->match->path))
+    {
+        return NGX_OK;
+    }
+
+    a = &c->saying.problems;
+    field = ngx_k8s_field_text(&item->match->field, a->pool);
+    shown = ngx_k8s_host_shown(&claim->state->node->name);
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_LITERAL, &shown,
+                                &field, "the path \"%V\" takes requests with "
+                                "just these characters, it is no pattern",
+                                &item->match->path);
 }
 
 

@@ -542,10 +542,7 @@ ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
     }
 
     if (port->flags & NGX_K8S_SERVICE_NO_PORT) {
-        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PORT_NOT_FOUND,
-                                    host, field, "Service %V/%V has no %V "
-                                    "port \"%V\"", ns, name, &port->protocol,
-                                    &port->port);
+        return ngx_k8s_compile_why_no_port(c, a, port, host, field);
     }
 
     if (port->flags & NGX_K8S_SERVICE_EXTERNAL) {

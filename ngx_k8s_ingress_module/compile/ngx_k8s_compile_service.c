@@ -20,9 +20,6 @@
 
 static ngx_int_t ngx_k8s_compile_port_build(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
-static ngx_k8s_service_port_t *ngx_k8s_compile_port_select(
-    ngx_k8s_service_t *svc, ngx_k8s_port_t *port,
-    ngx_k8s_service_port_t *external);
 static ngx_int_t ngx_k8s_compile_port_record(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
     ngx_array_t *endpoints);
@@ -354,10 +351,14 @@ ngx_k8s_compile_port_build(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
 
     rc = ngx_k8s_compile_port_record(c, port, svc, sp, &endpoints);
 
+    /* some problems tell more than is kept of the port */
+
     if (was.slot == 0 || was.flags != port->flags || was.full != port->full
         || was.cut != port->cut || was.nrefused != port->nrefused
         || (was.usable == 0) != (port->usable == 0)
         || was.why != port->why || port->why == NGX_K8S_WHY_UNLABELLED
+        || port->why == NGX_K8S_WHY_PORT
+        || (port->flags & NGX_K8S_SERVICE_NO_PORT)
         || ngx_memcmp(was.refused, port->refused, sizeof(was.refused)) != 0)
     {
         ngx_k8s_compile_tell(c, node, 0);
@@ -670,53 +671,4 @@ ngx_k8s_compile_identity_part(uint64_t h, ngx_str_t *part)
     }
 
     return (h ^ '/') * 0x100000001b3ULL;
-}
-
-
-/*
- * The first port of its protocol whose number, targetPort or name is the one
- * that the route has; without any in the route the first one.  An ExternalName
- * needs no ports: there it is the number itself, in external.
- */
-
-static ngx_k8s_service_port_t *
-ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_k8s_port_t *port,
-    ngx_k8s_service_port_t *external)
-{
-    ngx_int_t                n;
-    ngx_str_t               *text;
-    ngx_uint_t               i;
-    ngx_k8s_service_port_t  *sp;
-
-    text = &port->port;
-    n = ngx_atoi(text->data, text->len);
-
-    for (i = 0; i < svc->nports; i++) {
-        sp = &svc->ports[i];
-
-        if (!ngx_k8s_str_eq(&sp->protocol, &port->protocol)) {
-            continue;
-        }
-
-        if (text->len == 0
-            || (n > 0 && (sp->port == (ngx_uint_t) n
-                          || sp->target_port == (ngx_uint_t) n))
-            || ngx_k8s_str_eq(&sp->name, text)
-            || ngx_k8s_str_eq(&sp->target_name, text))
-        {
-            return sp;
-        }
-    }
-
-    if (!svc->no_ports || n < 1 || n > 65535
-        || !ngx_k8s_str_eq_c(&svc->type, "ExternalName"))
-    {
-        return NULL;
-    }
-
-    ngx_memzero(external, sizeof(ngx_k8s_service_port_t));
-    external->port = n;
-    external->protocol = port->protocol;
-
-    return external;
 }

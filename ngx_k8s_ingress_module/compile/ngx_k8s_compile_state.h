@@ -699,6 +699,14 @@ ngx_int_t ngx_k8s_compile_endpoints(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
     ngx_array_t *endpoints, ngx_uint_t *usable);
 
+/*
+ * The first port of its protocol whose number, targetPort or name is the one
+ * that the route has; without any in the route the first one.  An ExternalName
+ * needs no ports: there it is the number itself, in external.  NULL: none.
+ */
+ngx_k8s_service_port_t *ngx_k8s_compile_port_select(ngx_k8s_service_t *svc,
+    ngx_k8s_port_t *port, ngx_k8s_service_port_t *external);
+
 /* the port of a slice's endpoints, 0 when it does not have it */
 ngx_uint_t ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
     ngx_k8s_service_port_t *sp);
@@ -707,6 +715,9 @@ ngx_uint_t ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
 ngx_uint_t ngx_k8s_compile_why(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_k8s_service_port_t *sp);
 ngx_int_t ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field);
+/* that of a port which the Service does not have, with those that it has */
+ngx_int_t ngx_k8s_compile_why_no_port(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field);
 
 /* texts (ngx_k8s_compile_note.c), in the pool of the array, or c->pool */

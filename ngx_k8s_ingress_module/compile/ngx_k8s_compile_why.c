@@ -22,6 +22,14 @@ typedef struct {
 
 
 static ngx_str_t *ngx_k8s_why_unlabelled(ngx_k8s_node_t *node);
+static ngx_k8s_service_t *ngx_k8s_why_service(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port);
+static void ngx_k8s_why_names(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_str_t *names);
+
+
+#define NGX_K8S_WHY_PORTS  8             /* that are named */
+#define NGX_K8S_WHY_TEXT   512
 
 
 /* by NGX_K8S_WHY_* */
@@ -54,7 +62,7 @@ static ngx_k8s_why_t  ngx_k8s_whys[] = {
                  "IPv6.") },
 
     { ": its EndpointSlices have no TCP port with the name that the Service's "
-      "port has",
+      "port has, %V",
       ngx_string("Give the port of the EndpointSlice the name of that of the "
                  "Service.") },
 
@@ -117,13 +125,19 @@ ngx_int_t
 ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field)
 {
-    ngx_str_t       text, detail;
+    ngx_str_t       text, detail, names;
     ngx_k8s_why_t  *why;
 
     why = &ngx_k8s_whys[port->why];
 
-    detail = ngx_k8s_compile_text(c, why->text,
-                                  ngx_k8s_why_unlabelled(port->node));
+    if (port->why == NGX_K8S_WHY_PORT) {
+        ngx_k8s_why_names(c, port, &names);
+
+    } else {
+        names = *ngx_k8s_why_unlabelled(port->node);
+    }
+
+    detail = ngx_k8s_compile_text(c, why->text, &names);
 
     text = ngx_k8s_compile_text(c, "Service %V/%V has no endpoint for port "
                                 "\"%V\"%V", &port->node->namespace,
@@ -158,4 +172,113 @@ ngx_k8s_why_unlabelled(ngx_k8s_node_t *node)
     }
 
     return first;
+}
+
+
+static ngx_k8s_service_t *
+ngx_k8s_why_service(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
+{
+    return (ngx_k8s_service_t *)
+               ngx_k8s_store_get(c->store, NGX_K8S_SERVICE,
+                                 &port->node->namespace, &port->node->name);
+}
+
+
+/* of the port that is wanted, and of those of the first slice by name */
+
+static void
+ngx_k8s_why_names(ngx_k8s_compile_t *c, ngx_k8s_port_t *port, ngx_str_t *names)
+{
+    u_char                    *p, *last, buf[NGX_K8S_WHY_TEXT];
+    ngx_str_t                  text;
+    ngx_uint_t                 i, n;
+    ngx_queue_t               *q;
+    ngx_k8s_link_t            *link;
+    ngx_k8s_node_t            *node;
+    ngx_k8s_service_t         *svc;
+    ngx_k8s_service_port_t    *sp, external;
+    ngx_k8s_endpoint_slice_t  *slice, *first;
+
+    svc = ngx_k8s_why_service(c, port);
+    sp = svc ? ngx_k8s_compile_port_select(svc, port, &external) : NULL;
+
+    ngx_str_null(names);
+
+    if (sp == NULL) {
+        return;
+    }
+
+    node = port->node;
+    first = NULL;
+
+    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_PART]);
+         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_PART]);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+        slice = (ngx_k8s_endpoint_slice_t *) link->entry->object;
+
+        if (slice->endpoints.nelts && slice->family
+            && ngx_k8s_compile_slice_port(slice, sp) == 0
+            && (first == NULL
+                || ngx_k8s_str_cmp(&slice->object.name, &first->object.name)
+                   < 0))
+        {
+            first = slice;
+        }
+    }
+
+    p = buf;
+    last = buf + NGX_K8S_WHY_TEXT;
+    n = first ? ngx_min(first->nports, NGX_K8S_WHY_PORTS) : 0;
+
+    for (i = 0; i < n; i++) {
+        p = ngx_slprintf(p, last, "%s\"%V\"", i ? ", " : "",
+                         &first->ports[i].name);
+    }
+
+    text.data = buf;
+    text.len = p - buf;
+
+    *names = ngx_k8s_compile_text(c, "\"%V\", but %V", &sp->name, &text);
+}
+
+
+ngx_int_t
+ngx_k8s_compile_why_no_port(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field)
+{
+    u_char                  *p, *last, buf[NGX_K8S_WHY_TEXT];
+    ngx_str_t                text;
+    ngx_uint_t               i, n;
+    ngx_k8s_service_t       *svc;
+    ngx_k8s_service_port_t  *sp;
+
+    p = buf;
+    last = buf + NGX_K8S_WHY_TEXT;
+    n = 0;
+
+    svc = ngx_k8s_why_service(c, port);
+
+    for (i = 0; svc && i < svc->nports && n < NGX_K8S_WHY_PORTS; i++) {
+        sp = &svc->ports[i];
+
+        if (sp->closed || !ngx_k8s_str_eq(&sp->protocol, &port->protocol)) {
+            continue;
+        }
+
+        p = ngx_slprintf(p, last, "%s%ui", n++ ? ", " : "; it has ", sp->port);
+
+        if (sp->name.len) {
+            p = ngx_slprintf(p, last, " \"%V\"", &sp->name);
+        }
+    }
+
+    text.data = buf;
+    text.len = p - buf;
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PORT_NOT_FOUND, host,
+                                field, "Service %V/%V has no %V port \"%V\"%V",
+                                &port->node->namespace, &port->node->name,
+                                &port->protocol, &port->port, &text);
 }

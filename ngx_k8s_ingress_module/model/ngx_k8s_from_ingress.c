@@ -282,6 +282,10 @@ ngx_k8s_from_ingress_host(ngx_k8s_maker_t *m)
         return NGX_AGAIN;
     }
 
+    if (ngx_k8s_ingress_meant_rule(m->model, i) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     rc = ngx_k8s_from_ingress_name(m->object->pool, &ing->rules[i].host,
                                    &name);
 
@@ -656,7 +660,9 @@ ngx_k8s_from_ingress_tls(ngx_k8s_maker_t *m)
         tls->ref.field.format = "spec.tls[%uD].secretName";
         tls->ref.field.index[0] = m->i;
 
-        if (ngx_k8s_from_ingress_tls_unused(m) != NGX_OK) {
+        if (ngx_k8s_ingress_meant_tls(model, m->i) != NGX_OK
+            || ngx_k8s_from_ingress_tls_unused(m) != NGX_OK)
+        {
             return NGX_ERROR;
         }
 

@@ -239,6 +239,17 @@ typedef struct {
  * object; the rest at done(), which is called at the end, or before it.
  */
 ngx_int_t ngx_k8s_from_ingress(ngx_k8s_maker_t *m, ngx_uint_t *n);
+
+/*
+ * Problems of what is valid, and seldom meant, in an Ingress
+ * (ngx_k8s_ingress_meant.c): its i-th rule or tls entry together with the next
+ * one.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_k8s_ingress_meant_rule(ngx_k8s_model_t *model, ngx_uint_t i);
+ngx_int_t ngx_k8s_ingress_meant_tls(ngx_k8s_model_t *model, ngx_uint_t i);
+/* whether others would take a path for a pattern: "/foo(/|$)(.*)" */
+ngx_uint_t ngx_k8s_ingress_pattern(ngx_str_t *path);
+
 void ngx_k8s_maker_done(ngx_k8s_maker_t *m);
 
 /* reads the annotations that the gate lets through; NGX_ERROR: no memory */

@@ -367,7 +367,22 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "expressions, so an Exact path or a Prefix takes all that "
                  "begins with it, in either case."),
       ngx_string("Give the paths that need regular expressions a host of "
-                 "their own.") }
+                 "their own.") },
+
+    { ngx_string("EntrySplit"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("What seems to be one rule is written as two, a host without "
+                 "paths and paths without a host, which are served for all "
+                 "hosts; or one entry of spec.tls as two."),
+      ngx_string("Take out the dash before \"http\", or \"secretName\".") },
+
+    { ngx_string("PathLiteral"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("A path looks like a pattern, and is none: it takes requests "
+                 "for just these characters."),
+      ngx_string("For all paths below one write it without the star, with "
+                 "pathType Prefix; for a regular expression add the "
+                 "annotation use-regex.") }
 };
 
 

@@ -85,8 +85,8 @@ slices(void)
     k8s_put(&k, SLICE("a-3", OF, "IPv4", "other",
                       ENDPOINT("10.0.0.1", "true")));
     said(&k, ": its EndpointSlices have no TCP port with the name that the "
-         "Service's port has", "Give the port of the EndpointSlice",
-         "a port of another name");
+         "Service's port has, \"http\", but \"other\"",
+         "Give the port of the EndpointSlice", "a port of another name");
 
     k8s_put(&k, SLICE("a-4", OF, "IPv4", "http",
                       ENDPOINT("10.0.0.1", "false")));
@@ -135,6 +135,103 @@ manifests(void)
 }
 
 
+/* the route asks for port 80 */
+
+static void
+ports(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+
+    k8s_put(&k, INGRESS);
+    k8s_put(&k, SERVICE("'ports':[{'name':'http','port':8080},{'name':'dns',"
+                        "'port':53,'protocol':'UDP'},{'port':9090}]"));
+    ok(k8s_has(&k, "Service d/a has no TCP port \"80\"; it has 8080 \"http\", "
+               "9090\n"), "the ports that there are");
+
+    k8s_put(&k, SERVICE("'ports':[{'port':53,'protocol':'UDP'}]"));
+    ok(k8s_has(&k, "Service d/a has no TCP port \"80\"\n"), "there are none");
+
+    k8s_close(&k);
+}
+
+
+/* what is valid, and seldom meant */
+
+#define ING(annotations, spec)                                                \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"      \
+    "'namespace':'d','name':'one','annotations':{" annotations "}},'spec':{"  \
+    spec "}}"
+
+#define HTTP(path, type)                                                      \
+    "'http':{'paths':[{'path':'" path "','pathType':'" type "','backend':{"   \
+    "'service':{'name':'a','port':{'number':80}}}}]}"
+
+static void
+meant(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+
+    k8s_put(&k, ING("", "'rules':[{'host':'a.test'},{" HTTP("/", "Prefix")
+                    "}]"));
+    ok(k8s_has(&k, "field \"spec.rules[1]\" host \"a.test\": the rule before "
+               "has host \"a.test\" and no paths"), "a rule that is split");
+
+    k8s_put(&k, ING("", "'rules':[{" HTTP("/", "Prefix") "},{'host':'a.test'}]")
+            );
+    ok(!k8s_has(&k, "the rule before"), "in the other order it is none");
+
+    k8s_put(&k, ING("", "'defaultBackend':{'service':{'name':'a','port':{"
+                    "'number':80}}},'rules':[{'host':'a.test'},{"
+                    HTTP("/", "Prefix") "}]"));
+    ok(!k8s_has(&k, "the rule before"), "nor with a default backend");
+
+    k8s_put(&k, ING("", "'tls':[{'hosts':['a.test']},{'secretName':'s'}],"
+                    "'rules':[{'host':'a.test'," HTTP("/", "Prefix") "}]"));
+    ok(k8s_has(&k, "field \"spec.tls[1]\" host \"\": the entry before has "
+               "hosts and no secretName"), "a tls entry that is split");
+
+    k8s_put(&k, ING("", "'tls':[{'hosts':['a.test'],'secretName':'s'},{"
+                    "'secretName':'t'}],'rules':[{'host':'a.test',"
+                    HTTP("/", "Prefix") "}]"));
+    ok(!k8s_has(&k, "the entry before"), "two tls entries");
+
+#define path(annotations, path, type, literal, name)                          \
+    k8s_put(&k, ING(annotations, "'rules':[{'host':'a.test',"                 \
+                    HTTP(path, type) "}]"));                                  \
+    ok(k8s_has(&k, "it is no pattern") == literal, name)
+
+    path("", "/foo/*", "ImplementationSpecific", 1, "a star");
+    path("", "/*", "Prefix", 1, "a star at the root");
+    path("", "/foo(/|$)(.*)", "ImplementationSpecific", 1, "an expression");
+    path("", "/foo/.+", "Prefix", 1, "another");
+    path("", "/foo$", "Exact", 1, "one that ends");
+    path("", "/v1.0/a+b/c*d/$metadata/x", "Prefix", 0, "characters of a path");
+    path("'nginx.ingress.kubernetes.io/use-regex':'true'", "/foo(/|$)(.*)",
+         "ImplementationSpecific", 0, "with use-regex");
+    path("'nginx.ingress.kubernetes.io/use-regex':'false'", "/foo(/|$)(.*)",
+         "ImplementationSpecific", 1, "without it");
+    path("'nginx.ingress.kubernetes.io/rewrite-target':'/$2'", "/foo(/|$)(.*)",
+         "ImplementationSpecific", 0, "with rewrite-target");
+
+    path("", "/foo(/|$)(.*)", "ImplementationSpecific", 1, "alone");
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+                "'metadata':{'namespace':'d','name':'two','annotations':{"
+                "'nginx.ingress.kubernetes.io/use-regex':'true'}},'spec':{"
+                "'rules':[{'host':'a.test'," HTTP("/b", "Prefix") "}]}}");
+    ok(!k8s_has(&k, "it is no pattern"), "use-regex of another one");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "two");
+    ok(k8s_has(&k, "it is no pattern"), "which goes");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -142,6 +239,8 @@ main(void)
 
     slices();
     manifests();
+    ports();
+    meant();
 
     return done();
 }
