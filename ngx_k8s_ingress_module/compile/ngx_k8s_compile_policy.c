@@ -208,9 +208,13 @@ ngx_k8s_compile_policy_ports(ngx_k8s_compile_t *c,
         }
     }
 
+    if (c->default_service.len == 0) {
+        return NGX_OK;
+    }
+
     row = ngx_k8s_row(&ngx_k8s_policy_port_rows[1], NGX_K8S_ROW_ANNOTATION);
 
-    for (i = 0; c->default_service.len && i < policy->n; i++) {
+    for (i = 0; i < policy->n; i++) {
 
         if (policy->values[i].row != row) {
             continue;
