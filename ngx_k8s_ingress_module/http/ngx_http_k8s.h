@@ -39,6 +39,7 @@ struct ngx_http_k8s_loc_conf_s {
     ngx_str_t                url;        /* of the profiles' proxy_pass */
     ngx_http_k8s_profile_t  *builtin;    /* without a ConfigMap */
     void                   **health_conf; /* the same, not logged */
+    ngx_http_core_srv_conf_t *words;     /* those of nginx.conf, a copy */
     void                   **error_conf; /* the location of error pages over
                                             the builtin; */
     ngx_http_handler_pt      error;      /* in it the proxy's handler */
@@ -73,6 +74,7 @@ typedef struct {
     ngx_http_handler_pt      rewrite;    /* the rewrite module's, or NULL */
     ngx_int_t                client_id;  /* index of $http_x_request_id */
     ngx_int_t                request_id; /* index of $request_id */
+    ngx_int_t                forwarded_for; /* of $http_x_forwarded_for */
 } ngx_http_k8s_main_conf_t;
 
 

@@ -15,10 +15,35 @@
 
 static ngx_int_t ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
     ngx_k8s_settings_t *settings, ngx_str_t *values);
+static void ngx_http_k8s_base_words(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_str_t *values);
 static ngx_int_t ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *profile, ngx_pool_t *pool, ngx_str_t *values);
 static ngx_int_t ngx_http_k8s_base_force(ngx_http_k8s_loc_conf_t *klcf,
     ngx_k8s_policy_t *rec, ngx_pool_t *pool);
+
+
+/* plain words of a server: nginx reads them anew whenever it needs them */
+
+typedef struct {
+    ngx_str_t                key;
+    size_t                   offset;
+    size_t                   size;
+} ngx_http_k8s_word_t;
+
+#define ngx_http_k8s_word(key, field)                                         \
+    { ngx_string(key), offsetof(ngx_http_core_srv_conf_t, field),             \
+      sizeof(((ngx_http_core_srv_conf_t *) 0)->field) }
+
+static ngx_http_k8s_word_t  ngx_http_k8s_words[] = {
+    ngx_http_k8s_word("client-header-buffer-size", client_header_buffer_size),
+    ngx_http_k8s_word("client-header-timeout", client_header_timeout),
+    ngx_http_k8s_word("large-client-header-buffers",
+                      large_client_header_buffers),
+    ngx_http_k8s_word("enable-underscores-in-headers", underscores_in_headers),
+    ngx_http_k8s_word("ignore-invalid-headers", ignore_invalid_headers),
+    { ngx_null_string, 0, 0 }
+};
 
 
 ngx_http_k8s_profile_t *
@@ -46,6 +71,14 @@ ngx_http_k8s_base_builtin(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf,
     if (ngx_http_k8s_base_fill(klcf, profile, cf->pool, NULL) != NGX_OK) {
         return NULL;
     }
+
+    klcf->words = ngx_palloc(cf->pool, sizeof(ngx_http_core_srv_conf_t));
+    if (klcf->words == NULL) {
+        return NULL;
+    }
+
+    *klcf->words = *(ngx_http_core_srv_conf_t *)
+                         klcf->ctx.srv_conf[ngx_http_core_module.ctx_index];
 
     klcf->builtin = profile;
     klcf->base = profile;
@@ -291,7 +324,40 @@ ngx_http_k8s_base_force(ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_policy_t *rec,
 
     ngx_http_k8s_balancer_settings(klcf->block, profile->settings);
 
+    if (!klcf->location) {
+        ngx_http_k8s_base_words(klcf, profile->values);
+    }
+
     return NGX_OK;
+}
+
+
+/* what is not said is as in nginx.conf; values may be NULL */
+
+static void
+ngx_http_k8s_base_words(ngx_http_k8s_loc_conf_t *klcf, ngx_str_t *values)
+{
+    u_char               *server, *saved;
+    ngx_str_t            *value;
+    ngx_k8s_row_t        *row;
+    ngx_http_k8s_word_t  *word;
+
+    server = (u_char *) klcf->ctx.srv_conf[ngx_http_core_module.ctx_index];
+    saved = (u_char *) klcf->words;
+
+    for (word = ngx_http_k8s_words; word->key.len; word++) {
+
+        row = ngx_k8s_row(&word->key, NGX_K8S_ROW_KEY);
+        value = values ? &values[row - ngx_k8s_rows] : NULL;
+
+        if (value == NULL || value->data == NULL
+            || row->grammar->decode(row->grammar, value, server + word->offset)
+               != NGX_OK)
+        {
+            ngx_memcpy(server + word->offset, saved + word->offset,
+                       word->size);
+        }
+    }
 }
 
 

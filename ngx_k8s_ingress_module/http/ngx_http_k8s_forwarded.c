@@ -226,10 +226,34 @@ ngx_http_k8s_forwarded_came_variable(ngx_http_request_t *r,
 }
 
 
+/*
+ * Nginx knows X-Forwarded-For by its name; of others a name with underscores,
+ * where they are let through, is the same.
+ */
+
 static ngx_int_t
 ngx_http_k8s_forwarded_header(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_str_t *name)
 {
+    ngx_http_variable_value_t  *value;
+    ngx_http_k8s_main_conf_t   *kmcf;
+
+    if (name->len == ngx_http_k8s_x_forwarded_for.len
+        && ngx_memcmp(name->data, ngx_http_k8s_x_forwarded_for.data, name->len)
+           == 0)
+    {
+        kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
+
+        value = ngx_http_get_indexed_variable(r, kmcf->forwarded_for);
+        if (value == NULL) {
+            return NGX_ERROR;
+        }
+
+        *v = *value;
+
+        return NGX_OK;
+    }
+
     return ngx_http_variable_unknown_header(r, v, name,
                                             &r->headers_in.headers.part, 0);
 }

@@ -187,6 +187,13 @@ ngx_http_k8s_index_variables(ngx_conf_t *cf, ngx_http_k8s_main_conf_t *kmcf)
         return NGX_ERROR;
     }
 
+    ngx_str_set(&name, "http_x_forwarded_for");
+
+    kmcf->forwarded_for = ngx_http_get_variable_index(cf, &name);
+    if (kmcf->forwarded_for == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
     /* of headers that keys bring, as nothing new can be indexed later */
 
     ngx_str_set(&name, "request_uri");

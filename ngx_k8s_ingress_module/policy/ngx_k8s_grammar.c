@@ -9,6 +9,13 @@
 #include <ngx_k8s_policy.h>
 
 
+/* buffers of headers */
+#define NGX_K8S_BUFFER_MIN           128
+#define NGX_K8S_BUFFER_MAX           (1024 * 1024)
+#define NGX_K8S_BUFFERS_MIN          1024
+#define NGX_K8S_BUFFERS_MAX          64
+
+
 static ngx_int_t ngx_k8s_decode_number(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_integer(ngx_k8s_grammar_t *grammar,
@@ -20,6 +27,10 @@ static ngx_int_t ngx_k8s_decode_seconds(ngx_k8s_grammar_t *grammar,
 static ngx_int_t ngx_k8s_decode_time(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_size(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_buffer(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_buffers(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_word(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
@@ -238,6 +249,15 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_integer = {
     "a whole number", ngx_k8s_decode_integer, NULL, NULL
 };
 
+ngx_k8s_grammar_t  ngx_k8s_grammar_buffer = {
+    "a size from 128 to 1m, as \"1k\"", ngx_k8s_decode_buffer, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_buffers = {
+    "a number and a size from 1k to 1m, as \"4 8k\"", ngx_k8s_decode_buffers,
+    NULL, NULL
+};
+
 ngx_k8s_grammar_t  ngx_k8s_grammar_status = {
     "a status from 400 to 599", ngx_k8s_decode_code, NULL, NULL
 };
@@ -419,6 +439,71 @@ ngx_k8s_decode_size(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
     }
 
     *sp = n;
+
+    return NGX_OK;
+}
+
+
+/* one that a header is read into */
+
+static ngx_int_t
+ngx_k8s_decode_buffer(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    size_t *sp = field;
+
+    ssize_t  n;
+
+    n = ngx_parse_size(value);
+    if (n < NGX_K8S_BUFFER_MIN || n > NGX_K8S_BUFFER_MAX) {
+        return NGX_ERROR;
+    }
+
+    *sp = n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_buffers(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    ngx_bufs_t *bufs = field;
+
+    u_char     *p, *last;
+    ssize_t     size;
+    ngx_int_t   num;
+    ngx_str_t   text;
+
+    last = value->data + value->len;
+    p = ngx_strlchr(value->data, last, ' ');
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    num = ngx_atoi(value->data, p - value->data);
+
+    while (p < last && *p == ' ') {
+        p++;
+    }
+
+    text.data = p;
+    text.len = last - p;
+
+    size = ngx_parse_size(&text);
+
+    /* nginx wants its connection_pool_size at least */
+
+    if (num < 1 || num > NGX_K8S_BUFFERS_MAX || size < NGX_K8S_BUFFERS_MIN
+        || size > NGX_K8S_BUFFER_MAX)
+    {
+        return NGX_ERROR;
+    }
+
+    bufs->num = num;
+    bufs->size = size;
 
     return NGX_OK;
 }

@@ -124,6 +124,8 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_integer;    /* ngx_int_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_seconds;    /* ngx_msec_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_time;       /* ngx_msec_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_size;       /* size_t */
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_buffer;     /* size_t */
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_buffers;    /* ngx_bufs_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_status;     /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_redirect_code;  /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_permanent_code;

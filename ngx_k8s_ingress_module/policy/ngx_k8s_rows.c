@@ -73,6 +73,12 @@
                     (flags)|NGX_K8S_ROW_WATCHER, "", "", NGX_K8S_NO_FIELD,    \
                     "", note)
 
+/* a word of servers, which is read before a request is routed */
+#define ngx_k8s_word_row(name, grammar, value)                                \
+    ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value, NGX_K8S_IK,  \
+                    "", "", NGX_K8S_NO_FIELD, "",                             \
+                    "of the servers with a pass; without it as in nginx.conf")
+
 /* one whose default is the only way there is, or that does nothing here */
 #define ngx_k8s_noted_row(name, grammar, value, flags, needs, note)           \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
@@ -669,20 +675,17 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "\"listen ... proxy_protocol\" in nginx.conf"),
     ngx_k8s_noted_row("proxy-protocol-header-timeout", time, "5s", NGX_K8S_IK,
                       "use-proxy-protocol", ""),
-    ngx_k8s_later_row("client-header-buffer-size", "", size, "1k", NGX_K8S_IK,
-                      "", ""),
-    ngx_k8s_later_row("client-header-timeout", "", seconds, "60", NGX_K8S_IK,
-                      "", "seconds"),
-    ngx_k8s_later_row("large-client-header-buffers", "", text, "4 8k",
-                      NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("enable-underscores-in-headers", "", flag, "false",
-                      NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("ignore-invalid-headers", "", flag, "true", NGX_K8S_IK,
-                      "", ""),
-    ngx_k8s_later_row("keep-alive", "", seconds, "75", NGX_K8S_IK, "",
-                      "seconds"),
-    ngx_k8s_later_row("keep-alive-requests", "", number, "1000", NGX_K8S_IK,
-                      "", ""),
+    ngx_k8s_word_row("client-header-buffer-size", buffer, "1k"),
+    ngx_k8s_word_row("client-header-timeout", seconds, "60"),
+    ngx_k8s_word_row("large-client-header-buffers", buffers, "4 8k"),
+    ngx_k8s_word_row("enable-underscores-in-headers", flag, "false"),
+    ngx_k8s_word_row("ignore-invalid-headers", flag, "true"),
+    ngx_k8s_token_row("keep-alive", seconds, "75", "keepalive_timeout", "%Vs",
+                      NGX_K8S_IK|NGX_K8S_ROW_SAID,
+                      "seconds; without it as in nginx.conf"),
+    ngx_k8s_token_row("keep-alive-requests", number, "1000",
+                      "keepalive_requests", "%V", NGX_K8S_IK|NGX_K8S_ROW_SAID,
+                      "without it as in nginx.conf"),
     ngx_k8s_noted_row("http2-max-field-size", text, "", NGX_K8S_IK, "",
                       "nginx has it no more"),
     ngx_k8s_noted_row("http2-max-header-size", text, "", NGX_K8S_IK, "",

@@ -87,6 +87,9 @@ location /large {
 location = /text { default_type text/plain; return 200 "%%LONG%%\n"; }
 location = /short { default_type text/plain; return 200 "short\n"; }
 location = /png { default_type image/png; return 200 "picture\n"; }
+underscores_in_headers on;
+large_client_header_buffers 4 64k;
+location = /under { return 200 "under=$http_x_under\n"; }
 location = /fwd {
     return 200 "sent $http_host|$http_x_real_ip|$http_x_forwarded_for|$http_x_forwarded_host|$http_x_forwarded_proto|$http_x_forwarded_port|$http_x_original_forwarded_for|$http_x_original_forwarded_host\n";
 }
@@ -225,6 +228,27 @@ like answer('/sent', 'X-Request-ID' => 'mine'), qr/id=mine/, "the client's id";
 config();
 soon(sub { answer('/sent') =~ /id=[0-9a-f]{32} uri=$/m ? 1 : 0 }, 1,
      'and without keys');
+
+# words of the server, read before a request is routed
+
+my $under = sub { answer('/under', 'X_Under' => 'yes') =~ /under=(\S*)/
+                  ? $1 : 'none' };
+my $long = sub { answer('/text', 'X-Long' => 'x' x 10_000)
+                 =~ m{^HTTP/1.1 (\d+)} ? $1 : 'none' };
+
+is $under->(), '', 'no underscores';
+is $long->(), 400, 'a header of 10 KB is too long';
+config('enable-underscores-in-headers' => 'true',
+       'large-client-header-buffers' => '2 16k', 'keep-alive' => '0');
+soon($under, 'yes', 'underscores');
+soon($long, 200, 'a longer header');
+config('large-client-header-buffers' => '2 16', 'client-header-timeout' => '5',
+       'client-header-buffer-size' => '16k');
+soon($long, 200, 'it fits into the first buffer');
+is $under->(), '', 'and underscores go again';
+says(qr/"KeyInvalid"[^}]*data\.large-client-header-buffers/, 'a bad size');
+config();
+soon($long, 400, 'as in nginx.conf');
 
 # what proxies before us say
 

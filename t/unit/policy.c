@@ -204,6 +204,7 @@ policy_grammars(void)
     ngx_int_t    i;
     ngx_str_t    s;
     ngx_uint_t   n;
+    ngx_bufs_t   bufs;
     ngx_msec_t   ms;
 
 #define refused(grammar, text, field)                                         \
@@ -244,6 +245,13 @@ policy_grammars(void)
     refused(origins, "https://a.example,", &s);
     refused(origins, "https://a.example\0", &s);
     refused(origins, "https://a.example\nX: y", &s);
+    refused(buffer, "127", &size);
+    refused(buffer, "2m", &size);
+    refused(buffers, "4", &bufs);
+    refused(buffers, "0 8k", &bufs);
+    refused(buffers, "4 1000", &bufs);
+    refused(buffers, "4 8k x", &bufs);
+    refused(buffers, "65 8k", &bufs);
     refused(protocols, "", &n);
     refused(protocols, "TLSv1.2 SSLv3", &n);
     refused(protocols, "TLSv1.22", &n);
@@ -257,6 +265,11 @@ policy_grammars(void)
     ok(ngx_k8s_grammar_integer.decode(&ngx_k8s_grammar_integer, &s, &i)
        == NGX_OK
        && i == -1, "a number below zero");
+
+    ngx_str_set(&s, "4  8k");
+    ok(ngx_k8s_grammar_buffers.decode(&ngx_k8s_grammar_buffers, &s, &bufs)
+       == NGX_OK
+       && bufs.num == 4 && bufs.size == 8192, "buffers");
 
     ngx_str_set(&s, "2g");
     ok(ngx_k8s_grammar_size.decode(&ngx_k8s_grammar_size, &s, &size) == NGX_OK
