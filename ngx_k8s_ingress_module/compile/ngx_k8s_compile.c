@@ -114,6 +114,7 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
     ngx_queue_init(&c->doomed);
     ngx_queue_init(&c->told);
     ngx_queue_init(&c->marking);
+    ngx_queue_init(&c->spent);
     ngx_queue_init(&c->extras);
 
     if (ngx_k8s_builder_init(&c->builder, log) != NGX_OK) {
@@ -258,6 +259,12 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         entry->marking = 0;
     }
 
+    while (!ngx_queue_empty(&c->spent)) {
+        q = ngx_queue_head(&c->spent);
+        ngx_queue_remove(q);
+        ngx_free(ngx_queue_data(q, ngx_k8s_spent_t, queue));
+    }
+
     while (!ngx_queue_empty(&c->extras)) {
         q = ngx_queue_head(&c->extras);
         extra = ngx_queue_data(q, ngx_k8s_extra_t, queue);
@@ -284,6 +291,10 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
 
             row->free(c, node);
         }
+    }
+
+    if (c->serving) {
+        ngx_k8s_serving_free(c->serving);
     }
 
     ngx_k8s_compile_config_free(c);
@@ -411,6 +422,8 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
 
     store = c->store;
 
+    c->budget = NGX_K8S_BUDGET * c->slice;
+
     if (!c->started) {
         return ngx_k8s_compile_start(c);
     }
@@ -421,7 +434,9 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
         return (rc == NGX_AGAIN) ? NGX_OK : NGX_ERROR;
     }
 
-    if (ngx_k8s_compile_marks(c) == NGX_OK) {
+    if (ngx_k8s_compile_marks(c) == NGX_OK
+        || ngx_k8s_compile_spent(c) == NGX_OK)
+    {
         return NGX_OK;
     }
 
@@ -480,13 +495,24 @@ ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_compile_node_t *row,
     rc = row->compile(c, node);
 
     if (rc != NGX_OK) {
-        ngx_k8s_node_mark(c->store, node);
+        ngx_k8s_compile_resume(c, node);
         return (rc == NGX_AGAIN) ? NGX_OK : NGX_ERROR;
     }
 
     ngx_k8s_node_check(c->store, node);
 
     return NGX_OK;
+}
+
+
+void
+ngx_k8s_compile_resume(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_uint_t  marked;
+
+    marked = node->marked;
+    ngx_k8s_node_mark(c->store, node);
+    node->marked = marked;
 }
 
 

@@ -171,6 +171,11 @@ ngx_k8s_compile_unlink(ngx_k8s_link_t *link)
         return;
     }
 
+    if (link->node->type == NGX_K8S_NODE_SERVICE) {
+        ngx_k8s_compile_part_unlink(link);
+        return;
+    }
+
     claim = link->data;
     node = claim->state->node;
 

@@ -5,8 +5,9 @@
 
 
 /*
- * Endpoints of one port of a Service, from its EndpointSlices: of one address
- * family, each address and port once, those that take new requests first.
+ * Endpoints of a Service: those of all its EndpointSlices that may be served
+ * are kept in a tree by address, one for each family, so that a change of a
+ * slice touches its own endpoints only, a part of them at a time.
  */
 
 
@@ -19,124 +20,489 @@
     (NGX_K8S_ENDPOINT_SERVING|NGX_K8S_ENDPOINT_TERMINATING)
 
 
-static ngx_int_t ngx_k8s_compile_family(ngx_k8s_compile_t *c,
-    ngx_k8s_port_t *port, ngx_k8s_service_port_t *sp, ngx_uint_t family,
-    ngx_array_t *endpoints);
-static ngx_int_t ngx_k8s_compile_slice(ngx_k8s_compile_t *c,
-    ngx_k8s_port_t *port, ngx_k8s_endpoint_slice_t *slice, ngx_uint_t number,
-    ngx_array_t *endpoints);
-static ngx_int_t ngx_k8s_compile_address(ngx_k8s_compile_t *c,
-    ngx_k8s_port_t *port, ngx_str_t *text, ngx_uint_t family,
-    ngx_k8s_endpoint_t *ep);
-static ngx_uint_t ngx_k8s_compile_refused(ngx_k8s_compile_t *c,
-    ngx_k8s_endpoint_t *ep);
-static ngx_uint_t ngx_k8s_compile_own(ngx_k8s_compile_t *c, u_char *addr,
-    ngx_uint_t family, ngx_uint_t port);
-static ngx_int_t ngx_k8s_compile_manifest(ngx_k8s_compile_t *c,
-    ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
-    ngx_array_t *endpoints);
-static ngx_int_t ngx_k8s_compile_external(ngx_k8s_compile_t *c,
-    ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_uint_t number,
-    ngx_array_t *endpoints);
-static ngx_int_t ngx_k8s_compile_literal(ngx_k8s_compile_t *c,
-    ngx_k8s_port_t *port, ngx_str_t *text, ngx_uint_t number,
-    ngx_array_t *endpoints);
-static ngx_uint_t ngx_k8s_compile_unique(ngx_array_t *endpoints);
-static ngx_uint_t ngx_k8s_compile_ready_first(ngx_array_t *endpoints);
-static int ngx_libc_cdecl ngx_k8s_compile_address_cmp(const void *one,
-    const void *two);
-static int ngx_libc_cdecl ngx_k8s_compile_order_cmp(const void *one,
-    const void *two);
+static ngx_int_t ngx_k8s_parts_adopt(ngx_k8s_compile_t *c,
+    ngx_k8s_service_state_t *state);
+static ngx_int_t ngx_k8s_part_make(ngx_k8s_compile_t *c,
+    ngx_k8s_service_state_t *state, ngx_k8s_link_t *link);
+static void ngx_k8s_part_add(ngx_k8s_compile_t *c, ngx_k8s_piece_t *part,
+    ngx_k8s_slice_endpoint_t *source);
+static void ngx_k8s_part_remove(ngx_k8s_compile_t *c, ngx_k8s_piece_t *part);
+static void ngx_k8s_candidate_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_candidate_cmp(ngx_k8s_candidate_t *one,
+    ngx_k8s_candidate_t *two);
+static ngx_uint_t ngx_k8s_endpoint_refused(ngx_k8s_compile_t *c, u_char *a,
+    ngx_uint_t family);
+static u_char *ngx_k8s_endpoint_inner(u_char *a);
 
 
-static ngx_str_t  ngx_k8s_empty = ngx_null_string;
+static u_char  ngx_k8s_zero[16];
 
+
+void
+ngx_k8s_parts_init(ngx_k8s_service_state_t *state)
+{
+    ngx_queue_init(&state->parts);
+    ngx_queue_init(&state->gone);
+
+    ngx_rbtree_init(&state->candidates[0], &state->sentinel,
+                    ngx_k8s_candidate_insert);
+    ngx_rbtree_init(&state->candidates[1], &state->sentinel,
+                    ngx_k8s_candidate_insert);
+}
+
+
+/* those of slices that are gone leave before others are compared with them */
 
 ngx_int_t
-ngx_k8s_compile_endpoints(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp, ngx_array_t *endpoints,
-    ngx_uint_t *usable)
+ngx_k8s_compile_parts(ngx_k8s_compile_t *c, ngx_k8s_service_state_t *state)
 {
-    ngx_int_t    rc;
-    ngx_uint_t   family;
-    ngx_array_t  other;
+    ngx_queue_t  *q;
 
-    if (ngx_k8s_str_eq_c(&svc->type, "ExternalName")) {
-        rc = ngx_k8s_compile_external(c, port, svc,
-                              sp->target_port ? sp->target_port : sp->port,
-                              endpoints);
-        *usable = ngx_k8s_compile_unique(endpoints);
-        return rc;
+    while (!ngx_queue_empty(&state->gone)) {
+
+        if (c->budget <= 0) {
+            return NGX_AGAIN;
+        }
+
+        q = ngx_queue_head(&state->gone);
+        ngx_k8s_part_remove(c, ngx_queue_data(q, ngx_k8s_piece_t, queue));
     }
 
-    if (c->conf.loopback
-        && ngx_queue_empty(&port->node->links[NGX_K8S_ROLE_PART]))
-    {
-        rc = ngx_k8s_compile_manifest(c, port, svc, sp, endpoints);
-        *usable = ngx_k8s_compile_unique(endpoints);
-        return rc;
+    return ngx_queue_empty(&state->ports) ? NGX_OK
+                                          : ngx_k8s_parts_adopt(c, state);
+}
+
+
+/* links that are new stand at the end of the node's */
+
+static ngx_int_t
+ngx_k8s_parts_adopt(ngx_k8s_compile_t *c, ngx_k8s_service_state_t *state)
+{
+    ngx_queue_t               *q, *links;
+    ngx_k8s_link_t            *link;
+    ngx_k8s_piece_t           *part;
+    ngx_k8s_slice_endpoint_t  *source;
+
+    links = &state->node->links[NGX_K8S_ROLE_PART];
+
+    for ( ;; ) {
+
+        part = state->fresh;
+
+        if (part == NULL) {
+            q = ngx_queue_last(links);
+            link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+
+            if (ngx_queue_empty(links) || link->data) {
+                return NGX_OK;
+            }
+
+            if (c->budget <= 0) {
+                return NGX_AGAIN;
+            }
+
+            if (ngx_k8s_part_make(c, state, link) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        source = part->slice->endpoints.elts;
+
+        while (part->next < part->slice->endpoints.nelts) {
+
+            if (c->budget-- <= 0) {
+                return NGX_AGAIN;
+            }
+
+            ngx_k8s_part_add(c, part, &source[part->next++]);
+        }
+
+        state->fresh = NULL;
     }
+}
 
-    family = (svc->family == 6) ? 6 : 4;
 
-    if (ngx_k8s_compile_family(c, port, sp, family, endpoints) != NGX_OK) {
+static ngx_int_t
+ngx_k8s_part_make(ngx_k8s_compile_t *c, ngx_k8s_service_state_t *state,
+    ngx_k8s_link_t *link)
+{
+    ngx_k8s_piece_t           *part;
+    ngx_k8s_endpoint_slice_t  *slice;
+
+    slice = (ngx_k8s_endpoint_slice_t *) link->entry->object;
+
+    part = ngx_alloc(sizeof(ngx_k8s_piece_t)
+                     + slice->endpoints.nelts * sizeof(ngx_k8s_candidate_t),
+                     c->log);
+    if (part == NULL) {
         return NGX_ERROR;
     }
 
-    *usable = ngx_k8s_compile_unique(endpoints);
+    part->state = state;
+    part->link = link;
+    part->slice = slice;
+    part->family6 = (slice->family == 6);
+    part->number = state->serving
+                   ? ngx_k8s_compile_slice_port(slice, &state->serving->sp)
+                   : 0;
+    part->next = 0;
+    part->n = 0;
 
-    if (*usable) {
-        return NGX_OK;
-    }
+    link->data = part;
 
-    if (ngx_array_init(&other, c->pool, 16, sizeof(ngx_k8s_endpoint_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    ngx_queue_remove(&link->queue);
+    ngx_queue_insert_head(&state->node->links[NGX_K8S_ROLE_PART],
+                          &link->queue);
 
-    if (ngx_k8s_compile_family(c, port, sp, 10 - family, &other) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_queue_insert_tail(&state->parts, &part->queue);
 
-    *usable = ngx_k8s_compile_unique(&other);
-    *endpoints = other;
+    state->fresh = part;
+    c->budget -= 1 + slice->nports;
 
     return NGX_OK;
 }
 
 
-static ngx_int_t
-ngx_k8s_compile_family(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_k8s_service_port_t *sp, ngx_uint_t family, ngx_array_t *endpoints)
+/* one that takes no request, not even where all others end, is left out */
+
+static void
+ngx_k8s_part_add(ngx_k8s_compile_t *c, ngx_k8s_piece_t *part,
+    ngx_k8s_slice_endpoint_t *source)
 {
-    ngx_uint_t                 number;
-    ngx_queue_t               *q;
-    ngx_k8s_link_t            *link;
-    ngx_k8s_endpoint_slice_t  *slice;
+    ngx_uint_t            i, flags, family;
+    ngx_k8s_candidate_t  *e;
 
-    for (q = ngx_queue_head(&port->node->links[NGX_K8S_ROLE_PART]);
-         q != ngx_queue_sentinel(&port->node->links[NGX_K8S_ROLE_PART]);
-         q = ngx_queue_next(q))
+    family = part->slice->family;
+
+    flags = (source->ready ? NGX_K8S_ENDPOINT_READY : 0)
+            | (source->serving ? NGX_K8S_ENDPOINT_SERVING : 0)
+            | (source->terminating ? NGX_K8S_ENDPOINT_TERMINATING : 0);
+
+    if (family == 0
+        || (!source->ready
+            && (flags & NGX_K8S_ENDPOINT_LAST) != NGX_K8S_ENDPOINT_LAST))
     {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-        slice = (ngx_k8s_endpoint_slice_t *) link->entry->object;
+        return;
+    }
 
-        if (slice->family != family) {
-            continue;
+    e = &part->candidates[part->n++];
+
+    ngx_memzero(e, sizeof(ngx_k8s_candidate_t));
+
+    e->part = part;
+    e->source = source;
+    e->flags = flags;
+    e->refused = (ngx_k8s_endpoint_address(c, &source->address, family, e->addr)
+                  == 0);
+
+    for (i = 0; i < 8; i++) {
+        e->node.key = e->node.key << 8 | e->addr[i];
+    }
+
+    ngx_rbtree_insert(&part->state->candidates[part->family6], &e->node);
+}
+
+
+/* the store's: the link ends, and with it the slice */
+
+void
+ngx_k8s_compile_part_unlink(ngx_k8s_link_t *link)
+{
+    ngx_k8s_piece_t           *part;
+    ngx_k8s_service_state_t  *state;
+
+    part = link->data;
+    state = part->state;
+
+    link->data = NULL;
+
+    if (state->fresh == part) {
+        state->fresh = NULL;
+    }
+
+    ngx_k8s_serving_pass(state, part);
+
+    ngx_queue_remove(&part->queue);
+    ngx_queue_insert_tail(&state->gone, &part->queue);
+}
+
+
+static void
+ngx_k8s_part_remove(ngx_k8s_compile_t *c, ngx_k8s_piece_t *part)
+{
+    ngx_k8s_candidate_t      *e;
+    ngx_k8s_service_state_t  *state;
+
+    state = part->state;
+
+    while (part->n) {
+
+        if (c->budget-- <= 0) {
+            return;
         }
 
-        number = ngx_k8s_compile_slice_port(slice, sp);
+        e = &part->candidates[--part->n];
 
-        if (number
-            && ngx_k8s_compile_slice(c, port, slice, number, endpoints)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
+        ngx_k8s_serving_skip(state, e);
+
+        ngx_rbtree_delete(&state->candidates[part->family6], &e->node);
+    }
+
+    c->budget--;
+
+    ngx_queue_remove(&part->queue);
+    ngx_free(part);
+}
+
+
+/* no route leads to the Service any more; its links are as new ones again */
+
+ngx_int_t
+ngx_k8s_parts_drop(ngx_k8s_compile_t *c, ngx_k8s_service_state_t *state)
+{
+    ngx_int_t         rc;
+    ngx_queue_t      *links;
+    ngx_k8s_link_t   *link;
+    ngx_k8s_piece_t  *part;
+
+    links = &state->node->links[NGX_K8S_ROLE_PART];
+
+    while (!ngx_queue_empty(&state->parts)) {
+        part = ngx_queue_data(ngx_queue_head(&state->parts), ngx_k8s_piece_t,
+                              queue);
+        link = part->link;
+
+        ngx_k8s_compile_part_unlink(link);
+
+        ngx_queue_remove(&link->queue);
+        ngx_queue_insert_tail(links, &link->queue);
+
+        rc = ngx_k8s_compile_parts(c, state);
+
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
 
-    return NGX_OK;
+    return ngx_k8s_compile_parts(c, state);
+}
+
+
+/* at the end of all */
+
+void
+ngx_k8s_parts_free(ngx_k8s_service_state_t *state)
+{
+    ngx_queue_t      *q;
+    ngx_k8s_piece_t  *part;
+
+    while (!ngx_queue_empty(&state->parts)) {
+        q = ngx_queue_head(&state->parts);
+        part = ngx_queue_data(q, ngx_k8s_piece_t, queue);
+        ngx_k8s_compile_part_unlink(part->link);
+    }
+
+    while (!ngx_queue_empty(&state->gone)) {
+        q = ngx_queue_head(&state->gone);
+        ngx_queue_remove(q);
+        ngx_free(ngx_queue_data(q, ngx_k8s_piece_t, queue));
+    }
+}
+
+
+static void
+ngx_k8s_candidate_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_rbtree_node_t  **p;
+
+    for ( ;; ) {
+
+        if (node->key != temp->key) {
+            p = (node->key < temp->key) ? &temp->left : &temp->right;
+
+        } else {
+            p = (ngx_k8s_candidate_cmp((ngx_k8s_candidate_t *) node,
+                                       (ngx_k8s_candidate_t *) temp)
+                 < 0) ? &temp->left : &temp->right;
+        }
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
+
+
+/* what differs in two slices of one address is decided by all its fields */
+
+static ngx_int_t
+ngx_k8s_candidate_cmp(ngx_k8s_candidate_t *one, ngx_k8s_candidate_t *two)
+{
+    ngx_int_t                  rc;
+    ngx_k8s_slice_endpoint_t  *a, *b;
+
+    rc = ngx_memcmp(one->addr, two->addr, 16);
+
+    if (rc) {
+        return rc;
+    }
+
+    if ((one->flags ^ two->flags) & NGX_K8S_ENDPOINT_READY) {
+        return (two->flags & NGX_K8S_ENDPOINT_READY) ? 1 : -1;
+    }
+
+    if (one->flags != two->flags) {
+        return (one->flags > two->flags) ? 1 : -1;
+    }
+
+    a = one->source;
+    b = two->source;
+
+    rc = ngx_k8s_str_cmp(&a->target, &b->target);
+
+    if (rc == 0) {
+        rc = ngx_k8s_str_cmp(&a->zone, &b->zone);
+    }
+
+    if (rc == 0) {
+        rc = ngx_k8s_str_cmp(&a->hints, &b->hints);
+    }
+
+    /* their ports may differ */
+
+    if (rc == 0) {
+        rc = ngx_k8s_str_cmp(&one->part->slice->object.name,
+                             &two->part->slice->object.name);
+    }
+
+    return rc;
+}
+
+
+/* the family of an address in a text, 0: it is none that may be used */
+
+ngx_uint_t
+ngx_k8s_endpoint_address(ngx_k8s_compile_t *c, ngx_str_t *text,
+    ngx_uint_t family, u_char *addr)
+{
+    in_addr_t   in;
+    ngx_uint_t  found;
+
+    found = 0;
+
+    if (text->len < NGX_INET6_ADDRSTRLEN + 1) {
+
+        in = ngx_inet_addr(text->data, text->len);
+
+        if (family != 6 && in != INADDR_NONE) {
+            found = 4;
+            ngx_memcpy(addr, &in, 4);
+
+        } else if (family != 4 && text->len
+                   && ngx_inet6_addr(text->data, text->len, addr) == NGX_OK)
+        {
+            found = 6;
+        }
+    }
+
+    return (found && ngx_k8s_endpoint_refused(c, addr, found)) ? 0 : found;
+}
+
+
+/*
+ * Addresses that tenants may not name: this host's, and what is no host's.
+ */
+
+static ngx_uint_t
+ngx_k8s_endpoint_refused(ngx_k8s_compile_t *c, u_char *a, ngx_uint_t family)
+{
+    if (family == 6) {
+
+        if (a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)) {
+            return 1;
+        }
+
+        if (ngx_memcmp(a, ngx_k8s_zero, 15) == 0) {
+            return a[15] == 0 || (a[15] == 1 && !c->conf.loopback);
+        }
+
+        a = ngx_k8s_endpoint_inner(a);
+
+        if (a == NULL) {
+            return 0;
+        }
+    }
+
+    if (a[0] == 127) {
+        return !c->conf.loopback;
+    }
+
+    return a[0] == 0
+           || a[0] >= 0xf0
+           || (a[0] & 0xf0) == 0xe0
+           || (a[0] == 169 && a[1] == 254);
+}
+
+
+/* of ::ffff:a.b.c.d, ::a.b.c.d, 64:ff9b::a.b.c.d the IPv4 address, or NULL */
+
+static u_char *
+ngx_k8s_endpoint_inner(u_char *a)
+{
+    if ((ngx_memcmp(a, ngx_k8s_zero, 10) == 0
+         && ((a[10] == 0xff && a[11] == 0xff) || (a[10] == 0 && a[11] == 0)))
+        || (a[0] == 0 && a[1] == 0x64 && a[2] == 0xff && a[3] == 0x9b
+            && ngx_memcmp(a + 4, ngx_k8s_zero, 8) == 0))
+    {
+        return a + 12;
+    }
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_endpoint_own(ngx_k8s_compile_t *c, u_char *addr, ngx_uint_t family,
+    ngx_uint_t port)
+{
+    u_char            *inner;
+    ngx_uint_t         i;
+    ngx_k8s_listen_t  *l;
+
+    if (c->conf.listens == NULL || c->conf.loopback) {
+        return 0;
+    }
+
+    l = c->conf.listens->elts;
+    inner = (family == 6) ? ngx_k8s_endpoint_inner(addr) : addr;
+
+    for (i = 0; i < c->conf.listens->nelts; i++) {
+
+        if (l[i].port != port || l[i].udp) {
+            continue;
+        }
+
+        if (l[i].family == 6
+            ? (family == 6 && ngx_memcmp(l[i].addr, addr, 16) == 0)
+            : (inner && ngx_memcmp(l[i].addr, inner, 4) == 0))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -218,429 +584,4 @@ ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
     }
 
     return number;
-}
-
-
-static ngx_int_t
-ngx_k8s_compile_slice(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_k8s_endpoint_slice_t *slice, ngx_uint_t number, ngx_array_t *endpoints)
-{
-    ngx_uint_t                 i, flags;
-    ngx_k8s_endpoint_t        *ep, parsed;
-    ngx_k8s_slice_endpoint_t  *se;
-
-    se = slice->endpoints.elts;
-
-    for (i = 0; i < slice->endpoints.nelts; i++) {
-
-        flags = (se[i].ready ? NGX_K8S_ENDPOINT_READY : 0)
-                | (se[i].serving ? NGX_K8S_ENDPOINT_SERVING : 0)
-                | (se[i].terminating ? NGX_K8S_ENDPOINT_TERMINATING : 0);
-
-        if (!se[i].ready
-            && (flags & NGX_K8S_ENDPOINT_LAST) != NGX_K8S_ENDPOINT_LAST)
-        {
-            continue;
-        }
-
-        ngx_memzero(&parsed, sizeof(ngx_k8s_endpoint_t));
-        parsed.port = number;
-
-        if (ngx_k8s_compile_address(c, port, &se[i].address, slice->family,
-                                    &parsed)
-            != NGX_OK)
-        {
-            continue;
-        }
-
-        ep = ngx_array_push(endpoints);
-        if (ep == NULL) {
-            return NGX_ERROR;
-        }
-
-        *ep = parsed;
-        ep->flags = flags;
-        ep->target = &se[i].target;
-        ep->zone = &se[i].zone;
-        ep->hints = &se[i].hints;
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * ep->port is set; family 0: whatever it is; a refused address is kept for the
- * problem.
- */
-
-static ngx_int_t
-ngx_k8s_compile_address(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_str_t *text, ngx_uint_t family, ngx_k8s_endpoint_t *ep)
-{
-    in_addr_t  addr;
-    ngx_str_t  first, cut;
-
-    ep->family = 0;
-
-    if (text->len < NGX_INET6_ADDRSTRLEN + 1) {
-
-        addr = ngx_inet_addr(text->data, text->len);
-
-        if (family != 6 && addr != INADDR_NONE) {
-            ep->family = 4;
-            ngx_memcpy(ep->addr, &addr, 4);
-
-        } else if (family != 4 && text->len
-                   && ngx_inet6_addr(text->data, text->len, ep->addr)
-                      == NGX_OK)
-        {
-            ep->family = 6;
-        }
-    }
-
-    if (ep->family && !ngx_k8s_compile_refused(c, ep)) {
-        return NGX_OK;
-    }
-
-    /* the smallest is named, whatever the order of the slices */
-
-    first.data = port->refused;
-    first.len = port->refused_len;
-    cut.data = text->data;
-    cut.len = ngx_min(text->len, sizeof(port->refused));
-
-    if (port->nrefused++ == 0 || ngx_k8s_str_cmp(&cut, &first) < 0) {
-        port->refused_len = cut.len;
-        ngx_memcpy(port->refused, cut.data, cut.len);
-    }
-
-    return NGX_DECLINED;
-}
-
-
-/*
- * Addresses that tenants may not name: this host's, and what is no host's.
- */
-
-static ngx_uint_t
-ngx_k8s_compile_refused(ngx_k8s_compile_t *c, ngx_k8s_endpoint_t *ep)
-{
-    u_char  *a;
-
-    static u_char  zero[16];
-
-    a = ep->addr;
-
-    if (ep->family == 6) {
-
-        if (ngx_k8s_compile_own(c, a, 6, ep->port)) {
-            return 1;
-        }
-
-        if (a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)) {
-            return 1;
-        }
-
-        if (ngx_memcmp(a, zero, 15) == 0) {
-            return a[15] == 0 || (a[15] == 1 && !c->conf.loopback);
-        }
-
-        /* ::ffff:a.b.c.d, ::a.b.c.d, 64:ff9b::a.b.c.d */
-
-        if (ngx_memcmp(a, zero, 10) == 0
-            && ((a[10] == 0xff && a[11] == 0xff)
-                || (a[10] == 0 && a[11] == 0)))
-        {
-            a += 12;
-
-        } else if (a[0] == 0 && a[1] == 0x64 && a[2] == 0xff && a[3] == 0x9b
-                   && ngx_memcmp(a + 4, zero, 8) == 0)
-        {
-            a += 12;
-
-        } else {
-            return 0;
-        }
-    }
-
-    if (a[0] == 127) {
-        return !c->conf.loopback;
-    }
-
-    return a[0] == 0
-           || a[0] >= 0xf0
-           || (a[0] & 0xf0) == 0xe0
-           || (a[0] == 169 && a[1] == 254)
-           || ngx_k8s_compile_own(c, a, 4, ep->port);
-}
-
-
-/* whether this nginx listens there */
-
-static ngx_uint_t
-ngx_k8s_compile_own(ngx_k8s_compile_t *c, u_char *addr, ngx_uint_t family,
-    ngx_uint_t port)
-{
-    ngx_uint_t         i;
-    ngx_k8s_listen_t  *l;
-
-    if (c->conf.listens == NULL || c->conf.loopback) {
-        return 0;
-    }
-
-    l = c->conf.listens->elts;
-
-    for (i = 0; i < c->conf.listens->nelts; i++) {
-        if (l[i].port == port && l[i].family == family && !l[i].udp
-            && ngx_memcmp(l[i].addr, addr, (family == 6) ? 16 : 4) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/*
- * A Service of a manifest needs no EndpointSlice.  Its own addresses take
- * connections at its port, and not at that of its endpoints.
- */
-
-static ngx_int_t
-ngx_k8s_compile_manifest(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp, ngx_array_t *endpoints)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < svc->nexternal_ips; i++) {
-        if (ngx_k8s_compile_literal(c, port, &svc->external_ips[i],
-                                    sp->port, endpoints)
-            == NGX_ERROR)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (svc->nexternal_ips) {
-        return NGX_OK;
-    }
-
-    if (svc->cluster_ip.len && !ngx_k8s_str_eq_c(&svc->cluster_ip, "None")) {
-        return ngx_k8s_compile_literal(c, port, &svc->cluster_ip,
-                                       sp->port, endpoints)
-               == NGX_ERROR ? NGX_ERROR : NGX_OK;
-    }
-
-    if (svc->external_name.len) {
-        return ngx_k8s_compile_external(c, port, svc,
-                              sp->target_port ? sp->target_port : sp->port,
-                              endpoints);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_compile_external(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_k8s_service_t *svc, ngx_uint_t number, ngx_array_t *endpoints)
-{
-    ngx_str_t           name;
-    ngx_k8s_endpoint_t  ep;
-
-    name = svc->external_name;
-
-    if (c->conf.loopback && ngx_k8s_str_eq_c(&name, "localhost")) {
-        ngx_str_set(&name, "127.0.0.1");
-    }
-
-    if (c->conf.loopback
-        && (ngx_inet_addr(name.data, name.len) != INADDR_NONE
-            || (name.len && ngx_inet6_addr(name.data, name.len, ep.addr)
-                            == NGX_OK)))
-    {
-        return ngx_k8s_compile_literal(c, port, &name, number, endpoints)
-               == NGX_ERROR ? NGX_ERROR : NGX_OK;
-    }
-
-    port->flags |= NGX_K8S_SERVICE_EXTERNAL;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_compile_literal(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_str_t *text, ngx_uint_t number, ngx_array_t *endpoints)
-{
-    ngx_k8s_endpoint_t  *ep, parsed;
-
-    ngx_memzero(&parsed, sizeof(ngx_k8s_endpoint_t));
-    parsed.port = number;
-
-    if (ngx_k8s_compile_address(c, port, text, 0, &parsed) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    ep = ngx_array_push(endpoints);
-    if (ep == NULL) {
-        return NGX_ERROR;
-    }
-
-    *ep = parsed;
-    ep->flags = NGX_K8S_ENDPOINT_READY|NGX_K8S_ENDPOINT_SERVING;
-    ep->target = &ngx_k8s_empty;
-    ep->zone = &ngx_k8s_empty;
-    ep->hints = &ngx_k8s_empty;
-
-    return NGX_OK;
-}
-
-
-/* each address and port once, ready ones first; returns how many are usable */
-
-static ngx_uint_t
-ngx_k8s_compile_unique(ngx_array_t *endpoints)
-{
-    ngx_uint_t           i, n, ready;
-    ngx_k8s_endpoint_t  *ep;
-
-    ep = endpoints->elts;
-
-    if (endpoints->nelts == 0) {
-        return 0;
-    }
-
-    ngx_qsort(ep, endpoints->nelts, sizeof(ngx_k8s_endpoint_t),
-              ngx_k8s_compile_address_cmp);
-
-    n = 1;
-
-    for (i = 1; i < endpoints->nelts; i++) {
-        if (ep[i].port != ep[n - 1].port
-            || ep[i].family != ep[n - 1].family
-            || ngx_memcmp(ep[i].addr, ep[n - 1].addr, 16) != 0)
-        {
-            ep[n++] = ep[i];
-        }
-    }
-
-    endpoints->nelts = n;
-
-    ready = ngx_k8s_compile_ready_first(endpoints);
-
-    return ready ? ready : n;
-}
-
-
-/* those that are ready come first, in the order that they have */
-
-static ngx_uint_t
-ngx_k8s_compile_ready_first(ngx_array_t *endpoints)
-{
-    ngx_uint_t           i, ready, others;
-    ngx_k8s_endpoint_t  *ep, *rest;
-
-    ep = endpoints->elts;
-    others = 0;
-
-    for (i = 0; i < endpoints->nelts; i++) {
-        others += !(ep[i].flags & NGX_K8S_ENDPOINT_READY);
-    }
-
-    if (others == 0) {
-        return endpoints->nelts;
-    }
-
-    ready = endpoints->nelts - others;
-
-    rest = ngx_palloc(endpoints->pool, others * sizeof(ngx_k8s_endpoint_t));
-
-    if (rest == NULL) {
-        ngx_qsort(ep, endpoints->nelts, sizeof(ngx_k8s_endpoint_t),
-                  ngx_k8s_compile_order_cmp);
-        return ready;
-    }
-
-    ready = 0;
-    others = 0;
-
-    for (i = 0; i < endpoints->nelts; i++) {
-
-        if (ep[i].flags & NGX_K8S_ENDPOINT_READY) {
-            ep[ready++] = ep[i];
-
-        } else {
-            rest[others++] = ep[i];
-        }
-    }
-
-    ngx_memcpy(&ep[ready], rest, others * sizeof(ngx_k8s_endpoint_t));
-
-    return ready;
-}
-
-
-/* what differs in two slices of one address is decided by all its fields */
-
-static int ngx_libc_cdecl
-ngx_k8s_compile_address_cmp(const void *one, const void *two)
-{
-    ngx_int_t            rc;
-    ngx_k8s_endpoint_t  *a, *b;
-
-    a = (ngx_k8s_endpoint_t *) one;
-    b = (ngx_k8s_endpoint_t *) two;
-
-    if (a->family != b->family) {
-        return (a->family > b->family) ? 1 : -1;
-    }
-
-    rc = ngx_memcmp(a->addr, b->addr, 16);
-
-    if (rc) {
-        return rc;
-    }
-
-    if (a->port != b->port) {
-        return (a->port > b->port) ? 1 : -1;
-    }
-
-    if ((a->flags ^ b->flags) & NGX_K8S_ENDPOINT_READY) {
-        return (b->flags & NGX_K8S_ENDPOINT_READY) ? 1 : -1;
-    }
-
-    if (a->flags != b->flags) {
-        return (a->flags > b->flags) ? 1 : -1;
-    }
-
-    rc = ngx_k8s_str_cmp(a->target, b->target);
-
-    if (rc == 0) {
-        rc = ngx_k8s_str_cmp(a->zone, b->zone);
-    }
-
-    if (rc == 0) {
-        rc = ngx_k8s_str_cmp(a->hints, b->hints);
-    }
-
-    return rc;
-}
-
-
-static int ngx_libc_cdecl
-ngx_k8s_compile_order_cmp(const void *one, const void *two)
-{
-    ngx_k8s_endpoint_t  *a, *b;
-
-    a = (ngx_k8s_endpoint_t *) one;
-    b = (ngx_k8s_endpoint_t *) two;
-
-    if ((a->flags ^ b->flags) & NGX_K8S_ENDPOINT_READY) {
-        return (b->flags & NGX_K8S_ENDPOINT_READY) ? 1 : -1;
-    }
-
-    return ngx_k8s_compile_address_cmp(one, two);
 }

@@ -17,6 +17,7 @@
 
 static ngx_k8s_held_t *ngx_k8s_compile_hold_alloc(ngx_k8s_compile_t *c,
     ngx_uint_t n);
+static ngx_int_t ngx_k8s_compile_hold_ready(ngx_k8s_held_t *held);
 static ngx_int_t ngx_k8s_compile_hold_port(ngx_k8s_compile_t *c,
     ngx_k8s_held_t *held, ngx_k8s_target_t *target);
 static ngx_int_t ngx_k8s_compile_label(ngx_k8s_compile_t *c,
@@ -40,7 +41,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
     ngx_k8s_model_rule_t  *rule;
 
     if (item->held) {
-        return NGX_OK;
+        return ngx_k8s_compile_hold_ready(item->held);
     }
 
     rule = item->rule;
@@ -81,7 +82,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 
     item->held = held;
 
-    return NGX_OK;
+    return ngx_k8s_compile_hold_ready(held);
 
 declined:
 
@@ -97,6 +98,7 @@ ngx_int_t
 ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
     ngx_k8s_claim_t *claim, ngx_k8s_held_t **held)
 {
+    ngx_int_t          rc;
     ngx_k8s_target_t  *target;
     ngx_k8s_target_t   directive;
 
@@ -128,12 +130,43 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
                                  &ngx_k8s_no_rule, target)
            == NGX_OK)
     {
-        return NGX_OK;
+        rc = ngx_k8s_compile_hold_ready(*held);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
     ngx_k8s_compile_release(c, held);
 
     return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_hold_ready(ngx_k8s_held_t *held)
+{
+    ngx_int_t        rc;
+    ngx_uint_t       i;
+    ngx_k8s_port_t  *port;
+
+    rc = NGX_OK;
+
+    for (i = 0; i < held->nports; i++) {
+        port = held->ports[i];
+
+        if (port == NULL || port->slot) {
+            continue;
+        }
+
+        if (port->full) {
+            return NGX_DECLINED;
+        }
+
+        rc = NGX_AGAIN;
+    }
+
+    return rc;
 }
 
 
@@ -149,6 +182,7 @@ ngx_k8s_compile_hold_alloc(ngx_k8s_compile_t *c, ngx_uint_t n)
         held->rule = 0;
         held->nports = 0;
         held->policy = NULL;
+        held->fresh = 1;
     }
 
     return held;

@@ -439,6 +439,7 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_host_state_t  *state;
 
     state = m->state;
+    rc = NGX_OK;
 
     if (fallback) {
         m->fallback = fallback->model->fallback;
@@ -450,14 +451,26 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     {
         rc = ngx_k8s_compile_hold_fallback(c, state->node, fallback,
                                            &m->fallback_held);
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    }
+
+    ngx_k8s_compile_release(c, &state->fallback_next);
+
+    if (rc == NGX_AGAIN) {
+        state->fallback_next = m->fallback_held;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     size = ngx_k8s_host_size(c, NGX_K8S_INDEX_HOST, state->slot);
 
     rc = ngx_k8s_compile_head(c, m);
+
+    if (rc == NGX_AGAIN) {
+        state->fallback_next = m->fallback_held;
+        return NGX_AGAIN;
+    }
 
     if (rc != NGX_OK) {
         ngx_k8s_compile_release(c, &m->fallback_held);
@@ -936,6 +949,7 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     node->need = 0;
 
     ngx_k8s_compile_release(c, &state->fallback_held);
+    ngx_k8s_compile_release(c, &state->fallback_next);
 
     if (ngx_k8s_host_release(c, state) == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -989,6 +1003,10 @@ ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     if (state->fallback_held) {
         ngx_free(state->fallback_held);
+    }
+
+    if (state->fallback_next) {
+        ngx_free(state->fallback_next);
     }
 
     if (state->old) {

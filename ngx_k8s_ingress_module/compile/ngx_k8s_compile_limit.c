@@ -330,14 +330,11 @@ ngx_k8s_compile_namespace_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 /* what is a little larger later, or grows again to what it was, has room */
 
 uint32_t
-ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_record_t *old,
-    size_t spare, ngx_uint_t keep)
+ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_builder_t *b,
+    ngx_k8s_record_t *old, size_t spare, ngx_uint_t keep)
 {
-    size_t              len, size, was;
-    uint32_t            slot;
-    ngx_k8s_builder_t  *b;
-
-    b = &c->builder;
+    size_t    len, size, was;
+    uint32_t  slot;
 
     if (b->failed) {
         return 0;

@@ -28,6 +28,8 @@ static int ngx_libc_cdecl ngx_k8s_record_place_cmp(const void *one,
     const void *two);
 static ngx_int_t ngx_k8s_record_hold(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
+static void ngx_k8s_record_unhold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+static void ngx_k8s_record_held(ngx_k8s_making_t *m);
 static void ngx_k8s_record_release(ngx_k8s_compile_t *c, ngx_array_t *a);
 static ngx_int_t ngx_k8s_record_listen(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_k8s_claim_t *claim);
@@ -67,7 +69,6 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     rc = ngx_k8s_record_hold(c, m);
 
     if (rc != NGX_OK) {
-        ngx_k8s_record_release(c, &m->fresh);
         return rc;
     }
 
@@ -87,7 +88,7 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     slot = ngx_k8s_record_put(c, m, 0);
 
     if (slot == 0) {
-        ngx_k8s_record_release(c, &m->fresh);
+        ngx_k8s_record_unhold(c, m);
         return NGX_DECLINED;
     }
 
@@ -95,6 +96,7 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     m->state->head = 0;
     m->state->full = 0;
 
+    ngx_k8s_record_held(m);
     ngx_k8s_record_release(c, &m->stale);
 
     return NGX_OK;
@@ -124,14 +126,13 @@ ngx_k8s_compile_shard(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     rc = ngx_k8s_record_hold(c, &m);
 
     if (rc != NGX_OK) {
-        ngx_k8s_record_release(c, &m.fresh);
         return rc;
     }
 
     slot = ngx_k8s_record_put(c, &m, n);
 
     if (slot == 0) {
-        ngx_k8s_record_release(c, &m.fresh);
+        ngx_k8s_record_unhold(c, &m);
         return NGX_DECLINED;
     }
 
@@ -141,6 +142,8 @@ ngx_k8s_compile_shard(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     /* what the records before a change of their number lead to stays */
 
     shard->again = (m.stale.nelts && state->moving);
+
+    ngx_k8s_record_held(&m);
 
     if (!state->moving) {
         ngx_k8s_record_release(c, &m.stale);
@@ -174,8 +177,6 @@ ngx_k8s_record_init(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         || ngx_array_init(&m->items, c->pool, 16, sizeof(ngx_k8s_item_t *))
            != NGX_OK
         || ngx_array_init(&m->stale, c->pool, 4, sizeof(ngx_k8s_item_t *))
-           != NGX_OK
-        || ngx_array_init(&m->fresh, c->pool, 4, sizeof(ngx_k8s_item_t *))
            != NGX_OK
         || ngx_array_init(&m->actions, c->pool, 8, sizeof(ngx_k8s_action_t))
            != NGX_OK
@@ -382,19 +383,23 @@ ngx_k8s_record_place_cmp(const void *one, const void *two)
 }
 
 
-/* services, rules and actions of all matches; NGX_DECLINED: no room */
+/*
+ * Services, rules and actions of all matches.  NGX_AGAIN: what is held stays
+ * so, and the rest of it comes later.
+ */
 
 static ngx_int_t
 ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    ngx_int_t         rc;
+    ngx_int_t         rc, waits;
     ngx_uint_t        i;
-    ngx_k8s_item_t  **items, **fresh;
+    ngx_k8s_item_t  **items;
 
     ngx_qsort(m->places.elts, m->places.nelts, sizeof(ngx_k8s_place_t),
               ngx_k8s_record_place_cmp);
 
     items = m->items.elts;
+    waits = NGX_OK;
 
     m->action = ngx_palloc(c->pool, m->items.nelts * sizeof(uint32_t));
     if (m->action == NULL) {
@@ -402,46 +407,73 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     }
 
     for (i = 0; i < m->items.nelts; i++) {
-
-        if (items[i]->held) {
-            continue;
-        }
-
-        fresh = ngx_array_push(&m->fresh);
-        if (fresh == NULL) {
-            return NGX_ERROR;
-        }
-
-        *fresh = items[i];
-
         rc = ngx_k8s_compile_hold(c, items[i]);
 
-        if (rc != NGX_OK) {
+        if (rc == NGX_AGAIN) {
+            waits = NGX_AGAIN;
+
+        } else if (rc != NGX_OK) {
+            ngx_k8s_record_unhold(c, m);
             return rc;
         }
+    }
+
+    if (waits == NGX_AGAIN) {
+        return NGX_AGAIN;
     }
 
     for (i = 0; i < m->items.nelts; i++) {
         rc = ngx_k8s_compile_hold_rule(c, items[i]);
 
-        if (rc != NGX_OK) {
+        if (rc == NGX_OK) {
+            rc = ngx_k8s_record_listen(c, m, items[i]->claim);
+        }
+
+        if (rc == NGX_OK) {
+            rc = ngx_k8s_compile_action(c, m, items[i]);
+        }
+
+        if (rc < 0) {
+            ngx_k8s_record_unhold(c, m);
             return rc;
-        }
-
-        if (ngx_k8s_record_listen(c, m, items[i]->claim) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        rc = ngx_k8s_compile_action(c, m, items[i]);
-
-        if (rc == NGX_ERROR) {
-            return NGX_ERROR;
         }
 
         m->action[i] = rc;
     }
 
     return NGX_OK;
+}
+
+
+/* what no record has is not held */
+
+static void
+ngx_k8s_record_unhold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+{
+    ngx_uint_t        i;
+    ngx_k8s_item_t  **items;
+
+    items = m->items.elts;
+
+    for (i = 0; i < m->items.nelts; i++) {
+        if (items[i]->held && items[i]->held->fresh) {
+            ngx_k8s_compile_release(c, &items[i]->held);
+        }
+    }
+}
+
+
+static void
+ngx_k8s_record_held(ngx_k8s_making_t *m)
+{
+    ngx_uint_t        i;
+    ngx_k8s_item_t  **items;
+
+    items = m->items.elts;
+
+    for (i = 0; i < m->items.nelts; i++) {
+        items[i]->held->fresh = 0;
+    }
 }
 
 
@@ -497,7 +529,7 @@ ngx_k8s_record_put(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
 
     /* a certificate that goes may come again */
 
-    return ngx_k8s_compile_put_spare(c,
+    return ngx_k8s_compile_put_spare(c, &c->builder,
                          ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_HOST,
                                              m->state->slot),
                          m->tls ? (NGX_K8S_KEY_TYPES - m->ncerts)

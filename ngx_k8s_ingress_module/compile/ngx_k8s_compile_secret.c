@@ -189,7 +189,7 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
         return NGX_ERROR;
     }
 
-    slot = ngx_k8s_compile_put_spare(c,
+    slot = ngx_k8s_compile_put_spare(c, &c->builder,
                          ngx_k8s_slot_record(c->table,
                                              NGX_K8S_INDEX_CERTIFICATE,
                                              state->slot),

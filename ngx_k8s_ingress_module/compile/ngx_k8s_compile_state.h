@@ -27,6 +27,7 @@
 #define NGX_K8S_EXPIRES              (10 * 24 * 3600)
 #define NGX_K8S_KEY_TYPES            2     /* certificates of one host */
 #define NGX_K8S_SLICE                512
+#define NGX_K8S_BUDGET               8     /* slices of endpoints */
 
 
 /* why a port has no endpoint; of several reasons the last one here */
@@ -64,9 +65,112 @@ typedef struct {
     unsigned                 full:1;     /* an update did not fit */
 } ngx_k8s_port_t;
 
+typedef struct ngx_k8s_piece_s          ngx_k8s_piece_t;
+typedef struct ngx_k8s_serving_s        ngx_k8s_serving_t;
+typedef struct ngx_k8s_service_state_s  ngx_k8s_service_state_t;
+
+
+/* an endpoint of an EndpointSlice that may be served */
+
 typedef struct {
+    ngx_rbtree_node_t        node;       /* state->candidates[], by address */
+    ngx_k8s_piece_t         *part;
+    ngx_k8s_slice_endpoint_t *source;    /* of the slice */
+    u_char                   addr[16];
+    uint8_t                  flags;      /* NGX_K8S_ENDPOINT_* */
+    unsigned                 refused:1;  /* its address cannot be used */
+} ngx_k8s_candidate_t;
+
+
+/* an EndpointSlice; it lies in place as long as its link does */
+
+struct ngx_k8s_piece_s {
+    ngx_queue_t              queue;      /* state->parts, or state->gone */
+    ngx_k8s_service_state_t *state;
+    ngx_k8s_link_t          *link;
+    ngx_k8s_endpoint_slice_t *slice;
+    ngx_uint_t               family6;
+    ngx_uint_t               number;     /* port of its endpoints, for the
+                                            port in the making; 0: none */
+    ngx_uint_t               next;       /* endpoint to be looked at */
+    ngx_uint_t               n;          /* candidates */
+    ngx_k8s_candidate_t      candidates[1];
+};
+
+
+/* while routes lead to a Service; private memory, freed in its turn when none
+   does any more */
+
+struct ngx_k8s_service_state_s {
+    ngx_k8s_node_t          *node;
     ngx_queue_t              ports;      /* ngx_k8s_port_t */
-} ngx_k8s_service_state_t;
+    ngx_queue_t              parts;      /* ngx_k8s_piece_t */
+    ngx_queue_t              gone;       /* those whose slice is gone */
+    ngx_rbtree_t             candidates[2];  /* IPv4, IPv6 */
+    ngx_rbtree_node_t        sentinel;
+    ngx_k8s_piece_t         *fresh;      /* of which not all is in a tree */
+    ngx_k8s_port_t          *port;       /* to be made next; NULL: none */
+    ngx_k8s_serving_t       *serving;    /* its record in the making, or NULL */
+    unsigned                 again:1;    /* all ports are to be made */
+};
+
+
+/* an endpoint of a record in the making */
+
+typedef struct {
+    ngx_k8s_endpoint_rec_t   rec;
+    uint64_t                 identity;
+} ngx_k8s_endpoint_t;
+
+
+#define NGX_K8S_SERVING_PARTS        0   /* ports of the slices */
+#define NGX_K8S_SERVING_WALK         1   /* over the candidates */
+#define NGX_K8S_SERVING_OTHER        2   /* of the other family */
+#define NGX_K8S_SERVING_ALLOC        3
+#define NGX_K8S_SERVING_FILL         4   /* endpoints, with statistics */
+#define NGX_K8S_SERVING_SUM          5   /* checksum */
+#define NGX_K8S_SERVING_PUT          6
+
+/* the service record of a port in the making, over several items of work */
+
+struct ngx_k8s_serving_s {
+    ngx_k8s_builder_t        builder;
+    ngx_pool_t              *pool;       /* of the arrays */
+    ngx_k8s_port_t          *port;
+    ngx_k8s_port_t           now;        /* what it will be */
+    ngx_k8s_service_port_t   sp;         /* its numbers, and its name */
+    ngx_uint_t               stage;      /* NGX_K8S_SERVING_* */
+    uint64_t                 identity;   /* of the Service, hashed */
+    ngx_k8s_piece_t         *part;
+    ngx_k8s_candidate_t     *next;
+    ngx_uint_t               tree;       /* state->candidates[] */
+    ngx_array_t              ready;      /* ngx_k8s_endpoint_t */
+    ngx_array_t              others;
+    ngx_array_t              got;        /* statistics that it has taken */
+    ngx_array_t              left;       /* those of the old record that it
+                                            does not take over */
+    uint32_t                 list;       /* endpoints in the record */
+    ngx_uint_t               n;          /* how many */
+    ngx_uint_t               at;
+    ngx_uint_t               old[2];     /* of the old record: next one that is
+                                            ready, and next other one */
+    u_char                   from[16];   /* with "seek": address of "next",
+                                            which is gone */
+    unsigned                 seek:1;
+    unsigned                 bare:1;     /* without statistics: too large */
+    unsigned                 put:1;
+    unsigned                 cut:1;      /* to what the old record's place
+                                            holds */
+};
+
+
+/* statistics to be given back */
+
+typedef struct {
+    ngx_queue_t              queue;
+    ngx_uint_t               n;
+    uint32_t                 stats[1];
+} ngx_k8s_spent_t;
 
 
 typedef struct ngx_k8s_host_state_s  ngx_k8s_host_state_t;
@@ -125,6 +229,7 @@ typedef struct {
     uint32_t                 nports;
     ngx_uint_t               epoch;      /* of the host, when it was made */
     ngx_k8s_policy_state_t  *policy;     /* NULL: none */
+    ngx_uint_t               fresh;      /* no record has it yet */
     ngx_k8s_port_t          *ports[1];   /* of targets, then of mirrors; NULL:
                                             closed */
 } ngx_k8s_held_t;
@@ -246,6 +351,7 @@ struct ngx_k8s_host_state_s {
 
     ngx_k8s_claim_t         *fallback;   /* whose default backend is served */
     ngx_k8s_held_t          *fallback_held;
+    ngx_k8s_held_t          *fallback_next;  /* waits for its record */
     ngx_k8s_claim_t         *tls_claim;  /* whose certificates are served */
     ngx_k8s_tls_scan_t       scan;       /* of them */
     ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
@@ -371,6 +477,8 @@ struct ngx_k8s_compile_s {
     ngx_k8s_saying_t         saying;
     ngx_uint_t               stamp;
     ngx_uint_t               secrets;    /* raised when hosts may have others */
+    ngx_int_t                budget;     /* of this item of work, where things
+                                            of several kinds take from it */
     ngx_int_t                slice;      /* things in one item of work, where
                                             they cost about the same */
     time_t                   now;
@@ -382,6 +490,8 @@ struct ngx_k8s_compile_s {
     ngx_queue_t              doomed;     /* certificates to be removed */
     ngx_queue_t              told;       /* nodes whose users are marked */
     ngx_queue_t              marking;    /* entries whose hosts are marked */
+    ngx_queue_t              spent;      /* ngx_k8s_spent_t */
+    ngx_k8s_serving_t       *serving;    /* one that may be used, or NULL */
     ngx_queue_t              extras;
     ngx_rbtree_t             shares;     /* ngx_k8s_share_t */
     ngx_rbtree_node_t        sentinel;
@@ -457,7 +567,6 @@ typedef struct {
     ngx_array_t              places;     /* ngx_k8s_place_t, sorted */
     ngx_array_t              items;      /* ngx_k8s_item_t * */
     ngx_array_t              stale;      /* ngx_k8s_item_t *, in it before */
-    ngx_array_t              fresh;      /* ngx_k8s_item_t *, held for it */
     ngx_array_t              actions;    /* ngx_k8s_action_t */
     ngx_array_t              backends;   /* ngx_k8s_backend_rec_t */
     ngx_array_t              mirrors;    /* ngx_k8s_mirror_rec_t */
@@ -500,6 +609,9 @@ typedef struct {
     ((s)->len == sizeof(text) - 1                                             \
      && ngx_strncmp((s)->data, text, sizeof(text) - 1) == 0)
 
+
+/* the work on a node is not at its end, but the node is as it was */
+void ngx_k8s_compile_resume(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 
 /* hosts (ngx_k8s_compile_host.c); NGX_AGAIN: there is more to do */
 ngx_int_t ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
@@ -572,7 +684,8 @@ void ngx_k8s_shard_mark(ngx_k8s_host_state_t *state, ngx_uint_t n);
 /* of two slots, for sorting */
 int ngx_libc_cdecl ngx_k8s_listener_cmp(const void *one, const void *two);
 
-/* what records lead to (ngx_k8s_compile_hold.c); NGX_DECLINED: no room */
+/* what records lead to (ngx_k8s_compile_hold.c); NGX_DECLINED: no room;
+   NGX_AGAIN: it is held, and a record of a Service is still in the making */
 ngx_int_t ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
 /* its rule record has the port of the first item of the record in the making
    that leads to it */
@@ -674,31 +787,48 @@ ngx_int_t ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c,
 ngx_int_t ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_service_free(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
-/* the record of one port, made when there is none: NULL without room */
+/* one port, made when there is none; slot 0: its record is still in the making,
+   or, when it is full, had no room; NULL without memory */
 ngx_k8s_port_t *ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns,
     ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol);
 ngx_k8s_port_t *ngx_k8s_compile_port_find(ngx_k8s_compile_t *c,
     ngx_str_t *ns, ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol);
 void ngx_k8s_compile_port_put(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
+/* records of ports (ngx_k8s_compile_serving.c) */
+/* a part of the making of the record of a port: NGX_OK, NGX_AGAIN,
+   NGX_DECLINED: no room for all of it, NGX_ERROR */
+ngx_int_t ngx_k8s_compile_serving(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
+/* ends what is in the making of a Service, if anything is */
+void ngx_k8s_serving_abort(ngx_k8s_compile_t *c,
+    ngx_k8s_service_state_t *state);
+void ngx_k8s_serving_free(ngx_k8s_serving_t *s);
+/* a part, or a candidate, goes: the making does without it */
+void ngx_k8s_serving_pass(ngx_k8s_service_state_t *state,
+    ngx_k8s_piece_t *part);
+void ngx_k8s_serving_skip(ngx_k8s_service_state_t *state,
+    ngx_k8s_candidate_t *e);
 /* gives a slot's record back, with the statistics of its endpoints */
 void ngx_k8s_compile_service_remove(ngx_k8s_compile_t *c, uint32_t slot);
-/* endpoints of one port (ngx_k8s_compile_endpoint.c) */
+/* gives statistics back, some of them; NGX_DONE: there are none */
+ngx_int_t ngx_k8s_compile_spent(ngx_k8s_compile_t *c);
 
-typedef struct {
-    u_char                   addr[16];
-    ngx_uint_t               family;
-    ngx_uint_t               port;
-    ngx_uint_t               flags;
-    ngx_uint_t               seq;
-    ngx_str_t               *target;
-    ngx_str_t               *zone;
-    ngx_str_t               *hints;
-} ngx_k8s_endpoint_t;
-
-ngx_int_t ngx_k8s_compile_endpoints(ngx_k8s_compile_t *c,
-    ngx_k8s_port_t *port, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp,
-    ngx_array_t *endpoints, ngx_uint_t *usable);
-
+/* endpoints (ngx_k8s_compile_endpoint.c) */
+void ngx_k8s_parts_init(ngx_k8s_service_state_t *state);
+/* takes over what has changed of the slices; NGX_AGAIN: there is more to do */
+ngx_int_t ngx_k8s_compile_parts(ngx_k8s_compile_t *c,
+    ngx_k8s_service_state_t *state);
+/* all of them go; NGX_AGAIN: there is more to do */
+ngx_int_t ngx_k8s_parts_drop(ngx_k8s_compile_t *c,
+    ngx_k8s_service_state_t *state);
+void ngx_k8s_parts_free(ngx_k8s_service_state_t *state);
+void ngx_k8s_compile_part_unlink(ngx_k8s_link_t *link);
+/* the family of an address in a text, 0: it is none that may be used; family:
+   which it has to be, or 0 */
+ngx_uint_t ngx_k8s_endpoint_address(ngx_k8s_compile_t *c, ngx_str_t *text,
+    ngx_uint_t family, u_char *addr);
+/* whether this nginx listens there */
+ngx_uint_t ngx_k8s_endpoint_own(ngx_k8s_compile_t *c, u_char *addr,
+    ngx_uint_t family, ngx_uint_t port);
 /*
  * The first port of its protocol whose number, targetPort or name is the one
  * that the route has; without any in the route the first one.  An ExternalName
@@ -711,9 +841,11 @@ ngx_k8s_service_port_t *ngx_k8s_compile_port_select(ngx_k8s_service_t *svc,
 ngx_uint_t ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
     ngx_k8s_service_port_t *sp);
 
-/* why there are none (ngx_k8s_compile_why.c): NGX_K8S_WHY_*, and its problem */
-ngx_uint_t ngx_k8s_compile_why(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_k8s_service_port_t *sp);
+/* why there are none (ngx_k8s_compile_why.c): NGX_K8S_WHY_*, of a Service
+   without slices, and of one of them; the greatest counts */
+ngx_uint_t ngx_k8s_compile_why(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+ngx_uint_t ngx_k8s_compile_why_slice(ngx_k8s_endpoint_slice_t *slice,
+    ngx_uint_t number);
 ngx_int_t ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field);
 /* that of a port which the Service does not have, with those that it has */
@@ -775,7 +907,8 @@ void ngx_k8s_compile_member_unlink(ngx_k8s_link_t *link);
 /* puts the record in the making with "spare" bytes more; keep: where room is
    short, or "old" is small, it is not made smaller; its slot, 0: no room */
 uint32_t ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c,
-    ngx_k8s_record_t *old, size_t spare, ngx_uint_t keep);
+    ngx_k8s_builder_t *b, ngx_k8s_record_t *old, size_t spare,
+    ngx_uint_t keep);
 /* about the bytes that an Ingress takes: as if it shared nothing, and alone
    for its paths */
 void ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes,

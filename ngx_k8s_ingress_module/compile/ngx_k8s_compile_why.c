@@ -76,48 +76,28 @@ static ngx_k8s_why_t  ngx_k8s_whys[] = {
 
 
 ngx_uint_t
-ngx_k8s_compile_why(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
-    ngx_k8s_service_port_t *sp)
+ngx_k8s_compile_why(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
-    ngx_uint_t                 why, found;
-    ngx_queue_t               *q;
-    ngx_k8s_link_t            *link;
-    ngx_k8s_node_t            *node;
-    ngx_k8s_endpoint_slice_t  *slice;
-
-    if (port->nrefused) {
-        return NGX_K8S_WHY_REFUSED;
+    if (!ngx_queue_empty(&node->links[NGX_K8S_ROLE_HINT])) {
+        return NGX_K8S_WHY_UNLABELLED;
     }
 
-    node = port->node;
+    return c->conf.loopback ? NGX_K8S_WHY_NO_ADDRESS : NGX_K8S_WHY_NO_SLICE;
+}
 
-    why = !ngx_queue_empty(&node->links[NGX_K8S_ROLE_HINT])
-          ? NGX_K8S_WHY_UNLABELLED
-          : c->conf.loopback ? NGX_K8S_WHY_NO_ADDRESS : NGX_K8S_WHY_NO_SLICE;
 
-    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_PART]);
-         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_PART]);
-         q = ngx_queue_next(q))
-    {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-        slice = (ngx_k8s_endpoint_slice_t *) link->entry->object;
-
-        found = NGX_K8S_WHY_UNREADY;
-
-        if (slice->endpoints.nelts == 0) {
-            found = NGX_K8S_WHY_EMPTY;
-
-        } else if (slice->family == 0) {
-            found = NGX_K8S_WHY_FQDN;
-
-        } else if (ngx_k8s_compile_slice_port(slice, sp) == 0) {
-            found = NGX_K8S_WHY_PORT;
-        }
-
-        why = ngx_max(why, found);
+ngx_uint_t
+ngx_k8s_compile_why_slice(ngx_k8s_endpoint_slice_t *slice, ngx_uint_t number)
+{
+    if (slice->endpoints.nelts == 0) {
+        return NGX_K8S_WHY_EMPTY;
     }
 
-    return why;
+    if (slice->family == 0) {
+        return NGX_K8S_WHY_FQDN;
+    }
+
+    return number ? NGX_K8S_WHY_UNREADY : NGX_K8S_WHY_PORT;
 }
 
 

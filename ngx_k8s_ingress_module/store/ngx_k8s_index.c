@@ -322,6 +322,8 @@ ngx_k8s_node_get_key(ngx_k8s_store_t *store, ngx_uint_t type,
 void
 ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
+    node->marked = 1;
+
     if (node->queued || !ngx_k8s_node_rows[node->type].work) {
         return;
     }

@@ -104,6 +104,8 @@ struct ngx_k8s_node_s {
     size_t                   need;       /* compile's: free bytes to try what
                                             did not fit, 0: it did */
     unsigned                 queued:1;   /* is dirty */
+    unsigned                 marked:1;   /* has been marked: compile's to clear
+                                            when it works on it */
     unsigned                 gone:1;     /* an object left it: compile's */
     unsigned                 ordered:1;  /* compile's: is dirty in the order of
                                             its oldest object */

@@ -79,6 +79,7 @@ ngx_k8s_builder_begin(ngx_k8s_builder_t *b, ngx_uint_t type, size_t size)
     }
 
     b->failed = 0;
+    b->summed = 0;
     b->len = ngx_align(size, sizeof(uint64_t));
 
     ngx_memzero(b->data, b->len);
@@ -329,12 +330,42 @@ ngx_k8s_builder_paths(ngx_k8s_builder_t *b)
 }
 
 
+size_t
+ngx_k8s_builder_sum(ngx_k8s_builder_t *b, size_t max)
+{
+    size_t  n;
+
+    if (b->summed == 0) {
+        b->summed = offsetof(ngx_k8s_record_t, type);
+        ngx_crc32_init(b->crc);
+    }
+
+    n = ngx_min(b->len - b->summed, max);
+
+    ngx_crc32_update(&b->crc, b->data + b->summed, n);
+
+    b->summed += n;
+
+    return n;
+}
+
+
 uint32_t
 ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w, ngx_uint_t kind)
 {
+    ngx_k8s_record_t  *rec;
+
     if (b->failed) {
         return 0;
     }
 
-    return ngx_k8s_writer_put(w, (ngx_k8s_record_t *) b->data, b->len, kind);
+    rec = (ngx_k8s_record_t *) b->data;
+
+    if (b->summed) {
+        rec->size = b->summed;
+        rec->crc = b->crc;
+        kind = NGX_K8S_WRITE_SUMMED;
+    }
+
+    return ngx_k8s_writer_put(w, rec, b->len, kind);
 }

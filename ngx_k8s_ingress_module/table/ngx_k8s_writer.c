@@ -99,7 +99,16 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     ngx_memzero((u_char *) dst + len, granules * NGX_K8S_GRANULE - len);
 
     dst->size = granules * NGX_K8S_GRANULE;
-    dst->crc = ngx_k8s_record_crc(dst, dst->size, dst->size);
+
+    if (kind == NGX_K8S_WRITE_SUMMED) {
+        dst->crc = rec->crc;
+        ngx_crc32_update(&dst->crc, (u_char *) dst + rec->size,
+                         dst->size - rec->size);
+        ngx_crc32_final(dst->crc);
+
+    } else {
+        dst->crc = ngx_k8s_record_crc(dst, dst->size, dst->size);
+    }
 
     ngx_k8s_writer_changed(w, dst);
 

@@ -75,6 +75,8 @@ ngx_k8s_table_t *ngx_k8s_writer_table(ngx_k8s_writer_t *w);
 #define NGX_K8S_WRITE_OWN            0   /* the watcher's own, of which there
                                             are few */
 #define NGX_K8S_WRITE_OBJECT         1   /* what an object asks for */
+#define NGX_K8S_WRITE_SUMMED         2   /* the same; of the first rec->size
+                                            bytes rec->crc is the sum */
 
 /*
  * A tenth of the heap is a reserve: a record is replaced by a copy, and what
@@ -170,6 +172,8 @@ typedef struct {
     u_char                  *data;
     size_t                   len;
     size_t                   size;
+    size_t                   summed;     /* bytes, 0: none */
+    uint32_t                 crc;        /* of them, not final */
     uint32_t                *strings;    /* open hash of (offset) seen */
     ngx_uint_t               nstrings;
     ngx_uint_t               mask;
@@ -197,6 +201,15 @@ void ngx_k8s_builder_names(ngx_k8s_builder_t *b, ngx_uint_t n,
  * and "longest".  The record can move.
  */
 void ngx_k8s_builder_paths(ngx_k8s_builder_t *b);
+
+/*
+ * The checksum of a large record in pieces: the next "max" bytes of what was
+ * built; returns how many there were.  What is summed must not change any more;
+ * unsum forgets it.
+ */
+size_t ngx_k8s_builder_sum(ngx_k8s_builder_t *b, size_t max);
+
+#define ngx_k8s_builder_unsum(b)     (b)->summed = 0
 
 /* puts the built record: as ngx_k8s_writer_put(); 0 also when b->failed */
 uint32_t ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w,

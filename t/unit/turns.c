@@ -169,31 +169,109 @@ put_ingress(k8s_t *k, ngx_uint_t n, ngx_uint_t service)
 }
 
 
+/* slice s of n endpoints */
+
+static void
+put_slice(k8s_t *k, ngx_uint_t s, ngx_uint_t n, ngx_uint_t zone)
+{
+    char        *p;
+    ngx_uint_t   i;
+
+    p = text + sprintf(text, "{'apiVersion':'discovery.k8s.io/v1','kind':"
+                "'EndpointSlice','metadata':{'namespace':'a','name':"
+            "'many-%u','labels':{'kubernetes.io/service-name':'svc-0'}},"
+            "'addressType':'IPv4','ports':[{'name':'http','port':3000}],"
+            "'endpoints':[", (unsigned) s);
+
+    for (i = 0; i < 1000 && s * 1000 + i < n; i++) {
+        p += sprintf(p, "%s{'addresses':['10.%u.%u.%u'],'zone':'z%u',"
+                     "'targetRef':{'kind':'Pod','name':'pod-%u-%u'}}",
+                     i ? "," : "", (unsigned) (s * 7 % 251),
+                     (unsigned) i / 250 + 4 * (unsigned) (s / 251),
+                     (unsigned) i % 250, (unsigned) (i + zone) % 3,
+                     (unsigned) s, (unsigned) i);
+    }
+
+    sprintf(p, "]}");
+    put(k, NULL);
+}
+
+
 static void
 put_slices(k8s_t *k, ngx_uint_t n)
 {
-    char        *p;
-    ngx_uint_t   i, s;
+    ngx_uint_t  s;
 
     for (s = 0; s * 1000 < n; s++) {
-        p = text + sprintf(text, "{'apiVersion':'discovery.k8s.io/v1','kind':"
-                "'EndpointSlice','metadata':{'namespace':'a','name':"
-                "'many-%u','labels':{'kubernetes.io/service-name':'svc-0'}},"
-                "'addressType':'IPv4','ports':[{'name':'http','port':3000}],"
-                "'endpoints':[", (unsigned) s);
-
-        for (i = 0; i < 1000 && s * 1000 + i < n; i++) {
-            p += sprintf(p, "%s{'addresses':['10.%u.%u.%u'],'zone':'z%u',"
-                         "'targetRef':{'kind':'Pod','name':'pod-%u-%u'}}",
-                         i ? "," : "", (unsigned) (s * 7 % 251),
-                         (unsigned) i / 250 + 4 * (unsigned) (s / 251),
-                         (unsigned) i % 250, (unsigned) i % 3, (unsigned) s,
-                         (unsigned) i);
-        }
-
-        sprintf(p, "]}");
-        put(k, NULL);
+        put_slice(k, s, n, 0);
     }
+}
+
+
+/* the record of port 80 of a/svc-0 */
+
+static ngx_k8s_service_rec_t *
+service(k8s_t *k)
+{
+    u_char             buf[64];
+    size_t             len;
+    ngx_uint_t         i;
+    ngx_str_t         *names[4];
+
+    static ngx_str_t  parts[] = {
+        ngx_string("a"), ngx_string("svc-0"), ngx_string("80"),
+        ngx_string("TCP")
+    };
+
+    for (i = 0; i < 4; i++) {
+        names[i] = &parts[i];
+    }
+
+    len = ngx_k8s_key_names(buf, 4, names);
+
+    return ngx_k8s_table_find(ngx_k8s_writer_table(k->writer),
+                              NGX_K8S_INDEX_SERVICE, buf, len, NULL);
+}
+
+
+/* slices that change with every piece: none of their endpoints is missing */
+
+static void
+test_changing(ngx_uint_t n)
+{
+    k8s_t                   k;
+    ngx_uint_t              i, least, made;
+    ngx_k8s_service_rec_t  *rec, *was;
+
+    setup(&k);
+    k8s_open(&k);
+    put_service(&k, 0);
+    put_ingress(&k, 0, 0);
+    put_slices(&k, n);
+
+    ngx_k8s_compile_synced(k.compile);
+    (void) pieces(&k, "slices");
+
+    was = service(&k);
+    least = was->usable;
+    made = 0;
+
+    for (i = 0; i < 300; i++) {
+        put_slice(&k, i * 7 % (n / 1000), n, i);
+
+        (void) ngx_k8s_compile_run(k.compile, 0);
+        ngx_k8s_writer_publish(k.writer);
+
+        rec = service(&k);
+        made += (rec != was);
+        was = rec;
+        least = ngx_min(least, rec->usable);
+    }
+
+    ok(least == n, "slices that change: %u endpoints served", (unsigned) least);
+    ok(made > 3, "slices that change: %u records", (unsigned) made);
+
+    k8s_close(&k);
 }
 
 
@@ -202,6 +280,7 @@ test_endpoints(ngx_uint_t n)
 {
     char        buf[64];
     k8s_t       k;
+    ngx_uint_t  m;
 
     setup(&k);
     k8s_open(&k);
@@ -213,7 +292,8 @@ test_endpoints(ngx_uint_t n)
 
     put_slices(&k, n);
     sprintf(buf, "a Service with %u endpoints", (unsigned) n);
-    (void) pieces(&k, buf);
+    m = pieces(&k, buf);
+    ok(m > n / 1024, "endpoints: in %u pieces", (unsigned) m);
 
     sprintf(buf, "usable %u ", (unsigned) n);
     ok(k8s_has(&k, buf), "all endpoints are served");
@@ -721,6 +801,7 @@ main(void)
 
     test_endpoints(5000);
     test_endpoints(ngx_max(number, 10000));
+    test_changing(20000);
     test_users();
     test_same();
     test_listed(ngx_max(number, 10000));

@@ -1,0 +1,1339 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Service records, in pieces: a walk over what may be served, the endpoints
+ * with their statistics, the checksum, and then one put.  What changes in the
+ * midst of it is met by another making, so that a Service whose slices change
+ * all the time is not the last one to be served as it was.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_SPARE_ENDPOINTS  4       /* that a record can grow by */
+#define NGX_K8S_SERVING_POOL     4096
+#define NGX_K8S_SERVING_KEEP     65536   /* bytes of a builder that is kept */
+#define NGX_K8S_SERVING_BYTES    64      /* cost as much as an endpoint */
+#define NGX_K8S_SERVING_PORTS    16      /* of one address: the same */
+
+
+typedef ngx_int_t (*ngx_k8s_serving_stage_pt)(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+
+
+static ngx_int_t ngx_k8s_serving_get(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port);
+static ngx_int_t ngx_k8s_serving_begin(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+static void ngx_k8s_serving_fixed(ngx_k8s_serving_t *s,
+    ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp);
+static ngx_int_t ngx_k8s_serving_sources(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp);
+static void ngx_k8s_serving_tree(ngx_k8s_serving_t *s, ngx_uint_t tree);
+static void ngx_k8s_serving_seek(ngx_k8s_serving_t *s);
+static ngx_int_t ngx_k8s_serving_parts(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+static ngx_int_t ngx_k8s_serving_walk(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+static ngx_int_t ngx_k8s_serving_emit(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_k8s_endpoint_rec_t *rec, ngx_str_t *target,
+    ngx_str_t *zone, ngx_str_t *hints);
+static void ngx_k8s_serving_refused(ngx_k8s_serving_t *s, ngx_str_t *text);
+static ngx_int_t ngx_k8s_serving_external(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_k8s_service_t *svc, ngx_uint_t number);
+static ngx_int_t ngx_k8s_serving_manifest(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp);
+static ngx_int_t ngx_k8s_serving_literal(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_str_t *text, ngx_uint_t number);
+static int ngx_libc_cdecl ngx_k8s_serving_cmp(const void *one,
+    const void *two);
+static ngx_int_t ngx_k8s_serving_alloc(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+static void ngx_k8s_serving_size(ngx_k8s_serving_t *s, ngx_uint_t n);
+static ngx_int_t ngx_k8s_serving_fill(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+static ngx_int_t ngx_k8s_serving_stat(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_k8s_service_rec_t **was,
+    ngx_k8s_endpoint_t *endpoint, ngx_k8s_endpoint_rec_t *rec);
+static ngx_int_t ngx_k8s_serving_push(ngx_array_t *a, uint32_t stat);
+static ngx_int_t ngx_k8s_serving_sum(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+static ngx_int_t ngx_k8s_serving_put(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+static ngx_int_t ngx_k8s_serving_cut(ngx_k8s_serving_t *s, size_t was);
+static void ngx_k8s_serving_end(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s);
+static void ngx_k8s_serving_release(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_array_t *spent);
+static ngx_k8s_service_rec_t *ngx_k8s_serving_old(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+static ngx_uint_t ngx_k8s_serving_ready(ngx_k8s_service_rec_t *rec);
+static void ngx_k8s_compile_spend(ngx_k8s_compile_t *c, uint32_t *stats,
+    ngx_uint_t n);
+static uint64_t ngx_k8s_identity_service(ngx_k8s_port_t *port,
+    ngx_k8s_service_t *svc);
+static uint64_t ngx_k8s_identity(uint64_t h, ngx_k8s_endpoint_rec_t *ep,
+    ngx_str_t *target);
+static uint64_t ngx_k8s_identity_part(uint64_t h, ngx_str_t *part);
+
+
+static ngx_str_t  ngx_k8s_empty = ngx_null_string;
+
+
+/* by NGX_K8S_SERVING_* */
+
+static ngx_k8s_serving_stage_pt  ngx_k8s_serving_stages[] = {
+    ngx_k8s_serving_parts,
+    ngx_k8s_serving_walk,
+    ngx_k8s_serving_walk,
+    ngx_k8s_serving_alloc,
+    ngx_k8s_serving_fill,
+    ngx_k8s_serving_sum,
+    ngx_k8s_serving_put
+};
+
+
+ngx_int_t
+ngx_k8s_compile_serving(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
+{
+    ngx_int_t                 rc;
+    ngx_k8s_serving_t        *s;
+    ngx_k8s_service_state_t  *state;
+
+    state = port->node->data;
+
+    if (c->budget <= 0) {
+        return NGX_AGAIN;
+    }
+
+    if (state->serving == NULL) {
+
+        if (ngx_k8s_serving_get(c, port) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_k8s_serving_begin(c, state->serving) != NGX_OK) {
+            ngx_k8s_serving_abort(c, state);
+            return NGX_ERROR;
+        }
+    }
+
+    s = state->serving;
+
+    for ( ;; ) {
+        rc = ngx_k8s_serving_stages[s->stage](c, s);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        if (rc == NGX_ERROR || s->builder.failed) {
+            ngx_k8s_serving_abort(c, state);
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DONE) {
+            ngx_k8s_serving_end(c, s);
+            return port->full ? NGX_DECLINED : NGX_OK;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_serving_get(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
+{
+    ngx_k8s_serving_t        *s;
+    ngx_k8s_service_state_t  *state;
+
+    state = port->node->data;
+
+    s = c->serving;
+    c->serving = NULL;
+
+    if (s == NULL) {
+        s = ngx_calloc(sizeof(ngx_k8s_serving_t), c->log);
+        if (s == NULL) {
+            return NGX_ERROR;
+        }
+
+        s->pool = ngx_create_pool(NGX_K8S_SERVING_POOL, c->log);
+
+        if (s->pool == NULL
+            || ngx_k8s_builder_init(&s->builder, c->log) != NGX_OK)
+        {
+            ngx_k8s_serving_free(s);
+            return NGX_ERROR;
+        }
+    }
+
+    s->port = port;
+    state->serving = s;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_serving_begin(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    ngx_k8s_port_t          *now;
+    ngx_k8s_node_t          *node;
+    ngx_k8s_service_t       *svc;
+    ngx_k8s_service_port_t  *sp, external;
+
+    if (ngx_array_init(&s->ready, s->pool, 16, sizeof(ngx_k8s_endpoint_t))
+        != NGX_OK
+        || ngx_array_init(&s->others, s->pool, 4, sizeof(ngx_k8s_endpoint_t))
+           != NGX_OK
+        || ngx_array_init(&s->got, s->pool, 16, sizeof(uint32_t)) != NGX_OK
+        || ngx_array_init(&s->left, s->pool, 16, sizeof(uint32_t)) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    s->stage = NGX_K8S_SERVING_ALLOC;
+    s->part = NULL;
+    s->next = NULL;
+    s->seek = 0;
+    s->cut = 0;
+    s->put = 0;
+    ngx_memzero(&s->sp, sizeof(ngx_k8s_service_port_t));
+
+    now = &s->now;
+    *now = *s->port;
+
+    now->flags = 0;
+    now->why = NGX_K8S_WHY_NONE;
+    now->usable = 0;
+    now->cut = 0;
+    now->nrefused = 0;
+    ngx_memzero(now->refused, sizeof(now->refused));
+
+    c->budget -= 16;
+
+    node = s->port->node;
+    svc = (ngx_k8s_service_t *) ngx_k8s_store_get(c->store, NGX_K8S_SERVICE,
+                                                  &node->namespace,
+                                                  &node->name);
+    sp = NULL;
+
+    if (svc == NULL) {
+        now->flags = NGX_K8S_SERVICE_MISSING;
+
+    } else {
+        s->identity = ngx_k8s_identity_service(s->port, svc);
+
+        sp = ngx_k8s_compile_port_select(svc, s->port, &external);
+
+        if (sp == NULL || sp->closed) {
+            sp = NULL;
+            now->flags = NGX_K8S_SERVICE_NO_PORT;
+        }
+    }
+
+    ngx_k8s_serving_fixed(s, svc, sp);
+
+    if (sp == NULL) {
+        return NGX_OK;
+    }
+
+    now->why = ngx_k8s_compile_why(c, node);
+
+    return ngx_k8s_serving_sources(c, s, svc, sp);
+}
+
+
+/* the record without endpoints */
+
+static void
+ngx_k8s_serving_fixed(ngx_k8s_serving_t *s, ngx_k8s_service_t *svc,
+    ngx_k8s_service_port_t *sp)
+{
+    u_char                  buf[NGX_K8S_KEY_MAX];
+    ngx_str_t               key, *names[4];
+    ngx_k8s_node_t         *node;
+    ngx_k8s_builder_t      *b;
+    ngx_k8s_service_rec_t  *rec;
+
+    b = &s->builder;
+    node = s->port->node;
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_SERVICE,
+                          sizeof(ngx_k8s_service_rec_t));
+
+    names[0] = &node->namespace;
+    names[1] = &node->name;
+    names[2] = &s->port->port;
+    names[3] = &s->port->protocol;
+
+    key.data = buf;
+    key.len = ngx_k8s_key_names(buf, 4, names);
+
+    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, namespace, names[0]);
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, name, names[1]);
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, port, names[2]);
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, protocol, names[3]);
+
+    if (sp == NULL) {
+        return;
+    }
+
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, app_protocol,
+                        &sp->app_protocol);
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+    rec->number = sp->port;
+}
+
+
+/* where its endpoints come from */
+
+static ngx_int_t
+ngx_k8s_serving_sources(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp)
+{
+    ngx_queue_t              *q;
+    ngx_k8s_service_state_t  *state;
+
+    state = s->port->node->data;
+
+    if (ngx_k8s_str_eq_c(&svc->type, "ExternalName")) {
+        return ngx_k8s_serving_external(c, s, svc, sp->target_port
+                                                   ? sp->target_port
+                                                   : sp->port);
+    }
+
+    if (c->conf.loopback && ngx_queue_empty(&state->parts)) {
+        return ngx_k8s_serving_manifest(c, s, svc, sp);
+    }
+
+    if (ngx_queue_empty(&state->parts)) {
+        return NGX_OK;
+    }
+
+    q = ngx_queue_head(&state->parts);
+
+    /* the Service may go in the midst */
+
+    s->sp = *sp;
+    s->sp.protocol = s->port->protocol;
+    s->sp.name.data = ngx_pstrdup(s->pool, &sp->name);
+
+    if (s->sp.name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    s->part = ngx_queue_data(q, ngx_k8s_piece_t, queue);
+    s->tree = (svc->family == 6);
+    s->stage = NGX_K8S_SERVING_PARTS;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_serving_tree(ngx_k8s_serving_t *s, ngx_uint_t tree)
+{
+    ngx_rbtree_node_t        *node;
+    ngx_k8s_service_state_t  *state;
+
+    state = s->port->node->data;
+    node = state->candidates[tree].root;
+
+    s->tree = tree;
+    s->seek = 0;
+    s->next = (node == &state->sentinel) ? NULL
+              : (ngx_k8s_candidate_t *) ngx_rbtree_min(node, &state->sentinel);
+}
+
+
+void
+ngx_k8s_serving_pass(ngx_k8s_service_state_t *state, ngx_k8s_piece_t *part)
+{
+    ngx_queue_t  *q;
+
+    if (state->serving == NULL || state->serving->part != part) {
+        return;
+    }
+
+    q = ngx_queue_next(&part->queue);
+
+    state->serving->part = (q == ngx_queue_sentinel(&state->parts)) ? NULL
+                           : ngx_queue_data(q, ngx_k8s_piece_t, queue);
+}
+
+
+void
+ngx_k8s_serving_skip(ngx_k8s_service_state_t *state, ngx_k8s_candidate_t *e)
+{
+    ngx_k8s_serving_t  *s;
+
+    s = state->serving;
+
+    if (s && s->next == e) {
+        s->next = NULL;
+        s->seek = 1;
+        ngx_memcpy(s->from, e->addr, 16);
+    }
+}
+
+
+/* what comes in the place of what is gone may be there already */
+
+static void
+ngx_k8s_serving_seek(ngx_k8s_serving_t *s)
+{
+    ngx_k8s_candidate_t      *e;
+    ngx_rbtree_node_t        *node;
+    ngx_k8s_service_state_t  *state;
+
+    if (!s->seek) {
+        return;
+    }
+
+    s->seek = 0;
+
+    state = s->port->node->data;
+    node = state->candidates[s->tree].root;
+
+    while (node != &state->sentinel) {
+        e = (ngx_k8s_candidate_t *) node;
+
+        if (ngx_memcmp(e->addr, s->from, 16) < 0) {
+            node = node->right;
+
+        } else {
+            s->next = e;
+            node = node->left;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_serving_parts(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    ngx_uint_t        why;
+    ngx_k8s_piece_t  *part;
+
+    while (s->part) {
+        part = s->part;
+
+        if (c->budget <= 0) {
+            return NGX_AGAIN;
+        }
+
+        c->budget -= 1 + part->slice->nports;
+
+        part->number = ngx_k8s_compile_slice_port(part->slice, &s->sp);
+
+        why = ngx_k8s_compile_why_slice(part->slice, part->number);
+        s->now.why = ngx_max(s->now.why, why);
+
+        ngx_k8s_serving_pass(s->port->node->data, part);
+    }
+
+    ngx_k8s_serving_tree(s, s->tree);
+    s->stage = NGX_K8S_SERVING_WALK;
+
+    return NGX_OK;
+}
+
+
+/* of two slices that have an address and port the first one counts; what comes
+   behind the place of the walk is met by the next one */
+
+static ngx_int_t
+ngx_k8s_serving_walk(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    ngx_k8s_piece_t           *part;
+    ngx_k8s_candidate_t       *e;
+    ngx_k8s_endpoint_rec_t     rec;
+    ngx_k8s_service_state_t   *state;
+    ngx_k8s_slice_endpoint_t  *source;
+
+    state = s->port->node->data;
+
+    ngx_k8s_serving_seek(s);
+
+    while (s->next) {
+
+        if (c->budget-- <= 0) {
+            return NGX_AGAIN;
+        }
+
+        e = s->next;
+        s->next = (ngx_k8s_candidate_t *)
+                  ngx_rbtree_next(&state->candidates[s->tree], &e->node);
+
+        part = e->part;
+        source = e->source;
+
+        if (part->number == 0) {
+            continue;
+        }
+
+        ngx_memzero(&rec, sizeof(ngx_k8s_endpoint_rec_t));
+
+        ngx_memcpy(rec.addr, e->addr, 16);
+        rec.family = s->tree ? 6 : 4;
+        rec.port = part->number;
+        rec.flags = e->flags;
+
+        if (e->refused
+            || ngx_k8s_endpoint_own(c, rec.addr, rec.family, rec.port))
+        {
+            ngx_k8s_serving_refused(s, &source->address);
+            continue;
+        }
+
+        if (ngx_k8s_serving_emit(c, s, &rec, &source->target, &source->zone,
+                                 &source->hints)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (s->stage == NGX_K8S_SERVING_WALK
+        && s->ready.nelts + s->others.nelts == 0)
+    {
+        ngx_k8s_serving_tree(s, !s->tree);
+        s->stage = NGX_K8S_SERVING_OTHER;
+
+    } else {
+        s->stage = NGX_K8S_SERVING_ALLOC;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_serving_emit(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    ngx_k8s_endpoint_rec_t *rec, ngx_str_t *target, ngx_str_t *zone,
+    ngx_str_t *hints)
+{
+    ngx_uint_t           i, k;
+    ngx_array_t         *a[2];
+    ngx_k8s_builder_t   *b;
+    ngx_k8s_endpoint_t  *e;
+
+    a[0] = &s->ready;
+    a[1] = &s->others;
+
+    for (k = 0; k < 2; k++) {
+        e = a[k]->elts;
+
+        for (i = a[k]->nelts; i-- > 0; /* void */ ) {
+            if (e[i].rec.family != rec->family
+                || ngx_memcmp(e[i].rec.addr, rec->addr, 16) != 0)
+            {
+                break;
+            }
+
+            if (e[i].rec.port == rec->port) {
+                return NGX_OK;
+            }
+        }
+
+        c->budget -= (a[k]->nelts - i) / NGX_K8S_SERVING_PORTS;
+    }
+
+    e = ngx_array_push(a[!(rec->flags & NGX_K8S_ENDPOINT_READY)]);
+    if (e == NULL) {
+        return NGX_ERROR;
+    }
+
+    e->rec = *rec;
+    e->identity = ngx_k8s_identity(s->identity, rec, target);
+
+    b = &s->builder;
+
+    /* endpoints count for more than where they are */
+
+    if (b->len < NGX_K8S_RECORD_MAX / 2) {
+        e->rec.zone = ngx_k8s_builder_str(b, zone);
+        e->rec.hints = ngx_k8s_builder_str(b, hints);
+    }
+
+    return NGX_OK;
+}
+
+
+/* kept for the problem; the smallest is named, whatever the order */
+
+static void
+ngx_k8s_serving_refused(ngx_k8s_serving_t *s, ngx_str_t *text)
+{
+    ngx_str_t        first, cut;
+    ngx_k8s_port_t  *now;
+
+    now = &s->now;
+
+    first.data = now->refused;
+    first.len = now->refused_len;
+    cut.data = text->data;
+    cut.len = ngx_min(text->len, sizeof(now->refused));
+
+    if (now->nrefused++ == 0 || ngx_k8s_str_cmp(&cut, &first) < 0) {
+        now->refused_len = cut.len;
+        ngx_memcpy(now->refused, cut.data, cut.len);
+    }
+}
+
+
+/*
+ * A Service of a manifest needs no EndpointSlice.  Its own addresses take
+ * connections at its port, and not at that of its endpoints.
+ */
+
+static ngx_int_t
+ngx_k8s_serving_manifest(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp)
+{
+    ngx_uint_t           i, n;
+    ngx_k8s_endpoint_t  *e;
+
+    for (i = 0; i < svc->nexternal_ips; i++) {
+        if (ngx_k8s_serving_literal(c, s, &svc->external_ips[i], sp->port)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (svc->nexternal_ips) {
+        e = s->ready.elts;
+        n = ngx_min(s->ready.nelts, 1);
+
+        ngx_qsort(e, s->ready.nelts, sizeof(ngx_k8s_endpoint_t),
+                  ngx_k8s_serving_cmp);
+
+        for (i = 1; i < s->ready.nelts; i++) {
+            if (ngx_k8s_serving_cmp(&e[i], &e[n - 1]) != 0) {
+                e[n++] = e[i];
+            }
+        }
+
+        s->ready.nelts = n;
+
+        return NGX_OK;
+    }
+
+    if (svc->cluster_ip.len && !ngx_k8s_str_eq_c(&svc->cluster_ip, "None")) {
+        return ngx_k8s_serving_literal(c, s, &svc->cluster_ip, sp->port);
+    }
+
+    if (svc->external_name.len) {
+        return ngx_k8s_serving_external(c, s, svc, sp->target_port
+                                                   ? sp->target_port
+                                                   : sp->port);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_serving_external(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    ngx_k8s_service_t *svc, ngx_uint_t number)
+{
+    u_char                  addr[16];
+    ngx_str_t               name;
+    ngx_k8s_service_rec_t  *rec;
+
+    name = svc->external_name;
+
+    if (c->conf.loopback && ngx_k8s_str_eq_c(&name, "localhost")) {
+        ngx_str_set(&name, "127.0.0.1");
+    }
+
+    if (c->conf.loopback
+        && (ngx_inet_addr(name.data, name.len) != INADDR_NONE
+            || (name.len
+                && ngx_inet6_addr(name.data, name.len, addr) == NGX_OK)))
+    {
+        return ngx_k8s_serving_literal(c, s, &name, number);
+    }
+
+    s->now.flags |= NGX_K8S_SERVICE_EXTERNAL;
+
+    ngx_k8s_builder_set(&s->builder, ngx_k8s_service_rec_t, external,
+                        &svc->external_name);
+
+    rec = ngx_k8s_builder_ptr(&s->builder, 0);
+    rec->external_port = number;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_serving_literal(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    ngx_str_t *text, ngx_uint_t number)
+{
+    ngx_k8s_endpoint_rec_t  rec;
+
+    ngx_memzero(&rec, sizeof(ngx_k8s_endpoint_rec_t));
+
+    rec.port = number;
+    rec.family = ngx_k8s_endpoint_address(c, text, 0, rec.addr);
+    rec.flags = NGX_K8S_ENDPOINT_READY|NGX_K8S_ENDPOINT_SERVING;
+
+    if (rec.family == 0
+        || ngx_k8s_endpoint_own(c, rec.addr, rec.family, rec.port))
+    {
+        ngx_k8s_serving_refused(s, text);
+        return NGX_OK;
+    }
+
+    return ngx_k8s_serving_emit(c, s, &rec, &ngx_k8s_empty, &ngx_k8s_empty,
+                                &ngx_k8s_empty);
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_serving_cmp(const void *one, const void *two)
+{
+    ngx_int_t                rc;
+    ngx_k8s_endpoint_rec_t  *a, *b;
+
+    a = &((ngx_k8s_endpoint_t *) one)->rec;
+    b = &((ngx_k8s_endpoint_t *) two)->rec;
+
+    if (a->family != b->family) {
+        return (a->family > b->family) ? 1 : -1;
+    }
+
+    rc = ngx_memcmp(a->addr, b->addr, 16);
+
+    if (rc) {
+        return rc;
+    }
+
+    return (a->port > b->port) - (a->port < b->port);
+}
+
+
+/* the list is the last part of the record: it can be cut */
+
+static ngx_int_t
+ngx_k8s_serving_alloc(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    size_t                  spare;
+    ngx_uint_t              n, all;
+    ngx_k8s_builder_t      *b;
+    ngx_k8s_service_rec_t  *old;
+
+    b = &s->builder;
+    all = s->ready.nelts + s->others.nelts;
+
+    spare = NGX_K8S_SPARE_ENDPOINTS * sizeof(ngx_k8s_endpoint_rec_t);
+
+    n = (NGX_K8S_RECORD_MAX - b->len) / sizeof(ngx_k8s_endpoint_rec_t)
+        - NGX_K8S_SPARE_ENDPOINTS - 2;
+    n = ngx_min(n, all);
+
+    s->list = n ? ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_endpoint_rec_t)
+                                           + spare)
+                : 0;
+
+    if (b->failed) {
+        return NGX_ERROR;
+    }
+
+    s->now.usable = s->ready.nelts ? s->ready.nelts : all;
+    s->now.cut = all - n;
+
+    ngx_k8s_serving_size(s, n);
+
+    old = ngx_k8s_serving_old(c, s);
+
+    s->at = 0;
+    s->old[0] = 0;
+    s->old[1] = ngx_k8s_serving_ready(old);
+    s->stage = NGX_K8S_SERVING_FILL;
+
+    /* what is too large is not put: statistics keep what memory they take */
+
+    s->bare = (b->len > ngx_k8s_writer_largest(c->writer)
+               && (old == NULL || b->len > old->header.size));
+
+    c->budget -= n * sizeof(ngx_k8s_endpoint_rec_t) / NGX_K8S_SERVING_BYTES;
+
+    return NGX_OK;
+}
+
+
+/* the record has n endpoints */
+
+static void
+ngx_k8s_serving_size(ngx_k8s_serving_t *s, ngx_uint_t n)
+{
+    ngx_k8s_builder_t      *b;
+    ngx_k8s_service_rec_t  *rec;
+
+    b = &s->builder;
+    rec = ngx_k8s_builder_ptr(b, 0);
+
+    s->n = n;
+    s->now.usable = ngx_min(s->now.usable, n);
+
+    rec->flags = s->now.flags;
+    rec->usable = s->now.usable;
+    rec->endpoints.n = n;
+    rec->endpoints.offset = n ? s->list : 0;
+
+    if (s->list) {
+        b->len = s->list + n * sizeof(ngx_k8s_endpoint_rec_t);
+    }
+}
+
+
+/* statistics of the old record go over to the new one */
+
+static ngx_int_t
+ngx_k8s_serving_fill(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    ngx_uint_t               i, end;
+    ngx_k8s_endpoint_t      *e;
+    ngx_k8s_service_rec_t   *old;
+    ngx_k8s_endpoint_rec_t  *rec;
+
+    old = ngx_k8s_serving_old(c, s);
+    rec = ngx_k8s_builder_ptr(&s->builder, s->list);
+
+    for ( /* void */ ; s->at < s->n; s->at++) {
+
+        if (c->budget-- <= 0) {
+            return NGX_AGAIN;
+        }
+
+        if (s->at < s->ready.nelts) {
+            e = (ngx_k8s_endpoint_t *) s->ready.elts + s->at;
+
+        } else {
+            e = (ngx_k8s_endpoint_t *) s->others.elts
+                + (s->at - s->ready.nelts);
+        }
+
+        rec[s->at] = e->rec;
+
+        if (!s->bare
+            && ngx_k8s_serving_stat(c, s, &old, e, &rec[s->at]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (s->bare) {
+        s->stage = NGX_K8S_SERVING_PUT;
+        return NGX_OK;
+    }
+
+    rec = old ? ngx_k8s_record_at(old, old->endpoints.offset) : NULL;
+
+    for (i = 0; old && i < 2; i++) {
+        end = i ? old->endpoints.n : ngx_k8s_serving_ready(old);
+
+        for ( /* void */ ; s->old[i] < end; s->old[i]++) {
+
+            if (c->budget-- <= 0) {
+                return NGX_AGAIN;
+            }
+
+            if (ngx_k8s_serving_push(&s->left, rec[s->old[i]].stat)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    s->stage = NGX_K8S_SERVING_SUM;
+
+    return NGX_OK;
+}
+
+
+/* both lists are in order: what the old one has before it does not stay */
+
+static ngx_int_t
+ngx_k8s_serving_stat(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    ngx_k8s_service_rec_t **was, ngx_k8s_endpoint_t *endpoint,
+    ngx_k8s_endpoint_rec_t *rec)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i, end;
+    ngx_k8s_stat_t          *stat;
+    ngx_k8s_endpoint_t       e;
+    ngx_k8s_service_rec_t   *old;
+    ngx_k8s_endpoint_rec_t  *o;
+
+    old = *was;
+
+    i = !(rec->flags & NGX_K8S_ENDPOINT_READY);
+    end = (old == NULL) ? 0 : i ? old->endpoints.n
+                                : ngx_k8s_serving_ready(old);
+
+    while (s->old[i] < end) {
+        o = ngx_k8s_record_at(old, old->endpoints.offset);
+        e.rec = o[s->old[i]];
+
+        rc = ngx_k8s_serving_cmp(&e, endpoint);
+
+        if (rc > 0) {
+            break;
+        }
+
+        s->old[i]++;
+        c->budget--;
+
+        if (rc == 0) {
+            stat = ngx_k8s_stat(c->table, e.rec.stat);
+
+            if (stat && stat->identity == endpoint->identity) {
+                rec->stat = e.rec.stat;
+                return NGX_OK;
+            }
+        }
+
+        if (ngx_k8s_serving_push(&s->left, e.rec.stat) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    rec->stat = ngx_k8s_writer_stat_get(c->writer, endpoint->identity);
+
+    /* for which records may have moved */
+
+    *was = ngx_k8s_serving_old(c, s);
+
+    if (ngx_k8s_serving_push(&s->got, rec->stat) != NGX_OK) {
+        ngx_k8s_writer_stat_put(c->writer, rec->stat);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_serving_push(ngx_array_t *a, uint32_t stat)
+{
+    uint32_t  *p;
+
+    if (stat == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_array_push(a);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *p = stat;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_serving_sum(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    size_t              n, max;
+    ngx_k8s_builder_t  *b;
+
+    b = &s->builder;
+
+    if (c->budget <= 0) {
+        return NGX_AGAIN;
+    }
+
+    max = c->budget * NGX_K8S_SERVING_BYTES;
+
+    n = ngx_k8s_builder_sum(b, max);
+
+    c->budget -= n / NGX_K8S_SERVING_BYTES;
+
+    if (n == max) {
+        return NGX_AGAIN;
+    }
+
+    s->stage = NGX_K8S_SERVING_PUT;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Where a larger record has no room the first endpoints are served that the
+ * place of the old one can hold: fewer than there are, but none of the past.
+ */
+
+static ngx_int_t
+ngx_k8s_serving_put(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    size_t                  was, spare;
+    uint32_t                slot;
+    ngx_k8s_service_rec_t  *old;
+
+    old = ngx_k8s_serving_old(c, s);
+    was = old ? old->header.size : 0;
+
+    spare = NGX_K8S_SPARE_ENDPOINTS * sizeof(ngx_k8s_endpoint_rec_t);
+
+    slot = ngx_k8s_compile_put_spare(c, &s->builder,
+                                     (ngx_k8s_record_t *) old, spare, 1);
+
+    if (slot) {
+        s->now.slot = slot;
+        s->now.full = (s->now.cut != 0);
+        s->put = 1;
+
+        return NGX_DONE;
+    }
+
+    s->now.full = 1;
+
+    if (was == 0) {
+        return NGX_DONE;
+    }
+
+    if (!s->cut) {
+        ngx_k8s_compile_stuck(c, s->port->node,
+                              ngx_k8s_writer_room(c->writer)
+                              + ngx_k8s_writer_missing(c->writer));
+
+        return ngx_k8s_serving_cut(s, was);
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_k8s_serving_cut(ngx_k8s_serving_t *s, size_t was)
+{
+    ngx_uint_t               i, n;
+    ngx_k8s_builder_t       *b;
+    ngx_k8s_endpoint_rec_t  *rec;
+
+    b = &s->builder;
+    s->cut = 1;
+
+    if (b->len <= was) {
+        return NGX_DONE;
+    }
+
+    n = (b->len - was) / sizeof(ngx_k8s_endpoint_rec_t) + 1;
+
+    if (n > s->n) {
+        return NGX_DONE;
+    }
+
+    n = s->n - n;
+
+    rec = ngx_k8s_builder_ptr(b, s->list);
+
+    for (i = n; i < s->n; i++) {
+        if (ngx_k8s_serving_push(&s->left, rec[i].stat) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    s->now.cut += s->n - n;
+
+    ngx_k8s_serving_size(s, n);
+    ngx_k8s_builder_unsum(b);
+
+    s->stage = NGX_K8S_SERVING_SUM;
+
+    if (s->bare) {
+        s->bare = 0;
+        s->at = 0;
+        s->stage = NGX_K8S_SERVING_FILL;
+    }
+
+    return NGX_OK;
+}
+
+
+/* the port is as it was made */
+
+static void
+ngx_k8s_serving_end(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    ngx_k8s_port_t  *port, *now, was;
+
+    port = s->port;
+    now = &s->now;
+    was = *port;
+
+    if (now->usable || (now->flags & (NGX_K8S_SERVICE_MISSING
+                                      |NGX_K8S_SERVICE_NO_PORT)))
+    {
+        now->why = NGX_K8S_WHY_NONE;
+
+    } else if (now->nrefused) {
+        now->why = NGX_K8S_WHY_REFUSED;
+    }
+
+    port->slot = now->slot;
+    port->flags = now->flags;
+    port->usable = now->usable;
+    port->why = now->why;
+    port->cut = now->cut;
+    port->full = now->full;
+    port->nrefused = now->nrefused;
+    port->refused_len = now->refused_len;
+    ngx_memcpy(port->refused, now->refused, sizeof(port->refused));
+
+    /* some problems tell more than is kept of the port */
+
+    if (was.slot == 0 || was.flags != port->flags || was.full != port->full
+        || was.cut != port->cut || was.nrefused != port->nrefused
+        || (was.usable == 0) != (port->usable == 0)
+        || was.why != port->why || port->why == NGX_K8S_WHY_UNLABELLED
+        || port->why == NGX_K8S_WHY_PORT
+        || (port->flags & NGX_K8S_SERVICE_NO_PORT)
+        || ngx_memcmp(was.refused, port->refused, sizeof(was.refused)) != 0)
+    {
+        ngx_k8s_compile_tell(c, port->node, 0);
+    }
+
+    ngx_k8s_serving_release(c, s, s->put ? &s->left : &s->got);
+}
+
+
+void
+ngx_k8s_serving_abort(ngx_k8s_compile_t *c, ngx_k8s_service_state_t *state)
+{
+    if (state->serving) {
+        ngx_k8s_serving_release(c, state->serving, &state->serving->got);
+    }
+}
+
+
+static void
+ngx_k8s_serving_release(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    ngx_array_t *spent)
+{
+    ngx_k8s_service_state_t  *state;
+
+    state = s->port->node->data;
+    state->serving = NULL;
+
+    ngx_k8s_compile_spend(c, spent->elts, spent->nelts);
+
+    if (c->serving || s->builder.size > NGX_K8S_SERVING_KEEP) {
+        ngx_k8s_serving_free(s);
+        return;
+    }
+
+    ngx_reset_pool(s->pool);
+
+    c->serving = s;
+}
+
+
+void
+ngx_k8s_serving_free(ngx_k8s_serving_t *s)
+{
+    ngx_k8s_builder_done(&s->builder);
+
+    if (s->pool) {
+        ngx_destroy_pool(s->pool);
+    }
+
+    ngx_free(s);
+}
+
+
+/* what the table has under the key of the record in the making */
+
+static ngx_k8s_service_rec_t *
+ngx_k8s_serving_old(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    ngx_k8s_record_t  *rec;
+
+    rec = ngx_k8s_builder_ptr(&s->builder, 0);
+
+    return ngx_k8s_table_find(c->table, NGX_K8S_INDEX_SERVICE,
+                              ngx_k8s_record_at(rec, rec->key.offset),
+                              rec->key.len, NULL);
+}
+
+
+/* how many of its endpoints are ready, which are the first ones */
+
+static ngx_uint_t
+ngx_k8s_serving_ready(ngx_k8s_service_rec_t *rec)
+{
+    ngx_k8s_endpoint_rec_t  *ep;
+
+    if (rec == NULL || rec->endpoints.n == 0) {
+        return 0;
+    }
+
+    ep = ngx_k8s_record_at(rec, rec->endpoints.offset);
+
+    return (ep->flags & NGX_K8S_ENDPOINT_READY) ? rec->usable : 0;
+}
+
+
+void
+ngx_k8s_compile_service_remove(ngx_k8s_compile_t *c, uint32_t slot)
+{
+    uint32_t                *stats;
+    ngx_uint_t               i, n;
+    ngx_k8s_service_rec_t   *rec;
+    ngx_k8s_endpoint_rec_t  *ep;
+
+    rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_SERVICE, slot);
+
+    n = rec ? rec->endpoints.n : 0;
+    ep = n ? ngx_k8s_record_at(rec, rec->endpoints.offset) : NULL;
+    stats = n ? ngx_palloc(c->pool, n * sizeof(uint32_t)) : NULL;
+
+    for (i = 0; i < n; i++) {
+        if (stats) {
+            stats[i] = ep[i].stat;
+
+        } else {
+            ngx_k8s_writer_stat_put(c->writer, ep[i].stat);
+        }
+    }
+
+    if (stats) {
+        ngx_k8s_compile_spend(c, stats, n);
+    }
+
+    ngx_k8s_writer_remove(c->writer, slot);
+}
+
+
+/* few at once, others in their turn */
+
+static void
+ngx_k8s_compile_spend(ngx_k8s_compile_t *c, uint32_t *stats, ngx_uint_t n)
+{
+    ngx_uint_t        i;
+    ngx_k8s_spent_t  *spent;
+
+    spent = NULL;
+
+    if ((ngx_int_t) n > c->slice) {
+        spent = ngx_alloc(sizeof(ngx_k8s_spent_t) + n * sizeof(uint32_t),
+                          c->log);
+    }
+
+    if (spent) {
+        spent->n = n;
+        ngx_memcpy(spent->stats, stats, n * sizeof(uint32_t));
+        ngx_queue_insert_tail(&c->spent, &spent->queue);
+        return;
+    }
+
+    for (i = 0; i < n; i++) {
+        ngx_k8s_writer_stat_put(c->writer, stats[i]);
+    }
+}
+
+
+ngx_int_t
+ngx_k8s_compile_spent(ngx_k8s_compile_t *c)
+{
+    ngx_int_t         n;
+    ngx_queue_t      *q;
+    ngx_k8s_spent_t  *spent;
+
+    if (ngx_queue_empty(&c->spent)) {
+        return NGX_DONE;
+    }
+
+    q = ngx_queue_head(&c->spent);
+    spent = ngx_queue_data(q, ngx_k8s_spent_t, queue);
+
+    for (n = 0; spent->n && n < c->slice; n++) {
+        ngx_k8s_writer_stat_put(c->writer, spent->stats[--spent->n]);
+    }
+
+    if (spent->n == 0) {
+        ngx_queue_remove(q);
+        ngx_free(spent);
+    }
+
+    return NGX_OK;
+}
+
+
+/* FNV-1a over what makes an endpoint the same one: first its Service */
+
+static uint64_t
+ngx_k8s_identity_service(ngx_k8s_port_t *port, ngx_k8s_service_t *svc)
+{
+    uint64_t   h;
+    ngx_str_t  empty;
+
+    ngx_str_null(&empty);
+
+    h = 0xcbf29ce484222325ULL;
+
+    if (svc->object.uid.len) {
+        h = ngx_k8s_identity_part(h, &svc->object.uid);
+        return ngx_k8s_identity_part(h, &empty);
+    }
+
+    h = ngx_k8s_identity_part(h, &port->node->namespace);
+
+    return ngx_k8s_identity_part(h, &port->node->name);
+}
+
+
+static uint64_t
+ngx_k8s_identity(uint64_t h, ngx_k8s_endpoint_rec_t *ep,
+    ngx_str_t *target)
+{
+    u_char     tail[4];
+    ngx_str_t  s;
+
+    tail[0] = (u_char) (ep->port >> 8);
+    tail[1] = (u_char) ep->port;
+    tail[2] = (u_char) ep->family;
+    tail[3] = 0;
+
+    h = ngx_k8s_identity_part(h, target);
+
+    s.data = ep->addr;
+    s.len = 16;
+    h = ngx_k8s_identity_part(h, &s);
+
+    s.data = tail;
+    s.len = 4;
+    h = ngx_k8s_identity_part(h, &s);
+
+    return h ? h : 1;
+}
+
+
+static uint64_t
+ngx_k8s_identity_part(uint64_t h, ngx_str_t *part)
+{
+    size_t  i;
+
+    for (i = 0; i < part->len; i++) {
+        h = (h ^ part->data[i]) * 0x100000001b3ULL;
+    }
+
+    return (h ^ '/') * 0x100000001b3ULL;
+}
