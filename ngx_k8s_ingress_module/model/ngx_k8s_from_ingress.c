@@ -238,7 +238,13 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
 
     ngx_k8s_from_ingress_value(m->model, &ngx_k8s_rewrite_target,
                                &m->model->target);
-    ngx_k8s_from_ingress_value(m->model, &ngx_k8s_app_root, &m->model->root);
+
+    /* a default backend alone is not redirected */
+
+    if (((ngx_k8s_ingress_t *) m->object)->nrules) {
+        ngx_k8s_from_ingress_value(m->model, &ngx_k8s_app_root,
+                                   &m->model->root);
+    }
 
     return NGX_OK;
 }
