@@ -299,10 +299,11 @@ ngx_k8s_claim_begin(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
         return NGX_DONE;
     }
 
-    /* of another age, or on other listeners, all is put in anew */
+    /* of another age, on other listeners, or as a canary all is put in anew */
 
     if (model && claim->model
         && (ngx_k8s_age_cmp(model->object, claim->model->object) != 0
+            || (model->canary == NULL) != (claim->model->canary == NULL)
             || !ngx_k8s_claim_listens(claim)))
     {
         model = NULL;
@@ -454,6 +455,7 @@ ngx_k8s_claim_stays(ngx_k8s_claim_t *claim, ngx_uint_t n, ngx_uint_t next)
     match = &rule->matches[claim->match];
 
     if (!ngx_k8s_item_equal(item, rule, match)
+        || !ngx_k8s_canary_equal(claim->model->canary, claim->next->canary)
         || ngx_memcmp(claim->model->values.digest, claim->next->values.digest,
                       NGX_K8S_POLICY_DIGEST)
            != 0)

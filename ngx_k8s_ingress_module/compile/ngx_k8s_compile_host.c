@@ -27,6 +27,7 @@
 #define NGX_K8S_HOST_SLICE     256    /* things given back in one step */
 
 
+static ngx_uint_t ngx_k8s_host_routes(ngx_k8s_host_state_t *state);
 static ngx_k8s_host_state_t *ngx_k8s_host_state(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 static ngx_int_t ngx_k8s_host_attach(ngx_k8s_compile_t *c,
@@ -98,7 +99,7 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     if (rc == NGX_OK) {
 
-        if (state->claims.root == &state->sentinel && !directive) {
+        if (!directive && !ngx_k8s_host_routes(state)) {
             return ngx_k8s_host_remove(c, state);
         }
 
@@ -120,6 +121,24 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     state->going = (rc == NGX_AGAIN);
 
     return rc;
+}
+
+
+/* canaries alone make no host */
+
+static ngx_uint_t
+ngx_k8s_host_routes(ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_claim_t  *claim;
+
+    if (state->claims.root == &state->sentinel) {
+        return 0;
+    }
+
+    claim = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
+                                               &state->sentinel);
+
+    return claim->model->canary == NULL;
 }
 
 
@@ -920,6 +939,7 @@ ngx_k8s_host_full(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 static ngx_int_t
 ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
+    ngx_k8s_item_t    *item;
     ngx_k8s_node_t    *node;
     ngx_k8s_making_t   m;
 
@@ -950,6 +970,13 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     ngx_k8s_compile_release(c, &state->fallback_held);
     ngx_k8s_compile_release(c, &state->fallback_next);
+
+    /* of canaries */
+
+    for (item = ngx_k8s_item_least(state); item; item = ngx_k8s_item_next(item))
+    {
+        ngx_k8s_compile_release(c, &item->held);
+    }
 
     if (ngx_k8s_host_release(c, state) == NGX_AGAIN) {
         return NGX_AGAIN;

@@ -22,6 +22,7 @@
 
 static void ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_k8s_model_t *ngx_k8s_claim_model(ngx_k8s_claim_t *claim);
 static ngx_k8s_object_t *ngx_k8s_claim_object(ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two);
 static ngx_int_t ngx_k8s_item_group_cmp(ngx_k8s_item_t *one,
@@ -29,7 +30,6 @@ static ngx_int_t ngx_k8s_item_group_cmp(ngx_k8s_item_t *one,
 static ngx_uint_t ngx_k8s_item_rank(ngx_k8s_item_t *item);
 static void ngx_k8s_item_link(ngx_k8s_item_t *item);
 static void ngx_k8s_item_unlink(ngx_k8s_item_t *item);
-static ngx_k8s_item_t *ngx_k8s_item_prev(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_after(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n);
 static ngx_k8s_item_t *ngx_k8s_item_leader(ngx_k8s_item_t *item);
@@ -64,15 +64,31 @@ ngx_k8s_item_text(ngx_k8s_item_t *item, ngx_str_t *text)
 ngx_int_t
 ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two)
 {
+    ngx_uint_t  a, b;
+
+    a = (ngx_k8s_claim_model(one)->canary != NULL);
+    b = (ngx_k8s_claim_model(two)->canary != NULL);
+
+    if (a != b) {
+        return a ? 1 : -1;
+    }
+
     return ngx_k8s_object_cmp(ngx_k8s_claim_object(one),
                               ngx_k8s_claim_object(two));
+}
+
+
+static ngx_k8s_model_t *
+ngx_k8s_claim_model(ngx_k8s_claim_t *claim)
+{
+    return claim->model ? claim->model : claim->next;
 }
 
 
 static ngx_k8s_object_t *
 ngx_k8s_claim_object(ngx_k8s_claim_t *claim)
 {
-    return claim->model ? claim->model->object : claim->next->object;
+    return ngx_k8s_claim_model(claim)->object;
 }
 
 
@@ -114,6 +130,10 @@ ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
     ngx_int_t  rc;
 
     rc = ngx_k8s_item_group_cmp(one, two);
+
+    if (rc == 0) {
+        rc = (ngx_int_t) one->canary - (ngx_int_t) two->canary;
+    }
 
     if (rc == 0) {
         rc = ngx_k8s_match_cmp(ngx_k8s_claim_object(one->claim), one->rule,
@@ -171,8 +191,9 @@ ngx_k8s_item_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     item->claim = claim;
     item->rule = rule;
     item->match = match;
+    item->canary = (claim->next->canary != NULL);
 
-    if (match->slash && c->conf.add_slash) {
+    if (match->slash && c->conf.add_slash && !item->canary) {
         twin = ngx_alloc(sizeof(ngx_k8s_item_t), c->log);
         if (twin == NULL) {
             ngx_free(item);
@@ -325,7 +346,7 @@ ngx_k8s_item_after(ngx_k8s_item_t *item)
 }
 
 
-static ngx_k8s_item_t *
+ngx_k8s_item_t *
 ngx_k8s_item_prev(ngx_k8s_item_t *item)
 {
     ngx_rbtree_node_t  *node, *parent, *sentinel;

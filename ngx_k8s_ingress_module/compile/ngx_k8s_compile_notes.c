@@ -19,6 +19,8 @@ static ngx_int_t ngx_k8s_notes_paths(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_notes_literal(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_k8s_item_t *item);
+static ngx_int_t ngx_k8s_notes_canary(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_notes_regex(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_notes_fallback(ngx_k8s_compile_t *c,
@@ -90,6 +92,15 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         }
 
         if (item->match->order == 0 && s->routed) {
+            continue;
+        }
+
+        if (item->canary) {
+
+            if (ngx_k8s_notes_canary(c, claim, item) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
             continue;
         }
 
@@ -166,6 +177,49 @@ ngx_k8s_notes_literal(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
                                 &field, "the path \"%V\" takes requests with "
                                 "just these characters, it is no pattern",
                                 &item->match->path);
+}
+
+
+static ngx_int_t
+ngx_k8s_notes_canary(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_item_t *item)
+{
+    u_char             buf[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t          field, shown, error;
+    ngx_array_t       *a;
+    ngx_k8s_canary_t  *canary;
+
+    a = &c->saying.problems;
+    canary = claim->model->canary;
+    error.data = buf;
+
+    if (item == claim->items[0] && ngx_k8s_canary_bad(c, canary, &error)) {
+
+        ngx_str_set(&field, "metadata.annotations");
+
+        if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_INVALID,
+                                 NULL, &field, "canary-by-header-pattern "
+                                 "\"%V\" is no regular expression: %V; the "
+                                 "canary gets no request with the header",
+                                 &canary->pattern, &error)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_k8s_canary_primary(item)) {
+        c->saying.routed = 1;
+        return NGX_OK;
+    }
+
+    field = ngx_k8s_field_text(&item->match->field, a->pool);
+    shown = ngx_k8s_host_shown(&claim->state->node->name);
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CANARY_ALONE, &shown,
+                                &field, "no other object has the path \"%V\" "
+                                "of host \"%V\" with this type",
+                                &item->match->path, &shown);
 }
 
 

@@ -46,6 +46,8 @@ static void ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 static void ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_item_t *item, uint32_t action, uint32_t offset,
     uint32_t predicates);
+static void ngx_k8s_record_trial(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, ngx_uint_t n, uint32_t offset, uint32_t predicates);
 
 
 /* the host record, with all paths or with those of no shard */
@@ -188,7 +190,11 @@ ngx_k8s_record_init(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
            != NGX_OK
         || ngx_array_init(&m->listeners, c->pool, 1, sizeof(uint32_t))
            != NGX_OK
-        || ngx_array_init(&m->closed, c->pool, 1, sizeof(uint32_t)) != NGX_OK)
+        || ngx_array_init(&m->closed, c->pool, 1, sizeof(uint32_t)) != NGX_OK
+        || ngx_array_init(&m->holds, c->pool, 16, sizeof(ngx_k8s_item_t *))
+           != NGX_OK
+        || ngx_array_init(&m->trials, c->pool, 1, sizeof(ngx_k8s_trial_t))
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -225,7 +231,7 @@ ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
             taken = 0;
         }
 
-        skip = (item->slash && taken);
+        skip = (item->canary || (item->slash && taken));
         place = NULL;
 
         if (!skip) {
@@ -278,6 +284,12 @@ ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item,
     m->closed.nelts = 0;
 
     do {
+
+        if (item->canary && !skip) {
+            item = ngx_k8s_item_next(item);
+            continue;
+        }
+
         hidden = skip || ngx_k8s_record_hidden(m, item->claim);
 
         if (!hidden || item->held) {
@@ -393,7 +405,7 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     ngx_int_t         rc, waits;
     ngx_uint_t        i;
-    ngx_k8s_item_t  **items;
+    ngx_k8s_item_t  **items, **holds;
 
     ngx_qsort(m->places.elts, m->places.nelts, sizeof(ngx_k8s_place_t),
               ngx_k8s_record_place_cmp);
@@ -402,12 +414,20 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     waits = NGX_OK;
 
     m->action = ngx_palloc(c->pool, m->items.nelts * sizeof(uint32_t));
-    if (m->action == NULL) {
+    m->trial = ngx_palloc(c->pool, (m->items.nelts + 1) * sizeof(uint32_t));
+
+    if (m->action == NULL || m->trial == NULL) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < m->items.nelts; i++) {
-        rc = ngx_k8s_compile_hold(c, items[i]);
+    if (ngx_k8s_canary_holds(m) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    holds = m->holds.elts;
+
+    for (i = 0; i < m->holds.nelts; i++) {
+        rc = ngx_k8s_compile_hold(c, holds[i]);
 
         if (rc == NGX_AGAIN) {
             waits = NGX_AGAIN;
@@ -423,6 +443,8 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     }
 
     for (i = 0; i < m->items.nelts; i++) {
+        m->trial[i] = m->trials.nelts;
+
         rc = ngx_k8s_compile_hold_rule(c, items[i]);
 
         if (rc == NGX_OK) {
@@ -439,7 +461,14 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         }
 
         m->action[i] = rc;
+
+        if (ngx_k8s_compile_canary_trials(c, m, i) != NGX_OK) {
+            ngx_k8s_record_unhold(c, m);
+            return NGX_ERROR;
+        }
     }
+
+    m->trial[i] = m->trials.nelts;
 
     return NGX_OK;
 }
@@ -453,9 +482,9 @@ ngx_k8s_record_unhold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     ngx_uint_t        i;
     ngx_k8s_item_t  **items;
 
-    items = m->items.elts;
+    items = m->holds.elts;
 
-    for (i = 0; i < m->items.nelts; i++) {
+    for (i = 0; i < m->holds.nelts; i++) {
         if (items[i]->held && items[i]->held->fresh) {
             ngx_k8s_compile_release(c, &items[i]->held);
         }
@@ -469,9 +498,9 @@ ngx_k8s_record_held(ngx_k8s_making_t *m)
     ngx_uint_t        i;
     ngx_k8s_item_t  **items;
 
-    items = m->items.elts;
+    items = m->holds.elts;
 
-    for (i = 0; i < m->items.nelts; i++) {
+    for (i = 0; i < m->holds.nelts; i++) {
         items[i]->held->fresh = 0;
     }
 }
@@ -662,10 +691,10 @@ ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
                                   sizeof(ngx_k8s_mirror_rec_t));
     listeners = ngx_k8s_record_list(b, m->listeners.nelts, sizeof(uint32_t));
     paths = ngx_k8s_record_list(b, m->places.nelts, sizeof(ngx_k8s_path_t));
-    matches = ngx_k8s_record_list(b, m->items.nelts
+    matches = ngx_k8s_record_list(b, m->items.nelts + m->trials.nelts
                                      + (m->head && m->none >= 0),
                                   sizeof(ngx_k8s_match_t));
-    predicates = ngx_k8s_record_list(b, m->npredicates,
+    predicates = ngx_k8s_record_list(b, m->npredicates + m->trials.nelts,
                                      sizeof(ngx_k8s_predicate_t));
     if (b->failed) {
         return;
@@ -697,7 +726,7 @@ static void
 ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_list_t *paths, ngx_k8s_list_t *matches, ngx_k8s_list_t *predicates)
 {
-    ngx_uint_t          i, n, k;
+    ngx_uint_t          i, n, k, t;
     ngx_k8s_str_t       text;
     ngx_k8s_item_t    **items;
     ngx_k8s_path_t     *path;
@@ -723,11 +752,20 @@ ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         path->type = places[i].type;
         path->text = text;
         path->match = n;
-        path->nmatches = places[i].n;
+        path->nmatches = places[i].n + m->trial[places[i].first + places[i].n]
+                         - m->trial[places[i].first];
 
         m->rewrite = places[i].rewrite;
 
         for (k = places[i].first; k < places[i].first + places[i].n; k++) {
+
+            for (t = m->trial[k]; t < m->trial[k + 1]; t++) {
+                ngx_k8s_record_trial(c, m, items[k], t,
+                                     matches->offset
+                                     + n++ * sizeof(ngx_k8s_match_t),
+                                     predicates->offset);
+            }
+
             ngx_k8s_record_match(c, m, items[k], m->action[k],
                                  matches->offset
                                  + n++ * sizeof(ngx_k8s_match_t),
@@ -811,4 +849,41 @@ ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         predicate->name = name;
         predicate->value = value;
     }
+}
+
+
+/* as the match of the item, for requests for which one thing more holds */
+
+static void
+ngx_k8s_record_trial(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, ngx_uint_t n, uint32_t offset, uint32_t predicates)
+{
+    ngx_k8s_str_t         name, value;
+    ngx_k8s_match_t      *match;
+    ngx_k8s_trial_t      *trial;
+    ngx_k8s_builder_t    *b;
+    ngx_k8s_predicate_t  *predicate;
+
+    b = &c->builder;
+    trial = (ngx_k8s_trial_t *) m->trials.elts + n;
+
+    ngx_k8s_record_match(c, m, item, trial->action, offset, predicates);
+
+    name = ngx_k8s_builder_str(b, &trial->name);
+    value = ngx_k8s_builder_str(b, &trial->value);
+
+    if (b->failed) {
+        return;
+    }
+
+    match = ngx_k8s_builder_ptr(b, offset);
+    match->npredicates++;
+
+    predicate = (ngx_k8s_predicate_t *) ngx_k8s_builder_ptr(b, predicates)
+                + m->npredicates++;
+
+    predicate->what = trial->what;
+    predicate->how = trial->how;
+    predicate->name = name;
+    predicate->value = value;
 }

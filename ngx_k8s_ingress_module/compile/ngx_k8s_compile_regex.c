@@ -175,7 +175,13 @@ ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
          item;
          item = ngx_k8s_item_next(item))
     {
-        if (item->slash || ngx_k8s_compile_regex_bad(c, item, NULL)) {
+        if (item->canary && ngx_k8s_canary_primary(item)) {
+            continue;
+        }
+
+        if (item->slash || item->canary
+            || ngx_k8s_compile_regex_bad(c, item, NULL))
+        {
 
             if (item->held && ngx_k8s_regex_hidden(m, item) != NGX_OK) {
                 return NGX_ERROR;

@@ -288,6 +288,8 @@ struct ngx_k8s_item_s {
     ngx_k8s_item_t          *twin;       /* adds the slash at its end */
     ngx_queue_t              told;       /* in state->told, with "telling" */
     unsigned                 slash:1;    /* is a twin */
+    unsigned                 canary:1;   /* behind all of its path that are
+                                            none */
     unsigned                 telling:1;
     unsigned                 tried:1;    /* as a regular expression, */
     unsigned                 bad:1;      /* which it is not */
@@ -560,6 +562,16 @@ typedef struct {
     ngx_uint_t               rewrite;    /* to the target of its model */
 } ngx_k8s_place_t;
 
+/* a match before that of an item, for requests that a canary gets, or not */
+
+typedef struct {
+    ngx_uint_t               what;       /* NGX_K8S_PREDICATE_* */
+    ngx_uint_t               how;
+    ngx_str_t                name;
+    ngx_str_t                value;
+    uint32_t                 action;
+} ngx_k8s_trial_t;
+
 /* a record of paths in the making */
 
 typedef struct {
@@ -575,6 +587,10 @@ typedef struct {
                                             a path has no more matches */
     ngx_uint_t               npredicates;
     uint32_t                *action;     /* of each item */
+    ngx_array_t              holds;      /* ngx_k8s_item_t *, with canaries */
+    ngx_array_t              trials;     /* ngx_k8s_trial_t */
+    uint32_t                *trial;      /* the first one of each item, and
+                                            where those of the last one end */
     ngx_int_t                none;       /* where no path matches, or -1 */
     ngx_k8s_target_t        *fallback;
     ngx_k8s_held_t          *fallback_held;
@@ -667,8 +683,10 @@ void ngx_k8s_item_text(ngx_k8s_item_t *item, ngx_str_t *text);
 ngx_k8s_item_t *ngx_k8s_item_first(ngx_k8s_host_state_t *state,
     ngx_uint_t head, ngx_uint_t n);
 ngx_k8s_item_t *ngx_k8s_item_next(ngx_k8s_item_t *item);
+ngx_k8s_item_t *ngx_k8s_item_prev(ngx_k8s_item_t *item);
 ngx_k8s_item_t *ngx_k8s_item_least(ngx_k8s_host_state_t *state);
 /* which of two objects of a host is older; < 0: the first */
+/* canaries are behind all others */
 ngx_int_t ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two);
 ngx_uint_t ngx_k8s_item_within(ngx_k8s_item_t *item, ngx_uint_t head,
     ngx_uint_t n);
@@ -739,6 +757,26 @@ ngx_uint_t ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
 ngx_int_t ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_uint_t n);
+
+/*
+ * Canaries (ngx_k8s_compile_canary.c).  The first of an item's path, NULL:
+ * there is none; the next one.  holds(): all items of a record with their
+ * canaries, in m->holds; trials(): what is tried before the match of item n, whose action it
+ * may replace.  NGX_DECLINED: no room.
+ */
+ngx_k8s_item_t *ngx_k8s_canary_first(ngx_k8s_item_t *item);
+ngx_k8s_item_t *ngx_k8s_canary_next(ngx_k8s_item_t *canary);
+/* whether the pattern is no regular expression; error as in c->conf.regex, or
+   NULL */
+ngx_uint_t ngx_k8s_canary_bad(ngx_k8s_compile_t *c, ngx_k8s_canary_t *canary,
+    ngx_str_t *error);
+/* whether they get the same requests; both may be NULL */
+ngx_uint_t ngx_k8s_canary_equal(ngx_k8s_canary_t *one, ngx_k8s_canary_t *two);
+/* the item whose requests a canary gets, NULL: there is none */
+ngx_k8s_item_t *ngx_k8s_canary_primary(ngx_k8s_item_t *canary);
+ngx_int_t ngx_k8s_canary_holds(ngx_k8s_making_t *m);
+ngx_int_t ngx_k8s_compile_canary_trials(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_uint_t n);
 
 /* regular expressions (ngx_k8s_compile_regex.c): all places and items of a
    record; NGX_ERROR: no memory */

@@ -53,6 +53,7 @@ typedef struct {
                                             0: proxied */
     ngx_str_t                uri;        /* the backend's, until it is that of
                                             the request; empty: it stays */
+    ngx_str_t                canary;     /* that got the request; empty: none */
     ngx_k8s_rule_rec_t      *names;      /* a copy, for variables, or NULL */
     ngx_str_t               *origin;     /* that is allowed, NULL: none */
     ngx_uint_t               error;      /* status for which an error backend

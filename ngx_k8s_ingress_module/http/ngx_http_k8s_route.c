@@ -33,10 +33,14 @@ static ngx_int_t ngx_http_k8s_take_rule(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t slot);
 static ngx_int_t ngx_http_k8s_take_backend(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
+static ngx_int_t ngx_http_k8s_take_canary(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_service_rec_t *service);
 static ngx_int_t ngx_http_k8s_status(ngx_http_request_t *r,
     ngx_uint_t status);
 static ngx_int_t ngx_http_k8s_route_value(void *data, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_http_k8s_route_variable(ngx_http_request_t *r,
+    ngx_str_t *prefix, ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_k8s_route_regex(void *data, ngx_uint_t what,
     ngx_str_t *pattern, ngx_str_t *text);
 
@@ -421,6 +425,7 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 {
     ngx_uint_t              status;
     ngx_k8s_backend_rec_t  *backend;
+    ngx_k8s_service_rec_t  *service;
 
     backend = ngx_k8s_route_backend(route, (route->action->nbackends > 1)
                                            ? (uint32_t) ngx_random() : 0);
@@ -428,7 +433,19 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
-    if (ngx_k8s_route_service(table, backend, &status) == NULL) {
+    if (backend->flags & NGX_K8S_BACKEND_CANARY) {
+        backend = ngx_k8s_route_canary(table, route, backend);
+    }
+
+    service = ngx_k8s_route_service(table, backend, &status);
+
+    if (service && (backend->flags & NGX_K8S_BACKEND_CANARY)
+        && ngx_http_k8s_take_canary(r, ctx, service) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (service == NULL) {
         return (backend->service && status == NGX_HTTP_SERVICE_UNAVAILABLE)
                ? ngx_http_k8s_error_missing(r, ctx, table) : (ngx_int_t) status;
     }
@@ -439,6 +456,32 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ctx->hop.protocol = ctx->conf->protocol;
 
     return NGX_DECLINED;
+}
+
+
+/* for logs and metrics: namespace-service-port */
+
+static ngx_int_t
+ngx_http_k8s_take_canary(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_service_rec_t *service)
+{
+    ngx_str_t  namespace, name, port;
+
+    ngx_k8s_record_str(service, &service->namespace, &namespace);
+    ngx_k8s_record_str(service, &service->name, &name);
+    ngx_k8s_record_str(service, &service->port, &port);
+
+    ctx->canary.data = ngx_pnalloc(r->pool, namespace.len + 1 + name.len + 1
+                                            + port.len);
+    if (ctx->canary.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->canary.len = ngx_sprintf(ctx->canary.data, "%V-%V-%V", &namespace,
+                                  &name, &port)
+                      - ctx->canary.data;
+
+    return NGX_OK;
 }
 
 
@@ -461,7 +504,7 @@ ngx_http_k8s_status(ngx_http_request_t *r, ngx_uint_t status)
 }
 
 
-/* value of a request header or of a query argument */
+/* value of a request header, all of its lines, query argument or cookie */
 
 static ngx_int_t
 ngx_http_k8s_route_value(void *data, ngx_uint_t what, ngx_str_t *name,
@@ -469,40 +512,61 @@ ngx_http_k8s_route_value(void *data, ngx_uint_t what, ngx_str_t *name,
 {
     ngx_http_request_t  *r = data;
 
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    static ngx_str_t  header = ngx_string("http_");
+    static ngx_str_t  cookie = ngx_string("cookie_");
 
-    if (what == NGX_K8S_PREDICATE_QUERY) {
+    switch (what) {
+
+    case NGX_K8S_PREDICATE_QUERY:
         return ngx_http_arg(r, name->data, name->len, value);
-    }
 
-    if (what != NGX_K8S_PREDICATE_HEADER) {
+    case NGX_K8S_PREDICATE_HEADER:
+        return ngx_http_k8s_route_variable(r, &header, name, value);
+
+    case NGX_K8S_PREDICATE_COOKIE:
+        return ngx_http_k8s_route_variable(r, &cookie, name, value);
+
+    default:
+        return NGX_DECLINED;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_route_variable(ngx_http_request_t *r, ngx_str_t *prefix,
+    ngx_str_t *name, ngx_str_t *value)
+{
+    u_char                     *p, *last;
+    ngx_str_t                   var;
+    ngx_http_variable_value_t  *v;
+
+    var.len = prefix->len + name->len;
+    var.data = ngx_pnalloc(r->pool, var.len);
+
+    if (var.data == NULL) {
         return NGX_DECLINED;
     }
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    p = ngx_cpymem(var.data, prefix->data, prefix->len);
+    last = ngx_cpymem(p, name->data, name->len);
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NGX_DECLINED;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == name->len
-            && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
-        {
-            *value = h[i].value;
-            return NGX_OK;
+    for ( /* void */ ; prefix->data[0] == 'h' && p < last; p++) {
+        if (*p == '-') {
+            *p = '_';
         }
     }
+
+    v = ngx_http_get_variable(r, &var, ngx_hash_strlow(var.data, var.data,
+                                                       var.len));
+
+    if (v == NULL || v->not_found) {
+        return NGX_DECLINED;
+    }
+
+    value->data = v->data;
+    value->len = v->len;
+
+    return NGX_OK;
 }
 
 

@@ -45,7 +45,7 @@ static ngx_int_t ngx_http_k8s_connection_variable(ngx_http_request_t *r,
 
 
 /* what is not one name of the rule; a name's offset is never so small */
-#define NGX_HTTP_K8S_EMPTY           0
+#define NGX_HTTP_K8S_CANARY           0
 #define NGX_HTTP_K8S_RULE            1
 #define NGX_HTTP_K8S_UPSTREAM        2
 
@@ -79,8 +79,9 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
     ngx_http_k8s_name_row("k8s_path", path, 0, "path of the rule"),
     ngx_http_k8s_ctx_row("k8s_route_rule", NGX_HTTP_K8S_RULE, 0,
                          "the rule: namespace/ingress:host/path"),
-    ngx_http_k8s_ctx_row("k8s_canary", NGX_HTTP_K8S_EMPTY, 0,
-                         "name of the canary that served the request"),
+    ngx_http_k8s_ctx_row("k8s_canary", NGX_HTTP_K8S_CANARY, 0,
+                         "the canary that served the request: "
+                         "namespace-service-port"),
     ngx_http_k8s_var_row("k8s_error_code", ngx_http_k8s_error_variable,
                          NGX_HTTP_VAR_NOCACHEABLE,
                          "status for which the error backend is asked"),
@@ -120,7 +121,7 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
 
     ngx_http_k8s_ctx_row("proxy_upstream_name", NGX_HTTP_K8S_UPSTREAM,
                          NGX_HTTP_K8S_ALIAS, "namespace-service-port"),
-    ngx_http_k8s_ctx_row("proxy_alternative_upstream_name", NGX_HTTP_K8S_EMPTY,
+    ngx_http_k8s_ctx_row("proxy_alternative_upstream_name", NGX_HTTP_K8S_CANARY,
                          NGX_HTTP_K8S_ALIAS, "the same of the canary"),
     ngx_http_k8s_name_row("namespace", namespace, NGX_HTTP_K8S_ALIAS,
                           "as $k8s_namespace"),
@@ -256,7 +257,8 @@ ngx_http_k8s_ctx_variable(ngx_http_request_t *r,
 
     switch (data) {
 
-    case NGX_HTTP_K8S_EMPTY:
+    case NGX_HTTP_K8S_CANARY:
+        s = ctx->canary;
         break;
 
     case NGX_HTTP_K8S_UPSTREAM:

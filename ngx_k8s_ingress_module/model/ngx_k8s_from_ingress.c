@@ -227,10 +227,8 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
         return NGX_ERROR;
     }
 
-    /* its share of another one's requests is drawn there */
-
     if (ngx_k8s_values_on(&m->model->values, &ngx_k8s_canary)) {
-        m->stage = NGX_K8S_FROM_INGRESS_LAST;
+        return ngx_k8s_from_canary(m->model);
     }
 
     m->regex = ngx_k8s_values_on(&m->model->values, &ngx_k8s_use_regex);
@@ -604,6 +602,11 @@ ngx_k8s_from_ingress_fallback(ngx_k8s_maker_t *m)
     ing = (ngx_k8s_ingress_t *) m->object;
     model = m->model;
     backend = ing->default_backend;
+
+    if (model->canary) {
+        m->stage = NGX_K8S_FROM_INGRESS_LAST;
+        return NGX_OK;
+    }
 
     if (backend == NULL) {
         return NGX_OK;

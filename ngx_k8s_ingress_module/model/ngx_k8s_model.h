@@ -130,6 +130,18 @@ typedef struct {
 } ngx_k8s_model_host_t;
 
 
+/* which requests of the object's paths a canary gets; empty: by that none */
+
+typedef struct {
+    ngx_str_t                header;     /* lower case */
+    ngx_str_t                value;      /* that it has to have, */
+    ngx_str_t                pattern;    /* or to match; else "always" */
+    ngx_str_t                cookie;     /* "always" */
+    uint32_t                 weight;     /* of those which none of these */
+    uint32_t                 total;      /* decides */
+} ngx_k8s_canary_t;
+
+
 typedef struct {
     ngx_k8s_ref_t            ref;        /* Secret; no name: none is given */
 } ngx_k8s_model_tls_t;
@@ -150,6 +162,9 @@ typedef struct {
     ngx_k8s_model_rule_t    *rules;
     ngx_k8s_model_tls_t     *tls;
     ngx_k8s_model_unmet_t   *unmet;
+    ngx_k8s_canary_t        *canary;     /* its targets get a share of what is
+                                            another object's; NULL: they do
+                                            not */
     ngx_k8s_target_t        *fallback;   /* where no rule takes a request */
     ngx_k8s_target_t        *error;      /* where a Service has no endpoints,
                                             and for error pages */
@@ -251,6 +266,9 @@ ngx_int_t ngx_k8s_ingress_meant_tls(ngx_k8s_model_t *model, ngx_uint_t i);
 ngx_uint_t ngx_k8s_ingress_pattern(ngx_str_t *path);
 
 void ngx_k8s_maker_done(ngx_k8s_maker_t *m);
+
+/* makes it a canary, of what its annotations say; NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_from_canary(ngx_k8s_model_t *model);
 
 /* reads the annotations that the gate lets through; NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_from_annotations(ngx_k8s_model_t *model,

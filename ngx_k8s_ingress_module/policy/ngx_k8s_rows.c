@@ -79,6 +79,12 @@
                     "", "", NGX_K8S_NO_FIELD, "",                             \
                     "of the servers with a pass; without it as in nginx.conf")
 
+/* the same of a canary */
+#define ngx_k8s_canary_row(name, grammar, value, flags, needs, note)          \
+    ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
+                    (flags)|NGX_K8S_OBJECT_ROW|NGX_K8S_ROW_WATCHER, "", "",   \
+                    NGX_K8S_NO_FIELD, needs, note)
+
 /* one whose default is the only way there is, or that does nothing here */
 #define ngx_k8s_noted_row(name, grammar, value, flags, needs, note)           \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
@@ -351,23 +357,22 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* canary */
 
-    ngx_k8s_later_row("canary", "", flag, "false",
-                      NGX_K8S_A|NGX_K8S_OBJECT_ROW, "",
-                      "a share of the requests of another Ingress"),
-    ngx_k8s_later_row("canary-by-header", "", basic, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_OBJECT_ROW, "canary", ""),
-    ngx_k8s_later_row("canary-by-header-value", "", basic, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_OBJECT_ROW, "canary-by-header",
-                      ""),
-    ngx_k8s_later_row("canary-by-header-pattern", "", regex, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_OBJECT_ROW, "canary-by-header",
-                      ""),
-    ngx_k8s_later_row("canary-by-cookie", "", basic, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_OBJECT_ROW, "canary", ""),
-    ngx_k8s_later_row("canary-weight", "", number, "0",
-                      NGX_K8S_A|NGX_K8S_OBJECT_ROW, "canary", ""),
-    ngx_k8s_later_row("canary-weight-total", "", number, "100",
-                      NGX_K8S_A|NGX_K8S_OBJECT_ROW, "canary-weight", ""),
+    ngx_k8s_canary_row("canary", flag, "false", NGX_K8S_A, "",
+                       "a share of the requests of another Ingress, with the "
+                       "same host, path and type"),
+    ngx_k8s_canary_row("canary-by-header", basic, "", NGX_K8S_A_MEDIUM,
+                       "canary", "\"always\" or \"never\", unless a value or "
+                       "a pattern is set"),
+    ngx_k8s_canary_row("canary-by-header-value", basic, "", NGX_K8S_A_MEDIUM,
+                       "canary-by-header", ""),
+    ngx_k8s_canary_row("canary-by-header-pattern", regex, "",
+                       NGX_K8S_A_MEDIUM, "canary-by-header", ""),
+    ngx_k8s_canary_row("canary-by-cookie", basic, "", NGX_K8S_A_MEDIUM,
+                       "canary", "\"always\" or \"never\""),
+    ngx_k8s_canary_row("canary-weight", number, "0", NGX_K8S_A, "canary",
+                       "of canary-weight-total"),
+    ngx_k8s_canary_row("canary-weight-total", number, "100", NGX_K8S_A,
+                       "canary-weight", "100 at least"),
 
     /* balancing and affinity */
 

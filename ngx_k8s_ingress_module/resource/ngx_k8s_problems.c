@@ -382,7 +382,14 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "for just these characters."),
       ngx_string("For all paths below one write it without the star, with "
                  "pathType Prefix; for a regular expression add the "
-                 "annotation use-regex.") }
+                 "annotation use-regex.") },
+
+    { ngx_string("CanaryWithoutPrimary"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("A canary has a path that no other object has with this host "
+                 "and path type, so it gets no requests there."),
+      ngx_string("Write host, path and path type as the Ingress has them whose "
+                 "requests it is to get a share of.") }
 };
 
 

@@ -645,6 +645,22 @@ ngx_k8s_route_backend(ngx_k8s_route_t *route, uint32_t random)
 }
 
 
+ngx_k8s_backend_rec_t *
+ngx_k8s_route_canary(ngx_k8s_table_t *table, ngx_k8s_route_t *route,
+    ngx_k8s_backend_rec_t *canary)
+{
+    ngx_uint_t              status;
+    ngx_k8s_backend_rec_t  *primary;
+
+    primary = ngx_k8s_record_at(route->record, route->record->backends.offset);
+    primary += route->action->backend + route->action->nbackends - 1;
+
+    return (ngx_k8s_route_service(table, primary, &status)
+            && ngx_k8s_route_service(table, canary, &status))
+           ? canary : primary;
+}
+
+
 ngx_k8s_service_rec_t *
 ngx_k8s_route_service(ngx_k8s_table_t *table, ngx_k8s_backend_rec_t *backend,
     ngx_uint_t *status)

@@ -40,8 +40,8 @@ typedef struct {
     ngx_str_t                host;       /* lower case, no port, no last dot */
     ngx_str_t                path;       /* decoded, normalised, no query */
     ngx_str_t                method;
-    /* value of a request header (lower-case name) or query argument; NULL in
-       tests without predicates.  NGX_OK and *value, or NGX_DECLINED */
+    /* value of a request header (lower-case name), query argument or cookie;
+       NULL in tests without predicates.  NGX_OK and *value, or NGX_DECLINED */
     ngx_int_t              (*value)(void *data, ngx_uint_t what,
                                 ngx_str_t *name, ngx_str_t *value);
     /* regular expression matched against a text, at the beginning of a path
@@ -77,6 +77,13 @@ ngx_int_t ngx_k8s_route(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
  */
 ngx_k8s_backend_rec_t *ngx_k8s_route_backend(ngx_k8s_route_t *route,
     uint32_t random);
+
+/*
+ * A canary, or the backend in its place: the last one of the action where that
+ * has no endpoints, so that it answers, or where the canary has none.
+ */
+ngx_k8s_backend_rec_t *ngx_k8s_route_canary(ngx_k8s_table_t *table,
+    ngx_k8s_route_t *route, ngx_k8s_backend_rec_t *canary);
 
 /* the Service of a backend, or NULL and the status that answers instead */
 ngx_k8s_service_rec_t *ngx_k8s_route_service(ngx_k8s_table_t *table,

@@ -212,13 +212,14 @@ typedef struct {
 #define NGX_K8S_PREDICATE_HEADER     1
 #define NGX_K8S_PREDICATE_QUERY      2
 #define NGX_K8S_PREDICATE_TAIL       3   /* of the path: its last bytes */
-#define NGX_K8S_PREDICATE_PATH       4   /* no predicate: the path itself */
+#define NGX_K8S_PREDICATE_COOKIE     4
+#define NGX_K8S_PREDICATE_PATH       5   /* no predicate: the path itself */
 
 #define NGX_K8S_PREDICATE_EQUAL      0
 #define NGX_K8S_PREDICATE_REGEX      1
 
 typedef struct {
-    uint16_t                 what;       /* METHOD, HEADER, QUERY, TAIL */
+    uint16_t                 what;       /* METHOD, ..., COOKIE */
     uint16_t                 how;        /* EQUAL, REGEX */
     ngx_k8s_str_t            name;       /* header names in lower case */
     ngx_k8s_str_t            value;
@@ -250,14 +251,20 @@ typedef struct {
 } ngx_k8s_action_t;
 
 
+#define NGX_K8S_BACKEND_CANARY       0x0001  /* the last backend of the action
+                                                is its primary: it has to have
+                                                endpoints, and gets what this
+                                                one cannot take */
+
 typedef struct {
     uint32_t                 service;    /* slot */
     uint32_t                 generation; /* of the slot */
     uint32_t                 weight;
     uint32_t                 policy;     /* slot, 0: none of its own */
-    uint32_t                 invalid;    /* status for its share of requests
+    uint16_t                 invalid;    /* status for its share of requests
                                             when there is no Service to send
                                             them to, 0: 503 */
+    uint16_t                 flags;      /* NGX_K8S_BACKEND_* */
 } ngx_k8s_backend_rec_t;
 
 

@@ -107,7 +107,8 @@ static const ngx_k8s_element_t  ngx_k8s_match_element =
 
 
 static const ngx_k8s_record_field_t  ngx_k8s_predicate_fields[] = {
-    ngx_k8s_type_arg(MAX16, ngx_k8s_predicate_t, what, NGX_K8S_PREDICATE_TAIL),
+    ngx_k8s_type_arg(MAX16, ngx_k8s_predicate_t, what,
+                     NGX_K8S_PREDICATE_COOKIE),
     ngx_k8s_type_arg(MAX16, ngx_k8s_predicate_t, how, NGX_K8S_PREDICATE_REGEX),
     ngx_k8s_type_str(ngx_k8s_predicate_t, name),
     ngx_k8s_type_str(ngx_k8s_predicate_t, value)
@@ -139,7 +140,9 @@ static const ngx_k8s_record_field_t  ngx_k8s_backend_fields[] = {
                      NGX_K8S_INDEX_SERVICE),
     ngx_k8s_type_arg(SLOT, ngx_k8s_backend_rec_t, policy,
                      NGX_K8S_INDEX_POLICY),
-    ngx_k8s_type_arg(MAX32, ngx_k8s_backend_rec_t, invalid, 599)
+    ngx_k8s_type_arg(MAX16, ngx_k8s_backend_rec_t, invalid, 599),
+    ngx_k8s_type_arg(MAX16, ngx_k8s_backend_rec_t, flags,
+                     NGX_K8S_BACKEND_CANARY)
 };
 
 static const ngx_k8s_element_t  ngx_k8s_backend_element =

@@ -1,0 +1,438 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Canaries: objects that get a share of the requests of another one's path.
+ * They make no paths.  The match of that path is preceded by matches for those
+ * requests whose header or cookie decides, and its own action draws among the
+ * canaries with a weight, the oldest first, and the Service of the path.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+static ngx_int_t ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what,
+    ngx_uint_t how, ngx_str_t *name, ngx_str_t *value, ngx_int_t action);
+static ngx_int_t ngx_k8s_canary_header(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_canary_t *canary,
+    ngx_int_t action);
+static ngx_int_t ngx_k8s_canary_weighted(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_item_t *item);
+static ngx_int_t ngx_k8s_canary_action(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_item_t *item, ngx_k8s_item_t *canary);
+static ngx_k8s_action_t *ngx_k8s_canary_new(ngx_k8s_making_t *m);
+static ngx_int_t ngx_k8s_canary_backend(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_item_t *item, ngx_uint_t weight,
+    ngx_uint_t flags);
+static ngx_uint_t ngx_k8s_canary_other(ngx_k8s_item_t *item,
+    ngx_k8s_item_t *canary);
+
+
+static ngx_str_t  ngx_k8s_always = ngx_string("always");
+static ngx_str_t  ngx_k8s_never = ngx_string("never");
+static ngx_str_t  ngx_k8s_any = ngx_string("");
+
+
+/* they stand behind all others of the path */
+
+ngx_k8s_item_t *
+ngx_k8s_canary_first(ngx_k8s_item_t *item)
+{
+    ngx_k8s_item_t  *next;
+
+    if (item->slash) {
+        return NULL;
+    }
+
+    for (next = ngx_k8s_item_next(item);
+         next && ngx_k8s_item_same(next, item);
+         next = ngx_k8s_item_next(next))
+    {
+        if (next->canary) {
+            return next;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_k8s_item_t *
+ngx_k8s_canary_next(ngx_k8s_item_t *canary)
+{
+    ngx_k8s_item_t  *next;
+
+    next = ngx_k8s_item_next(canary);
+
+    return (next && ngx_k8s_item_same(next, canary)) ? next : NULL;
+}
+
+
+ngx_k8s_item_t *
+ngx_k8s_canary_primary(ngx_k8s_item_t *canary)
+{
+    ngx_k8s_item_t  *item;
+
+    for (item = ngx_k8s_item_prev(canary);
+         item && ngx_k8s_item_same(item, canary);
+         item = ngx_k8s_item_prev(item))
+    {
+        if (!item->canary) {
+            return item;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_canary_equal(ngx_k8s_canary_t *one, ngx_k8s_canary_t *two)
+{
+    if (one == NULL || two == NULL) {
+        return one == two;
+    }
+
+    return one->weight == two->weight && one->total == two->total
+           && ngx_k8s_str_eq(&one->header, &two->header)
+           && ngx_k8s_str_eq(&one->value, &two->value)
+           && ngx_k8s_str_eq(&one->pattern, &two->pattern)
+           && ngx_k8s_str_eq(&one->cookie, &two->cookie);
+}
+
+
+ngx_uint_t
+ngx_k8s_canary_bad(ngx_k8s_compile_t *c, ngx_k8s_canary_t *canary,
+    ngx_str_t *error)
+{
+    u_char     buf[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t  text;
+
+    if (c->conf.regex == NULL || canary->pattern.len == 0) {
+        return 0;
+    }
+
+    text.data = buf;
+
+    return c->conf.regex(&canary->pattern, error ? error : &text, c->log)
+           == NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_k8s_canary_holds(ngx_k8s_making_t *m)
+{
+    ngx_uint_t        i;
+    ngx_k8s_item_t   *canary, **items, **hold;
+
+    items = m->items.elts;
+
+    for (i = 0; i < m->items.nelts; i++) {
+
+        hold = ngx_array_push(&m->holds);
+        if (hold == NULL) {
+            return NGX_ERROR;
+        }
+
+        *hold = items[i];
+
+        for (canary = ngx_k8s_canary_first(items[i]);
+             canary;
+             canary = ngx_k8s_canary_next(canary))
+        {
+            hold = ngx_array_push(&m->holds);
+            if (hold == NULL) {
+                return NGX_ERROR;
+            }
+
+            *hold = canary;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* header, then cookie, of each; then one draw, which is item's own match */
+
+ngx_int_t
+ngx_k8s_compile_canary_trials(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_uint_t n)
+{
+    ngx_int_t          action;
+    ngx_k8s_item_t    *item, *canary;
+    ngx_k8s_canary_t  *conf;
+
+    item = ((ngx_k8s_item_t **) m->items.elts)[n];
+
+    for (canary = ngx_k8s_canary_first(item);
+         canary;
+         canary = ngx_k8s_canary_next(canary))
+    {
+        conf = canary->claim->model->canary;
+
+        if (!ngx_k8s_canary_other(item, canary)
+            || (conf->header.len == 0 && conf->cookie.len == 0))
+        {
+            continue;
+        }
+
+        action = ngx_k8s_canary_action(c, m, item, canary);
+        if (action == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (conf->header.len
+            && ngx_k8s_canary_header(c, m, n, conf, action) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (conf->cookie.len
+            && (ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_COOKIE,
+                                     NGX_K8S_PREDICATE_EQUAL, &conf->cookie,
+                                     &ngx_k8s_always, action)
+                != NGX_OK
+                || ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_COOKIE,
+                                        NGX_K8S_PREDICATE_EQUAL,
+                                        &conf->cookie, &ngx_k8s_never,
+                                        m->action[n])
+                   != NGX_OK))
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    action = ngx_k8s_canary_weighted(c, m, item);
+
+    if (action == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (action != NGX_DECLINED) {
+        m->action[n] = action;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_canary_header(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n,
+    ngx_k8s_canary_t *canary, ngx_int_t action)
+{
+    if (canary->value.len) {
+        return ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
+                                    NGX_K8S_PREDICATE_EQUAL, &canary->header,
+                                    &canary->value, action);
+    }
+
+    if (canary->pattern.len && ngx_k8s_canary_bad(c, canary, NULL)) {
+
+        /* as there: who has the header stays where he is */
+
+        return ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
+                                    NGX_K8S_PREDICATE_REGEX, &canary->header,
+                                    &ngx_k8s_any, m->action[n]);
+    }
+
+    if (canary->pattern.len) {
+        return ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
+                                    NGX_K8S_PREDICATE_REGEX, &canary->header,
+                                    &canary->pattern, action);
+    }
+
+    if (ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
+                             NGX_K8S_PREDICATE_EQUAL, &canary->header,
+                             &ngx_k8s_always, action)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
+                                NGX_K8S_PREDICATE_EQUAL, &canary->header,
+                                &ngx_k8s_never, m->action[n]);
+}
+
+
+static ngx_int_t
+ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what, ngx_uint_t how,
+    ngx_str_t *name, ngx_str_t *value, ngx_int_t action)
+{
+    ngx_k8s_trial_t  *trial;
+
+    trial = ngx_array_push(&m->trials);
+    if (trial == NULL) {
+        return NGX_ERROR;
+    }
+
+    trial->what = what;
+    trial->how = how;
+    trial->name = *name;
+    trial->value = *value;
+    trial->action = action;
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: none has a weight */
+
+static ngx_int_t
+ngx_k8s_canary_weighted(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item)
+{
+    uint64_t           part, left, total;
+    ngx_uint_t         action;
+    ngx_k8s_item_t    *canary;
+    ngx_k8s_action_t  *a;
+    ngx_k8s_canary_t  *conf;
+
+    a = NULL;
+    action = 0;
+    left = NGX_MAX_INT32_VALUE;
+    total = 0;
+
+    for (canary = ngx_k8s_canary_first(item);
+         canary;
+         canary = ngx_k8s_canary_next(canary))
+    {
+        conf = canary->claim->model->canary;
+
+        if (conf->weight == 0 || !ngx_k8s_canary_other(item, canary)) {
+            continue;
+        }
+
+        if (a == NULL) {
+            a = ngx_k8s_canary_new(m);
+            if (a == NULL) {
+                return NGX_ERROR;
+            }
+
+            action = m->actions.nelts - 1;
+
+            /* with one of them the draw is of its own total, and exact */
+
+            left = ngx_k8s_canary_next(canary) ? NGX_MAX_INT32_VALUE
+                                               : conf->total;
+            total = left;
+        }
+
+        part = total * conf->weight / conf->total;
+        part = ngx_min(part, left);
+        left -= part;
+
+        if (ngx_k8s_canary_backend(c, m, canary, part, NGX_K8S_BACKEND_CANARY)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (a == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_k8s_canary_backend(c, m, item, left, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    a = (ngx_k8s_action_t *) m->actions.elts + action;
+    a->nbackends = m->backends.nelts - a->backend;
+    a->weights = total;
+
+    return action;
+}
+
+
+/* all requests, while it has endpoints */
+
+static ngx_int_t
+ngx_k8s_canary_action(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, ngx_k8s_item_t *canary)
+{
+    ngx_k8s_action_t  *action;
+
+    action = ngx_k8s_canary_new(m);
+    if (action == NULL) {
+        return NGX_ERROR;
+    }
+
+    action->nbackends = 2;
+    action->weights = 1;
+
+    if (ngx_k8s_canary_backend(c, m, canary, 1, NGX_K8S_BACKEND_CANARY)
+        != NGX_OK
+        || ngx_k8s_canary_backend(c, m, item, 0, 0) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return m->actions.nelts - 1;
+}
+
+
+static ngx_k8s_action_t *
+ngx_k8s_canary_new(ngx_k8s_making_t *m)
+{
+    ngx_k8s_action_t  *action;
+
+    action = ngx_array_push(&m->actions);
+    if (action == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(action, sizeof(ngx_k8s_action_t));
+
+    action->kind = NGX_K8S_ACTION_BACKENDS;
+    action->backend = m->backends.nelts;
+
+    return action;
+}
+
+
+static ngx_int_t
+ngx_k8s_canary_backend(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, ngx_uint_t weight, ngx_uint_t flags)
+{
+    ngx_k8s_port_t         *port;
+    ngx_k8s_backend_rec_t  *backend;
+
+    port = item->held->ports[0];
+
+    backend = ngx_array_push(&m->backends);
+    if (backend == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(backend, sizeof(ngx_k8s_backend_rec_t));
+
+    backend->service = port->slot;
+    backend->generation = ngx_k8s_slot(c->table, port->slot)->generation;
+    backend->weight = weight;
+    backend->invalid = item->rule->targets[0].invalid;
+    backend->flags = flags;
+
+    return NGX_OK;
+}
+
+
+/* tools copy paths into a canary that lead where they led */
+
+static ngx_uint_t
+ngx_k8s_canary_other(ngx_k8s_item_t *item, ngx_k8s_item_t *canary)
+{
+    if (item->rule->ntargets != 1 || canary->rule->ntargets != 1) {
+        return 0;
+    }
+
+    return item->held->ports[0] && canary->held->ports[0]
+           && item->held->ports[0] != canary->held->ports[0];
+}

@@ -1,0 +1,316 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Canaries: which requests they get, exactly, and what becomes of the paths of
+ * others when they come, change and go.
+ */
+
+
+#include "k8s.h"
+#include <ngx_k8s_router.h>
+
+
+#define INGRESS(name, time, annotations, host, paths)                         \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"      \
+    "'namespace':'d','name':'" name "','annotations':{" annotations "},"      \
+    "'creationTimestamp':'2026-01-01T00:00:" time "Z'},'spec':{'rules':[{"    \
+    "'host':'" host "','http':{'paths':[" paths "]}}]}}"
+
+#define PATH(path, svc)                                                       \
+    "{'path':'" path "','pathType':'Prefix','backend':{'service':{'name':'"   \
+    svc "','port':{'number':80}}}}"
+
+#define SERVICE(name)                                                         \
+    "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':'d','name':" \
+    "'" name "'},'spec':{'ports':[{'port':80,'targetPort':3000}]}}"
+
+#define SLICE(svc, ready)                                                     \
+    "{'apiVersion':'discovery.k8s.io/v1','kind':'EndpointSlice','metadata':{" \
+    "'namespace':'d','name':'" svc "','labels':{"                             \
+    "'kubernetes.io/service-name':'" svc "'}},'addressType':'IPv4',"          \
+    "'ports':[{'port':3000,'protocol':'TCP'}],'endpoints':["                  \
+    "{'addresses':['10.0.0.1'],'conditions':{'ready':" ready "}}]}"
+
+#define OURS        "'nginx.ingress.kubernetes.io/"
+#define CANARY      OURS "canary':'true'"
+#define WEIGHT(n)   CANARY "," OURS "canary-weight':'" n "'"
+#define DRAWS       100000
+
+
+static char  *header, *cookie;
+
+
+static ngx_int_t
+value(void *data, ngx_uint_t what, ngx_str_t *name, ngx_str_t *v)
+{
+    char  *s;
+
+    s = (what == NGX_K8S_PREDICATE_HEADER && name->data[0] == 'x') ? header
+        : (what == NGX_K8S_PREDICATE_COOKIE) ? cookie : NULL;
+
+    if (s == NULL) {
+        return NGX_DECLINED;
+    }
+
+    *v = k8s_str(s);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+regex(void *data, ngx_uint_t what, ngx_str_t *pattern, ngx_str_t *text)
+{
+    return ngx_strlcasestrn(text->data, text->data + text->len, pattern->data,
+                            pattern->len - 1)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* the Service of a path by a random number */
+
+static char *
+draw(k8s_t *k, char *path, uint32_t random)
+{
+    ngx_str_t               name;
+    ngx_uint_t              status;
+    ngx_k8s_route_t         r;
+    ngx_k8s_route_key_t     key;
+    ngx_k8s_backend_rec_t  *backend;
+    ngx_k8s_service_rec_t  *svc;
+
+    static char      answer[64];
+    static uint32_t  set;
+
+    ngx_memzero(&key, sizeof(ngx_k8s_route_key_t));
+
+    key.sets = &set;
+    key.nsets = 1;
+    key.host = k8s_str("h");
+    key.path = k8s_str(path);
+    key.method = k8s_str("GET");
+    key.value = value;
+    key.regex = regex;
+
+    if (ngx_k8s_route(k->table, &key, &r) != NGX_OK) {
+        return "none";
+    }
+
+    if (r.action->kind != NGX_K8S_ACTION_BACKENDS) {
+        return "status";
+    }
+
+    backend = ngx_k8s_route_backend(&r, random);
+
+    if (backend->flags & NGX_K8S_BACKEND_CANARY) {
+        backend = ngx_k8s_route_canary(k->table, &r, backend);
+    }
+
+    svc = ngx_k8s_route_service(k->table, backend, &status);
+
+    if (svc == NULL) {
+        return "503";
+    }
+
+    ngx_k8s_record_str(svc, &svc->name, &name);
+    sprintf(answer, "%.*s", (int) name.len, name.data);
+
+    return answer;
+}
+
+
+static void
+goes(k8s_t *k, char *h, char *c, char *to)
+{
+    char  *got;
+
+    header = h;
+    cookie = c;
+    got = draw(k, "/x", 99);
+
+    ok(strcmp(got, to) == 0, "header %s cookie %s goes to %s, is %s",
+       h ? h : "-", c ? c : "-", to, got);
+
+    header = NULL;
+    cookie = NULL;
+}
+
+
+/* how many of "n" draws, one of each number, go to a Service */
+
+static ngx_uint_t
+share(k8s_t *k, char *svc, ngx_uint_t n)
+{
+    ngx_uint_t  i, hits;
+
+    hits = 0;
+
+    for (i = 0; i < n; i++) {
+        hits += (strcmp(draw(k, "/x", i), svc) == 0);
+    }
+
+    return hits;
+}
+
+
+int
+main(void)
+{
+    k8s_t       k;
+    double      chi, d;
+    ngx_uint_t  i, n, hits[10];
+
+    unit_init();
+
+    k8s_conf(&k);
+    k8s_open(&k);
+
+    k8s_put(&k, SERVICE("a"));
+    k8s_put(&k, SERVICE("b"));
+    k8s_put(&k, SERVICE("c"));
+    k8s_put(&k, SLICE("a", "true"));
+    k8s_put(&k, SLICE("b", "true"));
+    k8s_put(&k, SLICE("c", "true"));
+
+    /* alone it makes nothing, and says so */
+
+    k8s_put(&k, INGRESS("can", "01", WEIGHT("30"), "h", PATH("/x", "b")));
+    k8s_run(&k);
+    goes(&k, NULL, NULL, "none");
+    ok(k8s_has(&k, "no other object has the path"), "alone");
+
+    k8s_put(&k, INGRESS("main", "02", "", "h", PATH("/x", "a")));
+    k8s_run(&k);
+    ok(!k8s_has(&k, "no other object has the path"), "not any more");
+    ok(share(&k, "b", 100) == 30 && share(&k, "a", 100) == 70, "30 of 100");
+
+    k8s_put(&k, INGRESS("can", "01", WEIGHT("0"), "h", PATH("/x", "b")));
+    k8s_run(&k);
+    ok(share(&k, "b", 1000) == 0, "none at 0");
+
+    k8s_put(&k, INGRESS("can", "01", WEIGHT("100"), "h", PATH("/x", "b")));
+    k8s_run(&k);
+    ok(share(&k, "b", 1000) == 1000, "all at 100");
+
+    k8s_put(&k, INGRESS("can", "01",
+                        WEIGHT("250") "," OURS "canary-weight-total':'1000'",
+                        "h", PATH("/x", "b")));
+    k8s_run(&k);
+    ok(share(&k, "b", 1000) == 250, "250 of 1000");
+
+    k8s_put(&k, INGRESS("can", "01",
+                        WEIGHT("25") "," OURS "canary-weight-total':'50'",
+                        "h", PATH("/x", "b")));
+    k8s_run(&k);
+    ok(share(&k, "b", 100) == 25, "a total below 100 is 100");
+
+    /* headers and cookies */
+
+    k8s_put(&k, INGRESS("can", "01", CANARY "," OURS "canary-by-header':'X-C',"
+                        OURS "canary-by-cookie':'c'",
+                        "h", PATH("/x", "b")));
+    k8s_run(&k);
+    goes(&k, NULL, NULL, "a");
+    goes(&k, "always", NULL, "b");
+    goes(&k, "always", "never", "b");
+    goes(&k, "never", "always", "a");
+    goes(&k, "other", "always", "b");
+    goes(&k, NULL, "always", "b");
+    goes(&k, NULL, "never", "a");
+    goes(&k, NULL, "odd", "a");
+
+    k8s_put(&k, INGRESS("can", "01", CANARY "," OURS "canary-by-header':'X-C',"
+                        OURS "canary-by-header-value':'me'," OURS
+                        "canary-by-header-pattern':'o.*'", "h",
+                        PATH("/x", "b")));
+    k8s_run(&k);
+    goes(&k, "me", NULL, "b");
+    goes(&k, "always", NULL, "a");
+    goes(&k, "never", NULL, "a");
+    goes(&k, "other", NULL, "a");
+
+    k8s_put(&k, INGRESS("can", "01", WEIGHT("100") "," OURS
+                        "canary-by-header':'X-C'," OURS
+                        "canary-by-header-pattern':'ot*'", "h",
+                        PATH("/x", "b")));
+    k8s_run(&k);
+    goes(&k, "other", NULL, "b");
+    goes(&k, "never", NULL, "b");
+
+    k8s_put(&k, INGRESS("can", "01", WEIGHT("100") "," OURS
+                        "canary-by-header':'X-C'", "h", PATH("/x", "b")));
+    k8s_run(&k);
+    goes(&k, "never", NULL, "a");
+    goes(&k, "other", NULL, "b");
+
+    /* endpoints */
+
+    k8s_put(&k, SLICE("b", "false"));
+    k8s_run(&k);
+    goes(&k, "always", NULL, "a");
+    goes(&k, NULL, NULL, "a");
+
+    k8s_put(&k, SLICE("b", "true"));
+    k8s_put(&k, SLICE("a", "false"));
+    k8s_run(&k);
+    goes(&k, "always", NULL, "503");
+    goes(&k, NULL, NULL, "503");
+    k8s_put(&k, SLICE("a", "true"));
+
+    /* several: headers of all first, then one draw */
+
+    k8s_put(&k, INGRESS("can", "01", WEIGHT("10"), "h", PATH("/x", "b")));
+    k8s_put(&k, INGRESS("can2", "03", WEIGHT("20") "," OURS
+                        "canary-by-header':'X-C'", "h", PATH("/x", "c")));
+    k8s_run(&k);
+    goes(&k, "always", NULL, "c");
+
+    ngx_memzero(hits, sizeof(hits));
+    srandom(42);
+
+    for (i = 0; i < DRAWS; i++) {
+        hits[draw(&k, "/x", random())[0] - 'a']++;
+    }
+
+    chi = 0;
+
+    for (i = 0; i < 3; i++) {
+        n = (i == 0) ? 70 : (i == 1) ? 10 : 20;
+        d = (double) hits[i] - n * DRAWS / 100;
+        chi += d * d / (n * DRAWS / 100);
+    }
+
+    ok(chi < 13.8, "%u, %u, %u of " ngx_value(DRAWS) ", chi-square %.2f",
+       (unsigned) hits[0], (unsigned) hits[1], (unsigned) hits[2], chi);
+
+    /* the first Ingress goes, another one has the path; none has */
+
+    k8s_put(&k, INGRESS("main2", "04", "", "h", PATH("/x", "c")));
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "main");
+    k8s_run(&k);
+    ok(share(&k, "b", 10) == 10, "a canary of another one");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "main2");
+    k8s_run(&k);
+    goes(&k, "always", NULL, "none");
+    ok(k8s_has(&k, "no other object has the path"), "alone again");
+
+    /* it becomes an ordinary one */
+
+    k8s_put(&k, INGRESS("can", "01", "", "h", PATH("/x", "b")));
+    k8s_run(&k);
+    goes(&k, NULL, NULL, "b");
+    goes(&k, "always", NULL, "c");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "can");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "can2");
+    k8s_run(&k);
+    ok(!k8s_has(&k, "host ") && !k8s_has(&k, "service "), "nothing is left");
+
+    k8s_close(&k);
+
+    return done();
+}
