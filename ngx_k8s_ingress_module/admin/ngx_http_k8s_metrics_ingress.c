@@ -59,13 +59,14 @@ ngx_http_k8s_metric_requests(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
         ngx_http_k8s_metric_label(a, ",ingress", &s);
         s = ngx_http_k8s_str(rule, &rule->service);
         ngx_http_k8s_metric_label(a, ",service", &s);
+        s = ngx_http_k8s_str(rule, &rule->rule);
+        ngx_http_k8s_metric_label(a, ",canary", &s);
 
         s = ngx_http_k8s_str(rule, &rule->host);
         if (s.len == 0) {
             ngx_str_set(&s, "_");
         }
 
-        ngx_http_k8s_puts(a, ",canary=\"\"");
         ngx_http_k8s_metric_label(a, ",host", &s);
 
         ngx_http_k8s_printf(a, "} %uL\n", count);

@@ -505,17 +505,6 @@ ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_compile_node_t *row,
 }
 
 
-void
-ngx_k8s_compile_resume(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
-{
-    ngx_uint_t  marked;
-
-    marked = node->marked;
-    ngx_k8s_node_mark(c->store, node);
-    node->marked = marked;
-}
-
-
 /*
  * All hosts once, those of the oldest Ingresses first, so that in a zone that
  * is too small the youngest are left out.  In slices: there may be very many.

@@ -159,6 +159,29 @@ ngx_k8s_canary_holds(ngx_k8s_making_t *m)
 }
 
 
+ngx_int_t
+ngx_k8s_canary_name(ngx_k8s_compile_t *c, ngx_k8s_item_t *canary,
+    ngx_str_t *name)
+{
+    ngx_k8s_target_t  *target;
+
+    target = canary->rule->targets;
+
+    name->data = ngx_pnalloc(c->pool, target->ref.namespace.len + 1
+                                      + target->ref.name.len + 1
+                                      + target->port.len);
+    if (name->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    name->len = ngx_sprintf(name->data, "%V-%V-%V", &target->ref.namespace,
+                            &target->ref.name, &target->port)
+                - name->data;
+
+    return NGX_OK;
+}
+
+
 /* header, then cookie, of each; then one draw, which is item's own match */
 
 ngx_int_t
@@ -419,6 +442,10 @@ ngx_k8s_canary_backend(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     backend->weight = weight;
     backend->invalid = item->rule->targets[0].invalid;
     backend->flags = flags;
+
+    if (item->canary) {
+        backend->rule = item->held->rule;
+    }
 
     return NGX_OK;
 }

@@ -34,6 +34,8 @@ static ngx_int_t ngx_k8s_candidate_cmp(ngx_k8s_candidate_t *one,
 static ngx_uint_t ngx_k8s_endpoint_refused(ngx_k8s_compile_t *c, u_char *a,
     ngx_uint_t family);
 static u_char *ngx_k8s_endpoint_inner(u_char *a);
+static void ngx_k8s_serving_skip(ngx_k8s_service_state_t *state,
+    ngx_k8s_candidate_t *e);
 
 
 static u_char  ngx_k8s_zero[16];
@@ -584,4 +586,37 @@ ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
     }
 
     return number;
+}
+
+
+/* what makes a record goes on behind what goes */
+
+void
+ngx_k8s_serving_pass(ngx_k8s_service_state_t *state, ngx_k8s_piece_t *part)
+{
+    ngx_queue_t  *q;
+
+    if (state->serving == NULL || state->serving->part != part) {
+        return;
+    }
+
+    q = ngx_queue_next(&part->queue);
+
+    state->serving->part = (q == ngx_queue_sentinel(&state->parts)) ? NULL
+                           : ngx_queue_data(q, ngx_k8s_piece_t, queue);
+}
+
+
+static void
+ngx_k8s_serving_skip(ngx_k8s_service_state_t *state, ngx_k8s_candidate_t *e)
+{
+    ngx_k8s_serving_t  *s;
+
+    s = state->serving;
+
+    if (s && s->next == e) {
+        s->next = NULL;
+        s->seek = 1;
+        ngx_memcpy(s->from, e->addr, 16);
+    }
 }

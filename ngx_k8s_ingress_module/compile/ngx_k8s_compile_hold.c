@@ -20,6 +20,8 @@ static ngx_k8s_held_t *ngx_k8s_compile_hold_alloc(ngx_k8s_compile_t *c,
 static ngx_int_t ngx_k8s_compile_hold_ready(ngx_k8s_held_t *held);
 static ngx_int_t ngx_k8s_compile_hold_port(ngx_k8s_compile_t *c,
     ngx_k8s_held_t *held, ngx_k8s_target_t *target);
+static ngx_int_t ngx_k8s_compile_label_item(ngx_k8s_compile_t *c,
+    ngx_k8s_held_t *held, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_compile_label(ngx_k8s_compile_t *c,
     ngx_k8s_held_t *held, ngx_k8s_node_t *host, ngx_str_t *path,
     ngx_k8s_object_t *object, ngx_str_t *rule, ngx_k8s_target_t *target);
@@ -71,11 +73,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 
     if (ngx_k8s_compile_policy(c, item->claim->model, &held->policy)
         != NGX_OK
-        || ngx_k8s_compile_label(c, held, item->claim->state->node,
-                                 &item->match->path,
-                                 item->claim->model->object, &rule->name,
-                                 rule->ntargets ? rule->targets : NULL)
-           != NGX_OK)
+        || ngx_k8s_compile_label_item(c, held, item) != NGX_OK)
     {
         goto declined;
     }
@@ -209,6 +207,35 @@ ngx_k8s_compile_hold_port(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
     held->ports[held->nports++] = port;
 
     return NGX_OK;
+}
+
+
+/* requests of a canary are those of its primary, counted apart */
+
+static ngx_int_t
+ngx_k8s_compile_label_item(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
+    ngx_k8s_item_t *item)
+{
+    ngx_str_t              name;
+    ngx_k8s_model_rule_t  *rule;
+
+    name = item->rule->name;
+
+    if (item->canary) {
+
+        if (ngx_k8s_canary_name(c, item, &name) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        item = ngx_k8s_canary_primary(item);
+    }
+
+    rule = item->rule;
+
+    return ngx_k8s_compile_label(c, held, item->claim->state->node,
+                                 &item->match->path,
+                                 item->claim->model->object, &name,
+                                 rule->ntargets ? rule->targets : NULL);
 }
 
 

@@ -176,3 +176,14 @@ ngx_k8s_compile_mark_links(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         ngx_k8s_node_mark(c->store, link->node);
     }
 }
+
+
+void
+ngx_k8s_compile_resume(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_uint_t  marked;
+
+    marked = node->marked;
+    ngx_k8s_node_mark(c->store, node);
+    node->marked = marked;
+}

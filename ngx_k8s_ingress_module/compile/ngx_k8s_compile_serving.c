@@ -355,37 +355,6 @@ ngx_k8s_serving_tree(ngx_k8s_serving_t *s, ngx_uint_t tree)
 }
 
 
-void
-ngx_k8s_serving_pass(ngx_k8s_service_state_t *state, ngx_k8s_piece_t *part)
-{
-    ngx_queue_t  *q;
-
-    if (state->serving == NULL || state->serving->part != part) {
-        return;
-    }
-
-    q = ngx_queue_next(&part->queue);
-
-    state->serving->part = (q == ngx_queue_sentinel(&state->parts)) ? NULL
-                           : ngx_queue_data(q, ngx_k8s_piece_t, queue);
-}
-
-
-void
-ngx_k8s_serving_skip(ngx_k8s_service_state_t *state, ngx_k8s_candidate_t *e)
-{
-    ngx_k8s_serving_t  *s;
-
-    s = state->serving;
-
-    if (s && s->next == e) {
-        s->next = NULL;
-        s->seek = 1;
-        ngx_memcpy(s->from, e->addr, 16);
-    }
-}
-
-
 /* what comes in the place of what is gone may be there already */
 
 static void

@@ -761,8 +761,9 @@ ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
 /*
  * Canaries (ngx_k8s_compile_canary.c).  The first of an item's path, NULL:
  * there is none; the next one.  holds(): all items of a record with their
- * canaries, in m->holds; trials(): what is tried before the match of item n, whose action it
- * may replace.  NGX_DECLINED: no room.
+ * canaries, in m->holds; name(): "namespace-service-port" in c->pool; trials():
+ * what is tried before the match of item n, whose action it may replace.
+ * NGX_ERROR: no memory.
  */
 ngx_k8s_item_t *ngx_k8s_canary_first(ngx_k8s_item_t *item);
 ngx_k8s_item_t *ngx_k8s_canary_next(ngx_k8s_item_t *canary);
@@ -775,6 +776,8 @@ ngx_uint_t ngx_k8s_canary_equal(ngx_k8s_canary_t *one, ngx_k8s_canary_t *two);
 /* the item whose requests a canary gets, NULL: there is none */
 ngx_k8s_item_t *ngx_k8s_canary_primary(ngx_k8s_item_t *canary);
 ngx_int_t ngx_k8s_canary_holds(ngx_k8s_making_t *m);
+ngx_int_t ngx_k8s_canary_name(ngx_k8s_compile_t *c, ngx_k8s_item_t *canary,
+    ngx_str_t *name);
 ngx_int_t ngx_k8s_compile_canary_trials(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_uint_t n);
 
@@ -840,11 +843,6 @@ ngx_int_t ngx_k8s_compile_serving(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
 void ngx_k8s_serving_abort(ngx_k8s_compile_t *c,
     ngx_k8s_service_state_t *state);
 void ngx_k8s_serving_free(ngx_k8s_serving_t *s);
-/* a part, or a candidate, goes: the making does without it */
-void ngx_k8s_serving_pass(ngx_k8s_service_state_t *state,
-    ngx_k8s_piece_t *part);
-void ngx_k8s_serving_skip(ngx_k8s_service_state_t *state,
-    ngx_k8s_candidate_t *e);
 /* gives a slot's record back, with the statistics of its endpoints */
 void ngx_k8s_compile_service_remove(ngx_k8s_compile_t *c, uint32_t slot);
 /* gives statistics back, some of them; NGX_DONE: there are none */
@@ -860,6 +858,9 @@ ngx_int_t ngx_k8s_parts_drop(ngx_k8s_compile_t *c,
     ngx_k8s_service_state_t *state);
 void ngx_k8s_parts_free(ngx_k8s_service_state_t *state);
 void ngx_k8s_compile_part_unlink(ngx_k8s_link_t *link);
+/* a part goes, or has been taken in: the making goes on behind it */
+void ngx_k8s_serving_pass(ngx_k8s_service_state_t *state,
+    ngx_k8s_piece_t *part);
 /* the family of an address in a text, 0: it is none that may be used; family:
    which it has to be, or 0 */
 ngx_uint_t ngx_k8s_endpoint_address(ngx_k8s_compile_t *c, ngx_str_t *text,

@@ -34,7 +34,8 @@ static ngx_int_t ngx_http_k8s_take_rule(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_take_backend(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
 static ngx_int_t ngx_http_k8s_take_canary(ngx_http_request_t *r,
-    ngx_http_k8s_ctx_t *ctx, ngx_k8s_service_rec_t *service);
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
+    ngx_k8s_backend_rec_t *backend, ngx_k8s_service_rec_t *service);
 static ngx_int_t ngx_http_k8s_status(ngx_http_request_t *r,
     ngx_uint_t status);
 static ngx_int_t ngx_http_k8s_route_value(void *data, ngx_uint_t what,
@@ -440,7 +441,7 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     service = ngx_k8s_route_service(table, backend, &status);
 
     if (service && (backend->flags & NGX_K8S_BACKEND_CANARY)
-        && ngx_http_k8s_take_canary(r, ctx, service) != NGX_OK)
+        && ngx_http_k8s_take_canary(r, ctx, table, backend, service) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -463,9 +464,18 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_k8s_take_canary(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, ngx_k8s_backend_rec_t *backend,
     ngx_k8s_service_rec_t *service)
 {
-    ngx_str_t  namespace, name, port;
+    ngx_str_t        namespace, name, port;
+    ngx_k8s_slot_t  *slot;
+
+    slot = ngx_k8s_slot(table, backend->rule);
+
+    if (slot && ngx_k8s_slot_read(table, NGX_K8S_INDEX_RULE, slot)) {
+        ctx->rule = backend->rule;
+        ctx->rule_generation = slot->generation;
+    }
 
     ngx_k8s_record_str(service, &service->namespace, &namespace);
     ngx_k8s_record_str(service, &service->name, &name);

@@ -265,6 +265,9 @@ typedef struct {
                                             when there is no Service to send
                                             them to, 0: 503 */
     uint16_t                 flags;      /* NGX_K8S_BACKEND_* */
+    uint32_t                 rule;       /* slot, of a canary: its requests are
+                                            counted there; 0: as the match
+                                            says */
 } ngx_k8s_backend_rec_t;
 
 
@@ -425,7 +428,9 @@ typedef struct {
     ngx_k8s_str_t            namespace;
     ngx_k8s_str_t            name;
     ngx_k8s_str_t            rule;       /* name or number; an Ingress' is told
-                                            by host and path, "" */
+                                            by host and path, and is the canary
+                                            that gets the requests, as
+                                            "namespace-service-port", or "" */
     ngx_k8s_str_t            host;
     ngx_k8s_str_t            path;
     ngx_k8s_str_t            service;

@@ -142,7 +142,8 @@ static const ngx_k8s_record_field_t  ngx_k8s_backend_fields[] = {
                      NGX_K8S_INDEX_POLICY),
     ngx_k8s_type_arg(MAX16, ngx_k8s_backend_rec_t, invalid, 599),
     ngx_k8s_type_arg(MAX16, ngx_k8s_backend_rec_t, flags,
-                     NGX_K8S_BACKEND_CANARY)
+                     NGX_K8S_BACKEND_CANARY),
+    ngx_k8s_type_arg(SLOT, ngx_k8s_backend_rec_t, rule, NGX_K8S_INDEX_RULE)
 };
 
 static const ngx_k8s_element_t  ngx_k8s_backend_element =
