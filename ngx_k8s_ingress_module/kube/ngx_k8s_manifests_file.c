@@ -206,7 +206,8 @@ ngx_k8s_manifest_open(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
     struct stat  st;
 
     if (file->writing
-        && ngx_current_msec - file->writing < NGX_K8S_MANIFEST_WRITING)
+        && (ngx_msec_int_t) (ngx_current_msec - file->writing)
+           < NGX_K8S_MANIFEST_WRITING)
     {
         /* its close comes, or the timer looks again */
 

@@ -245,7 +245,7 @@ soon($long, 200, 'a longer header');
 config('large-client-header-buffers' => '2 16', 'client-header-timeout' => '5',
        'client-header-buffer-size' => '16k');
 soon($long, 200, 'it fits into the first buffer');
-is $under->(), '', 'and underscores go again';
+soon($under, '', 'and underscores go again');
 says(qr/"KeyInvalid"[^}]*data\.large-client-header-buffers/, 'a bad size');
 config();
 soon($long, 400, 'as in nginx.conf');
