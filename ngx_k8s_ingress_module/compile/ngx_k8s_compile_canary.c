@@ -70,25 +70,41 @@ ngx_k8s_canary_next(ngx_k8s_item_t *canary)
 
     next = ngx_k8s_item_next(canary);
 
-    return (next && ngx_k8s_item_same(next, canary)) ? next : NULL;
+    return (next && ngx_k8s_item_same(next, canary)
+            && ngx_k8s_canary_counts(next))
+           ? next : NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_canary_counts(ngx_k8s_item_t *canary)
+{
+    ngx_uint_t       n;
+    ngx_k8s_item_t  *item;
+
+    item = canary;
+
+    for (n = 0; n < NGX_K8S_CANARIES; n++) {
+
+        item = ngx_k8s_item_prev(item);
+
+        if (item == NULL || !item->canary || !ngx_k8s_item_same(item, canary)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
 ngx_k8s_item_t *
 ngx_k8s_canary_primary(ngx_k8s_item_t *canary)
 {
-    ngx_k8s_item_t  *item;
+    ngx_k8s_item_t  *leader;
 
-    for (item = ngx_k8s_item_prev(canary);
-         item && ngx_k8s_item_same(item, canary);
-         item = ngx_k8s_item_prev(item))
-    {
-        if (!item->canary) {
-            return item;
-        }
-    }
+    leader = ngx_k8s_item_leader(canary);
 
-    return NULL;
+    return leader->canary ? NULL : leader;
 }
 
 

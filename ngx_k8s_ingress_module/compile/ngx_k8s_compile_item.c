@@ -32,7 +32,6 @@ static void ngx_k8s_item_link(ngx_k8s_item_t *item);
 static void ngx_k8s_item_unlink(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_after(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n);
-static ngx_k8s_item_t *ngx_k8s_item_leader(ngx_k8s_item_t *item);
 static void ngx_k8s_item_tell(ngx_k8s_item_t *item);
 static void ngx_k8s_item_pass(ngx_k8s_item_t *item);
 static void ngx_k8s_item_dirty(ngx_k8s_item_t *item);
@@ -493,7 +492,7 @@ ngx_k8s_listener_cmp(const void *one, const void *two)
 
 /* the first that competes for the path of this one */
 
-static ngx_k8s_item_t *
+ngx_k8s_item_t *
 ngx_k8s_item_leader(ngx_k8s_item_t *item)
 {
     ngx_int_t           rc;

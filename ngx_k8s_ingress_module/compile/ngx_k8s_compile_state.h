@@ -684,6 +684,8 @@ ngx_k8s_item_t *ngx_k8s_item_first(ngx_k8s_host_state_t *state,
     ngx_uint_t head, ngx_uint_t n);
 ngx_k8s_item_t *ngx_k8s_item_next(ngx_k8s_item_t *item);
 ngx_k8s_item_t *ngx_k8s_item_prev(ngx_k8s_item_t *item);
+/* the first one of its path */
+ngx_k8s_item_t *ngx_k8s_item_leader(ngx_k8s_item_t *item);
 ngx_k8s_item_t *ngx_k8s_item_least(ngx_k8s_host_state_t *state);
 /* which of two objects of a host is older; < 0: the first */
 /* canaries are behind all others */
@@ -758,6 +760,8 @@ ngx_int_t ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_uint_t n);
 
+#define NGX_K8S_CANARIES       16    /* of a path, the oldest ones */
+
 /*
  * Canaries (ngx_k8s_compile_canary.c).  The first of an item's path, NULL:
  * there is none; the next one.  holds(): all items of a record with their
@@ -773,6 +777,8 @@ ngx_uint_t ngx_k8s_canary_bad(ngx_k8s_compile_t *c, ngx_k8s_canary_t *canary,
     ngx_str_t *error);
 /* whether they get the same requests; both may be NULL */
 ngx_uint_t ngx_k8s_canary_equal(ngx_k8s_canary_t *one, ngx_k8s_canary_t *two);
+/* whether it is one of the first NGX_K8S_CANARIES of its path */
+ngx_uint_t ngx_k8s_canary_counts(ngx_k8s_item_t *canary);
 /* the item whose requests a canary gets, NULL: there is none */
 ngx_k8s_item_t *ngx_k8s_canary_primary(ngx_k8s_item_t *canary);
 ngx_int_t ngx_k8s_canary_holds(ngx_k8s_making_t *m);

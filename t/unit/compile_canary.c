@@ -39,6 +39,7 @@
 #define CANARY      OURS "canary':'true'"
 #define WEIGHT(n)   CANARY "," OURS "canary-weight':'" n "'"
 #define DRAWS       100000
+#define MOST        16      /* of a path */
 
 
 static char  *header, *cookie;
@@ -162,7 +163,8 @@ main(void)
 {
     k8s_t       k;
     double      chi, d;
-    ngx_uint_t  i, n, hits[10];
+    ngx_uint_t  i, n, hits[26];
+    char        text[2048], name[8];
 
     unit_init();
 
@@ -286,6 +288,41 @@ main(void)
 
     ok(chi < 13.8, "%u, %u, %u of " ngx_value(DRAWS) ", chi-square %.2f",
        (unsigned) hits[0], (unsigned) hits[1], (unsigned) hits[2], chi);
+
+    /* as many as a path may have, and more */
+
+    for (i = 0; i < MOST + 4; i++) {
+        sprintf(name, "m%02u", (unsigned) i);
+        sprintf(text, INGRESS("%s", "1%u", CANARY "," OURS
+                              "canary-by-header':'X-C'," OURS
+                              "canary-by-header-value':'%s'", "h",
+                              PATH("/x", "c")),
+                name, name, (unsigned) (i / 10));
+        k8s_put(&k, text);
+    }
+
+    k8s_run(&k);
+    goes(&k, "m00", NULL, "c");
+    n = (share(&k, "c", 1) == 0);
+
+    for (i = 0; i < MOST + 4; i++) {
+        sprintf(name, "m%02u", (unsigned) i);
+        header = name;
+        n += (strcmp(draw(&k, "/x", 99), "c") == 0);
+    }
+
+    header = NULL;
+    ok(n < MOST + 1 && n > 8, "%u canaries are asked",
+       (unsigned) n);
+    ok(k8s_has(&k, "canaries that are older"), "and it is said");
+
+    for (i = 0; i < MOST + 4; i++) {
+        sprintf(name, "m%02u", (unsigned) i);
+        k8s_delete(&k, NGX_K8S_INGRESS, "d", name);
+    }
+
+    k8s_run(&k);
+    goes(&k, "m00", NULL, "b");
 
     /* the first Ingress goes, another one has the path; none has */
 
