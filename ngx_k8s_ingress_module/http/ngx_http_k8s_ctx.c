@@ -15,29 +15,18 @@ static void ngx_http_k8s_ctx_cleanup(void *data);
 
 
 ngx_http_k8s_ctx_t *
-ngx_http_k8s_ctx(ngx_http_request_t *r)
+ngx_http_k8s_ctx_find(ngx_http_request_t *r)
 {
     ngx_pool_cleanup_t  *cln;
-    ngx_http_k8s_ctx_t  *ctx;
 
-    r = r->main;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_k8s_module);
-
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
-
-        /* contexts were reset; the cleanup still has ours */
-
-        for (cln = r->pool->cleanup; cln; cln = cln->next) {
-            if (cln->handler == ngx_http_k8s_ctx_cleanup) {
-                ctx = cln->data;
-                ngx_http_set_ctx(r, ctx, ngx_http_k8s_module);
-                break;
-            }
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_k8s_ctx_cleanup) {
+            ngx_http_set_ctx(r, cln->data, ngx_http_k8s_module);
+            return cln->data;
         }
     }
 
-    return ctx;
+    return NULL;
 }
 
 

@@ -68,9 +68,27 @@ typedef struct {
 } ngx_http_k8s_ctx_t;
 
 
-/* the request's context, NULL before any; its making, once a main request */
-ngx_http_k8s_ctx_t *ngx_http_k8s_ctx(ngx_http_request_t *r);
+/* the making of a request's context, once a main request; the finding of one
+   after contexts were reset, NULL: there is none */
 ngx_http_k8s_ctx_t *ngx_http_k8s_ctx_create(ngx_http_request_t *r);
+ngx_http_k8s_ctx_t *ngx_http_k8s_ctx_find(ngx_http_request_t *r);
+
+
+/* the request's context, NULL before any */
+
+static ngx_inline ngx_http_k8s_ctx_t *
+ngx_http_k8s_ctx(ngx_http_request_t *r)
+{
+    ngx_http_k8s_ctx_t  *ctx;
+
+    r = r->main;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_k8s_module);
+
+    return (ctx || !(r->internal || r->filter_finalize))
+           ? ctx : ngx_http_k8s_ctx_find(r);
+}
+
 
 /* NULL when the request is not proxied by a route */
 ngx_http_k8s_hop_t *ngx_http_k8s_hop(ngx_http_request_t *r);
