@@ -410,7 +410,7 @@ ngx_k8s_compile_config_rewrite(ngx_k8s_compile_t *c)
     {
         policy = ngx_queue_data(q, ngx_k8s_policy_state_t, queue);
 
-        if (policy->stale) {
+        if (policy->stale && policy->slot) {
             policy->stale = 0;
             (void) ngx_k8s_compile_policy_write(c, policy,
                                                 NGX_K8S_POLICY_ROUTE);

@@ -17,7 +17,8 @@
 
 static ngx_k8s_held_t *ngx_k8s_compile_hold_alloc(ngx_k8s_compile_t *c,
     ngx_uint_t n);
-static ngx_int_t ngx_k8s_compile_hold_ready(ngx_k8s_held_t *held);
+static ngx_int_t ngx_k8s_compile_hold_ready(ngx_k8s_compile_t *c,
+    ngx_k8s_held_t *held);
 static ngx_int_t ngx_k8s_compile_hold_port(ngx_k8s_compile_t *c,
     ngx_k8s_held_t *held, ngx_k8s_target_t *target);
 static ngx_int_t ngx_k8s_compile_label_item(ngx_k8s_compile_t *c,
@@ -43,7 +44,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
     ngx_k8s_model_rule_t  *rule;
 
     if (item->held) {
-        return ngx_k8s_compile_hold_ready(item->held);
+        return ngx_k8s_compile_hold_ready(c, item->held);
     }
 
     rule = item->rule;
@@ -80,7 +81,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 
     item->held = held;
 
-    return ngx_k8s_compile_hold_ready(held);
+    return ngx_k8s_compile_hold_ready(c, held);
 
 declined:
 
@@ -128,7 +129,7 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
                                  &ngx_k8s_no_rule, target)
            == NGX_OK)
     {
-        rc = ngx_k8s_compile_hold_ready(*held);
+        rc = ngx_k8s_compile_hold_ready(c, *held);
 
         if (rc != NGX_DECLINED) {
             return rc;
@@ -142,7 +143,8 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
 
 
 static ngx_int_t
-ngx_k8s_compile_hold_ready(ngx_k8s_held_t *held)
+ngx_k8s_compile_hold_ready(ngx_k8s_compile_t *c,
+    ngx_k8s_held_t *held)
 {
     ngx_int_t        rc;
     ngx_uint_t       i;
@@ -162,6 +164,22 @@ ngx_k8s_compile_hold_ready(ngx_k8s_held_t *held)
         }
 
         rc = NGX_AGAIN;
+    }
+
+    if (held->policy) {
+
+        switch (ngx_k8s_compile_policy_ready(c, held->policy)) {
+
+        case NGX_OK:
+            break;
+
+        case NGX_AGAIN:
+            rc = NGX_AGAIN;
+            break;
+
+        default:
+            return NGX_DECLINED;
+        }
     }
 
     return rc;

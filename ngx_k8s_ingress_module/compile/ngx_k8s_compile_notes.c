@@ -249,7 +249,7 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     error.data = buf;
     error.len = 0;
 
-    if (ngx_k8s_compile_regex_bad(c, item, &error)) {
+    if (claim->model->regex && ngx_k8s_compile_regex_bad(c, item, &error)) {
 
         field = ngx_k8s_field_text(&match->field, a->pool);
         shown = ngx_k8s_host_shown(&claim->state->node->name);

@@ -67,9 +67,7 @@ ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
             return NGX_ERROR;
         }
 
-        if (ngx_k8s_compile_policy_write(c, p, NGX_K8S_POLICY_ROUTE)
-            != NGX_OK)
-        {
+        if (ngx_k8s_compile_policy_ready(c, p) == NGX_DECLINED) {
             ngx_k8s_compile_policy_drop(c, p);
             return NGX_DECLINED;
         }
@@ -85,6 +83,43 @@ ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
 }
 
 
+ngx_int_t
+ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i;
+
+    if (policy->slot) {
+        return NGX_OK;
+    }
+
+    rc = NGX_OK;
+
+    for (i = 0; i < NGX_K8S_POLICY_PORTS; i++) {
+
+        if (policy->ports[i] == NULL || policy->ports[i]->slot) {
+            continue;
+        }
+
+        if (policy->ports[i]->full) {
+            return NGX_DECLINED;
+        }
+
+        rc = NGX_AGAIN;
+    }
+
+    if (rc == NGX_OK
+        && ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_ROUTE)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return rc;
+}
+
+
 void
 ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy)
 {
@@ -92,7 +127,10 @@ ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy)
         return;
     }
 
-    ngx_k8s_writer_remove(c->writer, policy->slot);
+    if (policy->slot) {
+        ngx_k8s_writer_remove(c->writer, policy->slot);
+    }
+
     ngx_rbtree_delete(&c->policies, &policy->sn.node);
     ngx_queue_remove(&policy->queue);
     ngx_k8s_compile_policy_drop(c, policy);
@@ -496,7 +534,7 @@ ngx_k8s_compile_policy_refs(ngx_k8s_compile_t *c,
     n = 0;
 
     for (i = 0; i < NGX_K8S_POLICY_PORTS; i++) {
-        n += (policy->ports[i] != NULL);
+        n += (policy->ports[i] && policy->ports[i]->slot);
     }
 
     if (n == 0) {
@@ -517,7 +555,7 @@ ngx_k8s_compile_policy_refs(ngx_k8s_compile_t *c,
 
     for (i = 0; i < NGX_K8S_POLICY_PORTS; i++) {
 
-        if (policy->ports[i] == NULL) {
+        if (policy->ports[i] == NULL || policy->ports[i]->slot == 0) {
             continue;
         }
 

@@ -22,8 +22,10 @@ static ngx_int_t ngx_k8s_regex_items(ngx_k8s_compile_t *c,
 static int ngx_libc_cdecl ngx_k8s_regex_cmp(const void *one, const void *two);
 static ngx_int_t ngx_k8s_regex_path(ngx_k8s_making_t *m,
     ngx_k8s_item_t **items, ngx_uint_t n);
+static ngx_int_t ngx_k8s_regex_text(ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, ngx_str_t *text);
 static ngx_int_t ngx_k8s_regex_below(ngx_k8s_making_t *m,
-    ngx_k8s_item_t *item, ngx_uint_t rewrite);
+    ngx_k8s_item_t *item, ngx_str_t *path, ngx_uint_t rewrite);
 static ngx_int_t ngx_k8s_regex_place(ngx_k8s_making_t *m,
     ngx_k8s_item_t *item, ngx_str_t *text, ngx_uint_t rewrite);
 static ngx_int_t ngx_k8s_regex_hidden(ngx_k8s_making_t *m,
@@ -163,7 +165,10 @@ ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c, ngx_k8s_item_t *item,
 }
 
 
-/* none adds a slash here, and what is no expression is left out */
+/*
+ * None adds a slash here, and what is no expression is left out, but where
+ * another object makes it one: then it stands for itself.
+ */
 
 static ngx_int_t
 ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
@@ -180,7 +185,8 @@ ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         }
 
         if (item->slash || item->canary
-            || ngx_k8s_compile_regex_bad(c, item, NULL))
+            || (ngx_k8s_compile_regex_bad(c, item, NULL)
+                && item->claim->model->regex))
         {
 
             if (item->held && ngx_k8s_regex_hidden(m, item) != NGX_OK) {
@@ -231,6 +237,7 @@ ngx_k8s_regex_cmp(const void *one, const void *two)
 static ngx_int_t
 ngx_k8s_regex_path(ngx_k8s_making_t *m, ngx_k8s_item_t **items, ngx_uint_t n)
 {
+    ngx_str_t               text;
     ngx_uint_t              i, exact, below, closed;
     ngx_k8s_item_t         *item;
     ngx_k8s_model_match_t  *match;
@@ -257,9 +264,14 @@ ngx_k8s_regex_path(ngx_k8s_making_t *m, ngx_k8s_item_t **items, ngx_uint_t n)
             continue;
         }
 
+        if (ngx_k8s_regex_text(m, item, &text) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         if (match->elements && !below
             && (exact || item->claim->model->target.len)
-            && ngx_k8s_regex_below(m, item, item->claim->model->target.len)
+            && ngx_k8s_regex_below(m, item, &text,
+                                   item->claim->model->target.len)
                != NGX_OK)
         {
             return NGX_ERROR;
@@ -270,8 +282,7 @@ ngx_k8s_regex_path(ngx_k8s_making_t *m, ngx_k8s_item_t **items, ngx_uint_t n)
             continue;
         }
 
-        if (ngx_k8s_regex_place(m, item, &match->path, match->rewrite)
-            != NGX_OK)
+        if (ngx_k8s_regex_place(m, item, &text, match->rewrite) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -283,15 +294,49 @@ ngx_k8s_regex_path(ngx_k8s_making_t *m, ngx_k8s_item_t **items, ngx_uint_t n)
 }
 
 
+static ngx_int_t
+ngx_k8s_regex_text(ngx_k8s_making_t *m, ngx_k8s_item_t *item, ngx_str_t *text)
+{
+    u_char     *p;
+    size_t      i;
+    ngx_str_t  *path;
+
+    path = &item->match->path;
+    *text = *path;
+
+    if (!item->bad) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(m->places.pool, 2 * path->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->data = p;
+
+    for (i = 0; i < path->len; i++) {
+
+        if (ngx_strchr("\\^$.[]|()*+?{}", path->data[i])) {
+            *p++ = '\\';
+        }
+
+        *p++ = path->data[i];
+    }
+
+    text->len = p - text->data;
+
+    return NGX_OK;
+}
+
+
 /* what is below a Prefix */
 
 static ngx_int_t
 ngx_k8s_regex_below(ngx_k8s_making_t *m, ngx_k8s_item_t *item,
-    ngx_uint_t rewrite)
+    ngx_str_t *path, ngx_uint_t rewrite)
 {
-    ngx_str_t  text, *path;
-
-    path = &item->match->path;
+    ngx_str_t  text;
 
     text.len = path->len + 1;
     text.data = ngx_pnalloc(m->places.pool, text.len);

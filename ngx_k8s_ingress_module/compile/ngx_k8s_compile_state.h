@@ -726,6 +726,10 @@ ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
     ngx_k8s_policy_state_t **policy);
 void ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
+/* writes its record when the Services that it names have theirs; NGX_AGAIN: not
+   yet, NGX_DECLINED: no room */
+ngx_int_t ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
 /* one of no object yet, with a copy of values; error: its own backend of error
    pages, or NULL.  NULL: no memory */
 ngx_k8s_policy_state_t *ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c,

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_regex.h>
+#include <ngx_k8s_path.h>
 
 
 #if (NGX_PCRE)
@@ -27,6 +28,9 @@ static ngx_http_k8s_regex_t *ngx_http_k8s_regex_get(ngx_str_t *pattern,
     ngx_uint_t flags, ngx_log_t *log);
 static ngx_int_t ngx_http_k8s_regex_compile(ngx_regex_compile_t *rc,
     ngx_str_t *pattern, ngx_uint_t flags, ngx_pool_t *pool);
+static ngx_int_t ngx_http_k8s_regex_text(ngx_regex_compile_t *rc,
+    ngx_str_t *pattern, char *before, char *behind);
+static ngx_int_t ngx_http_k8s_regex_size(ngx_regex_compile_t *rc);
 
 
 /* of this process */
@@ -46,8 +50,12 @@ ngx_http_k8s_regex(ngx_str_t *pattern, ngx_uint_t flags, ngx_str_t *text,
 
     re = ngx_http_k8s_regex_get(pattern, flags, log);
 
-    if (re == NULL || re->regex == NULL) {
+    if (re == NULL) {
         return NGX_ERROR;
+    }
+
+    if (re->regex == NULL) {
+        return 0;
     }
 
     n = ngx_regex_exec(re->regex, text, captures, NGX_HTTP_K8S_REGEX_SIZE);
@@ -162,18 +170,17 @@ failed:
 
 
 /*
- * The limit is a part of the text, as nginx has no call for it; PCRE takes the
- * lower one where a text names another.
+ * The limits are a part of the text, as nginx has no call for them; PCRE takes
+ * the lower one where a text names another.  They hold for one place in the
+ * text that is matched, so what need not begin at the first one is preceded by
+ * what skips a part of it, and then has to be good by itself as well.
  */
 
 static ngx_int_t
 ngx_http_k8s_regex_compile(ngx_regex_compile_t *rc, ngx_str_t *pattern,
     ngx_uint_t flags, ngx_pool_t *pool)
 {
-    u_char  *p;
-
-    static u_char  limit[] = "(*LIMIT_MATCH="
-                             ngx_value(NGX_HTTP_K8S_REGEX_TRIES) ")";
+    ngx_uint_t  anchored;
 
     if (pattern->len > NGX_HTTP_K8S_REGEX_MAX) {
         rc->err.len = ngx_snprintf(rc->err.data, rc->err.len,
@@ -183,28 +190,101 @@ ngx_http_k8s_regex_compile(ngx_regex_compile_t *rc, ngx_str_t *pattern,
         return NGX_DECLINED;
     }
 
-    rc->pattern.data = ngx_pnalloc(pool, sizeof(limit) + 1 + pattern->len);
-    if (rc->pattern.data == NULL) {
-        return NGX_ERROR;
-    }
+    anchored = (flags & NGX_HTTP_K8S_REGEX_ANCHORED) ? 1 : 0;
 
-    p = ngx_cpymem(rc->pattern.data, limit, sizeof(limit) - 1);
-
-    if (flags & NGX_HTTP_K8S_REGEX_ANCHORED) {
-        *p++ = '^';
-    }
-
-    p = ngx_cpymem(p, pattern->data, pattern->len);
-    *p = '\0';
-
-    rc->pattern.len = p - rc->pattern.data;
     rc->pool = pool;
 
     if (flags & NGX_HTTP_K8S_REGEX_CASELESS) {
         rc->options = NGX_REGEX_CASELESS;
     }
 
-    return (ngx_regex_compile(rc) == NGX_OK) ? NGX_OK : NGX_DECLINED;
+    if (ngx_http_k8s_regex_text(rc, pattern, anchored ? "^" : "", "")
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_regex_compile(rc) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (anchored && !ngx_k8s_path_alternatives(pattern)) {
+        return ngx_http_k8s_regex_size(rc);
+    }
+
+    if (ngx_http_k8s_regex_text(rc, pattern, anchored ? "\\A(?s:.*?)(?:^"
+                                                      : "\\A(?s:.*?)(?:", ")")
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_regex_compile(rc) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_k8s_regex_size(rc);
+}
+
+
+static ngx_int_t
+ngx_http_k8s_regex_text(ngx_regex_compile_t *rc, ngx_str_t *pattern,
+    char *before, char *behind)
+{
+    u_char  *p;
+    size_t   len;
+
+#if (NGX_PCRE2)
+    static char  limit[] = "(*LIMIT_MATCH="
+                           ngx_value(NGX_HTTP_K8S_REGEX_TRIES) ")"
+                           "(*LIMIT_HEAP="
+                           ngx_value(NGX_HTTP_K8S_REGEX_HEAP) ")";
+#else
+    static char  limit[] = "(*LIMIT_MATCH="
+                           ngx_value(NGX_HTTP_K8S_REGEX_TRIES) ")"
+                           "(*LIMIT_RECURSION="
+                           ngx_value(NGX_HTTP_K8S_REGEX_HEAP) ")";
+#endif
+
+    len = sizeof(limit) + ngx_strlen(before) + pattern->len
+          + ngx_strlen(behind);
+
+    p = ngx_pnalloc(rc->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc->pattern.data = p;
+    rc->pattern.len = ngx_sprintf(p, "%s%s%V%s%Z", limit, before, pattern,
+                                  behind)
+                      - p - 1;
+
+    return NGX_OK;
+}
+
+
+/* nested repetitions can make very much of a short text */
+
+static ngx_int_t
+ngx_http_k8s_regex_size(ngx_regex_compile_t *rc)
+{
+#if (NGX_PCRE2)
+
+    size_t  size;
+
+    if (pcre2_pattern_info(rc->regex, PCRE2_INFO_SIZE, &size) == 0
+        && size > NGX_HTTP_K8S_REGEX_CODE)
+    {
+        rc->err.len = ngx_snprintf(rc->err.data, NGX_MAX_CONF_ERRSTR,
+                                   "it compiles to more than %d bytes",
+                                   NGX_HTTP_K8S_REGEX_CODE)
+                      - rc->err.data;
+        return NGX_DECLINED;
+    }
+
+#endif
+
+    return NGX_OK;
 }
 
 

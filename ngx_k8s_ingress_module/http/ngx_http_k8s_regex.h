@@ -21,8 +21,10 @@
  */
 
 #define NGX_HTTP_K8S_REGEXES         4096
-#define NGX_HTTP_K8S_REGEX_MAX       4096    /* bytes of one */
-#define NGX_HTTP_K8S_REGEX_TRIES     50000   /* PCRE's match limit */
+#define NGX_HTTP_K8S_REGEX_MAX       1024    /* bytes of one */
+#define NGX_HTTP_K8S_REGEX_CODE      8192    /* that it may compile to */
+#define NGX_HTTP_K8S_REGEX_TRIES     10000   /* PCRE's match limit, and */
+#define NGX_HTTP_K8S_REGEX_HEAP      4096    /* that of its memory, in KB */
 
 #define NGX_HTTP_K8S_REGEX_CASELESS  0x0001
 #define NGX_HTTP_K8S_REGEX_ANCHORED  0x0002  /* "^" stands before it */

@@ -12,8 +12,6 @@
 #include <ngx_http_k8s_rewrite.h>
 
 
-static size_t ngx_http_k8s_template_write(ngx_http_request_t *r,
-    ngx_str_t *text, ngx_http_k8s_captures_t *captures, u_char *dst);
 static void ngx_http_k8s_template_value(ngx_http_request_t *r, u_char **pos,
     u_char *last, ngx_http_k8s_captures_t *captures, ngx_str_t *value);
 static void ngx_http_k8s_template_variable(ngx_http_request_t *r,
@@ -26,19 +24,70 @@ ngx_int_t
 ngx_http_k8s_template(ngx_http_request_t *r, ngx_str_t *text,
     ngx_http_k8s_captures_t *captures, ngx_str_t *value)
 {
+    size_t        len;
+    u_char       *p, *last;
+    ngx_str_t    *piece;
+    ngx_uint_t    i;
+    ngx_array_t   pieces;
+
     if (ngx_strlchr(text->data, text->data + text->len, '$') == NULL) {
         *value = *text;
         return NGX_OK;
     }
 
-    value->len = ngx_http_k8s_template_write(r, text, captures, NULL);
+    /* once each: most variables would have another value the next time */
 
-    value->data = ngx_pnalloc(r->pool, value->len);
+    if (ngx_array_init(&pieces, r->pool, 8, sizeof(ngx_str_t)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    p = text->data;
+    last = p + text->len;
+    len = 0;
+
+    while (p < last) {
+
+        piece = ngx_array_push(&pieces);
+        if (piece == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (*p == '$') {
+            ngx_http_k8s_template_value(r, &p, last, captures, piece);
+
+        } else {
+            piece->data = p;
+
+            while (p < last && *p != '$') {
+                p++;
+            }
+
+            piece->len = p - piece->data;
+        }
+
+        len += piece->len;
+
+        if (len > NGX_HTTP_K8S_TEMPLATE_MAX) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "\"%V\" makes more than %d bytes", text,
+                          NGX_HTTP_K8S_TEMPLATE_MAX);
+            return NGX_ERROR;
+        }
+    }
+
+    value->len = len;
+    value->data = ngx_pnalloc(r->pool, len);
+
     if (value->data == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_http_k8s_template_write(r, text, captures, value->data);
+    p = value->data;
+    piece = pieces.elts;
+
+    for (i = 0; i < pieces.nelts; i++) {
+        p = ngx_cpymem(p, piece[i].data, piece[i].len);
+    }
 
     return NGX_OK;
 }
@@ -79,46 +128,6 @@ ngx_http_k8s_template_header(ngx_http_request_t *r, ngx_str_t *text,
     value->data = p;
 
     return NGX_OK;
-}
-
-
-/* twice: with no dst it is measured, and variables are then in their cache */
-
-static size_t
-ngx_http_k8s_template_write(ngx_http_request_t *r, ngx_str_t *text,
-    ngx_http_k8s_captures_t *captures, u_char *dst)
-{
-    size_t      len;
-    u_char     *p, *last;
-    ngx_str_t   value;
-
-    p = text->data;
-    last = p + text->len;
-    len = 0;
-
-    while (p < last) {
-
-        if (*p == '$') {
-            ngx_http_k8s_template_value(r, &p, last, captures, &value);
-
-        } else {
-            value.data = p;
-
-            while (p < last && *p != '$') {
-                p++;
-            }
-
-            value.len = p - value.data;
-        }
-
-        if (dst) {
-            dst = ngx_cpymem(dst, value.data, value.len);
-        }
-
-        len += value.len;
-    }
-
-    return len;
 }
 
 
@@ -193,12 +202,20 @@ ngx_http_k8s_template_variable(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t                   var;
     ngx_http_variable_value_t  *v;
 
+    static ngx_str_t  ours = ngx_string("k8s_upstream_host");
+
     low = ngx_pnalloc(r->pool, name->len);
     if (low == NULL) {
         return;
     }
 
     key = ngx_hash_strlow(low, name->data, name->len);
+
+    /* made of a template itself */
+
+    if (name->len == ours.len && ngx_memcmp(low, ours.data, ours.len) == 0) {
+        return;
+    }
 
     var.data = low;
     var.len = name->len;
@@ -281,7 +298,7 @@ ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_str_t *text,
     ngx_http_k8s_captures_t *captures)
 {
     ngx_str_t         value;
-    ngx_uint_t        i;
+    ngx_uint_t        i, found;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
@@ -291,6 +308,8 @@ ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_str_t *text,
     if (ngx_http_k8s_template_header(r, text, captures, &value) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    found = 0;
 
     part = &r->headers_in.headers.part;
     h = part->elts;
@@ -311,8 +330,12 @@ ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_str_t *text,
             && ngx_strncasecmp(h[i].key.data, low.data, low.len) == 0)
         {
             h[i].value = value;
-            return NGX_OK;
+            found = 1;
         }
+    }
+
+    if (found) {
+        return NGX_OK;
     }
 
     h = ngx_list_push(&r->headers_in.headers);

@@ -27,6 +27,8 @@ typedef struct {
 } ngx_http_k8s_captures_t;
 
 
+#define NGX_HTTP_K8S_TEMPLATE_MAX    32768   /* bytes that a text may become */
+
 /*
  * A text with its $1, $name and ${name} replaced, in r->pool, or itself when it
  * has none.  A variable that nginx does not know is empty; a "$" that no name

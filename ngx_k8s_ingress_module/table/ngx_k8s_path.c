@@ -10,8 +10,6 @@
 #include <ngx_k8s_path.h>
 
 
-static ngx_uint_t ngx_k8s_path_alternatives(ngx_str_t *text);
-
 
 ngx_int_t
 ngx_k8s_path_cmp(ngx_uint_t type1, ngx_str_t *text1, ngx_uint_t type2,
@@ -74,12 +72,9 @@ ngx_k8s_path_literal(ngx_str_t *text)
 }
 
 
-/*
- * Whether it may be "this|that" as a whole, which need not begin with "this":
- * parentheses are counted only where nothing can hide them.
- */
+/* parentheses are counted only where nothing can hide them */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_k8s_path_alternatives(ngx_str_t *text)
 {
     u_char      *p, *last;

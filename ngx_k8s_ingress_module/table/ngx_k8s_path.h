@@ -46,6 +46,10 @@ ngx_int_t ngx_k8s_path_cmp(ngx_uint_t type1, ngx_str_t *text1,
  */
 size_t ngx_k8s_path_literal(ngx_str_t *text);
 
+/* whether a regular expression may be "this|that" as a whole, which need not
+   begin as "this" does */
+ngx_uint_t ngx_k8s_path_alternatives(ngx_str_t *text);
+
 /* cuts the trailing slashes of a Prefix */
 void ngx_k8s_path_prefix(ngx_str_t *text);
 

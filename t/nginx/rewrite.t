@@ -44,7 +44,9 @@ ingress('other', 'order.test', [], ['/plain', 'Exact', 'b'],
 ingress('broken', 'broken.test', ['use-regex: "true"'], ['/a(b', $impl, 'a'],
         ['/', $impl, 'b']);
 ingress('slow', 'slow.test', ['use-regex: "true"'],
-        ['/(a+)+$', $impl, 'a'], ['/b', $impl, 'b']);
+        ['/(a+)+$', $impl, 'a'], ['/b', $impl, 'b'],
+        ['/x|(?:(?=\w*+)\w)*+[Z\d]', $impl, 'a'],
+        ['/[a](?:(?:(?:(?:[a-z]|x){1,9}){1,9}){1,9}y)', $impl, 'a']);
 ingress('root', 'root.test', ['app-root: /start'], ['/start', 'Prefix', 'a']);
 ingress('rest', 'root.test', [], ['/', 'Prefix', 'b']);
 ingress('host', 'host.test', ['upstream-vhost: $service_name.internal'],
@@ -83,6 +85,8 @@ is(said('order.test', '/dirx'), 'a /dirx order.test',
 is(said('broken.test', '/ab'), 'b /ab broken.test', 'no expression, no path');
 is(said('slow.test', '/b'), 'b /b slow.test', 'a path beside a slow one');
 is(said('slow.test', '/' . 'a' x 60 . '!'), 500, 'a slow one gives up');
+is(said('slow.test', '/' . 'c' x 3000), 500, 'one that could begin anywhere');
+ok $n->logged(qr/it compiles to more than \d+ bytes/), 'a large one is left out';
 is(said('slow.test', '/aaa'), 'a /aaa slow.test', 'and serves what it takes');
 
 like(said('root.test', '/'), qr{^302 http://root\.test(:\d+)?/start$},

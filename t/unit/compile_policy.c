@@ -127,7 +127,11 @@ closed(k8s_t *k, char *name)
 int
 main(void)
 {
-    k8s_t  k;
+    char       *p;
+    k8s_t       k;
+    ngx_uint_t  n;
+
+    static char  text[65536];
 
     unit_init();
 
@@ -208,6 +212,35 @@ main(void)
     k8s_delete(&k, NGX_K8S_INGRESS, "d", "i");
     k8s_run(&k);
     ok(policies(&k) == 0 && services(&k) == 1, "the Services go with them");
+
+    /* a Service of very many endpoints is not made at once */
+
+    p = text + sprintf(text, "{'apiVersion':'discovery.k8s.io/v1','kind':"
+                       "'EndpointSlice','metadata':{'namespace':'d','name':"
+                       "'big','labels':{'kubernetes.io/service-name':'big'}},"
+                       "'addressType':'IPv4','ports':[{'port':3000}],"
+                       "'endpoints':[");
+
+    for (n = 0; n < 1000; n++) {
+        p += sprintf(p, "%s{'addresses':['10.0.%u.%u']}", n ? "," : "",
+                     (unsigned) n / 250, 1 + (unsigned) n % 250);
+    }
+
+    sprintf(p, "]}");
+
+    n = policies(&k);
+
+    k8s_put(&k, "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':"
+                "'d','name':'big'},'spec':{'ports':[{'port':80,'targetPort':"
+                "3000}]}}");
+    k8s_put(&k, text);
+    k8s_put(&k, INGRESS("z", "z.test", OURS "default-backend':'big'"));
+    k8s_run(&k);
+    ok(policies(&k) == n + 1, "error pages of a large Service");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "z");
+    k8s_run(&k);
+    ok(policies(&k) == n, "and without them");
 
     k8s_close(&k);
 

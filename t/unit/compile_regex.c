@@ -215,6 +215,11 @@ main(void)
     goes("/a(b", "b");
     ok(k8s_has(&k, "is no regular expression: it is odd"), "and is said");
 
+    k8s_put(&k, INGRESS("two", "02", "", PATH("Prefix", "/x(y", "c")));
+    k8s_run(&k);
+    goes("/x(y/z", "c");
+    goes("/x", "status");
+
     /* many paths are in shards, which have no expressions */
 
     p = paths;
