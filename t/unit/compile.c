@@ -1149,7 +1149,7 @@ histories(void)
     lines = 0;
     differ = 0;
 
-    for (round = 0; round < 150; round++) {
+    for (round = 0; round < unit_rounds(150); round++) {
         seed = unit_seed(7919 * (round + 1));
         ngx_memzero(texts, sizeof(texts));
 
@@ -1225,7 +1225,7 @@ histories(void)
 
     ok(differ == 0, "and the same counts of states, %u differ",
        (unsigned) differ);
-    ok(bad == 0, "150 histories end as a fresh list, %u lines, %u differ",
+    ok(bad == 0, "histories end as a fresh list, %u lines, %u differ",
        (unsigned) lines, (unsigned) bad);
 }
 

@@ -367,7 +367,7 @@ crowded(void)
     limited = 0;
     other = 0;
 
-    for (round = 0; round < 20; round++) {
+    for (round = 0; round < unit_rounds(20); round++) {
         seed = 104729 * (round + 1);
 
         k8s_conf(&k);

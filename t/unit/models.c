@@ -652,6 +652,10 @@ naive_attached(synth_object_t *object, uint32_t set, ngx_uint_t class,
         return (set == 0 && class == NGX_K8S_CLASS_HTTP) ? 0xff : 0;
     }
 
+    if (object->gateway > GATEWAYS) {
+        return 0;
+    }
+
     gateway = &gateways[object->gateway];
 
     return (gateway->live && set == object->gateway + 1)
@@ -903,6 +907,7 @@ naive_ask(synth_request_t *r, char *text)
     ngx_uint_t       i, n, cut, closed;
     synth_winner_t   w;
 
+    ngx_memzero(&w, sizeof(w));
     strcpy(text, "none");
     closed = 0;
     name = r->host;
@@ -1189,7 +1194,7 @@ edits(void)
     bad = 0;
     anew = 0;
 
-    for (round = 0; round < 40; round++) {
+    for (round = 0; round < unit_rounds(40); round++) {
         seed = 7919 * (round + 1);
 
         ngx_memzero(objects, sizeof(objects));

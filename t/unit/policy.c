@@ -535,6 +535,7 @@ static void
 policy_keys(void)
 {
     char              *p, *eq, *end;
+    ngx_int_t          rc;
     ngx_pool_t        *pool;
     ngx_array_t       *array;
     ngx_keyval_t      *kv;
@@ -560,8 +561,9 @@ policy_keys(void)
             kv->value.len = end - eq - 1;
         }
 
-        ok(ngx_k8s_keys(&values, pool, array, policy_say, &said) == NGX_OK
-           && values.nserved == c->values && values.values.nelts == c->values
+        rc = ngx_k8s_keys(&values, pool, array, policy_say, &said);
+
+        ok(rc == NGX_OK && values.nserved == c->values && values.values.nelts == c->values
            && values.close_route == c->closed,
            "%s: %d values", c->annotations, (int) values.nserved);
 

@@ -88,6 +88,15 @@ unit_seed(uint32_t seed)
 }
 
 
+/* how many rounds of a test are done: fewer where they are very slow */
+
+static ngx_inline ngx_uint_t
+unit_rounds(ngx_uint_t n)
+{
+    return getenv("UNIT_SHORT") ? (n + 9) / 10 : n;
+}
+
+
 static ngx_inline int
 done(void)
 {
