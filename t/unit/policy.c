@@ -563,7 +563,8 @@ policy_keys(void)
 
         rc = ngx_k8s_keys(&values, pool, array, policy_say, &said);
 
-        ok(rc == NGX_OK && values.nserved == c->values && values.values.nelts == c->values
+        ok(rc == NGX_OK && values.nserved == c->values
+           && values.values.nelts == c->values
            && values.close_route == c->closed,
            "%s: %d values", c->annotations, (int) values.nserved);
 
