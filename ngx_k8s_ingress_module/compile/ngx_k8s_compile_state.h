@@ -853,6 +853,17 @@ ngx_int_t ngx_k8s_compile_serving(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
 void ngx_k8s_serving_abort(ngx_k8s_compile_t *c,
     ngx_k8s_service_state_t *state);
 void ngx_k8s_serving_free(ngx_k8s_serving_t *s);
+
+/* statistics (ngx_k8s_compile_stat.c) */
+/* what makes an endpoint the same one: of its Service, then of itself; target:
+   the object that it is, or empty.  Not 0 */
+uint64_t ngx_k8s_identity_service(ngx_k8s_port_t *port,
+    ngx_k8s_service_t *svc);
+uint64_t ngx_k8s_identity(uint64_t h, ngx_k8s_endpoint_rec_t *ep,
+    ngx_str_t *target);
+/* n of them, at once where they are few, else in their turn */
+void ngx_k8s_compile_spend(ngx_k8s_compile_t *c, uint32_t *stats,
+    ngx_uint_t n);
 /* gives a slot's record back, with the statistics of its endpoints */
 void ngx_k8s_compile_service_remove(ngx_k8s_compile_t *c, uint32_t slot);
 /* gives statistics back, some of them; NGX_DONE: there are none */
