@@ -41,17 +41,7 @@ sub says {
     ok($n->until(sub { status() =~ $re }), $name) or diag status();
 }
 
-sub post {
-    my ($host, $bytes) = @_;
-    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                                  PeerPort => $n->{port}, Timeout => 5)
-        or die "connect: $!";
-    local $SIG{PIPE} = 'IGNORE';
-    print $s "POST / HTTP/1.1\r\nHost: $host.test\r\nConnection: close\r\n"
-             . "Content-Length: $bytes\r\n\r\n", 'x' x $bytes;
-    my $line = <$s> // '';
-    return $line =~ m{^HTTP/1\.1 (\d+)} ? $1 : 'none';
-}
+sub post { $n->post("$_[0].test", $_[1]) }
 
 # every worker answers so: they take connections in turn, more or less
 sub soon {

@@ -58,17 +58,7 @@ ingress('odd', 'proxy-buffering: "on"', 'proxy-buffers-number: "1"',
 $n->start;
 
 # a POST of so many bytes
-sub post {
-    my ($host, $bytes) = @_;
-    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                                  PeerPort => $n->{port}, Timeout => 5)
-        or die "connect: $!";
-    local $SIG{PIPE} = 'IGNORE';
-    print $s "POST / HTTP/1.1\r\nHost: $host.test\r\nConnection: close\r\n"
-             . "Content-Length: $bytes\r\n\r\n", 'x' x $bytes;
-    my $line = <$s> // '';
-    return $line =~ m{^HTTP/1\.1 (\d+)} ? $1 : 'none';
-}
+sub post { $n->post("$_[0].test", $_[1]) }
 
 sub get {
     my ($host, $path) = @_;

@@ -175,6 +175,19 @@ sub get {
     return K8s::Objects::http_get($self->{port}, $host, $path);
 }
 
+# the status of a POST of so many bytes; none: there was no answer
+sub post {
+    my ($self, $host, $bytes) = @_;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                  PeerPort => $self->{port}, Timeout => 5)
+        or die "connect: $!";
+    local $SIG{PIPE} = 'IGNORE';
+    print $s "POST / HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n"
+             . "Content-Length: $bytes\r\n\r\n", 'x' x $bytes;
+    my $line = <$s> // '';
+    return $line =~ m{^HTTP/1\.1 (\d+)} ? $1 : 'none';
+}
+
 # waits until a request is answered so; true when it is
 sub wait_for {
     my ($self, $host, $path, $status, $body, $seconds) = @_;
