@@ -79,10 +79,13 @@ is($n30->{a} + $n30->{b}, 400, 'all are answered');
 
 # headers and cookies
 
+ingress('shop-canary', ['canary: "true"', 'canary-weight: "100"'], ['/', 'b']);
+ok $n->until(sub { !share(20)->{a} }), 'weight 100 again';
+
 ingress('shop-canary', ['canary: "true"', 'canary-by-header: X-Canary',
                         'canary-by-cookie: Try'], ['/', 'b']);
-ok $n->until(sub { ask('/', 'X-Canary: always') eq 'b' }), 'a header';
-is(ask('/'), 'a', 'without it');
+ok $n->until(sub { ask('/') eq 'a' }), 'without a header';
+is(ask('/', 'X-Canary: always'), 'b', 'a header');
 is(ask('/', 'x-canary: never', 'Cookie: try=always'), 'a', 'the header first');
 is(ask('/', 'Cookie: a=b; try=always'), 'b', 'a cookie');
 is(ask('/', 'X-Canary: always', 'X-Canary: always'), 'a',

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ngx_k8s_test/internal/poll"
 )
 
 type connKey struct{}
@@ -153,7 +155,7 @@ func (s *Server) Start(addr string, ca *CA) error {
 }
 
 func (s *Server) listen() error {
-	ln, err := net.Listen("tcp", s.addr)
+	ln, err := poll.Listen(s.addr)
 	if err != nil {
 		return err
 	}
@@ -253,14 +255,7 @@ func (s *Server) Up() error {
 	if up {
 		return nil
 	}
-	var err error
-	for i := 0; i < 100; i++ {
-		if err = s.listen(); err == nil {
-			return nil
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	return err
+	return s.listen()
 }
 
 // Cut ends all connections that stand and tells how many.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ngx_k8s_test/internal/poll"
 )
 
 // Options of a pod.
@@ -123,7 +125,7 @@ func (p *Pod) forget(c net.Conn) {
 // Start starts a pod with a listener.
 func (s *Set) Start(o Options) (*Pod, error) {
 	p := s.New(o)
-	ln, err := net.Listen("tcp", o.Addr)
+	ln, err := poll.Listen(o.Addr)
 	if err != nil {
 		return nil, err
 	}

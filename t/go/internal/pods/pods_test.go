@@ -14,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -349,4 +350,35 @@ func TestGRPC(t *testing.T) {
 			t.Fatalf("%q %q %v", x.ask, b, resp)
 		}
 	}
+}
+
+// TestAgain uses an address again and again while programs are started: a child
+// between fork and exec holds copies of all sockets.
+func TestAgain(t *testing.T) {
+	s := NewSet()
+	t.Cleanup(s.StopAll)
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-quit:
+				return
+			default:
+				_ = exec.Command("true").Run()
+			}
+		}
+	}()
+	addr := "127.0.0.1:0"
+	for i := range 3000 {
+		p, err := s.Start(Options{Name: "p", Service: "svc", Addr: addr})
+		if err != nil {
+			t.Errorf("round %d: %v", i, err)
+			break
+		}
+		addr = p.Addr
+		s.Stop("p", i%2 == 0)
+	}
+	close(quit)
+	<-ended
 }

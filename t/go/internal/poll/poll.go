@@ -2,7 +2,10 @@
 package poll
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +28,19 @@ func Until(what string, limit time.Duration,
 		default:
 			return took, fmt.Errorf("in %v not seen: %s, but: %v", limit, what,
 				seen)
+		}
+	}
+}
+
+// Listen listens on an address:port.  One that was closed may be in use for some
+// milliseconds more: children of this process have copies of its sockets until
+// exec closes them.
+func Listen(addr string) (net.Listener, error) {
+	for begin := time.Now(); ; time.Sleep(pause) {
+		ln, err := net.Listen("tcp", addr)
+		if !errors.Is(err, syscall.EADDRINUSE) ||
+			time.Since(begin) > 5*time.Second {
+			return ln, err
 		}
 	}
 }
