@@ -381,7 +381,7 @@ ngx_k8s_compile_rule_ref(ngx_k8s_compile_t *c, uint32_t slot)
 
 
 ngx_uint_t
-ngx_k8s_compile_held(ngx_k8s_compile_t *c, uint32_t slot)
+ngx_k8s_compile_held(ngx_k8s_compile_t *c, uint32_t slot, void *rec)
 {
     return slot < c->nrules && c->rules[slot].refs;
 }

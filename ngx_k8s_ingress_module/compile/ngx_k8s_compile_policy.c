@@ -138,17 +138,17 @@ ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy)
 
 
 ngx_uint_t
-ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
-    ngx_k8s_record_t *rec)
+ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot, void *rec)
 {
     ngx_str_t                key;
+    ngx_k8s_policy_t        *policy = rec;
     ngx_k8s_policy_state_t  *p;
 
-    if (((ngx_k8s_policy_t *) rec)->kind == NGX_K8S_POLICY_GLOBAL) {
+    if (policy->kind == NGX_K8S_POLICY_GLOBAL) {
         p = c->keys.policy;
 
     } else {
-        ngx_k8s_record_str(rec, &rec->key, &key);
+        ngx_k8s_record_str(rec, &policy->header.key, &key);
 
         if (key.len != NGX_K8S_POLICY_DIGEST) {
             return 0;

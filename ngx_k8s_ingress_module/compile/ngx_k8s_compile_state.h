@@ -516,7 +516,7 @@ struct ngx_k8s_compile_s {
     ngx_uint_t               nrules;
 
     size_t                   stuck_room; /* free bytes that may help */
-    ngx_uint_t               index;      /* of the sweep */
+    ngx_uint_t               sweep;      /* its row, and where it is */
     uint64_t                 cursor;
     uint64_t                 age;        /* with aging: key of the next Secret
                                             whose dates are looked at */
@@ -635,6 +635,10 @@ void ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 /* whether a slot is that of one of the host's shards */
 ngx_uint_t ngx_k8s_compile_shard_find(ngx_k8s_node_t *node, uint32_t slot);
 
+/* removes some of what a predecessor left (ngx_k8s_compile_sweep.c), until
+   c->swept */
+ngx_int_t ngx_k8s_compile_sweep(ngx_k8s_compile_t *c);
+
 /* marks (ngx_k8s_compile_mark.c) */
 /* the object is left out, or is not any more */
 void ngx_k8s_compile_claim_mark(ngx_k8s_claim_t *claim);
@@ -715,7 +719,8 @@ ngx_int_t ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *host, ngx_k8s_claim_t *claim, ngx_k8s_held_t **held);
 void ngx_k8s_compile_release(ngx_k8s_compile_t *c, ngx_k8s_held_t **held);
 /* whether something leads to a rule record */
-ngx_uint_t ngx_k8s_compile_held(ngx_k8s_compile_t *c, uint32_t slot);
+ngx_uint_t ngx_k8s_compile_held(ngx_k8s_compile_t *c, uint32_t slot,
+    void *rec);
 
 /* policies (ngx_k8s_compile_policy.c) */
 void ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c);
@@ -756,7 +761,7 @@ ngx_int_t ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_values_t *values);
 /* whether a record is one of those */
 ngx_uint_t ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
-    ngx_k8s_record_t *rec);
+    void *rec);
 
 /* records of paths (ngx_k8s_compile_record.c): the host record without number,
    NGX_DECLINED: no room */
