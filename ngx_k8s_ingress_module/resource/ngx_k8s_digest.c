@@ -18,8 +18,6 @@
 #include <openssl/evp.h>
 
 
-static void ngx_k8s_digest_add(ngx_k8s_digest_t *d, const void *data,
-    size_t len);
 static void ngx_k8s_digest_head(ngx_k8s_digest_t *d, u_char type,
     uint64_t value);
 static void ngx_k8s_digest_flush(ngx_k8s_digest_t *d);
@@ -148,7 +146,7 @@ ngx_k8s_digest_head(ngx_k8s_digest_t *d, u_char type, uint64_t value)
 }
 
 
-static void
+void
 ngx_k8s_digest_add(ngx_k8s_digest_t *d, const void *data, size_t len)
 {
     if (len > sizeof(d->buf) - d->len) {

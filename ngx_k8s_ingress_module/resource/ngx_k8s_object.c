@@ -27,7 +27,7 @@ static void ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json);
 
 
 /* name, plural, group, version; namespaced, required, labels, annotations,
-   body, wanted, secret; size, list, read, piece */
+   body, wanted, secret, status; size, list, read, piece */
 
 ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
 
@@ -35,7 +35,7 @@ ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
       ngx_string("ingresses"),
       ngx_string("networking.k8s.io"),
       ngx_string("v1"),
-      1, 1, 0, 1, 1, 0, 0,
+      1, 1, 0, 1, 1, 0, 0, 1,
       sizeof(ngx_k8s_ingress_t),
       NULL,
       ngx_k8s_ingress_read,
@@ -45,7 +45,7 @@ ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
       ngx_string("ingressclasses"),
       ngx_string("networking.k8s.io"),
       ngx_string("v1"),
-      0, 0, 0, 1, 1, 0, 0,
+      0, 0, 0, 1, 1, 0, 0, 0,
       sizeof(ngx_k8s_ingress_class_t),
       NULL,
       ngx_k8s_ingress_class_read,
@@ -55,7 +55,7 @@ ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
       ngx_string("services"),
       ngx_string(""),
       ngx_string("v1"),
-      1, 1, 0, 0, 1, 0, 0,
+      1, 1, 0, 0, 1, 0, 0, 1,
       sizeof(ngx_k8s_service_t),
       NULL,
       ngx_k8s_service_read,
@@ -65,7 +65,7 @@ ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
       ngx_string("endpointslices"),
       ngx_string("discovery.k8s.io"),
       ngx_string("v1"),
-      1, 1, 0, 0, 1, 0, 0,
+      1, 1, 0, 0, 1, 0, 0, 0,
       sizeof(ngx_k8s_endpoint_slice_t),
       "endpoints",
       ngx_k8s_slice_read,
@@ -75,7 +75,7 @@ ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
       ngx_string("secrets"),
       ngx_string(""),
       ngx_string("v1"),
-      1, 0, 0, 0, 1, 1, 1,
+      1, 0, 0, 0, 1, 1, 1, 0,
       sizeof(ngx_k8s_secret_t),
       NULL,
       ngx_k8s_secret_read,
@@ -85,7 +85,7 @@ ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
       ngx_string("namespaces"),
       ngx_string(""),
       ngx_string("v1"),
-      0, 0, 1, 0, 0, 0, 0,
+      0, 0, 1, 0, 0, 0, 0, 0,
       sizeof(ngx_k8s_object_t),
       NULL,
       NULL,
@@ -95,7 +95,7 @@ ngx_k8s_kind_t  ngx_k8s_kinds[NGX_K8S_KINDS] = {
       ngx_string("configmaps"),
       ngx_string(""),
       ngx_string("v1"),
-      1, 0, 0, 0, 1, 1, 0,
+      1, 0, 0, 0, 1, 1, 0, 0,
       sizeof(ngx_k8s_config_map_t),
       NULL,
       ngx_k8s_config_map_read,

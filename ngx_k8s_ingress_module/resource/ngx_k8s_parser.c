@@ -34,6 +34,7 @@
 #define NGX_K8S_ROLE_ANNOTATIONS    3
 #define NGX_K8S_ROLE_ENDPOINTS      4
 #define NGX_K8S_ROLE_DROPPED        5
+#define NGX_K8S_ROLE_STATUS         6   /* dropped, but for its digest */
 
 
 static ngx_int_t ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget);
@@ -246,7 +247,11 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
 
     role = ngx_k8s_parser_role(p);
 
-    if (role == NGX_K8S_ROLE_DROPPED) {
+    if (role == NGX_K8S_ROLE_STATUS) {
+        ngx_k8s_digest_init(&p->status);
+    }
+
+    if (role == NGX_K8S_ROLE_DROPPED || role == NGX_K8S_ROLE_STATUS) {
         ngx_memzero(&p->scan, sizeof(ngx_k8s_json_scan_t));
         p->state = NGX_K8S_PARSER_DROP;
         return NGX_OK;
@@ -309,7 +314,8 @@ ngx_k8s_parser_role(ngx_k8s_parser_t *p)
     case NGX_K8S_ROLE_ROOT:
 
         if (ngx_strcmp(key, "status") == 0) {
-            return NGX_K8S_ROLE_DROPPED;
+            return ngx_k8s_kinds[p->kind].status ? NGX_K8S_ROLE_STATUS
+                                                 : NGX_K8S_ROLE_DROPPED;
         }
 
         if (ngx_strcmp(key, "metadata") == 0 && *p->pos == '{') {
@@ -373,12 +379,20 @@ ngx_k8s_parser_drop(ngx_k8s_parser_t *p, size_t *budget)
         return ngx_k8s_parser_broken(p, "a value is broken, or has no end");
     }
 
-    /* the caller takes as many bytes off the budget as pos has moved */
+    n = (end ? end : limit) - p->pos;
 
-    if (end == NULL) {
-        end = limit;
+    if (p->status.ctx) {
+        ngx_k8s_digest_add(&p->status, p->pos, n);
+    }
 
-    } else {
+    if (end) {
+        if (p->status.ctx
+            && ngx_k8s_digest_final(&p->status, p->status_digest) != NGX_OK)
+        {
+            p->failed = 1;
+            return NGX_ERROR;
+        }
+
         f = &p->frames[p->depth - 1];
         json_decref(f->key);
         f->key = NULL;
@@ -386,10 +400,11 @@ ngx_k8s_parser_drop(ngx_k8s_parser_t *p, size_t *budget)
         p->state = NGX_K8S_PARSER_AFTER;
     }
 
-    n = end - p->pos;
+    /* the caller takes as many bytes off the budget as pos has moved */
+
     *budget += n - n / NGX_K8S_PARSER_SCAN;
 
-    p->pos = end;
+    p->pos += n;
 
     return NGX_OK;
 }
@@ -679,14 +694,6 @@ ngx_k8s_parser_object(ngx_k8s_parser_t *p)
     size_t        size;
     ngx_array_t  *a;
 
-    if (p->pool == NULL) {
-        p->object = ngx_k8s_object_make(p->kind, p->root, NULL, NULL, NULL,
-                                        &p->problem, p->log);
-
-        return p->object ? NGX_OK
-               : p->problem.message.len ? NGX_DECLINED : NGX_ERROR;
-    }
-
     if (p->endpoints.elts) {
         size = p->endpoints.nelts * sizeof(ngx_k8s_slice_endpoint_t);
 
@@ -706,14 +713,18 @@ ngx_k8s_parser_object(ngx_k8s_parser_t *p)
         a->pool = p->pool;
     }
 
-    p->object = ngx_k8s_object_make(p->kind, p->root, p->pool, &p->part,
-                                    &p->digest, &p->problem, p->log);
+    p->object = ngx_k8s_object_make(p->kind, p->root, p->pool,
+                                    p->pool ? &p->part : NULL,
+                                    p->pool ? &p->digest : NULL,
+                                    &p->problem, p->log);
 
     if (p->object == NULL) {
         return p->problem.message.len ? NGX_DECLINED : NGX_ERROR;
     }
 
     p->pool = NULL;
+
+    ngx_memcpy(p->object->status, p->status_digest, NGX_K8S_DIGEST);
 
     return NGX_OK;
 }
@@ -762,6 +773,7 @@ ngx_k8s_parser_free(ngx_k8s_parser_t *p)
     }
 
     ngx_k8s_digest_cancel(&p->digest);
+    ngx_k8s_digest_cancel(&p->status);
 
     if (p->pool) {
         ngx_destroy_pool(p->pool);

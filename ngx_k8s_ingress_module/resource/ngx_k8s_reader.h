@@ -138,9 +138,11 @@ ngx_k8s_object_t *ngx_k8s_object_make(ngx_uint_t kind, json_t *json,
 /*
  * A digest: init, then JSON in any number of pieces ("skip" names members of
  * the outermost object that are left out, the last one is NULL), then final,
- * which gives NGX_K8S_DIGEST bytes, or cancel.  NGX_ERROR: no memory.
+ * which gives NGX_K8S_DIGEST bytes, or cancel.  NGX_ERROR: no memory.  add()
+ * takes text as it is.
  */
 void ngx_k8s_digest_init(ngx_k8s_digest_t *d);
+void ngx_k8s_digest_add(ngx_k8s_digest_t *d, const void *data, size_t len);
 void ngx_k8s_digest_json(ngx_k8s_digest_t *d, json_t *json, const char **skip);
 ngx_int_t ngx_k8s_digest_final(ngx_k8s_digest_t *d, u_char *digest);
 void ngx_k8s_digest_cancel(ngx_k8s_digest_t *d);

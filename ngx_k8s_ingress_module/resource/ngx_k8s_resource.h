@@ -67,6 +67,7 @@ typedef struct {
                                             known, at most */
     unsigned                 secret:1;   /* its values are wiped, and copied
                                             nowhere */
+    unsigned                 status:1;   /* the digest of its status is kept */
     size_t                   size;       /* of its structure */
     const char              *list;       /* a list whose elements are read one
                                             by one, NULL: none */
@@ -102,6 +103,8 @@ struct ngx_k8s_object_s {
     ngx_queue_t             *freed;      /* where it goes when it is freed and
                                             large; NULL: nowhere */
     u_char                   digest[NGX_K8S_DIGEST];
+    u_char                   status[NGX_K8S_DIGEST]; /* of the text of its
+                                            status; 0: it has none */
     unsigned                 kept:1;     /* a Secret that cannot be read any
                                             more: its name, or as it was */
 };
@@ -357,6 +360,8 @@ typedef struct {
     ngx_k8s_part_t           part;         /* of it, with the problems so far */
     ngx_array_t              endpoints;    /* so far; malloc()ed */
     ngx_k8s_digest_t         digest;       /* of them; begun with the pool */
+    ngx_k8s_digest_t         status;       /* in the making */
+    u_char                   status_digest[NGX_K8S_DIGEST];
     ngx_uint_t               elements;     /* endpoints seen */
     unsigned                 failed:1;     /* no memory */
     u_char                   message[128];

@@ -22,8 +22,8 @@ static void ngx_k8s_store_forget(ngx_k8s_store_t *store, ngx_uint_t kind,
 static ngx_uint_t ngx_k8s_store_listing(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
 static ngx_uint_t ngx_k8s_version_older(ngx_str_t *one, ngx_str_t *two);
-static void ngx_k8s_store_version(ngx_k8s_object_t *object,
-    ngx_str_t *version);
+static void ngx_k8s_store_same(ngx_k8s_object_t *old,
+    ngx_k8s_object_t *object);
 static ngx_k8s_sweep_t *ngx_k8s_store_sweep(ngx_k8s_store_t *store,
     ngx_uint_t kind, ngx_str_t *scope);
 
@@ -212,7 +212,7 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
         if (ngx_k8s_object_same(old, object)) {
             entry->mark = store->mark;
-            ngx_k8s_store_version(old, &object->version);
+            ngx_k8s_store_same(old, object);
             ngx_k8s_object_free(object);
             return NGX_OK;
         }
@@ -571,20 +571,27 @@ ngx_k8s_version_older(ngx_str_t *one, ngx_str_t *two)
 }
 
 
-static void
-ngx_k8s_store_version(ngx_k8s_object_t *object, ngx_str_t *version)
-{
-    u_char  *p;
+/* nothing is asked for anew; the status may be another one */
 
-    if (version->len > object->version.len) {
-        p = ngx_pnalloc(object->pool, version->len);
+static void
+ngx_k8s_store_same(ngx_k8s_object_t *old, ngx_k8s_object_t *object)
+{
+    u_char     *p;
+    ngx_str_t  *version;
+
+    ngx_memcpy(old->status, object->status, NGX_K8S_DIGEST);
+
+    version = &object->version;
+
+    if (version->len > old->version.len) {
+        p = ngx_pnalloc(old->pool, version->len);
         if (p == NULL) {
             return;
         }
 
-        object->version.data = p;
+        old->version.data = p;
     }
 
-    ngx_memcpy(object->version.data, version->data, version->len);
-    object->version.len = version->len;
+    ngx_memcpy(old->version.data, version->data, version->len);
+    old->version.len = version->len;
 }

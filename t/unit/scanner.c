@@ -434,6 +434,73 @@ scarce(size_t size)
 
 /* without memory a good object is not taken for a broken one */
 
+static ngx_uint_t
+status_of(ngx_uint_t kind, const char *status, u_char *spec, u_char *digest)
+{
+    char               text[256];
+    ngx_k8s_object_t  *o;
+
+    sprintf(text, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\"}%s%s}",
+            *status ? ",\"status\":" : "", status);
+
+    o = parse(kind, text, 1);
+
+    if (o == NULL) {
+        return 0;
+    }
+
+    memcpy(spec, o->digest, NGX_K8S_DIGEST);
+    memcpy(digest, o->status, NGX_K8S_DIGEST);
+    ngx_k8s_object_free(o);
+
+    return 1;
+}
+
+
+/* a status has a digest of its own, of the kinds that keep it */
+
+static void
+statuses(void)
+{
+    u_char      spec[4][NGX_K8S_DIGEST], status[4][NGX_K8S_DIGEST];
+    ngx_uint_t  kind, i, n, same;
+
+    static char  *values[] = {
+        "", "{\"loadBalancer\":{\"ingress\":[{\"ip\":\"192.0.2.1\"}]}}",
+        "{\"loadBalancer\":{\"ingress\":[{\"ip\":\"192.0.2.2\"}]}}", "{}"
+    };
+
+    static u_char  none[NGX_K8S_DIGEST];
+
+    for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
+
+        same = 0;
+
+        for (n = 0; n < 4; n++) {
+            if (!status_of(kind, values[n], spec[n], status[n])) {
+                break;
+            }
+
+            same += memcmp(spec[n], spec[0], NGX_K8S_DIGEST) == 0;
+        }
+
+        ok(same == 4, "%s: no status is a change of what is asked",
+           ngx_k8s_kinds[kind].name.data);
+
+        same = memcmp(status[0], none, NGX_K8S_DIGEST) == 0;
+
+        for (n = 1; n < 4; n++) {
+            for (i = 0; i < n; i++) {
+                same += memcmp(status[n], status[i], NGX_K8S_DIGEST) == 0;
+            }
+        }
+
+        ok(same == (ngx_k8s_kinds[kind].status ? 1 : 7),
+           "each is another one where that matters");
+    }
+}
+
+
 static void
 memory(void)
 {
@@ -474,6 +541,7 @@ main(int argc, char **argv)
     member();
     cutter();
     parsers();
+    statuses();
     memory();
 
     return done();

@@ -13,7 +13,10 @@
     "'spec':{'ports':[{'name':'http','port':" port "}]}}"
 
 #define INGRESS(name, secret)                                                 \
-    "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"      \
+    "{'apiVersion':'networking.k8s.io/v1'" REST(name, secret)
+
+#define REST(name, secret)                                                    \
+    ",'kind':'Ingress','metadata':{"                                          \
     "'namespace':'d','name':'" name "'},'spec':{'tls':[{'hosts':['a.test'],"  \
     "'secretName':'" secret "'}],'rules':[{'host':'a.test','http':{'paths':[" \
     "{'path':'/','pathType':'Prefix','backend':{'service':{'name':'s','port':"\
@@ -190,6 +193,78 @@ secrets(k8s_t *k)
     k8s_delete(k, NGX_K8S_INGRESS, "d", "i3");
     ok(wanted[0] == '\0', "what no Secret is called is not wanted: %s",
        wanted);
+}
+
+
+/* an object of text, as from an API server */
+
+static ngx_k8s_object_t *
+parsed(ngx_uint_t kind, const char *text)
+{
+    char              *copy, *p;
+    ngx_int_t          rc;
+    ngx_k8s_parser_t   parser;
+
+    copy = strdup(text);
+
+    for (p = copy; *p; p++) {
+        *p = (*p == '\'') ? '"' : *p;
+    }
+
+    rc = ngx_k8s_parser_init(&parser, kind, (u_char *) copy, p - copy,
+                             &unit_log);
+
+    while (rc == NGX_OK && parser.object == NULL) {
+        rc = ngx_k8s_parser_run(&parser, 65536);
+    }
+
+    free(copy);
+
+    return parser.object;
+}
+
+
+/* of a status alone nothing is compiled, and it is known */
+
+static void
+status_alone(k8s_t *k)
+{
+    u_char             was[NGX_K8S_DIGEST];
+    ngx_str_t          ns, name;
+    ngx_uint_t         changes;
+    ngx_k8s_object_t  *object;
+
+    ns = k8s_str("d");
+    name = k8s_str("i1");
+
+    k8s_put(k, SERVICE("s", "u", "1", "80"));
+    (void) ngx_k8s_store_put(k->store, parsed(NGX_K8S_INGRESS,
+                                              INGRESS("i1", "t1")));
+    k8s_work(k);
+    (void) k8s_dump(k);
+    changes = k->table->changes;
+
+    object = ngx_k8s_store_get(k->store, NGX_K8S_INGRESS, &ns, &name);
+    memcpy(was, object->status, NGX_K8S_DIGEST);
+
+    (void) ngx_k8s_store_put(k->store, parsed(NGX_K8S_INGRESS,
+        "{'status':{'loadBalancer':{'ingress':[{'ip':'192.0.2.1'}]}}"
+        REST("i1", "t1")));
+    k8s_work(k);
+
+    ok(ngx_queue_empty(&k->store->changed)
+       && ngx_queue_empty(&k->store->dirty[NGX_K8S_NODE_HOST])
+       && ngx_queue_empty(&k->store->dirty[NGX_K8S_NODE_SERVICE])
+       && ngx_k8s_store_get(k->store, NGX_K8S_INGRESS, &ns, &name) == object,
+       "nothing is marked by a status");
+
+    (void) k8s_dump(k);
+    ok(changes == k->table->changes, "nothing is written");
+    ok(memcmp(was, object->status, NGX_K8S_DIGEST) != 0,
+       "and the status is known to be another one");
+
+    k8s_delete(k, NGX_K8S_INGRESS, "d", "i1");
+    k8s_delete(k, NGX_K8S_SERVICE, "d", "s");
 }
 
 
@@ -395,6 +470,7 @@ main(void)
     k.events.want = want;
     k8s_open(&k);
     secrets(&k);
+    status_alone(&k);
     equality(&k);
     k8s_close(&k);
 
