@@ -173,7 +173,7 @@ ngx_k8s_client_init(ngx_k8s_client_t *client)
 static ngx_int_t
 ngx_k8s_client_reflectors(ngx_k8s_client_t *client)
 {
-    ngx_str_t            *scopes;
+    ngx_str_t            *scopes, *name;
     ngx_uint_t            kind, i, n;
     ngx_k8s_reflector_t  *r;
 
@@ -207,7 +207,12 @@ ngx_k8s_client_reflectors(ngx_k8s_client_t *client)
                 return NGX_ERROR;
             }
 
-            if (ngx_k8s_reflector_init(r, client, kind, &scopes[i]) != NGX_OK) {
+            name = &client->conf->only[kind].name;
+
+            if (ngx_k8s_reflector_init(r, client, kind, &scopes[i],
+                                       i == 0 && name->len ? name : NULL)
+                != NGX_OK)
+            {
                 return NGX_ERROR;
             }
         }
@@ -236,7 +241,13 @@ ngx_k8s_client_go(ngx_k8s_client_t *client)
     r = client->reflectors.elts;
 
     for (i = 0; i < client->reflectors.nelts; i++) {
-        ngx_k8s_reflector_schedule(&r[i], 0);
+
+        if (r[i].idle) {
+            ngx_k8s_contents_idle(&r[i]);
+
+        } else {
+            ngx_k8s_reflector_schedule(&r[i], 0);
+        }
     }
 }
 
@@ -261,11 +272,12 @@ static void
 ngx_k8s_client_want(ngx_k8s_source_t *s, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_uint_t wanted)
 {
+    ngx_uint_t         lazy;
     ngx_k8s_client_t  *client;
 
     client = s->data;
 
-    if (ngx_k8s_contents_fields(kind) && ns->len && name->len
+    if (ngx_k8s_contents_fields(kind, &lazy) && ns->len && name->len
         && !client->closed)
     {
         ngx_k8s_contents_want(client->contents, kind, ns, name, wanted);
@@ -300,7 +312,7 @@ ngx_k8s_client_relist(ngx_k8s_source_t *s, ngx_uint_t kind)
     r = client->reflectors.elts;
 
     for (i = 0; i < client->reflectors.nelts; i++) {
-        if (r[i].kind == kind) {
+        if (r[i].kind == kind && !r[i].idle) {
             ngx_k8s_reflector_relist(&r[i]);
         }
     }

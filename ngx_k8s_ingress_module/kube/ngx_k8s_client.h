@@ -110,6 +110,7 @@ struct ngx_k8s_reflector_s {
     ngx_k8s_reflector_ops_t *ops;
     ngx_uint_t               kind;
     ngx_str_t                scope;      /* namespace, or empty */
+    ngx_str_t                name;       /* of the one object, or empty */
     ngx_str_t                fields;     /* fieldSelector */
     ngx_event_t              timer;      /* next request, or guard of this */
     ngx_uint_t               phase;      /* NGX_K8S_PHASE_* */
@@ -142,6 +143,8 @@ struct ngx_k8s_reflector_s {
     uint32_t                 mark;       /* of the list, for contents */
 
     unsigned                 connected:1; /* a stream stands */
+    unsigned                 idle:1;     /* nothing of it is wanted: it counts
+                                            as listed */
     unsigned                 begun:1;    /* ops->begin() without an end yet */
     unsigned                 lost:1;     /* the server was not reached, and has
                                             not answered yet */
@@ -283,9 +286,10 @@ void ngx_k8s_reflector_broken(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call);
 
 /* ngx_k8s_reflector.c */
 
-/* NGX_ERROR: no memory */
+/* name: of the one object that it is for, or NULL.  NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_reflector_init(ngx_k8s_reflector_t *r,
-    ngx_k8s_client_t *client, ngx_uint_t kind, ngx_str_t *scope);
+    ngx_k8s_client_t *client, ngx_uint_t kind, ngx_str_t *scope,
+    ngx_str_t *name);
 void ngx_k8s_reflector_stop(ngx_k8s_reflector_t *r);
 /* a change was lost: all is listed anew */
 void ngx_k8s_reflector_relist(ngx_k8s_reflector_t *r);
@@ -305,8 +309,12 @@ void ngx_k8s_client_resolve(ngx_event_t *ev);
 
 extern ngx_k8s_reflector_ops_t  ngx_k8s_contents_ops;
 
-/* the fieldSelector of a kind of which only what is wanted is read, or NULL */
-ngx_str_t *ngx_k8s_contents_fields(ngx_uint_t kind);
+/* the fieldSelector of a kind of which only what is wanted is read, or NULL;
+   lazy: whether it is not watched before anything is */
+ngx_str_t *ngx_k8s_contents_fields(ngx_uint_t kind, ngx_uint_t *lazy);
+
+/* of a reflector that is idle: it counts as listed */
+void ngx_k8s_contents_idle(ngx_k8s_reflector_t *r);
 
 ngx_k8s_contents_t *ngx_k8s_contents_create(ngx_k8s_client_t *client);
 void ngx_k8s_contents_want(ngx_k8s_contents_t *contents, ngx_uint_t kind,

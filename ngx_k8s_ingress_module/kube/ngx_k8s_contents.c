@@ -24,6 +24,8 @@
 typedef struct {
     ngx_uint_t               kind;
     ngx_str_t                fields;     /* fieldSelector of their watch */
+    ngx_uint_t               lazy;       /* which begins with the first that is
+                                            wanted: it needs no right before */
 } ngx_k8s_contents_kind_t;
 
 
@@ -70,6 +72,7 @@ struct ngx_k8s_contents_s {
 };
 
 
+static void ngx_k8s_contents_wake(ngx_k8s_reflector_t *r);
 static void ngx_k8s_contents_begin(ngx_k8s_reflector_t *r);
 static void ngx_k8s_contents_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
     ngx_k8s_event_t *event);
@@ -118,7 +121,15 @@ static void ngx_k8s_contents_feed_name(ngx_k8s_contents_t *contents,
 static ngx_str_t *ngx_k8s_contents_scope(ngx_k8s_contents_t *contents,
     ngx_k8s_content_t *n);
 static ngx_k8s_reflector_t *ngx_k8s_contents_reflector(
-    ngx_k8s_contents_t *contents, ngx_uint_t kind, ngx_str_t *ns);
+    ngx_k8s_contents_t *contents, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name);
+static ngx_uint_t ngx_k8s_contents_covers(ngx_k8s_reflector_t *r,
+    ngx_str_t *ns, ngx_str_t *name);
+
+
+#define ngx_k8s_contents_eq(one, two)                                         \
+    ((one)->len == (two)->len                                                 \
+     && ngx_memcmp((one)->data, (two)->data, (one)->len) == 0)
 
 
 /* releases of Helm and tokens are many, large and never referenced */
@@ -126,10 +137,12 @@ static ngx_k8s_reflector_t *ngx_k8s_contents_reflector(
 static ngx_k8s_contents_kind_t  ngx_k8s_contents_kinds[] = {
     { NGX_K8S_SECRET,
       ngx_string("type!=helm.sh/release.v1,"
-                 "type!=kubernetes.io/service-account-token") },
+                 "type!=kubernetes.io/service-account-token"),
+      0 },
 
     { NGX_K8S_CONFIG_MAP,
-      ngx_string("") }
+      ngx_string(""),
+      1 }
 };
 
 
@@ -147,7 +160,7 @@ ngx_k8s_reflector_ops_t  ngx_k8s_contents_ops = {
 
 
 ngx_str_t *
-ngx_k8s_contents_fields(ngx_uint_t kind)
+ngx_k8s_contents_fields(ngx_uint_t kind, ngx_uint_t *lazy)
 {
     ngx_uint_t  i, n;
 
@@ -155,11 +168,30 @@ ngx_k8s_contents_fields(ngx_uint_t kind)
 
     for (i = 0; i < n; i++) {
         if (ngx_k8s_contents_kinds[i].kind == kind) {
+            *lazy = ngx_k8s_contents_kinds[i].lazy;
             return &ngx_k8s_contents_kinds[i].fields;
         }
     }
 
     return NULL;
+}
+
+
+void
+ngx_k8s_contents_idle(ngx_k8s_reflector_t *r)
+{
+    if (r->client->missing[r->kind]) {
+        ngx_k8s_contents_wake(r);
+        return;
+    }
+
+    r->state = NGX_K8S_SYNC_LISTED;
+    r->connected = 1;
+    r->reason_len = 0;
+
+    ngx_k8s_client_feed(r->client, NGX_K8S_FEED_END, r->kind, &r->scope, NULL,
+                        0);
+    ngx_k8s_client_report(r->client, r->kind);
 }
 
 
@@ -289,7 +321,11 @@ ngx_k8s_contents_want(ngx_k8s_contents_t *contents, ngx_uint_t kind,
         ngx_k8s_contents_queue(contents, n);
 
     } else {
-        r = ngx_k8s_contents_reflector(contents, kind, ns);
+        r = ngx_k8s_contents_reflector(contents, kind, ns, name);
+
+        if (r && r->idle && r->state != NGX_K8S_SYNC_WAITING) {
+            ngx_k8s_contents_wake(r);
+        }
 
         if (r == NULL || r->state != NGX_K8S_SYNC_WAITING) {
             ngx_k8s_contents_lost(contents, n,
@@ -299,6 +335,21 @@ ngx_k8s_contents_want(ngx_k8s_contents_t *contents, ngx_uint_t kind,
     }
 
     ngx_k8s_client_report(client, kind);
+}
+
+
+/* something that it is for is wanted */
+
+static void
+ngx_k8s_contents_wake(ngx_k8s_reflector_t *r)
+{
+    r->idle = 0;
+    r->connected = 0;
+    r->state = NGX_K8S_SYNC_WAITING;
+
+    ngx_k8s_reflector_reason(r, "it is not listed yet");
+
+    ngx_k8s_reflector_schedule(r, 0);
 }
 
 
@@ -318,7 +369,9 @@ ngx_k8s_contents_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
 
     contents = r->client->contents;
 
-    if (event->name.len == 0) {
+    if (event->name.len == 0
+        || !ngx_k8s_contents_covers(r, &event->namespace, &event->name))
+    {
         return;
     }
 
@@ -356,23 +409,20 @@ ngx_k8s_contents_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
 static void
 ngx_k8s_contents_end(ngx_k8s_reflector_t *r)
 {
-    ngx_str_t           *scope;
     ngx_k8s_content_t   *n, *next;
     ngx_k8s_contents_t  *contents;
 
     contents = r->client->contents;
-    scope = &r->scope;
 
-    ngx_k8s_client_feed(r->client, NGX_K8S_FEED_END, r->kind, scope, NULL, 0);
+    ngx_k8s_client_feed(r->client, NGX_K8S_FEED_END, r->kind, &r->scope, NULL,
+                        0);
 
     for (n = ngx_k8s_contents_next(contents, NULL); n; n = next) {
         next = ngx_k8s_contents_next(contents, n);
 
         if (n->kind == r->kind
             && !(n->known && n->mark == r->mark)
-            && (scope->len == 0
-                || (n->ns.len == scope->len
-                    && ngx_memcmp(n->ns.data, scope->data, scope->len) == 0)))
+            && ngx_k8s_contents_covers(r, &n->ns, &n->name))
         {
             ngx_k8s_contents_forget(contents, n);
         }
@@ -407,7 +457,9 @@ ngx_k8s_contents_refused(ngx_k8s_reflector_t *r)
          n;
          n = ngx_k8s_contents_next(contents, n))
     {
-        if (n->kind == r->kind && n->wanted && !n->fetched && !n->known) {
+        if (n->kind == r->kind && n->wanted && !n->fetched && !n->known
+            && ngx_k8s_contents_covers(r, &n->ns, &n->name))
+        {
             ngx_k8s_contents_lost(contents, n,
                                   NGX_K8S_PROBLEM_OBJECT_FORBIDDEN);
         }
@@ -934,15 +986,17 @@ ngx_k8s_contents_scope(ngx_k8s_contents_t *contents, ngx_k8s_content_t *n)
 
     static ngx_str_t  all = ngx_null_string;
 
-    r = ngx_k8s_contents_reflector(contents, n->kind, &n->ns);
+    r = ngx_k8s_contents_reflector(contents, n->kind, &n->ns, &n->name);
 
     return r ? &r->scope : &all;
 }
 
 
+/* that which says whether an object is there; NULL: it is not read */
+
 static ngx_k8s_reflector_t *
 ngx_k8s_contents_reflector(ngx_k8s_contents_t *contents, ngx_uint_t kind,
-    ngx_str_t *ns)
+    ngx_str_t *ns, ngx_str_t *name)
 {
     ngx_uint_t            i;
     ngx_k8s_reflector_t  *r;
@@ -950,14 +1004,31 @@ ngx_k8s_contents_reflector(ngx_k8s_contents_t *contents, ngx_uint_t kind,
     r = contents->client->reflectors.elts;
 
     for (i = 0; i < contents->client->reflectors.nelts; i++) {
-        if (r[i].kind == kind
-            && (r[i].scope.len == 0
-                || (r[i].scope.len == ns->len
-                    && ngx_memcmp(r[i].scope.data, ns->data, ns->len) == 0)))
-        {
+        if (r[i].kind == kind && ngx_k8s_contents_covers(&r[i], ns, name)) {
             return &r[i];
         }
     }
 
     return NULL;
+}
+
+
+/* one that is read by itself is of no other reflector */
+
+static ngx_uint_t
+ngx_k8s_contents_covers(ngx_k8s_reflector_t *r, ngx_str_t *ns, ngx_str_t *name)
+{
+    ngx_k8s_source_only_t  *only;
+
+    only = &r->client->conf->only[r->kind];
+
+    if (only->name.len
+        && ngx_k8s_contents_eq(&only->name, name)
+        && ngx_k8s_contents_eq(&only->namespace, ns))
+    {
+        return r->name.len != 0;
+    }
+
+    return r->name.len == 0
+           && (r->scope.len == 0 || ngx_k8s_contents_eq(&r->scope, ns));
 }

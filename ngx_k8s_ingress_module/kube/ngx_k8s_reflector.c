@@ -35,10 +35,11 @@ static void ngx_k8s_reflector_done(ngx_k8s_call_t *call);
 
 ngx_int_t
 ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
-    ngx_uint_t kind, ngx_str_t *scope)
+    ngx_uint_t kind, ngx_str_t *scope, ngx_str_t *name)
 {
-    u_char     *p;
-    ngx_str_t  *fields, *only;
+    u_char      *p;
+    ngx_str_t   *fields;
+    ngx_uint_t   lazy;
 
     ngx_memzero(r, sizeof(ngx_k8s_reflector_t));
 
@@ -50,11 +51,12 @@ ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
     r->state = NGX_K8S_SYNC_WAITING;
     r->version.data = r->buffer;
 
-    fields = ngx_k8s_contents_fields(kind);
+    fields = ngx_k8s_contents_fields(kind, &lazy);
 
     if (fields) {
         r->fields = *fields;
         r->ops = &ngx_k8s_contents_ops;
+        r->idle = (lazy && name == NULL);
 
     } else {
         r->ops = &ngx_k8s_reflector_plain;
@@ -67,21 +69,21 @@ ngx_k8s_reflector_init(ngx_k8s_reflector_t *r, ngx_k8s_client_t *client,
 
     ngx_k8s_reflector_reason(r, "it is not listed yet");
 
-    only = &client->conf->only[kind].name;
-
-    if (only->len == 0) {
+    if (name == NULL) {
         return NGX_OK;
     }
 
+    r->name = *name;
+
     /* a right to this object alone (resourceNames) is enough then */
 
-    p = ngx_pnalloc(client->pool, sizeof("metadata.name=,") - 1 + only->len
+    p = ngx_pnalloc(client->pool, sizeof("metadata.name=,") - 1 + name->len
                                   + r->fields.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    r->fields.len = ngx_sprintf(p, "metadata.name=%V%s%V", only,
+    r->fields.len = ngx_sprintf(p, "metadata.name=%V%s%V", name,
                                 r->fields.len ? "," : "", &r->fields)
                     - p;
     r->fields.data = p;

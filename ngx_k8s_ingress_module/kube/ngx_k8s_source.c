@@ -16,8 +16,8 @@ ngx_k8s_source_scopes(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
     static ngx_str_t  all = ngx_null_string;
 
     if (conf->only[kind].name.len) {
-        *scopes = &conf->only[kind].namespace;
-        return 1;
+        *scopes = conf->only[kind].scopes;
+        return conf->only[kind].nscopes;
     }
 
     if (conf->namespaces && conf->namespaces->nelts
@@ -37,23 +37,31 @@ ngx_uint_t
 ngx_k8s_source_reads(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name)
 {
-    ngx_str_t   *scopes, *only;
-    ngx_uint_t   i, n;
+    ngx_str_t              *scopes;
+    ngx_uint_t              i, n;
+    ngx_k8s_source_only_t  *only;
 
     if (conf->skip & (1 << kind)) {
         return 0;
     }
 
-    only = &conf->only[kind].name;
-
-    if (only->len
-        && (only->len != name->len
-            || ngx_memcmp(only->data, name->data, name->len) != 0))
-    {
-        return 0;
-    }
+    only = &conf->only[kind];
 
     n = ngx_k8s_source_scopes(conf, kind, &scopes);
+
+    if (only->name.len) {
+
+        if (only->name.len == name->len
+            && ngx_memcmp(only->name.data, name->data, name->len) == 0
+            && only->namespace.len == ns->len
+            && ngx_memcmp(only->namespace.data, ns->data, ns->len) == 0)
+        {
+            return 1;
+        }
+
+        scopes++;
+        n--;
+    }
 
     for (i = 0; i < n; i++) {
         if (scopes[i].len == 0

@@ -36,6 +36,9 @@
 typedef struct {
     ngx_str_t                namespace;
     ngx_str_t                name;
+    ngx_str_t               *scopes;     /* its namespace, and all of the kind;
+                                            NULL: as of other kinds */
+    ngx_uint_t               nscopes;
 } ngx_k8s_source_only_t;
 
 
@@ -52,8 +55,8 @@ typedef struct {
     ngx_array_t             *namespaces; /* ngx_str_t; NULL: all */
     ngx_uint_t               skip;       /* kinds that are not read, by bit */
     ngx_k8s_source_only_t    only[NGX_K8S_KINDS];  /* of a kind this object
-                                            alone is read, wherever it is; no
-                                            name: all of its namespaces */
+                                            is read wherever it is, and by
+                                            itself; no name: none is */
     ngx_msec_t               connect_timeout;
     ngx_msec_t               watch_timeout;  /* shortest; longest is twice */
     ngx_msec_t               list_timeout;   /* no byte for so long */

@@ -22,7 +22,7 @@ static ngx_k8s_directive_t *ngx_k8s_conf_find(ngx_str_t *name);
 static ngx_uint_t ngx_k8s_conf_nargs(ngx_uint_t type, ngx_uint_t n);
 static char *ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
 static char *ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
-static void ngx_k8s_conf_config_map(ngx_k8s_conf_t *kcf);
+static char *ngx_k8s_conf_config_map(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
 static char *ngx_k8s_conf_environment(ngx_conf_t *cf, char *name,
     ngx_str_t *value);
 
@@ -765,7 +765,9 @@ ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
         source->skip |= 1 << NGX_K8S_NAMESPACE;
     }
 
-    ngx_k8s_conf_config_map(kcf);
+    if (ngx_k8s_conf_config_map(cf, kcf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     source->page = kcf->page;
     kcf->compile.loopback = (source->type == NGX_K8S_SOURCE_MANIFESTS);
@@ -795,29 +797,42 @@ ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 }
 
 
-/* the one that is named is all that is read of ConfigMaps */
+/* the one that is named is read wherever it is */
 
-static void
-ngx_k8s_conf_config_map(ngx_k8s_conf_t *kcf)
+static char *
+ngx_k8s_conf_config_map(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 {
     u_char                 *slash;
-    ngx_str_t              *value;
+    ngx_str_t              *value, *scopes;
+    ngx_uint_t              n;
     ngx_k8s_source_only_t  *only;
 
     value = &kcf->compile.config_map;
 
     if (value->len == 0) {
-        kcf->source.skip |= 1 << NGX_K8S_CONFIG_MAP;
-        return;
+        return NGX_CONF_OK;
     }
 
     only = &kcf->source.only[NGX_K8S_CONFIG_MAP];
+    n = ngx_k8s_source_scopes(&kcf->source, NGX_K8S_CONFIG_MAP, &scopes);
+
+    only->scopes = ngx_palloc(cf->pool, (1 + n) * sizeof(ngx_str_t));
+    if (only->scopes == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
     slash = ngx_strlchr(value->data, value->data + value->len, '/');
 
     only->namespace.data = value->data;
     only->namespace.len = slash - value->data;
     only->name.data = slash + 1;
     only->name.len = value->data + value->len - only->name.data;
+
+    only->scopes[0] = only->namespace;
+    ngx_memcpy(&only->scopes[1], scopes, n * sizeof(ngx_str_t));
+    only->nscopes = 1 + n;
+
+    return NGX_CONF_OK;
 }
 
 
