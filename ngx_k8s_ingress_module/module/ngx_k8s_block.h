@@ -85,12 +85,24 @@ ngx_int_t ngx_k8s_listen_init(ngx_k8s_listen_t *listen,
 /* ngx_k8s_block_t * of all blocks of a cycle; NULL: it has no http block */
 ngx_array_t *ngx_k8s_blocks(ngx_cycle_t *cycle);
 
+/* the first pin of a turn; there is a table */
+void ngx_k8s_pin_turn(ngx_k8s_block_t *block);
+
 /*
  * Pins the block's table for the rest of this turn of the event loop (a posted
  * event unpins) and returns it; NULL when there is no table, so in the master.
  * Any worker; never in a thread.
  */
-ngx_k8s_table_t *ngx_k8s_pin(ngx_k8s_block_t *block);
+
+static ngx_inline ngx_k8s_table_t *
+ngx_k8s_pin(ngx_k8s_block_t *block)
+{
+    if (!block->view.pinned && block->view.table) {
+        ngx_k8s_pin_turn(block);
+    }
+
+    return block->view.table;
+}
 
 
 #endif /* _NGX_K8S_BLOCK_H_INCLUDED_ */

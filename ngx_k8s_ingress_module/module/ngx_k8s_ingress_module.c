@@ -414,19 +414,11 @@ ngx_k8s_unpin_handler(ngx_event_t *ev)
 }
 
 
-ngx_k8s_table_t *
-ngx_k8s_pin(ngx_k8s_block_t *block)
+void
+ngx_k8s_pin_turn(ngx_k8s_block_t *block)
 {
-    if (block->view.table == NULL) {
-        return NULL;
-    }
-
-    if (!block->view.pinned) {
-        ngx_k8s_view_pin(&block->view);
-        ngx_post_event(&block->unpin, &ngx_posted_events);
-    }
-
-    return block->view.table;
+    ngx_k8s_view_pin(&block->view);
+    ngx_post_event(&block->unpin, &ngx_posted_events);
 }
 
 
