@@ -18,8 +18,8 @@ static ngx_int_t ngx_http_k8s_forwarded(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, ngx_str_t *name);
 
 
-static ngx_str_t  ngx_http_k8s_x_forwarded_for =
-                                           ngx_string("x_forwarded_for");
+/* nginx knows X-Forwarded-For by its name: it needs none */
+static ngx_str_t  ngx_http_k8s_x_forwarded_for = ngx_null_string;
 static ngx_str_t  ngx_http_k8s_x_forwarded_host =
                                            ngx_string("x_forwarded_host");
 static ngx_str_t  ngx_http_k8s_x_forwarded_port =
@@ -85,6 +85,16 @@ ngx_http_k8s_forwarded_name(ngx_pool_t *pool, ngx_str_t *header,
 {
     size_t  i;
 
+    static ngx_str_t  known = ngx_string("X-Forwarded-For");
+
+    ngx_str_null(name);
+
+    if (header->len == known.len
+        && ngx_strncasecmp(header->data, known.data, known.len) == 0)
+    {
+        return NGX_OK;
+    }
+
     name->len = header->len;
     name->data = ngx_pnalloc(pool, header->len);
     if (name->data == NULL) {
@@ -104,14 +114,18 @@ ngx_int_t
 ngx_http_k8s_forwarded_proto(ngx_http_request_t *r,
     ngx_http_variable_value_t *v)
 {
-    return ngx_http_k8s_forwarded(r, v, &ngx_http_k8s_x_forwarded_proto);
+    return ngx_http_k8s_forwarded_trusted(ngx_http_k8s_ctx(r))
+           ? ngx_http_k8s_forwarded(r, v, &ngx_http_k8s_x_forwarded_proto)
+           : NGX_DECLINED;
 }
 
 
 ngx_int_t
 ngx_http_k8s_forwarded_port(ngx_http_request_t *r, ngx_http_variable_value_t *v)
 {
-    return ngx_http_k8s_forwarded(r, v, &ngx_http_k8s_x_forwarded_port);
+    return ngx_http_k8s_forwarded_trusted(ngx_http_k8s_ctx(r))
+           ? ngx_http_k8s_forwarded(r, v, &ngx_http_k8s_x_forwarded_port)
+           : NGX_DECLINED;
 }
 
 
@@ -120,6 +134,10 @@ ngx_http_k8s_forwarded_host(ngx_http_request_t *r, ngx_http_variable_value_t *v)
 {
     u_char     *p;
     ngx_int_t   rc;
+
+    if (!ngx_http_k8s_forwarded_trusted(ngx_http_k8s_ctx(r))) {
+        return NGX_DECLINED;
+    }
 
     rc = ngx_http_k8s_forwarded(r, v, &ngx_http_k8s_x_forwarded_host);
 
@@ -165,7 +183,7 @@ ngx_http_k8s_forwarded_for_variable(ngx_http_request_t *r,
     peer = &r->connection->addr_text;
     v->len = 0;
 
-    if (ctx && ctx->profile && ctx->profile->settings->forwarded
+    if (ngx_http_k8s_forwarded_trusted(ctx)
         && ctx->profile->settings->full_forwarded)
     {
         if (ctx->peer.len) {
@@ -226,10 +244,7 @@ ngx_http_k8s_forwarded_came_variable(ngx_http_request_t *r,
 }
 
 
-/*
- * Nginx knows X-Forwarded-For by its name; of others a name with underscores,
- * where they are let through, is the same.
- */
+/* a name with underscores, where they are let through, is the same */
 
 static ngx_int_t
 ngx_http_k8s_forwarded_header(ngx_http_request_t *r,
@@ -238,10 +253,7 @@ ngx_http_k8s_forwarded_header(ngx_http_request_t *r,
     ngx_http_variable_value_t  *value;
     ngx_http_k8s_main_conf_t   *kmcf;
 
-    if (name->len == ngx_http_k8s_x_forwarded_for.len
-        && ngx_memcmp(name->data, ngx_http_k8s_x_forwarded_for.data, name->len)
-           == 0)
-    {
+    if (name->len == 0) {
         kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
 
         value = ngx_http_get_indexed_variable(r, kmcf->forwarded_for);
@@ -263,16 +275,6 @@ static ngx_int_t
 ngx_http_k8s_forwarded(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     ngx_str_t *name)
 {
-    ngx_http_k8s_ctx_t  *ctx;
-
-    ctx = ngx_http_k8s_ctx(r);
-
-    if (ctx == NULL || ctx->profile == NULL
-        || !ctx->profile->settings->forwarded)
-    {
-        return NGX_DECLINED;
-    }
-
     v->not_found = 0;
 
     if (ngx_http_k8s_forwarded_header(r->main, v, name) != NGX_OK) {

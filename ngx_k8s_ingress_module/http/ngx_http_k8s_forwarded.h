@@ -26,7 +26,12 @@
 ngx_int_t ngx_http_k8s_forwarded_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_k8s_settings_t *settings);
 
-/* names of headers as variables have them; of a base with its settings */
+/* whether those of a request are trusted; ctx: its context, or NULL */
+#define ngx_http_k8s_forwarded_trusted(ctx)                                   \
+    ((ctx) && (ctx)->profile && (ctx)->profile->settings->forwarded)
+
+/* names of headers as variables have them, empty: that of X-Forwarded-For; of a
+   base with its settings */
 ngx_int_t ngx_http_k8s_forwarded_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool);
 
