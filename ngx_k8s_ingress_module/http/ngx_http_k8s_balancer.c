@@ -33,6 +33,7 @@ typedef struct {
     ngx_http_upstream_t          *upstream;
 
     ngx_http_k8s_pool_key_t       key;       /* with the endpoint in use */
+    ngx_k8s_address_t            *address;   /* one for each try */
 
     ngx_output_chain_filter_pt    output;    /* nginx's own */
     void                         *output_ctx;
@@ -239,9 +240,10 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
 {
     ngx_http_k8s_peer_t *peer = data;
 
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
-    ngx_k8s_table_t   *table;
+    ngx_int_t           rc;
+    ngx_connection_t   *c;
+    ngx_k8s_table_t    *table;
+    ngx_k8s_address_t  *address;
 
     pc->cached = 0;
     pc->connection = NULL;
@@ -270,15 +272,26 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
         pc->tries = peer->choice.npeers;
     }
 
-    if (ngx_k8s_peer_address(&peer->key.peer, peer->request->pool, pc)
-        != NGX_OK)
-    {
+    /* the log phase reads the names of all tries */
+
+    address = ngx_palloc(peer->request->pool, sizeof(ngx_k8s_address_t));
+    if (address == NULL) {
         return NGX_ERROR;
     }
 
     c = ngx_http_k8s_pool_get(&peer->state->pool, &peer->key,
-                              ngx_http_k8s_must_peek(peer));
+                              ngx_http_k8s_must_peek(peer), address);
     peer->fresh = (c == NULL);
+
+    if (c == NULL) {
+        ngx_k8s_peer_address(&peer->key.peer, address);
+    }
+
+    peer->address = address;
+
+    pc->sockaddr = &address->sockaddr.sockaddr;
+    pc->socklen = address->socklen;
+    pc->name = &address->name;
 
     if (c == NULL) {
         return NGX_OK;
@@ -415,7 +428,9 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
         return;
     }
 
-    if (ngx_http_k8s_pool_put(pool, &peer->key, c, timeout) == NGX_OK) {
+    if (ngx_http_k8s_pool_put(pool, &peer->key, peer->address, c, timeout)
+        == NGX_OK)
+    {
         pc->connection = NULL;
     }
 }

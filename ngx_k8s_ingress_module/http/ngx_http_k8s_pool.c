@@ -25,6 +25,8 @@ typedef struct {
     ngx_http_k8s_pool_t          *pool;
     ngx_connection_t             *connection;
     ngx_http_k8s_pool_key_t       key;
+    ngx_k8s_address_t             address;   /* that is not made anew for each
+                                                request */
     ngx_uint_t                    version;   /* of the table, when checked */
 } ngx_http_k8s_idle_t;
 
@@ -143,7 +145,7 @@ ngx_http_k8s_pool_item(ngx_http_k8s_pool_t *pool)
 
 ngx_connection_t *
 ngx_http_k8s_pool_get(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
-    ngx_uint_t peek)
+    ngx_uint_t peek, ngx_k8s_address_t *address)
 {
     ngx_queue_t          *q, *next, *bucket;
     ngx_connection_t     *c;
@@ -174,6 +176,8 @@ ngx_http_k8s_pool_get(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
                        "http k8s pool: using connection %p", c);
 
+        ngx_k8s_address_copy(address, &item->address);
+
         ngx_http_k8s_pool_take(item);
 
         c->idle = 0;
@@ -195,7 +199,7 @@ ngx_http_k8s_pool_get(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
 
 ngx_int_t
 ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
-    ngx_connection_t *c, ngx_msec_t timeout)
+    ngx_k8s_address_t *address, ngx_connection_t *c, ngx_msec_t timeout)
 {
     ngx_http_k8s_idle_t  *item;
 
@@ -218,6 +222,8 @@ ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
     item->connection = c;
     item->key = *key;
     item->version = 0;
+
+    ngx_k8s_address_copy(&item->address, address);
 
     ngx_queue_insert_head(&pool->idle, &item->queue);
     ngx_queue_insert_head(ngx_http_k8s_pool_bucket(pool, key), &item->bucket);

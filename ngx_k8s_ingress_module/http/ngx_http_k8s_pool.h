@@ -51,14 +51,17 @@ void ngx_http_k8s_pool_done(ngx_http_k8s_pool_t *pool);
 /* so many idle connections at most; at configuration time as well */
 void ngx_http_k8s_pool_limit(ngx_http_k8s_pool_t *pool, ngx_uint_t n);
 
-/* an idle connection, taken out; with "peek" one that its peer has not closed;
-   NULL when there is none */
+/*
+ * An idle connection, taken out, and the address of its endpoint; with "peek"
+ * one that its peer has not closed.  NULL when there is none.
+ */
 ngx_connection_t *ngx_http_k8s_pool_get(ngx_http_k8s_pool_t *pool,
-    ngx_http_k8s_pool_key_t *key, ngx_uint_t peek);
+    ngx_http_k8s_pool_key_t *key, ngx_uint_t peek, ngx_k8s_address_t *address);
 
 /* keeps c, idle for at most timeout; NGX_DECLINED: the caller keeps it */
 ngx_int_t ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool,
-    ngx_http_k8s_pool_key_t *key, ngx_connection_t *c, ngx_msec_t timeout);
+    ngx_http_k8s_pool_key_t *key, ngx_k8s_address_t *address,
+    ngx_connection_t *c, ngx_msec_t timeout);
 
 /*
  * The backend's "Keep-Alive: timeout=N" shortens the idle time, by a margin

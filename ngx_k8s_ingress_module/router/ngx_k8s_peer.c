@@ -20,24 +20,6 @@
 /* for how long an endpoint without connection is asked for lack of others */
 #define NGX_K8S_LEFT_ALONE           2000
 
-/* "[address]:65535" */
-#define NGX_K8S_ADDRESS_LEN          (NGX_INET6_ADDRSTRLEN + sizeof("[]:65535"))
-
-
-/* of one try; without the room for a path that ngx_sockaddr_t has */
-
-typedef struct {
-    ngx_str_t                name;
-    union {
-        struct sockaddr      sockaddr;
-        struct sockaddr_in   sockaddr_in;
-#if (NGX_HAVE_INET6)
-        struct sockaddr_in6  sockaddr_in6;
-#endif
-    } sockaddr;
-    u_char                   text[NGX_K8S_ADDRESS_LEN];
-} ngx_k8s_address_t;
-
 
 static ngx_uint_t ngx_k8s_choice_tried(ngx_k8s_choice_t *choice,
     ngx_k8s_peer_t *peer);
@@ -350,19 +332,9 @@ ngx_k8s_peer_note(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer,
 }
 
 
-/* the log phase reads the name when the table may have changed long since */
-
-ngx_int_t
-ngx_k8s_peer_address(ngx_k8s_peer_t *peer, ngx_pool_t *pool,
-    ngx_peer_connection_t *pc)
+void
+ngx_k8s_peer_address(ngx_k8s_peer_t *peer, ngx_k8s_address_t *a)
 {
-    ngx_k8s_address_t  *a;
-
-    a = ngx_palloc(pool, sizeof(ngx_k8s_address_t));
-    if (a == NULL) {
-        return NGX_ERROR;
-    }
-
 #if (NGX_HAVE_INET6)
 
     if (peer->family == 6) {
@@ -372,7 +344,7 @@ ngx_k8s_peer_address(ngx_k8s_peer_t *peer, ngx_pool_t *pool,
         a->sockaddr.sockaddr_in6.sin6_port = htons(peer->port);
         ngx_memcpy(&a->sockaddr.sockaddr_in6.sin6_addr, peer->addr, 16);
 
-        pc->socklen = sizeof(struct sockaddr_in6);
+        a->socklen = sizeof(struct sockaddr_in6);
 
     } else
 
@@ -385,19 +357,22 @@ ngx_k8s_peer_address(ngx_k8s_peer_t *peer, ngx_pool_t *pool,
         a->sockaddr.sockaddr_in.sin_port = htons(peer->port);
         ngx_memcpy(&a->sockaddr.sockaddr_in.sin_addr, peer->addr, 4);
 
-        pc->socklen = sizeof(struct sockaddr_in);
+        a->socklen = sizeof(struct sockaddr_in);
     }
 
     a->name.data = a->text;
     a->name.len = (peer->family == 4)
                   ? ngx_k8s_peer_text(a->text, peer)
-                  : ngx_sock_ntop(&a->sockaddr.sockaddr, pc->socklen, a->text,
+                  : ngx_sock_ntop(&a->sockaddr.sockaddr, a->socklen, a->text,
                                   NGX_K8S_ADDRESS_LEN, 1);
+}
 
-    pc->sockaddr = &a->sockaddr.sockaddr;
-    pc->name = &a->name;
 
-    return NGX_OK;
+void
+ngx_k8s_address_copy(ngx_k8s_address_t *dst, ngx_k8s_address_t *src)
+{
+    *dst = *src;
+    dst->name.data = dst->text;
 }
 
 

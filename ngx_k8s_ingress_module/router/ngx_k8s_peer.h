@@ -39,6 +39,26 @@ typedef struct {
      && ngx_memcmp((a)->addr, (b)->addr, 16) == 0)
 
 
+/* "[address]:65535" */
+#define NGX_K8S_ADDRESS_LEN          (NGX_INET6_ADDRSTRLEN + sizeof("[]:65535"))
+
+/* what nginx wants of an endpoint; without the room for a path that
+   ngx_sockaddr_t has */
+
+typedef struct {
+    ngx_str_t                name;       /* in text */
+    socklen_t                socklen;
+    union {
+        struct sockaddr      sockaddr;
+        struct sockaddr_in   sockaddr_in;
+#if (NGX_HAVE_INET6)
+        struct sockaddr_in6  sockaddr_in6;
+#endif
+    } sockaddr;
+    u_char                   text[NGX_K8S_ADDRESS_LEN];
+} ngx_k8s_address_t;
+
+
 /* endpoints that one request remembers to have tried */
 #define NGX_K8S_TRIED                64
 
@@ -102,9 +122,11 @@ ngx_int_t ngx_k8s_peer_usable(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer);
 void ngx_k8s_peer_note(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer,
     ngx_uint_t failed, ngx_uint_t refused);
 
-/* sets pc->sockaddr and pc->name, in the pool */
-ngx_int_t ngx_k8s_peer_address(ngx_k8s_peer_t *peer, ngx_pool_t *pool,
-    ngx_peer_connection_t *pc);
+/* the address of an endpoint */
+void ngx_k8s_peer_address(ngx_k8s_peer_t *peer, ngx_k8s_address_t *address);
+
+/* a copy */
+void ngx_k8s_address_copy(ngx_k8s_address_t *dst, ngx_k8s_address_t *src);
 
 /*
  * Writes a port, returns its end: as ngx_sprintf(), at a tenth of the cost,

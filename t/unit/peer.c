@@ -190,29 +190,29 @@ peer_gone(peer_t *t)
 
 
 static ngx_uint_t
-peer_is(ngx_pool_t *pool, u_char *addr, ngx_uint_t family, in_port_t port,
-    char *text)
+peer_is(u_char *addr, ngx_uint_t family, in_port_t port, char *text)
 {
-    u_char                 plain[NGX_SOCKADDR_STRLEN];
-    size_t                 len;
-    ngx_str_t              s;
-    ngx_k8s_peer_t         peer;
-    ngx_peer_connection_t  pc;
+    u_char             plain[NGX_SOCKADDR_STRLEN];
+    size_t             len;
+    ngx_str_t          s;
+    ngx_k8s_peer_t     peer;
+    ngx_k8s_address_t  made, a;
 
     ngx_memzero(&peer, sizeof(ngx_k8s_peer_t));
     ngx_memcpy(peer.addr, addr, family == 4 ? 4 : 16);
     peer.family = family;
     peer.port = port;
 
-    if (ngx_k8s_peer_address(&peer, pool, &pc) != NGX_OK) {
-        return 0;
-    }
+    ngx_k8s_peer_address(&peer, &made);
+    ngx_k8s_address_copy(&a, &made);
+    ngx_memzero(&made, sizeof(ngx_k8s_address_t));
 
-    len = ngx_sock_ntop(pc.sockaddr, pc.socklen, plain, NGX_SOCKADDR_STRLEN, 1);
+    len = ngx_sock_ntop(&a.sockaddr.sockaddr, a.socklen, plain,
+                        NGX_SOCKADDR_STRLEN, 1);
     s = unit_str(text);
 
-    return pc.name->len == s.len
-           && ngx_memcmp(pc.name->data, s.data, s.len) == 0
+    return a.name.len == s.len
+           && ngx_memcmp(a.name.data, s.data, s.len) == 0
            && len == s.len && ngx_memcmp(plain, s.data, s.len) == 0;
 }
 
@@ -220,22 +220,16 @@ peer_is(ngx_pool_t *pool, u_char *addr, ngx_uint_t family, in_port_t port,
 static void
 peer_address(void)
 {
-    ngx_pool_t  *pool;
-
-    pool = ngx_create_pool(1024, &unit_log);
-
-    ok(peer_is(pool, (u_char *) "\x01\x0a\x64\xff", 4, 1, "1.10.100.255:1"),
+    ok(peer_is((u_char *) "\x01\x0a\x64\xff", 4, 1, "1.10.100.255:1"),
        "IPv4");
-    ok(peer_is(pool, (u_char *) "\x00\x09\x63\xc8", 4, 10, "0.9.99.200:10"),
+    ok(peer_is((u_char *) "\x00\x09\x63\xc8", 4, 10, "0.9.99.200:10"),
        "IPv4, other digits");
-    ok(peer_is(pool, (u_char *) "\x7f\x00\x00\x01", 4, 65535,
+    ok(peer_is((u_char *) "\x7f\x00\x00\x01", 4, 65535,
                "127.0.0.1:65535"),
        "largest port");
-    ok(peer_is(pool, (u_char *) "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01",
+    ok(peer_is((u_char *) "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01",
                6, 8080, "[2001:db8::1]:8080"),
        "IPv6");
-
-    ngx_destroy_pool(pool);
 }
 
 
