@@ -96,6 +96,7 @@ CORS_MAPS = '''
 ''' % CORS_VALUES
 LIST = cors(origin='$origin', true='$true', age='$age', methods='$methods',
             headers='$headers')
+ID = ['-H', 'X-Request-ID: 0123456789abcdef0123456789abcdef']
 ORIGIN = ['-H', 'Origin: https://two.example']
 TWO = {'enable-cors': 'true',
        'cors-allow-origin': 'https://one.example, https://two.example'}
@@ -131,6 +132,7 @@ def canary(**annotations):
 
 FEATURES = {
     'plain': lambda: Feature('none'),
+    'id': lambda: Feature('none, a client with X-Request-ID', curl=ID),
     'timeout': lambda: Feature(
         'directives: `proxy-read-timeout`',
         LOCATION % proxy('proxy_read_timeout 30s;'),

@@ -69,12 +69,25 @@ typedef struct {
     ngx_uint_t               line;
 } ngx_http_k8s_pass_t;
 
+/* random bytes of request ids to come; of one process */
+
+#define NGX_HTTP_K8S_ID_LEN          16
+#define NGX_HTTP_K8S_IDS             64
+
+typedef struct {
+    ngx_uint_t               n;          /* the first so many are unused */
+    ngx_pid_t                pid;        /* that asked for them */
+    u_char                   bytes[NGX_HTTP_K8S_IDS][NGX_HTTP_K8S_ID_LEN];
+} ngx_http_k8s_ids_t;
+
+
 typedef struct {
     ngx_array_t              passes;     /* ngx_http_k8s_pass_t */
     ngx_http_handler_pt      rewrite;    /* the rewrite module's, or NULL */
     ngx_int_t                client_id;  /* index of $http_x_request_id */
     ngx_int_t                request_id; /* index of $request_id */
     ngx_int_t                forwarded_for; /* of $http_x_forwarded_for */
+    ngx_http_k8s_ids_t       ids;
 } ngx_http_k8s_main_conf_t;
 
 

@@ -141,6 +141,7 @@ ngx_http_k8s_create_main_conf(ngx_conf_t *cf)
      *     kmcf->client_id = 0;
      *     kmcf->request_id = 0;
      *     kmcf->forwarded_for = 0;
+     *     kmcf->ids = { 0 };
      */
 
     if (ngx_array_init(&kmcf->passes, cf->pool, 4,

@@ -32,6 +32,8 @@ static ngx_int_t ngx_http_k8s_error_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_http_variable_value_t *ngx_http_k8s_request_id(
+    ngx_http_request_t *r, ngx_http_k8s_main_conf_t *kmcf);
 static ngx_int_t ngx_http_k8s_host_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_upstream_host_variable(ngx_http_request_t *r,
@@ -404,7 +406,7 @@ ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
         && (ctx == NULL || ctx->profile == NULL
             || ctx->profile->settings->request_id))
     {
-        id = ngx_http_get_indexed_variable(r, kmcf->request_id);
+        id = ngx_http_k8s_request_id(r, kmcf);
     }
 
     if (id == NULL || id->not_found) {
@@ -419,6 +421,67 @@ ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
     v->data = id->data;
 
     return NGX_OK;
+}
+
+
+/*
+ * The value of $request_id, in all places.  nginx asks OpenSSL for 16 bytes
+ * each time, which costs more than all of the request's other headers; here
+ * they are of many at once, and wiped as they are used.
+ */
+
+static ngx_http_variable_value_t *
+ngx_http_k8s_request_id(ngx_http_request_t *r, ngx_http_k8s_main_conf_t *kmcf)
+{
+#if (NGX_OPENSSL)
+
+    u_char                     *p;
+    ngx_http_k8s_ids_t         *ids;
+    ngx_http_variable_value_t  *v;
+
+    v = &r->variables[kmcf->request_id];
+
+    if (v->valid || v->not_found) {
+        return v;
+    }
+
+    ids = &kmcf->ids;
+
+    if (ids->n == 0 || ids->pid != ngx_pid) {
+
+        if (RAND_bytes(ids->bytes[0], sizeof(ids->bytes)) != 1) {
+            ngx_ssl_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "RAND_bytes() failed");
+            return ngx_http_get_indexed_variable(r, kmcf->request_id);
+        }
+
+        ids->n = NGX_HTTP_K8S_IDS;
+        ids->pid = ngx_pid;
+    }
+
+    p = ngx_pnalloc(r->pool, 2 * NGX_HTTP_K8S_ID_LEN);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    ids->n--;
+
+    (void) ngx_hex_dump(p, ids->bytes[ids->n], NGX_HTTP_K8S_ID_LEN);
+    ngx_memzero(ids->bytes[ids->n], NGX_HTTP_K8S_ID_LEN);
+
+    v->len = 2 * NGX_HTTP_K8S_ID_LEN;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = p;
+
+    return v;
+
+#else
+
+    return ngx_http_get_indexed_variable(r, kmcf->request_id);
+
+#endif
 }
 
 
