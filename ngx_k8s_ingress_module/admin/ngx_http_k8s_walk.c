@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_admin.h>
+#include <ngx_k8s_tree.h>
 
 
 #define NGX_HTTP_K8S_WALK_STEP  32
@@ -34,6 +35,8 @@ static ngx_int_t ngx_http_k8s_walk_insert(ngx_http_k8s_admin_t *a,
     ngx_k8s_record_t *rec, uint32_t slot);
 static void ngx_http_k8s_walk_place(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_http_k8s_walk_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 static ngx_k8s_record_t *ngx_http_k8s_walk_sorted(ngx_http_k8s_admin_t *a,
     ngx_uint_t index);
 static ngx_int_t ngx_http_k8s_walk_copy(ngx_http_k8s_admin_t *a,
@@ -183,31 +186,19 @@ static void
 ngx_http_k8s_walk_place(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_int_t                   rc;
-    ngx_rbtree_node_t         **p;
-    ngx_http_k8s_walk_node_t   *n, *t;
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_http_k8s_walk_cmp);
+}
 
-    n = (ngx_http_k8s_walk_node_t *) node;
 
-    for ( ;; ) {
-        t = (ngx_http_k8s_walk_node_t *) temp;
+static ngx_int_t
+ngx_http_k8s_walk_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    ngx_str_t  *n, *t;
 
-        rc = ngx_memn2cmp(n->key.data, t->key.data, n->key.len, t->key.len);
+    n = &((ngx_http_k8s_walk_node_t *) one)->key;
+    t = &((ngx_http_k8s_walk_node_t *) two)->key;
 
-        p = (rc < 0) ? &temp->left : &temp->right;
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+    return ngx_memn2cmp(n->data, t->data, n->len, t->len);
 }
 
 

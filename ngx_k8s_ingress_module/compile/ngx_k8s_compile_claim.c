@@ -16,6 +16,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_tree.h>
 
 
 #define NGX_K8S_CLAIM_SLICE   256   /* items, or new objects */
@@ -54,8 +55,12 @@ static void ngx_k8s_claim_place(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_list(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_claim_insert_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 static void ngx_k8s_claim_insert_marked(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_claim_marked_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 static void ngx_k8s_claims_told(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_k8s_claim_t *ngx_k8s_claim_next(ngx_k8s_claim_t *claim);
@@ -681,25 +686,15 @@ static void
 ngx_k8s_claim_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_rbtree_node_t  **p;
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_claim_insert_cmp);
+}
 
-    for ( ;; ) {
-        p = (ngx_k8s_claim_cmp(ngx_rbtree_data(node, ngx_k8s_claim_t, node),
-                               ngx_rbtree_data(temp, ngx_k8s_claim_t, node))
-             < 0) ? &temp->left : &temp->right;
 
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+static ngx_int_t
+ngx_k8s_claim_insert_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    return ngx_k8s_claim_cmp(ngx_rbtree_data(one, ngx_k8s_claim_t, node),
+                             ngx_rbtree_data(two, ngx_k8s_claim_t, node));
 }
 
 
@@ -707,25 +702,15 @@ static void
 ngx_k8s_claim_insert_marked(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_rbtree_node_t  **p;
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_claim_marked_cmp);
+}
 
-    for ( ;; ) {
-        p = (ngx_k8s_claim_cmp(ngx_rbtree_data(node, ngx_k8s_claim_t, marked),
-                               ngx_rbtree_data(temp, ngx_k8s_claim_t, marked))
-             < 0) ? &temp->left : &temp->right;
 
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+static ngx_int_t
+ngx_k8s_claim_marked_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    return ngx_k8s_claim_cmp(ngx_rbtree_data(one, ngx_k8s_claim_t, marked),
+                             ngx_rbtree_data(two, ngx_k8s_claim_t, marked));
 }
 
 

@@ -14,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_tree.h>
 
 
 #define NGX_K8S_ENDPOINT_LAST                                                 \
@@ -29,8 +30,8 @@ static void ngx_k8s_part_add(ngx_k8s_compile_t *c, ngx_k8s_piece_t *part,
 static void ngx_k8s_part_remove(ngx_k8s_compile_t *c, ngx_k8s_piece_t *part);
 static void ngx_k8s_candidate_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static ngx_int_t ngx_k8s_candidate_cmp(ngx_k8s_candidate_t *one,
-    ngx_k8s_candidate_t *two);
+static ngx_int_t ngx_k8s_candidate_cmp(ngx_rbtree_node_t *x,
+    ngx_rbtree_node_t *y);
 static ngx_uint_t ngx_k8s_endpoint_refused(ngx_k8s_compile_t *c, u_char *a,
     ngx_uint_t family);
 static u_char *ngx_k8s_endpoint_inner(u_char *a);
@@ -319,41 +320,21 @@ static void
 ngx_k8s_candidate_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_rbtree_node_t  **p;
-
-    for ( ;; ) {
-
-        if (node->key != temp->key) {
-            p = (node->key < temp->key) ? &temp->left : &temp->right;
-
-        } else {
-            p = (ngx_k8s_candidate_cmp((ngx_k8s_candidate_t *) node,
-                                       (ngx_k8s_candidate_t *) temp)
-                 < 0) ? &temp->left : &temp->right;
-        }
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_candidate_cmp);
 }
 
 
 /* what differs in two slices of one address is decided by all its fields */
 
 static ngx_int_t
-ngx_k8s_candidate_cmp(ngx_k8s_candidate_t *one, ngx_k8s_candidate_t *two)
+ngx_k8s_candidate_cmp(ngx_rbtree_node_t *x, ngx_rbtree_node_t *y)
 {
     ngx_int_t                  rc;
+    ngx_k8s_candidate_t       *one, *two;
     ngx_k8s_slice_endpoint_t  *a, *b;
+
+    one = (ngx_k8s_candidate_t *) x;
+    two = (ngx_k8s_candidate_t *) y;
 
     rc = ngx_memcmp(one->addr, two->addr, 16);
 

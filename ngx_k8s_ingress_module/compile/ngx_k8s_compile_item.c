@@ -15,6 +15,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_tree.h>
 
 
 #define NGX_K8S_ITEM_REGEX  0x80000000  /* keys after those of all paths */
@@ -24,7 +25,7 @@ static void ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_k8s_model_t *ngx_k8s_claim_model(ngx_k8s_claim_t *claim);
 static ngx_k8s_object_t *ngx_k8s_claim_object(ngx_k8s_claim_t *claim);
-static ngx_int_t ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two);
+static ngx_int_t ngx_k8s_item_cmp(ngx_rbtree_node_t *x, ngx_rbtree_node_t *y);
 static ngx_int_t ngx_k8s_item_group_cmp(ngx_k8s_item_t *one,
     ngx_k8s_item_t *two);
 static ngx_uint_t ngx_k8s_item_rank(ngx_k8s_item_t *item);
@@ -95,38 +96,18 @@ static void
 ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_rbtree_node_t  **p;
-
-    for ( ;; ) {
-
-        if (node->key != temp->key) {
-            p = (node->key < temp->key) ? &temp->left : &temp->right;
-
-        } else {
-            p = (ngx_k8s_item_cmp((ngx_k8s_item_t *) node,
-                                  (ngx_k8s_item_t *) temp)
-                 < 0) ? &temp->left : &temp->right;
-        }
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_item_cmp);
 }
 
 
 static ngx_int_t
-ngx_k8s_item_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
+ngx_k8s_item_cmp(ngx_rbtree_node_t *x, ngx_rbtree_node_t *y)
 {
-    ngx_int_t  rc;
+    ngx_int_t        rc;
+    ngx_k8s_item_t  *one, *two;
+
+    one = (ngx_k8s_item_t *) x;
+    two = (ngx_k8s_item_t *) y;
 
     rc = ngx_k8s_item_group_cmp(one, two);
 

@@ -15,6 +15,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_tree.h>
 
 
 #define NGX_K8S_ADMIT_LOOK   256   /* looked at in one item of work */
@@ -26,6 +27,8 @@ static ngx_k8s_left_t *ngx_k8s_compile_left_make(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
 static void ngx_k8s_compile_left_remove(ngx_k8s_compile_t *c,
     ngx_k8s_left_t *left);
+static ngx_int_t ngx_k8s_left_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 
 
 ngx_int_t
@@ -276,28 +279,13 @@ void
 ngx_k8s_compile_left_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_k8s_left_t      *n, *t;
-    ngx_rbtree_node_t  **p;
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_left_cmp);
+}
 
-    n = (ngx_k8s_left_t *) node;
 
-    for ( ;; ) {
-
-        t = (ngx_k8s_left_t *) temp;
-
-        p = (ngx_k8s_age_cmp(&n->age, &t->age) < 0) ? &temp->left
-                                                    : &temp->right;
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+static ngx_int_t
+ngx_k8s_left_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    return ngx_k8s_age_cmp(&((ngx_k8s_left_t *) one)->age,
+                           &((ngx_k8s_left_t *) two)->age);
 }

@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_tree.h>
 
 
 #define NGX_K8S_KEEP           4096  /* bytes that a record keeps when it
@@ -29,6 +30,8 @@ static ngx_k8s_member_t *ngx_k8s_members_first(ngx_k8s_members_t *members);
 static ngx_k8s_member_t *ngx_k8s_member_next(ngx_k8s_member_t *member);
 static void ngx_k8s_member_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_member_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 
 
 void
@@ -169,6 +172,7 @@ ngx_k8s_members_adopt(ngx_k8s_compile_t *c, ngx_k8s_members_t *members)
             return NGX_ERROR;
         }
 
+        member->node.key = 0;
         member->members = members;
         member->entry = link->entry;
         link->data = member;
@@ -262,29 +266,15 @@ static void
 ngx_k8s_member_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_k8s_member_t    *n, *t;
-    ngx_rbtree_node_t  **p;
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_member_cmp);
+}
 
-    n = (ngx_k8s_member_t *) node;
 
-    for ( ;; ) {
-        t = (ngx_k8s_member_t *) temp;
-
-        p = (ngx_k8s_age_cmp(n->entry->object, t->entry->object) < 0)
-            ? &temp->left : &temp->right;
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+static ngx_int_t
+ngx_k8s_member_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    return ngx_k8s_age_cmp(((ngx_k8s_member_t *) one)->entry->object,
+                           ((ngx_k8s_member_t *) two)->entry->object);
 }
 
 

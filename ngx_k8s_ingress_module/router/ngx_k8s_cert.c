@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_k8s_cert.h>
+#include <ngx_k8s_tree.h>
 
 
 /* what OpenSSL makes of a part of an extension, of a name alone, in bytes */
@@ -36,6 +37,8 @@ static size_t ngx_k8s_cert_parts(X509 *x509);
 static void ngx_k8s_cert_free(ngx_k8s_cert_t *cert);
 static void ngx_k8s_cert_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_cert_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 
 
 ngx_k8s_cert_cache_t *
@@ -144,34 +147,13 @@ ngx_k8s_cert_get(ngx_k8s_cert_cache_t *cache, ngx_k8s_certificate_t *rec,
 static ngx_k8s_cert_t *
 ngx_k8s_cert_find(ngx_k8s_cert_cache_t *cache, u_char *sha256)
 {
-    ngx_int_t           rc;
-    ngx_rbtree_key_t    key;
-    ngx_rbtree_node_t  *node;
-    ngx_k8s_cert_t     *cert;
+    ngx_k8s_cert_t  key;
 
-    ngx_memcpy(&key, sha256, sizeof(ngx_rbtree_key_t));
+    ngx_memcpy(key.sha256, sha256, 32);
+    ngx_memcpy(&key.node.key, sha256, sizeof(ngx_rbtree_key_t));
 
-    node = cache->rbtree.root;
-
-    while (node != &cache->sentinel) {
-
-        if (key != node->key) {
-            node = (key < node->key) ? node->left : node->right;
-            continue;
-        }
-
-        cert = (ngx_k8s_cert_t *) node;
-
-        rc = ngx_memcmp(sha256, cert->sha256, 32);
-
-        if (rc == 0) {
-            return cert;
-        }
-
-        node = (rc < 0) ? node->left : node->right;
-    }
-
-    return NULL;
+    return (ngx_k8s_cert_t *) ngx_k8s_tree_find(&cache->rbtree, &key.node,
+                                                ngx_k8s_cert_cmp);
 }
 
 
@@ -305,32 +287,13 @@ static void
 ngx_k8s_cert_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_rbtree_node_t  **p;
-    ngx_k8s_cert_t      *cert, *other;
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_cert_cmp);
+}
 
-    cert = (ngx_k8s_cert_t *) node;
 
-    for ( ;; ) {
-
-        if (node->key != temp->key) {
-            p = (node->key < temp->key) ? &temp->left : &temp->right;
-
-        } else {
-            other = (ngx_k8s_cert_t *) temp;
-            p = (ngx_memcmp(cert->sha256, other->sha256, 32) < 0)
-                ? &temp->left : &temp->right;
-        }
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+static ngx_int_t
+ngx_k8s_cert_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    return ngx_memcmp(((ngx_k8s_cert_t *) one)->sha256,
+                      ((ngx_k8s_cert_t *) two)->sha256, 32);
 }

@@ -12,12 +12,17 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_index.h>
+#include <ngx_k8s_tree.h>
 
 
 static void ngx_k8s_entry_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_entry_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 static void ngx_k8s_entry_age_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_entry_age_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 
 
 void
@@ -41,37 +46,19 @@ static void
 ngx_k8s_entry_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_int_t           rc;
-    ngx_k8s_object_t   *n, *t;
-    ngx_rbtree_node_t **p;
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_entry_cmp);
+}
 
-    for ( ;; ) {
 
-        if (node->key != temp->key) {
-            p = (node->key < temp->key) ? &temp->left : &temp->right;
+static ngx_int_t
+ngx_k8s_entry_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    ngx_k8s_object_t  *n, *t;
 
-        } else {
-            n = ((ngx_k8s_entry_t *) node)->object;
-            t = ((ngx_k8s_entry_t *) temp)->object;
+    n = ((ngx_k8s_entry_t *) one)->object;
+    t = ((ngx_k8s_entry_t *) two)->object;
 
-            rc = ngx_k8s_name_cmp(&n->namespace, &n->name,
-                                  &t->namespace, &t->name);
-
-            p = (rc < 0) ? &temp->left : &temp->right;
-        }
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+    return ngx_k8s_name_cmp(&n->namespace, &n->name, &t->namespace, &t->name);
 }
 
 
@@ -79,34 +66,17 @@ ngx_k8s_entry_t *
 ngx_k8s_entry_find(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name)
 {
-    ngx_int_t           rc;
-    ngx_rbtree_key_t    key;
-    ngx_k8s_entry_t    *entry;
-    ngx_rbtree_node_t  *n;
+    ngx_k8s_entry_t   key;
+    ngx_k8s_object_t  object;
 
-    key = ngx_k8s_name_hash(ns, name);
-    n = store->objects[kind].root;
+    object.namespace = *ns;
+    object.name = *name;
 
-    while (n != &store->sentinel) {
+    key.node.key = ngx_k8s_name_hash(ns, name);
+    key.object = &object;
 
-        if (key != n->key) {
-            n = (key < n->key) ? n->left : n->right;
-            continue;
-        }
-
-        entry = (ngx_k8s_entry_t *) n;
-
-        rc = ngx_k8s_name_cmp(ns, name, &entry->object->namespace,
-                              &entry->object->name);
-
-        if (rc == 0) {
-            return entry;
-        }
-
-        n = (rc < 0) ? n->left : n->right;
-    }
-
-    return NULL;
+    return (ngx_k8s_entry_t *) ngx_k8s_tree_find(&store->objects[kind],
+                                                 &key.node, ngx_k8s_entry_cmp);
 }
 
 
@@ -114,29 +84,19 @@ static void
 ngx_k8s_entry_age_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_k8s_entry_t     *n, *t;
-    ngx_rbtree_node_t  **p;
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_entry_age_cmp);
+}
 
-    n = ngx_rbtree_data(node, ngx_k8s_entry_t, age);
 
-    for ( ;; ) {
-        t = ngx_rbtree_data(temp, ngx_k8s_entry_t, age);
+static ngx_int_t
+ngx_k8s_entry_age_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    ngx_k8s_entry_t  *n, *t;
 
-        p = (ngx_k8s_age_cmp(n->object, t->object) < 0) ? &temp->left
-                                                        : &temp->right;
+    n = ngx_rbtree_data(one, ngx_k8s_entry_t, age);
+    t = ngx_rbtree_data(two, ngx_k8s_entry_t, age);
 
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+    return ngx_k8s_age_cmp(n->object, t->object);
 }
 
 

@@ -12,27 +12,21 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_index.h>
-
-
-/* what a node is found by: a host by the first three, others by the rest */
-
-typedef struct {
-    uint32_t                 route_set;
-    uint32_t                 class;
-    ngx_str_t               *name;
-    ngx_str_t               *namespace;
-} ngx_k8s_node_key_t;
+#include <ngx_k8s_tree.h>
 
 
 static void ngx_k8s_node_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static ngx_int_t ngx_k8s_node_cmp(ngx_k8s_node_key_t *key,
-    ngx_k8s_node_t *node);
-static ngx_rbtree_key_t ngx_k8s_node_hash(ngx_k8s_node_key_t *key);
-static ngx_k8s_node_t *ngx_k8s_node_find_key(ngx_k8s_store_t *store,
-    ngx_uint_t type, ngx_k8s_node_key_t *key);
-static ngx_k8s_node_t *ngx_k8s_node_get_key(ngx_k8s_store_t *store,
-    ngx_uint_t type, ngx_k8s_node_key_t *key);
+static ngx_int_t ngx_k8s_node_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
+static ngx_k8s_node_t *ngx_k8s_node_look(ngx_k8s_store_t *store,
+    ngx_k8s_node_t *key);
+static ngx_k8s_node_t *ngx_k8s_node_make(ngx_k8s_store_t *store,
+    ngx_k8s_node_t *key);
+static void ngx_k8s_node_key(ngx_k8s_node_t *key, ngx_uint_t type,
+    ngx_str_t *ns, ngx_str_t *name);
+static void ngx_k8s_node_host_key(ngx_k8s_node_t *key, uint32_t route_set,
+    ngx_uint_t class, ngx_str_t *name);
 
 
 /* kind; work, parts, attach, want */
@@ -46,9 +40,6 @@ ngx_k8s_node_row_t  ngx_k8s_node_rows[NGX_K8S_NODES] = {
     { NGX_K8S_NAMESPACE,      0, 0, 1, 0 },   /* NGX_K8S_NODE_LABELS */
     { NGX_K8S_CONFIG_MAP,     1, 0, 0, 1 }    /* NGX_K8S_NODE_CONFIG */
 };
-
-
-static ngx_str_t  ngx_k8s_no_name = ngx_null_string;
 
 
 ngx_int_t
@@ -88,97 +79,39 @@ static void
 ngx_k8s_node_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
-    ngx_k8s_node_t      *n;
-    ngx_rbtree_node_t  **p;
-    ngx_k8s_node_key_t   key;
-
-    n = (ngx_k8s_node_t *) node;
-
-    key.route_set = n->route_set;
-    key.class = n->class;
-    key.name = &n->name;
-    key.namespace = &n->namespace;
-
-    for ( ;; ) {
-
-        if (node->key != temp->key) {
-            p = (node->key < temp->key) ? &temp->left : &temp->right;
-
-        } else {
-            p = (ngx_k8s_node_cmp(&key, (ngx_k8s_node_t *) temp) < 0)
-                ? &temp->left : &temp->right;
-        }
-
-        if (*p == sentinel) {
-            break;
-        }
-
-        temp = *p;
-    }
-
-    *p = node;
-    node->parent = temp;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_node_cmp);
 }
 
+
+/* a host by set, class and name, others by namespace and name */
 
 static ngx_int_t
-ngx_k8s_node_cmp(ngx_k8s_node_key_t *key, ngx_k8s_node_t *node)
+ngx_k8s_node_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
 {
-    if (key->route_set != node->route_set) {
-        return (key->route_set < node->route_set) ? -1 : 1;
+    ngx_k8s_node_t  *n, *t;
+
+    n = (ngx_k8s_node_t *) one;
+    t = (ngx_k8s_node_t *) two;
+
+    if (n->route_set != t->route_set) {
+        return (n->route_set < t->route_set) ? -1 : 1;
     }
 
-    if (key->class != node->class) {
-        return (key->class < node->class) ? -1 : 1;
+    if (n->class != t->class) {
+        return (n->class < t->class) ? -1 : 1;
     }
 
-    return ngx_k8s_name_cmp(key->namespace, key->name, &node->namespace,
-                            &node->name);
+    return ngx_k8s_name_cmp(&n->namespace, &n->name, &t->namespace, &t->name);
 }
 
 
-static ngx_rbtree_key_t
-ngx_k8s_node_hash(ngx_k8s_node_key_t *key)
-{
-    uint32_t  hash;
-
-    hash = ngx_k8s_name_hash(key->namespace, key->name);
-
-    return hash ^ ((key->class << 24 | key->route_set) * 0x9e3779b1);
-}
-
+/* the node with this key, NULL: there is none */
 
 static ngx_k8s_node_t *
-ngx_k8s_node_find_key(ngx_k8s_store_t *store, ngx_uint_t type,
-    ngx_k8s_node_key_t *key)
+ngx_k8s_node_look(ngx_k8s_store_t *store, ngx_k8s_node_t *key)
 {
-    ngx_int_t           rc;
-    ngx_rbtree_key_t    hash;
-    ngx_rbtree_node_t  *n;
-
-    hash = ngx_k8s_node_hash(key);
-    n = store->nodes[type].root;
-
-    while (n != &store->sentinel) {
-
-        if (hash != n->key) {
-            n = (hash < n->key) ? n->left : n->right;
-            continue;
-        }
-
-        rc = ngx_k8s_node_cmp(key, (ngx_k8s_node_t *) n);
-
-        if (rc == 0) {
-            return (ngx_k8s_node_t *) n;
-        }
-
-        n = (rc < 0) ? n->left : n->right;
-    }
-
-    return NULL;
+    return (ngx_k8s_node_t *) ngx_k8s_tree_find(&store->nodes[key->type],
+                                                &key->node, ngx_k8s_node_cmp);
 }
 
 
@@ -186,14 +119,11 @@ ngx_k8s_node_t *
 ngx_k8s_node_find(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
     ngx_str_t *name)
 {
-    ngx_k8s_node_key_t  key;
+    ngx_k8s_node_t  key;
 
-    key.route_set = 0;
-    key.class = 0;
-    key.name = name;
-    key.namespace = ns;
+    ngx_k8s_node_key(&key, type, ns, name);
 
-    return ngx_k8s_node_find_key(store, type, &key);
+    return ngx_k8s_node_look(store, &key);
 }
 
 
@@ -201,14 +131,110 @@ ngx_k8s_node_t *
 ngx_k8s_node_host_find(ngx_k8s_store_t *store, uint32_t route_set,
     ngx_uint_t class, ngx_str_t *name)
 {
-    ngx_k8s_node_key_t  key;
+    ngx_k8s_node_t  key;
 
-    key.route_set = route_set;
-    key.class = class;
-    key.name = name;
-    key.namespace = &ngx_k8s_no_name;
+    ngx_k8s_node_host_key(&key, route_set, class, name);
 
-    return ngx_k8s_node_find_key(store, NGX_K8S_NODE_HOST, &key);
+    return ngx_k8s_node_look(store, &key);
+}
+
+
+ngx_k8s_node_t *
+ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_k8s_node_t  key;
+
+    ngx_k8s_node_key(&key, type, ns, name);
+
+    return ngx_k8s_node_make(store, &key);
+}
+
+
+ngx_k8s_node_t *
+ngx_k8s_node_host_get(ngx_k8s_store_t *store, uint32_t route_set,
+    ngx_uint_t class, ngx_str_t *name)
+{
+    ngx_k8s_node_t  key;
+
+    ngx_k8s_node_host_key(&key, route_set, class, name);
+
+    return ngx_k8s_node_make(store, &key);
+}
+
+
+/* as look(), and makes it where there is none; NULL: no memory */
+
+static ngx_k8s_node_t *
+ngx_k8s_node_make(ngx_k8s_store_t *store, ngx_k8s_node_t *key)
+{
+    u_char          *p;
+    ngx_uint_t       i;
+    ngx_k8s_node_t  *node;
+
+    node = ngx_k8s_node_look(store, key);
+    if (node) {
+        return node;
+    }
+
+    node = ngx_alloc(sizeof(ngx_k8s_node_t) + key->namespace.len + 1
+                     + key->name.len, store->log);
+    if (node == NULL) {
+        return NULL;
+    }
+
+    *node = *key;
+
+    p = (u_char *) node + sizeof(ngx_k8s_node_t);
+
+    node->namespace.data = p;
+    p = ngx_cpymem(p, key->namespace.data, key->namespace.len);
+
+    /* see ngx_k8s_host_shown() */
+
+    *p++ = '*';
+
+    node->name.data = p;
+    ngx_memcpy(p, key->name.data, key->name.len);
+
+    for (i = 0; i < NGX_K8S_ROLES; i++) {
+        ngx_queue_init(&node->links[i]);
+    }
+
+    ngx_rbtree_insert(&store->nodes[node->type], &node->node);
+
+    return node;
+}
+
+
+/* a node as it is at first, but for its links; its names are the caller's */
+
+static void
+ngx_k8s_node_key(ngx_k8s_node_t *key, ngx_uint_t type, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_memzero(key, sizeof(ngx_k8s_node_t));
+
+    key->type = type;
+    key->namespace = *ns;
+    key->name = *name;
+    key->node.key = ngx_k8s_name_hash(ns, name);
+}
+
+
+static void
+ngx_k8s_node_host_key(ngx_k8s_node_t *key, uint32_t route_set,
+    ngx_uint_t class, ngx_str_t *name)
+{
+    ngx_str_t  none;
+
+    ngx_str_null(&none);
+
+    ngx_k8s_node_key(key, NGX_K8S_NODE_HOST, &none, name);
+
+    key->route_set = route_set;
+    key->class = class;
+    key->node.key ^= (uint32_t) ((class << 24 | route_set) * 0x9e3779b1);
 }
 
 
@@ -232,90 +258,6 @@ ngx_k8s_node_from(ngx_k8s_store_t *store, ngx_uint_t type, uint64_t key)
     }
 
     return (ngx_k8s_node_t *) found;
-}
-
-
-ngx_k8s_node_t *
-ngx_k8s_node_get(ngx_k8s_store_t *store, ngx_uint_t type, ngx_str_t *ns,
-    ngx_str_t *name)
-{
-    ngx_k8s_node_key_t  key;
-
-    key.route_set = 0;
-    key.class = 0;
-    key.name = name;
-    key.namespace = ns;
-
-    return ngx_k8s_node_get_key(store, type, &key);
-}
-
-
-ngx_k8s_node_t *
-ngx_k8s_node_host_get(ngx_k8s_store_t *store, uint32_t route_set,
-    ngx_uint_t class, ngx_str_t *name)
-{
-    ngx_k8s_node_key_t  key;
-
-    key.route_set = route_set;
-    key.class = class;
-    key.name = name;
-    key.namespace = &ngx_k8s_no_name;
-
-    return ngx_k8s_node_get_key(store, NGX_K8S_NODE_HOST, &key);
-}
-
-
-static ngx_k8s_node_t *
-ngx_k8s_node_get_key(ngx_k8s_store_t *store, ngx_uint_t type,
-    ngx_k8s_node_key_t *key)
-{
-    u_char          *p;
-    ngx_str_t       *ns, *name;
-    ngx_uint_t       i;
-    ngx_k8s_node_t  *node;
-
-    node = ngx_k8s_node_find_key(store, type, key);
-    if (node) {
-        return node;
-    }
-
-    ns = key->namespace;
-    name = key->name;
-
-    node = ngx_alloc(sizeof(ngx_k8s_node_t) + ns->len + 1 + name->len,
-                     store->log);
-    if (node == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(node, sizeof(ngx_k8s_node_t));
-
-    p = (u_char *) node + sizeof(ngx_k8s_node_t);
-
-    node->namespace.len = ns->len;
-    node->namespace.data = p;
-    p = ngx_cpymem(p, ns->data, ns->len);
-
-    /* see ngx_k8s_host_shown() */
-
-    *p++ = '*';
-
-    node->name.len = name->len;
-    node->name.data = p;
-    ngx_memcpy(p, name->data, name->len);
-
-    node->type = type;
-    node->route_set = key->route_set;
-    node->class = key->class;
-    node->node.key = ngx_k8s_node_hash(key);
-
-    for (i = 0; i < NGX_K8S_ROLES; i++) {
-        ngx_queue_init(&node->links[i]);
-    }
-
-    ngx_rbtree_insert(&store->nodes[type], &node->node);
-
-    return node;
 }
 
 
