@@ -10,7 +10,8 @@
 static u_char *ngx_k8s_api_query(u_char *p, ngx_k8s_query_t *query);
 static u_char *ngx_k8s_api_escape(u_char *p, ngx_str_t *s);
 static ngx_uint_t ngx_k8s_api_segment(ngx_str_t *s);
-static u_char *ngx_k8s_api_value(u_char *p, u_char *last, char *name);
+static void ngx_k8s_api_names(u_char *p, u_char *last,
+    ngx_k8s_event_t *event);
 static ngx_int_t ngx_k8s_api_type(u_char *p, u_char *last,
     ngx_k8s_event_t *event, ngx_str_t *type);
 static void ngx_k8s_api_string(u_char *p, u_char *last, char *name,
@@ -272,80 +273,18 @@ ngx_k8s_api_head(u_char *p, u_char *last, ngx_uint_t line,
             return NGX_DECLINED;
         }
 
-        p = ngx_k8s_api_value(p, last, "object");
+        if (ngx_k8s_json_value(p, last, "object", &p) != NGX_OK) {
+            return NGX_DECLINED;
+        }
     }
 
-    if (p) {
-        p = ngx_k8s_api_value(p, last, "metadata");
-    }
-
-    if (p == NULL) {
+    if (ngx_k8s_json_value(p, last, "metadata", &p) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    ngx_k8s_api_string(p, last, "name", &event->name);
-    ngx_k8s_api_string(p, last, "namespace", &event->namespace);
-    ngx_k8s_api_string(p, last, "resourceVersion", &event->version);
-
-    if (event->version.len > NGX_K8S_VERSION_MAX) {
-        ngx_str_null(&event->version);
-    }
+    ngx_k8s_api_names(p, last, event);
 
     return event->name.len ? NGX_OK : NGX_DECLINED;
-}
-
-
-/* where the value of a member begins; it may have no end */
-
-static u_char *
-ngx_k8s_api_value(u_char *p, u_char *last, char *name)
-{
-    u_char  *key;
-    size_t   len;
-
-    len = ngx_strlen(name);
-
-    while (p < last && *p != '{' && *p <= ' ') {
-        p++;
-    }
-
-    if (p == last || *p != '{') {
-        return NULL;
-    }
-
-    do {
-        for (p++; p < last && *p <= ' '; p++) { /* void */ }
-
-        if (p == last || *p != '"') {
-            return NULL;
-        }
-
-        key = p + 1;
-        p = ngx_k8s_json_skip(p, last);
-
-        while (p && p < last && *p <= ' ') {
-            p++;
-        }
-
-        if (p == NULL || p == last || *p++ != ':') {
-            return NULL;
-        }
-
-        if ((size_t) (last - key) > len
-            && ngx_memcmp(key, name, len) == 0 && key[len] == '"')
-        {
-            return p;
-        }
-
-        p = ngx_k8s_json_skip(p, last);
-
-        while (p && p < last && *p <= ' ') {
-            p++;
-        }
-
-    } while (p && p < last && *p == ',');
-
-    return NULL;
 }
 
 
@@ -363,11 +302,16 @@ ngx_k8s_api_metadata(u_char *p, u_char *last, ngx_k8s_event_t *event)
         return;
     }
 
-    last = meta.data + meta.len;
+    ngx_k8s_api_names(meta.data, meta.data + meta.len, event);
+}
 
-    ngx_k8s_api_string(meta.data, last, "name", &event->name);
-    ngx_k8s_api_string(meta.data, last, "namespace", &event->namespace);
-    ngx_k8s_api_string(meta.data, last, "resourceVersion", &event->version);
+
+static void
+ngx_k8s_api_names(u_char *p, u_char *last, ngx_k8s_event_t *event)
+{
+    ngx_k8s_api_string(p, last, "name", &event->name);
+    ngx_k8s_api_string(p, last, "namespace", &event->namespace);
+    ngx_k8s_api_string(p, last, "resourceVersion", &event->version);
 
     if (event->version.len > NGX_K8S_VERSION_MAX) {
         ngx_str_null(&event->version);

@@ -273,21 +273,8 @@ ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
 
     feed.op = NGX_K8S_FEED_DELETE;
     feed.kind = kind;
-    feed.len = sizeof("{\"metadata\":{\"namespace\":\"\",\"name\":\"\"}}") - 1
-               + ns->len + name->len;
 
-    feed.text = ngx_alloc(feed.len, m->log);
-
-    if (feed.text == NULL) {
-        feed.op = NGX_K8S_FEED_LOST;
-        feed.len = 0;
-
-    } else {
-        (void) ngx_sprintf(feed.text, "{\"metadata\":{\"namespace\":\"%V\","
-                           "\"name\":\"%V\"}}", ns, name);
-    }
-
-    m->sink->feed(m->sink->data, &feed);
+    ngx_k8s_source_feed_name(m->sink, &feed, ns, name, m->log);
 }
 
 

@@ -296,12 +296,8 @@ ngx_k8s_reflector_request(ngx_k8s_reflector_t *r)
 
     ngx_k8s_reflector_uncut(r);
 
-    if (r->phase == NGX_K8S_PHASE_PAGES
-        && ngx_k8s_list_cutter_init(&r->cutter, r->client->conf->object_max)
-           != NGX_OK)
-    {
-        r->cutter.max = 0;
-        goto failed;
+    if (r->phase == NGX_K8S_PHASE_PAGES) {
+        ngx_k8s_list_cutter_init(&r->cutter, r->client->conf->object_max);
     }
 
     call = ngx_k8s_client_call(r->client, &req);

@@ -316,24 +316,8 @@ ngx_k8s_client_feed_name(ngx_k8s_client_t *client, ngx_uint_t op,
     feed.kind = kind;
     feed.scope = *scope;
     feed.code = code;
-    feed.len = sizeof("{\"metadata\":{\"namespace\":\"\",\"name\":\"\"}}") - 1
-               + ns->len + name->len;
 
-    feed.text = ngx_alloc(feed.len, client->log);
-
-    if (feed.text == NULL) {
-        feed.op = NGX_K8S_FEED_LOST;
-        feed.len = 0;
-
-    } else {
-
-        /* strings with escapes are no names */
-
-        (void) ngx_sprintf(feed.text, "{\"metadata\":{\"namespace\":\"%V\","
-                           "\"name\":\"%V\"}}", ns, name);
-    }
-
-    client->sink->feed(client->sink->data, &feed);
+    ngx_k8s_source_feed_name(client->sink, &feed, ns, name, client->log);
 }
 
 

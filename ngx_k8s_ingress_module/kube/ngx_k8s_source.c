@@ -82,3 +82,25 @@ ngx_k8s_seed_free(ngx_k8s_seed_t *seed)
     ngx_free(seed->feed.text);
     ngx_free(seed);
 }
+
+
+void
+ngx_k8s_source_feed_name(ngx_k8s_sink_t *sink, ngx_k8s_feed_t *feed,
+    ngx_str_t *ns, ngx_str_t *name, ngx_log_t *log)
+{
+    feed->len = sizeof("{\"metadata\":{\"namespace\":\"\",\"name\":\"\"}}") - 1
+                + ns->len + name->len;
+
+    feed->text = ngx_alloc(feed->len, log);
+
+    if (feed->text == NULL) {
+        feed->op = NGX_K8S_FEED_LOST;
+        feed->len = 0;
+
+    } else {
+        (void) ngx_sprintf(feed->text, "{\"metadata\":{\"namespace\":\"%V\","
+                           "\"name\":\"%V\"}}", ns, name);
+    }
+
+    sink->feed(sink->data, feed);
+}

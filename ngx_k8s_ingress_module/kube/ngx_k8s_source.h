@@ -193,6 +193,13 @@ ngx_uint_t ngx_k8s_source_scopes(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
 ngx_uint_t ngx_k8s_source_reads(ngx_k8s_source_conf_t *conf, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
 
+/*
+ * Feeds what is known of an object by its names alone, op and the like being
+ * set; the names need no escape.  Without memory the kind is lost instead.
+ */
+void ngx_k8s_source_feed_name(ngx_k8s_sink_t *sink, ngx_k8s_feed_t *feed,
+    ngx_str_t *ns, ngx_str_t *name, ngx_log_t *log);
+
 /* frees a seed that is in no queue */
 void ngx_k8s_seed_free(ngx_k8s_seed_t *seed);
 

@@ -30,14 +30,12 @@ static ngx_int_t ngx_k8s_cutter_add(u_char **buf, size_t *len, size_t *size,
     size_t max, u_char *p, size_t n);
 
 
-ngx_int_t
+void
 ngx_k8s_list_cutter_init(ngx_k8s_list_cutter_t *c, size_t max)
 {
     ngx_memzero(c, sizeof(ngx_k8s_list_cutter_t));
 
     c->max = max;
-
-    return NGX_OK;
 }
 
 
@@ -104,12 +102,7 @@ ngx_k8s_list_cutter_feed(ngx_k8s_list_cutter_t *c, u_char **p, u_char *last)
             c->ready = 1;
             c->state = NGX_K8S_CUTTER_ITEMS;
 
-            if (c->over) {
-                c->skipped++;
-                return NGX_DECLINED;
-            }
-
-            return NGX_OK;
+            return c->over ? NGX_DECLINED : NGX_OK;
         }
 
         /* rc == NGX_AGAIN: another state, or no more bytes */

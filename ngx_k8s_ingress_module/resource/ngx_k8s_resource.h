@@ -398,6 +398,10 @@ ngx_uint_t ngx_k8s_json_no_memory(json_error_t *error, u_char *text,
 ngx_int_t ngx_k8s_json_member(u_char *p, u_char *last, char *name,
     ngx_str_t *value);
 
+/* the same of a value that may have no end: where it begins */
+ngx_int_t ngx_k8s_json_value(u_char *p, u_char *last, char *name,
+    u_char **value);
+
 /*
  * Incremental cutter of a list's items: fed any pieces of a List document, it
  * hands out each element of "items" as it becomes complete, and at the end
@@ -421,12 +425,11 @@ typedef struct {
     size_t                   rest_size;
     size_t                   max;          /* of one element, bytes */
     ngx_k8s_json_scan_t      scan;         /* of it */
-    ngx_uint_t               skipped;      /* elements over max */
     u_char                   key[16];
     ngx_uint_t               key_len;
 } ngx_k8s_list_cutter_t;
 
-ngx_int_t ngx_k8s_list_cutter_init(ngx_k8s_list_cutter_t *c, size_t max);
+void ngx_k8s_list_cutter_init(ngx_k8s_list_cutter_t *c, size_t max);
 
 /*
  * Takes bytes from *p up to last, advancing *p.  NGX_OK: an element is

@@ -141,6 +141,29 @@ ngx_k8s_json_skip(u_char *p, u_char *last)
 ngx_int_t
 ngx_k8s_json_member(u_char *p, u_char *last, char *name, ngx_str_t *value)
 {
+    ngx_int_t  rc;
+
+    rc = ngx_k8s_json_value(p, last, name, &value->data);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    p = ngx_k8s_json_skip(value->data, last);
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = p - value->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_json_value(u_char *p, u_char *last, char *name, u_char **value)
+{
     u_char  *key, *end;
     size_t   len;
 
@@ -179,18 +202,16 @@ ngx_k8s_json_member(u_char *p, u_char *last, char *name, ngx_str_t *value)
 
         p = ngx_k8s_json_space(p, last);
 
-        value->data = p;
+        if ((size_t) (end - key) == len + 2
+            && ngx_memcmp(key + 1, name, len) == 0)
+        {
+            *value = p;
+            return NGX_OK;
+        }
 
         p = ngx_k8s_json_skip(p, last);
         if (p == NULL) {
             return NGX_ERROR;
-        }
-
-        if ((size_t) (end - key) == len + 2
-            && ngx_memcmp(key + 1, name, len) == 0)
-        {
-            value->len = p - value->data;
-            return NGX_OK;
         }
 
         p = ngx_k8s_json_space(p, last);

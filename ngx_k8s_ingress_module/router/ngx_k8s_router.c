@@ -75,7 +75,7 @@ static ngx_int_t
 ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     ngx_k8s_route_t *route)
 {
-    uint32_t               slot, fallback_slot, closed;
+    uint32_t               closed;
     ngx_int_t              rc;
     ngx_uint_t             i, n, left;
     ngx_k8s_host_t        *host, *fallback;
@@ -91,7 +91,6 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     closed = 0;
 
     fallback = NULL;
-    fallback_slot = 0;
 
     do {
 
@@ -102,7 +101,7 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
             }
 
             host = ngx_k8s_route_find(table, key->sets[i], key->class, &step,
-                                      &slot);
+                                      NULL);
             if (host == NULL) {
                 continue;
             }
@@ -113,8 +112,6 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
 
             if (rc == NGX_OK) {
                 route->host = host;
-                route->host_slot = slot;
-
                 return NGX_OK;
             }
 
@@ -124,12 +121,10 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
 
             if (route->host == NULL) {
                 route->host = host;
-                route->host_slot = slot;
             }
 
             if (fallback == NULL && host->fallback != NGX_K8S_NONE) {
                 fallback = host;
-                fallback_slot = slot;
             }
 
             if (!(host->flags & NGX_K8S_HOST_FALLTHROUGH)) {
@@ -145,7 +140,6 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     }
 
     route->host = fallback;
-    route->host_slot = fallback_slot;
 
     ngx_k8s_route_set(fallback, fallback->fallback, route);
 

@@ -56,7 +56,6 @@ typedef struct {
     ngx_k8s_host_t          *host;       /* decided; NULL: no such host */
     ngx_k8s_host_t          *record;     /* what the rest lies in: the host
                                             record, or a shard of it */
-    uint32_t                 host_slot;
     ngx_k8s_path_t          *path;       /* NULL: the host's fallback */
     ngx_k8s_match_t         *match;      /* NULL: nothing matches */
     ngx_k8s_action_t        *action;     /* of match */
