@@ -185,7 +185,7 @@ ngx_k8s_notes_canary(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_k8s_item_t *item)
 {
     u_char             buf[NGX_MAX_CONF_ERRSTR];
-    ngx_str_t          field, shown, error;
+    ngx_str_t          field, shown, error, *prefix;
     ngx_array_t       *a;
     ngx_k8s_canary_t  *canary;
 
@@ -195,13 +195,23 @@ ngx_k8s_notes_canary(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     if (item == claim->items[0] && ngx_k8s_canary_bad(c, canary, &error)) {
 
-        ngx_str_set(&field, "metadata.annotations");
+        prefix = &c->store->conf.gate.prefix;
+
+        field.data = ngx_pnalloc(a->pool, sizeof("metadata.annotations[/"
+                                                 "canary-by-header-pattern]")
+                                          + prefix->len);
+        if (field.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        field.len = ngx_sprintf(field.data, "metadata.annotations[%V/"
+                                "canary-by-header-pattern]", prefix)
+                    - field.data;
 
         if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_INVALID,
-                                 NULL, &field, "canary-by-header-pattern "
-                                 "\"%V\" is no regular expression: %V; the "
-                                 "canary gets no request with the header",
-                                 &canary->pattern, &error)
+                                 NULL, &field, "\"%V\" is no regular "
+                                 "expression: %V; the canary gets no request "
+                                 "with the header", &canary->pattern, &error)
             != NGX_OK)
         {
             return NGX_ERROR;

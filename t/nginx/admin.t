@@ -18,19 +18,6 @@ my ($all, $health, $place, $narrow, $dead)
 sub get {
     my ($port, $path) = @_;
     my ($status, $body, $head) = K8s::Objects::http_get($port, 'x', $path);
-
-    if ($head =~ /^Transfer-Encoding: chunked/mi) {
-        my $whole = '';
-        my $ended = 0;
-        while ($body =~ s/^([0-9a-f]+)\r\n//i) {
-            my $n = hex $1;
-            if (!$n) { $ended = 1; last }
-            $whole .= substr $body, 0, $n;
-            substr($body, 0, $n + 2) = '';
-        }
-        $body = $ended ? $whole : 'cut off';
-    }
-
     return wantarray ? ($status, $body, $head) : $body;
 }
 

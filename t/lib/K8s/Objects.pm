@@ -175,6 +175,20 @@ EOS
     return $out;
 }
 
+# the body that comes in chunks, "cut off" without the last one
+sub dechunk {
+    my ($text) = @_;
+    my $whole = '';
+
+    while ($text =~ /\G([0-9a-f]+)\r\n/gci) {
+        my $n = hex $1 or return $whole;
+        $whole .= substr $text, pos $text, $n;
+        pos($text) += $n + 2;
+    }
+
+    return 'cut off';
+}
+
 # (status, body, head) of one request on a connection of its own; status is
 # empty when there is no answer
 sub http_get {
@@ -195,6 +209,8 @@ sub http_get {
     alarm 0;
     my ($head, $body) = split /\r\n\r\n/, $answer, 2;
     my ($status) = ($head // '') =~ m{^HTTP/1\.\d (\d+)};
+    $body = dechunk($body // '')
+        if ($head // '') =~ /^Transfer-Encoding: chunked/mi;
     return ($status // '', $body // '', $head // '');
 }
 

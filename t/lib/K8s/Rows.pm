@@ -1,0 +1,379 @@
+# Rows of the tables of annotations and keys, each proved by a file of t/rows
+# that has its name:
+#
+#   value: "1"            what the row is set to; key: another one for the key
+#   bad: soon             a value that is a problem
+#   with:                 annotations (keys) that it needs
+#     proxy-buffering: "on"
+#   requests:             to the host of an Ingress with it
+#     - get: /?slow=1500
+#       is: "^HTTP/1.1 504"
+#
+# A request is a get or a post (of body bytes, of which short are not sent), or
+# raw text.  It has send (lines of its head), host, tls, times (one after the
+# other, with pause seconds between them), hold (seconds to wait for the end of
+# a raw one).  Its transcript is the answer without CR, after which stands what
+# the backend got, each line after "> ".  It has to match is, and must not match
+# not, each a regular expression or a list of them; of all times some has to be
+# met once.  Of it the error log has to say logged, and not silent; under is the
+# number of its bytes that there may be.
+#
+# Of the Ingress the file may say paths ("/x Exact a"), tls (1), primary (1: the
+# Ingress is a canary of another one, to b instead of a), closed (1: a bad value
+# closes it), code (of the problem of the bad value), and refused instead of
+# requests (1: the value is one that nginx refuses).  Services: a, b, dead
+# (closes connections), full (does not take them), none (no endpoints), errors,
+# two (a and dead), busy (a and one that answers 503), slow (a and one that
+# hangs).
+#
+# %%HOST%% is the Ingress' host, %%PORT%% nginx's port, %%TLS%% that for TLS,
+# %%LONG%% 20,000 bytes.
+
+package K8s::Rows;
+
+use strict;
+use warnings;
+
+use CPAN::Meta::YAML;
+use Errno;
+use File::Basename qw( basename );
+use IO::Select;
+use IO::Socket::INET;
+use JSON::PP;
+use Socket qw( INADDR_LOOPBACK pack_sockaddr_in );
+use Time::HiRes qw( sleep time );
+
+use K8s::Backend;
+use K8s::Nginx;
+use K8s::TLS;
+
+my $prefix = 'nginx.ingress.kubernetes.io';
+my $json = JSON::PP->new->allow_nonref->canonical;
+
+# { NAME => file of t/rows }
+sub files {
+    my %files;
+
+    for my $path (glob 't/rows/*.yaml') {
+        my $yaml = CPAN::Meta::YAML->read($path) or die "$path: no YAML";
+        $files{basename($path, '.yaml')} = $yaml->[0];
+    }
+
+    return \%files;
+}
+
+# { NAME => 1 } of the rows that a reference page says are served
+sub served {
+    my ($page) = @_;
+    open my $f, '<', "docs/$page.md" or die "docs/$page.md: $!";
+    return { map { /^\| `([^`]+)`.*\| served \|/ ? ($1 => 1) : () } <$f> };
+}
+
+sub list { ref $_[0] ? @{$_[0]} : defined $_[0] ? $_[0] : () }
+
+# answers with what it got; the query may ask for more
+sub echo {
+    my ($name) = @_;
+
+    return sub {
+        my ($b, $c) = @_;
+        my $n = 0;
+
+        while (1) {
+            my $line = $c->getline // return;
+            my $head = $line;
+            while (defined($line = $c->getline)) {
+                last if $line eq "\r\n";
+                $head .= $line;
+            }
+
+            my %q = map { my ($k, $v) = split /=/, $_, 2;
+                          $v //= 1;
+                          $v =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge;
+                          ($k => $v) }
+                    ($head =~ /^\S+ [^?\s]*\?(\S+)/ ? split /&/, $1 : ());
+
+            if ($q{deaf}) {
+                sleep $q{deaf};
+                return;
+            }
+
+            my ($length) = $head =~ /^Content-Length: (\d+)/mi;
+            $head =~ s/\r//g;
+            $head =~ s/^/> /mg;
+            $head .= '> # request ' . ++$n . " of $name\n";
+            my $body = '';
+
+            if ($q{early}) {
+                $head .= "> # before the body\n";
+            } else {
+                my $left = $length // 0;
+                while ($left > 0) {
+                    my $got = read($c, my $buf, $left) or last;
+                    $left -= $got;
+                }
+            }
+
+            sleep $q{slow} / 1000 if $q{slow};
+            my $status = $q{status} // 200;
+            my $type = $q{type} // 'text/plain';
+            my @more = defined $q{header}
+                       ? ("$q{header}\r\n") x ($q{repeat} // 1) : ();
+            my $text = $head . 'x' x ($q{size} // 0)
+                       . ($q{size} ? "\n" : '');
+            print $c join "\r\n", "HTTP/1.1 $status Of", "Content-Type: $type",
+                          'Content-Length: ' . length $text,
+                          join('', @more) . "\r\n";
+
+            if ($q{pause}) {
+                print $c substr $text, 0, 1;
+                sleep $q{pause} / 1000;
+                $text = substr $text, 1;
+            }
+
+            print $c $text;
+            return if $q{early} || ($head =~ m{HTTP/1\.0\n});
+        }
+    };
+}
+
+sub new {
+    my ($class) = @_;
+    my $self = bless { files => files(), annotation => served('annotations'),
+                       key => served('configmap') }, $class;
+
+    $self->{backends} = { map { $_ => K8s::Backend->start(echo($_)) }
+                          qw( a b errors ) };
+    $self->{backends}{busy} = K8s::Backend->start(sub {
+        my ($b, $c) = @_;
+        $b->answer($c, 503, '') while $b->request($c);
+    });
+    $self->{backends}{dead} = K8s::Backend->start(sub { });
+    $self->{backends}{hang} = K8s::Backend->start(sub { sleep 60 });
+
+    # connections to it are not answered once its queue is full
+    $self->{full} = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+                                          Listen => 1, Proto => 'tcp');
+    $self->{waiting} = [ map {
+        my $s = IO::Socket::INET->new(Proto => 'tcp') or die "socket: $!";
+        $s->blocking(0);
+        connect($s, pack_sockaddr_in($self->{full}->sockport, INADDR_LOOPBACK))
+            || $!{EINPROGRESS} or die "connect: $!";
+        $s } 1 .. 4 ];
+
+    my ($tls, $admin) = (K8s::Objects::free_port(), K8s::Objects::free_port());
+    $self->{admin} = $admin;
+    $self->{tls} = $tls;
+    my $n = $self->{nginx} = K8s::Nginx->new(
+        block => 'source manifests %%DIR%%; zone 16m; config_map rows/own;',
+        server => "listen 127.0.0.1:$tls ssl; k8s_ingress_pass;",
+        http => "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
+        main => 'worker_processes 1;');
+    $n->{ports}{$_} = $self->{backends}{$_}->port
+        for keys %{$self->{backends}};
+    $n->{ports}{full} = $self->{full}->sockport;
+
+    # they are no servers of this nginx
+    my %foreign = %{$n->{ports}};
+    $n->services("rows/a:80 a\nrows/b:80 b\nrows/dead:80 dead\n"
+                 . "rows/full:80 full\nrows/none:80 -\nrows/errors:80 errors\n"
+                 . "rows/two:80 a dead\nrows/busy:80 a busy\n"
+                 . "rows/slow:80 a hang\n");
+    $n->{ports} = {};
+    $self->{ports} = \%foreign;
+
+    for my $row (sort keys %{$self->{files}}) {
+        my $f = $self->{files}{$row};
+        my %with = map { $_ => $f->{with}{$_} }
+                   grep { $self->{annotation}{$_} } keys %{$f->{with} // {}};
+        $self->ingress($row, "$row-off", %with);
+        next if !$self->{annotation}{$row};
+        $self->ingress($row, "$row-on", %with, $row => $f->{value});
+        $self->ingress($row, "$row-bad", %with, $row => $f->{bad})
+            if exists $f->{bad};
+    }
+
+    $self->config;
+    $n->start;
+
+    return $self;
+}
+
+sub ingress {
+    my ($self, $row, $name, %annotations) = @_;
+    my $f = $self->{files}{$row};
+    my $service = $f->{primary} ? 'b' : 'a';
+
+    $self->write_ingress($name, "$name.test", $f, "/ Prefix $service",
+                         %annotations);
+    $self->write_ingress("$name-primary", "$name.test", $f, '/ Prefix a')
+        if $f->{primary};
+}
+
+sub write_ingress {
+    my ($self, $name, $host, $f, $path, %annotations) = @_;
+    my $text = join '', map {
+        my $value = $annotations{$_};
+        $value =~ s/%%HOST%%/$host/g;
+        "    $prefix/$_: " . $json->encode($value) . "\n" }
+        sort keys %annotations;
+    my $tls = $f->{tls} ? "  tls: [{hosts: [$host]}]\n" : '';
+    my $paths = join '', map {
+        my ($p, $type, $service) = split ' ';
+        "      - {path: " . $json->encode($p) . ", pathType: $type, "
+        . "backend: {service: {name: $service, port: {number: 80}}}}\n" }
+        $f->{paths} ? @{$f->{paths}} : $path;
+
+    $self->{nginx}->manifest("$name.yaml", <<EOI);
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: $name
+  namespace: rows
+  annotations:
+    kubernetes.io/ingress.class: nginx
+$text
+spec:
+$tls
+  rules:
+  - host: $host
+    http:
+      paths:
+$paths
+EOI
+}
+
+# the controller's ConfigMap
+sub config {
+    my ($self, %data) = @_;
+    $self->{nginx}->manifest('own.yaml', <<EOC);
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: own, namespace: rows}
+data: {@{[ join ', ', map { "$_: " . $json->encode("$data{$_}") }
+                      sort keys %data ]}}
+EOC
+}
+
+# "CODE FIELD MESSAGE" of each problem of an object
+sub problems {
+    my ($self, $kind, $name) = @_;
+    my $body = (K8s::Objects::http_get($self->{admin}, 'x', '/status'))[1];
+    my $status = eval { decode_json($body =~ /\{.*\}/s ? $& : '{}') } // {};
+
+    return map { "$_->{code} $_->{field} $_->{message}" }
+           map { @{$_->{problems}} }
+           grep { $_->{kind} eq $kind && $_->{name} eq $name }
+           map { @{$_->{problems}} } @{$status->{blocks} // []};
+}
+
+# the transcript of a request to a host
+sub ask {
+    my ($self, $r, $host) = @_;
+    my $to = $r->{host} // $host;
+    my ($port, $tls) = @{$self}{qw( port tls )};
+    my ($raw, $body) = ($r->{raw}, '');
+
+    if (!defined $raw) {
+        my ($method, $path) = exists $r->{get} ? (GET => $r->{get})
+                              : exists $r->{options}
+                              ? (OPTIONS => $r->{options})
+                              : (POST => $r->{post});
+        $raw = join "\r\n", "$method $path HTTP/1.1", 'Host: %%HOST%%',
+                    'Connection: close', list($r->{send}), '';
+        if (defined $r->{body}) {
+            $raw .= "Content-Length: $r->{body}\r\n";
+            $body = 'b' x ($r->{body} - ($r->{short} // 0));
+        }
+        $raw .= "\r\n";
+    }
+
+    $raw =~ s/%%HOST%%/$to/g;
+    $raw =~ s/%%PORT%%/$self->{nginx}{port}/g;
+    $raw =~ s/%%LONG%%/'l' x 20_000/ge;
+    local $SIG{PIPE} = 'IGNORE';
+
+    my $s = $r->{tls} ? K8s::TLS::dial($self->{tls}, $to)
+            : IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                    PeerPort => $self->{nginx}{port})
+        or return "no connection\n";
+    my $text = '';
+    my $end = time + ($r->{hold} // 20);
+    print $s $raw, $body;
+
+    while (1) {
+        my $left = $end - time;
+        if ($left <= 0 || !(IO::Select->new($s)->can_read($left))) {
+            $text .= "\n(open)\n";
+            last;
+        }
+        my $got = sysread $s, my $buf, 65536;
+        if (!$got) {
+            $text .= "\n(closed)\n";
+            last;
+        }
+        $text .= $buf;
+        sleep $r->{late} if $r->{late} && length $text == $got;
+    }
+
+    $text =~ s/\r//g;
+    return $text;
+}
+
+# what is not as a row's requests say, '' if all is
+sub wrong {
+    my ($self, $row, $host) = @_;
+    my $f = $self->{files}{$row};
+
+    if ($f->{refused}) {
+        my ($kind, $name) = $self->{key}{$row} && $host =~ /-off\.test$/
+                            ? ('ConfigMap', 'own')
+                            : ('Ingress', $host =~ s/\.test$//r);
+        return grep({ /\b\Q$row\E\b.*nginx refuses/ }
+                    $self->problems($kind, $name))
+               ? '' : 'nginx does not refuse it';
+    }
+
+    for my $r (@{$f->{requests}}) {
+        my @some = list($r->{some});
+
+        for my $i (1 .. $r->{times} // 1) {
+            sleep $r->{pause} if $i > 1 && $r->{pause};
+            my $log = length $self->{nginx}->log;
+            my $text = $self->ask($r, $host);
+            $log = substr $self->{nginx}->log, $log;
+            for my $re (list($r->{silent})) {
+                return "logged: $re" if $log =~ /$re.*host: "\Q$host\E"/;
+            }
+            for my $re (list($r->{logged})) {
+                return "not logged: $re" if $log !~ /$re.*host: "\Q$host\E"/;
+            }
+            return length($text) . " bytes"
+                if $r->{under} && length($text) >= $r->{under};
+            for my $re (list($r->{is})) {
+                return "no /$re/ in:\n$text"
+                    if $text !~ /${\$self->expand($re, $host)}/m;
+            }
+            for my $re (list($r->{not})) {
+                return "/$re/ in:\n$text"
+                    if $text =~ /${\$self->expand($re, $host)}/m;
+            }
+            @some = grep { $text !~ /${\$self->expand($_, $host)}/m } @some;
+        }
+
+        return "never /$some[0]/" if @some;
+
+    }
+
+    return '';
+}
+
+sub expand {
+    my ($self, $re, $host) = @_;
+    $re =~ s/%%HOST%%/\Q$host\E/g;
+    $re =~ s/%%PORT%%/$self->{nginx}{port}/g;
+    $re =~ s/%%TLS%%/$self->{tls}/g;
+    return $re;
+}
+
+1;

@@ -1,0 +1,126 @@
+# Each row of the tables of annotations and keys that is served: what it does,
+# that it is the row that does it, and what a bad value does.  t/lib/K8s/Rows.pm
+# tells how a file of t/rows is written.  ROWS="NAME ..." takes these alone.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use K8s::Rows;
+use Test::More;
+
+my $rows = K8s::Rows->new;
+my $n = $rows->{nginx};
+my $files = $rows->{files};
+
+# the module of nginx is not there; nothing answers with a type by default
+my %absent = map { $_ => 1 } qw( enable-brotli brotli-level brotli-min-length
+                                 brotli-types default-type );
+
+# rows and files are held against each other
+
+my %served = (%{$rows->{annotation}}, %{$rows->{key}});
+is_deeply [grep { !$files->{$_} && !$absent{$_} } sort keys %served], [],
+    'each row that is served has a file';
+is_deeply [grep { !$served{$_} || $absent{$_} } sort keys %$files], [],
+    'each file is of such a row';
+
+my @names = grep { $served{$_} } $ENV{ROWS} ? split ' ', $ENV{ROWS}
+                                            : sort keys %$files;
+
+# annotations: some rows wait, so each has a process
+
+sub annotation {
+    my ($row) = @_;
+    my $f = $files->{$row};
+
+    my $wrong;
+    $n->until(sub { !($wrong = $rows->wrong($row, "$row-on.test")) }, 4);
+    return "on: $wrong" if $wrong;
+    return 'does the same without the row' if !$rows->wrong($row,
+                                                            "$row-off.test");
+    return '' if !exists $f->{bad};
+
+    my $code = $f->{code} // 'AnnotationInvalid';
+    $n->until(sub {
+        grep { /^$code .*\[nginx\.ingress\.kubernetes\.io\/\Q$row\E\]/ }
+        $rows->problems('Ingress', "$row-bad")
+    }) or return "no $code of $row-bad: "
+                 . join "\n", $rows->problems('Ingress', "$row-bad");
+    return 'a bad value does what a good one does'
+        if !$rows->wrong($row, "$row-bad.test");
+
+    if ($f->{closed}) {
+        return 'a bad value does not close it'
+            if ($n->get("$row-bad.test", '/'))[0] != 503;
+    }
+
+    return '';
+}
+
+sub key {
+    my ($row) = @_;
+    my $f = $files->{$row};
+    my $host = "$row-off.test";
+    my %with = map { $_ => $f->{with}{$_} }
+               grep { $rows->{key}{$_} } keys %{$f->{with} // {}};
+
+    # words of the server are in force once a request was read
+    my $wrong;
+    my $answer = sub { $n->get($host, '/'); $wrong = $rows->wrong($row, $host) };
+
+    $rows->config(%with, $row => $f->{key} // $f->{value});
+    $n->until(sub { $answer->() eq '' }) or return "on: $wrong";
+    $rows->config(%with);
+    $n->until(sub { $answer->() ne '' })
+        or return 'does the same without the row';
+    return '';
+}
+
+my (%pid, %verdict);
+
+sub reap {
+    my $pid = waitpid -1, 0;
+    my $row = delete $pid{$pid} // return;
+    $verdict{$row} = $n->slurp("logs/row-$row");
+}
+
+$n->wait_for("$names[-1]-off.test", '/', '200');
+
+for my $row (grep { $rows->{annotation}{$_} } @names) {
+    my $pid = K8s::Objects::child(sub {
+        my $text = eval { annotation($row) } // $@;
+        K8s::Objects::write_file("$n->{root}/logs/row-$row", "done $text");
+    });
+    $pid{$pid} = $row;
+    reap() while keys %pid >= 8;
+}
+
+reap() while %pid;
+
+is $verdict{$_}, 'done ', "annotation $_" for sort keys %verdict;
+
+is key($_), '', "key $_" for grep { $rows->{key}{$_} } @names;
+
+# all bad values at once
+
+my %bad = map { exists $files->{$_}{bad} ? ($_ => $files->{$_}{bad}) : () }
+          grep { $rows->{key}{$_} } @names;
+
+$rows->config(%bad);
+
+my @missed;
+$n->until(sub {
+    my @said = $rows->problems('ConfigMap', 'own');
+    @missed = grep { my $row = $_;
+                     !grep { /^KeyInvalid data\.\Q$row\E / } @said }
+              sort keys %bad;
+    !@missed
+});
+is_deeply \@missed, [], 'each bad value of a key is a problem';
+is(($n->get("$names[0]-off.test", '/'))[0], 200, 'and none does harm');
+
+is_deeply [$n->alerts], [], 'nothing alarming is logged';
+is $n->stop, 0, 'ends well';
+
+done_testing();
