@@ -211,7 +211,10 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         ngx_conf_set_size_slot, 0,
         offsetof(ngx_k8s_conf_t, source.object_max), NULL },
       "object_max size;", "4m", "k8s_ingress",
-      "Larger objects are refused and become a problem; at most 4m." },
+      "Larger objects are refused and become a problem; at most 4m.  So are "
+      "those with more than 65536 rules, paths, tls entries or endpoints in a "
+      "list, with more than 8192 other values, or with one of more than 1m, "
+      "or of 256k with escapes." },
 
     { { ngx_string("problems"), NGX_CONF_TAKE1,
         ngx_conf_set_num_slot, 0,

@@ -42,7 +42,7 @@ static ngx_int_t ngx_k8s_queue_stored(ngx_k8s_queue_t *q,
     ngx_k8s_feed_t *feed, ngx_int_t rc);
 static ngx_str_t *ngx_k8s_queue_reason(ngx_uint_t code);
 static void ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
-    ngx_k8s_problem_t *problem);
+    ngx_k8s_parser_t *parser, ngx_k8s_problem_t *problem);
 static void ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind,
     ngx_k8s_identity_t *id);
 static void ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
@@ -51,8 +51,8 @@ static ngx_int_t ngx_k8s_queue_delete(ngx_k8s_queue_t *q,
     ngx_k8s_feed_t *feed);
 static ngx_int_t ngx_k8s_queue_identity(ngx_k8s_feed_t *feed,
     ngx_k8s_identity_t *id);
-static ngx_int_t ngx_k8s_queue_member(json_t *json, char *name, u_char *buf,
-    size_t size, ngx_str_t *s);
+static ngx_int_t ngx_k8s_queue_member(ngx_str_t *object, char *name,
+    u_char *buf, size_t size, ngx_str_t *s);
 static void ngx_k8s_queue_text_free(ngx_k8s_feed_t *feed);
 static void ngx_k8s_queue_item_free(ngx_k8s_queue_t *q,
     ngx_k8s_queue_item_t *item);
@@ -265,7 +265,7 @@ ngx_k8s_queue_item(ngx_k8s_queue_t *q, ngx_k8s_queue_item_t *item)
         problem.code = feed->code;
         problem.message = *ngx_k8s_queue_reason(feed->code);
 
-        ngx_k8s_queue_keep(q, feed, &problem);
+        ngx_k8s_queue_keep(q, feed, NULL, &problem);
         return NGX_OK;
 
     case NGX_K8S_FEED_DELETE:
@@ -319,7 +319,7 @@ ngx_k8s_queue_object(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
         break;
 
     case NGX_DECLINED:
-        ngx_k8s_queue_keep(q, feed, &q->parser.problem);
+        ngx_k8s_queue_keep(q, feed, &q->parser, &q->parser.problem);
         break;
 
     default: /* NGX_ERROR */
@@ -398,11 +398,12 @@ ngx_k8s_queue_reason(ngx_uint_t code)
 }
 
 
-/* the last good version stays in the store */
+/* the last good version stays in the store; parser: which may know the names
+   of what it has refused, or NULL */
 
 static void
 ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
-    ngx_k8s_problem_t *problem)
+    ngx_k8s_parser_t *parser, ngx_k8s_problem_t *problem)
 {
     ngx_int_t            rc;
     ngx_str_t            kind, empty;
@@ -410,7 +411,14 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
     kind = ngx_k8s_kinds[feed->kind].name;
 
-    rc = ngx_k8s_queue_identity(feed, &id);
+    if (parser && parser->name.len) {
+        id.ns = parser->namespace;
+        id.name = parser->name;
+        rc = NGX_OK;
+
+    } else {
+        rc = ngx_k8s_queue_identity(feed, &id);
+    }
 
     if (rc == NGX_ERROR) {
         ngx_k8s_queue_lose(q, feed->kind);
@@ -568,70 +576,85 @@ ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 static ngx_int_t
 ngx_k8s_queue_identity(ngx_k8s_feed_t *feed, ngx_k8s_identity_t *id)
 {
-    json_t        *metadata;
-    u_char        *p;
-    ngx_int_t      rc;
-    ngx_str_t      s;
-    json_error_t   error;
+    u_char     *p;
+    ngx_int_t   rc;
+    ngx_str_t   metadata;
 
     if (ngx_k8s_json_member(feed->text, feed->text + feed->len, "metadata",
-                            &s)
+                            &metadata)
         != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    metadata = json_loadb((char *) s.data, s.len, JSON_ALLOW_NUL, &error);
-
-    if (metadata == NULL) {
-        return ngx_k8s_json_no_memory(&error, s.data, s.len) ? NGX_ERROR
-                                                             : NGX_DECLINED;
-    }
-
     p = id->buf;
 
-    if (ngx_k8s_queue_member(metadata, "namespace", p, 64, &id->ns) != NGX_OK
-        || ngx_k8s_queue_member(metadata, "name", p + 64, 256, &id->name)
-           != NGX_OK
-        || ngx_k8s_queue_member(metadata, "uid", p + 320, 128, &id->uid)
-           != NGX_OK
-        || id->name.len == 0)
-    {
-        rc = NGX_DECLINED;
+    rc = ngx_k8s_queue_member(&metadata, "namespace", p, 64, &id->ns);
 
-    } else {
-        rc = NGX_OK;
+    if (rc == NGX_OK) {
+        rc = ngx_k8s_queue_member(&metadata, "name", p + 64, 256, &id->name);
     }
 
-    json_decref(metadata);
+    if (rc == NGX_OK) {
+        rc = ngx_k8s_queue_member(&metadata, "uid", p + 320, 128, &id->uid);
+    }
 
-    return rc;
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return id->name.len ? NGX_OK : NGX_DECLINED;
 }
 
 
-/* a string of an object, empty when there is none */
+/* a string of an object, empty when there is none; errors as above */
 
 static ngx_int_t
-ngx_k8s_queue_member(json_t *json, char *name, u_char *buf, size_t size,
+ngx_k8s_queue_member(ngx_str_t *object, char *name, u_char *buf, size_t size,
     ngx_str_t *s)
 {
-    json_t  *value;
+    size_t         len;
+    json_t        *value;
+    ngx_int_t      rc;
+    ngx_str_t      text;
+    json_error_t   error;
 
     s->data = buf;
     s->len = 0;
 
-    value = json_object_get(json, name);
+    rc = ngx_k8s_json_member(object->data, object->data + object->len, name,
+                             &text);
 
-    if (value == NULL || json_is_null(value)) {
-        return NGX_OK;
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_DECLINED;
     }
 
-    if (!json_is_string(value) || json_string_length(value) > size) {
+    /* a byte of it is written in six at most */
+
+    if (text.len > 6 * size + 2) {
         return NGX_DECLINED;
     }
 
-    s->len = json_string_length(value);
-    ngx_memcpy(buf, json_string_value(value), s->len);
+    value = json_loadb((char *) text.data, text.len,
+                       JSON_DECODE_ANY|JSON_ALLOW_NUL, &error);
 
-    return NGX_OK;
+    if (value == NULL) {
+        return ngx_k8s_json_no_memory(&error, text.data, text.len)
+               ? NGX_ERROR : NGX_DECLINED;
+    }
+
+    rc = NGX_OK;
+    len = json_string_length(value);
+
+    if (json_is_string(value) && len <= size) {
+        s->len = len;
+        ngx_memcpy(buf, json_string_value(value), len);
+
+    } else if (!json_is_null(value)) {
+        rc = NGX_DECLINED;
+    }
+
+    json_decref(value);
+
+    return rc;
 }

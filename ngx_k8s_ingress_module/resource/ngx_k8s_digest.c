@@ -26,6 +26,7 @@ static void ngx_k8s_digest_flush(ngx_k8s_digest_t *d);
 void
 ngx_k8s_digest_init(ngx_k8s_digest_t *d)
 {
+    d->cost = 0;
     d->len = 0;
     d->ctx = EVP_MD_CTX_new();
 
@@ -139,6 +140,8 @@ ngx_k8s_digest_head(ngx_k8s_digest_t *d, u_char type, uint64_t value)
 {
     u_char  buf[1 + sizeof(uint64_t)];
 
+    d->cost++;
+
     buf[0] = type;
     ngx_memcpy(buf + 1, &value, sizeof(uint64_t));
 
@@ -149,6 +152,8 @@ ngx_k8s_digest_head(ngx_k8s_digest_t *d, u_char type, uint64_t value)
 void
 ngx_k8s_digest_add(ngx_k8s_digest_t *d, const void *data, size_t len)
 {
+    d->cost += len / NGX_K8S_COST_BYTES;
+
     if (len > sizeof(d->buf) - d->len) {
         ngx_k8s_digest_flush(d);
 

@@ -27,6 +27,7 @@
 #define NGX_K8S_PARSER_DROP         4   /* within a value that is left out */
 #define NGX_K8S_PARSER_AFTER        5   /* after a value */
 #define NGX_K8S_PARSER_END          6
+#define NGX_K8S_PARSER_FREE         7   /* what was read */
 
 #define NGX_K8S_ROLE_OTHER          0
 #define NGX_K8S_ROLE_ROOT           1
@@ -35,6 +36,35 @@
 #define NGX_K8S_ROLE_ENDPOINTS      4
 #define NGX_K8S_ROLE_DROPPED        5
 #define NGX_K8S_ROLE_STATUS         6   /* dropped, but for its digest */
+#define NGX_K8S_ROLE_SPEC           7
+#define NGX_K8S_ROLE_RULES          8   /* read one by one, */
+#define NGX_K8S_ROLE_RULE           9
+#define NGX_K8S_ROLE_HTTP           10
+#define NGX_K8S_ROLE_ELEMENTS       11  /* and so are these */
+
+#define ngx_k8s_parser_elements(role)                                         \
+    ((role) == NGX_K8S_ROLE_RULES || (role) == NGX_K8S_ROLE_ELEMENTS          \
+     || (role) == NGX_K8S_ROLE_ENDPOINTS)
+
+/* nulls, which such a list is of in the end, cost as much as a value */
+#define NGX_K8S_PARSER_NULLS        16
+
+/* bytes of text that freeing a value costs, and converting it */
+#define NGX_K8S_PARSER_FREED        16
+#define NGX_K8S_PARSER_CONVERTED    32
+
+/* of white space in one step */
+#define NGX_K8S_PARSER_SPACE        65536
+
+
+/* what becomes of a member of a container, or of an element: key NULL */
+
+typedef struct {
+    ngx_uint_t               container;  /* NGX_K8S_ROLE_* */
+    const char              *key;
+    u_char                   begin;      /* of the value; 0: any */
+    ngx_uint_t               role;
+} ngx_k8s_parser_role_t;
 
 
 static ngx_int_t ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget);
@@ -44,15 +74,47 @@ static ngx_uint_t ngx_k8s_parser_role(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_drop(ngx_k8s_parser_t *p, size_t *budget);
 static ngx_int_t ngx_k8s_parser_after(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_open(ngx_k8s_parser_t *p, ngx_uint_t role);
+static u_char *ngx_k8s_parser_end(ngx_k8s_parser_t *p);
 static json_t *ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last);
 static json_t *ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last);
-static ngx_int_t ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value);
+static ngx_int_t ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value,
+    ngx_uint_t cost);
+static ngx_uint_t ngx_k8s_parser_cost(json_t *json);
+static ngx_int_t ngx_k8s_parser_charge(ngx_k8s_parser_t *p, ngx_uint_t cost);
 static ngx_int_t ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value);
 static ngx_int_t ngx_k8s_parser_part(ngx_k8s_parser_t *p, ngx_k8s_reader_t *r);
 static ngx_int_t ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget);
 static ngx_int_t ngx_k8s_parser_object(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why);
+static ngx_int_t ngx_k8s_parser_large(ngx_k8s_parser_t *p, char *what,
+    size_t max);
+static void ngx_k8s_parser_names(ngx_k8s_parser_t *p);
+static ngx_int_t ngx_k8s_parser_freed(ngx_k8s_parser_t *p, size_t *budget);
+static ngx_int_t ngx_k8s_json_freed(json_t *json, size_t *budget);
 static void ngx_k8s_parser_free(ngx_k8s_parser_t *p);
+
+
+static ngx_k8s_parser_role_t  ngx_k8s_parser_roles[] = {
+
+    { NGX_K8S_ROLE_ROOT, "status", 0, NGX_K8S_ROLE_STATUS },
+    { NGX_K8S_ROLE_ROOT, "metadata", '{', NGX_K8S_ROLE_METADATA },
+    { NGX_K8S_ROLE_ROOT, "endpoints", '[', NGX_K8S_ROLE_ENDPOINTS },
+    { NGX_K8S_ROLE_ROOT, "spec", '{', NGX_K8S_ROLE_SPEC },
+
+    { NGX_K8S_ROLE_METADATA, "managedFields", 0, NGX_K8S_ROLE_DROPPED },
+    { NGX_K8S_ROLE_METADATA, "annotations", '{', NGX_K8S_ROLE_ANNOTATIONS },
+
+    { NGX_K8S_ROLE_ANNOTATIONS, NGX_K8S_LAST_APPLIED, 0,
+      NGX_K8S_ROLE_DROPPED },
+
+    { NGX_K8S_ROLE_SPEC, "rules", '[', NGX_K8S_ROLE_RULES },
+    { NGX_K8S_ROLE_SPEC, "tls", '[', NGX_K8S_ROLE_ELEMENTS },
+    { NGX_K8S_ROLE_RULES, NULL, '{', NGX_K8S_ROLE_RULE },
+    { NGX_K8S_ROLE_RULE, "http", '{', NGX_K8S_ROLE_HTTP },
+    { NGX_K8S_ROLE_HTTP, "paths", '[', NGX_K8S_ROLE_ELEMENTS },
+
+    { 0, NULL, 0, NGX_K8S_ROLE_OTHER }
+};
 
 
 ngx_int_t
@@ -88,6 +150,11 @@ ngx_k8s_parser_run(ngx_k8s_parser_t *p, size_t budget)
     u_char     *start;
     ngx_int_t   rc;
 
+    if (p->state == NGX_K8S_PARSER_FREE) {
+        return (ngx_k8s_parser_freed(p, &budget) == NGX_OK) ? p->rc
+                                                            : NGX_AGAIN;
+    }
+
     if (p->problem.message.len) {
         return NGX_DECLINED;
     }
@@ -103,8 +170,12 @@ ngx_k8s_parser_run(ngx_k8s_parser_t *p, size_t budget)
         rc = ngx_k8s_parser_step(p, &budget);
 
         if (rc != NGX_OK) {
-            ngx_k8s_parser_free(p);
-            return p->failed ? NGX_ERROR : NGX_DECLINED;
+            ngx_k8s_parser_names(p);
+
+            p->rc = p->failed ? NGX_ERROR : NGX_DECLINED;
+            p->state = NGX_K8S_PARSER_FREE;
+
+            return NGX_AGAIN;
         }
 
         used = p->pos - start;
@@ -121,9 +192,14 @@ ngx_k8s_parser_run(ngx_k8s_parser_t *p, size_t budget)
         rc = ngx_k8s_parser_object(p);
     }
 
-    ngx_k8s_parser_free(p);
+    if (rc == NGX_DECLINED) {
+        ngx_k8s_parser_names(p);
+    }
 
-    return rc;
+    p->rc = rc;
+    p->state = NGX_K8S_PARSER_FREE;
+
+    return (ngx_k8s_parser_freed(p, &budget) == NGX_OK) ? rc : NGX_AGAIN;
 }
 
 
@@ -139,11 +215,15 @@ ngx_k8s_parser_cancel(ngx_k8s_parser_t *p)
 static ngx_int_t
 ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget)
 {
+    u_char  *end;
+
     if (p->state == NGX_K8S_PARSER_DROP) {
         return ngx_k8s_parser_drop(p, budget);
     }
 
-    while (p->pos < p->last
+    end = p->pos + ngx_min(p->last - p->pos, NGX_K8S_PARSER_SPACE);
+
+    while (p->pos < end
            && (*p->pos == ' ' || *p->pos == '\t' || *p->pos == CR
                || *p->pos == LF))
     {
@@ -152,6 +232,10 @@ ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget)
 
     if (p->pos == p->last) {
         return ngx_k8s_parser_broken(p, "it ends too early");
+    }
+
+    if (p->pos == end) {
+        return NGX_OK;
     }
 
     switch (p->state) {
@@ -199,10 +283,14 @@ ngx_k8s_parser_entry(ngx_k8s_parser_t *p)
         return NGX_OK;
     }
 
-    end = (*p->pos == '"') ? ngx_k8s_json_skip(p->pos, p->last) : NULL;
+    if (*p->pos != '"') {
+        return ngx_k8s_parser_broken(p, "a member has no name");
+    }
+
+    end = ngx_k8s_parser_end(p);
 
     if (end == NULL) {
-        return ngx_k8s_parser_broken(p, "a member has no name");
+        return NGX_ERROR;
     }
 
     f->key = ngx_k8s_parser_string(p, end);
@@ -213,6 +301,12 @@ ngx_k8s_parser_entry(ngx_k8s_parser_t *p)
 
     if (ngx_strlen(json_string_value(f->key)) != json_string_length(f->key)) {
         return ngx_k8s_parser_broken(p, "a member's name holds a null byte");
+    }
+
+    if (ngx_k8s_parser_charge(p, (end - p->pos) / NGX_K8S_COST_BYTES)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     for (p->pos = end; p->pos < p->last; p->pos++) {
@@ -240,10 +334,11 @@ ngx_k8s_parser_entry(ngx_k8s_parser_t *p)
 static ngx_int_t
 ngx_k8s_parser_value(ngx_k8s_parser_t *p)
 {
-    u_char               *end, *limit;
-    json_t               *value;
-    ngx_uint_t            role;
-    ngx_k8s_json_scan_t   scan;
+    u_char                  *end, *limit;
+    json_t                  *value;
+    ngx_uint_t               role;
+    ngx_k8s_json_scan_t      scan;
+    ngx_k8s_parser_frame_t  *f;
 
     role = ngx_k8s_parser_role(p);
 
@@ -257,12 +352,20 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
         return NGX_OK;
     }
 
+    f = &p->frames[p->depth - 1];
+
+    if (role != NGX_K8S_ROLE_OTHER && f->key
+        && json_object_get(f->json, json_string_value(f->key)))
+    {
+        return ngx_k8s_parser_broken(p, "a member is there twice");
+    }
+
     if (role == NGX_K8S_ROLE_ENDPOINTS) {
         p->endpoints.nelts = 0;
         p->elements = 0;
     }
 
-    if (role != NGX_K8S_ROLE_OTHER) {
+    if (role >= NGX_K8S_ROLE_METADATA && role <= NGX_K8S_ROLE_ENDPOINTS) {
         return ngx_k8s_parser_open(p, role);
     }
 
@@ -274,15 +377,20 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
         end = ngx_k8s_json_scan(&scan, p->pos, limit);
 
         if (end == NULL && limit != p->last) {
-            return ngx_k8s_parser_open(p, NGX_K8S_ROLE_OTHER);
+            return ngx_k8s_parser_open(p, role);
+        }
+
+        if (end == NULL) {
+            return ngx_k8s_parser_broken(p,
+                                         "a value is broken, or has no end");
         }
 
     } else {
-        end = ngx_k8s_json_skip(p->pos, p->last);
-    }
+        end = ngx_k8s_parser_end(p);
 
-    if (end == NULL) {
-        return ngx_k8s_parser_broken(p, "a value is broken, or has no end");
+        if (end == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     value = (*p->pos == '"') ? ngx_k8s_parser_string(p, end)
@@ -294,7 +402,7 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
     p->pos = end;
     p->state = NGX_K8S_PARSER_AFTER;
 
-    return ngx_k8s_parser_attach(p, value);
+    return ngx_k8s_parser_attach(p, value, ngx_k8s_parser_cost(value));
 }
 
 
@@ -304,62 +412,42 @@ static ngx_uint_t
 ngx_k8s_parser_role(ngx_k8s_parser_t *p)
 {
     const char              *key;
+    ngx_k8s_kind_t          *kind;
+    ngx_k8s_parser_role_t   *row;
     ngx_k8s_parser_frame_t  *f;
 
     f = &p->frames[p->depth - 1];
     key = json_string_value(f->key);
+    kind = &ngx_k8s_kinds[p->kind];
 
-    switch (f->role) {
+    for (row = ngx_k8s_parser_roles; row->begin || row->key; row++) {
 
-    case NGX_K8S_ROLE_ROOT:
-
-        if (ngx_strcmp(key, "status") == 0) {
-            return ngx_k8s_kinds[p->kind].status ? NGX_K8S_ROLE_STATUS
-                                                 : NGX_K8S_ROLE_DROPPED;
-        }
-
-        if (ngx_strcmp(key, "metadata") == 0 && *p->pos == '{') {
-            return NGX_K8S_ROLE_METADATA;
-        }
-
-        if (ngx_strcmp(key, "endpoints") == 0 && *p->pos == '['
-            && ngx_k8s_kinds[p->kind].list
-            && p->last - p->text > NGX_K8S_PARSER_WHOLE)
+        if (row->container == f->role
+            && (row->begin == 0 || row->begin == *p->pos)
+            && (row->key == NULL || ngx_strcmp(row->key, key) == 0))
         {
-            return NGX_K8S_ROLE_ENDPOINTS;
+            break;
         }
-
-        break;
-
-    case NGX_K8S_ROLE_METADATA:
-
-        if (ngx_strcmp(key, "managedFields") == 0) {
-            return NGX_K8S_ROLE_DROPPED;
-        }
-
-        if (ngx_strcmp(key, "annotations") == 0) {
-
-            if (!ngx_k8s_kinds[p->kind].annotations) {
-                return NGX_K8S_ROLE_DROPPED;
-            }
-
-            if (*p->pos == '{') {
-                return NGX_K8S_ROLE_ANNOTATIONS;
-            }
-        }
-
-        break;
-
-    case NGX_K8S_ROLE_ANNOTATIONS:
-
-        if (ngx_strcmp(key, NGX_K8S_LAST_APPLIED) == 0) {
-            return NGX_K8S_ROLE_DROPPED;
-        }
-
-        break;
     }
 
-    return NGX_K8S_ROLE_OTHER;
+    switch (row->role) {
+
+    case NGX_K8S_ROLE_ANNOTATIONS:
+        return kind->annotations ? row->role : NGX_K8S_ROLE_DROPPED;
+
+    case NGX_K8S_ROLE_ENDPOINTS:
+        return (kind->list && p->last - p->text > NGX_K8S_PARSER_WHOLE)
+               ? row->role : NGX_K8S_ROLE_OTHER;
+
+    case NGX_K8S_ROLE_STATUS:
+        return kind->status ? row->role : NGX_K8S_ROLE_DROPPED;
+
+    case NGX_K8S_ROLE_SPEC:
+        return kind->piece ? row->role : NGX_K8S_ROLE_OTHER;
+
+    default:
+        return row->role;
+    }
 }
 
 
@@ -415,6 +503,7 @@ ngx_k8s_parser_after(ngx_k8s_parser_t *p)
 {
     u_char                   ch;
     json_t                  *value;
+    ngx_uint_t               cost;
     ngx_k8s_parser_frame_t  *f;
 
     f = &p->frames[p->depth - 1];
@@ -433,8 +522,11 @@ ngx_k8s_parser_after(ngx_k8s_parser_t *p)
     f->json = NULL;
     p->depth--;
 
+    cost = 1 + (ngx_k8s_parser_elements(f->role)
+                ? f->cost / NGX_K8S_PARSER_NULLS : f->cost);
+
     if (p->depth) {
-        return ngx_k8s_parser_attach(p, value);
+        return ngx_k8s_parser_attach(p, value, cost);
     }
 
     p->root = value;
@@ -472,12 +564,43 @@ ngx_k8s_parser_open(ngx_k8s_parser_t *p, ngx_uint_t role)
 
     f->key = NULL;
     f->role = role;
+    f->cost = 0;
 
     p->depth++;
     p->pos++;
     p->state = NGX_K8S_PARSER_FIRST;
 
     return NGX_OK;
+}
+
+
+/* one past the scalar at pos; NULL: it is broken, or too long */
+
+static u_char *
+ngx_k8s_parser_end(ngx_k8s_parser_t *p)
+{
+    u_char               *end, *limit;
+    ngx_k8s_json_scan_t   scan;
+
+    limit = p->pos + ngx_min(p->last - p->pos, NGX_K8S_PARSER_STRING);
+
+    ngx_memzero(&scan, sizeof(ngx_k8s_json_scan_t));
+
+    end = ngx_k8s_json_scan(&scan, p->pos, limit);
+
+    if (end) {
+        return end;
+    }
+
+    if (limit != p->last && !scan.broken) {
+        (void) ngx_k8s_parser_large(p, "the object has a value of more than "
+                                    "%uz bytes", NGX_K8S_PARSER_STRING);
+
+    } else {
+        (void) ngx_k8s_parser_broken(p, "a value is broken, or has no end");
+    }
+
+    return NULL;
 }
 
 
@@ -509,6 +632,13 @@ ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last)
     json_t        *json;
     json_error_t   error;
 
+    if (last - p->pos > NGX_K8S_PARSER_ESCAPED) {
+        (void) ngx_k8s_parser_large(p, "the object has a value with escapes of "
+                                    "more than %uz bytes",
+                                    NGX_K8S_PARSER_ESCAPED);
+        return NULL;
+    }
+
     json = json_loadb((char *) p->pos, last - p->pos,
                       JSON_DECODE_ANY|JSON_ALLOW_NUL, &error);
 
@@ -529,13 +659,18 @@ ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last)
 /* gives the value to the container that is open, takes its reference */
 
 static ngx_int_t
-ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value)
+ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value, ngx_uint_t cost)
 {
     int                      rc;
     ngx_k8s_parser_frame_t  *f;
 
     f = &p->frames[p->depth - 1];
     p->state = NGX_K8S_PARSER_AFTER;
+
+    if (ngx_k8s_parser_charge(p, cost) != NGX_OK) {
+        json_decref(value);
+        return NGX_ERROR;
+    }
 
     if (f->role == NGX_K8S_ROLE_ENDPOINTS) {
         return ngx_k8s_parser_endpoint(p, value);
@@ -554,6 +689,77 @@ ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value)
     if (rc != 0) {
         p->failed = 1;
         return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* of a value that has been read whole */
+
+static ngx_uint_t
+ngx_k8s_parser_cost(json_t *json)
+{
+    size_t       i;
+    json_t      *value;
+    const char  *key;
+    ngx_uint_t   cost;
+
+    cost = 1;
+
+    switch (json_typeof(json)) {
+
+    case JSON_OBJECT:
+        json_object_foreach(json, key, value) {
+            cost += ngx_k8s_parser_cost(value);
+        }
+
+        break;
+
+    case JSON_ARRAY:
+        json_array_foreach(json, i, value) {
+            cost += ngx_k8s_parser_cost(value);
+        }
+
+        break;
+
+    case JSON_STRING:
+        cost += json_string_length(json) / NGX_K8S_COST_BYTES;
+        break;
+
+    default:
+        break;
+    }
+
+    return cost;
+}
+
+
+/* to the container that is open, of which no more is converted in one piece */
+
+static ngx_int_t
+ngx_k8s_parser_charge(ngx_k8s_parser_t *p, ngx_uint_t cost)
+{
+    ngx_k8s_parser_frame_t  *f;
+
+    f = &p->frames[p->depth - 1];
+
+    if (ngx_k8s_parser_elements(f->role)) {
+
+        if (++f->cost > NGX_K8S_PARSER_ELEMENTS) {
+            return ngx_k8s_parser_large(p, "the object has a list of more than "
+                                        "%uz elements",
+                                        NGX_K8S_PARSER_ELEMENTS);
+        }
+
+        return NGX_OK;
+    }
+
+    f->cost += cost;
+
+    if (f->cost > NGX_K8S_PARSER_VALUES) {
+        return ngx_k8s_parser_large(p, "the object has more than %uz values in "
+                                    "one place", NGX_K8S_PARSER_VALUES);
     }
 
     return NGX_OK;
@@ -658,6 +864,7 @@ ngx_k8s_parser_part(ngx_k8s_parser_t *p, ngx_k8s_reader_t *r)
 static ngx_int_t
 ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget)
 {
+    size_t             n;
     ngx_int_t          rc;
     ngx_k8s_kind_t    *kind;
     ngx_k8s_reader_t   r;
@@ -673,13 +880,16 @@ ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget)
             return NGX_AGAIN;
         }
 
-        *budget -= ngx_min(*budget, NGX_K8S_PARSER_ELEMENT);
-
         if (ngx_k8s_parser_part(p, &r) != NGX_OK) {
             return NGX_ERROR;
         }
 
+        p->digest.cost = 0;
+
         rc = kind->piece(&r, p->root, &p->digest);
+
+        n = NGX_K8S_PARSER_ELEMENT + p->digest.cost * NGX_K8S_PARSER_CONVERTED;
+        *budget -= ngx_min(*budget, n);
 
     } while (rc == NGX_OK && !r.failed);
 
@@ -743,6 +953,131 @@ ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why)
                                           why)
                              - p->message;
     return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_k8s_parser_large(ngx_k8s_parser_t *p, char *what, size_t max)
+{
+    ngx_str_set(&p->problem.field, "");
+
+    p->problem.code = NGX_K8S_PROBLEM_OBJECT_TOO_LARGE;
+    p->problem.message.data = p->message;
+    p->problem.message.len = ngx_snprintf(p->message, sizeof(p->message), what,
+                                          max)
+                             - p->message;
+    return NGX_ERROR;
+}
+
+
+/* as far as they have been read */
+
+static void
+ngx_k8s_parser_names(ngx_k8s_parser_t *p)
+{
+    size_t   len;
+    u_char  *last;
+    json_t  *meta, *ns, *name;
+
+    if (p->depth > 1 && p->frames[1].role == NGX_K8S_ROLE_METADATA) {
+        meta = p->frames[1].json;
+
+    } else {
+        meta = json_object_get(p->root ? p->root : p->frames[0].json,
+                               "metadata");
+    }
+
+    ns = json_object_get(meta, "namespace");
+    name = json_object_get(meta, "name");
+    len = json_string_length(ns);
+
+    if (!json_is_string(name)
+        || (ngx_k8s_kinds[p->kind].namespaced && !json_is_string(ns))
+        || len + json_string_length(name) > sizeof(p->names))
+    {
+        return;
+    }
+
+    p->namespace.data = p->names;
+    p->namespace.len = len;
+    last = ngx_cpymem(p->names, json_string_value(ns), len);
+
+    p->name.data = last;
+    p->name.len = json_string_length(name);
+    ngx_memcpy(last, json_string_value(name), p->name.len);
+}
+
+
+/* what was read and not converted may be large; NGX_AGAIN: there is more */
+
+static ngx_int_t
+ngx_k8s_parser_freed(ngx_k8s_parser_t *p, size_t *budget)
+{
+    ngx_uint_t  i;
+
+    if (p->root && ngx_k8s_kinds[p->kind].secret) {
+        ngx_k8s_secret_wipe(p->root);
+    }
+
+    for (i = 0; i < p->depth; i++) {
+        if (ngx_k8s_json_freed(p->frames[i].json, budget) == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+    }
+
+    if (p->root && ngx_k8s_json_freed(p->root, budget) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    ngx_k8s_parser_free(p);
+
+    return NGX_OK;
+}
+
+
+/* what is deeper than containers are opened was read whole, and is small */
+
+static ngx_int_t
+ngx_k8s_json_freed(json_t *json, size_t *budget)
+{
+    size_t       n;
+    void        *iter;
+    json_t      *container, *value;
+    ngx_uint_t   depth;
+
+    while (json_array_size(json) + json_object_size(json)) {
+
+        if (*budget == 0) {
+            return NGX_AGAIN;
+        }
+
+        value = json;
+        depth = 0;
+
+        do {
+            container = value;
+            n = json_array_size(container);
+            iter = n ? NULL : json_object_iter(container);
+
+            value = n ? json_array_get(container, n - 1)
+                      : json_object_iter_value(iter);
+
+        } while (json_array_size(value) + json_object_size(value)
+                 && depth++ < NGX_K8S_PARSER_DEPTH);
+
+        n = ngx_k8s_parser_cost(value) * NGX_K8S_PARSER_FREED;
+        *budget -= ngx_min(*budget, n);
+
+        if (iter) {
+            (void) json_object_del(container, json_object_iter_key(iter));
+
+        } else {
+            (void) json_array_remove(container,
+                                     json_array_size(container) - 1);
+        }
+    }
+
+    return NGX_OK;
 }
 
 

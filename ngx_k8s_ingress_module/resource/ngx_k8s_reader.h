@@ -28,6 +28,9 @@
 #define NGX_K8S_LAST_APPLIED                                                  \
     "kubectl.kubernetes.io/last-applied-configuration"
 
+/* bytes of a string cost as much as a value */
+#define NGX_K8S_COST_BYTES           256
+
 /* bytes of text up to which an object is parsed in one piece */
 #define NGX_K8S_PARSER_WHOLE         (16 * 1024)
 

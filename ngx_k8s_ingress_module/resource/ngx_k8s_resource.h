@@ -230,6 +230,8 @@ typedef union {
 
 struct ngx_k8s_digest_s {
     void                    *ctx;          /* EVP_MD_CTX */
+    ngx_uint_t               cost;         /* of what was added: values, and
+                                              bytes of strings */
     size_t                   len;
     u_char                   buf[512];
     unsigned                 failed:1;
@@ -313,7 +315,9 @@ void ngx_cdecl ngx_k8s_object_problem(ngx_k8s_object_t *object,
  * a scanner cuts the text into values that it reads one by one.  Nothing is
  * made of metadata.managedFields and the like, and no tree of a large
  * EndpointSlice's "endpoints": each is read and converted alone.  Rules and
- * paths of a large Ingress are converted one by one as well.
+ * paths of a large Ingress are converted one by one as well.  What is converted
+ * in one piece has a limit, as have such lists: an object over it is refused
+ * like one that is too large.
  *
  *   rc = ngx_k8s_parser_init(&p, kind, text, len, log);
  *   while (rc == NGX_OK or NGX_AGAIN) { rc = ngx_k8s_parser_run(&p, budget); }
@@ -326,10 +330,20 @@ void ngx_cdecl ngx_k8s_object_problem(ngx_k8s_object_t *object,
 
 #define NGX_K8S_PARSER_DEPTH         16
 
+/* values that are converted in one piece, of which each 256 bytes of a string
+   count as one more; elements of a list that is converted one by one; bytes of
+   a string, and of one with escapes, which is decoded by jansson */
+
+#define NGX_K8S_PARSER_VALUES        8192
+#define NGX_K8S_PARSER_ELEMENTS      65536
+#define NGX_K8S_PARSER_STRING        (1024 * 1024)
+#define NGX_K8S_PARSER_ESCAPED       (256 * 1024)
+
 typedef struct {
     json_t                  *json;         /* the container, owned */
     json_t                  *key;          /* of the member being read, owned */
     ngx_uint_t               role;
+    ngx_uint_t               cost;         /* of what is in it so far */
 } ngx_k8s_parser_frame_t;
 
 /* state of a scan that can be interrupted anywhere; zeroed at first */
@@ -352,6 +366,7 @@ typedef struct {
     ngx_k8s_object_t        *object;
     ngx_k8s_problem_t        problem;
     ngx_uint_t               state;
+    ngx_int_t                rc;           /* when what was read is freed */
     ngx_uint_t               depth;        /* frames in use */
     ngx_k8s_parser_frame_t   frames[NGX_K8S_PARSER_DEPTH];
     ngx_k8s_json_scan_t      scan;
@@ -363,6 +378,9 @@ typedef struct {
     ngx_k8s_digest_t         status;       /* in the making */
     u_char                   status_digest[NGX_K8S_DIGEST];
     ngx_uint_t               elements;     /* endpoints seen */
+    ngx_str_t                namespace;    /* when it is declined, of both or */
+    ngx_str_t                name;         /* neither; empty: not known yet */
+    u_char                   names[320];
     unsigned                 failed:1;     /* no memory */
     u_char                   message[128];
 } ngx_k8s_parser_t;

@@ -422,6 +422,146 @@ parsers(void)
 }
 
 
+/* n members of "data", each with a value of "len" times "unit" */
+
+static ngx_k8s_secret_t *
+secret(ngx_uint_t n, const char *unit, ngx_uint_t len)
+{
+    char        *text, *p;
+    ngx_uint_t   i, j;
+    void        *o;
+
+    text = malloc(256 + n * (16 + len * strlen(unit)));
+    p = text + sprintf(text, "{\"metadata\":{\"name\":\"s\",\"namespace\":"
+                       "\"n\"},\"stringData\":{");
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s\"%x\":\"", i ? "," : "", (unsigned) i);
+
+        for (j = 0; j < len; j++) {
+            p += sprintf(p, "%s", unit);
+        }
+
+        *p++ = '"';
+    }
+
+    strcpy(p, "}}");
+
+    o = parse(NGX_K8S_SECRET, text, 16384);
+
+    free(text);
+
+    return o;
+}
+
+
+static char *
+why(void)
+{
+    static char  buf[256];
+
+    sprintf(buf, "%.*s", (int) parser.problem.message.len,
+            parser.problem.message.data);
+
+    return buf;
+}
+
+
+static ngx_uint_t
+too_large(void *object)
+{
+    return object == NULL
+           && parser.problem.code == NGX_K8S_PROBLEM_OBJECT_TOO_LARGE
+           && parser.problem.message.len > 20
+           && parser.name.len == 1 && parser.name.data[0] == 's'
+           && parser.namespace.len == 1 && parser.namespace.data[0] == 'n';
+}
+
+
+/* what would be converted in one piece is not too much for one */
+
+static void
+limits(void)
+{
+    char               *text, *p;
+    ngx_uint_t          i, bad;
+    ngx_k8s_secret_t   *s;
+    ngx_k8s_ingress_t  *o;
+
+    s = secret(NGX_K8S_PARSER_VALUES - 16, "", 0);
+    ok(s && s->data->nelts == NGX_K8S_PARSER_VALUES - 16, "many keys");
+    ngx_k8s_object_free(&s->object);
+
+    bad = too_large(secret(NGX_K8S_PARSER_VALUES, "", 0));
+    ok(bad, "too many keys: %s", why());
+
+    s = secret(1, "a", NGX_K8S_PARSER_STRING - 16);
+    ok(s && s->data->nelts == 1, "a long value");
+    ngx_k8s_object_free(&s->object);
+
+    bad = too_large(secret(1, "a", NGX_K8S_PARSER_STRING));
+    ok(bad, "one that is too long: %s", why());
+    bad = too_large(secret(3, "a", NGX_K8S_PARSER_STRING - 16));
+    ok(bad, "too many of them: %s", why());
+    bad = too_large(secret(1, "\\n", NGX_K8S_PARSER_ESCAPED / 2));
+    ok(bad, "one with escapes: %s", why());
+
+    /* values in values */
+
+    text = malloc(NGX_K8S_OBJECT_MAX + 4096);
+
+    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"n\",\"name\":"
+                       "\"s\"},\"spec\":{\"x\":[");
+    for (i = 0; i < NGX_K8S_PARSER_VALUES / 4; i++) {
+        p += sprintf(p, "%s[[1,2]]", i ? "," : "");
+    }
+    strcpy(p, "]}}");
+
+    ok(too_large(parse(NGX_K8S_INGRESS, text, 16384)), "lists in lists");
+
+    /* those of a list that is read one by one count for themselves */
+
+    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"n\",\"name\":"
+                       "\"s\"},\"spec\":{\"tls\":[");
+    for (i = 0; i < NGX_K8S_PARSER_ELEMENTS; i++) {
+        p += sprintf(p, "%s{}", i ? "," : "");
+    }
+    strcpy(p, "]}}");
+
+    o = parse(NGX_K8S_INGRESS, text, 16384);
+    ok(o && o->ntls == NGX_K8S_PARSER_ELEMENTS
+       && turns > NGX_K8S_PARSER_ELEMENTS / 32,
+       "many elements, in %u turns", (unsigned) turns);
+    ngx_k8s_object_free(&o->object);
+
+    strcpy(p, ",{}]}}");
+    bad = too_large(parse(NGX_K8S_INGRESS, text, 16384));
+    ok(bad, "too many of them: %s", why());
+    i = turns - strlen(text) / 16384;
+    ok(i > NGX_K8S_PARSER_ELEMENTS / 1024, "they are freed in %u turns",
+       (unsigned) i);
+
+    strcpy(p, "],\"tls\":[]}}");
+    bad = (parse(NGX_K8S_INGRESS, text, 16384) == NULL
+           && parser.problem.code == NGX_K8S_PROBLEM_INVALID_OBJECT
+           && parser.name.len == 1);
+    ok(bad, "a list that is there twice: %s", why());
+
+    /* between tokens */
+
+    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"n\",\"name\":"
+                       "\"s\"}");
+    memset(p, ' ', 1024 * 1024);
+    strcpy(p + 1024 * 1024, "}");
+
+    o = parse(NGX_K8S_INGRESS, text, 16384);
+    ok(o && turns > 16, "white space in %u turns", (unsigned) turns);
+    ngx_k8s_object_free(&o->object);
+
+    free(text);
+}
+
+
 static ngx_int_t  allowed;
 
 
@@ -542,6 +682,7 @@ main(int argc, char **argv)
     cutter();
     parsers();
     statuses();
+    limits();
     memory();
 
     return done();

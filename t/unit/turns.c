@@ -13,6 +13,7 @@
 
 #include "k8s_secret.h"
 
+#include <malloc.h>
 #include <time.h>
 
 
@@ -739,62 +740,14 @@ test_hosts(void)
 }
 
 
-/* a Secret whose data are the smallest keys, all of which count */
-
-static void
-test_secret(void)
-{
-    char              *p;
-    ngx_int_t          rc;
-    ngx_uint_t         i, n;
-    ngx_k8s_parser_t   parser;
-
-    n = 20 * number;
-
-    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"a\",\"name\":"
-                       "\"s\"},\"data\":{");
-
-    for (i = 0; i < n; i++) {
-        p += sprintf(p, "%s\"%x\":\"\"", i ? "," : "", (unsigned) i);
-    }
-
-    p += sprintf(p, "}}");
-
-    worst = 0;
-    i = 0;
-
-    rc = ngx_k8s_parser_init(&parser, NGX_K8S_SECRET, (u_char *) text,
-                             p - text, &unit_log);
-
-    while (rc == NGX_OK || rc == NGX_AGAIN) {
-        start();
-        rc = ngx_k8s_parser_run(&parser, 16384);
-        stop();
-        i++;
-
-        if (rc == NGX_OK) {
-            break;
-        }
-    }
-
-    printf("# a Secret of %u bytes with %u keys: %u pieces, %u us\n",
-           (unsigned) (p - text), (unsigned) n, (unsigned) i,
-           (unsigned) worst);
-
-    ok(rc == NGX_OK
-       && ((ngx_k8s_secret_t *) parser.object)->data->nelts == n,
-       "a Secret of very many keys");
-
-    if (rc == NGX_OK) {
-        ngx_k8s_object_free(parser.object);
-    }
-}
-
-
 int
 main(void)
 {
     unit_init();
+
+    /* as the watcher does */
+
+    (void) mallopt(M_MXFAST, 0);
 
     number = getenv("UNIT_RECORDS") ? atoi(getenv("UNIT_RECORDS")) : 5000;
     text = malloc(ngx_max(number, 10000) * 512 + 1024 * 1024);
@@ -809,7 +762,6 @@ main(void)
     test_paths();
     test_halfway();
     test_hosts();
-    test_secret();
 
     free(text);
 
