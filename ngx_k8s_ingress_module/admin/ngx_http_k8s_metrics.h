@@ -43,7 +43,6 @@ void ngx_http_k8s_metric_head(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 
 /* ingress-nginx's labels; the name of a named block besides, to be unique */
-void ngx_http_k8s_metric_controller(ngx_http_k8s_admin_t *a);
 
 void ngx_http_k8s_metric_block(ngx_http_k8s_admin_t *a);
 

@@ -19,6 +19,7 @@
 #define NGX_HTTP_K8S_METRIC_STEP  64
 
 
+static void ngx_http_k8s_metric_controller(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_metric_orphan_sample(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m, char *type);
 
@@ -265,7 +266,7 @@ ngx_http_k8s_metric_head(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
 }
 
 
-void
+static void
 ngx_http_k8s_metric_controller(ngx_http_k8s_admin_t *a)
 {
     ngx_k8s_block_t  *block;

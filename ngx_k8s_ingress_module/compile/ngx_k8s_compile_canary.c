@@ -17,6 +17,8 @@
 #include <ngx_k8s_compile_state.h>
 
 
+static ngx_k8s_item_t *ngx_k8s_canary_next(ngx_k8s_item_t *canary);
+static ngx_k8s_item_t *ngx_k8s_canary_first(ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what,
     ngx_uint_t how, ngx_str_t *name, ngx_str_t *value, ngx_int_t action);
 static ngx_int_t ngx_k8s_canary_header(ngx_k8s_compile_t *c,
@@ -41,7 +43,7 @@ static ngx_str_t  ngx_k8s_any = ngx_string("");
 
 /* they stand behind all others of the path */
 
-ngx_k8s_item_t *
+static ngx_k8s_item_t *
 ngx_k8s_canary_first(ngx_k8s_item_t *item)
 {
     ngx_k8s_item_t  *next;
@@ -63,7 +65,7 @@ ngx_k8s_canary_first(ngx_k8s_item_t *item)
 }
 
 
-ngx_k8s_item_t *
+static ngx_k8s_item_t *
 ngx_k8s_canary_next(ngx_k8s_item_t *canary)
 {
     ngx_k8s_item_t  *next;

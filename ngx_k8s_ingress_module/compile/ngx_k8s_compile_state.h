@@ -772,14 +772,11 @@ ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
 #define NGX_K8S_CANARIES       16    /* of a path, the oldest ones */
 
 /*
- * Canaries (ngx_k8s_compile_canary.c).  The first of an item's path, NULL:
- * there is none; the next one.  holds(): all items of a record with their
- * canaries, in m->holds; name(): "namespace-service-port" in c->pool; trials():
- * what is tried before the match of item n, whose action it may replace.
- * NGX_ERROR: no memory.
+ * Canaries (ngx_k8s_compile_canary.c).  holds(): all items of a record with
+ * their canaries, in m->holds; name(): "namespace-service-port" in c->pool;
+ * trials(): what is tried before the match of item n, whose action it may
+ * replace.  NGX_ERROR: no memory.
  */
-ngx_k8s_item_t *ngx_k8s_canary_first(ngx_k8s_item_t *item);
-ngx_k8s_item_t *ngx_k8s_canary_next(ngx_k8s_item_t *canary);
 /* whether the pattern is no regular expression; error as in c->conf.regex, or
    NULL */
 ngx_uint_t ngx_k8s_canary_bad(ngx_k8s_compile_t *c, ngx_k8s_canary_t *canary,

@@ -340,7 +340,6 @@ void ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m,
 ngx_uint_t ngx_k8s_manifest_same(ngx_k8s_manifest_t *file, struct stat *st);
 void ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file);
 void ngx_k8s_manifest_step(ngx_k8s_manifests_t *m);
-void ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m);
 /* wipes, and in the end frees, what stop() has left */
 void ngx_k8s_manifest_waste_step(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_files_done(ngx_k8s_manifests_t *m);

@@ -15,6 +15,7 @@
 #include <ngx_k8s_manifests.h>
 
 
+static void ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m);
 static ngx_int_t ngx_k8s_manifest_open(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 static ngx_int_t ngx_k8s_manifest_begin(ngx_k8s_manifests_t *m,
@@ -457,7 +458,7 @@ ngx_k8s_manifest_notes_free(ngx_queue_t *notes)
 
 /* drops what is being read */
 
-void
+static void
 ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m)
 {
     ngx_queue_t               *q;

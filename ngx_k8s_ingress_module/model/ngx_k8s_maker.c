@@ -15,6 +15,7 @@
 #include <ngx_k8s_model.h>
 
 
+static void ngx_k8s_sort_done(ngx_k8s_sort_t *sort);
 static ngx_int_t ngx_k8s_sort_cmp(ngx_str_t *one, ngx_str_t *two);
 
 
@@ -129,7 +130,7 @@ ngx_k8s_sort_step(ngx_k8s_sort_t *sort)
 }
 
 
-void
+static void
 ngx_k8s_sort_done(ngx_k8s_sort_t *sort)
 {
     if (sort->elts) {

@@ -212,7 +212,6 @@ ngx_int_t ngx_k8s_sort_init(ngx_k8s_sort_t *sort, ngx_uint_t n, size_t size,
 void *ngx_k8s_sort_push(ngx_k8s_sort_t *sort, ngx_str_t *name);
 /* NGX_OK: they are in order, NGX_AGAIN */
 ngx_int_t ngx_k8s_sort_step(ngx_k8s_sort_t *sort);
-void ngx_k8s_sort_done(ngx_k8s_sort_t *sort);
 
 #define ngx_k8s_sort_elt(sort, i)                                             \
     ((void *) ((sort)->elts + (i) * (sort)->size))
@@ -300,7 +299,6 @@ ngx_str_t ngx_k8s_field_text(ngx_k8s_field_t *field, ngx_pool_t *pool);
 ngx_int_t ngx_cdecl ngx_k8s_model_problem(ngx_k8s_model_t *model,
     ngx_uint_t code, ngx_str_t *host, ngx_k8s_field_t *field, const char *fmt,
     ...);
-
 
 
 /*

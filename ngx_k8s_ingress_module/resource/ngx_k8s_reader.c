@@ -9,6 +9,8 @@
 #include <ngx_k8s_reader.h>
 
 
+static void ngx_k8s_reader_charge(ngx_k8s_reader_t *r, size_t size,
+    ngx_uint_t align);
 static void ngx_k8s_reader_say(ngx_k8s_reader_t *r, ngx_uint_t code,
     const char *name, const char *message, const char *meant);
 static ngx_int_t ngx_k8s_reader_decode(ngx_k8s_reader_t *r, json_t *json,
@@ -88,7 +90,7 @@ ngx_k8s_reader_say(ngx_k8s_reader_t *r, ngx_uint_t code, const char *name,
 
 /* follows what ngx_palloc() and ngx_pnalloc() take of a pool */
 
-void
+static void
 ngx_k8s_reader_charge(ngx_k8s_reader_t *r, size_t size, ngx_uint_t align)
 {
     if (size > NGX_MAX_ALLOC_FROM_POOL) {

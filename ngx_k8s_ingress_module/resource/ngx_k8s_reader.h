@@ -60,9 +60,6 @@ void *ngx_k8s_reader_alloc(ngx_k8s_reader_t *r, size_t size);
 ngx_array_t *ngx_k8s_reader_array(ngx_k8s_reader_t *r, ngx_uint_t n,
     size_t size);
 
-/* counts what an allocation takes of the object's pool */
-void ngx_k8s_reader_charge(ngx_k8s_reader_t *r, size_t size,
-    ngx_uint_t align);
 
 /* copies bytes; NGX_OK or NGX_ERROR, and r->failed */
 ngx_int_t ngx_k8s_reader_copy(ngx_k8s_reader_t *r, const char *data,

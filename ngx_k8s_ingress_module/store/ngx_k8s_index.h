@@ -342,7 +342,6 @@ void ngx_k8s_node_pin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 void ngx_k8s_node_unpin(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
 /* a walk begins; what is asked of one that is under way is asked of it too */
-void ngx_k8s_nodes_ask(ngx_k8s_store_t *store, ngx_uint_t type);
 void ngx_k8s_nodes_turn(ngx_k8s_store_t *store, ngx_uint_t type);
 /* a piece of a walk: NGX_AGAIN, or NGX_OK: there is none */
 ngx_int_t ngx_k8s_nodes_walk(ngx_k8s_store_t *store);

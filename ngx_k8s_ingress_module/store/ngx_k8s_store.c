@@ -519,20 +519,6 @@ ngx_k8s_store_get(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
 }
 
 
-ngx_str_t *
-ngx_k8s_store_config(ngx_k8s_store_t *store, ngx_str_t *ns, ngx_str_t *name,
-    ngx_str_t *key)
-{
-    ngx_k8s_object_t  *object;
-
-    object = ngx_k8s_store_get(store, NGX_K8S_CONFIG_MAP, ns, name);
-
-    return object ? ngx_k8s_config_map_value((ngx_k8s_config_map_t *) object,
-                                             key)
-                  : NULL;
-}
-
-
 ngx_uint_t
 ngx_k8s_store_count(ngx_k8s_store_t *store, ngx_uint_t kind)
 {

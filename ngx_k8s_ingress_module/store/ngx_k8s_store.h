@@ -109,10 +109,6 @@ void ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind);
 
 ngx_k8s_object_t *ngx_k8s_store_get(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
-/* the value of a key of a ConfigMap, or NULL: it has no such key, or is not
-   there, or nothing names it; valid until the next put or delete */
-ngx_str_t *ngx_k8s_store_config(ngx_k8s_store_t *store, ngx_str_t *ns,
-    ngx_str_t *name, ngx_str_t *key);
 ngx_uint_t ngx_k8s_store_count(ngx_k8s_store_t *store, ngx_uint_t kind);
 
 

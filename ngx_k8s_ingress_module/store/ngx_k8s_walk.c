@@ -15,13 +15,14 @@
 #include <ngx_k8s_index.h>
 
 
+static void ngx_k8s_nodes_ask(ngx_k8s_store_t *store, ngx_uint_t type);
 static ngx_k8s_walk_t *ngx_k8s_walk_first(ngx_k8s_store_t *store,
     ngx_uint_t *type);
 static void ngx_k8s_walk_node(ngx_k8s_store_t *store, ngx_k8s_walk_t *walk,
     ngx_k8s_node_t *node);
 
 
-void
+static void
 ngx_k8s_nodes_ask(ngx_k8s_store_t *store, ngx_uint_t type)
 {
     store->walks[type].ask = 1;

@@ -39,9 +39,6 @@
 /* record at a granule when its header is sound, or NULL; any process */
 ngx_k8s_record_t *ngx_k8s_record(ngx_k8s_table_t *table, uint32_t granule);
 
-/* bytes of the fixed part of a type, 0 for an unknown one */
-size_t ngx_k8s_record_fixed(ngx_uint_t type);
-
 /*
  * Every reference of a record of "len" bytes stays inside it; neither its size
  * nor its checksum is looked at.

@@ -349,13 +349,6 @@ ngx_k8s_record(ngx_k8s_table_t *table, uint32_t granule)
 }
 
 
-size_t
-ngx_k8s_record_fixed(ngx_uint_t type)
-{
-    return (type < NGX_K8S_INDEXES) ? ngx_k8s_record_types[type].fixed.size : 0;
-}
-
-
 void *
 ngx_k8s_slot_read(ngx_k8s_table_t *table, ngx_uint_t index,
     ngx_k8s_slot_t *slot)

@@ -107,8 +107,6 @@ struct ngx_k8s_writer_s {
 /* put at the end; take the first, 0: none; append all of one to another */
 void ngx_k8s_chain_put(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain, uint32_t n);
 uint32_t ngx_k8s_chain_take(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain);
-void ngx_k8s_chain_append(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain,
-    ngx_k8s_chain_t *from);
 
 /* retires what e names, at the present version */
 void ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e);

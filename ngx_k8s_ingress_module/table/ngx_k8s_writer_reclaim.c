@@ -26,6 +26,8 @@
                                               one that comes back */
 
 
+static void ngx_k8s_chain_append(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain,
+    ngx_k8s_chain_t *from);
 static uint32_t *ngx_k8s_chain_link(ngx_k8s_writer_t *w,
     ngx_k8s_chain_t *chain, uint32_t n);
 static void ngx_k8s_writer_lost(ngx_k8s_writer_t *w);
@@ -92,7 +94,7 @@ ngx_k8s_chain_take(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain)
 }
 
 
-void
+static void
 ngx_k8s_chain_append(ngx_k8s_writer_t *w, ngx_k8s_chain_t *chain,
     ngx_k8s_chain_t *from)
 {

@@ -15,6 +15,7 @@
 
 #include "unit_table.h"
 #include <ngx_k8s_snapshot.h>
+#include <ngx_k8s_type.h>
 
 
 #define FUZZ_SIZE  (1024 * 1024)
@@ -132,7 +133,7 @@ fuzz_mend(u_char *data, size_t len)
                             len - pos);
         rec->type %= NGX_K8S_INDEXES;
 
-        if (rec->size < ngx_k8s_record_fixed(rec->type)) {
+        if (rec->size < ngx_k8s_record_types[rec->type].fixed.size) {
             break;
         }
 

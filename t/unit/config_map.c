@@ -39,13 +39,15 @@ want(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
 static ngx_uint_t
 value(k8s_t *k, const char *name, const char *key, const char *text)
 {
-    ngx_str_t  ns, n, s, *v;
+    ngx_str_t          ns, n, s, *v;
+    ngx_k8s_object_t  *map;
 
     ns = k8s_str("d");
     n = k8s_str(name);
     s = k8s_str(key);
 
-    v = ngx_k8s_store_config(k->store, &ns, &n, &s);
+    map = ngx_k8s_store_get(k->store, NGX_K8S_CONFIG_MAP, &ns, &n);
+    v = map ? ngx_k8s_config_map_value((ngx_k8s_config_map_t *) map, &s) : NULL;
 
     return text ? v && v->len == strlen(text)
                   && memcmp(v->data, text, v->len) == 0
