@@ -13,10 +13,15 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_tree.h>
 
 
 static ngx_int_t ngx_k8s_compile_ports(ngx_k8s_compile_t *c,
     ngx_k8s_service_state_t *state);
+static void ngx_k8s_compile_port_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_compile_port_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 static ngx_k8s_service_state_t *ngx_k8s_compile_service_state(
     ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 static ngx_k8s_port_t *ngx_k8s_compile_port_next(ngx_k8s_port_t *port);
@@ -141,8 +146,7 @@ ngx_k8s_port_t *
 ngx_k8s_compile_port_find(ngx_k8s_compile_t *c, ngx_str_t *ns,
     ngx_str_t *name, ngx_str_t *text, ngx_str_t *protocol)
 {
-    ngx_queue_t              *q;
-    ngx_k8s_port_t           *port;
+    ngx_k8s_port_t            port;
     ngx_k8s_node_t           *node;
     ngx_k8s_service_state_t  *state;
 
@@ -154,20 +158,35 @@ ngx_k8s_compile_port_find(ngx_k8s_compile_t *c, ngx_str_t *ns,
 
     state = node->data;
 
-    for (q = ngx_queue_head(&state->ports);
-         q != ngx_queue_sentinel(&state->ports);
-         q = ngx_queue_next(q))
-    {
-        port = ngx_queue_data(q, ngx_k8s_port_t, queue);
+    port.rbnode.key = ngx_k8s_hash(text->data, text->len);
+    port.port = *text;
+    port.protocol = *protocol;
 
-        if (ngx_k8s_str_eq(&port->port, text)
-            && ngx_k8s_str_eq(&port->protocol, protocol))
-        {
-            return port;
-        }
-    }
+    return (ngx_k8s_port_t *) ngx_k8s_tree_find(&state->tree, &port.rbnode,
+                                                ngx_k8s_compile_port_cmp);
+}
 
-    return NULL;
+
+static void
+ngx_k8s_compile_port_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_compile_port_cmp);
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_port_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    ngx_int_t        rc;
+    ngx_k8s_port_t  *a, *b;
+
+    a = (ngx_k8s_port_t *) one;
+    b = (ngx_k8s_port_t *) two;
+
+    rc = ngx_k8s_str_cmp(&a->port, &b->port);
+
+    return rc ? rc : ngx_k8s_str_cmp(&a->protocol, &b->protocol);
 }
 
 
@@ -221,6 +240,9 @@ ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name,
     port->protocol.data = p;
     ngx_memcpy(p, protocol->data, protocol->len);
 
+    port->rbnode.key = ngx_k8s_hash(text->data, text->len);
+
+    ngx_rbtree_insert(&state->tree, &port->rbnode);
     ngx_queue_insert_tail(&state->ports, &port->queue);
 
     /* it is the last one: others in the making come before it */
@@ -255,6 +277,8 @@ ngx_k8s_compile_service_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     node->data = state;
 
     ngx_queue_init(&state->ports);
+    ngx_rbtree_init(&state->tree, &state->sentinel,
+                    ngx_k8s_compile_port_insert);
     ngx_k8s_parts_init(state);
 
     return state;
@@ -295,6 +319,7 @@ ngx_k8s_compile_port_free(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
 
     ngx_k8s_compile_tell(c, node, 0);
 
+    ngx_rbtree_delete(&state->tree, &port->rbnode);
     ngx_queue_remove(&port->queue);
     ngx_free(port);
 

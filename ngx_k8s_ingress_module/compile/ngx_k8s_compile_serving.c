@@ -224,6 +224,7 @@ ngx_k8s_serving_begin(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
         s->identity = ngx_k8s_identity_service(s->port, svc);
 
         sp = ngx_k8s_compile_port_select(svc, s->port, &external);
+        c->budget -= svc->nports / NGX_K8S_SERVING_PORTS;
 
         if (sp == NULL || sp->closed) {
             sp = NULL;

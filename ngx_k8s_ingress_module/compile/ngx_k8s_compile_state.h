@@ -46,6 +46,7 @@
 /* one port of a Service that routes use: a service record */
 
 typedef struct {
+    ngx_rbtree_node_t        rbnode;     /* state->tree, by port and protocol */
     ngx_queue_t              queue;      /* in the node's service state */
     ngx_k8s_node_t          *node;
     ngx_str_t                port;       /* as the routes write it */
@@ -104,6 +105,7 @@ struct ngx_k8s_piece_s {
 struct ngx_k8s_service_state_s {
     ngx_k8s_node_t          *node;
     ngx_queue_t              ports;      /* ngx_k8s_port_t */
+    ngx_rbtree_t             tree;       /* the same */
     ngx_queue_t              parts;      /* ngx_k8s_piece_t */
     ngx_queue_t              gone;       /* those whose slice is gone */
     ngx_rbtree_t             candidates[2];  /* IPv4, IPv6 */

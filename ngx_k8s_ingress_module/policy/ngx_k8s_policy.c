@@ -9,6 +9,9 @@
 #include <ngx_k8s_policy.h>
 
 
+static void ngx_k8s_row_names_init(void);
+static int ngx_libc_cdecl ngx_k8s_row_name_cmp(const void *one,
+    const void *two);
 static ngx_uint_t ngx_k8s_row_is(ngx_str_t *one, ngx_str_t *two);
 static ngx_int_t ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_k8s_row_t *row, ngx_uint_t api, ngx_str_t *values, ngx_str_t *base);
@@ -334,15 +337,38 @@ ngx_k8s_policy_directive(ngx_str_t *name)
 ngx_k8s_row_t *
 ngx_k8s_row(ngx_str_t *name, ngx_uint_t flags)
 {
-    ngx_k8s_row_t  *row;
+    ngx_uint_t           first, last, i;
+    ngx_k8s_row_name_t  *names;
 
-    for (row = ngx_k8s_rows; row->note.data; row++) {
+    names = ngx_k8s_row_names;
 
-        if ((row->flags & flags)
-            && (ngx_k8s_row_is(&row->name, name)
-                || ngx_k8s_row_is(&row->alias, name)))
+    if (ngx_k8s_nrow_names == 0) {
+        ngx_k8s_row_names_init();
+    }
+
+    first = 0;
+    last = ngx_k8s_nrow_names;
+
+    while (first < last) {
+        i = (first + last) / 2;
+
+        if (ngx_memn2cmp(names[i].name.data, name->data, names[i].name.len,
+                         name->len)
+            < 0)
         {
-            return row;
+            first = i + 1;
+
+        } else {
+            last = i;
+        }
+    }
+
+    for (i = first;
+         i < ngx_k8s_nrow_names && ngx_k8s_row_is(&names[i].name, name);
+         i++)
+    {
+        if (names[i].row->flags & flags) {
+            return names[i].row;
         }
     }
 
@@ -350,11 +376,55 @@ ngx_k8s_row(ngx_str_t *name, ngx_uint_t flags)
 }
 
 
+static void
+ngx_k8s_row_names_init(void)
+{
+    ngx_uint_t           i, n;
+    ngx_str_t           *name;
+    ngx_k8s_row_t       *row;
+    ngx_k8s_row_name_t  *names;
+
+    names = ngx_k8s_row_names;
+    n = 0;
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        for (i = 0; i < 2; i++) {
+            name = i ? &row->alias : &row->name;
+
+            if (name->len) {
+                names[n].name = *name;
+                names[n++].row = row;
+            }
+        }
+    }
+
+    ngx_qsort(names, n, sizeof(ngx_k8s_row_name_t), ngx_k8s_row_name_cmp);
+
+    ngx_k8s_nrow_names = n;
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_row_name_cmp(const void *one, const void *two)
+{
+    ngx_int_t                  rc;
+    const ngx_k8s_row_name_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    rc = ngx_memn2cmp(a->name.data, b->name.data, a->name.len, b->name.len);
+
+    return rc ? rc : (a->row > b->row) - (a->row < b->row);
+}
+
+
 static ngx_uint_t
 ngx_k8s_row_is(ngx_str_t *one, ngx_str_t *two)
 {
-    return one->len && one->len == two->len
-           && ngx_strncmp(one->data, two->data, one->len) == 0;
+    return one->len == two->len
+           && ngx_memcmp(one->data, two->data, one->len) == 0;
 }
 
 

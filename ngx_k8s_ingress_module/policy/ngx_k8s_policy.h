@@ -277,6 +277,18 @@ extern ngx_k8s_row_t  ngx_k8s_rows[];
 extern ngx_uint_t     ngx_k8s_nrows;
 
 
+/* their names and aliases, sorted, those of one name in the order of the rows;
+   made by the first ngx_k8s_row() of a process, and constant then */
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_k8s_row_t           *row;
+} ngx_k8s_row_name_t;
+
+extern ngx_k8s_row_name_t  ngx_k8s_row_names[];
+extern ngx_uint_t          ngx_k8s_nrow_names;
+
+
 /*
  * The base of an API: sets all fields that rows of this API feed, zeroes the
  * others.  NGX_ERROR: a row has a default that its grammar does not know.

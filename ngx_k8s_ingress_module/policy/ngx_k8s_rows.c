@@ -915,3 +915,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
 
 ngx_uint_t  ngx_k8s_nrows = sizeof(ngx_k8s_rows) / sizeof(ngx_k8s_row_t) - 1;
+
+ngx_k8s_row_name_t  ngx_k8s_row_names[2 * sizeof(ngx_k8s_rows)
+                                      / sizeof(ngx_k8s_row_t)];
+ngx_uint_t          ngx_k8s_nrow_names;

@@ -61,6 +61,11 @@ policy_rows(void)
 
         ok(n == 1, "%s: one row", row->name.data);
 
+        ok(ngx_k8s_row(&row->name, row->flags) == row
+           && (row->alias.len == 0
+               || ngx_k8s_row(&row->alias, row->flags) == row),
+           "%s: is found", row->name.data);
+
         ok(row->flags & (NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY),
            "%s: can be set", row->name.data);
 

@@ -656,6 +656,55 @@ test_paths(void)
 }
 
 
+/* a Service with many ports, of each of which there are paths */
+
+static void
+test_ports(ngx_uint_t n)
+{
+    char        *p;
+    k8s_t        k;
+    ngx_uint_t   i, m;
+
+    setup(&k);
+    k8s_open(&k);
+
+    p = text + sprintf(text, "{'apiVersion':'v1','kind':'Service','metadata':{"
+            "'namespace':'a','name':'s'},'spec':{'ports':[");
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s{'port':%u,'name':'p%u'}", i ? "," : "",
+                     (unsigned) i + 1, (unsigned) i);
+    }
+
+    sprintf(p, "]}}");
+    put(&k, NULL);
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'a','name':'ports'},'spec':{"
+            "'rules':[{'host':'ports.test','http':{'paths':[");
+
+    for (i = 0; i < n * 4; i++) {
+        p += sprintf(p, "%s{'path':'/%u','pathType':'Exact','backend':{"
+                     "'service':{'name':'s','port':{'name':'p%u'}}}}",
+                     i ? "," : "", (unsigned) i, (unsigned) (i % n));
+    }
+
+    sprintf(p, "]}}]}}");
+    put(&k, NULL);
+
+    ngx_k8s_compile_synced(k.compile);
+    m = pieces(&k, "a Service with many ports");
+    ok(m > n * n / 65536, "ports: in %u pieces", (unsigned) m);
+    ok(k.table->counts[NGX_K8S_INDEX_SERVICE] == n, "each has its record");
+
+    k8s_delete(&k, NGX_K8S_SERVICE, "a", "s");
+    m = pieces(&k, "it goes");
+    ok(m > n * 4 / 512, "ports that go: in %u pieces", (unsigned) m);
+
+    k8s_close(&k);
+}
+
+
 static ngx_uint_t  wants;
 
 
@@ -760,6 +809,7 @@ main(void)
     test_listed(ngx_max(number, 10000));
     test_below();
     test_paths();
+    test_ports(2500);
     test_halfway();
     test_hosts();
 
