@@ -33,9 +33,13 @@ static ngx_str_t *ngx_http_k8s_cors_origin(ngx_http_request_t *r,
     ngx_http_k8s_cors_t *cors);
 static ngx_uint_t ngx_http_k8s_cors_match(ngx_http_k8s_origin_t *origin,
     ngx_str_t *value);
+static void ngx_http_k8s_cors_clear(ngx_http_request_t *r,
+    ngx_http_k8s_cors_t *cors);
 
 
 static ngx_str_t  ngx_http_k8s_any_origin = ngx_string("*");
+static ngx_str_t  ngx_http_k8s_allow_origin =
+                                     ngx_string("Access-Control-Allow-Origin");
 
 
 ngx_int_t
@@ -225,9 +229,8 @@ ngx_http_k8s_cors_origin(ngx_http_request_t *r, ngx_http_k8s_cors_t *cors)
             i = 0;
         }
 
-        if (h[i].key.len != sizeof("Origin") - 1
-            || ngx_strncasecmp(h[i].key.data, (u_char *) "Origin",
-                               sizeof("Origin") - 1)
+        if (h[i].key.len != sizeof("origin") - 1
+            || ngx_memcmp(h[i].lowcase_key, "origin", sizeof("origin") - 1)
                != 0)
         {
             continue;
@@ -299,27 +302,89 @@ ngx_http_k8s_cors_match(ngx_http_k8s_origin_t *origin, ngx_str_t *value)
 ngx_int_t
 ngx_http_k8s_cors_headers(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
-    ngx_uint_t     i;
-    ngx_array_t   *headers;
-    ngx_keyval_t  *kv;
+    ngx_uint_t            i;
+    ngx_keyval_t         *kv;
+    ngx_http_k8s_cors_t  *cors;
 
-    static ngx_str_t  origin = ngx_string("Access-Control-Allow-Origin");
     static ngx_str_t  length = ngx_string("Content-Length");
     static ngx_str_t  none = ngx_string("0");
 
-    if (ngx_http_k8s_header_set(r, &origin, ctx->origin) != NGX_OK) {
+    cors = ctx->profile->cors;
+
+    ngx_http_k8s_cors_clear(r, cors);
+
+    if (ngx_http_k8s_header_add(r, &ngx_http_k8s_allow_origin, ctx->origin)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    headers = &ctx->profile->cors->headers;
-    kv = headers->elts;
+    kv = cors->headers.elts;
 
-    for (i = 0; i < headers->nelts; i++) {
-        if (ngx_http_k8s_header_set(r, &kv[i].key, &kv[i].value) != NGX_OK) {
+    for (i = 0; i < cors->headers.nelts; i++) {
+        if (ngx_http_k8s_header_add(r, &kv[i].key, &kv[i].value) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
     return ctx->preflight ? ngx_http_k8s_header_set(r, &length, &none)
                           : NGX_OK;
+}
+
+
+/* takes out what the backend says of these headers */
+
+static void
+ngx_http_k8s_cors_clear(ngx_http_request_t *r, ngx_http_k8s_cors_t *cors)
+{
+    ngx_str_t        *name;
+    ngx_uint_t        i, n;
+    ngx_keyval_t     *kv;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  begin = ngx_string("Access-Control-");
+
+    kv = cors->headers.elts;
+
+    part = &r->headers_out.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len <= begin.len
+            || ngx_strncasecmp(h[i].key.data, begin.data, begin.len) != 0)
+        {
+            continue;
+        }
+
+        name = &ngx_http_k8s_allow_origin;
+        n = 0;
+
+        for ( ;; ) {
+
+            if (h[i].key.len == name->len
+                && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
+            {
+                h[i].hash = 0;
+                break;
+            }
+
+            if (n == cors->headers.nelts) {
+                break;
+            }
+
+            name = &kv[n++].key;
+        }
+    }
 }

@@ -40,6 +40,16 @@ ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
         }
     }
 
+    return ngx_http_k8s_header_add(r, name, value);
+}
+
+
+ngx_int_t
+ngx_http_k8s_header_add(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
         return NGX_ERROR;
