@@ -11,6 +11,8 @@
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_forwarded.h>
+#include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_route.h>
 
 
 static ngx_int_t ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
@@ -219,7 +221,9 @@ ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
     if (profile->settings == NULL
         || ngx_http_k8s_base_settings(klcf, profile->settings, values)
            != NGX_OK
-        || ngx_http_k8s_headers_profile(profile, pool) != NGX_OK)
+        || ngx_http_k8s_headers_profile(profile, pool) != NGX_OK
+        || ngx_http_k8s_rewrite_profile(profile, pool) != NGX_OK
+        || ngx_http_k8s_redirect_profile(profile, pool) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -9,8 +9,9 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_error.h>
-#include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_policy.h>
+#include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_route.h>
 #include <ngx_k8s_policy.h>
 
 
@@ -240,6 +241,8 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
     ngx_k8s_policy_settings(profile->settings, NGX_K8S_API_INGRESS, copy);
 
     if (ngx_http_k8s_headers_profile(profile, profile->pool) != NGX_OK
+        || ngx_http_k8s_rewrite_profile(profile, profile->pool) != NGX_OK
+        || ngx_http_k8s_redirect_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_cors_create(profile) != NGX_OK
         || ngx_http_k8s_error_create(profile, klcf, rec, values, pool)
            != NGX_OK)

@@ -37,6 +37,7 @@ void **ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
 
 typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
 typedef struct ngx_http_k8s_error_s    ngx_http_k8s_error_t;
+typedef struct ngx_http_k8s_templates_s  ngx_http_k8s_templates_t;
 
 /*
  * Of one worker, with a pool of its own, or of the cycle without one; counted
@@ -52,6 +53,9 @@ struct ngx_http_k8s_profile_s {
     ngx_str_t               *values;     /* of a base, by row; NULL: none */
     ngx_k8s_settings_t      *settings;   /* NULL: not set */
     ngx_http_k8s_cors_t     *cors;       /* NULL: not enabled */
+    ngx_http_k8s_templates_t *templates; /* NULL: neither upstream-vhost nor
+                                            rewrite-target */
+    ngx_array_t             *no_redirect; /* ngx_str_t: prefixes of paths */
     ngx_str_t                hsts;       /* header's value; empty: none */
     ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
     ngx_http_k8s_profile_t  *page;       /* of a base: the location of error

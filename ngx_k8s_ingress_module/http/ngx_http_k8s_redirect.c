@@ -19,6 +19,71 @@ static ngx_int_t ngx_http_k8s_location(ngx_http_request_t *r,
     ngx_uint_t status, ngx_str_t *location);
 
 
+ngx_int_t
+ngx_http_k8s_redirect_profile(ngx_http_k8s_profile_t *profile,
+    ngx_pool_t *pool)
+{
+    ngx_str_t  list, item, *prefix;
+
+    if (profile->base) {
+        profile->no_redirect = profile->base->no_redirect;
+        return NGX_OK;
+    }
+
+    profile->no_redirect = ngx_array_create(pool, 1, sizeof(ngx_str_t));
+    if (profile->no_redirect == NULL) {
+        return NGX_ERROR;
+    }
+
+    list = profile->settings->no_redirect;
+
+    while (ngx_k8s_item(&list, &item) == NGX_OK) {
+
+        if (item.len == 0) {
+            continue;
+        }
+
+        prefix = ngx_array_push(profile->no_redirect);
+        if (prefix == NULL) {
+            return NGX_ERROR;
+        }
+
+        *prefix = item;
+    }
+
+    return NGX_OK;
+}
+
+
+/* whether the path of its rule is for challenges of ACME */
+
+ngx_uint_t
+ngx_http_k8s_no_redirect(ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_str_t    path, *prefix;
+    ngx_uint_t   i;
+
+    if (ctx->names == NULL) {
+        return 0;
+    }
+
+    ngx_k8s_record_str(ctx->names, &ctx->names->path, &path);
+
+    prefix = ctx->profile->no_redirect->elts;
+
+    for (i = 0; i < ctx->profile->no_redirect->nelts; i++) {
+
+        if (prefix[i].len <= path.len
+            && ngx_memcmp(path.data, prefix[i].data, prefix[i].len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* as nginx itself does for a location "/name/" with a proxy_pass */
 
 ngx_int_t

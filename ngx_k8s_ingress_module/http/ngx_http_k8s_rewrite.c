@@ -12,154 +12,137 @@
 #include <ngx_http_k8s_rewrite.h>
 
 
-static void ngx_http_k8s_template_value(ngx_http_request_t *r, u_char **pos,
-    u_char *last, ngx_http_k8s_captures_t *captures, ngx_str_t *value);
-static void ngx_http_k8s_template_variable(ngx_http_request_t *r,
-    ngx_str_t *name, ngx_str_t *value);
+typedef struct {
+    ngx_str_t                text;       /* of a variable its name */
+    ngx_uint_t               key;        /* its hash, or the number of a
+                                            capture */
+    unsigned                 capture:1;
+    unsigned                 variable:1;
+} ngx_http_k8s_piece_t;
+
+
+static ngx_int_t ngx_http_k8s_template_piece(ngx_pool_t *pool, u_char **pos,
+    u_char *last, ngx_http_k8s_piece_t *piece);
+static ngx_int_t ngx_http_k8s_template_name(ngx_pool_t *pool, ngx_str_t *name,
+    ngx_http_k8s_piece_t *piece);
+static void ngx_http_k8s_template_value(ngx_http_request_t *r,
+    ngx_http_k8s_piece_t *piece, ngx_http_k8s_captures_t *captures,
+    ngx_str_t *value);
+static ngx_uint_t ngx_http_k8s_template_sane(ngx_str_t *text);
 static ngx_int_t ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r,
-    ngx_str_t *text, ngx_http_k8s_captures_t *captures);
+    ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures);
 
 
 ngx_int_t
-ngx_http_k8s_template(ngx_http_request_t *r, ngx_str_t *text,
-    ngx_http_k8s_captures_t *captures, ngx_str_t *value)
+ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 {
-    size_t        len;
-    u_char       *p, *last;
-    ngx_str_t    *piece;
-    ngx_uint_t    i;
-    ngx_array_t   pieces;
+    ngx_k8s_settings_t        *settings;
+    ngx_http_k8s_templates_t  *t;
 
-    if (ngx_strlchr(text->data, text->data + text->len, '$') == NULL) {
-        *value = *text;
+    settings = profile->settings;
+
+    if (settings->upstream_vhost.len == 0
+        && settings->rewrite_target.len == 0)
+    {
         return NGX_OK;
     }
 
-    /* once each: most variables would have another value the next time */
+    t = ngx_palloc(pool, sizeof(ngx_http_k8s_templates_t));
+    if (t == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (ngx_array_init(&pieces, r->pool, 8, sizeof(ngx_str_t)) != NGX_OK) {
+    profile->templates = t;
+
+    if (ngx_http_k8s_template_compile(pool, &settings->upstream_vhost,
+                                      &t->vhost)
+        != NGX_OK
+        || ngx_http_k8s_template_compile(pool, &settings->rewrite_target,
+                                         &t->target)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_k8s_template_compile(pool, &settings->forwarded_prefix,
+                                         &t->prefix);
+}
+
+
+ngx_int_t
+ngx_http_k8s_template_compile(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_k8s_template_t *t)
+{
+    u_char                *p, *last;
+    ngx_http_k8s_piece_t  *piece;
+
+    t->text = *text;
+    t->pieces = NULL;
+
+    last = text->data + text->len;
+
+    if (ngx_strlchr(text->data, last, '$') == NULL) {
+        t->sane = ngx_http_k8s_template_sane(text);
+        return NGX_OK;
+    }
+
+    t->sane = 0;
+
+    t->pieces = ngx_array_create(pool, 4, sizeof(ngx_http_k8s_piece_t));
+    if (t->pieces == NULL) {
         return NGX_ERROR;
     }
 
     p = text->data;
-    last = p + text->len;
-    len = 0;
 
     while (p < last) {
 
-        piece = ngx_array_push(&pieces);
+        piece = ngx_array_push(t->pieces);
         if (piece == NULL) {
             return NGX_ERROR;
         }
 
+        ngx_memzero(piece, sizeof(ngx_http_k8s_piece_t));
+
         if (*p == '$') {
-            ngx_http_k8s_template_value(r, &p, last, captures, piece);
-
-        } else {
-            piece->data = p;
-
-            while (p < last && *p != '$') {
-                p++;
+            if (ngx_http_k8s_template_piece(pool, &p, last, piece) != NGX_OK) {
+                return NGX_ERROR;
             }
 
-            piece->len = p - piece->data;
+            continue;
         }
 
-        len += piece->len;
+        piece->text.data = p;
 
-        if (len > NGX_HTTP_K8S_TEMPLATE_MAX) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "\"%V\" makes more than %d bytes", text,
-                          NGX_HTTP_K8S_TEMPLATE_MAX);
-            return NGX_ERROR;
+        while (p < last && *p != '$') {
+            p++;
         }
-    }
 
-    value->len = len;
-    value->data = ngx_pnalloc(r->pool, len);
-
-    if (value->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = value->data;
-    piece = pieces.elts;
-
-    for (i = 0; i < pieces.nelts; i++) {
-        p = ngx_cpymem(p, piece[i].data, piece[i].len);
+        piece->text.len = p - piece->text.data;
     }
 
     return NGX_OK;
 }
 
 
-ngx_int_t
-ngx_http_k8s_template_header(ngx_http_request_t *r, ngx_str_t *text,
-    ngx_http_k8s_captures_t *captures, ngx_str_t *value)
+/* what begins with the "$" at *pos, which is moved behind its name */
+
+static ngx_int_t
+ngx_http_k8s_template_piece(ngx_pool_t *pool, u_char **pos, u_char *last,
+    ngx_http_k8s_piece_t *piece)
 {
-    size_t      i;
-    u_char     *p;
-    uintptr_t   escape;
-
-    if (ngx_http_k8s_template(r, text, captures, value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < value->len; i++) {
-        if (value->data[i] < ' ' || value->data[i] == 0x7f) {
-            break;
-        }
-    }
-
-    if (i == value->len) {
-        return NGX_OK;
-    }
-
-    escape = 2 * ngx_escape_uri(NULL, value->data, value->len, NGX_ESCAPE_URI);
-
-    p = ngx_pnalloc(r->pool, value->len + escape);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    value->len = (u_char *) ngx_escape_uri(p, value->data, value->len,
-                                           NGX_ESCAPE_URI)
-                 - p;
-    value->data = p;
-
-    return NGX_OK;
-}
-
-
-/* what stands for the "$" at *pos, which is moved behind its name */
-
-static void
-ngx_http_k8s_template_value(ngx_http_request_t *r, u_char **pos, u_char *last,
-    ngx_http_k8s_captures_t *captures, ngx_str_t *value)
-{
-    int         *c;
-    u_char      *p, *end;
-    ngx_int_t    n;
-    ngx_str_t    name;
+    u_char     *p, *end;
+    ngx_str_t   name;
 
     p = *pos + 1;
 
-    ngx_str_set(value, "");
-
     if (p < last && *p >= '1' && *p <= '9') {
-        n = *p - '0';
+        piece->capture = 1;
+        piece->key = *p - '0';
+
         *pos = p + 1;
 
-        if (n < captures->n) {
-            c = &captures->captures[2 * n];
-
-            if (c[0] >= 0 && c[1] >= c[0]) {
-                value->data = captures->text->data + c[0];
-                value->len = c[1] - c[0];
-            }
-        }
-
-        return;
+        return NGX_OK;
     }
 
     end = last;
@@ -183,49 +166,203 @@ ngx_http_k8s_template_value(ngx_http_request_t *r, u_char **pos, u_char *last,
 
         if (name.len && (end == last || p == end)) {
             *pos = p + (end != last);
-            ngx_http_k8s_template_variable(r, &name, value);
-            return;
+
+            return ngx_http_k8s_template_name(pool, &name, piece);
         }
     }
 
-    ngx_str_set(value, "$");
+    ngx_str_set(&piece->text, "$");
     (*pos)++;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_template_name(ngx_pool_t *pool, ngx_str_t *name,
+    ngx_http_k8s_piece_t *piece)
+{
+    u_char  *low;
+
+    static ngx_str_t  ours = ngx_string("k8s_upstream_host");
+
+    low = ngx_pnalloc(pool, name->len);
+    if (low == NULL) {
+        return NGX_ERROR;
+    }
+
+    piece->key = ngx_hash_strlow(low, name->data, name->len);
+
+    /* made of a template itself: empty */
+
+    if (name->len == ours.len && ngx_memcmp(low, ours.data, ours.len) == 0) {
+        return NGX_OK;
+    }
+
+    piece->text.data = low;
+    piece->text.len = name->len;
+    piece->variable = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_template_run(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
+    ngx_http_k8s_captures_t *captures, ngx_str_t *value)
+{
+    size_t                 len;
+    u_char                *p;
+    ngx_str_t             *values;
+    ngx_uint_t             i, n;
+    ngx_http_k8s_piece_t  *piece;
+
+    if (t->pieces == NULL) {
+        *value = t->text;
+        return NGX_OK;
+    }
+
+    piece = t->pieces->elts;
+    n = t->pieces->nelts;
+
+    /* once each: most variables would have another value the next time */
+
+    values = ngx_palloc(r->pool, n * sizeof(ngx_str_t));
+    if (values == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = 0;
+
+    for (i = 0; i < n; i++) {
+
+        ngx_http_k8s_template_value(r, &piece[i], captures, &values[i]);
+
+        len += values[i].len;
+
+        if (len > NGX_HTTP_K8S_TEMPLATE_MAX) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "\"%V\" makes more than %d bytes", &t->text,
+                          NGX_HTTP_K8S_TEMPLATE_MAX);
+            return NGX_ERROR;
+        }
+    }
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = len;
+    value->data = p;
+
+    for (i = 0; i < n; i++) {
+        p = ngx_cpymem(p, values[i].data, values[i].len);
+    }
+
+    return NGX_OK;
 }
 
 
 static void
-ngx_http_k8s_template_variable(ngx_http_request_t *r, ngx_str_t *name,
-    ngx_str_t *value)
+ngx_http_k8s_template_value(ngx_http_request_t *r, ngx_http_k8s_piece_t *piece,
+    ngx_http_k8s_captures_t *captures, ngx_str_t *value)
 {
-    u_char                     *low;
-    ngx_uint_t                  key;
-    ngx_str_t                   var;
+    int                        *c;
     ngx_http_variable_value_t  *v;
 
-    static ngx_str_t  ours = ngx_string("k8s_upstream_host");
+    if (piece->capture) {
 
-    low = ngx_pnalloc(r->pool, name->len);
-    if (low == NULL) {
+        ngx_str_set(value, "");
+
+        if ((ngx_int_t) piece->key < captures->n) {
+            c = &captures->captures[2 * piece->key];
+
+            if (c[0] >= 0 && c[1] >= c[0]) {
+                value->data = captures->text->data + c[0];
+                value->len = c[1] - c[0];
+            }
+        }
+
         return;
     }
 
-    key = ngx_hash_strlow(low, name->data, name->len);
+    *value = piece->text;
 
-    /* made of a template itself */
+    if (piece->variable) {
+        v = ngx_http_get_variable(r, &piece->text, piece->key);
 
-    if (name->len == ours.len && ngx_memcmp(low, ours.data, ours.len) == 0) {
-        return;
+        if (v && !v->not_found) {
+            value->len = v->len;
+            value->data = v->data;
+
+        } else {
+            value->len = 0;
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_http_k8s_template_run_header(ngx_http_request_t *r,
+    ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures,
+    ngx_str_t *value)
+{
+    u_char     *p;
+    uintptr_t   escape;
+
+    if (ngx_http_k8s_template_run(r, t, captures, value) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    var.data = low;
-    var.len = name->len;
-
-    v = ngx_http_get_variable(r, &var, key);
-
-    if (v && !v->not_found) {
-        value->data = v->data;
-        value->len = v->len;
+    if (t->sane || ngx_http_k8s_template_sane(value)) {
+        return NGX_OK;
     }
+
+    escape = 2 * ngx_escape_uri(NULL, value->data, value->len, NGX_ESCAPE_URI);
+
+    p = ngx_pnalloc(r->pool, value->len + escape);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = (u_char *) ngx_escape_uri(p, value->data, value->len,
+                                           NGX_ESCAPE_URI)
+                 - p;
+    value->data = p;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_template_header(ngx_http_request_t *r, ngx_str_t *text,
+    ngx_http_k8s_captures_t *captures, ngx_str_t *value)
+{
+    ngx_http_k8s_template_t  t;
+
+    if (ngx_http_k8s_template_compile(r->pool, text, &t) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_k8s_template_run_header(r, &t, captures, value);
+}
+
+
+/* whether no byte is a control character */
+
+static ngx_uint_t
+ngx_http_k8s_template_sane(ngx_str_t *text)
+{
+    size_t  i;
+
+    for (i = 0; i < text->len; i++) {
+        if (text->data[i] < ' ' || text->data[i] == 0x7f) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -264,8 +401,8 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         }
     }
 
-    if (ngx_http_k8s_template(r, &settings->rewrite_target, &captures,
-                              &ctx->uri)
+    if (ngx_http_k8s_template_run(r, &ctx->profile->templates->target,
+                                  &captures, &ctx->uri)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -280,7 +417,7 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     if (settings->forwarded_prefix.len
-        && ngx_http_k8s_rewrite_prefix(r, &settings->forwarded_prefix,
+        && ngx_http_k8s_rewrite_prefix(r, &ctx->profile->templates->prefix,
                                        &captures)
            != NGX_OK)
     {
@@ -294,7 +431,7 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 /* in the place of what the client has sent */
 
 static ngx_int_t
-ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_str_t *text,
+ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
     ngx_http_k8s_captures_t *captures)
 {
     ngx_str_t         value;
@@ -305,7 +442,7 @@ ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_str_t *text,
     static ngx_str_t  key = ngx_string("X-Forwarded-Prefix");
     static ngx_str_t  low = ngx_string("x-forwarded-prefix");
 
-    if (ngx_http_k8s_template_header(r, text, captures, &value) != NGX_OK) {
+    if (ngx_http_k8s_template_run_header(r, t, captures, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -327,7 +464,7 @@ ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_str_t *text,
         }
 
         if (h[i].key.len == low.len
-            && ngx_strncasecmp(h[i].key.data, low.data, low.len) == 0)
+            && ngx_memcmp(h[i].lowcase_key, low.data, low.len) == 0)
         {
             h[i].value = value;
             found = 1;

@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_profile.h>
 #include <ngx_k8s_router.h>
 
 
@@ -30,15 +31,42 @@ typedef struct {
 #define NGX_HTTP_K8S_TEMPLATE_MAX    32768   /* bytes that a text may become */
 
 /*
- * A text with its $1, $name and ${name} replaced, in r->pool, or itself when it
- * has none.  A variable that nginx does not know is empty; a "$" that no name
- * follows is one.  NGX_ERROR: no memory.
+ * A text with $1, $name and ${name}, taken apart once: a variable that nginx
+ * does not know is empty; a "$" that no name follows is one.  Lives as long as
+ * its text and pool.  NGX_ERROR: no memory.
  */
-ngx_int_t ngx_http_k8s_template(ngx_http_request_t *r, ngx_str_t *text,
-    ngx_http_k8s_captures_t *captures, ngx_str_t *value);
-/* the same for a header: one with control characters is escaped as a URI is */
+
+typedef struct {
+    ngx_str_t                text;
+    ngx_array_t             *pieces;     /* NULL: itself, without any "$" */
+    unsigned                 sane:1;     /* itself, good as a header */
+} ngx_http_k8s_template_t;
+
+ngx_int_t ngx_http_k8s_template_compile(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_k8s_template_t *t);
+
+/* the text of a request, in r->pool, or the template's own */
+ngx_int_t ngx_http_k8s_template_run(ngx_http_request_t *r,
+    ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures,
+    ngx_str_t *value);
+/* for a header: one with control characters is escaped as a URI is */
+ngx_int_t ngx_http_k8s_template_run_header(ngx_http_request_t *r,
+    ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures,
+    ngx_str_t *value);
+/* both steps, for what is needed once */
 ngx_int_t ngx_http_k8s_template_header(ngx_http_request_t *r, ngx_str_t *text,
     ngx_http_k8s_captures_t *captures, ngx_str_t *value);
+
+
+struct ngx_http_k8s_templates_s {
+    ngx_http_k8s_template_t  vhost;      /* upstream-vhost */
+    ngx_http_k8s_template_t  target;     /* rewrite-target */
+    ngx_http_k8s_template_t  prefix;     /* x-forwarded-prefix */
+};
+
+/* those of a profile, whose settings are known */
+ngx_int_t ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile,
+    ngx_pool_t *pool);
 
 /*
  * Makes the URI that rewrite-target says, ctx->uri, and X-Forwarded-Prefix.

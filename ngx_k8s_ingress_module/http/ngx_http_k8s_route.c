@@ -27,8 +27,6 @@ static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
     ngx_k8s_route_key_t *key);
 static ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
-static ngx_uint_t ngx_http_k8s_no_redirect(ngx_http_k8s_ctx_t *ctx,
-    ngx_k8s_settings_t *settings);
 static ngx_int_t ngx_http_k8s_take_rule(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t slot);
 static ngx_int_t ngx_http_k8s_take_backend(ngx_http_request_t *r,
@@ -319,7 +317,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
             || (settings->ssl_redirect
                 && (route->host->flags & NGX_K8S_HOST_TLS)))
         && ngx_http_k8s_forwarded_http(r)
-        && !ngx_http_k8s_no_redirect(ctx, settings))
+        && !ngx_http_k8s_no_redirect(ctx))
     {
         return ngx_http_k8s_to_https(r, settings->redirect_code,
                                      settings->keep_slash,
@@ -353,34 +351,6 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     default:
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-}
-
-
-/* whether the path of a rule begins with one of a list: challenges of ACME */
-
-static ngx_uint_t
-ngx_http_k8s_no_redirect(ngx_http_k8s_ctx_t *ctx, ngx_k8s_settings_t *settings)
-{
-    ngx_str_t  path, list, item;
-
-    if (ctx->names == NULL) {
-        return 0;
-    }
-
-    ngx_k8s_record_str(ctx->names, &ctx->names->path, &path);
-
-    list = settings->no_redirect;
-
-    while (ngx_k8s_item(&list, &item) == NGX_OK) {
-
-        if (item.len && item.len <= path.len
-            && ngx_memcmp(path.data, item.data, item.len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 

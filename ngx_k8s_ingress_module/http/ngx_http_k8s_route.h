@@ -40,5 +40,11 @@ ngx_int_t ngx_http_k8s_redirect_to(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *url);
 ngx_int_t ngx_http_k8s_redirect(ngx_http_request_t *r, ngx_k8s_route_t *route);
 
+/* no-tls-redirect-locations: of a profile, whose settings are known; whether a
+   routed request is of such a path */
+ngx_int_t ngx_http_k8s_redirect_profile(ngx_http_k8s_profile_t *profile,
+    ngx_pool_t *pool);
+ngx_uint_t ngx_http_k8s_no_redirect(ngx_http_k8s_ctx_t *ctx);
+
 
 #endif /* _NGX_HTTP_K8S_ROUTE_H_INCLUDED_ */

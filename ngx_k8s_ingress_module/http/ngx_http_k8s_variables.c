@@ -524,15 +524,16 @@ ngx_http_k8s_upstream_host_variable(ngx_http_request_t *r,
     ctx = ngx_http_k8s_ctx(r);
 
     if (ctx == NULL || ctx->profile == NULL
-        || ctx->profile->settings->upstream_vhost.len == 0)
+        || ctx->profile->templates == NULL
+        || ctx->profile->templates->vhost.text.len == 0)
     {
         return ngx_http_k8s_host_variable(r, v, data);
     }
 
     captures.n = 0;
 
-    if (ngx_http_k8s_template_header(r, &ctx->profile->settings->upstream_vhost,
-                                     &captures, &host)
+    if (ngx_http_k8s_template_run_header(r, &ctx->profile->templates->vhost,
+                                         &captures, &host)
         != NGX_OK)
     {
         return NGX_ERROR;
