@@ -176,6 +176,41 @@ ngx_k8s_host_name(u_char *buf, ngx_str_t *host, ngx_str_t *name)
 }
 
 
+ngx_int_t
+ngx_k8s_host_name_pool(ngx_pool_t *pool, ngx_str_t *host, ngx_str_t *name)
+{
+    u_char     *p, buf[NGX_K8S_HOST_NAME_MAX + 1];
+    ngx_uint_t  wildcard;
+
+    if (host->len == 0) {
+        ngx_str_set(name, "");
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_host_name(buf, host, name) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    wildcard = (buf[0] == '.');
+
+    if (ngx_memcmp(buf, host->data + wildcard, name->len) == 0) {
+        name->data = host->data + wildcard;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(pool, name->len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *p++ = '*';
+    ngx_memcpy(p, buf, name->len);
+    name->data = p;
+
+    return NGX_OK;
+}
+
+
 ngx_str_t
 ngx_k8s_host_shown(ngx_str_t *name)
 {

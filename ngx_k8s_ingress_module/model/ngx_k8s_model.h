@@ -255,6 +255,14 @@ typedef struct {
 ngx_int_t ngx_k8s_from_ingress(ngx_k8s_maker_t *m, ngx_uint_t *n);
 
 /*
+ * Its stages for tls entries (ngx_k8s_from_ingress_tls.c), each a step:
+ * NGX_AGAIN until it is over; NGX_ERROR: no memory, it is made once more.
+ */
+ngx_int_t ngx_k8s_from_ingress_tls(ngx_k8s_maker_t *m);
+ngx_int_t ngx_k8s_from_ingress_places(ngx_k8s_maker_t *m);
+ngx_int_t ngx_k8s_from_ingress_listed(ngx_k8s_maker_t *m);
+
+/*
  * Problems of what is valid, and seldom meant, in an Ingress
  * (ngx_k8s_ingress_meant.c): its i-th rule or tls entry together with the next
  * one.  NGX_ERROR: no memory.
@@ -278,6 +286,13 @@ ngx_int_t ngx_k8s_from_annotations(ngx_k8s_model_t *model,
  * NGX_K8S_HOST_NAME_MAX + 1 bytes; NGX_DECLINED when it is none.
  */
 ngx_int_t ngx_k8s_host_name(u_char *buf, ngx_str_t *host, ngx_str_t *name);
+
+/*
+ * The same where it stands in the object, or in the pool; before the name of a
+ * wildcard there is its asterisk.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_k8s_host_name_pool(ngx_pool_t *pool, ngx_str_t *host,
+    ngx_str_t *name);
 
 #define ngx_k8s_model_ref(model)     ((model)->refs++)
 
