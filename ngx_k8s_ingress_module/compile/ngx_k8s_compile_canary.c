@@ -164,6 +164,10 @@ ngx_k8s_canary_holds(ngx_k8s_making_t *m)
              canary;
              canary = ngx_k8s_canary_next(canary))
         {
+            if (ngx_k8s_item_skip(canary)) {
+                continue;
+            }
+
             hold = ngx_array_push(&m->holds);
             if (hold == NULL) {
                 return NGX_ERROR;
@@ -474,7 +478,9 @@ ngx_k8s_canary_backend(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 static ngx_uint_t
 ngx_k8s_canary_other(ngx_k8s_item_t *item, ngx_k8s_item_t *canary)
 {
-    if (item->rule->ntargets != 1 || canary->rule->ntargets != 1) {
+    if (canary->held == NULL || item->rule->ntargets != 1
+        || canary->rule->ntargets != 1)
+    {
         return 0;
     }
 

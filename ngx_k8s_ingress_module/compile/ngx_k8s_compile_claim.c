@@ -541,7 +541,6 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
     claim->next = NULL;
     claim->next_items = NULL;
     claim->stage = NGX_K8S_CLAIM_IDLE;
-    claim->changed = state->written;
 
     state->nclosing += ngx_k8s_claim_closes(claim->model);
     state->nclosing -= ngx_k8s_claim_closes(old);

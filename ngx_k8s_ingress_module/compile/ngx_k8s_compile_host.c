@@ -7,12 +7,6 @@
 /*
  * Hosts, a piece at a time: what has changed of their objects, then the records
  * that this touches.
- *
- * A host has all its paths in its record, or, where they are very many, in
- * shards, so that a change of a path costs a shard.  When another number of
- * shards is wanted, all new ones are written, one by one, beside those that
- * are read; then the host record, which leads to the new ones by one store;
- * then the old ones are removed.  Changes meanwhile go to the new ones.
  */
 
 
@@ -21,9 +15,6 @@
 #include <ngx_k8s_compile_state.h>
 
 
-#define NGX_K8S_SHARD_FIRST    64     /* paths that one record may have */
-#define NGX_K8S_SHARD_PATHS    32     /* of one shard, at most, when made */
-#define NGX_K8S_SHARDS         32768
 #define NGX_K8S_HOST_SLICE     256    /* things given back in one step */
 
 
@@ -36,8 +27,6 @@ static void ngx_k8s_host_detach(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static void ngx_k8s_host_begin(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
-static void ngx_k8s_host_again(ngx_k8s_host_state_t *state);
-static ngx_uint_t ngx_k8s_host_short(ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_records(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_k8s_claim_t *ngx_k8s_host_fallback(ngx_k8s_host_state_t *state);
@@ -49,25 +38,9 @@ static ngx_uint_t ngx_k8s_host_rewrites(ngx_k8s_model_t *model);
 static size_t ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index,
     uint32_t slot);
 static void ngx_k8s_host_tls(ngx_k8s_making_t *m);
-static ngx_uint_t ngx_k8s_host_shards(ngx_k8s_host_state_t *state,
-    ngx_uint_t n);
 static ngx_int_t ngx_k8s_host_shard(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
-static ngx_int_t ngx_k8s_host_move(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state, ngx_uint_t n);
-static void ngx_k8s_host_moved(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
-static void ngx_k8s_host_unmove(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
-static void ngx_k8s_shards_remove(ngx_k8s_compile_t *c,
-    ngx_k8s_shard_t *shards, ngx_uint_t n);
 static ngx_int_t ngx_k8s_host_release(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
-static ngx_int_t ngx_k8s_host_refuse(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
-static ngx_k8s_claim_t *ngx_k8s_host_youngest(ngx_k8s_host_state_t *state);
-static ngx_k8s_claim_t *ngx_k8s_host_edited(ngx_k8s_host_state_t *state);
-static void ngx_k8s_host_full(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_remove(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
@@ -110,7 +83,7 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         rc = ngx_k8s_host_records(c, state);
 
         if (rc == NGX_DECLINED) {
-            rc = ngx_k8s_host_refuse(c, state);
+            rc = ngx_k8s_compile_refuse(c, state);
         }
     }
 
@@ -157,6 +130,7 @@ ngx_k8s_host_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     }
 
     state->node = node;
+    state->written = 1;
 
     ngx_rbtree_sentinel_init(&state->sentinel);
     ngx_queue_init(&state->children);
@@ -273,46 +247,7 @@ ngx_k8s_host_begin(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     state->stuck = 0;
 
-    ngx_k8s_host_again(state);
-}
-
-
-static void
-ngx_k8s_host_again(ngx_k8s_host_state_t *state)
-{
-    ngx_uint_t  i;
-
-    if (state->full) {
-        state->full = 0;
-        state->head = 1;
-    }
-
-    for (i = 0; i < state->nshards; i++) {
-        if (state->shards[i].full) {
-            ngx_k8s_shard_mark(state, i);
-        }
-    }
-}
-
-
-/* whether a record is not as it should be, as there was no room */
-
-static ngx_uint_t
-ngx_k8s_host_short(ngx_k8s_host_state_t *state)
-{
-    ngx_uint_t  i;
-
-    if (!state->stuck) {
-        return 0;
-    }
-
-    for (i = 0; i < state->nshards; i++) {
-        if (state->shards[i].full) {
-            return 1;
-        }
-    }
-
-    return state->full;
+    ngx_k8s_shards_again(state);
 }
 
 
@@ -322,12 +257,16 @@ static ngx_int_t
 ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
     ngx_int_t          rc;
-    ngx_uint_t         n;
+    ngx_uint_t         n, stale;
     ngx_k8s_claim_t   *fallback;
     ngx_k8s_making_t   m;
 
     ngx_memzero(&m, sizeof(ngx_k8s_making_t));
     m.state = state;
+
+    state->skipped = 0;
+    state->youngest = NULL;
+    state->grown = NULL;
 
     if (ngx_k8s_compile_tls(c, &m) != NGX_OK) {
         return NGX_AGAIN;
@@ -344,16 +283,16 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     }
 
     if (state->moving
-        && ngx_k8s_host_shards(state, state->nold) == state->nold)
+        && ngx_k8s_shards_wanted(state, state->nold) == state->nold)
     {
-        ngx_k8s_host_unmove(c, state);
-        ngx_k8s_host_again(state);
+        ngx_k8s_shards_unmove(c, state);
+        ngx_k8s_shards_again(state);
     }
 
-    n = ngx_k8s_host_shards(state, state->nshards);
+    n = ngx_k8s_shards_wanted(state, state->nshards);
 
     if (n != state->nshards && !state->moving && !state->stuck
-        && ngx_k8s_host_move(c, state, n) != NGX_OK)
+        && ngx_k8s_shards_move(c, state, n) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -377,21 +316,24 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
             return rc;
         }
 
-        ngx_k8s_host_moved(c, state);
+        ngx_k8s_shards_moved(c, state);
 
         return NGX_AGAIN;
     }
 
-    if (ngx_k8s_host_short(state)) {
-        return ngx_k8s_host_edited(state) ? NGX_DECLINED : NGX_OK;
+    n = ngx_k8s_compile_short(state, &stale);
+
+    state->waited = 0;
+
+    if (stale) {
+        return NGX_OK;
     }
 
     state->written++;
     state->node->gone = 0;
 
-    if (state->blamed) {
-        ngx_k8s_entry_mark(c->store, state->blamed->entry);
-        state->blamed = NULL;
+    if (n == 0) {
+        ngx_k8s_compile_blame(c, state, NULL);
     }
 
     return ngx_k8s_host_release(c, state);
@@ -470,6 +412,13 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     {
         rc = ngx_k8s_compile_hold_fallback(c, state->node, fallback,
                                            &m->fallback_held);
+
+        if (rc == NGX_DECLINED && state->partial && state->node->gone) {
+            fallback = NULL;
+            m->fallback_rewrite = 0;
+            state->skipped = 1;
+            rc = NGX_OK;
+        }
     }
 
     ngx_k8s_compile_release(c, &state->fallback_next);
@@ -510,6 +459,8 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     state->fallback = fallback;
     state->fallback_held = m->fallback_held;
+    state->stale = 0;
+    state->full = ngx_k8s_compile_written(c, state);
 
     ngx_k8s_host_tls(m);
 
@@ -565,42 +516,6 @@ ngx_k8s_host_tls(ngx_k8s_making_t *m)
 }
 
 
-/*
- * How many shards are wanted: n as long as it is not far off.  Regular
- * expressions are in the host record itself.
- */
-
-static ngx_uint_t
-ngx_k8s_host_shards(ngx_k8s_host_state_t *state, ngx_uint_t n)
-{
-    if (state->nregex) {
-        return 0;
-    }
-
-    if (n == 0) {
-        if (state->npaths <= NGX_K8S_SHARD_FIRST) {
-            return 0;
-        }
-
-    } else if (state->npaths <= NGX_K8S_SHARD_FIRST / 2) {
-        return 0;
-
-    } else if (state->npaths <= n * NGX_K8S_SHARD_PATHS * 2
-               && state->npaths >= n * NGX_K8S_SHARD_PATHS / 8)
-    {
-        return n;
-    }
-
-    for (n = 2; n < NGX_K8S_SHARDS && state->npaths > n * NGX_K8S_SHARD_PATHS;
-         n *= 2)
-    {
-        /* void */
-    }
-
-    return n;
-}
-
-
 static ngx_int_t
 ngx_k8s_host_shard(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
@@ -620,6 +535,8 @@ ngx_k8s_host_shard(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     if (rc == NGX_OK) {
         shard->dirty = 0;
+        shard->stale = 0;
+        shard->full = ngx_k8s_compile_written(c, state);
         state->ndirty--;
 
         if (state->oversize
@@ -631,113 +548,6 @@ ngx_k8s_host_shard(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     }
 
     return rc;
-}
-
-
-static ngx_int_t
-ngx_k8s_host_move(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
-    ngx_uint_t n)
-{
-    ngx_uint_t        i;
-    ngx_k8s_shard_t  *shards;
-
-    shards = NULL;
-
-    if (n) {
-        shards = ngx_calloc(n * sizeof(ngx_k8s_shard_t), c->log);
-        if (shards == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    for (i = 0; i < n; i++) {
-        shards[i].dirty = 1;
-    }
-
-    state->old = state->shards;
-    state->nold = state->nshards;
-    state->shards = shards;
-    state->nshards = n;
-    state->ndirty = n;
-    state->cursor = 0;
-    state->moving = 1;
-    state->epoch++;
-
-    return NGX_OK;
-}
-
-
-/* readers have the new records */
-
-static void
-ngx_k8s_host_moved(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    ngx_uint_t  i;
-
-    ngx_k8s_shards_remove(c, state->old, state->nold);
-
-    state->old = NULL;
-    state->nold = 0;
-    state->moving = 0;
-
-    for (i = 0; i < state->nshards; i++) {
-        if (state->shards[i].again) {
-            ngx_k8s_shard_mark(state, i);
-        }
-    }
-}
-
-
-/* the new records do not fit, or are not wanted any more: the old ones stay */
-
-static void
-ngx_k8s_host_unmove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    ngx_uint_t       i;
-    ngx_k8s_item_t  *item;
-
-    for (item = ngx_k8s_item_least(state); item; item = ngx_k8s_item_next(item))
-    {
-        if (item->held && item->held->epoch == state->epoch) {
-            ngx_k8s_compile_release(c, &item->held);
-        }
-    }
-
-    ngx_k8s_shards_remove(c, state->shards, state->nshards);
-
-    state->shards = state->old;
-    state->nshards = state->nold;
-    state->ndirty = 0;
-    state->old = NULL;
-    state->nold = 0;
-    state->cursor = 0;
-    state->moving = 0;
-
-    for (i = 0; i < state->nshards; i++) {
-        state->shards[i].dirty = 0;
-        state->shards[i].full = 1;
-    }
-
-    state->head = 0;
-    state->full = 1;
-}
-
-
-static void
-ngx_k8s_shards_remove(ngx_k8s_compile_t *c, ngx_k8s_shard_t *shards,
-    ngx_uint_t n)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < n; i++) {
-        if (shards[i].ref.slot) {
-            ngx_k8s_writer_remove(c->writer, shards[i].ref.slot);
-        }
-    }
-
-    if (shards) {
-        ngx_free(shards);
-    }
 }
 
 
@@ -770,172 +580,6 @@ ngx_k8s_host_release(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 }
 
 
-/*
- * A record does not fit: the youngest object that is not yet served is left
- * out.  Where all are served the record stays as it was, but not when it has
- * paths of one that has gone: then the youngest that was edited is left out.
- */
-
-static ngx_int_t
-ngx_k8s_host_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    size_t            need, missing;
-    ngx_uint_t        large;
-    ngx_k8s_claim_t  *youngest;
-
-    missing = ngx_k8s_writer_missing(c->writer);
-
-    if (missing || !state->stuck) {
-        state->missing = ngx_max(missing, NGX_K8S_GRANULE);
-    }
-
-    /* with room for more shards it may be none */
-
-    large = state->large && !state->stuck;
-    state->large = 0;
-
-    /* what has been put for it is given back */
-
-    need = large ? NGX_K8S_NEVER : state->room + state->missing;
-
-    youngest = ngx_k8s_host_youngest(state);
-
-    if (youngest) {
-
-        ngx_k8s_compile_claim_mark(youngest);
-
-        /* by another host */
-
-        if (youngest->entry->full) {
-            return NGX_AGAIN;
-        }
-
-        if (large) {
-            state->oversize = 1;
-            ngx_k8s_compile_smaller(c, state->node, youngest->entry);
-        }
-
-        return (ngx_k8s_compile_leave(c, youngest->entry, need,
-                                      state->missing)
-                == NGX_OK) ? NGX_AGAIN : NGX_ERROR;
-    }
-
-    if (!large) {
-        ngx_k8s_compile_stuck(c, state->node, need);
-    }
-
-    state->stuck = 1;
-
-    ngx_k8s_host_full(c, state);
-
-    return NGX_AGAIN;
-}
-
-
-/* the one to leave out, NULL: none, and the youngest has the problem */
-
-static ngx_k8s_claim_t *
-ngx_k8s_host_youngest(ngx_k8s_host_state_t *state)
-{
-    ngx_k8s_claim_t    *claim, *last, *unserved;
-    ngx_rbtree_node_t  *node;
-
-    last = NULL;
-    unserved = NULL;
-
-    if (state->claims.root == &state->sentinel) {
-        return NULL;
-    }
-
-    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
-         node;
-         node = ngx_rbtree_next(&state->claims, node))
-    {
-        claim = (ngx_k8s_claim_t *) node;
-        last = claim;
-
-        if (!claim->entry->served) {
-            unserved = claim;
-        }
-    }
-
-    if (unserved) {
-        return unserved;
-    }
-
-    /* in place of the old ones, whose number stays, they may fit */
-
-    claim = (state->moving && state->slot) ? NULL : ngx_k8s_host_edited(state);
-
-    if (claim == NULL) {
-        state->blamed = last;
-    }
-
-    return claim;
-}
-
-
-/* the youngest that was edited, where an object has gone; else NULL */
-
-static ngx_k8s_claim_t *
-ngx_k8s_host_edited(ngx_k8s_host_state_t *state)
-{
-    ngx_k8s_claim_t    *claim, *edited;
-    ngx_rbtree_node_t  *node;
-
-    edited = NULL;
-
-    if (!state->node->gone || state->claims.root == &state->sentinel) {
-        return NULL;
-    }
-
-    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
-         node;
-         node = ngx_rbtree_next(&state->claims, node))
-    {
-        claim = (ngx_k8s_claim_t *) node;
-
-        if (claim->changed == state->written) {
-            edited = claim;
-        }
-    }
-
-    return edited;
-}
-
-
-/* what could not be written is left as it was */
-
-static void
-ngx_k8s_host_full(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    ngx_k8s_shard_t  *shard;
-
-    if (state->blamed) {
-        ngx_k8s_entry_mark(c->store, state->blamed->entry);
-    }
-
-    /* what the old records have to say they may say in their place */
-
-    if (state->moving) {
-        ngx_k8s_host_unmove(c, state);
-        ngx_k8s_host_again(state);
-        return;
-    }
-
-    if (state->head) {
-        state->head = 0;
-        state->full = 1;
-        return;
-    }
-
-    shard = &state->shards[state->cursor];
-    shard->dirty = 0;
-    shard->full = 1;
-    state->ndirty--;
-}
-
-
 static ngx_int_t
 ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
@@ -965,6 +609,9 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     state->full = 0;
     state->moving = 0;
     state->stuck = 0;
+    state->stale = 0;
+    state->partial = 0;
+    state->waited = 0;
     node->gone = 0;
     node->need = 0;
 
@@ -1046,28 +693,4 @@ ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     ngx_free(state);
     node->data = NULL;
-}
-
-
-ngx_uint_t
-ngx_k8s_compile_shard_find(ngx_k8s_node_t *node, uint32_t slot)
-{
-    ngx_uint_t             i;
-    ngx_k8s_host_state_t  *state;
-
-    state = node->data;
-
-    for (i = 0; i < state->nshards; i++) {
-        if (state->shards[i].ref.slot == slot) {
-            return 1;
-        }
-    }
-
-    for (i = 0; i < state->nold; i++) {
-        if (state->old[i].ref.slot == slot) {
-            return 1;
-        }
-    }
-
-    return 0;
 }

@@ -261,6 +261,7 @@ ngx_k8s_item_remove(ngx_k8s_item_t *item)
     ngx_k8s_item_unlink(item);
 
     if (item->held || (twin && twin->held)) {
+        item->claim->lost = state->written;
         item->next = state->gone;
         state->gone = item;
 
@@ -670,4 +671,27 @@ ngx_k8s_target_equal(ngx_k8s_target_t *one, ngx_k8s_target_t *two)
            && ngx_k8s_str_eq(&one->ref.namespace, &two->ref.namespace)
            && ngx_k8s_str_eq(&one->port, &two->port)
            && ngx_k8s_str_eq(&one->protocol, &two->protocol);
+}
+
+
+ngx_uint_t
+ngx_k8s_item_skip(ngx_k8s_item_t *item)
+{
+    ngx_k8s_host_state_t  *state;
+
+    state = item->claim->state;
+
+    if (!state->partial || item->held || item->claim->lost == state->written) {
+        return 0;
+    }
+
+    state->skipped = 1;
+
+    if (state->youngest == NULL
+        || ngx_k8s_claim_cmp(item->claim, state->youngest) > 0)
+    {
+        state->youngest = item->claim;
+    }
+
+    return 1;
 }

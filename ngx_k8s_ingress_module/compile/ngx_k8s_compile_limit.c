@@ -32,6 +32,8 @@ static void ngx_k8s_member_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t ngx_k8s_member_cmp(ngx_rbtree_node_t *one,
     ngx_rbtree_node_t *two);
+static void ngx_k8s_stuck_need(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    size_t need);
 
 
 void
@@ -365,6 +367,22 @@ ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c, ngx_k8s_builder_t *b,
 void
 ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, size_t need)
 {
+    if (ngx_k8s_writer_later(c->writer)) {
+        c->later = 1;
+        node->later = 1;
+
+        if (need == 0) {
+            return;
+        }
+    }
+
+    ngx_k8s_stuck_need(c, node, need);
+}
+
+
+static void
+ngx_k8s_stuck_need(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, size_t need)
+{
     if (!c->stuck || need < c->stuck_room) {
         c->stuck_room = need;
     }
@@ -380,18 +398,32 @@ ngx_int_t
 ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
 {
     size_t              room;
-    ngx_uint_t          i;
+    ngx_int_t           rc;
+    ngx_uint_t          i, later;
     ngx_k8s_node_t     *node;
     ngx_k8s_store_t    *store;
     ngx_rbtree_node_t  *n;
 
+    rc = NGX_BUSY;
+
+    if (c->later) {
+        rc = ngx_k8s_writer_seek(c->writer);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_OK;
+        }
+    }
+
+    later = (rc != NGX_BUSY);
+
     room = ngx_k8s_writer_room(c->writer);
 
-    if (!c->stuck || room < c->stuck_room) {
+    if (!later && (!c->stuck || room < c->stuck_room)) {
         return NGX_DONE;
     }
 
     c->stuck = 0;
+    c->later = (c->later && !later);
     store = c->store;
 
     for (i = 0; i <= NGX_K8S_NODE_SECRET; i++) {
@@ -406,12 +438,21 @@ ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
         {
             node = (ngx_k8s_node_t *) n;
 
-            if (node->need > room) {
-                ngx_k8s_compile_stuck(c, node, node->need);
-
-            } else if (node->need) {
+            if ((node->later && (rc == NGX_OK || (later && node->need == 0)))
+                || (node->need && node->need <= room))
+            {
+                node->later = 0;
                 node->need = 0;
                 ngx_k8s_node_mark(store, node);
+                continue;
+            }
+
+            if (later) {
+                node->later = 0;
+            }
+
+            if (node->need) {
+                ngx_k8s_stuck_need(c, node, node->need);
             }
         }
     }

@@ -37,6 +37,8 @@ static uint32_t ngx_k8s_record_put(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_uint_t n);
 static void ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_uint_t n);
+static void ngx_k8s_record_root(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_str_t *root);
 static void ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 static ngx_k8s_list_t ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n,
     size_t size);
@@ -85,6 +87,12 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     {
         m->none = ngx_k8s_compile_action_status(m, NGX_K8S_ACTION_STATUS,
                                                 404);
+    }
+
+    if (m->state->partial && m->tls && !m->state->tls) {
+        m->state->skipped = 1;
+        m->tls = 0;
+        m->ncerts = 0;
     }
 
     slot = ngx_k8s_record_put(c, m, 0);
@@ -224,6 +232,11 @@ ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
 
     while (ngx_k8s_item_within(item, m->head, n)) {
 
+        if (ngx_k8s_item_skip(item)) {
+            item = ngx_k8s_item_next(item);
+            continue;
+        }
+
         ngx_k8s_item_text(item, &text);
 
         if (last.data == NULL || !ngx_k8s_str_eq(&text, &last)) {
@@ -285,7 +298,7 @@ ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item,
 
     do {
 
-        if (item->canary && !skip) {
+        if ((item->canary && !skip) || ngx_k8s_item_skip(item)) {
             item = ngx_k8s_item_next(item);
             continue;
         }
@@ -474,19 +487,28 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 }
 
 
-/* what no record has is not held */
+/* what no record has is not held; the youngest of its objects */
 
 static void
 ngx_k8s_record_unhold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    ngx_uint_t        i;
-    ngx_k8s_item_t  **items;
+    ngx_uint_t         i;
+    ngx_k8s_item_t   **items;
+    ngx_k8s_claim_t  **grown;
 
     items = m->holds.elts;
+    grown = &m->state->grown;
 
     for (i = 0; i < m->holds.nelts; i++) {
         if (items[i]->held && items[i]->held->fresh) {
             ngx_k8s_compile_release(c, &items[i]->held);
+        }
+
+        if (items[i]->held == NULL
+            && (*grown == NULL
+                || ngx_k8s_claim_cmp(items[i]->claim, *grown) > 0))
+        {
+            *grown = items[i]->claim;
         }
     }
 }
@@ -640,8 +662,7 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
     }
 
     if (state->nroot) {
-        ngx_k8s_builder_set(b, ngx_k8s_host_t, root,
-                            &ngx_k8s_compile_root(state)->model->root);
+        ngx_k8s_record_root(c, m, &ngx_k8s_compile_root(state)->model->root);
     }
 
     list = ngx_k8s_record_list(b, state->nshards, sizeof(ngx_k8s_slot_ref_t));
@@ -658,6 +679,25 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
     for (i = 0; i < state->nshards; i++) {
         refs[i] = state->shards[i].ref;
     }
+}
+
+
+static void
+ngx_k8s_record_root(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_str_t *root)
+{
+    ngx_k8s_host_t  *old;
+
+    if (m->state->partial) {
+        old = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_HOST,
+                                  m->state->slot);
+
+        if (old == NULL || old->root.len < root->len) {
+            m->state->skipped = 1;
+            return;
+        }
+    }
+
+    ngx_k8s_builder_set(&c->builder, ngx_k8s_host_t, root, root);
 }
 
 

@@ -180,7 +180,9 @@ ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
          item;
          item = ngx_k8s_item_next(item))
     {
-        if (item->canary && ngx_k8s_canary_primary(item)) {
+        if ((item->canary && ngx_k8s_canary_primary(item))
+            || ngx_k8s_item_skip(item))
+        {
             continue;
         }
 

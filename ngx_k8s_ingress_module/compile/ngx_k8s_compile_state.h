@@ -271,7 +271,8 @@ typedef struct {
     uint32_t                 rule;       /* place in the model: where the */
     uint32_t                 match;      /* change stands */
     ngx_uint_t               stage;
-    ngx_uint_t               changed;    /* state->written at that time */
+    ngx_uint_t               lost;       /* state->written when an item left it
+                                            that a record had */
     unsigned                 queued:1;
     unsigned                 placed:1;   /* in state->claims */
     unsigned                 listed:1;   /* in state->marked */
@@ -304,6 +305,7 @@ typedef struct {
     ngx_k8s_slot_ref_t       ref;        /* slot 0: not written */
     unsigned                 dirty:1;
     unsigned                 full:1;     /* did not fit */
+    unsigned                 stale:1;    /* and leads to what has gone */
     unsigned                 again:1;    /* holds what it does not lead to */
 } ngx_k8s_shard_t;
 
@@ -363,11 +365,18 @@ struct ngx_k8s_host_state_s {
     ngx_k8s_claim_t         *blamed;     /* said that a change did not fit */
     size_t                   missing;
     size_t                   room;       /* before its work began */
+    size_t                   need;       /* with partial: for all of it */
+    ngx_uint_t               waited;     /* times in a row that it waited for
+                                            room in one piece, or pins */
+    ngx_k8s_claim_t         *youngest;   /* of which something was skipped, of
+                                            the record in the making */
+    ngx_k8s_claim_t         *grown;      /* by which it has grown */
     ngx_uint_t               nclosing;   /* claims that close the host */
     ngx_uint_t               nregex;     /* those that make all its paths
                                             regular expressions */
     ngx_uint_t               nroot;      /* those that redirect "/" */
-    ngx_uint_t               written;    /* times that all was written */
+    ngx_uint_t               written;    /* times that all was written, or at
+                                            least all that has changed; not 0 */
     ngx_k8s_node_t          *parent;     /* wildcard host, pinned; NULL when
                                             this is one itself */
     ngx_queue_t              children;   /* siblings below a wildcard */
@@ -378,7 +387,10 @@ struct ngx_k8s_host_state_s {
     unsigned                 moving:1;   /* to another number of shards */
     unsigned                 going:1;    /* its work is not at its end */
     unsigned                 full:1;     /* the host record did not fit */
+    unsigned                 stale:1;    /* and leads to what has gone */
     unsigned                 stuck:1;    /* some record did not */
+    unsigned                 partial:1;  /* the next one without what is new */
+    unsigned                 skipped:1;  /* something was left out */
     unsigned                 large:1;    /* no zone of this size has one */
     unsigned                 oversize:1; /* an object was left out for that */
 };
@@ -529,6 +541,8 @@ struct ngx_k8s_compile_s {
     unsigned                 started:1;
     unsigned                 swept:1;
     unsigned                 stuck:1;    /* some update did not fit */
+    unsigned                 later:1;    /* one had room, but not in one piece,
+                                            or still pinned */
     unsigned                 retry:1;    /* the next may be said */
 };
 
@@ -634,12 +648,41 @@ void ngx_k8s_compile_resume(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 /* hosts (ngx_k8s_compile_host.c); NGX_AGAIN: there is more to do */
 ngx_int_t ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
-/* whether a slot is that of one of the host's shards */
-ngx_uint_t ngx_k8s_compile_shard_find(ngx_k8s_node_t *node, uint32_t slot);
 
 /* removes some of what a predecessor left (ngx_k8s_compile_sweep.c), until
    c->swept */
 ngx_int_t ngx_k8s_compile_sweep(ngx_k8s_compile_t *c);
+
+/* shards (ngx_k8s_compile_shards.c) */
+/* how many are wanted where there are n */
+ngx_uint_t ngx_k8s_shards_wanted(ngx_k8s_host_state_t *state, ngx_uint_t n);
+/* begins to write another number of them; the end of it; back to the old ones,
+   as the new ones do not fit, or are not wanted any more */
+ngx_int_t ngx_k8s_shards_move(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state, ngx_uint_t n);
+void ngx_k8s_shards_moved(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+void ngx_k8s_shards_unmove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+void ngx_k8s_shards_remove(ngx_k8s_compile_t *c, ngx_k8s_shard_t *shards,
+    ngx_uint_t n);
+/* records that did not fit are to be written */
+void ngx_k8s_shards_again(ngx_k8s_host_state_t *state);
+/* whether a slot is that of one of the host's shards */
+ngx_uint_t ngx_k8s_compile_shard_find(ngx_k8s_node_t *node, uint32_t slot);
+
+/* what does not fit (ngx_k8s_compile_full.c) */
+/* NGX_OK: it waits, NGX_AGAIN: it may go on otherwise, NGX_ERROR */
+ngx_int_t ngx_k8s_compile_refuse(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+/* a record is written: whether something of it waits for room */
+ngx_uint_t ngx_k8s_compile_written(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+/* of whom it is said that a change of the host waits for room; NULL: of none */
+void ngx_k8s_compile_blame(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_k8s_claim_t *claim);
+/* whether a record is not as it should be, as there was no room; stale: one
+   leads to what has gone */
+ngx_uint_t ngx_k8s_compile_short(ngx_k8s_host_state_t *state,
+    ngx_uint_t *stale);
 
 /* marks (ngx_k8s_compile_mark.c) */
 /* the object is left out, or is not any more */
@@ -683,6 +726,9 @@ void ngx_k8s_item_remove(ngx_k8s_item_t *item);
 /* marks the object of the first of state->told, and goes on to the next */
 void ngx_k8s_item_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 void ngx_k8s_item_free(ngx_k8s_item_t *item);
+/* whether the record in the making does without it, with state->partial: what
+   is new waits for room, what takes the place of something does not */
+ngx_uint_t ngx_k8s_item_skip(ngx_k8s_item_t *item);
 void ngx_k8s_item_text(ngx_k8s_item_t *item, ngx_str_t *text);
 /* the first item of shard n, or of the host record: of all without shards,
    else of the regular expressions; the next; whether an item is one of them */
@@ -977,7 +1023,8 @@ uint32_t ngx_k8s_compile_put_spare(ngx_k8s_compile_t *c,
    for its paths */
 void ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes,
     size_t *most, size_t *least);
-/* an update did not fit; tried again when "need" bytes are free */
+/* an update did not fit; tried again when "need" bytes are free, or, where the
+   last put was refused only for now, when there is room for that; 0: then */
 void ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     size_t need);
 /* NGX_OK when updates are to be tried again, NGX_DONE */

@@ -103,6 +103,7 @@ struct ngx_k8s_node_s {
     void                    *data;       /* compile's, it frees it */
     size_t                   need;       /* compile's: free bytes to try what
                                             did not fit, 0: it did */
+    unsigned                 later:1;    /* and it has room, but not now */
     unsigned                 queued:1;   /* is dirty */
     unsigned                 marked:1;   /* has been marked: compile's to clear
                                             when it works on it */

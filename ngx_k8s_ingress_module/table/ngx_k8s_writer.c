@@ -40,6 +40,7 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     ngx_k8s_record_t  *old, *dst;
 
     w->missing = 0;
+    w->later = 0;
 
     if (len > NGX_K8S_RECORD_MAX
         || ngx_k8s_record_inside(rec, len) != NGX_OK)

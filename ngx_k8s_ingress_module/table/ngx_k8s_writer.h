@@ -140,6 +140,15 @@ size_t ngx_k8s_writer_taken(ngx_k8s_writer_t *w);
 /* of the last refused put: how many bytes were missing */
 size_t ngx_k8s_writer_missing(ngx_k8s_writer_t *w);
 
+/*
+ * Whether the last put was refused only for now: there is room for it, but not
+ * in one piece, or pins still hold it.  seek() does some of what helps, as a
+ * publish does: NGX_OK, put it again; NGX_AGAIN, there is more to do;
+ * NGX_BUSY, pins have to move on; NGX_DECLINED, it does not help.
+ */
+ngx_uint_t ngx_k8s_writer_later(ngx_k8s_writer_t *w);
+ngx_int_t ngx_k8s_writer_seek(ngx_k8s_writer_t *w);
+
 /* bytes retired and not yet free; of these, of records that were moved */
 size_t ngx_k8s_writer_retired(ngx_k8s_writer_t *w);
 size_t ngx_k8s_writer_moving(ngx_k8s_writer_t *w);

@@ -66,6 +66,8 @@ struct ngx_k8s_writer_s {
                                             in one piece */
     size_t                   wanted;     /* granules in one piece, 0: none */
     size_t                   moving;     /* retired since they were moved */
+    size_t                   sought;     /* granules that have to be free for
+                                            what can be put later */
     size_t                   vain;       /* moved, and wanted is not there */
     uint32_t                 compact;    /* granule where it goes on */
     uint32_t                 fill;       /* and of what is filled, 0: none */
@@ -98,6 +100,9 @@ struct ngx_k8s_writer_s {
     ngx_k8s_chain_t          lost_slots;
     ngx_k8s_chain_t          lost_stats;
 
+    unsigned                 later:1;    /* a put was refused only as what is
+                                            free is not in one piece, or still
+                                            pinned */
     unsigned                 sweeping:1;
     unsigned                 behind:1;   /* more could be given back */
     unsigned                 dirty:1;    /* something was unlinked */

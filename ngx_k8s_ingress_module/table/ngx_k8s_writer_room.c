@@ -69,6 +69,13 @@ ngx_k8s_writer_take(ngx_k8s_writer_t *w, uint32_t len, size_t need,
         }
     }
 
+    need = ngx_max(room, len + keep);
+
+    if (w->alloc.free + w->nretired >= need) {
+        w->later = 1;
+        w->sought = ngx_max(w->sought, need);
+    }
+
     if (w->alloc.free < room) {
         w->missing = room - w->alloc.free;
 
@@ -159,4 +166,35 @@ size_t
 ngx_k8s_writer_missing(ngx_k8s_writer_t *w)
 {
     return w->missing;
+}
+
+
+ngx_uint_t
+ngx_k8s_writer_later(ngx_k8s_writer_t *w)
+{
+    return w->later;
+}
+
+
+ngx_int_t
+ngx_k8s_writer_seek(ngx_k8s_writer_t *w)
+{
+    ngx_k8s_writer_collect(w);
+
+    if (ngx_k8s_writer_compact(w) || w->behind) {
+        return NGX_AGAIN;
+    }
+
+    if (w->wanted == 0 && w->alloc.free >= w->sought) {
+        w->sought = 0;
+        return NGX_OK;
+    }
+
+    if (w->nretired) {
+        return NGX_BUSY;
+    }
+
+    w->sought = 0;
+
+    return NGX_DECLINED;
 }

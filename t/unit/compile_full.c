@@ -314,7 +314,8 @@ secrets(void)
     k8s_run(&k);
     ok(k.table->counts[NGX_K8S_INDEX_CERTIFICATE] == certs - 1,
        "its Secret goes, and so does the certificate");
-    ok(k8s_has(&k, "  certificate gone"), "also for the host that waits");
+    ok(k8s_has(&k, "host 0 \"two.test\" flags 8 longest 1\n  prefix "),
+       "also for the host that waits");
 
     tls(&k, "fourth", "other", "three.test", 1);
     k8s_secret(&k, "fourth", "other", ec, ec, "DNS:two.test", 100);
@@ -347,10 +348,53 @@ removals(void)
     k8s_delete(&k, NGX_K8S_INGRESS, "good", "goes");
     ok(!k8s_has(&k, " of good/goes to "), "what is deleted goes");
     ok(k8s_has(&k, " of good/stays to "), "what was not edited stays");
-    ok(!k8s_has(&k, " of evil/grows to "), "the edited one is left out");
+    ok(k8s_has(&k, "\"/p2\" of evil/grows to ")
+       && !k8s_has(&k, "\"/p3\" of evil/grows to "),
+       "the edited one is as it was");
 
-    ingress(&k, "evil", "grows", "shared.test", "2025-01-03", 2, 1, 1);
-    ok(k8s_has(&k, " of evil/grows to "), "until it fits");
+    ingress(&k, "good", "stays", "shared.test", "2025-01-01", 7, 1, 1);
+    ok(k8s_has(&k, "\"/p7\" of good/stays to ")
+       && !k8s_has(&k, "\"/p0\" of good/stays to "),
+       "another edit beside it has room");
+
+    fill(&k, 0);
+    ingress(&k, "good", "stays", "shared.test", "2025-01-01", 7, 1, 50);
+    ok(k8s_has(&k, "\"/p7\" of good/stays to "), "but not if it grows");
+
+    ingress(&k, "third", "old", "shared.test", "2024-01-01", 9, 1, 1);
+    ingress(&k, "evil", "root", "shared.test", "2025-01-04", 8, 1, 1);
+    k8s_delete(&k, NGX_K8S_INGRESS, "evil", "grows");
+    ok(!k8s_has(&k, " of evil/grows to "), "what is deleted goes again");
+
+    k8s_close(&k);
+}
+
+
+/* what it had taken from a younger one has no room at first */
+
+static void
+uncovered(void)
+{
+    k8s_t  k;
+
+    start(&k);
+    ingress(&k, "good", "stays", "shared.test", "2025-01-01", 0, 1, 1);
+    ingress(&k, "good", "goes", "shared.test", "2025-01-02", 1, 1, 1);
+    ingress(&k, "evil", "covers", "shared.test", "2025-01-03", 2, 50, 1);
+    ingress(&k, "evil", "covered", "shared.test", "2025-01-04", 2, 50, 1);
+    ingress(&k, "good", "young", "shared.test", "2025-01-05", 100, 1, 1);
+    k8s_run(&k);
+    fill(&k, 0);
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "evil", "covers");
+    k8s_delete(&k, NGX_K8S_INGRESS, "good", "goes");
+    ok(!k8s_has(&k, " of good/goes to ") && !k8s_has(&k, " of evil/covers to "),
+       "what is deleted goes, whatever comes in its place");
+    ok(k8s_has(&k, " of good/stays to ") && k8s_has(&k, " of good/young to "),
+       "what does not stays");
+
+    k8s_run(&k);
+    ok(k8s_has(&k, " of evil/covered to "), "what comes does when it fits");
 
     k8s_close(&k);
 }
@@ -374,6 +418,65 @@ idle(k8s_t *k, ngx_uint_t n)
     }
 
     return moved;
+}
+
+
+/* what cannot be while readers hold all that is free is when they do not */
+
+static void
+readers(void)
+{
+    int             i;
+    char            name[64];
+    k8s_t           k;
+    size_t          was;
+    ngx_k8s_view_t  view;
+
+    start(&k);
+    ingress(&k, "good", "stays", "shared.test", "2025-01-01", 0, 1, 1);
+    ingress(&k, "good", "goes", "shared.test", "2025-01-02", 1, 1, 1);
+    ingress(&k, "good", "too", "old.test", "2025-01-02", 1, 20, 1);
+    tls(&k, "third", "rotates", "one.test", 1);
+    k8s_secret(&k, "third", "rotates", ec, ec, "DNS:one.test", 100);
+    slice(&k, "good", 1, 4000);
+    k8s_run(&k);
+    fill(&k, 0);
+
+    ngx_k8s_view_init(&view, k.table, 1);
+    ngx_k8s_view_pin(&view);
+
+    for (i = 0; i < 8; i++) {
+        slice(&k, "good", 2 + i, 4000);
+        k8s_run(&k);
+    }
+
+    do {
+        was = k.table->unreclaimed;
+        sprintf(name, "DNS:one.test,DNS:n%04d.test", i++);
+        k8s_secret(&k, "third", "rotates", ec, ec, name, 100);
+        k8s_run(&k);
+    } while (k.table->unreclaimed > was && i < 5000);
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "good", "goes");
+    k8s_delete(&k, NGX_K8S_INGRESS, "good", "too");
+    k8s_secret(&k, "third", "rotates", ec, ec, "DNS:one.test,DNS:new.test",
+               100);
+    k8s_run(&k);
+    ok(k8s_has(&k, "rule \"shared.test\" \"/p1\" of good/goes to ")
+       && !k8s_has(&k, "endpoint 10.9.0.1 ")
+       && !k8s_has(&k, "  name \"new.test\"\n"), "what has no room waits");
+    ok(!k8s_has(&k, " of good/too to "), "what needs none does not");
+    ok(idle(&k, 200) < 3, "without any work");
+
+    ngx_k8s_view_unpin(&view);
+    k8s_run(&k);
+    ok(!k8s_has(&k, " of good/goes to ") && k8s_has(&k, " of good/stays to "),
+       "then it is done");
+    ok(k8s_has(&k, "endpoint 10.9.0.1 ") && k8s_has(&k, "endpoint 10.9.19.200 ")
+       && !k8s_has(&k, "endpoints are left out"), "all endpoints");
+    ok(k8s_has(&k, "  name \"new.test\"\n"), "and the certificate");
+
+    k8s_close(&k);
 }
 
 
@@ -524,6 +627,8 @@ main(void)
     endpoints();
     secrets();
     removals();
+    uncovered();
+    readers();
     retries();
     age();
 

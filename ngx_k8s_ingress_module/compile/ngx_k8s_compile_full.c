@@ -1,0 +1,256 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * A host of which a record does not fit.  The youngest object that is not yet
+ * served is left out.  Where all are served the record is written without what
+ * is new in it, so that what goes goes, and what changes changes, whatever
+ * waits for room: that takes no more than the record before.  Only where an
+ * object that changes grows it stays as it was, and not if another one has
+ * gone: then the one that grows is left out.
+ *
+ * A record that does not grow has room in the reserve.  Where that is not in
+ * one piece, or readers hold it, the host waits for that.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_FULL_WAITS     8     /* in a row */
+
+
+static ngx_k8s_claim_t *ngx_k8s_full_youngest(ngx_k8s_host_state_t *state,
+    ngx_k8s_claim_t **last);
+static ngx_int_t ngx_k8s_full_leave(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, size_t need);
+static void ngx_k8s_full_stays(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+
+
+ngx_int_t
+ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    size_t            need, missing;
+    ngx_uint_t        large, later;
+    ngx_k8s_claim_t  *claim, *last;
+
+    later = ngx_k8s_writer_later(c->writer);
+
+    if (later && state->waited < NGX_K8S_FULL_WAITS) {
+        state->waited++;
+        ngx_k8s_compile_stuck(c, state->node, 0);
+
+        return NGX_OK;
+    }
+
+    missing = ngx_k8s_writer_missing(c->writer);
+
+    if (missing || !state->stuck) {
+        state->missing = ngx_max(missing, NGX_K8S_GRANULE);
+    }
+
+    /* with room for more shards it may be none */
+
+    large = state->large && !state->stuck;
+    state->large = 0;
+
+    /* what has been put for it is given back */
+
+    need = large ? NGX_K8S_NEVER : state->room + state->missing;
+
+    claim = ngx_k8s_full_youngest(state, &last);
+
+    if (claim) {
+        return ngx_k8s_full_leave(c, claim, need);
+    }
+
+    if (state->slot && !state->moving) {
+
+        if (!state->partial) {
+            state->partial = 1;
+            state->need = need;
+            return NGX_AGAIN;
+        }
+
+        claim = state->grown ? state->grown : last;
+
+        if (state->node->gone && claim && !later) {
+            state->partial = 0;
+            return ngx_k8s_full_leave(c, claim, need);
+        }
+
+        need = state->need;
+    }
+
+    if (need != NGX_K8S_NEVER) {
+        ngx_k8s_compile_stuck(c, state->node, need);
+    }
+
+    state->stuck = 1;
+    state->partial = 0;
+    state->waited = 0;
+
+    ngx_k8s_compile_blame(c, state, state->grown ? state->grown : last);
+    ngx_k8s_full_stays(c, state);
+
+    return NGX_AGAIN;
+}
+
+
+/* the youngest that is not served, NULL: none; last: of all */
+
+static ngx_k8s_claim_t *
+ngx_k8s_full_youngest(ngx_k8s_host_state_t *state, ngx_k8s_claim_t **last)
+{
+    ngx_k8s_claim_t    *claim, *unserved;
+    ngx_rbtree_node_t  *node;
+
+    *last = NULL;
+    unserved = NULL;
+
+    if (state->claims.root == &state->sentinel) {
+        return NULL;
+    }
+
+    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+         node;
+         node = ngx_rbtree_next(&state->claims, node))
+    {
+        claim = (ngx_k8s_claim_t *) node;
+        *last = claim;
+
+        if (!claim->entry->served) {
+            unserved = claim;
+        }
+    }
+
+    return unserved;
+}
+
+
+static ngx_int_t
+ngx_k8s_full_leave(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim, size_t need)
+{
+    ngx_k8s_host_state_t  *state;
+
+    state = claim->state;
+
+    ngx_k8s_compile_claim_mark(claim);
+
+    /* by another host */
+
+    if (claim->entry->full) {
+        return NGX_AGAIN;
+    }
+
+    if (need == NGX_K8S_NEVER) {
+        state->oversize = 1;
+        ngx_k8s_compile_smaller(c, state->node, claim->entry);
+    }
+
+    return (ngx_k8s_compile_leave(c, claim->entry, need, state->missing)
+            == NGX_OK) ? NGX_AGAIN : NGX_ERROR;
+}
+
+
+/* what could not be written is left as it was */
+
+static void
+ngx_k8s_full_stays(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_shard_t  *shard;
+
+    /* what the old records have to say they may say in their place */
+
+    if (state->moving) {
+        ngx_k8s_shards_unmove(c, state);
+        ngx_k8s_shards_again(state);
+        return;
+    }
+
+    if (state->head) {
+        state->head = 0;
+        state->full = 1;
+        state->stale = 1;
+        return;
+    }
+
+    shard = &state->shards[state->cursor];
+    shard->dirty = 0;
+    shard->full = 1;
+    shard->stale = 1;
+    state->ndirty--;
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_written(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_claim_t  *last;
+
+    state->partial = 0;
+
+    if (!state->skipped) {
+        return 0;
+    }
+
+    if (state->need != NGX_K8S_NEVER) {
+        ngx_k8s_compile_stuck(c, state->node, state->need);
+    }
+
+    state->stuck = 1;
+
+    if (state->youngest == NULL) {
+        (void) ngx_k8s_full_youngest(state, &last);
+        state->youngest = last;
+    }
+
+    ngx_k8s_compile_blame(c, state, state->youngest);
+
+    return 1;
+}
+
+
+void
+ngx_k8s_compile_blame(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_k8s_claim_t *claim)
+{
+    if (state->blamed && state->blamed != claim) {
+        ngx_k8s_entry_mark(c->store, state->blamed->entry);
+    }
+
+    state->blamed = claim;
+
+    if (claim) {
+        ngx_k8s_entry_mark(c->store, claim->entry);
+    }
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_short(ngx_k8s_host_state_t *state, ngx_uint_t *stale)
+{
+    ngx_uint_t  i, full;
+
+    *stale = 0;
+
+    if (!state->stuck) {
+        return 0;
+    }
+
+    full = state->full;
+    *stale = state->stale;
+
+    for (i = 0; i < state->nshards; i++) {
+        full |= state->shards[i].full;
+        *stale |= state->shards[i].stale;
+    }
+
+    return full;
+}
