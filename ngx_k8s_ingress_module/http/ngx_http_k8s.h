@@ -39,7 +39,7 @@ struct ngx_http_k8s_loc_conf_s {
     ngx_str_t                url;        /* of the profiles' proxy_pass */
     ngx_http_k8s_profile_t  *builtin;    /* without a ConfigMap */
     void                   **health_conf; /* the same, not logged */
-    ngx_http_core_srv_conf_t *words;     /* those of nginx.conf, a copy */
+    u_char                  *words;      /* those of nginx.conf, a copy */
     void                   **error_conf; /* the location of error pages over
                                             the builtin; */
     ngx_http_handler_pt      error;      /* in it the proxy's handler */
@@ -88,6 +88,9 @@ typedef struct {
     ngx_int_t                request_id; /* index of $request_id */
     ngx_int_t                forwarded_for; /* of $http_x_forwarded_for */
     ngx_http_k8s_ids_t       ids;
+    ngx_event_t              check;      /* of the worker, see
+                                            ngx_http_k8s_base_init() */
+    ngx_connection_t         dummy;      /* what the timer's log asks for */
 } ngx_http_k8s_main_conf_t;
 
 

@@ -15,37 +15,65 @@
 #include <ngx_http_k8s_route.h>
 
 
-static ngx_int_t ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_k8s_settings_t *settings, ngx_str_t *values);
-static void ngx_http_k8s_base_words(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_str_t *values);
-static ngx_int_t ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_http_k8s_profile_t *profile, ngx_pool_t *pool, ngx_str_t *values);
-static ngx_int_t ngx_http_k8s_base_force(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_k8s_policy_t *rec, ngx_pool_t *pool);
+/* milliseconds, until what is read before a request is routed follows a change
+   of the ConfigMap without any request */
+#define NGX_HTTP_K8S_BASE_CHECK      500
 
 
 /* plain words of a server: nginx reads them anew whenever it needs them */
 
 typedef struct {
     ngx_str_t                key;
-    size_t                   offset;
+    char                    *module;
+    size_t                   offset;     /* in its configuration of a server */
     size_t                   size;
 } ngx_http_k8s_word_t;
 
-#define ngx_http_k8s_word(key, field)                                         \
-    { ngx_string(key), offsetof(ngx_http_core_srv_conf_t, field),             \
-      sizeof(((ngx_http_core_srv_conf_t *) 0)->field) }
+
+static ngx_int_t ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_k8s_settings_t *settings, ngx_str_t *values);
+static ngx_int_t ngx_http_k8s_base_keep_words(ngx_conf_t *cf,
+    ngx_http_k8s_loc_conf_t *klcf);
+static u_char *ngx_http_k8s_base_word(ngx_cycle_t *cycle,
+    ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_word_t *word);
+static void ngx_http_k8s_base_words(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_str_t *values);
+static ngx_int_t ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *profile, ngx_pool_t *pool, ngx_str_t *values);
+static void ngx_http_k8s_base_check(ngx_event_t *ev);
+static ngx_int_t ngx_http_k8s_base_force(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_k8s_policy_t *rec, ngx_pool_t *pool);
+
+
+#define ngx_http_k8s_word(key, module, type, field)                           \
+    { ngx_string(key), module, offsetof(type, field),                         \
+      sizeof(((type *) 0)->field) }
+
+#define ngx_http_k8s_core_word(key, field)                                    \
+    ngx_http_k8s_word(key, "ngx_http_core_module", ngx_http_core_srv_conf_t,  \
+                      field)
+
+/* the largest size */
+#define NGX_HTTP_K8S_WORD_SIZE       sizeof(ngx_bufs_t)
 
 static ngx_http_k8s_word_t  ngx_http_k8s_words[] = {
-    ngx_http_k8s_word("client-header-buffer-size", client_header_buffer_size),
-    ngx_http_k8s_word("client-header-timeout", client_header_timeout),
-    ngx_http_k8s_word("large-client-header-buffers",
-                      large_client_header_buffers),
-    ngx_http_k8s_word("enable-underscores-in-headers", underscores_in_headers),
-    ngx_http_k8s_word("ignore-invalid-headers", ignore_invalid_headers),
-    { ngx_null_string, 0, 0 }
+    ngx_http_k8s_core_word("client-header-buffer-size",
+                           client_header_buffer_size),
+    ngx_http_k8s_core_word("client-header-timeout", client_header_timeout),
+    ngx_http_k8s_core_word("large-client-header-buffers",
+                           large_client_header_buffers),
+    ngx_http_k8s_core_word("enable-underscores-in-headers",
+                           underscores_in_headers),
+    ngx_http_k8s_core_word("ignore-invalid-headers", ignore_invalid_headers),
+#if (NGX_HTTP_V2)
+    ngx_http_k8s_word("http2-max-concurrent-streams", "ngx_http_v2_module",
+                      ngx_http_v2_srv_conf_t, concurrent_streams),
+#endif
+    { ngx_null_string, NULL, 0, 0 }
 };
+
+#define ngx_http_k8s_nwords                                                   \
+    (sizeof(ngx_http_k8s_words) / sizeof(ngx_http_k8s_word_t) - 1)
 
 
 ngx_http_k8s_profile_t *
@@ -74,13 +102,9 @@ ngx_http_k8s_base_builtin(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf,
         return NULL;
     }
 
-    klcf->words = ngx_palloc(cf->pool, sizeof(ngx_http_core_srv_conf_t));
-    if (klcf->words == NULL) {
+    if (ngx_http_k8s_base_keep_words(cf, klcf) != NGX_OK) {
         return NULL;
     }
-
-    *klcf->words = *(ngx_http_core_srv_conf_t *)
-                         klcf->ctx.srv_conf[ngx_http_core_module.ctx_index];
 
     klcf->builtin = profile;
     klcf->base = profile;
@@ -272,6 +296,59 @@ ngx_http_k8s_base_renew(ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_table_t *table,
 
 
 /*
+ * A request that does not get as far as its routing, as its headers are too
+ * large for what held before, would never bring the change about.
+ */
+
+void
+ngx_http_k8s_base_init(ngx_cycle_t *cycle)
+{
+    ngx_event_t               *ev;
+    ngx_http_k8s_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_k8s_module);
+
+    if (kmcf->passes.nelts == 0) {
+        return;
+    }
+
+    kmcf->dummy.fd = (ngx_socket_t) -1;
+    kmcf->dummy.data = kmcf;
+
+    ev = &kmcf->check;
+
+    ev->handler = ngx_http_k8s_base_check;
+    ev->data = &kmcf->dummy;
+    ev->log = cycle->log;
+    ev->cancelable = 1;
+
+    ngx_http_k8s_base_check(ev);
+}
+
+
+static void
+ngx_http_k8s_base_check(ngx_event_t *ev)
+{
+    ngx_uint_t                 i;
+    ngx_connection_t          *dummy;
+    ngx_http_k8s_pass_t       *pass;
+    ngx_http_k8s_main_conf_t  *kmcf;
+
+    dummy = ev->data;
+    kmcf = dummy->data;
+
+    pass = kmcf->passes.elts;
+
+    for (i = 0; i < kmcf->passes.nelts; i++) {
+        (void) ngx_http_k8s_base(pass[i].conf,
+                                 ngx_k8s_pin(pass[i].conf->block), ev->log);
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_K8S_BASE_CHECK);
+}
+
+
+/*
  * NGX_ERROR: it is to be tried again.  The watcher has built it before, so that
  * it is not refused, but by the nginx.conf of an older or newer cycle.
  */
@@ -336,31 +413,82 @@ ngx_http_k8s_base_force(ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_policy_t *rec,
 }
 
 
+/* notes those of nginx.conf */
+
+static ngx_int_t
+ngx_http_k8s_base_keep_words(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
+{
+    u_char               *p, *saved;
+    ngx_http_k8s_word_t  *word;
+
+    saved = ngx_palloc(cf->pool, ngx_http_k8s_nwords * NGX_HTTP_K8S_WORD_SIZE);
+    if (saved == NULL) {
+        return NGX_ERROR;
+    }
+
+    klcf->words = saved;
+
+    for (word = ngx_http_k8s_words; word->key.len; word++) {
+
+        p = ngx_http_k8s_base_word(cf->cycle, klcf, word);
+
+        if (p) {
+            ngx_memcpy(saved, p, word->size);
+        }
+
+        saved += NGX_HTTP_K8S_WORD_SIZE;
+    }
+
+    return NGX_OK;
+}
+
+
+/* where it is, or NULL: the module is not in this nginx */
+
+static u_char *
+ngx_http_k8s_base_word(ngx_cycle_t *cycle, ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_word_t *word)
+{
+    ngx_uint_t  m;
+
+    for (m = 0; cycle->modules[m]; m++) {
+        if (ngx_strcmp(cycle->modules[m]->name, word->module) == 0) {
+            return (u_char *) klcf->ctx.srv_conf[cycle->modules[m]->ctx_index]
+                   + word->offset;
+        }
+    }
+
+    return NULL;
+}
+
+
 /* what is not said is as in nginx.conf; values may be NULL */
 
 static void
 ngx_http_k8s_base_words(ngx_http_k8s_loc_conf_t *klcf, ngx_str_t *values)
 {
-    u_char               *server, *saved;
+    u_char               *p, *saved;
     ngx_str_t            *value;
     ngx_k8s_row_t        *row;
     ngx_http_k8s_word_t  *word;
 
-    server = (u_char *) klcf->ctx.srv_conf[ngx_http_core_module.ctx_index];
-    saved = (u_char *) klcf->words;
+    saved = klcf->words;
 
     for (word = ngx_http_k8s_words; word->key.len; word++) {
+
+        p = ngx_http_k8s_base_word((ngx_cycle_t *) ngx_cycle, klcf, word);
 
         row = ngx_k8s_row(&word->key, NGX_K8S_ROW_KEY);
         value = values ? &values[row - ngx_k8s_rows] : NULL;
 
-        if (value == NULL || value->data == NULL
-            || row->grammar->decode(row->grammar, value, server + word->offset)
-               != NGX_OK)
+        if (p
+            && (value == NULL || value->data == NULL
+                || row->grammar->decode(row->grammar, value, p) != NGX_OK))
         {
-            ngx_memcpy(server + word->offset, saved + word->offset,
-                       word->size);
+            ngx_memcpy(p, saved, word->size);
         }
+
+        saved += NGX_HTTP_K8S_WORD_SIZE;
     }
 }
 

@@ -21,7 +21,8 @@
  * policy, over which those of policies are.  It has the defaults of rows, and
  * what the ConfigMap says in their place.  The one without a ConfigMap, the
  * builtin, is of the cycle; others are of a worker, which builds one at its
- * first request after a change.  Values are by row, see ngx_k8s_policy.h.
+ * first request after a change, or half a second later.  Values are by row,
+ * see ngx_k8s_policy.h.
  */
 
 /* what the builtin is made of and over; sets klcf->builtin and ->base */
@@ -43,6 +44,10 @@ ngx_http_k8s_profile_t *ngx_http_k8s_base_create(
 
 void ngx_http_k8s_base_renew(ngx_http_k8s_loc_conf_t *klcf,
     ngx_k8s_table_t *table, ngx_log_t *log);
+
+/* has each pass follow the ConfigMap, with requests or without; in a worker,
+   where its cycle begins */
+void ngx_http_k8s_base_init(ngx_cycle_t *cycle);
 
 /* what a record says, texts stay in it; closed: its keys close all routes */
 ngx_str_t *ngx_http_k8s_values(ngx_k8s_policy_t *rec, ngx_pool_t *pool,

@@ -142,6 +142,8 @@ ngx_http_k8s_create_main_conf(ngx_conf_t *cf)
      *     kmcf->request_id = 0;
      *     kmcf->forwarded_for = 0;
      *     kmcf->ids = { 0 };
+     *     kmcf->check = { 0 };
+     *     kmcf->dummy = { 0 };
      */
 
     if (ngx_array_init(&kmcf->passes, cf->pool, 4,
@@ -470,6 +472,8 @@ ngx_http_k8s_init_process(ngx_cycle_t *cycle)
         }
 #endif
     }
+
+    ngx_http_k8s_base_init(cycle);
 
     return NGX_OK;
 }

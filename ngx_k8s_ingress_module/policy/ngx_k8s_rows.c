@@ -77,7 +77,8 @@
 #define ngx_k8s_word_row(name, grammar, value)                                \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value, NGX_K8S_IK,  \
                     "", "", NGX_K8S_NO_FIELD, "",                             \
-                    "of the servers with a pass; without it as in nginx.conf")
+                    "of servers with a pass, of locations not; without it "   \
+                    "as in nginx.conf")
 
 /* the same of a canary */
 #define ngx_k8s_canary_row(name, grammar, value, flags, needs, note)          \
@@ -697,8 +698,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "nginx has it no more"),
     ngx_k8s_noted_row("http2-max-requests", number, "0", NGX_K8S_IK, "",
                       "nginx has it no more"),
-    ngx_k8s_later_row("http2-max-concurrent-streams", "", number, "128",
-                      NGX_K8S_IK, "", ""),
+    ngx_k8s_word_row("http2-max-concurrent-streams", number, "128"),
 
     /* what annotations may do */
 
