@@ -108,6 +108,7 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
     ngx_queue_init(&c->told);
     ngx_queue_init(&c->marking);
     ngx_queue_init(&c->spent);
+    ngx_queue_init(&c->shed);
     ngx_queue_init(&c->extras);
 
     if (ngx_k8s_builder_init(&c->builder, log) != NGX_OK) {
@@ -220,6 +221,7 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
     ngx_rbtree_t            *tree;
     ngx_k8s_left_t          *left;
     ngx_k8s_node_t          *node;
+    ngx_k8s_shed_t          *shed;
     ngx_k8s_store_t         *store;
     ngx_k8s_extra_t         *extra;
     ngx_k8s_entry_t         *entry;
@@ -256,6 +258,14 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         q = ngx_queue_head(&c->spent);
         ngx_queue_remove(q);
         ngx_free(ngx_queue_data(q, ngx_k8s_spent_t, queue));
+    }
+
+    while (!ngx_queue_empty(&c->shed)) {
+        q = ngx_queue_head(&c->shed);
+        shed = ngx_queue_data(q, ngx_k8s_shed_t, queue);
+        ngx_queue_remove(q);
+        ngx_free(shed->shards);
+        ngx_free(shed);
     }
 
     while (!ngx_queue_empty(&c->extras)) {
@@ -428,6 +438,7 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
     }
 
     if (ngx_k8s_compile_marks(c) == NGX_OK
+        || ngx_k8s_compile_shed(c) == NGX_OK
         || ngx_k8s_compile_spent(c) == NGX_OK)
     {
         return NGX_OK;

@@ -46,22 +46,15 @@ static ngx_str_t  ngx_k8s_any = ngx_string("");
 static ngx_k8s_item_t *
 ngx_k8s_canary_first(ngx_k8s_item_t *item)
 {
-    ngx_k8s_item_t  *next;
+    ngx_k8s_item_t  *canary;
 
     if (item->slash) {
         return NULL;
     }
 
-    for (next = ngx_k8s_item_next(item);
-         next && ngx_k8s_item_same(next, item);
-         next = ngx_k8s_item_next(next))
-    {
-        if (next->canary) {
-            return next;
-        }
-    }
+    canary = ngx_k8s_item_canary(item);
 
-    return NULL;
+    return (canary && ngx_k8s_item_same(canary, item)) ? canary : NULL;
 }
 
 

@@ -79,7 +79,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
         goto declined;
     }
 
-    item->held = held;
+    ngx_k8s_item_hold(item, held);
 
     return ngx_k8s_compile_hold_ready(c, held);
 
@@ -195,6 +195,8 @@ ngx_k8s_compile_hold_alloc(ngx_k8s_compile_t *c, ngx_uint_t n)
                      + n * sizeof(ngx_k8s_port_t *), c->log);
 
     if (held) {
+        held->item = NULL;
+        held->stamp = 0;
         held->rule = 0;
         held->nports = 0;
         held->policy = NULL;

@@ -261,6 +261,11 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     ngx_k8s_claim_t   *fallback;
     ngx_k8s_making_t   m;
 
+    if (state->undoing) {
+        ngx_k8s_shards_undo(c, state);
+        return NGX_AGAIN;
+    }
+
     ngx_memzero(&m, sizeof(ngx_k8s_making_t));
     m.state = state;
 
@@ -287,6 +292,8 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     {
         ngx_k8s_shards_unmove(c, state);
         ngx_k8s_shards_again(state);
+
+        return NGX_AGAIN;
     }
 
     n = ngx_k8s_shards_wanted(state, state->nshards);
@@ -569,10 +576,10 @@ ngx_k8s_host_release(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         state->gone = item->next;
 
         if (item->twin) {
-            ngx_k8s_compile_release(c, &item->twin->held);
+            ngx_k8s_item_release(c, item->twin);
         }
 
-        ngx_k8s_compile_release(c, &item->held);
+        ngx_k8s_item_release(c, item);
         ngx_k8s_item_free(item);
     }
 
@@ -583,7 +590,7 @@ ngx_k8s_host_release(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 static ngx_int_t
 ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_k8s_item_t    *item;
+    ngx_uint_t         n;
     ngx_k8s_node_t    *node;
     ngx_k8s_making_t   m;
 
@@ -608,6 +615,7 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     state->head = 0;
     state->full = 0;
     state->moving = 0;
+    state->undoing = 0;
     state->stuck = 0;
     state->stale = 0;
     state->partial = 0;
@@ -620,9 +628,13 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     /* of canaries */
 
-    for (item = ngx_k8s_item_least(state); item; item = ngx_k8s_item_next(item))
-    {
-        ngx_k8s_compile_release(c, &item->held);
+    for (n = 0; state->helds.root != &state->sentinel; n++) {
+
+        if (n == NGX_K8S_HOST_SLICE) {
+            return NGX_AGAIN;
+        }
+
+        ngx_k8s_item_release(c, ((ngx_k8s_held_t *) state->helds.root)->item);
     }
 
     if (ngx_k8s_host_release(c, state) == NGX_AGAIN) {

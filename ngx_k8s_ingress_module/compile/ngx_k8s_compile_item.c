@@ -32,6 +32,9 @@ static ngx_uint_t ngx_k8s_item_rank(ngx_k8s_item_t *item);
 static void ngx_k8s_item_link(ngx_k8s_item_t *item);
 static void ngx_k8s_item_unlink(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_after(ngx_k8s_item_t *item);
+static ngx_k8s_item_t *ngx_k8s_item_bound(ngx_k8s_item_t *item,
+    ngx_uint_t canary);
+static void ngx_k8s_item_unhold(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n);
 static void ngx_k8s_item_tell(ngx_k8s_item_t *item);
 static void ngx_k8s_item_pass(ngx_k8s_item_t *item);
@@ -45,6 +48,7 @@ ngx_k8s_items_init(ngx_k8s_host_state_t *state)
 {
     ngx_rbtree_init(&state->items, &state->sentinel,
                     ngx_k8s_item_insert_value);
+    ngx_rbtree_init(&state->helds, &state->sentinel, ngx_rbtree_insert_value);
 }
 
 
@@ -314,8 +318,71 @@ ngx_k8s_item_unlink(ngx_k8s_item_t *item)
     }
 
     ngx_k8s_item_dirty(item);
+    ngx_k8s_item_unhold(item);
 
     ngx_rbtree_delete(&state->items, &item->node);
+}
+
+
+void
+ngx_k8s_item_hold(ngx_k8s_item_t *item, ngx_k8s_held_t *held)
+{
+    item->held = held;
+
+    held->item = item;
+    held->node.key = item->node.key;
+
+    ngx_rbtree_insert(&item->claim->state->helds, &held->node);
+}
+
+
+/* what it leads to stays, until the records that have it are written anew */
+
+static void
+ngx_k8s_item_unhold(ngx_k8s_item_t *item)
+{
+    if (item->held && item->held->item) {
+        ngx_rbtree_delete(&item->claim->state->helds, &item->held->node);
+        item->held->item = NULL;
+    }
+}
+
+
+void
+ngx_k8s_item_release(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+{
+    ngx_k8s_item_unhold(item);
+    ngx_k8s_compile_release(c, &item->held);
+}
+
+
+ngx_k8s_held_t *
+ngx_k8s_held_from(ngx_k8s_host_state_t *state, ngx_rbtree_key_t key)
+{
+    ngx_rbtree_node_t  *node, *found;
+
+    found = NULL;
+
+    for (node = state->helds.root; node != &state->sentinel; /* void */ ) {
+
+        if (node->key >= key) {
+            found = node;
+            node = node->left;
+
+        } else {
+            node = node->right;
+        }
+    }
+
+    return (ngx_k8s_held_t *) found;
+}
+
+
+ngx_k8s_held_t *
+ngx_k8s_held_next(ngx_k8s_held_t *held)
+{
+    return (ngx_k8s_held_t *)
+           ngx_rbtree_next(&held->item->claim->state->helds, &held->node);
 }
 
 
@@ -505,6 +572,54 @@ ngx_k8s_item_leader(ngx_k8s_item_t *item)
 }
 
 
+ngx_k8s_item_t *
+ngx_k8s_item_canary(ngx_k8s_item_t *item)
+{
+    return ngx_k8s_item_bound(item, 1);
+}
+
+
+ngx_k8s_item_t *
+ngx_k8s_item_behind(ngx_k8s_item_t *item)
+{
+    return ngx_k8s_item_bound(item, 2);
+}
+
+
+/* the first one that does not stand before the canaries (1) of its path, or
+   before the end (2) of it */
+
+static ngx_k8s_item_t *
+ngx_k8s_item_bound(ngx_k8s_item_t *item, ngx_uint_t canary)
+{
+    ngx_int_t           rc;
+    ngx_k8s_item_t     *found, *one;
+    ngx_rbtree_node_t  *node, *sentinel;
+
+    found = NULL;
+    node = item->claim->state->items.root;
+    sentinel = item->claim->state->items.sentinel;
+
+    while (node != sentinel) {
+        one = (ngx_k8s_item_t *) node;
+
+        rc = (item->node.key != node->key)
+             ? ((item->node.key < node->key) ? -1 : 1)
+             : ngx_k8s_item_group_cmp(item, one);
+
+        if (rc < 0 || (rc == 0 && one->canary >= canary)) {
+            found = one;
+            node = node->left;
+
+        } else {
+            node = node->right;
+        }
+    }
+
+    return found;
+}
+
+
 /* the record that has it, or will have it */
 
 static void
@@ -540,18 +655,6 @@ ngx_k8s_shard_mark(ngx_k8s_host_state_t *state, ngx_uint_t n)
 }
 
 
-ngx_k8s_item_t *
-ngx_k8s_item_least(ngx_k8s_host_state_t *state)
-{
-    if (state->items.root == state->items.sentinel) {
-        return NULL;
-    }
-
-    return (ngx_k8s_item_t *) ngx_rbtree_min(state->items.root,
-                                             state->items.sentinel);
-}
-
-
 /* the host record has all of them, or the regular expressions */
 
 ngx_k8s_item_t *
@@ -561,14 +664,7 @@ ngx_k8s_item_first(ngx_k8s_host_state_t *state, ngx_uint_t head, ngx_uint_t n)
     ngx_rbtree_node_t  *node, *found, *sentinel;
 
     sentinel = state->items.sentinel;
-
-    if (!head) {
-        key = ((uint64_t) n << 31) / state->nshards;
-
-    } else {
-        key = state->nshards ? NGX_K8S_ITEM_REGEX : 0;
-    }
-
+    key = ngx_k8s_item_key(state, head, n);
     found = NULL;
 
     for (node = state->items.root; node != sentinel; /* void */ ) {
@@ -583,6 +679,19 @@ ngx_k8s_item_first(ngx_k8s_host_state_t *state, ngx_uint_t head, ngx_uint_t n)
     }
 
     return (ngx_k8s_item_t *) found;
+}
+
+
+/* of the first item that a record may have */
+
+ngx_rbtree_key_t
+ngx_k8s_item_key(ngx_k8s_host_state_t *state, ngx_uint_t head, ngx_uint_t n)
+{
+    if (!head) {
+        return ((uint64_t) n << 31) / state->nshards;
+    }
+
+    return state->nshards ? NGX_K8S_ITEM_REGEX : 0;
 }
 
 

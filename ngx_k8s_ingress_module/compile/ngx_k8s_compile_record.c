@@ -18,8 +18,10 @@
 static ngx_int_t ngx_k8s_record_init(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
 static ngx_int_t ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n);
-static ngx_k8s_item_t *ngx_k8s_record_group(ngx_k8s_making_t *m,
-    ngx_uint_t n, ngx_k8s_item_t *item, ngx_uint_t skip);
+static ngx_int_t ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n,
+    ngx_k8s_item_t *item);
+static ngx_int_t ngx_k8s_record_stale(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_uint_t n);
 static ngx_uint_t ngx_k8s_record_hidden(ngx_k8s_making_t *m,
     ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_record_close(ngx_k8s_making_t *m,
@@ -27,7 +29,7 @@ static ngx_int_t ngx_k8s_record_close(ngx_k8s_making_t *m,
 static int ngx_libc_cdecl ngx_k8s_record_place_cmp(const void *one,
     const void *two);
 static ngx_int_t ngx_k8s_record_hold(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m);
+    ngx_k8s_making_t *m, ngx_uint_t n);
 static void ngx_k8s_record_unhold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 static void ngx_k8s_record_held(ngx_k8s_making_t *m);
 static void ngx_k8s_record_release(ngx_k8s_compile_t *c, ngx_array_t *a);
@@ -70,7 +72,7 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         return NGX_ERROR;
     }
 
-    rc = ngx_k8s_record_hold(c, m);
+    rc = ngx_k8s_record_hold(c, m, 0);
 
     if (rc != NGX_OK) {
         return rc;
@@ -133,7 +135,7 @@ ngx_k8s_compile_shard(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
         return NGX_ERROR;
     }
 
-    rc = ngx_k8s_record_hold(c, &m);
+    rc = ngx_k8s_record_hold(c, &m, n);
 
     if (rc != NGX_OK) {
         return rc;
@@ -172,7 +174,7 @@ ngx_k8s_record_release(ngx_k8s_compile_t *c, ngx_array_t *a)
     items = a->elts;
 
     for (i = 0; i < a->nelts; i++) {
-        ngx_k8s_compile_release(c, &items[i]->held);
+        ngx_k8s_item_release(c, items[i]);
     }
 }
 
@@ -221,7 +223,7 @@ static ngx_int_t
 ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
 {
     ngx_str_t         text, last;
-    ngx_uint_t        skip, taken;
+    ngx_uint_t        taken;
     ngx_k8s_item_t   *item;
     ngx_k8s_place_t  *place;
 
@@ -244,10 +246,8 @@ ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
             taken = 0;
         }
 
-        skip = (item->canary || (item->slash && taken));
-        place = NULL;
+        if (!item->canary && !(item->slash && taken)) {
 
-        if (!skip) {
             place = ngx_array_push(&m->places);
             if (place == NULL) {
                 return NGX_ERROR;
@@ -262,17 +262,15 @@ ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
             if (place->type == NGX_K8S_PATH_EXACT || !item->match->slash) {
                 taken = 1;
             }
-        }
 
-        item = ngx_k8s_record_group(m, n, item, skip);
+            if (ngx_k8s_record_group(m, n, item) != NGX_OK) {
+                return NGX_ERROR;
+            }
 
-        if (m->failed) {
-            return NGX_ERROR;
-        }
-
-        if (place) {
             place->n = m->items.nelts - place->first;
         }
+
+        item = ngx_k8s_item_behind(item);
     }
 
     return NGX_OK;
@@ -280,15 +278,13 @@ ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
 
 
 /*
- * A match without predicates ends the list of a path on its listeners.
- * Returns the item after all of the path.
+ * A match without predicates ends the list of a path on its listeners, and what
+ * is behind its end is not looked at: of one path there may be very many.
  */
 
-static ngx_k8s_item_t *
-ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item,
-    ngx_uint_t skip)
+static ngx_int_t
+ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item)
 {
-    ngx_uint_t        hidden;
     ngx_k8s_item_t   *leader, **p;
 
     leader = item;
@@ -298,41 +294,72 @@ ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item,
 
     do {
 
-        if ((item->canary && !skip) || ngx_k8s_item_skip(item)) {
-            item = ngx_k8s_item_next(item);
-            continue;
-        }
-
-        hidden = skip || ngx_k8s_record_hidden(m, item->claim);
-
-        if (!hidden || item->held) {
-            p = ngx_array_push(hidden ? &m->stale : &m->items);
-
+        if (!ngx_k8s_item_skip(item)
+            && !ngx_k8s_record_hidden(m, item->claim))
+        {
+            p = ngx_array_push(&m->items);
             if (p == NULL) {
-                m->failed = 1;
-                return NULL;
+                return NGX_ERROR;
             }
 
             *p = item;
-        }
 
-        if (!hidden && !item->slash) {
-            m->npredicates += item->match->npredicates;
-        }
+            if (!item->slash) {
+                m->npredicates += item->match->npredicates;
+            }
 
-        if (!hidden && (item->slash || item->match->npredicates == 0)
-            && ngx_k8s_record_close(m, item->claim) != NGX_OK)
-        {
-            m->failed = 1;
-            return NULL;
+            if ((item->slash || item->match->npredicates == 0)
+                && ngx_k8s_record_close(m, item->claim) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
         }
 
         item = ngx_k8s_item_next(item);
 
-    } while (ngx_k8s_item_within(item, m->head, n)
-             && ngx_k8s_item_same(item, leader));
+    } while (!m->closed_all && ngx_k8s_item_within(item, m->head, n)
+             && !item->canary && ngx_k8s_item_same(item, leader));
 
-    return item;
+    return NGX_OK;
+}
+
+
+/* what the record has had, and has no more */
+
+static ngx_int_t
+ngx_k8s_record_stale(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
+{
+    ngx_uint_t        i;
+    ngx_k8s_held_t   *held;
+    ngx_k8s_item_t  **items, **p;
+
+    items = m->holds.elts;
+
+    for (i = 0; i < m->holds.nelts; i++) {
+        if (items[i]->held) {
+            items[i]->held->stamp = c->stamp;
+        }
+    }
+
+    held = ngx_k8s_held_from(m->state, ngx_k8s_item_key(m->state, m->head, n));
+
+    for ( /* void */ ;
+         held && ngx_k8s_item_within(held->item, m->head, n);
+         held = ngx_k8s_held_next(held))
+    {
+        if (held->stamp == c->stamp) {
+            continue;
+        }
+
+        p = ngx_array_push(&m->stale);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        *p = held->item;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -414,7 +441,7 @@ ngx_k8s_record_place_cmp(const void *one, const void *two)
  */
 
 static ngx_int_t
-ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
 {
     ngx_int_t         rc, waits;
     ngx_uint_t        i;
@@ -433,7 +460,9 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         return NGX_ERROR;
     }
 
-    if (ngx_k8s_canary_holds(m) != NGX_OK) {
+    if (ngx_k8s_canary_holds(m) != NGX_OK
+        || ngx_k8s_record_stale(c, m, n) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -501,7 +530,7 @@ ngx_k8s_record_unhold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     for (i = 0; i < m->holds.nelts; i++) {
         if (items[i]->held && items[i]->held->fresh) {
-            ngx_k8s_compile_release(c, &items[i]->held);
+            ngx_k8s_item_release(c, items[i]);
         }
 
         if (items[i]->held == NULL

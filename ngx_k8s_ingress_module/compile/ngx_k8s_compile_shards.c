@@ -21,6 +21,12 @@
 #define NGX_K8S_SHARD_FIRST    64     /* paths that one record may have */
 #define NGX_K8S_SHARD_PATHS    32     /* of one shard, at most, when made */
 #define NGX_K8S_SHARDS         32768
+#define NGX_K8S_UNDO_SLICE     256    /* paths */
+#define NGX_K8S_SHED_SLICE     64     /* shards */
+
+
+static void ngx_k8s_shard_remove(ngx_k8s_compile_t *c,
+    ngx_k8s_shard_t *shard);
 
 
 /*
@@ -118,15 +124,10 @@ ngx_k8s_shards_moved(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 void
 ngx_k8s_shards_unmove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_uint_t       i;
-    ngx_k8s_item_t  *item;
+    ngx_uint_t  i;
 
-    for (item = ngx_k8s_item_least(state); item; item = ngx_k8s_item_next(item))
-    {
-        if (item->held && item->held->epoch == state->epoch) {
-            ngx_k8s_compile_release(c, &item->held);
-        }
-    }
+    state->undoing = 1;
+    state->undo = 0;
 
     ngx_k8s_shards_remove(c, state->shards, state->nshards);
 
@@ -149,20 +150,99 @@ ngx_k8s_shards_unmove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
 
 void
+ngx_k8s_shards_undo(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_uint_t       n;
+    ngx_k8s_held_t  *held, *next;
+
+    held = ngx_k8s_held_from(state, state->undo);
+
+    for (n = 0; held; n++) {
+
+        /* those of one key together */
+
+        if (n >= NGX_K8S_UNDO_SLICE && held->node.key != state->undo) {
+            state->undo = held->node.key;
+            return;
+        }
+
+        state->undo = held->node.key;
+        next = ngx_k8s_held_next(held);
+
+        if (held->epoch == state->epoch) {
+            ngx_k8s_item_release(c, held->item);
+        }
+
+        held = next;
+    }
+
+    state->epoch++;
+    state->undoing = 0;
+}
+
+
+/* many go in their turn, or at once without memory for it */
+
+void
 ngx_k8s_shards_remove(ngx_k8s_compile_t *c, ngx_k8s_shard_t *shards,
     ngx_uint_t n)
 {
-    ngx_uint_t  i;
+    ngx_k8s_shed_t  *shed;
 
-    for (i = 0; i < n; i++) {
-        if (shards[i].ref.slot) {
-            ngx_k8s_writer_remove(c->writer, shards[i].ref.slot);
+    if (n > NGX_K8S_SHED_SLICE) {
+        shed = ngx_alloc(sizeof(ngx_k8s_shed_t), c->log);
+
+        if (shed) {
+            shed->shards = shards;
+            shed->n = n;
+            ngx_queue_insert_tail(&c->shed, &shed->queue);
+
+            return;
         }
+    }
+
+    while (n) {
+        ngx_k8s_shard_remove(c, &shards[--n]);
     }
 
     if (shards) {
         ngx_free(shards);
     }
+}
+
+
+static void
+ngx_k8s_shard_remove(ngx_k8s_compile_t *c, ngx_k8s_shard_t *shard)
+{
+    if (shard->ref.slot) {
+        ngx_k8s_writer_remove(c->writer, shard->ref.slot);
+    }
+}
+
+
+ngx_int_t
+ngx_k8s_compile_shed(ngx_k8s_compile_t *c)
+{
+    ngx_uint_t       n;
+    ngx_k8s_shed_t  *shed;
+
+    if (ngx_queue_empty(&c->shed)) {
+        return NGX_DONE;
+    }
+
+    shed = ngx_queue_data(ngx_queue_head(&c->shed), ngx_k8s_shed_t, queue);
+
+    for (n = 0; n < NGX_K8S_SHED_SLICE && shed->n; n++) {
+        ngx_k8s_shard_remove(c, &shed->shards[--shed->n]);
+    }
+
+    if (shed->n == 0) {
+        ngx_queue_remove(&shed->queue);
+        ngx_free(shed->shards);
+        ngx_free(shed);
+    }
+
+    return NGX_OK;
 }
 
 

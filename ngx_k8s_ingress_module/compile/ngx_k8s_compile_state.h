@@ -226,7 +226,13 @@ typedef struct {
 
 /* the records that a match of a host record leads to */
 
+typedef struct ngx_k8s_item_s  ngx_k8s_item_t;
+
 typedef struct {
+    ngx_rbtree_node_t        node;       /* state->helds, as the item's */
+    ngx_k8s_item_t          *item;       /* NULL: it is not in there */
+    ngx_uint_t               stamp;      /* c->stamp: of the record in the
+                                            making */
     uint32_t                 rule;       /* slot */
     uint32_t                 nports;
     ngx_uint_t               epoch;      /* of the host, when it was made */
@@ -241,8 +247,6 @@ typedef struct {
 
 
 /* an object as one host sees it, over its versions */
-
-typedef struct ngx_k8s_item_s  ngx_k8s_item_t;
 
 typedef struct {
     ngx_rbtree_node_t        node;       /* state->claims, by age */
@@ -310,6 +314,15 @@ typedef struct {
 } ngx_k8s_shard_t;
 
 
+/* shards that nothing leads to any more; both malloc()ed */
+
+typedef struct {
+    ngx_queue_t              queue;
+    ngx_k8s_shard_t         *shards;
+    ngx_uint_t               n;          /* that are still there */
+} ngx_k8s_shed_t;
+
+
 /* the choice of a host's certificates from the tls entries of an object */
 
 #define NGX_K8S_TLS_BEGIN            0
@@ -334,6 +347,8 @@ struct ngx_k8s_host_state_s {
     ngx_rbtree_t             marked;     /* those with tls, of the host ""
                                             those with its default backend */
     ngx_rbtree_t             items;
+    ngx_rbtree_t             helds;      /* ngx_k8s_held_t: those of them that
+                                            records have */
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              work;       /* claims that change */
     ngx_queue_t              told;       /* items of which something else is
@@ -353,7 +368,10 @@ struct ngx_k8s_host_state_s {
     ngx_uint_t               nold;       /* the host record */
     ngx_uint_t               ndirty;
     ngx_uint_t               cursor;
-    ngx_uint_t               epoch;      /* raised by each move */
+    ngx_uint_t               epoch;      /* raised by each move, and its end
+                                            where it is given up */
+    ngx_rbtree_key_t         undo;       /* with undoing: of the item at which
+                                            that goes on */
 
     ngx_k8s_claim_t         *fallback;   /* whose default backend is served */
     ngx_k8s_held_t          *fallback_held;
@@ -385,6 +403,7 @@ struct ngx_k8s_host_state_s {
     unsigned                 attached:1; /* in the parent's children */
     unsigned                 head:1;     /* the host record is to be written */
     unsigned                 moving:1;   /* to another number of shards */
+    unsigned                 undoing:1;  /* what that has held is released */
     unsigned                 going:1;    /* its work is not at its end */
     unsigned                 full:1;     /* the host record did not fit */
     unsigned                 stale:1;    /* and leads to what has gone */
@@ -507,6 +526,7 @@ struct ngx_k8s_compile_s {
     ngx_queue_t              told;       /* nodes whose users are marked */
     ngx_queue_t              marking;    /* entries whose hosts are marked */
     ngx_queue_t              spent;      /* ngx_k8s_spent_t */
+    ngx_queue_t              shed;       /* ngx_k8s_shed_t */
     ngx_k8s_serving_t       *serving;    /* one that may be used, or NULL */
     ngx_queue_t              extras;
     ngx_rbtree_t             shares;     /* ngx_k8s_share_t */
@@ -617,7 +637,6 @@ typedef struct {
     unsigned                 fallback_rewrite:1;
     unsigned                 rewrite:1;  /* the path that is written */
     unsigned                 closed_all:1;  /* all listeners */
-    unsigned                 failed:1;   /* no memory */
 } ngx_k8s_making_t;
 
 
@@ -664,6 +683,10 @@ void ngx_k8s_shards_moved(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 void ngx_k8s_shards_unmove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 void ngx_k8s_shards_remove(ngx_k8s_compile_t *c, ngx_k8s_shard_t *shards,
     ngx_uint_t n);
+/* with state->undoing: releases some of what the new ones led to */
+void ngx_k8s_shards_undo(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+/* removes some shards that nothing leads to; NGX_DONE: there are none */
+ngx_int_t ngx_k8s_compile_shed(ngx_k8s_compile_t *c);
 /* records that did not fit are to be written */
 void ngx_k8s_shards_again(ngx_k8s_host_state_t *state);
 /* whether a slot is that of one of the host's shards */
@@ -736,9 +759,21 @@ ngx_k8s_item_t *ngx_k8s_item_first(ngx_k8s_host_state_t *state,
     ngx_uint_t head, ngx_uint_t n);
 ngx_k8s_item_t *ngx_k8s_item_next(ngx_k8s_item_t *item);
 ngx_k8s_item_t *ngx_k8s_item_prev(ngx_k8s_item_t *item);
+/* the first canary of its path, or what stands there; the first item behind all
+   of its path; NULL: there is none */
+ngx_k8s_item_t *ngx_k8s_item_canary(ngx_k8s_item_t *item);
+ngx_k8s_item_t *ngx_k8s_item_behind(ngx_k8s_item_t *item);
+/* what an item leads to is in the tree of the host while it has it */
+void ngx_k8s_item_hold(ngx_k8s_item_t *item, ngx_k8s_held_t *held);
+void ngx_k8s_item_release(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+/* the same as first(), within() and next() of what is held */
+ngx_k8s_held_t *ngx_k8s_held_from(ngx_k8s_host_state_t *state,
+    ngx_rbtree_key_t key);
+ngx_k8s_held_t *ngx_k8s_held_next(ngx_k8s_held_t *held);
+ngx_rbtree_key_t ngx_k8s_item_key(ngx_k8s_host_state_t *state, ngx_uint_t head,
+    ngx_uint_t n);
 /* the first one of its path */
 ngx_k8s_item_t *ngx_k8s_item_leader(ngx_k8s_item_t *item);
-ngx_k8s_item_t *ngx_k8s_item_least(ngx_k8s_host_state_t *state);
 /* which of two objects of a host is older; < 0: the first */
 /* canaries are behind all others */
 ngx_int_t ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two);

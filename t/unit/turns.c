@@ -20,6 +20,7 @@
 static char        *text;
 static ngx_uint_t   number;
 static uint64_t     began, worst;
+static ngx_uint_t   most;                /* records of paths that went */
 
 
 static void
@@ -49,18 +50,24 @@ static ngx_uint_t
 pieces(k8s_t *k, const char *what)
 {
     ngx_int_t   rc;
-    ngx_uint_t  n, at;
+    ngx_uint_t  n, at, before, after;
     uint64_t    was;
 
     worst = 0;
+    most = 0;
     at = 0;
     n = 0;
 
     do {
         was = worst;
+        before = k->table->counts[NGX_K8S_INDEX_PATHS];
+
         start();
         rc = ngx_k8s_compile_run(k->compile, 0);
         stop();
+
+        after = k->table->counts[NGX_K8S_INDEX_PATHS];
+        most = ngx_max(most, before - ngx_min(before, after));
 
         if (worst > was) {
             at = n;
@@ -651,6 +658,7 @@ test_paths(void)
 
     k8s_delete(&k, NGX_K8S_INGRESS, "a", "paths");
     (void) pieces(&k, "it is gone");
+    ok(most <= 64, "%u records of paths go in a piece", (unsigned) most);
 
     k8s_close(&k);
 }
