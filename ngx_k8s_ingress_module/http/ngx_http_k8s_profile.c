@@ -67,7 +67,7 @@ ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
     ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error)
 {
     ngx_int_t             rc;
-    ngx_log_t            *log;
+    ngx_log_t            *log, *pool_log;
     ngx_uint_t            use_stderr;
     ngx_conf_t            cf;
     ngx_conf_file_t       file;
@@ -113,8 +113,14 @@ ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
     use_stderr = ngx_use_stderr;
     ngx_use_stderr = 0;
 
+    /* hashes log to their pool's */
+
+    pool_log = pool->log;
+    pool->log = log;
+
     rc = ngx_http_k8s_profile_run(&cf, parent, tokens, error);
 
+    pool->log = pool_log;
     ngx_use_stderr = use_stderr;
 
     ngx_destroy_pool(cf.temp_pool);

@@ -254,6 +254,12 @@ profile_bad(profile_t *t)
                     "\"proxy_busy_buffers_size\" must be equal to or greater "
                     "than the maximum of the value of \"proxy_buffer_size\" "
                     "and one of the \"proxy_buffers\"");
+
+    profile_refused(t, pass, "proxy_hide_header",
+                    "X-Longer-Than-A-Line-Of-The-Cache-Of-A-Processor-And-So-"
+                    "Than-A-Bucket-Of-A-Hash-Of-Headers-Which-Nginx-Makes",
+                    "could not build proxy_headers_hash, you should increase "
+                    "proxy_headers_hash_bucket_size: 64");
 }
 
 

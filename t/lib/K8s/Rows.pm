@@ -48,7 +48,7 @@ use K8s::Nginx;
 use K8s::TLS;
 
 my $prefix = 'nginx.ingress.kubernetes.io';
-my $json = JSON::PP->new->allow_nonref->canonical;
+my $json = JSON::PP->new->allow_nonref->canonical->ascii;
 
 # { NAME => file of t/rows }
 sub files {
@@ -138,8 +138,9 @@ sub echo {
 }
 
 sub new {
-    my ($class) = @_;
-    my $self = bless { files => files(), annotation => served('annotations'),
+    my ($class, %o) = @_;
+    my $files = $o{files} // 1 ? files() : {};
+    my $self = bless { files => $files, annotation => served('annotations'),
                        key => served('configmap') }, $class;
 
     $self->{backends} = { map { $_ => K8s::Backend->start(echo($_)) }
