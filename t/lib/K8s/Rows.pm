@@ -167,7 +167,7 @@ sub new {
     $self->{tls} = $tls;
     my $n = $self->{nginx} = K8s::Nginx->new(
         block => 'source manifests %%DIR%%; zone 16m; config_map rows/own;',
-        server => "listen 127.0.0.1:$tls ssl; k8s_ingress_pass;",
+        server => "listen 127.0.0.1:$tls ssl; http2 on; k8s_ingress_pass;",
         http => "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
         main => 'worker_processes 1;');
     $n->{ports}{$_} = $self->{backends}{$_}->port
