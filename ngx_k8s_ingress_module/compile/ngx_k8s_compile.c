@@ -19,7 +19,7 @@
 
 
 #define NGX_K8S_COMPILE_POOL   16384
-#define NGX_K8S_COMPILE_START  256    /* objects in one item of work */
+#define NGX_K8S_COMPILE_WALK   256    /* objects in one item of work */
 #define NGX_K8S_COMPILE_AGES   1024   /* certificates */
 
 
@@ -109,6 +109,8 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
     ngx_queue_init(&c->marking);
     ngx_queue_init(&c->spent);
     ngx_queue_init(&c->shed);
+    ngx_queue_init(&c->waits);
+    ngx_queue_init(&c->tried);
     ngx_queue_init(&c->extras);
 
     if (ngx_k8s_builder_init(&c->builder, log) != NGX_OK) {
@@ -258,6 +260,15 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         q = ngx_queue_head(&c->spent);
         ngx_queue_remove(q);
         ngx_free(ngx_queue_data(q, ngx_k8s_spent_t, queue));
+    }
+
+    ngx_queue_add(&c->waits, &c->tried);
+
+    while (!ngx_queue_empty(&c->waits)) {
+        q = ngx_queue_head(&c->waits);
+        ngx_queue_remove(q);
+        node = ngx_queue_data(q, ngx_k8s_node_t, wait);
+        node->waits = 0;
     }
 
     while (!ngx_queue_empty(&c->shed)) {
@@ -517,9 +528,10 @@ ngx_k8s_compile_node(ngx_k8s_compile_t *c, ngx_k8s_compile_node_t *row,
 static ngx_int_t
 ngx_k8s_compile_start(ngx_k8s_compile_t *c)
 {
-    ngx_uint_t        n;
+    ngx_int_t         budget;
     ngx_k8s_link_t   *link;
     ngx_k8s_node_t   *node;
+    ngx_k8s_entry_t  *entry;
     ngx_k8s_store_t  *store;
 
     store = c->store;
@@ -531,22 +543,28 @@ ngx_k8s_compile_start(ngx_k8s_compile_t *c)
         return ngx_k8s_compile_default_certificate(c);
     }
 
-    for (n = 0; store->walk && n < NGX_K8S_COMPILE_START; n++) {
+    /* nothing else goes through an entry's links so far; the store sets
+       entry->next with each change of them */
 
-        for (link = store->walk->links; link; link = link->next) {
-            node = link->node;
+    for (budget = c->slice; store->walk && budget > 0; budget--) {
+        entry = store->walk;
+        link = entry->next;
 
-            if (node->type == NGX_K8S_NODE_HOST && node->queued
-                && !node->ordered)
-            {
-                ngx_queue_remove(&node->dirty);
-                ngx_queue_insert_tail(&store->dirty[NGX_K8S_NODE_HOST],
-                                      &node->dirty);
-                node->ordered = 1;
-            }
+        if (link == NULL) {
+            store->walk = ngx_k8s_entry_younger(store, entry);
+            continue;
         }
 
-        store->walk = ngx_k8s_entry_younger(store, store->walk);
+        entry->next = link->next;
+        node = link->node;
+
+        if (node->type == NGX_K8S_NODE_HOST && node->queued && !node->ordered)
+        {
+            ngx_queue_remove(&node->dirty);
+            ngx_queue_insert_tail(&store->dirty[NGX_K8S_NODE_HOST],
+                                  &node->dirty);
+            node->ordered = 1;
+        }
     }
 
     c->started = (store->walk == NULL);
@@ -565,7 +583,7 @@ ngx_k8s_compile_walk(ngx_k8s_compile_t *c)
 
     store = c->store;
 
-    for (n = 0; store->walk && n < NGX_K8S_COMPILE_START; n++) {
+    for (n = 0; store->walk && n < NGX_K8S_COMPILE_WALK; n++) {
         ngx_k8s_entry_mark(store, store->walk);
         store->walk = ngx_k8s_entry_younger(store, store->walk);
     }

@@ -18,6 +18,7 @@
 
 #define NGX_K8S_KEEP           4096  /* bytes that a record keeps when it
                                         shrinks */
+#define NGX_K8S_UNSTICK_SLICE  256   /* nodes in one item of work */
 #define NGX_K8S_MEMBERS_SLICE  256   /* Ingresses in one item of work, of 16
                                         hosts and rules */
 
@@ -32,6 +33,8 @@ static void ngx_k8s_member_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t ngx_k8s_member_cmp(ngx_rbtree_node_t *one,
     ngx_rbtree_node_t *two);
+static void ngx_k8s_stuck_look(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+static void ngx_k8s_stuck_wait(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 static void ngx_k8s_stuck_need(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     size_t need);
 
@@ -371,6 +374,8 @@ ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, size_t need)
         c->later = 1;
         node->later = 1;
 
+        ngx_k8s_stuck_wait(c, node);
+
         if (need == 0) {
             return;
         }
@@ -389,6 +394,18 @@ ngx_k8s_stuck_need(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, size_t need)
 
     c->stuck = 1;
     node->need = node->need ? ngx_min(node->need, need) : need;
+
+    ngx_k8s_stuck_wait(c, node);
+}
+
+
+static void
+ngx_k8s_stuck_wait(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    if (!node->waits) {
+        node->waits = 1;
+        ngx_queue_insert_tail(&c->waits, &node->wait);
+    }
 }
 
 
@@ -397,65 +414,88 @@ ngx_k8s_stuck_need(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, size_t need)
 ngx_int_t
 ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
 {
-    size_t              room;
-    ngx_int_t           rc;
-    ngx_uint_t          i, later;
-    ngx_k8s_node_t     *node;
-    ngx_k8s_store_t    *store;
-    ngx_rbtree_node_t  *n;
+    size_t           room;
+    ngx_int_t        rc;
+    ngx_uint_t       n;
+    ngx_queue_t     *q;
+    ngx_k8s_node_t  *node;
 
-    rc = NGX_BUSY;
+    if (!c->unsticking) {
+        rc = NGX_BUSY;
 
-    if (c->later) {
-        rc = ngx_k8s_writer_seek(c->writer);
+        if (c->later) {
+            rc = ngx_k8s_writer_seek(c->writer);
 
-        if (rc == NGX_AGAIN) {
+            if (rc == NGX_AGAIN) {
+                return NGX_OK;
+            }
+        }
+
+        room = ngx_k8s_writer_room(c->writer);
+
+        if (rc == NGX_BUSY && (!c->stuck || room < c->stuck_room)) {
+            return NGX_DONE;
+        }
+
+        c->stuck = 0;
+        c->later = (c->later && rc == NGX_BUSY);
+
+        c->unsticking = 1;
+        c->unstick_rc = rc;
+        c->unstick_room = room;
+
+        if (!ngx_queue_empty(&c->waits)) {
+            ngx_queue_add(&c->tried, &c->waits);
+            ngx_queue_init(&c->waits);
+        }
+    }
+
+    for (n = 0; !ngx_queue_empty(&c->tried); n++) {
+
+        if (n == NGX_K8S_UNSTICK_SLICE) {
             return NGX_OK;
         }
+
+        q = ngx_queue_head(&c->tried);
+        node = ngx_queue_data(q, ngx_k8s_node_t, wait);
+
+        ngx_queue_remove(q);
+        node->waits = 0;
+
+        ngx_k8s_stuck_look(c, node);
     }
 
-    later = (rc != NGX_BUSY);
-
-    room = ngx_k8s_writer_room(c->writer);
-
-    if (!later && (!c->stuck || room < c->stuck_room)) {
-        return NGX_DONE;
-    }
-
-    c->stuck = 0;
-    c->later = (c->later && !later);
-    store = c->store;
-
-    for (i = 0; i <= NGX_K8S_NODE_SECRET; i++) {
-
-        if (store->nodes[i].root == &store->sentinel) {
-            continue;
-        }
-
-        for (n = ngx_rbtree_min(store->nodes[i].root, &store->sentinel);
-             n;
-             n = ngx_rbtree_next(&store->nodes[i], n))
-        {
-            node = (ngx_k8s_node_t *) n;
-
-            if ((node->later && (rc == NGX_OK || (later && node->need == 0)))
-                || (node->need && node->need <= room))
-            {
-                node->later = 0;
-                node->need = 0;
-                ngx_k8s_node_mark(store, node);
-                continue;
-            }
-
-            if (later) {
-                node->later = 0;
-            }
-
-            if (node->need) {
-                ngx_k8s_stuck_need(c, node, node->need);
-            }
-        }
-    }
+    c->unsticking = 0;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_k8s_stuck_look(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_uint_t  later;
+
+    later = (c->unstick_rc != NGX_BUSY);
+
+    if ((node->later && (c->unstick_rc == NGX_OK || (later && node->need == 0)))
+        || (node->need && node->need <= c->unstick_room))
+    {
+        node->later = 0;
+        node->need = 0;
+        ngx_k8s_node_mark(c->store, node);
+
+        return;
+    }
+
+    if (later) {
+        node->later = 0;
+    }
+
+    if (node->need) {
+        ngx_k8s_stuck_need(c, node, node->need);
+
+    } else if (node->later) {
+        ngx_k8s_stuck_wait(c, node);
+    }
 }

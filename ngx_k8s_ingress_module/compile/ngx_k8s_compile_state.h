@@ -550,6 +550,11 @@ struct ngx_k8s_compile_s {
     ngx_uint_t               nrules;
 
     size_t                   stuck_room; /* free bytes that may help */
+    ngx_queue_t              waits;      /* nodes that wait for room */
+    ngx_queue_t              tried;      /* of these, with unsticking, those
+                                            that are still to be looked at */
+    size_t                   unstick_room;  /* for them, and how */
+    ngx_int_t                unstick_rc; /* ngx_k8s_writer_seek() has ended */
     ngx_uint_t               sweep;      /* its row, and where it is */
     uint64_t                 cursor;
     uint64_t                 age;        /* with aging: key of the next Secret
@@ -563,6 +568,7 @@ struct ngx_k8s_compile_s {
     unsigned                 stuck:1;    /* some update did not fit */
     unsigned                 later:1;    /* one had room, but not in one piece,
                                             or still pinned */
+    unsigned                 unsticking:1;  /* goes on */
     unsigned                 retry:1;    /* the next may be said */
 };
 
@@ -1062,7 +1068,7 @@ void ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes,
    last put was refused only for now, when there is room for that; 0: then */
 void ngx_k8s_compile_stuck(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     size_t need);
-/* NGX_OK when updates are to be tried again, NGX_DONE */
+/* NGX_OK when updates are to be tried again, some at a time; NGX_DONE */
 ngx_int_t ngx_k8s_compile_unstick(ngx_k8s_compile_t *c);
 
 /* what is left out (ngx_k8s_compile_left.c) */

@@ -305,6 +305,10 @@ ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
         }
     }
 
+    if (node->waits) {
+        ngx_queue_remove(&node->wait);
+    }
+
     ngx_rbtree_delete(&store->nodes[node->type], &node->node);
     ngx_free(node);
 }

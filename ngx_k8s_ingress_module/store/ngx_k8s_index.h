@@ -91,6 +91,7 @@ struct ngx_k8s_node_s {
                                             and they are attached anew, or
                                             with "telling" */
     ngx_queue_t              told;       /* compile's, with "telling" */
+    ngx_queue_t              wait;       /* compile's, with "waits" */
     ngx_uint_t               type;       /* NGX_K8S_NODE_* */
     uint32_t                 route_set;  /* of a host, else 0 */
     uint32_t                 class;      /* NGX_K8S_CLASS_*, the same */
@@ -104,6 +105,7 @@ struct ngx_k8s_node_s {
     size_t                   need;       /* compile's: free bytes to try what
                                             did not fit, 0: it did */
     unsigned                 later:1;    /* and it has room, but not now */
+    unsigned                 waits:1;    /* for that, or did */
     unsigned                 queued:1;   /* is dirty */
     unsigned                 marked:1;   /* has been marked: compile's to clear
                                             when it works on it */

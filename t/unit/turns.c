@@ -664,6 +664,85 @@ test_paths(void)
 }
 
 
+/* hosts whose change waits for room: which of them wait is known */
+
+static void
+put_grown(k8s_t *k, ngx_uint_t n, ngx_uint_t paths)
+{
+    char        *p;
+    ngx_uint_t   i;
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'a','name':'g%u'},'spec':{"
+            "'rules':[{'host':'g%u.test','http':{'paths':[", (unsigned) n,
+            (unsigned) n);
+
+    for (i = 0; i < paths; i++) {
+        p += sprintf(p, "%s{'path':'/%u','pathType':'Exact','backend':{"
+                     "'service':{'name':'s','port':{'number':80}}}}",
+                     i ? "," : "", (unsigned) i);
+    }
+
+    sprintf(p, "]}}]}}");
+    put(k, NULL);
+}
+
+
+static void
+test_waiting(void)
+{
+    char             name[16];
+    k8s_t            k;
+    ngx_uint_t       i, n, all, bad;
+    ngx_k8s_node_t  *node;
+
+    k8s_conf(&k);
+    k.size = 4 * 1024 * 1024;
+    k8s_open(&k);
+    ngx_k8s_compile_synced(k.compile);
+
+    for (all = 0; all < 1200; all++) {
+        put_grown(&k, all, 1);
+    }
+
+    k8s_run(&k);
+
+    for (i = 0; i < all; i++) {
+        put_grown(&k, i, 40);
+    }
+
+    (void) pieces(&k, "hosts that grow in a full zone");
+
+    n = 0;
+    bad = 0;
+
+    for (node = ngx_k8s_node_from(k.store, NGX_K8S_NODE_HOST, 0);
+         node;
+         node = (ngx_k8s_node_t *)
+                ngx_rbtree_next(&k.store->nodes[NGX_K8S_NODE_HOST],
+                                &node->node))
+    {
+        if (node->need || node->later) {
+            n++;
+            bad += !node->waits;
+        }
+    }
+
+    ok(n > 256 && bad == 0, "%u of them wait for room", (unsigned) n);
+
+    for (i = 0; i < all; i++) {
+        sprintf(name, "g%u", (unsigned) i);
+        (void) gone(&k, name);
+    }
+
+    i = pieces(&k, "all go");
+    ok(i > n / 256, "those that wait are tried in %u pieces", (unsigned) i);
+    ok(k.table->counts[NGX_K8S_INDEX_HOST] <= 1, "none is left");
+
+    k8s_close(&k);
+}
+
+
 /* a Service with many ports, of each of which there are paths */
 
 static void
@@ -818,6 +897,7 @@ main(void)
     test_below();
     test_paths();
     test_ports(2500);
+    test_waiting();
     test_halfway();
     test_hosts();
 
