@@ -1,0 +1,79 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * A reader of YAML.  Private to ngx_k8s_yaml*.c.
+ */
+
+
+#ifndef _NGX_K8S_YAML_CORE_H_INCLUDED_
+#define _NGX_K8S_YAML_CORE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <yaml.h>
+#include <ngx_k8s_yaml.h>
+
+
+#define NGX_K8S_YAML_DEPTH      64
+#define NGX_K8S_YAML_ANCHORS    1024
+
+
+typedef struct {
+    json_t              *json;       /* owned until it is complete */
+    json_t              *key;        /* of the value to come, owned */
+    json_t              *merged;     /* what merge keys bring, owned */
+    char                *anchor;     /* malloc()ed */
+    size_t               weight;     /* y->weight before */
+    unsigned             merge:1;    /* the value to come is merged */
+} ngx_k8s_yaml_frame_t;
+
+
+typedef struct {
+    char                *name;       /* malloc()ed */
+    json_t              *json;
+    size_t               weight;
+} ngx_k8s_yaml_anchor_t;
+
+
+struct ngx_k8s_yaml_s {
+    yaml_parser_t        parser;
+    ngx_log_t           *log;
+    u_char              *text;
+    u_char              *pos;
+    u_char              *last;
+    json_t              *root;       /* of the document, when complete */
+    ngx_uint_t           base;       /* lines before the parser's first */
+    ngx_uint_t           line;       /* of the document, from 0 */
+    u_char              *start;      /* of it, when it is JSON, or NULL */
+    u_char              *counted;    /* lines up to here are in "line" */
+    uint32_t            *lines;      /* of the elements of its "items" */
+    ngx_uint_t           nlines;
+    ngx_uint_t           nalloc;
+    ngx_uint_t           depth;
+    ngx_uint_t           nanchors;
+    size_t               weight;     /* of the nodes of the document */
+    size_t               expanded;   /* of it by aliases */
+    ngx_str_t            error;
+    unsigned             json:1;
+    unsigned             started:1;
+    unsigned             done:1;
+    unsigned             failed:1;   /* no memory */
+    ngx_k8s_yaml_frame_t   frames[NGX_K8S_YAML_DEPTH];
+    ngx_k8s_yaml_anchor_t  anchors[NGX_K8S_YAML_ANCHORS];
+    u_char               message[256];
+};
+
+
+/* takes an event: NGX_OK, or NGX_DECLINED with y->error or y->failed */
+ngx_int_t ngx_k8s_yaml_event(ngx_k8s_yaml_t *y, yaml_event_t *e);
+/* NGX_DECLINED, with y->error */
+ngx_int_t ngx_k8s_yaml_failed(ngx_k8s_yaml_t *y, size_t line, size_t column,
+    const char *why);
+
+
+#endif /* _NGX_K8S_YAML_CORE_H_INCLUDED_ */
