@@ -34,8 +34,10 @@ sub annotation {
     my ($row) = @_;
     my $f = $files->{$row};
 
-    my $wrong;
-    $n->until(sub { !($wrong = $rows->wrong($row, "$row-on.test")) }, 4);
+    my ($wrong, $try);
+    $n->until(sub {
+        !($wrong = $rows->wrong($row, "$row-on.test", ++$try))
+    }, 20);
     return "on: $wrong" if $wrong;
     return 'does the same without the row' if !$rows->wrong($row,
                                                             "$row-off.test");
@@ -66,11 +68,11 @@ sub key {
                grep { $rows->{key}{$_} } keys %{$f->{with} // {}};
 
     # words of the server are in force once a request was read
-    my $wrong;
-    my $answer = sub { $n->get($host, '/'); $wrong = $rows->wrong($row, $host) };
+    my ($wrong, $try);
+    my $answer = sub { $n->get($host, '/'); $wrong = $rows->wrong($row, $host, @_) };
 
     $rows->config(%with, $row => $f->{key} // $f->{value});
-    $n->until(sub { $answer->() eq '' }) or return "on: $wrong";
+    $n->until(sub { $answer->(++$try) eq '' }, 20) or return "on: $wrong";
     $rows->config(%with);
     $n->until(sub { $answer->() ne '' })
         or return 'does the same without the row';

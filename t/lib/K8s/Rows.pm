@@ -270,7 +270,7 @@ sub problems {
 
 # the transcript of a request to a host
 sub ask {
-    my ($self, $r, $host) = @_;
+    my ($self, $r, $host, $patience) = @_;
     my $to = $r->{host} // $host;
     my ($port, $tls) = @{$self}{qw( port tls )};
     my ($raw, $body) = ($r->{raw}, '');
@@ -299,7 +299,7 @@ sub ask {
                                     PeerPort => $self->{nginx}{port})
         or return "no connection\n";
     my $text = '';
-    my $end = time + ($r->{hold} // 20);
+    my $end = time + ($r->{hold} // 20) * ($patience // 1);
     print $s $raw, $body;
 
     while (1) {
@@ -321,9 +321,10 @@ sub ask {
     return $text;
 }
 
-# what is not as a row's requests say, '' if all is
+# what is not as a row's requests say, '' if all is; hold is so many times as
+# long, where an end is expected to come
 sub wrong {
-    my ($self, $row, $host) = @_;
+    my ($self, $row, $host, $patience) = @_;
     my $f = $self->{files}{$row};
 
     if ($f->{refused}) {
@@ -341,7 +342,7 @@ sub wrong {
         for my $i (1 .. $r->{times} // 1) {
             sleep $r->{pause} if $i > 1 && $r->{pause};
             my $log = length $self->{nginx}->log;
-            my $text = $self->ask($r, $host);
+            my $text = $self->ask($r, $host, $patience);
             $log = substr $self->{nginx}->log, $log;
             for my $re (list($r->{silent})) {
                 return "logged: $re" if $log =~ /$re.*host: "\Q$host\E"/;
