@@ -50,7 +50,7 @@ static ngx_k8s_compile_node_t  ngx_k8s_compile_nodes[] = {
 
     { NGX_K8S_NODE_CONFIG,
       ngx_k8s_compile_config,
-      NULL },
+      ngx_k8s_compile_named_free },
 
     { NGX_K8S_NODE_SECRET,
       ngx_k8s_compile_secret,

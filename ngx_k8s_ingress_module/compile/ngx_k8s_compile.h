@@ -46,8 +46,8 @@ typedef struct {
        caller's; NGX_ERROR: no memory.  NULL: all are good */
     ngx_int_t              (*build)(void *data, ngx_uint_t base,
                                 ngx_str_t *values, ngx_str_t *error);
-    /* compile_due() is to be called so many milliseconds later; NULL: changes
-       of the ConfigMap do not wait */
+    /* compile_due() is to be called so many milliseconds later, or earlier;
+       NULL: changes of the ConfigMap do not wait */
     void                   (*later)(void *data, ngx_msec_t msec);
     void                    *data;
     /* compiles a regular expression, as workers do.  NGX_DECLINED and *error,

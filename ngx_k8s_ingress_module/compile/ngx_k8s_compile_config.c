@@ -18,8 +18,11 @@
 
 #define NGX_K8S_CONFIG_POOL          1024
 #define NGX_K8S_CONFIG_BUILDS        8    /* in one item of work */
+#define NGX_K8S_CONFIG_WRITES        16   /* the same */
 
 
+static ngx_int_t ngx_k8s_compile_config_named(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
 static void ngx_k8s_compile_config_missing(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node, ngx_k8s_object_t *object);
 static ngx_uint_t ngx_k8s_compile_config_waits(ngx_k8s_compile_t *c);
@@ -55,11 +58,14 @@ ngx_int_t
 ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
     u_char                  *digest, none[NGX_K8S_DIGEST];
+    ngx_int_t                rc;
     ngx_k8s_object_t        *object;
     ngx_k8s_config_state_t  *keys;
 
-    if (node != c->config) {
-        return NGX_OK;
+    rc = ngx_k8s_compile_config_named(c, node);
+
+    if (node != c->config || rc != NGX_OK) {
+        return rc;
     }
 
     keys = &c->keys;
@@ -72,7 +78,7 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     ngx_memzero(none, NGX_K8S_DIGEST);
     digest = object ? object->digest : none;
 
-    if ((keys->policy || keys->next)
+    if ((keys->policy || keys->next) && !keys->again
         && ngx_memcmp(keys->digest, digest, NGX_K8S_DIGEST) == 0)
     {
         if (keys->next == NULL) {
@@ -90,6 +96,11 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         }
 
         ngx_memcpy(keys->digest, digest, NGX_K8S_DIGEST);
+        keys->again = 0;
+    }
+
+    if (ngx_k8s_compile_named_ready(c, keys->next) != NGX_OK) {
+        return NGX_OK;
     }
 
     switch (ngx_k8s_compile_config_check(c)) {
@@ -103,6 +114,46 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     default: /* NGX_OK */
         return NGX_AGAIN;
     }
+}
+
+
+/* the policies that name it are written, some at a time */
+
+static ngx_int_t
+ngx_k8s_compile_config_named(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_uint_t               n;
+    ngx_k8s_policy_state_t  *policy;
+
+    if (node->marked) {
+        node->marked = 0;
+
+        if (node != c->config && ngx_k8s_compile_named_key(c, node)) {
+            c->keys.again = 1;
+            ngx_k8s_node_mark(c->store, c->config);
+        }
+
+        ngx_k8s_compile_named_changed(c, node);
+    }
+
+    for (n = 0; n < NGX_K8S_CONFIG_WRITES; n++) {
+
+        policy = ngx_k8s_compile_named_next(node);
+
+        if (policy == NULL) {
+            return NGX_OK;
+        }
+
+        if (policy->slot
+            && ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_ROUTE)
+               != NGX_OK)
+        {
+            ngx_k8s_compile_stuck(c, node, ngx_k8s_writer_room(c->writer)
+                                          + ngx_k8s_writer_missing(c->writer));
+        }
+    }
+
+    return NGX_AGAIN;
 }
 
 
@@ -156,6 +207,8 @@ ngx_k8s_compile_due(ngx_k8s_compile_t *c)
     if (c->config) {
         ngx_k8s_node_mark(c->store, c->config);
     }
+
+    ngx_k8s_compile_named_due(c);
 }
 
 
@@ -164,14 +217,10 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
 {
     ngx_array_t             *data;
     ngx_k8s_values_t         values;
+    ngx_k8s_policy_state_t  *next;
     ngx_k8s_config_state_t  *keys;
 
     keys = &c->keys;
-
-    if (keys->next) {
-        ngx_k8s_compile_policy_drop(c, keys->next);
-        keys->next = NULL;
-    }
 
     if (keys->pool == NULL) {
         keys->pool = ngx_create_pool(NGX_K8S_CONFIG_POOL, c->log);
@@ -197,11 +246,19 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
         return NGX_ERROR;
     }
 
-    keys->next = ngx_k8s_compile_policy_make(c, &values, NULL);
+    next = ngx_k8s_compile_policy_make(c, &values, NULL);
 
-    if (keys->next == NULL) {
+    if (next == NULL) {
         return NGX_ERROR;
     }
+
+    /* what both name is wanted all the time */
+
+    if (keys->next) {
+        ngx_k8s_compile_policy_drop(c, keys->next);
+    }
+
+    keys->next = next;
 
     if (ngx_k8s_compile_policy_build(c, keys->next, 1) == NGX_ERROR) {
         ngx_k8s_compile_policy_drop(c, keys->next);
@@ -344,7 +401,7 @@ ngx_k8s_compile_config_check(ngx_k8s_compile_t *c)
 static ngx_int_t
 ngx_k8s_compile_config_write(ngx_k8s_compile_t *c)
 {
-    ngx_str_t                field, text;
+    ngx_str_t                field, text, one, two;
     ngx_k8s_entry_t         *entry;
     ngx_k8s_policy_state_t  *policy;
     ngx_k8s_config_state_t  *keys;
@@ -376,6 +433,15 @@ ngx_k8s_compile_config_write(ngx_k8s_compile_t *c)
 
     if (keys->stale) {
         ngx_k8s_compile_config_rewrite(c);
+    }
+
+    one = ngx_k8s_compile_named_allow(keys->policy);
+    two = ngx_k8s_compile_named_allow(policy);
+
+    if (keys->stale || !ngx_k8s_str_eq(&one, &two)) {
+        keys->stale = 0;
+        c->store->walk = ngx_k8s_entry_oldest(c->store);
+        c->walking = 1;
     }
 
     if (keys->policy) {
@@ -416,11 +482,6 @@ ngx_k8s_compile_config_rewrite(ngx_k8s_compile_t *c)
                                                 NGX_K8S_POLICY_ROUTE);
         }
     }
-
-    c->keys.stale = 0;
-
-    c->store->walk = ngx_k8s_entry_oldest(c->store);
-    c->walking = 1;
 }
 
 
@@ -443,6 +504,13 @@ ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
     if (ngx_k8s_compile_advise_all(a, keys->problems.elts,
                                    keys->problems.nelts)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_k8s_compile_named_notes(c, a, keys->policy,
+                                    NGX_K8S_PROBLEM_KEY_INVALID, &before, "")
         != NGX_OK)
     {
         return NGX_ERROR;

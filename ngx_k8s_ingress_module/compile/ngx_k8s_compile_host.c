@@ -68,6 +68,8 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     ngx_k8s_host_begin(c, state);
 
+    c->waiting = 0;
+
     rc = ngx_k8s_compile_claims(c, state);
 
     if (rc == NGX_OK) {
@@ -93,7 +95,9 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     state->going = (rc == NGX_AGAIN);
 
-    return rc;
+    /* it is marked when what it waits for is known */
+
+    return (rc == NGX_AGAIN && c->waiting) ? NGX_OK : rc;
 }
 
 

@@ -13,7 +13,11 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_sha1.h>
 #include <ngx_k8s_compile_state.h>
+
+
+#define NGX_K8S_POLICY_HASH          sizeof(((ngx_k8s_policy_t *) 0)->profile)
 
 
 static ngx_k8s_policy_state_t *ngx_k8s_compile_policy_find(
@@ -23,12 +27,14 @@ static ngx_int_t ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
     ngx_uint_t *changed);
 static ngx_int_t ngx_k8s_compile_policy_ports(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_k8s_target_t *error);
+static ngx_str_t *ngx_k8s_compile_policy_texts(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t *closed);
 static void ngx_k8s_compile_policy_refs(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
 static u_char *ngx_k8s_compile_policy_error(ngx_k8s_compile_t *c,
     ngx_str_t *error);
 static void ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy,
-    u_char *hash, size_t len);
+    ngx_str_t *texts, ngx_uint_t closed, u_char *hash);
 
 
 /* the rows that ask for the Services to which a record refers */
@@ -62,7 +68,9 @@ ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
             return NGX_ERROR;
         }
 
-        if (ngx_k8s_compile_policy_build(c, p, 0) == NGX_ERROR) {
+        if (ngx_k8s_compile_named_follow(c, p) != NGX_OK
+            || ngx_k8s_compile_policy_build(c, p, 0) == NGX_ERROR)
+        {
             ngx_k8s_compile_policy_drop(c, p);
             return NGX_ERROR;
         }
@@ -92,6 +100,11 @@ ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
 
     if (policy->slot) {
         return NGX_OK;
+    }
+
+    if (ngx_k8s_compile_named_ready(c, policy) != NGX_OK) {
+        c->waiting = 1;
+        return NGX_AGAIN;
     }
 
     rc = NGX_OK;
@@ -146,6 +159,13 @@ ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot, void *rec)
 
     if (policy->kind == NGX_K8S_POLICY_GLOBAL) {
         p = c->keys.policy;
+
+        if (p == NULL && c->config) {
+
+            /* what its keys name has not come yet */
+
+            return 1;
+        }
 
     } else {
         ngx_k8s_record_str(rec, &policy->header.key, &key);
@@ -213,9 +233,17 @@ ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
         policy->values[policy->n].row = value[i].row;
         policy->values[policy->n].value.len = value[i].value.len;
         policy->values[policy->n].value.data = p;
-        policy->n++;
 
         p = ngx_cpymem(p, value[i].value.data, value[i].value.len);
+
+        if (ngx_k8s_compile_named_pin(c, &policy->values[policy->n])
+            != NGX_OK)
+        {
+            ngx_k8s_compile_policy_drop(c, policy);
+            return NULL;
+        }
+
+        policy->n++;
     }
 
     if (ngx_k8s_compile_policy_ports(c, policy, error) != NGX_OK) {
@@ -282,6 +310,7 @@ ngx_k8s_compile_policy_drop(ngx_k8s_compile_t *c,
         }
     }
 
+    ngx_k8s_compile_named_unpin(c, policy);
     ngx_k8s_compile_policy_free(policy);
 }
 
@@ -323,8 +352,14 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
     changed = 0;
 
     for (i = 0; i < policy->n; i++) {
-        values[policy->values[i].row - ngx_k8s_rows] = policy->values[i].value;
         n += (policy->values[i].row->directive.len != 0);
+
+        if (ngx_k8s_compile_named_text(c, &policy->values[i],
+                               &values[policy->values[i].row - ngx_k8s_rows])
+            == NGX_ERROR)
+        {
+            return NGX_ERROR;
+        }
     }
 
     if (n == 0 && !base) {
@@ -379,7 +414,10 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
 
         value = &policy->values[i];
         text = &values[value->row - ngx_k8s_rows];
-        *text = value->value;
+
+        if (ngx_k8s_compile_named_text(c, value, text) == NGX_ERROR) {
+            return NGX_ERROR;
+        }
 
         if (value->row->directive.len == 0
             && !(value->row->flags & NGX_K8S_ROW_PROFILE))
@@ -439,9 +477,9 @@ ngx_int_t
 ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t kind)
 {
-    ngx_str_t            key;
+    ngx_str_t            key, *texts;
     uint32_t             offset, slot;
-    ngx_uint_t           i, n, global;
+    ngx_uint_t           i, n, global, closed;
     ngx_k8s_str_t        str;
     ngx_k8s_policy_t    *rec;
     ngx_k8s_builder_t   *b;
@@ -461,10 +499,17 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
 
     ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
 
-    n = (global && policy->closed);
+    closed = (global && policy->closed);
+
+    texts = ngx_k8s_compile_policy_texts(c, policy, &closed);
+    if (texts == NULL) {
+        return NGX_DECLINED;
+    }
+
+    n = closed;
 
     for (i = 0; i < policy->n; i++) {
-        n += (policy->values[i].refused == NULL);
+        n += (texts[i].data != NULL);
     }
 
     offset = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_setting_t));
@@ -478,22 +523,22 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     rec->settings.offset = offset;
     rec->settings.n = n;
 
-    ngx_k8s_compile_policy_hash(policy, rec->profile, sizeof(rec->profile));
+    ngx_k8s_compile_policy_hash(policy, texts, closed, rec->profile);
 
     n = 0;
 
-    if (global && policy->closed) {
+    if (closed) {
         setting = ngx_k8s_builder_ptr(b, offset);
         setting[n++].flags = NGX_K8S_SETTING_CLOSED;
     }
 
     for (i = 0; i < policy->n; i++) {
 
-        if (policy->values[i].refused) {
+        if (texts[i].data == NULL) {
             continue;
         }
 
-        str = ngx_k8s_builder_str(b, &policy->values[i].value);
+        str = ngx_k8s_builder_str(b, &texts[i]);
 
         if (b->failed) {
             return NGX_DECLINED;
@@ -516,6 +561,45 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     policy->slot = slot;
 
     return NGX_OK;
+}
+
+
+/* what each value says in the record, data is NULL: nothing; routes with what
+   cannot be had of it may be closed */
+
+static ngx_str_t *
+ngx_k8s_compile_policy_texts(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t *closed)
+{
+    ngx_int_t                rc;
+    ngx_str_t               *texts;
+    ngx_uint_t               i;
+    ngx_k8s_policy_value_t  *value;
+
+    texts = ngx_pcalloc(c->pool, (policy->n + 1) * sizeof(ngx_str_t));
+    if (texts == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < policy->n; i++) {
+
+        value = &policy->values[i];
+
+        if (value->refused) {
+            continue;
+        }
+
+        rc = ngx_k8s_compile_named_text(c, value, &texts[i]);
+
+        if (rc == NGX_ERROR) {
+            return NULL;
+        }
+
+        *closed |= (rc == NGX_DECLINED
+                    && (value->row->flags & NGX_K8S_ROW_CLOSES_ROUTE));
+    }
+
+    return texts;
 }
 
 
@@ -572,36 +656,47 @@ ngx_k8s_compile_policy_refs(ngx_k8s_compile_t *c,
 }
 
 
-/* that of all values, and which of them are refused */
+/* of all values, of which are refused, and of what those say that name others:
+   readers know by it whether the record is another one */
 
 static void
-ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy, u_char *hash,
-    size_t len)
+ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy, ngx_str_t *texts,
+    ngx_uint_t closed, u_char *hash)
 {
-    uint32_t    crc;
-    ngx_uint_t  i;
+    u_char                   sum[20];
+    ngx_uint_t               i;
+    ngx_sha1_t               sha1;
+    ngx_k8s_policy_value_t  *value;
 
-    ngx_memcpy(hash, policy->digest, len);
+    ngx_memcpy(hash, policy->digest, NGX_K8S_POLICY_HASH);
 
-    ngx_crc32_init(crc);
+    ngx_sha1_init(&sha1);
 
     for (i = 0; i < policy->n; i++) {
-        if (policy->values[i].refused) {
-            ngx_crc32_update(&crc, (u_char *) &policy->values[i].row->name.len,
-                             sizeof(size_t));
-            ngx_crc32_update(&crc, policy->values[i].row->name.data,
-                             policy->values[i].row->name.len);
+
+        value = &policy->values[i];
+
+        if (value->refused || value->named) {
+            ngx_sha1_update(&sha1, (u_char *) &value->row->name.len,
+                            sizeof(size_t));
+            ngx_sha1_update(&sha1, value->row->name.data,
+                            value->row->name.len);
+        }
+
+        if (value->named) {
+            ngx_sha1_update(&sha1, (u_char *) &texts[i].len, sizeof(size_t));
+            ngx_sha1_update(&sha1, texts[i].data, texts[i].len);
         }
     }
 
-    if (policy->closed) {
-        ngx_crc32_update(&crc, (u_char *) "closed", sizeof("closed") - 1);
+    if (closed || policy->closed) {
+        ngx_sha1_update(&sha1, (u_char *) "closed", sizeof("closed") - 1);
     }
 
-    ngx_crc32_final(crc);
+    ngx_sha1_final(sum, &sha1);
 
-    for (i = 0; i < sizeof(uint32_t); i++) {
-        hash[i] ^= ((u_char *) &crc)[i];
+    for (i = 0; i < NGX_K8S_POLICY_HASH; i++) {
+        hash[i] ^= sum[i];
     }
 }
 
@@ -662,7 +757,7 @@ ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_str_t                before, *prefix;
     ngx_k8s_policy_state_t  *policy;
 
-    if (values->nserved == 0 || c->conf.build == NULL) {
+    if (values->nserved == 0) {
         return NGX_OK;
     }
 
@@ -682,6 +777,14 @@ ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
     before.data = p;
     before.len = ngx_sprintf(p, "metadata.annotations[%V/", prefix) - p;
 
+    if (ngx_k8s_compile_named_notes(c, a, policy,
+                                    NGX_K8S_PROBLEM_ANNOTATION_CLOSED, &before,
+                                    "]")
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_k8s_compile_policy_notes(a, policy,
                                         NGX_K8S_PROBLEM_ANNOTATION_INVALID,
                                         &before, "]");
@@ -694,6 +797,7 @@ ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c)
     ngx_rbtree_init(&c->policies, &c->policies_sentinel,
                     ngx_str_rbtree_insert_value);
     ngx_queue_init(&c->checked);
+    ngx_queue_init(&c->waits);
 }
 
 

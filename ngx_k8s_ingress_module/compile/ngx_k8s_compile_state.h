@@ -185,6 +185,8 @@ typedef struct {
     ngx_str_t                value;
     u_char                  *refused;    /* what nginx says of it, malloc()ed,
                                             with a final zero; NULL: nothing */
+    ngx_k8s_node_t          *named;      /* ConfigMap that it names, pinned; or
+                                            NULL */
 } ngx_k8s_policy_value_t;
 
 #define NGX_K8S_POLICY_PORTS         2
@@ -199,6 +201,12 @@ typedef struct {
                                             its own and the block's; or NULL */
     ngx_uint_t               stamp;      /* of the ConfigMap over which it was
                                             built last */
+    ngx_k8s_node_t          *follows;    /* of a route: what it names; NULL */
+    ngx_queue_t              names;      /* with "follows": those that do */
+    ngx_uint_t               version;    /* of that in its record */
+    ngx_queue_t              waits;      /* c->waits, with "since" */
+    ngx_msec_t               since;      /* it waits for what it names; 0: it
+                                            does not */
     ngx_uint_t               n;
     unsigned                 closed:1;   /* all routes are closed */
     unsigned                 stale:1;    /* its record is */
@@ -221,6 +229,7 @@ typedef struct {
                                             are built over */
     ngx_msec_t               time;       /* of the last change */
     unsigned                 stale:1;    /* records of some policies are */
+    unsigned                 again:1;    /* what it names has changed */
 } ngx_k8s_config_state_t;
 
 
@@ -545,6 +554,7 @@ struct ngx_k8s_compile_s {
     ngx_rbtree_t             policies;   /* ngx_k8s_policy_state_t */
     ngx_rbtree_node_t        policies_sentinel;
     ngx_queue_t              checked;    /* the same, built last: at the end */
+    ngx_queue_t              waits;      /* those that wait for a ConfigMap */
     ngx_k8s_config_state_t   keys;
     ngx_k8s_rule_ref_t      *rules;      /* rule records, by slot */
     ngx_uint_t               nrules;
@@ -570,6 +580,8 @@ struct ngx_k8s_compile_s {
                                             or still pinned */
     unsigned                 unsticking:1;  /* goes on */
     unsigned                 retry:1;    /* the next may be said */
+    unsigned                 waiting:1;  /* the host in the making does, for a
+                                            ConfigMap */
 };
 
 
@@ -924,6 +936,40 @@ void ngx_k8s_compile_config_free(ngx_k8s_compile_t *c);
 /* what is wrong with an entry of the kind */
 ngx_int_t ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
+
+/*
+ * ConfigMaps that are named (ngx_k8s_compile_named.c).  pin(): that of a value;
+ * follow(): a policy of a route is written anew when it changes; ready():
+ * NGX_BUSY, it is not known yet whether it is there; text(): what a value says
+ * in a record, in c->pool, NGX_DECLINED: not all of what it names; changed():
+ * it has, next() is a policy to be written, or NULL; key(): whether keys name
+ * it.  NGX_ERROR: no memory.
+ */
+void ngx_k8s_compile_named_changed(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+ngx_k8s_policy_state_t *ngx_k8s_compile_named_next(ngx_k8s_node_t *node);
+ngx_uint_t ngx_k8s_compile_named_key(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+void ngx_k8s_compile_named_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+/* the headers that keys allow; policy may be NULL */
+ngx_str_t ngx_k8s_compile_named_allow(ngx_k8s_policy_state_t *policy);
+ngx_int_t ngx_k8s_compile_named_pin(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_value_t *value);
+void ngx_k8s_compile_named_unpin(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+ngx_int_t ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+ngx_int_t ngx_k8s_compile_named_ready(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+ngx_int_t ngx_k8s_compile_named_text(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_value_t *value, ngx_str_t *text);
+/* time has passed for those that wait */
+void ngx_k8s_compile_named_due(ngx_k8s_compile_t *c);
+/* problems of what a policy names, the field is "%V%V%s" of before, the row's
+   name and after */
+ngx_int_t ngx_k8s_compile_named_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t code, ngx_str_t *before,
+    char *after);
 
 /* services (ngx_k8s_compile_service.c) */
 ngx_int_t ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);

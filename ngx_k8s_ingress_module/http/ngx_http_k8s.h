@@ -109,10 +109,10 @@ ngx_int_t ngx_http_k8s_headers_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool);
 
 /* sets a header of the answer in place of others of its name, or beside them;
-   not copied (ngx_http_k8s_header.c) */
-ngx_int_t ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
+   not copied (ngx_http_k8s_header.c).  NULL: no memory */
+ngx_table_elt_t *ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
-ngx_int_t ngx_http_k8s_header_add(ngx_http_request_t *r, ngx_str_t *name,
+ngx_table_elt_t *ngx_http_k8s_header_add(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
 
 

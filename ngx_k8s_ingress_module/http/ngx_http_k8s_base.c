@@ -156,6 +156,8 @@ ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
 
     if (rc != NGX_OK
         || ngx_http_k8s_base_settings(klcf, &settings, values) != NGX_OK
+        || ngx_http_k8s_set_headers_tokens(pool, tokens, &settings.set_headers)
+           != NGX_OK
         || ngx_http_k8s_forwarded_tokens(pool, tokens, &settings) != NGX_OK)
     {
         return NULL;
@@ -246,6 +248,7 @@ ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_http_k8s_base_settings(klcf, profile->settings, values)
            != NGX_OK
         || ngx_http_k8s_headers_profile(profile, pool) != NGX_OK
+        || ngx_http_k8s_set_headers_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_rewrite_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_redirect_profile(profile, pool) != NGX_OK)
     {

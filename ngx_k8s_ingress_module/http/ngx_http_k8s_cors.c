@@ -314,7 +314,7 @@ ngx_http_k8s_cors_headers(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ngx_http_k8s_cors_clear(r, cors);
 
     if (ngx_http_k8s_header_add(r, &ngx_http_k8s_allow_origin, ctx->origin)
-        != NGX_OK)
+        == NULL)
     {
         return NGX_ERROR;
     }
@@ -322,13 +322,18 @@ ngx_http_k8s_cors_headers(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     kv = cors->headers.elts;
 
     for (i = 0; i < cors->headers.nelts; i++) {
-        if (ngx_http_k8s_header_add(r, &kv[i].key, &kv[i].value) != NGX_OK) {
+        if (ngx_http_k8s_header_add(r, &kv[i].key, &kv[i].value) == NULL) {
             return NGX_ERROR;
         }
     }
 
-    return ctx->preflight ? ngx_http_k8s_header_set(r, &length, &none)
-                          : NGX_OK;
+    if (ctx->preflight
+        && ngx_http_k8s_header_set(r, &length, &none) == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -451,9 +451,12 @@ ngx_http_k8s_error_other(ngx_http_k8s_profile_t *profile,
         *token = args[i];
     }
 
-    if (ngx_http_k8s_error_headers(temp_pool, tokens,
-                                   ngx_http_k8s_error_common)
-        != NGX_OK)
+    if (ngx_http_k8s_set_headers_tokens(temp_pool, tokens,
+                                     &profile->base->settings->set_headers)
+        != NGX_OK
+        || ngx_http_k8s_error_headers(temp_pool, tokens,
+                                      ngx_http_k8s_error_common)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -10,7 +10,7 @@
 #include <ngx_http_k8s.h>
 
 
-ngx_int_t
+ngx_table_elt_t *
 ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value)
 {
@@ -44,7 +44,7 @@ ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
 }
 
 
-ngx_int_t
+ngx_table_elt_t *
 ngx_http_k8s_header_add(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value)
 {
@@ -52,7 +52,7 @@ ngx_http_k8s_header_add(ngx_http_request_t *r, ngx_str_t *name,
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     h->hash = 1;
@@ -60,5 +60,5 @@ ngx_http_k8s_header_add(ngx_http_request_t *r, ngx_str_t *name,
     h->key = *name;
     h->value = *value;
 
-    return NGX_OK;
+    return h;
 }

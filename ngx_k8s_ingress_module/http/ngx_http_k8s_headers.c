@@ -7,13 +7,39 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_profile.h>
+#include <ngx_http_k8s_rewrite.h>
 #include <ngx_k8s_policy.h>
 
 
+/* of add-headers and custom-headers */
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_http_k8s_template_t  value;      /* empty: it is removed */
+    size_t                   known;      /* offset in r->headers_out of what
+                                            nginx knows it by, or -1 */
+} ngx_http_k8s_answer_header_t;
+
+
+typedef struct {
+    ngx_str_t                name;
+    size_t                   offset;
+} ngx_http_k8s_known_header_t;
+
+
+static ngx_int_t ngx_http_k8s_headers_parse(ngx_pool_t *pool,
+    ngx_array_t **headers, ngx_str_t *text, ngx_uint_t variables);
+static size_t ngx_http_k8s_headers_known(ngx_str_t *name);
+static ngx_uint_t ngx_http_k8s_headers_denied(ngx_k8s_settings_t *settings);
 static ngx_int_t ngx_http_k8s_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_headers_add(ngx_http_request_t *r,
+    ngx_array_t *headers);
+static ngx_int_t ngx_http_k8s_headers_put(ngx_http_request_t *r,
+    ngx_http_k8s_answer_header_t *header, ngx_str_t *value);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
@@ -25,6 +51,28 @@ static ngx_str_t  ngx_http_k8s_hsts = ngx_string("Strict-Transport-Security");
 #endif
 
 
+#define ngx_http_k8s_known_header(name, field)                                \
+    { ngx_string(name), offsetof(ngx_http_headers_out_t, field) }
+
+/* of these nginx writes one of its own, or another one, if it does not know of
+   them */
+
+static ngx_http_k8s_known_header_t  ngx_http_k8s_known_headers[] = {
+    ngx_http_k8s_known_header("Server", server),
+    ngx_http_k8s_known_header("Date", date),
+    ngx_http_k8s_known_header("Location", location),
+    ngx_http_k8s_known_header("Last-Modified", last_modified),
+    ngx_http_k8s_known_header("ETag", etag),
+    ngx_http_k8s_known_header("Expires", expires),
+    ngx_http_k8s_known_header("Content-Encoding", content_encoding),
+    ngx_http_k8s_known_header("Accept-Ranges", accept_ranges),
+    ngx_http_k8s_known_header("Content-Range", content_range),
+    ngx_http_k8s_known_header("Refresh", refresh),
+    ngx_http_k8s_known_header("Content-Type", content_type),
+    { ngx_null_string, 0 }
+};
+
+
 ngx_int_t
 ngx_http_k8s_headers_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 {
@@ -32,6 +80,19 @@ ngx_http_k8s_headers_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
     ngx_k8s_settings_t  *settings;
 
     settings = profile->settings;
+
+    profile->denied |= ngx_http_k8s_headers_denied(settings);
+
+    if (ngx_http_k8s_headers_parse(pool, &profile->headers,
+                                   &settings->add_headers, 1)
+        != NGX_OK
+        || (!profile->denied
+            && ngx_http_k8s_headers_parse(pool, &profile->headers,
+                                          &settings->custom_headers, 0)
+               != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
 
     if (!settings->hsts) {
         return NGX_OK;
@@ -52,6 +113,86 @@ ngx_http_k8s_headers_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
                         - p;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_headers_parse(ngx_pool_t *pool, ngx_array_t **headers,
+    ngx_str_t *text, ngx_uint_t variables)
+{
+    ngx_str_t                      rest, name, value;
+    ngx_http_k8s_answer_header_t  *header;
+
+    rest = *text;
+
+    while (ngx_k8s_headers_next(&rest, &name, &value) == NGX_OK) {
+
+        if (*headers == NULL) {
+            *headers = ngx_array_create(pool, 4,
+                                        sizeof(ngx_http_k8s_answer_header_t));
+            if (*headers == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        header = ngx_array_push(*headers);
+        if (header == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(header, sizeof(ngx_http_k8s_answer_header_t));
+
+        header->name = name;
+        header->known = ngx_http_k8s_headers_known(&name);
+
+        if (!variables) {
+            header->value.text = value;
+            header->value.sane = 1;
+
+        } else if (ngx_http_k8s_template_compile(pool, &value, &header->value)
+                   != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static size_t
+ngx_http_k8s_headers_known(ngx_str_t *name)
+{
+    ngx_http_k8s_known_header_t  *known;
+
+    for (known = ngx_http_k8s_known_headers; known->name.len; known++) {
+        if (known->name.len == name->len
+            && ngx_strncasecmp(known->name.data, name->data, name->len) == 0)
+        {
+            return known->offset;
+        }
+    }
+
+    return (size_t) -1;
+}
+
+
+/* whether custom-headers has one that the key does not list */
+
+static ngx_uint_t
+ngx_http_k8s_headers_denied(ngx_k8s_settings_t *settings)
+{
+    ngx_str_t  rest, name, value;
+
+    rest = settings->custom_headers;
+
+    while (ngx_k8s_headers_next(&rest, &name, &value) == NGX_OK) {
+        if (!ngx_k8s_header_listed(&settings->allowed_headers, &name)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -105,7 +246,7 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 
     if (ctx && !ctx->health && profile->hsts.len && r->connection->ssl
         && ngx_http_k8s_header_set(r, &ngx_http_k8s_hsts, &profile->hsts)
-           != NGX_OK)
+           == NULL)
     {
         return NGX_ERROR;
     }
@@ -116,5 +257,85 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    /* those of the Ingress are not on pages of an error backend */
+
+    if (ctx && ctx->error && profile->base) {
+        profile = profile->base;
+    }
+
+    if (profile->headers
+        && ngx_http_k8s_headers_add(r, profile->headers) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_http_next_header_filter(r);
+}
+
+
+/* in the place of those of the same names, whatever the status */
+
+static ngx_int_t
+ngx_http_k8s_headers_add(ngx_http_request_t *r, ngx_array_t *headers)
+{
+    ngx_str_t                      value;
+    ngx_uint_t                     i;
+    ngx_http_k8s_captures_t        captures;
+    ngx_http_k8s_answer_header_t  *header;
+
+    ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
+
+    header = headers->elts;
+
+    for (i = 0; i < headers->nelts; i++) {
+
+        if (ngx_http_k8s_template_run_header(r, &header[i].value, &captures,
+                                             &value)
+            != NGX_OK
+            || ngx_http_k8s_headers_put(r, &header[i], &value) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_headers_put(ngx_http_request_t *r,
+    ngx_http_k8s_answer_header_t *header, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h, **known;
+
+    if (header->known == offsetof(ngx_http_headers_out_t, content_type)) {
+        r->headers_out.content_type = *value;
+        r->headers_out.content_type_len = value->len;
+        r->headers_out.content_type_lowcase = NULL;
+        ngx_str_null(&r->headers_out.charset);
+
+        return NGX_OK;
+    }
+
+    h = ngx_http_k8s_header_set(r, &header->name, value);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (value->len == 0) {
+        h->hash = 0;
+    }
+
+    if (header->known == (size_t) -1) {
+        return NGX_OK;
+    }
+
+    known = (ngx_table_elt_t **) ((u_char *) &r->headers_out + header->known);
+    *known = h;
+
+    if (header->known == offsetof(ngx_http_headers_out_t, last_modified)) {
+        r->headers_out.last_modified_time = -1;
+    }
+
+    return NGX_OK;
 }

@@ -237,6 +237,7 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
     }
 
     *profile->settings = *base->settings;
+    profile->denied = closed;
 
     ngx_k8s_policy_settings(profile->settings, NGX_K8S_API_INGRESS, copy);
 

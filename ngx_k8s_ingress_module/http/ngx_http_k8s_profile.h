@@ -57,6 +57,12 @@ struct ngx_http_k8s_profile_s {
                                             rewrite-target */
     ngx_array_t             *no_redirect; /* ngx_str_t: prefixes of paths */
     ngx_str_t                hsts;       /* header's value; empty: none */
+    ngx_array_t             *headers;    /* ngx_http_k8s_answer_header_t; NULL:
+                                            none */
+    ngx_array_t             *set_headers;  /* of a base: values of headers to
+                                            the backend, with variables;
+                                            ngx_http_k8s_template_t */
+    ngx_uint_t               denied;     /* its routes are closed */
     ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
     ngx_http_k8s_profile_t  *page;       /* of a base: the location of error
                                             pages; NULL: that of the cycle */
@@ -68,6 +74,18 @@ struct ngx_http_k8s_profile_s {
 /* the caller has one reference; tokens are copied */
 ngx_http_k8s_profile_t *ngx_http_k8s_profile_create(
     ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
+
+/*
+ * Headers to backends that a ConfigMap says (ngx_http_k8s_set_headers.c): their
+ * tokens, and the values for the variables in these, of a base.
+ */
+ngx_int_t ngx_http_k8s_set_headers_tokens(ngx_pool_t *pool,
+    ngx_array_t *tokens, ngx_str_t *text);
+ngx_int_t ngx_http_k8s_set_headers_profile(ngx_http_k8s_profile_t *profile,
+    ngx_pool_t *pool);
+/* the variables themselves, of which each has an index */
+ngx_int_t ngx_http_k8s_set_headers_variables(ngx_conf_t *cf);
+ngx_int_t ngx_http_k8s_set_headers_index(ngx_conf_t *cf);
 
 /* makes it that of a request, whose reference is *of; NULL: none before */
 void ngx_http_k8s_profile_use(ngx_http_k8s_profile_t **of,

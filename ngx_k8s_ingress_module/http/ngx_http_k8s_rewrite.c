@@ -185,6 +185,7 @@ ngx_http_k8s_template_name(ngx_pool_t *pool, ngx_str_t *name,
     u_char  *low;
 
     static ngx_str_t  ours = ngx_string("k8s_upstream_host");
+    static ngx_str_t  headers = ngx_string("k8s_set_header_");
 
     low = ngx_pnalloc(pool, name->len);
     if (low == NULL) {
@@ -193,9 +194,12 @@ ngx_http_k8s_template_name(ngx_pool_t *pool, ngx_str_t *name,
 
     piece->key = ngx_hash_strlow(low, name->data, name->len);
 
-    /* made of a template itself: empty */
+    /* made of a template themselves: empty */
 
-    if (name->len == ours.len && ngx_memcmp(low, ours.data, ours.len) == 0) {
+    if ((name->len == ours.len && ngx_memcmp(low, ours.data, ours.len) == 0)
+        || (name->len > headers.len
+            && ngx_memcmp(low, headers.data, headers.len) == 0))
+    {
         return NGX_OK;
     }
 

@@ -281,6 +281,10 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ctx->profile->denied) {
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
     if (route->host->root.len && r->uri.len == 1) {
         ngx_k8s_record_str(route->host, &route->host->root, &root);
 

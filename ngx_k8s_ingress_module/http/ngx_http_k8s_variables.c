@@ -167,7 +167,7 @@ ngx_http_k8s_add_variables(ngx_conf_t *cf)
         var->data = row->data;
     }
 
-    return NGX_OK;
+    return ngx_http_k8s_set_headers_variables(cf);
 }
 
 
@@ -205,7 +205,7 @@ ngx_http_k8s_index_variables(ngx_conf_t *cf, ngx_http_k8s_main_conf_t *kmcf)
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return ngx_http_k8s_set_headers_index(cf);
 }
 
 

@@ -699,6 +699,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     ngx_conf_init_uint_value(kcf->defaults, NGX_K8S_DEFAULTS_INGRESS_NGINX);
     ngx_conf_init_value(kcf->problems, 1000);
 
+    kcf->class.config_map = kcf->compile.config_map;
     kcf->class.class_by_name = kcf->class_by_name;
     kcf->class.without_class = kcf->without_class;
 

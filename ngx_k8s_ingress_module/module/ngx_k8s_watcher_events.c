@@ -355,7 +355,10 @@ ngx_k8s_watcher_later(void *data, ngx_msec_t msec)
 {
     ngx_k8s_watcher_t *w = data;
 
-    if (!w->due.timer_set) {
+    if (!w->due.timer_set
+        || (ngx_msec_int_t) (w->due.timer.key - ngx_current_msec)
+           > (ngx_msec_int_t) msec)
+    {
         ngx_add_timer(&w->due, msec);
     }
 }

@@ -46,6 +46,10 @@ static ngx_int_t ngx_k8s_decode_match_cn(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_object(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_config_map(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_list(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_service(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_items(ngx_str_t *value, ngx_k8s_item_pt check);
@@ -103,6 +107,15 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_match_cn = {
 ngx_k8s_grammar_t  ngx_k8s_grammar_object = {
     "a name, or a namespace and a name with a slash between",
     ngx_k8s_decode_object, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_config_map = {
+    "a namespace and a name with a slash between", ngx_k8s_decode_config_map,
+    NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_response_headers = {
+    "names of headers, separated by commas", ngx_k8s_decode_list, NULL, "-_, "
 };
 
 ngx_k8s_grammar_t  ngx_k8s_grammar_service = {
@@ -342,6 +355,31 @@ ngx_k8s_decode_object(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
 
         p = dot + 1;
     }
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_config_map(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    if (ngx_strlchr(value->data, value->data + value->len, '/') == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_decode_object(grammar, value, field);
+}
+
+
+/* where a part of it is bad, the others hold */
+
+static ngx_int_t
+ngx_k8s_decode_list(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
+{
+    ngx_str_t *sp = field;
+
+    *sp = *value;
+
+    return ngx_k8s_decode_chars(grammar, value, field);
 }
 
 

@@ -77,7 +77,12 @@ ngx_k8s_policy_settings(ngx_k8s_settings_t *settings, ngx_uint_t api,
 
         p = (u_char *) settings + row->offset;
 
-        (void) row->grammar->decode(row->grammar, &values[i], p);
+        if (row->flags & NGX_K8S_ROW_HEADERS) {
+            *(ngx_str_t *) p = values[i];
+
+        } else {
+            (void) row->grammar->decode(row->grammar, &values[i], p);
+        }
     }
 }
 

@@ -43,6 +43,13 @@ typedef struct {
     ngx_str_t                upstream_vhost;  /* Host that is sent; empty: as
                                                it came */
 
+    /* headers, see ngx_k8s_headers_next() */
+    ngx_str_t                add_headers;   /* of all answers */
+    ngx_str_t                custom_headers; /* of answers, without variables */
+    ngx_str_t                allowed_headers; /* that these may be, with
+                                               commas */
+    ngx_str_t                set_headers;   /* of the request to the backend */
+
     ngx_str_t                custom_errors; /* statuses, with commas */
     ngx_uint_t               pass_errors;   /* of the backend, as they are */
 
@@ -161,6 +168,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_chars_space;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cidrs;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_ciphers;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_codes;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_config_map;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_domain;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_path;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_error_page;
@@ -178,6 +186,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_origins;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_path_capture;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_redirect;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_regex;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_response_headers;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_service;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_text;
@@ -225,6 +234,9 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 
 /* it names another object of the namespace */
 #define NGX_K8S_ROW_REF              0x1000000
+
+/* it names a ConfigMap, whose headers are its value in policy records */
+#define NGX_K8S_ROW_HEADERS          0x8000000
 
 /* its argument is the value alone where that is "off" or "default"; it is no
    token where the other row is "off" */
@@ -393,6 +405,32 @@ ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name);
 
 /* whether they say "true" of a flag, or anything that its default is not */
 ngx_uint_t ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name);
+
+
+/*
+ * ConfigMaps of headers (ngx_k8s_headers.c), which rows with
+ * NGX_K8S_ROW_HEADERS name.
+ */
+
+#define NGX_K8S_HEADERS_MAX          64
+#define NGX_K8S_HEADERS_VARIABLES    16   /* to the backend, with variables */
+
+/*
+ * The text of what a ConfigMap says, sorted keys and values or NULL; of the
+ * pool.  Of what is wrong say() hears, with the row's name; say may be NULL.
+ * NGX_DECLINED: something is, the text is without it; NGX_ERROR: no memory, or
+ * say() returned it.
+ */
+ngx_int_t ngx_k8s_headers(ngx_array_t *data, ngx_k8s_row_t *row,
+    ngx_pool_t *pool, ngx_str_t *text, ngx_k8s_say_pt say, void *context);
+/* takes the first header from a text; NGX_DONE: there are no more */
+ngx_int_t ngx_k8s_headers_next(ngx_str_t *text, ngx_str_t *name,
+    ngx_str_t *value);
+/* whether a list with commas has the name, in the same case */
+ngx_uint_t ngx_k8s_header_listed(ngx_str_t *list, ngx_str_t *name);
+/* "namespace/name", or a name alone: the namespace is empty */
+void ngx_k8s_object_split(ngx_str_t *text, ngx_str_t *namespace,
+    ngx_str_t *name);
 
 
 /* names (ngx_k8s_names.c): what is meant by one that no row has */

@@ -67,6 +67,11 @@
                     (flags)|NGX_K8S_ROW_REF|NGX_K8S_ROW_KEY_LATER, "", "",    \
                     NGX_K8S_NO_FIELD, needs, note)
 
+/* what names a ConfigMap of headers */
+#define ngx_k8s_headers_row(name, field, flags, note)                         \
+    ngx_k8s_field_row(name, config_map, "", field,                            \
+                      (flags)|NGX_K8S_ROW_HEADERS, note)
+
 /* what the watcher alone reads, of the object */
 #define ngx_k8s_watcher_row(name, grammar, value, flags, note)                \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
@@ -582,13 +587,14 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                      NGX_K8S_A_MEDIUM, "enable-cors", ""),
     ngx_k8s_need_row("cors-max-age", integer, "1728000", cors_max_age,
                      NGX_K8S_A, "enable-cors", "seconds"),
-    ngx_k8s_later_row("custom-headers", "", object, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "",
-                      "a ConfigMap of headers of the answer"),
-    ngx_k8s_later_row("global-allowed-response-headers", "", headers, "",
-                      NGX_K8S_IK, "", "those that custom-headers may name"),
-    ngx_k8s_later_row("add-headers", "", object, "", NGX_K8S_IK, "",
-                      "a ConfigMap of headers of all answers"),
+    ngx_k8s_headers_row("custom-headers", custom_headers,
+                        NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE,
+                        "a ConfigMap of headers of the answer"),
+    ngx_k8s_field_row("global-allowed-response-headers", response_headers, "",
+                      allowed_headers, NGX_K8S_IK|NGX_K8S_ROW_PARTS,
+                      "those that custom-headers may name"),
+    ngx_k8s_headers_row("add-headers", add_headers, NGX_K8S_IK,
+                        "a ConfigMap of headers of all answers"),
     ngx_k8s_token_row("hide-headers", headers, "", "proxy_hide_header", "%V",
                       NGX_K8S_IK|NGX_K8S_ROW_EACH, "of backends"),
     ngx_k8s_token_row("allow-backend-server-header", flag, "false",
@@ -645,8 +651,9 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     ngx_k8s_field_row("connection-proxy-header", connection, "", connection,
                       NGX_K8S_A, "of upgrades too"),
-    ngx_k8s_later_row("proxy-set-headers", "", object, "", NGX_K8S_IK, "",
-                      "a ConfigMap of headers"),
+    ngx_k8s_headers_row("proxy-set-headers", set_headers,
+                        NGX_K8S_IK|NGX_K8S_ROW_PROFILE,
+                        "a ConfigMap of headers"),
     ngx_k8s_any_row("retry-non-idempotent", "", &ngx_k8s_grammar_flag, "false",
                     NGX_K8S_IK, "", "", NGX_K8S_NO_FIELD, "",
                     "a POST is repeated too"),

@@ -23,6 +23,8 @@ static ngx_k8s_node_t *ngx_k8s_node_look(ngx_k8s_store_t *store,
     ngx_k8s_node_t *key);
 static ngx_k8s_node_t *ngx_k8s_node_make(ngx_k8s_store_t *store,
     ngx_k8s_node_t *key);
+static ngx_uint_t ngx_k8s_node_wants(ngx_k8s_store_t *store,
+    ngx_k8s_node_t *node);
 static void ngx_k8s_node_key(ngx_k8s_node_t *key, ngx_uint_t type,
     ngx_str_t *ns, ngx_str_t *name);
 static void ngx_k8s_node_host_key(ngx_k8s_node_t *key, uint32_t route_set,
@@ -38,7 +40,7 @@ ngx_k8s_node_row_t  ngx_k8s_node_rows[NGX_K8S_NODES] = {
     { NGX_K8S_INGRESS_CLASS,  0, 0, 1, 0 },   /* NGX_K8S_NODE_CLASS */
     { -1,                     1, 0, 0, 0 },   /* NGX_K8S_NODE_NAMESPACE */
     { NGX_K8S_NAMESPACE,      0, 0, 1, 0 },   /* NGX_K8S_NODE_LABELS */
-    { NGX_K8S_CONFIG_MAP,     1, 0, 0, 1 }    /* NGX_K8S_NODE_CONFIG */
+    { NGX_K8S_CONFIG_MAP,     1, 1, 0, 1 }    /* NGX_K8S_NODE_CONFIG */
 };
 
 
@@ -197,6 +199,8 @@ ngx_k8s_node_make(ngx_k8s_store_t *store, ngx_k8s_node_t *key)
     node->name.data = p;
     ngx_memcpy(p, key->name.data, key->name.len);
 
+    node->answered = !ngx_k8s_node_wants(store, node);
+
     for (i = 0; i < NGX_K8S_ROLES; i++) {
         ngx_queue_init(&node->links[i]);
     }
@@ -347,18 +351,50 @@ ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
 {
     ngx_k8s_node_row_t  *row;
 
-    row = &ngx_k8s_node_rows[node->type];
-
-    if (!row->want || store->events.want == NULL
-        || !ngx_k8s_object_named(&node->namespace, &node->name))
-    {
+    if (!ngx_k8s_node_wants(store, node)) {
         return;
     }
+
+    row = &ngx_k8s_node_rows[node->type];
 
     store->events.want(store->events.data, row->kind, &node->namespace,
                        &node->name, wanted);
 
     if (!wanted) {
+        node->answered = 0;
         store->unwanted(store, row->kind, &node->namespace, &node->name);
+    }
+}
+
+
+static ngx_uint_t
+ngx_k8s_node_wants(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
+{
+    return ngx_k8s_node_rows[node->type].want && store->events.want
+           && ngx_k8s_object_named(&node->namespace, &node->name);
+}
+
+
+void
+ngx_k8s_node_answer(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_uint_t           type;
+    ngx_k8s_node_t      *node;
+    ngx_k8s_node_row_t  *row;
+
+    for (type = 0; type < NGX_K8S_NODES; type++) {
+        row = &ngx_k8s_node_rows[type];
+
+        if (!row->want || row->kind != (ngx_int_t) kind) {
+            continue;
+        }
+
+        node = ngx_k8s_node_find(store, type, ns, name);
+
+        if (node && !node->answered) {
+            node->answered = 1;
+            ngx_k8s_node_mark(store, node);
+        }
     }
 }

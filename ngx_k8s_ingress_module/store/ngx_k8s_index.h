@@ -114,6 +114,8 @@ struct ngx_k8s_node_s {
                                             its oldest object */
     unsigned                 telling:1;  /* compile's: its users are marked */
     unsigned                 hosts:1;    /* and their hosts */
+    unsigned                 answered:1; /* it is known whether its object,
+                                            which is fetched, is there */
 };
 
 
@@ -353,6 +355,9 @@ ngx_uint_t ngx_k8s_nodes_walking(ngx_k8s_store_t *store);
 /* an object begins, or ceases, to be named by anything */
 void ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
     ngx_uint_t wanted);
+/* the source has said something of an object, perhaps that it is not there */
+void ngx_k8s_node_answer(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
 
 /*
  * Links of an object and, when it is taken, of its model and of the hosts it is

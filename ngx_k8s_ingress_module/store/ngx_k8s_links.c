@@ -40,6 +40,11 @@ static ngx_int_t ngx_k8s_links_ingress(ngx_k8s_links_t *l,
     ngx_k8s_object_t *object);
 static ngx_int_t ngx_k8s_links_slice(ngx_k8s_links_t *l,
     ngx_k8s_object_t *object);
+static ngx_int_t ngx_k8s_links_config(ngx_k8s_links_t *l,
+    ngx_k8s_object_t *object);
+static ngx_int_t ngx_k8s_links_named(ngx_k8s_links_t *l, ngx_k8s_row_t *row,
+    ngx_str_t *value);
+static ngx_int_t ngx_k8s_links_values(ngx_k8s_links_t *l);
 
 
 static ngx_str_t  ngx_k8s_no_name = ngx_null_string;
@@ -54,7 +59,7 @@ ngx_k8s_kind_row_t  ngx_k8s_kind_rows[NGX_K8S_KINDS] = {
     { ngx_k8s_links_slice, NULL, NULL },
     { NULL, NULL, NULL },                     /* NGX_K8S_SECRET */
     { NULL, NULL, NULL },                     /* NGX_K8S_NAMESPACE */
-    { NULL, NULL, NULL }                      /* NGX_K8S_CONFIG_MAP */
+    { ngx_k8s_links_config, NULL, NULL }
 };
 
 
@@ -364,6 +369,50 @@ ngx_k8s_links_ingress(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
 }
 
 
+/* those that the keys of the controller's ConfigMap name */
+
+static ngx_int_t
+ngx_k8s_links_config(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
+{
+    ngx_str_t      *value, *config, ns, name;
+    ngx_k8s_row_t  *row;
+
+    config = &l->store->conf.config_map;
+
+    if (config->len == 0) {
+        return NGX_OK;
+    }
+
+    ngx_k8s_object_split(config, &ns, &name);
+
+    if (!ngx_k8s_str_eq(&ns, &object->namespace)
+        || !ngx_k8s_str_eq(&name, &object->name))
+    {
+        return NGX_OK;
+    }
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        if ((row->flags & (NGX_K8S_ROW_KEY|NGX_K8S_ROW_HEADERS))
+            != (NGX_K8S_ROW_KEY|NGX_K8S_ROW_HEADERS))
+        {
+            continue;
+        }
+
+        value = ngx_k8s_config_map_value((ngx_k8s_config_map_t *) object,
+                                         &row->name);
+
+        if (value && ngx_k8s_row_check(row, value) == NGX_OK
+            && ngx_k8s_links_named(l, row, value) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 /* one without the label has the Service's name often, or begins with it */
 
 static ngx_int_t
@@ -435,7 +484,49 @@ ngx_k8s_links_model(ngx_k8s_links_t *l)
         return NGX_ERROR;
     }
 
+    return ngx_k8s_links_values(l);
+}
+
+
+/* ConfigMaps that annotations name */
+
+static ngx_int_t
+ngx_k8s_links_values(ngx_k8s_links_t *l)
+{
+    ngx_uint_t         i;
+    ngx_k8s_value_t   *value;
+    ngx_k8s_values_t  *values;
+
+    values = &l->attach->model->values;
+    value = values->values.elts;
+
+    for (i = 0; i < values->values.nelts; i++) {
+
+        if (ngx_k8s_value_served(&value[i])
+            && ngx_k8s_links_named(l, value[i].row, &value[i].value)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_links_named(ngx_k8s_links_t *l, ngx_k8s_row_t *row, ngx_str_t *value)
+{
+    ngx_str_t  ns, name;
+
+    if (!(row->flags & NGX_K8S_ROW_HEADERS)) {
+        return NGX_OK;
+    }
+
+    ngx_k8s_object_split(value, &ns, &name);
+
+    return ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_CONFIG, &ns,
+                            &name);
 }
 
 

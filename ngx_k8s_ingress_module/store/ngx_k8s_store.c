@@ -192,6 +192,9 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
         return NGX_OK;
     }
 
+    ngx_k8s_node_answer(store, object->kind, &object->namespace,
+                        &object->name);
+
     if (entry == NULL) {
         entry = ngx_k8s_entry_make(store, object);
         if (entry == NULL) {
@@ -303,6 +306,8 @@ ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
         return NGX_ERROR;
     }
 
+    ngx_k8s_node_answer(store, kind, ns, name);
+
     entry = ngx_k8s_entry_find(store, kind, ns, name);
 
     if (entry == NULL) {
@@ -394,6 +399,8 @@ ngx_k8s_store_keep(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name)
 {
     ngx_k8s_entry_t  *entry;
+
+    ngx_k8s_node_answer(store, kind, ns, name);
 
     entry = ngx_k8s_entry_find(store, kind, ns, name);
 

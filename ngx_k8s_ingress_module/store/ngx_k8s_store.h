@@ -38,6 +38,8 @@ typedef struct {
                                               NULL: all */
     ngx_str_t                selector_text;
     ngx_k8s_gate_t           gate;         /* of annotations */
+    ngx_str_t                config_map;   /* the controller's, "ns/name"; or
+                                              empty */
     unsigned                 without_class:1;
     unsigned                 class_by_name:1;
 } ngx_k8s_class_conf_t;

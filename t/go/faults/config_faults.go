@@ -43,7 +43,7 @@ func init() {
 			return r.Resource == "configmaps"
 		})
 		e.check(n == 0, "%d requests", n)
-		g.says("-"+missing, "-configmaps")
+		g.says("-" + missing)
 	})
 
 	add("ConfigMap: the one that is named is read alone, and followed", func(e *env) {
@@ -169,5 +169,97 @@ func init() {
 		next("the watcher after a reload", g.reload)
 		e.configMap("own", api.Map{"a": "1"})
 		g.says(`-"ObjectTooLarge"`, "-"+missing)
+	})
+
+	// named has custom-headers of "a.test" name one, and the key allow it
+	named := func(e *env, target string) {
+		e.configMap("own", api.Map{
+			"global-allowed-response-headers": "X-One"})
+		o := api.Ingress("default", "a", "a.test",
+			api.Path{Path: "/", Type: "Prefix", Service: "a", Port: 80})
+		o["metadata"].(api.Map)["annotations"] = api.Map{
+			"nginx.ingress.kubernetes.io/custom-headers": target}
+		e.api.Put("ingresses", o)
+	}
+	answers := func(e *env, g *nginx, status int, header string) {
+		e.await("the answer", 10*time.Second, func() bool {
+			a := g.get("a.test", "/")
+			return a.status == status && a.header.Get("X-One") == header
+		})
+	}
+	all := func(r api.Request) bool {
+		return r.Resource == "configmaps" && r.Fields == "" &&
+			r.Verb != "get"
+	}
+	const absent = "ConfigMap default/answers is not there"
+
+	add("ConfigMap: of those that are named one is fetched, once", func(e *env) {
+		for _, n := range []string{"answers", "other"} {
+			e.configMap(n, api.Map{"X-One": "1"})
+		}
+		g := e.basic(false, options{block: block})
+		e.watched()
+		e.check(e.count(0, all) == 0, "all are watched before one is named")
+		named(e, "default/answers")
+		answers(e, g, 200, "1")
+		e.await("the watch", 10*time.Second, func() bool {
+			return e.count(0, all) > 0
+		})
+		e.configMap("other", api.Map{"X-One": "2"})
+		e.configMap("answers", api.Map{"X-One": "2"})
+		answers(e, g, 200, "2")
+		gets := map[string]int{}
+		for _, r := range e.api.Log(0) {
+			if r.Resource == "configmaps" && r.Verb == "get" {
+				gets[r.Name]++
+			}
+		}
+		e.check(gets["answers"] == 2 && gets["other"] == 0, "%v", gets)
+		_, err := e.api.Delete("configmaps", "default", "answers")
+		e.must(err)
+		answers(e, g, 503, "")
+		g.says(absent)
+		e.configMap("answers", api.Map{"X-One": "3"})
+		answers(e, g, 200, "3")
+		g.says("-" + absent)
+	})
+
+	add("ConfigMap: 403 for those that are named", func(e *env) {
+		e.configMap("answers", api.Map{"X-One": "1"})
+		g := e.basic(false, options{block: block + " backoff 1s;"})
+		e.watched()
+		fs := []*api.Fault{}
+		for _, v := range []string{"list", "watch"} {
+			fs = append(fs, e.api.Inject(api.Fault{Resource: "configmaps",
+				Verb: v, Status: 403}))
+		}
+		named(e, "default/answers")
+		answers(e, g, 503, "")
+		g.says(absent)
+		g.still("b.test", "/", "b")
+		e.check(g.adminGet("/readyz").status == 200, "not ready")
+		for _, f := range fs {
+			e.api.Clear(f)
+		}
+		answers(e, g, 200, "1")
+		g.says("-" + absent)
+	})
+
+	add("ConfigMap: a host waits for one that is slow to come", func(e *env) {
+		e.configMap("answers", api.Map{"X-One": "1"})
+		g := e.basic(false, options{block: block})
+		e.watched()
+		f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: "get",
+			Name: "answers", DelayMS: 1500, Count: 1})
+		named(e, "default/answers")
+		for f.Fired() == 0 {
+			a := g.get("a.test", "/")
+			e.check(a.status == 200, "status %d", a.status)
+		}
+		e.change(g, "b")
+		a := g.get("a.test", "/")
+		e.check(a.status == 200 && a.header.Get("X-One") == "",
+			"status %d, header %q", a.status, a.header.Get("X-One"))
+		answers(e, g, 200, "1")
 	})
 }

@@ -1,0 +1,484 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * ConfigMaps that annotations and keys name.  What they say is in the records
+ * of the policies that name them, which are written anew when it changes; hosts
+ * stay as they are.  A policy waits until it is known whether its ConfigMap is
+ * there, and its host with it, which serves what it did so long.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+/* milliseconds, for an answer about a ConfigMap */
+#define NGX_K8S_NAMED_WAIT           5000
+
+
+/* of a ConfigMap's node, while policies of routes name it */
+
+typedef struct {
+    ngx_queue_t              policies;   /* ngx_k8s_policy_state_t */
+    ngx_uint_t               stamp;      /* of its last version */
+} ngx_k8s_named_state_t;
+
+
+typedef struct {
+    ngx_k8s_compile_t       *compile;
+    ngx_array_t             *problems;
+    ngx_uint_t               code;
+    ngx_str_t                field;
+    ngx_k8s_policy_value_t  *value;
+} ngx_k8s_named_say_t;
+
+
+static ngx_k8s_object_t *ngx_k8s_compile_named_object(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+static ngx_uint_t ngx_k8s_compile_named_late(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+static ngx_uint_t ngx_k8s_compile_named_by(ngx_k8s_policy_state_t *policy,
+    ngx_k8s_node_t *node);
+static ngx_int_t ngx_k8s_compile_named_note(ngx_k8s_compile_t *c,
+    ngx_array_t *a, ngx_k8s_policy_value_t *value, ngx_uint_t code,
+    ngx_str_t *field);
+static ngx_int_t ngx_k8s_compile_named_say(void *data, ngx_uint_t what,
+    ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
+static ngx_int_t ngx_k8s_compile_named_allowed(ngx_k8s_compile_t *c,
+    ngx_array_t *a, ngx_k8s_policy_value_t *value, ngx_str_t *field,
+    ngx_str_t *text);
+
+
+/* the node that a value of a policy in the making names, pinned */
+
+ngx_int_t
+ngx_k8s_compile_named_pin(ngx_k8s_compile_t *c, ngx_k8s_policy_value_t *value)
+{
+    ngx_str_t  ns, name;
+
+    if (!(value->row->flags & NGX_K8S_ROW_HEADERS)) {
+        return NGX_OK;
+    }
+
+    ngx_k8s_object_split(&value->value, &ns, &name);
+
+    value->named = ngx_k8s_node_get(c->store, NGX_K8S_NODE_CONFIG, &ns, &name);
+    if (value->named == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_node_pin(c->store, value->named);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_compile_named_unpin(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy)
+{
+    ngx_uint_t              i;
+    ngx_k8s_node_t         *node;
+    ngx_k8s_named_state_t  *state;
+
+    for (i = 0; i < policy->n; i++) {
+
+        node = policy->values[i].named;
+
+        if (node == NULL) {
+            continue;
+        }
+
+        state = node->data;
+
+        if (policy->follows == node) {
+            ngx_queue_remove(&policy->names);
+            policy->follows = NULL;
+        }
+
+        if (state && ngx_queue_empty(&state->policies)) {
+            ngx_free(state);
+            node->data = NULL;
+        }
+
+        ngx_k8s_node_unpin(c->store, node);
+        ngx_k8s_node_check(c->store, node);
+    }
+
+    if (policy->since) {
+        ngx_queue_remove(&policy->waits);
+        policy->since = 0;
+    }
+}
+
+
+/* a policy of a route is told of changes: it names one at most */
+
+ngx_int_t
+ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy)
+{
+    ngx_uint_t              i;
+    ngx_k8s_node_t         *node;
+    ngx_k8s_named_state_t  *state;
+
+    for (i = 0; i < policy->n; i++) {
+
+        node = policy->values[i].named;
+
+        if (node == NULL) {
+            continue;
+        }
+
+        state = node->data;
+
+        if (state == NULL) {
+
+            state = ngx_calloc(sizeof(ngx_k8s_named_state_t), c->log);
+            if (state == NULL) {
+                return NGX_ERROR;
+            }
+
+            ngx_queue_init(&state->policies);
+            node->data = state;
+        }
+
+        policy->follows = node;
+        policy->version = state->stamp;
+        ngx_queue_insert_head(&state->policies, &policy->names);
+    }
+
+    return NGX_OK;
+}
+
+
+/* NGX_BUSY: it is not known yet what it names; due() has it looked at again */
+
+ngx_int_t
+ngx_k8s_compile_named_ready(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < policy->n; i++) {
+
+        if (policy->values[i].named && !policy->values[i].named->answered
+            && !ngx_k8s_compile_named_late(c, policy))
+        {
+            return NGX_BUSY;
+        }
+    }
+
+    if (policy->since) {
+        ngx_queue_remove(&policy->waits);
+        policy->since = 0;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_k8s_compile_named_late(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy)
+{
+    if (c->conf.later == NULL) {
+        return 1;
+    }
+
+    if (policy->since == 0) {
+        policy->since = ngx_current_msec | 1;
+        ngx_queue_insert_tail(&c->waits, &policy->waits);
+
+        c->conf.later(c->conf.data, NGX_K8S_NAMED_WAIT);
+    }
+
+    return ngx_current_msec - policy->since >= NGX_K8S_NAMED_WAIT;
+}
+
+
+void
+ngx_k8s_compile_named_due(ngx_k8s_compile_t *c)
+{
+    ngx_queue_t             *q;
+    ngx_k8s_policy_state_t  *policy;
+
+    if (ngx_queue_empty(&c->waits)) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&c->waits);
+         q != ngx_queue_sentinel(&c->waits);
+         q = ngx_queue_next(q))
+    {
+        policy = ngx_queue_data(q, ngx_k8s_policy_state_t, waits);
+
+        if (policy->follows) {
+            ngx_k8s_compile_tell(c, policy->follows, 1);
+        }
+    }
+
+    c->conf.later(c->conf.data, NGX_K8S_NAMED_WAIT);
+}
+
+
+/* what a value says in a record; NGX_DECLINED: not all of what it names */
+
+ngx_int_t
+ngx_k8s_compile_named_text(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_value_t *value, ngx_str_t *text)
+{
+    ngx_int_t          rc;
+    ngx_k8s_object_t  *object;
+
+    if (value->named == NULL) {
+        *text = value->value;
+        return NGX_OK;
+    }
+
+    object = ngx_k8s_compile_named_object(c, value->named);
+
+    if (object == NULL) {
+        ngx_str_null(text);
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_k8s_headers(((ngx_k8s_config_map_t *) object)->data, value->row,
+                         c->pool, text, NULL, NULL);
+
+    if (rc == NGX_DECLINED
+        && (value->row->flags & NGX_K8S_ROW_CLOSES_ROUTE))
+    {
+        ngx_str_null(text);
+    }
+
+    return rc;
+}
+
+
+static ngx_k8s_object_t *
+ngx_k8s_compile_named_object(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    return ngx_k8s_store_get(c->store, NGX_K8S_CONFIG_MAP, &node->namespace,
+                             &node->name);
+}
+
+
+void
+ngx_k8s_compile_named_changed(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_k8s_named_state_t  *state;
+
+    state = node->data;
+
+    if (state) {
+        state->stamp++;
+    }
+
+    ngx_k8s_compile_tell(c, node, !ngx_queue_empty(&c->waits));
+}
+
+
+ngx_k8s_policy_state_t *
+ngx_k8s_compile_named_next(ngx_k8s_node_t *node)
+{
+    ngx_queue_t             *q;
+    ngx_k8s_named_state_t   *state;
+    ngx_k8s_policy_state_t  *policy;
+
+    state = node->data;
+
+    if (state == NULL) {
+        return NULL;
+    }
+
+    q = ngx_queue_head(&state->policies);
+    policy = ngx_queue_data(q, ngx_k8s_policy_state_t, names);
+
+    if (policy->version == state->stamp) {
+        return NULL;
+    }
+
+    policy->version = state->stamp;
+
+    ngx_queue_remove(q);
+    ngx_queue_insert_tail(&state->policies, q);
+
+    return policy;
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_named_key(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    return ngx_k8s_compile_named_by(c->keys.policy, node)
+           || ngx_k8s_compile_named_by(c->keys.next, node);
+}
+
+
+static ngx_uint_t
+ngx_k8s_compile_named_by(ngx_k8s_policy_state_t *policy, ngx_k8s_node_t *node)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; policy && i < policy->n; i++) {
+        if (policy->values[i].named == node) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_str_t
+ngx_k8s_compile_named_allow(ngx_k8s_policy_state_t *policy)
+{
+    ngx_str_t   none;
+    ngx_uint_t  i;
+
+    static ngx_str_t  name = ngx_string("global-allowed-response-headers");
+
+    for (i = 0; policy && i < policy->n; i++) {
+        if (ngx_k8s_str_eq(&policy->values[i].row->name, &name)) {
+            return policy->values[i].value;
+        }
+    }
+
+    ngx_str_null(&none);
+
+    return none;
+}
+
+
+void
+ngx_k8s_compile_named_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_free(node->data);
+    node->data = NULL;
+}
+
+
+/*
+ * Problems: of what a policy names.  The field is "%V%V%s" of before, the row's
+ * name and after.
+ */
+
+ngx_int_t
+ngx_k8s_compile_named_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t code, ngx_str_t *before,
+    char *after)
+{
+    ngx_str_t                field;
+    ngx_uint_t               i;
+    ngx_k8s_policy_value_t  *value;
+
+    for (i = 0; i < policy->n; i++) {
+
+        value = &policy->values[i];
+
+        if (value->named == NULL || (!value->named->answered && c->conf.later))
+        {
+            continue;
+        }
+
+        field = ngx_k8s_compile_text(c, "%V%V%s", before, &value->row->name,
+                                     after);
+        if (field.data == NULL
+            || ngx_k8s_compile_named_note(c, a, value, code, &field) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_named_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_uint_t code, ngx_str_t *field)
+{
+    ngx_int_t             rc;
+    ngx_str_t             text;
+    ngx_k8s_object_t     *object;
+    ngx_k8s_named_say_t   say;
+
+    object = ngx_k8s_compile_named_object(c, value->named);
+
+    if (object == NULL) {
+        return ngx_k8s_compile_note(c, a, code, NULL, field,
+                                    "ConfigMap %V is not there%s",
+                                    &value->value,
+                                    (value->row->flags
+                                     & NGX_K8S_ROW_CLOSES_ROUTE)
+                                    ? ", so the paths of the Ingress are closed"
+                                    : "");
+    }
+
+    say.compile = c;
+    say.problems = a;
+    say.code = code;
+    say.field = *field;
+    say.value = value;
+
+    rc = ngx_k8s_headers(((ngx_k8s_config_map_t *) object)->data, value->row,
+                         c->pool, &text, ngx_k8s_compile_named_say, &say);
+
+    if (rc != NGX_OK || !(value->row->flags & NGX_K8S_ROW_CLOSES_ROUTE)) {
+        return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+    }
+
+    return ngx_k8s_compile_named_allowed(c, a, value, field, &text);
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_named_say(void *data, ngx_uint_t what, ngx_str_t *name,
+    ngx_str_t *message, ngx_str_t *remedy)
+{
+    ngx_k8s_named_say_t *say = data;
+
+    return ngx_k8s_compile_note(say->compile, say->problems, say->code, NULL,
+                                &say->field, "ConfigMap %V: %V, so %s",
+                                &say->value->value, message,
+                                (say->value->row->flags
+                                 & NGX_K8S_ROW_CLOSES_ROUTE)
+                                ? "the paths of the Ingress are closed"
+                                : "it is left out");
+}
+
+
+/* workers close routes with a header that the key does not list */
+
+static ngx_int_t
+ngx_k8s_compile_named_allowed(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_str_t *text)
+{
+    ngx_str_t  name, header, list;
+
+    list = ngx_k8s_compile_named_allow(c->keys.policy);
+
+    while (ngx_k8s_headers_next(text, &name, &header) == NGX_OK) {
+
+        if (!ngx_k8s_header_listed(&list, &name)
+            && ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_CLOSED,
+                                    NULL, field,
+                                    "ConfigMap %V: \"%V\" is not in the key "
+                                    "global-allowed-response-headers of the "
+                                    "controller's ConfigMap, so the paths of "
+                                    "the Ingress are closed",
+                                    &value->value, &name)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
