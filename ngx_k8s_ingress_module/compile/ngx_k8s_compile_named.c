@@ -193,7 +193,7 @@ ngx_k8s_compile_named_late(ngx_k8s_compile_t *c,
 
     if (policy->since == 0) {
         policy->since = ngx_current_msec | 1;
-        ngx_queue_insert_tail(&c->waits, &policy->waits);
+        ngx_queue_insert_tail(&c->unanswered, &policy->waits);
 
         c->conf.later(c->conf.data, NGX_K8S_NAMED_WAIT);
     }
@@ -208,12 +208,12 @@ ngx_k8s_compile_named_due(ngx_k8s_compile_t *c)
     ngx_queue_t             *q;
     ngx_k8s_policy_state_t  *policy;
 
-    if (ngx_queue_empty(&c->waits)) {
+    if (ngx_queue_empty(&c->unanswered)) {
         return;
     }
 
-    for (q = ngx_queue_head(&c->waits);
-         q != ngx_queue_sentinel(&c->waits);
+    for (q = ngx_queue_head(&c->unanswered);
+         q != ngx_queue_sentinel(&c->unanswered);
          q = ngx_queue_next(q))
     {
         policy = ngx_queue_data(q, ngx_k8s_policy_state_t, waits);
@@ -280,7 +280,7 @@ ngx_k8s_compile_named_changed(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         state->stamp++;
     }
 
-    ngx_k8s_compile_tell(c, node, !ngx_queue_empty(&c->waits));
+    ngx_k8s_compile_tell(c, node, !ngx_queue_empty(&c->unanswered));
 }
 
 

@@ -797,7 +797,7 @@ ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c)
     ngx_rbtree_init(&c->policies, &c->policies_sentinel,
                     ngx_str_rbtree_insert_value);
     ngx_queue_init(&c->checked);
-    ngx_queue_init(&c->waits);
+    ngx_queue_init(&c->unanswered);
 }
 
 

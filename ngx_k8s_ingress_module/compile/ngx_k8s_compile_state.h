@@ -204,7 +204,7 @@ typedef struct {
     ngx_k8s_node_t          *follows;    /* of a route: what it names; NULL */
     ngx_queue_t              names;      /* with "follows": those that do */
     ngx_uint_t               version;    /* of that in its record */
-    ngx_queue_t              waits;      /* c->waits, with "since" */
+    ngx_queue_t              waits;      /* c->unanswered, with "since" */
     ngx_msec_t               since;      /* it waits for what it names; 0: it
                                             does not */
     ngx_uint_t               n;
@@ -554,7 +554,7 @@ struct ngx_k8s_compile_s {
     ngx_rbtree_t             policies;   /* ngx_k8s_policy_state_t */
     ngx_rbtree_node_t        policies_sentinel;
     ngx_queue_t              checked;    /* the same, built last: at the end */
-    ngx_queue_t              waits;      /* those that wait for a ConfigMap */
+    ngx_queue_t              unanswered; /* those that wait for a ConfigMap */
     ngx_k8s_config_state_t   keys;
     ngx_k8s_rule_ref_t      *rules;      /* rule records, by slot */
     ngx_uint_t               nrules;
