@@ -5,6 +5,7 @@
 #   bad: soon             a value that is a problem
 #   with:                 annotations (keys) that it needs
 #     proxy-buffering: "on"
+#   keys:                 keys that annotations need
 #   requests:             to the host of an Ingress with it
 #     - get: /?slow=1500
 #       is: "^HTTP/1.1 504"
@@ -24,7 +25,7 @@
 # requests (1: the value is one that nginx refuses).  Services: a, b, dead
 # (closes connections), full (does not take them), none (no endpoints), errors,
 # two (a and dead), busy (a and one that answers 503), slow (a and one that
-# hangs).
+# hangs).  The ConfigMap rows/headers has "X-One: one".
 #
 # %%HOST%% is the Ingress' host, %%PORT%% nginx's port, %%TLS%% that for TLS,
 # %%LONG%% 20,000 bytes.
@@ -194,7 +195,11 @@ sub new {
             if exists $f->{bad};
     }
 
-    $self->config;
+    $n->manifest('headers.yaml', "apiVersion: v1\nkind: ConfigMap\n"
+                 . "metadata: {name: headers, namespace: rows}\n"
+                 . "data: {X-One: one}\n");
+
+    $self->config(map { %{$_->{keys} // {}} } values %{$self->{files}});
     $n->start;
 
     return $self;
