@@ -31,6 +31,11 @@
 #define NGX_K8S_RECOVER_RECORD       64
 #define NGX_K8S_RECOVER_ENDPOINT     4
 
+/* bytes of a large record that are summed at a time; so many count one */
+
+#define NGX_K8S_RECOVER_PIECE        32768
+#define NGX_K8S_RECOVER_BYTES        64
+
 
 struct ngx_k8s_recover_s {
     ngx_k8s_writer_t        *w;
@@ -45,6 +50,8 @@ struct ngx_k8s_recover_s {
     ngx_uint_t               index;
     ngx_uint_t               bucket;
     uint32_t                *link;       /* in the chain, NULL: at its start */
+    size_t                   summed;     /* bytes of its record, 0: none */
+    uint32_t                 crc;
     uint32_t                 cursor;     /* slot, or statistic */
     uint32_t                 endpoint;
     size_t                   granule;
@@ -57,6 +64,7 @@ static ngx_int_t ngx_k8s_recover_chunks(ngx_k8s_recover_t *r, uint32_t *chunks,
 static ngx_uint_t ngx_k8s_recover_mark(ngx_k8s_recover_t *r, size_t start,
     size_t len);
 static ngx_int_t ngx_k8s_recover_chains(ngx_k8s_recover_t *r, ngx_uint_t *n);
+static ngx_uint_t ngx_k8s_recover_sum(ngx_k8s_recover_t *r, ngx_uint_t *n);
 static ngx_uint_t ngx_k8s_recover_link(ngx_k8s_recover_t *r);
 static ngx_uint_t ngx_k8s_recover_valid(ngx_k8s_recover_t *r, uint32_t n,
     ngx_k8s_slot_t *slot);
@@ -267,6 +275,10 @@ ngx_k8s_recover_chains(ngx_k8s_recover_t *r, ngx_uint_t *n)
             r->link += r->bucket;
         }
 
+        if (*r->link && !ngx_k8s_recover_sum(r, n)) {
+            continue;
+        }
+
         if (*r->link && ngx_k8s_recover_link(r)) {
             ngx_k8s_recover_spend(n, NGX_K8S_RECOVER_RECORD);
             continue;
@@ -289,6 +301,46 @@ ngx_k8s_recover_chains(ngx_k8s_recover_t *r, ngx_uint_t *n)
     }
 
     return NGX_OK;
+}
+
+
+/* a piece of the sum of a large record; 1 when it is made, or not needed */
+
+static ngx_uint_t
+ngx_k8s_recover_sum(ngx_k8s_recover_t *r, ngx_uint_t *n)
+{
+    size_t             len;
+    ngx_k8s_slot_t    *slot;
+    ngx_k8s_record_t  *rec;
+
+    slot = ngx_k8s_slot(r->w->table, *r->link);
+    rec = slot ? ngx_k8s_record(r->w->table, slot->record) : NULL;
+
+    if (rec == NULL || r->seen[*r->link] || rec->size > NGX_K8S_RECORD_MAX
+        || rec->size <= NGX_K8S_RECOVER_PIECE)
+    {
+        r->summed = 0;
+        return 1;
+    }
+
+    if (r->summed == 0) {
+        r->summed = offsetof(ngx_k8s_record_t, type);
+        ngx_crc32_init(r->crc);
+    }
+
+    len = ngx_min(rec->size - r->summed, NGX_K8S_RECOVER_PIECE);
+
+    if (len == 0) {
+        return 1;
+    }
+
+    ngx_crc32_update(&r->crc, (u_char *) rec + r->summed, len);
+
+    r->summed += len;
+
+    ngx_k8s_recover_spend(n, len / NGX_K8S_RECOVER_BYTES);
+
+    return 0;
 }
 
 
@@ -346,6 +398,8 @@ ngx_k8s_recover_link(ngx_k8s_recover_t *r)
 static ngx_uint_t
 ngx_k8s_recover_valid(ngx_k8s_recover_t *r, uint32_t n, ngx_k8s_slot_t *slot)
 {
+    uint32_t           crc;
+    ngx_uint_t         summed;
     ngx_k8s_table_t   *table;
     ngx_k8s_record_t  *rec;
 
@@ -353,11 +407,20 @@ ngx_k8s_recover_valid(ngx_k8s_recover_t *r, uint32_t n, ngx_k8s_slot_t *slot)
 
     rec = ngx_k8s_record(table, slot->record);
 
+    crc = r->crc;
+    ngx_crc32_final(crc);
+
+    summed = (rec && r->summed && r->summed == rec->size);
+    r->summed = 0;
+
     if (rec
         && rec->type == r->index
         && (slot->hash & (table->nbuckets[r->index] - 1)) == r->bucket
         && slot->generation
-        && ngx_k8s_record_verify(rec, rec->size) == NGX_OK
+        && (summed ? (crc == rec->crc
+                      && rec->size % NGX_K8S_GRANULE == 0
+                      && ngx_k8s_record_inside(rec, rec->size) == NGX_OK)
+                   : ngx_k8s_record_verify(rec, rec->size) == NGX_OK)
         && ngx_k8s_hash(ngx_k8s_record_at(rec, rec->key.offset), rec->key.len)
            == slot->hash)
     {

@@ -99,7 +99,7 @@ ngx_k8s_table_t *ngx_k8s_writer_table(ngx_k8s_writer_t *w);
 uint32_t ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec,
     size_t len, ngx_uint_t kind);
 
-#define NGX_K8S_RECORD_MAX           (8 * 1024 * 1024)
+#define NGX_K8S_RECORD_MAX           (4 * 1024 * 1024)
 
 /* takes the slot's record from its index; slot and record are freed later */
 void ngx_k8s_writer_remove(ngx_k8s_writer_t *w, uint32_t slot);

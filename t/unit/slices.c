@@ -73,6 +73,59 @@ publish(ngx_k8s_writer_t *w, const char *what)
 }
 
 
+/* a new writer checks the largest record in pieces; bad: one that is damaged */
+
+static void
+largest(ngx_uint_t bad)
+{
+    uint32_t           slot;
+    ngx_int_t          rc;
+    ngx_uint_t         n, slices;
+    ngx_k8s_table_t   *table;
+    ngx_k8s_writer_t  *w;
+    ngx_k8s_record_t  *rec;
+    ngx_k8s_builder_t  b;
+
+    table = unit_table(64 * 1024 * 1024);
+    ngx_k8s_builder_init(&b, &unit_log);
+
+    w = ngx_k8s_writer_open(table, -1, &unit_log);
+    n = (ngx_k8s_writer_largest(w) - 4096) / sizeof(ngx_k8s_endpoint_rec_t);
+    slot = unit_service(w, &b, "largest", n, 1, 1);
+    rec = ngx_k8s_slot_record(table, NGX_K8S_INDEX_SERVICE, slot);
+
+    ok(rec && rec->size > 2 * 1024 * 1024, "%u endpoints", (unsigned) n);
+
+    if (bad) {
+        ((u_char *) rec)[rec->size - 1] ^= 1;
+    }
+
+    ngx_k8s_writer_publish(w);
+    ngx_k8s_writer_close(w);
+
+    w = ngx_k8s_writer_begin(table, -1, &unit_log);
+    slices = 0;
+
+    do {
+        start();
+        rc = ngx_k8s_writer_continue(w, 32);
+        stop();
+        slices++;
+    } while (rc == NGX_AGAIN);
+
+    ok(rc == NGX_OK && slices > n * sizeof(ngx_k8s_endpoint_rec_t) / 200000,
+       "taken over in %u slices", (unsigned) slices);
+    told("slices of a large record");
+
+    ok((ngx_k8s_slot_record(table, NGX_K8S_INDEX_SERVICE, slot) != NULL)
+       == !bad, "it is %s", bad ? "dropped" : "kept");
+
+    ngx_k8s_writer_close(w);
+    ngx_k8s_builder_done(&b);
+    munmap(table, 64 * 1024 * 1024);
+}
+
+
 int
 main(void)
 {
@@ -245,6 +298,9 @@ main(void)
     ngx_k8s_writer_close(w);
     ngx_k8s_builder_done(&b);
     free(slots);
+
+    largest(0);
+    largest(1);
 
     return done();
 }
