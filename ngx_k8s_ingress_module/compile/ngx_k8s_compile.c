@@ -109,7 +109,7 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
     ngx_queue_init(&c->marking);
     ngx_queue_init(&c->spent);
     ngx_queue_init(&c->shed);
-    ngx_queue_init(&c->waits);
+    ngx_queue_init(&c->roomless);
     ngx_queue_init(&c->tried);
     ngx_queue_init(&c->extras);
 
@@ -262,10 +262,10 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         ngx_free(ngx_queue_data(q, ngx_k8s_spent_t, queue));
     }
 
-    ngx_queue_add(&c->waits, &c->tried);
+    ngx_queue_add(&c->roomless, &c->tried);
 
-    while (!ngx_queue_empty(&c->waits)) {
-        q = ngx_queue_head(&c->waits);
+    while (!ngx_queue_empty(&c->roomless)) {
+        q = ngx_queue_head(&c->roomless);
         ngx_queue_remove(q);
         node = ngx_queue_data(q, ngx_k8s_node_t, wait);
         node->waits = 0;

@@ -404,7 +404,7 @@ ngx_k8s_stuck_wait(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
     if (!node->waits) {
         node->waits = 1;
-        ngx_queue_insert_tail(&c->waits, &node->wait);
+        ngx_queue_insert_tail(&c->roomless, &node->wait);
     }
 }
 
@@ -444,9 +444,9 @@ ngx_k8s_compile_unstick(ngx_k8s_compile_t *c)
         c->unstick_rc = rc;
         c->unstick_room = room;
 
-        if (!ngx_queue_empty(&c->waits)) {
-            ngx_queue_add(&c->tried, &c->waits);
-            ngx_queue_init(&c->waits);
+        if (!ngx_queue_empty(&c->roomless)) {
+            ngx_queue_add(&c->tried, &c->roomless);
+            ngx_queue_init(&c->roomless);
         }
     }
 

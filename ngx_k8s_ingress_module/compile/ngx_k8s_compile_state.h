@@ -560,7 +560,7 @@ struct ngx_k8s_compile_s {
     ngx_uint_t               nrules;
 
     size_t                   stuck_room; /* free bytes that may help */
-    ngx_queue_t              waits;      /* nodes that wait for room */
+    ngx_queue_t              roomless;   /* nodes that wait for room */
     ngx_queue_t              tried;      /* of these, with unsticking, those
                                             that are still to be looked at */
     size_t                   unstick_room;  /* for them, and how */
