@@ -37,7 +37,7 @@ ngx_int_t ngx_http_k8s_policies_init(ngx_conf_t *cf,
 /*
  * Makes the policy of a slot that of the request, over the base that it has:
  * ctx->profile, and its location configuration.  Under the caller's pin.
- * NGX_DECLINED: the record has gone, the base holds.
+ * NGX_DECLINED: the record has gone.
  */
 ngx_int_t ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, uint32_t slot);

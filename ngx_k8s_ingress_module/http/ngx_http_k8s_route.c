@@ -19,6 +19,10 @@
 #include <ngx_http_k8s_variables.h>
 
 
+/* how often a host is looked for whose policy or Service has gone meanwhile */
+#define NGX_HTTP_K8S_ROUTE_TRIES     4
+
+
 static ngx_int_t ngx_http_k8s_set_host(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_decide(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table);
@@ -162,6 +166,7 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 {
     ngx_int_t             rc;
     ngx_str_t             name;
+    ngx_uint_t            tries;
     ngx_k8s_route_t       route;
     ngx_k8s_route_key_t   key;
 
@@ -196,16 +201,27 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
-    rc = ngx_k8s_route(table, &key, &route);
+    for (tries = 0; tries < NGX_HTTP_K8S_ROUTE_TRIES; tries++) {
 
-    if (rc != NGX_OK || route.match == NULL || route.action == NULL) {
-        ctx->no_service = 1;
+        rc = ngx_k8s_route(table, &key, &route);
 
-        return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                                 : NGX_HTTP_NOT_FOUND;
+        if (rc != NGX_OK || route.match == NULL || route.action == NULL) {
+            ctx->no_service = 1;
+
+            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                                     : NGX_HTTP_NOT_FOUND;
+        }
+
+        rc = ngx_http_k8s_act(r, ctx, table, &route);
+
+        if (rc != NGX_AGAIN) {
+            return rc;
+        }
+
+        ngx_http_k8s_profile_use(&ctx->profile, ctx->conf->base, r);
     }
 
-    return ngx_http_k8s_act(r, ctx, table, &route);
+    return NGX_HTTP_SERVICE_UNAVAILABLE;
 }
 
 
@@ -254,6 +270,11 @@ ngx_http_k8s_health(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 }
 
 
+/*
+ * NGX_AGAIN: what the host's record leads to has just gone, as a new record
+ * leads elsewhere.  Nothing may be served without its policy.
+ */
+
 static ngx_int_t
 ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
@@ -275,10 +296,13 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_FORBIDDEN;
     }
 
-    if (match->policy
-        && ngx_http_k8s_policy(r, ctx, table, match->policy) == NGX_ERROR)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (match->policy) {
+        rc = ngx_http_k8s_policy(r, ctx, table, match->policy);
+
+        if (rc != NGX_OK) {
+            return (rc == NGX_DECLINED) ? NGX_AGAIN
+                                        : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
 
     if (ctx->profile->denied) {
@@ -421,6 +445,15 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     if (service == NULL) {
+
+        if (backend->service
+            && ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                       backend->service, backend->generation)
+               == NULL)
+        {
+            return NGX_AGAIN;
+        }
+
         return (backend->service && status == NGX_HTTP_SERVICE_UNAVAILABLE)
                ? ngx_http_k8s_error_missing(r, ctx, table) : (ngx_int_t) status;
     }
