@@ -197,7 +197,7 @@ ngx_http_k8s_base_create(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *temp_pool,
         return NULL;
     }
 
-    copy = ngx_http_k8s_values_copy(profile->pool, values);
+    copy = ngx_http_k8s_values_copy(profile->pool, profile->pool, values);
 
     if (copy == NULL
         || ngx_http_k8s_base_fill(klcf, profile, profile->pool, copy)
@@ -529,7 +529,8 @@ ngx_http_k8s_values(ngx_k8s_policy_t *rec, ngx_pool_t *pool,
 
 
 ngx_str_t *
-ngx_http_k8s_values_copy(ngx_pool_t *pool, ngx_str_t *values)
+ngx_http_k8s_values_copy(ngx_pool_t *pool, ngx_pool_t *texts,
+    ngx_str_t *values)
 {
     ngx_str_t   *copy;
     ngx_uint_t   i;
@@ -546,7 +547,7 @@ ngx_http_k8s_values_copy(ngx_pool_t *pool, ngx_str_t *values)
         }
 
         copy[i].len = values[i].len;
-        copy[i].data = ngx_pstrdup(pool, &values[i]);
+        copy[i].data = ngx_pstrdup(texts, &values[i]);
 
         if (copy[i].data == NULL) {
             return NULL;

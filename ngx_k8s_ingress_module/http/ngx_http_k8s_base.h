@@ -52,8 +52,9 @@ void ngx_http_k8s_base_init(ngx_cycle_t *cycle);
 /* what a record says, texts stay in it; closed: its keys close all routes */
 ngx_str_t *ngx_http_k8s_values(ngx_k8s_policy_t *rec, ngx_pool_t *pool,
     ngx_uint_t *closed);
-/* a copy in the pool, with the texts */
-ngx_str_t *ngx_http_k8s_values_copy(ngx_pool_t *pool, ngx_str_t *values);
+/* a copy: the values in one pool, their texts in another one */
+ngx_str_t *ngx_http_k8s_values_copy(ngx_pool_t *pool, ngx_pool_t *texts,
+    ngx_str_t *values);
 
 
 #endif /* _NGX_HTTP_K8S_BASE_H_INCLUDED_ */

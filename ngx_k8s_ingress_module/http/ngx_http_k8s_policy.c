@@ -229,7 +229,7 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
     profile->base = base;
 
     profile->settings = ngx_palloc(profile->pool, sizeof(ngx_k8s_settings_t));
-    copy = ngx_http_k8s_values_copy(profile->pool, values);
+    copy = ngx_http_k8s_values_copy(pool, profile->pool, values);
 
     if (profile->settings == NULL || copy == NULL) {
         ngx_http_k8s_profile_release(profile);

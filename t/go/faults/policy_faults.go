@@ -1,0 +1,342 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"ngx_k8s_test/internal/api"
+	"ngx_k8s_test/internal/pods"
+	"ngx_k8s_test/internal/ws"
+)
+
+const annotation = "nginx.ingress.kubernetes.io/"
+
+// annotated puts an Ingress of a.Service with annotations: names and values.
+func (e *env) annotated(name, host string, a ...string) {
+	o := api.Ingress("default", name, host, api.Path{Path: "/",
+		Type: "Prefix", Service: "a", Port: 80})
+	m := api.Map{}
+	for i := 0; i+1 < len(a); i += 2 {
+		m[annotation+a[i]] = a[i+1]
+	}
+	o["metadata"].(api.Map)["annotations"] = m
+	e.api.Put("ingresses", o)
+}
+
+// ticks is the processor time that a process has used, in milliseconds.
+func ticks(pid int) int {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	f := strings.Fields(string(b[strings.LastIndex(string(b), ")")+1:]))
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return (user + system) * 10
+}
+
+// socket is an open WebSocket.
+type socket struct {
+	c net.Conn
+	r *bufio.Reader
+}
+
+func (g *nginx) socket(host string) *socket {
+	c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", g.spread),
+		5*time.Second)
+	g.e.must(err)
+	s := &socket{c, bufio.NewReader(c)}
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\n"+
+		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: %s\r\n\r\n", host, ws.NewKey())
+	a, err := http.ReadResponse(s.r, nil)
+	g.e.must(err)
+	g.e.check(a.StatusCode == 101, "%s: status %d", host, a.StatusCode)
+	return s
+}
+
+// echo sends a message and awaits it back.
+func (s *socket) echo(text string) error {
+	_ = s.c.SetDeadline(time.Now().Add(10 * time.Second))
+	if err := ws.Write(s.c, ws.Text, []byte(text), true); err != nil {
+		return err
+	}
+	_, p, err := ws.Read(s.r)
+	if err == nil && string(p) != "a:"+text {
+		err = fmt.Errorf("echo %q", p)
+	}
+	return err
+}
+
+// visited has more profiles than a worker keeps visited in turn, beside
+// WebSockets whose profiles leave the cache, change, and go.
+func visited(e *env) {
+	n, kept := 1500, 1000 // of 1024
+	if *long {
+		n = 5000
+	}
+	e.begin(false)
+	e.app("a", 1)
+	e.ingress("none", "none.test", "/", "a")
+	for i := 0; i < n; i++ {
+		e.annotated(fmt.Sprintf("i%d", i), fmt.Sprintf("h%d.test", i),
+			"proxy-read-timeout", fmt.Sprint(3600+i), "enable-cors", "true",
+			"cors-max-age", fmt.Sprint(i))
+	}
+	g := e.start(options{zone: "64m", log: "notice"})
+	g.serves(fmt.Sprintf("h%d.test", n-1), "/", "a")
+
+	var sockets []*socket
+	for i := 0; i < 20; i++ {
+		sockets = append(sockets, g.socket(fmt.Sprintf("h%d.test", i)))
+	}
+	w := g.each()
+	defer closeAll(w)
+
+	visit := func(from, to int) {
+		for _, h := range w {
+			for i := from; i < to; i++ {
+				a := over(h.c, h.r, "GET", fmt.Sprintf("h%d.test", i), "/", "")
+				e.check(a.status == 200, "h%d: %v", i, a)
+				got := a.header.Get("Access-Control-Max-Age")
+				e.check(got == fmt.Sprint(i), "h%d: that of %s", i, got)
+			}
+		}
+	}
+	// the sum of all workers
+	all := func(f func(pid int) int) int {
+		sum := 0
+		for pid := range w {
+			sum += f(pid)
+		}
+		return sum
+	}
+
+	// none of these is a profile of its own
+	spent := all(ticks)
+	for _, h := range w {
+		for i := 0; i < n; i++ {
+			a := over(h.c, h.r, "GET", "none.test", "/", "")
+			e.check(a.status == 200, "none: %v", a)
+		}
+	}
+	plain := all(ticks) - spent
+	start := all(private)
+
+	var sizes []int
+	for round := 0; round < 3; round++ {
+		spent := all(ticks)
+		visit(0, kept)
+		if round == 0 {
+			e.note("%d bytes a profile", (all(private)-start)*1024/
+				(kept*len(w)))
+		}
+		visit(kept, n)
+		e.note("round %d: %d us a request that builds its profile, %d us "+
+			"without one", round+1, (all(ticks)-spent)*1000/(n*len(w)),
+			plain*1000/(n*len(w)))
+		sizes = append(sizes, all(private))
+
+		// old policies of open sockets change, one round, and go, the next
+		for i := range sockets {
+			if round == 0 {
+				e.annotated(fmt.Sprintf("i%d", i), fmt.Sprintf("h%d.test", i),
+					"proxy-read-timeout", "1", "enable-cors", "true",
+					"cors-max-age", fmt.Sprint(i))
+			}
+			e.must(sockets[i].echo(fmt.Sprintf("round %d", round)))
+		}
+	}
+	e.note("private memory of %d workers after each round, in KB: %v; before "+
+		"them %d", len(w), sizes, start)
+	if !*asan {
+		e.check(sizes[2] <= sizes[0]+sizes[0]/50, "it grows: %v KB", sizes)
+	}
+
+	// with the new time-out they would end in a second
+	e.during(2500*time.Millisecond, func() {
+		a := g.get("none.test", "/")
+		e.check(a.status == 200, "%v", a)
+	})
+	for i, s := range sockets {
+		e.must(s.echo("still"))
+		_, err := e.api.Delete("ingresses", "default", fmt.Sprintf("i%d", i))
+		e.must(err)
+	}
+	for i := range sockets {
+		g.becomes(fmt.Sprintf("h%d.test", i), "/", 404, "")
+	}
+	visit(len(sockets), n)
+	for _, s := range sockets {
+		e.must(s.echo("gone"))
+		_ = s.c.Close()
+	}
+}
+
+// pairs are requests to one host by some clients, whose answers say two things
+// that have to agree.
+type pairs struct {
+	mu    sync.Mutex
+	times []float64       // milliseconds
+	seen  map[string]bool // what they said
+	bad   string
+	quit  chan bool
+	wg    sync.WaitGroup
+}
+
+// ask has n clients send requests until stop; say makes of an answer what it
+// says, or an error.
+func (g *nginx) ask(n int, host, path string,
+	say func(answer) (string, error)) *pairs {
+	p := &pairs{seen: map[string]bool{}, quit: make(chan bool)}
+	for i := 0; i < n; i++ {
+		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", g.spread),
+			5*time.Second)
+		g.e.must(err)
+		p.wg.Add(1)
+		go func() {
+			defer p.wg.Done()
+			defer c.Close()
+			r := bufio.NewReader(c)
+			for {
+				select {
+				case <-p.quit:
+					return
+				default:
+				}
+				begin := time.Now()
+				a := over(c, r, "GET", host, path, "", "Origin",
+					"https://x.test")
+				took := time.Since(begin).Seconds() * 1000
+				word, err := say(a)
+				if a.err != nil || a.status != 200 {
+					err = fmt.Errorf("%v", a)
+				}
+				p.mu.Lock()
+				p.times = append(p.times, took)
+				p.seen[word] = true
+				if err != nil && p.bad == "" {
+					p.bad = err.Error()
+				}
+				p.mu.Unlock()
+				if a.err != nil {
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}()
+	}
+	return p
+}
+
+// stop gives requests, median and p99, and how many things were said.
+func (p *pairs) stop(e *env, what string) {
+	close(p.quit)
+	p.wg.Wait()
+	e.check(p.bad == "", "%s: %s", what, p.bad)
+	sort.Float64s(p.times)
+	n := len(p.times)
+	e.check(n > 100, "%s: %d requests", what, n)
+	e.note("%s: %d requests, none failed; median %.2f ms, p99 %.2f ms; %d "+
+		"different policies seen", what, n, p.times[n/2], p.times[n*99/100],
+		len(p.seen))
+}
+
+// every calls f so many times a second for a while, with numbers from 1.
+func (e *env) every(rate int, d time.Duration, f func(i int)) {
+	t := time.NewTicker(time.Second / time.Duration(rate))
+	defer t.Stop()
+	for i := 1; i <= int(d.Seconds()*float64(rate)); i++ {
+		<-t.C
+		f(i)
+	}
+}
+
+// changes has policies change all the time under load.  No answer is one of
+// two policies.
+func changes(e *env) {
+	d := 4 * time.Second
+	if *long {
+		d = 20 * time.Second
+	}
+	e.begin(false)
+	e.app("a", 1)
+	for i := 0; i < 200; i++ {
+		e.annotated(fmt.Sprintf("i%d", i), fmt.Sprintf("h%d.test", i),
+			"proxy-read-timeout", fmt.Sprint(100+i))
+	}
+	put := func(i int) {
+		e.annotated("m", "m.test", "enable-cors", "true", "cors-max-age",
+			fmt.Sprint(i), "cors-allow-headers", fmt.Sprintf("X-%d", i),
+			"cors-expose-headers", fmt.Sprintf("X-%d", i), "upstream-vhost",
+			fmt.Sprintf("v%d.test", i))
+	}
+	put(0)
+	config := func(i int) {
+		s := fmt.Sprint(i%2 == 0)
+		e.configMap("own", api.Map{"proxy-read-timeout": fmt.Sprint(60 + i),
+			"generate-request-id": s, "proxy-add-original-uri-header": s})
+	}
+	config(0)
+	g := e.start(options{zone: "16m", log: "notice",
+		block: "config_map default/own;"})
+	g.serves("m.test", "/", "a")
+
+	// of annotations: headers of the answer and of the request
+	annotations := func(a answer) (string, error) {
+		var body pods.Echo
+		if err := json.Unmarshal([]byte(a.body), &body); err != nil {
+			return "", err
+		}
+		n := a.header.Get("Access-Control-Max-Age")
+		allow := a.header.Get("Access-Control-Allow-Headers")
+		expose := a.header.Get("Access-Control-Expose-Headers")
+		if allow != "X-"+n || expose != "X-"+n || body.Host != "v"+n+".test" {
+			return n, fmt.Errorf("a mixture: %q %q %q %q", n, allow, expose,
+				body.Host)
+		}
+		return n, nil
+	}
+	// of keys: two headers of the request
+	keys := func(a answer) (string, error) {
+		var body pods.Echo
+		if err := json.Unmarshal([]byte(a.body), &body); err != nil {
+			return "", err
+		}
+		id, uri := len(body.Headers["X-Request-Id"]),
+			len(body.Headers["X-Original-Uri"])
+		if id != uri {
+			return "", fmt.Errorf("a mixture: %v", body.Headers)
+		}
+		return fmt.Sprint(id), nil
+	}
+
+	p := g.ask(8, "m.test", "/?json", annotations)
+	time.Sleep(d)
+	p.stop(e, "quiet")
+	p = g.ask(8, "m.test", "/?json", annotations)
+	e.every(50, d, put)
+	p.stop(e, "50 changes of annotations a second")
+	e.check(len(p.seen) > int(d.Seconds())*10, "%d policies seen", len(p.seen))
+
+	p = g.ask(8, "h7.test", "/?json", keys)
+	time.Sleep(d)
+	p.stop(e, "quiet")
+	p = g.ask(8, "h7.test", "/?json", keys)
+	e.every(10, d, config)
+	p.stop(e, "10 changes of the ConfigMap a second")
+	e.check(len(p.seen) == 2, "%d policies seen", len(p.seen))
+}
+
+func init() {
+	addAlone("policies: more profiles than are kept, beside WebSockets",
+		visited)
+	addAlone("policies: changes under load, no mixture", changes)
+}
