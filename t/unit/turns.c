@@ -732,7 +732,7 @@ test_waiting(void)
 
     for (i = 0; i < all; i++) {
         sprintf(name, "g%u", (unsigned) i);
-        (void) gone(&k, name);
+        k8s_delete(&k, NGX_K8S_INGRESS, "a", name);
     }
 
     i = pieces(&k, "all go");
