@@ -63,10 +63,12 @@ HEADERS = {
     'ssl-client-issuer-dn': "''",
 }
 
-# what these cost depends on what the heap has seen before, not on the request:
-# differences are without them, and blocks that they give are counted
+# what these cost depends on what the heap and the tree of timers have seen
+# before, not on the request: differences are without them, and blocks of the
+# heap are counted
 HEAP = re.compile('_int_malloc|_int_free|malloc|free|unlink_chunk|_int_memalign'
-                  '|(_mid_|posix_)?memalign|calloc|alloc_perturb|free_perturb')
+                  '|(_mid_|posix_)?memalign|calloc|alloc_perturb|free_perturb'
+                  '|ngx_rbtree_(insert|delete)')
 BLOCKS = '_INT_MALLOC'
 
 MAPS = '''map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
