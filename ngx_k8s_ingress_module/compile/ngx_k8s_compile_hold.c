@@ -419,3 +419,11 @@ ngx_k8s_compile_release(ngx_k8s_compile_t *c, ngx_k8s_held_t **held)
 
     ngx_free(h);
 }
+
+
+void
+ngx_k8s_item_release(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
+{
+    ngx_k8s_item_unhold(item);
+    ngx_k8s_compile_release(c, &item->held);
+}

@@ -34,7 +34,6 @@ static void ngx_k8s_item_unlink(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_after(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_bound(ngx_k8s_item_t *item,
     ngx_uint_t canary);
-static void ngx_k8s_item_unhold(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n);
 static void ngx_k8s_item_tell(ngx_k8s_item_t *item);
 static void ngx_k8s_item_pass(ngx_k8s_item_t *item);
@@ -336,23 +335,13 @@ ngx_k8s_item_hold(ngx_k8s_item_t *item, ngx_k8s_held_t *held)
 }
 
 
-/* what it leads to stays, until the records that have it are written anew */
-
-static void
+void
 ngx_k8s_item_unhold(ngx_k8s_item_t *item)
 {
     if (item->held && item->held->item) {
         ngx_rbtree_delete(&item->claim->state->helds, &item->held->node);
         item->held->item = NULL;
     }
-}
-
-
-void
-ngx_k8s_item_release(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
-{
-    ngx_k8s_item_unhold(item);
-    ngx_k8s_compile_release(c, &item->held);
 }
 
 

@@ -783,6 +783,9 @@ ngx_k8s_item_t *ngx_k8s_item_canary(ngx_k8s_item_t *item);
 ngx_k8s_item_t *ngx_k8s_item_behind(ngx_k8s_item_t *item);
 /* what an item leads to is in the tree of the host while it has it */
 void ngx_k8s_item_hold(ngx_k8s_item_t *item, ngx_k8s_held_t *held);
+/* not any more: it stays until the records that have it are written anew */
+void ngx_k8s_item_unhold(ngx_k8s_item_t *item);
+/* nor is it held (ngx_k8s_compile_hold.c) */
 void ngx_k8s_item_release(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
 /* the same as first(), within() and next() of what is held */
 ngx_k8s_held_t *ngx_k8s_held_from(ngx_k8s_host_state_t *state,
