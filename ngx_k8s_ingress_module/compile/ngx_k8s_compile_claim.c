@@ -49,8 +49,6 @@ static void ngx_k8s_claim_tail(ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_claim_add(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static void ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim);
-static void ngx_k8s_claims_mark(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
 static void ngx_k8s_claim_place(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_list(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_insert(ngx_rbtree_node_t *temp,
@@ -63,6 +61,7 @@ static ngx_int_t ngx_k8s_claim_marked_cmp(ngx_rbtree_node_t *one,
     ngx_rbtree_node_t *two);
 static void ngx_k8s_claims_told(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
+static ngx_k8s_claim_t *ngx_k8s_claim_after(ngx_k8s_claim_t *claim);
 static ngx_k8s_claim_t *ngx_k8s_claim_next(ngx_k8s_claim_t *claim);
 static void ngx_k8s_claim_free(ngx_k8s_claim_t *claim);
 static ngx_uint_t ngx_k8s_claim_listens(ngx_k8s_claim_t *claim);
@@ -550,8 +549,11 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
     state->nregex += ngx_k8s_claim_regex(claim->model);
     state->nregex -= ngx_k8s_claim_regex(old);
 
+    /* what the paths of the host are has changed: all objects have it */
+
     if ((nregex != 0) != (state->nregex != 0)) {
-        ngx_k8s_claims_mark(c, state);
+        state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
+                                                           &state->sentinel);
     }
 
     state->nroot += ngx_k8s_claim_root(claim->model);
@@ -587,6 +589,10 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
             state->blamed = NULL;
         }
 
+        if (claim == state->saying) {
+            state->saying = ngx_k8s_claim_after(claim);
+        }
+
         ngx_rbtree_delete(&state->claims, &claim->node);
         claim->placed = 0;
     }
@@ -595,27 +601,6 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 
     if (old) {
         ngx_k8s_model_release(old);
-    }
-}
-
-
-/* what the paths of a host are has changed: it is to be said of all objects */
-
-static void
-ngx_k8s_claims_mark(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    ngx_k8s_claim_t    *claim;
-    ngx_rbtree_node_t  *node;
-
-    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
-         node;
-         node = ngx_rbtree_next(&state->claims, node))
-    {
-        claim = (ngx_k8s_claim_t *) node;
-
-        if (claim->link) {
-            ngx_k8s_entry_mark(c->store, claim->entry);
-        }
     }
 }
 
@@ -745,10 +730,16 @@ ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     ngx_k8s_host_state_t  *child;
 
     for (n = 0; n < NGX_K8S_CLAIM_SLICE; n++) {
-        claim = state->telling;
+        claim = state->saying ? state->saying : state->telling;
 
         if (claim) {
-            state->telling = ngx_k8s_claim_next(claim);
+
+            if (claim == state->saying) {
+                state->saying = ngx_k8s_claim_after(claim);
+
+            } else {
+                state->telling = ngx_k8s_claim_next(claim);
+            }
 
             if (claim->link) {
                 ngx_k8s_entry_mark(c->store, claim->entry);
@@ -766,6 +757,14 @@ ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
             return;
         }
     }
+}
+
+
+static ngx_k8s_claim_t *
+ngx_k8s_claim_after(ngx_k8s_claim_t *claim)
+{
+    return (ngx_k8s_claim_t *) ngx_rbtree_next(&claim->state->claims,
+                                               &claim->node);
 }
 
 

@@ -363,6 +363,8 @@ struct ngx_k8s_host_state_s {
     ngx_queue_t              told;       /* items of which something else is
                                             to be said, with all behind them
                                             that compete for their path */
+    ngx_k8s_claim_t         *saying;     /* of all claims, of which something
+                                            else is to be said; NULL: none */
     ngx_k8s_claim_t         *telling;    /* of the claims in "marked" */
     ngx_queue_t             *heir;       /* of the children, whose TLS may
                                             change; NULL: none */
@@ -758,7 +760,8 @@ void ngx_k8s_claim_tell(ngx_k8s_host_state_t *state);
         (state)->heir = NULL;                                                 \
     }
 #define ngx_k8s_host_telling(state)                                           \
-    ((state)->telling || (state)->heir || !ngx_queue_empty(&(state)->told))
+    ((state)->saying || (state)->telling || (state)->heir                     \
+     || !ngx_queue_empty(&(state)->told))
 
 /* their paths (ngx_k8s_compile_item.c) */
 ngx_k8s_item_t *ngx_k8s_item_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
