@@ -101,7 +101,6 @@ ngx_k8s_contents_idle(ngx_k8s_reflector_t *r)
     }
 
     r->state = NGX_K8S_SYNC_LISTED;
-    r->connected = 1;
     r->reason_len = 0;
 
     ngx_k8s_client_feed(r->client, NGX_K8S_FEED_END, r->kind, &r->scope, NULL,

@@ -209,7 +209,7 @@ ngx_k8s_client_report(ngx_k8s_client_t *client, ngx_uint_t kind)
 {
     u_char                   reason[NGX_K8S_REASON_MAX];
     ngx_str_t                text;
-    ngx_uint_t               i, waiting, refused, connected;
+    ngx_uint_t               i, waiting, refused, connected, idle;
     ngx_k8s_reflector_t     *r, *worst;
     ngx_k8s_source_state_t   state;
 
@@ -219,6 +219,7 @@ ngx_k8s_client_report(ngx_k8s_client_t *client, ngx_uint_t kind)
     waiting = 0;
     refused = 0;
     connected = 1;
+    idle = 1;
 
     r = client->reflectors.elts;
 
@@ -232,7 +233,8 @@ ngx_k8s_client_report(ngx_k8s_client_t *client, ngx_uint_t kind)
         state.watches += r[i].watches;
         state.errors += r[i].errors;
 
-        connected &= r[i].connected;
+        connected &= (r[i].connected || r[i].idle);
+        idle &= r[i].idle;
 
         waiting += (r[i].state == NGX_K8S_SYNC_WAITING);
         refused += (r[i].state == NGX_K8S_SYNC_REFUSED);
@@ -245,7 +247,8 @@ ngx_k8s_client_report(ngx_k8s_client_t *client, ngx_uint_t kind)
         }
     }
 
-    state.connected = connected;
+    state.connected = (connected && !idle);
+    state.idle = idle;
 
     if (waiting) {
         state.state = NGX_K8S_SYNC_WAITING;

@@ -117,6 +117,8 @@ typedef struct {
 typedef struct {
     ngx_uint_t               state;      /* NGX_K8S_SYNC_* */
     ngx_uint_t               connected;
+    ngx_uint_t               idle;       /* nothing of it is wanted: it need
+                                            not be connected */
     ngx_uint_t               lists;      /* since this source was started */
     ngx_uint_t               watches;
     ngx_uint_t               errors;

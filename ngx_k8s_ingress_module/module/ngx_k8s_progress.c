@@ -135,6 +135,7 @@ ngx_k8s_progress_state(ngx_k8s_progress_t *p, ngx_uint_t kind,
     }
 
     k->connected = (state->connected != 0);
+    k->idle = (state->idle != 0);
     k->new_lists = state->lists;
     k->new_watches = state->watches;
     k->new_errors = state->errors;
@@ -218,6 +219,7 @@ ngx_k8s_progress_connected(ngx_k8s_progress_t *p)
         k = &p->kinds[i];
 
         if (!k->connected
+            && !k->idle
             && !(p->conf->skip & (1 << i))
             && (!k->refused || (p->required & (1 << i))))
         {

@@ -31,6 +31,7 @@ typedef struct {
     unsigned                 refused:1;
     unsigned                 before:1;   /* listed by a predecessor */
     unsigned                 connected:1;
+    unsigned                 idle:1;
     uint64_t                 lists;      /* at the start of this watcher */
     uint64_t                 watches;
     uint64_t                 errors;
