@@ -200,10 +200,16 @@ func init() {
 		e.api.EndWatches("")
 		e.watched()
 		before := rss(g.watcher())
-		big := api.Ingress("default", "big", "big.test",
-			api.Path{Path: "/", Type: "Prefix", Service: "a", Port: 80})
-		big["metadata"].(api.Map)["annotations"] = api.Map{
-			"x": strings.Repeat("\u20ac", 1<<20)}
+		paths := []api.Path{{Path: "/", Type: "Prefix", Service: "a", Port: 80}}
+		for i := range 768 {
+			paths = append(paths, api.Path{Path: fmt.Sprintf("/%d", i),
+				Type: "Exact", Service: "a", Port: 80})
+		}
+		big := api.Ingress("default", "big", "big.test", paths...)
+		rule := big["spec"].(api.Map)["rules"].([]interface{})[0].(api.Map)
+		for _, p := range rule["http"].(api.Map)["paths"].([]interface{}) {
+			p.(api.Map)["note"] = strings.Repeat("\u20ac", 4<<10/3)
+		}
 		e.api.Put("ingresses", big)
 		g.serves("big.test", "/", "a")
 		n := 10000
