@@ -334,6 +334,8 @@ static void
 ngx_http_k8s_status_action(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
     ngx_k8s_action_t *action)
 {
+    ngx_str_t  host;
+
     static char  *kinds[] = { "keep", "full", "prefix" };
 
     switch (action->kind) {
@@ -357,6 +359,16 @@ ngx_http_k8s_status_action(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
 
     case NGX_K8S_ACTION_BACKENDS:
         ngx_http_k8s_status_backends(a, rec, action);
+        break;
+
+    case NGX_K8S_ACTION_TWIN:
+    case NGX_K8S_ACTION_ALIAS:
+        ngx_http_k8s_printf(a, "{\"kind\":\"%s\",\"host\":",
+                            (action->kind == NGX_K8S_ACTION_TWIN) ? "twin"
+                                                                  : "alias");
+        host = ngx_http_k8s_str(rec, &action->host);
+        ngx_http_k8s_status_name(a, &host, host.len && host.data[0] == '.');
+        ngx_http_k8s_puts(a, "}");
         break;
 
     default: /* NGX_K8S_ACTION_ADD_SLASH */

@@ -597,6 +597,7 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
         claim->placed = 0;
     }
 
+    ngx_k8s_compile_alias_claim(c, claim);
     ngx_k8s_claim_list(claim);
 
     if (old) {

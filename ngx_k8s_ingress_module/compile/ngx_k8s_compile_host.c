@@ -23,8 +23,6 @@ static ngx_k8s_host_state_t *ngx_k8s_host_state(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 static ngx_int_t ngx_k8s_host_attach(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
-static void ngx_k8s_host_detach(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
 static void ngx_k8s_host_begin(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_records(ngx_k8s_compile_t *c,
@@ -37,13 +35,13 @@ static ngx_int_t ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 static ngx_uint_t ngx_k8s_host_rewrites(ngx_k8s_model_t *model);
 static size_t ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index,
     uint32_t slot);
-static void ngx_k8s_host_tls(ngx_k8s_making_t *m);
+static void ngx_k8s_host_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 static ngx_int_t ngx_k8s_host_shard(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_release(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_remove(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
+    ngx_k8s_host_state_t *state, ngx_uint_t alias);
 
 
 ngx_int_t
@@ -56,7 +54,8 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     directive = (node == c->root && c->default_service.len);
 
     if (node->data == NULL && !directive
-        && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER]))
+        && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])
+        && ngx_queue_empty(&node->links[NGX_K8S_ROLE_ALIAS]))
     {
         return NGX_OK;
     }
@@ -75,8 +74,13 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     if (rc == NGX_OK) {
 
         if (!directive && !ngx_k8s_host_routes(state)) {
-            return ngx_k8s_host_remove(c, state);
+            rc = ngx_k8s_compile_alias(c, state);
+
+            return (rc == NGX_OK || rc == NGX_DECLINED)
+                   ? ngx_k8s_host_remove(c, state, rc == NGX_OK) : rc;
         }
+
+        ngx_k8s_compile_alias_real(c, state);
 
         if (!state->attached && ngx_k8s_host_attach(c, state) != NGX_OK) {
             return NGX_ERROR;
@@ -138,6 +142,7 @@ ngx_k8s_host_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     ngx_rbtree_sentinel_init(&state->sentinel);
     ngx_queue_init(&state->children);
+    ngx_queue_init(&state->aliases);
     ngx_k8s_claims_init(state);
     ngx_k8s_items_init(state);
 
@@ -194,41 +199,6 @@ ngx_k8s_host_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     ngx_queue_insert_tail(&parent->children, &state->sibling);
 
     return NGX_OK;
-}
-
-
-static void
-ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    ngx_k8s_node_t        *node;
-    ngx_k8s_host_state_t  *parent;
-
-    node = state->parent;
-    state->parent = NULL;
-    state->attached = 0;
-
-    if (node == NULL) {
-        return;
-    }
-
-    parent = node->data;
-
-    if (parent->heir == &state->sibling) {
-        ngx_k8s_heir_pass(parent, state);
-    }
-
-    ngx_queue_remove(&state->sibling);
-    ngx_k8s_node_unpin(c->store, node);
-
-    if (parent->slot == 0 && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])
-        && ngx_queue_empty(&parent->work)
-        && ngx_queue_empty(&parent->children) && !parent->attached)
-    {
-        ngx_free(parent);
-        node->data = NULL;
-    }
-
-    ngx_k8s_node_check(c->store, node);
 }
 
 
@@ -473,7 +443,7 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     state->stale = 0;
     state->full = ngx_k8s_compile_written(c, state);
 
-    ngx_k8s_host_tls(m);
+    ngx_k8s_host_tls(c, m);
 
     return NGX_OK;
 }
@@ -503,7 +473,7 @@ ngx_k8s_host_size(ngx_k8s_compile_t *c, ngx_uint_t index, uint32_t slot)
 /* siblings below a wildcard host follow its TLS */
 
 static void
-ngx_k8s_host_tls(ngx_k8s_making_t *m)
+ngx_k8s_host_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     ngx_k8s_host_state_t  *state;
 
@@ -520,6 +490,7 @@ ngx_k8s_host_tls(ngx_k8s_making_t *m)
     ngx_memcpy(state->certs, m->certs, sizeof(m->certs));
 
     ngx_k8s_claim_tell(state);
+    ngx_k8s_compile_alias_tell(c, state);
 
     if (!ngx_queue_empty(&state->children)) {
         state->heir = ngx_queue_head(&state->children);
@@ -591,8 +562,11 @@ ngx_k8s_host_release(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 }
 
 
+/* all but the record of an alias */
+
 static ngx_int_t
-ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_uint_t alias)
 {
     ngx_uint_t         n;
     ngx_k8s_node_t    *node;
@@ -600,7 +574,7 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     node = state->node;
 
-    if (state->slot) {
+    if (state->slot && !alias) {
         ngx_k8s_compile_smaller(c, node, NULL);
         ngx_k8s_writer_remove(c->writer, state->slot);
         state->slot = 0;
@@ -625,7 +599,6 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     state->partial = 0;
     state->waited = 0;
     node->gone = 0;
-    node->need = 0;
 
     ngx_k8s_compile_release(c, &state->fallback_held);
     ngx_k8s_compile_release(c, &state->fallback_next);
@@ -647,15 +620,20 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     ngx_memzero(&m, sizeof(ngx_k8s_making_t));
     m.state = state;
-    ngx_k8s_host_tls(&m);
+    ngx_k8s_host_tls(c, &m);
 
     if (ngx_k8s_host_telling(state)) {
         return NGX_AGAIN;
     }
 
+    if (alias) {
+        return NGX_OK;
+    }
+
     ngx_k8s_host_detach(c, state);
 
     if (ngx_queue_empty(&state->children)
+        && ngx_queue_empty(&state->aliases)
         && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER]))
     {
         ngx_free(state);

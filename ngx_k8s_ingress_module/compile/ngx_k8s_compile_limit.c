@@ -19,6 +19,7 @@
 #define NGX_K8S_KEEP           4096  /* bytes that a record keeps when it
                                         shrinks */
 #define NGX_K8S_UNSTICK_SLICE  256   /* nodes in one item of work */
+#define NGX_K8S_ALIAS_NAMES    64    /* bytes of the names of an alias, about */
 #define NGX_K8S_MEMBERS_SLICE  256   /* Ingresses in one item of work, of 16
                                         hosts and rules */
 
@@ -59,6 +60,13 @@ ngx_k8s_compile_cost(ngx_k8s_model_t *model, ngx_uint_t *routes, size_t *most,
                                        * sizeof(ngx_k8s_setting_t)
                                      + model->values.size);
     }
+
+    n = model->naliases + (model->twins ? model->nhosts : 0);
+
+    *most += n * ngx_k8s_writer_cost(sizeof(ngx_k8s_host_t)
+                                     + sizeof(ngx_k8s_match_t)
+                                     + sizeof(ngx_k8s_action_t)
+                                     + NGX_K8S_ALIAS_NAMES);
 
     for (i = 0; i < model->nhosts; i++) {
         host = &model->hosts[i];

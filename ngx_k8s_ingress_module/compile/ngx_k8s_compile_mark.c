@@ -19,6 +19,10 @@ static void ngx_k8s_compile_mark_users(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node, ngx_int_t *budget);
 static void ngx_k8s_compile_mark_links(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_int_t *budget);
+static void ngx_k8s_compile_mark_aliases(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry);
+static void ngx_k8s_compile_mark_twin(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
 
 
 void
@@ -186,4 +190,132 @@ ngx_k8s_compile_resume(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     marked = node->marked;
     ngx_k8s_node_mark(c->store, node);
     node->marked = marked;
+}
+
+
+/* what a claim says of other names has changed, or whether it is there */
+
+void
+ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
+{
+    ngx_uint_t             aliases, twins, ntwins;
+    ngx_k8s_claim_t       *first, *next;
+    ngx_k8s_model_t       *model;
+    ngx_rbtree_node_t     *node;
+    ngx_k8s_host_state_t  *state;
+
+    state = claim->state;
+    model = claim->model;
+
+    aliases = (model && claim->host && model->naliases + model->npatterns);
+    twins = (model && claim->host && claim->host->nrules && model->twins);
+
+    ntwins = state->ntwins;
+    state->ntwins += twins;
+    state->ntwins -= claim->twins;
+    claim->twins = twins;
+
+    if ((ntwins != 0) != (state->ntwins != 0)) {
+        ngx_k8s_compile_mark_twin(c, state);
+    }
+
+    if (!aliases && !claim->aliases) {
+        return;
+    }
+
+    claim->aliases = aliases;
+    first = NULL;
+
+    node = (state->claims.root != &state->sentinel)
+           ? ngx_rbtree_min(state->claims.root, &state->sentinel) : NULL;
+
+    for ( /* void */ ; node; node = ngx_rbtree_next(&state->claims, node)) {
+        next = (ngx_k8s_claim_t *) node;
+
+        if (!next->aliases) {
+            continue;
+        }
+
+        if (first == NULL) {
+            first = next;
+        }
+
+        ngx_k8s_entry_mark(c->store, next->entry);
+    }
+
+    if (first == state->alias_claim && first != claim) {
+        return;
+    }
+
+    if (state->alias_claim && state->alias_claim->link) {
+        ngx_k8s_compile_mark_aliases(c, state->alias_claim->entry);
+    }
+
+    state->alias_claim = first;
+
+    if (first && first->link) {
+        ngx_k8s_compile_mark_aliases(c, first->entry);
+    }
+}
+
+
+/* their links are among the first ones */
+
+static void
+ngx_k8s_compile_mark_aliases(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    ngx_uint_t       n;
+    ngx_k8s_link_t  *link;
+
+    if (entry->model == NULL) {
+        return;
+    }
+
+    n = entry->model->naliases + 1 + entry->model->nunmet;
+
+    for (link = entry->links; link && n; link = link->next, n--) {
+
+        if (link->node->type != NGX_K8S_NODE_HOST
+            || link->role == NGX_K8S_ROLE_USER)
+        {
+            break;
+        }
+
+        ngx_k8s_node_mark(c->store, link->node);
+    }
+}
+
+
+static void
+ngx_k8s_compile_mark_twin(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    u_char           buf[NGX_K8S_HOST_NAME_MAX];
+    ngx_str_t        name;
+    ngx_k8s_node_t  *node;
+
+    if (ngx_k8s_host_twin(buf, &state->node->name, &name) != NGX_OK) {
+        return;
+    }
+
+    node = ngx_k8s_node_host_find(c->store, 0, NGX_K8S_CLASS_HTTP, &name);
+
+    if (node) {
+        ngx_k8s_node_mark(c->store, node);
+    }
+}
+
+
+void
+ngx_k8s_compile_alias_tell(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_queue_t           *q;
+    ngx_k8s_host_state_t  *alias;
+
+    for (q = ngx_queue_head(&state->aliases);
+         q != ngx_queue_sentinel(&state->aliases);
+         q = ngx_queue_next(q))
+    {
+        alias = ngx_queue_data(q, ngx_k8s_host_state_t, sibling);
+        ngx_k8s_node_mark(c->store, alias->node);
+    }
 }

@@ -56,6 +56,7 @@ static ngx_int_t ngx_k8s_compile_secret_problem(ngx_k8s_compile_t *c,
 static ngx_k8s_compile_stage_pt  ngx_k8s_compile_stages[] = {
     ngx_k8s_compile_first,
     ngx_k8s_compile_hosts,
+    ngx_k8s_compile_names_notes,
     ngx_k8s_compile_backends,
     ngx_k8s_compile_secrets,
     ngx_k8s_compile_unmet,
@@ -642,7 +643,7 @@ ngx_k8s_compile_unmet(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
         node = ngx_k8s_node_host_find(c->store, 0, NGX_K8S_CLASS_HTTP,
                                       &unmet->name);
-        if (node && node->nusers) {
+        if (node && (node->nusers || ngx_k8s_compile_named(node))) {
             continue;
         }
 

@@ -42,8 +42,6 @@ static void ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 static void ngx_k8s_record_root(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_str_t *root);
 static void ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
-static ngx_k8s_list_t ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n,
-    size_t size);
 static void ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_list_t *paths, ngx_k8s_list_t *matches,
     ngx_k8s_list_t *predicates);
@@ -730,7 +728,7 @@ ngx_k8s_record_root(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_str_t *root)
 }
 
 
-static ngx_k8s_list_t
+ngx_k8s_list_t
 ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n, size_t size)
 {
     ngx_k8s_list_t  list;

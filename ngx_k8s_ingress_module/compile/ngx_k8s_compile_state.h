@@ -289,6 +289,8 @@ typedef struct {
     unsigned                 queued:1;
     unsigned                 placed:1;   /* in state->claims */
     unsigned                 listed:1;   /* in state->marked */
+    unsigned                 aliases:1;  /* has some for the host */
+    unsigned                 twins:1;    /* redirects its twin */
 } ngx_k8s_claim_t;
 
 
@@ -349,6 +351,14 @@ typedef struct {
 } ngx_k8s_tls_scan_t;
 
 
+/* what a name of a host is */
+
+#define NGX_K8S_NAME_NONE            0
+#define NGX_K8S_NAME_HOST            1
+#define NGX_K8S_NAME_ALIAS           2
+#define NGX_K8S_NAME_TWIN            3   /* redirected to a host */
+#define NGX_K8S_NAME_PATTERNS        4   /* no name */
+
 struct ngx_k8s_host_state_s {
     ngx_k8s_node_t          *node;
     uint32_t                 slot;
@@ -406,10 +416,17 @@ struct ngx_k8s_host_state_s {
     ngx_uint_t               nroot;      /* those that redirect "/" */
     ngx_uint_t               written;    /* times that all was written, or at
                                             least all that has changed; not 0 */
-    ngx_k8s_node_t          *parent;     /* wildcard host, pinned; NULL when
-                                            this is one itself */
+    ngx_k8s_node_t          *parent;     /* wildcard host, of another name the
+                                            host that it leads to; pinned; NULL
+                                            of a wildcard itself */
     ngx_queue_t              children;   /* siblings below a wildcard */
+    ngx_queue_t              aliases;    /* siblings that lead to it */
     ngx_queue_t              sibling;
+    ngx_uint_t               kind;       /* NGX_K8S_NAME_* */
+    ngx_k8s_entry_t         *winner;     /* whose host or alias it is */
+    ngx_k8s_claim_t         *alias_claim;  /* whose aliases count, the oldest
+                                            one that has any */
+    ngx_uint_t               ntwins;     /* claims that redirect its twin */
     unsigned                 tls:1;
     unsigned                 attached:1; /* in the parent's children */
     unsigned                 head:1;     /* the host record is to be written */
@@ -876,6 +893,10 @@ ngx_int_t ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_uint_t n);
 
+/* a list of the record in the making, zeroed */
+ngx_k8s_list_t ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n,
+    size_t size);
+
 #define NGX_K8S_CANARIES       16    /* of a path, the oldest ones */
 
 /*
@@ -924,7 +945,41 @@ ngx_int_t ngx_k8s_compile_action_one(ngx_k8s_compile_t *c,
 ngx_int_t ngx_k8s_compile_action_status(ngx_k8s_making_t *m, ngx_uint_t kind,
     ngx_uint_t status);
 
+/*
+ * Other names of hosts (ngx_k8s_compile_alias.c).  The record of a name that is
+ * none itself: NGX_OK, NGX_DECLINED: there is none, NGX_AGAIN, NGX_ERROR.
+ * end(): it is nobody's; real(): it is a host; claim(): a claim has changed;
+ * tell(): certificates of a host have.
+ */
+ngx_int_t ngx_k8s_compile_alias(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+void ngx_k8s_compile_alias_end(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+void ngx_k8s_compile_alias_real(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+void ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim);
+void ngx_k8s_compile_alias_tell(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+/* whether a host has the aliases of an entry; whether a name is another one of
+   a host */
+ngx_uint_t ngx_k8s_compile_aliased(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry);
+ngx_uint_t ngx_k8s_compile_named(ngx_k8s_node_t *node);
+/* whether it is no regular expression; error as in c->conf.regex, or NULL */
+ngx_uint_t ngx_k8s_compile_pattern_bad(ngx_k8s_compile_t *c,
+    ngx_k8s_model_pattern_t *pattern, ngx_str_t *error);
+/* what is to be said of the names of an entry, from c->saying.n on
+   (ngx_k8s_compile_names.c) */
+ngx_int_t ngx_k8s_compile_names_notes(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_int_t *budget);
+/* ends what a host, or another name, has of its parent */
+void ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+
 /* TLS of a host (ngx_k8s_compile_tls.c), and Secrets (_secret.c) */
+/* whether a certificate is one for a name */
+ngx_uint_t ngx_k8s_compile_names_cover(ngx_k8s_certificate_t *rec,
+    ngx_str_t *host);
 /* both NGX_AGAIN: there is more to do; notes: from tls entry c->saying.m on */
 ngx_int_t ngx_k8s_compile_tls(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_tls_notes(ngx_k8s_compile_t *c,

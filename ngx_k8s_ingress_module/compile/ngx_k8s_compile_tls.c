@@ -98,6 +98,8 @@ ngx_k8s_compile_tls_scan(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 
         scan->secrets = c->secrets;
         scan->stage = host->ntls ? NGX_K8S_TLS_LISTED : NGX_K8S_TLS_ANY;
+
+        ngx_k8s_compile_alias_tell(c, claim->state);
     }
 
     budget = c->slice;
@@ -355,17 +357,22 @@ static ngx_uint_t
 ngx_k8s_compile_covers(ngx_k8s_compile_t *c, ngx_k8s_secret_state_t *secret,
     ngx_str_t *host)
 {
-    ngx_str_t               name;
-    ngx_uint_t              i;
-    ngx_k8s_str_t          *names;
     ngx_k8s_certificate_t  *rec;
 
     rec = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_CERTIFICATE,
                               secret->slot);
 
-    if (rec == NULL || secret->state == NGX_K8S_SECRET_MISSING) {
-        return 0;
-    }
+    return rec && secret->state != NGX_K8S_SECRET_MISSING
+           && ngx_k8s_compile_names_cover(rec, host);
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_names_cover(ngx_k8s_certificate_t *rec, ngx_str_t *host)
+{
+    ngx_str_t       name;
+    ngx_uint_t      i;
+    ngx_k8s_str_t  *names;
 
     names = ngx_k8s_record_at(rec, rec->names.offset);
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_forwarded.h>
+#include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 
@@ -204,6 +205,69 @@ ngx_http_k8s_to_path(ngx_http_request_t *r, ngx_str_t *path)
     ngx_memcpy(p, uri.data, uri.len);
 
     return ngx_http_k8s_location(r, NGX_HTTP_MOVED_TEMPORARILY, &location);
+}
+
+
+/* as ingress-nginx has it: the port is always written, a last slash goes */
+
+ngx_int_t
+ngx_http_k8s_to_twin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_route_t *route)
+{
+    u_char                     *p, buf[sizeof("65535") - 1];
+    ngx_str_t                   scheme, host, port, uri, location;
+    ngx_connection_t           *c;
+    ngx_http_variable_value_t   v;
+
+    ctx->twin = 1;
+
+    ngx_k8s_record_str(route->record, &route->action->host, &host);
+
+    if (ngx_http_k8s_forwarded_proto(r, &v) == NGX_OK) {
+        scheme.len = v.len;
+        scheme.data = v.data;
+
+    } else {
+        ngx_http_k8s_scheme(r, &scheme);
+    }
+
+    if (ngx_http_k8s_forwarded_port(r, &v) == NGX_OK) {
+        port.len = v.len;
+        port.data = v.data;
+
+    } else {
+        c = r->connection;
+
+        if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        p = ngx_sprintf(buf, "%ui",
+                        (ngx_uint_t) ngx_inet_get_port(c->local_sockaddr));
+
+        port.len = p - buf;
+        port.data = buf;
+    }
+
+    uri = r->unparsed_uri;
+
+    if (uri.len && uri.data[uri.len - 1] == '/') {
+        uri.len--;
+    }
+
+    location.len = scheme.len + sizeof("://:") - 1 + host.len + port.len
+                   + uri.len;
+
+    location.data = ngx_pnalloc(r->pool, location.len);
+    if (location.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_sprintf(location.data, "%V://%V:%V", &scheme, &host, &port);
+    ngx_memcpy(p, uri.data, uri.len);
+
+    return ngx_http_k8s_location(r, ngx_http_k8s_settings(ctx)->redirect_code,
+                                 &location);
 }
 
 

@@ -319,6 +319,10 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return ngx_http_k8s_add_slash(r);
     }
 
+    if (action->kind == NGX_K8S_ACTION_TWIN) {
+        return ngx_http_k8s_to_twin(r, ctx, route);
+    }
+
     if (ctx->profile->cors
         && action->kind != NGX_K8S_ACTION_STATUS
         && ngx_http_k8s_cors(r, ctx))
@@ -343,7 +347,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     if (route->host->route_set == 0
         && (settings->force_ssl_redirect
             || (settings->ssl_redirect
-                && (route->host->flags & NGX_K8S_HOST_TLS)))
+                && (route->named->flags & NGX_K8S_HOST_TLS)))
         && ngx_http_k8s_forwarded_http(r)
         && !ngx_http_k8s_no_redirect(ctx))
     {
@@ -597,8 +601,14 @@ ngx_http_k8s_route_regex(void *data, ngx_uint_t what, ngx_str_t *pattern,
     ngx_int_t   n;
     ngx_uint_t  flags;
 
-    flags = (what == NGX_K8S_PREDICATE_PATH)
-            ? NGX_HTTP_K8S_REGEX_CASELESS|NGX_HTTP_K8S_REGEX_ANCHORED : 0;
+    flags = 0;
+
+    if (what == NGX_K8S_PREDICATE_PATH) {
+        flags = NGX_HTTP_K8S_REGEX_CASELESS|NGX_HTTP_K8S_REGEX_ANCHORED;
+
+    } else if (what == NGX_K8S_PREDICATE_HOST) {
+        flags = NGX_HTTP_K8S_REGEX_CASELESS;
+    }
 
     n = ngx_http_k8s_regex(pattern, flags, text, captures, r->connection->log);
 

@@ -35,6 +35,9 @@ ngx_int_t ngx_http_k8s_to_https(ngx_http_request_t *r, ngx_uint_t status,
     ngx_uint_t keep_slash, ngx_k8s_block_t *block);
 /* to a path of the same host, which may have variables; status 302 */
 ngx_int_t ngx_http_k8s_to_path(ngx_http_request_t *r, ngx_str_t *path);
+/* to the host of the action, with scheme, port and http-redirect-code */
+ngx_int_t ngx_http_k8s_to_twin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_route_t *route);
 /* to a URL as it is written */
 ngx_int_t ngx_http_k8s_redirect_to(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *url);

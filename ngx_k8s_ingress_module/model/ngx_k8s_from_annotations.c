@@ -53,9 +53,7 @@ ngx_k8s_from_annotations(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate)
 static ngx_int_t
 ngx_k8s_from_annotations_error(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate)
 {
-    u_char            *p;
     ngx_str_t         *service;
-    ngx_pool_t        *pool;
     ngx_k8s_target_t  *error;
 
     static ngx_str_t  name = ngx_string("default-backend");
@@ -66,29 +64,44 @@ ngx_k8s_from_annotations_error(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate)
         return NGX_OK;
     }
 
-    pool = model->object->pool;
-
-    error = ngx_pcalloc(pool, sizeof(ngx_k8s_target_t));
-    p = ngx_pnalloc(pool, sizeof("metadata.annotations[/]") + gate->prefix.len
-                          + name.len);
-
-    if (error == NULL || p == NULL) {
+    error = ngx_pcalloc(model->object->pool, sizeof(ngx_k8s_target_t));
+    if (error == NULL) {
         return NGX_ERROR;
     }
-
-    (void) ngx_sprintf(p, "metadata.annotations[%V/%V]%Z", &gate->prefix,
-                       &name);
 
     error->ref.kind = NGX_K8S_SERVICE;
     error->ref.namespace = model->object->namespace;
     error->ref.name = *service;
-    error->ref.field.format = (char *) p;
+    error->ref.field.format = ngx_k8s_from_annotation_field(model, gate, &name);
     ngx_str_set(&error->protocol, "TCP");
     error->weight = 1;
+
+    if (error->ref.field.format == NULL) {
+        return NGX_ERROR;
+    }
 
     model->error = error;
 
     return NGX_OK;
+}
+
+
+char *
+ngx_k8s_from_annotation_field(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate,
+    ngx_str_t *name)
+{
+    u_char  *p;
+
+    p = ngx_pnalloc(model->object->pool, sizeof("metadata.annotations[/]")
+                                         + gate->prefix.len + name->len);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    (void) ngx_sprintf(p, "metadata.annotations[%V/%V]%Z", &gate->prefix,
+                       name);
+
+    return (char *) p;
 }
 
 

@@ -219,14 +219,15 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
     ngx_k8s_from_ingress_value(m->model, &ngx_k8s_rewrite_target,
                                &m->model->target);
 
-    /* a default backend alone is not redirected */
+    /* a default backend alone has no host */
 
-    if (((ngx_k8s_ingress_t *) m->object)->nrules) {
-        ngx_k8s_from_ingress_value(m->model, &ngx_k8s_app_root,
-                                   &m->model->root);
+    if (((ngx_k8s_ingress_t *) m->object)->nrules == 0) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    ngx_k8s_from_ingress_value(m->model, &ngx_k8s_app_root, &m->model->root);
+
+    return ngx_k8s_from_aliases(m->model, m->gate);
 }
 
 

@@ -147,6 +147,20 @@ typedef struct {
 } ngx_k8s_model_tls_t;
 
 
+#define NGX_K8S_ALIASES              1024  /* names of one object */
+#define NGX_K8S_ALIAS_PATTERNS       16    /* expressions of one object, */
+#define NGX_K8S_ALIAS_PATTERN_MAX    255   /* bytes of one */
+
+/* a regular expression for names, without its tilde; flags are compile's */
+
+typedef struct {
+    ngx_str_t                text;
+    unsigned                 tried:1;
+    unsigned                 bad:1;      /* it is none */
+    unsigned                 served:1;
+} ngx_k8s_model_pattern_t;
+
+
 /* a host of a tls entry that no rule of the object has */
 
 typedef struct {
@@ -169,6 +183,10 @@ typedef struct {
     ngx_k8s_target_t        *error;      /* where a Service has no endpoints,
                                             and for error pages */
     ngx_k8s_values_t         values;     /* what it says of its routes */
+    ngx_str_t               *aliases;    /* of its hosts: names as theirs,
+                                            sorted by name */
+    ngx_k8s_model_pattern_t *patterns;
+    char                    *alias_field;
     ngx_str_t                target;     /* what paths are rewritten to; empty:
                                             they stay */
     ngx_str_t                root;       /* where / of its hosts is redirected
@@ -179,12 +197,16 @@ typedef struct {
     uint32_t                 nrules;
     uint32_t                 ntls;
     uint32_t                 nunmet;     /* NGX_K8S_MODEL_UNMET at most */
+    uint32_t                 naliases;
+    uint32_t                 npatterns;
     uint32_t                 nproblems;
     uint32_t                 refs;       /* who reads it; 1 when made */
     unsigned                 regex:1;    /* all paths of its hosts, whoever has
                                             them, are regular expressions */
     unsigned                 catchall:1; /* the fallback is that of all hosts
                                             which nothing else has */
+    unsigned                 twins:1;    /* its hosts are also meant where they
+                                            are called with, or without, www */
 } ngx_k8s_model_t;
 
 
@@ -277,6 +299,16 @@ void ngx_k8s_maker_done(ngx_k8s_maker_t *m);
 /* makes it a canary, of what its annotations say; NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_from_canary(ngx_k8s_model_t *model);
 
+/* its other names (ngx_k8s_from_alias.c); NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_from_aliases(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate);
+/* whether a name is one of its aliases */
+ngx_uint_t ngx_k8s_model_alias(ngx_k8s_model_t *model, ngx_str_t *name);
+/*
+ * "www.example.com" of "example.com", and back; buf has NGX_K8S_HOST_NAME_MAX
+ * bytes.  NGX_DECLINED: a wildcard, no name, or one that is too long.
+ */
+ngx_int_t ngx_k8s_host_twin(u_char *buf, ngx_str_t *host, ngx_str_t *twin);
+
 /* reads the annotations that the gate lets through; NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_from_annotations(ngx_k8s_model_t *model,
     ngx_k8s_gate_t *gate);
@@ -301,6 +333,10 @@ void ngx_k8s_model_release(ngx_k8s_model_t *model);
 
 /* < 0: the first one is less; bytes, then length */
 ngx_int_t ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two);
+
+/* the field of an annotation, as ngx_k8s_field_t has it; NULL: no memory */
+char *ngx_k8s_from_annotation_field(ngx_k8s_model_t *model,
+    ngx_k8s_gate_t *gate, ngx_str_t *name);
 
 /* the name of a host of a model, or of its node, as it is shown:
    "*.example.com" */

@@ -389,7 +389,14 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_string("A canary has a path that no other object has with this host "
                  "and path type, so it gets no requests there."),
       ngx_string("Write host, path and path type as the Ingress has them whose "
-                 "requests it is to get a share of.") }
+                 "requests it is to get a share of.") },
+
+    { ngx_string("AliasConflict"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("Another name of a host, by server-alias or "
+                 "from-to-www-redirect, is a host of its own or an older "
+                 "object's; it does not lead to this one."),
+      ngx_string("Remove the name here or from the object that has it.") }
 };
 
 

@@ -31,6 +31,13 @@ static ngx_uint_t ngx_k8s_route_next(ngx_k8s_route_step_t *step);
 static ngx_k8s_host_t *ngx_k8s_route_find(ngx_k8s_table_t *table,
     uint32_t route_set, ngx_uint_t class, ngx_k8s_route_step_t *step,
     uint32_t *slot);
+static ngx_k8s_host_t *ngx_k8s_route_named(ngx_k8s_table_t *table,
+    uint32_t route_set, ngx_k8s_route_step_t *step, ngx_k8s_route_key_t *key,
+    ngx_k8s_host_t **named);
+static ngx_k8s_host_t *ngx_k8s_route_pattern(ngx_k8s_table_t *table,
+    uint32_t route_set, ngx_k8s_route_key_t *key, ngx_k8s_host_t **named);
+static ngx_k8s_host_t *ngx_k8s_route_alias(ngx_k8s_table_t *table,
+    ngx_k8s_host_t *host, uint32_t n);
 static ngx_int_t ngx_k8s_route_paths(ngx_k8s_host_t *host,
     ngx_k8s_route_key_t *key, ngx_k8s_route_t *route);
 static ngx_int_t ngx_k8s_route_shards(ngx_k8s_table_t *table,
@@ -78,7 +85,7 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     uint32_t               closed;
     ngx_int_t              rc;
     ngx_uint_t             i, n, left;
-    ngx_k8s_host_t        *host, *fallback;
+    ngx_k8s_host_t        *host, *named, *fallback, *fallback_named;
     ngx_k8s_route_step_t   step;
 
     ngx_memzero(route, sizeof(ngx_k8s_route_t));
@@ -91,6 +98,7 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     closed = 0;
 
     fallback = NULL;
+    fallback_named = NULL;
 
     do {
 
@@ -100,8 +108,8 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
                 continue;
             }
 
-            host = ngx_k8s_route_find(table, key->sets[i], key->class, &step,
-                                      NULL);
+            host = ngx_k8s_route_named(table, key->sets[i], &step, key,
+                                       &named);
             if (host == NULL) {
                 continue;
             }
@@ -112,6 +120,8 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
 
             if (rc == NGX_OK) {
                 route->host = host;
+                route->named = named;
+
                 return NGX_OK;
             }
 
@@ -121,10 +131,12 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
 
             if (route->host == NULL) {
                 route->host = host;
+                route->named = named;
             }
 
             if (fallback == NULL && host->fallback != NGX_K8S_NONE) {
                 fallback = host;
+                fallback_named = named;
             }
 
             if (!(host->flags & NGX_K8S_HOST_FALLTHROUGH)) {
@@ -140,6 +152,7 @@ ngx_k8s_route_sets(ngx_k8s_table_t *table, ngx_k8s_route_key_t *key,
     }
 
     route->host = fallback;
+    route->named = fallback_named;
 
     ngx_k8s_route_set(fallback, fallback->fallback, route);
 
@@ -213,6 +226,10 @@ ngx_k8s_route_find(ngx_k8s_table_t *table, uint32_t route_set,
         return host;
     }
 
+    if (host->flags & NGX_K8S_HOST_PATTERNS) {
+        return NULL;
+    }
+
     wildcard = (host->flags & NGX_K8S_HOST_WILDCARD) != 0;
 
     if (wildcard != (step->cut != 0)
@@ -222,6 +239,120 @@ ngx_k8s_route_find(ngx_k8s_table_t *table, uint32_t route_set,
     }
 
     return host;
+}
+
+
+/* the host of a step: of an alias the one that it stands for */
+
+static ngx_k8s_host_t *
+ngx_k8s_route_named(ngx_k8s_table_t *table, uint32_t route_set,
+    ngx_k8s_route_step_t *step, ngx_k8s_route_key_t *key,
+    ngx_k8s_host_t **named)
+{
+    ngx_k8s_host_t  *host;
+
+    if (step->name.len == 0 && step->cut) {
+        host = ngx_k8s_route_pattern(table, route_set, key, named);
+
+        if (host) {
+            return host;
+        }
+    }
+
+    host = ngx_k8s_route_find(table, route_set, key->class, step, NULL);
+
+    *named = host;
+
+    if (host && (host->flags & NGX_K8S_HOST_ALIAS)) {
+        return ngx_k8s_route_alias(table, host, host->fallback);
+    }
+
+    return host;
+}
+
+
+/* the first expression that takes the name; one that gives up does not */
+
+static ngx_k8s_host_t *
+ngx_k8s_route_pattern(ngx_k8s_table_t *table, uint32_t route_set,
+    ngx_k8s_route_key_t *key, ngx_k8s_host_t **named)
+{
+    size_t           n;
+    u_char           buf[NGX_K8S_HOST_MAX + sizeof(uint32_t)];
+    uint32_t         i;
+    ngx_str_t        text;
+    ngx_k8s_host_t  *host, *patterns;
+    ngx_k8s_path_t  *path;
+
+    static ngx_str_t  name = ngx_string(NGX_K8S_HOST_PATTERNS_NAME);
+
+    if (key->regex == NULL) {
+        return NULL;
+    }
+
+    n = ngx_k8s_key_host(buf, route_set, key->class, &name);
+
+    patterns = ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, buf, n, NULL);
+
+    if (patterns == NULL || !(patterns->flags & NGX_K8S_HOST_PATTERNS)) {
+        return NULL;
+    }
+
+    path = ngx_k8s_record_at(patterns, patterns->paths.offset);
+
+    for (i = 0; i < patterns->paths.n; i++) {
+        ngx_k8s_record_str(patterns, &path[i].text, &text);
+
+        if (path[i].nmatches == 0
+            || key->regex(key->data, NGX_K8S_PREDICATE_HOST, &text, &key->host)
+               != NGX_OK)
+        {
+            continue;
+        }
+
+        host = ngx_k8s_route_alias(table, patterns, path[i].match);
+
+        if (host) {
+            *named = patterns;
+            return host;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* what a match of an alias leads to; an alias of an alias is none */
+
+static ngx_k8s_host_t *
+ngx_k8s_route_alias(ngx_k8s_table_t *table, ngx_k8s_host_t *host, uint32_t n)
+{
+    size_t             len;
+    u_char             key[NGX_K8S_HOST_MAX + sizeof(uint32_t)];
+    ngx_str_t          name;
+    ngx_k8s_match_t   *match;
+    ngx_k8s_action_t  *action;
+
+    if (n == NGX_K8S_NONE) {
+        return NULL;
+    }
+
+    match = ngx_k8s_record_at(host, host->matches.offset);
+    action = ngx_k8s_record_at(host, host->actions.offset);
+    action += match[n].action;
+
+    ngx_k8s_record_str(host, &action->host, &name);
+
+    if (action->kind != NGX_K8S_ACTION_ALIAS || name.len > NGX_K8S_HOST_MAX) {
+        return NULL;
+    }
+
+    len = ngx_k8s_key_host(key, host->route_set, host->class, &name);
+
+    host = ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, len, NULL);
+
+    return (host && !(host->flags & (NGX_K8S_HOST_ALIAS|NGX_K8S_HOST_PATTERNS)))
+           ? host : NULL;
 }
 
 

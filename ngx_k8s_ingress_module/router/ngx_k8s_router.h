@@ -15,7 +15,8 @@
  * not asked for less specific ones, but where that host falls through.  When
  * nothing matches, the first fallback of the hosts that were met takes the
  * request.  So an earlier set can have a part of the paths of a host, and the
- * next one goes on having the rest.
+ * next one goes on having the rest.  An alias is the host that it stands for;
+ * after the wildcards come regular expressions for names.
  */
 
 
@@ -45,8 +46,9 @@ typedef struct {
     ngx_int_t              (*value)(void *data, ngx_uint_t what,
                                 ngx_str_t *name, ngx_str_t *value);
     /* regular expression matched against a text, at the beginning of a path
-       (NGX_K8S_PREDICATE_PATH), or anywhere in a value: NGX_OK, NGX_DECLINED,
-       or NGX_ERROR, which ends the search */
+       (NGX_K8S_PREDICATE_PATH), or anywhere in a value or in the name of a host
+       (NGX_K8S_PREDICATE_HOST): NGX_OK, NGX_DECLINED, or NGX_ERROR, which ends
+       the search, but that for a host */
     ngx_int_t              (*regex)(void *data, ngx_uint_t what,
                                 ngx_str_t *pattern, ngx_str_t *text);
     void                    *data;
@@ -54,6 +56,8 @@ typedef struct {
 
 typedef struct {
     ngx_k8s_host_t          *host;       /* decided; NULL: no such host */
+    ngx_k8s_host_t          *named;      /* the same, or the alias of it that
+                                            was asked for: its TLS counts */
     ngx_k8s_host_t          *record;     /* what the rest lies in: the host
                                             record, or a shard of it */
     ngx_k8s_path_t          *path;       /* NULL: the host's fallback */
@@ -93,7 +97,7 @@ ngx_k8s_mirror_rec_t *ngx_k8s_route_mirrors(ngx_k8s_route_t *route,
     ngx_uint_t *n);
 
 /* host record of a set for a name: exact, wildcard, none (""); NULL; for SNI
-   as well */
+   as well; of an alias its own */
 ngx_k8s_host_t *ngx_k8s_route_host(ngx_k8s_table_t *table, uint32_t route_set,
     ngx_uint_t class, ngx_str_t *name, uint32_t *slot);
 

@@ -39,13 +39,16 @@
 
 /* what a link means to the node: the object names it, or is a part of it, as
    an EndpointSlice is of a Service, or seems to be meant for it, as the
-   host of a tls entry without a rule is */
+   host of a tls entry without a rule is; or another name of a host of it may
+   lead to it: an alias, or that with or without www; what has expressions for
+   names is linked to "~" */
 
 #define NGX_K8S_ROLE_USER            0
 #define NGX_K8S_ROLE_PART            1
 #define NGX_K8S_ROLE_HINT            2
+#define NGX_K8S_ROLE_ALIAS           3
 
-#define NGX_K8S_ROLES                3
+#define NGX_K8S_ROLES                4
 
 
 typedef struct ngx_k8s_node_s   ngx_k8s_node_t;
@@ -145,7 +148,7 @@ struct ngx_k8s_entry_s {
     ngx_k8s_model_t         *model;      /* of the object; NULL: not made */
     ngx_array_t             *attached;   /* where its hosts are, as attach()
                                             gave it, with its pool; or NULL */
-    ngx_k8s_link_t          *links;
+    ngx_k8s_link_t          *links;      /* hints and aliases first */
     ngx_k8s_link_t          *next;       /* compile's, with "marking": the
                                             first of them after a change */
     uint32_t                 mark;       /* generation of the last put */

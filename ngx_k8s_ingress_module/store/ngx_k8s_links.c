@@ -34,8 +34,11 @@ static ngx_int_t ngx_k8s_links_tls(ngx_k8s_links_t *l);
 static ngx_int_t ngx_k8s_links_host(ngx_k8s_links_t *l);
 static ngx_int_t ngx_k8s_links_attached(ngx_k8s_links_t *l,
     ngx_k8s_attached_t *host);
-static ngx_int_t ngx_k8s_links_unmet(ngx_k8s_links_t *l);
 static ngx_int_t ngx_k8s_links_rule(ngx_k8s_links_t *l);
+static ngx_int_t ngx_k8s_links_alias(ngx_k8s_links_t *l);
+static ngx_int_t ngx_k8s_links_name(ngx_k8s_links_t *l, ngx_uint_t role,
+    ngx_str_t *name);
+static ngx_int_t ngx_k8s_links_unmet(ngx_k8s_links_t *l);
 static ngx_int_t ngx_k8s_links_ingress(ngx_k8s_links_t *l,
     ngx_k8s_object_t *object);
 static ngx_int_t ngx_k8s_links_slice(ngx_k8s_links_t *l,
@@ -71,8 +74,9 @@ static ngx_k8s_links_pt  ngx_k8s_links_stages[] = {
     ngx_k8s_links_model,
     ngx_k8s_links_tls,
     ngx_k8s_links_host,
-    ngx_k8s_links_unmet,
     ngx_k8s_links_rule,
+    ngx_k8s_links_alias,
+    ngx_k8s_links_unmet,
     NULL
 };
 
@@ -630,12 +634,68 @@ ngx_k8s_links_attached(ngx_k8s_links_t *l, ngx_k8s_attached_t *host)
 }
 
 
+/* those that hosts may have with or without www, then all others */
+
+static ngx_int_t
+ngx_k8s_links_alias(ngx_k8s_links_t *l)
+{
+    u_char            buf[NGX_K8S_HOST_NAME_MAX];
+    ngx_int_t         rc;
+    ngx_str_t         twin;
+    ngx_uint_t        i, n;
+    ngx_k8s_model_t  *model;
+
+    static ngx_str_t  patterns = ngx_string(NGX_K8S_HOST_PATTERNS_NAME);
+
+    model = l->attach->model;
+
+    if (l->attach->hosts || !l->attach->own) {
+        return NGX_OK;
+    }
+
+    i = l->i;
+    n = model->twins ? model->nhosts : 0;
+    rc = NGX_OK;
+
+    if (i < n) {
+        if (ngx_k8s_host_twin(buf, &model->hosts[i].name, &twin) == NGX_OK) {
+            rc = ngx_k8s_links_name(l, NGX_K8S_ROLE_ALIAS, &twin);
+        }
+
+    } else if (i - n < model->naliases) {
+        rc = ngx_k8s_links_name(l, NGX_K8S_ROLE_ALIAS, &model->aliases[i - n]);
+
+    } else if (i - n == model->naliases && model->npatterns) {
+        rc = ngx_k8s_links_name(l, NGX_K8S_ROLE_ALIAS, &patterns);
+
+    } else {
+        return NGX_OK;
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    l->i++;
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_k8s_links_name(ngx_k8s_links_t *l, ngx_uint_t role, ngx_str_t *name)
+{
+    return ngx_k8s_link_node(l, role,
+                             ngx_k8s_node_host_get(l->store, 0,
+                                                   NGX_K8S_CLASS_HTTP, name));
+}
+
+
 /* those of others come after its own */
 
 static ngx_int_t
 ngx_k8s_links_unmet(ngx_k8s_links_t *l)
 {
-    ngx_k8s_node_t   *node;
     ngx_k8s_model_t  *model;
 
     model = l->attach->model;
@@ -644,10 +704,9 @@ ngx_k8s_links_unmet(ngx_k8s_links_t *l)
         return NGX_OK;
     }
 
-    node = ngx_k8s_node_host_get(l->store, 0, NGX_K8S_CLASS_HTTP,
-                                 &model->unmet[l->i].name);
-
-    if (ngx_k8s_link_node(l, NGX_K8S_ROLE_HINT, node) != NGX_OK) {
+    if (ngx_k8s_links_name(l, NGX_K8S_ROLE_HINT, &model->unmet[l->i].name)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -27,7 +27,7 @@
 
 /* raised with every change of a layout below; another version is not read */
 
-#define NGX_K8S_LAYOUT_VERSION       5
+#define NGX_K8S_LAYOUT_VERSION       6
 
 
 /*
@@ -110,6 +110,10 @@ typedef struct {
  * has buckets in any case, and no certificates, policy, fallback and shards of
  * its own.  New shards are put before the host that leads to them, old ones are
  * removed after it: who finds one gone looks the host up again.
+ *
+ * An alias is a host without paths: what would take a request that none takes
+ * leads to the host that it stands for, by name, in one step.  TLS is its own.
+ * Expressions for names are the paths of a host that is called "~".
  */
 
 #define NGX_K8S_CLASS_HTTP           0
@@ -125,6 +129,14 @@ typedef struct {
                                                 specific host is tried */
 #define NGX_K8S_HOST_TLS             0x0008  /* a tls section names it */
 #define NGX_K8S_HOST_CLOSED          0x0010  /* all requests get 403 */
+#define NGX_K8S_HOST_ALIAS           0x0020  /* of the host of its fallback's
+                                                action */
+#define NGX_K8S_HOST_PATTERNS        0x0040  /* no host: its paths are regular
+                                                expressions for names that
+                                                nobody has, with what each is
+                                                an alias of */
+
+#define NGX_K8S_HOST_PATTERNS_NAME   "~"
 
 typedef struct {
     ngx_k8s_record_t         header;
@@ -214,6 +226,7 @@ typedef struct {
 #define NGX_K8S_PREDICATE_TAIL       3   /* of the path: its last bytes */
 #define NGX_K8S_PREDICATE_COOKIE     4
 #define NGX_K8S_PREDICATE_PATH       5   /* no predicate: the path itself */
+#define NGX_K8S_PREDICATE_HOST       6   /* none either: the name of a host */
 
 #define NGX_K8S_PREDICATE_EQUAL      0
 #define NGX_K8S_PREDICATE_REGEX      1
@@ -230,6 +243,9 @@ typedef struct {
 #define NGX_K8S_ACTION_REDIRECT      1
 #define NGX_K8S_ACTION_BACKENDS      2
 #define NGX_K8S_ACTION_ADD_SLASH     3   /* 301 to the same URI with "/" */
+#define NGX_K8S_ACTION_TWIN          4   /* to the same URI of "host" */
+#define NGX_K8S_ACTION_ALIAS         5   /* as "host" has it, which is in the
+                                            form of a key */
 
 #define NGX_K8S_REDIRECT_PATH_KEEP   0
 #define NGX_K8S_REDIRECT_PATH_FULL   1
@@ -246,7 +262,8 @@ typedef struct {
     uint16_t                 path_kind;  /* of REDIRECT: REDIRECT_PATH_* */
     uint16_t                 port;       /* 0: none is written */
     ngx_k8s_str_t            scheme;     /* empty: as it came */
-    ngx_k8s_str_t            host;       /* empty: as it came */
+    ngx_k8s_str_t            host;       /* of REDIRECT, empty: as it came;
+                                            of TWIN and ALIAS */
     ngx_k8s_str_t            path;
 } ngx_k8s_action_t;
 

@@ -119,7 +119,7 @@ static const ngx_k8s_element_t  ngx_k8s_predicate_element =
 
 
 static const ngx_k8s_record_field_t  ngx_k8s_action_fields[] = {
-    ngx_k8s_type_arg(MAX16, ngx_k8s_action_t, kind, NGX_K8S_ACTION_ADD_SLASH),
+    ngx_k8s_type_arg(MAX16, ngx_k8s_action_t, kind, NGX_K8S_ACTION_ALIAS),
     ngx_k8s_type_arg(MAX16, ngx_k8s_action_t, path_kind,
                      NGX_K8S_REDIRECT_PATH_PREFIX),
     ngx_k8s_type_str(ngx_k8s_action_t, scheme),

@@ -426,12 +426,16 @@ static void
 ngx_k8s_dump_action(ngx_k8s_dump_t *d, ngx_k8s_host_t *rec,
     ngx_k8s_action_t *action)
 {
+    ngx_str_t               host;
     ngx_uint_t              i;
     ngx_k8s_mirror_rec_t   *mirror;
     ngx_k8s_backend_rec_t  *backend;
 
-    ngx_k8s_dump_add(d, " action %ui status %ui\n", (ngx_uint_t) action->kind,
-                     (ngx_uint_t) action->status);
+    host = ngx_k8s_dump_str(rec, &action->host);
+
+    ngx_k8s_dump_add(d, " action %ui status %ui \"%V\"\n",
+                     (ngx_uint_t) action->kind, (ngx_uint_t) action->status,
+                     &host);
 
     backend = (ngx_k8s_backend_rec_t *)
                   ngx_k8s_record_at(rec, rec->backends.offset);

@@ -276,7 +276,7 @@ sub problems {
 # the transcript of a request to a host
 sub ask {
     my ($self, $r, $host, $patience) = @_;
-    my $to = $r->{host} // $host;
+    my $to = ($r->{host} // '%%HOST%%') =~ s/%%HOST%%/$host/r;
     my ($port, $tls) = @{$self}{qw( port tls )};
     my ($raw, $body) = ($r->{raw}, '');
 
