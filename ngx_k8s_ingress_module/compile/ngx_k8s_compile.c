@@ -438,14 +438,14 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
 
     c->budget = NGX_K8S_BUDGET * c->slice;
 
-    if (!c->started) {
-        return ngx_k8s_compile_start(c);
-    }
-
     rc = ngx_k8s_store_settle(store, 1);
 
     if (rc != NGX_OK) {
         return (rc == NGX_AGAIN) ? NGX_OK : NGX_ERROR;
+    }
+
+    if (!c->started) {
+        return ngx_k8s_compile_start(c);
     }
 
     if (ngx_k8s_compile_marks(c) == NGX_OK
