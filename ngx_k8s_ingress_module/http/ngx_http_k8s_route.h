@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s.h>
+#include <ngx_http_k8s_ctx.h>
 #include <ngx_k8s_router.h>
 
 

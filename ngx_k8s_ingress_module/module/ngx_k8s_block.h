@@ -17,6 +17,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_event.h>
 #include <ngx_k8s_listen.h>
 #include <ngx_k8s_table.h>
 

@@ -8,7 +8,6 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_k8s_cert.h>
-#include <ngx_k8s_tree.h>
 
 
 /* what OpenSSL makes of a part of an extension, of a name alone, in bytes */
@@ -17,7 +16,7 @@
 
 
 typedef struct {
-    ngx_rbtree_node_t        node;
+    ngx_str_node_t           sn;         /* by sha256 */
     ngx_queue_t              queue;
     u_char                   sha256[32];
     size_t                   size;       /* estimated bytes of all of it */
@@ -35,10 +34,6 @@ static ngx_k8s_cert_t *ngx_k8s_cert_parse(ngx_k8s_certificate_t *rec,
     ngx_log_t *log);
 static size_t ngx_k8s_cert_parts(X509 *x509);
 static void ngx_k8s_cert_free(ngx_k8s_cert_t *cert);
-static void ngx_k8s_cert_insert(ngx_rbtree_node_t *temp,
-    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static ngx_int_t ngx_k8s_cert_cmp(ngx_rbtree_node_t *one,
-    ngx_rbtree_node_t *two);
 
 
 ngx_k8s_cert_cache_t *
@@ -52,7 +47,7 @@ ngx_k8s_cert_cache_create(size_t max, ngx_log_t *log)
     }
 
     ngx_rbtree_init(&cache->rbtree, &cache->sentinel,
-                    ngx_k8s_cert_insert);
+                    ngx_str_rbtree_insert_value);
     ngx_queue_init(&cache->queue);
     cache->max = max;
 
@@ -128,14 +123,14 @@ ngx_k8s_cert_get(ngx_k8s_cert_cache_t *cache, ngx_k8s_certificate_t *rec,
         old = ngx_queue_data(q, ngx_k8s_cert_t, queue);
 
         ngx_queue_remove(q);
-        ngx_rbtree_delete(&cache->rbtree, &old->node);
+        ngx_rbtree_delete(&cache->rbtree, &old->sn.node);
         cache->size -= old->size;
         cache->count--;
 
         ngx_k8s_cert_free(old);
     }
 
-    ngx_rbtree_insert(&cache->rbtree, &cert->node);
+    ngx_rbtree_insert(&cache->rbtree, &cert->sn.node);
     ngx_queue_insert_head(&cache->queue, &cert->queue);
     cache->size += cert->size;
     cache->count++;
@@ -147,13 +142,15 @@ ngx_k8s_cert_get(ngx_k8s_cert_cache_t *cache, ngx_k8s_certificate_t *rec,
 static ngx_k8s_cert_t *
 ngx_k8s_cert_find(ngx_k8s_cert_cache_t *cache, u_char *sha256)
 {
-    ngx_k8s_cert_t  key;
+    uint32_t   hash;
+    ngx_str_t  key;
 
-    ngx_memcpy(key.sha256, sha256, 32);
-    ngx_memcpy(&key.node.key, sha256, sizeof(ngx_rbtree_key_t));
+    key.len = 32;
+    key.data = sha256;
 
-    return (ngx_k8s_cert_t *) ngx_k8s_tree_find(&cache->rbtree, &key.node,
-                                                ngx_k8s_cert_cmp);
+    ngx_memcpy(&hash, sha256, sizeof(uint32_t));
+
+    return (ngx_k8s_cert_t *) ngx_str_rbtree_lookup(&cache->rbtree, &key, hash);
 }
 
 
@@ -162,6 +159,7 @@ ngx_k8s_cert_parse(ngx_k8s_certificate_t *rec, ngx_log_t *log)
 {
     X509            *x509;
     size_t           len, parts;
+    uint32_t         hash;
     ngx_uint_t       i;
     const u_char    *p;
     ngx_k8s_str_t   *der;
@@ -173,7 +171,11 @@ ngx_k8s_cert_parse(ngx_k8s_certificate_t *rec, ngx_log_t *log)
     }
 
     ngx_memcpy(cert->sha256, rec->sha256, 32);
-    ngx_memcpy(&cert->node.key, rec->sha256, sizeof(ngx_rbtree_key_t));
+    ngx_memcpy(&hash, rec->sha256, sizeof(uint32_t));
+
+    cert->sn.node.key = hash;
+    cert->sn.str.len = 32;
+    cert->sn.str.data = cert->sha256;
 
     cert->chain = sk_X509_new_null();
     if (cert->chain == NULL) {
@@ -280,20 +282,4 @@ ngx_k8s_cert_free(ngx_k8s_cert_t *cert)
     sk_X509_pop_free(cert->chain, X509_free);
     EVP_PKEY_free(cert->key);
     ngx_free(cert);
-}
-
-
-static void
-ngx_k8s_cert_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
-    ngx_rbtree_node_t *sentinel)
-{
-    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_cert_cmp);
-}
-
-
-static ngx_int_t
-ngx_k8s_cert_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
-{
-    return ngx_memcmp(((ngx_k8s_cert_t *) one)->sha256,
-                      ((ngx_k8s_cert_t *) two)->sha256, 32);
 }
