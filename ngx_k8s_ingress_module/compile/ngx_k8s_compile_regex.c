@@ -28,8 +28,6 @@ static ngx_int_t ngx_k8s_regex_below(ngx_k8s_making_t *m,
     ngx_k8s_item_t *item, ngx_str_t *path, ngx_uint_t rewrite);
 static ngx_int_t ngx_k8s_regex_place(ngx_k8s_making_t *m,
     ngx_k8s_item_t *item, ngx_str_t *text, ngx_uint_t rewrite);
-static ngx_int_t ngx_k8s_regex_hidden(ngx_k8s_making_t *m,
-    ngx_k8s_item_t *item);
 
 
 ngx_int_t
@@ -190,11 +188,6 @@ ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
             || (ngx_k8s_compile_regex_bad(c, item, NULL)
                 && item->claim->model->regex))
         {
-
-            if (item->held && ngx_k8s_regex_hidden(m, item) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
             continue;
         }
 
@@ -258,11 +251,6 @@ ngx_k8s_regex_path(ngx_k8s_making_t *m, ngx_k8s_item_t **items, ngx_uint_t n)
         match = item->match;
 
         if (closed || (below && match->elements && exact)) {
-
-            if (item->held && ngx_k8s_regex_hidden(m, item) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
             continue;
         }
 
@@ -375,22 +363,6 @@ ngx_k8s_regex_place(ngx_k8s_making_t *m, ngx_k8s_item_t *item,
     place->rewrite = (rewrite != 0);
 
     m->npredicates += item->match->npredicates;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_regex_hidden(ngx_k8s_making_t *m, ngx_k8s_item_t *item)
-{
-    ngx_k8s_item_t  **p;
-
-    p = ngx_array_push(&m->stale);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    *p = item;
 
     return NGX_OK;
 }
