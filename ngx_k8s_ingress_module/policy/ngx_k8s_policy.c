@@ -147,7 +147,8 @@ ngx_k8s_row_token(ngx_pool_t *pool, ngx_array_t *tokens, ngx_k8s_row_t *row,
     value = ngx_k8s_row_value(row, values, base);
 
     if (((row->flags & NGX_K8S_ROW_SAID) && value == &row->value)
-        || ((row->flags & NGX_K8S_ROW_ON) && !ngx_k8s_row_on(value)))
+        || ((row->flags & NGX_K8S_ROW_ON) && !ngx_k8s_row_on(value))
+        || ((row->flags & NGX_K8S_ROW_OFF) && ngx_k8s_row_on(value)))
     {
         return NGX_OK;
     }

@@ -222,10 +222,12 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 #define NGX_K8S_ROW_CLOSES_ROUTE     0x1000
 #define NGX_K8S_ROW_CLOSES_HOST      0x2000
 
-/* a token only where the row is said, or where a flag is on; one for each item
-   of a list with commas; and rows that make a profile in code of ours */
+/* a token only where the row is said, or where a flag is on, or off; one for
+   each item of a list with commas; and rows that make a profile in code of
+   ours */
 #define NGX_K8S_ROW_SAID             0x4000000
 #define NGX_K8S_ROW_ON               0x80000
+#define NGX_K8S_ROW_OFF              0x10000000
 #define NGX_K8S_ROW_EACH             0x400000
 #define NGX_K8S_ROW_PROFILE          0x800000
 

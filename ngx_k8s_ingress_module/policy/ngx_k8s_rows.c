@@ -738,14 +738,15 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* logs */
 
-    ngx_k8s_later_row("enable-access-log", "", flag, "true", NGX_K8S_A, "",
-                      ""),
+    ngx_k8s_token_row("enable-access-log", flag, "true", "access_log", "off",
+                      NGX_K8S_A|NGX_K8S_ROW_OFF, "as in nginx.conf, or none"),
+    ngx_k8s_token_row("disable-access-log", flag, "false", "access_log", "off",
+                      NGX_K8S_IK|NGX_K8S_ROW_ON, "none, whatever nginx.conf "
+                      "says"),
+    ngx_k8s_token_row("disable-http-access-log", flag, "false", "access_log",
+                      "off", NGX_K8S_IK|NGX_K8S_ROW_ON, "the same"),
     ngx_k8s_later_row("enable-rewrite-log", "", flag, "false", NGX_K8S_A, "",
                       ""),
-    ngx_k8s_later_row("disable-access-log", "", flag, "false", NGX_K8S_IK, "",
-                      ""),
-    ngx_k8s_later_row("disable-http-access-log", "", flag, "false", NGX_K8S_IK,
-                      "", ""),
     ngx_k8s_noted_row("disable-stream-access-log", flag, "false", NGX_K8S_IK,
                       "", ""),
     ngx_k8s_later_row("access-log-params", "", text, "", NGX_K8S_IK, "", ""),

@@ -16,7 +16,7 @@
 # a raw one).  Its transcript is the answer without CR, after which stands what
 # the backend got, each line after "> ".  It has to match is, and must not match
 # not, each a regular expression or a list of them; of all times some has to be
-# met once.  Of it the error log has to say logged, and not silent; under is the
+# met once.  Of it the logs have to say logged, and not silent; under is the
 # number of its bytes that there may be.
 #
 # Of the Ingress the file may say paths ("/x Exact a"), tls (1), primary (1: the
@@ -169,7 +169,9 @@ sub new {
     my $n = $self->{nginx} = K8s::Nginx->new(
         block => 'source manifests %%DIR%%; zone 16m; config_map rows/own;',
         server => "listen 127.0.0.1:$tls ssl; http2 on; k8s_ingress_pass;",
-        http => "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
+        http => "log_format rows 'access of host: \"\$host\"'; "
+                . 'access_log logs/error.log rows; '
+                . "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
         main => 'worker_processes 1;');
     $n->{ports}{$_} = $self->{backends}{$_}->port
         for keys %{$self->{backends}};
