@@ -264,10 +264,19 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
         profile = profile->base;
     }
 
-    if (profile->headers
-        && ngx_http_k8s_headers_add(r, profile->headers) != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (profile->headers) {
+
+        /* values point into the profile, and are logged later */
+
+        if (ctx == NULL
+            && ngx_http_k8s_profile_hold(r->pool, profile) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_k8s_headers_add(r, profile->headers) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return ngx_http_next_header_filter(r);

@@ -33,6 +33,7 @@ static ngx_int_t ngx_http_k8s_profile_merge(ngx_conf_t *cf,
     ngx_http_conf_ctx_t *parent, ngx_http_conf_ctx_t *ctx, ngx_str_t *error);
 static ngx_array_t *ngx_http_k8s_profile_copy(ngx_pool_t *pool,
     ngx_array_t *tokens);
+static void ngx_http_k8s_profile_let_go(void *data);
 static void ngx_http_k8s_profile_free(ngx_event_t *ev);
 
 
@@ -590,6 +591,32 @@ ngx_http_k8s_profile_use(ngx_http_k8s_profile_t **of,
     *of = profile;
 
     r->loc_conf = profile->loc_conf;
+}
+
+
+ngx_int_t
+ngx_http_k8s_profile_hold(ngx_pool_t *pool, ngx_http_k8s_profile_t *profile)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    profile->refs++;
+
+    cln->handler = ngx_http_k8s_profile_let_go;
+    cln->data = profile;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_profile_let_go(void *data)
+{
+    ngx_http_k8s_profile_release(data);
 }
 
 

@@ -91,6 +91,10 @@ ngx_int_t ngx_http_k8s_set_headers_index(ngx_conf_t *cf);
 void ngx_http_k8s_profile_use(ngx_http_k8s_profile_t **of,
     ngx_http_k8s_profile_t *profile, ngx_http_request_t *r);
 
+/* a reference for the time of a pool; NGX_ERROR: no memory */
+ngx_int_t ngx_http_k8s_profile_hold(ngx_pool_t *pool,
+    ngx_http_k8s_profile_t *profile);
+
 /*
  * Gives a reference back.  The last one frees the profile in the next turn of
  * the event loop: nginx reads the configuration of a request after its pool

@@ -146,7 +146,7 @@ ngx_k8s_chars_grammar(host_patterns, NGX_K8S_REGEX_CHARS ", ",
     "host names, separated by commas");
 ngx_k8s_chars_grammar(methods, ", ", "methods, separated by commas");
 ngx_k8s_chars_grammar(path_capture, NGX_K8S_BASIC_CHARS "$",
-    "a path, which may have $1 to $9");
+    "a path, which may have $1 to $9, 64 in all");
 ngx_k8s_chars_grammar(redirect, NGX_K8S_URL_CHARS, "\"off\", or a URL");
 ngx_k8s_chars_grammar(regex, NGX_K8S_REGEX_CHARS, "a regular expression");
 ngx_k8s_chars_grammar(url, NGX_K8S_URL_CHARS, "a URL");
@@ -191,12 +191,19 @@ ngx_k8s_decode_chars(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
 {
     ngx_str_t *sp = field;
 
-    u_char  c;
-    size_t  i;
+    u_char      c;
+    size_t      i;
+    ngx_uint_t  variables;
+
+    variables = 0;
 
     for (i = 0; i < value->len; i++) {
 
         c = value->data[i];
+
+        if (c == '$' && ++variables > NGX_K8S_VARIABLES_MAX) {
+            return NGX_ERROR;
+        }
 
         if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
             || (c >= '0' && c <= '9'))

@@ -147,7 +147,9 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
             return "has a value with control characters";
         }
 
-        variables |= (ch == '$');
+        if (ch == '$' && ++variables > NGX_K8S_VARIABLES_MAX) {
+            return "has a value with more than 64 variables";
+        }
     }
 
     if ((h->row->flags & NGX_K8S_ROW_PROFILE)
@@ -166,7 +168,7 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
 
     h->n++;
     h->size += size;
-    h->variables += variables;
+    h->variables += (variables != 0);
 
     return NULL;
 }

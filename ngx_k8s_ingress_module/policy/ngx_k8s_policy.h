@@ -124,6 +124,9 @@ struct ngx_k8s_grammar_s {
                                             words */
 };
 
+/* of one text: a worker takes it apart, and keeps the parts */
+#define NGX_K8S_VARIABLES_MAX        64
+
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_flag;       /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_switch;     /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_number;     /* ngx_uint_t */

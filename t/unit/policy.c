@@ -203,6 +203,9 @@ policy_profiles(void)
 }
 
 
+#define POLICY_16  "$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1"
+#define POLICY_64  POLICY_16 POLICY_16 POLICY_16 POLICY_16
+
 static void
 policy_grammars(void)
 {
@@ -251,6 +254,12 @@ policy_grammars(void)
     refused(origins, "https://a.example,", &s);
     refused(origins, "https://a.example\0", &s);
     refused(origins, "https://a.example\nX: y", &s);
+    refused(path_capture, "/$1\n", &s);
+    refused(path_capture, POLICY_64 "$1", &s);
+    s.len -= 2;
+    ok(ngx_k8s_grammar_path_capture.decode(&ngx_k8s_grammar_path_capture, &s,
+                                           &s)
+       == NGX_OK, "64 captures are not too many");
     refused(buffer, "127", &size);
     refused(buffer, "2m", &size);
     refused(buffers, "4", &bufs);
