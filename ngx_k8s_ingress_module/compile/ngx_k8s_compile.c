@@ -100,6 +100,7 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
     store->unlink = ngx_k8s_compile_unlink;
 
     ngx_k8s_compile_policies_init(c);
+    ngx_k8s_exprs_init(c);
     ngx_rbtree_init(&c->left, &c->left_sentinel, ngx_k8s_compile_left_insert);
     c->passed = NGX_K8S_NEVER;
 
@@ -313,6 +314,7 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
 
     ngx_k8s_compile_config_free(c);
     ngx_k8s_compile_policies_free(c);
+    ngx_k8s_exprs_free(c);
     ngx_k8s_compile_shares_free(c);
     ngx_k8s_builder_done(&c->builder);
 
@@ -469,6 +471,7 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
 
     if (ngx_k8s_compile_unstick(c) == NGX_OK
         || ngx_k8s_compile_admit(c) == NGX_OK
+        || ngx_k8s_compile_exprs(c) == NGX_OK
         || ngx_k8s_compile_doomed(c) == NGX_OK)
     {
         return NGX_OK;

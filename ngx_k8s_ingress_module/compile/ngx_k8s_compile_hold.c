@@ -44,6 +44,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
     ngx_k8s_model_rule_t  *rule;
 
     if (item->held) {
+        ngx_k8s_expr_take(c, item);
         return ngx_k8s_compile_hold_ready(c, item->held);
     }
 
@@ -80,6 +81,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
     }
 
     ngx_k8s_item_hold(item, held);
+    ngx_k8s_expr_take(c, item);
 
     return ngx_k8s_compile_hold_ready(c, held);
 
@@ -200,6 +202,7 @@ ngx_k8s_compile_hold_alloc(ngx_k8s_compile_t *c, ngx_uint_t n)
         held->rule = 0;
         held->nports = 0;
         held->policy = NULL;
+        held->expr = NULL;
         held->fresh = 1;
     }
 
@@ -412,6 +415,8 @@ ngx_k8s_compile_release(ngx_k8s_compile_t *c, ngx_k8s_held_t **held)
     if (h->policy) {
         ngx_k8s_compile_policy_put(c, h->policy);
     }
+
+    ngx_k8s_expr_put(c, h);
 
     if (h->rule && --c->rules[h->rule].refs == 0) {
         ngx_k8s_writer_remove(c->writer, h->rule);

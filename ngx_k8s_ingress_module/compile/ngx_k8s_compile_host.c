@@ -574,6 +574,8 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
 
     node = state->node;
 
+    ngx_k8s_expr_over(c, state, 0);
+
     if (state->slot && !alias) {
         ngx_k8s_compile_smaller(c, node, NULL);
         ngx_k8s_writer_remove(c->writer, state->slot);

@@ -251,6 +251,7 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_str_t               error, field, shown;
     ngx_array_t            *a;
     ngx_k8s_object_t       *object;
+    ngx_k8s_host_state_t   *state;
     ngx_k8s_model_match_t  *match;
 
     a = &c->saying.problems;
@@ -268,6 +269,27 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
                                      &shown, &field,
                                      "the path \"%V\" is no regular "
                                      "expression: %V", &match->path, &error)
+                == NGX_OK)
+               ? NGX_DECLINED : NGX_ERROR;
+    }
+
+    state = claim->state;
+
+    if (state->nshards == 0
+        && (item->over || claim->walked != state->walks
+            || c->saying.n >= claim->nwalked))
+    {
+        field = ngx_k8s_field_text(&match->field, a->pool);
+        shown = ngx_k8s_host_shown(&state->node->name);
+
+        return (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_LIMIT, &shown,
+                                     &field, "the path \"%V\" of host \"%V\" "
+                                     "is left out: a host with regular "
+                                     "expressions has %d of them at most, "
+                                     "and %d paths; %ui of %d in all are used",
+                                     &match->path, &shown, NGX_K8S_REGEX_EXPRS,
+                                     NGX_K8S_REGEX_PATHS, c->nexprs,
+                                     NGX_K8S_EXPRS)
                 == NGX_OK)
                ? NGX_DECLINED : NGX_ERROR;
     }

@@ -62,6 +62,8 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     m->head = 1;
 
+    ngx_k8s_expr_over(c, m->state, 0);
+
     if (ngx_k8s_record_init(c, m) != NGX_OK
         || (m->state->nregex ? ngx_k8s_compile_regexes(c, m)
                              : ngx_k8s_record_collect(m, 0))

@@ -17,8 +17,17 @@
 #include <ngx_k8s_compile_state.h>
 
 
+#define ngx_k8s_regex_plain(item)                                             \
+    (ngx_k8s_path_literal(&(item)->match->path) == (item)->match->path.len)
+
+
 static ngx_int_t ngx_k8s_regex_items(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_array_t *items);
+static ngx_int_t ngx_k8s_regex_item(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_array_t *items, ngx_k8s_item_t *item,
+    ngx_uint_t *nexprs);
+static ngx_uint_t ngx_k8s_regex_over(ngx_k8s_compile_t *c,
+    ngx_k8s_item_t *item, ngx_uint_t n);
 static int ngx_libc_cdecl ngx_k8s_regex_cmp(const void *one, const void *two);
 static ngx_int_t ngx_k8s_regex_path(ngx_k8s_making_t *m,
     ngx_k8s_item_t **items, ngx_uint_t n);
@@ -164,45 +173,142 @@ ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c, ngx_k8s_item_t *item,
 
 
 /*
- * None adds a slash here, and what is no expression is left out, but where
- * another object makes it one: then it stands for itself.
+ * Those of the oldest objects, as many as one record may have, and as a request
+ * may try.
  */
 
 static ngx_int_t
 ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_array_t *items)
 {
-    ngx_k8s_item_t  *item, **p;
+    ngx_uint_t             n, looked, nclaims, nexprs;
+    ngx_k8s_claim_t       *claim;
+    ngx_rbtree_node_t     *node;
+    ngx_k8s_host_state_t  *state;
 
-    for (item = ngx_k8s_item_first(m->state, 1, 0);
-         item;
-         item = ngx_k8s_item_next(item))
+    state = m->state;
+    state->walks++;
+
+    n = 0;
+    looked = 0;
+    nclaims = 0;
+    nexprs = 0;
+
+    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+         node;
+         node = ngx_rbtree_next(&state->claims, node))
     {
-        if ((item->canary && ngx_k8s_canary_primary(item))
-            || ngx_k8s_item_skip(item))
-        {
-            continue;
+        claim = (ngx_k8s_claim_t *) node;
+        nclaims++;
+
+        for (n = 0; n < claim->nitems; n++) {
+
+            if (looked++ == NGX_K8S_REGEX_LOOK
+                || items->nelts == NGX_K8S_REGEX_PATHS)
+            {
+                break;
+            }
+
+            if (ngx_k8s_regex_item(c, m, items, claim->items[n], &nexprs)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
         }
 
-        if (item->slash || item->canary
-            || (ngx_k8s_compile_regex_bad(c, item, NULL)
-                && item->claim->model->regex))
-        {
-            continue;
-        }
+        claim->walked = state->walks;
+        claim->nwalked = n;
 
-        p = ngx_array_push(items);
-        if (p == NULL) {
-            return NGX_ERROR;
+        if (n < claim->nitems) {
+            break;
         }
+    }
 
-        *p = item;
+    if (node == NULL) {
+        nclaims = 0;
+        n = 0;
+    }
+
+    if (nclaims != state->cut_claims || n != state->cut_items) {
+        state->cut_claims = nclaims;
+        state->cut_items = n;
+        state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
+                                                           &state->sentinel);
     }
 
     ngx_qsort(items->elts, items->nelts, sizeof(ngx_k8s_item_t *),
               ngx_k8s_regex_cmp);
 
     return NGX_OK;
+}
+
+
+/*
+ * None adds a slash here, and what is no expression is left out, but where
+ * another object makes it one: then it stands for itself.
+ */
+
+static ngx_int_t
+ngx_k8s_regex_item(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_array_t *items, ngx_k8s_item_t *item, ngx_uint_t *nexprs)
+{
+    ngx_uint_t       out, over;
+    ngx_k8s_item_t  **p;
+
+    if (item->canary || ngx_k8s_item_skip(item)) {
+        return NGX_OK;
+    }
+
+    out = ngx_k8s_compile_regex_bad(c, item, NULL)
+          && item->claim->model->regex;
+
+    over = !out && ngx_k8s_regex_over(c, item, *nexprs);
+
+    if (over != item->over) {
+        item->over = over;
+
+        if (item->claim->link) {
+            ngx_k8s_entry_mark(c->store, item->claim->entry);
+        }
+    }
+
+    if (out || over) {
+        return NGX_OK;
+    }
+
+    *nexprs += !ngx_k8s_regex_plain(item);
+
+    p = ngx_array_push(items);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *p = item;
+
+    return NGX_OK;
+}
+
+
+/* whether it is one expression more than the host, or all, may have */
+
+static ngx_uint_t
+ngx_k8s_regex_over(ngx_k8s_compile_t *c, ngx_k8s_item_t *item, ngx_uint_t n)
+{
+    if (ngx_k8s_regex_plain(item)) {
+        return 0;
+    }
+
+    if (n == NGX_K8S_REGEX_EXPRS) {
+        return 1;
+    }
+
+    if ((item->held && item->held->expr) || ngx_k8s_expr_room(c, item)) {
+        return 0;
+    }
+
+    ngx_k8s_expr_over(c, item->claim->state, 1);
+
+    return 1;
 }
 
 

@@ -233,6 +233,17 @@ typedef struct {
 } ngx_k8s_config_state_t;
 
 
+/* regular expressions of paths */
+
+#define NGX_K8S_EXPRS                3840  /* in all, twice of which a worker
+                                              keeps */
+#define NGX_K8S_REGEX_EXPRS          256   /* of a host */
+#define NGX_K8S_REGEX_PATHS          1000  /* with the other paths of it */
+#define NGX_K8S_REGEX_LOOK           4096  /* looked at to find them */
+
+typedef struct ngx_k8s_expr_s  ngx_k8s_expr_t;
+
+
 /* the records that a match of a host record leads to */
 
 typedef struct ngx_k8s_item_s  ngx_k8s_item_t;
@@ -246,6 +257,7 @@ typedef struct {
     uint32_t                 nports;
     ngx_uint_t               epoch;      /* of the host, when it was made */
     ngx_k8s_policy_state_t  *policy;     /* NULL: none */
+    ngx_k8s_expr_t          *expr;       /* of the path, NULL: it is none */
     ngx_uint_t               fresh;      /* no record has it yet */
     ngx_k8s_port_t          *ports[1];   /* of targets, then of mirrors; NULL:
                                             closed */
@@ -284,6 +296,9 @@ typedef struct {
     uint32_t                 rule;       /* place in the model: where the */
     uint32_t                 match;      /* change stands */
     ngx_uint_t               stage;
+    ngx_uint_t               walked;     /* state->walks, when its items were
+                                            taken as regular expressions, */
+    ngx_uint_t               nwalked;    /* and how many were */
     ngx_uint_t               lost;       /* state->written when an item left it
                                             that a record had */
     unsigned                 queued:1;
@@ -310,7 +325,8 @@ struct ngx_k8s_item_s {
                                             none */
     unsigned                 telling:1;
     unsigned                 tried:1;    /* as a regular expression, */
-    unsigned                 bad:1;      /* which it is not */
+    unsigned                 bad:1;      /* which it is not, */
+    unsigned                 over:1;     /* or which is one too many */
 };
 
 
@@ -414,6 +430,13 @@ struct ngx_k8s_host_state_s {
     ngx_uint_t               nregex;     /* those that make all its paths
                                             regular expressions */
     ngx_uint_t               nroot;      /* those that redirect "/" */
+    ngx_uint_t               walks;      /* times that all paths were taken as
+                                            such */
+    ngx_uint_t               cut_claims; /* claims that had a place then, 0: all
+                                            had, */
+    ngx_uint_t               cut_items;  /* and items of the last one */
+    ngx_queue_t              waits;      /* with over: in c->over */
+    ngx_uint_t               nfreed;     /* with over: c->nfreed then */
     ngx_uint_t               written;    /* times that all was written, or at
                                             least all that has changed; not 0 */
     ngx_k8s_node_t          *parent;     /* wildcard host, of another name the
@@ -438,6 +461,8 @@ struct ngx_k8s_host_state_s {
     unsigned                 stuck:1;    /* some record did not */
     unsigned                 partial:1;  /* the next one without what is new */
     unsigned                 skipped:1;  /* something was left out */
+    unsigned                 over:1;     /* its expressions are more than its
+                                            namespaces may have */
     unsigned                 large:1;    /* no zone of this size has one */
     unsigned                 oversize:1; /* an object was left out for that */
 };
@@ -577,6 +602,13 @@ struct ngx_k8s_compile_s {
     ngx_k8s_config_state_t   keys;
     ngx_k8s_rule_ref_t      *rules;      /* rule records, by slot */
     ngx_uint_t               nrules;
+
+    ngx_rbtree_t             exprs;      /* ngx_k8s_expr_t */
+    ngx_rbtree_t             owners;     /* namespaces that have them */
+    ngx_rbtree_node_t        exprs_sentinel;
+    ngx_uint_t               nexprs;
+    ngx_uint_t               nfreed;     /* those that were, and are no more */
+    ngx_queue_t              over;       /* ngx_k8s_host_state_t */
 
     size_t                   stuck_room; /* free bytes that may help */
     ngx_queue_t              roomless;   /* nodes that wait for room */
@@ -933,6 +965,20 @@ ngx_uint_t ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c,
 ngx_k8s_claim_t *ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state);
 /* of those that redirect "/" of a host, the one that does; there is one */
 ngx_k8s_claim_t *ngx_k8s_compile_root(ngx_k8s_host_state_t *state);
+
+/* how many there are (ngx_k8s_compile_expr.c) */
+void ngx_k8s_exprs_init(ngx_k8s_compile_t *c);
+void ngx_k8s_exprs_free(ngx_k8s_compile_t *c);
+/* whether there may be that of an item */
+ngx_uint_t ngx_k8s_expr_room(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+/* item->held has it, if its path is one */
+void ngx_k8s_expr_take(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
+void ngx_k8s_expr_put(ngx_k8s_compile_t *c, ngx_k8s_held_t *held);
+/* a host is tried again when some are gone; over 0: it is not */
+void ngx_k8s_expr_over(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_uint_t over);
+/* marks one of those; NGX_DONE: there is none */
+ngx_int_t ngx_k8s_compile_exprs(ngx_k8s_compile_t *c);
 
 /* what they lead to (ngx_k8s_compile_action.c): the number of an action in the
    record in the making, or NGX_ERROR */

@@ -20,7 +20,7 @@
  * is bounded, whatever it and the text are.
  */
 
-#define NGX_HTTP_K8S_REGEXES         4096
+#define NGX_HTTP_K8S_REGEXES         8192
 #define NGX_HTTP_K8S_REGEX_MAX       1024    /* bytes of one */
 #define NGX_HTTP_K8S_REGEX_CODE      8192    /* that it may compile to */
 #define NGX_HTTP_K8S_REGEX_TRIES     10000   /* PCRE's match limit, and */

@@ -117,6 +117,7 @@ enum {
     NGX_K8S_PROBLEM_PATH_LITERAL,        /* a pattern where none is read */
     NGX_K8S_PROBLEM_CANARY_ALONE,        /* its path is nobody's */
     NGX_K8S_PROBLEM_ALIAS_CONFLICT,      /* the name is somebody else's */
+    NGX_K8S_PROBLEM_PATH_LIMIT,          /* of a host with expressions */
     NGX_K8S_PROBLEMS
 };
 

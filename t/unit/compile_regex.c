@@ -135,6 +135,127 @@ route(k8s_t *k, char *path)
     } while (0)
 
 
+/* n paths "<before><i><behind>" from "first" on */
+
+static void
+many(k8s_t *k, char *ns, char *name, int day, char *host, char *before,
+    int first, char *behind, int n)
+{
+    int    i;
+    char  *p;
+
+    static char  text[1024 * 1024];
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+            "'Ingress','metadata':{'namespace':'%s','name':'%s','annotations':{"
+            REGEX "},'creationTimestamp':'2026-01-%02dT00:00:00Z'},'spec':{"
+            "'rules':[{'host':'%s','http':{'paths':[", ns, name, day, host);
+
+    for (i = first; i < first + n; i++) {
+        p += sprintf(p, "%s{'path':'%s%d%s','pathType':'" IMPL "','backend':{"
+                     "'service':{'name':'%s','port':{'number':80}}}}",
+                     i > first ? "," : "", before, i, behind, name);
+    }
+
+    sprintf(p, "]}}]}}");
+    k8s_put(k, text);
+}
+
+
+static ngx_uint_t
+count(k8s_t *k, char *what)
+{
+    char        *p;
+    ngx_uint_t   n;
+
+    n = 0;
+
+    for (p = strstr(k8s_dump(k), what); p; p = strstr(p + 1, what)) {
+        n++;
+    }
+
+    return n;
+}
+
+
+/* the youngest are left out where a host, or a namespace, has too many */
+
+static void
+bounds(void)
+{
+    int         i;
+    char        name[16];
+    k8s_t       k;
+    ngx_uint_t  n;
+
+    k8s_conf(&k);
+    k.size = 32 * 1024 * 1024;
+    k.conf.regex = check;
+    k8s_open(&k);
+
+    many(&k, "d", "young", 9, "h", "/x", 1000, "[0-9]", 300);
+    k8s_run(&k);
+    goes("/x12555", "young");
+    goes("/x12565", "status");
+    ok(count(&k, "rule \"h\" \"/x1") == 256, "256 expressions of a host");
+    ok(k8s_has(&k, "the path \"/x1256[0-9]\" of host \"h\" is left out"),
+       "the others are said");
+
+    many(&k, "d", "old", 8, "h", "/y", 0, ".", 6);
+    k8s_run(&k);
+    goes("/y5z", "old");
+    goes("/x12495", "young");
+    goes("/x12505", "status");
+    ok(k8s_has(&k, "the path \"/x1250[0-9]\" of host \"h\" is left out"),
+       "those of the younger object");
+
+    many(&k, "d", "plain", 7, "h", "/p", 1000, "", 2000);
+    k8s_run(&k);
+    goes("/p1999", "plain");
+    goes("/p2000", "status");
+    goes("/y5z", "status");
+    ok(count(&k, "rule \"h\" \"/") == 1000, "1000 paths");
+    ok(k8s_has(&k, "the path \"/y5.\" of host \"h\" is left out")
+       && k8s_has(&k, "the path \"/p2000\" of host \"h\" is left out"),
+       "the others are said");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "plain");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "old");
+    k8s_run(&k);
+    goes("/x12555", "young");
+    ok(!k8s_has(&k, "the path \"/x1250[0-9]\" of host"), "until there is room");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "young");
+
+    for (i = 0; i < 20; i++) {
+        sprintf(name, "e%d", i);
+        many(&k, "evil", name, 1, name, "/e", i * 250, ".x", 250);
+    }
+
+    k8s_run(&k);
+    n = count(&k, " of evil/e");
+    ok(n >= 3840 && n < 3840 + 512, "%u of one namespace", (unsigned) n / 2);
+
+    many(&k, "d", "last", 9, "h", "/l", 1000, ".x", 250);
+    k8s_run(&k);
+    goes("/l1249yx", "last");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "evil", "e0");
+    k8s_run(&k);
+    ok(count(&k, " of evil/e") > n - 256, "others of it come in their place");
+
+    for (i = 0; i < 20; i++) {
+        sprintf(name, "e%d", i);
+        many(&k, "evil", name, 1, name, "/", 1, ".x", 250);
+    }
+
+    k8s_run(&k);
+    ok(count(&k, "rule \"e19\" \"/") == 250, "the same ones count once");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -246,6 +367,8 @@ main(void)
     goes("/qq", "q");
 
     k8s_close(&k);
+
+    bounds();
 
     return done();
 }
