@@ -53,7 +53,9 @@ ngx_http_k8s_forwarded_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
     list = settings->real_ip_cidrs;
 
     while (ngx_k8s_item(&list, &item) == NGX_OK) {
-        if (ngx_k8s_tokens_add(pool, tokens, &from, &item) != NGX_OK) {
+        if (item.len
+            && ngx_k8s_tokens_add(pool, tokens, &from, &item) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

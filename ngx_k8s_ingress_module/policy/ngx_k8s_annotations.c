@@ -50,6 +50,9 @@ static ngx_uint_t ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row);
 static ngx_int_t ngx_k8s_annotation_row(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
+static ngx_uint_t ngx_k8s_annotation_list(ngx_k8s_row_t *row);
+static ngx_int_t ngx_k8s_annotation_items(ngx_k8s_annotations_t *a,
+    ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
 static char *ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
     ngx_str_t *value);
 static ngx_uint_t ngx_k8s_annotation_has(ngx_str_t *value, ngx_str_t *word);
@@ -363,7 +366,9 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 {
     char             *refused;
     u_char            buf[2 * NGX_K8S_SHOWN_MAX];
-    ngx_str_t         why;
+    ngx_int_t         rc;
+    ngx_str_t         why, bad;
+    ngx_uint_t        list;
     ngx_k8s_value_t  *value;
 
     if (row->flags & (NGX_K8S_ROW_NOTED|NGX_K8S_ROW_REFUSED)) {
@@ -375,7 +380,25 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
     refused = a->gate ? ngx_k8s_annotation_gate(a->gate, row, text) : NULL;
 
-    if (refused == NULL && ngx_k8s_row_check(row, text) == NGX_OK) {
+    list = ngx_k8s_annotation_list(row);
+    ngx_str_null(&bad);
+
+    rc = NGX_ERROR;
+
+    if (refused == NULL) {
+        rc = list ? ngx_k8s_annotation_items(a, row, text, &bad)
+                  : ngx_k8s_row_check(row, text);
+    }
+
+    if (rc == NGX_ABORT) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DONE) {
+        return NGX_OK;
+    }
+
+    if (rc == NGX_OK) {
 
         value = ngx_array_push(&a->values->values);
         if (value == NULL) {
@@ -387,11 +410,22 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
         return NGX_OK;
     }
-
     why.data = buf;
 
     if (refused) {
         why.len = ngx_snprintf(buf, sizeof(buf), "%s", refused) - buf;
+
+    } else if (list && bad.len) {
+        why.len = ngx_snprintf(buf, sizeof(buf),
+                               "the item \"%*s\"%s is none of %s",
+                               ngx_min(bad.len, NGX_K8S_SHOWN_MAX), bad.data,
+                               bad.len > NGX_K8S_SHOWN_MAX ? "..." : "",
+                               row->grammar->text)
+                  - buf;
+
+    } else if (list && text->len) {
+        why.len = ngx_snprintf(buf, sizeof(buf), "it has an empty item")
+                  - buf;
 
     } else {
         why.len = ngx_snprintf(buf, sizeof(buf), "\"%*s\"%s is not %s",
@@ -406,8 +440,9 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
         return ngx_k8s_annotation_close(a, key, row, &why);
     }
 
-    if (row->flags & NGX_K8S_ROW_PARTS) {
-
+    if ((row->flags & NGX_K8S_ROW_PARTS)
+        || (list && a->gate == NULL && text->len))
+    {
         value = ngx_array_push(&a->values->values);
         if (value == NULL) {
             return NGX_ERROR;
@@ -435,6 +470,122 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
                                   &ngx_k8s_no_remedy,
                                   "%V, so the default \"%V\" holds", &why,
                                   &row->value);
+}
+
+
+/* whether its value is items with commas */
+
+static ngx_uint_t
+ngx_k8s_annotation_list(ngx_k8s_row_t *row)
+{
+    ngx_uint_t  i;
+
+    static ngx_k8s_grammar_t  *lists[] = {
+        &ngx_k8s_grammar_cidrs,
+        &ngx_k8s_grammar_codes,
+        &ngx_k8s_grammar_headers,
+        &ngx_k8s_grammar_origins,
+        &ngx_k8s_grammar_response_headers
+    };
+
+    for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        if (row->grammar == lists[i]) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * NGX_ERROR: an item is bad, the first of them is stored in *bad.  Of a key the
+ * good ones alone are stored in *text, without line breaks and empty ones, as
+ * ingress-nginx takes them; NGX_DONE: it has none.  NGX_ABORT: no memory.
+ */
+
+static ngx_int_t
+ngx_k8s_annotation_items(ngx_k8s_annotations_t *a, ngx_k8s_row_t *row,
+    ngx_str_t *text, ngx_str_t *bad)
+{
+    u_char      *p, *last, *dst;
+    ngx_int_t    rc;
+    ngx_str_t    item, list;
+    ngx_uint_t   blanks;
+
+    if (a->gate) {
+
+        list = *text;
+
+        while (ngx_k8s_item(&list, &item) == NGX_OK) {
+            if (item.len == 0 || ngx_k8s_row_check(row, &item) != NGX_OK) {
+                *bad = item;
+                return NGX_ERROR;
+            }
+        }
+
+        return NGX_OK;
+    }
+
+    list.data = ngx_pnalloc(a->values->values.pool, text->len + 1);
+    if (list.data == NULL) {
+        return NGX_ABORT;
+    }
+
+    /* no address or status has a blank in it */
+
+    blanks = (row->grammar == &ngx_k8s_grammar_cidrs
+              || row->grammar == &ngx_k8s_grammar_codes);
+
+    rc = NGX_OK;
+    dst = list.data;
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+
+        item.data = p;
+
+        while (p < last && *p != ',' && !(blanks && *p <= ' ')) {
+            p++;
+        }
+
+        item.len = p - item.data;
+        ngx_k8s_annotation_trim(&item);
+
+        if (item.len == 0) {
+            continue;
+        }
+
+        if (ngx_k8s_row_check(row, &item) != NGX_OK) {
+
+            if (rc == NGX_OK) {
+                *bad = item;
+                rc = NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        if (dst > list.data) {
+            *dst++ = ',';
+        }
+
+        dst = ngx_cpymem(dst, item.data, item.len);
+    }
+
+    list.len = dst - list.data;
+
+    if (rc == NGX_OK && list.len == 0
+        && !(row->flags & NGX_K8S_ROW_PARTS))
+    {
+        return (row->flags & (NGX_K8S_ROW_CLOSES_ROUTE
+                              |NGX_K8S_ROW_CLOSES_HOST))
+               ? NGX_ERROR : NGX_DONE;
+    }
+
+    *text = list;
+
+    return rc;
 }
 
 

@@ -680,7 +680,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       NGX_K8S_IG|NGX_K8S_K|NGX_K8S_ROW_PROFILE,
                       "the client's address by `forwarded-for-header`"),
     ngx_k8s_field_row("proxy-real-ip-cidr", cidrs, "0.0.0.0/0", real_ip_cidrs,
-                      NGX_K8S_IG|NGX_K8S_K|NGX_K8S_ROW_PROFILE,
+                      NGX_K8S_IG|NGX_K8S_K|NGX_K8S_ROW_PROFILE
+                      |NGX_K8S_ROW_PARTS,
                       "proxies that are trusted to tell it"),
     ngx_k8s_later_row("forwarded-for-proxy-protocol-header", "", header,
                       "X-Forwarded-For-Proxy-Protocol", NGX_K8S_IK, "", ""),

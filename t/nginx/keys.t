@@ -268,6 +268,10 @@ soon(sub { sent('X-Client' => '7.7.7.7') =~ /^\Qplain.test|7.7.7.7|7.7.7.7\E/
 like sent(@came), qr/^\Q$plain\E/, 'and nothing else is trusted';
 config('enable-real-ip' => 'true', 'proxy-real-ip-cidr' => '10.0.0.0/8');
 soon(sub { sent(@came) =~ /^\Q$plain\E/ ? 1 : 0 }, 1, 'of certain proxies');
+config('enable-real-ip' => 'true', 'proxy-real-ip-cidr' => '127.0.0.0/8,\nx,');
+soon(sub { sent(@came) =~ /^\Q$plain\E/ ? 1 : 0 }, 0, 'of those that are read');
+config('enable-real-ip' => 'true', 'proxy-real-ip-cidr' => 'everybody');
+soon(sub { sent(@came) =~ /^\Q$plain\E/ ? 1 : 0 }, 1, 'of none');
 
 config('use-forwarded-headers' => 'true', 'force-ssl-redirect' => 'true');
 soon(sub { answer('/x') =~ m{^Location: (\S+)}m ? $1 : '' },

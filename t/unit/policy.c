@@ -407,7 +407,8 @@ static policy_case_t  policy_cases[] = {
       0 },
 
     { OURS "enable-cors=true;" OURS "cors-allow-origin=https://a.example/",
-      "1 " OURS "cors-allow-origin: \"https://a.example/\" is not \"*\", or "
+      "1 " OURS "cors-allow-origin: the item \"https://a.example/\" is "
+      "none of \"*\", or "
       "origins as \"https://*.example.com\", separated by commas, so what is "
       "wrong is left out", 2, 0 },
     { OURS "enable-cors=true;" OURS "cors-allow-origin=",
@@ -424,7 +425,8 @@ static policy_case_t  policy_cases[] = {
       "allowlist-source-range: it is not served yet, so the paths of the "
       "Ingress are closed", 1, 1 },
     { OURS "whitelist-source-range=10.0.0.0/99",
-      "2 " OURS "whitelist-source-range: \"10.0.0.0/99\" is not addresses",
+      "2 " OURS "whitelist-source-range: the item \"10.0.0.0/99\" is none of "
+      "addresses",
       0, 1 },
     { OURS "limit-rps=ten", "2 ", 0, 1 },
     { OURS "satisfy=some", "2 ", 0, 1 },
@@ -592,6 +594,83 @@ policy_keys(void)
 }
 
 
+/* of lists what is good holds, as ingress-nginx takes them apart */
+
+static struct {
+    char  *key;
+    char  *text;
+    char  *value;       /* NULL: it is not set */
+    char  *said;        /* "": nothing */
+} policy_lists_cases[] = {
+    { "proxy-real-ip-cidr", "10.0.0.0/8,\n192.168.0.0/16,\n",
+      "10.0.0.0/8,192.168.0.0/16", "" },
+    { "proxy-real-ip-cidr", "10.0.0.0/8  ::1", "10.0.0.0/8,::1", "" },
+    { "proxy-real-ip-cidr", "10.0.0.0/8,10.0.0.0/99,::1,x", "10.0.0.0/8,::1",
+      "1 proxy-real-ip-cidr: the item \"10.0.0.0/99\" is none of addresses and "
+      "ranges, separated by commas, so what is wrong is left out" },
+    { "proxy-real-ip-cidr", "everybody", "", "the item \"everybody\"" },
+    { "proxy-real-ip-cidr", "", "", "" },
+    { "hide-headers", "X-A,\nX-B,", "X-A,X-B", "" },
+    { "hide-headers", "X-A,X(B", "X-A", "the item \"X(B\"" },
+    { "hide-headers", ",", NULL, "" },
+    { "custom-http-errors", "404,\n503,", "404,503", "" },
+    { "custom-http-errors", "404,x,503", "404,503", "the item \"x\"" },
+    { "custom-http-errors", "x", NULL, "so it is not set" },
+    { "global-allowed-response-headers", "X-A,\nX-B", "X-A,X-B", "" },
+    { "block-cidrs", ",", NULL, "2 block-cidrs: it has an empty item" },
+    { "block-cidrs", "10.0.0.0/8,\n::1", NULL,
+      "2 block-cidrs: it is not served yet" }
+};
+
+
+static void
+policy_lists(void)
+{
+    char              *key, *is;
+    ngx_uint_t         i;
+    ngx_pool_t        *pool;
+    ngx_array_t       *array;
+    ngx_keyval_t      *kv;
+    policy_said_t      said;
+    ngx_k8s_value_t   *value;
+    ngx_k8s_values_t   values;
+
+    for (i = 0;
+         i < sizeof(policy_lists_cases) / sizeof(policy_lists_cases[0]);
+         i++)
+    {
+        key = policy_lists_cases[i].key;
+        is = policy_lists_cases[i].value;
+
+        pool = ngx_create_pool(4096, &unit_log);
+        array = ngx_array_create(pool, 1, sizeof(ngx_keyval_t));
+        said.text[0] = '\0';
+
+        kv = ngx_array_push(array);
+        kv->key.data = (u_char *) key;
+        kv->key.len = strlen(key);
+        kv->value.data = (u_char *) policy_lists_cases[i].text;
+        kv->value.len = strlen(policy_lists_cases[i].text);
+
+        (void) ngx_k8s_keys(&values, pool, array, policy_say, &said);
+
+        value = values.values.elts;
+
+        ok(is ? values.nserved == 1 && policy_is(&value->value, is)
+              : values.nserved == 0,
+           "%s \"%s\" is \"%s\"", key, policy_lists_cases[i].text,
+           is ? is : "");
+
+        is = policy_lists_cases[i].said;
+
+        ok(is[0] ? strstr(said.text, is) != NULL : said.text[0] == '\0',
+           "%s \"%s\": says %s", key, policy_lists_cases[i].text, said.text);
+
+        ngx_destroy_pool(pool);
+    }
+}
+
+
 static void
 policy_value(ngx_str_t *values, char *name, char *text)
 {
@@ -701,6 +780,7 @@ main(void)
     policy_counts();
     policy_annotations();
     policy_keys();
+    policy_lists();
     policy_order();
 
     return done();
