@@ -685,9 +685,9 @@ ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w)
 
         ngx_k8s_progress_missing(&w->progress, kind, w->listed ? 0 : n);
 
-        if (!w->progress.kinds[kind].refused) {
-            missing += n;
-        }
+        /* what may not be read is not missing, whatever else of the kind is */
+
+        missing += n;
     }
 
     return missing;

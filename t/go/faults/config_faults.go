@@ -245,6 +245,34 @@ func init() {
 		g.says("-" + absent)
 	})
 
+	add("ConfigMap: a reload waits for the keys, where others are refused", func(e *env) {
+		e.begin(false)
+		e.api.Put("namespaces", api.Namespace("extra"))
+		e.api.Put("configmaps", api.Map{"metadata": api.Map{"name": "own",
+			"namespace": "extra"}, "data": api.Map{"block-cidrs": "0.0.0.0/0"}})
+		e.app("a", 1)
+		e.app("b", 1)
+		e.ingress("b", "b.test", "/", "b")
+		e.api.Inject(api.Fault{Resource: "configmaps", NS: "default",
+			Status: 403})
+		named(e, "default/answers")
+		g := e.start(options{down: true,
+			block: "config_map extra/own; watch_namespace default;"})
+		g.ready(20 * time.Second)
+		e.check(g.get("b.test", "/").status == 503, "not closed by the key")
+		f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: "get",
+			Name: "own", DelayMS: 2000, Count: 1})
+		n := g.Logged(": in sync: ")
+		g.reload()
+		e.await("the next watcher", 20*time.Second, func() bool {
+			a := g.get("b.test", "/")
+			e.check(a.status == 503, "status %d", a.status)
+			return g.Logged(": in sync: ") > n
+		})
+		e.check(f.Fired() == 1, "the answer was not delayed")
+		e.check(g.get("b.test", "/").status == 503, "not closed any more")
+	})
+
 	add("ConfigMap: a host waits for one that is slow to come", func(e *env) {
 		e.configMap("answers", api.Map{"X-One": "1"})
 		g := e.basic(false, options{block: block})
