@@ -314,6 +314,17 @@ ngx_k8s_claim_begin(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
         host = NULL;
     }
 
+    /* it is marked when what it waits for is known */
+
+    if (model && claim->model
+        && ngx_memcmp(model->values.digest, claim->model->values.digest,
+                      NGX_K8S_POLICY_DIGEST)
+           != 0
+        && ngx_k8s_compile_named_waits(c, &model->values))
+    {
+        return NGX_DONE;
+    }
+
     if (model && claim->model == NULL
         && ngx_k8s_claim_listen(c, claim) != NGX_OK)
     {

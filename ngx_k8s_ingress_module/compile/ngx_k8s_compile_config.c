@@ -75,6 +75,12 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     ngx_k8s_compile_config_missing(c, node, object);
 
+    /* what a predecessor had stays so long */
+
+    if (object == NULL && !ngx_k8s_compile_named_known(c, node)) {
+        return NGX_OK;
+    }
+
     ngx_memzero(none, NGX_K8S_DIGEST);
     digest = object ? object->digest : none;
 
@@ -97,10 +103,6 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
         ngx_memcpy(keys->digest, digest, NGX_K8S_DIGEST);
         keys->again = 0;
-    }
-
-    if (ngx_k8s_compile_named_ready(c, keys->next) != NGX_OK) {
-        return NGX_OK;
     }
 
     switch (ngx_k8s_compile_config_check(c)) {
@@ -173,8 +175,10 @@ ngx_k8s_compile_config_missing(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
 
     problem.code = NGX_K8S_PROBLEM_CONFIG_NOT_FOUND;
-    problem.message = ngx_k8s_compile_text(c, "ConfigMap %V/%V is not there",
-                                           &node->namespace, &node->name);
+    problem.message = ngx_k8s_compile_text(c, "ConfigMap %V/%V %s",
+                                           &node->namespace, &node->name,
+                                           ngx_k8s_compile_named_known(c, node)
+                                           ? "is not there" : "has not come");
 
     ngx_k8s_compile_directive(c, &directive, &problem);
 }
@@ -251,6 +255,8 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
     if (next == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_str_set(&next->key, NGX_K8S_POLICY_GLOBAL_KEY);
 
     /* what both name is wanted all the time */
 

@@ -67,8 +67,6 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     ngx_k8s_host_begin(c, state);
 
-    c->waiting = 0;
-
     rc = ngx_k8s_compile_claims(c, state);
 
     if (rc == NGX_OK) {
@@ -99,9 +97,7 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     state->going = (rc == NGX_AGAIN);
 
-    /* it is marked when what it waits for is known */
-
-    return (rc == NGX_AGAIN && c->waiting) ? NGX_OK : rc;
+    return rc;
 }
 
 

@@ -128,7 +128,8 @@ ngx_k8s_compile_mark_users(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);
 
         if (node->hosts) {
-            ngx_k8s_compile_mark_hosts(c, link->entry, 0);
+            ngx_k8s_compile_mark_hosts(c, link->entry,
+                                       node->type == NGX_K8S_NODE_CONFIG);
 
         } else {
             ngx_k8s_entry_mark(c->store, link->entry);

@@ -7,8 +7,9 @@
 /*
  * ConfigMaps that annotations and keys name.  What they say is in the records
  * of the policies that name them, which are written anew when it changes; hosts
- * stay as they are.  A policy waits until it is known whether its ConfigMap is
- * there, and its host with it, which serves what it did so long.
+ * stay as they are.  Nothing but a new version of an object waits until it is
+ * known whether its ConfigMap is there, and that for a while only: until then a
+ * policy says what its record did, or closes.
  */
 
 
@@ -40,13 +41,16 @@ typedef struct {
 
 static ngx_k8s_object_t *ngx_k8s_compile_named_object(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
-static ngx_uint_t ngx_k8s_compile_named_late(ngx_k8s_compile_t *c,
-    ngx_k8s_policy_state_t *policy);
+static ngx_uint_t ngx_k8s_compile_named_soon(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+static ngx_int_t ngx_k8s_compile_named_before(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value,
+    ngx_str_t *text);
 static ngx_uint_t ngx_k8s_compile_named_by(ngx_k8s_policy_state_t *policy,
     ngx_k8s_node_t *node);
 static ngx_int_t ngx_k8s_compile_named_note(ngx_k8s_compile_t *c,
-    ngx_array_t *a, ngx_k8s_policy_value_t *value, ngx_uint_t code,
-    ngx_str_t *field);
+    ngx_array_t *a, ngx_k8s_policy_state_t *policy,
+    ngx_k8s_policy_value_t *value, ngx_uint_t code, ngx_str_t *field);
 static ngx_int_t ngx_k8s_compile_named_say(void *data, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
 static ngx_int_t ngx_k8s_compile_named_allowed(ngx_k8s_compile_t *c,
@@ -110,10 +114,6 @@ ngx_k8s_compile_named_unpin(ngx_k8s_compile_t *c,
         ngx_k8s_node_check(c->store, node);
     }
 
-    if (policy->since) {
-        ngx_queue_remove(&policy->waits);
-        policy->since = 0;
-    }
 }
 
 
@@ -157,73 +157,107 @@ ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
 }
 
 
-/* NGX_BUSY: it is not known yet what it names; due() has it looked at again */
-
-ngx_int_t
-ngx_k8s_compile_named_ready(ngx_k8s_compile_t *c,
-    ngx_k8s_policy_state_t *policy)
+ngx_uint_t
+ngx_k8s_compile_named_known(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
-    ngx_uint_t  i;
-
-    for (i = 0; i < policy->n; i++) {
-
-        if (policy->values[i].named && !policy->values[i].named->answered
-            && !ngx_k8s_compile_named_late(c, policy))
-        {
-            return NGX_BUSY;
-        }
-    }
-
-    if (policy->since) {
-        ngx_queue_remove(&policy->waits);
-        policy->since = 0;
-    }
-
-    return NGX_OK;
+    return node->answered || c->conf.later == NULL;
 }
 
 
-static ngx_uint_t
-ngx_k8s_compile_named_late(ngx_k8s_compile_t *c,
-    ngx_k8s_policy_state_t *policy)
+/* so long what the object said before is served; a new one is served at once,
+   with its paths closed */
+
+ngx_uint_t
+ngx_k8s_compile_named_waits(ngx_k8s_compile_t *c, ngx_k8s_values_t *values)
 {
-    if (c->conf.later == NULL) {
-        return 1;
+    ngx_str_t         ns, name;
+    ngx_uint_t        i;
+    ngx_k8s_node_t   *node;
+    ngx_k8s_value_t  *value;
+
+    value = values->values.elts;
+
+    for (i = 0; i < values->values.nelts; i++) {
+
+        if (!ngx_k8s_value_served(&value[i])
+            || !(value[i].row->flags & NGX_K8S_ROW_HEADERS))
+        {
+            continue;
+        }
+
+        ngx_k8s_object_split(&value[i].value, &ns, &name);
+
+        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_CONFIG, &ns, &name);
+
+        if (node && ngx_k8s_compile_named_soon(c, node)) {
+            return 1;
+        }
     }
 
-    if (policy->since == 0) {
-        policy->since = ngx_current_msec | 1;
-        ngx_queue_insert_tail(&c->unanswered, &policy->waits);
+    return 0;
+}
+
+
+/* whether its answer may still come in time */
+
+static ngx_uint_t
+ngx_k8s_compile_named_soon(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    if (ngx_k8s_compile_named_known(c, node) || node->late) {
+        return 0;
+    }
+
+    if (!node->asked) {
+        node->asked = 1;
+        node->since = ngx_current_msec;
 
         c->conf.later(c->conf.data, NGX_K8S_NAMED_WAIT);
     }
 
-    return ngx_current_msec - policy->since >= NGX_K8S_NAMED_WAIT;
+    return 1;
 }
 
 
 void
 ngx_k8s_compile_named_due(ngx_k8s_compile_t *c)
 {
-    ngx_queue_t             *q;
-    ngx_k8s_policy_state_t  *policy;
+    ngx_rbtree_t       *tree;
+    ngx_msec_int_t      left, least;
+    ngx_k8s_node_t     *node;
+    ngx_rbtree_node_t  *n;
 
-    if (ngx_queue_empty(&c->unanswered)) {
+    tree = &c->store->nodes[NGX_K8S_NODE_CONFIG];
+
+    if (tree->root == tree->sentinel) {
         return;
     }
 
-    for (q = ngx_queue_head(&c->unanswered);
-         q != ngx_queue_sentinel(&c->unanswered);
-         q = ngx_queue_next(q))
-    {
-        policy = ngx_queue_data(q, ngx_k8s_policy_state_t, waits);
+    least = 0;
 
-        if (policy->follows) {
-            ngx_k8s_compile_tell(c, policy->follows, 1);
+    for (n = ngx_rbtree_min(tree->root, tree->sentinel);
+         n;
+         n = ngx_rbtree_next(tree, n))
+    {
+        node = (ngx_k8s_node_t *) n;
+
+        if (!node->asked || node->late) {
+            continue;
+        }
+
+        left = node->since + NGX_K8S_NAMED_WAIT - ngx_current_msec;
+
+        if (left <= 0) {
+            node->late = 1;
+            ngx_k8s_compile_tell(c, node, 1);
+
+        } else if (least == 0 || left < least) {
+            least = left;
         }
     }
 
-    c->conf.later(c->conf.data, NGX_K8S_NAMED_WAIT);
+    if (least) {
+        c->conf.later(c->conf.data, least);
+    }
 }
 
 
@@ -231,7 +265,8 @@ ngx_k8s_compile_named_due(ngx_k8s_compile_t *c)
 
 ngx_int_t
 ngx_k8s_compile_named_text(ngx_k8s_compile_t *c,
-    ngx_k8s_policy_value_t *value, ngx_str_t *text)
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value,
+    ngx_str_t *text)
 {
     ngx_int_t          rc;
     ngx_k8s_object_t  *object;
@@ -244,8 +279,7 @@ ngx_k8s_compile_named_text(ngx_k8s_compile_t *c,
     object = ngx_k8s_compile_named_object(c, value->named);
 
     if (object == NULL) {
-        ngx_str_null(text);
-        return NGX_DECLINED;
+        return ngx_k8s_compile_named_before(c, policy, value, text);
     }
 
     rc = ngx_k8s_headers(((ngx_k8s_config_map_t *) object)->data, value->row,
@@ -258,6 +292,46 @@ ngx_k8s_compile_named_text(ngx_k8s_compile_t *c,
     }
 
     return rc;
+}
+
+
+/* until it has come, what the record has, of a predecessor or other keys */
+
+static ngx_int_t
+ngx_k8s_compile_named_before(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value,
+    ngx_str_t *text)
+{
+    uint32_t            slot;
+    ngx_uint_t          i;
+    ngx_k8s_policy_t   *rec;
+    ngx_k8s_setting_t  *setting;
+
+    ngx_str_null(text);
+
+    if (ngx_k8s_compile_named_known(c, value->named)) {
+        return NGX_DECLINED;
+    }
+
+    rec = ngx_k8s_table_find(c->table, NGX_K8S_INDEX_POLICY, policy->key.data,
+                             policy->key.len, &slot);
+    if (rec == NULL) {
+        return NGX_DECLINED;
+    }
+
+    setting = ngx_k8s_record_at(rec, rec->settings.offset);
+
+    for (i = 0; i < rec->settings.n; i++) {
+
+        if (!(setting[i].flags & NGX_K8S_SETTING_CLOSED)
+            && setting[i].row == value->row - ngx_k8s_rows)
+        {
+            ngx_k8s_record_str(rec, &setting[i].value, text);
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -280,7 +354,10 @@ ngx_k8s_compile_named_changed(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         state->stamp++;
     }
 
-    ngx_k8s_compile_tell(c, node, !ngx_queue_empty(&c->unanswered));
+    ngx_k8s_compile_tell(c, node, node->asked);
+
+    node->asked = 0;
+    node->late = 0;
 }
 
 
@@ -382,7 +459,8 @@ ngx_k8s_compile_named_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
 
         value = &policy->values[i];
 
-        if (value->named == NULL || (!value->named->answered && c->conf.later))
+        if (value->named == NULL
+            || ngx_k8s_compile_named_soon(c, value->named))
         {
             continue;
         }
@@ -390,7 +468,8 @@ ngx_k8s_compile_named_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
         field = ngx_k8s_compile_text(c, "%V%V%s", before, &value->row->name,
                                      after);
         if (field.data == NULL
-            || ngx_k8s_compile_named_note(c, a, value, code, &field) != NGX_OK)
+            || ngx_k8s_compile_named_note(c, a, policy, value, code, &field)
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -402,8 +481,10 @@ ngx_k8s_compile_named_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
 
 static ngx_int_t
 ngx_k8s_compile_named_note(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_uint_t code, ngx_str_t *field)
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value,
+    ngx_uint_t code, ngx_str_t *field)
 {
+    char                 *so;
     ngx_int_t             rc;
     ngx_str_t             text;
     ngx_k8s_object_t     *object;
@@ -412,13 +493,19 @@ ngx_k8s_compile_named_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     object = ngx_k8s_compile_named_object(c, value->named);
 
     if (object == NULL) {
+
+        if (ngx_k8s_compile_named_before(c, policy, value, &text) == NGX_OK) {
+            so = ", so what it said before holds";
+
+        } else {
+            so = (value->row->flags & NGX_K8S_ROW_CLOSES_ROUTE)
+                 ? ", so the paths of the Ingress are closed" : "";
+        }
+
         return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "ConfigMap %V is not there%s",
-                                    &value->value,
-                                    (value->row->flags
-                                     & NGX_K8S_ROW_CLOSES_ROUTE)
-                                    ? ", so the paths of the Ingress are closed"
-                                    : "");
+                                    "ConfigMap %V %s%s", &value->value,
+                                    ngx_k8s_compile_named_known(c, value->named)
+                                    ? "is not there" : "has not come", so);
     }
 
     say.compile = c;

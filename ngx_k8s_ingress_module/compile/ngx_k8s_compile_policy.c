@@ -102,11 +102,6 @@ ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
         return NGX_OK;
     }
 
-    if (ngx_k8s_compile_named_ready(c, policy) != NGX_OK) {
-        c->waiting = 1;
-        return NGX_AGAIN;
-    }
-
     rc = NGX_OK;
 
     for (i = 0; i < NGX_K8S_POLICY_PORTS; i++) {
@@ -162,7 +157,7 @@ ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot, void *rec)
 
         if (p == NULL && c->config) {
 
-            /* what its keys name has not come yet */
+            /* it has not come yet */
 
             return 1;
         }
@@ -220,6 +215,7 @@ ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
     policy->sn.str.len = NGX_K8S_POLICY_DIGEST;
     policy->sn.node.key = ngx_crc32_short(policy->digest,
                                           NGX_K8S_POLICY_DIGEST);
+    policy->key = policy->sn.str;
 
     p = (u_char *) &policy->values[values->nserved];
     value = values->values.elts;
@@ -354,7 +350,7 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
     for (i = 0; i < policy->n; i++) {
         n += (policy->values[i].row->directive.len != 0);
 
-        if (ngx_k8s_compile_named_text(c, &policy->values[i],
+        if (ngx_k8s_compile_named_text(c, policy, &policy->values[i],
                                &values[policy->values[i].row - ngx_k8s_rows])
             == NGX_ERROR)
         {
@@ -415,7 +411,7 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
         value = &policy->values[i];
         text = &values[value->row - ngx_k8s_rows];
 
-        if (ngx_k8s_compile_named_text(c, value, text) == NGX_ERROR) {
+        if (ngx_k8s_compile_named_text(c, policy, value, text) == NGX_ERROR) {
             return NGX_ERROR;
         }
 
@@ -477,7 +473,7 @@ ngx_int_t
 ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t kind)
 {
-    ngx_str_t            key, *texts;
+    ngx_str_t           *texts;
     uint32_t             offset, slot;
     ngx_uint_t           i, n, global, closed;
     ngx_k8s_str_t        str;
@@ -490,14 +486,7 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
 
     ngx_k8s_builder_begin(b, NGX_K8S_INDEX_POLICY, sizeof(ngx_k8s_policy_t));
 
-    if (global) {
-        ngx_str_set(&key, NGX_K8S_POLICY_GLOBAL_KEY);
-
-    } else {
-        key = policy->sn.str;
-    }
-
-    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
+    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &policy->key);
 
     closed = (global && policy->closed);
 
@@ -589,7 +578,7 @@ ngx_k8s_compile_policy_texts(ngx_k8s_compile_t *c,
             continue;
         }
 
-        rc = ngx_k8s_compile_named_text(c, value, &texts[i]);
+        rc = ngx_k8s_compile_named_text(c, policy, value, &texts[i]);
 
         if (rc == NGX_ERROR) {
             return NULL;
@@ -797,7 +786,6 @@ ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c)
     ngx_rbtree_init(&c->policies, &c->policies_sentinel,
                     ngx_str_rbtree_insert_value);
     ngx_queue_init(&c->checked);
-    ngx_queue_init(&c->unanswered);
 }
 
 

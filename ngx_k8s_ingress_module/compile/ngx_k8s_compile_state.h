@@ -195,6 +195,8 @@ typedef struct {
     ngx_str_node_t           sn;         /* c->policies, by digest */
     ngx_queue_t              queue;      /* c->checked */
     u_char                   digest[NGX_K8S_POLICY_DIGEST];
+    ngx_str_t                key;        /* of its record: the digest, or that
+                                            of keys */
     uint32_t                 slot;       /* 0: there is no record */
     ngx_uint_t               refs;       /* matches of host records */
     ngx_k8s_port_t          *ports[NGX_K8S_POLICY_PORTS];  /* of error pages,
@@ -204,9 +206,6 @@ typedef struct {
     ngx_k8s_node_t          *follows;    /* of a route: what it names; NULL */
     ngx_queue_t              names;      /* with "follows": those that do */
     ngx_uint_t               version;    /* of that in its record */
-    ngx_queue_t              waits;      /* c->unanswered, with "since" */
-    ngx_msec_t               since;      /* it waits for what it names; 0: it
-                                            does not */
     ngx_uint_t               n;
     unsigned                 closed:1;   /* all routes are closed */
     unsigned                 stale:1;    /* its record is */
@@ -598,7 +597,6 @@ struct ngx_k8s_compile_s {
     ngx_rbtree_t             policies;   /* ngx_k8s_policy_state_t */
     ngx_rbtree_node_t        policies_sentinel;
     ngx_queue_t              checked;    /* the same, built last: at the end */
-    ngx_queue_t              unanswered; /* those that wait for a ConfigMap */
     ngx_k8s_config_state_t   keys;
     ngx_k8s_rule_ref_t      *rules;      /* rule records, by slot */
     ngx_uint_t               nrules;
@@ -631,8 +629,6 @@ struct ngx_k8s_compile_s {
                                             or still pinned */
     unsigned                 unsticking:1;  /* goes on */
     unsigned                 retry:1;    /* the next may be said */
-    unsigned                 waiting:1;  /* the host in the making does, for a
-                                            ConfigMap */
 };
 
 
@@ -1046,11 +1042,12 @@ ngx_int_t ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c,
 
 /*
  * ConfigMaps that are named (ngx_k8s_compile_named.c).  pin(): that of a value;
- * follow(): a policy of a route is written anew when it changes; ready():
- * NGX_BUSY, it is not known yet whether it is there; text(): what a value says
- * in a record, in c->pool, NGX_DECLINED: not all of what it names; changed():
- * it has, next() is a policy to be written, or NULL; key(): whether keys name
- * it.  NGX_ERROR: no memory.
+ * follow(): a policy of a route is written anew when it changes; known():
+ * whether it is there; waits(): a new version of an object does, for a while,
+ * its hosts are marked then; text(): what a value says in a record, in c->pool
+ * or the table, NGX_DECLINED: not all of what it names; changed(): it has,
+ * next() is a policy to be written, or NULL; key(): whether keys name it.
+ * NGX_ERROR: no memory.
  */
 void ngx_k8s_compile_named_changed(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
@@ -1066,10 +1063,13 @@ void ngx_k8s_compile_named_unpin(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
 ngx_int_t ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
-ngx_int_t ngx_k8s_compile_named_ready(ngx_k8s_compile_t *c,
-    ngx_k8s_policy_state_t *policy);
+ngx_uint_t ngx_k8s_compile_named_known(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+ngx_uint_t ngx_k8s_compile_named_waits(ngx_k8s_compile_t *c,
+    ngx_k8s_values_t *values);
 ngx_int_t ngx_k8s_compile_named_text(ngx_k8s_compile_t *c,
-    ngx_k8s_policy_value_t *value, ngx_str_t *text);
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value,
+    ngx_str_t *text);
 /* time has passed for those that wait */
 void ngx_k8s_compile_named_due(ngx_k8s_compile_t *c);
 /* problems of what a policy names, the field is "%V%V%s" of before, the row's

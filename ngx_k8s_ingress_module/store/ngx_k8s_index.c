@@ -362,6 +362,8 @@ ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
 
     if (!wanted) {
         node->answered = 0;
+        node->asked = 0;
+        node->late = 0;
         store->unwanted(store, row->kind, &node->namespace, &node->name);
     }
 }

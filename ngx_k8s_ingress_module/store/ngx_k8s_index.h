@@ -105,6 +105,7 @@ struct ngx_k8s_node_s {
     ngx_uint_t               held;       /* links that are not placed yet */
     ngx_uint_t               stamp;      /* of the object linked last */
     void                    *data;       /* compile's, it frees it */
+    ngx_msec_t               since;      /* compile's, with "asked" */
     size_t                   need;       /* compile's: free bytes to try what
                                             did not fit, 0: it did */
     unsigned                 later:1;    /* and it has room, but not now */
@@ -119,6 +120,8 @@ struct ngx_k8s_node_s {
     unsigned                 hosts:1;    /* and their hosts */
     unsigned                 answered:1; /* it is known whether its object,
                                             which is fetched, is there */
+    unsigned                 asked:1;    /* compile's: it waits for that */
+    unsigned                 late:1;     /* compile's: and has ceased to */
 };
 
 

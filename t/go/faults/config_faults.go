@@ -273,7 +273,38 @@ func init() {
 		e.check(g.get("b.test", "/").status == 503, "not closed any more")
 	})
 
-	add("ConfigMap: a host waits for one that is slow to come", func(e *env) {
+	add("ConfigMap: a reload keeps what one said that does not come", func(e *env) {
+		e.configMap("answers", api.Map{"X-One": "1"})
+		g := e.basic(false, options{block: block})
+		e.watched()
+		named(e, "default/answers")
+		answers(e, g, 200, "1")
+		f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: "get",
+			Name: "answers", Hang: true})
+		still := func() {
+			a := g.get("a.test", "/")
+			e.check(a.status == 200 && a.header.Get("X-One") == "1",
+				"status %d, header %q", a.status, a.header.Get("X-One"))
+		}
+		n := g.Logged(": in sync: ")
+		g.reload()
+		e.await("the next watcher", 20*time.Second, func() bool {
+			still()
+			return g.Logged(": in sync: ") > n
+		})
+		e.check(f.Fired() > 0, "it was not asked for")
+		e.ingress("b", "a.test", "/b", "b")
+		e.await("another path", 10*time.Second, func() bool {
+			still()
+			return g.get("a.test", "/b").status == 200 &&
+				strings.HasPrefix(g.get("a.test", "/b").body, "b")
+		})
+		g.says("ConfigMap default/answers has not come, so what it said " +
+			"before holds")
+		still()
+	})
+
+	add("ConfigMap: a change waits for one that is slow to come", func(e *env) {
 		e.configMap("answers", api.Map{"X-One": "1"})
 		g := e.basic(false, options{block: block})
 		e.watched()
