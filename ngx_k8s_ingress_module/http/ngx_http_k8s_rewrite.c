@@ -28,7 +28,12 @@ static ngx_int_t ngx_http_k8s_template_name(ngx_pool_t *pool, ngx_str_t *name,
 static void ngx_http_k8s_template_value(ngx_http_request_t *r,
     ngx_http_k8s_piece_t *piece, ngx_http_k8s_captures_t *captures,
     ngx_str_t *value);
+static ngx_int_t ngx_http_k8s_template_quote(ngx_http_request_t *r,
+    ngx_str_t *value);
 static ngx_uint_t ngx_http_k8s_template_sane(ngx_str_t *text);
+static ngx_uint_t ngx_http_k8s_rewrite_url(ngx_str_t *target);
+static ngx_int_t ngx_http_k8s_rewrite_redirect(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_captures_t *captures);
 static ngx_int_t ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r,
     ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures);
 
@@ -51,6 +56,8 @@ ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
     if (t == NULL) {
         return NGX_ERROR;
     }
+
+    t->redirect = ngx_http_k8s_rewrite_url(&settings->rewrite_target);
 
     profile->templates = t;
 
@@ -242,6 +249,12 @@ ngx_http_k8s_template_run(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
 
         ngx_http_k8s_template_value(r, &piece[i], captures, &values[i]);
 
+        if (piece[i].capture && captures->n && captures->quote
+            && ngx_http_k8s_template_quote(r, &values[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
         len += values[i].len;
 
         if (len > NGX_HTTP_K8S_TEMPLATE_MAX) {
@@ -304,6 +317,32 @@ ngx_http_k8s_template_value(ngx_http_request_t *r, ngx_http_k8s_piece_t *piece,
             value->len = 0;
         }
     }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_template_quote(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char     *p;
+    uintptr_t   escape;
+
+    escape = 2 * ngx_escape_uri(NULL, value->data, value->len,
+                                NGX_ESCAPE_ARGS);
+    if (escape == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, value->len + escape);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = (u_char *) ngx_escape_uri(p, value->data, value->len,
+                                           NGX_ESCAPE_ARGS)
+                 - p;
+    value->data = p;
+
+    return NGX_OK;
 }
 
 
@@ -393,6 +432,7 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     captures.text = &r->uri;
     captures.captures = c;
     captures.n = 0;
+    captures.quote = 0;
 
     if (route->path && route->path->literal < route->path->text.len) {
         ngx_k8s_record_str(route->record, &route->path->text, &pattern);
@@ -403,6 +443,12 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         if (captures.n == NGX_ERROR) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
+    }
+
+    if (ctx->profile->templates->redirect) {
+        captures.quote = r->quoted_uri || r->plus_in_uri;
+
+        return ngx_http_k8s_rewrite_redirect(r, ctx, &captures);
     }
 
     if (ngx_http_k8s_template_run(r, &ctx->profile->templates->target,
@@ -429,6 +475,60 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     return NGX_DECLINED;
+}
+
+
+/* whether "rewrite" makes a redirect of it */
+
+static ngx_uint_t
+ngx_http_k8s_rewrite_url(ngx_str_t *target)
+{
+    return (target->len >= 7 && ngx_strncmp(target->data, "http://", 7) == 0)
+           || (target->len >= 8
+               && ngx_strncmp(target->data, "https://", 8) == 0)
+           || (target->len >= 7
+               && ngx_strncmp(target->data, "$scheme", 7) == 0);
+}
+
+
+/* as the rewrite module writes it: with the arguments of the request */
+
+static ngx_int_t
+ngx_http_k8s_rewrite_redirect(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_http_k8s_captures_t *captures)
+{
+    u_char     *p, *dst, *src, *last;
+    ngx_str_t   value;
+
+    if (ngx_http_k8s_template_run_header(r, &ctx->profile->templates->target,
+                                         captures, &value)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_pnalloc(r->pool, value.len + 1 + r->args.len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    dst = p;
+    src = value.data;
+    last = src + value.len;
+
+    ngx_unescape_uri(&dst, &src, value.len, NGX_UNESCAPE_REDIRECT);
+
+    dst = ngx_cpymem(dst, src, last - src);
+
+    if (r->args.len) {
+        *dst++ = '?';
+        dst = ngx_cpymem(dst, r->args.data, r->args.len);
+    }
+
+    ctx->uri.len = dst - p;
+    ctx->uri.data = p;
+
+    return NGX_HTTP_MOVED_TEMPORARILY;
 }
 
 

@@ -25,6 +25,8 @@ typedef struct {
     ngx_str_t               *text;       /* that was matched */
     int                     *captures;
     ngx_int_t                n;          /* of them; 0: $1 to $9 are empty */
+    unsigned                 quote:1;    /* they are escaped as arguments; has
+                                            to be set where n is not 0 */
 } ngx_http_k8s_captures_t;
 
 
@@ -62,6 +64,7 @@ struct ngx_http_k8s_templates_s {
     ngx_http_k8s_template_t  vhost;      /* upstream-vhost */
     ngx_http_k8s_template_t  target;     /* rewrite-target */
     ngx_http_k8s_template_t  prefix;     /* x-forwarded-prefix */
+    unsigned                 redirect:1; /* the target is a URL */
 };
 
 /* those of a profile, whose settings are known */
@@ -70,7 +73,7 @@ ngx_int_t ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile,
 
 /*
  * Makes the URI that rewrite-target says, ctx->uri, and X-Forwarded-Prefix.
- * Under the route's pin.  NGX_DECLINED, or 500.
+ * Under the route's pin.  NGX_DECLINED, 500, or 302: ctx->uri is a URL.
  */
 ngx_int_t ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_route_t *route);

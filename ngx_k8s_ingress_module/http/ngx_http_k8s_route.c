@@ -280,7 +280,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
     ngx_int_t            rc;
-    ngx_str_t            root;
+    ngx_str_t            root, url;
     ngx_k8s_match_t     *match;
     ngx_k8s_action_t    *action;
     ngx_k8s_settings_t  *settings;
@@ -359,6 +359,13 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     if (match->flags & NGX_K8S_MATCH_REWRITE) {
         rc = ngx_http_k8s_rewrite(r, ctx, route);
+
+        if (rc == NGX_HTTP_MOVED_TEMPORARILY) {
+            url = ctx->uri;
+            ngx_str_null(&ctx->uri);
+
+            return ngx_http_k8s_redirect_to(r, rc, &url);
+        }
 
         if (rc != NGX_DECLINED) {
             return rc;

@@ -37,6 +37,11 @@ $n->services("default/a:80 a\ndefault/b:80 b");
 ingress('strip', 'strip.test',
         ['rewrite-target: /$2', 'x-forwarded-prefix: /some/$2'],
         ['/some(/|$)(.*)', $impl, 'a']);
+ingress('url', 'url.test', ['rewrite-target: https://other.example/$1'],
+        ['/to/(.*)', $impl, 'a']);
+ingress('scheme', 'scheme.test',
+        ['rewrite-target: $scheme://other.example$request_uri'],
+        ['/', 'Prefix', 'a']);
 ingress('order', 'order.test', ['use-regex: "true"'],
         ['/a', $impl, 'b'], ['/a.*', $impl, 'a'], ['/x[0-9]+/', $impl, 'a']);
 ingress('other', 'order.test', [], ['/plain', 'Exact', 'b'],
@@ -73,6 +78,14 @@ is(said('strip.test', '/SOME'), 'a / strip.test /some/', 'in either case');
 is(said('strip.test', '/some/a%20b'), 'a /a%20b strip.test /some/a b',
    'escaped anew');
 is(said('strip.test', '/something'), 404, 'no more than the expression says');
+
+is(said('url.test', '/to/x?q=1'), '302 https://other.example/x?q=1',
+   'a URL is a redirect, with the query');
+is(said('url.test', '/to/a%20b%26c%0dX-Evil:%201'),
+   '302 https://other.example/a%20b&c%0DX-Evil:%201',
+   'whose captures are escaped');
+is(said('scheme.test', '/x%20y'), '302 http://other.example/x%20y',
+   'of the same scheme');
 
 is(said('order.test', '/ab'), 'a /ab order.test', 'the longer text first');
 is(said('order.test', '/X12/y'), 'a /X12/y order.test', 'a class');
