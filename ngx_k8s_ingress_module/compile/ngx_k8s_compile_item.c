@@ -487,7 +487,10 @@ ngx_k8s_item_shadow(ngx_k8s_item_t *item)
 }
 
 
-/* the first that always matches on the n-th listener of this one; or NULL */
+/*
+ * The first that always matches on the n-th listener of this one; or NULL.
+ * As an expression a path with a slash at its end is another one.
+ */
 
 static ngx_k8s_item_t *
 ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n)
@@ -501,6 +504,12 @@ ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n)
          other != item;
          other = ngx_k8s_item_after(other))
     {
+        if (claim->state->nregex
+            && !ngx_k8s_str_eq(&other->match->path, &item->match->path))
+        {
+            continue;
+        }
+
         if (other->match->npredicates == 0
             && (other->claim->nlisteners == 0
                 || (claim->nlisteners

@@ -341,6 +341,24 @@ main(void)
     goes("/x(y/z", "c");
     goes("/x", "status");
 
+    /* as expressions they are two */
+
+    k8s_put(&k, INGRESS("slash", "03", REGEX, PATH("Prefix", "/api", "a") ","
+                        PATH("Prefix", "/api/", "b")));
+    k8s_run(&k);
+    goes("/apix", "a");
+    goes("/api/x", "b");
+    ok(!k8s_has(&k, "is that of"), "with a slash at its end, too");
+
+    k8s_put(&k, INGRESS("slash", "03", REGEX, PATH("Prefix", "/api", "a") ","
+                        PATH("Prefix", "/api/", "b") ","
+                        PATH("Prefix", "/api", "c")));
+    k8s_run(&k);
+    ok(k8s_has(&k, "is that of spec.rules[0].http.paths[0]")
+       && k8s_has(&k, "the path \"/api\" of host \"h\" is that of"),
+       "but once each");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "slash");
+
     /* many paths are in shards, which have no expressions */
 
     p = paths;
