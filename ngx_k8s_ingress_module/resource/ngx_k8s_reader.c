@@ -542,7 +542,8 @@ ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name)
         }
 
         if (!json_is_string(value)) {
-            ngx_k8s_reader_problem(r, key, "is not a string");
+            ngx_k8s_reader_problem(r, key,
+                                   "is not a string: put it in quotes");
             continue;
         }
 
@@ -585,7 +586,8 @@ ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
 
         if (!json_is_string(value)) {
             if (!json_is_null(value)) {
-                ngx_k8s_reader_problem(r, key, "is not a string");
+                ngx_k8s_reader_problem(r, key,
+                                   "is not a string: put it in quotes");
             }
 
             continue;
