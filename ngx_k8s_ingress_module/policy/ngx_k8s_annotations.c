@@ -53,6 +53,8 @@ static ngx_int_t ngx_k8s_annotation_row(ngx_k8s_annotations_t *a,
 static ngx_uint_t ngx_k8s_annotation_list(ngx_k8s_row_t *row);
 static ngx_int_t ngx_k8s_annotation_items(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
+static ngx_uint_t ngx_k8s_annotation_char(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *text, int *c);
 static char *ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
     ngx_str_t *value);
 static ngx_uint_t ngx_k8s_annotation_has(ngx_str_t *value, ngx_str_t *word);
@@ -364,8 +366,9 @@ static ngx_int_t
 ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_k8s_row_t *row, ngx_str_t *text)
 {
+    int               c;
     char             *refused;
-    u_char            buf[2 * NGX_K8S_SHOWN_MAX];
+    u_char            buf[3 * NGX_K8S_SHOWN_MAX];
     ngx_int_t         rc;
     ngx_str_t         why, bad;
     ngx_uint_t        list;
@@ -410,6 +413,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
         return NGX_OK;
     }
+
     why.data = buf;
 
     if (refused) {
@@ -425,6 +429,19 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
     } else if (list && text->len) {
         why.len = ngx_snprintf(buf, sizeof(buf), "it has an empty item")
+                  - buf;
+
+    } else if (ngx_k8s_annotation_char(row->grammar, text, &c)) {
+        why.len = ngx_snprintf(buf, sizeof(buf), c > ' ' && c < 0x7f
+                               ? "\"%*s\"%s has a \"%c\"%s, allowed are "
+                                 "letters, digits and \"%s\""
+                               : "\"%*s\"%s has a byte 0x%02Xd%s, allowed are "
+                                 "letters, digits and \"%s\"",
+                               ngx_min(text->len, NGX_K8S_SHOWN_MAX),
+                               text->data,
+                               text->len > NGX_K8S_SHOWN_MAX ? "..." : "",
+                               c, c == '$' ? ", but no variables" : "",
+                               row->grammar->chars)
                   - buf;
 
     } else {
@@ -589,6 +606,36 @@ ngx_k8s_annotation_items(ngx_k8s_annotations_t *a, ngx_k8s_row_t *row,
 }
 
 
+/* whether it has a character that is none of the grammar's, the first in *c */
+
+static ngx_uint_t
+ngx_k8s_annotation_char(ngx_k8s_grammar_t *grammar, ngx_str_t *text, int *c)
+{
+    size_t  i;
+
+    if (grammar->chars == NULL || grammar->words) {
+        return 0;
+    }
+
+    for (i = 0; i < text->len; i++) {
+
+        *c = text->data[i];
+
+        if ((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z')
+            || (*c >= '0' && *c <= '9'))
+        {
+            continue;
+        }
+
+        if (*c == '\0' || ngx_strchr(grammar->chars, *c) == NULL) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* why a value is not let through, whatever it says; NULL: it is */
 
 static char *
@@ -599,7 +646,9 @@ ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
     ngx_str_t   word;
 
     if ((row->flags & NGX_K8S_RISK_CRITICAL) > gate->risk) {
-        return "annotations-risk-level does not allow it";
+        return (row->flags & NGX_K8S_ROW_LATER)
+               ? "it is not served yet"
+               : "annotations-risk-level does not allow it";
     }
 
     if (value->len > NGX_K8S_VALUE_MAX

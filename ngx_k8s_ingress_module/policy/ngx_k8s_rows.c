@@ -368,14 +368,14 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_canary_row("canary", flag, "false", NGX_K8S_A, "",
                        "a share of the requests of another Ingress, with the "
                        "same host, path and type"),
-    ngx_k8s_canary_row("canary-by-header", basic, "", NGX_K8S_A_MEDIUM,
+    ngx_k8s_canary_row("canary-by-header", chars_space, "", NGX_K8S_A_MEDIUM,
                        "canary", "\"always\" or \"never\", unless a value or "
                        "a pattern is set"),
-    ngx_k8s_canary_row("canary-by-header-value", basic, "", NGX_K8S_A_MEDIUM,
-                       "canary-by-header", ""),
+    ngx_k8s_canary_row("canary-by-header-value", chars_space, "",
+                       NGX_K8S_A_MEDIUM, "canary-by-header", ""),
     ngx_k8s_canary_row("canary-by-header-pattern", regex, "",
                        NGX_K8S_A_MEDIUM, "canary-by-header", ""),
-    ngx_k8s_canary_row("canary-by-cookie", basic, "", NGX_K8S_A_MEDIUM,
+    ngx_k8s_canary_row("canary-by-cookie", chars_space, "", NGX_K8S_A_MEDIUM,
                        "canary", "\"always\" or \"never\""),
     ngx_k8s_canary_row("canary-weight", number, "0", NGX_K8S_A, "canary",
                        "of canary-weight-total"),

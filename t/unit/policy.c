@@ -398,7 +398,14 @@ static policy_case_t  policy_cases[] = {
       "\"true\" or \"false\", so the default \"false\" holds", 0, 0 },
     { OURS "app-root=/a b", "so it is not set", 0, 0 },
     { OURS "app-root=/a\nreturn 200;", "so it is not set", 0, 0 },
-    { OURS "permanent-redirect=http://a$b", "is not a URL", 0, 0 },
+    { OURS "permanent-redirect=http://a$b", "\"http://a$b\" has a \"$\", but "
+      "no variables, allowed are letters, digits and \"/-._~:,?&=\", so it is "
+      "not set", 0, 0 },
+    { OURS "permanent-redirect=http://a/b%20c", "has a \"%\", allowed are", 0,
+      0 },
+    { OURS "app-root=/a?b=c", "\"/a?b=c\" has a \"?\", allowed are", 0, 0 },
+    { OURS "app-root=a", "\"a\" is not a path that begins with a slash", 0, 0 },
+    { OURS "app-root=/a\nb", "has a byte 0x0A, allowed", 0, 0 },
     { OURS "session-cookie-samesite=lax;" OURS "affinity=cookie",
       "1 " OURS "session-cookie-samesite", 1, 0 },
     { OURS "proxy-next-upstream=ERROR", "1 ", 0, 0 },
@@ -435,8 +442,10 @@ static policy_case_t  policy_cases[] = {
     { OURS "auth-tls-secret=a/b", "so the hosts of the Ingress are closed", 1,
       2 },
     { OURS "configuration-snippet=deny all;",
-      "2 " OURS "configuration-snippet: annotations-risk-level does not allow "
-      "it", 0, 1 },
+      "2 " OURS "configuration-snippet: it is not served yet, so the paths", 0,
+      1 },
+    { OURS "canary=true;" OURS "canary-by-header=X;" OURS
+      "canary-by-header-value=yes please", "", 3, 0 },
     { OURS "rewrite-target=/secret", "1 " OURS "rewrite-target: it has a word "
       "that annotation-value-word-blocklist forbids", 0, 0 },
     { OURS "backend-protocol=HTTPS", "2 ", 1, 1 },
