@@ -127,6 +127,7 @@ ngx_http_k8s_shadow_plain(ngx_conf_t *cf, ngx_module_t *module, void **plain)
 {
     char               *rv;
     void               *root, *conf;
+    ngx_list_t          files;
     ngx_array_t         paths;
     ngx_http_module_t  *ctx;
 
@@ -148,23 +149,29 @@ ngx_http_k8s_shadow_plain(ngx_conf_t *cf, ngx_module_t *module, void **plain)
     }
 
     /*
-     * A merge adds default folders, which would be made at the start, and may
-     * be other ones than those of the configuration.
+     * A merge adds default folders and a default log, which would be made at
+     * the start, and may be other ones than those of the configuration.
      */
 
     paths = cf->cycle->paths;
+    files = cf->cycle->open_files;
 
     if (ngx_array_init(&cf->cycle->paths, cf->temp_pool, 4,
                        sizeof(ngx_path_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_list_init(&cf->cycle->open_files, cf->temp_pool, 4,
+                         sizeof(ngx_open_file_t))
+           != NGX_OK)
     {
         cf->cycle->paths = paths;
+        cf->cycle->open_files = files;
         return NULL;
     }
 
     rv = ctx->merge_loc_conf(cf, root, conf);
 
     cf->cycle->paths = paths;
+    cf->cycle->open_files = files;
 
     if (rv != NGX_CONF_OK) {
         return NULL;
