@@ -112,7 +112,7 @@ ngx_k8s_headers(ngx_array_t *data, ngx_k8s_row_t *row, ngx_pool_t *pool,
 }
 
 
-/* what is wrong with a header, NULL: nothing; it is counted then */
+/* what is wrong with a header, NULL: nothing; bad ones count, too */
 
 static char *
 ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
@@ -120,6 +120,19 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
     size_t      i, size;
     u_char      ch;
     ngx_uint_t  strict, variables;
+
+    /* first, as it bounds what is looked at */
+
+    size = kv->key.len + kv->value.len + sizeof(": \n") - 1;
+
+    if (h->n == NGX_K8S_HEADERS_MAX
+        || size > NGX_K8S_HEADERS_SIZE - h->size)
+    {
+        return "is one too many: 64 are taken, with 16 KB together";
+    }
+
+    h->n++;
+    h->size += size;
 
     strict = (h->row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0;
 
@@ -158,16 +171,6 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
         return "is one too many: values of 16 may have variables";
     }
 
-    size = kv->key.len + kv->value.len + sizeof(": \n") - 1;
-
-    if (h->n == NGX_K8S_HEADERS_MAX
-        || size > NGX_K8S_HEADERS_SIZE - h->size)
-    {
-        return "is one too many: 64 are taken, with 16 KB together";
-    }
-
-    h->n++;
-    h->size += size;
     h->variables += (variables != 0);
 
     return NULL;

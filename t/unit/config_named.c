@@ -306,6 +306,28 @@ keys(void)
 }
 
 
+/* what is too large is not looked at */
+
+static void
+large(void)
+{
+    k8s_t  k;
+
+    static char  text[2 * 17000 + 256];
+
+    begin(&k, 1000);
+    k8s_put(&k, OWN);
+    ingress(&k, "d", HEADERS "h'", "/a", NULL);
+
+    snprintf(text, sizeof(text), CONFIG("h", "'X-A':'%0*d\\t'"), 17000, 0);
+    k8s_put(&k, text);
+    is(route(&k), "closed=");
+    ok(k8s_has(&k, "is one too many"), "size goes before text");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -319,6 +341,7 @@ main(void)
     successor(1000);
     successor(1001);
     keys();
+    large();
 
     return done();
 }
