@@ -31,6 +31,7 @@ static ngx_str_t *ngx_k8s_compile_policy_texts(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t *closed);
 static void ngx_k8s_compile_policy_refs(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
+static ngx_uint_t ngx_k8s_policy_built(ngx_k8s_row_t *row, ngx_str_t *text);
 static u_char *ngx_k8s_compile_policy_error(ngx_k8s_compile_t *c,
     ngx_str_t *error);
 static void ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy,
@@ -332,7 +333,7 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
 {
     u_char       buf[NGX_K8S_BUILD_ERROR];
     ngx_int_t    rc;
-    ngx_str_t    error, *values;
+    ngx_str_t    error, *values, *text;
     ngx_uint_t   i, n, changed;
 
     if (c->conf.build == NULL) {
@@ -348,14 +349,15 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
     changed = 0;
 
     for (i = 0; i < policy->n; i++) {
-        n += (policy->values[i].row->directive.len != 0);
+        text = &values[policy->values[i].row - ngx_k8s_rows];
 
-        if (ngx_k8s_compile_named_text(c, policy, &policy->values[i],
-                               &values[policy->values[i].row - ngx_k8s_rows])
+        if (ngx_k8s_compile_named_text(c, policy, &policy->values[i], text)
             == NGX_ERROR)
         {
             return NGX_ERROR;
         }
+
+        n += ngx_k8s_policy_built(policy->values[i].row, text);
     }
 
     if (n == 0 && !base) {
@@ -415,9 +417,7 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
             return NGX_ERROR;
         }
 
-        if (value->row->directive.len == 0
-            && !(value->row->flags & NGX_K8S_ROW_PROFILE))
-        {
+        if (!ngx_k8s_policy_built(value->row, text)) {
             continue;
         }
 
@@ -451,6 +451,17 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
     }
 
     return *changed ? NGX_DONE : NGX_OK;
+}
+
+
+/* whether nginx may refuse it: a directive's, or one with variables */
+
+static ngx_uint_t
+ngx_k8s_policy_built(ngx_k8s_row_t *row, ngx_str_t *text)
+{
+    return row->directive.len || (row->flags & NGX_K8S_ROW_PROFILE)
+           || (text->len
+               && ngx_strlchr(text->data, text->data + text->len, '$'));
 }
 
 

@@ -324,6 +324,10 @@ ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
         }
     }
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_k8s_rewrite_check(pool, values, error);
+    }
+
     ngx_destroy_pool(pool);
 
     return rc;

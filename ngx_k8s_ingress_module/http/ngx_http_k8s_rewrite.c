@@ -21,6 +21,7 @@ typedef struct {
 } ngx_http_k8s_piece_t;
 
 
+static ngx_uint_t ngx_http_k8s_template_known(ngx_str_t *name, ngx_uint_t key);
 static ngx_int_t ngx_http_k8s_template_piece(ngx_pool_t *pool, u_char **pos,
     u_char *last, ngx_http_k8s_piece_t *piece);
 static ngx_int_t ngx_http_k8s_template_name(ngx_pool_t *pool, ngx_str_t *name,
@@ -73,6 +74,85 @@ ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
     return ngx_http_k8s_template_compile(pool, &settings->forwarded_prefix,
                                          &t->prefix);
+}
+
+
+ngx_int_t
+ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
+    ngx_str_t *error)
+{
+    size_t                    offset;
+    ngx_uint_t                i, n;
+    ngx_http_k8s_piece_t     *piece;
+    ngx_http_k8s_template_t   t;
+
+    for (i = 0; i < ngx_k8s_nrows; i++) {
+
+        offset = ngx_k8s_rows[i].offset;
+
+        if (values[i].len == 0
+            || (offset != offsetof(ngx_k8s_settings_t, upstream_vhost)
+                && offset != offsetof(ngx_k8s_settings_t, rewrite_target)
+                && offset != offsetof(ngx_k8s_settings_t, forwarded_prefix)))
+        {
+            continue;
+        }
+
+        if (ngx_http_k8s_template_compile(pool, &values[i], &t) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        piece = t.pieces ? t.pieces->elts : NULL;
+
+        for (n = 0; t.pieces && n < t.pieces->nelts; n++) {
+
+            if (!piece[n].variable
+                || ngx_http_k8s_template_known(&piece[n].text, piece[n].key))
+            {
+                continue;
+            }
+
+            error->len = ngx_snprintf(error->data, NGX_HTTP_K8S_PROFILE_ERROR,
+                                      "there is no variable \"%*s\"",
+                                      ngx_min(piece[n].text.len, 128),
+                                      piece[n].text.data)
+                         - error->data;
+
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* as ngx_http_get_variable() finds it */
+
+static ngx_uint_t
+ngx_http_k8s_template_known(ngx_str_t *name, ngx_uint_t key)
+{
+    ngx_uint_t                  i;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
+                                               ngx_http_core_module);
+
+    if (ngx_hash_find(&cmcf->variables_hash, key, name->data, name->len)) {
+        return 1;
+    }
+
+    v = cmcf->prefix_variables.elts;
+
+    for (i = 0; i < cmcf->prefix_variables.nelts; i++) {
+        if (name->len >= v[i].name.len
+            && ngx_strncmp(name->data, v[i].name.data, v[i].name.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -72,6 +72,13 @@ ngx_int_t ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool);
 
 /*
+ * NGX_DECLINED: one of them, by row, has a variable that nginx does not know,
+ * *error says which, as in ngx_http_k8s_profile_build(); NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
+    ngx_str_t *error);
+
+/*
  * Makes the URI that rewrite-target says, ctx->uri, and X-Forwarded-Prefix.
  * Under the route's pin.  NGX_DECLINED, 500, or 302: ctx->uri is a URL.
  */

@@ -56,6 +56,12 @@ ingress('root', 'root.test', ['app-root: /start'], ['/start', 'Prefix', 'a']);
 ingress('rest', 'root.test', [], ['/', 'Prefix', 'b']);
 ingress('host', 'host.test', ['upstream-vhost: $service_name.internal'],
         ['/', 'Prefix', 'a']);
+ingress('none', 'none.test',
+        ['upstream-vhost: $nosuch.internal', 'rewrite-target: /$foo/$1'],
+        ['/none/(.*)', $impl, 'a']);
+ingress('some', 'some.test',
+        ['upstream-vhost: $http_x.$host', 'rewrite-target: /$arg_y$uri'],
+        ['/', 'Prefix', 'a']);
 ingress('any', 'any.test',
         ['rewrite-target: /x', 'x-forwarded-prefix: $1', 'app-root: /$args'],
         ['/any(/[^!]*)', $impl, 'a']);
@@ -106,6 +112,12 @@ like(said('root.test', '/'), qr{^302 http://root\.test(:\d+)?/start$},
      "app-root, of another's path as well");
 is(said('root.test', '/x'), 'b /x root.test', 'of / alone');
 is(said('host.test', '/'), 'a / a.internal', 'variables in a Host');
+is(said('none.test', '/none/x'), 'a /none/x none.test',
+   'what has a variable that there is not does not hold');
+ok $n->logged(qr{there is no variable "nosuch"}), 'of the Host, it is said';
+ok $n->logged(qr{there is no variable "foo"}), 'and of the path';
+is(said('some.test', '/x?y=1'), 'a /1/x?y=1 .some.test',
+   'prefixes of variables are known');
 is(said('any.test', '/any/b%0aX-Evil:%20evil%0d'),
    'a /x any.test /b%0AX-Evil:%20evil%0D', 'no header by way of a capture');
 is(said('any.test', '/any/b%7f'), 'a /x any.test /b%7F', 'nor a control character');
