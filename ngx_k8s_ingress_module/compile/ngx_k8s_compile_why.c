@@ -105,7 +105,7 @@ ngx_int_t
 ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field)
 {
-    ngx_str_t       text, detail, names;
+    ngx_str_t       text, detail, names, which;
     ngx_k8s_why_t  *why;
 
     why = &ngx_k8s_whys[port->why];
@@ -119,9 +119,17 @@ ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     detail = ngx_k8s_compile_text(c, why->text, &names);
 
-    text = ngx_k8s_compile_text(c, "Service %V/%V has no endpoint for port "
-                                "\"%V\"%V", &port->node->namespace,
-                                &port->node->name, &port->port, &detail);
+    /* an annotation names none */
+
+    ngx_str_null(&which);
+
+    if (port->port.len) {
+        which = ngx_k8s_compile_text(c, " for port \"%V\"", &port->port);
+    }
+
+    text = ngx_k8s_compile_text(c, "Service %V/%V has no endpoint%V%V",
+                                &port->node->namespace, &port->node->name,
+                                &which, &detail);
 
     return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_NO_ENDPOINTS, host, field,
                                   &text, &why->remedy);

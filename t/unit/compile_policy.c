@@ -194,6 +194,8 @@ main(void)
     k8s_run(&k);
     ok(policies(&k) == 2, "a Service is one of the namespace");
     ok(referred(&k) == 2 && services(&k) == 4, "one that is not there as well");
+    ok(k8s_has(&k, "Service d/err has no endpoint:")
+       && !k8s_has(&k, "port \"\""), "no port was named");
 
     k8s_end(&k);
     k.conf.default_backend = k8s_str("d/all:80");
