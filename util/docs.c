@@ -206,6 +206,8 @@ static void
 docs_configmap(void)
 {
     printf("# Keys of the ConfigMap\n\n"
+           "Read from the ConfigMap that `config_map NAMESPACE/NAME;` "
+           "names; without it none is.\n\n"
            "The keys of the controller's ConfigMap that ingress-nginx knows, "
            "and what becomes\nof them here. *Not yet*: the default holds. "
            "*Nothing to do*: nginx.conf says it, or\nthere is nothing to "

@@ -60,6 +60,9 @@ static char *ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
 static ngx_uint_t ngx_k8s_annotation_has(ngx_str_t *value, ngx_str_t *word);
 static ngx_uint_t ngx_k8s_annotation_default(ngx_k8s_row_t *row,
     ngx_str_t *value);
+static ngx_uint_t ngx_k8s_annotation_everybody(ngx_str_t *list,
+    ngx_str_t *value);
+static ngx_uint_t ngx_k8s_annotation_item(ngx_str_t *list, ngx_str_t *item);
 static ngx_int_t ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a);
 static ngx_int_t ngx_k8s_annotation_close(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why);
@@ -266,8 +269,8 @@ ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate, ngx_str_t *key, ngx_str_t *name)
 static ngx_int_t
 ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
 {
-    u_char     *slash;
-    ngx_str_t   name, *instead;
+    u_char     *slash, buf[2 * NGX_K8S_SHOWN_MAX];
+    ngx_str_t   name, prefix, remedy, *instead;
 
     instead = ngx_k8s_name_foreign(key);
 
@@ -284,9 +287,15 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
 
     slash = ngx_strlchr(key->data, key->data + key->len, '/');
 
-    if (slash == NULL
-        || ngx_strlcasestrn(key->data, slash, (u_char *) "ingress", 7 - 1)
-           == NULL)
+    if (slash == NULL) {
+        return NGX_OK;
+    }
+
+    prefix.data = key->data;
+    prefix.len = slash - key->data;
+
+    if (ngx_strlcasestrn(key->data, slash, (u_char *) "ingress", 7 - 1) == NULL
+        && !ngx_k8s_name_near(&a->gate->prefix, &prefix))
     {
         return NGX_OK;
     }
@@ -298,8 +307,12 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
         return NGX_OK;
     }
 
-    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key,
-                                  &ngx_k8s_no_remedy,
+    remedy.data = buf;
+    remedy.len = ngx_snprintf(buf, sizeof(buf), "Use \"%V/%V\".",
+                              &a->gate->prefix, &name)
+                 - buf;
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, &remedy,
                                   "only names that begin with \"%V/\" are read",
                                   &a->gate->prefix);
 }
@@ -409,6 +422,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
         }
 
         value->row = row;
+        value->key = *key;
         value->value = *text;
 
         return NGX_OK;
@@ -466,6 +480,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
         }
 
         value->row = row;
+        value->key = *key;
         value->value = *text;
 
         if (refused) {
@@ -642,8 +657,7 @@ static char *
 ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
     ngx_str_t *value)
 {
-    u_char     *p, *last, *end;
-    ngx_str_t   word;
+    ngx_str_t  words, word;
 
     if ((row->flags & NGX_K8S_RISK_CRITICAL) > gate->risk) {
         return (row->flags & NGX_K8S_ROW_LATER)
@@ -657,22 +671,9 @@ ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
         return "it is longer than 16 KB";
     }
 
-    p = gate->words.data;
-    last = p + gate->words.len;
+    words = gate->words;
 
-    while (p < last) {
-
-        end = ngx_strlchr(p, last, ',');
-        if (end == NULL) {
-            end = last;
-        }
-
-        word.data = p;
-        word.len = end - p;
-        p = end + 1;
-
-        ngx_k8s_annotation_trim(&word);
-
+    while (ngx_k8s_annotation_item(&words, &word)) {
         if (ngx_k8s_annotation_has(value, &word)) {
             return "it has a word that annotation-value-word-blocklist "
                    "forbids";
@@ -715,10 +716,68 @@ ngx_k8s_annotation_default(ngx_k8s_row_t *row, ngx_str_t *value)
         return 1;
     }
 
+    if (row->grammar == &ngx_k8s_grammar_cidrs) {
+        return ngx_k8s_annotation_everybody(&row->value, value);
+    }
+
     return row->grammar->words
            && row->grammar->decode(row->grammar, &row->value, one) == NGX_OK
            && row->grammar->decode(row->grammar, value, two) == NGX_OK
            && one[0] == two[0];
+}
+
+
+/* all ranges of a default, which are all addresses, in any order */
+
+static ngx_uint_t
+ngx_k8s_annotation_everybody(ngx_str_t *list, ngx_str_t *value)
+{
+    ngx_str_t  left, range, rest, item;
+
+    for (left = *list; ngx_k8s_annotation_item(&left, &range); /* void */ ) {
+
+        rest = *value;
+
+        do {
+            if (!ngx_k8s_annotation_item(&rest, &item)) {
+                return 0;
+            }
+
+        } while (item.len != range.len
+                 || ngx_strncmp(item.data, range.data, item.len) != 0);
+    }
+
+    return list->len != 0;
+}
+
+
+/* takes the next item of a list with commas off it; 0: there is none */
+
+static ngx_uint_t
+ngx_k8s_annotation_item(ngx_str_t *list, ngx_str_t *item)
+{
+    u_char  *p, *last;
+
+    if (list->len == 0) {
+        return 0;
+    }
+
+    last = list->data + list->len;
+
+    p = ngx_strlchr(list->data, last, ',');
+    if (p == NULL) {
+        p = last;
+    }
+
+    item->data = list->data;
+    item->len = p - list->data;
+
+    ngx_k8s_annotation_trim(item);
+
+    list->data = ngx_min(p + 1, last);
+    list->len = last - list->data;
+
+    return 1;
 }
 
 
@@ -727,8 +786,7 @@ ngx_k8s_annotation_default(ngx_k8s_row_t *row, ngx_str_t *value)
 static ngx_int_t
 ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
 {
-    u_char            buf[NGX_K8S_SHOWN_MAX];
-    ngx_str_t         key, why;
+    ngx_str_t        *key, why;
     ngx_uint_t        i, n;
     ngx_k8s_row_t    *row;
     ngx_k8s_value_t  *value;
@@ -739,15 +797,7 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
     for (i = 0; i < a->values->values.nelts; i++) {
 
         row = value[i].row;
-
-        key = row->name;
-
-        if (a->gate) {
-            key.data = buf;
-            key.len = ngx_snprintf(buf, NGX_K8S_SHOWN_MAX, "%V/%V",
-                                   &a->gate->prefix, &row->name)
-                      - buf;
-        }
+        key = &value[i].key;
 
         /* the name comes before its alias */
 
@@ -765,7 +815,7 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
         }
 
         if (!ngx_k8s_annotation_needs(a, row)) {
-            if (ngx_k8s_annotation_say(a, NGX_K8S_SAY_NO_EFFECT, &key,
+            if (ngx_k8s_annotation_say(a, NGX_K8S_SAY_NO_EFFECT, key,
                                        &ngx_k8s_no_remedy,
                                        "it does nothing without \"%V\"",
                                        &row->needs)
@@ -785,8 +835,8 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
         ngx_str_set(&why, "it is not served yet");
 
         if ((row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST)
-             ? ngx_k8s_annotation_close(a, &key, row, &why)
-             : ngx_k8s_annotation_say(a, NGX_K8S_SAY_LATER, &key,
+             ? ngx_k8s_annotation_close(a, key, row, &why)
+             : ngx_k8s_annotation_say(a, NGX_K8S_SAY_LATER, key,
                                       &ngx_k8s_no_remedy, "%V", &why))
             != NGX_OK)
         {

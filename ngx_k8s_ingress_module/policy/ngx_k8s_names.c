@@ -35,8 +35,18 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Use \"allowlist-source-range\".") },
     { ngx_string("cache-*"),
       ngx_string("Remove it: answers are not cached.") },
+    { ngx_string("canary-header"),
+      ngx_string("Use \"canary-by-header\".") },
+    { ngx_string("canary-header-value"),
+      ngx_string("Use \"canary-by-header-value\".") },
+    { ngx_string("canary-cookie"),
+      ngx_string("Use \"canary-by-cookie\".") },
     { ngx_string("client-max-body-size"),
       ngx_string("Use \"proxy-body-size\".") },
+    { ngx_string("custom-default-backend"),
+      ngx_string("Use \"default-backend\".") },
+    { ngx_string("custom-response-headers"),
+      ngx_string("Use \"custom-headers\".") },
     { ngx_string("enable-influxdb"),
       ngx_string("Use the metrics of the module.") },
     { ngx_string("influxdb-*"),
@@ -45,18 +55,30 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Use \"enable-opentelemetry\".") },
     { ngx_string("opentracing-*"),
       ngx_string("Use \"enable-opentelemetry\".") },
+    { ngx_string("enable-websocket*"),
+      ngx_string("Remove it: WebSocket needs no configuration.") },
+    { ngx_string("from-to-www"),
+      ngx_string("Use \"from-to-www-redirect\".") },
     { ngx_string("global-rate-limit*"),
       ngx_string("Use \"limit-rps\" or \"limit-rpm\".") },
+    { ngx_string("gzip"),
+      ngx_string("Set \"use-gzip\" in the controller's ConfigMap.") },
     { ngx_string("grpc-backend"),
       ngx_string("Use \"backend-protocol: GRPC\".") },
     { ngx_string("hsts*"),
       ngx_string("Set it in the controller's ConfigMap, for all Ingresses.") },
+    { ngx_string("ingress.class"),
+      ngx_string("Use \"spec.ingressClassName\".") },
+    { ngx_string("keepalive-timeout"),
+      ngx_string("Set \"keep-alive\" in the controller's ConfigMap.") },
     { ngx_string("lua-resty-waf*"),
       ngx_string("Use \"enable-modsecurity\".") },
     { ngx_string("mirror-uri"),
       ngx_string("Use \"mirror-target\".") },
     { ngx_string("proxy-buffers"),
       ngx_string("Use \"proxy-buffers-number\" and \"proxy-buffer-size\".") },
+    { ngx_string("proxy-pass-headers"),
+      ngx_string("Remove it: headers of backends are passed.") },
     { ngx_string("proxy-timeout"),
       ngx_string("Use \"proxy-read-timeout\" and \"proxy-send-timeout\".") },
     { ngx_string("rate-limit"),
@@ -260,9 +282,17 @@ ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags)
 }
 
 
+ngx_uint_t
+ngx_k8s_name_near(ngx_str_t *one, ngx_str_t *two)
+{
+    return ngx_k8s_name_distance(one, two) <= NGX_K8S_NAME_DISTANCE;
+}
+
+
 /*
  * Letters added, left out, replaced or swapped with the next one (optimal
- * string alignment); more than NGX_K8S_NAME_DISTANCE when it is clear early.
+ * string alignment), whatever their case; more than NGX_K8S_NAME_DISTANCE when
+ * it is clear early.
  */
 
 static ngx_uint_t
@@ -295,7 +325,8 @@ ngx_k8s_name_distance(ngx_str_t *one, ngx_str_t *two)
 
         for (j = 1; j <= two->len; j++) {
 
-            n = last[j - 1] + (one->data[i - 1] != two->data[j - 1]);
+            n = last[j - 1] + (ngx_tolower(one->data[i - 1])
+                               != ngx_tolower(two->data[j - 1]));
             n = ngx_min(n, (ngx_uint_t) last[j] + 1);
             n = ngx_min(n, (ngx_uint_t) row[j - 1] + 1);
 

@@ -374,6 +374,7 @@ typedef ngx_int_t (*ngx_k8s_say_pt)(void *data, ngx_uint_t what,
 
 typedef struct {
     ngx_k8s_row_t           *row;
+    ngx_str_t                key;        /* as it stands in the object */
     ngx_str_t                value;      /* as the row wants it */
 } ngx_k8s_value_t;
 
@@ -443,6 +444,9 @@ void ngx_k8s_object_split(ngx_str_t *text, ngx_str_t *namespace,
 /* of rows with one of the flags, the name that differs least, by two letters at
    most; NULL: none */
 ngx_str_t *ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags);
+
+/* as few letters apart; 1 or 0 */
+ngx_uint_t ngx_k8s_name_near(ngx_str_t *one, ngx_str_t *two);
 
 /* what to use in place of an annotation of older versions of ingress-nginx, or
    of a name that people expect; NULL: not known */

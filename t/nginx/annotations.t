@@ -34,6 +34,8 @@ $n->manifest('typo.yaml', ingress('typo', "$p/proxy-body-siz: 8m",
 $n->manifest('later.yaml', ingress('later', "$p/affinity: cookie"));
 $n->manifest('list.yaml', ingress('list',
     "$p/whitelist-source-range: 10.0.0.0/8"));
+$n->manifest('everybody.yaml', ingress('everybody',
+    "$p/whitelist-source-range: 0.0.0.0/0,::/0"));
 $n->manifest('bad.yaml', ingress('bad', "$p/limit-rps: many"));
 $n->manifest('client.yaml', ingress('client', "$p/auth-tls-secret: default/x"));
 $n->manifest('beside.yaml', K8s::Objects::ingresses(
@@ -62,6 +64,7 @@ answers('quiet', 200, 'values that are the default');
 answers('typo', 200, 'a typo costs nothing');
 answers('later', 200, 'what is not served yet and protects nobody');
 answers('list', 503, 'a list of addresses closes its paths');
+answers('everybody', 200, 'a list of everybody, as cert-manager writes it');
 answers('bad', 503, 'a limit that cannot be read');
 answers('client', 403, 'certificates of clients');
 ok $n->wait_for('client.test', '/x', 403), 'of the whole host';
@@ -74,11 +77,11 @@ said(qr/rate-limit-rps[^}]*Use \\"limit-rps/, 'a name that people expect');
 said(qr/AnnotationForeign","severity":"note"[^}]*nginx\.org\/rewrites[^}]*rewrite-target/,
      "another controller's");
 said(qr/AnnotationUnserved","severity":"warning"[^}]*affinity/, 'what is not served yet');
-said(qr/AnnotationClosed[^}]*allowlist-source-range/,
+said(qr/AnnotationClosed[^}]*whitelist-source-range/,
      'what is closed');
 said(qr/AnnotationClosed[^}]*\\"many\\" is not a number/, 'and why');
 my $status = (K8s::Objects::http_get($admin, 'x', '/status'))[1];
-unlike $status, qr/"name":"(?:quiet|plain)","problems"/, 'nothing is said where nothing is wrong';
+unlike $status, qr/"name":"(?:quiet|plain|everybody)","problems"/, 'nothing is said where nothing is wrong';
 ok $n->logged(qr/proxy-body-siz/), 'the error log has it too';
 
 # edited, it is as if it had never been there

@@ -363,6 +363,8 @@ static policy_case_t  policy_cases[] = {
     { OURS "backend-protocol=http", "", 1, 0 },
     { OURS "limit-rps=0", "", 1, 0 },
     { OURS "satisfy=all", "", 1, 0 },
+    { OURS "whitelist-source-range=0.0.0.0/0,::/0", "", 1, 0 },
+    { OURS "allowlist-source-range=10.0.0.0/8, ::/0 ,0.0.0.0/0", "", 1, 0 },
     { OURS "rewrite-target=", "", 0, 0 },
     { "kubernetes.io/ingress.class=nginx", "", 0, 0 },
     { "example.com/affinity=cookie", "", 0, 0 },
@@ -384,7 +386,23 @@ static policy_case_t  policy_cases[] = {
     { OURS "hello=1", "0 " OURS "hello: there is no such annotation\n", 0, 0 },
     { "ingress.kubernetes.io/rewrite-target=/",
       "only names that begin with \"nginx.ingress.kubernetes.io/\"", 0, 0 },
+    { "ingress.kubernetes.io/rewrite-target=/",
+      "| Use \"nginx.ingress.kubernetes.io/rewrite-target\".", 0, 0 },
     { "nginx.ingress.k8s.io/rewrite-target=/", "only names", 0, 0 },
+    { "ngnix.ingress.kubernetes.io/rewrite-target=/",
+      "| Use \"nginx.ingress.kubernetes.io/rewrite-target\".", 0, 0 },
+    { "nginx.ingres.kubernetes.io/rewrite-target=/",
+      "| Use \"nginx.ingress.kubernetes.io/rewrite-target\".", 0, 0 },
+    { "nginx.kubernetes.io/rewrite-target=/", "", 0, 0 },
+    { OURS "Proxy-Body-Size=1m", "Did you mean \"proxy-body-size\"?", 0, 0 },
+    { OURS "canary-header=X", "Use \"canary-by-header\".", 0, 0 },
+    { OURS "custom-default-backend=a", "Use \"default-backend\".", 0, 0 },
+    { OURS "enable-websockets=true", "WebSocket needs no", 0, 0 },
+    { OURS "ingress.class=nginx", "Use \"spec.ingressClassName\".", 0, 0 },
+    { OURS "from-to-www=true", "Use \"from-to-www-redirect\".", 0, 0 },
+    { OURS "custom-response-headers=a", "Use \"custom-headers\".", 0, 0 },
+    { OURS "gzip=on", "Set \"use-gzip\" in", 0, 0 },
+    { OURS "proxy-pass-headers=a", "headers of backends are passed", 0, 0 },
     { "nginx.org/rewrites=x", "Here it is \"rewrite-target\".", 0, 0 },
     { "traefik.ingress.kubernetes.io/router.priority=1",
       "7 traefik.ingress.kubernetes.io/router.priority: another controller "
@@ -431,6 +449,11 @@ static policy_case_t  policy_cases[] = {
     { OURS "allowlist-source-range=10.0.0.0/8;", "2 " OURS
       "allowlist-source-range: it is not served yet, so the paths of the "
       "Ingress are closed", 1, 1 },
+    { OURS "whitelist-source-range=0.0.0.0/0", "2 " OURS
+      "whitelist-source-range: it is not served yet", 1, 1 },
+    { OURS "allowlist-source-range=::/0", "2 ", 1, 1 },
+    { OURS "whitelist-source-range=0.0.0.0/0,::/0,x", "2 ", 0, 1 },
+    { OURS "denylist-source-range=0.0.0.0/0,::/0", "2 ", 1, 1 },
     { OURS "whitelist-source-range=10.0.0.0/99",
       "2 " OURS "whitelist-source-range: the item \"10.0.0.0/99\" is none of "
       "addresses",
@@ -549,6 +572,7 @@ static policy_case_t  policy_keys_cases[] = {
     { "block-cidrs=10.0.0.0/8", "2 block-cidrs: it is not served yet, so the "
       "paths of all Ingresses are closed", 0, 1 },
     { "denylist-source-range=x", "2 denylist-source-range", 0, 1 },
+    { "keepalive-timeout=5", "Set \"keep-alive\" in", 0, 0 },
     { "gzip-level=9", "6 gzip-level: it does nothing without \"use-gzip\"", 0,
       0 },
     { "jaeger-endpoint=x", "4 jaeger-endpoint", 0, 0 },
