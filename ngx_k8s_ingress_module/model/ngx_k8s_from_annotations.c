@@ -11,8 +11,6 @@
 
 static ngx_int_t ngx_k8s_from_annotations_error(ngx_k8s_model_t *model,
     ngx_k8s_gate_t *gate);
-static ngx_int_t ngx_k8s_from_annotations_say(void *data, ngx_uint_t what,
-    ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
 static ngx_int_t ngx_k8s_from_annotations_copy(ngx_pool_t *pool,
     ngx_str_t *dst, ngx_str_t *src);
 
@@ -105,7 +103,7 @@ ngx_k8s_from_annotation_field(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_k8s_from_annotations_say(void *data, ngx_uint_t what, ngx_str_t *name,
     ngx_str_t *message, ngx_str_t *remedy)
 {

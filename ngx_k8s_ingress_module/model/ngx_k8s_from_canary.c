@@ -18,7 +18,7 @@ static void ngx_k8s_from_canary_value(ngx_k8s_model_t *model, ngx_str_t *name,
     ngx_str_t *value);
 static uint32_t ngx_k8s_from_canary_number(ngx_k8s_model_t *model,
     ngx_str_t *name, uint32_t n);
-static void ngx_k8s_from_canary_problems(ngx_k8s_model_t *model);
+static ngx_int_t ngx_k8s_from_canary_problems(ngx_k8s_model_t *model);
 
 
 static ngx_str_t  ngx_k8s_canary_header = ngx_string("canary-by-header");
@@ -67,7 +67,9 @@ ngx_k8s_from_canary(ngx_k8s_model_t *model)
     model->values.close_route = 0;
     model->values.close_host = 0;
 
-    ngx_k8s_from_canary_problems(model);
+    if (ngx_k8s_from_canary_problems(model) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (canary->header.len == 0 && canary->cookie.len == 0
         && ngx_k8s_values_get(&model->values, &ngx_k8s_canary_weight) == NULL)
@@ -144,13 +146,20 @@ ngx_k8s_from_canary_number(ngx_k8s_model_t *model, ngx_str_t *name, uint32_t n)
 }
 
 
-/* of annotations without effect nothing is said: tools copy them */
+/*
+ * What the primary decides is a note, since tools copy all annotations of the
+ * primary; what else is wrong with it does not matter.
+ */
 
-static void
+static ngx_int_t
 ngx_k8s_from_canary_problems(ngx_k8s_model_t *model)
 {
     uint32_t            i, n;
+    ngx_k8s_value_t    *value;
     ngx_k8s_problem_t  *problem;
+
+    static ngx_str_t  primary = ngx_string("the primary decides it");
+    static ngx_str_t  none = ngx_null_string;
 
     n = 0;
     problem = model->problems;
@@ -165,4 +174,22 @@ ngx_k8s_from_canary_problems(ngx_k8s_model_t *model)
     }
 
     model->nproblems = n;
+
+    value = model->values.values.elts;
+
+    for (i = 0; i < model->values.values.nelts; i++) {
+
+        if (ngx_strncmp(value[i].row->name.data, "canary", 7 - 1) == 0) {
+            continue;
+        }
+
+        if (ngx_k8s_from_annotations_say(model, NGX_K8S_SAY_NOTED,
+                                         &value[i].key, &primary, &none)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }

@@ -338,6 +338,10 @@ ngx_int_t ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two);
 char *ngx_k8s_from_annotation_field(ngx_k8s_model_t *model,
     ngx_k8s_gate_t *gate, ngx_str_t *name);
 
+/* a ngx_k8s_say_pt: the problem of an annotation; data is the model */
+ngx_int_t ngx_k8s_from_annotations_say(void *data, ngx_uint_t what,
+    ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
+
 /* the name of a host of a model, or of its node, as it is shown:
    "*.example.com" */
 ngx_str_t ngx_k8s_host_shown(ngx_str_t *name);

@@ -60,6 +60,12 @@ $n->start;
 ok $n->wait_for('shop.test', '/', 200), 'served';
 
 is_deeply(share(50), { a => 50 }, 'weight 0, other annotations ignored');
+my $notes = (K8s::Objects::http_get($admin, 'x', '/status'))[1];
+like $notes, qr/AnnotationNoted","severity":"note"[^}]*$_[^}]*the primary decides it/,
+     "a note of $_" for map { s/:.*//r } @copied;
+unlike $notes, qr/canary-weight[^}]*the primary decides it/,
+       "none of the canary's own";
+unlike $notes, qr/Annotation(?:Closed|Unserved)/, 'nothing else of them';
 
 ingress('shop-canary', ['canary: "true"', 'canary-weight: "100"'],
         ['/', 'b'], ['/same', 'a'], ['/alone', 'b']);
