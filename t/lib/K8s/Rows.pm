@@ -56,7 +56,8 @@ sub files {
     my %files;
 
     for my $path (glob 't/rows/*.yaml') {
-        my $yaml = CPAN::Meta::YAML->read($path) or die "$path: no YAML";
+        my $yaml = eval { CPAN::Meta::YAML->read($path) }
+            or die "$path: ", $@ || 'no YAML';
         $files{basename($path, '.yaml')} = $yaml->[0];
     }
 
