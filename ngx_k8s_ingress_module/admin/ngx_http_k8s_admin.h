@@ -98,6 +98,7 @@ struct ngx_http_k8s_admin_s {
 
     unsigned                  by_host:1;
     unsigned                  canonical:1;
+    unsigned                  problems:1;  /* no other section */
     unsigned                  comma:1;   /* an element came before */
     unsigned                  opened:1;  /* the record's head is written */
     unsigned                  listed:1;  /* one of its paths as well */

@@ -10,6 +10,7 @@
  *   ?namespace=NS  what Ingresses of that namespace made
  *   ?host=HOST     that host record with its services, certificates, problems
  *   ?block=NAME    that block
+ *   ?problems=1    problems alone
  *   ?canonical=1   sorted by key and without versions, counters and times, so
  *                  that two instances with the same objects answer alike
  */
@@ -35,6 +36,7 @@ typedef struct {
 
 static ngx_int_t ngx_http_k8s_status_arg(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
+static ngx_uint_t ngx_http_k8s_status_flag(ngx_http_request_t *r, char *name);
 static ngx_int_t ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_snapshot(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_states(ngx_http_k8s_admin_t *a);
@@ -78,7 +80,7 @@ ngx_int_t
 ngx_http_k8s_status_init(ngx_http_k8s_admin_t *a)
 {
     u_char              *buf;
-    ngx_str_t            name, canonical;
+    ngx_str_t            name, host;
     ngx_int_t            named;
     ngx_uint_t           n;
     ngx_http_request_t  *r;
@@ -106,13 +108,10 @@ ngx_http_k8s_status_init(ngx_http_k8s_admin_t *a)
         a->nblocks = (n < a->nblocks) ? 1 : 0;
     }
 
-    if (ngx_http_arg(r, (u_char *) "canonical", 9, &canonical) == NGX_OK
-        && canonical.len == 1 && canonical.data[0] == '1')
-    {
-        a->canonical = 1;
-    }
+    a->canonical = ngx_http_k8s_status_flag(r, "canonical");
+    a->problems = ngx_http_k8s_status_flag(r, "problems");
 
-    if (ngx_http_arg(r, (u_char *) "host", 4, &canonical) != NGX_OK) {
+    if (ngx_http_arg(r, (u_char *) "host", 4, &host) != NGX_OK) {
         return NGX_OK;
     }
 
@@ -172,6 +171,16 @@ ngx_http_k8s_status_arg(ngx_http_request_t *r, char *name, ngx_str_t *value)
     value->len = dst - value->data;
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_status_flag(ngx_http_request_t *r, char *name)
+{
+    ngx_str_t  value;
+
+    return ngx_http_arg(r, (u_char *) name, ngx_strlen(name), &value) == NGX_OK
+           && value.len == 1 && value.data[0] == '1';
 }
 
 
@@ -281,6 +290,14 @@ ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a)
 
     a->section = 0;
     a->state = NGX_HTTP_K8S_STATUS_BLOCK;
+
+    if (a->problems) {
+        while (ngx_http_k8s_status_sections[a->section].index
+               != NGX_K8S_INDEX_PROBLEM)
+        {
+            a->section++;
+        }
+    }
 
     if (a->by_host) {
         a->services.nelts = 0;

@@ -304,6 +304,13 @@ is(get($place, '/x'), 'other', 'other locations beside it');
     is_deeply([map { $_->{name} } @{$s->{blocks}[0]{services}}], ['cart'],
               '?host: its services');
 
+    my $every = status($all, '?block=')->{blocks}[0]{problems};
+    $s = status($all, '?block=&problems=1')->{blocks}[0];
+    is_deeply([grep { ref $s->{$_} eq 'ARRAY' } sort keys %$s], ['problems'],
+              '?problems: no other section');
+    is(scalar @{$s->{problems}}, scalar @$every, '?problems: all of them');
+    cmp_ok(scalar @$every, '>', 0, 'there are some');
+
     unlike(get($all, '/status?canonical=1'),
            qr/"version"|"requests"|"watcher|"lists"/,
            '?canonical has nothing of one instance');
