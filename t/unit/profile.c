@@ -220,7 +220,6 @@ profile_bad(profile_t *t)
     refused("limit_req", "zone=none");
     refused("proxy_temp_path", "/nowhere");
     refused("client_body_temp_path", "/nowhere");
-    refused("access_log", "/nowhere/log");
     refused("error_log", "/nowhere/log");
     refused("root", "/");
     refused("proxy_ssl_certificate", "/nowhere");
@@ -228,6 +227,9 @@ profile_bad(profile_t *t)
     refused("proxy_buffering", "on off");
     profile_refused(t, "https://k8s_ingress", "proxy_buffering", "on",
                     "directive \"proxy_pass\" cannot be set");
+    profile_refused(t, pass, "access_log", "/nowhere/log",
+                    "it needs an open file, which cannot be had without a "
+                    "reload");
     profile_refused(t, pass, "nonsense", "1",
                     "this nginx has no directive \"nonsense\": build it with "
                     "the module");
