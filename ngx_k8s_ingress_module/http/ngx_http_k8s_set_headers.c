@@ -158,7 +158,9 @@ ngx_http_k8s_set_headers_variables(ngx_conf_t *cf)
 
         name.len = ngx_sprintf(buf, NGX_HTTP_K8S_SET_HEADER, i) - buf;
 
-        var = ngx_http_add_variable(cf, &name, 0);
+        /* found by index alone: nginx's hash has little room left */
+
+        var = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_NOHASH);
         if (var == NULL) {
             return NGX_ERROR;
         }
