@@ -90,7 +90,10 @@ fuzz_object(ngx_uint_t kind, u_char *text, size_t len)
 
     c = NULL;
 
-    json = json_loadb((char *) text, len, JSON_ALLOW_NUL, NULL);
+    /* a section that stands twice is refused in slices */
+
+    json = json_loadb((char *) text, len,
+                      JSON_ALLOW_NUL|JSON_REJECT_DUPLICATES, NULL);
 
     if (json) {
         pool = ngx_create_pool(1024, &unit_log);
