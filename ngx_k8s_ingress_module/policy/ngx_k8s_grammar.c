@@ -550,7 +550,7 @@ ngx_k8s_decode_words(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
 
     for ( ;; ) {
 
-        while (p < last && ngx_strchr(grammar->chars, *p)) {
+        while (p < last && *p && ngx_strchr(grammar->chars, *p)) {
             p++;
         }
 
@@ -560,7 +560,7 @@ ngx_k8s_decode_words(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
 
         word.data = p;
 
-        while (p < last && ngx_strchr(grammar->chars, *p) == NULL) {
+        while (p < last && !(*p && ngx_strchr(grammar->chars, *p))) {
             p++;
         }
 

@@ -267,6 +267,8 @@ policy_grammars(void)
     refused(buffers, "4 1000", &bufs);
     refused(buffers, "4 8k x", &bufs);
     refused(buffers, "65 8k", &bufs);
+    refused(next_upstream, "error\0timeout", &n);
+    refused(next_upstream, "error \0timeout", &n);
     refused(protocols, "", &n);
     refused(protocols, "TLSv1.2 SSLv3", &n);
     refused(protocols, "TLSv1.22", &n);
