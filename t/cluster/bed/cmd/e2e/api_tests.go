@@ -141,11 +141,11 @@ func apiKilled(e *env) {
 	e.equal(g)
 }
 
-// watches waits until nginx watches all it wants.
+// watches waits until nginx watches all it wants: none of the ConfigMaps.
 func (e *env) watches(g *nginx) {
 	e.await("all watches", 30*time.Second, func() bool {
 		return g.metric(`^nginx_ingress_k8s_watch_connected`) ==
-			g.metric(`^nginx_ingress_k8s_synced`)
+			g.metric(`^nginx_ingress_k8s_synced.*kind="[^c]`)
 	})
 }
 
@@ -309,7 +309,7 @@ func rightsWithdrawn(e *env) {
 	g := e.start(options{block: "watch_timeout 2s; backoff 2s;"})
 	g.serves("web.test", "/", a.svc(e))
 	l := e.load(g, steady, target("web.test", "/x", a.svc(e)))
-	kinds := g.metric(`^nginx_ingress_k8s_synced`)
+	kinds := g.metric(`^nginx_ingress_k8s_synced.*kind="[^c]`)
 	for i := range 2 {
 		e.unbind()
 		e.step("nginx is refused", func() {
