@@ -113,7 +113,6 @@ ngx_k8s_compile_named_unpin(ngx_k8s_compile_t *c,
         ngx_k8s_node_unpin(c->store, node);
         ngx_k8s_node_check(c->store, node);
     }
-
 }
 
 

@@ -50,6 +50,10 @@ static ngx_uint_t ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row);
 static ngx_int_t ngx_k8s_annotation_row(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
+static ngx_int_t ngx_k8s_annotation_take(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
+static u_char *ngx_k8s_annotation_why(u_char *buf, size_t size,
+    ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
 static ngx_uint_t ngx_k8s_annotation_list(ngx_k8s_row_t *row);
 static ngx_int_t ngx_k8s_annotation_items(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
@@ -379,13 +383,11 @@ static ngx_int_t
 ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_k8s_row_t *row, ngx_str_t *text)
 {
-    int               c;
-    char             *refused;
-    u_char            buf[3 * NGX_K8S_SHOWN_MAX];
-    ngx_int_t         rc;
-    ngx_str_t         why, bad;
-    ngx_uint_t        list;
-    ngx_k8s_value_t  *value;
+    char        *refused;
+    u_char       buf[3 * NGX_K8S_SHOWN_MAX];
+    ngx_int_t    rc;
+    ngx_str_t    why, bad, none;
+    ngx_uint_t   list;
 
     if (row->flags & (NGX_K8S_ROW_NOTED|NGX_K8S_ROW_REFUSED)) {
         return ngx_k8s_annotation_say(a, (row->flags & NGX_K8S_ROW_NOTED)
@@ -399,7 +401,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     list = ngx_k8s_annotation_list(row);
     ngx_str_null(&bad);
 
-    rc = NGX_ERROR;
+    rc = NGX_DECLINED;
 
     if (refused == NULL) {
         rc = list ? ngx_k8s_annotation_items(a, row, text, &bad)
@@ -415,57 +417,14 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     }
 
     if (rc == NGX_OK) {
-
-        value = ngx_array_push(&a->values->values);
-        if (value == NULL) {
-            return NGX_ERROR;
-        }
-
-        value->row = row;
-        value->key = *key;
-        value->value = *text;
-
-        return NGX_OK;
+        return ngx_k8s_annotation_take(a, key, row, text);
     }
 
     why.data = buf;
-
-    if (refused) {
-        why.len = ngx_snprintf(buf, sizeof(buf), "%s", refused) - buf;
-
-    } else if (list && bad.len) {
-        why.len = ngx_snprintf(buf, sizeof(buf),
-                               "the item \"%*s\"%s is none of %s",
-                               ngx_min(bad.len, NGX_K8S_SHOWN_MAX), bad.data,
-                               bad.len > NGX_K8S_SHOWN_MAX ? "..." : "",
-                               row->grammar->text)
-                  - buf;
-
-    } else if (list && text->len) {
-        why.len = ngx_snprintf(buf, sizeof(buf), "it has an empty item")
-                  - buf;
-
-    } else if (ngx_k8s_annotation_char(row->grammar, text, &c)) {
-        why.len = ngx_snprintf(buf, sizeof(buf), c > ' ' && c < 0x7f
-                               ? "\"%*s\"%s has a \"%c\"%s, allowed are "
-                                 "letters, digits and \"%s\""
-                               : "\"%*s\"%s has a byte 0x%02Xd%s, allowed are "
-                                 "letters, digits and \"%s\"",
-                               ngx_min(text->len, NGX_K8S_SHOWN_MAX),
-                               text->data,
-                               text->len > NGX_K8S_SHOWN_MAX ? "..." : "",
-                               c, c == '$' ? ", but no variables" : "",
-                               row->grammar->chars)
-                  - buf;
-
-    } else {
-        why.len = ngx_snprintf(buf, sizeof(buf), "\"%*s\"%s is not %s",
-                               ngx_min(text->len, NGX_K8S_SHOWN_MAX),
-                               text->data,
-                               text->len > NGX_K8S_SHOWN_MAX ? "..." : "",
-                               row->grammar->text)
-                  - buf;
-    }
+    why.len = (refused ? ngx_snprintf(buf, sizeof(buf), "%s", refused)
+                       : ngx_k8s_annotation_why(buf, sizeof(buf), row, text,
+                                                list ? &bad : NULL))
+              - buf;
 
     if (row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST)) {
         return ngx_k8s_annotation_close(a, key, row, &why);
@@ -474,17 +433,12 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     if ((row->flags & NGX_K8S_ROW_PARTS)
         || (list && a->gate == NULL && text->len))
     {
-        value = ngx_array_push(&a->values->values);
-        if (value == NULL) {
+        ngx_str_set(&none, "");
+
+        if (ngx_k8s_annotation_take(a, key, row, refused ? &none : text)
+            != NGX_OK)
+        {
             return NGX_ERROR;
-        }
-
-        value->row = row;
-        value->key = *key;
-        value->value = *text;
-
-        if (refused) {
-            value->value.len = 0;
         }
 
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
@@ -502,6 +456,65 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
                                   &ngx_k8s_no_remedy,
                                   "%V, so the default \"%V\" holds", &why,
                                   &row->value);
+}
+
+
+static ngx_int_t
+ngx_k8s_annotation_take(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row, ngx_str_t *text)
+{
+    ngx_k8s_value_t  *value;
+
+    value = ngx_array_push(&a->values->values);
+    if (value == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->row = row;
+    value->key = *key;
+    value->value = *text;
+
+    return NGX_OK;
+}
+
+
+/* writes what is wrong with a text, of a list with its first bad item */
+
+static u_char *
+ngx_k8s_annotation_why(u_char *buf, size_t size, ngx_k8s_row_t *row,
+    ngx_str_t *text, ngx_str_t *bad)
+{
+    int          c;
+    size_t       shown;
+    ngx_str_t   *what;
+    const char  *more;
+
+    if (bad && bad->len == 0 && text->len) {
+        return ngx_snprintf(buf, size, "it has an empty item");
+    }
+
+    what = (bad && bad->len) ? bad : text;
+    shown = ngx_min(what->len, NGX_K8S_SHOWN_MAX);
+    more = (what->len > shown) ? "..." : "";
+
+    if (what == bad) {
+        return ngx_snprintf(buf, size, "the item \"%*s\"%s is none of %s",
+                            shown, what->data, more, row->grammar->text);
+    }
+
+    if (ngx_k8s_annotation_char(row->grammar, text, &c)) {
+        return ngx_snprintf(buf, size, c > ' ' && c < 0x7f
+                            ? "\"%*s\"%s has a \"%c\"%s, allowed are "
+                              "letters, digits and \"%s\""
+                            : "\"%*s\"%s has a byte 0x%02Xd%s, allowed are "
+                              "letters, digits and \"%s\"",
+                            shown, what->data, more, c,
+                            c == '$' ? ", but no variables" : "",
+                            row->grammar->chars);
+    }
+
+    return ngx_snprintf(buf, size, "\"%*s\"%s is not %s", shown, what->data,
+                        more, row->grammar->text);
 }
 
 
