@@ -109,9 +109,6 @@ func TestEndedByTheTest(t *testing.T) {
 }
 
 func TestIgnoresSIGTERM(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 10 seconds")
-	}
 	p := started(t, "trap '' TERM\n"+serve, Config{})
 	want(t, p.Stop(), "did not end at SIGTERM")
 	if !p.Ended() {
@@ -159,9 +156,6 @@ func TestDaemon(t *testing.T) {
 func TestDaemonFails(t *testing.T) {
 	_, err := start(t, "echo why; exit 1", Config{Daemon: true})
 	want(t, err, "exit status 1: why")
-	if testing.Short() {
-		t.Skip("takes 10 seconds")
-	}
 	p, err := start(t, `sh -c 'while :; do sleep 0.01; done' "$6" &
 echo $! > "$2/lost"`, Config{Daemon: true})
 	want(t, err, "not seen: the pid file")
