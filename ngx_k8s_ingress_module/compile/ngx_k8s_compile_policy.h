@@ -1,0 +1,163 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Policies of routes and the keys of ConfigMaps: private memory of the watcher.
+ */
+
+
+#ifndef _NGX_K8S_COMPILE_POLICY_H_INCLUDED_
+#define _NGX_K8S_COMPILE_POLICY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_service.h>
+#include <ngx_k8s_policy.h>
+
+
+/* a policy record, by its key, with what its objects say; malloc()ed whole */
+
+typedef struct {
+    ngx_k8s_row_t           *row;
+    ngx_str_t                value;
+    u_char                  *refused;    /* what nginx says of it, malloc()ed,
+                                            with a final zero; NULL: nothing */
+    ngx_k8s_node_t          *named;      /* ConfigMap that it names, pinned; or
+                                            NULL */
+} ngx_k8s_policy_value_t;
+
+#define NGX_K8S_POLICY_PORTS         2
+
+typedef struct {
+    ngx_str_node_t           sn;         /* c->policies, by digest */
+    ngx_queue_t              queue;      /* c->checked */
+    u_char                   digest[NGX_K8S_POLICY_DIGEST];
+    ngx_str_t                key;        /* of its record: the digest, or that
+                                            of keys */
+    uint32_t                 slot;       /* 0: there is no record */
+    ngx_uint_t               refs;       /* matches of host records */
+    ngx_k8s_port_t          *ports[NGX_K8S_POLICY_PORTS];  /* of error pages,
+                                            its own and the block's; or NULL */
+    ngx_uint_t               stamp;      /* of the ConfigMap over which it was
+                                            built last */
+    ngx_k8s_node_t          *follows;    /* of a route: what it names; NULL */
+    ngx_queue_t              names;      /* with "follows": those that do */
+    ngx_uint_t               version;    /* of that in its record */
+    ngx_uint_t               n;
+    unsigned                 closed:1;   /* all routes are closed */
+    unsigned                 stale:1;    /* its record is */
+    ngx_k8s_policy_value_t   values[1];  /* by row */
+} ngx_k8s_policy_state_t;
+
+
+/* the keys of the controller's ConfigMap */
+
+#define NGX_K8S_CONFIG_INTERVAL      100  /* milliseconds, between changes */
+
+typedef struct {
+    ngx_k8s_policy_state_t  *policy;     /* in force, NULL: not yet */
+    ngx_k8s_policy_state_t  *next;       /* in the making, or NULL */
+    ngx_pool_t              *pool;       /* of the problems */
+    ngx_array_t              problems;   /* ngx_k8s_problem_t */
+    u_char                   digest[NGX_K8S_DIGEST];  /* of the object that was
+                                                         read, 0: none */
+    ngx_uint_t               stamp;      /* raised by each change that policies
+                                            are built over */
+    ngx_msec_t               time;       /* of the last change */
+    unsigned                 stale:1;    /* records of some policies are */
+    unsigned                 again:1;    /* what it names has changed */
+} ngx_k8s_config_state_t;
+
+
+/* policies (ngx_k8s_compile_policy.c) */
+void ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c);
+void ngx_k8s_compile_policies_free(ngx_k8s_compile_t *c);
+/* a reference to the record of what a model says, NULL where it says nothing;
+   NGX_DECLINED: no room */
+ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
+    ngx_k8s_policy_state_t **policy);
+void ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+/* writes its record when the Services that it names have theirs; NGX_AGAIN: not
+   yet, NGX_DECLINED: no room */
+ngx_int_t ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+/* one of no object yet, with a copy of values; error: its own backend of error
+   pages, or NULL.  NULL: no memory */
+ngx_k8s_policy_state_t *ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c,
+    ngx_k8s_values_t *values, ngx_k8s_target_t *error);
+void ngx_k8s_compile_policy_drop(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+/* the same at the end of the watcher, when no Services are held any more */
+void ngx_k8s_compile_policy_free(ngx_k8s_policy_state_t *policy);
+/*
+ * Builds it, with "base" as that of the ConfigMap; what nginx refuses is told
+ * value by value: NGX_DONE when that has changed, NGX_OK, NGX_ERROR.
+ */
+ngx_int_t ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t base);
+/* writes its record of the kind; NGX_DECLINED: no room */
+ngx_int_t ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t kind);
+/* problems: what nginx refuses of it, the field is "%s%V%s" */
+ngx_int_t ngx_k8s_compile_policy_notes(ngx_array_t *a,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t code, ngx_str_t *before,
+    char *after);
+/* of an Ingress */
+ngx_int_t ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_values_t *values);
+/* whether a record is one of those */
+ngx_uint_t ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
+    void *rec);
+
+/* ConfigMaps (ngx_k8s_compile_config.c) */
+ngx_int_t ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+void ngx_k8s_compile_config_free(ngx_k8s_compile_t *c);
+/* what is wrong with an entry of the kind */
+ngx_int_t ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
+
+/*
+ * ConfigMaps that are named (ngx_k8s_compile_named.c).  pin(): that of a value;
+ * follow(): a policy of a route is written anew when it changes; known():
+ * whether it is there; waits(): a new version of an object does, for a while,
+ * its hosts are marked then; text(): what a value says in a record, in c->pool
+ * or the table, NGX_DECLINED: not all of what it names; changed(): it has,
+ * next() is a policy to be written, or NULL; key(): whether keys name it.
+ * NGX_ERROR: no memory.
+ */
+void ngx_k8s_compile_named_changed(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+ngx_k8s_policy_state_t *ngx_k8s_compile_named_next(ngx_k8s_node_t *node);
+ngx_uint_t ngx_k8s_compile_named_key(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+void ngx_k8s_compile_named_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+/* the headers that keys allow; policy may be NULL */
+ngx_str_t ngx_k8s_compile_named_allow(ngx_k8s_policy_state_t *policy);
+ngx_int_t ngx_k8s_compile_named_pin(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_value_t *value);
+void ngx_k8s_compile_named_unpin(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+ngx_int_t ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+ngx_uint_t ngx_k8s_compile_named_known(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+ngx_uint_t ngx_k8s_compile_named_waits(ngx_k8s_compile_t *c,
+    ngx_k8s_values_t *values);
+ngx_int_t ngx_k8s_compile_named_text(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value,
+    ngx_str_t *text);
+/* time has passed for those that wait */
+void ngx_k8s_compile_named_due(ngx_k8s_compile_t *c);
+/* problems of what a policy names, the field is "%V%V%s" of before, the row's
+   name and after */
+ngx_int_t ngx_k8s_compile_named_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_state_t *policy, ngx_uint_t code, ngx_str_t *before,
+    char *after);
+
+
+#endif /* _NGX_K8S_COMPILE_POLICY_H_INCLUDED_ */
