@@ -452,6 +452,10 @@ ngx_int_t ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_compile_shard(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_uint_t n);
 
+/* writes the one in the making (ngx_k8s_compile_record_put.c): its slot, 0: no
+   room; n: as above */
+uint32_t ngx_k8s_record_put(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_uint_t n);
 /* a list of the record in the making, zeroed */
 ngx_k8s_list_t ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n,
     size_t size);
