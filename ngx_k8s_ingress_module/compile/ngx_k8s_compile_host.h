@@ -366,6 +366,14 @@ ngx_int_t ngx_k8s_compile_claims(ngx_k8s_compile_t *c,
 void ngx_k8s_compile_unlink(ngx_k8s_link_t *link);
 void ngx_k8s_claims_free(ngx_k8s_host_state_t *state);
 void ngx_k8s_claims_init(ngx_k8s_host_state_t *state);
+/* by age (ngx_k8s_compile_claims.c): puts it into state->claims, and into
+   state->marked or out of it, as its model says; the next of either, or NULL */
+void ngx_k8s_claim_place(ngx_k8s_claim_t *claim);
+void ngx_k8s_claim_list(ngx_k8s_claim_t *claim);
+ngx_k8s_claim_t *ngx_k8s_claim_after(ngx_k8s_claim_t *claim);
+ngx_k8s_claim_t *ngx_k8s_claim_next(ngx_k8s_claim_t *claim);
+/* those of whom something else is to be said are marked, one by one */
+void ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 /* the oldest of state->marked, or NULL */
 ngx_k8s_claim_t *ngx_k8s_claim_marked(ngx_k8s_host_state_t *state);
 /* what is said of those in state->marked has changed */
