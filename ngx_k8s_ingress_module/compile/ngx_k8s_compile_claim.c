@@ -16,7 +16,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
-#include <ngx_k8s_tree.h>
 
 
 #define NGX_K8S_CLAIM_SLICE   256   /* items, or new objects */

@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_parser.h>
 #include <ngx_k8s_reader.h>
 
 
@@ -14,11 +15,6 @@
 
 /* scanning costs so much less than parsing */
 #define NGX_K8S_PARSER_SCAN         8
-
-/* what reading an element costs, in bytes of text */
-#define NGX_K8S_PARSER_ELEMENT      512
-
-#define NGX_K8S_PARSER_POOL         4096
 
 #define NGX_K8S_PARSER_START        0
 #define NGX_K8S_PARSER_FIRST        1   /* after "{" or "[" */
@@ -49,10 +45,6 @@
 /* nulls, which such a list is of in the end, cost as much as a value */
 #define NGX_K8S_PARSER_NULLS        16
 
-/* bytes of text that freeing a value costs, and converting it */
-#define NGX_K8S_PARSER_FREED        16
-#define NGX_K8S_PARSER_CONVERTED    32
-
 /* of white space in one step */
 #define NGX_K8S_PARSER_SPACE        65536
 
@@ -79,19 +71,12 @@ static json_t *ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last);
 static json_t *ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last);
 static ngx_int_t ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value,
     ngx_uint_t cost);
-static ngx_uint_t ngx_k8s_parser_cost(json_t *json);
 static ngx_int_t ngx_k8s_parser_charge(ngx_k8s_parser_t *p, ngx_uint_t cost);
-static ngx_int_t ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value);
-static ngx_int_t ngx_k8s_parser_part(ngx_k8s_parser_t *p, ngx_k8s_reader_t *r);
-static ngx_int_t ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget);
 static ngx_int_t ngx_k8s_parser_object(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why);
 static ngx_int_t ngx_k8s_parser_large(ngx_k8s_parser_t *p, char *what,
     size_t max);
 static void ngx_k8s_parser_names(ngx_k8s_parser_t *p);
-static ngx_int_t ngx_k8s_parser_freed(ngx_k8s_parser_t *p, size_t *budget);
-static ngx_int_t ngx_k8s_json_freed(json_t *json, size_t *budget);
-static void ngx_k8s_parser_free(ngx_k8s_parser_t *p);
 
 
 static ngx_k8s_parser_role_t  ngx_k8s_parser_roles[] = {
@@ -695,9 +680,7 @@ ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value, ngx_uint_t cost)
 }
 
 
-/* of a value that has been read whole */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_k8s_parser_cost(json_t *json)
 {
     size_t       i;
@@ -763,137 +746,6 @@ ngx_k8s_parser_charge(ngx_k8s_parser_t *p, ngx_uint_t cost)
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value)
-{
-    void                      *elts;
-    ngx_int_t                  rc;
-    ngx_uint_t                 n;
-    ngx_array_t               *a;
-    ngx_k8s_reader_t           r;
-    ngx_k8s_slice_endpoint_t  *ep;
-
-    a = &p->endpoints;
-
-    if (ngx_k8s_parser_part(p, &r) != NGX_OK) {
-        goto failed;
-    }
-
-    ngx_k8s_digest_json(&p->digest, value, NULL);
-
-    if (a->nelts == a->nalloc) {
-        n = a->nalloc ? a->nalloc * 2 : 64;
-
-        elts = realloc(a->elts, n * sizeof(ngx_k8s_slice_endpoint_t));
-        if (elts == NULL) {
-            goto failed;
-        }
-
-        a->elts = elts;
-        a->nalloc = n;
-    }
-
-    (void) ngx_k8s_reader_push(&r, "endpoints");
-    (void) ngx_k8s_reader_index(&r, p->elements++);
-
-    ep = a->elts;
-    ep += a->nelts;
-    ngx_memzero(ep, sizeof(ngx_k8s_slice_endpoint_t));
-
-    rc = NGX_DECLINED;
-
-    if (json_is_object(value)) {
-        rc = ngx_k8s_endpoint_read(&r, value, ep, a->nelts ? ep - 1 : NULL);
-
-    } else {
-        ngx_k8s_reader_problem(&r, NULL, "is not an object");
-    }
-
-    if (rc == NGX_ERROR) {
-        goto failed;
-    }
-
-    if (rc == NGX_OK) {
-        a->nelts++;
-    }
-
-    json_decref(value);
-
-    return NGX_OK;
-
-failed:
-
-    json_decref(value);
-    p->failed = 1;
-
-    return NGX_ERROR;
-}
-
-
-/* a reader of one more piece, in the pool of the object to be */
-
-static ngx_int_t
-ngx_k8s_parser_part(ngx_k8s_parser_t *p, ngx_k8s_reader_t *r)
-{
-    if (p->pool == NULL) {
-        p->pool = ngx_create_pool(NGX_K8S_PARSER_POOL, p->log);
-        if (p->pool == NULL) {
-            return NGX_ERROR;
-        }
-
-        p->part.object.pool = p->pool;
-
-        ngx_k8s_digest_init(&p->digest);
-    }
-
-    ngx_memzero(r, offsetof(ngx_k8s_reader_t, field));
-
-    r->object = &p->part.object;
-    r->pool = p->pool;
-    r->last = r->field;
-
-    return NGX_OK;
-}
-
-
-/* of a large object what can be read alone: NGX_OK, NGX_AGAIN, NGX_ERROR */
-
-static ngx_int_t
-ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget)
-{
-    size_t             n;
-    ngx_int_t          rc;
-    ngx_k8s_kind_t    *kind;
-    ngx_k8s_reader_t   r;
-
-    kind = &ngx_k8s_kinds[p->kind];
-
-    if (kind->piece == NULL || p->last - p->text <= NGX_K8S_PARSER_WHOLE) {
-        return NGX_OK;
-    }
-
-    do {
-        if (*budget == 0) {
-            return NGX_AGAIN;
-        }
-
-        if (ngx_k8s_parser_part(p, &r) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        p->digest.cost = 0;
-
-        rc = kind->piece(&r, p->root, &p->digest);
-
-        n = NGX_K8S_PARSER_ELEMENT + p->digest.cost * NGX_K8S_PARSER_CONVERTED;
-        *budget -= ngx_min(*budget, n);
-
-    } while (rc == NGX_OK && !r.failed);
-
-    return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -1005,113 +857,4 @@ ngx_k8s_parser_names(ngx_k8s_parser_t *p)
     p->name.data = last;
     p->name.len = json_string_length(name);
     ngx_memcpy(last, json_string_value(name), p->name.len);
-}
-
-
-/* what was read and not converted may be large; NGX_AGAIN: there is more */
-
-static ngx_int_t
-ngx_k8s_parser_freed(ngx_k8s_parser_t *p, size_t *budget)
-{
-    ngx_uint_t  i;
-
-    if (p->root && ngx_k8s_kinds[p->kind].secret) {
-        ngx_k8s_secret_wipe(p->root);
-    }
-
-    for (i = 0; i < p->depth; i++) {
-        if (ngx_k8s_json_freed(p->frames[i].json, budget) == NGX_AGAIN) {
-            return NGX_AGAIN;
-        }
-    }
-
-    if (p->root && ngx_k8s_json_freed(p->root, budget) == NGX_AGAIN) {
-        return NGX_AGAIN;
-    }
-
-    ngx_k8s_parser_free(p);
-
-    return NGX_OK;
-}
-
-
-/* what is deeper than containers are opened was read whole, and is small */
-
-static ngx_int_t
-ngx_k8s_json_freed(json_t *json, size_t *budget)
-{
-    size_t       n;
-    void        *iter;
-    json_t      *container, *value;
-    ngx_uint_t   depth;
-
-    while (json_array_size(json) + json_object_size(json)) {
-
-        if (*budget == 0) {
-            return NGX_AGAIN;
-        }
-
-        value = json;
-        depth = 0;
-
-        do {
-            container = value;
-            n = json_array_size(container);
-            iter = n ? NULL : json_object_iter(container);
-
-            value = n ? json_array_get(container, n - 1)
-                      : json_object_iter_value(iter);
-
-        } while (json_array_size(value) + json_object_size(value)
-                 && depth++ < NGX_K8S_PARSER_DEPTH);
-
-        n = ngx_k8s_parser_cost(value) * NGX_K8S_PARSER_FREED;
-        *budget -= ngx_min(*budget, n);
-
-        if (iter) {
-            (void) json_object_del(container, json_object_iter_key(iter));
-
-        } else {
-            (void) json_array_remove(container,
-                                     json_array_size(container) - 1);
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_k8s_parser_free(ngx_k8s_parser_t *p)
-{
-    while (p->depth) {
-        p->depth--;
-
-        json_decref(p->frames[p->depth].json);
-        json_decref(p->frames[p->depth].key);
-    }
-
-    if (p->root) {
-        if (ngx_k8s_kinds[p->kind].secret) {
-            ngx_k8s_secret_wipe(p->root);
-        }
-
-        json_decref(p->root);
-        p->root = NULL;
-    }
-
-    if (p->endpoints.elts) {
-        ngx_free(p->endpoints.elts);
-        p->endpoints.elts = NULL;
-        p->endpoints.nelts = 0;
-        p->endpoints.nalloc = 0;
-    }
-
-    ngx_k8s_digest_cancel(&p->digest);
-    ngx_k8s_digest_cancel(&p->status);
-
-    if (p->pool) {
-        ngx_destroy_pool(p->pool);
-        p->pool = NULL;
-    }
 }
