@@ -680,44 +680,6 @@ ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value, ngx_uint_t cost)
 }
 
 
-ngx_uint_t
-ngx_k8s_parser_cost(json_t *json)
-{
-    size_t       i;
-    json_t      *value;
-    const char  *key;
-    ngx_uint_t   cost;
-
-    cost = 1;
-
-    switch (json_typeof(json)) {
-
-    case JSON_OBJECT:
-        json_object_foreach(json, key, value) {
-            cost += ngx_k8s_parser_cost(value);
-        }
-
-        break;
-
-    case JSON_ARRAY:
-        json_array_foreach(json, i, value) {
-            cost += ngx_k8s_parser_cost(value);
-        }
-
-        break;
-
-    case JSON_STRING:
-        cost += json_string_length(json) / NGX_K8S_COST_BYTES;
-        break;
-
-    default:
-        break;
-    }
-
-    return cost;
-}
-
-
 /* to the container that is open, of which no more is converted in one piece */
 
 static ngx_int_t

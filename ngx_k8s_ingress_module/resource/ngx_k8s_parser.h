@@ -16,9 +16,6 @@
 #include <ngx_k8s_resource.h>
 
 
-/* about what a value costs that has been read whole, in values */
-ngx_uint_t ngx_k8s_parser_cost(json_t *json);
-
 /*
  * What is converted in pieces (ngx_k8s_parser_piece.c).  endpoint(): one of an
  * EndpointSlice, which it releases; pieces(): what of a large object can be
@@ -28,9 +25,10 @@ ngx_int_t ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value);
 ngx_int_t ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget);
 
 /* releases what was read (ngx_k8s_parser_free.c): in pieces, NGX_OK, NGX_AGAIN;
-   at once */
+   at once; about what a value costs that has been read whole, in values */
 ngx_int_t ngx_k8s_parser_freed(ngx_k8s_parser_t *p, size_t *budget);
 void ngx_k8s_parser_free(ngx_k8s_parser_t *p);
+ngx_uint_t ngx_k8s_parser_cost(json_t *json);
 
 
 #endif /* _NGX_K8S_PARSER_H_INCLUDED_ */

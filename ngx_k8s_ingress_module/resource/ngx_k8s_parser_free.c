@@ -22,6 +22,44 @@
 static ngx_int_t ngx_k8s_json_freed(json_t *json, size_t *budget);
 
 
+ngx_uint_t
+ngx_k8s_parser_cost(json_t *json)
+{
+    size_t       i;
+    json_t      *value;
+    const char  *key;
+    ngx_uint_t   cost;
+
+    cost = 1;
+
+    switch (json_typeof(json)) {
+
+    case JSON_OBJECT:
+        json_object_foreach(json, key, value) {
+            cost += ngx_k8s_parser_cost(value);
+        }
+
+        break;
+
+    case JSON_ARRAY:
+        json_array_foreach(json, i, value) {
+            cost += ngx_k8s_parser_cost(value);
+        }
+
+        break;
+
+    case JSON_STRING:
+        cost += json_string_length(json) / NGX_K8S_COST_BYTES;
+        break;
+
+    default:
+        break;
+    }
+
+    return cost;
+}
+
+
 ngx_int_t
 ngx_k8s_parser_freed(ngx_k8s_parser_t *p, size_t *budget)
 {
