@@ -31,7 +31,6 @@ static ngx_str_t *ngx_k8s_compile_policy_texts(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t *closed);
 static void ngx_k8s_compile_policy_refs(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
-static ngx_uint_t ngx_k8s_policy_built(ngx_k8s_row_t *row, ngx_str_t *text);
 static u_char *ngx_k8s_compile_policy_error(ngx_k8s_compile_t *c,
     ngx_str_t *error);
 static void ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy,
@@ -357,7 +356,7 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
             return NGX_ERROR;
         }
 
-        n += ngx_k8s_policy_built(policy->values[i].row, text);
+        n += ngx_k8s_row_built(policy->values[i].row, text);
     }
 
     if (n == 0 && !base) {
@@ -417,7 +416,7 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
             return NGX_ERROR;
         }
 
-        if (!ngx_k8s_policy_built(value->row, text)) {
+        if (!ngx_k8s_row_built(value->row, text)) {
             continue;
         }
 
@@ -451,17 +450,6 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
     }
 
     return *changed ? NGX_DONE : NGX_OK;
-}
-
-
-/* whether nginx may refuse it: a directive's, or one with variables */
-
-static ngx_uint_t
-ngx_k8s_policy_built(ngx_k8s_row_t *row, ngx_str_t *text)
-{
-    return row->directive.len || (row->flags & NGX_K8S_ROW_PROFILE)
-           || (text->len
-               && ngx_strlchr(text->data, text->data + text->len, '$'));
 }
 
 

@@ -30,6 +30,12 @@ typedef struct {
 } ngx_http_k8s_word_t;
 
 
+static ngx_http_k8s_profile_t *ngx_http_k8s_base_create(
+    ngx_http_k8s_loc_conf_t *klcf, ngx_str_t *values, ngx_pool_t *temp_pool,
+    ngx_str_t *error);
+static ngx_http_k8s_profile_t *ngx_http_k8s_base_delta(
+    ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
+    ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
 static ngx_int_t ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
     ngx_k8s_settings_t *settings, ngx_str_t *values);
 static ngx_int_t ngx_http_k8s_base_keep_words(ngx_conf_t *cf,
@@ -167,9 +173,9 @@ ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
 }
 
 
-ngx_http_k8s_profile_t *
-ngx_http_k8s_base_create(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *temp_pool,
-    ngx_str_t *values, ngx_str_t *error)
+static ngx_http_k8s_profile_t *
+ngx_http_k8s_base_create(ngx_http_k8s_loc_conf_t *klcf, ngx_str_t *values,
+    ngx_pool_t *temp_pool, ngx_str_t *error)
 {
     ngx_str_t               *copy;
     ngx_array_t             *tokens;
@@ -206,6 +212,121 @@ ngx_http_k8s_base_create(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *temp_pool,
         ngx_http_k8s_profile_release(profile);
         return NULL;
     }
+
+    return profile;
+}
+
+
+ngx_http_k8s_profile_t *
+ngx_http_k8s_base_over(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *pool,
+    ngx_str_t *error)
+{
+    return base ? ngx_http_k8s_base_delta(klcf, base, values, pool, error)
+                : ngx_http_k8s_base_create(klcf, values, pool, error);
+}
+
+
+static ngx_http_k8s_profile_t *
+ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *pool,
+    ngx_str_t *error)
+{
+    ngx_str_t            directive;
+    ngx_array_t         *tokens;
+    ngx_k8s_settings_t   settings;
+
+    error->len = 0;
+
+    tokens = ngx_array_create(pool, 8, sizeof(ngx_array_t *));
+    if (tokens == NULL) {
+        return NULL;
+    }
+
+    ngx_str_set(&directive, "proxy_pass");
+
+    if (ngx_k8s_tokens_add(pool, tokens, &directive, &klcf->url) != NGX_OK) {
+        return NULL;
+    }
+
+    settings = *base->settings;
+    ngx_k8s_policy_settings(&settings, NGX_K8S_API_INGRESS, values);
+
+    if (ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values,
+                             base->values)
+        != NGX_OK
+        || ngx_http_k8s_error_tokens(pool, tokens, &settings) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return ngx_http_k8s_profile_create(&base->ctx, tokens, error);
+}
+
+
+ngx_http_k8s_profile_t *
+ngx_http_k8s_base_taken(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_uint_t *closed,
+    ngx_log_t *log)
+{
+    u_char                   buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    ngx_str_t                error, *said;
+    ngx_uint_t               i;
+    ngx_pool_t              *pool;
+    ngx_k8s_row_t           *row;
+    ngx_http_k8s_profile_t  *profile, *next;
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    error.data = buf;
+    profile = NULL;
+
+    said = ngx_pcalloc(pool, ngx_k8s_nrows * sizeof(ngx_str_t));
+    if (said == NULL) {
+        goto done;
+    }
+
+    for (i = 0; i < ngx_k8s_nrows; i++) {
+        if (ngx_k8s_row_built(&ngx_k8s_rows[i], &values[i])) {
+            said[i] = values[i];
+            ngx_str_null(&values[i]);
+        }
+    }
+
+    profile = ngx_http_k8s_base_over(klcf, base, values, pool, &error);
+
+    for (i = 0; profile && i < ngx_k8s_nrows; i++) {
+
+        if (said[i].data == NULL) {
+            continue;
+        }
+
+        row = &ngx_k8s_rows[i];
+        values[i] = said[i];
+
+        next = ngx_http_k8s_base_over(klcf, base, values, pool, &error);
+
+        if (next || error.len == 0) {
+            ngx_http_k8s_profile_release(profile);
+            profile = next;
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "%s \"%V\" is not in force, this nginx.conf refuses "
+                      "it: %V", base ? "annotation" : "key", &row->name,
+                      &error);
+
+        *closed |= ((row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0);
+        ngx_str_null(&values[i]);
+    }
+
+done:
+
+    ngx_destroy_pool(pool);
 
     return profile;
 }
@@ -353,7 +474,7 @@ ngx_http_k8s_base_check(ngx_event_t *ev)
 
 /*
  * NGX_ERROR: it is to be tried again.  The watcher has built it before, so that
- * it is not refused, but by the nginx.conf of an older or newer cycle.
+ * none of it is refused, but by the nginx.conf of an older or newer cycle.
  */
 
 static ngx_int_t
@@ -379,17 +500,15 @@ ngx_http_k8s_base_force(ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_policy_t *rec,
 
         error.data = buf;
 
-        profile = ngx_http_k8s_base_create(klcf, pool, values, &error);
+        profile = ngx_http_k8s_base_create(klcf, values, pool, &error);
 
-        if (profile == NULL && error.len == 0) {
-            return NGX_ERROR;
+        if (profile == NULL && error.len) {
+            profile = ngx_http_k8s_base_taken(klcf, NULL, values, &closed,
+                                              pool->log);
         }
 
         if (profile == NULL) {
-            ngx_log_error(NGX_LOG_ERR, pool->log, 0,
-                          "keys of the ConfigMap that nginx refuses are not "
-                          "in force: %V", &error);
-            return NGX_OK;
+            return NGX_ERROR;
         }
 
         profile->settings->closed = closed;

@@ -31,10 +31,22 @@ ngx_array_t *ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf,
 ngx_http_k8s_profile_t *ngx_http_k8s_base_builtin(ngx_conf_t *cf,
     ngx_http_k8s_loc_conf_t *klcf, ngx_array_t *tokens, ngx_str_t *error);
 
-/* one with values, of which a copy is made; as ngx_http_k8s_profile_create() */
-ngx_http_k8s_profile_t *ngx_http_k8s_base_create(
-    ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *temp_pool, ngx_str_t *values,
+/*
+ * A profile of values over a base, or such a base, where base is NULL, with a
+ * copy of values; as ngx_http_k8s_profile_create().
+ */
+ngx_http_k8s_profile_t *ngx_http_k8s_base_over(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *temp_pool,
     ngx_str_t *error);
+
+/*
+ * The same of what the watcher has built over another nginx.conf: values that
+ * this one refuses are taken out, tried one after the other in the order of
+ * rows; closed is set when one of them protects.  NULL: no memory.
+ */
+ngx_http_k8s_profile_t *ngx_http_k8s_base_taken(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_uint_t *closed,
+    ngx_log_t *log);
 
 /* the one in force, under a pin; table: NULL, there is none */
 #define ngx_http_k8s_base(klcf, table, log)                                   \

@@ -42,9 +42,6 @@ static ngx_http_k8s_policy_t *ngx_http_k8s_policy_create(
 static ngx_http_k8s_profile_t *ngx_http_k8s_policy_profile(
     ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
     ngx_k8s_policy_t *rec, ngx_pool_t *pool, ngx_log_t *log);
-static ngx_http_k8s_profile_t *ngx_http_k8s_policy_delta(
-    ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
-    ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
 static ngx_int_t ngx_http_k8s_policy_try(ngx_http_k8s_loc_conf_t *klcf,
     ngx_uint_t base, ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
 static void ngx_http_k8s_policy_drop(ngx_http_k8s_policies_t *policies,
@@ -189,10 +186,7 @@ ngx_http_k8s_policy_create(ngx_http_k8s_loc_conf_t *klcf,
 }
 
 
-/*
- * The watcher has built it before; where nginx refuses it all the same, as the
- * base has changed since, no directive of it is in force.
- */
+/* the watcher has built it before, over the base and nginx.conf of then */
 
 static ngx_http_k8s_profile_t *
 ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
@@ -211,14 +205,10 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
 
     error.data = buf;
 
-    profile = ngx_http_k8s_policy_delta(klcf, base, values, pool, &error);
+    profile = ngx_http_k8s_base_over(klcf, base, values, pool, &error);
 
     if (profile == NULL && error.len) {
-        ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "annotations that nginx refuses are not in force: %V",
-                      &error);
-
-        profile = ngx_http_k8s_policy_delta(klcf, base, NULL, pool, &error);
+        profile = ngx_http_k8s_base_taken(klcf, base, values, &closed, log);
     }
 
     if (profile == NULL) {
@@ -253,47 +243,6 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
     }
 
     return profile;
-}
-
-
-/* values over a base; NULL: none */
-
-static ngx_http_k8s_profile_t *
-ngx_http_k8s_policy_delta(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *pool,
-    ngx_str_t *error)
-{
-    ngx_str_t            directive;
-    ngx_array_t         *tokens;
-    ngx_k8s_settings_t   settings;
-
-    error->len = 0;
-
-    tokens = ngx_array_create(pool, 8, sizeof(ngx_array_t *));
-    if (tokens == NULL) {
-        return NULL;
-    }
-
-    ngx_str_set(&directive, "proxy_pass");
-
-    if (ngx_k8s_tokens_add(pool, tokens, &directive, &klcf->url) != NGX_OK) {
-        return NULL;
-    }
-
-    if (values) {
-        settings = *base->settings;
-        ngx_k8s_policy_settings(&settings, NGX_K8S_API_INGRESS, values);
-
-        if (ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values,
-                                 base->values)
-            != NGX_OK
-            || ngx_http_k8s_error_tokens(pool, tokens, &settings) != NGX_OK)
-        {
-            return NULL;
-        }
-    }
-
-    return ngx_http_k8s_profile_create(&base->ctx, tokens, error);
 }
 
 
@@ -338,16 +287,12 @@ static ngx_int_t
 ngx_http_k8s_policy_try(ngx_http_k8s_loc_conf_t *klcf, ngx_uint_t base,
     ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error)
 {
-    ngx_http_k8s_profile_t  *profile;
+    ngx_http_k8s_profile_t  *profile, *over;
 
-    if (base) {
-        profile = ngx_http_k8s_base_create(klcf, pool, values, error);
+    over = klcf->trial ? klcf->trial : klcf->builtin;
 
-    } else {
-        profile = ngx_http_k8s_policy_delta(klcf, klcf->trial ? klcf->trial
-                                                          : klcf->builtin,
-                                            values, pool, error);
-    }
+    profile = ngx_http_k8s_base_over(klcf, base ? NULL : over, values, pool,
+                                     error);
 
     if (profile == NULL) {
         return error->len ? NGX_DECLINED : NGX_ERROR;

@@ -22,12 +22,10 @@ static ngx_int_t ngx_k8s_row_pair(ngx_pool_t *pool, ngx_k8s_row_t *row,
 static ngx_uint_t ngx_k8s_row_on(ngx_str_t *value);
 static ngx_uint_t ngx_k8s_row_refers(ngx_k8s_row_t *row, ngx_str_t *values);
 static ngx_k8s_row_t *ngx_k8s_row_reference(u_char **p, u_char *last);
+static size_t ngx_k8s_row_room(ngx_k8s_row_t *row, ngx_str_t *value,
+    ngx_str_t *values, ngx_str_t *base);
 static ngx_int_t ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row,
     ngx_str_t *values, ngx_str_t *base, ngx_str_t *arguments);
-
-
-/* bytes that values may add to the argument of a row */
-#define NGX_K8S_ARGUMENTS_ROOM       256
 
 
 ngx_int_t
@@ -434,12 +432,53 @@ ngx_k8s_row_is(ngx_str_t *one, ngx_str_t *two)
 }
 
 
+ngx_uint_t
+ngx_k8s_row_built(ngx_k8s_row_t *row, ngx_str_t *value)
+{
+    return row->directive.len || (row->flags & NGX_K8S_ROW_PROFILE)
+           || (value->len
+               && ngx_strlchr(value->data, value->data + value->len, '$'));
+}
+
+
 ngx_int_t
 ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value)
 {
     u_char  field[16];
 
     return row->grammar->decode(row->grammar, value, field);
+}
+
+
+/* bytes that its arguments may need */
+
+static size_t
+ngx_k8s_row_room(ngx_k8s_row_t *row, ngx_str_t *value, ngx_str_t *values,
+    ngx_str_t *base)
+{
+    u_char         *p, *last;
+    size_t          size;
+    ngx_k8s_row_t  *other;
+
+    p = row->argument.data;
+    last = p + row->argument.len;
+    size = row->argument.len;
+
+    while (p < last) {
+
+        other = ngx_k8s_row_reference(&p, last);
+
+        if (other) {
+            size += ngx_k8s_row_value(other, values, base)->len;
+            continue;
+        }
+
+        if (*p++ == '%') {
+            size += ngx_max(value->len, NGX_SIZE_T_LEN);
+        }
+    }
+
+    return size;
 }
 
 
@@ -460,7 +499,7 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
 
     value = ngx_k8s_row_value(row, values, base);
 
-    size = row->argument.len + value->len + NGX_K8S_ARGUMENTS_ROOM;
+    size = ngx_k8s_row_room(row, value, values, base);
 
     dst = ngx_pnalloc(pool, size);
     if (dst == NULL) {
@@ -522,10 +561,6 @@ ngx_k8s_row_arguments(ngx_pool_t *pool, ngx_k8s_row_t *row, ngx_str_t *values,
             }
 
             continue;
-        }
-
-        if (dst == end) {
-            return NGX_ERROR;
         }
 
         *dst++ = *p++;

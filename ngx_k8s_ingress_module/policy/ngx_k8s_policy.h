@@ -326,6 +326,9 @@ ngx_uint_t ngx_k8s_policy_directive(ngx_str_t *name);
 /* the row of a name that has one of the flags; NULL: none */
 ngx_k8s_row_t *ngx_k8s_row(ngx_str_t *name, ngx_uint_t flags);
 
+/* whether nginx may refuse its value: a directive's, or one with variables */
+ngx_uint_t ngx_k8s_row_built(ngx_k8s_row_t *row, ngx_str_t *value);
+
 /* NGX_OK when the value is written as the row wants it */
 ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
 

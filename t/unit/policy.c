@@ -802,6 +802,45 @@ policy_order(void)
 }
 
 
+/* a value that others take in is whole in them, however long it is */
+
+static void
+policy_long(void)
+{
+    char          value[2048];
+    ngx_str_t    *values, *arg;
+    ngx_pool_t   *pool;
+    ngx_uint_t    i, found;
+    ngx_array_t  *tokens, **token;
+
+    pool = ngx_create_pool(16384, &unit_log);
+    tokens = ngx_array_create(pool, 64, sizeof(ngx_array_t *));
+    values = ngx_pcalloc(pool, ngx_k8s_nrows * sizeof(ngx_str_t));
+
+    memset(value, '0', sizeof(value));
+    strcpy(value + sizeof(value) - 4, "16k");
+
+    policy_value(values, "proxy-buffer-size", value);
+
+    ok(ngx_k8s_policy_tokens(pool, tokens, NGX_K8S_API_INGRESS, values)
+       == NGX_OK, "a size of 2,047 digits");
+
+    found = 0;
+    token = tokens->elts;
+
+    for (i = 0; i < tokens->nelts; i++) {
+        arg = token[i]->elts;
+
+        found += (policy_is(&arg[0], "proxy_buffers")
+                  && token[i]->nelts == 3 && policy_is(&arg[2], value));
+    }
+
+    ok(found == 1, "it is whole in another directive");
+
+    ngx_destroy_pool(pool);
+}
+
+
 int
 main(void)
 {
@@ -817,6 +856,7 @@ main(void)
     policy_keys();
     policy_lists();
     policy_order();
+    policy_long();
 
     return done();
 }
