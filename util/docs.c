@@ -119,6 +119,10 @@ docs_state(ngx_k8s_row_t *d, ngx_uint_t flags)
                ? "not yet, closed" : "not yet";
     }
 
+    if (ngx_k8s_row_nginx(d)) {
+        return "compared";
+    }
+
     if (d->flags & NGX_K8S_ROW_NOTED) {
         return "nothing to do";
     }
@@ -210,8 +214,10 @@ docs_configmap(void)
            "names; without it none is.\n\n"
            "The keys of the controller's ConfigMap that ingress-nginx knows, "
            "and what becomes\nof them here. *Not yet*: the default holds. "
-           "*Nothing to do*: nginx.conf says it, or\nthere is nothing to "
-           "say.\n\n"
+           "*Compared*: only nginx.conf can say it;\nwhere it says something "
+           "else, or what it says cannot be seen, a note quotes the\n"
+           "directive to write. *Nothing to do*: nginx.conf says it, or there "
+           "is nothing to\nsay.\n\n"
            "| key | value | default | state | note |\n|---|---|---|---|---|\n");
 
     docs_rows(NGX_K8S_ROW_KEY);

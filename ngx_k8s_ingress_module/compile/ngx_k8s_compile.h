@@ -19,6 +19,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_listen.h>
+#include <ngx_k8s_policy.h>
 #include <ngx_k8s_store.h>
 #include <ngx_k8s_writer.h>
 
@@ -46,6 +47,8 @@ typedef struct {
        caller's; NGX_ERROR: no memory.  NULL: all are good */
     ngx_int_t              (*build)(void *data, ngx_uint_t base,
                                 ngx_str_t *values, ngx_str_t *error);
+    /* see ngx_k8s_running_pt; NULL: nothing is known */
+    ngx_k8s_running_pt       running;
     /* compile_due() is to be called so many milliseconds later, or earlier;
        NULL: changes of the ConfigMap do not wait */
     void                   (*later)(void *data, ngx_msec_t msec);

@@ -28,6 +28,8 @@ static void ngx_k8s_compile_config_missing(ngx_k8s_compile_t *c,
 static ngx_uint_t ngx_k8s_compile_config_waits(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_config_read(ngx_k8s_compile_t *c,
     ngx_k8s_object_t *object);
+static ngx_int_t ngx_k8s_compile_config_running(void *data,
+    ngx_k8s_row_t *row, ngx_str_t *value);
 static ngx_int_t ngx_k8s_compile_config_say(void *data, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
 static ngx_uint_t ngx_k8s_compile_config_same(ngx_k8s_policy_state_t *one,
@@ -48,7 +50,9 @@ static ngx_uint_t  ngx_k8s_compile_config_codes[] = {
     NGX_K8S_PROBLEM_KEY_UNSERVED,
     NGX_K8S_PROBLEM_KEY_REFUSED,
     NGX_K8S_PROBLEM_KEY_NOTED,
-    NGX_K8S_PROBLEM_KEY_NO_EFFECT
+    NGX_K8S_PROBLEM_KEY_NO_EFFECT,
+    NGX_K8S_PROBLEM_KEY_UNKNOWN,
+    NGX_K8S_PROBLEM_KEY_NGINX
 };
 
 
@@ -244,7 +248,8 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
 
     data = object ? ((ngx_k8s_config_map_t *) object)->data : NULL;
 
-    if (ngx_k8s_keys(&values, c->pool, data, ngx_k8s_compile_config_say, keys)
+    if (ngx_k8s_keys(&values, c->pool, data, ngx_k8s_compile_config_running,
+                     ngx_k8s_compile_config_say, c)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -281,12 +286,26 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
 
 
 static ngx_int_t
+ngx_k8s_compile_config_running(void *data, ngx_k8s_row_t *row,
+    ngx_str_t *value)
+{
+    ngx_k8s_compile_t *c = data;
+
+    return c->conf.running ? c->conf.running(c->conf.data, row, value)
+                           : NGX_DONE;
+}
+
+
+static ngx_int_t
 ngx_k8s_compile_config_say(void *data, ngx_uint_t what, ngx_str_t *name,
     ngx_str_t *message, ngx_str_t *remedy)
 {
-    ngx_k8s_config_state_t *keys = data;
+    ngx_k8s_compile_t *c = data;
 
-    ngx_str_t  field, copy;
+    ngx_str_t                field, copy;
+    ngx_k8s_config_state_t  *keys;
+
+    keys = &c->keys;
 
     field.data = ngx_pnalloc(keys->pool, sizeof("data.") + name->len);
     if (field.data == NULL) {

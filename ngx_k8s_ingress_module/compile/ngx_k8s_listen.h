@@ -27,6 +27,8 @@ typedef struct {
     unsigned                 http:1;     /* else stream or mail */
     unsigned                 ssl:1;
     unsigned                 ours:1;     /* requests go to the block */
+    unsigned                 proxy:1;    /* of ours: proxy_protocol, */
+    unsigned                 reuseport:1; /* and reuseport */
 } ngx_k8s_listen_t;
 
 

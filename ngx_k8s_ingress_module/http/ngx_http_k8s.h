@@ -108,6 +108,13 @@ void ngx_http_k8s_headers_init(void);
 ngx_int_t ngx_http_k8s_headers_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool);
 
+/*
+ * What compile's conf.running() is for a block (ngx_http_k8s_running.c), by the
+ * configuration of all of its passes.  In the watcher.
+ */
+ngx_int_t ngx_http_k8s_running(ngx_k8s_block_t *block, ngx_k8s_row_t *row,
+    ngx_str_t *value);
+
 /* sets a header of the answer in place of others of its name, or beside them;
    not copied (ngx_http_k8s_header.c).  NULL: no memory */
 ngx_table_elt_t *ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,

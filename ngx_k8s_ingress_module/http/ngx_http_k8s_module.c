@@ -354,6 +354,10 @@ ngx_http_k8s_init_listens(ngx_conf_t *cf, ngx_k8s_block_t *block,
             listen.ssl = addr[a].opt.ssl;
             listen.udp = (port[p].type == SOCK_DGRAM);
             listen.ours = 1;
+            listen.proxy = addr[a].opt.proxy_protocol;
+#if (NGX_HAVE_REUSEPORT)
+            listen.reuseport = addr[a].opt.reuseport;
+#endif
 #if (NGX_HAVE_INET6)
             listen.mapped = (listen.family == 6 && !addr[a].opt.ipv6only);
 #endif
@@ -384,6 +388,7 @@ ngx_http_k8s_init_profiles(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
     klcf = pass->conf;
     klcf->ctx = *pass->ctx;
     klcf->block->build = ngx_http_k8s_policy_build;
+    klcf->block->running = ngx_http_k8s_running;
 
     if (ngx_http_k8s_upstream_add(cf, klcf->block, &upstream) != NGX_OK) {
         return NGX_ERROR;

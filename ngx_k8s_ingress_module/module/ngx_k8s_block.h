@@ -19,6 +19,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_k8s_listen.h>
+#include <ngx_k8s_policy.h>
 #include <ngx_k8s_table.h>
 
 
@@ -66,6 +67,10 @@ struct ngx_k8s_block_s {
     /* http/: as compile's conf.build(), NULL without a pass */
     ngx_int_t              (*build)(ngx_k8s_block_t *block, ngx_uint_t base,
                                 ngx_str_t *values, ngx_str_t *error);
+
+    /* http/: compile's conf.running() */
+    ngx_int_t              (*running)(ngx_k8s_block_t *block,
+                                ngx_k8s_row_t *row, ngx_str_t *value);
 
     /* each room's own per-process state */
     void                    *http;       /* http/: pools, cursors */

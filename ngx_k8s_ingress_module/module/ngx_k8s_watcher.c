@@ -404,6 +404,7 @@ ngx_k8s_watcher_source(ngx_k8s_watcher_t *w)
     conf.regex = block->regex;
     conf.told = ngx_k8s_watcher_told;
     conf.build = block->build ? ngx_k8s_watcher_build : NULL;
+    conf.running = block->running ? ngx_k8s_watcher_running : NULL;
     conf.later = ngx_k8s_watcher_later;
     conf.data = w;
 

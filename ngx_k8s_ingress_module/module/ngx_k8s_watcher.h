@@ -110,9 +110,11 @@ void ngx_k8s_watcher_post(void *data);
 /* has the kinds in queue.lost listed anew, after a pause */
 void ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w);
 void ngx_k8s_watcher_lost_handler(ngx_event_t *ev);
-/* compile: its conf.build and conf.later */
+/* compile: its conf.build, conf.running and conf.later */
 ngx_int_t ngx_k8s_watcher_build(void *data, ngx_uint_t base,
     ngx_str_t *values, ngx_str_t *error);
+ngx_int_t ngx_k8s_watcher_running(void *data, ngx_k8s_row_t *row,
+    ngx_str_t *value);
 void ngx_k8s_watcher_later(void *data, ngx_msec_t msec);
 /* compile: problems of an object have come or gone */
 void ngx_k8s_watcher_told(void *data, ngx_k8s_problem_rec_t *old,

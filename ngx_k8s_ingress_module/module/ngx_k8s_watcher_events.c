@@ -350,6 +350,15 @@ ngx_k8s_watcher_build(void *data, ngx_uint_t base, ngx_str_t *values,
 }
 
 
+ngx_int_t
+ngx_k8s_watcher_running(void *data, ngx_k8s_row_t *row, ngx_str_t *value)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    return w->block->running(w->block, row, value);
+}
+
+
 void
 ngx_k8s_watcher_later(void *data, ngx_msec_t msec)
 {

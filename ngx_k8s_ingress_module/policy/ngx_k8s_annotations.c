@@ -24,6 +24,7 @@ typedef struct {
     ngx_k8s_values_t        *values;
     ngx_str_t               *namespace;
     ngx_k8s_gate_t          *gate;       /* NULL: of keys */
+    ngx_k8s_running_pt       running;    /* NULL: nothing is known */
     ngx_k8s_say_pt           say;
     void                    *data;
     ngx_uint_t               rows;       /* NGX_K8S_ROW_*: which are meant, */
@@ -54,6 +55,8 @@ static ngx_int_t ngx_k8s_annotation_take(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
 static u_char *ngx_k8s_annotation_why(u_char *buf, size_t size,
     ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
+static ngx_int_t ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
 static ngx_uint_t ngx_k8s_annotation_list(ngx_k8s_row_t *row);
 static ngx_int_t ngx_k8s_annotation_items(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
@@ -91,6 +94,7 @@ ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
     a.values = values;
     a.namespace = namespace;
     a.gate = gate;
+    a.running = NULL;
     a.say = say;
     a.data = data;
     a.rows = NGX_K8S_ROW_ANNOTATION;
@@ -102,7 +106,7 @@ ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
 
 ngx_int_t
 ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool, ngx_array_t *data,
-    ngx_k8s_say_pt say, void *context)
+    ngx_k8s_running_pt running, ngx_k8s_say_pt say, void *context)
 {
     ngx_k8s_annotations_t  a;
 
@@ -111,6 +115,7 @@ ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool, ngx_array_t *data,
     a.values = values;
     a.namespace = &none;
     a.gate = NULL;
+    a.running = running;
     a.say = say;
     a.data = context;
     a.rows = NGX_K8S_ROW_KEY;
@@ -389,6 +394,10 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_str_t    why, bad, none;
     ngx_uint_t   list;
 
+    if (ngx_k8s_row_nginx(row)) {
+        return ngx_k8s_annotation_nginx(a, key, row, text);
+    }
+
     if (row->flags & (NGX_K8S_ROW_NOTED|NGX_K8S_ROW_REFUSED)) {
         return ngx_k8s_annotation_say(a, (row->flags & NGX_K8S_ROW_NOTED)
                                          ? NGX_K8S_SAY_NOTED
@@ -515,6 +524,49 @@ ngx_k8s_annotation_why(u_char *buf, size_t size, ngx_k8s_row_t *row,
 
     return ngx_snprintf(buf, size, "\"%*s\"%s is not %s", shown, what->data,
                         more, row->grammar->text);
+}
+
+
+/* a key of what nginx reads at its start: nothing, where nginx.conf says so */
+
+static ngx_int_t
+ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row, ngx_str_t *text)
+{
+    u_char      buf[3 * NGX_K8S_SHOWN_MAX], *p;
+    ngx_int_t   rc;
+    ngx_str_t   why, remedy;
+
+    if (ngx_k8s_row_check(row, text) != NGX_OK) {
+
+        why.data = buf;
+        why.len = ngx_k8s_annotation_why(buf, sizeof(buf), row, text, NULL)
+                  - buf;
+
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                      &ngx_k8s_no_remedy,
+                                      "%V, so what nginx.conf says holds",
+                                      &why);
+    }
+
+    rc = a->running ? a->running(a->data, row, text) : NGX_DONE;
+
+    if (rc == NGX_OK) {
+        return NGX_OK;
+    }
+
+    p = ngx_cpymem(buf, "Write \"", sizeof("Write \"") - 1);
+    p = ngx_k8s_row_directive(p, 2 * NGX_K8S_SHOWN_MAX, row, text);
+    p = ngx_cpymem(p, ";\" in nginx.conf.", sizeof(";\" in nginx.conf.") - 1);
+
+    remedy.data = buf;
+    remedy.len = p - buf;
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_NGINX, key, &remedy,
+                                  rc == NGX_DONE
+                                  ? "only nginx.conf can say it"
+                                  : "only nginx.conf can say it, and says "
+                                    "something else");
 }
 
 

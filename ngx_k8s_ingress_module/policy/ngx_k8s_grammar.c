@@ -18,6 +18,8 @@
 
 static ngx_int_t ngx_k8s_decode_number(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_workers(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_integer(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_code(ngx_k8s_grammar_t *grammar,
@@ -168,6 +170,19 @@ static ngx_k8s_word_value_t  ngx_k8s_http_versions[] = {
 };
 
 
+static ngx_k8s_word_value_t  ngx_k8s_log_levels[] = {
+    { ngx_string("debug"), NGX_LOG_DEBUG },
+    { ngx_string("info"), NGX_LOG_INFO },
+    { ngx_string("notice"), NGX_LOG_NOTICE },
+    { ngx_string("warn"), NGX_LOG_WARN },
+    { ngx_string("error"), NGX_LOG_ERR },
+    { ngx_string("crit"), NGX_LOG_CRIT },
+    { ngx_string("alert"), NGX_LOG_ALERT },
+    { ngx_string("emerg"), NGX_LOG_EMERG },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_k8s_word_value_t  ngx_k8s_methods[] = {
     { ngx_string("GET"), 0x0001 },
     { ngx_string("HEAD"), 0x0002 },
@@ -245,6 +260,10 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_number = {
     "a number", ngx_k8s_decode_number, NULL, NULL
 };
 
+ngx_k8s_grammar_t  ngx_k8s_grammar_workers = {
+    "a number, or \"auto\"", ngx_k8s_decode_workers, NULL, NULL
+};
+
 ngx_k8s_grammar_t  ngx_k8s_grammar_integer = {
     "a whole number", ngx_k8s_decode_integer, NULL, NULL
 };
@@ -310,6 +329,8 @@ ngx_k8s_word_grammar(connection, ngx_k8s_connections,
     "\"close\" or \"keep-alive\"");
 ngx_k8s_word_grammar(http_version, ngx_k8s_http_versions,
     "\"1.0\" or \"1.1\"");
+ngx_k8s_word_grammar(log_level, ngx_k8s_log_levels,
+    "a level of error_log, as \"warn\"");
 ngx_k8s_word_grammar(method, ngx_k8s_methods, "a method, as \"GET\"");
 ngx_k8s_word_grammar(risk, ngx_k8s_risks, "Low, Medium, High or Critical");
 ngx_k8s_word_grammar(samesite, ngx_k8s_samesites, "None, Lax or Strict");
@@ -337,6 +358,27 @@ ngx_k8s_decode_number(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
     }
 
     *np = n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_workers(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    ngx_uint_t *np = field;
+
+    if (value->len == sizeof("auto") - 1
+        && ngx_strncmp(value->data, "auto", value->len) == 0)
+    {
+        *np = 0;
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_decode_number(grammar, value, field) != NGX_OK || *np == 0) {
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
 }

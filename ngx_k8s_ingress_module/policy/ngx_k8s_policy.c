@@ -482,6 +482,47 @@ ngx_k8s_row_room(ngx_k8s_row_t *row, ngx_str_t *value, ngx_str_t *values,
 }
 
 
+u_char *
+ngx_k8s_row_directive(u_char *buf, size_t size, ngx_k8s_row_t *row,
+    ngx_str_t *value)
+{
+    u_char      *p, *last, *dst, *end;
+    ngx_uint_t   on;
+
+    on = ngx_k8s_row_on(value);
+    dst = buf;
+    end = buf + size;
+    last = row->argument.data + row->argument.len;
+
+    for (p = row->argument.data; p < last && dst < end; p++) {
+
+        switch (*p) {
+
+        case '%':
+            p++;
+            dst = (*p == 'V') ? ngx_slprintf(dst, end, "%V", value)
+                              : ngx_slprintf(dst, end, on ? "on" : "off");
+            break;
+
+        case '[':
+            while (!on && *p != ']') {
+                p++;
+            }
+
+            /* fall through */
+
+        case ']':
+            break;
+
+        default:
+            *dst++ = *p;
+        }
+    }
+
+    return dst;
+}
+
+
 /*
  * Replaces %V, %S, %!S, ${key}, %2${key}, %?${key}; a $name without braces
  * is a variable.

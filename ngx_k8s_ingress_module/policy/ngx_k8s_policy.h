@@ -135,6 +135,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_seconds;    /* ngx_msec_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_time;       /* ngx_msec_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_size;       /* size_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_buffer;     /* size_t */
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_workers;    /* ngx_uint_t, 0: auto */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_buffers;    /* ngx_bufs_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_status;     /* ngx_uint_t */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_redirect_code;  /* ngx_uint_t */
@@ -152,6 +153,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_backend_protocol;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_balance;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_connection;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_http_version;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_log_level;  /* NGX_LOG_* */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_method;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_risk;       /* NGX_K8S_RISK_* */
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_samesite;
@@ -277,7 +279,8 @@ typedef struct {
                                             said twice the size of that row,
                                             %?${key} is nothing, with the word
                                             behind it where it is off; "" is an
-                                            empty argument */
+                                            empty argument; of a noted row,
+                                            see ngx_k8s_row_directive() */
     size_t                   offset;     /* in ngx_k8s_settings_t */
     ngx_str_t                needs;      /* annotation or key without which it
                                             does nothing, and is no token;
@@ -333,6 +336,19 @@ ngx_uint_t ngx_k8s_row_built(ngx_k8s_row_t *row, ngx_str_t *value);
 ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
 
 /*
+ * Writes the directive of nginx.conf that says what a value of a noted row
+ * does: in its argument %V is the value, %S "on" or "off" for a flag, and what
+ * is in brackets is there where that is on.  Returns the end; what has no room
+ * is left out.
+ */
+u_char *ngx_k8s_row_directive(u_char *buf, size_t size, ngx_k8s_row_t *row,
+    ngx_str_t *value);
+
+/* 1: only nginx.conf can say it */
+#define ngx_k8s_row_nginx(row)                                                \
+    (((row)->flags & NGX_K8S_ROW_NOTED) && (row)->argument.len)
+
+/*
  * Tokens: an array of ngx_array_t * of ngx_str_t, a directive and its arguments
  * each.  add() appends one, from a text with its arguments separated by blanks
  * ("" is an empty one); tokens() appends those of the base of an API, in which
@@ -369,6 +385,7 @@ typedef struct {
 #define NGX_K8S_SAY_NOTED            5   /* has nothing to do here */
 #define NGX_K8S_SAY_NO_EFFECT        6   /* something else is missing */
 #define NGX_K8S_SAY_FOREIGN          7   /* another controller's */
+#define NGX_K8S_SAY_NGINX            8   /* only nginx.conf can say it */
 
 typedef ngx_int_t (*ngx_k8s_say_pt)(void *data, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
@@ -401,9 +418,16 @@ ngx_int_t ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
     ngx_str_t *namespace, ngx_array_t *annotations, ngx_k8s_gate_t *gate,
     ngx_k8s_say_pt say, void *data);
 
-/* the same of the data of a ConfigMap; values are those that are served */
+/* whether nginx runs as the value of a row says which only nginx.conf can say:
+   NGX_OK; NGX_DECLINED: it does not; NGX_DONE: it is not known */
+typedef ngx_int_t (*ngx_k8s_running_pt)(void *data, ngx_k8s_row_t *row,
+    ngx_str_t *value);
+
+/* the same of the data of a ConfigMap; values are those that are served;
+   running may be NULL */
 ngx_int_t ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool,
-    ngx_array_t *data, ngx_k8s_say_pt say, void *context);
+    ngx_array_t *data, ngx_k8s_running_pt running, ngx_k8s_say_pt say,
+    void *context);
 
 /* whether it is in a policy record */
 #define ngx_k8s_value_served(v)                                               \

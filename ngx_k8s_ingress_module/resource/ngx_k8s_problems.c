@@ -405,7 +405,15 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "its namespace has as many expressions as it leaves to "
                  "others."),
       ngx_string("Spread the paths over several hosts, or write them without "
-                 "regular expressions.") }
+                 "regular expressions.") },
+
+    { ngx_string("KeyNginx"),
+      ngx_k8s_problem_note(NONE, NONE),
+      ngx_string("The key of the ConfigMap is one that only nginx.conf can "
+                 "say, and it says something else, or what it says is not "
+                 "known."),
+      ngx_string("Write the directive in nginx.conf that the message "
+                 "quotes.") }
 };
 
 

@@ -131,7 +131,7 @@ static ngx_int_t
 fuzz_say(void *data, ngx_uint_t what, ngx_str_t *name, ngx_str_t *message,
     ngx_str_t *remedy)
 {
-    if (message->len == 0 || what > NGX_K8S_SAY_FOREIGN) {
+    if (message->len == 0 || what > NGX_K8S_SAY_NGINX) {
         abort();
     }
 
@@ -327,7 +327,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_str_set(&prefix, "");
 
     if (ngx_k8s_keys(&values, pool, fuzz_lines(pool, data, size, &prefix),
-                     fuzz_say, NULL)
+                     NULL, fuzz_say, NULL)
         != NGX_OK)
     {
         abort();

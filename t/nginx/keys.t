@@ -294,7 +294,8 @@ says(qr/"KeyInvalid"[^}]*data\.http-redirect-code[^}]*301, 302, 307 or 308/,
      'another one');
 says(qr/"KeyUnknown"[^}]*data\.proxy-body-siz"[^}]*Did you mean/, 'unknown');
 says(qr/"KeyRefused"[^}]*data\.jaeger-endpoint/, 'refused');
-says(qr/"KeyNoted"[^}]*data\.worker-processes/, 'noted');
+says(qr/"KeyNginx"[^}]*data\.worker-processes[^}]*Write \\"worker_processes 3;\\" in/,
+     'of nginx.conf');
 says(qr/"KeyUnserved"[^}]*data\.app-root/, 'not served yet');
 says(qr/"KeyNoEffect"[^}]*data\.gzip-level[^}]*without \\"use-gzip\\"/,
      'without effect');
@@ -346,6 +347,15 @@ ok $n->until(sub { my $w = $n->watcher; $w && $w != $pid }), 'another watcher';
 is post('plain', 40 * 1024 + 1), 413, 'which keeps what there was';
 config('proxy-body-size' => '50k');
 soon(sub { post('plain', 50 * 1024) }, 200, 'and follows changes');
+
+# of nginx.conf, which changes
+
+config('worker-processes' => '5');
+says(qr/data\.worker-processes/, 'nginx.conf says something else');
+$n->{main} = 'worker_processes 5;';
+$n->reload;
+ok($n->until(sub { my $s = status(); $s && $s !~ /data\.worker-processes/ }),
+   'nginx.conf says so after a reload');
 
 $n->remove('own.yaml');
 soon(sub { post('plain', 900_000) }, 200, 'without it the defaults hold');

@@ -578,7 +578,15 @@ static policy_case_t  policy_keys_cases[] = {
     { "gzip-level=9", "6 gzip-level: it does nothing without \"use-gzip\"", 0,
       0 },
     { "jaeger-endpoint=x", "4 jaeger-endpoint", 0, 0 },
-    { "worker-processes=1", "5 worker-processes", 0, 0 },
+    { "lua-shared-dicts=a: 1", "5 lua-shared-dicts", 0, 0 },
+    { "worker-processes=7", "8 worker-processes: only nginx.conf can say it | "
+      "Write \"worker_processes 7;\" in nginx.conf.", 0, 0 },
+    { "worker-processes=0", "1 worker-processes: \"0\" is not a number, or "
+      "\"auto\", so what nginx.conf says holds", 0, 0 },
+    { "enable-multi-accept=f", "\"multi_accept off;\"", 0, 0 },
+    { "use-proxy-protocol=true", "\"listen ... proxy_protocol;\"", 0, 0 },
+    { "use-proxy-protocol=false", "\"listen ...;\"", 0, 0 },
+    { "error-log-level=loud", "1 error-log-level", 0, 0 },
     { NULL, NULL, 0, 0 }
 };
 
@@ -613,7 +621,7 @@ policy_keys(void)
             kv->value.len = end - eq - 1;
         }
 
-        rc = ngx_k8s_keys(&values, pool, array, policy_say, &said);
+        rc = ngx_k8s_keys(&values, pool, array, NULL, policy_say, &said);
 
         ok(rc == NGX_OK && values.nserved == c->values
            && values.values.nelts == c->values
@@ -687,7 +695,7 @@ policy_lists(void)
         kv->value.data = (u_char *) policy_lists_cases[i].text;
         kv->value.len = strlen(policy_lists_cases[i].text);
 
-        (void) ngx_k8s_keys(&values, pool, array, policy_say, &said);
+        (void) ngx_k8s_keys(&values, pool, array, NULL, policy_say, &said);
 
         value = values.values.elts;
 

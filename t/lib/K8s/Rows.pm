@@ -19,6 +19,10 @@
 # met once.  Of it the logs have to say logged, and not silent; under is the
 # number of its bytes that there may be.
 #
+# Of a row that is compared with nginx.conf it says value, nginx (the directive
+# that is to be written), same (a value with which this nginx runs, if that can
+# be seen) and bad.
+#
 # Of the Ingress the file may say paths ("/x Exact a"), tls (1), primary (1: the
 # Ingress is a canary of another one, to b instead of a), closed (1: a bad value
 # closes it), code (of the problem of the bad value), and refused instead of
@@ -64,11 +68,12 @@ sub files {
     return \%files;
 }
 
-# { NAME => 1 } of the rows that a reference page says are served
+# { NAME => 1 } of the rows that a reference page says are served, or so
 sub served {
-    my ($page) = @_;
+    my ($page, $state) = @_;
+    $state //= 'served';
     open my $f, '<', "docs/$page.md" or die "docs/$page.md: $!";
-    return { map { /^\| `([^`]+)`.*\| served \|/ ? ($1 => 1) : () } <$f> };
+    return { map { /^\| `([^`]+)`.*\| $state \|/ ? ($1 => 1) : () } <$f> };
 }
 
 sub list { ref $_[0] ? @{$_[0]} : defined $_[0] ? $_[0] : () }
@@ -143,7 +148,8 @@ sub new {
     my ($class, %o) = @_;
     my $files = $o{files} // 1 ? files() : {};
     my $self = bless { files => $files, annotation => served('annotations'),
-                       key => served('configmap') }, $class;
+                       key => served('configmap'),
+                       compared => served('configmap', 'compared') }, $class;
 
     $self->{backends} = { map { $_ => K8s::Backend->start(echo($_)) }
                           qw( a b errors ) };
@@ -189,6 +195,7 @@ sub new {
 
     for my $row (sort keys %{$self->{files}}) {
         my $f = $self->{files}{$row};
+        next if $self->{compared}{$row};
         my %with = map { $_ => $f->{with}{$_} }
                    grep { $self->{annotation}{$_} } keys %{$f->{with} // {}};
         $self->ingress($row, "$row-off", %with);
@@ -264,10 +271,14 @@ data: {@{[ join ', ', map { "$_: " . $json->encode("$data{$_}") }
 EOC
 }
 
+sub status {
+    (K8s::Objects::http_get($_[0]{admin}, 'x', '/status'))[1] // '';
+}
+
 # "CODE FIELD MESSAGE" of each problem of an object
 sub problems {
     my ($self, $kind, $name) = @_;
-    my $body = (K8s::Objects::http_get($self->{admin}, 'x', '/status'))[1];
+    my $body = $self->status;
     my $status = eval { decode_json($body =~ /\{.*\}/s ? $& : '{}') } // {};
 
     return map { "$_->{code} $_->{field} $_->{message}" }
