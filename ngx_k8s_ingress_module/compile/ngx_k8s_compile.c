@@ -410,8 +410,6 @@ ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec)
 
         ngx_reset_pool(c->pool);
 
-        /* out of memory is met again, and said, in the next turn */
-
     } while (rc == NGX_OK && ngx_k8s_usec() < end);
 
     /* until all was looked at once those of a predecessor stay */
@@ -420,7 +418,17 @@ ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec)
         ngx_k8s_table_set_states(c->table, c->store->states, NGX_K8S_STATES);
     }
 
-    return (rc == NGX_DONE) ? NGX_OK : NGX_AGAIN;
+    switch (rc) {
+
+    case NGX_OK:
+        return NGX_AGAIN;
+
+    case NGX_DONE:
+        return NGX_OK;
+
+    default: /* NGX_ERROR */
+        return NGX_ERROR;
+    }
 }
 
 

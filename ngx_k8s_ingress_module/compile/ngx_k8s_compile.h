@@ -74,7 +74,8 @@ void ngx_k8s_compile_destroy(ngx_k8s_compile_t *c);
 
 /*
  * Works on what is marked for about "usec" microseconds: NGX_OK when nothing
- * is left, NGX_AGAIN when there is more.  The caller then publishes.
+ * is left, NGX_AGAIN when there is more, NGX_ERROR when there is more, but no
+ * memory, so that it is to be called later.  The caller then publishes.
  */
 ngx_int_t ngx_k8s_compile_run(ngx_k8s_compile_t *c, ngx_uint_t usec);
 

@@ -154,7 +154,7 @@ ngx_k8s_queue_run(ngx_k8s_queue_t *q, uint64_t until)
         rc = ngx_k8s_store_work(q->store);
 
         if (rc == NGX_DECLINED) {
-            return NGX_AGAIN;
+            return NGX_ERROR;
         }
 
         if (rc != NGX_AGAIN) {

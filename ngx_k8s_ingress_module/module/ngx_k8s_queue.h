@@ -75,7 +75,8 @@ void ngx_k8s_queue_init(ngx_k8s_queue_t *q, ngx_k8s_queue_events_t *events,
 void ngx_k8s_queue_feed(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed);
 
 /* works until that time, also on what the store has to do: NGX_OK when all is
-   done, or NGX_AGAIN */
+   done, NGX_AGAIN, or NGX_ERROR: the store has no memory for what it has
+   begun */
 ngx_int_t ngx_k8s_queue_run(ngx_k8s_queue_t *q, uint64_t until);
 
 /* drops what is in it */

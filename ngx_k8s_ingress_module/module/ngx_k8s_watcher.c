@@ -522,6 +522,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     w->late = 0;
     w->usec = 0;
     w->said = 0;
+    w->starved = 0;
 }
 
 
@@ -601,8 +602,16 @@ ngx_k8s_watcher_work_handler(ngx_event_t *ev)
 
     ngx_k8s_saver_changed(w->block->saver);
 
+    if (queued == NGX_ERROR || compiled == NGX_ERROR) {
+        ngx_k8s_watcher_pause(w);
+
+    } else if (queued == NGX_OK && compiled == NGX_OK) {
+        w->starved = 0;
+    }
+
     if (queued == NGX_AGAIN || compiled == NGX_AGAIN || kept == NGX_AGAIN
-        || ngx_k8s_writer_behind(w->writer) || ngx_k8s_store_busy(w->store))
+        || ngx_k8s_writer_behind(w->writer)
+        || (queued != NGX_ERROR && ngx_k8s_store_busy(w->store)))
     {
         ngx_post_event(&w->work, &ngx_posted_next_events);
 
@@ -637,8 +646,13 @@ ngx_k8s_watcher_check(ngx_k8s_watcher_t *w, uint64_t until)
         rc = ngx_k8s_store_settle(w->store, 1);
     } while (rc == NGX_AGAIN && ngx_k8s_usec() < until);
 
-    if (rc != NGX_OK) {
+    if (rc == NGX_AGAIN) {
         ngx_post_event(&w->work, &ngx_posted_next_events);
+        return;
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_k8s_watcher_pause(w);
         return;
     }
 

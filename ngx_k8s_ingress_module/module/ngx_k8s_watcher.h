@@ -43,6 +43,8 @@
 #define NGX_K8S_RECLAIM_INTERVAL     10
 #define NGX_K8S_CLOCK_INTERVAL       3600000
 #define NGX_K8S_WANTED_INTERVAL      10000
+#define NGX_K8S_STARVED_INTERVAL     100    /* twice as long each time */
+#define NGX_K8S_STARVED_MAX          3200
 #define NGX_K8S_LOST_INTERVAL        1000   /* twice as long each time */
 #define NGX_K8S_LOST_INTERVAL_MAX    64000
 
@@ -55,7 +57,8 @@ struct ngx_k8s_watcher_s {
 
     ngx_event_t              retry;      /* to get the right */
     ngx_event_t              open;       /* posted: takes the table over */
-    ngx_event_t              work;       /* posted: the next slice */
+    ngx_event_t              work;       /* posted: the next slice; a timer
+                                            where it has no memory */
     ngx_event_t              turn;       /* posted: end of a turn */
     ngx_event_t              reclaim;
     ngx_event_t              clock;
@@ -85,6 +88,8 @@ struct ngx_k8s_watcher_s {
     ngx_uint_t               usec;       /* of this turn */
     ngx_uint_t               said;       /* kinds that were lost, by bit */
     ngx_msec_t               pause;      /* before they are listed */
+    ngx_msec_t               starved;    /* the same without memory, 0: there
+                                            is enough */
     ngx_uint_t               depth;
 
     unsigned                 opened:1;   /* the table is taken over */
@@ -107,6 +112,9 @@ void ngx_k8s_watcher_enter(void *data);
 void ngx_k8s_watcher_leave(void *data);
 /* has the next slice done, in this turn still */
 void ngx_k8s_watcher_post(void *data);
+/* there is no memory for the next slice: it is tried again after a pause, or
+   when anything changes */
+void ngx_k8s_watcher_pause(ngx_k8s_watcher_t *w);
 /* has the kinds in queue.lost listed anew, after a pause */
 void ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w);
 void ngx_k8s_watcher_lost_handler(ngx_event_t *ev);

@@ -260,6 +260,20 @@ ngx_k8s_watcher_lost_handler(ngx_event_t *ev)
 }
 
 
+void
+ngx_k8s_watcher_pause(ngx_k8s_watcher_t *w)
+{
+    if (w->work.timer_set) {
+        return;
+    }
+
+    w->starved = w->starved ? ngx_min(2 * w->starved, NGX_K8S_STARVED_MAX)
+                            : NGX_K8S_STARVED_INTERVAL;
+
+    ngx_add_timer(&w->work, w->starved);
+}
+
+
 static void
 ngx_k8s_watcher_listed(void *data, ngx_uint_t kind, ngx_str_t *scope,
     ngx_uint_t ends)

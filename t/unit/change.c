@@ -529,6 +529,61 @@ resumed(void)
 }
 
 
+/* what is compiled is given up at once, and is done when there is memory */
+
+static void
+compiled(void)
+{
+    k8s_t       k;
+    ngx_int_t   rc;
+    ngx_uint_t  n, errors, more;
+
+    errors = 0;
+    more = 0;
+    hosts = 4;
+
+    k8s_conf(&k);
+    k.size = 16 * 1024 * 1024;
+    k8s_open(&k);
+    k8s_run(&k);
+
+    for (n = 1; /* void */ ; n++) {
+        (void) ngx_k8s_store_put(k.store, large("a", ""));
+        k8s_work(&k);
+
+        fails = allocs + n;
+
+        do {
+            rc = ngx_k8s_compile_run(k.compile, 1000000);
+        } while (rc == NGX_AGAIN);
+
+        if (allocs < fails) {
+            break;
+        }
+
+        errors += (rc == NGX_ERROR);
+
+        while (ngx_k8s_compile_run(k.compile, 1000000) == NGX_AGAIN) {
+            more++;
+        }
+
+        more += (served(&k, "a") != hosts);
+
+        k8s_delete(&k, NGX_K8S_INGRESS, "n", "large");
+        k8s_run(&k);
+    }
+
+    fails = 0;
+
+    ok(errors > hosts && more == 0, "no memory for what is compiled %u times",
+       (unsigned) errors);
+
+    k8s_close(&k);
+
+    hosts = HOSTS;
+}
+
+
 int
 main(void)
 {
@@ -546,6 +601,7 @@ main(void)
     swept();
     memory();
     attached();
+    compiled();
     resumed();
 
     return done();
