@@ -119,7 +119,7 @@ docs_state(ngx_k8s_row_t *d, ngx_uint_t flags)
                ? "not yet, closed" : "not yet";
     }
 
-    if (ngx_k8s_row_nginx(d)) {
+    if ((d->flags & NGX_K8S_ROW_NOTED) && (d->flags & NGX_K8S_ROW_COMPARED)) {
         return "compared";
     }
 

@@ -10,6 +10,8 @@
 #include <ngx_http_k8s_forwarded.h>
 
 
+static ngx_int_t ngx_http_k8s_forwarded_proxies(
+    ngx_http_k8s_profile_t *profile, ngx_pool_t *pool);
 static ngx_int_t ngx_http_k8s_forwarded_name(ngx_pool_t *pool,
     ngx_str_t *header, ngx_str_t *name);
 static ngx_int_t ngx_http_k8s_forwarded_header(ngx_http_request_t *r,
@@ -32,19 +34,23 @@ ngx_int_t
 ngx_http_k8s_forwarded_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_k8s_settings_t *settings)
 {
-    ngx_str_t  list, item;
+    ngx_str_t  list, item, *name;
 
     static ngx_str_t  header = ngx_string("real_ip_header");
     static ngx_str_t  recursive = ngx_string("real_ip_recursive");
     static ngx_str_t  from = ngx_string("set_real_ip_from");
     static ngx_str_t  on = ngx_string("on");
+    static ngx_str_t  proxy_protocol = ngx_string("proxy_protocol");
 
-    if (!settings->forwarded && !settings->real_ip) {
+    if (!ngx_http_k8s_forwarded_wanted(settings)) {
         return NGX_OK;
     }
 
-    if (ngx_k8s_tokens_add(pool, tokens, &header, &settings->forwarded_for)
-        != NGX_OK
+    name = !settings->proxy_protocol ? &settings->forwarded_for
+           : settings->forwarded ? &settings->forwarded_proxy
+           : &proxy_protocol;
+
+    if (ngx_k8s_tokens_add(pool, tokens, &header, name) != NGX_OK
         || ngx_k8s_tokens_add(pool, tokens, &recursive, &on) != NGX_OK)
     {
         return NGX_ERROR;
@@ -68,9 +74,10 @@ ngx_int_t
 ngx_http_k8s_forwarded_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool)
 {
-    if (ngx_http_k8s_forwarded_name(pool, &profile->settings->forwarded_for,
-                                    &profile->forwarded_for)
-        != NGX_OK)
+    if (ngx_http_k8s_forwarded_proxies(profile, pool) != NGX_OK
+        || ngx_http_k8s_forwarded_name(pool, &profile->settings->forwarded_for,
+                                       &profile->forwarded_for)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -78,6 +85,130 @@ ngx_http_k8s_forwarded_profile(ngx_http_k8s_profile_t *profile,
     return ngx_http_k8s_forwarded_name(pool,
                                        &profile->settings->forwarded_host,
                                        &profile->forwarded_host);
+}
+
+
+/* those whose PROXY protocol's address is one of a proxy again */
+
+static ngx_int_t
+ngx_http_k8s_forwarded_proxies(ngx_http_k8s_profile_t *profile,
+    ngx_pool_t *pool)
+{
+    ngx_str_t    list, item;
+    ngx_cidr_t  *cidr;
+
+    if (!profile->settings->forwarded || !profile->settings->proxy_protocol) {
+        return NGX_OK;
+    }
+
+    profile->proxies = ngx_array_create(pool, 4, sizeof(ngx_cidr_t));
+    if (profile->proxies == NULL) {
+        return NGX_ERROR;
+    }
+
+    list = profile->settings->real_ip_cidrs;
+
+    while (ngx_k8s_item(&list, &item) == NGX_OK) {
+
+        cidr = ngx_array_push(profile->proxies);
+        if (cidr == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_ptocidr(&item, cidr) == NGX_ERROR) {
+            profile->proxies->nelts--;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The realip module takes one header: it gets one of ours, with what the PROXY
+ * protocol says; where that is a proxy, with what the other header says.  What
+ * a client sent under this name is gone.
+ */
+
+ngx_int_t
+ngx_http_k8s_forwarded_proxy(ngx_http_request_t *r,
+    ngx_http_k8s_profile_t *base)
+{
+    ngx_str_t                   text, *name;
+    ngx_addr_t                  addr;
+    ngx_uint_t                  i, set;
+    ngx_list_part_t            *part;
+    ngx_table_elt_t            *h;
+    ngx_proxy_protocol_t       *pp;
+    ngx_http_variable_value_t   v;
+
+    ngx_str_null(&text);
+
+    pp = r->connection->proxy_protocol;
+
+    if (pp) {
+        text = pp->src_addr;
+    }
+
+    if (pp == NULL
+        || (ngx_parse_addr(r->pool, &addr, text.data, text.len) == NGX_OK
+            && ngx_cidr_match(addr.sockaddr, base->proxies) == NGX_OK))
+    {
+        ngx_memzero(&v, sizeof(ngx_http_variable_value_t));
+
+        if (ngx_http_k8s_forwarded_header(r, &v, &base->forwarded_for)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (!v.not_found && v.len) {
+            text.len = v.len;
+            text.data = v.data;
+        }
+    }
+
+    name = &base->settings->forwarded_proxy;
+    part = &r->headers_in.headers.part;
+    set = 0;
+
+    for ( /* void */ ; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == name->len
+                && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
+            {
+                h[i].value = text;
+                set = 1;
+            }
+        }
+    }
+
+    if (set || text.len == 0) {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_in.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->key = *name;
+    h->value = text;
+
+    h->lowcase_key = ngx_pnalloc(r->pool, name->len);
+    if (h->lowcase_key == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = ngx_hash_strlow(h->lowcase_key, name->data, name->len);
+
+    return NGX_OK;
 }
 
 
@@ -188,7 +319,12 @@ ngx_http_k8s_forwarded_for_variable(ngx_http_request_t *r,
     if (ngx_http_k8s_forwarded_trusted(ctx)
         && ctx->profile->settings->full_forwarded)
     {
-        if (ctx->peer.len) {
+        if (ctx->profile->settings->proxy_protocol
+            && r->connection->proxy_protocol)
+        {
+            peer = &r->connection->proxy_protocol->src_addr;
+
+        } else if (ctx->peer.len) {
             peer = &ctx->peer;
         }
 

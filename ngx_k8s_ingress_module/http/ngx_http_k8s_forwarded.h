@@ -22,6 +22,16 @@
  * in a server, as a location is not known so early.
  */
 
+/* whether it finds the address with these settings */
+#define ngx_http_k8s_forwarded_wanted(settings)                               \
+    ((settings)->forwarded || (settings)->real_ip                             \
+     || (settings)->proxy_protocol)
+
+/* with the PROXY protocol and forwarded headers: the header that it reads; of
+   the request, before it runs */
+ngx_int_t ngx_http_k8s_forwarded_proxy(ngx_http_request_t *r,
+    ngx_http_k8s_profile_t *base);
+
 /* directives of realip, of a base with these settings */
 ngx_int_t ngx_http_k8s_forwarded_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_k8s_settings_t *settings);

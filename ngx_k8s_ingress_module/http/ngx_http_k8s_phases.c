@@ -10,6 +10,7 @@
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_error.h>
+#include <ngx_http_k8s_forwarded.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 
@@ -116,12 +117,16 @@ ngx_http_k8s_post_read_begin(ngx_http_request_t *r)
     base = ngx_http_k8s_base(klcf, ngx_k8s_pin(klcf->block),
                              r->connection->log);
 
-    if (!base->settings->forwarded && !base->settings->real_ip) {
+    if (!ngx_http_k8s_forwarded_wanted(base->settings)) {
         return NGX_DECLINED;
     }
 
     ctx = ngx_http_k8s_ctx_create(r);
     if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (base->proxies && ngx_http_k8s_forwarded_proxy(r, base) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

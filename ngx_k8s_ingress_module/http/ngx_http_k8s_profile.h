@@ -66,6 +66,7 @@ struct ngx_http_k8s_profile_s {
     ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
     ngx_http_k8s_profile_t  *page;       /* of a base: the location of error
                                             pages; NULL: that of the cycle */
+    ngx_array_t             *proxies;    /* of a base: ngx_cidr_t, or NULL */
     ngx_str_t                forwarded_for;   /* of a base: names of headers, */
     ngx_str_t                forwarded_host;  /* as variables have them */
     ngx_event_t              release;

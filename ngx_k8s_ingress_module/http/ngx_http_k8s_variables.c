@@ -587,8 +587,11 @@ static ngx_int_t
 ngx_http_k8s_port_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    u_char     *p;
-    ngx_int_t   rc;
+    u_char                *p;
+    in_port_t              port;
+    ngx_int_t              rc;
+    ngx_http_k8s_ctx_t    *ctx;
+    ngx_proxy_protocol_t  *pp;
 
     rc = ngx_http_k8s_forwarded_port(r, v);
 
@@ -600,14 +603,21 @@ ngx_http_k8s_port_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    port = ngx_inet_get_port(r->connection->local_sockaddr);
+
+    ctx = ngx_http_k8s_ctx(r);
+    pp = r->connection->proxy_protocol;
+
+    if (pp && ctx && ctx->profile && ctx->profile->settings->proxy_protocol) {
+        port = pp->dst_port;
+    }
+
     p = ngx_pnalloc(r->pool, sizeof("65535") - 1);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    v->len = ngx_k8s_port_text(p,
-                              ngx_inet_get_port(r->connection->local_sockaddr))
-             - p;
+    v->len = ngx_k8s_port_text(p, port) - p;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;

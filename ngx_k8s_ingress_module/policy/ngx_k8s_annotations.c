@@ -394,8 +394,16 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_str_t    why, bad, none;
     ngx_uint_t   list;
 
-    if (ngx_k8s_row_nginx(row)) {
-        return ngx_k8s_annotation_nginx(a, key, row, text);
+    if (row->flags & NGX_K8S_ROW_COMPARED) {
+
+        rc = ngx_k8s_annotation_nginx(a, key, row, text);
+
+        if (rc == NGX_DECLINED) {
+            return NGX_OK;
+        }
+
+        return (rc == NGX_OK && !(row->flags & NGX_K8S_ROW_NOTED))
+               ? ngx_k8s_annotation_take(a, key, row, text) : rc;
     }
 
     if (row->flags & (NGX_K8S_ROW_NOTED|NGX_K8S_ROW_REFUSED)) {
@@ -527,7 +535,8 @@ ngx_k8s_annotation_why(u_char *buf, size_t size, ngx_k8s_row_t *row,
 }
 
 
-/* a key of what nginx reads at its start: nothing, where nginx.conf says so */
+/* a key of what nginx reads at its start: nothing is said, where nginx.conf says
+   the same; NGX_DECLINED: the value is bad */
 
 static ngx_int_t
 ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a, ngx_str_t *key,
@@ -543,10 +552,11 @@ ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a, ngx_str_t *key,
         why.len = ngx_k8s_annotation_why(buf, sizeof(buf), row, text, NULL)
                   - buf;
 
-        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
-                                      &ngx_k8s_no_remedy,
-                                      "%V, so what nginx.conf says holds",
-                                      &why);
+        rc = ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                    &ngx_k8s_no_remedy,
+                                    "%V, so what nginx.conf says holds", &why);
+
+        return (rc == NGX_OK) ? NGX_DECLINED : rc;
     }
 
     rc = a->running ? a->running(a->data, row, text) : NGX_DONE;

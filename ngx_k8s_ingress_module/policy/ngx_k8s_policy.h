@@ -75,6 +75,9 @@ typedef struct {
     ngx_uint_t               full_forwarded; /* X-Forwarded-For is added to */
     ngx_uint_t               real_ip;       /* the client's address alone is */
     ngx_str_t                real_ip_cidrs; /* of proxies, with commas */
+    ngx_uint_t               proxy_protocol; /* the client's address by it */
+    ngx_str_t                forwarded_proxy; /* name of the header that has
+                                               it, with "forwarded" */
     ngx_str_t                forwarded_for; /* names of headers */
     ngx_str_t                forwarded_host;
 
@@ -214,6 +217,9 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 #define NGX_K8S_ROW_ANNOTATION       0x0010  /* is one of an Ingress */
 #define NGX_K8S_ROW_KEY              0x0020  /* is a key of the ConfigMap */
 
+#define NGX_K8S_ROW_COMPARED         0x0040  /* with nginx.conf, which alone can
+                                                say it, or a part of it */
+
 #define NGX_K8S_ROW_LATER            0x0100  /* its default is served alone; */
 #define NGX_K8S_ROW_KEY_LATER        0x0800  /* as the key, but not as the
                                                 annotation */
@@ -279,7 +285,7 @@ typedef struct {
                                             said twice the size of that row,
                                             %?${key} is nothing, with the word
                                             behind it where it is off; "" is an
-                                            empty argument; of a noted row,
+                                            empty argument; of a compared row,
                                             see ngx_k8s_row_directive() */
     size_t                   offset;     /* in ngx_k8s_settings_t */
     ngx_str_t                needs;      /* annotation or key without which it
@@ -336,7 +342,7 @@ ngx_uint_t ngx_k8s_row_built(ngx_k8s_row_t *row, ngx_str_t *value);
 ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
 
 /*
- * Writes the directive of nginx.conf that says what a value of a noted row
+ * Writes the directive of nginx.conf that says what a value of a compared row
  * does: in its argument %V is the value, %S "on" or "off" for a flag, and what
  * is in brackets is there where that is on.  Returns the end; what has no room
  * is left out.
@@ -344,9 +350,6 @@ ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
 u_char *ngx_k8s_row_directive(u_char *buf, size_t size, ngx_k8s_row_t *row,
     ngx_str_t *value);
 
-/* 1: only nginx.conf can say it */
-#define ngx_k8s_row_nginx(row)                                                \
-    (((row)->flags & NGX_K8S_ROW_NOTED) && (row)->argument.len)
 
 /*
  * Tokens: an array of ngx_array_t * of ngx_str_t, a directive and its arguments

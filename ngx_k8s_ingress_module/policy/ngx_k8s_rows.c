@@ -100,8 +100,8 @@
 /* one that only nginx.conf can say, by the directive */
 #define ngx_k8s_conf_row(name, grammar, value, directive, note)               \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
-                    NGX_K8S_IK|NGX_K8S_ROW_NOTED, "", directive,              \
-                    NGX_K8S_NO_FIELD, "", note)
+                    NGX_K8S_IK|NGX_K8S_ROW_NOTED|NGX_K8S_ROW_COMPARED, "",    \
+                    directive, NGX_K8S_NO_FIELD, "", note)
 
 #define ngx_k8s_refused_row(name, grammar, value, flags, needs, note)         \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
@@ -691,15 +691,21 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       NGX_K8S_IG|NGX_K8S_K|NGX_K8S_ROW_PROFILE
                       |NGX_K8S_ROW_PARTS,
                       "proxies that are trusted to tell it"),
-    ngx_k8s_later_row("forwarded-for-proxy-protocol-header", "", header,
-                      "X-Forwarded-For-Proxy-Protocol", NGX_K8S_IK, "", ""),
+    ngx_k8s_field_row("forwarded-for-proxy-protocol-header", header,
+                      "X-Forwarded-For-Proxy-Protocol", forwarded_proxy,
+                      NGX_K8S_IK|NGX_K8S_ROW_PROFILE,
+                      "what `use-proxy-protocol` with "
+                      "`use-forwarded-headers` says"),
     ngx_k8s_need_row("compute-full-forwarded-for", flag, "false",
                      full_forwarded, NGX_K8S_IG|NGX_K8S_K,
                      "use-forwarded-headers",
                      "the address of the proxy is added to X-Forwarded-For"),
-    ngx_k8s_conf_row("use-proxy-protocol", flag, "false",
-                     "listen ...[ proxy_protocol]",
-                     "\"listen ... proxy_protocol\" in nginx.conf"),
+    ngx_k8s_any_row("use-proxy-protocol", "", &ngx_k8s_grammar_flag, "false",
+                    NGX_K8S_IK|NGX_K8S_ROW_COMPARED|NGX_K8S_ROW_PROFILE, "",
+                    "listen ...[ proxy_protocol]",
+                    offsetof(ngx_k8s_settings_t, proxy_protocol), "",
+                    "the client's address by it, with \"listen ... "
+                    "proxy_protocol\" in nginx.conf"),
     ngx_k8s_noted_row("proxy-protocol-header-timeout", time, "5s", NGX_K8S_IK,
                       "use-proxy-protocol",
                       "client-header-timeout bounds it"),

@@ -87,7 +87,7 @@ policy_flags(void)
     static ngx_uint_t  flags[] = {
         NGX_K8S_API_INGRESS, NGX_K8S_API_GATEWAY, NGX_K8S_ROW_ANNOTATION,
         NGX_K8S_ROW_KEY, NGX_K8S_ROW_LATER, NGX_K8S_ROW_KEY_LATER,
-        NGX_K8S_ROW_NOTED, NGX_K8S_ROW_REFUSED, NGX_K8S_ROW_WATCHER,
+        NGX_K8S_ROW_COMPARED, NGX_K8S_ROW_NOTED, NGX_K8S_ROW_REFUSED, NGX_K8S_ROW_WATCHER,
         NGX_K8S_ROW_CLOSES_ROUTE, NGX_K8S_ROW_CLOSES_HOST, NGX_K8S_ROW_SAID,
         NGX_K8S_ROW_ON, NGX_K8S_ROW_OFF, NGX_K8S_ROW_EACH,
         NGX_K8S_ROW_PROFILE, NGX_K8S_ROW_HEADERS,
@@ -584,8 +584,9 @@ static policy_case_t  policy_keys_cases[] = {
     { "worker-processes=0", "1 worker-processes: \"0\" is not a number, or "
       "\"auto\", so what nginx.conf says holds", 0, 0 },
     { "enable-multi-accept=f", "\"multi_accept off;\"", 0, 0 },
-    { "use-proxy-protocol=true", "\"listen ... proxy_protocol;\"", 0, 0 },
-    { "use-proxy-protocol=false", "\"listen ...;\"", 0, 0 },
+    { "use-proxy-protocol=true", "\"listen ... proxy_protocol;\"", 1, 0 },
+    { "use-proxy-protocol=false", "\"listen ...;\"", 1, 0 },
+    { "use-proxy-protocol=yes", "1 use-proxy-protocol", 0, 0 },
     { "error-log-level=loud", "1 error-log-level", 0, 0 },
     { NULL, NULL, 0, 0 }
 };

@@ -11,10 +11,10 @@
 #       is: "^HTTP/1.1 504"
 #
 # A request is a get or a post (of body bytes, of which short are not sent), or
-# raw text.  It has send (lines of its head), host, tls, times (one after the
-# other, with pause seconds between them), hold (seconds to wait for the end of
-# a raw one).  Its transcript is the answer without CR, after which stands what
-# the backend got, each line after "> ".  It has to match is, and must not match
+# raw text.  It has send (lines of its head), host, tls, proxy (the header of the
+# PROXY protocol), times (one after the other, with pause seconds between them),
+# hold (seconds to wait for the end of a raw one).  Its transcript is the answer
+# without CR, after which stands what the backend got, each line after "> ".  It has to match is, and must not match
 # not, each a regular expression or a list of them; of all times some has to be
 # met once.  Of it the logs have to say logged, and not silent; under is the
 # number of its bytes that there may be.
@@ -173,12 +173,15 @@ sub new {
     my ($tls, $admin) = (K8s::Objects::free_port(), K8s::Objects::free_port());
     $self->{admin} = $admin;
     $self->{tls} = $tls;
+    my $proxy = $self->{proxy} = K8s::Objects::free_port();
     my $n = $self->{nginx} = K8s::Nginx->new(
         block => 'source manifests %%DIR%%; zone 16m; config_map rows/own;',
         server => "listen 127.0.0.1:$tls ssl; http2 on; k8s_ingress_pass;",
         http => "log_format rows 'access of host: \"\$host\"'; "
                 . 'access_log logs/error.log rows; '
-                . "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
+                . "server { listen 127.0.0.1:$admin; k8s_ingress_admin; } "
+                . "server { listen 127.0.0.1:$proxy proxy_protocol; "
+                . 'k8s_ingress_pass; }',
         main => 'worker_processes 1;');
     $n->{ports}{$_} = $self->{backends}{$_}->port
         for keys %{$self->{backends}};
@@ -315,11 +318,13 @@ sub ask {
 
     my $s = $r->{tls} ? K8s::TLS::dial($self->{tls}, $to)
             : IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                                    PeerPort => $self->{nginx}{port})
+                                    PeerPort => $r->{proxy}
+                                                ? $self->{proxy}
+                                                : $self->{nginx}{port})
         or return "no connection\n";
     my $text = '';
     my $end = time + ($r->{hold} // 20) * ($patience // 1);
-    print $s $raw, $body;
+    print $s $r->{proxy} ? "$r->{proxy}\r\n" : (), $raw, $body;
 
     while (1) {
         my $left = $end - time;
