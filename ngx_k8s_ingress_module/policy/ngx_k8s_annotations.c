@@ -535,7 +535,7 @@ ngx_k8s_annotation_why(u_char *buf, size_t size, ngx_k8s_row_t *row,
 }
 
 
-/* a key of what nginx reads at its start: nothing is said, where nginx.conf says
+/* a key of what nginx reads at its start: nothing is said where nginx.conf says
    the same; NGX_DECLINED: the value is bad */
 
 static ngx_int_t
