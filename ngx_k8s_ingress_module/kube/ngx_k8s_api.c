@@ -10,10 +10,8 @@
 static u_char *ngx_k8s_api_query(u_char *p, ngx_k8s_query_t *query);
 static u_char *ngx_k8s_api_escape(u_char *p, ngx_str_t *s);
 static ngx_uint_t ngx_k8s_api_segment(ngx_str_t *s);
-static void ngx_k8s_api_names(u_char *p, u_char *last,
-    ngx_k8s_event_t *event);
-static ngx_int_t ngx_k8s_api_type(u_char *p, u_char *last,
-    ngx_k8s_event_t *event, ngx_str_t *type);
+static ngx_int_t ngx_k8s_api_type(ngx_str_t *type, ngx_k8s_event_t *event);
+static void ngx_k8s_api_version(ngx_k8s_event_t *event);
 static void ngx_k8s_api_string(u_char *p, u_char *last, char *name,
     ngx_str_t *value);
 static void ngx_k8s_api_decimal(ngx_str_t *s, ngx_str_t *value);
@@ -185,24 +183,31 @@ ngx_k8s_api_segment(ngx_str_t *s)
 
 
 ngx_int_t
-ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event)
+ngx_k8s_api_event(ngx_k8s_json_names_t *names, u_char *p, u_char *last,
+    ngx_k8s_event_t *event)
 {
-    size_t      i;
-    u_char     *start;
-    ngx_str_t   type;
-
-    start = p;
+    size_t   i;
+    u_char  *start;
 
     ngx_memzero(event, sizeof(ngx_k8s_event_t));
+
+    if (ngx_k8s_api_type(&names->type, event) != NGX_OK) {
+        return names->type.len ? NGX_DECLINED : NGX_ERROR;
+    }
+
+    ngx_k8s_api_names(names, event);
+
+    if (p == NULL) {
+        return NGX_OK;
+    }
+
+    start = p;
 
     while (last > p && (last[-1] == '\r' || last[-1] == ' ')) {
         last--;
     }
 
-    if (ngx_k8s_api_type(p, last, event, &type) != NGX_OK) {
-        return type.len ? NGX_DECLINED : NGX_ERROR;
-    }
-
+#define NGX_K8S_API_TYPE    "{\"type\":\""
 #define NGX_K8S_API_OBJECT  "\",\"object\":{"
 
     /*
@@ -210,10 +215,12 @@ ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event)
      * not be scanned; whoever parses it finds out about broken ones
      */
 
+    p += sizeof(NGX_K8S_API_TYPE) - 1 + names->type.len;
     i = sizeof(NGX_K8S_API_OBJECT) - 1;
-    p = type.data + type.len;
 
-    if ((size_t) (last - p) > i + 2
+    if ((size_t) (last - start) > (size_t) (p - start) + i + 2
+        && ngx_memcmp(start, NGX_K8S_API_TYPE, sizeof(NGX_K8S_API_TYPE) - 1)
+           == 0
         && ngx_memcmp(p, NGX_K8S_API_OBJECT, i) == 0
         && last[-1] == '}' && last[-2] == '}')
     {
@@ -228,20 +235,14 @@ ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event)
         }
     }
 
-    ngx_k8s_api_metadata(event->object.data,
-                         event->object.data + event->object.len, event);
-
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_k8s_api_type(u_char *p, u_char *last, ngx_k8s_event_t *event,
-    ngx_str_t *type)
+ngx_k8s_api_type(ngx_str_t *type, ngx_k8s_event_t *event)
 {
     ngx_uint_t  i;
-
-    ngx_k8s_api_string(p, last, "type", type);
 
     for (i = 0; i <= NGX_K8S_EVENT_ERROR; i++) {
 
@@ -259,32 +260,14 @@ ngx_k8s_api_type(u_char *p, u_char *last, ngx_k8s_event_t *event,
 }
 
 
-ngx_int_t
-ngx_k8s_api_head(u_char *p, u_char *last, ngx_uint_t line,
-    ngx_k8s_event_t *event)
+void
+ngx_k8s_api_names(ngx_k8s_json_names_t *names, ngx_k8s_event_t *event)
 {
-    ngx_str_t  type;
+    event->name = names->name;
+    event->namespace = names->namespace;
+    event->version = names->version;
 
-    ngx_memzero(event, sizeof(ngx_k8s_event_t));
-
-    if (line) {
-
-        if (ngx_k8s_api_type(p, last, event, &type) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-
-        if (ngx_k8s_json_value(p, last, "object", &p) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-    }
-
-    if (ngx_k8s_json_value(p, last, "metadata", &p) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    ngx_k8s_api_names(p, last, event);
-
-    return event->name.len ? NGX_OK : NGX_DECLINED;
+    ngx_k8s_api_version(event);
 }
 
 
@@ -302,17 +285,20 @@ ngx_k8s_api_metadata(u_char *p, u_char *last, ngx_k8s_event_t *event)
         return;
     }
 
-    ngx_k8s_api_names(meta.data, meta.data + meta.len, event);
-}
+    p = meta.data;
+    last = p + meta.len;
 
-
-static void
-ngx_k8s_api_names(u_char *p, u_char *last, ngx_k8s_event_t *event)
-{
     ngx_k8s_api_string(p, last, "name", &event->name);
     ngx_k8s_api_string(p, last, "namespace", &event->namespace);
     ngx_k8s_api_string(p, last, "resourceVersion", &event->version);
 
+    ngx_k8s_api_version(event);
+}
+
+
+static void
+ngx_k8s_api_version(ngx_k8s_event_t *event)
+{
     if (event->version.len > NGX_K8S_VERSION_MAX) {
         ngx_str_null(&event->version);
     }
@@ -342,6 +328,10 @@ ngx_k8s_api_initial_end(ngx_str_t *object)
 {
     u_char     *last;
     ngx_str_t   meta, list, value;
+
+    if (object->len == 0) {
+        return 0;
+    }
 
     last = object->data + object->len;
 

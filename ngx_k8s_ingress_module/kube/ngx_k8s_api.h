@@ -60,7 +60,7 @@ typedef struct {
 #define NGX_K8S_EVENT_BOOKMARK       3
 #define NGX_K8S_EVENT_ERROR          4
 
-/* one line of a watch; strings point into the line and may be empty */
+/* one line of a watch; strings may be empty, object is when it was not kept */
 
 typedef struct {
     ngx_uint_t               type;
@@ -92,20 +92,18 @@ char *ngx_k8s_api_url(ngx_str_t *base, ngx_k8s_request_t *req,
     ngx_log_t *log);
 
 /*
- * Takes an event apart without parsing the object: NGX_OK, NGX_DECLINED when
- * its type is not known, or NGX_ERROR when it cannot be read.
+ * Takes an event apart without parsing the object.  names: what its line has
+ * been fed to, *event points there; p: the line, or NULL when it was not kept.
+ * NGX_OK, NGX_DECLINED when its type is not known, or NGX_ERROR when it cannot
+ * be read.
  */
-ngx_int_t ngx_k8s_api_event(u_char *p, u_char *last, ngx_k8s_event_t *event);
+ngx_int_t ngx_k8s_api_event(ngx_k8s_json_names_t *names, u_char *p,
+    u_char *last, ngx_k8s_event_t *event);
 
-/* metadata of an object: the strings of *event, without type and object */
+/* the strings of *event, without type and object */
+void ngx_k8s_api_names(ngx_k8s_json_names_t *names, ngx_k8s_event_t *event);
+/* the same of metadata of an object that is there */
 void ngx_k8s_api_metadata(u_char *p, u_char *last, ngx_k8s_event_t *event);
-
-/*
- * What names an object in the beginning of a text, which may end anywhere: of
- * an event (line), or of an object.  NGX_DECLINED when it is not there.
- */
-ngx_int_t ngx_k8s_api_head(u_char *p, u_char *last, ngx_uint_t line,
-    ngx_k8s_event_t *event);
 
 /* whether a bookmark ends the initial events of a streaming list */
 ngx_uint_t ngx_k8s_api_initial_end(ngx_str_t *object);

@@ -66,7 +66,8 @@ typedef struct ngx_k8s_contents_s   ngx_k8s_contents_t;
 /* what is read of an answer */
 
 #define NGX_K8S_READ_ALL             0
-#define NGX_K8S_READ_NEXT            1   /* from the next line on */
+#define NGX_K8S_READ_NEXT            1   /* from the next line on; of this one
+                                            what names its object */
 #define NGX_K8S_READ_NONE            2   /* the document is complete */
 
 
@@ -122,6 +123,7 @@ struct ngx_k8s_reflector_s {
     ngx_k8s_list_cutter_t    cutter;     /* max is 0: not in use */
     ngx_uint_t               read;       /* NGX_K8S_READ_* */
     size_t                   scanned;    /* of a line that is incomplete */
+    ngx_k8s_json_names_t     names;      /* of the line */
 
     ngx_msec_t               started;    /* of the request */
     ngx_msec_t               listing;    /* when the list was begun */
@@ -146,6 +148,7 @@ struct ngx_k8s_reflector_s {
     unsigned                 idle:1;     /* nothing of it is wanted: it counts
                                             as listed */
     unsigned                 begun:1;    /* ops->begin() without an end yet */
+    unsigned                 nameless:1; /* something in the list */
     unsigned                 lost:1;     /* the server was not reached, and has
                                             not answered yet */
     unsigned                 fresh:1;    /* next on a connection of its own */

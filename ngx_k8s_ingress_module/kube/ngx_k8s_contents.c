@@ -271,6 +271,7 @@ static void
 ngx_k8s_contents_begin(ngx_k8s_reflector_t *r)
 {
     r->mark = ++r->client->contents->mark;
+    r->nameless = 0;
 }
 
 
@@ -283,9 +284,20 @@ ngx_k8s_contents_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
 
     contents = r->client->contents;
 
-    if (event->name.len == 0
-        || !ngx_k8s_contents_covers(r, &event->namespace, &event->name))
-    {
+    if (event->name.len == 0) {
+        ngx_log_error(NGX_LOG_WARN, r->client->log, 0,
+                      "one of the %V has no name", &r->info->plural);
+
+        if (op == NGX_K8S_FEED_DELETE) {
+            ngx_k8s_client_feed(r->client, NGX_K8S_FEED_LOST, r->kind,
+                                &r->scope, NULL, 0);
+        }
+
+        r->nameless = 1;
+        return;
+    }
+
+    if (!ngx_k8s_contents_covers(r, &event->namespace, &event->name)) {
         return;
     }
 
@@ -318,7 +330,11 @@ ngx_k8s_contents_object(ngx_k8s_reflector_t *r, ngx_uint_t op,
 }
 
 
-/* there was no BEGIN, so this withdraws nothing: each one that goes is fed */
+/*
+ * There was no BEGIN, so this withdraws nothing: each one that goes is fed.
+ * Where something had no name those that seem to have gone are fetched, which
+ * tells.
+ */
 
 static void
 ngx_k8s_contents_end(ngx_k8s_reflector_t *r)
@@ -338,6 +354,11 @@ ngx_k8s_contents_end(ngx_k8s_reflector_t *r)
             && !(n->known && n->mark == r->mark)
             && ngx_k8s_contents_covers(r, &n->ns, &n->name))
         {
+            if (r->nameless && n->wanted) {
+                ngx_k8s_contents_queue(contents, n);
+                continue;
+            }
+
             ngx_k8s_contents_forget(contents, n);
         }
     }

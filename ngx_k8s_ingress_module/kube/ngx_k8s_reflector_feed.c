@@ -19,8 +19,6 @@ static ngx_int_t ngx_k8s_reflector_bookmark(ngx_k8s_reflector_t *r,
     ngx_k8s_event_t *event);
 static void ngx_k8s_reflector_change(ngx_k8s_reflector_t *r,
     ngx_k8s_event_t *event);
-static void ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p,
-    u_char *last, ngx_uint_t line);
 
 static void ngx_k8s_reflector_plain_begin(ngx_k8s_reflector_t *r);
 static void ngx_k8s_reflector_plain_object(ngx_k8s_reflector_t *r,
@@ -41,7 +39,7 @@ ngx_k8s_reflector_ops_t  ngx_k8s_reflector_plain = {
 };
 
 
-/* an event is a line */
+/* an event is a line; of one that is too large only what names it is kept */
 
 ngx_int_t
 ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call,
@@ -54,31 +52,35 @@ ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call,
     done = 0;
 
     while (done < NGX_K8S_REFLECTOR_LINES) {
-        n = call->last - call->pos;
+        p = call->pos;
+        n = ngx_min((size_t) (call->last - p),
+                    r->scanned + NGX_K8S_REFLECTOR_LINES);
 
         if (n == 0) {
             return NGX_OK;
         }
 
-        p = call->pos;
+        if (r->scanned == 0 && r->read == NGX_K8S_READ_ALL) {
+            ngx_k8s_json_names_init(&r->names, 1);
+        }
+
         lf = memchr(p + r->scanned, LF, n - r->scanned);
+
+        ngx_k8s_json_names_feed(&r->names, p + r->scanned, lf ? lf : p + n);
 
         if (lf == NULL) {
 
-            if (r->read == NGX_K8S_READ_ALL
-                && n > r->client->conf->object_max + NGX_MAX_ERROR_STR)
-            {
-                ngx_k8s_reflector_oversized(r, p, call->last, 1);
+            if (n > r->client->conf->object_max + NGX_MAX_ERROR_STR) {
                 r->read = NGX_K8S_READ_NEXT;
             }
 
             if (r->read == NGX_K8S_READ_NEXT) {
-                call->pos = call->last;
+                call->pos = p + n;
                 n = 0;
             }
 
             r->scanned = n;
-            return NGX_OK;
+            return call->pos + n < call->last ? NGX_AGAIN : NGX_OK;
         }
 
         call->pos = lf + 1;
@@ -87,10 +89,9 @@ ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call,
 
         if (r->read == NGX_K8S_READ_NEXT) {
             r->read = NGX_K8S_READ_ALL;
-            continue;
-        }
+            p = NULL;
 
-        if (lf == p || (lf == p + 1 && *p == CR)) {
+        } else if (lf == p || (lf == p + 1 && *p == CR)) {
             continue;
         }
 
@@ -105,7 +106,8 @@ ngx_k8s_reflector_lines(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call,
 }
 
 
-/* NGX_OK; or NGX_DONE, NGX_DECLINED, as above */
+/* p is NULL: the line was not kept.  NGX_OK; or NGX_DONE, NGX_DECLINED, as
+   above */
 
 static ngx_int_t
 ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p, u_char *last,
@@ -114,7 +116,7 @@ ngx_k8s_reflector_event(ngx_k8s_reflector_t *r, u_char *p, u_char *last,
     ngx_int_t        rc;
     ngx_k8s_event_t  event;
 
-    rc = ngx_k8s_api_event(p, last, &event);
+    rc = ngx_k8s_api_event(&r->names, p, last, &event);
 
     if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, r->client->log, 0,
@@ -232,14 +234,15 @@ ngx_k8s_reflector_items(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
             event.object.data = r->cutter.buf;
             event.object.len = r->cutter.len;
 
-            ngx_k8s_api_metadata(r->cutter.buf, r->cutter.buf + r->cutter.len,
-                                 &event);
+            ngx_k8s_api_names(&r->cutter.names, &event);
             r->ops->object(r, NGX_K8S_FEED_OBJECT, &event);
             break;
 
         case NGX_DECLINED:
-            ngx_k8s_reflector_oversized(r, r->cutter.buf,
-                                        r->cutter.buf + r->cutter.len, 0);
+            ngx_str_null(&event.object);
+
+            ngx_k8s_api_names(&r->cutter.names, &event);
+            r->ops->object(r, NGX_K8S_FEED_KEEP, &event);
             break;
 
         case NGX_DONE:
@@ -259,34 +262,6 @@ ngx_k8s_reflector_items(ngx_k8s_reflector_t *r, ngx_k8s_call_t *call)
     }
 
     return call->pos < call->last ? NGX_AGAIN : NGX_OK;
-}
-
-
-/* only the beginning of an event's line, or of an object, is there */
-
-static void
-ngx_k8s_reflector_oversized(ngx_k8s_reflector_t *r, u_char *p, u_char *last,
-    ngx_uint_t line)
-{
-    ngx_k8s_event_t  event;
-
-    if (ngx_k8s_api_head(p, last, line, &event) != NGX_OK
-        || event.type > NGX_K8S_EVENT_DELETED)
-    {
-        ngx_log_error(NGX_LOG_WARN, r->client->log, 0,
-                      "one of the %V is larger than \"object_max\" and left "
-                      "out, its name is not known", &r->info->plural);
-        r->errors++;
-        return;
-    }
-
-    if (line) {
-        r->events++;
-        ngx_k8s_reflector_change(r, &event);
-
-    } else {
-        r->ops->object(r, NGX_K8S_FEED_KEEP, &event);
-    }
 }
 
 

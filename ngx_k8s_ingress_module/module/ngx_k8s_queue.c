@@ -450,7 +450,12 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
         ngx_str_null(&empty);
         q->events->refused(q->events->data, &kind, &empty, &feed->origin,
                            problem);
+        return;
     }
+
+    /* it may be any: the list that goes on withdraws nothing */
+
+    ngx_k8s_store_abort(q->store, feed->kind, &feed->scope);
 }
 
 

@@ -262,6 +262,7 @@ ngx_k8s_cutter_items(ngx_k8s_list_cutter_t *c, u_char **pos, u_char *last)
 
         default:
             ngx_memzero(&c->scan, sizeof(ngx_k8s_json_scan_t));
+            ngx_k8s_json_names_init(&c->names, 0);
             c->state = NGX_K8S_CUTTER_ELEMENT;
             *pos = p;
             return NGX_AGAIN;
@@ -296,6 +297,8 @@ ngx_k8s_cutter_element(ngx_k8s_list_cutter_t *c, u_char **pos, u_char *last)
     }
 
     *pos = p;
+
+    ngx_k8s_json_names_feed(&c->names, start, p);
 
     if (c->len + (p - start) > c->max) {
         c->over = 1;

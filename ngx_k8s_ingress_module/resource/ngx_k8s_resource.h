@@ -421,6 +421,45 @@ ngx_int_t ngx_k8s_json_value(u_char *p, u_char *last, char *name,
     u_char **value);
 
 /*
+ * What names an object, wherever it stands in metadata, of a text that comes in
+ * pieces and need not be kept: that of an object, or a line of a watch, which
+ * has a type and the object.  Nothing is read any more when all is known.
+ */
+
+#define NGX_K8S_JSON_NAMES_WORD           256
+
+typedef struct ngx_k8s_json_member_s  ngx_k8s_json_member_t;
+
+typedef struct {
+    ngx_str_t                type;         /* in buffer, as the others; empty
+                                              where there is none, no string, or
+                                              one with an escape or of more than
+                                              NGX_K8S_JSON_NAMES_WORD bytes */
+    ngx_str_t                name;
+    ngx_str_t                namespace;
+    ngx_str_t                version;
+    ngx_uint_t               depth;        /* containers that are open */
+    ngx_uint_t               way;          /* of them, those on the way */
+    ngx_uint_t               above;        /* that are not there */
+    ngx_k8s_json_member_t   *member;       /* whose value comes, or NULL */
+    size_t                   len;          /* of word */
+    size_t                   used;         /* of buffer */
+    unsigned                 event:1;
+    unsigned                 string:1;
+    unsigned                 escape:1;
+    unsigned                 take:1;       /* the string goes to word */
+    unsigned                 value:1;      /* after a colon */
+    unsigned                 over:1;       /* metadata have ended */
+    unsigned                 done:1;       /* nothing is missing */
+    u_char                   buffer[4 * NGX_K8S_JSON_NAMES_WORD];
+    u_char                   word[NGX_K8S_JSON_NAMES_WORD];
+} ngx_k8s_json_names_t;
+
+/* event: it is a line of a watch.  Strings live until the next init() */
+void ngx_k8s_json_names_init(ngx_k8s_json_names_t *n, ngx_uint_t event);
+void ngx_k8s_json_names_feed(ngx_k8s_json_names_t *n, u_char *p, u_char *last);
+
+/*
  * Incremental cutter of a list's items: fed any pieces of a List document, it
  * hands out each element of "items" as it becomes complete, and at the end
  * the document's other members (metadata.resourceVersion, .continue).
@@ -443,6 +482,7 @@ typedef struct {
     size_t                   rest_size;
     size_t                   max;          /* of one element, bytes */
     ngx_k8s_json_scan_t      scan;         /* of it */
+    ngx_k8s_json_names_t     names;        /* of it */
     u_char                   key[16];
     ngx_uint_t               key_len;
 } ngx_k8s_list_cutter_t;
@@ -454,8 +494,8 @@ void ngx_k8s_list_cutter_init(ngx_k8s_list_cutter_t *c, size_t max);
  * complete in c->buf, c->len (valid until the next call, or taken over by
  * setting c->buf to NULL); call again.  NGX_AGAIN: all bytes taken.  NGX_DONE:
  * the document has ended, c->rest holds it with "items":[].  NGX_DECLINED: an
- * element over max was left out; its first bytes are in buf, call again.
- * NGX_ERROR: broken, or no memory.
+ * element over max was left out, call again.  With both c->names is what names
+ * the element.  NGX_ERROR: broken, or no memory.
  */
 ngx_int_t ngx_k8s_list_cutter_feed(ngx_k8s_list_cutter_t *c, u_char **p,
     u_char *last);

@@ -167,6 +167,7 @@ fuzz_cut(u_char *text, size_t len, size_t piece, uint32_t seed)
             }
 
             hash = hash * 31 + rc + ngx_crc32_long(c.buf, c.len);
+            hash = hash * 31 + ngx_crc32_long(c.names.buffer, c.names.used);
         }
 
         free(copy);

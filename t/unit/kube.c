@@ -113,7 +113,8 @@ event(char *line, ngx_k8s_event_t *ev)
     size_t      len;
     ngx_int_t   rc;
 
-    static u_char  *copy;
+    static u_char           *copy;
+    static ngx_k8s_json_names_t   names;
 
     /* a copy of just its size, so that a byte too far is noticed */
 
@@ -124,7 +125,10 @@ event(char *line, ngx_k8s_event_t *ev)
     memcpy(p, line, len);
     copy = p;
 
-    rc = ngx_k8s_api_event(p, p + len, ev);
+    ngx_k8s_json_names_init(&names, 1);
+    ngx_k8s_json_names_feed(&names, p, p + len);
+
+    rc = ngx_k8s_api_event(&names, p, p + len, ev);
 
     if (line[0] == '\0') {
         free(copy);
@@ -214,76 +218,37 @@ events(void)
 }
 
 
-static ngx_int_t
-head(char *text, ngx_uint_t is_line, ngx_k8s_event_t *ev)
-{
-    u_char     *p;
-    size_t      len;
-    ngx_int_t   rc;
-
-    static u_char  *copy;
-
-    free(copy);
-
-    len = ngx_strlen(text);
-    p = malloc(len ? len : 1);
-    memcpy(p, text, len);
-    copy = p;
-
-    rc = ngx_k8s_api_head(p, p + len, is_line, ev);
-
-    if (len == 0) {
-        free(copy);
-        copy = NULL;
-    }
-
-    return rc;
-}
-
+/* of a line that was not kept there is what its names say */
 
 static void
 heads(void)
 {
-    size_t            n, bad, found;
-    char             *line, *part;
-    ngx_k8s_event_t   ev;
+    ngx_k8s_event_t  ev;
+    ngx_k8s_json_names_t  names;
 
-    line = "{\"type\":\"MODIFIED\",\"object\":{\"name\":\"no\",\"labels\":{"
-           "\"metadata\":{\"name\":\"no\"}},\"metadata\":{\"name\":\"n\","
-           "\"namespace\":\"ns\",\"resourceVersion\":\"7\",\"annotations\":"
-           "{\"a\":\"xxxxxxxxx";
+    ngx_memzero(&names, sizeof(ngx_k8s_json_names_t));
 
-    ok(head(line, 1, &ev) == NGX_OK && ev.type == NGX_K8S_EVENT_MODIFIED
-       && is(&ev.name, "n") && is(&ev.namespace, "ns") && is(&ev.version, "7"),
-       "what an event names, whose end is missing");
-    ok(head(" { \"metadata\" : { \"name\" : \"n\" , \"namespace\" : \"m\" "
-            "}, \"spec", 0, &ev) == NGX_OK
-       && is(&ev.name, "n") && is(&ev.namespace, "m") && ev.version.len == 0,
-       "what an object names");
-    ok(head("{\"metadata\":{\"annotations\":{\"name\":\"no\",", 0, &ev)
-       == NGX_DECLINED, "a name that has not come is not guessed");
-    ok(head("{\"type\":\"NEW\",\"object\":{\"metadata\":{\"name\":\"n\"", 1,
-            &ev) == NGX_DECLINED, "an unknown type");
-    ok(head("", 1, &ev) == NGX_DECLINED && head("[", 0, &ev) == NGX_DECLINED
-       && head("{\"metadata\":7}", 0, &ev) == NGX_DECLINED, "nothing");
+    ngx_str_set(&names.type, "MODIFIED");
+    ngx_str_set(&names.name, "n");
+    ngx_str_set(&names.version, "7");
 
-    bad = 0;
-    found = 0;
+    ok(ngx_k8s_api_event(&names, NULL, NULL, &ev) == NGX_OK
+       && ev.type == NGX_K8S_EVENT_MODIFIED && is(&ev.name, "n")
+       && ev.namespace.len == 0 && is(&ev.version, "7")
+       && ev.object.len == 0, "a line that was not kept");
 
-    for (n = 0; n < ngx_strlen(line); n++) {
-        part = strndup(line, n);
+    ngx_str_set(&names.type, "BOOKMARK");
+    ok(ngx_k8s_api_event(&names, NULL, NULL, &ev) == NGX_OK
+       && ev.type == NGX_K8S_EVENT_BOOKMARK
+       && !ngx_k8s_api_initial_end(&ev.object), "a bookmark ends nothing");
 
-        if (head(part, 1, &ev) == NGX_OK) {
-            found++;
-            bad += !is(&ev.name, "n");
-        }
+    ngx_str_set(&names.type, "NEW");
+    ok(ngx_k8s_api_event(&names, NULL, NULL, &ev) == NGX_DECLINED,
+       "one of an unknown type");
 
-        free(part);
-    }
-
-    (void) head("", 0, &ev);
-
-    ok(found > 20 && bad == 0, "cut at each byte: the name or none");
+    ngx_str_null(&names.type);
+    ok(ngx_k8s_api_event(&names, NULL, NULL, &ev) == NGX_ERROR,
+       "one without a type");
 }
 
 

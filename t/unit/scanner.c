@@ -122,8 +122,9 @@ cut(const char *text, size_t piece, size_t max)
         while ((rc = ngx_k8s_list_cutter_feed(&c, &p, last)) == NGX_OK
                || rc == NGX_DECLINED)
         {
-            sprintf(out + strlen(out), "%s%.*s|", rc == NGX_OK ? "" : "-",
-                    (int) c.len, c.buf);
+            sprintf(out + strlen(out), "%s%.*s|%.*s", rc == NGX_OK ? "" : "-",
+                    (int) c.len, c.buf, (int) c.names.name.len,
+                    c.names.name.data);
         }
 
         free(copy);
@@ -169,6 +170,10 @@ cutter(void)
         { "{\"it\\u0065ms\":[1]}", "{\"it\\u0065ms\":[1]}" },
         { "{\"items\":[{\"a\":\"0123456789012345678901234567890\"},{}]}",
           "-{\"a\":\"01234567890123456789012345|{}|{\"items\":[]}" },
+        { "{\"items\":[{\"metadata\":{\"a\":\"0123456789012345\",\"name\":"
+          "\"n\"}},{},{\"metadata\":{\"name\":\"m\"}}]}",
+          "-{\"metadata\":{\"a\":\"01234567890123|n{}|{\"metadata\":{\"name\":"
+          "\"m\"}}|m{\"items\":[]}" },
         { "{\"items\":[{}", "{}|again" },
         { "{\"items\":[}", "error" },
         { "[]", "error" },
@@ -189,6 +194,136 @@ cutter(void)
         }
 
         ok(bad == 0, "cut %s in pieces of each size", t[i].text);
+    }
+}
+
+
+/* the names in a text that comes in pieces: "type namespace/name version" */
+
+static char *
+named(const char *text, size_t len, size_t piece, ngx_uint_t is_event)
+{
+    u_char           *copy;
+    size_t            n;
+    ngx_k8s_json_names_t   names;
+
+    static char  out[2048];
+
+    memset(&names, 0xa5, sizeof(ngx_k8s_json_names_t));
+    ngx_k8s_json_names_init(&names, is_event);
+
+    for ( /* void */ ; len; text += n, len -= n) {
+        n = ngx_min(piece, len);
+
+        copy = malloc(n);
+        memcpy(copy, text, n);
+        ngx_k8s_json_names_feed(&names, copy, copy + n);
+        free(copy);
+    }
+
+    sprintf(out, "%.*s %.*s/%.*s %.*s", (int) names.type.len, names.type.data,
+            (int) names.namespace.len, names.namespace.data,
+            (int) names.name.len, names.name.data,
+            (int) names.version.len, names.version.data);
+
+    return out;
+}
+
+
+static void
+names(void)
+{
+    char        *text, *out, long_name[700];
+    size_t       len;
+    ngx_uint_t   i, n, bad, found;
+
+    static struct {
+        ngx_uint_t   is_event;
+        const char  *text, *out;
+    } t[] = {
+        { 0, "{\"metadata\":{\"name\":\"n\",\"namespace\":\"s\","
+             "\"resourceVersion\":\"7\"},\"spec\":{}}", " s/n 7" },
+        { 0, " { \"metadata\" : { \"name\" : \"n\" , \"namespace\" : "
+             "\"s\" } , \"spec", " s/n " },
+        { 0, "{\"metadata\":{\"annotations\":{\"name\":\"no\",\"a\":"
+             "\"}\\\"{\\\\\"},\"labels\":{\"metadata\":{\"name\":\"no\"}},"
+             "\"managedFields\":[{\"name\":\"no\"},[\"name\",\"no\"]],"
+             "\"name\":\"n\",\"namespace\":\"s\","
+             "\"resourceVersion\":\"7\"}", " s/n 7" },
+        { 0, "{\"name\":\"no\",\"spec\":{\"metadata\":{\"name\":\"no\"}},"
+             "\"metadata\":{\"name\":\"n\"}}", " /n " },
+        { 0, "{\"object\":{\"metadata\":{\"name\":\"no\"}}}", " / " },
+        { 0, "{\"metadata\":{\"name\":\"n\"},\"metadata\":{\"name\":\"no\","
+             "\"namespace\":\"no\"}}", " /n " },
+        { 0, "{\"metadata\":{\"name\":\"n\",\"name\":\"no\"}}", " /n " },
+        { 0, "{\"metadata\":{\"name\":7,\"namespace\":null,"
+             "\"resourceVersion\":[\"7\"]}}", " / " },
+        { 0, "{\"metadata\":{\"name\":\"\\u0061\",\"n\\u0061me\":\"no\","
+             "\"namespace\":\"a\\\\\"}}", " / " },
+        { 0, "{\"metadata\":[{\"name\":\"no\"}],\"a\":{\"name\":\"no\"}}",
+          " / " },
+        { 0, "[{\"metadata\":{\"name\":\"no\"}}]", " / " },
+        { 0, "{\"metadata\":{\"a\":\"name\",\"b\":[\"name\"],\"\":\"no\"}}",
+          " / " },
+        { 0, "\"metadata\"", " / " },
+        { 0, "}}]{\"metadata\"", " / " },
+        { 0, "", " / " },
+        { 1, "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"n\","
+             "\"namespace\":\"s\",\"resourceVersion\":\"7\"}}}",
+          "ADDED s/n 7" },
+        { 1, "{\"object\":{\"type\":\"no\",\"metadata\":{\"annotations\":{},"
+             "\"name\":\"n\"},\"spec\":{\"type\":\"no\"}},\"x\":[1],"
+             "\"type\":\"DELETED\"}", "DELETED /n " },
+        { 1, "{\"type\":\"ADDED\",\"metadata\":{\"name\":\"no\"}}",
+          "ADDED / " },
+        { 1, "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"ab",
+          "ADDED / " },
+        { 0, NULL, NULL }
+    };
+
+    for (i = 0; t[i].text; i++) {
+        bad = 0;
+        len = strlen(t[i].text);
+
+        for (n = 1; n <= len + 1; n++) {
+            out = named(t[i].text, len, n, t[i].is_event);
+
+            if (strcmp(out, t[i].out) != 0) {
+                printf("# %u: %s\n", (unsigned) n, out);
+                bad++;
+            }
+        }
+
+        ok(bad == 0, "names of %s in pieces of each size", t[i].text);
+    }
+
+    /* cut at each byte: the name or none */
+
+    text = (char *) t[2].text;
+    bad = 0;
+    found = 0;
+
+    for (n = 0; n < strlen(text); n++) {
+        out = named(text, n, 3, 0);
+
+        if (strcmp(out, " / ") != 0) {
+            found++;
+            bad += (strncmp(out, " /n ", 4) && strncmp(out, " s/n ", 5));
+        }
+    }
+
+    ok(found > 20 && bad == 0, "names of a text that is cut at each byte");
+
+    /* the longest, and one byte more */
+
+    for (n = NGX_K8S_JSON_NAMES_WORD; n <= NGX_K8S_JSON_NAMES_WORD + 1; n++) {
+        len = sprintf(long_name, "{\"metadata\":{\"name\":\"%0*d\","
+                      "\"namespace\":\"%0*d\",\"resourceVersion\":\"7\"}}",
+                      (int) n, 0, (int) n, 0);
+        out = named(long_name, len, 7, 0);
+
+        ok(strlen(out) == (n == NGX_K8S_JSON_NAMES_WORD ? 2 * n + 4 : 4),
+           "names of %u bytes", (unsigned) n);
     }
 }
 
@@ -680,6 +815,7 @@ main(int argc, char **argv)
     skip();
     member();
     cutter();
+    names();
     parsers();
     statuses();
     limits();

@@ -224,12 +224,23 @@ func init() {
 		e.note("watcher grew by %d KB after 3 MB and %d events", grown, n)
 		// a sanitizer keeps what is freed
 		e.check(grown < 60000 || *asan, "grew by %d KB", grown)
-		// over the cap: refused as a problem, and nothing else happens
+		// over the cap: refused as a problem, and nothing else happens; its name
+		// comes after all that
+		f = e.api.Inject(api.Fault{Resource: "ingresses", Chunk: 64 << 10,
+			DripMS: 1})
+		e.api.EndWatches("")
+		e.watched()
 		big["metadata"].(api.Map)["annotations"] = api.Map{
 			"x": strings.Repeat("z", 6<<20)}
 		e.api.Put("ingresses", big)
-		e.await("ObjectTooLarge", 10*time.Second, func() bool {
+		e.await("ObjectTooLarge", time.Minute, func() bool {
 			return g.problem("ObjectTooLarge")
+		})
+		e.check(f.Fired() >= 1, "not cut in pieces")
+		e.api.Clear(nil)
+		_, _ = e.api.Delete("ingresses", "default", "big")
+		e.await("the end of the problem", time.Minute, func() bool {
+			return !g.problem("ObjectTooLarge")
 		})
 		e.change(g, "end")
 	})
@@ -239,6 +250,8 @@ func init() {
 		how := map[bool]string{false: "streaming lists", true: "pages"}[pages]
 		add("T-A17 what outgrows the limit stays as it was, "+how,
 			func(e *env) { outgrown(e, pages) })
+		add("T-A17 a list with what has no name withdraws nothing, "+how,
+			func(e *env) { nameless(e, pages) })
 	}
 
 	add("T-A18 token rotated, the old one revoked", func(e *env) {
@@ -727,6 +740,72 @@ func init() {
 	})
 }
 
+// nameless: a list has an object without a name, and lacks some that were there.
+func nameless(e *env, pages bool) {
+	e.begin(false)
+	e.api.WatchList = !pages
+	e.app("a", 1)
+	for _, n := range []string{"t", "u"} {
+		crt, key, err := selfSigned(n + ".test")
+		e.must(err)
+		e.api.Put("secrets", api.TLSSecret("default", n, crt, key))
+		o := api.Ingress("default", n, n+".test", api.Path{Path: "/",
+			Type: "Prefix", Service: "a", Port: 80})
+		o["spec"].(api.Map)["tls"] = []interface{}{api.Map{
+			"hosts": []interface{}{n + ".test"}, "secretName": n}}
+		o["metadata"].(api.Map)["annotations"] = api.Map{
+			"nginx.ingress.kubernetes.io/ssl-redirect": "false"}
+		e.api.Put("ingresses", o)
+	}
+	g := e.start(options{block: "object_max 16k;"})
+	g.serves("t.test", "/", "a")
+	g.serves("u.test", "/", "a")
+	e.await("certificates", time.Minute, func() bool {
+		return g.handshake("t.test") == "t.test" &&
+			g.handshake("u.test") == "u.test"
+	})
+	e.watched()
+	anew := func(change func()) {
+		e.api.Down()
+		change()
+		e.api.Compact()
+		from := e.api.LogLen()
+		e.must(e.api.Up())
+		e.await("new lists", time.Minute, func() bool {
+			return e.lists(from, "ingresses") > 0 && e.lists(from, "secrets") > 0
+		})
+		e.watched()
+	}
+	for i, pad := range []int{0, 200000} { // it fits, and it does not
+		anew(func() {
+			_, _ = e.api.Delete("ingresses", "default", "u")
+			_, _ = e.api.Delete("secrets", "default", "u")
+			for _, k := range []string{"ingresses", "secrets"} {
+				e.api.Put(k, api.Map{"metadata": api.Map{"name": "x",
+					"namespace": "default", "annotations": api.Map{
+						api.Nameless: "yes", "z": strings.Repeat("x", pad)}}})
+			}
+		})
+		e.change(g, fmt.Sprintf("c%d", i))
+		g.still("t.test", "/", "a")
+		g.still("u.test", "/", "a")
+		e.check(g.handshake("t.test") == "t.test", "a certificate has gone")
+		// whether the other Secret has gone its server was asked
+		e.await("the end of its certificate", time.Minute, func() bool {
+			return g.handshake("u.test") != "u.test"
+		})
+	}
+	e.check(g.Logged("a nameless Ingress is refused") > 1, "nothing is said")
+	anew(func() {
+		_, _ = e.api.Delete("ingresses", "default", "x")
+		_, _ = e.api.Delete("secrets", "default", "x")
+	})
+	g.becomes("u.test", "/", 404, "")
+	g.still("t.test", "/", "a")
+	e.check(g.handshake("t.test") == "t.test", "a certificate has gone")
+	e.check(len(g.Workers()) == 2, "a worker died")
+}
+
 // outgrown: objects that were served grow over object_max: as events, in a new
 // list, and a Secret whose content is fetched.
 func outgrown(e *env, pages bool) {
@@ -740,7 +819,12 @@ func outgrown(e *env, pages bool) {
 	object := func(name, path string, pad int) {
 		o := api.Ingress("default", name, name+".test", api.Path{Path: path,
 			Type: "Prefix", Service: "a", Port: 80})
-		o["spec"].(api.Map)["z"] = strings.Repeat("x", pad)
+		if name == "a" && pad > 0 { // before its name, as maps are written
+			o["metadata"].(api.Map)["annotations"] = api.Map{
+				"z": strings.Repeat("x", pad)}
+		} else {
+			o["spec"].(api.Map)["z"] = strings.Repeat("x", pad)
+		}
 		if name == "t" {
 			o["spec"].(api.Map)["tls"] = []interface{}{api.Map{
 				"hosts": []interface{}{"t.test"}, "secretName": "t"}}

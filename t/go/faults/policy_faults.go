@@ -156,8 +156,10 @@ func visited(e *env) {
 	}
 	e.note("private memory of %d workers after each round, in KB: %v; before "+
 		"them %d", len(w), sizes, start)
+	// the changes are in the second; a round that lost its profiles would take
+	// half as much again, and a page of the zone that one alone has seen counts
 	if !*asan {
-		e.check(sizes[2] <= sizes[0]+sizes[0]/50, "it grows: %v KB", sizes)
+		e.check(sizes[2] <= sizes[1]+sizes[1]/20, "it grows: %v KB", sizes)
 	}
 
 	// with the new time-out they would end in a second

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sort"
 	"strconv"
 	"strings"
@@ -77,7 +78,7 @@ func (o *Object) key() string {
 func (o *Object) json(k *Kind, typed bool) []byte {
 	b := o.body
 	if b == nil {
-		b, _ = json.Marshal(o.M)
+		b = o.marshal()
 	}
 	if !typed {
 		return b
@@ -86,9 +87,32 @@ func (o *Object) json(k *Kind, typed bool) []byte {
 	return append([]byte(head), b[1:]...)
 }
 
+// Nameless is an annotation of objects whose name is not sent.
+const Nameless = "fake/nameless"
+
+// meta is metadata as they are sent.
+func (o *Object) meta() Map {
+	m, _ := o.M["metadata"].(Map)
+	if o.field("metadata", "annotations", Nameless) != "" {
+		m = maps.Clone(m)
+		delete(m, "name")
+	}
+	return m
+}
+
+func (o *Object) marshal() []byte {
+	m := o.M
+	if o.field("metadata", "annotations", Nameless) != "" {
+		m = maps.Clone(m)
+		m["metadata"] = o.meta()
+	}
+	b, _ := json.Marshal(m)
+	return b
+}
+
 // partial gives it as PartialObjectMetadata.
 func (o *Object) partial() []byte {
-	b, _ := json.Marshal(o.M["metadata"])
+	b, _ := json.Marshal(o.meta())
 	return append(append([]byte(`{"kind":"PartialObjectMetadata",`+
 		`"apiVersion":"meta.k8s.io/v1","metadata":`), b...), '}')
 }
@@ -249,7 +273,7 @@ func (s *Store) writeLocked(plural string, m Map, how string, big bool) (
 		meta["creationTimestamp"] = s.now().UTC().Format(time.RFC3339)
 	}
 	if !big {
-		o.body, _ = json.Marshal(m)
+		o.body = o.marshal()
 	}
 
 	t.objs[o.key()] = o
