@@ -38,7 +38,10 @@ static ngx_k8s_policy_value_t *ngx_k8s_compile_config_token(
     ngx_k8s_policy_state_t *policy, ngx_uint_t *i);
 static ngx_int_t ngx_k8s_compile_config_check(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_config_write(ngx_k8s_compile_t *c);
-static void ngx_k8s_compile_config_rewrite(ngx_k8s_compile_t *c);
+static ngx_int_t ngx_k8s_compile_config_put(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+static ngx_int_t ngx_k8s_compile_config_rewrite(ngx_k8s_compile_t *c);
+static void ngx_k8s_compile_config_entry(ngx_k8s_compile_t *c);
 
 
 /* by NGX_K8S_SAY_* */
@@ -74,6 +77,14 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     keys = &c->keys;
 
+    if (keys->next == NULL) {
+        rc = ngx_k8s_compile_config_rewrite(c);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
     object = ngx_k8s_store_get(c->store, NGX_K8S_CONFIG_MAP, &node->namespace,
                                &node->name);
 
@@ -92,7 +103,8 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         && ngx_memcmp(keys->digest, digest, NGX_K8S_DIGEST) == 0)
     {
         if (keys->next == NULL) {
-            return NGX_OK;
+            return keys->retry ? ngx_k8s_compile_config_put(c, keys->policy)
+                               : NGX_OK;
         }
 
     } else {
@@ -128,11 +140,21 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 static ngx_int_t
 ngx_k8s_compile_config_named(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
+    ngx_int_t                rc;
     ngx_uint_t               n;
     ngx_k8s_policy_state_t  *policy;
 
     if (node->marked) {
         node->marked = 0;
+
+        if (node == c->config) {
+            c->keys.retry = c->keys.full;
+
+            if (!ngx_queue_empty(&c->keys.roomless)) {
+                ngx_queue_add(&c->keys.stale, &c->keys.roomless);
+                ngx_queue_init(&c->keys.roomless);
+            }
+        }
 
         if (node != c->config && ngx_k8s_compile_named_key(c, node)) {
             c->keys.again = 1;
@@ -150,10 +172,19 @@ ngx_k8s_compile_config_named(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
             return NGX_OK;
         }
 
-        if (policy->slot
-            && ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_ROUTE)
-               != NGX_OK)
-        {
+        rc = NGX_OK;
+
+        if (policy->slot) {
+            rc = ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_ROUTE);
+        }
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        ngx_k8s_compile_named_written(policy);
+
+        if (rc == NGX_DECLINED) {
             ngx_k8s_compile_stuck(c, node, ngx_k8s_writer_room(c->writer)
                                           + ngx_k8s_writer_missing(c->writer));
         }
@@ -223,6 +254,7 @@ ngx_k8s_compile_due(ngx_k8s_compile_t *c)
 static ngx_int_t
 ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
 {
+    ngx_uint_t               unfinished;
     ngx_array_t             *data;
     ngx_k8s_values_t         values;
     ngx_k8s_policy_state_t  *next;
@@ -263,6 +295,10 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
 
     ngx_str_set(&next->key, NGX_K8S_POLICY_GLOBAL_KEY);
 
+    /* some policies may have been built over it */
+
+    unfinished = (keys->next != NULL);
+
     /* what both name is wanted all the time */
 
     if (keys->next) {
@@ -277,7 +313,9 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
         return NGX_ERROR;
     }
 
-    if (!ngx_k8s_compile_config_same(keys->policy, keys->next)) {
+    if (unfinished
+        || !ngx_k8s_compile_config_same(keys->policy, keys->next))
+    {
         keys->stamp++;
     }
 
@@ -409,8 +447,13 @@ ngx_k8s_compile_config_check(ngx_k8s_compile_t *c)
         }
 
         if (rc == NGX_DONE) {
+
+            if (policy->stale) {
+                ngx_queue_remove(&policy->rest);
+            }
+
             policy->stale = 1;
-            c->keys.stale = 1;
+            ngx_queue_insert_tail(&c->keys.stale, &policy->rest);
         }
 
         policy->stamp = c->keys.stamp;
@@ -426,8 +469,8 @@ ngx_k8s_compile_config_check(ngx_k8s_compile_t *c)
 static ngx_int_t
 ngx_k8s_compile_config_write(ngx_k8s_compile_t *c)
 {
-    ngx_str_t                field, text, one, two;
-    ngx_k8s_entry_t         *entry;
+    ngx_str_t                one, two;
+    ngx_uint_t               stale;
     ngx_k8s_policy_state_t  *policy;
     ngx_k8s_config_state_t  *keys;
 
@@ -439,32 +482,19 @@ ngx_k8s_compile_config_write(ngx_k8s_compile_t *c)
     if (policy->n == 0 && !policy->closed) {
         ngx_k8s_writer_remove(c->writer, policy->slot);
         policy->slot = 0;
+        keys->full = 0;
+        keys->retry = 0;
 
-    } else if (ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_GLOBAL)
-               != NGX_OK)
-    {
-        ngx_str_set(&field, "data");
-        ngx_str_set(&text, "there is no room for it in the zone, what it said "
-                           "before holds");
-
-        if (ngx_k8s_compile_advise(&keys->problems,
-                                   NGX_K8S_PROBLEM_TABLE_FULL, NULL, &field,
-                                   &text, NULL)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    } else if (ngx_k8s_compile_config_put(c, policy) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (keys->stale) {
-        ngx_k8s_compile_config_rewrite(c);
-    }
+    stale = !ngx_queue_empty(&keys->stale);
 
     one = ngx_k8s_compile_named_allow(keys->policy);
     two = ngx_k8s_compile_named_allow(policy);
 
-    if (keys->stale || !ngx_k8s_str_eq(&one, &two)) {
-        keys->stale = 0;
+    if (stale || !ngx_k8s_str_eq(&one, &two)) {
         c->store->walk = ngx_k8s_entry_oldest(c->store);
         c->walking = 1;
     }
@@ -477,35 +507,107 @@ ngx_k8s_compile_config_write(ngx_k8s_compile_t *c)
     keys->next = NULL;
     keys->time = ngx_current_msec;
 
-    entry = ngx_k8s_entry_find(c->store, NGX_K8S_CONFIG_MAP,
-                               &c->config->namespace, &c->config->name);
-    if (entry) {
-        ngx_k8s_entry_mark(c->store, entry);
+    ngx_k8s_compile_config_entry(c);
+
+    return stale ? NGX_AGAIN : NGX_OK;
+}
+
+
+/* the record of the keys; without room what they said before holds so long */
+
+static ngx_int_t
+ngx_k8s_compile_config_put(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy)
+{
+    ngx_int_t                rc;
+    ngx_k8s_config_state_t  *keys;
+
+    keys = &c->keys;
+
+    rc = ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_GLOBAL);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
     }
+
+    keys->retry = 0;
+    keys->full = (rc == NGX_DECLINED);
+
+    if (keys->full) {
+
+        /* it may be a predecessor's */
+
+        (void) ngx_k8s_table_find(c->table, NGX_K8S_INDEX_POLICY,
+                                  policy->key.data, policy->key.len,
+                                  &policy->slot);
+
+        ngx_k8s_compile_stuck(c, c->config, ngx_k8s_writer_room(c->writer)
+                                         + ngx_k8s_writer_missing(c->writer));
+    }
+
+    ngx_k8s_compile_config_entry(c);
 
     return NGX_OK;
 }
 
 
-/* a reader of both may meet one of them old, and does without it so long */
+/*
+ * Records of policies over other keys, some at a time.  A reader of both may
+ * meet one of them old, and does without it so long.
+ */
 
-static void
+static ngx_int_t
 ngx_k8s_compile_config_rewrite(ngx_k8s_compile_t *c)
 {
+    ngx_int_t                rc;
+    ngx_uint_t               n;
     ngx_queue_t             *q;
     ngx_k8s_policy_state_t  *policy;
 
-    for (q = ngx_queue_head(&c->checked);
-         q != ngx_queue_sentinel(&c->checked);
-         q = ngx_queue_next(q))
-    {
-        policy = ngx_queue_data(q, ngx_k8s_policy_state_t, queue);
+    for (n = 0; n < NGX_K8S_CONFIG_WRITES; n++) {
 
-        if (policy->stale && policy->slot) {
-            policy->stale = 0;
-            (void) ngx_k8s_compile_policy_write(c, policy,
-                                                NGX_K8S_POLICY_ROUTE);
+        if (ngx_queue_empty(&c->keys.stale)) {
+            return NGX_OK;
         }
+
+        q = ngx_queue_head(&c->keys.stale);
+        policy = ngx_queue_data(q, ngx_k8s_policy_state_t, rest);
+        rc = NGX_OK;
+
+        if (policy->slot) {
+            rc = ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_ROUTE);
+        }
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        ngx_queue_remove(q);
+
+        if (rc == NGX_DECLINED) {
+            ngx_queue_insert_tail(&c->keys.roomless, q);
+            ngx_k8s_compile_stuck(c, c->config, ngx_k8s_writer_room(c->writer)
+                                         + ngx_k8s_writer_missing(c->writer));
+            continue;
+        }
+
+        policy->stale = 0;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* what is wrong with the keys is said anew */
+
+static void
+ngx_k8s_compile_config_entry(ngx_k8s_compile_t *c)
+{
+    ngx_k8s_entry_t  *entry;
+
+    entry = ngx_k8s_entry_find(c->store, NGX_K8S_CONFIG_MAP,
+                               &c->config->namespace, &c->config->name);
+    if (entry) {
+        ngx_k8s_entry_mark(c->store, entry);
     }
 }
 
@@ -517,6 +619,9 @@ ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_k8s_config_state_t  *keys;
 
     static ngx_str_t  before = ngx_string("data.");
+    static ngx_str_t  data = ngx_string("data");
+    static ngx_str_t  full = ngx_string("there is no room for it in the zone, "
+                                        "what it said before holds");
 
     keys = &c->keys;
 
@@ -530,6 +635,14 @@ ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     if (ngx_k8s_compile_advise_all(a, keys->problems.elts,
                                    keys->problems.nelts)
         != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (keys->full
+        && ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_TABLE_FULL, NULL, &data,
+                                  &full, NULL)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -376,16 +376,21 @@ ngx_k8s_compile_named_next(ngx_k8s_node_t *node)
     q = ngx_queue_head(&state->policies);
     policy = ngx_queue_data(q, ngx_k8s_policy_state_t, names);
 
-    if (policy->version == state->stamp) {
-        return NULL;
-    }
+    return (policy->version == state->stamp) ? NULL : policy;
+}
+
+
+void
+ngx_k8s_compile_named_written(ngx_k8s_policy_state_t *policy)
+{
+    ngx_k8s_named_state_t  *state;
+
+    state = policy->follows->data;
 
     policy->version = state->stamp;
 
-    ngx_queue_remove(q);
-    ngx_queue_insert_tail(&state->policies, q);
-
-    return policy;
+    ngx_queue_remove(&policy->names);
+    ngx_queue_insert_tail(&state->policies, &policy->names);
 }
 
 

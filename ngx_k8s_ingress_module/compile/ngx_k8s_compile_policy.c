@@ -49,6 +49,7 @@ ngx_int_t
 ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
     ngx_k8s_policy_state_t **policy)
 {
+    ngx_int_t                rc;
     ngx_k8s_values_t        *values;
     ngx_k8s_policy_state_t  *p;
 
@@ -75,9 +76,11 @@ ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
             return NGX_ERROR;
         }
 
-        if (ngx_k8s_compile_policy_ready(c, p) == NGX_DECLINED) {
+        rc = ngx_k8s_compile_policy_ready(c, p);
+
+        if (rc == NGX_DECLINED || rc == NGX_ERROR) {
             ngx_k8s_compile_policy_drop(c, p);
-            return NGX_DECLINED;
+            return rc;
         }
 
         ngx_rbtree_insert(&c->policies, &p->sn.node);
@@ -117,14 +120,9 @@ ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
         rc = NGX_AGAIN;
     }
 
-    if (rc == NGX_OK
-        && ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_ROUTE)
-           != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    return rc;
+    return (rc == NGX_OK)
+           ? ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_ROUTE)
+           : NGX_AGAIN;
 }
 
 
@@ -304,6 +302,10 @@ ngx_k8s_compile_policy_drop(ngx_k8s_compile_t *c,
         if (policy->ports[i]) {
             ngx_k8s_compile_port_put(c, policy->ports[i]);
         }
+    }
+
+    if (policy->stale) {
+        ngx_queue_remove(&policy->rest);
     }
 
     ngx_k8s_compile_named_unpin(c, policy);
@@ -491,7 +493,7 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
 
     texts = ngx_k8s_compile_policy_texts(c, policy, &closed);
     if (texts == NULL) {
-        return NGX_DECLINED;
+        return NGX_ERROR;
     }
 
     n = closed;
@@ -503,7 +505,7 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     offset = ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_setting_t));
 
     if (b->failed) {
-        return NGX_DECLINED;
+        return NGX_ERROR;
     }
 
     rec = ngx_k8s_builder_ptr(b, 0);
@@ -529,7 +531,7 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
         str = ngx_k8s_builder_str(b, &texts[i]);
 
         if (b->failed) {
-            return NGX_DECLINED;
+            return NGX_ERROR;
         }
 
         setting = ngx_k8s_builder_ptr(b, offset);
@@ -785,6 +787,8 @@ ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c)
     ngx_rbtree_init(&c->policies, &c->policies_sentinel,
                     ngx_str_rbtree_insert_value);
     ngx_queue_init(&c->checked);
+    ngx_queue_init(&c->keys.stale);
+    ngx_queue_init(&c->keys.roomless);
 }
 
 

@@ -48,6 +48,7 @@ typedef struct {
     ngx_queue_t              names;      /* with "follows": those that do */
     ngx_uint_t               version;    /* of that in its record */
     ngx_uint_t               n;
+    ngx_queue_t              rest;       /* when stale: c->keys.stale, .full */
     unsigned                 closed:1;   /* all routes are closed */
     unsigned                 stale:1;    /* its record is */
     ngx_k8s_policy_value_t   values[1];  /* by row */
@@ -68,7 +69,11 @@ typedef struct {
     ngx_uint_t               stamp;      /* raised by each change that policies
                                             are built over */
     ngx_msec_t               time;       /* of the last change */
-    unsigned                 stale:1;    /* records of some policies are */
+    ngx_queue_t              stale;      /* policies whose records are; */
+    ngx_queue_t              roomless;   /* and that had no room for another */
+    unsigned                 full:1;     /* no room for the record of the keys,
+                                            that before them is there */
+    unsigned                 retry:1;    /* there may be some now */
     unsigned                 again:1;    /* what it names has changed */
 } ngx_k8s_config_state_t;
 
@@ -83,7 +88,7 @@ ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
 void ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
 /* writes its record when the Services that it names have theirs; NGX_AGAIN: not
-   yet, NGX_DECLINED: no room */
+   yet, NGX_DECLINED: no room, NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
 /* one of no object yet, with a copy of values; error: its own backend of error
@@ -100,7 +105,7 @@ void ngx_k8s_compile_policy_free(ngx_k8s_policy_state_t *policy);
  */
 ngx_int_t ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t base);
-/* writes its record of the kind; NGX_DECLINED: no room */
+/* writes its record of the kind; NGX_DECLINED: no room, NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t kind);
 /* problems: what nginx refuses of it, the field is "%s%V%s" */
@@ -127,12 +132,13 @@ ngx_int_t ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c,
  * whether it is there; waits(): a new version of an object does, for a while,
  * its hosts are marked then; text(): what a value says in a record, in c->pool
  * or the table, NGX_DECLINED: not all of what it names; changed(): it has,
- * next() is a policy to be written, or NULL; key(): whether keys name it.
- * NGX_ERROR: no memory.
+ * next() is a policy to be written, or NULL, written(): it was; key(): whether
+ * keys name it. NGX_ERROR: no memory.
  */
 void ngx_k8s_compile_named_changed(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 ngx_k8s_policy_state_t *ngx_k8s_compile_named_next(ngx_k8s_node_t *node);
+void ngx_k8s_compile_named_written(ngx_k8s_policy_state_t *policy);
 ngx_uint_t ngx_k8s_compile_named_key(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 void ngx_k8s_compile_named_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);

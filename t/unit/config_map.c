@@ -19,7 +19,51 @@
     "'name':'" name "'},'data':{" data "}}"
 
 
-static char  wanted[256];
+uint32_t __real_ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w,
+    ngx_uint_t use);
+uint32_t __wrap_ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w,
+    ngx_uint_t use);
+
+
+static char        wanted[256];
+static ngx_uint_t  puts_seen;
+
+
+uint32_t
+__wrap_ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w,
+    ngx_uint_t use)
+{
+    puts_seen++;
+
+    return __real_ngx_k8s_builder_put(b, w, use);
+}
+
+
+/* records of no use, which may take what is kept for updates as well */
+
+static uint32_t    slots[4096];
+static ngx_uint_t  nslots;
+
+
+static uint32_t
+filler(k8s_t *k, int id, size_t len)
+{
+    uint32_t           n;
+    ngx_k8s_policy_t  *rec;
+
+    rec = calloc(1, len);
+
+    rec->header.type = NGX_K8S_INDEX_POLICY;
+    rec->header.key.offset = sizeof(ngx_k8s_policy_t);
+    rec->header.key.len = 8;
+    sprintf((char *) (rec + 1), "%07d", id);
+
+    n = ngx_k8s_writer_put(k->writer, &rec->header, len, NGX_K8S_WRITE_OWN);
+
+    free(rec);
+
+    return n;
+}
 
 
 static void
@@ -33,6 +77,23 @@ want(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name,
     snprintf(wanted + n, sizeof(wanted) - n, "%c%s %.*s/%.*s",
              yes ? '+' : '-', ngx_k8s_kinds[kind].name.data, (int) ns->len,
              ns->data, (int) name->len, name->data);
+}
+
+
+static void
+fill(k8s_t *k)
+{
+    size_t  len;
+
+    for (len = 16384; len >= 128; len /= 2) {
+        while (nslots < 4096
+               && (slots[nslots] = filler(k, nslots, len)) != 0)
+        {
+            nslots++;
+        }
+    }
+
+    ngx_k8s_writer_publish(k->writer);
 }
 
 
@@ -180,7 +241,7 @@ record(k8s_t *k, uint32_t kind)
     ngx_k8s_policy_t    *rec;
     ngx_k8s_setting_t   *setting;
 
-    static char  text[1024];
+    static char  text[32768];
 
     k8s_run(k);
 
@@ -331,6 +392,189 @@ changes(void)
 }
 
 
+/* Ingresses with a policy each, of a body that a time-out of 5 refuses */
+
+#define POLICIES  60
+
+static void
+policies(k8s_t *k, int n)
+{
+    char  text[1024];
+    int   i;
+
+    for (i = 0; i < n; i++) {
+        snprintf(text, sizeof(text), "{'apiVersion':'networking.k8s.io/v1',"
+                 "'kind':'Ingress','metadata':{'namespace':'d','name':'i%d',"
+                 "'annotations':{'nginx.ingress.kubernetes.io/proxy-body-size':"
+                 "'%d'}},'spec':{'rules':[{'host':'h%d.test','http':{'paths':[{"
+                 "'path':'/','pathType':'Prefix','backend':{'service':{'name':"
+                 "'s','port':{'number':80}}}}]}}]}}", i, 200 + i, i);
+        k8s_put(k, text);
+    }
+}
+
+
+/* how many of their records have it */
+
+static ngx_uint_t
+sizes(k8s_t *k)
+{
+    uint64_t           cursor;
+    ngx_uint_t         n;
+    ngx_k8s_policy_t  *rec;
+
+    cursor = 0;
+    n = 0;
+
+    while ((rec = ngx_k8s_table_next(k->table, NGX_K8S_INDEX_POLICY, &cursor)))
+    {
+        n += (rec->kind == NGX_K8S_POLICY_ROUTE && rec->settings.n == 1);
+    }
+
+    return n;
+}
+
+
+static void
+pieces(void)
+{
+    k8s_t       k;
+    ngx_int_t   rc;
+    ngx_uint_t  most;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.config_map, "d/own");
+    k.conf.build = build;
+    k8s_open(&k);
+
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'6'"));
+    policies(&k, POLICIES);
+    k8s_run(&k);
+    ok(sizes(&k) == POLICIES, "all have their own size");
+
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'5'"));
+    most = 0;
+
+    do {
+        puts_seen = 0;
+        rc = ngx_k8s_compile_run(k.compile, 0);
+        most = ngx_max(most, puts_seen);
+        ngx_k8s_writer_publish(k.writer);
+    } while (rc == NGX_AGAIN);
+
+    ok(sizes(&k) == 0, "they do not fit to a key");
+    ok(most > 1 && most <= 16, "%u records at once", (unsigned) most);
+
+    /* a change that is taken back before it is through */
+
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'6'"));
+    k8s_run(&k);
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'5'"));
+    builds = 0;
+
+    while (builds < POLICIES / 2) {
+        (void) ngx_k8s_compile_run(k.compile, 0);
+    }
+
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'6'"));
+    k8s_run(&k);
+    ok(sizes(&k) == POLICIES, "as before");
+
+    /* some go while their records wait to be written */
+
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'5'"));
+    puts_seen = 0;
+
+    while (puts_seen < 2) {
+        (void) ngx_k8s_compile_run(k.compile, 0);
+    }
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "i59");
+    k8s_run(&k);
+    ok(sizes(&k) == 0, "one that goes meanwhile");
+
+    k8s_close(&k);
+}
+
+
+/* what had no room is there when there is room */
+
+static void
+room(void)
+{
+    char       *text;
+    k8s_t       k;
+    ngx_int_t   rc;
+    ngx_uint_t  n;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.config_map, "d/own");
+    k.conf.build = build;
+    k.size = 2 * 1024 * 1024;
+    k8s_open(&k);
+
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'5'"));
+    policies(&k, 3);
+    k8s_run(&k);
+    ok(sizes(&k) == 0, "no size over these keys");
+
+    fill(&k);
+    ngx_k8s_writer_remove(k.writer, slots[0]);
+    ngx_k8s_writer_publish(k.writer);
+
+    text = malloc(32768);
+    sprintf(text, CONFIG("own", "'proxy-read-timeout':'6','default-type':"
+                         "'%020000d'"), 1);
+    k8s_put(&k, text);
+
+    is(global(&k), "proxy-read-timeout=5");
+    ok(k8s_has(&k, "problem ConfigMap d/own")
+       && k8s_has(&k, "there is no room for it in the zone"),
+       "a problem of the ConfigMap");
+    ok(sizes(&k) == 0, "no room for policies over it");
+
+    while (--nslots) {
+        ngx_k8s_writer_remove(k.writer, slots[nslots]);
+    }
+
+    ngx_k8s_writer_publish(k.writer);
+    k8s_run(&k);
+
+    ok(global(&k) && strlen(global(&k)) > 20000, "it comes by itself");
+    ok(sizes(&k) == 3, "so do policies over it");
+    ok(!k8s_has(&k, "no room"), "the problem has gone");
+
+    /* a successor: the room comes with its sweep */
+
+    fill(&k);
+    k8s_put(&k, CONFIG("own", "'proxy-read-timeout':'6'"));
+    k8s_run(&k);
+    fill(&k);
+    k8s_end(&k);
+    k8s_open(&k);
+    k8s_put(&k, text);
+    ngx_k8s_compile_synced(k.compile);
+
+    n = 0;
+
+    do {
+        rc = ngx_k8s_compile_run(k.compile, 0);
+        ngx_k8s_writer_publish(k.writer);
+
+        n += (ngx_k8s_table_find(k.table, NGX_K8S_INDEX_POLICY,
+                                 (u_char *) NGX_K8S_POLICY_GLOBAL_KEY,
+                                 sizeof(NGX_K8S_POLICY_GLOBAL_KEY) - 1, NULL)
+              == NULL);
+    } while (rc == NGX_AGAIN);
+
+    ok(n == 0, "what a predecessor left holds so long");
+    ok(global(&k) && strlen(global(&k)) > 20000, "then it is there");
+
+    free(text);
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -340,6 +584,8 @@ main(void)
     unnamed();
     keys();
     changes();
+    pieces();
+    room();
 
     return done();
 }
