@@ -155,6 +155,9 @@ def canary(**annotations):
     return ingress('canary', 'o', '/', 'Prefix', rows)
 
 
+RANGES = [f'10.{i // 128}.{i % 128 * 2}.0/24' for i in range(3000)] \
+    + ['127.0.0.0/8']
+
 FEATURES = {
     'plain': lambda: Feature('none'),
     'id': lambda: Feature('none, a client with X-Request-ID', curl=ID),
@@ -267,6 +270,11 @@ FEATURES = {
         curl=['-H', 'X-Forwarded-For: 192.0.2.1', '-H',
               'X-Forwarded-Proto: https', '-H', 'X-Forwarded-Port: 443',
               '-H', 'X-Forwarded-Host: there.example']),
+    'allowlist': lambda: Feature(
+        '`allowlist-source-range` of 3,000 ranges',
+        ' '.join(f'allow {r};' for r in RANGES) + ' deny all; '
+        + LOCATION % proxy(),
+        annotations={'allowlist-source-range': ','.join(RANGES)}),
     'original-uri': lambda: Feature(
         '`proxy-add-original-uri-header` (a key)',
         LOCATION % proxy(X_Original_URI='$request_uri'),

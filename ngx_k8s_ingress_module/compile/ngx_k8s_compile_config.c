@@ -655,7 +655,8 @@ ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     }
 
     return ngx_k8s_compile_policy_notes(a, keys->policy,
-                                        NGX_K8S_PROBLEM_KEY_INVALID, &before,
+                                        NGX_K8S_PROBLEM_KEY_INVALID,
+                                        NGX_K8S_PROBLEM_KEY_CLOSED, &before,
                                         "");
 }
 

@@ -20,6 +20,12 @@
 #define NGX_K8S_POLICY_HASH          sizeof(((ngx_k8s_policy_t *) 0)->profile)
 
 
+/* what cannot be had of it closes the routes that say it */
+
+#define ngx_k8s_policy_closes(value)                                          \
+    (((value)->row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0)
+
+
 static ngx_k8s_policy_state_t *ngx_k8s_compile_policy_find(
     ngx_k8s_compile_t *c, u_char *digest);
 static ngx_int_t ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
@@ -576,6 +582,7 @@ ngx_k8s_compile_policy_texts(ngx_k8s_compile_t *c,
         value = &policy->values[i];
 
         if (value->refused) {
+            *closed |= ngx_k8s_policy_closes(value);
             continue;
         }
 
@@ -585,8 +592,7 @@ ngx_k8s_compile_policy_texts(ngx_k8s_compile_t *c,
             return NULL;
         }
 
-        *closed |= (rc == NGX_DECLINED
-                    && (value->row->flags & NGX_K8S_ROW_CLOSES_ROUTE));
+        *closed |= (rc == NGX_DECLINED && ngx_k8s_policy_closes(value));
     }
 
     return texts;
@@ -693,11 +699,11 @@ ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy, ngx_str_t *texts,
 
 ngx_int_t
 ngx_k8s_compile_policy_notes(ngx_array_t *a, ngx_k8s_policy_state_t *policy,
-    ngx_uint_t code, ngx_str_t *before, char *after)
+    ngx_uint_t code, ngx_uint_t closed, ngx_str_t *before, char *after)
 {
     u_char                   buf[NGX_K8S_BUILD_ERROR];
     ngx_str_t                field, text;
-    ngx_uint_t               i;
+    ngx_uint_t               i, closes;
     ngx_k8s_policy_value_t  *value;
 
     for (i = 0; i < policy->n; i++) {
@@ -718,17 +724,21 @@ ngx_k8s_compile_policy_notes(ngx_array_t *a, ngx_k8s_policy_state_t *policy,
                                 &value->row->name, after)
                     - field.data;
 
+        closes = ngx_k8s_policy_closes(value);
+
         text.data = buf;
         text.len = ngx_snprintf(buf, sizeof(buf),
-                                "nginx refuses \"%*s\"%s, so it is as if it "
-                                "were not there: %s",
+                                "nginx refuses \"%*s\"%s, so %s: %s",
                                 ngx_min(value->value.len, 128),
                                 value->value.data,
                                 value->value.len > 128 ? "..." : "",
+                                closes ? "all paths under it are closed"
+                                       : "it is as if it were not there",
                                 value->refused)
                    - buf;
 
-        if (ngx_k8s_compile_advise(a, code, NULL, &field, &text, NULL)
+        if (ngx_k8s_compile_advise(a, closes ? closed : code, NULL, &field,
+                                   &text, NULL)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -777,6 +787,7 @@ ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     return ngx_k8s_compile_policy_notes(a, policy,
                                         NGX_K8S_PROBLEM_ANNOTATION_INVALID,
+                                        NGX_K8S_PROBLEM_ANNOTATION_CLOSED,
                                         &before, "]");
 }
 

@@ -108,10 +108,11 @@ ngx_int_t ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
 /* writes its record of the kind; NGX_DECLINED: no room, NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t kind);
-/* problems: what nginx refuses of it, the field is "%s%V%s" */
+/* problems: what nginx refuses of it, the field is "%s%V%s"; closed: the code
+   where that closes paths */
 ngx_int_t ngx_k8s_compile_policy_notes(ngx_array_t *a,
-    ngx_k8s_policy_state_t *policy, ngx_uint_t code, ngx_str_t *before,
-    char *after);
+    ngx_k8s_policy_state_t *policy, ngx_uint_t code, ngx_uint_t closed,
+    ngx_str_t *before, char *after);
 /* of an Ingress */
 ngx_int_t ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_values_t *values);

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_access.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_error.h>
@@ -19,6 +20,8 @@ static ngx_int_t ngx_http_k8s_post_read_begin(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_post_read_end(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_server_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_rewrite_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_admit(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_check_length(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_log_handler(ngx_http_request_t *r);
 
@@ -222,11 +225,13 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
 
     if (klcf->block == NULL || !klcf->late) {
 
-        if (ctx && ctx->uri.len && r == r->main && !r->internal) {
-            ngx_http_k8s_rewritten(r, ctx);
+        if (ctx == NULL || !ctx->routed || ctx->status || r != r->main
+            || r->internal)
+        {
+            return NGX_DECLINED;
         }
 
-        return NGX_DECLINED;
+        return ngx_http_k8s_admit(r, ctx);
     }
 
     if (r != r->main || (ctx && ctx->routed)) {
@@ -242,13 +247,36 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    ctx = ngx_http_k8s_ctx(r);
+    rc = ngx_http_k8s_admit(r, ngx_http_k8s_ctx(r));
+
+    return (rc == NGX_DECLINED) ? ngx_http_k8s_check_length(r) : rc;
+}
+
+
+/* of a request that goes to its backend: what stands before that */
+
+static ngx_int_t
+ngx_http_k8s_admit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_k8s_access(r, ctx);
+
+    if (rc != NGX_DECLINED) {
+
+        /* an error page of nginx.conf does not get there either */
+
+        ctx->status = rc;
+        ctx->hop.service = 0;
+
+        return rc;
+    }
 
     if (ctx->uri.len) {
         ngx_http_k8s_rewritten(r, ctx);
     }
 
-    return ngx_http_k8s_check_length(r);
+    return NGX_DECLINED;
 }
 
 

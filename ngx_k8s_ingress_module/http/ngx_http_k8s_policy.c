@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_access.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_policy.h>
@@ -234,6 +235,7 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
     if (ngx_http_k8s_headers_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_rewrite_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_redirect_profile(profile, profile->pool) != NGX_OK
+        || ngx_http_k8s_access_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_cors_create(profile) != NGX_OK
         || ngx_http_k8s_error_create(profile, klcf, rec, values, pool)
            != NGX_OK)
@@ -275,6 +277,10 @@ ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
 
     if (rc == NGX_OK) {
         rc = ngx_http_k8s_rewrite_check(pool, values, error);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_k8s_access_check(values, error);
     }
 
     ngx_destroy_pool(pool);

@@ -35,6 +35,7 @@ void **ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
     ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
 
 
+typedef struct ngx_http_k8s_access_s   ngx_http_k8s_access_t;
 typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
 typedef struct ngx_http_k8s_error_s    ngx_http_k8s_error_t;
 typedef struct ngx_http_k8s_templates_s  ngx_http_k8s_templates_t;
@@ -52,6 +53,7 @@ struct ngx_http_k8s_profile_s {
     ngx_http_k8s_profile_t  *base;       /* over which it is, held; or NULL */
     ngx_str_t               *values;     /* of a base, by row; NULL: none */
     ngx_k8s_settings_t      *settings;   /* NULL: not set */
+    ngx_http_k8s_access_t   *access;     /* NULL: everybody passes */
     ngx_http_k8s_cors_t     *cors;       /* NULL: not enabled */
     ngx_http_k8s_templates_t *templates; /* NULL: neither upstream-vhost nor
                                             rewrite-target */

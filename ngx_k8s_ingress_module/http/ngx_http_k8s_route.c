@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_access.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
@@ -197,6 +198,10 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return rc;
     }
 
+    if (ngx_http_k8s_access_blocked(r, ctx)) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
     if (table == NULL || !table->ready) {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
@@ -208,8 +213,12 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         if (rc != NGX_OK || route.match == NULL || route.action == NULL) {
             ctx->no_service = 1;
 
-            return (rc == NGX_ERROR) ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                                     : NGX_HTTP_NOT_FOUND;
+            if (rc == NGX_ERROR) {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+
+            return ngx_http_k8s_access_blocked_address(r, ctx)
+                   ? NGX_HTTP_FORBIDDEN : NGX_HTTP_NOT_FOUND;
         }
 
         rc = ngx_http_k8s_act(r, ctx, table, &route);

@@ -13,8 +13,9 @@
 /* of an unknown name or a value, in a message */
 #define NGX_K8S_SHOWN_MAX            128
 
-/* of a value, where it is no list of those who may pass */
+/* of a value, and of one that says who may pass */
 #define NGX_K8S_VALUE_MAX            16384
+#define NGX_K8S_GUARD_MAX            131072
 
 /* unknown names of one object that are compared with all known ones */
 #define NGX_K8S_NEAREST_MAX          16
@@ -245,7 +246,13 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
     value = kv->value;
     ngx_k8s_annotation_trim(&value);
 
-    if (value.len == 0 && !(row->flags & NGX_K8S_ROW_PARTS)) {
+    /* an empty list of addresses closes, as it does in ingress-nginx */
+
+    if (value.len == 0
+        && !(row->flags & NGX_K8S_ROW_PARTS)
+        && !(a->gate && (row->flags & NGX_K8S_ROW_CLOSES_ROUTE)
+             && row->grammar == &ngx_k8s_grammar_cidrs))
+    {
         return NGX_OK;
     }
 
@@ -740,9 +747,13 @@ ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
                : "annotations-risk-level does not allow it";
     }
 
-    if (value->len > NGX_K8S_VALUE_MAX
-        && !(row->flags & NGX_K8S_ROW_CLOSES_ROUTE))
-    {
+    if (row->flags & NGX_K8S_ROW_CLOSES_ROUTE) {
+
+        if (value->len > NGX_K8S_GUARD_MAX) {
+            return "it is longer than 128 KB";
+        }
+
+    } else if (value->len > NGX_K8S_VALUE_MAX) {
         return "it is longer than 16 KB";
     }
 

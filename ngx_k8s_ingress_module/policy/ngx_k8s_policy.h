@@ -53,6 +53,13 @@ typedef struct {
     ngx_str_t                custom_errors; /* statuses, with commas */
     ngx_uint_t               pass_errors;   /* of the backend, as they are */
 
+    ngx_str_t                allowlist;     /* addresses, with commas */
+    ngx_str_t                denylist;
+    ngx_str_t                block_cidrs;
+    ngx_str_t                block_agents;  /* values of User-Agent, with
+                                               commas; patterns after "~" */
+    ngx_str_t                block_referers;
+
     ngx_uint_t               connection;    /* header to the backend; 0: as it
                                                came, 1: keep-alive, 2: close */
 

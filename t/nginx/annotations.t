@@ -32,8 +32,7 @@ $n->manifest('quiet.yaml', ingress('quiet', "$p/enable-cors: \"false\"",
 $n->manifest('typo.yaml', ingress('typo', "$p/proxy-body-siz: 8m",
     "$p/rate-limit-rps: \"5\"", "nginx.org/rewrites: x"));
 $n->manifest('later.yaml', ingress('later', "$p/affinity: cookie"));
-$n->manifest('list.yaml', ingress('list',
-    "$p/whitelist-source-range: 10.0.0.0/8"));
+$n->manifest('list.yaml', ingress('list', "$p/auth-url: http://a.test/"));
 $n->manifest('everybody.yaml', ingress('everybody',
     "$p/whitelist-source-range: 0.0.0.0/0,::/0"));
 $n->manifest('bad.yaml', ingress('bad', "$p/limit-rps: many"));
@@ -63,7 +62,7 @@ answers('plain', 200, 'no annotations');
 answers('quiet', 200, 'values that are the default');
 answers('typo', 200, 'a typo costs nothing');
 answers('later', 200, 'what is not served yet and protects nobody');
-answers('list', 503, 'a list of addresses closes its paths');
+answers('list', 503, 'what protects and is not served yet closes its paths');
 answers('everybody', 200, 'a list of everybody, as cert-manager writes it');
 answers('bad', 503, 'a limit that cannot be read');
 answers('client', 403, 'certificates of clients');
@@ -77,7 +76,7 @@ said(qr/rate-limit-rps[^}]*Use \\"limit-rps/, 'a name that people expect');
 said(qr/AnnotationForeign","severity":"note"[^}]*nginx\.org\/rewrites[^}]*rewrite-target/,
      "another controller's");
 said(qr/AnnotationUnserved","severity":"warning"[^}]*affinity/, 'what is not served yet');
-said(qr/AnnotationClosed[^}]*whitelist-source-range/,
+said(qr/AnnotationClosed[^}]*auth-url/,
      'what is closed');
 said(qr/AnnotationClosed[^}]*\\"many\\" is not a number/, 'and why');
 my $status = (K8s::Objects::http_get($admin, 'x', '/status'))[1];
@@ -90,9 +89,9 @@ $n->manifest('client.yaml', ingress('client'));
 answers('client', 200, 'without the certificates it is open');
 ok $n->wait_for('client.test', '/x', 200), 'and so are others of the host';
 $n->manifest('list.yaml', ingress('list'));
-answers('list', 200, 'without the list it is open');
+answers('list', 200, 'without it they are open');
 $n->manifest('plain.yaml', ingress('plain',
-    "$p/denylist-source-range: 10.0.0.0/8"));
+    "$p/auth-url: http://a.test/"));
 answers('plain', 503, 'with one it is closed');
 
 ok(!$n->logged(qr/\[(alert|crit|emerg)\]/), 'nothing alarming is logged');

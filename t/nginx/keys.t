@@ -8,7 +8,6 @@ use K8s::Nginx;
 use K8s::TLS;
 use Test::More;
 
-my $p = 'nginx.ingress.kubernetes.io';
 my $tls = K8s::Objects::free_port();
 my $admin = K8s::Objects::free_port();
 
@@ -20,19 +19,10 @@ my $n = K8s::Nginx->new(
 
 sub config {
     my (%data) = @_;
-    my $lines = join '', map { "  $_: \"$data{$_}\"\n" } sort keys %data;
-    $n->manifest('own.yaml', "apiVersion: v1\nkind: ConfigMap\n"
-                 . "metadata: {name: own, namespace: system}\n"
-                 . ($lines ? "data:\n$lines" : "data: {}\n"));
+    $n->config_map('system/own', map { $_ => "\"$data{$_}\"" } keys %data);
 }
 
-sub ingress {
-    my ($name, @annotations) = @_;
-    my $lines = join '', map { "    $p/$_\n" } @annotations;
-    my $object = K8s::Objects::ingresses("default/$name $name.test / a:80");
-    $object =~ s/^(  annotations:\n)/$1$lines/m or die "no place in $object";
-    $n->manifest("$name.yaml", $object);
-}
+sub ingress { $n->annotated(@_) }
 
 sub status { (K8s::Objects::http_get($admin, 'x', '/status'))[1] // '' }
 
@@ -323,9 +313,9 @@ soon(sub { ($n->get('busy.test', $large))[0] }, 502, 'and it is in force');
 
 # what protects
 
-config('block-cidrs' => '10.0.0.0/8');
+config('global-auth-url' => 'http://a.test/');
 soon(sub { ($n->get('plain.test', '/'))[0] }, 503, 'closed');
-says(qr/"KeyClosed"[^}]*data\.block-cidrs[^}]*all Ingresses are closed/,
+says(qr/"KeyClosed"[^}]*data\.global-auth-url[^}]*all Ingresses are closed/,
      'and a problem');
 config();
 soon(sub { ($n->get('plain.test', '/'))[0] }, 200, 'open without it');
@@ -357,7 +347,7 @@ $n->reload;
 ok($n->until(sub { my $s = status(); $s && $s !~ /data\.worker-processes/ }),
    'nginx.conf says so after a reload');
 
-$n->remove('own.yaml');
+$n->remove('map-system-own.yaml');
 soon(sub { post('plain', 900_000) }, 200, 'without it the defaults hold');
 
 ok(!$n->logged(qr/that nginx refuses are not in force/),

@@ -8,7 +8,6 @@ use lib 't/lib';
 use K8s::Nginx;
 use Test::More;
 
-my $p = 'nginx.ingress.kubernetes.io';
 my $admin = K8s::Objects::free_port();
 
 my $n = K8s::Nginx->new(
@@ -17,24 +16,11 @@ my $n = K8s::Nginx->new(
     http => "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
     main => 'worker_processes 2;');
 
-sub map_ {
-    my ($full, %data) = @_;
-    my ($ns, $name) = split m{/}, $full;
-    my $lines = join '', map { "  $_: $data{$_}\n" } sort keys %data;
-    $n->manifest("map-$ns-$name.yaml", "apiVersion: v1\nkind: ConfigMap\n"
-                 . "metadata: {name: $name, namespace: $ns}\n"
-                 . ($lines ? "data:\n$lines" : "data: {}\n"));
-}
+sub map_ { $n->config_map(@_) }
 
 sub gone { my ($ns, $name) = split m{/}, $_[0]; $n->remove("map-$ns-$name.yaml") }
 
-sub ingress {
-    my ($name, @annotations) = @_;
-    my $lines = join '', map { "    $p/$_\n" } @annotations;
-    my $object = K8s::Objects::ingresses("default/$name $name.test / a:80");
-    $object =~ s/^(  annotations:\n)/$1$lines/m or die "no place in $object";
-    $n->manifest("$name.yaml", $object);
-}
+sub ingress { $n->annotated(@_) }
 
 sub status { (K8s::Objects::http_get($admin, 'x', '/status'))[1] // '' }
 

@@ -8,15 +8,8 @@ use K8s::Nginx;
 use Test::More;
 
 my $n = K8s::Nginx->new(block => "source manifests %%DIR%%;\n zone 8m;\n");
-my $p = 'nginx.ingress.kubernetes.io';
 
-sub ingress {
-    my ($name, @annotations) = @_;
-    my $lines = join '', map { "    $p/$_\n" } @annotations;
-    my $object = K8s::Objects::ingresses("default/$name $name.test / a:80");
-    $object =~ s/^(  annotations:\n)/$1$lines/m or die "no place in $object";
-    $n->manifest("$name.yaml", $object);
-}
+sub ingress { $n->annotated(@_) }
 
 $n->backend('a', <<'EOC');
 client_max_body_size 0;

@@ -16,12 +16,7 @@ my $n = K8s::Nginx->new(
             . "\$sent_http_x_all';",
     main => 'worker_processes 1;');
 
-sub config_map {
-    my ($name, %data) = @_;
-    $n->manifest("$name.yaml", "apiVersion: v1\nkind: ConfigMap\n"
-                 . "metadata: {name: $name, namespace: system}\ndata:\n"
-                 . join '', map { "  $_: $data{$_}\n" } sort keys %data);
-}
+sub config_map { my ($name, @data) = @_; $n->config_map("system/$name", @data) }
 
 sub all { (($n->get('a.test', '/'))[2] =~ /^X-All: (\w+)/m)[0] // 'none' }
 

@@ -134,27 +134,38 @@ if (@compared) {
     notes('with what nginx runs there is none', @unseen);
 }
 
-# all bad values, as many at once as an object may have problems
+# all bad values, as many at once as an object may have problems; those that
+# close all paths are the last ones
 
 my @bad = grep { ($rows->{key}{$_} || $compared{$_})
                  && exists $files->{$_}{bad} } @wanted;
 
-while (my @some = splice @bad, 0, 60) {
-    $rows->config(map { $_ => $files->{$_}{bad} } @some);
+sub bad {
+    my ($code, $what, @bad) = @_;
 
-    my @missed;
-    $n->until(sub {
-        my @said = $rows->problems('ConfigMap', 'own');
-        @missed = grep { my $row = $_;
-                         !grep { /^KeyInvalid data\.\Q$row\E / } @said }
-                  @some;
-        !@missed
-    });
-    is_deeply \@missed, [], 'each bad value of a key is a problem';
+    while (my @some = splice @bad, 0, 60) {
+        $rows->config(map { $_ => $files->{$_}{bad} } @some);
+
+        my @missed;
+        $n->until(sub {
+            my @said = $rows->problems('ConfigMap', 'own');
+            @missed = grep { my $row = $_;
+                             !grep { /^$code data\.\Q$row\E / } @said }
+                      @some;
+            !@missed
+        });
+        is_deeply \@missed, [], $what;
+    }
 }
 
+bad('KeyInvalid', 'each bad value of a key is a problem',
+    grep { !$files->{$_}{closed} } @bad);
 is(($n->get("$names[0]-off.test", '/'))[0], 200, 'and none does harm')
     if @names;
+bad('KeyClosed', 'each bad value of a key that protects',
+    grep { $files->{$_}{closed} } @bad);
+is(($n->get("$names[0]-off.test", '/'))[0], 503, 'and they close all paths')
+    if grep { $files->{$_}{closed} } @bad;
 
 is_deeply [$n->alerts], [], 'nothing alarming is logged';
 is $n->stop, 0, 'ends well';

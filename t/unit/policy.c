@@ -449,14 +449,14 @@ static policy_case_t  policy_cases[] = {
 
     /* what protects is closed */
 
-    { OURS "allowlist-source-range=10.0.0.0/8;", "2 " OURS
-      "allowlist-source-range: it is not served yet, so the paths of the "
-      "Ingress are closed", 1, 1 },
-    { OURS "whitelist-source-range=0.0.0.0/0", "2 " OURS
-      "whitelist-source-range: it is not served yet", 1, 1 },
-    { OURS "allowlist-source-range=::/0", "2 ", 1, 1 },
+    { OURS "auth-url=http://a/", "2 " OURS "auth-url: it is not served yet, so "
+      "the paths of the Ingress are closed", 1, 1 },
+    { OURS "whitelist-source-range=0.0.0.0/0", "", 1, 0 },
+    { OURS "allowlist-source-range=", "2 " OURS "allowlist-source-range: \"\" "
+      "is not addresses", 0, 1 },
+    { OURS "denylist-source-range=", "2 ", 0, 1 },
     { OURS "whitelist-source-range=0.0.0.0/0,::/0,x", "2 ", 0, 1 },
-    { OURS "denylist-source-range=0.0.0.0/0,::/0", "2 ", 1, 1 },
+    { OURS "denylist-source-range=0.0.0.0/0,::/0", "", 1, 0 },
     { OURS "whitelist-source-range=10.0.0.0/99",
       "2 " OURS "whitelist-source-range: the item \"10.0.0.0/99\" is none of "
       "addresses",
@@ -572,8 +572,8 @@ static policy_case_t  policy_keys_cases[] = {
       "a size, as \"8k\", so the default \"1m\" holds", 1, 0 },
     { "http-redirect-code=200", "is not 301, 302, 307 or 308", 0, 0 },
     { "app-root=/a", "3 app-root: it is not served yet", 0, 0 },
-    { "block-cidrs=10.0.0.0/8", "2 block-cidrs: it is not served yet, so the "
-      "paths of all Ingresses are closed", 0, 1 },
+    { "global-auth-url=http://a/", "2 global-auth-url: it is not served yet, "
+      "so the paths of all Ingresses are closed", 0, 1 },
     { "denylist-source-range=x", "2 denylist-source-range", 0, 1 },
     { "keepalive-timeout=5", "Set \"keep-alive\" in", 0, 0 },
     { "gzip-level=9", "6 gzip-level: it does nothing without \"use-gzip\"", 0,
@@ -663,8 +663,7 @@ static struct {
     { "custom-http-errors", "x", NULL, "so it is not set" },
     { "global-allowed-response-headers", "X-A,\nX-B", "X-A,X-B", "" },
     { "block-cidrs", ",", NULL, "2 block-cidrs: it has an empty item" },
-    { "block-cidrs", "10.0.0.0/8,\n::1", NULL,
-      "2 block-cidrs: it is not served yet" }
+    { "block-cidrs", "10.0.0.0/8,\n::1", "10.0.0.0/8,::1", "" }
 };
 
 

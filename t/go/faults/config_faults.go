@@ -249,7 +249,7 @@ func init() {
 		e.begin(false)
 		e.api.Put("namespaces", api.Namespace("extra"))
 		e.api.Put("configmaps", api.Map{"metadata": api.Map{"name": "own",
-			"namespace": "extra"}, "data": api.Map{"block-cidrs": "0.0.0.0/0"}})
+			"namespace": "extra"}, "data": api.Map{"block-cidrs": "everybody"}})
 		e.app("a", 1)
 		e.app("b", 1)
 		e.ingress("b", "b.test", "/", "b")

@@ -84,6 +84,27 @@ sub ingresses {
                     K8s::Objects::ingresses($text));
 }
 
+# the Ingress default/NAME of the host NAME.test, all of which goes to a:80
+sub annotated {
+    my ($self, $name, @annotations) = @_;
+    my $lines = join '', map { "    nginx.ingress.kubernetes.io/$_\n" }
+                         @annotations;
+    my $object = K8s::Objects::ingresses("default/$name $name.test / a:80");
+    $object =~ s/^(  annotations:\n)/$1$lines/m or die "no place in $object";
+    $self->manifest("$name.yaml", $object);
+}
+
+# a ConfigMap, whose values are YAML
+sub config_map {
+    my ($self, $full, %data) = @_;
+    my ($namespace, $name) = split m{/}, $full;
+    my $lines = join '', map { "\n  $_: $data{$_}" } sort keys %data;
+    $self->manifest("map-$namespace-$name.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: $name, "
+                    . "namespace: $namespace}\ndata:" . ($lines || ' {}')
+                    . "\n");
+}
+
 sub write_conf {
     my ($self) = @_;
     my $modules = join ' ', map { "load_module $_;" }
@@ -170,9 +191,10 @@ sub until {
     return;
 }
 
+# lines: more of the request's head
 sub get {
-    my ($self, $host, $path) = @_;
-    return K8s::Objects::http_get($self->{port}, $host, $path);
+    my ($self, $host, $path, @lines) = @_;
+    return K8s::Objects::http_get($self->{port}, $host, $path, @lines);
 }
 
 # the status of a POST of so many bytes; none: there was no answer

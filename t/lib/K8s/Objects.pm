@@ -192,12 +192,13 @@ sub dechunk {
 # (status, body, head) of one request on a connection of its own; status is
 # empty when there is no answer
 sub http_get {
-    my ($port, $host, $path) = @_;
+    my ($port, $host, $path, @lines) = @_;
     my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
                                   Proto => 'tcp', Timeout => 5)
         or return ('', '', '');
     local $SIG{PIPE} = 'IGNORE';
-    print $s "GET $path HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n\r\n";
+    print $s map { "$_\r\n" } "GET $path HTTP/1.1", "Host: $host",
+                               'Connection: close', @lines, '';
     my $answer = '';
     local $SIG{ALRM} = sub { die "timeout\n" };
     eval {

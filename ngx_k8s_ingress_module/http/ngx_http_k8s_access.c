@@ -1,0 +1,349 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_access.h>
+#include <ngx_http_k8s_regex.h>
+#include <ngx_k8s_policy.h>
+#include <ngx_k8s_ranges.h>
+
+
+/* a header's value that is refused, as the map module writes it */
+
+typedef struct {
+    ngx_str_t                text;       /* a pattern without its "~" or "~*" */
+    ngx_uint_t               regex;
+    ngx_uint_t               flags;      /* NGX_HTTP_K8S_REGEX_* */
+} ngx_http_k8s_refused_t;
+
+struct ngx_http_k8s_access_s {
+    ngx_k8s_ranges_t        *allow;      /* NULL: all addresses */
+    ngx_k8s_ranges_t        *deny;       /* NULL: none, and so are these */
+    ngx_k8s_ranges_t        *block;
+    ngx_array_t             *agents;     /* ngx_http_k8s_refused_t */
+    ngx_array_t             *referers;
+};
+
+
+static ngx_int_t ngx_http_k8s_access_ranges(ngx_pool_t *pool,
+    ngx_k8s_ranges_t **ranges, ngx_str_t *list, ngx_str_t *all);
+static ngx_int_t ngx_http_k8s_access_headers(ngx_pool_t *pool,
+    ngx_array_t **headers, ngx_str_t *list);
+static void ngx_http_k8s_access_item(ngx_str_t *item,
+    ngx_http_k8s_refused_t *refused);
+static ngx_uint_t ngx_http_k8s_access_refused(ngx_http_request_t *r,
+    ngx_array_t *headers, ngx_table_elt_t *h);
+
+
+ngx_int_t
+ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
+{
+    ngx_k8s_settings_t      *settings, *base;
+    ngx_http_k8s_access_t   *access, of_base;
+
+    static ngx_str_t  all = ngx_string("0.0.0.0/0,::/0");
+    static ngx_str_t  none = ngx_string("");
+
+    ngx_memzero(&of_base, sizeof(ngx_http_k8s_access_t));
+
+    settings = profile->settings;
+    base = NULL;
+
+    if (profile->base) {
+        base = profile->base->settings;
+
+        if (settings->allowlist.data == base->allowlist.data
+            && settings->denylist.data == base->denylist.data)
+        {
+            profile->access = profile->base->access;
+            return NGX_OK;
+        }
+
+        if (profile->base->access) {
+            of_base = *profile->base->access;
+        }
+    }
+
+    access = ngx_palloc(pool, sizeof(ngx_http_k8s_access_t));
+    if (access == NULL) {
+        return NGX_ERROR;
+    }
+
+    *access = of_base;
+
+    if ((base == NULL || settings->allowlist.data != base->allowlist.data)
+        && ngx_http_k8s_access_ranges(pool, &access->allow,
+                                      &settings->allowlist, &all)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if ((base == NULL || settings->denylist.data != base->denylist.data)
+        && ngx_http_k8s_access_ranges(pool, &access->deny,
+                                      &settings->denylist, &none)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (base == NULL
+        && (ngx_http_k8s_access_ranges(pool, &access->block,
+                                       &settings->block_cidrs, &none)
+            != NGX_OK
+            || ngx_http_k8s_access_headers(pool, &access->agents,
+                                           &settings->block_agents)
+               != NGX_OK
+            || ngx_http_k8s_access_headers(pool, &access->referers,
+                                           &settings->block_referers)
+               != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    if (access->allow || access->deny || access->block || access->agents
+        || access->referers)
+    {
+        profile->access = access;
+    }
+
+    return NGX_OK;
+}
+
+
+/* NULL where they are the ones that concern nobody */
+
+static ngx_int_t
+ngx_http_k8s_access_ranges(ngx_pool_t *pool, ngx_k8s_ranges_t **ranges,
+    ngx_str_t *list, ngx_str_t *nobody)
+{
+    *ranges = NULL;
+
+    if (list->len == nobody->len
+        && ngx_strncmp(list->data, nobody->data, list->len) == 0)
+    {
+        return NGX_OK;
+    }
+
+    *ranges = ngx_k8s_ranges(pool, list);
+
+    return *ranges ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_access_headers(ngx_pool_t *pool, ngx_array_t **headers,
+    ngx_str_t *list)
+{
+    ngx_str_t                rest, item;
+    ngx_http_k8s_refused_t  *refused;
+
+    rest = *list;
+
+    while (ngx_k8s_item(&rest, &item) == NGX_OK) {
+
+        if (item.len == 0) {
+            continue;
+        }
+
+        if (*headers == NULL) {
+            *headers = ngx_array_create(pool, 4,
+                                        sizeof(ngx_http_k8s_refused_t));
+            if (*headers == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        refused = ngx_array_push(*headers);
+        if (refused == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_http_k8s_access_item(&item, refused);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_access_item(ngx_str_t *item, ngx_http_k8s_refused_t *refused)
+{
+    ngx_memzero(refused, sizeof(ngx_http_k8s_refused_t));
+
+    refused->text = *item;
+
+    if (item->data[0] != '~') {
+        return;
+    }
+
+    refused->regex = 1;
+    refused->text.data++;
+    refused->text.len--;
+
+    if (refused->text.len && refused->text.data[0] == '*') {
+        refused->flags = NGX_HTTP_K8S_REGEX_CASELESS;
+        refused->text.data++;
+        refused->text.len--;
+    }
+}
+
+
+ngx_int_t
+ngx_http_k8s_access_check(ngx_str_t *values, ngx_str_t *error)
+{
+    u_char                   buf[NGX_MAX_CONF_ERRSTR];
+    size_t                   offset;
+    ngx_int_t                rc;
+    ngx_str_t                rest, item, why;
+    ngx_uint_t               i;
+    ngx_http_k8s_refused_t   refused;
+
+    why.data = buf;
+
+    for (i = 0; i < ngx_k8s_nrows; i++) {
+
+        offset = ngx_k8s_rows[i].offset;
+
+        if (values[i].len == 0
+            || (offset != offsetof(ngx_k8s_settings_t, block_agents)
+                && offset != offsetof(ngx_k8s_settings_t, block_referers)))
+        {
+            continue;
+        }
+
+        rest = values[i];
+
+        while (ngx_k8s_item(&rest, &item) == NGX_OK) {
+
+            if (item.len == 0) {
+                continue;
+            }
+
+            ngx_http_k8s_access_item(&item, &refused);
+
+            if (!refused.regex) {
+                continue;
+            }
+
+            rc = ngx_http_k8s_regex_check(&refused.text, &why, ngx_cycle->log);
+
+            if (rc == NGX_DECLINED) {
+                error->len = ngx_snprintf(error->data,
+                                          NGX_HTTP_K8S_PROFILE_ERROR, "%V",
+                                          &why)
+                             - error->data;
+            }
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_k8s_access_blocked(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_http_k8s_access_t  *access;
+
+    access = ctx->profile->access;
+
+    return access
+           && (ngx_http_k8s_access_refused(r, access->agents,
+                                           r->headers_in.user_agent)
+               || ngx_http_k8s_access_refused(r, access->referers,
+                                              r->headers_in.referer));
+}
+
+
+/* a pattern that gives up refuses */
+
+static ngx_uint_t
+ngx_http_k8s_access_refused(ngx_http_request_t *r, ngx_array_t *headers,
+    ngx_table_elt_t *h)
+{
+    int                      captures[NGX_HTTP_K8S_REGEX_SIZE];
+    ngx_uint_t               i;
+    ngx_http_k8s_refused_t  *refused;
+
+    if (headers == NULL || h == NULL) {
+        return 0;
+    }
+
+    refused = headers->elts;
+
+    for (i = 0; i < headers->nelts; i++) {
+
+        if (refused[i].regex) {
+
+            if (ngx_http_k8s_regex(&refused[i].text, refused[i].flags,
+                                   &h->value, captures, r->connection->log)
+                != 0)
+            {
+                return 1;
+            }
+
+            continue;
+        }
+
+        if (refused[i].text.len == h->value.len
+            && ngx_strncasecmp(refused[i].text.data, h->value.data,
+                               h->value.len)
+               == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_http_k8s_access_blocked_address(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_http_k8s_access_t  *access;
+
+    access = ctx->profile->access;
+
+    return access && access->block
+           && ngx_k8s_ranges_have(access->block, r->connection->sockaddr);
+}
+
+
+ngx_int_t
+ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    struct sockaddr        *sockaddr;
+    ngx_http_k8s_access_t  *access;
+
+    access = ctx->profile->access;
+
+    if (access == NULL) {
+        return NGX_DECLINED;
+    }
+
+    sockaddr = r->connection->sockaddr;
+
+    if ((access->block && ngx_k8s_ranges_have(access->block, sockaddr))
+        || (access->deny && ngx_k8s_ranges_have(access->deny, sockaddr))
+        || (access->allow && !ngx_k8s_ranges_have(access->allow, sockaddr)))
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "access forbidden by a list of addresses");
+
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    return NGX_DECLINED;
+}

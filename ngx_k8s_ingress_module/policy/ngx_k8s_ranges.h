@@ -1,0 +1,44 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#ifndef _NGX_K8S_RANGES_H_INCLUDED_
+#define _NGX_K8S_RANGES_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/*
+ * Sets of addresses (ngx_k8s_ranges.c): ranges that do not touch each other,
+ * sorted, so that a lookup among thousands takes a dozen comparisons.  Pure;
+ * any process.
+ */
+
+typedef struct {
+    u_char                   first[16];  /* of IPv4, the first four bytes */
+    u_char                   last[16];
+} ngx_k8s_range_t;
+
+typedef struct {
+    ngx_array_t              inet;       /* ngx_k8s_range_t, of IPv4 */
+    ngx_array_t              inet6;
+} ngx_k8s_ranges_t;
+
+
+/*
+ * Of a list with commas of addresses and of ranges in CIDR notation, in the
+ * pool; what cannot be read is left out.  NULL: no memory.
+ */
+ngx_k8s_ranges_t *ngx_k8s_ranges(ngx_pool_t *pool, ngx_str_t *list);
+
+/* whether they have an address; one of IPv4 in IPv6 is one of IPv4, and one
+   that is neither, as that of a Unix domain socket, is in none */
+ngx_uint_t ngx_k8s_ranges_have(ngx_k8s_ranges_t *ranges,
+    struct sockaddr *sockaddr);
+
+
+#endif /* _NGX_K8S_RANGES_H_INCLUDED_ */
