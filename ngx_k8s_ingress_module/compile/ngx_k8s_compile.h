@@ -58,6 +58,11 @@ typedef struct {
        all are taken for good */
     ngx_int_t              (*regex)(ngx_str_t *pattern, ngx_str_t *error,
                                 ngx_log_t *log);
+    ngx_uint_t               ownership;        /* a host is that of the
+                                                  namespace of its oldest
+                                                  object */
+    unsigned                 acme:1;           /* with that: challenges may be
+                                                  answered by any */
     unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
                                                   ClusterIP, externalIPs and

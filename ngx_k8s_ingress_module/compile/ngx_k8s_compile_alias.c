@@ -98,7 +98,8 @@ ngx_k8s_compile_alias(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     target = ngx_k8s_alias_twin(c, node);
 
-    if (target == NULL) {
+    if (target == NULL || ngx_k8s_owner_twin(state, target)) {
+        target = NULL;
         kind = NGX_K8S_NAME_ALIAS;
         alias.action = NGX_K8S_ACTION_ALIAS;
         alias.flags = NGX_K8S_HOST_ALIAS;
@@ -186,18 +187,8 @@ ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     }
 
     ngx_queue_remove(&state->sibling);
-    ngx_k8s_node_unpin(c->store, node);
 
-    if (parent->slot == 0 && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])
-        && ngx_queue_empty(&parent->work)
-        && ngx_queue_empty(&parent->children)
-        && ngx_queue_empty(&parent->aliases) && !parent->attached)
-    {
-        ngx_free(parent);
-        node->data = NULL;
-    }
-
-    ngx_k8s_node_check(c->store, node);
+    ngx_k8s_host_unpin(c, node);
 }
 
 
@@ -253,6 +244,10 @@ ngx_k8s_alias_winner(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
         if ((winner && ngx_k8s_age_cmp(entry->object, winner->object) > 0)
             || !ngx_k8s_model_alias(entry->model, &node->name))
         {
+            continue;
+        }
+
+        if (ngx_k8s_owner_older(node->data, entry->object)) {
             continue;
         }
 

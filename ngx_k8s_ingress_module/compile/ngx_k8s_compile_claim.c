@@ -79,6 +79,10 @@ ngx_k8s_compile_claims(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         return rc;
     }
 
+    if (ngx_k8s_owner_rule(c, state) != NGX_OK) {
+        return NGX_AGAIN;
+    }
+
     budget = NGX_K8S_CLAIM_SLICE * NGX_K8S_CLAIM_CHEAP;
 
     while (!ngx_queue_empty(&state->work)) {
@@ -96,7 +100,7 @@ ngx_k8s_compile_claims(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         }
     }
 
-    return NGX_OK;
+    return ngx_k8s_owner_rule(c, state);
 }
 
 
@@ -138,6 +142,7 @@ ngx_k8s_claims_adopt(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         ngx_queue_remove(q);
         ngx_queue_insert_head(&node->links[NGX_K8S_ROLE_USER], q);
 
+        ngx_k8s_owner_rank(c, claim);
         ngx_k8s_compile_claim_mark(claim);
     }
 
@@ -268,7 +273,10 @@ ngx_k8s_claim_begin(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
     model = NULL;
     host = NULL;
 
-    if (claim->link) {
+    ngx_k8s_owner_rank(c, claim);
+    claim->refused = (ngx_k8s_owner_refuses(claim) != NULL);
+
+    if (claim->link && !claim->refused) {
         rc = ngx_k8s_compile_ask(c, claim->entry);
 
         if (rc == NGX_ERROR) {
@@ -608,6 +616,8 @@ ngx_k8s_claim_free(ngx_k8s_claim_t *claim)
     if (claim == claim->state->blamed) {
         claim->state->blamed = NULL;
     }
+
+    ngx_k8s_owner_forget(claim);
 
     if (claim->listeners) {
         ngx_free(claim->listeners);

@@ -191,6 +191,9 @@ ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         } else if (!ngx_queue_empty(&state->told)) {
             ngx_k8s_item_told(c, state);
 
+        } else if (state->ruling || state->subject) {
+            ngx_k8s_owner_told(c, state);
+
         } else {
             return;
         }

@@ -21,6 +21,8 @@
 static ngx_uint_t ngx_k8s_host_routes(ngx_k8s_host_state_t *state);
 static ngx_k8s_host_state_t *ngx_k8s_host_state(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
+static void ngx_k8s_host_drop(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_attach(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static void ngx_k8s_host_begin(ngx_k8s_compile_t *c,
@@ -62,6 +64,10 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     state = ngx_k8s_host_state(c, node);
     if (state == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_k8s_owner_attach(c, state) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -141,6 +147,7 @@ ngx_k8s_host_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     ngx_queue_init(&state->aliases);
     ngx_k8s_claims_init(state);
     ngx_k8s_items_init(state);
+    ngx_k8s_owner_init(state);
 
     node->data = state;
 
@@ -153,12 +160,34 @@ ngx_k8s_host_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 static ngx_int_t
 ngx_k8s_host_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    u_char                *dot;
-    ngx_str_t              name;
-    ngx_k8s_node_t        *node;
     ngx_k8s_host_state_t  *parent;
 
+    if (ngx_k8s_host_above(c, state, &parent) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     state->attached = 1;
+
+    if (parent) {
+        ngx_k8s_node_pin(c->store, parent->node);
+
+        state->parent = parent->node;
+        ngx_queue_insert_tail(&parent->children, &state->sibling);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_host_above(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_k8s_host_state_t **above)
+{
+    u_char          *dot;
+    ngx_str_t        name;
+    ngx_k8s_node_t  *node;
+
+    *above = NULL;
     name = state->node->name;
 
     if (name.len == 0 || name.data[0] == '.') {
@@ -177,24 +206,57 @@ ngx_k8s_host_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     node = ngx_k8s_node_host_get(c->store, state->node->route_set,
                                  state->node->class, &name);
     if (node == NULL) {
-        state->attached = 0;
         return NGX_ERROR;
     }
 
-    parent = ngx_k8s_host_state(c, node);
+    *above = ngx_k8s_host_state(c, node);
 
-    if (parent == NULL) {
+    if (*above == NULL) {
         ngx_k8s_node_check(c->store, node);
-        state->attached = 0;
         return NGX_ERROR;
     }
-
-    ngx_k8s_node_pin(c->store, node);
-
-    state->parent = node;
-    ngx_queue_insert_tail(&parent->children, &state->sibling);
 
     return NGX_OK;
+}
+
+
+void
+ngx_k8s_host_unpin(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_k8s_node_unpin(c->store, node);
+    ngx_k8s_host_drop(c, node->data);
+    ngx_k8s_node_check(c->store, node);
+}
+
+
+/*
+ * Frees the state of a host that nobody has any more.  That of a name which
+ * somebody would like to have stays, where the wildcard above it may own it.
+ */
+
+static void
+ngx_k8s_host_drop(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_node_t  *node;
+
+    node = state->node;
+
+    if (state->slot || state->attached
+        || !ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])
+        || !ngx_queue_empty(&state->work)
+        || !ngx_queue_empty(&state->children)
+        || !ngx_queue_empty(&state->aliases)
+        || !ngx_queue_empty(&state->below)
+        || (state->domain
+            && !ngx_queue_empty(&node->links[NGX_K8S_ROLE_ALIAS])))
+    {
+        return;
+    }
+
+    node->data = NULL;
+
+    ngx_k8s_owner_detach(c, state);
+    ngx_free(state);
 }
 
 
@@ -629,14 +691,7 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     }
 
     ngx_k8s_host_detach(c, state);
-
-    if (ngx_queue_empty(&state->children)
-        && ngx_queue_empty(&state->aliases)
-        && ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER]))
-    {
-        ngx_free(state);
-        node->data = NULL;
-    }
+    ngx_k8s_host_drop(c, state);
 
     return NGX_OK;
 }

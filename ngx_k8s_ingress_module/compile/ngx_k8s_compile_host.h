@@ -99,6 +99,12 @@ typedef struct {
     unsigned                 listed:1;   /* in state->marked */
     unsigned                 aliases:1;  /* has some for the host */
     unsigned                 twins:1;    /* redirects its twin */
+
+    ngx_rbtree_node_t        rank;       /* state->ranks, with "ranked" */
+    ngx_k8s_model_t         *ranked;     /* its newest version, held; NULL */
+    unsigned                 owns:1;     /* it may own the host */
+    unsigned                 exempt:1;   /* served whoever owns it */
+    unsigned                 refused:1;  /* the host is another namespace's */
 } ngx_k8s_claim_t;
 
 
@@ -243,6 +249,16 @@ struct ngx_k8s_host_state_s {
     ngx_k8s_claim_t         *alias_claim;  /* whose aliases count, the oldest
                                             one that has any */
     ngx_uint_t               ntwins;     /* claims that redirect its twin */
+    ngx_rbtree_t             ranks;      /* all claims, those that may own it
+                                            first, by age; empty where hosts
+                                            have no owner */
+    ngx_k8s_claim_t         *ruling;     /* of these, to be looked at anew */
+    ngx_k8s_node_t          *domain;     /* the wildcard host above it, pinned;
+                                            or NULL */
+    ngx_queue_t              below;      /* states of which it is that */
+    ngx_queue_t              beside;
+    ngx_queue_t             *subject;    /* of "below", to be looked at anew */
+    unsigned                 unruled:1;  /* its owner has changed */
     unsigned                 tls:1;
     unsigned                 attached:1; /* in the parent's children */
     unsigned                 head:1;     /* the host record is to be written */
@@ -386,7 +402,43 @@ void ngx_k8s_claim_tell(ngx_k8s_host_state_t *state);
     }
 #define ngx_k8s_host_telling(state)                                           \
     ((state)->saying || (state)->telling || (state)->heir                     \
+     || (state)->ruling || (state)->subject                                   \
      || !ngx_queue_empty(&(state)->told))
+
+/*
+ * Whose a host is (ngx_k8s_compile_owner.c), where conf.ownership is set.
+ * rank(): a claim has come, has another version or is gone; rule(): NGX_AGAIN:
+ * the owner has changed, and those that this concerns are to be told();
+ * forget(): a claim is freed.
+ */
+void ngx_k8s_owner_init(ngx_k8s_host_state_t *state);
+ngx_int_t ngx_k8s_owner_attach(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+void ngx_k8s_owner_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+void ngx_k8s_owner_rank(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim);
+void ngx_k8s_owner_forget(ngx_k8s_claim_t *claim);
+ngx_int_t ngx_k8s_owner_rule(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+void ngx_k8s_owner_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+ngx_k8s_claim_t *ngx_k8s_owner_next(ngx_k8s_claim_t *claim);
+/* the oldest claim of a host, or of the wildcard above it; NULL: none */
+ngx_k8s_claim_t *ngx_k8s_owner(ngx_k8s_host_state_t *state);
+/* that of another namespace, for which a claim is not served; NULL: it is */
+ngx_k8s_claim_t *ngx_k8s_owner_refuses(ngx_k8s_claim_t *claim);
+/* the same of an object that would like to have the name for another host */
+ngx_k8s_claim_t *ngx_k8s_owner_older(ngx_k8s_host_state_t *state,
+    ngx_k8s_object_t *object);
+/* the same of a name from which clients are redirected to a host */
+ngx_k8s_claim_t *ngx_k8s_owner_twin(ngx_k8s_host_state_t *state,
+    ngx_k8s_host_state_t *host);
+/* the problem */
+ngx_int_t ngx_k8s_owner_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_claim_t *owner, ngx_str_t *name, ngx_str_t *field);
+#define ngx_k8s_owner_pass(state, child)                                      \
+    (state)->subject = ngx_queue_next(&(child)->beside);                      \
+    if ((state)->subject == ngx_queue_sentinel(&(state)->below)) {            \
+        (state)->subject = NULL;                                              \
+    }
 
 /* their paths (ngx_k8s_compile_item.c) */
 ngx_k8s_item_t *ngx_k8s_item_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
@@ -560,6 +612,12 @@ ngx_int_t ngx_k8s_compile_names_notes(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_int_t *budget);
 /* ends what a host, or another name, has of its parent */
 void ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+/* the wildcard host above it, made when there is none; NULL: it cannot have
+   one */
+ngx_int_t ngx_k8s_host_above(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state, ngx_k8s_host_state_t **above);
+/* ends a pin of a host's node, and the host if nobody has it any more */
+void ngx_k8s_host_unpin(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 
 /* TLS of a host (ngx_k8s_compile_tls.c) */
 /* whether a certificate is one for a name */

@@ -15,6 +15,8 @@
 #include <ngx_k8s_compile_state.h>
 
 
+static ngx_uint_t ngx_k8s_names_own(ngx_k8s_model_t *model, ngx_str_t *name);
+static int ngx_libc_cdecl ngx_k8s_names_cmp(const void *one, const void *two);
 static ngx_int_t ngx_k8s_names_alias(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_str_t *field, ngx_str_t *alias);
 static ngx_int_t ngx_k8s_names_pattern(ngx_k8s_compile_t *c,
@@ -84,6 +86,25 @@ ngx_k8s_compile_names_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 }
 
 
+/* a host of its own is not said to be another name */
+
+static ngx_uint_t
+ngx_k8s_names_own(ngx_k8s_model_t *model, ngx_str_t *name)
+{
+    return bsearch(name, model->hosts, model->nhosts,
+                   sizeof(ngx_k8s_model_host_t), ngx_k8s_names_cmp)
+           != NULL;
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_names_cmp(const void *one, const void *two)
+{
+    return ngx_k8s_str_cmp((ngx_str_t *) one,
+                           &((ngx_k8s_model_host_t *) two)->name);
+}
+
+
 static ngx_int_t
 ngx_k8s_names_alias(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_str_t *field, ngx_str_t *alias)
@@ -91,6 +112,7 @@ ngx_k8s_names_alias(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_str_t              shown, host;
     ngx_array_t           *a;
     ngx_k8s_node_t        *node;
+    ngx_k8s_claim_t       *claim;
     ngx_k8s_object_t      *owner;
     ngx_k8s_host_state_t  *state;
 
@@ -107,9 +129,19 @@ ngx_k8s_names_alias(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
                                     "\"%V\"", &shown);
     }
 
-    if (state == NULL || state->kind == NGX_K8S_NAME_NONE
-        || state->winner == entry)
+    if (state == NULL || state->winner == entry
+        || ngx_k8s_names_own(entry->model, alias))
     {
+        return NGX_OK;
+    }
+
+    claim = ngx_k8s_owner_older(state, entry->object);
+
+    if (claim) {
+        return ngx_k8s_owner_note(c, a, claim, alias, field);
+    }
+
+    if (state->kind == NGX_K8S_NAME_NONE) {
         return NGX_OK;
     }
 
@@ -174,6 +206,7 @@ ngx_k8s_names_unserved(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 {
     ngx_str_t              shown;
     ngx_k8s_node_t        *node;
+    ngx_k8s_claim_t       *owner;
     ngx_k8s_model_t       *model;
     ngx_k8s_object_t      *older;
     ngx_k8s_host_state_t  *state;
@@ -191,6 +224,14 @@ ngx_k8s_names_unserved(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     state = node ? node->data : NULL;
 
     if (state == NULL || state->alias_claim == NULL) {
+        return NGX_OK;
+    }
+
+    owner = ngx_k8s_owner(state);
+
+    if (owner && !ngx_k8s_str_eq(&owner->ranked->object->namespace,
+                                 &model->object->namespace))
+    {
         return NGX_OK;
     }
 
@@ -214,6 +255,7 @@ ngx_k8s_names_twin(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_str_t              twin, field, shown;
     ngx_array_t           *a;
     ngx_k8s_node_t        *node;
+    ngx_k8s_claim_t       *claim;
     ngx_k8s_object_t      *owner;
     ngx_k8s_host_state_t  *state;
 
@@ -236,9 +278,17 @@ ngx_k8s_names_twin(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     node = ngx_k8s_node_host_find(c->store, 0, NGX_K8S_CLASS_HTTP, &twin);
     state = node ? node->data : NULL;
 
-    if (state == NULL || state->kind != NGX_K8S_NAME_HOST
-        || state->winner == NULL)
-    {
+    if (state == NULL || ngx_k8s_names_own(entry->model, &twin)) {
+        return NGX_OK;
+    }
+
+    claim = ngx_k8s_owner_older(state, entry->object);
+
+    if (claim) {
+        return ngx_k8s_owner_note(c, a, claim, &node->name, &field);
+    }
+
+    if (state->kind != NGX_K8S_NAME_HOST || state->winner == NULL) {
         return NGX_OK;
     }
 

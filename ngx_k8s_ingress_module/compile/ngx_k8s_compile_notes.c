@@ -15,6 +15,8 @@
 #include <ngx_k8s_compile_state.h>
 
 
+static ngx_int_t ngx_k8s_notes_owned(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_notes_paths(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_notes_literal(ngx_k8s_compile_t *c,
@@ -35,6 +37,10 @@ ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 {
     ngx_int_t     rc;
     ngx_array_t  *a;
+
+    if (claim->refused) {
+        return ngx_k8s_notes_owned(c, claim);
+    }
 
     if (claim->model == NULL) {
         return NGX_OK;
@@ -63,6 +69,36 @@ ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     return ngx_k8s_notes_full(c, claim, a);
+}
+
+
+static ngx_int_t
+ngx_k8s_notes_owned(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
+{
+    ngx_str_t              field;
+    ngx_array_t           *a;
+    ngx_k8s_claim_t       *owner;
+    ngx_k8s_model_t       *model;
+    ngx_k8s_model_host_t  *host;
+
+    owner = ngx_k8s_owner_refuses(claim);
+
+    if (owner == NULL || claim->link == NULL) {
+        return NGX_OK;
+    }
+
+    a = &c->saying.problems;
+    model = claim->entry->model;
+    host = claim->link->host;
+
+    ngx_str_set(&field, "spec");
+
+    if (host && host->nrules && model->rules[host->rule].nmatches) {
+        field = ngx_k8s_field_text(&model->rules[host->rule].matches[0].field,
+                                   a->pool);
+    }
+
+    return ngx_k8s_owner_note(c, a, owner, &claim->state->node->name, &field);
 }
 
 

@@ -34,6 +34,8 @@ static char *ngx_k8s_conf_object(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_k8s_conf_text(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_k8s_conf_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_k8s_conf_ownership(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_k8s_conf_healthz(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
@@ -161,6 +163,17 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "k8s_ingress",
       "Bounds the routes, and the bytes in the zone, of any one namespace." },
 
+    { { ngx_string("host_ownership"), NGX_CONF_TAKE12,
+        ngx_k8s_conf_ownership, 0, 0, NULL },
+      "host_ownership shared | namespace [acme];", "shared", "k8s_ingress",
+      "Who may have a host: with shared, as with ingress-nginx, Ingresses of "
+      "any namespace, of which for each path the oldest one counts; with "
+      "namespace only those of the namespace of the oldest object that has "
+      "the host, or a wildcard host that takes it. Paths, certificates, "
+      "aliases and annotations of others do not count there; with acme they "
+      "may still answer below /.well-known/acme-challenge/, by Ingresses that "
+      "have no other paths for the host." },
+
     { { ngx_string("healthz"), NGX_CONF_TAKE1,
         ngx_k8s_conf_healthz, 0, 0, NULL },
       "healthz path | off;", "/healthz", "k8s_ingress",
@@ -267,6 +280,7 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.defaults = NGX_CONF_UNSET_UINT;
     kcf.page = NGX_CONF_UNSET;
     kcf.problems = NGX_CONF_UNSET;
+    kcf.compile.ownership = NGX_CONF_UNSET_UINT;
     kcf.source.type = NGX_CONF_UNSET_UINT;
     kcf.source.connect_timeout = NGX_CONF_UNSET_MSEC;
     kcf.source.watch_timeout = NGX_CONF_UNSET_MSEC;
@@ -634,6 +648,43 @@ invalid:
 
 
 static char *
+ngx_k8s_conf_ownership(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_k8s_conf_t *kcf = conf;
+
+    ngx_str_t  *value;
+
+    if (kcf->compile.ownership != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "shared") == 0) {
+
+        if (cf->args->nelts != 2) {
+            return "has too many arguments";
+        }
+
+        kcf->compile.ownership = 0;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "namespace") != 0
+        || (cf->args->nelts == 3 && ngx_strcmp(value[2].data, "acme") != 0))
+    {
+        return "has an invalid value";
+    }
+
+    kcf->compile.ownership = 1;
+    kcf->compile.acme = (cf->args->nelts == 3);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
 ngx_k8s_conf_healthz(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_k8s_conf_t *kcf = conf;
@@ -698,6 +749,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     ngx_conf_init_value(kcf->without_class, 0);
     ngx_conf_init_uint_value(kcf->defaults, NGX_K8S_DEFAULTS_INGRESS_NGINX);
     ngx_conf_init_value(kcf->problems, 1000);
+    ngx_conf_init_uint_value(kcf->compile.ownership, 0);
 
     kcf->class.config_map = kcf->compile.config_map;
     kcf->class.class_by_name = kcf->class_by_name;

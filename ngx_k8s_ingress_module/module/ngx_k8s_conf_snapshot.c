@@ -174,7 +174,7 @@ ngx_k8s_identity_str(EVP_MD_CTX *ctx, ngx_str_t *s)
 static ngx_int_t
 ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
 {
-    uint32_t     numbers[5];
+    uint32_t     numbers[6];
     ngx_str_t   *ns, s, *strs[13];
     ngx_uint_t   i;
 
@@ -183,6 +183,8 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
     numbers[2] = block->conf->class.class_by_name;
     numbers[3] = block->route_set;
     numbers[4] = block->defaults;
+    numbers[5] = block->conf->compile.ownership * 2
+                 + block->conf->compile.acme;
 
     s.data = (u_char *) numbers;
     s.len = sizeof(numbers);

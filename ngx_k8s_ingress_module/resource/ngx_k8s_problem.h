@@ -119,6 +119,7 @@ enum {
     NGX_K8S_PROBLEM_ALIAS_CONFLICT,      /* the name is somebody else's */
     NGX_K8S_PROBLEM_PATH_LIMIT,          /* of a host with expressions */
     NGX_K8S_PROBLEM_KEY_NGINX,           /* nginx.conf says something else */
+    NGX_K8S_PROBLEM_HOST_OWNED,          /* by another namespace */
     NGX_K8S_PROBLEMS
 };
 

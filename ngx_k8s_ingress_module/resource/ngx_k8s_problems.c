@@ -413,7 +413,16 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "say, and it says something else, or what it says is not "
                  "known."),
       ngx_string("Write the directive in nginx.conf that the message "
-                 "quotes.") }
+                 "quotes.") },
+
+    { ngx_string("HostOwned"),
+      ngx_k8s_problem_error(NONE, NONE),
+      ngx_string("With \"host_ownership namespace\" a host, and the hosts that "
+                 "a wildcard takes, belong to the namespace of the oldest "
+                 "object that has it; nothing of another namespace is served "
+                 "for it."),
+      ngx_string("Use another host, or move this object to the namespace that "
+                 "has the host, or remove it there.") }
 };
 
 

@@ -81,6 +81,14 @@ my @refused = (
      qr/invalid value "hosts=3" in "namespace_limit".*routes=NUMBER/],
     ['limit of zero', "$m namespace_limit routes=0;",
      qr/invalid value "routes=0" in "namespace_limit"/],
+    ['bad ownership', "$m host_ownership none;",
+     qr/"host_ownership" directive has an invalid value/],
+    ['bad exemption', "$m host_ownership namespace http;",
+     qr/"host_ownership" directive has an invalid value/],
+    ['exemption of nothing', "$m host_ownership shared acme;",
+     qr/"host_ownership" directive has too many arguments/],
+    ['ownership twice', "$m host_ownership shared; host_ownership namespace;",
+     qr/"host_ownership" directive is duplicate/],
     ['healthz that is no path', "$m healthz status;",
      qr/"healthz" directive needs a path that begins with "\/", or "off"/],
     ['bad time', "$m connect_timeout soon;",
@@ -105,7 +113,7 @@ my @taken = (
       watch_namespace a b; watch_namespace c; zone 1m;
       default_backend a/b:http; default_certificate a/b.c; defaults nginx;
       config_map a/c.d;
-      namespace_limit routes=10 bytes=1m; healthz /-/healthy;
+      namespace_limit routes=10 bytes=1m; host_ownership namespace acme; healthz /-/healthy;
       connect_timeout 1s; watch_timeout 60s; list_timeout 10s;
       list_time 1m; backoff 10s;
       list_page 100; object_max 1m; problems 10;"],

@@ -8,8 +8,9 @@
  * One namespace does what it likes in a zone that it fills: Ingresses on hosts
  * of its own and on shared ones, Services that grow, Secrets, broken objects.
  * Whatever it does, the endpoints of all others are replaced, their
- * certificates rotate, and what they remove goes.  When it has gone again the
- * table is that of a fresh instance with the same objects.
+ * certificates rotate, and what they remove goes, where hosts are shared and
+ * where they belong to a namespace.  When it has gone again the table is that
+ * of a fresh instance with the same objects.
  */
 
 
@@ -349,6 +350,7 @@ main(void)
         ngx_memzero(&w, sizeof(world_t));
 
         k8s_conf(&w.k);
+        w.k.conf.ownership = round & 1;
         w.k.size = ngx_k8s_table_overhead(768 * 1024) + 768 * 1024;
         k8s_open(&w.k);
 
@@ -407,6 +409,7 @@ main(void)
 
         fresh = w;
         k8s_conf(&fresh.k);
+        fresh.k.conf.ownership = round & 1;
         k8s_open(&fresh.k);
         service(&fresh.k, "evil");
         slice(&fresh.k, "evil", 100, 0, 2);
