@@ -106,6 +106,8 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
 
     ngx_queue_init(&c->unsaid);
     ngx_queue_init(&c->doomed);
+    ngx_queue_init(&c->lent);
+    ngx_queue_init(&c->relent);
     ngx_queue_init(&c->told);
     ngx_queue_init(&c->marking);
     ngx_queue_init(&c->spent);
@@ -480,6 +482,7 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
     if (ngx_k8s_compile_unstick(c) == NGX_OK
         || ngx_k8s_compile_admit(c) == NGX_OK
         || ngx_k8s_compile_exprs(c) == NGX_OK
+        || ngx_k8s_compile_alias_lent(c) == NGX_OK
         || ngx_k8s_compile_doomed(c) == NGX_OK)
     {
         return NGX_OK;

@@ -53,6 +53,8 @@ static ngx_k8s_host_state_t *ngx_k8s_alias_twin(ngx_k8s_compile_t *c,
 static ngx_k8s_host_state_t *ngx_k8s_alias_host(ngx_k8s_compile_t *c,
     ngx_str_t *name);
 static ngx_k8s_certificate_t *ngx_k8s_alias_default(ngx_k8s_compile_t *c);
+static void ngx_k8s_alias_lend(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state, ngx_uint_t lends);
 static void ngx_k8s_alias_tls(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *target, ngx_str_t *name, ngx_k8s_alias_t *alias);
 static ngx_int_t ngx_k8s_alias_write(ngx_k8s_compile_t *c,
@@ -124,6 +126,7 @@ ngx_k8s_compile_alias(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     alias.targets = &target->node->name;
 
+    ngx_k8s_alias_lend(c, state, target->tls && target->ncerts == 0);
     ngx_k8s_alias_tls(c, target, &node->name, &alias);
 
     return ngx_k8s_alias_write(c, state, &alias);
@@ -136,6 +139,7 @@ ngx_k8s_compile_alias_end(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     if (state->kind == NGX_K8S_NAME_ALIAS || state->kind == NGX_K8S_NAME_TWIN)
     {
         ngx_k8s_host_detach(c, state);
+        ngx_k8s_alias_lend(c, state, 0);
     }
 
     state->node->need = 0;
@@ -393,6 +397,59 @@ ngx_k8s_alias_tls(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *target,
     {
         alias->flags |= NGX_K8S_HOST_TLS;
     }
+}
+
+
+static void
+ngx_k8s_alias_lend(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_uint_t lends)
+{
+    if (state->lends) {
+        ngx_queue_remove(&state->lent);
+    }
+
+    state->lends = lends;
+
+    if (lends) {
+        ngx_queue_insert_tail(&c->lent, &state->lent);
+    }
+}
+
+
+void
+ngx_k8s_compile_alias_relend(ngx_k8s_compile_t *c)
+{
+    if (ngx_queue_empty(&c->lent)) {
+        return;
+    }
+
+    ngx_queue_add(&c->relent, &c->lent);
+    ngx_queue_init(&c->lent);
+}
+
+
+ngx_int_t
+ngx_k8s_compile_alias_lent(ngx_k8s_compile_t *c)
+{
+    ngx_int_t              n;
+    ngx_queue_t           *q;
+    ngx_k8s_host_state_t  *state;
+
+    if (ngx_queue_empty(&c->relent)) {
+        return NGX_DONE;
+    }
+
+    for (n = c->slice; n > 0 && !ngx_queue_empty(&c->relent); n--) {
+        q = ngx_queue_head(&c->relent);
+        state = ngx_queue_data(q, ngx_k8s_host_state_t, lent);
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&c->lent, q);
+
+        ngx_k8s_node_mark(c->store, state->node);
+    }
+
+    return NGX_OK;
 }
 
 

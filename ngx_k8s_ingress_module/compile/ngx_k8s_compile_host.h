@@ -258,6 +258,10 @@ struct ngx_k8s_host_state_s {
     ngx_queue_t              below;      /* states of which it is that */
     ngx_queue_t              beside;
     ngx_queue_t             *subject;    /* of "below", to be looked at anew */
+    ngx_queue_t              lent;       /* with lends: in c->lent, or in
+                                            c->relent */
+    unsigned                 lends:1;    /* of another name: its TLS follows
+                                            the default certificate */
     unsigned                 unruled:1;  /* its owner has changed */
     unsigned                 tls:1;
     unsigned                 attached:1; /* in the parent's children */
@@ -598,6 +602,10 @@ void ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim);
 void ngx_k8s_compile_alias_tell(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
+/* the default certificate has changed; marks some of the names that have it,
+   NGX_DONE: there is none left */
+void ngx_k8s_compile_alias_relend(ngx_k8s_compile_t *c);
+ngx_int_t ngx_k8s_compile_alias_lent(ngx_k8s_compile_t *c);
 /* whether a host has the aliases of an entry; whether a name is another one of
    a host */
 ngx_uint_t ngx_k8s_compile_aliased(ngx_k8s_compile_t *c,

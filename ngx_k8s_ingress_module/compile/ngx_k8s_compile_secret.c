@@ -102,6 +102,10 @@ ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     sum = ngx_k8s_compile_secret_sum(c, state);
 
+    if (node == c->secret && sum != state->sum) {
+        ngx_k8s_compile_alias_relend(c);
+    }
+
     c->secrets += (sum != state->sum);
 
     /* problems of its Ingresses, and their hosts when these may change */

@@ -132,6 +132,9 @@ struct ngx_k8s_compile_s {
     ngx_k8s_left_t          *next;       /* to be looked at, NULL: none */
     size_t                   passed;     /* least need of those before it */
     ngx_queue_t              doomed;     /* certificates to be removed */
+    ngx_queue_t              lent;       /* ngx_k8s_host_state_t: names whose
+                                            TLS is the default certificate's */
+    ngx_queue_t              relent;     /* those that are to be marked */
     ngx_queue_t              told;       /* nodes whose users are marked */
     ngx_queue_t              marking;    /* entries whose hosts are marked */
     ngx_queue_t              spent;      /* ngx_k8s_spent_t */

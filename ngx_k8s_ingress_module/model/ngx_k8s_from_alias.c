@@ -22,6 +22,8 @@ static ngx_int_t ngx_k8s_from_alias_push(ngx_k8s_model_t *model,
     ngx_array_t *names, u_char *name, size_t len);
 static ngx_int_t ngx_k8s_from_alias_pattern(ngx_k8s_model_t *model,
     ngx_str_t *item);
+static ngx_int_t ngx_k8s_from_alias_tail(ngx_k8s_model_t *model,
+    ngx_str_t *item);
 static ngx_int_t ngx_k8s_from_alias_bad(ngx_k8s_model_t *model,
     ngx_str_t *item, char *what);
 static int ngx_libc_cdecl ngx_k8s_alias_cmp(const void *one, const void *two);
@@ -89,6 +91,12 @@ ngx_k8s_from_alias(ngx_k8s_model_t *model, ngx_array_t *names,
 
     if (item->data[0] == '~') {
         return ngx_k8s_from_alias_pattern(model, item);
+    }
+
+    if (item->len > 2 && item->data[item->len - 1] == '*'
+        && item->data[item->len - 2] == '.')
+    {
+        return ngx_k8s_from_alias_tail(model, item);
     }
 
     if (item->data[0] != '.') {
@@ -207,6 +215,50 @@ ngx_k8s_from_alias_pattern(ngx_k8s_model_t *model, ngx_str_t *item)
     pattern->text.len = item->len - 1;
 
     return NGX_OK;
+}
+
+
+/* "name.*": all names that begin so, as an expression */
+
+static ngx_int_t
+ngx_k8s_from_alias_tail(ngx_k8s_model_t *model, ngx_str_t *item)
+{
+    u_char     *p, buf[NGX_K8S_HOST_NAME_MAX + 2];
+    ngx_str_t   host, name, text;
+    ngx_uint_t  i;
+
+    host.data = item->data;
+    host.len = item->len - 2;
+
+    if (host.len > NGX_K8S_HOST_NAME_MAX
+        || ngx_k8s_host_name(buf, &host, &name) != NGX_OK
+        || name.len == 0 || name.data[0] == '.')
+    {
+        return ngx_k8s_from_alias_bad(model, item, "is not a host name");
+    }
+
+    text.data = ngx_pnalloc(model->object->pool,
+                            sizeof("~^\\..") - 1 + 2 * name.len);
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = text.data;
+    *p++ = '~';
+    *p++ = '^';
+
+    for (i = 0; i < name.len; i++) {
+        if (name.data[i] == '.') {
+            *p++ = '\\';
+        }
+
+        *p++ = name.data[i];
+    }
+
+    p = ngx_cpymem(p, "\\..", 3);
+    text.len = p - text.data;
+
+    return ngx_k8s_from_alias_pattern(model, &text);
 }
 
 

@@ -194,14 +194,15 @@ names(k8s_t *k)
     k8s_put(k, INGRESS("d", "five", "05", OURS "canary':'true'," OURS
                        "canary-weight':'1'," ALIAS("i.test"), RULE("c.test")));
     k8s_put(k, INGRESS("d", "four", "04",
-                       ALIAS("a..b,j.test,x.*,~(,~=,~^k,~"), RULE("c.test")));
+                       ALIAS("a..b,j.test,*.x.*,~(,~=,~^k,~,.*"), RULE("c.test")));
     k8s_run(k);
     is(k, "i.test", "none");
     is(k, "j.test", "c.test");
     is(k, "^k.test", "c.test");
     is(k, "^l.test", "none");
     ok(k8s_has(k, "\"a..b\" is not a host name"), "a bad name");
-    ok(k8s_has(k, "\"x.*\" is not a host name"), "another one");
+    ok(k8s_has(k, "\"*.x.*\" is not a host name")
+       && k8s_has(k, "\".*\" is not a host name"), "other ones");
     ok(k8s_has(k, "\"~(\" is no regular expression: no end"),
        "a bad expression");
 
@@ -269,6 +270,13 @@ others(k8s_t *k)
     is(k, "v.test", ".u.test");
     k8s_delete(k, NGX_K8S_INGRESS, "d", "all");
     k8s_delete(k, NGX_K8S_INGRESS, "d", "w");
+
+    /* a name with anything behind it */
+
+    k8s_put(k, INGRESS("d", "tail", "01", ALIAS("Mail.t.*"), RULE("m.test")));
+    k8s_run(k);
+    ok(k8s_has(k, "regex \"^mail\\.t\\..\""), "as an expression");
+    k8s_delete(k, NGX_K8S_INGRESS, "d", "tail");
 
     /* expressions: 16 of a namespace, and of an object */
 
@@ -350,6 +358,46 @@ tls(k8s_t *k)
     ok(!k8s_has(k, "host "), "nothing is left");
 
     EVP_PKEY_free(key);
+}
+
+
+/* where its host has none of its own, the default certificate says whether */
+
+static void
+defaults(void)
+{
+    k8s_t        k;
+    EVP_PKEY    *key;
+    ngx_uint_t   tls;
+
+    k8s_conf(&k);
+    k.conf.default_certificate = k8s_str("d/def");
+    k8s_open(&k);
+
+    key = EVP_EC_gen("P-256");
+
+    k8s_secret(&k, "d", "def", key, key, "DNS:a.test", 90);
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+            "'metadata':{'namespace':'d','name':'one','annotations':{"
+            ALIAS("b.test") "},'creationTimestamp':'2026-01-01T00:00:01Z'},"
+            "'spec':{'tls':[{'hosts':['a.test']}],'rules':["
+            RULE("a.test") "]}}");
+    k8s_run(&k);
+    (void) leads(&k, "b.test", &tls);
+    ok(!tls, "the default certificate does not cover it");
+
+    k8s_secret(&k, "d", "def", key, key, "DNS:a.test,DNS:b.test", 90);
+    k8s_run(&k);
+    (void) leads(&k, "b.test", &tls);
+    ok(tls, "the next one does");
+
+    k8s_secret(&k, "d", "def", key, key, "DNS:a.test", 90);
+    k8s_run(&k);
+    (void) leads(&k, "b.test", &tls);
+    ok(!tls, "the one behind it does not");
+
+    EVP_PKEY_free(key);
+    k8s_close(&k);
 }
 
 
@@ -650,6 +698,7 @@ main(void)
     twins(&k);
     others(&k);
     tls(&k);
+    defaults();
     any(&k);
 
     k8s_close(&k);
