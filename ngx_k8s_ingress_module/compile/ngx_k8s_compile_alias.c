@@ -168,34 +168,6 @@ ngx_k8s_compile_alias_real(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 }
 
 
-/* from its parent: the wildcard above it, or the host that it leads to */
-
-void
-ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    ngx_k8s_node_t        *node;
-    ngx_k8s_host_state_t  *parent;
-
-    node = state->parent;
-    state->parent = NULL;
-    state->attached = 0;
-
-    if (node == NULL) {
-        return;
-    }
-
-    parent = node->data;
-
-    if (parent->heir == &state->sibling) {
-        ngx_k8s_heir_pass(parent, state);
-    }
-
-    ngx_queue_remove(&state->sibling);
-
-    ngx_k8s_host_unpin(c, node);
-}
-
-
 /* what the name is has changed: all that would like to have it say so */
 
 static void

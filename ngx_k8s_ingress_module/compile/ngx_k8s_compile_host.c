@@ -19,10 +19,6 @@
 
 
 static ngx_uint_t ngx_k8s_host_routes(ngx_k8s_host_state_t *state);
-static ngx_k8s_host_state_t *ngx_k8s_host_state(ngx_k8s_compile_t *c,
-    ngx_k8s_node_t *node);
-static void ngx_k8s_host_drop(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_attach(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static void ngx_k8s_host_begin(ngx_k8s_compile_t *c,
@@ -125,36 +121,6 @@ ngx_k8s_host_routes(ngx_k8s_host_state_t *state)
 }
 
 
-static ngx_k8s_host_state_t *
-ngx_k8s_host_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
-{
-    ngx_k8s_host_state_t  *state;
-
-    if (node->data) {
-        return node->data;
-    }
-
-    state = ngx_calloc(sizeof(ngx_k8s_host_state_t), c->log);
-    if (state == NULL) {
-        return NULL;
-    }
-
-    state->node = node;
-    state->written = 1;
-
-    ngx_rbtree_sentinel_init(&state->sentinel);
-    ngx_queue_init(&state->children);
-    ngx_queue_init(&state->aliases);
-    ngx_k8s_claims_init(state);
-    ngx_k8s_items_init(state);
-    ngx_k8s_owner_init(state);
-
-    node->data = state;
-
-    return state;
-}
-
-
 /* an exact host takes TLS over from the wildcard host that covers it */
 
 static ngx_int_t
@@ -176,87 +142,6 @@ ngx_k8s_host_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     }
 
     return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_k8s_host_above(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
-    ngx_k8s_host_state_t **above)
-{
-    u_char          *dot;
-    ngx_str_t        name;
-    ngx_k8s_node_t  *node;
-
-    *above = NULL;
-    name = state->node->name;
-
-    if (name.len == 0 || name.data[0] == '.') {
-        return NGX_OK;
-    }
-
-    dot = ngx_strlchr(name.data, name.data + name.len, '.');
-
-    if (dot == NULL) {
-        return NGX_OK;
-    }
-
-    name.len -= dot - name.data;
-    name.data = dot;
-
-    node = ngx_k8s_node_host_get(c->store, state->node->route_set,
-                                 state->node->class, &name);
-    if (node == NULL) {
-        return NGX_ERROR;
-    }
-
-    *above = ngx_k8s_host_state(c, node);
-
-    if (*above == NULL) {
-        ngx_k8s_node_check(c->store, node);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-void
-ngx_k8s_host_unpin(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
-{
-    ngx_k8s_node_unpin(c->store, node);
-    ngx_k8s_host_drop(c, node->data);
-    ngx_k8s_node_check(c->store, node);
-}
-
-
-/*
- * Frees the state of a host that nobody has any more.  That of a name which
- * somebody would like to have stays, where the wildcard above it may own it.
- */
-
-static void
-ngx_k8s_host_drop(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    ngx_k8s_node_t  *node;
-
-    node = state->node;
-
-    if (state->slot || state->attached
-        || !ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])
-        || !ngx_queue_empty(&state->work)
-        || !ngx_queue_empty(&state->children)
-        || !ngx_queue_empty(&state->aliases)
-        || !ngx_queue_empty(&state->below)
-        || (state->domain
-            && !ngx_queue_empty(&node->links[NGX_K8S_ROLE_ALIAS])))
-    {
-        return;
-    }
-
-    node->data = NULL;
-
-    ngx_k8s_owner_detach(c, state);
-    ngx_free(state);
 }
 
 

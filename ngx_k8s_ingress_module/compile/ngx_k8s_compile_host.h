@@ -416,9 +416,6 @@ void ngx_k8s_claim_tell(ngx_k8s_host_state_t *state);
  * forget(): a claim is freed.
  */
 void ngx_k8s_owner_init(ngx_k8s_host_state_t *state);
-ngx_int_t ngx_k8s_owner_attach(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
-void ngx_k8s_owner_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 void ngx_k8s_owner_rank(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim);
 void ngx_k8s_owner_forget(ngx_k8s_claim_t *claim);
 ngx_int_t ngx_k8s_owner_rule(ngx_k8s_compile_t *c,
@@ -618,14 +615,23 @@ ngx_uint_t ngx_k8s_compile_pattern_bad(ngx_k8s_compile_t *c,
    (ngx_k8s_compile_names.c) */
 ngx_int_t ngx_k8s_compile_names_notes(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_int_t *budget);
-/* ends what a host, or another name, has of its parent */
-void ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
-/* the wildcard host above it, made when there is none; NULL: it cannot have
-   one */
+
+/* what is kept of hosts (ngx_k8s_compile_parent.c): made when there is nothing,
+   NULL: no memory; freed by drop(), and unpin(), when nobody needs it */
+ngx_k8s_host_state_t *ngx_k8s_host_state(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+void ngx_k8s_host_drop(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+/* ends a pin of a host's node */
+void ngx_k8s_host_unpin(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+/* the wildcard host above it; NULL: it cannot have one */
 ngx_int_t ngx_k8s_host_above(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_k8s_host_state_t **above);
-/* ends a pin of a host's node, and the host if nobody has it any more */
-void ngx_k8s_host_unpin(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
+/* ends what a host, or another name, has of its parent */
+void ngx_k8s_host_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
+/* the wildcard host that may own it */
+ngx_int_t ngx_k8s_owner_attach(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+void ngx_k8s_owner_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 
 /* TLS of a host (ngx_k8s_compile_tls.c) */
 /* whether a certificate is one for a name */

@@ -69,57 +69,6 @@ ngx_k8s_owner_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
 }
 
 
-ngx_int_t
-ngx_k8s_owner_attach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    ngx_k8s_host_state_t  *above;
-
-    if (!c->conf.ownership || state->domain
-        || !ngx_k8s_compile_ingress(state->node))
-    {
-        return NGX_OK;
-    }
-
-    if (ngx_k8s_host_above(c, state, &above) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (above) {
-        ngx_k8s_node_pin(c->store, above->node);
-
-        state->domain = above->node;
-        ngx_queue_insert_tail(&above->below, &state->beside);
-    }
-
-    return NGX_OK;
-}
-
-
-void
-ngx_k8s_owner_detach(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
-{
-    ngx_k8s_node_t        *node;
-    ngx_k8s_host_state_t  *above;
-
-    node = state->domain;
-
-    if (node == NULL) {
-        return;
-    }
-
-    state->domain = NULL;
-    above = node->data;
-
-    if (above->subject == &state->beside) {
-        ngx_k8s_owner_pass(above, state);
-    }
-
-    ngx_queue_remove(&state->beside);
-
-    ngx_k8s_host_unpin(c, node);
-}
-
-
 void
 ngx_k8s_owner_rank(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 {

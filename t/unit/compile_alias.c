@@ -194,15 +194,14 @@ names(k8s_t *k)
     k8s_put(k, INGRESS("d", "five", "05", OURS "canary':'true'," OURS
                        "canary-weight':'1'," ALIAS("i.test"), RULE("c.test")));
     k8s_put(k, INGRESS("d", "four", "04",
-                       ALIAS("a..b,j.test,*.x.*,~(,~=,~^k,~,.*"), RULE("c.test")));
+                       ALIAS("a..b,j.test,*.x.*,~(,~=,~^k,~"), RULE("c.test")));
     k8s_run(k);
     is(k, "i.test", "none");
     is(k, "j.test", "c.test");
     is(k, "^k.test", "c.test");
     is(k, "^l.test", "none");
     ok(k8s_has(k, "\"a..b\" is not a host name"), "a bad name");
-    ok(k8s_has(k, "\"*.x.*\" is not a host name")
-       && k8s_has(k, "\".*\" is not a host name"), "other ones");
+    ok(k8s_has(k, "\"*.x.*\" is not a host name"), "another one");
     ok(k8s_has(k, "\"~(\" is no regular expression: no end"),
        "a bad expression");
 
