@@ -35,6 +35,8 @@ static ngx_int_t ngx_k8s_kept_bytes(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry, ngx_k8s_feed_t *feed);
 static void ngx_k8s_kept_change(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
+static ngx_int_t ngx_k8s_kept_build(ngx_k8s_kept_t *k,
+    ngx_k8s_kept_entry_t *entry);
 static void ngx_k8s_kept_write(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
 static void ngx_k8s_kept_remove(ngx_k8s_kept_t *k,
@@ -99,6 +101,15 @@ ngx_k8s_kept_object(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
     if (entry->bytes.data) {
         ngx_free(entry->bytes.data);
         ngx_str_null(&entry->bytes);
+    }
+
+    if (k->building == entry) {
+        k->building = NULL;
+
+        /* one that changes all the time keeps no other one out */
+
+        ngx_queue_remove(&entry->queue);
+        ngx_queue_insert_tail(&k->changed, &entry->queue);
     }
 
     entry->gone = (feed == NULL
@@ -266,6 +277,10 @@ ngx_k8s_kept_run(ngx_k8s_kept_t *k, ngx_uint_t listed)
         q = ngx_queue_head(&k->changed);
         entry = ngx_queue_data(q, ngx_k8s_kept_entry_t, queue);
 
+        if (!entry->gone && ngx_k8s_kept_build(k, entry) == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
         ngx_queue_remove(q);
         entry->queued = 0;
         size += entry->bytes.len;
@@ -277,15 +292,73 @@ ngx_k8s_kept_run(ngx_k8s_kept_t *k, ngx_uint_t listed)
 }
 
 
+/* a piece of its record, which a change of the entry puts an end to */
+
+static ngx_int_t
+ngx_k8s_kept_build(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
+{
+    size_t              n;
+    uint32_t            at;
+    ngx_k8s_str_t       key, ns, name, item;
+    ngx_k8s_data_t     *rec;
+    ngx_k8s_builder_t  *b;
+
+    b = &k->builder;
+
+    if (k->building != entry) {
+
+        k->building = entry;
+        k->built = 0;
+
+        ngx_k8s_builder_begin(b, NGX_K8S_INDEX_DATA, sizeof(ngx_k8s_data_t));
+
+        key = ngx_k8s_builder_str(b, &entry->sn.str);
+        ns = ngx_k8s_builder_str(b, &entry->ns);
+        name = ngx_k8s_builder_str(b, &entry->name);
+        item = ngx_k8s_builder_str(b, &ngx_k8s_kinds[entry->kind].name);
+        at = ngx_k8s_builder_alloc(b, 0);
+
+        rec = ngx_k8s_builder_ptr(b, 0);
+
+        rec->header.key = key;
+        rec->use = NGX_K8S_DATA_OBJECT;
+        rec->namespace = ns;
+        rec->name = name;
+        rec->item = item;
+        rec->bytes.offset = at;
+        rec->bytes.len = entry->bytes.len;
+    }
+
+    n = ngx_min(entry->bytes.len - k->built, NGX_K8S_KEPT_BYTES);
+
+    /* pieces are aligned, so each is behind the one before */
+
+    at = ngx_k8s_builder_alloc(b, n);
+
+    if (!b->failed) {
+        ngx_memcpy(ngx_k8s_builder_ptr(b, at), entry->bytes.data + k->built, n);
+        k->built += n;
+
+        (void) ngx_k8s_builder_sum(b, b->len);
+
+        if (k->built < entry->bytes.len) {
+            return NGX_AGAIN;
+        }
+    }
+
+    k->building = NULL;
+
+    return NGX_OK;
+}
+
+
 /* a record, or its end; one that has no room is not asked for again */
 
 static void
 ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 {
-    size_t           max;
-    uint32_t         at, slot;
-    ngx_k8s_str_t    key, ns, name, item;
-    ngx_k8s_data_t  *rec;
+    size_t    max;
+    uint32_t  slot;
 
     k->bytes -= entry->size;
     entry->size = 0;
@@ -299,33 +372,11 @@ ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 
     max = k->table->size / NGX_K8S_KEPT_SHARE;
 
-    ngx_k8s_builder_begin(&k->builder, NGX_K8S_INDEX_DATA,
-                          sizeof(ngx_k8s_data_t));
-
-    key = ngx_k8s_builder_str(&k->builder, &entry->sn.str);
-    ns = ngx_k8s_builder_str(&k->builder, &entry->ns);
-    name = ngx_k8s_builder_str(&k->builder, &entry->name);
-    item = ngx_k8s_builder_str(&k->builder, &ngx_k8s_kinds[entry->kind].name);
-    at = ngx_k8s_builder_alloc(&k->builder, entry->bytes.len);
-
     slot = 0;
 
     if (!k->builder.failed
         && k->bytes + ngx_k8s_writer_cost(k->builder.len) <= max)
     {
-        rec = ngx_k8s_builder_ptr(&k->builder, 0);
-
-        rec->header.key = key;
-        rec->use = NGX_K8S_DATA_OBJECT;
-        rec->namespace = ns;
-        rec->name = name;
-        rec->item = item;
-        rec->bytes.offset = at;
-        rec->bytes.len = entry->bytes.len;
-
-        ngx_memcpy(ngx_k8s_builder_ptr(&k->builder, at), entry->bytes.data,
-                   entry->bytes.len);
-
         slot = ngx_k8s_builder_put(&k->builder, k->writer,
                                    NGX_K8S_WRITE_OBJECT);
     }
@@ -511,6 +562,10 @@ ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 {
     if (entry->queued) {
         ngx_queue_remove(&entry->queue);
+    }
+
+    if (k->building == entry) {
+        k->building = NULL;
     }
 
     if (entry->bytes.data) {

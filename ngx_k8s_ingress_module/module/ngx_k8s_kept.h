@@ -41,6 +41,9 @@ typedef struct {
     ngx_rbtree_t             tree;       /* by key of the record */
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              changed;    /* not written, or to be removed */
+    void                    *building;   /* the first of these, of which the
+                                            builder has a part; or NULL */
+    size_t                   built;      /* bytes of it */
     size_t                   bytes;
     uint64_t                 cursor;     /* of the sweep */
     unsigned                 swept:1;

@@ -280,6 +280,77 @@ bounds(void)
 }
 
 
+/* whether the only one that a successor would get has this text */
+
+static ngx_uint_t
+whole(char *text, size_t len)
+{
+    uint64_t        cursor;
+    ngx_uint_t      same;
+    ngx_k8s_feed_t  feed;
+
+    cursor = 0;
+
+    if (ngx_k8s_kept_next(&kept, &conf, &cursor, &feed) != NGX_OK) {
+        return text == NULL;
+    }
+
+    same = (text && feed.len == len && memcmp(feed.text, text, len) == 0);
+
+    ngx_free(feed.text);
+
+    return same;
+}
+
+
+/* a large one is written in pieces: the version before is there, or it is */
+
+static void
+pieces(void)
+{
+    char        *one, *two;
+    ngx_uint_t   n, bad;
+
+    one = malloc(MB / 4);
+    two = malloc(MB / 4);
+
+    for (n = 0; n < MB / 4; n++) {
+        one[n] = n % 251;
+        two[n] = n % 241;
+    }
+
+    put(NGX_K8S_INGRESS, "large", one, MB / 4);
+
+    for (n = 1, bad = 0; ngx_k8s_kept_run(&kept, 1) == NGX_AGAIN; n++) {
+        bad += (kept.building && !whole(NULL, 0));
+    }
+
+    ok(n > 4 && bad == 0 && whole(one, MB / 4), "in %u pieces", (unsigned) n);
+
+    put(NGX_K8S_INGRESS, "large", two, MB / 4);
+    (void) ngx_k8s_kept_run(&kept, 1);
+    (void) ngx_k8s_kept_run(&kept, 1);
+    ok(kept.building && whole(one, MB / 4), "the one before so long");
+    run(1);
+    ok(whole(two, MB / 4), "then the other one");
+
+    put(NGX_K8S_INGRESS, "large", one, MB / 4);
+    (void) ngx_k8s_kept_run(&kept, 1);
+    put(NGX_K8S_INGRESS, "large", two, MB / 5);
+    run(1);
+    ok(whole(two, MB / 5), "another version meanwhile");
+
+    put(NGX_K8S_INGRESS, "large", one, MB / 4);
+    (void) ngx_k8s_kept_run(&kept, 1);
+    put(NGX_K8S_INGRESS, "large", NULL, 0);
+    run(1);
+    ok(whole(NULL, 0) && kept.bytes == 0, "it goes meanwhile");
+
+    free(one);
+    free(two);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -291,6 +362,7 @@ main(int argc, char **argv)
 
     successors();
     unread();
+    pieces();
     bounds();
 
     ngx_k8s_kept_done(&kept);
