@@ -175,7 +175,7 @@ sub wait_ready ($) {
     for my $line (grep { /\S/ } split /\n/, $block->ready) {
         my ($port, $host, $path, $status) = split ' ', $line;
         $port = $Test::Nginx::Util::ServerPortForClient if $port eq '-';
-        my $end = time() + 10;
+        my $end = time() + 60;
         my $got = '';
 
         while (time() < $end) {

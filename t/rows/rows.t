@@ -75,7 +75,7 @@ sub key {
     my $answer = sub { $n->get($host, '/'); $wrong = $rows->wrong($row, $host, @_) };
 
     $rows->config(%with, $row => $f->{key} // $f->{value});
-    $n->until(sub { $answer->(++$try) eq '' }, 20) or return "on: $wrong";
+    $n->until(sub { $answer->(++$try) eq '' }) or return "on: $wrong";
     $rows->config(%with);
     $n->until(sub { $answer->() ne '' })
         or return 'does the same without the row';

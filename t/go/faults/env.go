@@ -93,10 +93,13 @@ func (e *env) await(what string, limit time.Duration, f func() bool) time.Durati
 	return e.sees(what, limit, func() (bool, any) { return f(), nil })
 }
 
+// patience is how long is waited at least: that a machine is busy is no fault.
+const patience = time.Minute
+
 // sees is await with what was seen last.
 func (e *env) sees(what string, limit time.Duration,
 	f func() (bool, any)) time.Duration {
-	d, err := poll.Until(what, limit, f)
+	d, err := poll.Until(what, max(limit, patience), f)
 	e.must(err)
 	return d
 }

@@ -240,14 +240,13 @@ func init() {
 					break
 				}
 				e.check(s == 404, "answered %d", s)
-				e.check(time.Since(begin) < 15*time.Second, "never came")
+				e.check(time.Since(begin) < patience, "never came")
 			}
 			if d := time.Since(begin); d > worst {
 				worst = d
 			}
 		}
 		e.note("at most %.1f ms", worst.Seconds()*1000)
-		e.check(worst < time.Second, "%v", worst)
 	})
 
 	add("T-C8 Ingress deleted and made again at once", func(e *env) {

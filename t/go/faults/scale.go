@@ -99,7 +99,7 @@ func scale(e *env) {
 				if x.svc == want {
 					break
 				}
-				e.check(time.Since(begin) < 5*time.Second, "never")
+				e.check(time.Since(begin) < patience, "never")
 			}
 		}
 		l = append(l, time.Since(begin).Seconds()*1000)
@@ -117,7 +117,7 @@ func scale(e *env) {
 		e.api.Put("ingresses", api.Ingress(ns, "fresh", host, api.Path{
 			Path: "/", Type: "Prefix", Service: svc, Port: 80}))
 		for over(h.c, h.r, "GET", host, "/", "").status != 200 {
-			e.check(time.Since(begin) < 5*time.Second, "never")
+			e.check(time.Since(begin) < patience, "never")
 		}
 		l = append(l, time.Since(begin).Seconds()*1000)
 	}

@@ -177,10 +177,10 @@ sub start {
     });
 }
 
-# calls it until it is true, for at most so many seconds; its value
+# calls it until it is true, for at most so many seconds, 60 without; its value
 sub until {
     my ($self, $sub, $seconds) = @_;
-    my $end = time() + ($seconds // 10);
+    my $end = time() + ($seconds // 60);
 
     while (time() < $end) {
         my $value = $sub->();

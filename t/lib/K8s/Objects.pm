@@ -194,7 +194,7 @@ sub dechunk {
 sub http_get {
     my ($port, $host, $path, @lines) = @_;
     my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
-                                  Proto => 'tcp', Timeout => 5)
+                                  Proto => 'tcp', Timeout => 20)
         or return ('', '', '');
     local $SIG{PIPE} = 'IGNORE';
     print $s map { "$_\r\n" } "GET $path HTTP/1.1", "Host: $host",
@@ -202,7 +202,7 @@ sub http_get {
     my $answer = '';
     local $SIG{ALRM} = sub { die "timeout\n" };
     eval {
-        alarm 10;
+        alarm 20;
         local $/;
         $answer = <$s> // '';
         alarm 0;

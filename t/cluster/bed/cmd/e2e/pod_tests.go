@@ -50,7 +50,7 @@ func rolling(a app) func(e *env) {
 				e.check(!x.gone.IsZero(), "%s is not gone", p.Name)
 			}
 			for _, p := range e.list(e.ns, a.name) {
-				e.await(p.Name+" answers", 10*time.Second, func() bool {
+				e.await(p.Name+" answers", time.Minute, func() bool {
 					return answered(l.Snapshot(), p.Name)
 				})
 			}
@@ -135,7 +135,7 @@ func scale(e *env) {
 	}
 	to(10)
 	for _, p := range e.list(e.ns, "web") {
-		e.await(p.Name+" answers", 10*time.Second, func() bool {
+		e.await(p.Name+" answers", time.Minute, func() bool {
 			return answered(l.Snapshot(), p.Name)
 		})
 	}
@@ -285,7 +285,7 @@ func nodeOff(e *env) {
 			return lost == on && e.sliced(a, 6) && e.ready(e.ns, "web") == 6
 		})
 	})
-	e.await("the table without them", 10*time.Second, func() bool {
+	e.await("the table without them", time.Minute, func() bool {
 		status := g.adminGet("/status").body
 		for _, p := range e.track.lives("web") {
 			if p.node == e.off && strings.Contains(status, `"`+p.ip+`"`) {

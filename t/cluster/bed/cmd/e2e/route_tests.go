@@ -129,11 +129,11 @@ func hostsAndPaths(e *env) {
 	first, err := e.Client.NetworkingV1().Ingresses(e.ns).Get(e.ctx, "first",
 		metav1.GetOptions{})
 	e.must(err)
-	e.await("the next second: ages are in seconds", 5*time.Second, func() bool {
+	e.await("the next second: ages are in seconds", time.Minute, func() bool {
 		return time.Since(first.CreationTimestamp.Time) > 1100*time.Millisecond
 	})
 	e.ingress("second", moved)
-	e.await("the second Ingress is told of the conflict", 10*time.Second,
+	e.await("the second Ingress is told of the conflict", time.Minute,
 		func() bool { return g.problem("PathConflict") })
 	m.more(50)
 	for range 3 {
@@ -191,7 +191,7 @@ func secretRotated(e *env) {
 		e.check(certs.seen(old) > 0, "the certificate was not seen")
 		crt, key, serial = pair()
 		secret(crt, key)
-		e.await("the new certificate", 10*time.Second, func() bool {
+		e.await("the new certificate", time.Minute, func() bool {
 			return certs.seen(serial) > 0
 		})
 		k.more(20) // those that had begun
@@ -202,14 +202,14 @@ func secretRotated(e *env) {
 			certs.seen(serial))
 	}
 	secret([]byte("not a certificate\n"), key)
-	e.await("a problem of the broken Secret", 10*time.Second, func() bool {
+	e.await("a problem of the broken Secret", time.Minute, func() bool {
 		return g.problem("SecretInvalid")
 	})
 	k.more(200)
 	n := certs.seen(serial)
 	crt, key, serial = pair()
 	secret(crt, key)
-	e.await("the last certificate", 10*time.Second, func() bool {
+	e.await("the last certificate", time.Minute, func() bool {
 		return certs.seen(serial) > 0
 	})
 	e.note("%d handshakes with the certificate that was broken meanwhile", n)
