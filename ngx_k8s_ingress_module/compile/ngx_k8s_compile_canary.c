@@ -17,8 +17,11 @@
 #include <ngx_k8s_compile_state.h>
 
 
-static ngx_k8s_item_t *ngx_k8s_canary_next(ngx_k8s_item_t *canary);
+static ngx_uint_t ngx_k8s_canary_same(ngx_k8s_item_t *one,
+    ngx_k8s_item_t *two);
 static ngx_k8s_item_t *ngx_k8s_canary_first(ngx_k8s_item_t *item);
+static ngx_k8s_item_t *ngx_k8s_canary_next(ngx_k8s_item_t *canary,
+    ngx_uint_t *n);
 static ngx_int_t ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what,
     ngx_uint_t how, ngx_str_t *name, ngx_str_t *value, ngx_int_t action);
 static ngx_int_t ngx_k8s_canary_header(ngx_k8s_compile_t *c,
@@ -41,6 +44,17 @@ static ngx_str_t  ngx_k8s_never = ngx_string("never");
 static ngx_str_t  ngx_k8s_any = ngx_string("");
 
 
+/* as an expression a path with a slash at its end is another one */
+
+static ngx_uint_t
+ngx_k8s_canary_same(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
+{
+    return ngx_k8s_item_same(one, two)
+           && (one->claim->state->nregex == 0
+               || ngx_k8s_str_eq(&one->match->path, &two->match->path));
+}
+
+
 /* they stand behind all others of the path */
 
 static ngx_k8s_item_t *
@@ -54,20 +68,24 @@ ngx_k8s_canary_first(ngx_k8s_item_t *item)
 
     canary = ngx_k8s_item_canary(item);
 
-    return (canary && ngx_k8s_item_same(canary, item)) ? canary : NULL;
+    return (canary && ngx_k8s_canary_same(canary, item)) ? canary : NULL;
 }
 
 
+/* n: how many were before it, 0 at first */
+
 static ngx_k8s_item_t *
-ngx_k8s_canary_next(ngx_k8s_item_t *canary)
+ngx_k8s_canary_next(ngx_k8s_item_t *canary, ngx_uint_t *n)
 {
     ngx_k8s_item_t  *next;
 
+    if (++*n == NGX_K8S_CANARIES) {
+        return NULL;
+    }
+
     next = ngx_k8s_item_next(canary);
 
-    return (next && ngx_k8s_item_same(next, canary)
-            && ngx_k8s_canary_counts(next))
-           ? next : NULL;
+    return (next && ngx_k8s_canary_same(next, canary)) ? next : NULL;
 }
 
 
@@ -83,7 +101,8 @@ ngx_k8s_canary_counts(ngx_k8s_item_t *canary)
 
         item = ngx_k8s_item_prev(item);
 
-        if (item == NULL || !item->canary || !ngx_k8s_item_same(item, canary)) {
+        if (item == NULL || !item->canary || !ngx_k8s_canary_same(item, canary))
+        {
             return 1;
         }
     }
@@ -95,11 +114,27 @@ ngx_k8s_canary_counts(ngx_k8s_item_t *canary)
 ngx_k8s_item_t *
 ngx_k8s_canary_primary(ngx_k8s_item_t *canary)
 {
-    ngx_k8s_item_t  *leader;
+    ngx_uint_t       n;
+    ngx_k8s_item_t  *item;
 
-    leader = ngx_k8s_item_leader(canary);
+    item = ngx_k8s_item_leader(canary);
 
-    return leader->canary ? NULL : leader;
+    /* a record has no more of them */
+
+    for (n = 0; n < NGX_K8S_REGEX_PATHS; n++) {
+
+        if (item->canary) {
+            return NULL;
+        }
+
+        if (ngx_k8s_canary_same(item, canary)) {
+            return item;
+        }
+
+        item = ngx_k8s_item_next(item);
+    }
+
+    return NULL;
 }
 
 
@@ -139,7 +174,7 @@ ngx_k8s_canary_bad(ngx_k8s_compile_t *c, ngx_k8s_canary_t *canary,
 ngx_int_t
 ngx_k8s_canary_holds(ngx_k8s_making_t *m)
 {
-    ngx_uint_t        i;
+    ngx_uint_t        i, k;
     ngx_k8s_item_t   *canary, **items, **hold;
 
     items = m->items.elts;
@@ -153,9 +188,11 @@ ngx_k8s_canary_holds(ngx_k8s_making_t *m)
 
         *hold = items[i];
 
+        k = 0;
+
         for (canary = ngx_k8s_canary_first(items[i]);
              canary;
-             canary = ngx_k8s_canary_next(canary))
+             canary = ngx_k8s_canary_next(canary, &k))
         {
             if (ngx_k8s_item_skip(canary)) {
                 continue;
@@ -204,14 +241,16 @@ ngx_k8s_compile_canary_trials(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_uint_t n)
 {
     ngx_int_t          action;
+    ngx_uint_t         k;
     ngx_k8s_item_t    *item, *canary;
     ngx_k8s_canary_t  *conf;
 
     item = ((ngx_k8s_item_t **) m->items.elts)[n];
+    k = 0;
 
     for (canary = ngx_k8s_canary_first(item);
          canary;
-         canary = ngx_k8s_canary_next(canary))
+         canary = ngx_k8s_canary_next(canary, &k))
     {
         conf = canary->claim->model->canary;
 
@@ -328,7 +367,7 @@ ngx_k8s_canary_weighted(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_item_t *item)
 {
     uint64_t           part, left, total;
-    ngx_uint_t         action;
+    ngx_uint_t         i, k, action;
     ngx_k8s_item_t    *canary;
     ngx_k8s_action_t  *a;
     ngx_k8s_canary_t  *conf;
@@ -337,10 +376,11 @@ ngx_k8s_canary_weighted(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     action = 0;
     left = NGX_MAX_INT32_VALUE;
     total = 0;
+    k = 0;
 
     for (canary = ngx_k8s_canary_first(item);
          canary;
-         canary = ngx_k8s_canary_next(canary))
+         canary = ngx_k8s_canary_next(canary, &k))
     {
         conf = canary->claim->model->canary;
 
@@ -358,8 +398,9 @@ ngx_k8s_canary_weighted(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
             /* with one of them the draw is of its own total, and exact */
 
-            left = ngx_k8s_canary_next(canary) ? NGX_MAX_INT32_VALUE
-                                               : conf->total;
+            i = k;
+            left = ngx_k8s_canary_next(canary, &i) ? NGX_MAX_INT32_VALUE
+                                                   : conf->total;
             total = left;
         }
 

@@ -240,6 +240,7 @@ ngx_k8s_compile_label_item(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
     ngx_k8s_item_t *item)
 {
     ngx_str_t              name;
+    ngx_k8s_item_t        *primary;
     ngx_k8s_model_rule_t  *rule;
 
     name = item->rule->name;
@@ -250,7 +251,8 @@ ngx_k8s_compile_label_item(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
             return NGX_ERROR;
         }
 
-        item = ngx_k8s_canary_primary(item);
+        primary = ngx_k8s_canary_primary(item);
+        item = primary ? primary : ngx_k8s_item_leader(item);
     }
 
     rule = item->rule;

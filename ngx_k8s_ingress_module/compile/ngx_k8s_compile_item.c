@@ -118,6 +118,13 @@ ngx_k8s_item_cmp(ngx_rbtree_node_t *x, ngx_rbtree_node_t *y)
         rc = (ngx_int_t) one->canary - (ngx_int_t) two->canary;
     }
 
+    /* of canaries of one text those without a slash at its end, then others */
+
+    if (rc == 0 && one->canary) {
+        rc = (ngx_int_t) one->match->path.len
+             - (ngx_int_t) two->match->path.len;
+    }
+
     if (rc == 0) {
         rc = ngx_k8s_match_cmp(ngx_k8s_claim_object(one->claim), one->rule,
                                one->match, ngx_k8s_claim_object(two->claim),
@@ -584,16 +591,18 @@ ngx_k8s_item_behind(ngx_k8s_item_t *item)
 }
 
 
-/* the first one that does not stand before the canaries (1) of its path, or
-   before the end (2) of it */
+/* the first one that does not stand before the canaries (1) of its path, of
+   expressions those with its slash, or before the end (2) of it */
 
 static ngx_k8s_item_t *
 ngx_k8s_item_bound(ngx_k8s_item_t *item, ngx_uint_t canary)
 {
+    size_t              len;
     ngx_int_t           rc;
     ngx_k8s_item_t     *found, *one;
     ngx_rbtree_node_t  *node, *sentinel;
 
+    len = item->claim->state->nregex ? item->match->path.len : 0;
     found = NULL;
     node = item->claim->state->items.root;
     sentinel = item->claim->state->items.sentinel;
@@ -605,7 +614,10 @@ ngx_k8s_item_bound(ngx_k8s_item_t *item, ngx_uint_t canary)
              ? ((item->node.key < node->key) ? -1 : 1)
              : ngx_k8s_item_group_cmp(item, one);
 
-        if (rc < 0 || (rc == 0 && one->canary >= canary)) {
+        if (rc < 0
+            || (rc == 0 && one->canary >= canary
+                && one->match->path.len >= len))
+        {
             found = one;
             node = node->left;
 

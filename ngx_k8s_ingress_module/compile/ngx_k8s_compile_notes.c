@@ -254,20 +254,20 @@ ngx_k8s_notes_canary(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         }
     }
 
-    if (ngx_k8s_canary_primary(item) && ngx_k8s_canary_counts(item)) {
-        c->saying.routed = 1;
-        return NGX_OK;
-    }
-
     field = ngx_k8s_field_text(&item->match->field, a->pool);
     shown = ngx_k8s_host_shown(&claim->state->node->name);
 
-    if (ngx_k8s_canary_primary(item)) {
+    if (!ngx_k8s_canary_counts(item)) {
         return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_CONFLICT,
                                     &shown, &field, "the path \"%V\" of host "
                                     "\"%V\" has %d canaries that are older",
                                     &item->match->path, &shown,
                                     NGX_K8S_CANARIES);
+    }
+
+    if (ngx_k8s_canary_primary(item)) {
+        c->saying.routed = 1;
+        return NGX_OK;
     }
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CANARY_ALONE, &shown,

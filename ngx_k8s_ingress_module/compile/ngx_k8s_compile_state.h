@@ -123,6 +123,7 @@ struct ngx_k8s_compile_s {
     ngx_uint_t               secrets;    /* raised when hosts may have others */
     ngx_int_t                budget;     /* of this item of work, where things
                                             of several kinds take from it */
+    ngx_int_t                builds;     /* of policies, the same */
     ngx_int_t                slice;      /* things in one item of work, where
                                             they cost about the same */
     time_t                   now;

@@ -38,6 +38,7 @@
 #define OURS        "'nginx.ingress.kubernetes.io/"
 #define CANARY      OURS "canary':'true'"
 #define WEIGHT(n)   CANARY "," OURS "canary-weight':'" n "'"
+#define REGEX       OURS "use-regex':'true'"
 #define DRAWS       100000
 #define MOST        16      /* of a path */
 
@@ -344,6 +345,33 @@ main(void)
 
     k8s_delete(&k, NGX_K8S_INGRESS, "d", "can");
     k8s_delete(&k, NGX_K8S_INGRESS, "d", "can2");
+
+    /* of expressions a path with a slash at its end is another one */
+
+    k8s_put(&k, INGRESS("main", "01", REGEX, "h", PATH("/x", "a")));
+    k8s_put(&k, INGRESS("main2", "02", REGEX, "h", PATH("/x/", "c")));
+    k8s_put(&k, INGRESS("can", "03", WEIGHT("100"), "h", PATH("/x", "b")));
+    k8s_run(&k);
+    ok(strcmp(draw(&k, "/xy", 1), "b") == 0, "a canary of an expression");
+    ok(strcmp(draw(&k, "/x/y", 1), "c") == 0, "another one has none");
+
+    k8s_put(&k, INGRESS("can", "03", WEIGHT("100"), "h", PATH("/x/", "b")));
+    k8s_run(&k);
+    ok(strcmp(draw(&k, "/xy", 1), "a") == 0, "nor the first one");
+    ok(strcmp(draw(&k, "/x/y", 1), "b") == 0, "where that has it");
+    ok(!k8s_has(&k, "no other object has the path"), "it is not alone");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "main2");
+    k8s_run(&k);
+    ok(strcmp(draw(&k, "/x/y", 1), "a") == 0, "and not for what is shorter");
+    ok(k8s_has(&k, "no other object has the path"), "it is alone then");
+
+    k8s_put(&k, INGRESS("main", "01", "", "h", PATH("/x", "a")));
+    k8s_run(&k);
+    ok(strcmp(draw(&k, "/x/y", 1), "b") == 0, "without expressions it is one");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "main");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "can");
     k8s_run(&k);
     ok(!k8s_has(&k, "host ") && !k8s_has(&k, "service "), "nothing is left");
 
