@@ -213,7 +213,8 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     peer->fresh = 0;
     peer->unsent = 0;
 
-    ngx_k8s_choice_init(&peer->choice, hop->service, hop->generation);
+    ngx_k8s_choice_init(&peer->choice, hop->service, hop->generation,
+                        &hop->copies);
 
     peer->output = u->output.output_filter;
     peer->output_ctx = u->output.filter_ctx;

@@ -18,6 +18,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s.h>
+#include <ngx_k8s_peer.h>
 
 
 /*
@@ -30,6 +31,7 @@ typedef struct {
     uint32_t                 service;    /* slot and generation; 0: none, the
                                             request is not proxied */
     uint32_t                 generation;
+    ngx_k8s_copies_t         copies;
     uint64_t                 protocol;   /* see ngx_http_k8s_pool_key_t */
 
     /* nginx's own, see ngx_http_k8s_interim() */
@@ -53,6 +55,8 @@ typedef struct {
                                             0: proxied */
     ngx_str_t                uri;        /* the backend's, until it is that of
                                             the request; empty: it stays */
+    ngx_str_t                prefix;     /* with it, X-Forwarded-Prefix; NULL:
+                                            as it came */
     ngx_str_t                canary;     /* that got the request; empty: none */
     ngx_k8s_rule_rec_t      *names;      /* a copy, for variables, or NULL */
     ngx_str_t               *origin;     /* that is allowed, NULL: none */

@@ -581,27 +581,37 @@ ngx_http_k8s_error_page(ngx_http_request_t *r)
 }
 
 
-/* what of a body is still to come and discarded is not announced */
+/* a body that is discarded, or that went to the backend as it came, is not
+   announced */
 
 static ngx_int_t
 ngx_http_k8s_error_handler(ngx_http_request_t *r)
 {
     off_t                     length;
     ngx_int_t                 rc;
+    ngx_uint_t                chunked;
     ngx_http_k8s_loc_conf_t  *klcf;
 
     klcf = ngx_http_get_module_loc_conf(r, ngx_http_k8s_module);
 
-    if (!r->discard_body) {
+    if (!r->discard_body && !r->request_body_no_buffering) {
         return klcf->error(r);
     }
 
     length = r->headers_in.content_length_n;
+    chunked = r->headers_in.chunked;
+
     r->headers_in.content_length_n = 0;
+    r->headers_in.chunked = 0;
+
+    if (r->request_body) {
+        r->request_body->bufs = NULL;
+    }
 
     rc = klcf->error(r);
 
     r->headers_in.content_length_n = length;
+    r->headers_in.chunked = chunked;
 
     return rc;
 }
@@ -628,6 +638,8 @@ ngx_http_k8s_error_hop(ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
     ctx->hop.service = backend->slot;
     ctx->hop.generation = backend->generation;
     ctx->hop.protocol = ctx->conf->protocol;
+
+    ngx_k8s_copies_take(&ctx->hop.copies, service);
 
     return NGX_OK;
 }

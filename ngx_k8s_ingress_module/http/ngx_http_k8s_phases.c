@@ -272,8 +272,8 @@ ngx_http_k8s_admit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         return rc;
     }
 
-    if (ctx->uri.len) {
-        ngx_http_k8s_rewritten(r, ctx);
+    if (ctx->uri.len && ngx_http_k8s_rewritten(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return NGX_DECLINED;

@@ -36,7 +36,7 @@ static ngx_uint_t ngx_http_k8s_rewrite_url(ngx_str_t *target);
 static ngx_int_t ngx_http_k8s_rewrite_redirect(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_captures_t *captures);
 static ngx_int_t ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r,
-    ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures);
+    ngx_str_t *value);
 
 
 ngx_int_t
@@ -547,8 +547,9 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     if (settings->forwarded_prefix.len
-        && ngx_http_k8s_rewrite_prefix(r, &ctx->profile->templates->prefix,
-                                       &captures)
+        && ngx_http_k8s_template_run_header(r,
+                                            &ctx->profile->templates->prefix,
+                                            &captures, &ctx->prefix)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -615,20 +616,14 @@ ngx_http_k8s_rewrite_redirect(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 /* in the place of what the client has sent */
 
 static ngx_int_t
-ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
-    ngx_http_k8s_captures_t *captures)
+ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_str_t *value)
 {
-    ngx_str_t         value;
     ngx_uint_t        i, found;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
     static ngx_str_t  key = ngx_string("X-Forwarded-Prefix");
     static ngx_str_t  low = ngx_string("x-forwarded-prefix");
-
-    if (ngx_http_k8s_template_run_header(r, t, captures, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
 
     found = 0;
 
@@ -650,7 +645,7 @@ ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
         if (h[i].key.len == low.len
             && ngx_memcmp(h[i].lowcase_key, low.data, low.len) == 0)
         {
-            h[i].value = value;
+            h[i].value = *value;
             found = 1;
         }
     }
@@ -665,7 +660,7 @@ ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
     }
 
     h->key = key;
-    h->value = value;
+    h->value = *value;
     h->lowcase_key = low.data;
     h->hash = ngx_hash_key(low.data, low.len);
     h->next = NULL;
@@ -676,9 +671,15 @@ ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
 
 /* as the rewrite module leaves a request behind "break" */
 
-void
+ngx_int_t
 ngx_http_k8s_rewritten(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
+    if (ctx->prefix.data
+        && ngx_http_k8s_rewrite_prefix(r, &ctx->prefix) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     r->uri = ctx->uri;
     r->internal = 1;
     r->valid_unparsed_uri = 0;
@@ -687,4 +688,6 @@ ngx_http_k8s_rewritten(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ngx_str_null(&ctx->uri);
 
     ngx_http_set_exten(r);
+
+    return NGX_OK;
 }

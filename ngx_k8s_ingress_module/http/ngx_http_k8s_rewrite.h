@@ -85,8 +85,10 @@ ngx_int_t ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
 ngx_int_t ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_route_t *route);
 
-/* makes ctx->uri that of the request; once */
-void ngx_http_k8s_rewritten(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
+/* makes ctx->uri that of the request, and sends ctx->prefix with it; once.
+   NGX_ERROR: no memory */
+ngx_int_t ngx_http_k8s_rewritten(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx);
 
 
 #endif /* _NGX_HTTP_K8S_REWRITE_H_INCLUDED_ */

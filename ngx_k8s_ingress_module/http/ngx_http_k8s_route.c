@@ -27,6 +27,8 @@
 static ngx_int_t ngx_http_k8s_set_host(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_decide(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table);
+static void ngx_http_k8s_forget(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
     ngx_k8s_route_key_t *key);
@@ -227,10 +229,33 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
             return rc;
         }
 
-        ngx_http_k8s_profile_use(&ctx->profile, ctx->conf->base, r);
+        ngx_http_k8s_forget(r, ctx);
     }
 
     return NGX_HTTP_SERVICE_UNAVAILABLE;
+}
+
+
+/* what ngx_http_k8s_act() has noted in the context, of a route that has gone */
+
+static void
+ngx_http_k8s_forget(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_http_k8s_profile_use(&ctx->profile, ctx->conf->base, r);
+    ngx_http_k8s_reset_variables(r);
+
+    ctx->rule = 0;
+    ctx->rule_generation = 0;
+    ctx->names = NULL;
+    ctx->origin = NULL;
+
+    ngx_str_null(&ctx->uri);
+    ngx_str_null(&ctx->prefix);
+    ngx_str_null(&ctx->canary);
+
+    ctx->no_service = 0;
+    ctx->preflight = 0;
+    ctx->twin = 0;
 }
 
 
@@ -482,6 +507,8 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ctx->hop.service = backend->service;
     ctx->hop.generation = backend->generation;
     ctx->hop.protocol = ctx->conf->protocol;
+
+    ngx_k8s_copies_take(&ctx->hop.copies, service);
 
     return NGX_DECLINED;
 }

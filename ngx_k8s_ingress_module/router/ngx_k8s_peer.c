@@ -32,16 +32,31 @@ static size_t ngx_k8s_peer_text(u_char *text, ngx_k8s_peer_t *peer);
 
 
 void
+ngx_k8s_copies_take(ngx_k8s_copies_t *copies, ngx_k8s_service_rec_t *service)
+{
+    ngx_uint_t  n;
+
+    n = ngx_min(service->usable, service->endpoints.n);
+
+    copies->start = ngx_current_msec;
+    copies->n = ngx_min(n, NGX_K8S_COPIED);
+
+    ngx_memcpy(copies->endpoints,
+               ngx_k8s_record_at(service, service->endpoints.offset),
+               copies->n * sizeof(ngx_k8s_endpoint_rec_t));
+}
+
+
+void
 ngx_k8s_choice_init(ngx_k8s_choice_t *choice, uint32_t service,
-    uint32_t generation)
+    uint32_t generation, ngx_k8s_copies_t *copies)
 {
     choice->service = service;
     choice->generation = generation;
+    choice->copies = copies;
     choice->version = 0;
-    choice->start = ngx_current_msec;
     choice->npeers = 0;
     choice->ntried = 0;
-    choice->ncopied = 0;
 }
 
 
@@ -63,7 +78,7 @@ ngx_k8s_choose(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
     ngx_k8s_endpoint_rec_t  *rec;
 
     service = NULL;
-    rec = choice->copied;
+    rec = choice->copies->endpoints;
 
     if (table) {
         choice->version = ngx_k8s_table_version(table);
@@ -75,14 +90,16 @@ ngx_k8s_choose(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
         n = ngx_min(service->usable, service->endpoints.n);
         rec = ngx_k8s_record_at(service, service->endpoints.offset);
 
-        if (choice->ntried == 0) {
-            choice->ncopied = ngx_min(n, NGX_K8S_COPIED);
-            ngx_memcpy(choice->copied, rec,
-                       choice->ncopied * sizeof(ngx_k8s_endpoint_rec_t));
+        if (choice->ntried == 0
+            && choice->copies->start != ngx_current_msec)
+        {
+            /* a body had to be read first */
+
+            ngx_k8s_copies_take(choice->copies, service);
         }
 
-    } else if (ngx_current_msec - choice->start < NGX_K8S_COPY_TIME) {
-        n = choice->ncopied;
+    } else if (ngx_current_msec - choice->copies->start < NGX_K8S_COPY_TIME) {
+        n = choice->copies->n;
 
         /* not for the pool, and without statistics */
 
@@ -226,7 +243,7 @@ ngx_k8s_choice_left(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
     {
         /* it went with its last route: as long as the copies are good */
 
-        return ngx_current_msec - choice->start >= NGX_K8S_COPY_TIME;
+        return ngx_current_msec - choice->copies->start >= NGX_K8S_COPY_TIME;
     }
 
     return ngx_k8s_peer_usable(table, peer) != NGX_OK;

@@ -62,8 +62,18 @@ typedef struct {
 /* endpoints that one request remembers to have tried */
 #define NGX_K8S_TRIED                64
 
-/* endpoints copied at the start, for when the Service goes meanwhile */
+/*
+ * Endpoints copied when a request was routed to a Service, for when that goes
+ * meanwhile.
+ */
+
 #define NGX_K8S_COPIED               4
+
+typedef struct {
+    ngx_msec_t               start;
+    ngx_uint_t               n;
+    ngx_k8s_endpoint_rec_t   endpoints[NGX_K8S_COPIED];
+} ngx_k8s_copies_t;
 
 
 /* what one request remembers of its tries; in its pool */
@@ -71,14 +81,12 @@ typedef struct {
 typedef struct {
     uint32_t                 service;    /* slot and generation */
     uint32_t                 generation;
+    ngx_k8s_copies_t        *copies;
     ngx_uint_t               version;    /* of the table at the last try; 0:
                                             one of the copies was chosen */
-    ngx_msec_t               start;
     ngx_uint_t               npeers;     /* endpoints at the last try */
     ngx_uint_t               ntried;
-    ngx_uint_t               ncopied;
     uint32_t                 tried[NGX_K8S_TRIED];  /* hashes */
-    ngx_k8s_endpoint_rec_t   copied[NGX_K8S_COPIED];
 } ngx_k8s_choice_t;
 
 
@@ -90,8 +98,13 @@ typedef struct {
 } ngx_k8s_cursors_t;
 
 
+/* under the pin under which the Service was found */
+void ngx_k8s_copies_take(ngx_k8s_copies_t *copies,
+    ngx_k8s_service_rec_t *service);
+
+/* copies live as long as the choice */
 void ngx_k8s_choice_init(ngx_k8s_choice_t *choice, uint32_t service,
-    uint32_t generation);
+    uint32_t generation, ngx_k8s_copies_t *copies);
 
 /*
  * Sets *peer for the next try, and notes it as tried.  NGX_BUSY: the Service

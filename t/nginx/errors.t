@@ -87,6 +87,7 @@ ingress('lost', "/=a /empty=empty", $list,
         'default-backend: nobody');
 ingress('without', "/=a /empty=empty", $list);
 ingress('only', "/=a /empty=empty", $err);
+ingress('direct', "/=a", $list, $err, 'proxy-request-buffering: "off"');
 ingress('cors', "/=a", $list, $err, 'enable-cors: "true"');
 ingress('bad', "/=a", 'custom-http-errors: "404,abc"', $err);
 ingress('hostile', "/=a",
@@ -95,7 +96,7 @@ ingress('hostile', "/=a",
 $n->start;
 
 ok $n->wait_for("$_.test", '/', 200), "$_ is served"
-    for qw(plain one pass lost without only cors bad hostile);
+    for qw(plain one pass lost without only cors direct bad hostile);
 
 # "status: body", and the head
 sub ask {
@@ -154,6 +155,13 @@ like((ask('one', '/', method => 'POST', body => 'x' x 2000))[0],
 like((ask('one', '/', method => 'POST', body => 'x' x 2000, late => 1))[0],
      qr{^200 err POST / HTTP/1.0 code=413 .* length=0 },
      'one that does not come');
+like((ask('direct', '/s/404', method => 'POST', body => 'x' x 2000,
+          late => 1))[0],
+     qr{^200 err POST / HTTP/1.0 code=404 .* length=0 },
+     'one that went to the backend as it came, before its end');
+like((ask('direct', '/s/404', method => 'POST',
+          headers => ['Transfer-Encoding: chunked', '', "a\r\nab"]))[0],
+     qr{^200 err POST / HTTP/1.0 code=404 .* length=0 }, 'one in chunks');
 is((ask('one', '/two/../s/404'))[0] =~ s/ .*//r, 200, 'by path');
 like((ask('one', '/s/404', headers => ['Expect: 100-continue']))[0],
      qr/^100 .*code=404/s, 'a client that waits is told to go on');

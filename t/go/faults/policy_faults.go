@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ngx_k8s_test/internal/api"
@@ -337,7 +339,103 @@ func changes(e *env) {
 	e.check(len(p.seen) == 2, "%d policies seen", len(p.seen))
 }
 
+// moved has an Ingress go from one Service and its annotations to another one
+// without any, and back: a request in this moment looks for its host again.
+func moved(e *env) {
+	e.begin(false)
+	e.api.Put("services", api.Service("default", "a", 80, 8080))
+	e.app("b", 1)
+	e.api.Put("services", api.Service("default", "c", 80, 8080))
+	put := func(host, svc string, a api.Map) {
+		o := api.Ingress("default", host, host+".test", api.Path{Path: "/",
+			Type: "Prefix", Service: svc, Port: 80})
+		o["metadata"].(api.Map)["annotations"] = a
+		e.api.Put("ingresses", o)
+	}
+	rules := api.Map{annotation + "enable-cors": "true",
+		annotation + "use-regex":          "true",
+		annotation + "rewrite-target":     "/old",
+		annotation + "x-forwarded-prefix": "/p"}
+	to := func(i int) {
+		if i%2 == 0 {
+			put("none", "a", rules)
+			put("some", "b", rules)
+		} else {
+			put("none", "c", api.Map{})
+			put("some", "b2", api.Map{})
+		}
+	}
+	e.app("b2", 1)
+	to(0)
+	g := e.start(options{zone: "16m", log: "notice"})
+	g.serves("some.test", "/", "b")
+	g.becomes("none.test", "/", 503, "")
+
+	// a Service without endpoints is answered at once, so many requests a
+	// second meet the moment
+	requests := strings.Repeat("GET /x HTTP/1.1\r\nHost: none.test\r\n"+
+		"Origin: http://o.test\r\n\r\n", 100)
+	var asked atomic.Int64
+	quit, done := make(chan bool), make(chan bool)
+	for i := 0; i < 2; i++ {
+		go func() {
+			defer func() { done <- true }()
+			for {
+				c, err := net.DialTimeout("tcp",
+					fmt.Sprintf("127.0.0.1:%d", g.port), 5*time.Second)
+				if err != nil {
+					continue
+				}
+				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+				r := bufio.NewReader(c)
+				for err == nil {
+					select {
+					case <-quit:
+						_ = c.Close()
+						return
+					default:
+					}
+					_, err = io.WriteString(c, requests)
+					for n := 0; n < 100 && err == nil; n++ {
+						var resp *http.Response
+						if resp, err = http.ReadResponse(r, nil); err == nil {
+							_, _ = io.Copy(io.Discard, resp.Body)
+							asked.Add(1)
+						}
+					}
+				}
+				_ = c.Close()
+			}
+		}()
+	}
+	p := g.ask(4, "some.test", "/x?json", func(a answer) (string, error) {
+		var body pods.Echo
+		if err := json.Unmarshal([]byte(a.body), &body); err != nil {
+			return "", err
+		}
+		cors := a.header.Get("Access-Control-Allow-Origin") != ""
+		prefix := len(body.Headers["X-Forwarded-Prefix"]) > 0
+		old := strings.HasPrefix(body.URI, "/old")
+		if first := a.svc == "b"; cors != first || old != first ||
+			prefix != first {
+			return a.svc, fmt.Errorf("a mixture: %s %s %v %v", a.svc,
+				body.URI, cors, prefix)
+		}
+		return a.svc, nil
+	})
+	e.every(100, 6*time.Second, to)
+	close(quit)
+	<-done
+	<-done
+	p.stop(e, "100 changes of the Service a second")
+	e.check(len(p.seen) == 2, "%v", p.seen)
+	e.note("%d requests to none", asked.Load())
+	e.check(asked.Load() > 1000, "%d requests", asked.Load())
+	e.check(g.Logged("exited on signal") == 0, "a worker died")
+}
+
 func init() {
+	addAlone("policies: an Ingress goes to another Service and back", moved)
 	addAlone("policies: more profiles than are kept, beside WebSockets",
 		visited)
 	addAlone("policies: changes under load, no mixture", changes)
