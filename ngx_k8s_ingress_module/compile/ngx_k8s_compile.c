@@ -449,6 +449,7 @@ ngx_k8s_compile_step(ngx_k8s_compile_t *c)
     store = c->store;
 
     c->budget = NGX_K8S_BUDGET * c->slice;
+    c->builds = NGX_K8S_BUILDS;
 
     rc = ngx_k8s_store_settle(store, 1);
 

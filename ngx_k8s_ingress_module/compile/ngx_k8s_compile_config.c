@@ -17,7 +17,7 @@
 
 
 #define NGX_K8S_CONFIG_POOL          1024
-#define NGX_K8S_CONFIG_BUILDS        8    /* in one item of work */
+#define NGX_K8S_CONFIG_CHECKS        64   /* in one item of work */
 #define NGX_K8S_CONFIG_WRITES        16   /* the same */
 
 
@@ -427,7 +427,7 @@ ngx_k8s_compile_config_check(ngx_k8s_compile_t *c)
     ngx_queue_t             *q;
     ngx_k8s_policy_state_t  *policy;
 
-    for (n = 0; n < NGX_K8S_CONFIG_BUILDS; n++) {
+    for (n = 0; n < NGX_K8S_CONFIG_CHECKS; n++) {
 
         if (ngx_queue_empty(&c->checked)) {
             return NGX_DONE;
@@ -441,6 +441,10 @@ ngx_k8s_compile_config_check(ngx_k8s_compile_t *c)
         }
 
         rc = ngx_k8s_compile_policy_build(c, policy, 0);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_OK;
+        }
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;

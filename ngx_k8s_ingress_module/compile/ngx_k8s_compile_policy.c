@@ -28,9 +28,11 @@
 
 static ngx_k8s_policy_state_t *ngx_k8s_compile_policy_find(
     ngx_k8s_compile_t *c, u_char *digest);
+static ngx_int_t ngx_k8s_compile_policy_call(ngx_k8s_compile_t *c,
+    ngx_uint_t base, ngx_str_t *values, ngx_str_t *error);
 static ngx_int_t ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
-    ngx_k8s_policy_state_t *policy, ngx_uint_t base, ngx_str_t *values,
-    ngx_uint_t *changed);
+    ngx_k8s_policy_state_t *policy, ngx_uint_t base, ngx_str_t *values);
+static ngx_int_t ngx_k8s_compile_policy_built(ngx_k8s_policy_state_t *policy);
 static ngx_int_t ngx_k8s_compile_policy_ports(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_k8s_target_t *error);
 static ngx_str_t *ngx_k8s_compile_policy_texts(ngx_k8s_compile_t *c,
@@ -75,9 +77,7 @@ ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
             return NGX_ERROR;
         }
 
-        if (ngx_k8s_compile_named_follow(c, p) != NGX_OK
-            || ngx_k8s_compile_policy_build(c, p, 0) == NGX_ERROR)
-        {
+        if (ngx_k8s_compile_named_follow(c, p) != NGX_OK) {
             ngx_k8s_compile_policy_drop(c, p);
             return NGX_ERROR;
         }
@@ -109,6 +109,14 @@ ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
 
     if (policy->slot) {
         return NGX_OK;
+    }
+
+    if (!policy->built) {
+        rc = ngx_k8s_compile_policy_build(c, policy, 0);
+
+        if (rc == NGX_AGAIN || rc == NGX_ERROR) {
+            return rc;
+        }
     }
 
     rc = NGX_OK;
@@ -341,10 +349,10 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
     u_char       buf[NGX_K8S_BUILD_ERROR];
     ngx_int_t    rc;
     ngx_str_t    error, *values, *text;
-    ngx_uint_t   i, n, changed;
+    ngx_uint_t   i, n;
 
-    if (c->conf.build == NULL) {
-        return NGX_OK;
+    if (!base && c->builds <= 0) {
+        return NGX_AGAIN;
     }
 
     values = ngx_pcalloc(c->pool, ngx_k8s_nrows * sizeof(ngx_str_t));
@@ -352,10 +360,14 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
         return NGX_ERROR;
     }
 
-    n = 0;
-    changed = 0;
+    if (policy->trying && policy->over == c->keys.stamp) {
+        return ngx_k8s_compile_policy_try(c, policy, base, values);
+    }
 
-    for (i = 0; i < policy->n; i++) {
+    policy->trying = 0;
+    n = 0;
+
+    for (i = 0; c->conf.build && i < policy->n; i++) {
         text = &values[policy->values[i].row - ngx_k8s_rows];
 
         if (ngx_k8s_compile_named_text(c, policy, &policy->values[i], text)
@@ -367,17 +379,23 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
         n += ngx_k8s_row_built(policy->values[i].row, text);
     }
 
-    if (n == 0 && !base) {
+    if (n == 0 && (!base || c->conf.build == NULL)) {
+        policy->built = 1;
         return NGX_OK;
     }
 
     error.data = buf;
-    error.len = 0;
 
-    rc = c->conf.build(c->conf.data, base, values, &error);
+    rc = ngx_k8s_compile_policy_call(c, base, values, &error);
 
     if (rc == NGX_DECLINED) {
-        return ngx_k8s_compile_policy_try(c, policy, base, values, &changed);
+        policy->trying = 1;
+        policy->next = 0;
+        policy->over = c->keys.stamp;
+
+        ngx_memzero(values, ngx_k8s_nrows * sizeof(ngx_str_t));
+
+        return ngx_k8s_compile_policy_try(c, policy, base, values);
     }
 
     if (rc != NGX_OK) {
@@ -389,11 +407,22 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
         if (policy->values[i].refused) {
             ngx_free(policy->values[i].refused);
             policy->values[i].refused = NULL;
-            changed = 1;
+            policy->changed = 1;
         }
     }
 
-    return changed ? NGX_DONE : NGX_OK;
+    return ngx_k8s_compile_policy_built(policy);
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_policy_call(ngx_k8s_compile_t *c, ngx_uint_t base,
+    ngx_str_t *values, ngx_str_t *error)
+{
+    c->builds--;
+    error->len = 0;
+
+    return c->conf.build(c->conf.data, base, values, error);
 }
 
 
@@ -401,8 +430,7 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
 
 static ngx_int_t
 ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
-    ngx_k8s_policy_state_t *policy, ngx_uint_t base, ngx_str_t *values,
-    ngx_uint_t *changed)
+    ngx_k8s_policy_state_t *policy, ngx_uint_t base, ngx_str_t *values)
 {
     u_char                  *refused, buf[NGX_K8S_BUILD_ERROR];
     ngx_int_t                rc;
@@ -410,10 +438,7 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
     ngx_uint_t               i;
     ngx_k8s_policy_value_t  *value;
 
-    ngx_memzero(values, ngx_k8s_nrows * sizeof(ngx_str_t));
-
     error.data = buf;
-    rc = NGX_OK;
 
     for (i = 0; i < policy->n; i++) {
 
@@ -428,10 +453,23 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
             continue;
         }
 
-        error.len = 0;
+        if (i < policy->next) {
+
+            if (value->refused) {
+                ngx_str_null(text);
+            }
+
+            continue;
+        }
+
+        if (!base && c->builds <= 0) {
+            policy->next = i;
+            return NGX_AGAIN;
+        }
+
         refused = NULL;
 
-        rc = c->conf.build(c->conf.data, base, values, &error);
+        rc = ngx_k8s_compile_policy_call(c, base, values, &error);
 
         if (rc == NGX_DECLINED) {
             ngx_str_null(text);
@@ -442,22 +480,39 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
             return NGX_ERROR;
         }
 
-        *changed |= ((refused != NULL) != (value->refused != NULL));
+        policy->changed |= ((refused != NULL) != (value->refused != NULL));
 
         if (value->refused) {
             ngx_free(value->refused);
         }
 
         value->refused = refused;
+        policy->next = i + 1;
     }
 
     /* the last one that was built is the base */
 
-    if (base && c->conf.build(c->conf.data, base, values, &error) != NGX_OK) {
+    if (base && ngx_k8s_compile_policy_call(c, base, values, &error) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    return *changed ? NGX_DONE : NGX_OK;
+    return ngx_k8s_compile_policy_built(policy);
+}
+
+
+static ngx_int_t
+ngx_k8s_compile_policy_built(ngx_k8s_policy_state_t *policy)
+{
+    ngx_int_t  rc;
+
+    rc = policy->changed ? NGX_DONE : NGX_OK;
+
+    policy->built = 1;
+    policy->trying = 0;
+    policy->changed = 0;
+
+    return rc;
 }
 
 

@@ -19,6 +19,9 @@
 #include <ngx_k8s_policy.h>
 
 
+#define NGX_K8S_BUILDS               8    /* of policies in one item of work */
+
+
 /* a policy record, by its key, with what its objects say; malloc()ed whole */
 
 typedef struct {
@@ -49,6 +52,11 @@ typedef struct {
     ngx_uint_t               version;    /* of that in its record */
     ngx_uint_t               n;
     ngx_queue_t              rest;       /* when stale: c->keys.stale, .full */
+    ngx_uint_t               next;       /* with "trying": value to be tried */
+    ngx_uint_t               over;       /* and the ConfigMap, as in "stamp" */
+    unsigned                 built:1;    /* once at least */
+    unsigned                 trying:1;   /* one value after the other */
+    unsigned                 changed:1;  /* what is refused, since then */
     unsigned                 closed:1;   /* all routes are closed */
     unsigned                 stale:1;    /* its record is */
     ngx_k8s_policy_value_t   values[1];  /* by row */
@@ -87,8 +95,8 @@ ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
     ngx_k8s_policy_state_t **policy);
 void ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
-/* writes its record when the Services that it names have theirs; NGX_AGAIN: not
-   yet, NGX_DECLINED: no room, NGX_ERROR: no memory */
+/* writes its record when it is built and the Services that it names have
+   theirs; NGX_AGAIN: not yet, NGX_DECLINED: no room, NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
 /* one of no object yet, with a copy of values; error: its own backend of error
@@ -101,7 +109,8 @@ void ngx_k8s_compile_policy_drop(ngx_k8s_compile_t *c,
 void ngx_k8s_compile_policy_free(ngx_k8s_policy_state_t *policy);
 /*
  * Builds it, with "base" as that of the ConfigMap; what nginx refuses is told
- * value by value: NGX_DONE when that has changed, NGX_OK, NGX_ERROR.
+ * value by value: NGX_DONE when that has changed, NGX_OK, NGX_ERROR; NGX_AGAIN:
+ * no more of it in this item of work, which a base does not ask.
  */
 ngx_int_t ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t base);

@@ -15,6 +15,9 @@
 #include <ngx_k8s_compile_state.h>
 
 
+#define NGX_K8S_RECORD_HOLDS  256  /* new ones in one item of work */
+
+
 static ngx_int_t ngx_k8s_record_init(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m);
 static ngx_int_t ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n);
@@ -429,7 +432,7 @@ static ngx_int_t
 ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
 {
     ngx_int_t         rc, waits;
-    ngx_uint_t        i;
+    ngx_uint_t        i, fresh;
     ngx_k8s_item_t  **items, **holds;
 
     ngx_qsort(m->places.elts, m->places.nelts, sizeof(ngx_k8s_place_t),
@@ -452,11 +455,22 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
     }
 
     holds = m->holds.elts;
+    fresh = 0;
 
     for (i = 0; i < m->holds.nelts; i++) {
+
+        if (holds[i]->held == NULL && fresh++ == NGX_K8S_RECORD_HOLDS) {
+            return NGX_AGAIN;
+        }
+
         rc = ngx_k8s_compile_hold(c, holds[i]);
 
         if (rc == NGX_AGAIN) {
+
+            if (c->builds <= 0) {
+                return NGX_AGAIN;
+            }
+
             waits = NGX_AGAIN;
 
         } else if (rc != NGX_OK) {

@@ -11,6 +11,7 @@
 
 
 #include "k8s.h"
+#include <ngx_k8s_compile_policy.h>
 #include <ngx_k8s_router.h>
 
 
@@ -54,6 +55,8 @@ policies(k8s_t *k)
     "}},'spec':{'rules':[{'host':'" host "','http':{'paths':[{'path':'/',"    \
     "'pathType':'Prefix','backend':{'service':{'name':'s','port':{"           \
     "'number':80}}}}]}}]}}"
+
+#define NUMBER  300
 
 #define ERRORS  OURS "custom-http-errors':'404'," OURS "default-backend':'err'"
 
@@ -121,6 +124,151 @@ closed(k8s_t *k, char *name)
     rec = ngx_k8s_route_host(k->table, 0, NGX_K8S_CLASS_HTTP, &host, &slot);
 
     return rec && (rec->flags & NGX_K8S_HOST_CLOSED);
+}
+
+
+static ngx_uint_t  builds, limit;
+
+
+/* nginx refuses sizes from "limit" on */
+
+static ngx_int_t
+build(void *data, ngx_uint_t base, ngx_str_t *values, ngx_str_t *error)
+{
+    ngx_int_t       size;
+    ngx_k8s_row_t  *row;
+
+    static ngx_str_t  name = ngx_string("proxy-body-size");
+
+    builds++;
+
+    row = ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION);
+    size = ngx_atoi(values[row - ngx_k8s_rows].data,
+                    values[row - ngx_k8s_rows].len);
+
+    if (size < (ngx_int_t) limit) {
+        return NGX_OK;
+    }
+
+    error->len = ngx_sprintf(error->data, "%i is too much", size)
+                 - error->data;
+
+    return NGX_DECLINED;
+}
+
+
+/* the most of one piece */
+
+static ngx_uint_t
+built(k8s_t *k)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  most;
+
+    most = 0;
+
+    ngx_k8s_compile_synced(k->compile);
+
+    do {
+        builds = 0;
+        rc = ngx_k8s_compile_run(k->compile, 0);
+        most = ngx_max(most, builds);
+        ngx_k8s_writer_publish(k->writer);
+    } while (rc == NGX_AGAIN);
+
+    return most;
+}
+
+
+static void
+config(k8s_t *k, char *size)
+{
+    char  buf[256];
+
+    ngx_current_msec += 1000;
+
+    sprintf(buf, "{'apiVersion':'v1','kind':'ConfigMap','metadata':{"
+            "'namespace':'d','name':'own'},'data':{'proxy-read-timeout':"
+            "'%s'}}", size);
+    k8s_put(k, buf);
+}
+
+
+/* each of a host has a policy of its own, of some values of which one is
+   refused: they are built in pieces */
+
+static void
+test_builds(void)
+{
+    k8s_t       k;
+    char        buf[4096];
+    ngx_uint_t  i, n;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.config_map, "d/own");
+    k.conf.build = build;
+    k8s_open(&k);
+
+    limit = 100;
+
+    config(&k, "5");
+
+    for (i = 0; i < NUMBER; i++) {
+        sprintf(buf, INGRESS("%u", "h.test", OURS "use-regex':'true'," OURS
+                             "proxy-body-size':'%u'," OURS
+                             "proxy-read-timeout':'%u'," OURS
+                             "proxy-send-timeout':'%u'," OURS
+                             "proxy-connect-timeout':'%u'," OURS
+                             "client-body-buffer-size':'%u'," OURS
+                             "proxy-buffer-size':'%u'," OURS
+                             "proxy-next-upstream-tries':'%u'," OURS
+                             "proxy-next-upstream-timeout':'%u'"),
+                (unsigned) i, (unsigned) (i & 1) * 100 + 1, (unsigned) i + 1,
+                (unsigned) i + 1, (unsigned) i + 1, (unsigned) i + 1,
+                (unsigned) i + 1, (unsigned) i + 1, (unsigned) i + 1,
+                (unsigned) i);
+        k8s_put(&k, buf);
+    }
+
+    n = built(&k);
+    ok(n <= NGX_K8S_BUILDS, "%u builds in one piece", (unsigned) n);
+    ok(policies(&k) == NUMBER + 1, "%u policies", (unsigned) policies(&k));
+    ok(k8s_has(&k, "101 is too much"), "one value of some is refused");
+    ok(!k8s_has(&k, "NoRoom") && !k8s_has(&k, "TableFull"), "all have room");
+
+    config(&k, "6");
+    n = built(&k);
+    ok(n && n <= NGX_K8S_BUILDS, "%u over other keys", (unsigned) n);
+    ok(k8s_has(&k, "101 is too much"), "it is still refused");
+
+    /* the base changes while the values of one are tried */
+
+    config(&k, "7");
+
+    for (i = 0; i < 8; i++) {
+        (void) ngx_k8s_compile_run(k.compile, 0);
+    }
+
+    limit = 200;
+    config(&k, "8");
+    (void) built(&k);
+    ok(!k8s_has(&k, "is too much"), "nothing is refused any more");
+
+    limit = 1;
+    config(&k, "9");
+    (void) built(&k);
+    ok(k8s_has(&k, "101 is too much") && k8s_has(&k, "\"1\""),
+       "all are refused");
+
+    for (i = 0; i < NUMBER; i++) {
+        sprintf(buf, "%u", (unsigned) i);
+        k8s_delete(&k, NGX_K8S_INGRESS, "d", buf);
+    }
+
+    (void) built(&k);
+    ok(policies(&k) == 1 && !k8s_has(&k, "host "), "nothing is left");
+
+    k8s_close(&k);
 }
 
 
@@ -245,6 +393,8 @@ main(void)
     ok(policies(&k) == n, "and without them");
 
     k8s_close(&k);
+
+    test_builds();
 
     return done();
 }
