@@ -23,7 +23,8 @@ static ngx_k8s_item_t *ngx_k8s_canary_first(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_canary_next(ngx_k8s_item_t *canary,
     ngx_uint_t *n);
 static ngx_int_t ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what,
-    ngx_uint_t how, ngx_str_t *name, ngx_str_t *value, ngx_int_t action);
+    ngx_uint_t how, ngx_str_t *name, ngx_str_t *value,
+    ngx_k8s_canary_t *canary, ngx_int_t action);
 static ngx_int_t ngx_k8s_canary_header(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_canary_t *canary,
     ngx_int_t action);
@@ -160,24 +161,37 @@ ngx_k8s_canary_bad(ngx_k8s_compile_t *c, ngx_k8s_canary_t *canary,
     u_char     buf[NGX_MAX_CONF_ERRSTR];
     ngx_str_t  text;
 
-    if (c->conf.regex == NULL || canary->pattern.len == 0) {
-        return 0;
+    if (c->conf.regex == NULL || canary->header.len == 0
+        || canary->value.len || canary->pattern.len == 0
+        || (canary->tried && (error == NULL || !canary->bad)))
+    {
+        canary->tried = 1;
+        return canary->bad;
     }
 
     text.data = buf;
 
-    return c->conf.regex(&canary->pattern, error ? error : &text, c->log)
-           == NGX_DECLINED;
+    if (error == NULL) {
+        error = &text;
+    }
+
+    canary->tried = 1;
+    canary->bad = (c->conf.regex(&canary->pattern, error, c->log)
+                   == NGX_DECLINED);
+
+    return canary->bad;
 }
 
 
 ngx_int_t
-ngx_k8s_canary_holds(ngx_k8s_making_t *m)
+ngx_k8s_canary_holds(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    ngx_uint_t        i, k;
+    ngx_uint_t        i, k, max, over;
     ngx_k8s_item_t   *canary, **items, **hold;
 
     items = m->items.elts;
+    max = NGX_K8S_CANARIES_MAX / ngx_max(m->items.nelts, 1);
+    max = ngx_max(max, 1);
 
     for (i = 0; i < m->items.nelts; i++) {
 
@@ -194,7 +208,17 @@ ngx_k8s_canary_holds(ngx_k8s_making_t *m)
              canary;
              canary = ngx_k8s_canary_next(canary, &k))
         {
-            if (ngx_k8s_item_skip(canary)) {
+            over = (k >= max);
+
+            if (over != canary->over) {
+                canary->over = over;
+
+                if (canary->claim->link) {
+                    ngx_k8s_entry_mark(c->store, canary->claim->entry);
+                }
+            }
+
+            if (over || ngx_k8s_item_skip(canary)) {
                 continue;
             }
 
@@ -274,11 +298,11 @@ ngx_k8s_compile_canary_trials(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         if (conf->cookie.len
             && (ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_COOKIE,
                                      NGX_K8S_PREDICATE_EQUAL, &conf->cookie,
-                                     &ngx_k8s_always, action)
+                                     &ngx_k8s_always, NULL, action)
                 != NGX_OK
                 || ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_COOKIE,
                                         NGX_K8S_PREDICATE_EQUAL,
-                                        &conf->cookie, &ngx_k8s_never,
+                                        &conf->cookie, &ngx_k8s_never, NULL,
                                         m->action[n])
                    != NGX_OK))
         {
@@ -307,7 +331,7 @@ ngx_k8s_canary_header(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n,
     if (canary->value.len) {
         return ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
                                     NGX_K8S_PREDICATE_EQUAL, &canary->header,
-                                    &canary->value, action);
+                                    &canary->value, canary, action);
     }
 
     if (canary->pattern.len && ngx_k8s_canary_bad(c, canary, NULL)) {
@@ -316,18 +340,18 @@ ngx_k8s_canary_header(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n,
 
         return ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
                                     NGX_K8S_PREDICATE_REGEX, &canary->header,
-                                    &ngx_k8s_any, m->action[n]);
+                                    &ngx_k8s_any, NULL, m->action[n]);
     }
 
     if (canary->pattern.len) {
         return ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
                                     NGX_K8S_PREDICATE_REGEX, &canary->header,
-                                    &canary->pattern, action);
+                                    &canary->pattern, canary, action);
     }
 
     if (ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
                              NGX_K8S_PREDICATE_EQUAL, &canary->header,
-                             &ngx_k8s_always, action)
+                             &ngx_k8s_always, NULL, action)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -335,13 +359,14 @@ ngx_k8s_canary_header(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n,
 
     return ngx_k8s_canary_trial(m, NGX_K8S_PREDICATE_HEADER,
                                 NGX_K8S_PREDICATE_EQUAL, &canary->header,
-                                &ngx_k8s_never, m->action[n]);
+                                &ngx_k8s_never, NULL, m->action[n]);
 }
 
 
 static ngx_int_t
 ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what, ngx_uint_t how,
-    ngx_str_t *name, ngx_str_t *value, ngx_int_t action)
+    ngx_str_t *name, ngx_str_t *value, ngx_k8s_canary_t *canary,
+    ngx_int_t action)
 {
     ngx_k8s_trial_t  *trial;
 
@@ -354,6 +379,7 @@ ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what, ngx_uint_t how,
     trial->how = how;
     trial->name = *name;
     trial->value = *value;
+    trial->canary = canary;
     trial->action = action;
 
     return NGX_OK;
@@ -512,7 +538,7 @@ ngx_k8s_canary_backend(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 static ngx_uint_t
 ngx_k8s_canary_other(ngx_k8s_item_t *item, ngx_k8s_item_t *canary)
 {
-    if (canary->held == NULL || item->rule->ntargets != 1
+    if (canary->over || canary->held == NULL || item->rule->ntargets != 1
         || canary->rule->ntargets != 1)
     {
         return 0;

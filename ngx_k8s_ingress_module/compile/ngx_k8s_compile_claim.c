@@ -490,7 +490,16 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_int_t *budget)
 {
     ngx_k8s_item_t        *item;
+    ngx_k8s_canary_t      *canary;
     ngx_k8s_model_rule_t  *rule;
+
+    canary = claim->next ? claim->next->canary : NULL;
+
+    if (canary && !canary->tried) {
+        (void) ngx_k8s_canary_bad(c, canary, NULL);
+
+        *budget -= NGX_K8S_CLAIM_REGEX * (canary->pattern.len / 64 + 1);
+    }
 
     while (*budget > 0) {
 

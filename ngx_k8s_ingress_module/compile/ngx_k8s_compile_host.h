@@ -125,7 +125,8 @@ struct ngx_k8s_item_s {
     unsigned                 telling:1;
     unsigned                 tried:1;    /* as a regular expression, */
     unsigned                 bad:1;      /* which it is not, */
-    unsigned                 over:1;     /* or which is one too many */
+    unsigned                 over:1;     /* or which is one too many; a canary
+                                            that is */
 };
 
 
@@ -298,6 +299,7 @@ typedef struct {
     ngx_uint_t               how;
     ngx_str_t                name;
     ngx_str_t                value;
+    ngx_k8s_canary_t        *canary;     /* whose value it is, or NULL */
     uint32_t                 action;
 } ngx_k8s_trial_t;
 
@@ -522,6 +524,8 @@ ngx_k8s_list_t ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n,
     size_t size);
 
 #define NGX_K8S_CANARIES       16    /* of a path, the oldest ones */
+#define NGX_K8S_CANARIES_MAX   2048  /* of all paths of a record, each of which
+                                        has as many, one at least */
 
 /*
  * Canaries (ngx_k8s_compile_canary.c).  holds(): all items of a record with
@@ -529,8 +533,8 @@ ngx_k8s_list_t ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n,
  * trials(): what is tried before the match of item n, whose action it may
  * replace.  NGX_ERROR: no memory.
  */
-/* whether the pattern is no regular expression; error as in c->conf.regex, or
-   NULL */
+/* whether the pattern is no regular expression, which is tried once; error as
+   in c->conf.regex, or NULL */
 ngx_uint_t ngx_k8s_canary_bad(ngx_k8s_compile_t *c, ngx_k8s_canary_t *canary,
     ngx_str_t *error);
 /* whether they get the same requests; both may be NULL */
@@ -539,7 +543,7 @@ ngx_uint_t ngx_k8s_canary_equal(ngx_k8s_canary_t *one, ngx_k8s_canary_t *two);
 ngx_uint_t ngx_k8s_canary_counts(ngx_k8s_item_t *canary);
 /* the item whose requests a canary gets, NULL: there is none */
 ngx_k8s_item_t *ngx_k8s_canary_primary(ngx_k8s_item_t *canary);
-ngx_int_t ngx_k8s_canary_holds(ngx_k8s_making_t *m);
+ngx_int_t ngx_k8s_canary_holds(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_int_t ngx_k8s_canary_name(ngx_k8s_compile_t *c, ngx_k8s_item_t *canary,
     ngx_str_t *name);
 ngx_int_t ngx_k8s_compile_canary_trials(ngx_k8s_compile_t *c,

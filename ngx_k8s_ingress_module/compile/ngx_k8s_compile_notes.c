@@ -266,8 +266,18 @@ ngx_k8s_notes_canary(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     if (ngx_k8s_canary_primary(item)) {
-        c->saying.routed = 1;
-        return NGX_OK;
+
+        if (!item->over) {
+            c->saying.routed = 1;
+            return NGX_OK;
+        }
+
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_CONFLICT,
+                                    &shown, &field, "the path \"%V\" of host "
+                                    "\"%V\" has canaries that are older, and "
+                                    "all of its paths %d at most",
+                                    &item->match->path, &shown,
+                                    NGX_K8S_CANARIES_MAX);
     }
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CANARY_ALONE, &shown,

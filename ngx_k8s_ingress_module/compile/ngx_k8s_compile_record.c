@@ -448,7 +448,7 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
         return NGX_ERROR;
     }
 
-    if (ngx_k8s_canary_holds(m) != NGX_OK
+    if (ngx_k8s_canary_holds(c, m) != NGX_OK
         || ngx_k8s_record_stale(c, m, n) != NGX_OK)
     {
         return NGX_ERROR;

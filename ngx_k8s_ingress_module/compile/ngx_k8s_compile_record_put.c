@@ -376,6 +376,7 @@ ngx_k8s_record_trial(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_str_t         name, value;
     ngx_k8s_match_t      *match;
     ngx_k8s_trial_t      *trial;
+    ngx_k8s_canary_t     *canary;
     ngx_k8s_builder_t    *b;
     ngx_k8s_predicate_t  *predicate;
 
@@ -384,11 +385,24 @@ ngx_k8s_record_trial(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     ngx_k8s_record_match(c, m, item, trial->action, offset, predicates);
 
+    canary = trial->canary;
     name = ngx_k8s_builder_str(b, &trial->name);
-    value = ngx_k8s_builder_str(b, &trial->value);
+
+    if (canary && canary->stamp == c->stamp) {
+        value.offset = canary->offset;
+        value.len = trial->value.len;
+
+    } else {
+        value = ngx_k8s_builder_str(b, &trial->value);
+    }
 
     if (b->failed) {
         return;
+    }
+
+    if (canary) {
+        canary->stamp = c->stamp;
+        canary->offset = value.offset;
     }
 
     match = ngx_k8s_builder_ptr(b, offset);

@@ -19,6 +19,7 @@ static void ngx_k8s_from_canary_value(ngx_k8s_model_t *model, ngx_str_t *name,
 static uint32_t ngx_k8s_from_canary_number(ngx_k8s_model_t *model,
     ngx_str_t *name, uint32_t n);
 static ngx_int_t ngx_k8s_from_canary_problems(ngx_k8s_model_t *model);
+static ngx_int_t ngx_k8s_from_canary_long(ngx_k8s_model_t *model);
 
 
 static ngx_str_t  ngx_k8s_canary_header = ngx_string("canary-by-header");
@@ -67,7 +68,9 @@ ngx_k8s_from_canary(ngx_k8s_model_t *model)
     model->values.close_route = 0;
     model->values.close_host = 0;
 
-    if (ngx_k8s_from_canary_problems(model) != NGX_OK) {
+    if (ngx_k8s_from_canary_problems(model) != NGX_OK
+        || ngx_k8s_from_canary_long(model) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -185,6 +188,57 @@ ngx_k8s_from_canary_problems(ngx_k8s_model_t *model)
 
         if (ngx_k8s_from_annotations_say(model, NGX_K8S_SAY_NOTED,
                                          &value[i].key, &primary, &none)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* nginx takes headers of 8 KB, so what is longer decides nothing */
+
+static ngx_int_t
+ngx_k8s_from_canary_long(ngx_k8s_model_t *model)
+{
+    size_t             max;
+    uint32_t           i;
+    ngx_str_t         *name;
+    ngx_k8s_value_t   *value;
+    ngx_k8s_canary_t  *canary;
+
+    static ngx_str_t  text = ngx_string("it is too long for a header of a "
+                                        "request, so it decides nothing");
+    static ngx_str_t  none = ngx_null_string;
+
+    canary = model->canary;
+    value = model->values.values.elts;
+
+    for (i = 0; i < model->values.values.nelts; i++) {
+
+        name = &value[i].row->name;
+
+        max = (ngx_k8s_str_cmp(name, &ngx_k8s_canary_header) == 0
+               || ngx_k8s_str_cmp(name, &ngx_k8s_canary_cookie) == 0)
+              ? NGX_K8S_CANARY_NAME : NGX_K8S_CANARY_VALUE;
+
+        if (ngx_strncmp(name->data, "canary", 7 - 1) != 0
+            || value[i].value.len <= max)
+        {
+            continue;
+        }
+
+        if (ngx_k8s_str_cmp(name, &ngx_k8s_canary_cookie) == 0) {
+            ngx_str_null(&canary->cookie);
+
+        } else {
+            ngx_str_null(&canary->header);
+        }
+
+        if (ngx_k8s_from_annotations_say(model, NGX_K8S_SAY_INVALID,
+                                         &value[i].key, &text, &none)
             != NGX_OK)
         {
             return NGX_ERROR;

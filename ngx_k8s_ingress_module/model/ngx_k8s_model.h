@@ -139,7 +139,16 @@ typedef struct {
     ngx_str_t                cookie;     /* "always" */
     uint32_t                 weight;     /* of those which none of these */
     uint32_t                 total;      /* decides */
+    ngx_uint_t               stamp;      /* compile's, as the flags: of the
+                                            record in the making, */
+    uint32_t                 offset;     /* and where that has what the header
+                                            is compared with */
+    unsigned                 tried:1;    /* the pattern, */
+    unsigned                 bad:1;      /* which is none */
 } ngx_k8s_canary_t;
+
+#define NGX_K8S_CANARY_NAME          256   /* bytes of a name, and */
+#define NGX_K8S_CANARY_VALUE         8192  /* of a value or a pattern */
 
 
 typedef struct {

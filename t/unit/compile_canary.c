@@ -159,6 +159,108 @@ share(k8s_t *k, char *svc, ngx_uint_t n)
 }
 
 
+static ngx_uint_t  tries;
+
+
+static ngx_int_t
+check(ngx_str_t *pattern, ngx_str_t *error, ngx_log_t *log)
+{
+    tries++;
+    error->len = 0;
+
+    return (pattern->data[0] == '(') ? NGX_DECLINED : NGX_OK;
+}
+
+
+static void
+put_many(k8s_t *k, ngx_uint_t n, char *name, ngx_uint_t sec,
+    char *annotations)
+{
+    char        *p, *text;
+    ngx_uint_t   i;
+
+    text = malloc(n * 256 + 32768);
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+                       "'Ingress','metadata':{'namespace':'d','name':'%s',"
+                       "'annotations':{%s},'creationTimestamp':"
+                       "'2026-01-01T00:00:%02uZ'},'spec':{'rules':[{'host':"
+                       "'h','http':{'paths':[", name, annotations,
+                       (unsigned) sec);
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s{'path':'/x%u','pathType':'Exact','backend':{"
+                     "'service':{'name':'%s','port':{'number':80}}}}",
+                     i ? "," : "", (unsigned) i, name);
+    }
+
+    sprintf(p, "]}}]}}");
+    k8s_put(k, text);
+    free(text);
+}
+
+
+/* patterns are tried once, records and values have a limit */
+
+static void
+test_many(void)
+{
+    k8s_t       k;
+    char        name[16], *text;
+    ngx_uint_t  i;
+
+    k8s_conf(&k);
+    k.conf.regex = check;
+    k8s_open(&k);
+
+    put_many(&k, 300, "main", 0, REGEX);
+
+    text = malloc(32768);
+
+    for (i = 1; i <= MOST; i++) {
+        sprintf(name, "c%02u", (unsigned) i);
+        sprintf(text, CANARY "," OURS "canary-by-header':'x-c'," OURS
+                "canary-by-header-pattern':'%s%u'", i == 1 ? "(" : "p",
+                (unsigned) i);
+        put_many(&k, 300, name, i, text);
+    }
+
+    tries = 0;
+    k8s_run(&k);
+    ok(tries == MOST + 1, "%u patterns are tried, the bad one once more to "
+       "tell", (unsigned) tries);
+    ok(k8s_has(&k, "all of its paths 2048 at most"), "too many of a record");
+    ok(k8s_has(&k, "(1\" is no regular"), "one is none");
+
+    put_many(&k, 100, "main", 0, REGEX);
+    tries = 0;
+    k8s_run(&k);
+    ok(tries <= 1, "not again");
+    ok(!k8s_has(&k, "all of its paths"), "not too many of less paths");
+
+    for (i = 1; i <= MOST; i++) {
+        sprintf(name, "c%02u", (unsigned) i);
+        k8s_delete(&k, NGX_K8S_INGRESS, "d", name);
+    }
+
+    i = sprintf(text, CANARY "," OURS "canary-by-header':'x-c'," OURS
+                "canary-by-header-value':'");
+    memset(text + i, 'a', 8193);
+    strcpy(text + i + 8193, "'");
+    put_many(&k, 1, "b", 1, text);
+    k8s_run(&k);
+    ok(k8s_has(&k, "it is too long for a header"), "a long value");
+
+    memmove(text + i, text + i + 1, 8194);
+    put_many(&k, 1, "b", 1, text);
+    k8s_run(&k);
+    ok(!k8s_has(&k, "it is too long for a header"), "one that is not");
+
+    free(text);
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -376,6 +478,8 @@ main(void)
     ok(!k8s_has(&k, "host ") && !k8s_has(&k, "service "), "nothing is left");
 
     k8s_close(&k);
+
+    test_many();
 
     return done();
 }
