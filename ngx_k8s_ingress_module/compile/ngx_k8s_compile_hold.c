@@ -93,25 +93,32 @@ declined:
 }
 
 
-/* the default backend of an object; without a claim that of the directive */
+/*
+ * The default backend of an object, else that of the directive, else none; with
+ * the policy of the object.
+ */
 
 ngx_int_t
 ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
     ngx_k8s_claim_t *claim, ngx_k8s_held_t **held)
 {
     ngx_int_t          rc;
-    ngx_k8s_target_t  *target;
-    ngx_k8s_target_t   directive;
+    ngx_k8s_object_t  *object;
+    ngx_k8s_target_t  *target, directive;
 
     *held = ngx_k8s_compile_hold_alloc(c, 1);
     if (*held == NULL) {
         return NGX_ERROR;
     }
 
-    if (claim) {
-        target = claim->model->fallback;
+    target = NULL;
+    object = NULL;
 
-    } else {
+    if (claim && claim->model->fallback) {
+        target = claim->model->fallback;
+        object = claim->model->object;
+
+    } else if (c->default_service.len) {
         ngx_memzero(&directive, sizeof(ngx_k8s_target_t));
 
         directive.ref.namespace = c->default_namespace;
@@ -122,14 +129,15 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
         target = &directive;
     }
 
-    if (ngx_k8s_compile_hold_port(c, *held, target) == NGX_OK
+    if ((target == NULL
+         || ngx_k8s_compile_hold_port(c, *held, target) == NGX_OK)
         && (claim == NULL
             || ngx_k8s_compile_policy(c, claim->model, &(*held)->policy)
                == NGX_OK)
-        && ngx_k8s_compile_label(c, *held, host, &ngx_k8s_root_path,
-                                 claim ? claim->model->object : NULL,
-                                 &ngx_k8s_no_rule, target)
-           == NGX_OK)
+        && (target == NULL
+            || ngx_k8s_compile_label(c, *held, host, &ngx_k8s_root_path,
+                                     object, &ngx_k8s_no_rule, target)
+               == NGX_OK))
     {
         rc = ngx_k8s_compile_hold_ready(c, *held);
 

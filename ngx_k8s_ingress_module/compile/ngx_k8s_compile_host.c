@@ -265,9 +265,10 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
 
 /*
- * Whose default backend has what no path takes: that of the object which first
- * made the host; for the empty host, which nobody makes, that of the oldest one
- * that is nothing but a default backend; else the controller's.
+ * Whose annotations and default backend, if it has one, what no path takes gets:
+ * those of the object which first made the host; for the empty host, which
+ * nobody makes, those of the oldest one that is nothing but a default backend;
+ * else the controller's.
  */
 
 static ngx_k8s_claim_t *
@@ -287,7 +288,11 @@ ngx_k8s_host_fallback(ngx_k8s_host_state_t *state)
     node = ngx_rbtree_min(state->claims.root, &state->sentinel);
     claim = (ngx_k8s_claim_t *) node;
 
-    return claim->model->fallback ? claim : NULL;
+    return (claim->model->fallback
+            || (!claim->model->canary
+                && (claim->model->values.nserved
+                    || claim->model->values.close_route)))
+           ? claim : NULL;
 }
 
 
@@ -329,6 +334,7 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     if (fallback) {
         m->fallback = fallback->model->fallback;
         m->fallback_rewrite = ngx_k8s_host_rewrites(fallback->model);
+        m->fallback_closed = fallback->model->values.close_route;
     }
 
     if (fallback
@@ -339,7 +345,9 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
         if (rc == NGX_DECLINED && state->partial && state->node->gone) {
             fallback = NULL;
+            m->fallback = NULL;
             m->fallback_rewrite = 0;
+            m->fallback_closed = 0;
             state->skipped = 1;
             rc = NGX_OK;
         }

@@ -330,6 +330,7 @@ typedef struct {
     ngx_uint_t               tls;
     unsigned                 head:1;     /* the host record */
     unsigned                 fallback_rewrite:1;
+    unsigned                 fallback_closed:1;
     unsigned                 rewrite:1;  /* the path that is written */
     unsigned                 closed_all:1;  /* all listeners */
 } ngx_k8s_making_t;

@@ -52,7 +52,7 @@ ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         return rc;
     }
 
-    if (claim == claim->state->fallback) {
+    if (claim == claim->state->fallback && claim->model->fallback) {
         c->saying.routed = 1;
     }
 

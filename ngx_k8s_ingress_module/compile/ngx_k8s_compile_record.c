@@ -68,7 +68,10 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     m->none = -1;
 
-    if (m->fallback_held) {
+    if (m->fallback_held
+        && (m->fallback || c->default_service.len)
+        && !m->fallback_closed)
+    {
         m->none = ngx_k8s_compile_action_one(c, m, m->fallback_held->ports[0],
                                              m->fallback);
 
@@ -76,7 +79,8 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
                && ngx_k8s_compile_ingress(m->state->node))
     {
         m->none = ngx_k8s_compile_action_status(m, NGX_K8S_ACTION_STATUS,
-                                                404);
+                                                m->fallback_closed ? 503
+                                                                   : 404);
     }
 
     if (m->state->partial && m->tls && !m->state->tls) {

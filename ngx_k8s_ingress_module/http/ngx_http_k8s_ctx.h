@@ -65,6 +65,7 @@ typedef struct {
 
     unsigned                 routed:1;
     unsigned                 no_service:1; /* no rule, or none for it */
+    unsigned                 unmatched:1; /* of a host, no path took it */
     unsigned                 counted:1;
     unsigned                 health:1;   /* answered /healthz: not logged */
     unsigned                 asked:1;    /* a variable was, before routing */

@@ -543,7 +543,11 @@ ngx_http_k8s_error_page(ngx_http_request_t *r)
     e = ctx->profile->error;
     table = ngx_k8s_pin(ctx->block);
 
-    for (i = 0; i < NGX_HTTP_K8S_ERROR_BACKENDS; i++) {
+    /* that of an object is for its paths */
+
+    i = ctx->unmatched ? NGX_HTTP_K8S_ERROR_BLOCK : NGX_HTTP_K8S_ERROR_OWN;
+
+    for ( /* void */ ; i < NGX_HTTP_K8S_ERROR_BACKENDS; i++) {
         if (table
             && ngx_http_k8s_error_hop(ctx, table, &e->backends[i]) == NGX_OK)
         {

@@ -254,6 +254,7 @@ ngx_http_k8s_forget(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ngx_str_null(&ctx->canary);
 
     ctx->no_service = 0;
+    ctx->unmatched = 0;
     ctx->preflight = 0;
     ctx->twin = 0;
 }
@@ -315,6 +316,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 {
     ngx_int_t            rc;
     ngx_str_t            root, url;
+    ngx_uint_t           elsewhere;
     ngx_k8s_match_t     *match;
     ngx_k8s_action_t    *action;
     ngx_k8s_settings_t  *settings;
@@ -357,8 +359,11 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return ngx_http_k8s_to_twin(r, ctx, route);
     }
 
+    ctx->unmatched = (action->kind == NGX_K8S_ACTION_STATUS
+                      && (match->flags & NGX_K8S_MATCH_DEFAULT));
+
     if (ctx->profile->cors
-        && action->kind != NGX_K8S_ACTION_STATUS
+        && (action->kind != NGX_K8S_ACTION_STATUS || ctx->unmatched)
         && ngx_http_k8s_cors(r, ctx))
     {
         return NGX_HTTP_NO_CONTENT;
@@ -366,14 +371,16 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     settings = ngx_http_k8s_settings(ctx);
 
-    /* the default backend of an Ingress is not redirected elsewhere */
+    /* the default backend of all hosts is not redirected elsewhere */
 
-    if (route->path && settings->temporal_redirect.len) {
+    elsewhere = (route->path || route->host->name.len);
+
+    if (elsewhere && settings->temporal_redirect.len) {
         return ngx_http_k8s_redirect_to(r, settings->temporal_code,
                                         &settings->temporal_redirect);
     }
 
-    if (route->path && settings->permanent_redirect.len) {
+    if (elsewhere && settings->permanent_redirect.len) {
         return ngx_http_k8s_redirect_to(r, settings->permanent_code,
                                         &settings->permanent_redirect);
     }
@@ -413,6 +420,15 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     switch (action->kind) {
 
     case NGX_K8S_ACTION_STATUS:
+
+        if (ctx->unmatched) {
+            rc = ngx_http_k8s_access(r, ctx);
+
+            if (rc != NGX_DECLINED) {
+                return rc;
+            }
+        }
+
         return action->status ? action->status : NGX_HTTP_NOT_FOUND;
 
     case NGX_K8S_ACTION_REDIRECT:
