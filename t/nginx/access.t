@@ -100,6 +100,18 @@ like $n->log, qr/\[error\].*forbidden by a list of addresses/,
 is_deeply [map { problems() =~ /allowlist-source-range/ ? 1 : 0 } 1], [1],
     'bad lists are problems';
 
+# what no path takes has the annotations of the host's first Ingress
+
+$n->manifest('one.yaml', K8s::Objects::ingresses("default/one one.test /x a:80")
+             =~ s|^(  annotations:\n)|$1    nginx.ingress.kubernetes.io/allowlist-source-range: 10.1.0.0/16\n|mr);
+$n->manifest('two.yaml', K8s::Objects::ingresses("default/two one.test /y a:80"));
+ok $n->until(sub { ($n->get('one.test', '/y'))[0] eq 200 }), 'two Ingresses';
+is(($n->get('one.test', '/', from($_->[0])))[0], $_->[1], "other paths: $_->[1]")
+    for ['10.1.2.3', 404], ['10.2.2.3', 403];
+$n->remove('one.yaml');
+ok $n->until(sub { ($n->get('one.test', '/', from('10.2.2.3')))[0] eq 404 }),
+   'until it goes';
+
 # a pass in a location, without trust in headers
 
 config('use-forwarded-headers' => '"false"');
