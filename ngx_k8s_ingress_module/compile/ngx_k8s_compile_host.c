@@ -265,10 +265,10 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
 
 /*
- * Whose annotations and default backend, if it has one, what no path takes gets:
- * those of the object which first made the host; for the empty host, which
- * nobody makes, those of the oldest one that is nothing but a default backend;
- * else the controller's.
+ * Whose annotations what no path takes has, and whose default backend, if it
+ * has one: those of the object which first made the host; for the empty host,
+ * which nobody makes, those of the oldest one that is nothing but a default
+ * backend; else the controller's.
  */
 
 static ngx_k8s_claim_t *
