@@ -44,21 +44,6 @@ static ngx_int_t ngx_k8s_compile_config_rewrite(ngx_k8s_compile_t *c);
 static void ngx_k8s_compile_config_entry(ngx_k8s_compile_t *c);
 
 
-/* by NGX_K8S_SAY_* */
-
-static ngx_uint_t  ngx_k8s_compile_config_codes[] = {
-    NGX_K8S_PROBLEM_KEY_UNKNOWN,
-    NGX_K8S_PROBLEM_KEY_INVALID,
-    NGX_K8S_PROBLEM_KEY_CLOSED,
-    NGX_K8S_PROBLEM_KEY_UNSERVED,
-    NGX_K8S_PROBLEM_KEY_REFUSED,
-    NGX_K8S_PROBLEM_KEY_NOTED,
-    NGX_K8S_PROBLEM_KEY_NO_EFFECT,
-    NGX_K8S_PROBLEM_KEY_UNKNOWN,
-    NGX_K8S_PROBLEM_KEY_NGINX
-};
-
-
 /* nothing else is compiled before it is at its end */
 
 ngx_int_t
@@ -162,6 +147,7 @@ ngx_k8s_compile_config_named(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         }
 
         ngx_k8s_compile_named_changed(c, node);
+        ngx_k8s_compile_class_changed(c, node);
     }
 
     for (n = 0; n < NGX_K8S_CONFIG_WRITES; n++) {
@@ -256,6 +242,7 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
 {
     ngx_uint_t               unfinished;
     ngx_array_t             *data;
+    ngx_k8s_gate_t           gate;
     ngx_k8s_values_t         values;
     ngx_k8s_policy_state_t  *next;
     ngx_k8s_config_state_t  *keys;
@@ -284,6 +271,13 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
                      ngx_k8s_compile_config_say, c)
         != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    gate = c->store->conf.gate;
+    ngx_k8s_gate_keys(&gate, data);
+
+    if (ngx_k8s_store_gate(c->store, &gate) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -340,31 +334,8 @@ ngx_k8s_compile_config_say(void *data, ngx_uint_t what, ngx_str_t *name,
 {
     ngx_k8s_compile_t *c = data;
 
-    ngx_str_t                field, copy;
-    ngx_k8s_config_state_t  *keys;
-
-    keys = &c->keys;
-
-    field.data = ngx_pnalloc(keys->pool, sizeof("data.") + name->len);
-    if (field.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    field.len = ngx_sprintf(field.data, "data.%V", name) - field.data;
-
-    copy.len = remedy->len;
-    copy.data = NULL;
-
-    if (copy.len) {
-        copy.data = ngx_pstrdup(keys->pool, remedy);
-        if (copy.data == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_k8s_compile_advise(&keys->problems,
-                                  ngx_k8s_compile_config_codes[what], NULL,
-                                  &field, message, &copy);
+    return ngx_k8s_compile_key_problem(&c->keys.problems, c->keys.pool, what,
+                                       name, message, remedy);
 }
 
 
@@ -629,10 +600,14 @@ ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
     keys = &c->keys;
 
-    if (c->config == NULL || keys->policy == NULL || keys->next
+    if (c->config == NULL
         || !ngx_k8s_str_eq(&entry->object->namespace, &c->config->namespace)
         || !ngx_k8s_str_eq(&entry->object->name, &c->config->name))
     {
+        return ngx_k8s_compile_class_notes(c, entry, a);
+    }
+
+    if (keys->policy == NULL || keys->next) {
         return NGX_OK;
     }
 

@@ -135,6 +135,21 @@ void ngx_k8s_compile_config_free(ngx_k8s_compile_t *c);
 /* what is wrong with an entry of the kind */
 ngx_int_t ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
+/* the problem of a key, what is NGX_K8S_SAY_*; its field is of the pool */
+ngx_int_t ngx_k8s_compile_key_problem(ngx_array_t *a, ngx_pool_t *pool,
+    ngx_uint_t what, ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
+
+/*
+ * Of classes (ngx_k8s_compile_class.c).  changed(): what is said of the
+ * ConfigMap of a node, and of classes that name it, may be another one;
+ * notes(): of a ConfigMap; missing(): of a class whose one is not there.
+ */
+void ngx_k8s_compile_class_changed(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+ngx_int_t ngx_k8s_compile_class_notes(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
+ngx_int_t ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_array_t *a);
 
 /*
  * ConfigMaps that are named (ngx_k8s_compile_named.c).  pin(): that of a value;

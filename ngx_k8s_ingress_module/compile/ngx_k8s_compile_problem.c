@@ -252,6 +252,10 @@ ngx_k8s_compile_first(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         return ngx_k8s_compile_config_notes(c, entry, a);
     }
 
+    if (entry->kind == NGX_K8S_INGRESS_CLASS) {
+        return ngx_k8s_compile_class_missing(c, entry, a);
+    }
+
     if (!entry->taken) {
         return ngx_k8s_compile_class(c, entry, a);
     }

@@ -52,7 +52,7 @@ ngx_k8s_from_aliases(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate)
     model->alias_field = ngx_k8s_from_annotation_field(model, gate,
                                                        &ngx_k8s_server_alias);
     if (model->alias_field == NULL
-        || ngx_array_init(&names, model->object->pool, 4, sizeof(ngx_str_t))
+        || ngx_array_init(&names, model->pool, 4, sizeof(ngx_str_t))
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -163,7 +163,7 @@ ngx_k8s_from_alias_push(ngx_k8s_model_t *model, ngx_array_t *names,
     ngx_str_t  *alias;
 
     alias = ngx_array_push(names);
-    p = ngx_pnalloc(model->object->pool, len + 1);
+    p = ngx_pnalloc(model->pool, len + 1);
 
     if (alias == NULL || p == NULL) {
         return NGX_ERROR;
@@ -199,7 +199,7 @@ ngx_k8s_from_alias_pattern(ngx_k8s_model_t *model, ngx_str_t *item)
     }
 
     if (model->patterns == NULL) {
-        model->patterns = ngx_palloc(model->object->pool,
+        model->patterns = ngx_palloc(model->pool,
                                      NGX_K8S_ALIAS_PATTERNS
                                      * sizeof(ngx_k8s_model_pattern_t));
         if (model->patterns == NULL) {

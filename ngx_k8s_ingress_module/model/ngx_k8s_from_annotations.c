@@ -36,7 +36,7 @@ ngx_k8s_from_annotations(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate)
 
     object = model->object;
 
-    if (ngx_k8s_annotations(&model->values, object->pool, &object->namespace,
+    if (ngx_k8s_annotations(&model->values, model->pool, &object->namespace,
                             object->annotations, gate,
                             ngx_k8s_from_annotations_say, model)
         != NGX_OK)
@@ -62,7 +62,7 @@ ngx_k8s_from_annotations_error(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate)
         return NGX_OK;
     }
 
-    error = ngx_pcalloc(model->object->pool, sizeof(ngx_k8s_target_t));
+    error = ngx_pcalloc(model->pool, sizeof(ngx_k8s_target_t));
     if (error == NULL) {
         return NGX_ERROR;
     }
@@ -90,7 +90,7 @@ ngx_k8s_from_annotation_field(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate,
 {
     u_char  *p;
 
-    p = ngx_pnalloc(model->object->pool, sizeof("metadata.annotations[/]")
+    p = ngx_pnalloc(model->pool, sizeof("metadata.annotations[/]")
                                          + gate->prefix.len + name->len);
     if (p == NULL) {
         return NULL;
@@ -115,7 +115,7 @@ ngx_k8s_from_annotations_say(void *data, ngx_uint_t what, ngx_str_t *name,
     ngx_k8s_problem_t  *problem;
 
     n = model->nproblems;
-    pool = model->object->pool;
+    pool = model->pool;
     field.format = "metadata.annotations";
 
     if (ngx_k8s_model_problem(model, ngx_k8s_from_annotations_codes[what],

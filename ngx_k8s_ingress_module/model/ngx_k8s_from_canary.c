@@ -39,7 +39,7 @@ ngx_k8s_from_canary(ngx_k8s_model_t *model)
     ngx_k8s_field_t    field;
     ngx_k8s_canary_t  *canary;
 
-    canary = ngx_pcalloc(model->object->pool, sizeof(ngx_k8s_canary_t));
+    canary = ngx_pcalloc(model->pool, sizeof(ngx_k8s_canary_t));
     if (canary == NULL) {
         return NGX_ERROR;
     }
@@ -75,6 +75,7 @@ ngx_k8s_from_canary(ngx_k8s_model_t *model)
     }
 
     if (canary->header.len == 0 && canary->cookie.len == 0
+        && !model->values.refused
         && ngx_k8s_values_get(&model->values, &ngx_k8s_canary_weight) == NULL)
     {
         field.format = "metadata.annotations";
@@ -102,7 +103,7 @@ ngx_k8s_from_canary_header(ngx_k8s_model_t *model, ngx_str_t *header)
         return NGX_OK;
     }
 
-    header->data = ngx_pnalloc(model->object->pool, text->len);
+    header->data = ngx_pnalloc(model->pool, text->len);
     if (header->data == NULL) {
         return NGX_ERROR;
     }

@@ -17,6 +17,7 @@
 
 #define NGX_K8S_INVALID_BACKEND  503
 #define NGX_K8S_INVALID_CLIENT   403
+#define NGX_K8S_INVALID_OBJECT   404
 
 
 /* a rule of the spec with its host in the table's form */
@@ -146,7 +147,7 @@ ngx_k8s_from_ingress_begin(ngx_k8s_maker_t *m)
     ngx_k8s_ingress_t  *ing;
 
     ing = (ngx_k8s_ingress_t *) m->object;
-    pool = m->object->pool;
+    pool = m->pool;
     n = m->npaths;
 
     if (m->model == NULL) {
@@ -156,6 +157,7 @@ ngx_k8s_from_ingress_begin(ngx_k8s_maker_t *m)
         }
 
         m->model->object = m->object;
+        m->model->pool = m->pool;
         m->model->refs = 1;
     }
 
@@ -211,6 +213,13 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
 
     if (ngx_k8s_values_on(&m->model->values, &ngx_k8s_canary)) {
         return ngx_k8s_from_canary(m->model);
+    }
+
+    if (ngx_k8s_class_keys(&m->model->values, m->pool, &m->object->namespace,
+                           m->keys)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     m->regex = ngx_k8s_values_on(&m->model->values, &ngx_k8s_use_regex);
@@ -273,7 +282,7 @@ ngx_k8s_from_ingress_host(ngx_k8s_maker_t *m)
         return NGX_ERROR;
     }
 
-    rc = ngx_k8s_host_name_pool(m->object->pool, &ing->rules[i].host, &name);
+    rc = ngx_k8s_host_name_pool(m->pool, &ing->rules[i].host, &name);
 
     if (rc == NGX_OK) {
         rule = ngx_k8s_sort_push(&m->rules, &name);
@@ -543,6 +552,11 @@ ngx_k8s_from_ingress_target(ngx_k8s_maker_t *m,
     target->weight = 1;
     target->invalid = NGX_K8S_INVALID_BACKEND;
 
+    if (m->model->values.refused) {
+        target->invalid = NGX_K8S_INVALID_OBJECT;
+        return NGX_OK;
+    }
+
     if (m->model->values.close_host) {
         target->invalid = NGX_K8S_INVALID_CLIENT;
         return NGX_OK;
@@ -559,7 +573,7 @@ ngx_k8s_from_ingress_target(ngx_k8s_maker_t *m,
         return NGX_OK;
     }
 
-    p = ngx_pnalloc(object->pool, sizeof("65535") - 1);
+    p = ngx_pnalloc(m->pool, sizeof("65535") - 1);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -608,7 +622,7 @@ ngx_k8s_from_ingress_fallback(ngx_k8s_maker_t *m)
     }
 
     if (model->fallback == NULL) {
-        model->fallback = ngx_pcalloc(model->object->pool,
+        model->fallback = ngx_pcalloc(model->pool,
                                       sizeof(ngx_k8s_target_t));
         if (model->fallback == NULL) {
             return NGX_ERROR;

@@ -135,7 +135,7 @@ ngx_k8s_from_ingress_tls_host(ngx_k8s_maker_t *m)
 
     ing = (ngx_k8s_ingress_t *) m->object;
 
-    rc = ngx_k8s_host_name_pool(m->object->pool,
+    rc = ngx_k8s_host_name_pool(m->pool,
                                 &ing->tls[m->i].hosts[m->j], &name);
 
     if (rc != NGX_OK) {
@@ -169,7 +169,7 @@ ngx_k8s_from_ingress_places(ngx_k8s_maker_t *m)
     }
 
     if (m->i == 0) {
-        m->places = ngx_palloc(m->object->pool,
+        m->places = ngx_palloc(m->pool,
                                m->nlisted * sizeof(uint32_t));
         if (m->places == NULL) {
             return NGX_ERROR;
@@ -231,7 +231,7 @@ ngx_k8s_from_ingress_unmet(ngx_k8s_maker_t *m, ngx_str_t *name)
     }
 
     if (model->unmet == NULL) {
-        model->unmet = ngx_pcalloc(model->object->pool, NGX_K8S_MODEL_UNMET
+        model->unmet = ngx_pcalloc(model->pool, NGX_K8S_MODEL_UNMET
                                               * sizeof(ngx_k8s_model_unmet_t));
         if (model->unmet == NULL) {
             return NGX_ERROR;
@@ -316,7 +316,7 @@ ngx_k8s_from_ingress_wildcards(ngx_k8s_maker_t *m)
 
     if (sort->elts == NULL) {
         return ngx_k8s_sort_init(sort, model->nhosts, sizeof(ngx_str_t),
-                                 m->object->pool->log)
+                                 m->pool->log)
                == NGX_OK ? NGX_AGAIN : NGX_ERROR;
     }
 

@@ -33,9 +33,19 @@ ngx_k8s_str_cmp(ngx_str_t *one, ngx_str_t *two)
 void
 ngx_k8s_model_release(ngx_k8s_model_t *model)
 {
-    if (--model->refs == 0) {
-        ngx_k8s_object_free(model->object);
+    ngx_k8s_object_t  *object;
+
+    if (--model->refs) {
+        return;
     }
+
+    object = model->object;
+
+    if (model->pool != object->pool) {
+        ngx_k8s_pool_release(model->pool, object->freed);
+    }
+
+    ngx_k8s_object_free(object);
 }
 
 
@@ -75,7 +85,7 @@ ngx_k8s_model_problem(ngx_k8s_model_t *model, ngx_uint_t code, ngx_str_t *host,
         return NGX_OK;
     }
 
-    pool = model->object->pool;
+    pool = model->pool;
 
     if (model->problems == NULL) {
         model->problems = ngx_palloc(pool, NGX_K8S_MODEL_PROBLEMS

@@ -6,9 +6,10 @@
 
 /*
  * What an object routes, in words of no kind: links, hosts, limits and
- * problems are made of this alone.  A model is made once for each version of
- * an object by the maker of its kind (ngx_k8s_from_*.c), in pieces, and never
- * changed; it lies in the pool of its object, and holds it, and points into it.
+ * problems are made of this alone.  A model is made for each version of an
+ * object by the maker of its kind (ngx_k8s_from_*.c), in pieces, and never
+ * changed; it holds its object, and points into it.  It lies in the pool of
+ * the object; one that is made anew, as the gate is another one, has its own.
  * What no request can ask for is left out and is a problem of the model; what
  * cannot be read leads nowhere.
  * Pure; private memory of the watcher.
@@ -180,6 +181,7 @@ typedef struct {
 
 typedef struct {
     ngx_k8s_object_t        *object;     /* identity, age, generation */
+    ngx_pool_t              *pool;       /* of all that is here */
     ngx_k8s_parent_t        *parents;
     ngx_k8s_model_host_t    *hosts;      /* sorted by name */
     ngx_k8s_model_rule_t    *rules;
@@ -200,7 +202,7 @@ typedef struct {
                                             they stay */
     ngx_str_t                root;       /* where / of its hosts is redirected
                                             to; empty: nowhere */
-    ngx_k8s_problem_t       *problems;   /* of object->pool */
+    ngx_k8s_problem_t       *problems;
     uint32_t                 nparents;
     uint32_t                 nhosts;
     uint32_t                 nrules;
@@ -210,6 +212,7 @@ typedef struct {
     uint32_t                 npatterns;
     uint32_t                 nproblems;
     uint32_t                 refs;       /* who reads it; 1 when made */
+    uint32_t                 gate;       /* stamp of that by which it is made */
     unsigned                 regex:1;    /* all paths of its hosts, whoever has
                                             them, are regular expressions */
     unsigned                 catchall:1; /* the fallback is that of all hosts
@@ -256,11 +259,14 @@ typedef struct {
 } ngx_k8s_listed_t;
 
 
-/* a model in the making; zeroed at first, but for object and gate */
+/* a model in the making; zeroed at first, but for object, pool and gate */
 
 typedef struct {
     ngx_k8s_object_t        *object;
+    ngx_pool_t              *pool;       /* of the model to be */
     ngx_k8s_gate_t          *gate;       /* of annotations */
+    ngx_array_t             *keys;       /* of the class; may be another one at
+                                            each call; NULL: none */
     ngx_k8s_model_t         *model;
     ngx_uint_t               stage;
     ngx_uint_t               i;          /* where the stage is */
@@ -280,8 +286,8 @@ typedef struct {
 /*
  * Makes a model in steps, at most *n of them, which is lowered.  NGX_OK:
  * m->model is there, NGX_AGAIN, or NGX_ERROR: no memory, the next call tries
- * that step again.  What was allocated of the object's pool ends with the
- * object; the rest at done(), which is called at the end, or before it.
+ * that step again.  What was allocated of the pool ends with it; the rest at
+ * done(), which is called at the end, or before it.
  */
 ngx_int_t ngx_k8s_from_ingress(ngx_k8s_maker_t *m, ngx_uint_t *n);
 
@@ -337,7 +343,7 @@ ngx_int_t ngx_k8s_host_name_pool(ngx_pool_t *pool, ngx_str_t *host,
 
 #define ngx_k8s_model_ref(model)     ((model)->refs++)
 
-/* the last one frees the object, and with it the model */
+/* the last one frees the model, and the last model the object */
 void ngx_k8s_model_release(ngx_k8s_model_t *model);
 
 /* < 0: the first one is less; bytes, then length */

@@ -36,8 +36,6 @@ typedef struct {
 
 static ngx_int_t ngx_k8s_annotations_read(ngx_k8s_annotations_t *a,
     ngx_pool_t *pool, ngx_array_t *texts);
-static ngx_int_t ngx_k8s_annotations_digest(ngx_k8s_values_t *values,
-    ngx_str_t *namespace, ngx_log_t *log);
 static ngx_int_t ngx_k8s_annotation(ngx_k8s_annotations_t *a,
     ngx_keyval_t *kv);
 static ngx_uint_t ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate,
@@ -63,9 +61,8 @@ static ngx_int_t ngx_k8s_annotation_items(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
 static ngx_uint_t ngx_k8s_annotation_char(ngx_k8s_grammar_t *grammar,
     ngx_str_t *text, int *c);
-static char *ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
-    ngx_str_t *value);
-static ngx_uint_t ngx_k8s_annotation_has(ngx_str_t *value, ngx_str_t *word);
+static void ngx_k8s_annotations_refuse(ngx_k8s_values_t *values);
+static char *ngx_k8s_annotation_long(ngx_k8s_row_t *row, ngx_str_t *value);
 static ngx_uint_t ngx_k8s_annotation_default(ngx_k8s_row_t *row,
     ngx_str_t *value);
 static ngx_uint_t ngx_k8s_annotation_everybody(ngx_str_t *list,
@@ -76,10 +73,8 @@ static ngx_int_t ngx_k8s_annotation_close(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why);
 static ngx_int_t ngx_cdecl ngx_k8s_annotation_say(ngx_k8s_annotations_t *a,
     ngx_uint_t what, ngx_str_t *name, ngx_str_t *remedy, const char *fmt, ...);
-static void ngx_k8s_annotation_trim(ngx_str_t *value);
 static ngx_k8s_value_t *ngx_k8s_values_find(ngx_k8s_values_t *values,
     ngx_str_t *name);
-static int ngx_libc_cdecl ngx_k8s_value_cmp(const void *one, const void *two);
 
 
 static ngx_str_t  ngx_k8s_no_remedy = ngx_null_string;
@@ -164,14 +159,39 @@ ngx_k8s_annotations_read(ngx_k8s_annotations_t *a, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    return ngx_k8s_annotations_digest(values, a->namespace, pool->log);
+    if (values->refused) {
+        ngx_k8s_annotations_refuse(values);
+        return NGX_OK;
+    }
+
+    return ngx_k8s_values_digest(values, a->namespace, pool->log);
+}
+
+
+/* what is no canary would take the paths of others */
+
+static void
+ngx_k8s_annotations_refuse(ngx_k8s_values_t *values)
+{
+    ngx_k8s_value_t  *value, *first;
+
+    static ngx_str_t  canary = ngx_string("canary");
+
+    value = ngx_k8s_values_find(values, &canary);
+    first = values->values.elts;
+
+    values->values.nelts = (value != NULL);
+
+    if (value) {
+        *first = *value;
+    }
 }
 
 
 /* names and values with their lengths: two lists with one digest are equal */
 
-static ngx_int_t
-ngx_k8s_annotations_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
+ngx_int_t
+ngx_k8s_values_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
     ngx_log_t *log)
 {
     size_t            len;
@@ -182,6 +202,9 @@ ngx_k8s_annotations_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
     value = values->values.elts;
     len = namespace->len;
     refs = 0;
+
+    values->nserved = 0;
+    values->size = 0;
 
     for (i = 0; i < values->values.nelts; i++) {
 
@@ -228,6 +251,7 @@ ngx_k8s_annotations_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
 static ngx_int_t
 ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
 {
+    char           *refused;
     ngx_str_t       name, value;
     ngx_k8s_row_t  *row;
 
@@ -239,17 +263,29 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
 
     row = ngx_k8s_row(&name, a->rows);
 
+    refused = a->gate ? ngx_k8s_gate_object(a->gate, row, &name, &kv->value)
+                      : NULL;
+    if (refused) {
+        a->values->refused = 1;
+
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, &kv->key,
+                                      &ngx_k8s_no_remedy, "%s, so the Ingress "
+                                      "is not served: its paths answer 404",
+                                      refused);
+    }
+
     if (row == NULL) {
         return ngx_k8s_annotation_unknown(a, &kv->key, &name);
     }
 
     value = kv->value;
-    ngx_k8s_annotation_trim(&value);
+    ngx_k8s_trim(&value);
 
     /* an empty list of addresses closes, as it does in ingress-nginx */
 
     if (value.len == 0
         && !(row->flags & NGX_K8S_ROW_PARTS)
+        && row->grammar != &ngx_k8s_grammar_risk
         && !(a->gate && (row->flags & NGX_K8S_ROW_CLOSES_ROUTE)
              && row->grammar == &ngx_k8s_grammar_cidrs))
     {
@@ -420,7 +456,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
                                       key, &row->note, "it does nothing here");
     }
 
-    refused = a->gate ? ngx_k8s_annotation_gate(a->gate, row, text) : NULL;
+    refused = a->gate ? ngx_k8s_annotation_long(row, text) : NULL;
 
     list = ngx_k8s_annotation_list(row);
     ngx_str_null(&bad);
@@ -474,6 +510,12 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
                                       &ngx_k8s_no_remedy,
                                       "%V, so it is not set", &why);
+    }
+
+    if (row->grammar == &ngx_k8s_grammar_risk) {
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                      &ngx_k8s_no_remedy,
+                                      "%V, so \"Low\" holds", &why);
     }
 
     return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
@@ -664,7 +706,7 @@ ngx_k8s_annotation_items(ngx_k8s_annotations_t *a, ngx_k8s_row_t *row,
         }
 
         item.len = p - item.data;
-        ngx_k8s_annotation_trim(&item);
+        ngx_k8s_trim(&item);
 
         if (item.len == 0) {
             continue;
@@ -733,59 +775,17 @@ ngx_k8s_annotation_char(ngx_k8s_grammar_t *grammar, ngx_str_t *text, int *c)
 }
 
 
-/* why a value is not let through, whatever it says; NULL: it is */
+/* whether a value is too long, in words; NULL: it is not */
 
 static char *
-ngx_k8s_annotation_gate(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
-    ngx_str_t *value)
+ngx_k8s_annotation_long(ngx_k8s_row_t *row, ngx_str_t *value)
 {
-    ngx_str_t  words, word;
-
-    if ((row->flags & NGX_K8S_RISK_CRITICAL) > gate->risk) {
-        return (row->flags & NGX_K8S_ROW_LATER)
-               ? "it is not served yet"
-               : "annotations-risk-level does not allow it";
-    }
-
     if (row->flags & NGX_K8S_ROW_CLOSES_ROUTE) {
-
-        if (value->len > NGX_K8S_GUARD_MAX) {
-            return "it is longer than 128 KB";
-        }
-
-    } else if (value->len > NGX_K8S_VALUE_MAX) {
-        return "it is longer than 16 KB";
+        return (value->len > NGX_K8S_GUARD_MAX) ? "it is longer than 128 KB"
+                                                : NULL;
     }
 
-    words = gate->words;
-
-    while (ngx_k8s_annotation_item(&words, &word)) {
-        if (ngx_k8s_annotation_has(value, &word)) {
-            return "it has a word that annotation-value-word-blocklist "
-                   "forbids";
-        }
-    }
-
-    return NULL;
-}
-
-
-static ngx_uint_t
-ngx_k8s_annotation_has(ngx_str_t *value, ngx_str_t *word)
-{
-    size_t  i;
-
-    if (word->len == 0) {
-        return 0;
-    }
-
-    for (i = 0; i + word->len <= value->len; i++) {
-        if (ngx_memcmp(value->data + i, word->data, word->len) == 0) {
-            return 1;
-        }
-    }
-
-    return 0;
+    return (value->len > NGX_K8S_VALUE_MAX) ? "it is longer than 16 KB" : NULL;
 }
 
 
@@ -858,7 +858,7 @@ ngx_k8s_annotation_item(ngx_str_t *list, ngx_str_t *item)
     item->data = list->data;
     item->len = p - list->data;
 
-    ngx_k8s_annotation_trim(item);
+    ngx_k8s_trim(item);
 
     list->data = ngx_min(p + 1, last);
     list->len = last - list->data;
@@ -991,23 +991,7 @@ ngx_k8s_annotation_say(ngx_k8s_annotations_t *a, ngx_uint_t what,
 }
 
 
-static void
-ngx_k8s_annotation_trim(ngx_str_t *value)
-{
-    u_char  *p;
-
-    while (value->len && value->data[0] <= ' ') {
-        value->data++;
-        value->len--;
-    }
-
-    for (p = value->data + value->len; value->len && p[-1] <= ' '; p--) {
-        value->len--;
-    }
-}
-
-
-static int ngx_libc_cdecl
+int ngx_libc_cdecl
 ngx_k8s_value_cmp(const void *one, const void *two)
 {
     const ngx_k8s_value_t  *a, *b;

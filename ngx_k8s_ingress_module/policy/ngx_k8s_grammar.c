@@ -565,6 +565,7 @@ ngx_k8s_decode_word(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
         }
 
         if (grammar->words == ngx_k8s_backend_protocols
+            || grammar->words == ngx_k8s_risks
             ? ngx_strncasecmp(word->name.data, value->data, value->len) == 0
             : ngx_strncmp(word->name.data, value->data, value->len) == 0)
         {

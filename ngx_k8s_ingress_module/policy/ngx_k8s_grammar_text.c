@@ -457,6 +457,22 @@ ngx_k8s_item(ngx_str_t *list, ngx_str_t *item)
 }
 
 
+void
+ngx_k8s_trim(ngx_str_t *value)
+{
+    u_char  *p;
+
+    while (value->len && value->data[0] <= ' ') {
+        value->data++;
+        value->len--;
+    }
+
+    for (p = value->data + value->len; value->len && p[-1] <= ' '; p--) {
+        value->len--;
+    }
+}
+
+
 static ngx_int_t
 ngx_k8s_item_cidr(ngx_str_t *item)
 {

@@ -179,6 +179,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_protocols;
 
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_absolute;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_basic;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_blocklist;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_chars_space;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cidrs;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_ciphers;
@@ -209,11 +210,18 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_url;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_url_variables;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_variables;
 
+/* of a blocklist */
+#define NGX_K8S_BLOCKED_WORDS        64
+#define NGX_K8S_BLOCKED_BYTES        4096
+
 /*
  * Takes the first item from a list with commas, without the blanks around it;
  * NGX_DONE: there are no more.
  */
 ngx_int_t ngx_k8s_item(ngx_str_t *list, ngx_str_t *item);
+
+/* without the blanks and control characters around it */
+void ngx_k8s_trim(ngx_str_t *value);
 
 /* NGX_OK when it is one of cors-allow-origin */
 ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
@@ -261,6 +269,9 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 /* its argument is the value alone where that is "off" or "default"; it is no
    token where the other row is "off" */
 #define NGX_K8S_ROW_PAIR             0x2000000
+
+/* a key that no annotation has, and routes differ in */
+#define NGX_K8S_ROW_CLASS            0x20000000
 
 /* who it is for beside a route */
 #define NGX_K8S_ROW_HOST             0x10000
@@ -385,7 +396,25 @@ typedef struct {
     ngx_str_t                prefix;     /* "nginx.ingress.kubernetes.io" */
     ngx_uint_t               risk;       /* NGX_K8S_RISK_*, the highest one */
     ngx_str_t                words;      /* that no value has, with commas */
+    ngx_uint_t               snippets;   /* may be said */
+    uint32_t                 stamp;      /* another one for each gate */
 } ngx_k8s_gate_t;
+
+/*
+ * Sets what keys say of a gate, the data of a ConfigMap or NULL; prefix and
+ * stamp stay, words point into the data.
+ */
+void ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data);
+
+/* whether the same is let through */
+ngx_uint_t ngx_k8s_gate_same(ngx_k8s_gate_t *one, ngx_k8s_gate_t *two);
+
+/*
+ * Why an object with such an annotation is not served; row is NULL where the
+ * name is none.  NULL: it is.
+ */
+char *ngx_k8s_gate_object(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
+    ngx_str_t *name, ngx_str_t *value);
 
 #define NGX_K8S_SAY_UNKNOWN          0   /* no such annotation */
 #define NGX_K8S_SAY_INVALID          1   /* the default holds */
@@ -418,6 +447,9 @@ typedef struct {
     size_t                   size;       /* bytes of the served ones */
     unsigned                 close_route:1;
     unsigned                 close_host:1;
+    unsigned                 refused:1;  /* the gate does not let the object
+                                            through, all that it says is
+                                            whether it is a canary */
 } ngx_k8s_values_t;
 
 /*
@@ -438,6 +470,25 @@ typedef ngx_int_t (*ngx_k8s_running_pt)(void *data, ngx_k8s_row_t *row,
 ngx_int_t ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool,
     ngx_array_t *data, ngx_k8s_running_pt running, ngx_k8s_say_pt say,
     void *context);
+
+/*
+ * Of the ConfigMap of a class, the data or NULL: what annotations may say too,
+ * and do not in values, is put there, copied to the pool.  NGX_ERROR: no
+ * memory.
+ */
+ngx_int_t ngx_k8s_class_keys(ngx_k8s_values_t *values, ngx_pool_t *pool,
+    ngx_str_t *namespace, ngx_array_t *data);
+
+/* whether a key may be said there; others are for all routes */
+ngx_uint_t ngx_k8s_class_row(ngx_k8s_row_t *row);
+
+/* of ngx_k8s_value_t, for ngx_qsort() */
+int ngx_libc_cdecl ngx_k8s_value_cmp(const void *one, const void *two);
+
+/* counts the values that are served, and makes their digest; NGX_ERROR: it
+   cannot be made */
+ngx_int_t ngx_k8s_values_digest(ngx_k8s_values_t *values,
+    ngx_str_t *namespace, ngx_log_t *log);
 
 /* whether it is in a policy record */
 #define ngx_k8s_value_served(v)                                               \

@@ -269,14 +269,14 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "/.well-known/acme-challenge", no_redirect, NGX_K8S_IK,
                       "paths of Ingresses that begin so stay on "
                       "http"),
-    ngx_k8s_field_row("hsts", flag, "true", hsts, NGX_K8S_IK,
+    ngx_k8s_field_row("hsts", flag, "true", hsts, NGX_K8S_IK|NGX_K8S_ROW_CLASS,
                       "Strict-Transport-Security on answers over https"),
     ngx_k8s_field_row("hsts-max-age", number, "31536000", hsts_max_age,
-                      NGX_K8S_IK, "seconds"),
+                      NGX_K8S_IK|NGX_K8S_ROW_CLASS, "seconds"),
     ngx_k8s_field_row("hsts-include-subdomains", flag, "true", hsts_subdomains,
-                      NGX_K8S_IK, ""),
-    ngx_k8s_field_row("hsts-preload", flag, "false", hsts_preload, NGX_K8S_IK,
-                      ""),
+                      NGX_K8S_IK|NGX_K8S_ROW_CLASS, ""),
+    ngx_k8s_field_row("hsts-preload", flag, "false", hsts_preload,
+                      NGX_K8S_IK|NGX_K8S_ROW_CLASS, ""),
     ngx_k8s_any_row("server-tokens", "", &ngx_k8s_grammar_flag, "false",
                     NGX_K8S_IG|NGX_K8S_K, "server_tokens", "%S",
                     offsetof(ngx_k8s_settings_t, server_tokens), "",
@@ -735,14 +735,20 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* what annotations may do */
 
-    ngx_k8s_later_row("annotations-risk-level", "", risk, "High", NGX_K8S_IK,
-                      "", ""),
-    ngx_k8s_later_row("annotation-value-word-blocklist", "", text, "",
-                      NGX_K8S_IK, "", "words, separated by commas"),
-    ngx_k8s_later_row("allow-snippet-annotations", "", flag, "false",
-                      NGX_K8S_IK, "", ""),
+    ngx_k8s_watcher_row("annotations-risk-level", risk, "High", NGX_K8S_IK,
+                        "an Ingress with one above it is not served: its "
+                        "paths answer 404"),
+    ngx_k8s_watcher_row("annotation-value-word-blocklist", blocklist, "",
+                        NGX_K8S_IK|NGX_K8S_ROUTE,
+                        "an Ingress with one of them in an annotation is not "
+                        "served: its paths answer 404"),
+    ngx_k8s_watcher_row("allow-snippet-annotations", flag, "false", NGX_K8S_IK,
+                        "without it an Ingress with a snippet is not served: "
+                        "its paths answer 404; snippets are not served yet, "
+                        "with it they close their paths"),
     ngx_k8s_later_row("allow-cross-namespace-resources", "", flag, "false",
-                      NGX_K8S_IK, "", ""),
+                      NGX_K8S_IK, "",
+                      "no annotation that is served names a Secret"),
 
     /* snippets */
 

@@ -29,17 +29,26 @@ static ngx_uint_t ngx_k8s_pool_free(ngx_pool_t *pool);
 void
 ngx_k8s_object_free(ngx_k8s_object_t *object)
 {
-    ngx_pool_t       *pool;
+    if (object->refs) {
+        object->refs--;
+        return;
+    }
+
+    ngx_k8s_pool_release(object->pool, object->freed);
+}
+
+
+void
+ngx_k8s_pool_release(ngx_pool_t *pool, ngx_queue_t *queue)
+{
     ngx_k8s_freed_t  *freed;
 
-    pool = object->pool;
-
-    if (object->freed && ngx_k8s_pool_is_large(pool)) {
+    if (queue && ngx_k8s_pool_is_large(pool)) {
         freed = ngx_alloc(sizeof(ngx_k8s_freed_t), pool->log);
 
         if (freed) {
             freed->pool = pool;
-            ngx_queue_insert_tail(object->freed, &freed->queue);
+            ngx_queue_insert_tail(queue, &freed->queue);
 
             ngx_k8s_pool_clean(pool);
 

@@ -9,6 +9,10 @@
 #include <ngx_k8s_reader.h>
 
 
+static void ngx_k8s_ingress_class_parameters(ngx_k8s_reader_t *r,
+    json_t *spec, ngx_k8s_ingress_class_t *class);
+
+
 void
 ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json)
 {
@@ -34,6 +38,49 @@ ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json)
     mark = ngx_k8s_reader_push(r, "spec");
 
     (void) ngx_k8s_reader_string(r, spec, "controller", &class->controller);
+
+    ngx_k8s_ingress_class_parameters(r, spec, class);
+
+    ngx_k8s_reader_pop(r, mark);
+}
+
+
+/* other kinds are other controllers' */
+
+static void
+ngx_k8s_ingress_class_parameters(ngx_k8s_reader_t *r, json_t *spec,
+    ngx_k8s_ingress_class_t *class)
+{
+    json_t      *json;
+    u_char      *mark;
+    const char  *group, *kind;
+
+    json = ngx_k8s_reader_object(r, spec, "parameters");
+    if (json == NULL) {
+        return;
+    }
+
+    group = json_string_value(json_object_get(json, "apiGroup"));
+    kind = json_string_value(json_object_get(json, "kind"));
+
+    if (kind == NULL || ngx_strcmp(kind, "ConfigMap") != 0
+        || (group && *group))
+    {
+        return;
+    }
+
+    mark = ngx_k8s_reader_push(r, "parameters");
+
+    if (ngx_k8s_reader_string(r, json, "namespace", &class->config_namespace)
+        != NGX_OK)
+    {
+        ngx_k8s_reader_missing(r, json, "namespace");
+
+    } else if (ngx_k8s_reader_string(r, json, "name", &class->config)
+               != NGX_OK)
+    {
+        ngx_k8s_reader_missing(r, json, "name");
+    }
 
     ngx_k8s_reader_pop(r, mark);
 }

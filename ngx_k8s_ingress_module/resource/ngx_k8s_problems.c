@@ -281,7 +281,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_k8s_problem_error(NONE, NONE),
       ngx_string("An annotation that protects cannot be honoured, so the "
                  "paths of the Ingress answer 503, or 403 where it is about "
-                 "certificates of clients."),
+                 "certificates of clients; or keys of the ConfigMap do not "
+                 "let an Ingress with it through, so they answer 404."),
       ngx_string("Correct the annotation, or take it out.") },
 
     { ngx_string("AnnotationUnserved"),
@@ -315,9 +316,10 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("ConfigMapNotFound"),
       ngx_k8s_problem_warning(NONE, NONE),
-      ngx_string("The ConfigMap that the directive config_map names does not "
-                 "exist, or may not be read; the defaults hold."),
-      ngx_string("Create the ConfigMap, or correct the directive.") },
+      ngx_string("The ConfigMap that the directive config_map, or an "
+                 "IngressClass, names does not exist, or may not be read; the "
+                 "defaults hold."),
+      ngx_string("Create the ConfigMap, or correct its name.") },
 
     { ngx_string("KeyUnknown"),
       ngx_k8s_problem_warning(NONE, NONE),

@@ -89,6 +89,7 @@ typedef struct ngx_k8s_object_s  ngx_k8s_object_t;
 struct ngx_k8s_object_s {
     ngx_uint_t               kind;       /* NGX_K8S_INGRESS, ... */
     ngx_pool_t              *pool;
+    ngx_uint_t               refs;       /* who holds it, but for one */
     ngx_str_t                namespace;  /* empty for cluster-wide kinds */
     ngx_str_t                name;
     ngx_str_t                uid;
@@ -159,6 +160,8 @@ typedef struct {
 typedef struct {
     ngx_k8s_object_t         object;
     ngx_str_t                controller;
+    ngx_str_t                config_namespace;  /* of the ConfigMap that its */
+    ngx_str_t                config;     /* parameters name; empty: none */
     unsigned                 is_default:1;
 } ngx_k8s_ingress_class_t;
 
@@ -275,7 +278,12 @@ ngx_int_t ngx_k8s_kind_of(json_t *json);
 ngx_k8s_object_t *ngx_k8s_object_from_json(ngx_uint_t kind, json_t *json,
     ngx_pool_t *pool, ngx_k8s_problem_t *problem, ngx_log_t *log);
 
+/* of one of those who hold it; the last one frees it */
 void ngx_k8s_object_free(ngx_k8s_object_t *object);
+
+/* destroys a pool; a large one goes to the queue, for objects_free(), where
+   there is one */
+void ngx_k8s_pool_release(ngx_pool_t *pool, ngx_queue_t *queue);
 
 /* pieces of memory: of a large object */
 #define NGX_K8S_FREE_PIECES          32

@@ -41,6 +41,8 @@ static json_t *ngx_k8s_write_tls(ngx_k8s_write_t *w,
     ngx_k8s_ingress_tls_t *tls);
 static json_t *ngx_k8s_write_backend(ngx_k8s_write_t *w,
     ngx_k8s_backend_t *backend);
+static json_t *ngx_k8s_write_class(ngx_k8s_write_t *w,
+    ngx_k8s_ingress_class_t *class);
 static json_t *ngx_k8s_write_service(ngx_k8s_write_t *w,
     ngx_k8s_service_t *service);
 static void ngx_k8s_write_slice(ngx_k8s_write_t *w, json_t *json,
@@ -74,9 +76,7 @@ ngx_k8s_object_write(ngx_k8s_object_t *object)
         break;
 
     case NGX_K8S_INGRESS_CLASS:
-        spec = ngx_k8s_write_new(&w, json_object());
-        ngx_k8s_write_str(&w, spec, "controller",
-                          &((ngx_k8s_ingress_class_t *) object)->controller);
+        spec = ngx_k8s_write_class(&w, (ngx_k8s_ingress_class_t *) object);
         break;
 
     case NGX_K8S_SERVICE:
@@ -538,6 +538,31 @@ ngx_k8s_write_endpoint(ngx_k8s_write_t *w, ngx_k8s_slice_endpoint_t *endpoint)
 
 
 /* what is no text is in base64 */
+
+static json_t *
+ngx_k8s_write_class(ngx_k8s_write_t *w, ngx_k8s_ingress_class_t *class)
+{
+    json_t  *spec, *parameters;
+
+    static ngx_str_t  kind = ngx_string("ConfigMap");
+
+    spec = ngx_k8s_write_new(w, json_object());
+
+    ngx_k8s_write_str(w, spec, "controller", &class->controller);
+
+    if (class->config.len) {
+        parameters = ngx_k8s_write_new(w, json_object());
+
+        ngx_k8s_write_str(w, parameters, "kind", &kind);
+        ngx_k8s_write_str(w, parameters, "namespace",
+                          &class->config_namespace);
+        ngx_k8s_write_str(w, parameters, "name", &class->config);
+        ngx_k8s_write_set(w, spec, "parameters", parameters);
+    }
+
+    return spec;
+}
+
 
 static void
 ngx_k8s_write_config_map(ngx_k8s_write_t *w, json_t *json,

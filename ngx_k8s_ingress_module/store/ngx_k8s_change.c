@@ -15,10 +15,18 @@
 #include <ngx_k8s_index.h>
 
 
+/* of a model that is made anew */
+#define NGX_K8S_CHANGE_POOL  2048
+
+
 static ngx_int_t ngx_k8s_change_attach(ngx_k8s_store_t *store,
     ngx_uint_t *next);
 static ngx_int_t ngx_k8s_change_model(ngx_k8s_store_t *store, ngx_uint_t *n);
 static void ngx_k8s_change_end(ngx_k8s_store_t *store);
+static ngx_uint_t ngx_k8s_change_stale(ngx_k8s_store_t *store,
+    ngx_k8s_model_t *model);
+static void ngx_k8s_change_remade(ngx_k8s_entry_t *entry,
+    ngx_k8s_model_t *model);
 static void ngx_k8s_change_linked(ngx_k8s_store_t *store,
     ngx_k8s_entry_t *entry, ngx_k8s_change_t *change);
 static void ngx_k8s_change_version(ngx_k8s_store_t *store,
@@ -47,7 +55,8 @@ ngx_k8s_change_begin(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     change->maker.object = object;
     change->maker.gate = &store->conf.gate;
 
-    if (object == entry->object) {
+    if (object == entry->object && !ngx_k8s_change_stale(store, entry->model))
+    {
         change->attach.model = entry->model;
     }
 
@@ -143,7 +152,8 @@ ngx_k8s_change_attach(ngx_k8s_store_t *store, ngx_uint_t *next)
     if (change->object == entry->object && !entry->fresh
         && attach->taken == entry->taken
         && (!attach->taken
-            || ngx_k8s_attach_same(attach->hosts, entry->attached)))
+            || (attach->model == entry->model
+                && ngx_k8s_attach_same(attach->hosts, entry->attached))))
     {
         ngx_k8s_attach_free(attach->hosts);
         attach->hosts = NULL;
@@ -165,14 +175,32 @@ static ngx_int_t
 ngx_k8s_change_model(ngx_k8s_store_t *store, ngx_uint_t *n)
 {
     ngx_int_t          rc;
+    ngx_pool_t        *pool;
     ngx_k8s_change_t  *change;
 
     change = &store->change;
+
+    if (change->maker.pool == NULL) {
+        pool = change->object->pool;
+
+        if (change->object == change->entry->object && change->entry->model) {
+            pool = ngx_create_pool(NGX_K8S_CHANGE_POOL, store->log);
+            if (pool == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        change->maker.pool = pool;
+        change->gate = store->conf.gate.stamp;
+    }
+
+    change->maker.keys = ngx_k8s_class_config(store, change->object);
 
     rc = ngx_k8s_kind_rows[change->entry->kind].model(&change->maker, n);
 
     if (rc == NGX_OK) {
         change->attach.model = change->maker.model;
+        change->attach.model->gate = change->gate;
         ngx_k8s_maker_done(&change->maker);
     }
 
@@ -200,7 +228,12 @@ ngx_k8s_change_cancel(ngx_k8s_store_t *store)
         return;
     }
 
-    entry->model = change->attach.model;
+    if (entry->model == NULL) {
+        entry->model = change->attach.model;
+
+    } else if (change->maker.pool && entry->model != change->attach.model) {
+        ngx_destroy_pool(change->maker.pool);
+    }
 
     if (entry->fresh) {
         ngx_k8s_entry_gone(store, entry);
@@ -255,11 +288,49 @@ ngx_k8s_change_end(ngx_k8s_store_t *store)
     }
 
     if (change->object == entry->object && !entry->fresh) {
-        entry->model = attach->model;
+        ngx_k8s_change_remade(entry, attach->model);
+
+    } else {
+        ngx_k8s_change_version(store, entry, change->object, attach->model);
+    }
+
+    /* the gate has changed in the midst of it */
+
+    if (attach->taken && ngx_k8s_change_stale(store, entry->model)) {
+        ngx_k8s_nodes_turn(store, NGX_K8S_NODE_CLASS);
+    }
+}
+
+
+/* whether a model has been made by another gate */
+
+static ngx_uint_t
+ngx_k8s_change_stale(ngx_k8s_store_t *store, ngx_k8s_model_t *model)
+{
+    return model && model->gate != store->conf.gate.stamp;
+}
+
+
+/* the same object has a model, or another one */
+
+static void
+ngx_k8s_change_remade(ngx_k8s_entry_t *entry, ngx_k8s_model_t *model)
+{
+    ngx_k8s_model_t  *old;
+
+    old = entry->model;
+
+    if (model == NULL || model == old) {
         return;
     }
 
-    ngx_k8s_change_version(store, entry, change->object, attach->model);
+    entry->model = model;
+    entry->edited = 1;
+
+    if (old) {
+        entry->object->refs++;
+        ngx_k8s_model_release(old);
+    }
 }
 
 
@@ -335,6 +406,10 @@ ngx_k8s_change_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
     ngx_str_null(&none);
 
+    if (object->kind == NGX_K8S_INGRESS_CLASS) {
+        ngx_k8s_class_changed(store, (ngx_k8s_ingress_class_t *) object);
+    }
+
     for (type = 0; type < NGX_K8S_NODES; type++) {
         row = &ngx_k8s_node_rows[type];
 
@@ -350,6 +425,10 @@ ngx_k8s_change_touch(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
         } else if (node) {
             ngx_k8s_node_mark(store, node);
+        }
+
+        if (node && type == NGX_K8S_NODE_CONFIG) {
+            ngx_k8s_classes_turn(store, node);
         }
 
         node = row->attach ? ngx_k8s_node_find(store, type, &none, &none)

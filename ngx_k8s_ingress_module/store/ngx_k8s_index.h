@@ -223,6 +223,7 @@ typedef struct {
     ngx_k8s_maker_t          maker;
     ngx_k8s_links_t          links;
     ngx_uint_t               stage;      /* NGX_K8S_CHANGE_* */
+    uint32_t                 gate;       /* stamp, when the model is begun */
     unsigned                 same:1;     /* its links are as they are to be */
 } ngx_k8s_change_t;
 
@@ -278,6 +279,8 @@ struct ngx_k8s_store_s {
     /* the object of a node that nothing names any more: is deleted */
     void                   (*unwanted)(ngx_k8s_store_t *store, ngx_uint_t kind,
                                 ngx_str_t *ns, ngx_str_t *name);
+
+    u_char                  *words;      /* of conf.gate */
 
     unsigned                 no_classes:1;  /* IngressClass is refused */
 };
@@ -442,6 +445,15 @@ ngx_int_t ngx_k8s_attach_ingress(ngx_k8s_store_t *store,
 /* the class that an Ingress names, by field or annotation; NULL: none */
 ngx_str_t *ngx_k8s_class_named(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing,
     ngx_uint_t *annotation);
+
+/* the data of the ConfigMap that the class of an Ingress names; NULL: none */
+ngx_array_t *ngx_k8s_class_config(ngx_k8s_store_t *store,
+    ngx_k8s_object_t *object);
+/* a class has come, is another one or has gone: its models are made anew */
+void ngx_k8s_class_changed(ngx_k8s_store_t *store,
+    ngx_k8s_ingress_class_t *class);
+/* models of classes that name the ConfigMap of a node are made anew */
+void ngx_k8s_classes_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 
 /* whether two versions of an object ask for the same */
 #define ngx_k8s_object_same(one, two)                                         \

@@ -41,6 +41,8 @@ static ngx_int_t ngx_k8s_links_name(ngx_k8s_links_t *l, ngx_uint_t role,
 static ngx_int_t ngx_k8s_links_unmet(ngx_k8s_links_t *l);
 static ngx_int_t ngx_k8s_links_ingress(ngx_k8s_links_t *l,
     ngx_k8s_object_t *object);
+static ngx_int_t ngx_k8s_links_class(ngx_k8s_links_t *l,
+    ngx_k8s_object_t *object);
 static ngx_int_t ngx_k8s_links_slice(ngx_k8s_links_t *l,
     ngx_k8s_object_t *object);
 static ngx_int_t ngx_k8s_links_config(ngx_k8s_links_t *l,
@@ -57,7 +59,7 @@ static ngx_str_t  ngx_k8s_no_name = ngx_null_string;
 
 ngx_k8s_kind_row_t  ngx_k8s_kind_rows[NGX_K8S_KINDS] = {
     { ngx_k8s_links_ingress, ngx_k8s_attach_ingress, ngx_k8s_from_ingress },
-    { NULL, NULL, NULL },                     /* NGX_K8S_INGRESS_CLASS */
+    { ngx_k8s_links_class, NULL, NULL },
     { NULL, NULL, NULL },                     /* NGX_K8S_SERVICE */
     { ngx_k8s_links_slice, NULL, NULL },
     { NULL, NULL, NULL },                     /* NGX_K8S_SECRET */
@@ -370,6 +372,26 @@ ngx_k8s_links_ingress(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
     }
 
     return NGX_OK;
+}
+
+
+/* the ConfigMap of its parameters */
+
+static ngx_int_t
+ngx_k8s_links_class(ngx_k8s_links_t *l, ngx_k8s_object_t *object)
+{
+    ngx_k8s_ingress_class_t  *class;
+
+    class = (ngx_k8s_ingress_class_t *) object;
+
+    if (class->config.len == 0
+        || !ngx_k8s_str_eq(&class->controller, &l->store->conf.controller))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_CONFIG,
+                            &class->config_namespace, &class->config);
 }
 
 

@@ -125,3 +125,44 @@ ngx_k8s_store_refused(ngx_k8s_store_t *store, ngx_uint_t kind,
 
     ngx_k8s_nodes_turn(store, NGX_K8S_NODE_CLASS);
 }
+
+
+ngx_int_t
+ngx_k8s_store_gate(ngx_k8s_store_t *store, ngx_k8s_gate_t *gate)
+{
+    ngx_str_t        words;
+    ngx_k8s_gate_t  *old;
+
+    old = &store->conf.gate;
+
+    if (ngx_k8s_gate_same(old, gate)) {
+        return NGX_OK;
+    }
+
+    words.len = gate->words.len;
+    words.data = NULL;
+
+    if (words.len) {
+        words.data = ngx_alloc(words.len, store->log);
+        if (words.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(words.data, gate->words.data, words.len);
+    }
+
+    if (store->words) {
+        ngx_free(store->words);
+    }
+
+    store->words = words.data;
+
+    old->risk = gate->risk;
+    old->snippets = gate->snippets;
+    old->words = words;
+    old->stamp++;
+
+    ngx_k8s_nodes_turn(store, NGX_K8S_NODE_CLASS);
+
+    return NGX_OK;
+}

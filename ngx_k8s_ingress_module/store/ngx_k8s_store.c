@@ -113,6 +113,10 @@ ngx_k8s_store_destroy(ngx_k8s_store_t *store)
         /* void */
     }
 
+    if (store->words) {
+        ngx_free(store->words);
+    }
+
     ngx_free(store);
 }
 

@@ -109,6 +109,12 @@ ngx_int_t ngx_k8s_store_settle(ngx_k8s_store_t *store, ngx_uint_t n);
 /* says once more which objects are wanted: work() does it, and settle() */
 void ngx_k8s_store_ask(ngx_k8s_store_t *store, ngx_uint_t kind);
 
+/*
+ * Another gate for annotations, copied but for its prefix and stamp: settle()
+ * makes the models of all Ingresses anew.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_k8s_store_gate(ngx_k8s_store_t *store, ngx_k8s_gate_t *gate);
+
 ngx_k8s_object_t *ngx_k8s_store_get(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
 ngx_uint_t ngx_k8s_store_count(ngx_k8s_store_t *store, ngx_uint_t kind);

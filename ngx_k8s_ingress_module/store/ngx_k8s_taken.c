@@ -195,3 +195,94 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
 
     return NGX_OK;
 }
+
+
+ngx_array_t *
+ngx_k8s_class_config(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
+{
+    ngx_str_t                *name;
+    ngx_uint_t                annotation;
+    ngx_k8s_entry_t          *entry;
+    ngx_k8s_ingress_class_t  *class;
+
+    if (object->kind != NGX_K8S_INGRESS) {
+        return NULL;
+    }
+
+    name = ngx_k8s_class_named(store, (ngx_k8s_ingress_t *) object,
+                               &annotation);
+
+    class = name ? ngx_k8s_class_find(store, name) : NULL;
+
+    if (class == NULL || class->config.len == 0
+        || !ngx_k8s_class_ours(store, class))
+    {
+        return NULL;
+    }
+
+    entry = ngx_k8s_entry_find(store, NGX_K8S_CONFIG_MAP,
+                               &class->config_namespace, &class->config);
+
+    return entry ? ((ngx_k8s_config_map_t *) entry->object)->data : NULL;
+}
+
+
+void
+ngx_k8s_class_changed(ngx_k8s_store_t *store, ngx_k8s_ingress_class_t *class)
+{
+    ngx_k8s_node_t   *node;
+    ngx_k8s_entry_t  *entry;
+
+    store->conf.gate.stamp++;
+
+    entry = ngx_k8s_entry_find(store, NGX_K8S_INGRESS_CLASS,
+                               &class->object.namespace, &class->object.name);
+    if (entry) {
+        ngx_k8s_entry_mark(store, entry);
+    }
+
+    if (class->config.len == 0) {
+        return;
+    }
+
+    node = ngx_k8s_node_find(store, NGX_K8S_NODE_CONFIG,
+                             &class->config_namespace, &class->config);
+    if (node) {
+        ngx_k8s_node_mark(store, node);
+    }
+}
+
+
+void
+ngx_k8s_classes_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
+{
+    ngx_str_t        none;
+    ngx_queue_t     *q;
+    ngx_k8s_link_t  *link;
+    ngx_k8s_node_t  *class;
+
+    ngx_str_null(&none);
+
+    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_USER]);
+         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_USER]);
+         q = ngx_queue_next(q))
+    {
+        if (q == &node->cursor) {
+            continue;
+        }
+
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+
+        if (link->entry->kind != NGX_K8S_INGRESS_CLASS) {
+            continue;
+        }
+
+        store->conf.gate.stamp++;
+
+        class = ngx_k8s_node_find(store, NGX_K8S_NODE_CLASS, &none,
+                                  &link->entry->object->name);
+        if (class) {
+            ngx_k8s_node_turn(store, class);
+        }
+    }
+}

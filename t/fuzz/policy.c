@@ -307,9 +307,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pool = ngx_create_pool(4096, &unit_log);
 
     ngx_str_set(&ns, "default");
+    ngx_memzero(&gate, sizeof(ngx_k8s_gate_t));
     ngx_str_set(&gate.prefix, "nginx.ingress.kubernetes.io");
-    ngx_str_null(&gate.words);
     gate.risk = NGX_K8S_RISK_CRITICAL;
+    gate.snippets = 1;
 
     ngx_str_set(&prefix, "nginx.ingress.kubernetes.io/");
 

@@ -67,7 +67,7 @@ answers('everybody', 200, 'a list of everybody, as cert-manager writes it');
 answers('bad', 503, 'a limit that cannot be read');
 answers('client', 403, 'certificates of clients');
 ok $n->wait_for('client.test', '/x', 403), 'of the whole host';
-answers('snippet', 503, 'a snippet that is not allowed');
+answers('snippet', 404, 'a snippet that is not allowed');
 answers('canary', 404, 'a canary serves nobody alone');
 
 said(qr/AnnotationUnknown[^}]*proxy-body-siz[^}]*Did you mean \\"proxy-body-size/,

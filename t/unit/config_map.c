@@ -575,6 +575,208 @@ room(void)
 }
 
 
+/*
+ * The gate: Ingresses are as if they had come after it, each time it changes,
+ * and what an Ingress says is not served behind it.
+ */
+
+#define GATED(name, host, annotations)                                        \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"      \
+    "'namespace':'d','name':'" name "','annotations':{" annotations "}},"     \
+    "'spec':{'rules':[{'host':'" host "','http':{'paths':[{'path':'/" name    \
+    "','pathType':'Prefix','backend':{'service':{'name':'s','port':{"         \
+    "'number':80}}}}]}}]}}"
+
+#define NGINX  "'nginx.ingress.kubernetes.io/"
+
+static const char  *gated[] = {
+    GATED("plain", "a.test", "'example.com/a':'evil'"),
+    GATED("medium", "a.test", NGINX "proxy-body-size':'1m'"),
+    GATED("regex", "b.test", NGINX "rewrite-target':'/evil'," NGINX
+          "app-root':'/x'," NGINX "server-alias':'c.test'"),
+    GATED("high", "b.test", NGINX "server-alias':'d.test,evil.test'"),
+    GATED("canary", "a.test", NGINX "canary':'true'," NGINX
+          "canary-weight':'50'"),
+    GATED("protected", "a.test", NGINX "auth-url':'http://auth.test/'"),
+    "{'apiVersion':'v1','kind':'Service','metadata':{'namespace':'d',"
+    "'name':'s'},'spec':{'ports':[{'port':80}]}}",
+    NULL
+};
+
+static const char  *gates[] = {
+    CONFIG("own", "'annotations-risk-level':'Medium'"),
+    CONFIG("own", "'annotations-risk-level':'Low'"),
+    CONFIG("own", "'annotation-value-word-blocklist':'evil, x'"),
+    CONFIG("own", "'annotations-risk-level':'Critical'"),
+    CONFIG("own", "'annotation-value-word-blocklist':'auth'"),
+    CONFIG("own", "'hsts':'true'"),
+    NULL
+};
+
+
+static void
+gate(void)
+{
+    char         *dump, *other;
+    k8s_t         k, fresh;
+    const char  **g, **o;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.config_map, "d/own");
+    k8s_open(&k);
+
+    for (o = gated; *o; o++) {
+        k8s_put(&k, *o);
+    }
+
+    for (g = gates; *g; g++) {
+        k8s_put(&k, *g);
+        dump = strdup(k8s_dump(&k));
+
+        k8s_conf(&fresh);
+        ngx_str_set(&fresh.conf.config_map, "d/own");
+        k8s_open(&fresh);
+
+        k8s_put(&fresh, *g);
+
+        for (o = gated; *o; o++) {
+            k8s_put(&fresh, *o);
+        }
+
+        other = k8s_dump(&fresh);
+
+        ok(strcmp(dump, other) == 0, "as a fresh one: %s", *g);
+
+        if (strcmp(dump, other) != 0) {
+            printf("%s\nfresh:\n%s\n", dump, other);
+        }
+
+        free(dump);
+        k8s_close(&fresh);
+    }
+
+    k8s_put(&k, CONFIG("own", "'annotations-risk-level':'Low'"));
+    ok(k8s_has(&k, "of d/medium action 0 status 404"),
+       "what is above the level answers 404");
+    ok(k8s_has(&k, "annotations-risk-level does not allow it, so the Ingress "
+                   "is not served"), "and is a problem");
+
+    k8s_delete(&k, NGX_K8S_CONFIG_MAP, "d", "own");
+    ok(!k8s_has(&k, "of d/medium action 0 status 404")
+       && !k8s_has(&k, "does not allow it"),
+       "it goes with the key");
+
+    k8s_close(&k);
+}
+
+
+/*
+ * The ConfigMap of a class: between annotations and the controller's.
+ */
+
+#define CLASS(name, parameters)                                               \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'IngressClass','metadata':{" \
+    "'name':'" name "'},'spec':{'controller':'k8s.io/ingress-nginx'"          \
+    parameters "}}"
+
+#define PARAMETERS(name)                                                      \
+    ",'parameters':{'apiGroup':'','kind':'ConfigMap','scope':'Namespace',"    \
+    "'namespace':'d','name':'" name "'}"
+
+#define CLASSED(name, class, annotations)                                     \
+    "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress','metadata':{"      \
+    "'namespace':'d','name':'" name "','annotations':{" annotations "}},"     \
+    "'spec':{'ingressClassName':'" class "','rules':[{'host':'" name          \
+    ".test','http':{'paths':[{'path':'/','pathType':'Prefix','backend':{"     \
+    "'service':{'name':'s','port':{'number':80}}}}]}}]}}"
+
+
+static void
+classes(void)
+{
+    char   *dump;
+    k8s_t   k, fresh;
+
+    wanted[0] = '\0';
+
+    k8s_conf(&k);
+    k.events.want = want;
+    k8s_open(&k);
+
+    k8s_put(&k, CLASS("one", PARAMETERS("keys")));
+    k8s_put(&k, CLASS("two", ""));
+    ok(strcmp(wanted, "+ConfigMap d/keys") == 0, "is wanted: %s", wanted);
+    ok(k8s_has(&k, "ConfigMap d/keys is not there"), "and missed");
+
+    k8s_put(&k, CLASSED("a", "one", ""));
+    k8s_put(&k, CLASSED("b", "two", ""));
+    ok(route(&k) == NULL, "until it comes none has a policy");
+
+    k8s_put(&k, CONFIG("keys", "'proxy-body-size':'8','hsts':'false',"
+                       "'enable-real-ip':'true','proxy-read-timeout':'x',"
+                       "'proxy-body-siz':'1'"));
+    is(route(&k), "proxy-body-size=8 hsts=false");
+    ok(k.table->counts[NGX_K8S_INDEX_POLICY] == 1, "of this class alone");
+    ok(!k8s_has(&k, "is not there"), "it is there");
+    ok(k8s_has(&k, "field \"data.enable-real-ip\"")
+       && k8s_has(&k, "only the controller's ConfigMap can say this"),
+       "what is for all");
+    ok(k8s_has(&k, "field \"data.proxy-read-timeout\"")
+       && k8s_has(&k, "Did you mean"), "and what is wrong");
+
+    k8s_put(&k, CLASSED("a", "one", NGINX "proxy-body-size':'9'"));
+    is(route(&k), "proxy-body-size=9 hsts=false");
+
+    k8s_put(&k, CONFIG("keys", "'proxy-body-size':'7'"));
+    is(route(&k), "proxy-body-size=9");
+
+    k8s_put(&k, CLASSED("a", "one", ""));
+    is(route(&k), "proxy-body-size=7");
+    ok(!k8s_has(&k, "data."), "the problems have gone");
+
+    dump = strdup(k8s_dump(&k));
+
+    k8s_conf(&fresh);
+    fresh.events.want = want;
+    k8s_open(&fresh);
+    k8s_put(&fresh, CLASS("two", ""));
+    k8s_put(&fresh, CLASSED("b", "two", ""));
+    k8s_put(&fresh, CLASSED("a", "one", ""));
+    k8s_put(&fresh, CLASS("one", PARAMETERS("keys")));
+    k8s_put(&fresh, CONFIG("keys", "'proxy-body-size':'7'"));
+    ok(strcmp(dump, k8s_dump(&fresh)) == 0, "as a fresh one");
+    free(dump);
+    k8s_close(&fresh);
+
+    k8s_put(&k, CONFIG("keys", "'denylist-source-range':'x'"));
+    ok(k8s_has(&k, "status 503"), "what protects closes the class");
+
+    k8s_put(&k, CONFIG("keys", "'proxy-body-size':'7'"));
+    k8s_put(&k, CLASS("one", PARAMETERS("others")));
+    ok(route(&k) == NULL && k8s_has(&k, "ConfigMap d/others is not there"),
+       "another one");
+
+    k8s_put(&k, CONFIG("others", "'proxy-body-size':'6'"));
+    is(route(&k), "proxy-body-size=6");
+
+    k8s_delete(&k, NGX_K8S_CONFIG_MAP, "d", "others");
+    ok(route(&k) == NULL && k8s_has(&k, "ConfigMap d/others is not there"),
+       "it goes");
+
+    k8s_put(&k, CONFIG("others", "'proxy-body-size':'6'"));
+    k8s_put(&k, CLASS("one", ""));
+    ok(route(&k) == NULL && !k8s_has(&k, "others"), "the class names none");
+
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'IngressClass',"
+            "'metadata':{'name':'three'},'spec':{'controller':'other'"
+            PARAMETERS("secret") "}}");
+    ok(strstr(wanted, "secret") == NULL && !k8s_has(&k, "secret"),
+       "another controller's class is none");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -586,6 +788,8 @@ main(void)
     changes();
     pieces();
     room();
+    gate();
+    classes();
 
     return done();
 }

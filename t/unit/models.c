@@ -282,6 +282,7 @@ synth_model(ngx_k8s_maker_t *m, ngx_uint_t *n)
 
     model = ngx_pcalloc(pool, sizeof(ngx_k8s_model_t));
     model->object = object;
+    model->pool = pool;
     model->refs = 1;
     model->nrules = from->nrules;
     model->rules = ngx_pcalloc(pool, (RULES + MANY)

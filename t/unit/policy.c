@@ -352,7 +352,8 @@ typedef struct {
     char        *annotations;    /* "name=value;name=value" */
     char        *said;           /* has to be in it; "": nothing */
     ngx_uint_t   values;
-    ngx_uint_t   closed;         /* 1: the route, 2: the host */
+    ngx_uint_t   closed;         /* 1: the route, 2: the host; 3: the object
+                                    is refused */
 } policy_case_t;
 
 
@@ -441,9 +442,6 @@ static policy_case_t  policy_cases[] = {
       "wrong is left out", 2, 0 },
     { OURS "enable-cors=true;" OURS "cors-allow-origin=",
       "1 " OURS "cors-allow-origin: \"\" is not", 2, 0 },
-    { OURS "enable-cors=true;" OURS "cors-allow-origin=https://secret.example",
-      "annotation-value-word-blocklist forbids, so what is wrong is left out",
-      2, 0 },
     { OURS "enable-cors=true;" OURS "cors-allow-headers=X-A\r\nX-B: c",
       "1 " OURS "cors-allow-headers", 1, 0 },
 
@@ -467,13 +465,28 @@ static policy_case_t  policy_cases[] = {
     { OURS "auth-type=basic", "2 ", 1, 1 },
     { OURS "auth-tls-secret=a/b", "so the hosts of the Ingress are closed", 1,
       2 },
+
+    /* an object is refused */
+
     { OURS "configuration-snippet=deny all;",
-      "2 " OURS "configuration-snippet: it is not served yet, so the paths", 0,
-      1 },
+      "2 " OURS "configuration-snippet: annotations-risk-level does not allow "
+      "it, and it is not served yet, so the Ingress is not served", 0, 3 },
+    { OURS "configuration-snippet=", "annotations-risk-level does", 0, 3 },
+    { OURS "enable-cors=true;" OURS "cors-allow-origin=https://secret.example",
+      "2 " OURS "cors-allow-origin: it has a word that "
+      "annotation-value-word-blocklist forbids, so the Ingress is not served: "
+      "its paths answer 404", 0, 3 },
+    { OURS "auth-url=http://secret/", "forbids, so the Ingress", 0, 3 },
+    { OURS "hello=one load_module", "forbids, so the Ingress", 0, 3 },
+    { OURS "hello=LOAD_MODULE", "there is no such annotation", 0, 0 },
+    { "example.com/hello=secret", "", 0, 0 },
+    { OURS "canary=true;" OURS "canary-by-header=X;" OURS
+      "canary-by-header-value=secret", "forbids, so the Ingress", 1, 3 },
+
     { OURS "canary=true;" OURS "canary-by-header=X;" OURS
       "canary-by-header-value=yes please", "", 3, 0 },
-    { OURS "rewrite-target=/secret", "1 " OURS "rewrite-target: it has a word "
-      "that annotation-value-word-blocklist forbids", 0, 0 },
+    { OURS "rewrite-target=/secret", "2 " OURS "rewrite-target: it has a word "
+      "that annotation-value-word-blocklist forbids", 0, 3 },
     { OURS "backend-protocol=HTTPS", "2 ", 1, 1 },
     { OURS "backend-protocol=H2", "2 ", 0, 1 },
 
@@ -513,8 +526,9 @@ policy_annotations(void)
     ngx_k8s_values_t   values;
 
     ngx_str_set(&ns, "default");
+    ngx_memzero(&gate, sizeof(ngx_k8s_gate_t));
     ngx_str_set(&gate.prefix, "nginx.ingress.kubernetes.io");
-    ngx_str_set(&gate.words, "load_module, secret");
+    ngx_str_set(&gate.words, "load_module,, secret");
     gate.risk = NGX_K8S_RISK_HIGH;
 
     for (c = policy_cases; c->annotations; c++) {
@@ -545,7 +559,8 @@ policy_annotations(void)
                                &said)
            == NGX_OK, "%s", c->annotations);
 
-        closed = values.close_host ? 2 : values.close_route;
+        closed = values.refused ? 3
+                 : values.close_host ? 2 : values.close_route;
 
         ok(c->said[0] ? strstr(said.text, c->said) != NULL
                       : said.text[0] == '\0',
@@ -589,6 +604,11 @@ static policy_case_t  policy_keys_cases[] = {
     { "use-proxy-protocol=false", "\"listen ...;\"", 1, 0 },
     { "use-proxy-protocol=yes", "1 use-proxy-protocol", 0, 0 },
     { "error-log-level=loud", "1 error-log-level", 0, 0 },
+    { "annotations-risk-level=extreme", "1 annotations-risk-level: \"extreme\" "
+      "is not Low, Medium, High or Critical, so \"Low\" holds", 0, 0 },
+    { "annotations-risk-level=", "so \"Low\" holds", 0, 0 },
+    { "annotation-value-word-blocklist=,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"
+      ",,,,,,,,,,,,,,,,,,,,,,,,,", "2 annotation-value-word-blocklist", 0, 1 },
     { NULL, NULL, 0, 0 }
 };
 
@@ -850,6 +870,82 @@ policy_long(void)
 }
 
 
+/* what keys say of the gate; the rest of it is what annotations meet */
+
+static struct {
+    char        *key;
+    char        *value;
+    ngx_uint_t   risk;
+    char        *words;
+    ngx_uint_t   snippets;
+} policy_gates[] = {
+    { "hsts", "true", NGX_K8S_RISK_HIGH, "", 0 },
+    { "annotations-risk-level", "Critical", NGX_K8S_RISK_CRITICAL, "", 0 },
+    { "annotations-risk-level", "medium", NGX_K8S_RISK_MEDIUM, "", 0 },
+    { "annotations-risk-level", " low\n", NGX_K8S_RISK_LOW, "", 0 },
+    { "annotations-risk-level", "extreme", NGX_K8S_RISK_LOW, "", 0 },
+    { "annotations-risk-level", "", NGX_K8S_RISK_LOW, "", 0 },
+    { "annotation-value-word-blocklist", " a, b\n", NGX_K8S_RISK_HIGH, "a, b",
+      0 },
+    { "allow-snippet-annotations", "true", NGX_K8S_RISK_HIGH, "", 1 },
+    { "allow-snippet-annotations", "yes", NGX_K8S_RISK_HIGH, "", 0 }
+};
+
+
+static void
+policy_gate(void)
+{
+    char            *why;
+    ngx_str_t        name, value;
+    ngx_uint_t       i;
+    ngx_pool_t      *pool;
+    ngx_array_t     *array;
+    ngx_keyval_t    *kv;
+    ngx_k8s_gate_t   gate;
+
+    pool = ngx_create_pool(1024, &unit_log);
+
+    ngx_memzero(&gate, sizeof(ngx_k8s_gate_t));
+    ngx_k8s_gate_keys(&gate, NULL);
+    ok(gate.risk == NGX_K8S_RISK_HIGH && gate.words.len == 0, "no keys");
+
+    for (i = 0; i < sizeof(policy_gates) / sizeof(policy_gates[0]); i++) {
+
+        array = ngx_array_create(pool, 1, sizeof(ngx_keyval_t));
+        kv = ngx_array_push(array);
+        kv->key.data = (u_char *) policy_gates[i].key;
+        kv->key.len = strlen(policy_gates[i].key);
+        kv->value.data = (u_char *) policy_gates[i].value;
+        kv->value.len = strlen(policy_gates[i].value);
+
+        ngx_k8s_gate_keys(&gate, array);
+
+        ok(gate.risk == policy_gates[i].risk
+           && gate.snippets == policy_gates[i].snippets
+           && gate.words.len == strlen(policy_gates[i].words)
+           && memcmp(gate.words.data ? gate.words.data : (u_char *) "",
+                     policy_gates[i].words, gate.words.len) == 0,
+           "%s \"%s\"", policy_gates[i].key, policy_gates[i].value);
+    }
+
+    gate.risk = NGX_K8S_RISK_CRITICAL;
+    gate.snippets = 0;
+    ngx_str_set(&name, "server-snippet");
+    ngx_str_set(&value, "deny all;");
+
+    why = ngx_k8s_gate_object(&gate, ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION),
+                              &name, &value);
+    ok(why && strstr(why, "allow-snippet-annotations"), "a snippet");
+
+    gate.snippets = 1;
+    why = ngx_k8s_gate_object(&gate, ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION),
+                              &name, &value);
+    ok(why == NULL, "is let through");
+
+    ngx_destroy_pool(pool);
+}
+
+
 int
 main(void)
 {
@@ -863,6 +959,7 @@ main(void)
     policy_counts();
     policy_annotations();
     policy_keys();
+    policy_gate();
     policy_lists();
     policy_order();
     policy_long();

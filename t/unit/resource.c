@@ -821,6 +821,10 @@ written(void)
         { NGX_K8S_INGRESS_CLASS, 1, "{'metadata':{'name':'a'},'spec':{"
           "'controller':'c'}}" },
 
+        { NGX_K8S_INGRESS_CLASS, 1, "{'metadata':{'name':'a'},'spec':{"
+          "'controller':'c','parameters':{'kind':'ConfigMap','namespace':'n',"
+          "'name':'p'}}}" },
+
         { NGX_K8S_INGRESS_CLASS, 1, "{'metadata':{'name':'a','annotations':{"
           "'ingressclass.kubernetes.io/is-default-class':'true'}},'spec':{"
           "'controller':'c'}}" },

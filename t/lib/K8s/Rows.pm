@@ -6,6 +6,7 @@
 #   with:                 annotations (keys) that it needs
 #     proxy-buffering: "on"
 #   keys:                 keys that annotations need
+#   annotations:          those that are not served, which a key is about
 #   requests:             to the host of an Ingress with it
 #     - get: /?slow=1500
 #       is: "^HTTP/1.1 504"
@@ -199,8 +200,9 @@ sub new {
     for my $row (sort keys %{$self->{files}}) {
         my $f = $self->{files}{$row};
         next if $self->{compared}{$row};
-        my %with = map { $_ => $f->{with}{$_} }
-                   grep { $self->{annotation}{$_} } keys %{$f->{with} // {}};
+        my %with = (%{$f->{annotations} // {}},
+                    map { $_ => $f->{with}{$_} }
+                    grep { $self->{annotation}{$_} } keys %{$f->{with} // {}});
         $self->ingress($row, "$row-off", %with);
         next if !$self->{annotation}{$row};
         $self->ingress($row, "$row-on", %with, $row => $f->{value});
