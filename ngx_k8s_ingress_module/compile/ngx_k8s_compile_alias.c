@@ -21,31 +21,22 @@
 
 #define NGX_K8S_ALIAS_HOSTS      64    /* of an object that are looked at */
 #define NGX_K8S_ALIAS_TRIES      8     /* expressions compiled in one step */
-#define NGX_K8S_PATTERNS         64    /* that are served, and */
+#define NGX_K8S_ALIAS_LOOK       512   /* hosts and links of one step */
 #define NGX_K8S_PATTERNS_SHARE   16    /* those of one namespace */
-
-
-/* a record in the making */
-
-typedef struct {
-    ngx_uint_t               flags;
-    ngx_uint_t               action;     /* NGX_K8S_ACTION_* */
-    ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
-    ngx_uint_t               ncerts;
-    ngx_uint_t               n;          /* expressions */
-    ngx_str_t               *texts;
-    ngx_str_t               *targets;    /* one of each, or the only one */
-} ngx_k8s_alias_t;
 
 
 static ngx_int_t ngx_k8s_alias_patterns(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
-static ngx_uint_t ngx_k8s_alias_oldest(ngx_k8s_node_t *node,
-    ngx_k8s_entry_t **entries);
-static ngx_int_t ngx_k8s_alias_tried(ngx_k8s_compile_t *c,
-    ngx_k8s_entry_t **entries, ngx_uint_t n);
-static ngx_k8s_entry_t *ngx_k8s_alias_winner(ngx_k8s_compile_t *c,
-    ngx_k8s_node_t *node, ngx_k8s_host_state_t **target);
+static ngx_int_t ngx_k8s_alias_oldest(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static ngx_uint_t ngx_k8s_alias_enter(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry);
+static void ngx_k8s_alias_shares(ngx_k8s_compile_t *c);
+static void ngx_k8s_alias_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
+static ngx_int_t ngx_k8s_alias_tried(ngx_k8s_compile_t *c);
+static void ngx_k8s_alias_served(ngx_k8s_compile_t *c, ngx_k8s_alias_t *alias);
+static ngx_int_t ngx_k8s_alias_winner(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
 static ngx_k8s_host_state_t *ngx_k8s_alias_target(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
 static ngx_k8s_host_state_t *ngx_k8s_alias_twin(ngx_k8s_compile_t *c,
@@ -57,12 +48,6 @@ static void ngx_k8s_alias_lend(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_uint_t lends);
 static void ngx_k8s_alias_tls(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *target, ngx_str_t *name, ngx_k8s_alias_t *alias);
-static ngx_int_t ngx_k8s_alias_write(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state, ngx_k8s_alias_t *alias);
-static void ngx_k8s_alias_record(ngx_k8s_builder_t *b, ngx_k8s_node_t *node,
-    ngx_k8s_alias_t *alias);
-static void ngx_k8s_alias_match(ngx_k8s_builder_t *b, ngx_k8s_alias_t *alias,
-    ngx_uint_t i);
 static void ngx_k8s_alias_turn(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_uint_t kind, ngx_k8s_entry_t *entry);
 
@@ -106,7 +91,12 @@ ngx_k8s_compile_alias(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         alias.action = NGX_K8S_ACTION_ALIAS;
         alias.flags = NGX_K8S_HOST_ALIAS;
 
-        entry = ngx_k8s_alias_winner(c, node, &target);
+        if (ngx_k8s_alias_winner(c, state) == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        entry = state->found;
+        target = entry ? ngx_k8s_alias_target(c, entry) : NULL;
     }
 
     if (target == NULL) {
@@ -129,7 +119,7 @@ ngx_k8s_compile_alias(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     ngx_k8s_alias_lend(c, state, target->tls && target->ncerts == 0);
     ngx_k8s_alias_tls(c, target, &node->name, &alias);
 
-    return ngx_k8s_alias_write(c, state, &alias);
+    return ngx_k8s_alias_put(c, state, &alias);
 }
 
 
@@ -174,8 +164,7 @@ static void
 ngx_k8s_alias_turn(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     ngx_uint_t kind, ngx_k8s_entry_t *entry)
 {
-    ngx_queue_t     *q, *links;
-    ngx_k8s_link_t  *link;
+    state->seek = NULL;
 
     if (kind == state->kind && entry == state->winner) {
         return;
@@ -184,58 +173,67 @@ ngx_k8s_alias_turn(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     state->kind = kind;
     state->winner = entry;
 
-    links = &state->node->links[NGX_K8S_ROLE_ALIAS];
-
-    for (q = ngx_queue_head(links);
-         q != ngx_queue_sentinel(links);
-         q = ngx_queue_next(q))
-    {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-        ngx_k8s_entry_mark(c->store, link->entry);
-    }
+    ngx_k8s_claim_want(state);
 }
 
 
-/* the oldest of those whose alias it is */
+/*
+ * The oldest of those whose alias it is, in state->found.  NGX_AGAIN: there is
+ * more to do; the walk begins anew where a link, or whose aliases a host has,
+ * changes: both mark the node.
+ */
 
-static ngx_k8s_entry_t *
-ngx_k8s_alias_winner(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
-    ngx_k8s_host_state_t **target)
+static ngx_int_t
+ngx_k8s_alias_winner(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_queue_t           *q, *links;
-    ngx_k8s_link_t        *link;
-    ngx_k8s_entry_t       *entry, *winner;
-    ngx_k8s_host_state_t  *host;
+    ngx_int_t         budget;
+    ngx_queue_t      *links;
+    ngx_k8s_link_t   *link;
+    ngx_k8s_entry_t  *entry;
 
-    winner = NULL;
-    links = &node->links[NGX_K8S_ROLE_ALIAS];
+    links = &state->node->links[NGX_K8S_ROLE_ALIAS];
 
-    for (q = ngx_queue_head(links);
-         q != ngx_queue_sentinel(links);
-         q = ngx_queue_next(q))
+    if (state->seek == NULL || state->node->marked) {
+        state->node->marked = 0;
+        state->seek = ngx_queue_head(links);
+        state->found = NULL;
+    }
+
+    for (budget = NGX_K8S_ALIAS_LOOK;
+         state->seek != ngx_queue_sentinel(links);
+         budget--)
     {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+        if (budget <= 0) {
+            return NGX_AGAIN;
+        }
+
+        link = ngx_queue_data(state->seek, ngx_k8s_link_t, queue);
+        state->seek = ngx_queue_next(state->seek);
+
         entry = link->entry;
 
-        if ((winner && ngx_k8s_age_cmp(entry->object, winner->object) > 0)
-            || !ngx_k8s_model_alias(entry->model, &node->name))
+        if (entry->aliased == 0
+            || (state->found
+                && ngx_k8s_age_cmp(entry->object, state->found->object) > 0)
+            || !ngx_k8s_model_alias(entry->model, &state->node->name))
         {
             continue;
         }
 
-        if (ngx_k8s_owner_older(node->data, entry->object)) {
+        if (ngx_k8s_owner_older(state, entry->object)) {
             continue;
         }
 
-        host = ngx_k8s_alias_target(c, entry);
+        budget -= ngx_min(entry->model->nhosts, NGX_K8S_ALIAS_HOSTS);
 
-        if (host) {
-            winner = entry;
-            *target = host;
+        if (ngx_k8s_alias_target(c, entry)) {
+            state->found = entry;
         }
     }
 
-    return winner;
+    state->seek = NULL;
+
+    return NGX_OK;
 }
 
 
@@ -266,6 +264,10 @@ ngx_k8s_alias_target(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
     ngx_uint_t             i;
     ngx_k8s_model_t       *model;
     ngx_k8s_host_state_t  *host;
+
+    if (entry->aliased == 0) {
+        return NULL;
+    }
 
     model = entry->model;
 
@@ -449,19 +451,23 @@ ngx_k8s_alias_default(ngx_k8s_compile_t *c)
 static ngx_int_t
 ngx_k8s_alias_patterns(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_uint_t                i, j, k, n, share;
-    ngx_str_t                 texts[NGX_K8S_PATTERNS];
+    ngx_int_t                 rc;
     ngx_str_t                 targets[NGX_K8S_PATTERNS];
-    ngx_str_t                *owners[NGX_K8S_PATTERNS];
-    ngx_k8s_model_t          *model;
+    ngx_uint_t                i, j, n;
     ngx_k8s_alias_t           alias;
-    ngx_k8s_entry_t          *entries[NGX_K8S_PATTERNS];
+    ngx_k8s_entry_t          *entry;
     ngx_k8s_host_state_t     *target;
-    ngx_k8s_model_pattern_t  *pattern;
+    ngx_k8s_model_pattern_t  *patterns[NGX_K8S_PATTERNS];
 
-    n = ngx_k8s_alias_oldest(state->node, entries);
+    if (ngx_k8s_alias_oldest(c, state) == NGX_AGAIN
+        || ngx_k8s_alias_tried(c) == NGX_AGAIN)
+    {
+        return NGX_AGAIN;
+    }
 
-    if (ngx_k8s_alias_tried(c, entries, n) == NGX_AGAIN) {
+    state->seek = NULL;
+
+    if (c->patterns.again) {
         return NGX_AGAIN;
     }
 
@@ -469,33 +475,20 @@ ngx_k8s_alias_patterns(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     alias.flags = NGX_K8S_HOST_PATTERNS;
     alias.action = NGX_K8S_ACTION_ALIAS;
-    alias.texts = texts;
+    alias.patterns = patterns;
     alias.targets = targets;
 
-    for (i = 0; i < n; i++) {
-        model = entries[i]->model;
-        target = ngx_k8s_alias_target(c, entries[i]);
+    for (i = 0; i < c->patterns.n; i++) {
+        entry = c->patterns.entries[i];
+        target = ngx_k8s_alias_target(c, entry);
+        n = c->patterns.takes[i];
 
-        for (j = 0; j < model->npatterns; j++) {
-            pattern = &model->patterns[j];
-            share = 0;
+        for (j = 0; n && j < entry->model->npatterns; j++) {
 
-            for (k = 0; k < alias.n; k++) {
-                share += ngx_k8s_str_eq(owners[k], &model->object->namespace);
-            }
-
-            k = (target && !pattern->bad && alias.n < NGX_K8S_PATTERNS
-                 && share < NGX_K8S_PATTERNS_SHARE);
-
-            if (pattern->served != k) {
-                pattern->served = k;
-                ngx_k8s_entry_mark(c->store, entries[i]);
-            }
-
-            if (k) {
-                owners[alias.n] = &model->object->namespace;
+            if (!entry->model->patterns[j].bad) {
                 targets[alias.n] = target->node->name;
-                texts[alias.n++] = pattern->text;
+                patterns[alias.n++] = &entry->model->patterns[j];
+                n--;
             }
         }
     }
@@ -507,54 +500,159 @@ ngx_k8s_alias_patterns(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     state->kind = NGX_K8S_NAME_PATTERNS;
 
-    return ngx_k8s_alias_write(c, state, &alias);
+    rc = ngx_k8s_alias_put(c, state, &alias);
+
+    ngx_k8s_alias_served(c, &alias);
+
+    return rc;
 }
 
 
-/* those that have expressions, the oldest first */
+/*
+ * Who may have them, of those that have a host for them; none that is known to
+ * be no expression counts.  NGX_AGAIN as above; state->seek stays at the end.
+ */
 
-static ngx_uint_t
-ngx_k8s_alias_oldest(ngx_k8s_node_t *node, ngx_k8s_entry_t **entries)
+static ngx_int_t
+ngx_k8s_alias_oldest(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_uint_t        i, n;
-    ngx_queue_t      *q, *links;
-    ngx_k8s_link_t   *link;
-    ngx_k8s_entry_t  *entry, *next;
+    ngx_int_t        budget;
+    ngx_queue_t     *links;
+    ngx_k8s_link_t  *link;
 
-    n = 0;
-    links = &node->links[NGX_K8S_ROLE_ALIAS];
+    links = &state->node->links[NGX_K8S_ROLE_ALIAS];
 
-    for (q = ngx_queue_head(links);
-         q != ngx_queue_sentinel(links);
-         q = ngx_queue_next(q))
+    if (state->seek == NULL || state->node->marked) {
+        state->node->marked = 0;
+        state->seek = ngx_queue_head(links);
+        c->patterns.n = 0;
+        c->patterns.again = 0;
+    }
+
+    for (budget = NGX_K8S_ALIAS_LOOK;
+         state->seek != ngx_queue_sentinel(links);
+         budget--)
     {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-        entry = link->entry;
-
-        for (i = n; i; i--) {
-            if (ngx_k8s_age_cmp(entries[i - 1]->object, entry->object) < 0) {
-                break;
-            }
+        if (budget <= 0) {
+            return NGX_AGAIN;
         }
 
-        n += (n < NGX_K8S_PATTERNS);
+        link = ngx_queue_data(state->seek, ngx_k8s_link_t, queue);
+        state->seek = ngx_queue_next(state->seek);
 
-        for ( /* void */ ; i < n; i++) {
-            next = entries[i];
-            entries[i] = entry;
-            entry = next;
+        budget -= ngx_k8s_alias_enter(c, link->entry);
+    }
+
+    return NGX_OK;
+}
+
+
+/* returns about how many things it has looked at */
+
+static ngx_uint_t
+ngx_k8s_alias_enter(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    ngx_uint_t           i;
+    ngx_k8s_patterns_t  *p;
+
+    p = &c->patterns;
+
+    for (i = p->n; i; i--) {
+        if (ngx_k8s_age_cmp(p->entries[i - 1]->object, entry->object) < 0) {
+            break;
         }
     }
 
-    return n;
+    if (i == NGX_K8S_PATTERNS || ngx_k8s_alias_target(c, entry) == NULL) {
+        ngx_k8s_alias_leave(c, entry);
+        return ngx_min(entry->model->nhosts, NGX_K8S_ALIAS_HOSTS);
+    }
+
+    if (p->n == NGX_K8S_PATTERNS) {
+        ngx_k8s_alias_leave(c, p->entries[--p->n]);
+    }
+
+    ngx_memmove(&p->entries[i + 1], &p->entries[i],
+                (p->n - i) * sizeof(ngx_k8s_entry_t *));
+
+    p->entries[i] = entry;
+    p->n++;
+
+    ngx_k8s_alias_shares(c);
+
+    return NGX_K8S_PATTERNS + NGX_K8S_ALIAS_HOSTS;
+}
+
+
+/* those that get none leave: what is found later makes no room for them */
+
+static void
+ngx_k8s_alias_shares(ngx_k8s_compile_t *c)
+{
+    ngx_str_t           *ns;
+    ngx_uint_t           i, j, k, n, all, share;
+    ngx_k8s_model_t     *model;
+    ngx_k8s_entry_t     *entry;
+    ngx_k8s_patterns_t  *p;
+
+    p = &c->patterns;
+    all = 0;
+
+    for (i = 0, j = 0; i < p->n; i++) {
+        entry = p->entries[i];
+        model = entry->model;
+        ns = &model->object->namespace;
+
+        share = 0;
+
+        for (k = 0; k < j; k++) {
+            if (ngx_k8s_str_eq(&p->entries[k]->object->namespace, ns)) {
+                share += p->takes[k];
+            }
+        }
+
+        for (k = 0, n = 0; k < model->npatterns; k++) {
+            n += !model->patterns[k].bad;
+        }
+
+        n = ngx_min(n, NGX_K8S_PATTERNS_SHARE - share);
+        n = ngx_min(n, NGX_K8S_PATTERNS - all);
+
+        if (n == 0) {
+            ngx_k8s_alias_leave(c, entry);
+            continue;
+        }
+
+        p->entries[j] = entry;
+        p->takes[j++] = n;
+        all += n;
+    }
+
+    p->n = j;
+}
+
+
+static void
+ngx_k8s_alias_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+{
+    ngx_uint_t                i;
+    ngx_k8s_model_pattern_t  *pattern;
+
+    for (i = 0; i < entry->model->npatterns; i++) {
+        pattern = &entry->model->patterns[i];
+
+        if (pattern->served) {
+            pattern->served = 0;
+            ngx_k8s_entry_mark(c->store, entry);
+        }
+    }
 }
 
 
 /* NGX_AGAIN: some are still to be compiled */
 
 static ngx_int_t
-ngx_k8s_alias_tried(ngx_k8s_compile_t *c, ngx_k8s_entry_t **entries,
-    ngx_uint_t n)
+ngx_k8s_alias_tried(ngx_k8s_compile_t *c)
 {
     ngx_uint_t                i, j, tries;
     ngx_k8s_model_t          *model;
@@ -562,8 +660,8 @@ ngx_k8s_alias_tried(ngx_k8s_compile_t *c, ngx_k8s_entry_t **entries,
 
     tries = 0;
 
-    for (i = 0; i < n; i++) {
-        model = entries[i]->model;
+    for (i = 0; i < c->patterns.n; i++) {
+        model = c->patterns.entries[i]->model;
 
         for (j = 0; j < model->npatterns; j++) {
             pattern = &model->patterns[j];
@@ -576,11 +674,42 @@ ngx_k8s_alias_tried(ngx_k8s_compile_t *c, ngx_k8s_entry_t **entries,
                 return NGX_AGAIN;
             }
 
-            (void) ngx_k8s_compile_pattern_bad(c, pattern, NULL);
+            if (ngx_k8s_compile_pattern_bad(c, pattern, NULL)) {
+                c->patterns.again = 1;
+            }
         }
     }
 
     return NGX_OK;
+}
+
+
+/* those that are in the record, whose objects say so of others */
+
+static void
+ngx_k8s_alias_served(ngx_k8s_compile_t *c, ngx_k8s_alias_t *alias)
+{
+    ngx_uint_t                i, j, n, served;
+    ngx_k8s_entry_t          *entry;
+    ngx_k8s_model_pattern_t  *pattern;
+
+    n = 0;
+
+    for (i = 0; i < c->patterns.n; i++) {
+        entry = c->patterns.entries[i];
+
+        for (j = 0; j < entry->model->npatterns; j++) {
+            pattern = &entry->model->patterns[j];
+
+            served = (n < alias->n && alias->patterns[n] == pattern);
+            n += served;
+
+            if (pattern->served != served) {
+                pattern->served = served;
+                ngx_k8s_entry_mark(c->store, entry);
+            }
+        }
+    }
 }
 
 
@@ -609,140 +738,4 @@ ngx_k8s_compile_pattern_bad(ngx_k8s_compile_t *c,
                     == NGX_DECLINED);
 
     return pattern->bad;
-}
-
-
-/* what does not fit is tried again when there is room */
-
-static ngx_int_t
-ngx_k8s_alias_write(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
-    ngx_k8s_alias_t *alias)
-{
-    uint32_t            slot;
-    ngx_k8s_node_t     *node;
-    ngx_k8s_builder_t  *b;
-
-    node = state->node;
-    node->need = 0;
-
-    b = &c->builder;
-
-    ngx_k8s_alias_record(b, node, alias);
-    ngx_k8s_builder_paths(b);
-
-    slot = ngx_k8s_builder_put(b, c->writer, NGX_K8S_WRITE_OBJECT);
-
-    if (slot) {
-        state->slot = slot;
-        return NGX_OK;
-    }
-
-    ngx_k8s_compile_stuck(c, node, ngx_k8s_writer_room(c->writer)
-                                   + ngx_max(ngx_k8s_writer_missing(c->writer),
-                                             NGX_K8S_GRANULE));
-
-    return state->slot ? NGX_OK : NGX_DECLINED;
-}
-
-
-static void
-ngx_k8s_alias_record(ngx_k8s_builder_t *b, ngx_k8s_node_t *node,
-    ngx_k8s_alias_t *alias)
-{
-    u_char           buf[NGX_K8S_KEY_MAX];
-    ngx_str_t        key;
-    ngx_uint_t       i, n;
-    ngx_k8s_host_t  *rec;
-    ngx_k8s_list_t   certs, paths, matches, actions;
-
-    n = ngx_max(alias->n, 1);
-
-    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_HOST, sizeof(ngx_k8s_host_t));
-
-    key.data = buf;
-    key.len = ngx_k8s_key_host(buf, node->route_set, node->class, &node->name);
-
-    ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
-
-    if (b->failed) {
-        return;
-    }
-
-    /* the name is a part of the key */
-
-    rec = ngx_k8s_builder_ptr(b, 0);
-    rec->name.offset = rec->header.key.offset + sizeof(uint32_t);
-    rec->name.len = node->name.len;
-    rec->route_set = node->route_set;
-    rec->class = node->class;
-    rec->flags = alias->flags;
-    rec->fallback = alias->n ? NGX_K8S_NONE : 0;
-
-    if (node->name.len && node->name.data[0] == '.') {
-        rec->flags |= NGX_K8S_HOST_WILDCARD|NGX_K8S_HOST_ANY_DEPTH;
-    }
-
-    certs = ngx_k8s_record_list(b, alias->ncerts, sizeof(ngx_k8s_slot_ref_t));
-    paths = ngx_k8s_record_list(b, alias->n, sizeof(ngx_k8s_path_t));
-    matches = ngx_k8s_record_list(b, n, sizeof(ngx_k8s_match_t));
-    actions = ngx_k8s_record_list(b, n, sizeof(ngx_k8s_action_t));
-
-    if (b->failed) {
-        return;
-    }
-
-    rec = ngx_k8s_builder_ptr(b, 0);
-    rec->certificates = certs;
-    rec->paths = paths;
-    rec->matches = matches;
-    rec->actions = actions;
-
-    ngx_memcpy(ngx_k8s_builder_ptr(b, rec->certificates.offset), alias->certs,
-               alias->ncerts * sizeof(ngx_k8s_slot_ref_t));
-
-    for (i = 0; i < n && !b->failed; i++) {
-        ngx_k8s_alias_match(b, alias, i);
-    }
-}
-
-
-static void
-ngx_k8s_alias_match(ngx_k8s_builder_t *b, ngx_k8s_alias_t *alias, ngx_uint_t i)
-{
-    ngx_k8s_str_t      host, text;
-    ngx_k8s_host_t    *rec;
-    ngx_k8s_path_t    *path;
-    ngx_k8s_match_t   *match;
-    ngx_k8s_action_t  *action;
-
-    host = ngx_k8s_builder_str(b, &alias->targets[i]);
-    text = host;
-
-    if (alias->n) {
-        text = ngx_k8s_builder_str(b, &alias->texts[i]);
-    }
-
-    if (b->failed) {
-        return;
-    }
-
-    rec = ngx_k8s_builder_ptr(b, 0);
-
-    match = ngx_k8s_builder_ptr(b, rec->matches.offset);
-    match[i].action = i;
-
-    action = ngx_k8s_builder_ptr(b, rec->actions.offset);
-    action[i].kind = alias->action;
-    action[i].host = host;
-
-    if (alias->n) {
-        path = ngx_k8s_builder_ptr(b, rec->paths.offset);
-        path[i].type = NGX_K8S_PATH_REGEX;
-        path[i].text = text;
-        path[i].match = i;
-        path[i].nmatches = 1;
-
-    } else {
-        match->flags = NGX_K8S_MATCH_DEFAULT;
-    }
 }

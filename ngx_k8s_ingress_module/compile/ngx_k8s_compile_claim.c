@@ -47,7 +47,8 @@ static void ngx_k8s_claim_head(ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static void ngx_k8s_claim_tail(ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_claim_add(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
-static void ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim);
+static void ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_int_t *budget);
 static void ngx_k8s_claim_free(ngx_k8s_claim_t *claim);
 static ngx_uint_t ngx_k8s_claim_listens(ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_claim_listen(ngx_k8s_compile_t *c,
@@ -186,6 +187,10 @@ ngx_k8s_compile_unlink(ngx_k8s_link_t *link)
             ngx_queue_remove(q);
             ngx_queue_insert_head(&node->links[NGX_K8S_ROLE_USER], q);
         }
+    }
+
+    if (claim->link == NULL) {
+        ngx_k8s_compile_alias_counts(claim, 0);
     }
 
     ngx_k8s_compile_claim_mark(claim);
@@ -504,7 +509,7 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     while (*budget > 0) {
 
         if (claim->done == claim->nnext - claim->tail) {
-            ngx_k8s_claim_end(c, claim);
+            ngx_k8s_claim_end(c, claim, budget);
             return NGX_OK;
         }
 
@@ -533,7 +538,8 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
 
 static void
-ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
+ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_int_t *budget)
 {
     ngx_uint_t             nregex;
     ngx_k8s_model_t       *old;
@@ -588,6 +594,8 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
         state->head = 1;
     }
 
+    *budget -= ngx_k8s_compile_alias_claim(c, claim);
+
     if (claim->model == NULL) {
 
         if (claim == state->tls_claim) {
@@ -610,7 +618,6 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
         claim->placed = 0;
     }
 
-    ngx_k8s_compile_alias_claim(c, claim);
     ngx_k8s_claim_list(claim);
 
     if (old) {

@@ -22,6 +22,8 @@ static void ngx_k8s_claim_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t ngx_k8s_claim_insert_cmp(ngx_rbtree_node_t *one,
     ngx_rbtree_node_t *two);
+static void ngx_k8s_claim_want_from(ngx_k8s_host_state_t *state,
+    ngx_queue_t *q);
 static void ngx_k8s_claim_insert_marked(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t ngx_k8s_claim_marked_cmp(ngx_rbtree_node_t *one,
@@ -161,11 +163,40 @@ ngx_k8s_claim_tell(ngx_k8s_host_state_t *state)
 
 
 void
+ngx_k8s_claim_want(ngx_k8s_host_state_t *state)
+{
+    state->node->marked = 0;
+    state->seek = NULL;
+
+    ngx_k8s_claim_want_from(state,
+                     ngx_queue_head(&state->node->links[NGX_K8S_ROLE_ALIAS]));
+}
+
+
+static void
+ngx_k8s_claim_want_from(ngx_k8s_host_state_t *state, ngx_queue_t *q)
+{
+    ngx_queue_t  *links;
+
+    links = &state->node->links[NGX_K8S_ROLE_ALIAS];
+
+    state->wanting = (q == ngx_queue_sentinel(links)) ? NULL : q;
+}
+
+
+void
 ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
     ngx_uint_t             n;
+    ngx_k8s_link_t        *link;
     ngx_k8s_claim_t       *claim;
     ngx_k8s_host_state_t  *child;
+
+    /* of the links some have come or gone */
+
+    if (state->wanting && state->node->marked) {
+        ngx_k8s_claim_want(state);
+    }
 
     for (n = 0; n < NGX_K8S_CLAIMS_TOLD; n++) {
         claim = state->saying ? state->saying : state->telling;
@@ -182,6 +213,12 @@ ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
             if (claim->link) {
                 ngx_k8s_entry_mark(c->store, claim->entry);
             }
+
+        } else if (state->wanting) {
+            link = ngx_queue_data(state->wanting, ngx_k8s_link_t, queue);
+            ngx_k8s_entry_mark(c->store, link->entry);
+
+            ngx_k8s_claim_want_from(state, ngx_queue_next(&link->queue));
 
         } else if (state->heir) {
             child = ngx_queue_data(state->heir, ngx_k8s_host_state_t, sibling);

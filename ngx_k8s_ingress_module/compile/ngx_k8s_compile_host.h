@@ -97,7 +97,8 @@ typedef struct {
     unsigned                 queued:1;
     unsigned                 placed:1;   /* in state->claims */
     unsigned                 listed:1;   /* in state->marked */
-    unsigned                 aliases:1;  /* has some for the host */
+    unsigned                 aliases:1;  /* has some for the host, */
+    unsigned                 named:1;    /* and they count: entry->aliased */
     unsigned                 twins:1;    /* redirects its twin */
 
     ngx_rbtree_node_t        rank;       /* state->ranks, with "ranked" */
@@ -192,6 +193,12 @@ struct ngx_k8s_host_state_s {
     ngx_k8s_claim_t         *saying;     /* of all claims, of which something
                                             else is to be said; NULL: none */
     ngx_k8s_claim_t         *telling;    /* of the claims in "marked" */
+    ngx_queue_t             *wanting;    /* of the links of those who would have
+                                            the name, the same */
+    ngx_queue_t             *seek;       /* of these links the next one that is
+                                            looked at; NULL: none was yet */
+    ngx_k8s_entry_t         *found;      /* the oldest before it that may have
+                                            the name; NULL: none */
     ngx_queue_t             *heir;       /* of the children, whose TLS may
                                             change; NULL: none */
     ngx_k8s_item_t          *gone;       /* not in the tree, perhaps still in
@@ -401,6 +408,8 @@ void ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 ngx_k8s_claim_t *ngx_k8s_claim_marked(ngx_k8s_host_state_t *state);
 /* what is said of those in state->marked has changed */
 void ngx_k8s_claim_tell(ngx_k8s_host_state_t *state);
+/* nor is what is said of those who would have its name */
+void ngx_k8s_claim_want(ngx_k8s_host_state_t *state);
 /* whether others are still to be told of a change of the host */
 #define ngx_k8s_heir_pass(state, child)                                       \
     (state)->heir = ngx_queue_next(&(child)->sibling);                        \
@@ -408,8 +417,8 @@ void ngx_k8s_claim_tell(ngx_k8s_host_state_t *state);
         (state)->heir = NULL;                                                 \
     }
 #define ngx_k8s_host_telling(state)                                           \
-    ((state)->saying || (state)->telling || (state)->heir                     \
-     || (state)->ruling || (state)->subject                                   \
+    ((state)->saying || (state)->telling || (state)->wanting                  \
+     || (state)->heir || (state)->ruling || (state)->subject                  \
      || !ngx_queue_empty(&(state)->told))
 
 /*
@@ -528,6 +537,29 @@ ngx_k8s_list_t ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n,
 #define NGX_K8S_CANARIES_MAX   2048  /* of all paths of a record, each of which
                                         has as many, one at least */
 
+#define NGX_K8S_PATTERNS       64    /* expressions of names that are served */
+
+/* the record of another name in the making */
+
+typedef struct {
+    ngx_uint_t               flags;
+    ngx_uint_t               action;     /* NGX_K8S_ACTION_* */
+    ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
+    ngx_uint_t               ncerts;
+    ngx_uint_t               n;          /* expressions */
+    ngx_k8s_model_pattern_t  **patterns;
+    ngx_str_t               *targets;    /* one of each, or the only one */
+} ngx_k8s_alias_t;
+
+/* who has expressions, the oldest first */
+
+typedef struct {
+    ngx_k8s_entry_t         *entries[NGX_K8S_PATTERNS];
+    ngx_uint_t               takes[NGX_K8S_PATTERNS];  /* how many of each */
+    ngx_uint_t               n;
+    unsigned                 again:1;    /* one was found to be none */
+} ngx_k8s_patterns_t;
+
 /*
  * Canaries (ngx_k8s_compile_canary.c).  holds(): all items of a record with
  * their canaries, in m->holds; name(): "namespace-service-port" in c->pool;
@@ -591,8 +623,9 @@ ngx_int_t ngx_k8s_compile_action_status(ngx_k8s_making_t *m, ngx_uint_t kind,
 /*
  * Other names of hosts (ngx_k8s_compile_alias.c).  The record of a name that is
  * none itself: NGX_OK, NGX_DECLINED: there is none, NGX_AGAIN, NGX_ERROR.
- * end(): it is nobody's; real(): it is a host; claim(): a claim has changed;
- * tell(): certificates of a host have.
+ * end(): it is nobody's; real(): it is a host; claim(): a claim has changed,
+ * returns things that it has looked at; counts(): whether it is the one whose
+ * aliases a host has; tell(): certificates of a host have changed.
  */
 ngx_int_t ngx_k8s_compile_alias(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
@@ -600,14 +633,19 @@ void ngx_k8s_compile_alias_end(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 void ngx_k8s_compile_alias_real(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
-void ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c,
+ngx_uint_t ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim);
+void ngx_k8s_compile_alias_counts(ngx_k8s_claim_t *claim, ngx_uint_t counts);
 void ngx_k8s_compile_alias_tell(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 /* the default certificate has changed; marks some of the names that have it,
    NGX_DONE: there is none left */
 void ngx_k8s_compile_alias_relend(ngx_k8s_compile_t *c);
 ngx_int_t ngx_k8s_compile_alias_lent(ngx_k8s_compile_t *c);
+/* writes one (ngx_k8s_compile_alias_put.c), and sets how many expressions had
+   room; NGX_DECLINED: there is no record, or it leads elsewhere */
+ngx_int_t ngx_k8s_alias_put(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_k8s_alias_t *alias);
 /* whether a host has the aliases of an entry; whether a name is another one of
    a host */
 ngx_uint_t ngx_k8s_compile_aliased(ngx_k8s_compile_t *c,

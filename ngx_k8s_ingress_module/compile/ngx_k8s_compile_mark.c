@@ -19,8 +19,8 @@ static void ngx_k8s_compile_mark_users(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node, ngx_int_t *budget);
 static void ngx_k8s_compile_mark_links(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_int_t *budget);
-static void ngx_k8s_compile_mark_aliases(ngx_k8s_compile_t *c,
-    ngx_k8s_entry_t *entry);
+static ngx_uint_t ngx_k8s_compile_mark_aliases(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim);
 static void ngx_k8s_compile_mark_twin(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 
@@ -196,13 +196,12 @@ ngx_k8s_compile_resume(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
 /* what a claim says of other names has changed, or whether it is there */
 
-void
+ngx_uint_t
 ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 {
-    ngx_uint_t             aliases, twins, ntwins;
-    ngx_k8s_claim_t       *first, *next;
+    ngx_uint_t             n, aliases, twins, ntwins;
+    ngx_k8s_claim_t       *first;
     ngx_k8s_model_t       *model;
-    ngx_rbtree_node_t     *node;
     ngx_k8s_host_state_t  *state;
 
     state = claim->state;
@@ -221,60 +220,81 @@ ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
     }
 
     if (!aliases && !claim->aliases) {
-        return;
+        return 0;
     }
 
     claim->aliases = aliases;
-    first = NULL;
 
-    node = (state->claims.root != &state->sentinel)
-           ? ngx_rbtree_min(state->claims.root, &state->sentinel) : NULL;
+    if (claim->link) {
+        ngx_k8s_entry_mark(c->store, claim->entry);
+    }
 
-    for ( /* void */ ; node; node = ngx_rbtree_next(&state->claims, node)) {
-        next = (ngx_k8s_claim_t *) node;
+    first = state->alias_claim;
+    n = 0;
 
-        if (!next->aliases) {
-            continue;
+    if (aliases) {
+
+        if (first == NULL || ngx_k8s_claim_cmp(claim, first) < 0) {
+            first = claim;
         }
 
-        if (first == NULL) {
-            first = next;
-        }
+    } else if (claim == first) {
 
-        ngx_k8s_entry_mark(c->store, next->entry);
+        do {
+            first = (ngx_k8s_claim_t *) ngx_rbtree_next(&state->claims,
+                                                        &first->node);
+            n++;
+        } while (first && !first->aliases);
     }
 
     if (first == state->alias_claim && first != claim) {
-        return;
+        return 0;
     }
 
-    if (state->alias_claim && state->alias_claim->link) {
-        ngx_k8s_compile_mark_aliases(c, state->alias_claim->entry);
+    /* others say whose aliases the host has */
+
+    if (first != state->alias_claim) {
+        n += ngx_k8s_compile_mark_aliases(c, state->alias_claim);
+
+        state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
+                                                           &state->sentinel);
+        ngx_k8s_compile_alias_counts(state->alias_claim, 0);
+        ngx_k8s_compile_alias_counts(first, 1);
+
+        state->alias_claim = first;
     }
 
-    state->alias_claim = first;
+    return n + ngx_k8s_compile_mark_aliases(c, first);
+}
 
-    if (first && first->link) {
-        ngx_k8s_compile_mark_aliases(c, first->entry);
+
+/* what ends with its link is not counted any more: the entry may go */
+
+void
+ngx_k8s_compile_alias_counts(ngx_k8s_claim_t *claim, ngx_uint_t counts)
+{
+    if (claim && claim->named != counts && (claim->named || claim->link)) {
+        claim->named = counts;
+        claim->entry->aliased += counts ? 1 : -1;
     }
 }
 
 
-/* their links are among the first ones */
+/* their links are among the first ones; how many there are */
 
-static void
-ngx_k8s_compile_mark_aliases(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
+static ngx_uint_t
+ngx_k8s_compile_mark_aliases(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 {
     ngx_uint_t       n;
     ngx_k8s_link_t  *link;
 
-    if (entry->model == NULL) {
-        return;
+    if (claim == NULL || claim->link == NULL) {
+        return 0;
     }
 
-    n = entry->model->naliases + 1 + entry->model->nunmet;
+    n = 0;
 
-    for (link = entry->links; link && n; link = link->next, n--) {
+    for (link = claim->entry->links; link; link = link->next) {
 
         if (link->node->type != NGX_K8S_NODE_HOST
             || link->role == NGX_K8S_ROLE_USER)
@@ -283,7 +303,10 @@ ngx_k8s_compile_mark_aliases(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
         }
 
         ngx_k8s_node_mark(c->store, link->node);
+        n++;
     }
+
+    return n;
 }
 
 

@@ -170,9 +170,12 @@ static ngx_int_t
 ngx_k8s_names_pattern(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_str_t *field, ngx_k8s_model_pattern_t *pattern)
 {
-    u_char        buf[NGX_MAX_CONF_ERRSTR];
-    ngx_str_t     error;
-    ngx_array_t  *a;
+    u_char           buf[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t        error;
+    ngx_array_t     *a;
+    ngx_k8s_node_t  *node;
+
+    static ngx_str_t  patterns = ngx_string(NGX_K8S_HOST_PATTERNS_NAME);
 
     a = &c->saying.problems;
 
@@ -188,6 +191,14 @@ ngx_k8s_names_pattern(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
     if (pattern->served || !ngx_k8s_compile_aliased(c, entry)) {
         return NGX_OK;
+    }
+
+    node = ngx_k8s_node_host_find(c->store, 0, NGX_K8S_CLASS_HTTP, &patterns);
+
+    if (node && node->need) {
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_TABLE_FULL, NULL,
+                                    field, "there is no room for \"~%V\"",
+                                    &pattern->text);
     }
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ALIAS_CONFLICT, NULL,

@@ -107,7 +107,7 @@ ngx_k8s_host_drop(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     node = state->node;
 
-    if (state->slot || state->attached
+    if (state->slot || state->attached || state->wanting
         || !ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])
         || !ngx_queue_empty(&state->work)
         || !ngx_queue_empty(&state->children)

@@ -168,6 +168,7 @@ struct ngx_k8s_compile_s {
     ngx_uint_t               nexprs;
     ngx_uint_t               nfreed;     /* those that were, and are no more */
     ngx_queue_t              over;       /* ngx_k8s_host_state_t */
+    ngx_k8s_patterns_t       patterns;   /* of names, in the making */
 
     size_t                   stuck_room; /* free bytes that may help */
     ngx_queue_t              roomless;   /* nodes that wait for room */

@@ -158,6 +158,8 @@ struct ngx_k8s_entry_s {
     uint32_t                 problem;    /* compile's: slot of its record */
     void                    *left;       /* compile's, with "full" */
     size_t                   tried;      /* compile's: its last need */
+    ngx_uint_t               aliased;    /* compile's: hosts that have its
+                                            aliases */
     unsigned                 kind:8;
     unsigned                 why:8;      /* not taken: problem code, or 0 */
     unsigned                 state:8;    /* NGX_K8S_STATE_*, counted where its

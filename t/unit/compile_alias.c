@@ -30,6 +30,8 @@
 #define ALIAS(v)   OURS "server-alias':'" v "'"
 #define TWIN       OURS "from-to-www-redirect':'true'"
 
+#define LONG       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa."
+
 #define OBJECTS    6
 #define NAMES      9
 #define ROUNDS     400
@@ -311,6 +313,159 @@ others(k8s_t *k)
     k8s_delete(k, NGX_K8S_INGRESS, "d", "re2");
     k8s_delete(k, NGX_K8S_INGRESS, "e", "re3");
     ok(!k8s_has(k, "host "), "nothing is left");
+}
+
+
+/*
+ * Expressions are those of the oldest Ingresses that may have any: what their
+ * namespace may not have, what is none and what has no host takes nobody's.
+ */
+
+static void
+shares(k8s_t *k)
+{
+    char        text[1024], name[32];
+    ngx_uint_t  i, n, bad;
+
+    k8s_put(k, INGRESS("good", "g", "30", ALIAS("~good"), RULE("good.test")));
+    k8s_run(k);
+    is(k, "good", "good.test");
+
+    for (bad = 0; bad < 3; bad++) {
+
+        for (i = 0; i < 80; i++) {
+            sprintf(text, INGRESS("evil", "e%u", "01", ALIAS("~%s%02u"),
+                                  RULE("%s%u.test")),
+                    (unsigned) i, bad == 1 ? "(" : "p", (unsigned) i,
+                    bad == 2 ? "e" : "d", (unsigned) (bad == 2 ? 0 : i));
+            k8s_put(k, text);
+        }
+
+        k8s_run(k);
+
+        for (i = 0, n = 0; i < 80; i++) {
+            sprintf(name, "p%02u", (unsigned) i);
+            n += (strcmp(leads(k, name, NULL), "none") != 0);
+        }
+
+        ok(n == (bad == 1 ? 0 : bad == 2 ? 1 : 16),
+           "%u of one namespace are served, %u", (unsigned) n, (unsigned) bad);
+        is(k, "good", "good.test");
+        ok(!k8s_has(k, "\"~good\" is left out"), "nothing is said of another");
+
+        for (i = 0; i < 80; i++) {
+            sprintf(name, "e%u", (unsigned) i);
+            k8s_delete(k, NGX_K8S_INGRESS, "evil", name);
+        }
+    }
+
+    /* who is pushed out by others is told, and who comes back */
+
+    for (n = 0; n < 4; n++) {
+        for (i = 0; i < 16; i++) {
+            sprintf(text, INGRESS("evil%u", "e%u", "%02u", ALIAS("~p%u.%02u"),
+                                  RULE("e%u.%u.test")),
+                    (unsigned) n, (unsigned) i, (unsigned) n, (unsigned) i,
+                    (unsigned) (10 + i), (unsigned) i, (unsigned) n);
+            k8s_put(k, text);
+        }
+    }
+
+    k8s_run(k);
+    is(k, "good", "none");
+    is(k, "p3.15", "e15.3.test");
+    ok(k8s_has(k, "\"~good\" is left out"), "who is pushed out is told");
+
+    k8s_delete(k, NGX_K8S_INGRESS, "evil2", "e7");
+    k8s_run(k);
+    is(k, "good", "good.test");
+    ok(!k8s_has(k, "\"~good\" is left out"), "and who is back");
+
+    for (n = 0; n < 4; n++) {
+        for (i = 0; i < 16; i++) {
+            sprintf(text, "evil%u", (unsigned) n);
+            sprintf(name, "e%u", (unsigned) i);
+            k8s_delete(k, NGX_K8S_INGRESS, text, name);
+        }
+    }
+
+    k8s_delete(k, NGX_K8S_INGRESS, "good", "g");
+    ok(!k8s_has(k, "host "), "nothing is left");
+}
+
+
+/* policies that nobody has, until nothing is free */
+
+static void
+fill(k8s_t *k)
+{
+    size_t             len;
+    ngx_k8s_policy_t  *rec;
+
+    static int  id;
+
+    rec = calloc(1, 16384);
+
+    rec->header.type = NGX_K8S_INDEX_POLICY;
+    rec->header.key.offset = sizeof(ngx_k8s_policy_t);
+    rec->header.key.len = 8;
+
+    for (len = 16384; len > sizeof(ngx_k8s_policy_t) + 8; len /= 2) {
+
+        do {
+            sprintf((char *) (rec + 1), "%07d", id++);
+        } while (ngx_k8s_writer_put(k->writer, &rec->header, len,
+                                    NGX_K8S_WRITE_OBJECT));
+    }
+
+    free(rec);
+
+    ngx_k8s_writer_publish(k->writer);
+}
+
+
+/* in a full zone a name that has become another one's leads nowhere */
+
+static void
+full(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k.size = 8 * 1024 * 1024;
+    k.conf.regex = regex_check;
+    k8s_open(&k);
+
+    k8s_put(&k, INGRESS("d", "one", "01", ALIAS("z.test,~^k,~^m"),
+                        RULE("s.test")));
+    k8s_put(&k, INGRESS("e", "two", "02", ALIAS("z.test,~^l"),
+                        RULE(LONG LONG LONG "test")));
+    k8s_run(&k);
+    is(&k, "z.test", "s.test");
+    is(&k, "^k", "s.test");
+    is(&k, "^l", LONG LONG LONG "test");
+
+    fill(&k);
+
+    k8s_put(&k, INGRESS("d", "one", "01", ALIAS("~^k"), RULE("s.test")));
+    k8s_run(&k);
+    is(&k, "z.test", "none");
+    is(&k, "^k", "s.test");
+    is(&k, "^l", LONG LONG LONG "test");
+    is(&k, "^m", "none");
+    ok(k8s_has(&k, "no room for the alias \"z.test\""), "and it is said");
+
+    k8s_put(&k, INGRESS("f", "three", "03", ALIAS("~^" LONG LONG),
+                        RULE("t.test")));
+    k8s_run(&k);
+    is(&k, "^k", "s.test");
+    is(&k, "^l", LONG LONG LONG "test");
+
+    k8s_put(&k, INGRESS("d", "one", "01", "", RULE("s.test")));
+    k8s_run(&k);
+    is(&k, "^k", "none");
+
+    k8s_close(&k);
 }
 
 
@@ -696,11 +851,14 @@ main(void)
     names(&k);
     twins(&k);
     others(&k);
+    shares(&k);
     tls(&k);
     defaults();
     any(&k);
 
     k8s_close(&k);
+
+    full();
 
     return done();
 }

@@ -876,6 +876,69 @@ test_hosts(void)
 }
 
 
+static void
+put_alias(k8s_t *k, ngx_uint_t n, ngx_uint_t hosts, ngx_uint_t host,
+    const char *alias)
+{
+    char        *p;
+    ngx_uint_t   i;
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+                       "'Ingress','metadata':{'namespace':'a','name':'i%05u',"
+                       "'creationTimestamp':'2026-01-01T00:00:00Z',"
+                       "'annotations':{'nginx.ingress.kubernetes.io/"
+                       "server-alias':'%s'}},'spec':{'rules':[",
+                       (unsigned) n, alias);
+
+    for (i = 0; i < hosts; i++) {
+        p += sprintf(p, "%s{'host':'h%u.test','http':{'paths':[{'path':'/%u',"
+                     "'pathType':'Exact','backend':{'service':{'name':'s',"
+                     "'port':{'number':80}}}}]}}", i ? "," : "",
+                     (unsigned) (host + i), (unsigned) n);
+    }
+
+    sprintf(p, "]}}");
+
+    k8s_put(k, text);
+}
+
+
+/* aliases that all Ingresses of some hosts want, and each one of its own */
+
+static void
+test_aliases(ngx_uint_t n, ngx_uint_t hosts, const char *what)
+{
+    char        alias[64];
+    k8s_t       k;
+    ngx_uint_t  i;
+
+    setup(&k);
+    k8s_open(&k);
+
+    for (i = 0; i < n; i++) {
+        sprintf(alias, what, (unsigned) i);
+        put_alias(&k, i, hosts ? hosts : 1, hosts ? 0 : i, alias);
+    }
+
+    ngx_k8s_compile_synced(k.compile);
+    printf("# %u Ingresses with an alias each, %s, %u hosts\n", (unsigned) n,
+           what, (unsigned) hosts);
+    (void) pieces(&k, "aliases come");
+
+    /* the oldest of one second has the greatest name */
+
+    put_alias(&k, 0, hosts ? hosts : 1, 0, "z.test");
+    i = pieces(&k, "the youngest has another one");
+    ok(i < 200 + n / 100, "which is said of few, in %u pieces", (unsigned) i);
+
+    put_alias(&k, 0, hosts ? hosts : 1, 0, "");
+    i = pieces(&k, "the youngest has none");
+    ok(i < 200 + n / 100, "which is said of few, in %u pieces", (unsigned) i);
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -900,6 +963,9 @@ main(void)
     test_waiting();
     test_halfway();
     test_hosts();
+    test_aliases(5000, 1, "x%u.test");
+    test_aliases(1000, 8, "x.test");
+    test_aliases(5000, 0, "x.test");
 
     free(text);
 
