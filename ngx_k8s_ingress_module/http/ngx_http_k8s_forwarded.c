@@ -421,3 +421,57 @@ ngx_http_k8s_forwarded(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 
     return v->not_found ? NGX_DECLINED : NGX_OK;
 }
+
+
+void
+ngx_http_k8s_forwarded_note(ngx_http_request_t *r, ngx_k8s_block_t *block)
+{
+    u_char                 addr[16];
+    ngx_str_t             *text;
+    ngx_uint_t             named;
+    struct sockaddr       *sockaddr;
+    ngx_table_elt_t       *header;
+    ngx_proxy_protocol_t  *pp;
+
+    static u_char  mapped[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+    sockaddr = r->connection->sockaddr;
+
+    switch (sockaddr->sa_family) {
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        ngx_memcpy(addr, &((struct sockaddr_in6 *) sockaddr)->sin6_addr, 16);
+        break;
+#endif
+
+    case AF_INET:
+        ngx_memcpy(addr, mapped, 12);
+        ngx_memcpy(addr + 12, &((struct sockaddr_in *) sockaddr)->sin_addr, 4);
+        break;
+
+    default:
+        return;
+    }
+
+    text = &r->connection->addr_text;
+    header = r->headers_in.x_forwarded_for;
+    pp = r->connection->proxy_protocol;
+
+    named = (header == NULL && pp == NULL);
+
+    if (header) {
+        named = (ngx_strlcasestrn(header->value.data,
+                                  header->value.data + header->value.len,
+                                  text->data, text->len - 1)
+                 != NULL);
+    }
+
+    if (pp) {
+        named |= (pp->src_addr.len == text->len
+                  && ngx_memcmp(pp->src_addr.data, text->data, text->len)
+                     == 0);
+    }
+
+    ngx_k8s_clients_note(&block->view, addr, !named);
+}

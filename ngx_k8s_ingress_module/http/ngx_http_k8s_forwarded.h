@@ -27,6 +27,10 @@
     ((settings)->forwarded || (settings)->real_ip                             \
      || (settings)->proxy_protocol)
 
+/* notes the client of a request, and whether it is a proxy */
+void ngx_http_k8s_forwarded_note(ngx_http_request_t *r,
+    ngx_k8s_block_t *block);
+
 /* with the PROXY protocol and forwarded headers: the header that it reads; of
    the request, before it runs */
 ngx_int_t ngx_http_k8s_forwarded_proxy(ngx_http_request_t *r,

@@ -90,6 +90,9 @@ ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
 
     if (ctx->health) {
         r->loc_conf = klcf->health_conf;
+
+    } else if (table && !ngx_k8s_clients_differ(&ctx->block->view)) {
+        ngx_http_k8s_forwarded_note(r, ctx->block);
     }
 
     if (rc == NGX_DECLINED && !klcf->late) {

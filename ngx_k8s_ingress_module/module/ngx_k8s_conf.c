@@ -214,6 +214,14 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "backoff time;", "30s", "k8s_ingress",
       "The longest pause between two tries after errors of the API server." },
 
+    { { ngx_string("client_check"), NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, 0,
+        offsetof(ngx_k8s_conf_t, client_check), NULL },
+      "client_check time;", "10m", "k8s_ingress",
+      "After each such time it is a problem when all requests had one address, "
+      "and name other clients: a balancer is taken for all of them. 0: it is "
+      "not looked for." },
+
     { { ngx_string("list_page"), NGX_CONF_TAKE1,
         ngx_conf_set_num_slot, 0,
         offsetof(ngx_k8s_conf_t, page), NULL },
@@ -279,6 +287,7 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.without_class = NGX_CONF_UNSET;
     kcf.defaults = NGX_CONF_UNSET_UINT;
     kcf.page = NGX_CONF_UNSET;
+    kcf.client_check = NGX_CONF_UNSET_MSEC;
     kcf.problems = NGX_CONF_UNSET;
     kcf.compile.ownership = NGX_CONF_UNSET_UINT;
     kcf.source.type = NGX_CONF_UNSET_UINT;
@@ -764,6 +773,9 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     }
 
     block->conf->zone_size = kcf->zone_size;
+
+    ngx_conf_init_msec_value(kcf->client_check, 600000);
+    block->conf->client_check = kcf->client_check;
     block->conf->class = kcf->class;
     block->controller = kcf->class.controller;
     block->class_name = kcf->class.class_name;

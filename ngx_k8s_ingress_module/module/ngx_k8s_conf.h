@@ -31,6 +31,7 @@ typedef struct {
     size_t                   zone_size;
     ngx_uint_t               defaults;
     ngx_int_t                page;
+    ngx_msec_t               client_check;
     ngx_int_t                problems;
     ngx_flag_t               class_by_name;
     ngx_flag_t               without_class;

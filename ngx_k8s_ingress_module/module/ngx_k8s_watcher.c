@@ -82,6 +82,7 @@ ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
     ngx_k8s_watcher_event(w, &w->turn, ngx_k8s_watcher_turn_handler);
     ngx_k8s_watcher_event(w, &w->reclaim, ngx_k8s_watcher_reclaim_handler);
     ngx_k8s_watcher_event(w, &w->clock, ngx_k8s_watcher_clock_handler);
+    ngx_k8s_watcher_event(w, &w->clients, ngx_k8s_watcher_clients_handler);
     ngx_k8s_watcher_event(w, &w->wanted, ngx_k8s_watcher_wanted_handler);
     ngx_k8s_watcher_event(w, &w->lost, ngx_k8s_watcher_lost_handler);
     ngx_k8s_watcher_event(w, &w->due, ngx_k8s_watcher_due_handler);
@@ -451,6 +452,10 @@ ngx_k8s_watcher_source(ngx_k8s_watcher_t *w)
     ngx_k8s_compile_clock(w->compile, ngx_time());
     ngx_add_timer(&w->clock, NGX_K8S_CLOCK_INTERVAL);
 
+    if (block->conf->client_check) {
+        ngx_add_timer(&w->clients, block->conf->client_check);
+    }
+
     ngx_k8s_watcher_post(w);
 
     return NGX_OK;
@@ -474,6 +479,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     ngx_k8s_watcher_cancel(&w->turn);
     ngx_k8s_watcher_cancel(&w->reclaim);
     ngx_k8s_watcher_cancel(&w->clock);
+    ngx_k8s_watcher_cancel(&w->clients);
     ngx_k8s_watcher_cancel(&w->wanted);
     ngx_k8s_watcher_cancel(&w->lost);
     ngx_k8s_watcher_cancel(&w->due);

@@ -62,6 +62,7 @@ struct ngx_k8s_watcher_s {
     ngx_event_t              turn;       /* posted: end of a turn */
     ngx_event_t              reclaim;
     ngx_event_t              clock;
+    ngx_event_t              clients;    /* whether all have one address */
     ngx_event_t              wanted;     /* what never comes */
     ngx_event_t              lost;       /* what was lost is listed anew */
     ngx_event_t              due;        /* what compile waits for */
@@ -128,6 +129,9 @@ void ngx_k8s_watcher_later(void *data, ngx_msec_t msec);
 void ngx_k8s_watcher_told(void *data, ngx_k8s_problem_rec_t *old,
     ngx_k8s_problem_rec_t *now);
 
+
+/* ngx_k8s_clients.c: client_check has passed */
+void ngx_k8s_watcher_clients_handler(ngx_event_t *ev);
 
 /* ngx_k8s_listen.c: ngx_k8s_listen_t of all listens, NULL: no memory */
 ngx_array_t *ngx_k8s_listens(ngx_k8s_block_t *block, ngx_cycle_t *cycle,

@@ -424,7 +424,17 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "object that has it; nothing of another namespace is served "
                  "for it."),
       ngx_string("Use another host, or move this object to the namespace that "
-                 "has the host, or remove it there.") }
+                 "has the host, or remove it there.") },
+
+    { ngx_string("OneClient"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("All requests of some time came from one address, and name "
+                 "other clients: it is that of a balancer before nginx, which "
+                 "limits, lists and logs take for all clients."),
+      ngx_string("Set use-forwarded-headers in the ConfigMap, with the address "
+                 "in proxy-real-ip-cidr; or, where the balancer speaks it, "
+                 "use-proxy-protocol, with \"listen ... proxy_protocol\" in "
+                 "nginx.conf.") }
 };
 
 

@@ -283,3 +283,84 @@ ngx_k8s_turn(ngx_k8s_table_t *table, ngx_uint_t usec)
         table->turns_max = usec;
     }
 }
+
+
+void
+ngx_k8s_clients_note(ngx_k8s_view_t *view, u_char *addr, ngx_uint_t other)
+{
+    ngx_k8s_word_t     *word;
+    ngx_atomic_uint_t   round, clients;
+
+    word = view->word;
+    round = view->table->clients;
+    clients = word->clients;
+
+    if ((clients & ~(ngx_atomic_uint_t) (NGX_K8S_CLIENTS_ROUND - 1)) != round
+        || !(clients & NGX_K8S_CLIENTS_ONE))
+    {
+        ngx_memcpy((void *) word->client, addr, 16);
+        word->requests = 0;
+        clients = round | NGX_K8S_CLIENTS_ONE;
+
+    } else if (ngx_memcmp((void *) word->client, addr, 16) != 0) {
+        word->clients = round | NGX_K8S_CLIENTS_DIFFER;
+        return;
+    }
+
+    if (other) {
+        clients |= NGX_K8S_CLIENTS_OTHER;
+    }
+
+    word->requests++;
+
+    ngx_memory_barrier();
+
+    word->clients = clients;
+}
+
+
+ngx_int_t
+ngx_k8s_clients(ngx_k8s_table_t *table, u_char *addr, ngx_uint_t *requests)
+{
+    ngx_uint_t          i, one, other;
+    ngx_k8s_word_t     *word;
+    ngx_atomic_uint_t   round, clients;
+
+    round = table->clients;
+    one = 0;
+    other = 0;
+    *requests = 0;
+
+    word = ngx_k8s_word(table, 0);
+
+    for (i = 0; i < NGX_K8S_WORDS; i++) {
+
+        clients = ngx_k8s_load(&word[i].clients);
+
+        if ((clients & ~(ngx_atomic_uint_t) (NGX_K8S_CLIENTS_ROUND - 1))
+            != round || clients == round)
+        {
+            continue;
+        }
+
+        if ((clients & NGX_K8S_CLIENTS_DIFFER)
+            || (one && ngx_memcmp(addr, (void *) word[i].client, 16) != 0))
+        {
+            one = 2;
+            break;
+        }
+
+        ngx_memcpy(addr, (void *) word[i].client, 16);
+        one = 1;
+        other |= clients & NGX_K8S_CLIENTS_OTHER;
+        *requests += word[i].requests;
+    }
+
+    table->clients = round + NGX_K8S_CLIENTS_ROUND;
+
+    if (one == 0) {
+        return NGX_DONE;
+    }
+
+    return (one == 1 && other) ? NGX_OK : NGX_DECLINED;
+}

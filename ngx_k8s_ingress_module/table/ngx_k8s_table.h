@@ -102,7 +102,10 @@ typedef struct {
     ngx_atomic_t             pid;
     ngx_atomic_t             pins;       /* how often it pinned */
     ngx_atomic_t             dropped;    /* counts lost, cells full */
-    ngx_atomic_t             reserved[4];
+    ngx_atomic_t             clients;    /* NGX_K8S_CLIENTS_*, beside them the
+                                            table's "clients" of that time */
+    ngx_atomic_t             requests;   /* of the first client since then */
+    ngx_atomic_t             client[2];  /* its address, IPv4 is mapped */
 } ngx_k8s_word_t;
 
 
@@ -134,6 +137,10 @@ typedef struct {
     ngx_atomic_t             global;     /* watcher: of the policy of the
                                             ConfigMap, "profile" as a number
                                             that is never 0; 0: none */
+    ngx_atomic_t             clients;    /* watcher: raised by
+                                            NGX_K8S_CLIENTS_ROUND, when what
+                                            processes know of clients begins
+                                            anew */
     ngx_atomic_t             states[NGX_K8S_TABLE_STATES]; /* watcher: so many
                                             Ingresses are of that state */
 
@@ -258,6 +265,32 @@ ngx_k8s_stat_t *ngx_k8s_stat(ngx_k8s_table_t *table, uint32_t n);
  */
 void ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
     ngx_uint_t method, ngx_uint_t status);
+
+/*
+ * Clients, so long as all have one address: notes that of a request, 16 bytes;
+ * "other" is 1 when the request names another one as its client.  Private to
+ * the process.  clients_differ() says that there is nothing more to note.
+ */
+
+#define NGX_K8S_CLIENTS_ONE          1   /* one address was seen */
+#define NGX_K8S_CLIENTS_OTHER        2   /* it is that of a proxy */
+#define NGX_K8S_CLIENTS_DIFFER       4
+#define NGX_K8S_CLIENTS_ROUND        8
+
+#define ngx_k8s_clients_differ(view)                                          \
+    ((view)->word->clients                                                    \
+     == ((view)->table->clients | NGX_K8S_CLIENTS_DIFFER))
+
+void ngx_k8s_clients_note(ngx_k8s_view_t *view, u_char *addr,
+    ngx_uint_t other);
+
+/*
+ * Watcher only: what all processes have noted; begins anew.  NGX_OK: all of
+ * *requests requests had the address, which is that of a proxy; NGX_DECLINED:
+ * not so; NGX_DONE: there was none.
+ */
+ngx_int_t ngx_k8s_clients(ngx_k8s_table_t *table, u_char *addr,
+    ngx_uint_t *requests);
 
 /* the cells' key, taken apart */
 #define ngx_k8s_cell_rule(key)       ((uint32_t) ((key) >> 32))

@@ -94,6 +94,10 @@ my @refused = (
     ['bad time', "$m connect_timeout soon;",
      qr/"connect_timeout" directive invalid value/],
     ['time of zero', "$m backoff 0;", qr/"backoff" have to be above 0/],
+    ['bad check', "$m client_check often;",
+     qr/"client_check" directive invalid value/],
+    ['check twice', "$m client_check 0; client_check 1m;",
+     qr/"client_check" directive is duplicate/],
     ['watch too short', "$m watch_timeout 10ms;",
      qr/"watch_timeout" at least 1s/],
     ['object_max too large', "$m object_max 5m;",
@@ -115,11 +119,12 @@ my @taken = (
       config_map a/c.d;
       namespace_limit routes=10 bytes=1m; host_ownership namespace acme; healthz /-/healthy;
       connect_timeout 1s; watch_timeout 60s; list_timeout 10s;
-      list_time 1m; backoff 10s;
+      list_time 1m; backoff 10s; client_check 1m;
       list_page 100; object_max 1m; problems 10;"],
     ['prefix', "$m annotations_prefix example.com;"],
     ['selector', "$m watch_namespace_selector 'a=b,c in (d, e),!f';"],
     ['healthz off', "$m healthz off;"],
+    ['no check', "$m client_check 0;"],
     ['backend by number', "$m default_backend a/b:80;"],
     ['backend without port', "$m default_backend a/b;"],
     ['included file', "$m include %%DIR%%/../more.conf;"],

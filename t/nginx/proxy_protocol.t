@@ -12,7 +12,8 @@ use Test::More;
 my $proxy = K8s::Objects::free_port();
 
 my $n = K8s::Nginx->new(
-    block => 'source manifests %%DIR%%; zone 4m; config_map default/own;',
+    block => 'source manifests %%DIR%%; zone 4m; config_map default/own; '
+             . 'client_check 500ms;',
     http => "log_format address 'seen \$remote_addr for \$request_uri'; "
             . 'access_log logs/error.log address; '
             . "server { listen 127.0.0.1:$proxy proxy_protocol; "
@@ -115,6 +116,35 @@ soon($pp, [@for], '9.9.9.9|9.9.9.9, 1.2.3.4|443|9.9.9.9', 'all of them');
 
 config();
 soon($pp, [@for], "127.0.0.1|127.0.0.1|$proxy|", 'as before');
+
+# a balancer that is taken for its clients
+
+sub status { ($n->get('x', '/-/status'))[1] // '' }
+
+sub problem {
+    my ($wanted, $head, @lines) = @_;
+    return $n->until(sub {
+        for (1 .. 12) { sent($head, @lines) }
+        my $status = status();
+        return $wanted
+            ? $status =~ /"OneClient"[^}]*came from 127\.0\.0\.1, and/
+            : $status =~ /"version"/ && $status !~ /"OneClient"/;
+    });
+}
+
+ok problem(1, '', @for), 'forwarded headers, and one address: a problem';
+config('use-forwarded-headers' => 'true');
+soon('', [@for], "9.9.9.9|9.9.9.9|$n->{port}|", 'its remedy');
+ok problem(0, '', @for), 'helps';
+config();
+soon($pp, [], "127.0.0.1|127.0.0.1|$proxy|", 'the address of the balancer');
+ok problem(1, $pp), 'the PROXY protocol, and one address: a problem';
+config('use-proxy-protocol' => 'true');
+soon($pp, [], '1.2.3.4|1.2.3.4|443|', 'its remedy');
+ok problem(0, $pp, @for), 'helps, whatever the client forwards';
+config();
+soon('', [], "127.0.0.1|127.0.0.1|$n->{port}|", 'neither of them');
+ok problem(0, ''), 'one client is no problem';
 
 is_deeply [$n->alerts], [], 'nothing alarming is logged';
 is $n->stop, 0, 'ends well';

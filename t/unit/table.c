@@ -664,6 +664,54 @@ table_verify(ngx_k8s_builder_t *b)
 }
 
 
+/* what processes note of clients */
+
+static void
+table_clients(void)
+{
+    size_t            size;
+    u_char            one[16], two[16], addr[16];
+    ngx_uint_t        n;
+    ngx_k8s_view_t    a, b;
+    ngx_k8s_table_t  *table;
+
+    size = 1024 * 1024;
+    table = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_PRIVATE, -1, 0);
+    (void) ngx_k8s_table_init(table, size);
+
+    ngx_k8s_view_init(&a, table, 1);
+    ngx_k8s_view_init(&b, table, 2);
+    ngx_memset(one, 1, 16);
+    ngx_memset(two, 2, 16);
+
+    ok(ngx_k8s_clients(table, addr, &n) == NGX_DONE && n == 0, "no request");
+
+    ngx_k8s_clients_note(&a, one, 0);
+    ngx_k8s_clients_note(&b, one, 1);
+    ngx_k8s_clients_note(&b, one, 0);
+    ok(!ngx_k8s_clients_differ(&b), "all have one address");
+    ok(ngx_k8s_clients(table, addr, &n) == NGX_OK && n == 3
+       && ngx_memcmp(addr, one, 16) == 0, "of a proxy");
+    ok(ngx_k8s_clients(table, addr, &n) == NGX_DONE, "it begins anew");
+
+    ngx_k8s_clients_note(&a, two, 0);
+    ok(ngx_k8s_clients(table, addr, &n) == NGX_DECLINED, "of no proxy");
+
+    ngx_k8s_clients_note(&a, one, 1);
+    ngx_k8s_clients_note(&b, two, 1);
+    ok(ngx_k8s_clients(table, addr, &n) == NGX_DECLINED, "of two processes");
+
+    ngx_k8s_clients_note(&a, one, 1);
+    ngx_k8s_clients_note(&a, two, 1);
+    ok(ngx_k8s_clients_differ(&a) && !ngx_k8s_clients_differ(&b),
+       "two addresses in one process");
+    ok(ngx_k8s_clients(table, addr, &n) == NGX_DECLINED
+       && !ngx_k8s_clients_differ(&a), "which begins anew too");
+
+    munmap(table, size);
+}
+
+
 int
 main(void)
 {
@@ -678,6 +726,7 @@ main(void)
     table_copy(&b);
     table_counts(&b);
     table_misc();
+    table_clients();
     table_verify(&b);
 
     ngx_k8s_builder_done(&b);
