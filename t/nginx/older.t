@@ -93,7 +93,7 @@ is ended(shift @begun), '200 Set-Cookie: a=b; Path=/three/',
 is ended(shift @begun), '200 Set-Cookie: a=b; Path=/six/',
     'of annotations too';
 
-config('proxy-buffers-number' => '8', 'block-cidrs' => '10.0.0.0/8');
+config('proxy-buffers-number' => '8', 'block-cidrs' => 'nobody');
 ok $n->until(sub { ($n->get('plain.test', '/'))[0] == 503 }), 'closed';
 is ended(shift @begun), '503', 'also where a key is refused';
 
