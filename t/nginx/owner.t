@@ -1,0 +1,98 @@
+# host_ownership namespace: a host is served to the namespace of its oldest
+# object alone, and passes on when that goes; live.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use K8s::Nginx;
+use Test::More;
+
+my $admin = K8s::Objects::free_port();
+
+my $n = K8s::Nginx->new(
+    block => 'source manifests %%DIR%%; zone 8m; '
+             . 'host_ownership namespace acme;',
+    http => "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
+    main => 'worker_processes 2;');
+
+my $acme = '/.well-known/acme-challenge';
+
+# an Ingress of a time, NAMESPACE/NAME; the paths of it are PATH SERVICE
+sub ingress {
+    my ($full, $second, $host, $annotation, @paths) = @_;
+    my ($namespace, $name) = split m{/}, $full;
+    my $rules = join '', map { my ($path, $service) = split ' ';
+        "      - {path: $path, pathType: Prefix, backend: {service: "
+        . "{name: $service, port: {number: 80}}}}\n" } @paths;
+    $annotation = $annotation
+                  ? "    nginx.ingress.kubernetes.io/$annotation\n" : '';
+
+    $n->manifest("$namespace-$name.yaml", <<EOI);
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: $name
+  namespace: $namespace
+  creationTimestamp: "2026-01-01T00:00:${second}Z"
+  annotations:
+    kubernetes.io/ingress.class: nginx
+$annotation
+spec:
+  rules:
+  - host: "$host"
+    http:
+      paths:
+$rules
+EOI
+}
+
+sub status { (K8s::Objects::http_get($admin, 'x', '/status'))[1] // '' }
+
+sub answers {
+    my ($host, $path, $want, $name) = @_;
+    my $is;
+    ok $n->until(sub {
+        my ($status, $body) = $n->get($host, $path);
+        $is = $status eq 200 ? $body : "$status\n";
+        $is eq "$want\n";
+    }), $name or diag "is $is";
+}
+
+$n->services("one/a:80 a\ntwo/b:80 b");
+ingress('one/first', '01', 'shop.test', '', '/ a');
+ingress('two/second', '02', 'shop.test', '', '/two b');
+ingress('two/below', '03', 'low.shop.test', '', '/ b');
+ingress('two/solver', '04', 'shop.test', '', "$acme/x b");
+ingress('two/alias', '05', 'other.test', 'server-alias: shop.test', '/ b');
+$n->start;
+
+answers('shop.test', '/', 'a', 'the oldest object has the host');
+answers('other.test', '/', 'b', 'another namespace has another host');
+answers('shop.test', '/two', 'a', 'a path of another namespace is not served');
+answers('low.shop.test', '/', 'b', 'a name below a host is none of its');
+answers('shop.test', "$acme/x", 'b', 'a challenge of another namespace is');
+like status(), qr/"namespace":"two","name":"second","problems".*?HostOwned/s,
+    'which is a problem';
+like status(), qr/HostOwned[^}]*one/, 'that names the owner';
+
+# a wildcard that is younger takes nothing from a host, one that is older does
+
+ingress('one/wild', '09', '*.shop.test', '', '/ a');
+answers('new.shop.test', '/', 'a', 'a wildcard');
+answers('low.shop.test', '/', 'b', 'which is younger than a host below it');
+ingress('one/wild', '00', '*.shop.test', '', '/ a');
+answers('low.shop.test', '/', 'a', 'one that is older');
+
+# the owner goes
+
+$n->remove('one-first.yaml');
+answers('shop.test', '/two', 'b', 'the next one has the host');
+answers('shop.test', '/', '404', 'and no path that it does not say');
+ingress('one/first', '01', 'shop.test', '', '/ a');
+answers('shop.test', '/two', 'a', 'the owner is back');
+
+is_deeply [$n->alerts], [], 'nothing alarming is logged';
+is $n->stop, 0, 'ends well';
+
+done_testing();
