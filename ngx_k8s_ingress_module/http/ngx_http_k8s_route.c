@@ -34,6 +34,8 @@ static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
     ngx_k8s_route_key_t *key);
 static ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
+static ngx_int_t ngx_http_k8s_elsewhere(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_route_t *route);
 static ngx_int_t ngx_http_k8s_take_rule(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t slot);
 static ngx_int_t ngx_http_k8s_take_backend(ngx_http_request_t *r,
@@ -317,12 +319,10 @@ static ngx_int_t
 ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
-    ngx_int_t            rc;
-    ngx_str_t            root, url;
-    ngx_uint_t           elsewhere;
-    ngx_k8s_match_t     *match;
-    ngx_k8s_action_t    *action;
-    ngx_k8s_settings_t  *settings;
+    ngx_int_t          rc;
+    ngx_str_t          root;
+    ngx_k8s_match_t   *match;
+    ngx_k8s_action_t  *action;
 
     match = route->match;
     action = route->action;
@@ -372,51 +372,13 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_NO_CONTENT;
     }
 
-    settings = ngx_http_k8s_settings(ctx);
+    rc = ngx_http_k8s_elsewhere(r, ctx, route);
 
-    /* the default backend of all hosts is not redirected elsewhere */
-
-    elsewhere = (route->path || route->host->name.len);
-
-    if (elsewhere && settings->temporal_redirect.len) {
-        return ngx_http_k8s_redirect_to(r, settings->temporal_code,
-                                        &settings->temporal_redirect);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
-    if (elsewhere && settings->permanent_redirect.len) {
-        return ngx_http_k8s_redirect_to(r, settings->permanent_code,
-                                        &settings->permanent_redirect);
-    }
-
-    if (route->host->route_set == 0
-        && (settings->force_ssl_redirect
-            || (settings->ssl_redirect
-                && (route->named->flags & NGX_K8S_HOST_TLS)))
-        && ngx_http_k8s_forwarded_http(r)
-        && !ngx_http_k8s_no_redirect(ctx))
-    {
-        return ngx_http_k8s_to_https(r, settings->redirect_code,
-                                     settings->keep_slash,
-                                     settings->redirect_port ? ctx->block
-                                                             : NULL);
-    }
-
-    if (match->flags & NGX_K8S_MATCH_REWRITE) {
-        rc = ngx_http_k8s_rewrite(r, ctx, route);
-
-        if (rc == NGX_HTTP_MOVED_TEMPORARILY) {
-            url = ctx->uri;
-            ngx_str_null(&ctx->uri);
-
-            return ngx_http_k8s_redirect_to(r, rc, &url);
-        }
-
-        if (rc != NGX_DECLINED) {
-            return rc;
-        }
-    }
-
-    if (settings->closed) {
+    if (ngx_http_k8s_settings(ctx)->closed) {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
@@ -443,6 +405,68 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     default:
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+}
+
+
+/*
+ * Redirects of a route, and what it makes of the URI.  NGX_DECLINED, or the
+ * status of the answer.
+ */
+
+static ngx_int_t
+ngx_http_k8s_elsewhere(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_route_t *route)
+{
+    ngx_int_t            rc;
+    ngx_str_t            url;
+    ngx_uint_t           all;
+    ngx_k8s_settings_t  *settings;
+
+    settings = ngx_http_k8s_settings(ctx);
+
+    /* the default backend of all hosts is not redirected elsewhere */
+
+    all = (route->path == NULL && route->host->name.len == 0);
+
+    if (!all && settings->temporal_redirect.len) {
+        return ngx_http_k8s_redirect_to(r, settings->temporal_code,
+                                        &settings->temporal_redirect);
+    }
+
+    if (!all && settings->permanent_redirect.len) {
+        return ngx_http_k8s_redirect_to(r, settings->permanent_code,
+                                        &settings->permanent_redirect);
+    }
+
+    if (route->host->route_set == 0
+        && (settings->force_ssl_redirect
+            || (settings->ssl_redirect
+                && (route->named->flags & NGX_K8S_HOST_TLS)))
+        && ngx_http_k8s_forwarded_http(r)
+        && !ngx_http_k8s_no_redirect(ctx))
+    {
+        return ngx_http_k8s_to_https(r, settings->redirect_code,
+                                     settings->keep_slash,
+                                     settings->redirect_port ? ctx->block
+                                                             : NULL);
+    }
+
+    if (route->match->flags & NGX_K8S_MATCH_REWRITE) {
+        rc = ngx_http_k8s_rewrite(r, ctx, route);
+
+        if (rc == NGX_HTTP_MOVED_TEMPORARILY) {
+            url = ctx->uri;
+            ngx_str_null(&ctx->uri);
+
+            return ngx_http_k8s_redirect_to(r, rc, &url);
+        }
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
