@@ -7,7 +7,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_policy.h>
-#include <openssl/evp.h>
 
 
 /* of an unknown name or a value, in a message */
@@ -63,18 +62,11 @@ static ngx_uint_t ngx_k8s_annotation_char(ngx_k8s_grammar_t *grammar,
     ngx_str_t *text, int *c);
 static void ngx_k8s_annotations_refuse(ngx_k8s_values_t *values);
 static char *ngx_k8s_annotation_long(ngx_k8s_row_t *row, ngx_str_t *value);
-static ngx_uint_t ngx_k8s_annotation_default(ngx_k8s_row_t *row,
-    ngx_str_t *value);
-static ngx_uint_t ngx_k8s_annotation_everybody(ngx_str_t *list,
-    ngx_str_t *value);
-static ngx_uint_t ngx_k8s_annotation_item(ngx_str_t *list, ngx_str_t *item);
 static ngx_int_t ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a);
 static ngx_int_t ngx_k8s_annotation_close(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why);
 static ngx_int_t ngx_cdecl ngx_k8s_annotation_say(ngx_k8s_annotations_t *a,
     ngx_uint_t what, ngx_str_t *name, ngx_str_t *remedy, const char *fmt, ...);
-static ngx_k8s_value_t *ngx_k8s_values_find(ngx_k8s_values_t *values,
-    ngx_str_t *name);
 
 
 static ngx_str_t  ngx_k8s_no_remedy = ngx_null_string;
@@ -185,66 +177,6 @@ ngx_k8s_annotations_refuse(ngx_k8s_values_t *values)
     if (value) {
         *first = *value;
     }
-}
-
-
-/* names and values with their lengths: two lists with one digest are equal */
-
-ngx_int_t
-ngx_k8s_values_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
-    ngx_log_t *log)
-{
-    size_t            len;
-    u_char           *data, *p;
-    ngx_uint_t        i, refs;
-    ngx_k8s_value_t  *value;
-
-    value = values->values.elts;
-    len = namespace->len;
-    refs = 0;
-
-    values->nserved = 0;
-    values->size = 0;
-
-    for (i = 0; i < values->values.nelts; i++) {
-
-        if (ngx_k8s_value_served(&value[i])) {
-            values->nserved++;
-            values->size += value[i].value.len;
-            refs |= value[i].row->flags & NGX_K8S_ROW_REF;
-            len += value[i].row->name.len + value[i].value.len
-                   + 2 * NGX_INT_T_LEN + 2;
-        }
-    }
-
-    if (values->nserved == 0) {
-        return NGX_OK;
-    }
-
-    data = ngx_alloc(len, log);
-    if (data == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = data;
-
-    for (i = 0; i < values->values.nelts; i++) {
-
-        if (ngx_k8s_value_served(&value[i])) {
-            p = ngx_sprintf(p, "%V:%uz:%V", &value[i].row->name,
-                            value[i].value.len, &value[i].value);
-        }
-    }
-
-    if (refs) {
-        p = ngx_cpymem(p, namespace->data, namespace->len);
-    }
-
-    i = EVP_Digest(data, p - data, values->digest, NULL, EVP_sha256(), NULL);
-
-    ngx_free(data);
-
-    return i ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -789,84 +721,6 @@ ngx_k8s_annotation_long(ngx_k8s_row_t *row, ngx_str_t *value)
 }
 
 
-/* as if it were not there */
-
-static ngx_uint_t
-ngx_k8s_annotation_default(ngx_k8s_row_t *row, ngx_str_t *value)
-{
-    ngx_uint_t  one[2], two[2];
-
-    if (value->len == row->value.len
-        && ngx_strncmp(value->data, row->value.data, value->len) == 0)
-    {
-        return 1;
-    }
-
-    if (row->grammar == &ngx_k8s_grammar_cidrs) {
-        return ngx_k8s_annotation_everybody(&row->value, value);
-    }
-
-    return row->grammar->words
-           && row->grammar->decode(row->grammar, &row->value, one) == NGX_OK
-           && row->grammar->decode(row->grammar, value, two) == NGX_OK
-           && one[0] == two[0];
-}
-
-
-/* all ranges of a default, which are all addresses, in any order */
-
-static ngx_uint_t
-ngx_k8s_annotation_everybody(ngx_str_t *list, ngx_str_t *value)
-{
-    ngx_str_t  left, range, rest, item;
-
-    for (left = *list; ngx_k8s_annotation_item(&left, &range); /* void */ ) {
-
-        rest = *value;
-
-        do {
-            if (!ngx_k8s_annotation_item(&rest, &item)) {
-                return 0;
-            }
-
-        } while (item.len != range.len
-                 || ngx_strncmp(item.data, range.data, item.len) != 0);
-    }
-
-    return list->len != 0;
-}
-
-
-/* takes the next item of a list with commas off it; 0: there is none */
-
-static ngx_uint_t
-ngx_k8s_annotation_item(ngx_str_t *list, ngx_str_t *item)
-{
-    u_char  *p, *last;
-
-    if (list->len == 0) {
-        return 0;
-    }
-
-    last = list->data + list->len;
-
-    p = ngx_strlchr(list->data, last, ',');
-    if (p == NULL) {
-        p = last;
-    }
-
-    item->data = list->data;
-    item->len = p - list->data;
-
-    ngx_k8s_trim(item);
-
-    list->data = ngx_min(p + 1, last);
-    list->len = last - list->data;
-
-    return 1;
-}
-
-
 /* what needs something else, and what is not served yet */
 
 static ngx_int_t
@@ -891,7 +745,7 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
             continue;
         }
 
-        if (ngx_k8s_annotation_default(row, &value[i].value)) {
+        if (ngx_k8s_value_default(row, &value[i].value)) {
 
             if (a->gate || !(row->flags & a->later)) {
                 value[n++] = value[i];
@@ -988,61 +842,4 @@ ngx_k8s_annotation_say(ngx_k8s_annotations_t *a, ngx_uint_t what,
     va_end(args);
 
     return a->say(a->data, what, name, &message, remedy);
-}
-
-
-int ngx_libc_cdecl
-ngx_k8s_value_cmp(const void *one, const void *two)
-{
-    const ngx_k8s_value_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    return (a->row > b->row) - (a->row < b->row);
-}
-
-
-ngx_str_t *
-ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name)
-{
-    ngx_k8s_value_t  *value;
-
-    value = ngx_k8s_values_find(values, name);
-
-    return value && !(value->row->flags & NGX_K8S_ROW_LATER) ? &value->value
-                                                             : NULL;
-}
-
-
-ngx_uint_t
-ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name)
-{
-    ngx_k8s_value_t  *value;
-
-    value = ngx_k8s_values_find(values, name);
-
-    return value && !ngx_k8s_annotation_default(value->row, &value->value);
-}
-
-
-static ngx_k8s_value_t *
-ngx_k8s_values_find(ngx_k8s_values_t *values, ngx_str_t *name)
-{
-    ngx_uint_t        i;
-    ngx_k8s_value_t  *value;
-
-    value = values->values.elts;
-
-    for (i = 0; i < values->values.nelts; i++) {
-
-        if (value[i].row->name.len == name->len
-            && ngx_strncmp(value[i].row->name.data, name->data, name->len)
-               == 0)
-        {
-            return &value[i];
-        }
-    }
-
-    return NULL;
 }

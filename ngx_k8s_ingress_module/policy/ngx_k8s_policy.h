@@ -497,6 +497,13 @@ ngx_int_t ngx_k8s_values_digest(ngx_k8s_values_t *values,
 /* what they say of a name that is served; NULL: nothing */
 ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name);
 
+/* the same with its row, of those that are not served as well */
+ngx_k8s_value_t *ngx_k8s_values_find(ngx_k8s_values_t *values,
+    ngx_str_t *name);
+
+/* whether a value is the default of its row, however that is written */
+ngx_uint_t ngx_k8s_value_default(ngx_k8s_row_t *row, ngx_str_t *value);
+
 /* whether they say "true" of a flag, or anything that its default is not */
 ngx_uint_t ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name);
 

@@ -363,7 +363,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       NGX_K8S_A|NGX_K8S_K|NGX_K8S_SERVICE_ROW, "",
                       "connects to the address of the Service"),
     ngx_k8s_noted_row("strict-validate-path-type", flag, "true", NGX_K8S_IK,
-                      "", "the admission webhook of ingress-nginx reads it, and "
+                      "", "the admission webhook of ingress-nginx reads it, "
                       "its controller does not: all paths are served"),
     ngx_k8s_later_row("backend-protocol", "", backend_protocol, "HTTP",
                       NGX_K8S_A|NGX_K8S_ROUTE, "", ""),
