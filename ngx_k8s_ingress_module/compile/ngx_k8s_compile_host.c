@@ -288,6 +288,12 @@ ngx_k8s_host_fallback(ngx_k8s_host_state_t *state)
     node = ngx_rbtree_min(state->claims.root, &state->sentinel);
     claim = (ngx_k8s_claim_t *) node;
 
+    /* challenges of another namespace may be older than the owner */
+
+    if (claim->exempt) {
+        return NULL;
+    }
+
     return (claim->model->fallback
             || (!claim->model->canary
                 && (claim->model->values.nserved

@@ -84,6 +84,14 @@ answers('low.shop.test', '/', 'b', 'which is younger than a host below it');
 ingress('one/wild', '00', '*.shop.test', '', '/ a');
 answers('low.shop.test', '/', 'a', 'one that is older');
 
+# challenges that are older than the owner say nothing of its other paths
+
+ingress('one/path', '01', 'path.test', '', '/x a');
+ingress('two/early', '00', 'path.test', 'permanent-redirect: http://evil.test/',
+        "$acme/y b");
+answers('path.test', "$acme/y", '301', 'an older challenge');
+answers('path.test', '/other', '404', 'and no other path');
+
 # the owner goes
 
 $n->remove('one-first.yaml');
