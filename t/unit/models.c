@@ -277,7 +277,7 @@ synth_model(ngx_k8s_maker_t *m, ngx_uint_t *n)
     }
 
     object = m->object;
-    pool = object->pool;
+    pool = m->pool;
     from = &objects[object->name.data[1] - '0'];
 
     model = ngx_pcalloc(pool, sizeof(ngx_k8s_model_t));

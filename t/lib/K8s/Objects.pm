@@ -42,14 +42,17 @@ sub client {
     return $s;
 }
 
-# a port of 127.0.0.1 that was free just now, not given out twice
+# a port of 127.0.0.1 that was free just now, not given out twice; none of those
+# that the kernel gives to connections, which could have it before it is used
 sub free_port {
-    for (1 .. 100) {
+    for (1 .. 1000) {
+        my $port = 10_240 + int rand 20_000;
+        next if $Given{$port}++;
         my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1,
-                                      Proto => 'tcp') or next;
-        my $port = $s->sockport;
+                                      LocalPort => $port, Proto => 'tcp')
+            or next;
         close $s;
-        return $port if !$Given{$port}++;
+        return $port;
     }
     die "no free port";
 }
