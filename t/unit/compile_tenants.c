@@ -17,7 +17,7 @@
 #include "k8s_secret.h"
 
 
-#define ROUNDS     30
+#define ROUNDS     20
 #define STEPS      200
 #define OTHERS     5
 #define ROUTES     8                /* of each, removed one by one */

@@ -948,12 +948,13 @@ main(void)
 
     (void) mallopt(M_MXFAST, 0);
 
-    number = getenv("UNIT_RECORDS") ? atoi(getenv("UNIT_RECORDS")) : 5000;
+    number = getenv("UNIT_RECORDS") ? (ngx_uint_t) atoi(getenv("UNIT_RECORDS"))
+                                     : unit_rounds(5000);
     text = malloc(ngx_max(number, 10000) * 512 + 1024 * 1024);
 
     test_endpoints(5000);
     test_endpoints(ngx_max(number, 10000));
-    test_changing(20000);
+    test_changing(unit_rounds(20000));
     test_users();
     test_same();
     test_listed(ngx_max(number, 10000));
@@ -963,9 +964,9 @@ main(void)
     test_waiting();
     test_halfway();
     test_hosts();
-    test_aliases(5000, 1, "x%u.test");
-    test_aliases(1000, 8, "x.test");
-    test_aliases(5000, 0, "x.test");
+    test_aliases(unit_rounds(5000), 1, "x%u.test");
+    test_aliases(unit_rounds(1000), 8, "x.test");
+    test_aliases(unit_rounds(5000), 0, "x.test");
 
     free(text);
 
