@@ -53,6 +53,10 @@ ngx_int_t ngx_k8s_conf_resolver(ngx_conf_t *cf, ngx_resolver_t **resolver,
     ngx_msec_t *timeout);
 
 
+/* ngx_k8s_conf_finish.c: the block was read; returns as ngx_k8s_conf_block() */
+char *ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
+
+
 /* ngx_k8s_conf_namespace.c: setters of directives */
 char *ngx_k8s_conf_namespaces(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_k8s_conf_selector(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
