@@ -37,6 +37,8 @@ static ngx_int_t ngx_k8s_alias_tried(ngx_k8s_compile_t *c);
 static void ngx_k8s_alias_served(ngx_k8s_compile_t *c, ngx_k8s_alias_t *alias);
 static ngx_int_t ngx_k8s_alias_winner(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
+static ngx_uint_t ngx_k8s_alias_begin(ngx_k8s_host_state_t *state);
+static ngx_k8s_entry_t *ngx_k8s_alias_next(ngx_k8s_host_state_t *state);
 static ngx_k8s_host_state_t *ngx_k8s_alias_target(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
 static ngx_k8s_host_state_t *ngx_k8s_alias_twin(ngx_k8s_compile_t *c,
@@ -187,40 +189,27 @@ static ngx_int_t
 ngx_k8s_alias_winner(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
     ngx_int_t         budget;
-    ngx_queue_t      *links;
-    ngx_k8s_link_t   *link;
     ngx_k8s_entry_t  *entry;
 
-    links = &state->node->links[NGX_K8S_ROLE_ALIAS];
-
-    if (state->seek == NULL || state->node->marked) {
-        state->node->marked = 0;
-        state->seek = ngx_queue_head(links);
+    if (ngx_k8s_alias_begin(state)) {
         state->found = NULL;
     }
 
-    for (budget = NGX_K8S_ALIAS_LOOK;
-         state->seek != ngx_queue_sentinel(links);
-         budget--)
-    {
-        if (budget <= 0) {
-            return NGX_AGAIN;
+    for (budget = NGX_K8S_ALIAS_LOOK; budget > 0; budget--) {
+
+        entry = ngx_k8s_alias_next(state);
+
+        if (entry == NULL) {
+            state->seek = NULL;
+            return NGX_OK;
         }
-
-        link = ngx_queue_data(state->seek, ngx_k8s_link_t, queue);
-        state->seek = ngx_queue_next(state->seek);
-
-        entry = link->entry;
 
         if (entry->aliased == 0
             || (state->found
                 && ngx_k8s_age_cmp(entry->object, state->found->object) > 0)
-            || !ngx_k8s_model_alias(entry->model, &state->node->name))
+            || !ngx_k8s_model_alias(entry->model, &state->node->name)
+            || ngx_k8s_owner_older(state, entry->object))
         {
-            continue;
-        }
-
-        if (ngx_k8s_owner_older(state, entry->object)) {
             continue;
         }
 
@@ -231,9 +220,43 @@ ngx_k8s_alias_winner(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         }
     }
 
-    state->seek = NULL;
+    return NGX_AGAIN;
+}
 
-    return NGX_OK;
+
+/* whether a walk over those that want the name begins, or begins anew */
+
+static ngx_uint_t
+ngx_k8s_alias_begin(ngx_k8s_host_state_t *state)
+{
+    if (state->seek && !state->node->marked) {
+        return 0;
+    }
+
+    state->node->marked = 0;
+    state->seek = ngx_queue_head(&state->node->links[NGX_K8S_ROLE_ALIAS]);
+
+    return 1;
+}
+
+
+/* the next of them; NULL at the end, where it stays */
+
+static ngx_k8s_entry_t *
+ngx_k8s_alias_next(ngx_k8s_host_state_t *state)
+{
+    ngx_k8s_link_t  *link;
+
+    if (state->seek
+        == ngx_queue_sentinel(&state->node->links[NGX_K8S_ROLE_ALIAS]))
+    {
+        return NULL;
+    }
+
+    link = ngx_queue_data(state->seek, ngx_k8s_link_t, queue);
+    state->seek = ngx_queue_next(state->seek);
+
+    return link->entry;
 }
 
 
@@ -516,34 +539,26 @@ ngx_k8s_alias_patterns(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 static ngx_int_t
 ngx_k8s_alias_oldest(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_int_t        budget;
-    ngx_queue_t     *links;
-    ngx_k8s_link_t  *link;
+    ngx_int_t         budget;
+    ngx_k8s_entry_t  *entry;
 
-    links = &state->node->links[NGX_K8S_ROLE_ALIAS];
-
-    if (state->seek == NULL || state->node->marked) {
-        state->node->marked = 0;
-        state->seek = ngx_queue_head(links);
+    if (ngx_k8s_alias_begin(state)) {
         c->patterns.n = 0;
         c->patterns.again = 0;
     }
 
-    for (budget = NGX_K8S_ALIAS_LOOK;
-         state->seek != ngx_queue_sentinel(links);
-         budget--)
-    {
-        if (budget <= 0) {
-            return NGX_AGAIN;
+    for (budget = NGX_K8S_ALIAS_LOOK; budget > 0; budget--) {
+
+        entry = ngx_k8s_alias_next(state);
+
+        if (entry == NULL) {
+            return NGX_OK;
         }
 
-        link = ngx_queue_data(state->seek, ngx_k8s_link_t, queue);
-        state->seek = ngx_queue_next(state->seek);
-
-        budget -= ngx_k8s_alias_enter(c, link->entry);
+        budget -= ngx_k8s_alias_enter(c, entry);
     }
 
-    return NGX_OK;
+    return NGX_AGAIN;
 }
 
 
