@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"ngx_k8s_test/internal/api"
@@ -434,7 +435,93 @@ func moved(e *env) {
 	e.check(g.Logged("exited on signal") == 0, "a worker died")
 }
 
+// renamed has an alias go from one Ingress to another and back while watchers
+// are killed: it leads to one of them at any time.
+func renamed(e *env) {
+	e.begin(false)
+	e.app("a", 1)
+	e.app("b", 1)
+	put := func(host, svc, alias string) {
+		o := api.Ingress("default", host, host+".test", api.Path{Path: "/",
+			Type: "Prefix", Service: svc, Port: 80})
+		m := api.Map{}
+		if alias != "" {
+			m[annotation+"server-alias"] = alias
+		}
+		o["metadata"].(api.Map)["annotations"] = m
+		e.api.Put("ingresses", o)
+	}
+	const name = "name.test,~^n[0-9]+\\.test$"
+	to := func(i int) {
+		if i%2 == 0 {
+			put("one", "a", name)
+			put("two", "b", "")
+		} else {
+			put("two", "b", name)
+			put("one", "a", "")
+		}
+	}
+	to(0)
+	g := e.start(options{log: "notice"})
+	g.serves("name.test", "/", "a")
+	g.serves("n1.test", "/", "a")
+
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	quit := make(chan bool)
+	seen, cut, bad := map[string]int{}, 0, ""
+	for i := 0; i < 4; i++ {
+		host := []string{"name.test", "n1.test"}[i%2]
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				select {
+				case <-quit:
+					return
+				default:
+				}
+				a := g.get(host, "/")
+				mu.Lock()
+				if a.err != nil || a.status == 0 {
+					cut++
+				} else if a.status != 200 {
+					bad = fmt.Sprintf("%s: %v", host, a)
+				} else {
+					seen[a.svc]++
+				}
+				mu.Unlock()
+			}
+		}()
+	}
+	kills := 0
+	e.every(50, 5*time.Second, func(i int) {
+		to(i)
+		if i%40 == 0 {
+			was := g.Workers()
+			e.must(g.Kill(g.watcher(), syscall.SIGKILL))
+			g.respawned(was)
+			kills++
+		}
+	})
+	close(quit)
+	wg.Wait()
+	e.note("%d kills; answers %v, %d of killed workers", kills, seen, cut)
+	e.check(g.Logged("exited on signal 9") == kills, "%d died",
+		g.Logged("exited on signal 9"))
+	e.check(bad == "", "%s", bad)
+	e.check(len(seen) == 2, "%v", seen)
+	e.check(cut <= 8*kills, "%d requests were cut", cut)
+	to(0)
+	g.becomes("name.test", "/", 200, "a")
+	g.becomes("n1.test", "/", 200, "a")
+	to(1)
+	g.becomes("name.test", "/", 200, "b")
+	g.becomes("n1.test", "/", 200, "b")
+}
+
 func init() {
+	addAlone("policies: watchers are killed while an alias moves", renamed)
 	addAlone("policies: an Ingress goes to another Service and back", moved)
 	addAlone("policies: more profiles than are kept, beside WebSockets",
 		visited)
