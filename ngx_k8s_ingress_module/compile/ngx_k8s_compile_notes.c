@@ -96,6 +96,10 @@ ngx_k8s_notes_owned(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
     if (host && host->nrules && model->rules[host->rule].nmatches) {
         field = ngx_k8s_field_text(&model->rules[host->rule].matches[0].field,
                                    a->pool);
+
+        if (field.data == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     return ngx_k8s_owner_note(c, a, owner, &claim->state->node->name, &field);
@@ -171,6 +175,11 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         object = won->claim->model->object;
         field = ngx_k8s_field_text(&item->match->field, a->pool);
         other = ngx_k8s_field_text(&won->match->field, a->pool);
+
+        if (field.data == NULL || other.data == NULL) {
+            return NGX_ERROR;
+        }
+
         shown = ngx_k8s_host_shown(&claim->state->node->name);
 
         if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_CONFLICT, &shown,
@@ -207,6 +216,11 @@ ngx_k8s_notes_literal(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     a = &c->saying.problems;
     field = ngx_k8s_field_text(&item->match->field, a->pool);
+
+    if (field.data == NULL) {
+        return NGX_ERROR;
+    }
+
     shown = ngx_k8s_host_shown(&claim->state->node->name);
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_LITERAL, &shown,
@@ -255,6 +269,11 @@ ngx_k8s_notes_canary(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     field = ngx_k8s_field_text(&item->match->field, a->pool);
+
+    if (field.data == NULL) {
+        return NGX_ERROR;
+    }
+
     shown = ngx_k8s_host_shown(&claim->state->node->name);
 
     if (!ngx_k8s_canary_counts(item)) {
@@ -309,6 +328,11 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     if (claim->model->regex && ngx_k8s_compile_regex_bad(c, item, &error)) {
 
         field = ngx_k8s_field_text(&match->field, a->pool);
+
+        if (field.data == NULL) {
+            return NGX_ERROR;
+        }
+
         shown = ngx_k8s_host_shown(&claim->state->node->name);
 
         return (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_INVALID,
@@ -326,6 +350,11 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
             || c->saying.n >= claim->nwalked))
     {
         field = ngx_k8s_field_text(&match->field, a->pool);
+
+        if (field.data == NULL) {
+            return NGX_ERROR;
+        }
+
         shown = ngx_k8s_host_shown(&state->node->name);
 
         return (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_LIMIT, &shown,
@@ -347,6 +376,11 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     field = ngx_k8s_field_text(&match->field, a->pool);
+
+    if (field.data == NULL) {
+        return NGX_ERROR;
+    }
+
     shown = ngx_k8s_host_shown(&claim->state->node->name);
     object = ngx_k8s_compile_regex_claim(claim->state)->model->object;
 
@@ -380,6 +414,10 @@ ngx_k8s_notes_fallback(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     object = state->fallback->model->object;
     field = ngx_k8s_field_text(&claim->model->fallback->ref.field, a->pool);
+
+    if (field.data == NULL) {
+        return NGX_ERROR;
+    }
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_DEFAULT_CONFLICT, &host,
                                 &field,

@@ -498,6 +498,10 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     text = ngx_k8s_field_text(&target->ref.field, a->pool);
 
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
     return ngx_k8s_compile_port_problem(c, a, port, host, &text);
 }
 
@@ -613,6 +617,10 @@ ngx_k8s_compile_secrets(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
         field = ngx_k8s_field_text(&tls->ref.field, s->pool);
 
+        if (field.data == NULL) {
+            return NGX_ERROR;
+        }
+
         if (ngx_k8s_compile_secret_problem(c, &s->problems, state, &field)
             != NGX_OK)
         {
@@ -652,6 +660,11 @@ ngx_k8s_compile_unmet(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         }
 
         field = ngx_k8s_field_text(&unmet->field, s->pool);
+
+        if (field.data == NULL) {
+            return NGX_ERROR;
+        }
+
         shown = ngx_k8s_host_shown(&unmet->name);
 
         if (ngx_k8s_compile_note(c, &s->problems,

@@ -241,6 +241,11 @@ ngx_k8s_compile_tls_listed(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     field = ngx_k8s_field_text(&tls->ref.field, a->pool);
+
+    if (field.data == NULL) {
+        return NGX_ERROR;
+    }
+
     shown = ngx_k8s_host_shown(&claim->state->node->name);
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CERTIFICATE_MISMATCH,
@@ -342,6 +347,11 @@ ngx_k8s_compile_tls_conflict(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     field = ngx_k8s_field_text(&tls->ref.field, a->pool);
+
+    if (field.data == NULL) {
+        return NGX_ERROR;
+    }
+
     shown = ngx_k8s_host_shown(&state->node->name);
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CERTIFICATE_CONFLICT,

@@ -361,7 +361,7 @@ ngx_int_t ngx_k8s_from_annotations_say(void *data, ngx_uint_t what,
    "*.example.com" */
 ngx_str_t ngx_k8s_host_shown(ngx_str_t *name);
 
-/* a field's path in pool; empty without memory */
+/* a field's path in pool; its data is NULL without memory */
 ngx_str_t ngx_k8s_field_text(ngx_k8s_field_t *field, ngx_pool_t *pool);
 
 /* adds a problem; formats as ngx_sprintf(), strings are copied; those beyond

@@ -529,33 +529,6 @@ resumed(void)
 }
 
 
-/* a dump without the texts of problems, whose fields may be left out where
-   there is no memory for them */
-
-static char *
-routes(k8s_t *k)
-{
-    char  *p, *line, *dst;
-
-    p = k8s_dump(k);
-    dst = p;
-
-    for (line = p; *line; line = p) {
-
-        while (*p && *p++ != '\n') { /* void */ }
-
-        if (strncmp(line, "  code ", 7) != 0) {
-            memmove(dst, line, p - line);
-            dst += p - line;
-        }
-    }
-
-    *dst = '\0';
-
-    return (char *) k->dump.data;
-}
-
-
 /* what is compiled is given up at once, and is done when there is memory */
 
 static void
@@ -595,7 +568,7 @@ compiled(void)
         k8s_put(&k, named);
 
         if (want == NULL) {
-            want = strdup(routes(&k));
+            want = strdup(k8s_dump(&k));
             goto next;
         }
 
@@ -617,7 +590,7 @@ compiled(void)
 
         fails = 0;
 
-        more += (strcmp(routes(&k), want) != 0);
+        more += (strcmp(k8s_dump(&k), want) != 0);
 
     next:
 
