@@ -22,6 +22,8 @@ static ngx_uint_t ngx_k8s_canary_same(ngx_k8s_item_t *one,
 static ngx_k8s_item_t *ngx_k8s_canary_first(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_canary_next(ngx_k8s_item_t *canary,
     ngx_uint_t *n);
+static ngx_uint_t ngx_k8s_canary_over(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_item_t *item, ngx_uint_t n);
 static ngx_int_t ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what,
     ngx_uint_t how, ngx_str_t *name, ngx_str_t *value,
     ngx_k8s_canary_t *canary, ngx_int_t action);
@@ -184,14 +186,18 @@ ngx_k8s_canary_bad(ngx_k8s_compile_t *c, ngx_k8s_canary_t *canary,
 
 
 ngx_int_t
-ngx_k8s_canary_holds(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
+ngx_k8s_canary_holds(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
 {
-    ngx_uint_t        i, k, max, over;
+    ngx_uint_t        i, k, max, over, skip, pattern;
     ngx_k8s_item_t   *canary, **items, **hold;
 
     items = m->items.elts;
     max = NGX_K8S_CANARIES_MAX / ngx_max(m->items.nelts, 1);
     max = ngx_max(max, 1);
+
+    if (!m->head) {
+        m->state->shards[n].over = 0;
+    }
 
     for (i = 0; i < m->items.nelts; i++) {
 
@@ -209,16 +215,19 @@ ngx_k8s_canary_holds(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
              canary = ngx_k8s_canary_next(canary, &k))
         {
             over = (k >= max);
+            skip = (over || ngx_k8s_item_skip(canary));
+            pattern = (!skip && ngx_k8s_canary_over(c, m, canary, n));
 
-            if (over != canary->over) {
+            if (over != canary->over || pattern != canary->pattern) {
                 canary->over = over;
+                canary->pattern = pattern;
 
                 if (canary->claim->link) {
                     ngx_k8s_entry_mark(c->store, canary->claim->entry);
                 }
             }
 
-            if (over || ngx_k8s_item_skip(canary)) {
+            if (skip || pattern) {
                 continue;
             }
 
@@ -232,6 +241,40 @@ ngx_k8s_canary_holds(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     }
 
     return NGX_OK;
+}
+
+
+/* whether its expression is one more than the record, or all, may have */
+
+static ngx_uint_t
+ngx_k8s_canary_over(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item, ngx_uint_t n)
+{
+    ngx_k8s_canary_t  *canary;
+
+    canary = item->claim->model->canary;
+
+    if (canary->counted == c->stamp || !ngx_k8s_expr_counts(item)) {
+        return 0;
+    }
+
+    if (m->nexprs >= NGX_K8S_REGEX_EXPRS) {
+        return 1;
+    }
+
+    if (ngx_k8s_expr_room(c, item)) {
+        canary->counted = c->stamp;
+        m->nexprs++;
+        return 0;
+    }
+
+    ngx_k8s_expr_over(c, m->state, 1);
+
+    if (!m->head) {
+        m->state->shards[n].over = 1;
+    }
+
+    return 1;
 }
 
 
@@ -538,7 +581,8 @@ ngx_k8s_canary_backend(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 static ngx_uint_t
 ngx_k8s_canary_other(ngx_k8s_item_t *item, ngx_k8s_item_t *canary)
 {
-    if (canary->over || canary->held == NULL || item->rule->ntargets != 1
+    if (canary->over || canary->pattern || canary->held == NULL
+        || item->rule->ntargets != 1
         || canary->rule->ntargets != 1)
     {
         return 0;

@@ -5,9 +5,10 @@
 
 
 /*
- * Regular expressions of paths, each text once: how many there are in all, so
- * that workers keep all that they have compiled, whatever one namespace has.
- * An expression counts for the namespace that had it first.
+ * Regular expressions of paths, and of headers that canaries ask for, each text
+ * once: how many there are in all, so that workers keep all that they have
+ * compiled, whatever one namespace has.  An expression counts for the namespace
+ * that had it first.
  */
 
 
@@ -31,9 +32,17 @@ typedef struct {
 } ngx_k8s_owner_t;
 
 
-static ngx_str_node_t *ngx_k8s_expr_find(ngx_rbtree_t *tree, ngx_str_t *text);
+/* a worker compiles a path in another way than a header */
+
+#define ngx_k8s_expr_key(item, text)                                          \
+    (ngx_murmur_hash2((text)->data, (text)->len) ^ (item)->canary)
+
+
+static ngx_str_t *ngx_k8s_expr_text(ngx_k8s_item_t *item);
+static ngx_k8s_owner_t *ngx_k8s_expr_owner(ngx_k8s_compile_t *c,
+    ngx_k8s_item_t *item, ngx_uint_t make);
 static void *ngx_k8s_expr_make(ngx_k8s_compile_t *c, ngx_rbtree_t *tree,
-    size_t size, ngx_str_t *text);
+    size_t size, ngx_str_t *text, uint32_t key);
 
 
 void
@@ -66,17 +75,53 @@ ngx_k8s_exprs_free(ngx_k8s_compile_t *c)
 }
 
 
-static ngx_str_node_t *
-ngx_k8s_expr_find(ngx_rbtree_t *tree, ngx_str_t *text)
+/* that of an item, or NULL */
+
+static ngx_str_t *
+ngx_k8s_expr_text(ngx_k8s_item_t *item)
 {
-    return ngx_str_rbtree_lookup(tree, text,
-                                 ngx_murmur_hash2(text->data, text->len));
+    ngx_str_t         *path;
+    ngx_k8s_canary_t  *canary;
+
+    if (item->canary) {
+        canary = item->claim->model->canary;
+
+        return (canary->header.len && canary->value.len == 0
+                && canary->pattern.len && !canary->bad)
+               ? &canary->pattern : NULL;
+    }
+
+    path = &item->match->path;
+
+    return (item->claim->state->nregex && !item->slash
+            && ngx_k8s_path_literal(path) != path->len)
+           ? path : NULL;
+}
+
+
+static ngx_k8s_owner_t *
+ngx_k8s_expr_owner(ngx_k8s_compile_t *c, ngx_k8s_item_t *item, ngx_uint_t make)
+{
+    uint32_t         key;
+    ngx_str_t       *ns;
+    ngx_str_node_t  *sn;
+
+    ns = &item->claim->model->object->namespace;
+    key = ngx_murmur_hash2(ns->data, ns->len);
+    sn = ngx_str_rbtree_lookup(&c->owners, ns, key);
+
+    if (sn == NULL && make) {
+        sn = ngx_k8s_expr_make(c, &c->owners, sizeof(ngx_k8s_owner_t), ns,
+                               key);
+    }
+
+    return (ngx_k8s_owner_t *) sn;
 }
 
 
 static void *
 ngx_k8s_expr_make(ngx_k8s_compile_t *c, ngx_rbtree_t *tree, size_t size,
-    ngx_str_t *text)
+    ngx_str_t *text, uint32_t key)
 {
     ngx_str_node_t  *sn;
 
@@ -89,10 +134,17 @@ ngx_k8s_expr_make(ngx_k8s_compile_t *c, ngx_rbtree_t *tree, size_t size,
     sn->str.data = (u_char *) sn + size;
     ngx_memcpy(sn->str.data, text->data, text->len);
 
-    sn->node.key = ngx_murmur_hash2(text->data, text->len);
+    sn->node.key = key;
     ngx_rbtree_insert(tree, &sn->node);
 
     return sn;
+}
+
+
+ngx_uint_t
+ngx_k8s_expr_counts(ngx_k8s_item_t *item)
+{
+    return ngx_k8s_expr_text(item) != NULL;
 }
 
 
@@ -101,17 +153,19 @@ ngx_k8s_expr_make(ngx_k8s_compile_t *c, ngx_rbtree_t *tree, size_t size,
 ngx_uint_t
 ngx_k8s_expr_room(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 {
-    ngx_str_t        *path, *ns;
+    ngx_str_t        *text;
     ngx_k8s_owner_t  *owner;
 
-    path = &item->match->path;
-    ns = &item->claim->model->object->namespace;
+    text = ngx_k8s_expr_text(item);
 
-    if (ngx_k8s_expr_find(&c->exprs, path)) {
+    if (text == NULL || (item->held && item->held->expr)
+        || ngx_str_rbtree_lookup(&c->exprs, text,
+                                 ngx_k8s_expr_key(item, text)))
+    {
         return 1;
     }
 
-    owner = (ngx_k8s_owner_t *) ngx_k8s_expr_find(&c->owners, ns);
+    owner = ngx_k8s_expr_owner(c, item, 0);
 
     return c->nexprs + (owner ? owner->n : 0) < NGX_K8S_EXPRS;
 }
@@ -120,36 +174,31 @@ ngx_k8s_expr_room(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 void
 ngx_k8s_expr_take(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 {
-    ngx_str_t        *path, *ns;
+    uint32_t          key;
+    ngx_str_t        *text;
     ngx_k8s_held_t   *held;
     ngx_k8s_expr_t   *expr;
     ngx_k8s_owner_t  *owner;
 
     held = item->held;
-    path = &item->match->path;
+    text = held->expr ? NULL : ngx_k8s_expr_text(item);
 
-    if (held->expr || item->claim->state->nregex == 0 || item->slash
-        || ngx_k8s_path_literal(path) == path->len)
-    {
+    if (text == NULL) {
         return;
     }
 
-    expr = (ngx_k8s_expr_t *) ngx_k8s_expr_find(&c->exprs, path);
+    key = ngx_k8s_expr_key(item, text);
+    expr = (ngx_k8s_expr_t *) ngx_str_rbtree_lookup(&c->exprs, text, key);
 
     if (expr == NULL) {
 
-        ns = &item->claim->model->object->namespace;
-        owner = (ngx_k8s_owner_t *) ngx_k8s_expr_find(&c->owners, ns);
-
+        owner = ngx_k8s_expr_owner(c, item, 1);
         if (owner == NULL) {
-            owner = ngx_k8s_expr_make(c, &c->owners, sizeof(ngx_k8s_owner_t),
-                                      ns);
-            if (owner == NULL) {
-                return;
-            }
+            return;
         }
 
-        expr = ngx_k8s_expr_make(c, &c->exprs, sizeof(ngx_k8s_expr_t), path);
+        expr = ngx_k8s_expr_make(c, &c->exprs, sizeof(ngx_k8s_expr_t), text,
+                                 key);
 
         if (expr == NULL) {
 
@@ -221,6 +270,7 @@ ngx_k8s_expr_over(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
 ngx_int_t
 ngx_k8s_compile_exprs(ngx_k8s_compile_t *c)
 {
+    ngx_uint_t             i;
     ngx_queue_t           *q;
     ngx_k8s_host_state_t  *state;
 
@@ -237,7 +287,16 @@ ngx_k8s_compile_exprs(ngx_k8s_compile_t *c)
 
     ngx_k8s_expr_over(c, state, 0);
 
-    state->head = 1;
+    if (state->nshards == 0) {
+        state->head = 1;
+    }
+
+    for (i = 0; i < state->nshards; i++) {
+        if (state->shards[i].over) {
+            ngx_k8s_shard_mark(state, i);
+        }
+    }
+
     ngx_k8s_node_mark(c->store, state->node);
 
     return NGX_OK;

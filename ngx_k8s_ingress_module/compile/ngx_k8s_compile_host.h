@@ -26,11 +26,14 @@
 typedef struct ngx_k8s_host_state_s  ngx_k8s_host_state_t;
 
 
-/* regular expressions of paths */
+/* regular expressions of paths, and of canaries */
 
-#define NGX_K8S_EXPRS                3840  /* in all, twice of which a worker
-                                              keeps */
-#define NGX_K8S_REGEX_EXPRS          256   /* of a host */
+#define NGX_K8S_PATTERNS             64    /* of names, that are served */
+#define NGX_K8S_EXPRS                (3840 - NGX_K8S_PATTERNS)
+                                           /* others in all; a worker keeps
+                                              twice of both */
+#define NGX_K8S_REGEX_EXPRS          256   /* of a host, where it has shards of
+                                              each */
 #define NGX_K8S_REGEX_PATHS          1000  /* with the other paths of it */
 #define NGX_K8S_REGEX_LOOK           4096  /* looked at to find them */
 
@@ -50,7 +53,8 @@ typedef struct {
     uint32_t                 nports;
     ngx_uint_t               epoch;      /* of the host, when it was made */
     ngx_k8s_policy_state_t  *policy;     /* NULL: none */
-    ngx_k8s_expr_t          *expr;       /* of the path, NULL: it is none */
+    ngx_k8s_expr_t          *expr;       /* of the path, or of a canary; NULL:
+                                            it has none */
     ngx_uint_t               fresh;      /* no record has it yet */
     ngx_k8s_port_t          *ports[1];   /* of targets, then of mirrors; NULL:
                                             closed */
@@ -127,7 +131,8 @@ struct ngx_k8s_item_s {
     unsigned                 tried:1;    /* as a regular expression, */
     unsigned                 bad:1;      /* which it is not, */
     unsigned                 over:1;     /* or which is one too many; a canary
-                                            that is */
+                                            that is, */
+    unsigned                 pattern:1;  /* or whose expression is */
 };
 
 
@@ -139,6 +144,8 @@ typedef struct {
     unsigned                 full:1;     /* did not fit */
     unsigned                 stale:1;    /* and leads to what has gone */
     unsigned                 again:1;    /* holds what it does not lead to */
+    unsigned                 over:1;     /* has more expressions than there may
+                                            be */
 } ngx_k8s_shard_t;
 
 
@@ -324,6 +331,7 @@ typedef struct {
     ngx_array_t              closed;     /* uint32_t, sorted: those for which
                                             a path has no more matches */
     ngx_uint_t               npredicates;
+    ngx_uint_t               nexprs;     /* with those of canaries */
     uint32_t                *action;     /* of each item */
     ngx_array_t              holds;      /* ngx_k8s_item_t *, with canaries */
     ngx_array_t              trials;     /* ngx_k8s_trial_t */
@@ -534,10 +542,8 @@ ngx_k8s_list_t ngx_k8s_record_list(ngx_k8s_builder_t *b, ngx_uint_t n,
     size_t size);
 
 #define NGX_K8S_CANARIES       16    /* of a path, the oldest ones */
-#define NGX_K8S_CANARIES_MAX   2048  /* of all paths of a record, each of which
+#define NGX_K8S_CANARIES_MAX   1024  /* of all paths of a record, each of which
                                         has as many, one at least */
-
-#define NGX_K8S_PATTERNS       64    /* expressions of names that are served */
 
 /* the record of another name in the making */
 
@@ -561,10 +567,10 @@ typedef struct {
 } ngx_k8s_patterns_t;
 
 /*
- * Canaries (ngx_k8s_compile_canary.c).  holds(): all items of a record with
- * their canaries, in m->holds; name(): "namespace-service-port" in c->pool;
- * trials(): what is tried before the match of item n, whose action it may
- * replace.  NGX_ERROR: no memory.
+ * Canaries (ngx_k8s_compile_canary.c).  holds(): all items of a record, or of
+ * shard n, with their canaries, in m->holds; name(): "namespace-service-port"
+ * in c->pool; trials(): what is tried before the match of item n, whose action
+ * it may replace.  NGX_ERROR: no memory.
  */
 /* whether the pattern is no regular expression, which is tried once; error as
    in c->conf.regex, or NULL */
@@ -576,7 +582,8 @@ ngx_uint_t ngx_k8s_canary_equal(ngx_k8s_canary_t *one, ngx_k8s_canary_t *two);
 ngx_uint_t ngx_k8s_canary_counts(ngx_k8s_item_t *canary);
 /* the item whose requests a canary gets, NULL: there is none */
 ngx_k8s_item_t *ngx_k8s_canary_primary(ngx_k8s_item_t *canary);
-ngx_int_t ngx_k8s_canary_holds(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
+ngx_int_t ngx_k8s_canary_holds(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_uint_t n);
 ngx_int_t ngx_k8s_canary_name(ngx_k8s_compile_t *c, ngx_k8s_item_t *canary,
     ngx_str_t *name);
 ngx_int_t ngx_k8s_compile_canary_trials(ngx_k8s_compile_t *c,
@@ -598,9 +605,10 @@ ngx_k8s_claim_t *ngx_k8s_compile_root(ngx_k8s_host_state_t *state);
 /* how many there are (ngx_k8s_compile_expr.c) */
 void ngx_k8s_exprs_init(ngx_k8s_compile_t *c);
 void ngx_k8s_exprs_free(ngx_k8s_compile_t *c);
-/* whether there may be that of an item */
+/* whether an item has one; whether there may be that of an item */
+ngx_uint_t ngx_k8s_expr_counts(ngx_k8s_item_t *item);
 ngx_uint_t ngx_k8s_expr_room(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
-/* item->held has it, if its path is one */
+/* item->held has it, if there is one */
 void ngx_k8s_expr_take(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
 void ngx_k8s_expr_put(ngx_k8s_compile_t *c, ngx_k8s_held_t *held);
 /* a host is tried again when some are gone; over 0: it is not */

@@ -286,6 +286,18 @@ ngx_k8s_notes_canary(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     if (ngx_k8s_canary_primary(item)) {
 
+        if (item->pattern) {
+            return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_LIMIT,
+                                        &shown, &field, "the canary of path "
+                                        "\"%V\" of host \"%V\" is left out: "
+                                        "with those of paths a host has %d "
+                                        "regular expressions at most; %ui of "
+                                        "%d in all are used",
+                                        &item->match->path, &shown,
+                                        NGX_K8S_REGEX_EXPRS, c->nexprs,
+                                        NGX_K8S_EXPRS);
+        }
+
         if (!item->over) {
             c->saying.routed = 1;
             return NGX_OK;

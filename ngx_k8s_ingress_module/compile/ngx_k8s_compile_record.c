@@ -50,7 +50,9 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     m->head = 1;
 
-    ngx_k8s_expr_over(c, m->state, 0);
+    if (m->state->nshards == 0) {
+        ngx_k8s_expr_over(c, m->state, 0);
+    }
 
     if (ngx_k8s_record_init(c, m) != NGX_OK
         || (m->state->nregex ? ngx_k8s_compile_regexes(c, m)
@@ -452,7 +454,7 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
         return NGX_ERROR;
     }
 
-    if (ngx_k8s_canary_holds(c, m) != NGX_OK
+    if (ngx_k8s_canary_holds(c, m, n) != NGX_OK
         || ngx_k8s_record_stale(c, m, n) != NGX_OK)
     {
         return NGX_ERROR;
@@ -483,7 +485,11 @@ ngx_k8s_record_hold(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
         }
     }
 
-    if (waits == NGX_AGAIN) {
+    /* a large record is written by itself */
+
+    if (waits == NGX_AGAIN
+        || (fresh && m->holds.nelts > NGX_K8S_RECORD_HOLDS))
+    {
         return NGX_AGAIN;
     }
 

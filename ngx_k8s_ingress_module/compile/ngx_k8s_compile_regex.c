@@ -24,8 +24,7 @@
 static ngx_int_t ngx_k8s_regex_items(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_array_t *items);
 static ngx_int_t ngx_k8s_regex_item(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_array_t *items, ngx_k8s_item_t *item,
-    ngx_uint_t *nexprs);
+    ngx_k8s_making_t *m, ngx_array_t *items, ngx_k8s_item_t *item);
 static ngx_uint_t ngx_k8s_regex_over(ngx_k8s_compile_t *c,
     ngx_k8s_item_t *item, ngx_uint_t n);
 static int ngx_libc_cdecl ngx_k8s_regex_cmp(const void *one, const void *two);
@@ -181,7 +180,7 @@ static ngx_int_t
 ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_array_t *items)
 {
-    ngx_uint_t             n, looked, nclaims, nexprs;
+    ngx_uint_t             n, looked, nclaims;
     ngx_k8s_claim_t       *claim;
     ngx_rbtree_node_t     *node;
     ngx_k8s_host_state_t  *state;
@@ -192,7 +191,6 @@ ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     n = 0;
     looked = 0;
     nclaims = 0;
-    nexprs = 0;
 
     for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
          node;
@@ -209,9 +207,7 @@ ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
                 break;
             }
 
-            if (ngx_k8s_regex_item(c, m, items, claim->items[n], &nexprs)
-                != NGX_OK)
-            {
+            if (ngx_k8s_regex_item(c, m, items, claim->items[n]) != NGX_OK) {
                 return NGX_ERROR;
             }
         }
@@ -250,7 +246,7 @@ ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
 static ngx_int_t
 ngx_k8s_regex_item(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_array_t *items, ngx_k8s_item_t *item, ngx_uint_t *nexprs)
+    ngx_array_t *items, ngx_k8s_item_t *item)
 {
     ngx_uint_t       out, over;
     ngx_k8s_item_t  **p;
@@ -262,7 +258,7 @@ ngx_k8s_regex_item(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     out = ngx_k8s_compile_regex_bad(c, item, NULL)
           && item->claim->model->regex;
 
-    over = !out && ngx_k8s_regex_over(c, item, *nexprs);
+    over = !out && ngx_k8s_regex_over(c, item, m->nexprs);
 
     if (over != item->over) {
         item->over = over;
@@ -276,7 +272,7 @@ ngx_k8s_regex_item(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         return NGX_OK;
     }
 
-    *nexprs += !ngx_k8s_regex_plain(item);
+    m->nexprs += !ngx_k8s_regex_plain(item);
 
     p = ngx_array_push(items);
     if (p == NULL) {
@@ -302,7 +298,7 @@ ngx_k8s_regex_over(ngx_k8s_compile_t *c, ngx_k8s_item_t *item, ngx_uint_t n)
         return 1;
     }
 
-    if ((item->held && item->held->expr) || ngx_k8s_expr_room(c, item)) {
+    if (ngx_k8s_expr_room(c, item)) {
         return 0;
     }
 

@@ -144,6 +144,7 @@ typedef struct {
                                             record in the making, */
     uint32_t                 offset;     /* and where that has what the header
                                             is compared with */
+    ngx_uint_t               counted;    /* the same, which counts */
     unsigned                 tried:1;    /* the pattern, */
     unsigned                 bad:1;      /* which is none */
 } ngx_k8s_canary_t;

@@ -402,10 +402,10 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("PathLimit"),
       ngx_k8s_problem_error(NONE, NONE),
-      ngx_string("A path is left out, as its host has regular expressions, and "
-                 "more of them, or more paths, than a request may try; or as "
-                 "its namespace has as many expressions as it leaves to "
-                 "others."),
+      ngx_string("A path, or its canary, is left out, as its host has regular "
+                 "expressions, and more of them, or more paths, than a "
+                 "request may try; or as its namespace has as many expressions "
+                 "as it leaves to others."),
       ngx_string("Spread the paths over several hosts, or write them without "
                  "regular expressions.") },
 

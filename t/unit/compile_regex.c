@@ -234,7 +234,7 @@ bounds(void)
 
     k8s_run(&k);
     n = count(&k, " of evil/e");
-    ok(n >= 3840 && n < 3840 + 512, "%u of one namespace", (unsigned) n / 2);
+    ok(n >= 3776 && n < 3776 + 512, "%u of one namespace", (unsigned) n / 2);
 
     many(&k, "d", "last", 9, "h", "/l", 1000, ".x", 250);
     k8s_run(&k);

@@ -939,6 +939,73 @@ test_aliases(ngx_uint_t n, ngx_uint_t hosts, const char *what)
 }
 
 
+/* an Ingress with n paths of host "h", expressions or a canary of them */
+
+static void
+put_record(k8s_t *k, const char *name, ngx_uint_t n, const char *annotations)
+{
+    char        *p;
+    ngx_uint_t   i;
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+                       "'Ingress','metadata':{'namespace':'a','name':'%s',"
+                       "'annotations':{%s},'creationTimestamp':"
+                       "'2026-01-01T00:00:00Z'},'spec':{'rules':[{'host':'h',"
+                       "'http':{'paths':[", name, annotations);
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s{'path':'/x%u%s','pathType':'"
+                     "ImplementationSpecific','backend':{'service':{'name':"
+                     "'%s','port':{'number':80}}}}", i ? "," : "",
+                     (unsigned) i, i < n / 4 ? "[0-9]*" : "", name);
+    }
+
+    sprintf(p, "]}}]}}");
+
+    k8s_put(k, text);
+}
+
+
+#define ANNOTATION  "'nginx.ingress.kubernetes.io/"
+#define CANARY      ANNOTATION "canary':'true'," ANNOTATION                   \
+                    "canary-weight':'1'," ANNOTATION "canary-by-cookie':'c'," \
+                    ANNOTATION "canary-by-header':'x'"
+
+
+/* a record with as many expressions and canaries as there may be */
+
+static void
+test_canaries(ngx_uint_t n)
+{
+    char        name[8];
+    k8s_t       k;
+    ngx_uint_t  i;
+
+    setup(&k);
+    k.size = 64 * 1024 * 1024;
+    k8s_open(&k);
+
+    put_record(&k, "main", 999, ANNOTATION "use-regex':'true'");
+
+    for (i = 0; i < n; i++) {
+        sprintf(name, "c%u", (unsigned) i);
+        put_record(&k, name, 999, CANARY);
+    }
+
+    ngx_k8s_compile_synced(k.compile);
+    (void) pieces(&k, "999 expressions with canaries");
+
+    put_record(&k, "c0", 998, CANARY);
+    (void) pieces(&k, "one canary of them is gone");
+
+    put_record(&k, "c0", 999, CANARY "," ANNOTATION
+               "canary-by-header-pattern':'a'");
+    (void) pieces(&k, "a canary has a pattern");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -964,6 +1031,7 @@ main(void)
     test_waiting();
     test_halfway();
     test_hosts();
+    test_canaries(2);
     test_aliases(unit_rounds(5000), 1, "x%u.test");
     test_aliases(unit_rounds(1000), 8, "x.test");
     test_aliases(unit_rounds(5000), 0, "x.test");
