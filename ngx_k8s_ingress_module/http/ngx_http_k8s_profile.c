@@ -13,7 +13,8 @@
 
 typedef struct {
     ngx_str_t                name;
-    ngx_str_t                begin;      /* of its last argument */
+    ngx_str_t                begin;      /* of its last argument; of a
+                                            module's directives */
 } ngx_http_k8s_directive_t;
 
 
@@ -22,6 +23,7 @@ static ngx_int_t ngx_http_k8s_profile_run(ngx_conf_t *cf,
 static void ngx_http_k8s_profile_writer(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len);
 static void ngx_http_k8s_profile_failed(ngx_str_t *error, const char *fmt, ...);
+static void ngx_http_k8s_profile_absent(ngx_str_t *error, ngx_str_t *name);
 static ngx_int_t ngx_http_k8s_profile_confs(ngx_conf_t *cf,
     ngx_http_conf_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args,
@@ -47,6 +49,14 @@ static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
     { ngx_string("real_ip_header"), ngx_string("") },
     { ngx_string("real_ip_recursive"), ngx_string("") },
     { ngx_string("set_real_ip_from"), ngx_string("") },
+    { ngx_null_string, ngx_null_string }
+};
+
+
+/* modules that are packaged apart from nginx, by how their directives begin */
+
+static ngx_http_k8s_directive_t  ngx_http_k8s_profile_modules[] = {
+    { ngx_string("ngx_http_brotli_filter_module"), ngx_string("brotli") },
     { ngx_null_string, ngx_null_string }
 };
 
@@ -238,6 +248,30 @@ ngx_http_k8s_profile_failed(ngx_str_t *error, const char *fmt, ...)
 }
 
 
+static void
+ngx_http_k8s_profile_absent(ngx_str_t *error, ngx_str_t *name)
+{
+    ngx_http_k8s_directive_t  *module;
+
+    for (module = ngx_http_k8s_profile_modules; module->name.len; module++) {
+
+        if (name->len >= module->begin.len
+            && ngx_strncmp(name->data, module->begin.data, module->begin.len)
+               == 0)
+        {
+            ngx_http_k8s_profile_failed(error, "nginx has no directive "
+                                        "\"%V\": write \"load_module "
+                                        "modules/%V.so;\" at the beginning of "
+                                        "nginx.conf", name, &module->name);
+            return;
+        }
+    }
+
+    ngx_http_k8s_profile_failed(error, "nginx has no directive \"%V\": build "
+                                "it with the module", name);
+}
+
+
 static ngx_int_t
 ngx_http_k8s_profile_confs(ngx_conf_t *cf, ngx_http_conf_ctx_t *ctx)
 {
@@ -295,8 +329,7 @@ ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args, ngx_str_t *error)
     cmd = ngx_http_k8s_profile_command(cf->cycle, name, &module);
 
     if (cmd == NULL) {
-        ngx_http_k8s_profile_failed(error, "this nginx has no directive "
-                                    "\"%V\": build it with the module", name);
+        ngx_http_k8s_profile_absent(error, name);
         return NGX_ERROR;
     }
 

@@ -231,7 +231,7 @@ profile_bad(profile_t *t)
                     "it needs an open file, which cannot be had without a "
                     "reload");
     profile_refused(t, pass, "nonsense", "1",
-                    "this nginx has no directive \"nonsense\": build it with "
+                    "nginx has no directive \"nonsense\": build it with "
                     "the module");
 
     profile_refused(t, "http://unknown.example", "proxy_buffering", "on",

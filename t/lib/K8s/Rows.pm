@@ -18,7 +18,11 @@
 # without CR, after which stands what the backend got, each line after "> ".  It has to match is, and must not match
 # not, each a regular expression or a list of them; of all times some has to be
 # met once.  Of it the logs have to say logged, and not silent; under is the
-# number of its bytes that there may be.
+# number of its bytes that there may be, over that of those that there have to be.
+#
+# Of a row of a module that nginx.conf loads it says module (what its file's name
+# has); where that is not among TEST_NGINX_LOAD_MODULES the problem of the row has
+# to say how it is loaded, and rows with others are left out.
 #
 # Of a row that is compared with nginx.conf it says value, nginx (the directive
 # that is to be written), same (a value with which this nginx runs, if that can
@@ -280,6 +284,19 @@ sub status {
     (K8s::Objects::http_get($_[0]{admin}, 'x', '/status'))[1] // '';
 }
 
+# whether a row's module is not loaded
+sub unloaded {
+    my ($self, $row) = @_;
+    my $module = $self->{files}{$row}{module} // return 0;
+    return index($ENV{TEST_NGINX_LOAD_MODULES} // '', $module) < 0;
+}
+
+# whether nothing of a row can be seen for that
+sub absent {
+    my ($self, $row) = @_;
+    return $self->{files}{$row}{with} && $self->unloaded($row);
+}
+
 # "CODE FIELD MESSAGE" of each problem of an object
 sub problems {
     my ($self, $kind, $name) = @_;
@@ -353,11 +370,15 @@ sub wrong {
     my ($self, $row, $host, $patience) = @_;
     my $f = $self->{files}{$row};
 
-    if ($f->{refused}) {
+    my $refused = $self->unloaded($row)
+                  ? qr/nginx refuses.*load_module \S*\Q$f->{module}\E\S*\.so;/
+                  : $f->{refused} ? qr/nginx refuses/ : undef;
+
+    if ($refused) {
         my ($kind, $name) = $self->{key}{$row} && $host =~ /-off\.test$/
                             ? ('ConfigMap', 'own')
                             : ('Ingress', $host =~ s/\.test$//r);
-        return grep({ /\b\Q$row\E\b.*nginx refuses/ }
+        return grep({ /\b\Q$row\E\b.*$refused/ }
                     $self->problems($kind, $name))
                ? '' : 'nginx does not refuse it';
     }
@@ -377,7 +398,8 @@ sub wrong {
                 return "not logged: $re" if $log !~ /$re.*host: "\Q$host\E"/;
             }
             return length($text) . " bytes"
-                if $r->{under} && length($text) >= $r->{under};
+                if $r->{under} && length($text) >= $r->{under}
+                   || $r->{over} && length($text) < $r->{over};
             for my $re (list($r->{is})) {
                 return "no /$re/ in:\n$text"
                     if $text !~ /${\$self->expand($re, $host)}/m;
