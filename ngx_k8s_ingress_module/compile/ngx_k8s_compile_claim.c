@@ -39,6 +39,7 @@
 
 static ngx_int_t ngx_k8s_claims_adopt(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
+static ngx_int_t ngx_k8s_claims_rule(ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_claim_run(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_claim_begin(ngx_k8s_compile_t *c,
@@ -80,7 +81,7 @@ ngx_k8s_compile_claims(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         return rc;
     }
 
-    if (ngx_k8s_owner_rule(c, state) != NGX_OK) {
+    if (ngx_k8s_claims_rule(state) != NGX_OK) {
         return NGX_AGAIN;
     }
 
@@ -101,7 +102,20 @@ ngx_k8s_compile_claims(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         }
     }
 
-    return ngx_k8s_owner_rule(c, state);
+    return ngx_k8s_claims_rule(state);
+}
+
+
+static ngx_int_t
+ngx_k8s_claims_rule(ngx_k8s_host_state_t *state)
+{
+    if (ngx_k8s_owner_rule(state) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ngx_k8s_claim_want(state);
+
+    return NGX_AGAIN;
 }
 
 
@@ -546,6 +560,7 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_k8s_host_state_t  *state;
 
     state = claim->state;
+    state->sought = NULL;
     old = claim->model;
 
     if (claim->items) {

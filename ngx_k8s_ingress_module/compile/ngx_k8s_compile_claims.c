@@ -145,6 +145,14 @@ ngx_k8s_claim_after(ngx_k8s_claim_t *claim)
 
 
 ngx_k8s_claim_t *
+ngx_k8s_claim_before(ngx_k8s_claim_t *claim)
+{
+    return (ngx_k8s_claim_t *) ngx_k8s_tree_prev(&claim->state->claims,
+                                                 &claim->node);
+}
+
+
+ngx_k8s_claim_t *
 ngx_k8s_claim_next(ngx_k8s_claim_t *claim)
 {
     ngx_rbtree_node_t  *node;
@@ -230,6 +238,9 @@ ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
         } else if (state->ruling || state->subject) {
             ngx_k8s_owner_told(c, state);
+
+        } else if (state->fitting) {
+            ngx_k8s_compile_fitting(c, state);
 
         } else {
             return;

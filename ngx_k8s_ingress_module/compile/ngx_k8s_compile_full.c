@@ -23,10 +23,14 @@
 
 
 #define NGX_K8S_FULL_WAITS     8     /* in a row */
+#define NGX_K8S_FULL_LOOK      256   /* objects looked at in one item of work */
 
 
-static ngx_k8s_claim_t *ngx_k8s_full_youngest(ngx_k8s_host_state_t *state,
-    ngx_k8s_claim_t **last);
+static void ngx_k8s_full_begin(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+static ngx_int_t ngx_k8s_full_unserved(ngx_k8s_host_state_t *state,
+    ngx_k8s_claim_t **claim);
+static ngx_k8s_claim_t *ngx_k8s_full_youngest(ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_full_leave(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, size_t need);
 static void ngx_k8s_full_stays(ngx_k8s_compile_t *c,
@@ -36,39 +40,34 @@ static void ngx_k8s_full_stays(ngx_k8s_compile_t *c,
 ngx_int_t
 ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    size_t            need, missing;
-    ngx_uint_t        large, later;
-    ngx_k8s_claim_t  *claim, *last;
+    size_t            need;
+    ngx_k8s_claim_t  *claim;
 
-    later = ngx_k8s_writer_later(c->writer);
+    if (state->sought == NULL) {
 
-    if (later && state->waited < NGX_K8S_FULL_WAITS) {
-        state->waited++;
-        ngx_k8s_compile_stuck(c, state->node, 0);
+        if (ngx_k8s_writer_later(c->writer)
+            && state->waited < NGX_K8S_FULL_WAITS)
+        {
+            state->waited++;
+            ngx_k8s_compile_stuck(c, state->node, 0);
 
-        return NGX_OK;
+            return NGX_OK;
+        }
+
+        ngx_k8s_full_begin(c, state);
     }
 
-    missing = ngx_k8s_writer_missing(c->writer);
-
-    if (missing || !state->stuck) {
-        state->missing = ngx_max(missing, NGX_K8S_GRANULE);
+    if (ngx_k8s_full_unserved(state, &claim) == NGX_AGAIN) {
+        return NGX_AGAIN;
     }
 
-    /* with room for more shards it may be none */
-
-    large = state->large && !state->stuck;
-    state->large = 0;
-
-    /* what has been put for it is given back */
-
-    need = large ? NGX_K8S_NEVER : state->room + state->missing;
-
-    claim = ngx_k8s_full_youngest(state, &last);
+    need = state->wanted;
 
     if (claim) {
         return ngx_k8s_full_leave(c, claim, need);
     }
+
+    claim = state->grown ? state->grown : ngx_k8s_full_youngest(state);
 
     if (state->slot && !state->moving) {
 
@@ -78,9 +77,7 @@ ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
             return NGX_AGAIN;
         }
 
-        claim = state->grown ? state->grown : last;
-
-        if (state->node->gone && claim && !later) {
+        if (state->node->gone && claim && !state->later) {
             state->partial = 0;
             return ngx_k8s_full_leave(c, claim, need);
         }
@@ -96,41 +93,82 @@ ngx_k8s_compile_refuse(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     state->partial = 0;
     state->waited = 0;
 
-    ngx_k8s_compile_blame(c, state, state->grown ? state->grown : last);
+    ngx_k8s_compile_blame(c, state, claim);
     ngx_k8s_full_stays(c, state);
 
     return NGX_AGAIN;
 }
 
 
-/* the youngest that is not served, NULL: none; last: of all */
+/* what is missing, and where the walk over the objects begins */
+
+static void
+ngx_k8s_full_begin(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    size_t      missing;
+    ngx_uint_t  large;
+
+    state->later = ngx_k8s_writer_later(c->writer);
+
+    missing = ngx_k8s_writer_missing(c->writer);
+
+    if (missing || !state->stuck) {
+        state->missing = ngx_max(missing, NGX_K8S_GRANULE);
+    }
+
+    /* with room for more shards it may be none */
+
+    large = state->large && !state->stuck;
+    state->large = 0;
+
+    /* what has been put for it is given back */
+
+    state->wanted = large ? NGX_K8S_NEVER : state->room + state->missing;
+
+    state->sought = ngx_k8s_full_youngest(state);
+}
+
+
+/* the youngest that is not served, NULL: none; NGX_AGAIN: it is still sought */
+
+static ngx_int_t
+ngx_k8s_full_unserved(ngx_k8s_host_state_t *state, ngx_k8s_claim_t **claim)
+{
+    ngx_uint_t  n;
+
+    for (n = 0; state->sought && n < NGX_K8S_FULL_LOOK; n++) {
+        *claim = state->sought;
+
+        if (!(*claim)->entry->served) {
+            state->sought = NULL;
+            return NGX_OK;
+        }
+
+        state->sought = ngx_k8s_claim_before(*claim);
+    }
+
+    *claim = NULL;
+
+    return state->sought ? NGX_AGAIN : NGX_OK;
+}
+
 
 static ngx_k8s_claim_t *
-ngx_k8s_full_youngest(ngx_k8s_host_state_t *state, ngx_k8s_claim_t **last)
+ngx_k8s_full_youngest(ngx_k8s_host_state_t *state)
 {
-    ngx_k8s_claim_t    *claim, *unserved;
     ngx_rbtree_node_t  *node;
 
-    *last = NULL;
-    unserved = NULL;
+    node = state->claims.root;
 
-    if (state->claims.root == &state->sentinel) {
+    if (node == &state->sentinel) {
         return NULL;
     }
 
-    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
-         node;
-         node = ngx_rbtree_next(&state->claims, node))
-    {
-        claim = (ngx_k8s_claim_t *) node;
-        *last = claim;
-
-        if (!claim->entry->served) {
-            unserved = claim;
-        }
+    while (node->right != &state->sentinel) {
+        node = node->right;
     }
 
-    return unserved;
+    return (ngx_k8s_claim_t *) node;
 }
 
 
@@ -149,13 +187,17 @@ ngx_k8s_full_leave(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim, size_t need)
         return NGX_AGAIN;
     }
 
-    if (need == NGX_K8S_NEVER) {
-        state->oversize = 1;
-        ngx_k8s_compile_smaller(c, state->node, claim->entry);
+    if (ngx_k8s_compile_leave(c, claim->entry, need, state->missing) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    return (ngx_k8s_compile_leave(c, claim->entry, need, state->missing)
-            == NGX_OK) ? NGX_AGAIN : NGX_ERROR;
+    if (need == NGX_K8S_NEVER) {
+        ngx_k8s_compile_oversize(state, claim->entry->left);
+        ngx_k8s_compile_smaller(state, claim->entry->left);
+    }
+
+    return NGX_AGAIN;
 }
 
 
@@ -192,8 +234,6 @@ ngx_k8s_full_stays(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 ngx_uint_t
 ngx_k8s_compile_written(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    ngx_k8s_claim_t  *last;
-
     state->partial = 0;
 
     if (!state->skipped) {
@@ -207,8 +247,7 @@ ngx_k8s_compile_written(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     state->stuck = 1;
 
     if (state->youngest == NULL) {
-        (void) ngx_k8s_full_youngest(state, &last);
-        state->youngest = last;
+        state->youngest = ngx_k8s_full_youngest(state);
     }
 
     ngx_k8s_compile_blame(c, state, state->youngest);

@@ -86,7 +86,7 @@ ngx_k8s_compile_host(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
             return NGX_ERROR;
         }
 
-        rc = ngx_k8s_host_records(c, state);
+        rc = state->sought ? NGX_DECLINED : ngx_k8s_host_records(c, state);
 
         if (rc == NGX_DECLINED) {
             rc = ngx_k8s_compile_refuse(c, state);
@@ -154,6 +154,7 @@ ngx_k8s_host_begin(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         return;
     }
 
+    state->sought = NULL;
     state->node->need = 0;
     state->room = ngx_k8s_writer_room(c->writer)
                   + ngx_k8s_writer_retired(c->writer);
@@ -383,10 +384,8 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         return rc;
     }
 
-    if (state->oversize
-        && ngx_k8s_host_size(c, NGX_K8S_INDEX_HOST, state->slot) < size)
-    {
-        ngx_k8s_compile_smaller(c, state->node, NULL);
+    if (ngx_k8s_host_size(c, NGX_K8S_INDEX_HOST, state->slot) < size) {
+        ngx_k8s_compile_smaller(state, NULL);
     }
 
     ngx_k8s_compile_release(c, &state->fallback_held);
@@ -478,11 +477,9 @@ ngx_k8s_host_shard(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         shard->full = ngx_k8s_compile_written(c, state);
         state->ndirty--;
 
-        if (state->oversize
-            && ngx_k8s_host_size(c, NGX_K8S_INDEX_PATHS, shard->ref.slot)
-               < size)
+        if (ngx_k8s_host_size(c, NGX_K8S_INDEX_PATHS, shard->ref.slot) < size)
         {
-            ngx_k8s_compile_smaller(c, state->node, NULL);
+            ngx_k8s_compile_smaller(state, NULL);
         }
     }
 
@@ -534,7 +531,7 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     ngx_k8s_expr_over(c, state, 0);
 
     if (state->slot && !alias) {
-        ngx_k8s_compile_smaller(c, node, NULL);
+        ngx_k8s_compile_smaller(state, NULL);
         ngx_k8s_writer_remove(c->writer, state->slot);
         state->slot = 0;
     }
@@ -604,6 +601,7 @@ ngx_k8s_compile_host_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     state = node->data;
 
+    ngx_k8s_compile_outs_free(c, state);
     ngx_k8s_claims_free(state);
 
     while (state->gone) {

@@ -24,6 +24,7 @@
 
 
 typedef struct ngx_k8s_host_state_s  ngx_k8s_host_state_t;
+typedef struct ngx_k8s_left_s        ngx_k8s_left_t;
 
 
 /* regular expressions of paths, and of canaries */
@@ -240,6 +241,14 @@ struct ngx_k8s_host_state_s {
     ngx_k8s_claim_t         *youngest;   /* of which something was skipped, of
                                             the record in the making */
     ngx_k8s_claim_t         *grown;      /* by which it has grown */
+    ngx_k8s_claim_t         *sought;     /* the next that may be the youngest
+                                            one which is not served; NULL: none
+                                            is looked for */
+    size_t                   wanted;     /* with sought: free bytes to try it
+                                            again */
+    ngx_rbtree_t             outs;       /* ngx_k8s_left_t: objects with which
+                                            it is too large for any zone */
+    ngx_k8s_left_t          *fitting;    /* of these, to be tried again */
     ngx_uint_t               nclosing;   /* claims that close the host */
     ngx_uint_t               nregex;     /* those that make all its paths
                                             regular expressions */
@@ -292,7 +301,8 @@ struct ngx_k8s_host_state_s {
     unsigned                 over:1;     /* its expressions are more than its
                                             namespaces may have */
     unsigned                 large:1;    /* no zone of this size has one */
-    unsigned                 oversize:1; /* an object was left out for that */
+    unsigned                 later:1;    /* with sought: it was short of room
+                                            only for now */
 };
 
 
@@ -405,10 +415,12 @@ void ngx_k8s_compile_unlink(ngx_k8s_link_t *link);
 void ngx_k8s_claims_free(ngx_k8s_host_state_t *state);
 void ngx_k8s_claims_init(ngx_k8s_host_state_t *state);
 /* by age (ngx_k8s_compile_claims.c): puts it into state->claims, and into
-   state->marked or out of it, as its model says; the next of either, or NULL */
+   state->marked or out of it, as its model says; the next of either, and the
+   one before of the first, or NULL */
 void ngx_k8s_claim_place(ngx_k8s_claim_t *claim);
 void ngx_k8s_claim_list(ngx_k8s_claim_t *claim);
 ngx_k8s_claim_t *ngx_k8s_claim_after(ngx_k8s_claim_t *claim);
+ngx_k8s_claim_t *ngx_k8s_claim_before(ngx_k8s_claim_t *claim);
 ngx_k8s_claim_t *ngx_k8s_claim_next(ngx_k8s_claim_t *claim);
 /* those of whom something else is to be said are marked, one by one */
 void ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
@@ -427,6 +439,7 @@ void ngx_k8s_claim_want(ngx_k8s_host_state_t *state);
 #define ngx_k8s_host_telling(state)                                           \
     ((state)->saying || (state)->telling || (state)->wanting                  \
      || (state)->heir || (state)->ruling || (state)->subject                  \
+     || (state)->fitting                                                      \
      || !ngx_queue_empty(&(state)->told))
 
 /*
@@ -438,8 +451,7 @@ void ngx_k8s_claim_want(ngx_k8s_host_state_t *state);
 void ngx_k8s_owner_init(ngx_k8s_host_state_t *state);
 void ngx_k8s_owner_rank(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim);
 void ngx_k8s_owner_forget(ngx_k8s_claim_t *claim);
-ngx_int_t ngx_k8s_owner_rule(ngx_k8s_compile_t *c,
-    ngx_k8s_host_state_t *state);
+ngx_int_t ngx_k8s_owner_rule(ngx_k8s_host_state_t *state);
 void ngx_k8s_owner_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 ngx_k8s_claim_t *ngx_k8s_owner_next(ngx_k8s_claim_t *claim);
 /* the oldest claim of a host, or of the wildcard above it; NULL: none */
@@ -492,6 +504,8 @@ void ngx_k8s_item_release(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
 ngx_k8s_held_t *ngx_k8s_held_from(ngx_k8s_host_state_t *state,
     ngx_rbtree_key_t key);
 ngx_k8s_held_t *ngx_k8s_held_next(ngx_k8s_held_t *held);
+/* the next one of its path that has what it leads to; NULL: there is none */
+ngx_k8s_item_t *ngx_k8s_held_behind(ngx_k8s_item_t *item);
 ngx_rbtree_key_t ngx_k8s_item_key(ngx_k8s_host_state_t *state, ngx_uint_t head,
     ngx_uint_t n);
 /* the first one of its path */
@@ -596,8 +610,8 @@ ngx_int_t ngx_k8s_compile_regexes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
    it, or NULL */
 ngx_uint_t ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c,
     ngx_k8s_item_t *item, ngx_str_t *error);
-/* the oldest of those that make a host's paths regular expressions; there is
-   one */
+/* the oldest of those that make a host's paths regular expressions; NULL: many
+   are older */
 ngx_k8s_claim_t *ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state);
 /* of those that redirect "/" of a host, the one that does; there is one */
 ngx_k8s_claim_t *ngx_k8s_compile_root(ngx_k8s_host_state_t *state);

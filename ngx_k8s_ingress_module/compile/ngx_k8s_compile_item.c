@@ -382,6 +382,31 @@ ngx_k8s_held_next(ngx_k8s_held_t *held)
 }
 
 
+ngx_k8s_item_t *
+ngx_k8s_held_behind(ngx_k8s_item_t *item)
+{
+    ngx_k8s_held_t  *held;
+    ngx_k8s_item_t  *found;
+
+    found = NULL;
+
+    for (held = ngx_k8s_held_from(item->claim->state, item->node.key);
+         held && held->node.key == item->node.key;
+         held = ngx_k8s_held_next(held))
+    {
+        if (ngx_k8s_item_same(held->item, item)
+            && ngx_k8s_item_cmp(&held->item->node, &item->node) > 0
+            && (found == NULL
+                || ngx_k8s_item_cmp(&held->item->node, &found->node) < 0))
+        {
+            found = held->item;
+        }
+    }
+
+    return found;
+}
+
+
 static ngx_k8s_item_t *
 ngx_k8s_item_after(ngx_k8s_item_t *item)
 {
@@ -393,30 +418,8 @@ ngx_k8s_item_after(ngx_k8s_item_t *item)
 ngx_k8s_item_t *
 ngx_k8s_item_prev(ngx_k8s_item_t *item)
 {
-    ngx_rbtree_node_t  *node, *parent, *sentinel;
-
-    node = &item->node;
-    sentinel = item->claim->state->items.sentinel;
-
-    if (node->left != sentinel) {
-        for (node = node->left; node->right != sentinel; node = node->right) {
-            /* void */
-        }
-
-        return (ngx_k8s_item_t *) node;
-    }
-
-    while (node != item->claim->state->items.root) {
-        parent = node->parent;
-
-        if (node == parent->right) {
-            return (ngx_k8s_item_t *) parent;
-        }
-
-        node = parent;
-    }
-
-    return NULL;
+    return (ngx_k8s_item_t *) ngx_k8s_tree_prev(&item->claim->state->items,
+                                                &item->node);
 }
 
 

@@ -27,6 +27,11 @@ static ngx_k8s_left_t *ngx_k8s_compile_left_make(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry);
 static void ngx_k8s_compile_left_remove(ngx_k8s_compile_t *c,
     ngx_k8s_left_t *left);
+static void ngx_k8s_compile_left_in(ngx_k8s_left_t *left);
+static void ngx_k8s_left_insert_out(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_left_out_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 static ngx_int_t ngx_k8s_left_cmp(ngx_rbtree_node_t *one,
     ngx_rbtree_node_t *two);
 
@@ -140,27 +145,115 @@ ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
 
 
 void
-ngx_k8s_compile_smaller(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
-    ngx_k8s_entry_t *without)
+ngx_k8s_compile_oversize(ngx_k8s_host_state_t *state, ngx_k8s_left_t *left)
 {
-    ngx_queue_t     *q;
-    ngx_k8s_link_t  *link;
+    left->host = state;
+    ngx_rbtree_insert(&state->outs, &left->out);
+}
+
+
+void
+ngx_k8s_compile_smaller(ngx_k8s_host_state_t *state, ngx_k8s_left_t *without)
+{
+    ngx_k8s_left_t     *left;
+    ngx_rbtree_node_t  *node;
+
+    if (state->outs.root == &state->sentinel) {
+        return;
+    }
+
+    node = without ? ngx_rbtree_next(&state->outs, &without->out)
+                   : ngx_rbtree_min(state->outs.root, &state->sentinel);
+
+    if (node == NULL) {
+        return;
+    }
+
+    left = ngx_rbtree_data(node, ngx_k8s_left_t, out);
+
+    /* those before one that is to be tried already are not */
+
+    if (state->fitting == NULL
+        || ngx_k8s_age_cmp(&left->age, &state->fitting->age) < 0)
+    {
+        state->fitting = left;
+    }
+}
+
+
+void
+ngx_k8s_compile_fitting(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
     ngx_k8s_left_t  *left;
 
-    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_USER]);
-         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_USER]);
-         q = ngx_queue_next(q))
-    {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-        left = link->entry->left;
+    left = state->fitting;
 
-        if (left && left->need == NGX_K8S_NEVER
-            && (without == NULL
-                || ngx_k8s_age_cmp(&left->age, without->object) > 0))
-        {
-            left->need = 0;
-            c->passed = 0;
-        }
+    ngx_k8s_compile_left_in(left);
+
+    left->need = 0;
+    c->passed = 0;
+}
+
+
+/* it is not in the tree of a host any more */
+
+static void
+ngx_k8s_compile_left_in(ngx_k8s_left_t *left)
+{
+    ngx_rbtree_node_t     *next;
+    ngx_k8s_host_state_t  *state;
+
+    state = left->host;
+
+    if (state == NULL) {
+        return;
+    }
+
+    if (state->fitting == left) {
+        next = ngx_rbtree_next(&state->outs, &left->out);
+        state->fitting = next ? ngx_rbtree_data(next, ngx_k8s_left_t, out)
+                              : NULL;
+    }
+
+    ngx_rbtree_delete(&state->outs, &left->out);
+    left->host = NULL;
+}
+
+
+void
+ngx_k8s_compile_outs_init(ngx_k8s_host_state_t *state)
+{
+    ngx_rbtree_init(&state->outs, &state->sentinel, ngx_k8s_left_insert_out);
+}
+
+
+static void
+ngx_k8s_left_insert_out(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_left_out_cmp);
+}
+
+
+static ngx_int_t
+ngx_k8s_left_out_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    ngx_k8s_left_t  *a, *b;
+
+    a = ngx_rbtree_data(one, ngx_k8s_left_t, out);
+    b = ngx_rbtree_data(two, ngx_k8s_left_t, out);
+
+    return ngx_k8s_age_cmp(&a->age, &b->age);
+}
+
+
+void
+ngx_k8s_compile_outs_free(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+{
+    while (state->outs.root != &state->sentinel) {
+        state->fitting = ngx_rbtree_data(state->outs.root, ngx_k8s_left_t,
+                                         out);
+        ngx_k8s_compile_fitting(c, state);
     }
 }
 
@@ -267,6 +360,7 @@ ngx_k8s_compile_left_remove(ngx_k8s_compile_t *c, ngx_k8s_left_t *left)
         c->next = (ngx_k8s_left_t *) ngx_rbtree_next(&c->left, &left->node);
     }
 
+    ngx_k8s_compile_left_in(left);
     ngx_rbtree_delete(&c->left, &left->node);
 
     left->entry->left = NULL;

@@ -325,8 +325,9 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_k8s_item_t *item)
 {
     u_char                  buf[NGX_MAX_CONF_ERRSTR];
-    ngx_str_t               error, field, shown;
+    ngx_str_t               error, field, shown, who;
     ngx_array_t            *a;
+    ngx_k8s_claim_t        *other;
     ngx_k8s_object_t       *object;
     ngx_k8s_host_state_t   *state;
     ngx_k8s_model_match_t  *match;
@@ -394,15 +395,22 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     shown = ngx_k8s_host_shown(&claim->state->node->name);
-    object = ngx_k8s_compile_regex_claim(claim->state)->model->object;
+    ngx_str_set(&who, "another object of the host");
+
+    other = ngx_k8s_compile_regex_claim(claim->state);
+
+    if (other) {
+        object = other->model->object;
+        who = ngx_k8s_compile_text(c, "%V %V/%V",
+                                   &ngx_k8s_kinds[object->kind].name,
+                                   &object->namespace, &object->name);
+    }
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_REGEX, &shown,
                                 &field, "the path \"%V\" of host \"%V\" takes "
                                 "all that begins with it, in either case, as "
-                                "%V %V/%V has use-regex or rewrite-target",
-                                &match->path, &shown,
-                                &ngx_k8s_kinds[object->kind].name,
-                                &object->namespace, &object->name);
+                                "%V has use-regex or rewrite-target",
+                                &match->path, &shown, &who);
 }
 
 

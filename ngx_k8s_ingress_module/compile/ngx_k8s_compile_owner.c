@@ -286,10 +286,8 @@ ngx_k8s_owner_twin(ngx_k8s_host_state_t *state, ngx_k8s_host_state_t *host)
 
 
 ngx_int_t
-ngx_k8s_owner_rule(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
+ngx_k8s_owner_rule(ngx_k8s_host_state_t *state)
 {
-    ngx_queue_t        *q, *links;
-    ngx_k8s_link_t     *link;
     ngx_rbtree_node_t  *node;
 
     if (!state->unruled) {
@@ -305,18 +303,6 @@ ngx_k8s_owner_rule(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     if (!ngx_queue_empty(&state->below)) {
         state->subject = ngx_queue_head(&state->below);
-    }
-
-    /* those that would like to have the name */
-
-    links = &state->node->links[NGX_K8S_ROLE_ALIAS];
-
-    for (q = ngx_queue_head(links);
-         q != ngx_queue_sentinel(links);
-         q = ngx_queue_next(q))
-    {
-        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
-        ngx_k8s_entry_mark(c->store, link->entry);
     }
 
     return NGX_AGAIN;

@@ -38,6 +38,7 @@ ngx_k8s_host_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     ngx_k8s_claims_init(state);
     ngx_k8s_items_init(state);
     ngx_k8s_owner_init(state);
+    ngx_k8s_compile_outs_init(state);
 
     node->data = state;
 
@@ -107,7 +108,7 @@ ngx_k8s_host_drop(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     node = state->node;
 
-    if (state->slot || state->attached || state->wanting
+    if (state->slot || state->attached || state->wanting || state->fitting
         || !ngx_queue_empty(&node->links[NGX_K8S_ROLE_USER])
         || !ngx_queue_empty(&state->work)
         || !ngx_queue_empty(&state->children)
@@ -121,6 +122,7 @@ ngx_k8s_host_drop(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 
     node->data = NULL;
 
+    ngx_k8s_compile_outs_free(c, state);
     ngx_k8s_owner_detach(c, state);
     ngx_free(state);
 }

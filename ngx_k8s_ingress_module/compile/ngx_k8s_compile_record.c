@@ -16,6 +16,7 @@
 
 
 #define NGX_K8S_RECORD_HOLDS  256  /* new ones in one item of work */
+#define NGX_K8S_RECORD_SKIPS  64   /* of one path, in a row */
 
 
 static ngx_int_t ngx_k8s_record_init(ngx_k8s_compile_t *c,
@@ -23,6 +24,8 @@ static ngx_int_t ngx_k8s_record_init(ngx_k8s_compile_t *c,
 static ngx_int_t ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n);
 static ngx_int_t ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n,
     ngx_k8s_item_t *item);
+static ngx_k8s_item_t *ngx_k8s_record_next(ngx_k8s_item_t *item,
+    ngx_uint_t *skips);
 static ngx_int_t ngx_k8s_record_stale(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_uint_t n);
 static ngx_uint_t ngx_k8s_record_hidden(ngx_k8s_making_t *m,
@@ -217,21 +220,24 @@ static ngx_int_t
 ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
 {
     ngx_str_t         text, last;
-    ngx_uint_t        taken;
+    ngx_uint_t        taken, skips;
     ngx_k8s_item_t   *item;
     ngx_k8s_place_t  *place;
 
     ngx_str_null(&last);
     taken = 0;
+    skips = 0;
 
     item = ngx_k8s_item_first(m->state, m->head, n);
 
     while (ngx_k8s_item_within(item, m->head, n)) {
 
         if (ngx_k8s_item_skip(item)) {
-            item = ngx_k8s_item_next(item);
+            item = ngx_k8s_record_next(item, &skips);
             continue;
         }
+
+        skips = 0;
 
         ngx_k8s_item_text(item, &text);
 
@@ -279,18 +285,23 @@ ngx_k8s_record_collect(ngx_k8s_making_t *m, ngx_uint_t n)
 static ngx_int_t
 ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item)
 {
+    ngx_uint_t        skips;
     ngx_k8s_item_t   *leader, **p;
 
     leader = item;
+    skips = 0;
 
     m->closed_all = 0;
     m->closed.nelts = 0;
 
     do {
 
-        if (!ngx_k8s_item_skip(item)
-            && !ngx_k8s_record_hidden(m, item->claim))
-        {
+        if (ngx_k8s_item_skip(item)) {
+            item = ngx_k8s_record_next(item, &skips);
+            continue;
+        }
+
+        if (!ngx_k8s_record_hidden(m, item->claim)) {
             p = ngx_array_push(&m->items);
             if (p == NULL) {
                 return NGX_ERROR;
@@ -315,6 +326,35 @@ ngx_k8s_record_group(ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_item_t *item)
              && !item->canary && ngx_k8s_item_same(item, leader));
 
     return NGX_OK;
+}
+
+
+/*
+ * The next one behind one that is skipped.  Behind many of them it is the next
+ * that a record has: of one path very many may wait for room.
+ */
+
+static ngx_k8s_item_t *
+ngx_k8s_record_next(ngx_k8s_item_t *item, ngx_uint_t *skips)
+{
+    ngx_k8s_item_t  *next;
+
+    next = ngx_k8s_item_next(item);
+
+    if (next == NULL || !ngx_k8s_item_same(next, item)) {
+        *skips = 0;
+        return next;
+    }
+
+    if (++*skips < NGX_K8S_RECORD_SKIPS) {
+        return next;
+    }
+
+    *skips = 0;
+
+    next = ngx_k8s_held_behind(item);
+
+    return next ? next : ngx_k8s_item_behind(item);
 }
 
 

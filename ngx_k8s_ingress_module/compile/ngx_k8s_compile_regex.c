@@ -17,6 +17,8 @@
 #include <ngx_k8s_compile_state.h>
 
 
+#define NGX_K8S_REGEX_CLAIMS   64    /* looked at to name one */
+
 #define ngx_k8s_regex_plain(item)                                             \
     (ngx_k8s_path_literal(&(item)->match->path) == (item)->match->path.len)
 
@@ -125,12 +127,13 @@ ngx_k8s_compile_root(ngx_k8s_host_state_t *state)
 ngx_k8s_claim_t *
 ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state)
 {
+    ngx_uint_t          n;
     ngx_k8s_claim_t    *claim;
     ngx_rbtree_node_t  *node;
 
     node = ngx_rbtree_min(state->claims.root, &state->sentinel);
 
-    for ( ;; ) {
+    for (n = 0; node && n < NGX_K8S_REGEX_CLAIMS; n++) {
         claim = (ngx_k8s_claim_t *) node;
 
         if (claim->model && claim->model->regex) {
@@ -139,6 +142,8 @@ ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state)
 
         node = ngx_rbtree_next(&state->claims, node);
     }
+
+    return NULL;
 }
 
 

@@ -51,14 +51,16 @@ typedef struct {
 /* an Ingress that is left out as there is no room, or that waits for its turn;
    private memory, freed when it is let in or gone */
 
-typedef struct {
+struct ngx_k8s_left_s {
     ngx_rbtree_node_t        node;       /* in c->left, the oldest first */
+    ngx_rbtree_node_t        out;        /* in host->outs, the same */
+    ngx_k8s_host_state_t    *host;       /* NULL: it is in none */
     ngx_k8s_entry_t         *entry;
     ngx_k8s_object_t         age;        /* what ngx_k8s_age_cmp() reads */
     size_t                   need;       /* free bytes to try it again */
     size_t                   cost;       /* about what it takes at most */
     size_t                   missing;
-} ngx_k8s_left_t;
+};
 
 #define NGX_K8S_NEVER                ((size_t) -1)
 
@@ -333,11 +335,20 @@ ngx_int_t ngx_k8s_compile_ask(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
 ngx_int_t ngx_k8s_compile_leave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     size_t need, size_t missing);
 void ngx_k8s_compile_unleave(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
-/* the record of a host has become smaller: those that made it too large for
-   the zone are tried again; with "without" the younger ones only, as this one
-   has been left out */
-void ngx_k8s_compile_smaller(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
-    ngx_k8s_entry_t *without);
+/* what is left out makes a record of the host too large for any zone */
+void ngx_k8s_compile_oversize(ngx_k8s_host_state_t *state,
+    ngx_k8s_left_t *left);
+/* one of these is smaller now: they are tried again, those behind "without",
+   which has been left out, or all */
+void ngx_k8s_compile_smaller(ngx_k8s_host_state_t *state,
+    ngx_k8s_left_t *without);
+/* with state->fitting: one of them */
+void ngx_k8s_compile_fitting(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
+void ngx_k8s_compile_outs_init(ngx_k8s_host_state_t *state);
+/* the state of the host is freed */
+void ngx_k8s_compile_outs_free(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
 /* lets in the oldest for which there is room; NGX_DONE: none */
 ngx_int_t ngx_k8s_compile_admit(ngx_k8s_compile_t *c);
 void ngx_k8s_compile_left_insert(ngx_rbtree_node_t *temp,

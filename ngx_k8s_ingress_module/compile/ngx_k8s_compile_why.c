@@ -21,7 +21,9 @@ typedef struct {
 } ngx_k8s_why_t;
 
 
-static ngx_str_t *ngx_k8s_why_unlabelled(ngx_k8s_node_t *node);
+static ngx_uint_t ngx_k8s_why_many(ngx_queue_t *links);
+static ngx_str_t ngx_k8s_why_unlabelled(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
 static ngx_k8s_service_t *ngx_k8s_why_service(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
 static void ngx_k8s_why_names(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
@@ -30,6 +32,7 @@ static void ngx_k8s_why_names(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
 
 #define NGX_K8S_WHY_PORTS  8             /* that are named */
 #define NGX_K8S_WHY_TEXT   512
+#define NGX_K8S_WHY_LOOK   64            /* slices; of more none is named */
 
 
 /* by NGX_K8S_WHY_* */
@@ -53,7 +56,7 @@ static ngx_k8s_why_t  ngx_k8s_whys[] = {
       ngx_string("Check the Service's selector: no Pod that runs has these "
                  "labels.") },
 
-    { ": EndpointSlice \"%V\" has no label kubernetes.io/service-name",
+    { ": %V no label kubernetes.io/service-name",
       ngx_string("Give the EndpointSlice the label, with the name of the "
                  "Service.") },
 
@@ -114,7 +117,7 @@ ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
         ngx_k8s_why_names(c, port, &names);
 
     } else {
-        names = *ngx_k8s_why_unlabelled(port->node);
+        names = ngx_k8s_why_unlabelled(c, port->node);
     }
 
     detail = ngx_k8s_compile_text(c, why->text, &names);
@@ -136,19 +139,49 @@ ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
 }
 
 
+/* whether they are more than are looked at */
+
+static ngx_uint_t
+ngx_k8s_why_many(ngx_queue_t *links)
+{
+    ngx_uint_t    n;
+    ngx_queue_t  *q;
+
+    q = ngx_queue_head(links);
+
+    for (n = 0; q != ngx_queue_sentinel(links); n++) {
+
+        if (n == NGX_K8S_WHY_LOOK) {
+            return 1;
+        }
+
+        q = ngx_queue_next(q);
+    }
+
+    return 0;
+}
+
+
 /* the first by name of those that seem to be meant for it */
 
-static ngx_str_t *
-ngx_k8s_why_unlabelled(ngx_k8s_node_t *node)
+static ngx_str_t
+ngx_k8s_why_unlabelled(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
-    ngx_str_t       *name, *first;
-    ngx_queue_t     *q;
+    ngx_str_t       *name, *first, many;
+    ngx_queue_t     *q, *links;
     ngx_k8s_link_t  *link;
+
+    links = &node->links[NGX_K8S_ROLE_HINT];
+
+    if (ngx_k8s_why_many(links)) {
+        ngx_str_set(&many, "many EndpointSlices of its name have");
+        return many;
+    }
 
     first = &node->name;
 
-    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_HINT]);
-         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_HINT]);
+    for (q = ngx_queue_head(links);
+         q != ngx_queue_sentinel(links);
          q = ngx_queue_next(q))
     {
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);
@@ -159,7 +192,7 @@ ngx_k8s_why_unlabelled(ngx_k8s_node_t *node)
         }
     }
 
-    return first;
+    return ngx_k8s_compile_text(c, "EndpointSlice \"%V\" has", first);
 }
 
 
@@ -172,7 +205,8 @@ ngx_k8s_why_service(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
 }
 
 
-/* of the port that is wanted, and of those of the first slice by name */
+/* of the port that is wanted, and, where there are not very many slices, of
+   those of the first one by name */
 
 static void
 ngx_k8s_why_names(ngx_k8s_compile_t *c, ngx_k8s_port_t *port, ngx_str_t *names)
@@ -180,9 +214,8 @@ ngx_k8s_why_names(ngx_k8s_compile_t *c, ngx_k8s_port_t *port, ngx_str_t *names)
     u_char                    *p, *last, buf[NGX_K8S_WHY_TEXT];
     ngx_str_t                  text;
     ngx_uint_t                 i, n;
-    ngx_queue_t               *q;
+    ngx_queue_t               *q, *links;
     ngx_k8s_link_t            *link;
-    ngx_k8s_node_t            *node;
     ngx_k8s_service_t         *svc;
     ngx_k8s_service_port_t    *sp, external;
     ngx_k8s_endpoint_slice_t  *slice, *first;
@@ -196,11 +229,17 @@ ngx_k8s_why_names(ngx_k8s_compile_t *c, ngx_k8s_port_t *port, ngx_str_t *names)
         return;
     }
 
-    node = port->node;
+    links = &port->node->links[NGX_K8S_ROLE_PART];
+
+    if (ngx_k8s_why_many(links)) {
+        *names = ngx_k8s_compile_text(c, "\"%V\"", &sp->name);
+        return;
+    }
+
     first = NULL;
 
-    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_PART]);
-         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_PART]);
+    for (q = ngx_queue_head(links);
+         q != ngx_queue_sentinel(links);
          q = ngx_queue_next(q))
     {
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);

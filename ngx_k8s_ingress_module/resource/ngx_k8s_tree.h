@@ -49,6 +49,37 @@ ngx_k8s_tree_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
 }
 
 
+/* the one before a node; NULL: it is the first */
+
+static ngx_inline ngx_rbtree_node_t *
+ngx_k8s_tree_prev(ngx_rbtree_t *tree, ngx_rbtree_node_t *node)
+{
+    ngx_rbtree_node_t  *parent, *sentinel;
+
+    sentinel = tree->sentinel;
+
+    if (node->left != sentinel) {
+        for (node = node->left; node->right != sentinel; node = node->right) {
+            /* void */
+        }
+
+        return node;
+    }
+
+    while (node != tree->root) {
+        parent = node->parent;
+
+        if (node == parent->right) {
+            return parent;
+        }
+
+        node = parent;
+    }
+
+    return NULL;
+}
+
+
 /* the node that has the key of "node" and no difference; NULL: none has */
 
 static ngx_inline ngx_rbtree_node_t *

@@ -46,6 +46,8 @@ said(k8s_t *k, const char *text, const char *remedy, const char *name)
 static void
 slices(void)
 {
+    char   text[512], name[16];
+    int    i;
     k8s_t  k;
 
     k8s_conf(&k);
@@ -67,6 +69,21 @@ slices(void)
                       ENDPOINT("10.0.0.1", "true")));
     said(&k, ": EndpointSlice \"a\" has no label kubernetes.io/service-name",
          "Give the EndpointSlice the label", "the first by name is named");
+
+    for (i = 0; i < 63; i++) {
+        sprintf(text, SLICE("a-x%d", "'x':'y'", "IPv4", "http",
+                            ENDPOINT("10.0.0.1", "true")), i);
+        k8s_put(&k, text);
+    }
+
+    said(&k, ": many EndpointSlices of its name have no label "
+         "kubernetes.io/service-name", "Give the EndpointSlice the label",
+         "of many none is named");
+
+    for (i = 0; i < 63; i++) {
+        sprintf(name, "a-x%d", i);
+        k8s_delete(&k, NGX_K8S_ENDPOINT_SLICE, "d", name);
+    }
 
     k8s_delete(&k, NGX_K8S_ENDPOINT_SLICE, "d", "a");
     k8s_delete(&k, NGX_K8S_ENDPOINT_SLICE, "d", "a-2");
