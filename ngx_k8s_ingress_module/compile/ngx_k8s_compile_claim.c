@@ -39,7 +39,8 @@
 
 static ngx_int_t ngx_k8s_claims_adopt(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
-static ngx_int_t ngx_k8s_claims_rule(ngx_k8s_host_state_t *state);
+static ngx_int_t ngx_k8s_claims_rule(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_claim_run(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_claim_begin(ngx_k8s_compile_t *c,
@@ -81,7 +82,7 @@ ngx_k8s_compile_claims(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         return rc;
     }
 
-    if (ngx_k8s_claims_rule(state) != NGX_OK) {
+    if (ngx_k8s_claims_rule(c, state) != NGX_OK) {
         return NGX_AGAIN;
     }
 
@@ -102,14 +103,14 @@ ngx_k8s_compile_claims(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
         }
     }
 
-    return ngx_k8s_claims_rule(state);
+    return ngx_k8s_claims_rule(c, state);
 }
 
 
 static ngx_int_t
-ngx_k8s_claims_rule(ngx_k8s_host_state_t *state)
+ngx_k8s_claims_rule(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
-    if (ngx_k8s_owner_rule(state) == NGX_OK) {
+    if (ngx_k8s_owner_rule(c, state) == NGX_OK) {
         return NGX_OK;
     }
 
@@ -315,11 +316,17 @@ ngx_k8s_claim_begin(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
         return NGX_DONE;
     }
 
-    /* of another age, on other listeners, or as a canary all is put in anew */
+    if (claim->model == NULL) {
+        claim->apart = claim->exempt;
+    }
+
+    /* of another age, on other listeners, or of another rank all is put in
+       anew */
 
     if (model && claim->model
         && (ngx_k8s_age_cmp(model->object, claim->model->object) != 0
             || (model->canary == NULL) != (claim->model->canary == NULL)
+            || claim->exempt != claim->apart
             || !ngx_k8s_claim_listens(claim)))
     {
         model = NULL;

@@ -93,7 +93,7 @@ ngx_k8s_expr_text(ngx_k8s_item_t *item)
 
     path = &item->match->path;
 
-    return (item->claim->state->nregex && !item->slash
+    return (item->claim->state->nregex && !item->slash && !item->claim->apart
             && ngx_k8s_path_literal(path) != path->len)
            ? path : NULL;
 }

@@ -25,6 +25,7 @@ static void ngx_k8s_host_begin(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 static ngx_int_t ngx_k8s_host_records(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
+static ngx_uint_t ngx_k8s_host_apart(ngx_k8s_host_state_t *state);
 static ngx_k8s_claim_t *ngx_k8s_host_fallback(ngx_k8s_host_state_t *state);
 static void ngx_k8s_host_fallback_told(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state, ngx_k8s_claim_t *fallback);
@@ -196,9 +197,11 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
     }
 
     fallback = ngx_k8s_host_fallback(state);
+    m.apart = ngx_k8s_host_apart(state);
 
     if (!state->full
         && (state->slot == 0 || fallback != state->fallback
+            || m.apart != state->apart
             || m.tls != state->tls || m.ncerts != state->ncerts
             || ngx_memcmp(m.certs, state->certs, sizeof(m.certs)) != 0))
     {
@@ -265,6 +268,20 @@ ngx_k8s_host_records(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 }
 
 
+/* challenges alone take nothing else of a name */
+
+static ngx_uint_t
+ngx_k8s_host_apart(ngx_k8s_host_state_t *state)
+{
+    if (state->node->name.len == 0 || state->claims.root == &state->sentinel) {
+        return 0;
+    }
+
+    return ((ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
+                                               &state->sentinel))->apart;
+}
+
+
 /*
  * Whose annotations what no path takes has, and whose default backend, if it
  * has one: those of the object which first made the host; for the empty host,
@@ -289,14 +306,8 @@ ngx_k8s_host_fallback(ngx_k8s_host_state_t *state)
     node = ngx_rbtree_min(state->claims.root, &state->sentinel);
     claim = (ngx_k8s_claim_t *) node;
 
-    /* challenges of another namespace may be older than the owner */
-
-    if (claim->exempt) {
-        return NULL;
-    }
-
     return (claim->model->fallback
-            || (!claim->model->canary
+            || (!claim->model->canary && !claim->apart
                 && (claim->model->values.nserved
                     || claim->model->values.close_route)))
            ? claim : NULL;
@@ -345,7 +356,8 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     }
 
     if (fallback
-        || (c->default_service.len && ngx_k8s_compile_ingress(state->node)))
+        || (c->default_service.len && !m->apart
+            && ngx_k8s_compile_ingress(state->node)))
     {
         rc = ngx_k8s_compile_hold_fallback(c, state->node, fallback,
                                            &m->fallback_held);
@@ -396,6 +408,7 @@ ngx_k8s_host_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     state->fallback = fallback;
     state->fallback_held = m->fallback_held;
+    state->apart = m->apart;
     state->stale = 0;
     state->full = ngx_k8s_compile_written(c, state);
 
@@ -546,6 +559,7 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     state->ndirty = 0;
     state->longest = 0;
     state->fallback = NULL;
+    state->apart = 0;
     state->head = 0;
     state->full = 0;
     state->moving = 0;

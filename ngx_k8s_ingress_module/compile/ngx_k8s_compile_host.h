@@ -110,6 +110,7 @@ typedef struct {
     ngx_k8s_model_t         *ranked;     /* its newest version, held; NULL */
     unsigned                 owns:1;     /* it may own the host */
     unsigned                 exempt:1;   /* served whoever owns it */
+    unsigned                 apart:1;    /* its items are, behind others */
     unsigned                 refused:1;  /* the host is another namespace's */
 } ngx_k8s_claim_t;
 
@@ -287,6 +288,10 @@ struct ngx_k8s_host_state_s {
     unsigned                 lends:1;    /* of another name: its TLS follows
                                             the default certificate */
     unsigned                 unruled:1;  /* its owner has changed */
+    unsigned                 aliased:1;  /* somebody would have the name, where
+                                            claims may be exempt */
+    unsigned                 apart:1;    /* its record has nothing but claims
+                                            that are apart: others go on */
     unsigned                 tls:1;
     unsigned                 attached:1; /* in the parent's children */
     unsigned                 head:1;     /* the host record is to be written */
@@ -354,6 +359,7 @@ typedef struct {
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
     unsigned                 head:1;     /* the host record */
+    unsigned                 apart:1;    /* as in the state */
     unsigned                 fallback_rewrite:1;
     unsigned                 fallback_closed:1;
     unsigned                 rewrite:1;  /* the path that is written */
@@ -451,7 +457,8 @@ void ngx_k8s_claim_want(ngx_k8s_host_state_t *state);
 void ngx_k8s_owner_init(ngx_k8s_host_state_t *state);
 void ngx_k8s_owner_rank(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim);
 void ngx_k8s_owner_forget(ngx_k8s_claim_t *claim);
-ngx_int_t ngx_k8s_owner_rule(ngx_k8s_host_state_t *state);
+ngx_int_t ngx_k8s_owner_rule(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state);
 void ngx_k8s_owner_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 ngx_k8s_claim_t *ngx_k8s_owner_next(ngx_k8s_claim_t *claim);
 /* the oldest claim of a host, or of the wildcard above it; NULL: none */
@@ -510,8 +517,8 @@ ngx_rbtree_key_t ngx_k8s_item_key(ngx_k8s_host_state_t *state, ngx_uint_t head,
     ngx_uint_t n);
 /* the first one of its path */
 ngx_k8s_item_t *ngx_k8s_item_leader(ngx_k8s_item_t *item);
-/* which of two objects of a host is older; < 0: the first */
-/* canaries are behind all others */
+/* which of two objects of a host is older; < 0: the first; those that are
+   apart are behind others, and canaries behind all */
 ngx_int_t ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two);
 ngx_uint_t ngx_k8s_item_within(ngx_k8s_item_t *item, ngx_uint_t head,
     ngx_uint_t n);

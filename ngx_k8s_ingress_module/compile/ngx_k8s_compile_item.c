@@ -23,6 +23,7 @@
 
 static void ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_claim_rank(ngx_k8s_claim_t *claim);
 static ngx_k8s_model_t *ngx_k8s_claim_model(ngx_k8s_claim_t *claim);
 static ngx_k8s_object_t *ngx_k8s_claim_object(ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_item_cmp(ngx_rbtree_node_t *x, ngx_rbtree_node_t *y);
@@ -67,17 +68,23 @@ ngx_k8s_item_text(ngx_k8s_item_t *item, ngx_str_t *text)
 ngx_int_t
 ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two)
 {
-    ngx_uint_t  a, b;
+    ngx_int_t  rc;
 
-    a = (ngx_k8s_claim_model(one)->canary != NULL);
-    b = (ngx_k8s_claim_model(two)->canary != NULL);
+    rc = ngx_k8s_claim_rank(one) - ngx_k8s_claim_rank(two);
 
-    if (a != b) {
-        return a ? 1 : -1;
+    if (rc) {
+        return rc;
     }
 
     return ngx_k8s_object_cmp(ngx_k8s_claim_object(one),
                               ngx_k8s_claim_object(two));
+}
+
+
+static ngx_int_t
+ngx_k8s_claim_rank(ngx_k8s_claim_t *claim)
+{
+    return ngx_k8s_claim_model(claim)->canary ? 2 : claim->apart;
 }
 
 
@@ -123,6 +130,10 @@ ngx_k8s_item_cmp(ngx_rbtree_node_t *x, ngx_rbtree_node_t *y)
     if (rc == 0 && one->canary) {
         rc = (ngx_int_t) one->match->path.len
              - (ngx_int_t) two->match->path.len;
+    }
+
+    if (rc == 0) {
+        rc = (ngx_int_t) one->claim->apart - (ngx_int_t) two->claim->apart;
     }
 
     if (rc == 0) {
@@ -499,7 +510,8 @@ ngx_k8s_item_shadow(ngx_k8s_item_t *item)
 
 /*
  * The first that always matches on the n-th listener of this one; or NULL.
- * As an expression a path with a slash at its end is another one.
+ * As an expression a path with a slash at its end is another one; what is apart
+ * is none.
  */
 
 static ngx_k8s_item_t *
@@ -514,7 +526,7 @@ ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n)
          other != item;
          other = ngx_k8s_item_after(other))
     {
-        if (claim->state->nregex
+        if (claim->state->nregex && !(claim->apart && other->claim->apart)
             && !ngx_k8s_str_eq(&other->match->path, &item->match->path))
         {
             continue;

@@ -190,7 +190,8 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
                                  &ngx_k8s_kinds[object->kind].name,
                                  &object->namespace, &object->name,
                                  won->claim == claim ? "comes first"
-                                                     : "is older")
+                                 : won->claim->apart == claim->apart
+                                   ? "is older" : "owns the host")
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -382,7 +383,7 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
                ? NGX_DECLINED : NGX_ERROR;
     }
 
-    if (claim->model->regex || match->order == 0
+    if (claim->model->regex || claim->apart || match->order == 0
         || (match->type != NGX_K8S_PATH_EXACT && !match->elements))
     {
         return NGX_OK;

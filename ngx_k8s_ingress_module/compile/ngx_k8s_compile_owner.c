@@ -10,8 +10,10 @@
  * other namespaces claim of it is not served, so an owner that comes or goes
  * has all claims of its host looked at anew, and the hosts below a wildcard.
  * Canaries own nothing, nor does what answers nothing but challenges of ACME,
- * which any namespace may do where the block says so.  An object that is left
- * out, as there is no room for it, owns its hosts all the same.
+ * which any namespace may do where the block says so: its paths stand for
+ * themselves, are behind those of others, and what else is asked of a name goes
+ * on as without it.  An object that is left out, as there is no room for it,
+ * owns its hosts all the same.
  */
 
 
@@ -27,6 +29,7 @@
 
 static ngx_uint_t ngx_k8s_owner_exempt(ngx_k8s_compile_t *c,
     ngx_k8s_model_t *model, ngx_k8s_model_host_t *host);
+static ngx_uint_t ngx_k8s_owner_challenge(ngx_str_t *path);
 static ngx_k8s_claim_t *ngx_k8s_owner_first(ngx_k8s_host_state_t *state);
 static void ngx_k8s_owner_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
@@ -156,12 +159,8 @@ static ngx_uint_t
 ngx_k8s_owner_exempt(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
     ngx_k8s_model_host_t *host)
 {
-    size_t                  len;
-    ngx_str_t              *path;
-    ngx_uint_t              i, j;
-    ngx_k8s_model_rule_t   *rule;
-
-    len = sizeof(NGX_K8S_OWNER_ACME) - 1;
+    ngx_uint_t             i, j;
+    ngx_k8s_model_rule_t  *rule;
 
     if (!c->conf.acme || host == NULL || host->nrules == 0
         || host->nrules > NGX_K8S_OWNER_MATCHES
@@ -180,15 +179,40 @@ ngx_k8s_owner_exempt(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
         }
 
         for (j = 0; j < rule->nmatches; j++) {
-            path = &rule->matches[j].path;
-
-            if (rule->matches[j].type == NGX_K8S_PATH_REGEX
-                || path->len < len
-                || ngx_strncmp(path->data, NGX_K8S_OWNER_ACME, len) != 0
-                || (path->len > len && path->data[len] != '/'))
-            {
+            if (!ngx_k8s_owner_challenge(&rule->matches[j].path)) {
                 return 0;
             }
+        }
+    }
+
+    return 1;
+}
+
+
+/* below the prefix just what tokens have: never an expression */
+
+static ngx_uint_t
+ngx_k8s_owner_challenge(ngx_str_t *path)
+{
+    u_char  *p, *last;
+    size_t   len;
+
+    len = sizeof(NGX_K8S_OWNER_ACME) - 1;
+
+    if (path->len < len
+        || ngx_strncmp(path->data, NGX_K8S_OWNER_ACME, len) != 0
+        || (path->len > len && path->data[len] != '/'))
+    {
+        return 0;
+    }
+
+    last = path->data + path->len;
+
+    for (p = path->data + len; p < last; p++) {
+        if ((*p < '0' || *p > '9') && (*p < 'a' || *p > 'z')
+            && (*p < 'A' || *p > 'Z') && *p != '-' && *p != '_' && *p != '/')
+        {
+            return 0;
         }
     }
 
@@ -245,13 +269,24 @@ ngx_k8s_owner(ngx_k8s_host_state_t *state)
 ngx_k8s_claim_t *
 ngx_k8s_owner_refuses(ngx_k8s_claim_t *claim)
 {
-    ngx_k8s_claim_t  *owner;
+    ngx_k8s_claim_t       *owner;
+    ngx_k8s_host_state_t  *state;
 
-    if (claim->ranked == NULL || claim->exempt) {
+    state = claim->state;
+
+    if (claim->ranked == NULL) {
         return NULL;
     }
 
-    owner = ngx_k8s_owner(claim->state);
+    /* what makes a host of a name takes it away as an alias */
+
+    if (claim->exempt
+        && (!state->aliased || ngx_k8s_owner_first(state)))
+    {
+        return NULL;
+    }
+
+    owner = ngx_k8s_owner(state);
 
     return (owner && !ngx_k8s_str_eq(&owner->ranked->object->namespace,
                                      &claim->ranked->object->namespace))
@@ -286,9 +321,18 @@ ngx_k8s_owner_twin(ngx_k8s_host_state_t *state, ngx_k8s_host_state_t *host)
 
 
 ngx_int_t
-ngx_k8s_owner_rule(ngx_k8s_host_state_t *state)
+ngx_k8s_owner_rule(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
 {
+    ngx_uint_t          aliased;
     ngx_rbtree_node_t  *node;
+
+    aliased = (c->conf.acme
+               && !ngx_queue_empty(&state->node->links[NGX_K8S_ROLE_ALIAS]));
+
+    if (aliased != state->aliased) {
+        state->aliased = aliased;
+        state->unruled = 1;
+    }
 
     if (!state->unruled) {
         return NGX_OK;

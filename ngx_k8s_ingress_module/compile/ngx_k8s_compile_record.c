@@ -80,7 +80,7 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         m->none = ngx_k8s_compile_action_one(c, m, m->fallback_held->ports[0],
                                              m->fallback);
 
-    } else if (m->state->node->name.len
+    } else if (m->state->node->name.len && !m->apart
                && ngx_k8s_compile_ingress(m->state->node))
     {
         m->none = ngx_k8s_compile_action_status(m, NGX_K8S_ACTION_STATUS,

@@ -128,6 +128,10 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
         rec->flags |= NGX_K8S_HOST_ANY_DEPTH|NGX_K8S_HOST_FALLTHROUGH;
     }
 
+    if (m->apart) {
+        rec->flags |= NGX_K8S_HOST_FALLTHROUGH;
+    }
+
     if (m->tls) {
         rec->flags |= NGX_K8S_HOST_TLS;
     }

@@ -8,7 +8,8 @@
  * A host of which some object says that its paths are regular expressions: all
  * of them are, whoever has them, and take what begins as they say, in either
  * case.  They are tried in the order that ingress-nginx gives its locations:
- * by the length of the path, then by its bytes, then by age.
+ * by the length of the path, then by its bytes, then by age.  Those of claims
+ * that are apart are none, and before them.
  */
 
 
@@ -24,12 +25,15 @@
 
 
 static ngx_int_t ngx_k8s_regex_items(ngx_k8s_compile_t *c,
-    ngx_k8s_making_t *m, ngx_array_t *items);
+    ngx_k8s_making_t *m, ngx_array_t *items, ngx_array_t *apart);
 static ngx_int_t ngx_k8s_regex_item(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_array_t *items, ngx_k8s_item_t *item);
 static ngx_uint_t ngx_k8s_regex_over(ngx_k8s_compile_t *c,
     ngx_k8s_item_t *item, ngx_uint_t n);
 static int ngx_libc_cdecl ngx_k8s_regex_cmp(const void *one, const void *two);
+static int ngx_libc_cdecl ngx_k8s_regex_apart_cmp(const void *one,
+    const void *two);
+static ngx_int_t ngx_k8s_regex_apart(ngx_k8s_making_t *m, ngx_array_t *apart);
 static ngx_int_t ngx_k8s_regex_path(ngx_k8s_making_t *m,
     ngx_k8s_item_t **items, ngx_uint_t n);
 static ngx_int_t ngx_k8s_regex_text(ngx_k8s_making_t *m,
@@ -37,19 +41,23 @@ static ngx_int_t ngx_k8s_regex_text(ngx_k8s_making_t *m,
 static ngx_int_t ngx_k8s_regex_below(ngx_k8s_making_t *m,
     ngx_k8s_item_t *item, ngx_str_t *path, ngx_uint_t rewrite);
 static ngx_int_t ngx_k8s_regex_place(ngx_k8s_making_t *m,
-    ngx_k8s_item_t *item, ngx_str_t *text, ngx_uint_t rewrite);
+    ngx_k8s_item_t *item, ngx_uint_t type, ngx_str_t *text,
+    ngx_uint_t rewrite);
 
 
 ngx_int_t
 ngx_k8s_compile_regexes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
     ngx_uint_t        i, n;
-    ngx_array_t       items;
+    ngx_array_t       items, apart;
     ngx_k8s_item_t  **item;
 
     if (ngx_array_init(&items, m->places.pool, 16, sizeof(ngx_k8s_item_t *))
         != NGX_OK
-        || ngx_k8s_regex_items(c, m, &items) != NGX_OK)
+        || ngx_array_init(&apart, m->places.pool, 1, sizeof(ngx_k8s_item_t *))
+           != NGX_OK
+        || ngx_k8s_regex_items(c, m, &items, &apart) != NGX_OK
+        || ngx_k8s_regex_apart(m, &apart) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -183,7 +191,7 @@ ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c, ngx_k8s_item_t *item,
 
 static ngx_int_t
 ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_array_t *items)
+    ngx_array_t *items, ngx_array_t *apart)
 {
     ngx_uint_t             n, looked, nclaims;
     ngx_k8s_claim_t       *claim;
@@ -207,12 +215,15 @@ ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         for (n = 0; n < claim->nitems; n++) {
 
             if (looked++ == NGX_K8S_REGEX_LOOK
-                || items->nelts == NGX_K8S_REGEX_PATHS)
+                || items->nelts + apart->nelts == NGX_K8S_REGEX_PATHS)
             {
                 break;
             }
 
-            if (ngx_k8s_regex_item(c, m, items, claim->items[n]) != NGX_OK) {
+            if (ngx_k8s_regex_item(c, m, claim->apart ? apart : items,
+                                   claim->items[n])
+                != NGX_OK)
+            {
                 return NGX_ERROR;
             }
         }
@@ -260,10 +271,12 @@ ngx_k8s_regex_item(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         return NGX_OK;
     }
 
-    out = ngx_k8s_compile_regex_bad(c, item, NULL)
-          && item->claim->model->regex;
+    out = item->claim->apart ? (ngx_k8s_item_shadow(item) != NULL)
+                             : ngx_k8s_compile_regex_bad(c, item, NULL)
+                               && item->claim->model->regex;
 
-    over = !out && ngx_k8s_regex_over(c, item, m->nexprs);
+    over = !out && !item->claim->apart
+           && ngx_k8s_regex_over(c, item, m->nexprs);
 
     if (over != item->over) {
         item->over = over;
@@ -277,7 +290,7 @@ ngx_k8s_regex_item(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
         return NGX_OK;
     }
 
-    m->nexprs += !ngx_k8s_regex_plain(item);
+    m->nexprs += !item->claim->apart && !ngx_k8s_regex_plain(item);
 
     p = ngx_array_push(items);
     if (p == NULL) {
@@ -331,6 +344,57 @@ ngx_k8s_regex_cmp(const void *one, const void *two)
 }
 
 
+static int ngx_libc_cdecl
+ngx_k8s_regex_apart_cmp(const void *one, const void *two)
+{
+    ngx_int_t        rc;
+    ngx_k8s_item_t  *a, *b;
+
+    a = *(ngx_k8s_item_t **) one;
+    b = *(ngx_k8s_item_t **) two;
+
+    rc = ngx_k8s_path_cmp(a->match->type, &a->match->text,
+                          b->match->type, &b->match->text);
+
+    return rc ? rc : ngx_k8s_match_cmp(a->claim->model->object, a->rule,
+                                       a->match, b->claim->model->object,
+                                       b->rule, b->match);
+}
+
+
+/* each path once, as the first of those that have it leads */
+
+static ngx_int_t
+ngx_k8s_regex_apart(ngx_k8s_making_t *m, ngx_array_t *apart)
+{
+    ngx_uint_t        i;
+    ngx_k8s_item_t  **item;
+
+    item = apart->elts;
+
+    ngx_qsort(item, apart->nelts, sizeof(ngx_k8s_item_t *),
+              ngx_k8s_regex_apart_cmp);
+
+    for (i = 0; i < apart->nelts; i++) {
+
+        if (i && item[i]->match->type == item[i - 1]->match->type
+            && ngx_k8s_str_eq(&item[i]->match->text, &item[i - 1]->match->text))
+        {
+            continue;
+        }
+
+        if (ngx_k8s_regex_place(m, item[i], item[i]->match->type,
+                                &item[i]->match->text, 0)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 /*
  * All that have one path.  A Prefix is two locations there, of which the one
  * without a slash at its end is left out beside an Exact path.
@@ -379,7 +443,9 @@ ngx_k8s_regex_path(ngx_k8s_making_t *m, ngx_k8s_item_t **items, ngx_uint_t n)
             continue;
         }
 
-        if (ngx_k8s_regex_place(m, item, &text, match->rewrite) != NGX_OK)
+        if (ngx_k8s_regex_place(m, item, NGX_K8S_PATH_REGEX, &text,
+                                match->rewrite)
+            != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -443,13 +509,13 @@ ngx_k8s_regex_below(ngx_k8s_making_t *m, ngx_k8s_item_t *item,
 
     *ngx_cpymem(text.data, path->data, path->len) = '/';
 
-    return ngx_k8s_regex_place(m, item, &text, rewrite);
+    return ngx_k8s_regex_place(m, item, NGX_K8S_PATH_REGEX, &text, rewrite);
 }
 
 
 static ngx_int_t
 ngx_k8s_regex_place(ngx_k8s_making_t *m, ngx_k8s_item_t *item,
-    ngx_str_t *text, ngx_uint_t rewrite)
+    ngx_uint_t type, ngx_str_t *text, ngx_uint_t rewrite)
 {
     ngx_k8s_item_t   **p;
     ngx_k8s_place_t   *place;
@@ -463,7 +529,7 @@ ngx_k8s_regex_place(ngx_k8s_making_t *m, ngx_k8s_item_t *item,
 
     *p = item;
 
-    place->type = NGX_K8S_PATH_REGEX;
+    place->type = type;
     place->text = *text;
     place->first = m->items.nelts - 1;
     place->n = 1;

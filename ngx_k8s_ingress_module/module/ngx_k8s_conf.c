@@ -167,7 +167,11 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "the host, or a wildcard host that takes it. Paths, certificates, "
       "aliases and annotations of others do not count there; with acme they "
       "may still answer below /.well-known/acme-challenge/, by Ingresses that "
-      "have no other paths for the host." },
+      "have no other paths for the host. Such paths are letters, digits, -, _ "
+      "and /, never expressions, and come after the same path of the owner; "
+      "other requests go on as without them, to a wildcard host for one. So "
+      "with acme every namespace can answer the HTTP-01 challenges of any "
+      "host, and have certificates issued for it." },
 
     { { ngx_string("healthz"), NGX_CONF_TAKE1,
         ngx_k8s_conf_healthz, 0, 0, NULL },

@@ -23,7 +23,7 @@ sub ingress {
     my ($full, $second, $host, $annotation, @paths) = @_;
     my ($namespace, $name) = split m{/}, $full;
     my $rules = join '', map { my ($path, $service) = split ' ';
-        "      - {path: $path, pathType: Prefix, backend: {service: "
+        "      - {path: '$path', pathType: Prefix, backend: {service: "
         . "{name: $service, port: {number: 80}}}}\n" } @paths;
     $annotation = $annotation
                   ? "    nginx.ingress.kubernetes.io/$annotation\n" : '';
@@ -91,6 +91,26 @@ ingress('two/early', '00', 'path.test', 'permanent-redirect: http://evil.test/',
         "$acme/y b");
 answers('path.test', "$acme/y", '301', 'an older challenge');
 answers('path.test', '/other', '404', 'and no other path');
+
+# nor are they expressions where the owner has some, or anything but challenges
+
+ingress('one/regex', '01', 'regex.test', 'use-regex: "true"', '/api/(v1|v2) a');
+ingress('two/regex', '02', 'regex.test', '', "$acme/x b");
+answers('regex.test', "$acme/x/y", 'b', 'a challenge of a host with expressions');
+answers('regex.test', "$acme/xy", '404', 'is none itself');
+ingress('two/regex', '02', 'regex.test', '', "$acme/|/ b");
+answers('regex.test', "$acme/x/y", '404', 'one that would be takes nothing');
+answers('regex.test', '/', '404', 'not the host');
+answers('regex.test', '/api/v1', 'a', 'nor what is the owner\'s');
+
+# below a wildcard they take a path, the wildcard has the rest
+
+ingress('one/domain', '01', '*.domain.test', '', '/ a');
+ingress('two/name', '02', 'new.domain.test', 'permanent-redirect: http://e.test/',
+        "$acme/y b");
+answers('new.domain.test', "$acme/y", '301', 'a challenge below a wildcard');
+answers('new.domain.test', '/', 'a', 'other paths are the wildcard\'s');
+answers('new.domain.test', "$acme/z", 'a', 'and other challenges');
 
 # the owner goes
 

@@ -121,7 +121,7 @@ plain(k8s_t *k)
 {
     k8s_put(k, INGRESS("b", "two", "02", "", RULES(RULE("x.test", "/b"))));
     is(k, "x.test", "/b", "x.test");
-    ok(!k8s_has(k, "HostOwned"), "nothing is said of an owner");
+    ok(!k8s_has(k, "belongs to namespace"), "nothing is said of an owner");
 
     /* an older one comes */
 
@@ -199,6 +199,76 @@ wide(k8s_t *k)
 }
 
 
+/* challenges take what they say and nothing else, of no host */
+
+static void
+challenges(k8s_t *k)
+{
+    k8s_put(k, INGRESS("a", "one", "02", OURS "use-regex':'true'",
+                       RULES(RULE("x.test", "/a"))));
+    k8s_put(k, INGRESS("b", "acme", "03", "",
+                       RULES(RULE("x.test", ACME "|/"))));
+    is(k, "x.test", "/", "none");
+    is(k, "x.test", ACME "t", "none");
+    ok(k8s_has(k, "belongs to namespace a"), "an expression is no challenge");
+
+    k8s_put(k, INGRESS("b", "acme", "01", "",
+                       RULES(RULE("x.test", ACME "t") ","
+                             RULE("x.test", ACME "t/"))));
+    is(k, "x.test", ACME "t", "x.test");
+    is(k, "x.test", ACME "t/u", "x.test");
+    is(k, "x.test", ACME "tu", "none");
+    is(k, "x.test", "/.well-known/ACME-challenge/t", "none");
+    is(k, "x.test", "/Abc", "x.test");
+    ok(!k8s_has(k, "belongs to namespace"), "a path is one, and no expression");
+
+    /* what the owner says comes first, and goes on if it is younger */
+
+    k8s_put(k, INGRESS("a", "one", "02", "",
+                       "'defaultBackend':{'service':{'name':'d','port':{"
+                       "'number':80}}},"
+                       RULES(RULE("x.test", ACME "t") ","
+                             RULE("x.test", "/a"))));
+    k8s_run(k);
+    ok(k8s_has(k, "of Ingress a/one, which owns the host"), "the owner's path");
+    ok(k8s_has(k, "service a/d:80 weight"), "and default backend");
+
+    k8s_delete(k, NGX_K8S_INGRESS, "a", "one");
+    k8s_delete(k, NGX_K8S_INGRESS, "b", "acme");
+
+    /* below a wildcard other paths are still those of the wildcard */
+
+    k8s_put(k, INGRESS("a", "w", "02", "", RULES(RULE("*.w.test", "/a"))));
+    k8s_put(k, INGRESS("b", "acme", "03", "",
+                       RULES(RULE("n.w.test", ACME "t"))));
+    is(k, "n.w.test", ACME "t", "n.w.test");
+    is(k, "n.w.test", "/a", ".w.test");
+
+    k8s_put(k, INGRESS("a", "n", "04", "", RULES(RULE("n.w.test", "/n"))));
+    is(k, "n.w.test", "/n", "n.w.test");
+    is(k, "n.w.test", "/a", "none");
+    is(k, "n.w.test", ACME "t", "n.w.test");
+    k8s_delete(k, NGX_K8S_INGRESS, "a", "n");
+    is(k, "n.w.test", "/a", ".w.test");
+
+    /* an alias of the owner's would be none any more */
+
+    k8s_put(k, INGRESS("a", "x", "04", ALIAS("n.w.test"),
+                       RULES(RULE("x.test", "/x"))));
+    is(k, "n.w.test", "/x", "x.test");
+    is(k, "n.w.test", ACME "t", "none");
+    ok(k8s_has(k, "host \"n.w.test\" belongs to namespace a"), "it is said");
+    k8s_put(k, INGRESS("a", "x", "04", "", RULES(RULE("x.test", "/x"))));
+    is(k, "n.w.test", ACME "t", "n.w.test");
+    is(k, "n.w.test", "/a", ".w.test");
+
+    k8s_delete(k, NGX_K8S_INGRESS, "a", "x");
+    k8s_delete(k, NGX_K8S_INGRESS, "a", "w");
+    k8s_delete(k, NGX_K8S_INGRESS, "b", "acme");
+    ok(!k8s_has(k, "host "), "nothing is left");
+}
+
+
 static void
 wildcards(k8s_t *k)
 {
@@ -231,7 +301,7 @@ wildcards(k8s_t *k)
     is(k, "b.w.test", "/b", "b.w.test");
     is(k, "d.w.test", "/x", "x.test");
     is(k, "www.w.test", "/x", "to w.test");
-    ok(!k8s_has(k, "HostOwned"), "all are older now");
+    ok(!k8s_has(k, "belongs to namespace"), "all are older now");
 
     k8s_put(k, INGRESS("c", "w", "01", "", RULES(RULE("*.w.test", "/c"))));
     is(k, "a.w.test", "/c", ".w.test");
@@ -313,6 +383,9 @@ put(k8s_t *k, model_t *m, int i)
     } else if (m->what == 2) {
         p += sprintf(p, TWIN);
 
+    } else if (m->what == 6) {
+        p += sprintf(p, OURS "use-regex':'true'");
+
     } else if (m->what == 3 || m->what == 4) {
         p += sprintf(p, ALIAS("%s"), aliases[m->alias]);
     }
@@ -338,15 +411,20 @@ put(k8s_t *k, model_t *m, int i)
 static ngx_uint_t
 served(model_t *m, int i, int h)
 {
-    int  o, owner;
+    int  o, owner, own, wanted;
 
     if (m[i].ns == 0 || !(m[i].hosts & (1 << h)) || m[i].what == 1) {
         return 0;
     }
 
     owner = -1;
+    own = 0;
+    wanted = 0;
 
     for (o = 0; o < OBJECTS; o++) {
+
+        wanted |= (m[o].ns && h == 1 && (m[o].what == 3 || m[o].what == 4)
+                   && m[o].alias == 0);
 
         if (m[o].ns == 0 || m[o].what == 1 || m[o].what == 5
             || !((m[o].hosts & (1 << h))
@@ -354,6 +432,8 @@ served(model_t *m, int i, int h)
         {
             continue;
         }
+
+        own |= m[o].hosts & (1 << h);
 
         if (owner == -1 || m[o].time < m[owner].time
             || (m[o].time == m[owner].time
@@ -364,7 +444,11 @@ served(model_t *m, int i, int h)
         }
     }
 
-    return m[i].what == 5 || m[i].ns == m[owner].ns;
+    if (owner == -1 || (m[i].what == 5 && (own || !wanted))) {
+        return 1;
+    }
+
+    return m[i].ns == m[owner].ns;
 }
 
 
@@ -410,6 +494,21 @@ right(k8s_t *k, model_t *m)
             if (got != served(m, i, h)) {
                 printf("# o%d of n%d on %s: %d\n", i, m[i].ns, hosts[h],
                        (int) got);
+                return 0;
+            }
+        }
+
+        /* what a wildcard serves, of a name that has nothing but challenges */
+
+        if (served(m, i, 0)) {
+            for (h = 0, got = 1; h < OBJECTS; h++) {
+                got &= (m[h].what == 5 || !served(m, h, 2));
+            }
+
+            if (got && !served(m, i, 2)
+                && strcmp(leads(k, hosts[2], path), ".w.test") != 0)
+            {
+                printf("# o%d of n%d on %s\n", i, m[i].ns, hosts[2]);
                 return 0;
             }
         }
@@ -532,6 +631,7 @@ main(void)
 
     plain(&k);
     wide(&k);
+    challenges(&k);
     wildcards(&k);
     many(&k);
 
