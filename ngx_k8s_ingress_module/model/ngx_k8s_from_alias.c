@@ -237,7 +237,7 @@ ngx_k8s_from_alias_tail(ngx_k8s_model_t *model, ngx_str_t *item)
         return ngx_k8s_from_alias_bad(model, item, "is not a host name");
     }
 
-    text.data = ngx_pnalloc(model->object->pool,
+    text.data = ngx_pnalloc(model->pool,
                             sizeof("~^\\..") - 1 + 2 * name.len);
     if (text.data == NULL) {
         return NGX_ERROR;
