@@ -58,6 +58,8 @@ typedef struct {
        all are taken for good */
     ngx_int_t              (*regex)(ngx_str_t *pattern, ngx_str_t *error,
                                 ngx_log_t *log);
+    /* whether nginx has a variable, in any case; NULL: it is not known */
+    ngx_uint_t             (*variable)(ngx_str_t *name);
     ngx_uint_t               ownership;        /* a host is that of the
                                                   namespace of its oldest
                                                   object */

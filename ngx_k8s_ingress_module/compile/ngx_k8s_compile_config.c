@@ -604,7 +604,8 @@ ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         || !ngx_k8s_str_eq(&entry->object->namespace, &c->config->namespace)
         || !ngx_k8s_str_eq(&entry->object->name, &c->config->name))
     {
-        return ngx_k8s_compile_class_notes(c, entry, a);
+        return (ngx_k8s_hint_config(c, entry, a) == NGX_OK)
+               ? ngx_k8s_compile_class_notes(c, entry, a) : NGX_ERROR;
     }
 
     if (keys->policy == NULL || keys->next) {
@@ -626,9 +627,11 @@ ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
         return NGX_ERROR;
     }
 
-    if (ngx_k8s_compile_named_notes(c, a, keys->policy,
-                                    NGX_K8S_PROBLEM_KEY_INVALID, &before, "")
-        != NGX_OK)
+    if (ngx_k8s_hint_keys(c, keys->policy, a) != NGX_OK
+        || ngx_k8s_compile_named_notes(c, a, keys->policy,
+                                       NGX_K8S_PROBLEM_KEY_INVALID, &before,
+                                       "")
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

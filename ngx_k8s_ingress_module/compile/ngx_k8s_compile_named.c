@@ -469,11 +469,18 @@ ngx_k8s_compile_named_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
             continue;
         }
 
-        field = ngx_k8s_compile_text(c, "%V%V%s", before, &value->row->name,
-                                     after);
-        if (field.data == NULL
-            || ngx_k8s_compile_named_note(c, a, policy, value, code, &field)
-               != NGX_OK)
+        field.data = ngx_pnalloc(a->pool, before->len + value->row->name.len
+                                          + ngx_strlen(after));
+        if (field.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        field.len = ngx_sprintf(field.data, "%V%V%s", before,
+                                &value->row->name, after)
+                    - field.data;
+
+        if (ngx_k8s_compile_named_note(c, a, policy, value, code, &field)
+            != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -521,8 +528,14 @@ ngx_k8s_compile_named_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     rc = ngx_k8s_headers(((ngx_k8s_config_map_t *) object)->data, value->row,
                          c->pool, &text, ngx_k8s_compile_named_say, &say);
 
+    if (rc == NGX_ERROR
+        || ngx_k8s_hint_headers(c, a, code, field, value, &text) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (rc != NGX_OK || !(value->row->flags & NGX_K8S_ROW_CLOSES_ROUTE)) {
-        return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+        return NGX_OK;
     }
 
     return ngx_k8s_compile_named_allowed(c, a, value, field, &text);

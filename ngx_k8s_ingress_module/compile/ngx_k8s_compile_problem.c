@@ -152,6 +152,7 @@ ngx_k8s_compile_begin(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
     s->entry = entry;
     s->stage = 0;
     s->routed = 0;
+    s->captured = 0;
     s->stamp++;
 
     entry->making = 1;
@@ -264,7 +265,8 @@ ngx_k8s_compile_first(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
                                    entry->model->nproblems)
         != NGX_OK
         || ngx_k8s_compile_policy_refused(c, a, &entry->model->values)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_k8s_hint_object(c, entry, a) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -97,6 +97,7 @@ typedef struct {
     ngx_uint_t               n;
     ngx_uint_t               m;
     unsigned                 routed:1;   /* something leads to it */
+    unsigned                 captured:1; /* a group that no path has is said */
 } ngx_k8s_saying_t;
 
 #define ngx_k8s_saying_full(s)                                                \
@@ -281,6 +282,24 @@ ngx_int_t ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);
    (ngx_k8s_compile_notes.c); NGX_AGAIN: there is more to do */
 ngx_int_t ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_int_t *budget);
+
+/*
+ * What is seldom meant (ngx_k8s_compile_hint.c).  object(): annotations of one
+ * that is taken; captures(): of the path of an item that is served; keys(): of
+ * the controller's ConfigMap; config(): a ConfigMap that looks like that;
+ * headers(): the text of those that a value names.
+ */
+ngx_int_t ngx_k8s_hint_object(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a);
+ngx_int_t ngx_k8s_hint_captures(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_item_t *item);
+ngx_int_t ngx_k8s_hint_keys(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *keys,
+    ngx_array_t *a);
+ngx_int_t ngx_k8s_hint_config(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_array_t *a);
+ngx_int_t ngx_k8s_hint_headers(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_uint_t code, ngx_str_t *field, ngx_k8s_policy_value_t *value,
+    ngx_str_t *text);
 
 /* problem records (ngx_k8s_compile_say.c) */
 /* what is in no store, whose records have keys of their own: what cannot be

@@ -13,6 +13,7 @@
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_regex.h>
+#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_variables.h>
 #include <ngx_k8s_policy.h>
@@ -268,6 +269,7 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
     }
 
     klcf->block->regex = ngx_http_k8s_regex_check;
+    klcf->block->variable = ngx_http_k8s_variable_known;
 
     klcf->late = (klcf->location
                   || clcf->static_locations

@@ -12,6 +12,10 @@
 #include <ngx_http_k8s_rewrite.h>
 
 
+/* of a name, the rest may be that of a header, cookie or argument */
+#define NGX_HTTP_K8S_VARIABLE_NAME   256
+
+
 typedef struct {
     ngx_str_t                text;       /* of a variable its name */
     ngx_uint_t               key;        /* its hash, or the number of a
@@ -126,6 +130,22 @@ ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
 }
 
 
+ngx_uint_t
+ngx_http_k8s_variable_known(ngx_str_t *name)
+{
+    u_char      low[NGX_HTTP_K8S_VARIABLE_NAME];
+    ngx_str_t   text;
+    ngx_uint_t  key;
+
+    text.len = ngx_min(name->len, NGX_HTTP_K8S_VARIABLE_NAME);
+    text.data = low;
+
+    key = ngx_hash_strlow(low, name->data, text.len);
+
+    return ngx_http_k8s_template_known(&text, key);
+}
+
+
 /* as ngx_http_get_variable() finds it */
 
 static ngx_uint_t
@@ -218,7 +238,7 @@ static ngx_int_t
 ngx_http_k8s_template_piece(ngx_pool_t *pool, u_char **pos, u_char *last,
     ngx_http_k8s_piece_t *piece)
 {
-    u_char     *p, *end;
+    u_char     *p;
     ngx_str_t   name;
 
     p = *pos + 1;
@@ -232,30 +252,8 @@ ngx_http_k8s_template_piece(ngx_pool_t *pool, u_char **pos, u_char *last,
         return NGX_OK;
     }
 
-    end = last;
-
-    if (p < last && *p == '{') {
-        p++;
-        end = ngx_strlchr(p, last, '}');
-    }
-
-    if (end) {
-        name.data = p;
-
-        while (p < end
-               && ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
-                   || (*p >= '0' && *p <= '9') || *p == '_'))
-        {
-            p++;
-        }
-
-        name.len = p - name.data;
-
-        if (name.len && (end == last || p == end)) {
-            *pos = p + (end != last);
-
-            return ngx_http_k8s_template_name(pool, &name, piece);
-        }
+    if (ngx_k8s_variable(pos, last, &name)) {
+        return ngx_http_k8s_template_name(pool, &name, piece);
     }
 
     ngx_str_set(&piece->text, "$");

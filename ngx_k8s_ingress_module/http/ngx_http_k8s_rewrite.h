@@ -78,6 +78,9 @@ ngx_int_t ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile,
 ngx_int_t ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
     ngx_str_t *error);
 
+/* compile's conf.variable() */
+ngx_uint_t ngx_http_k8s_variable_known(ngx_str_t *name);
+
 /*
  * Makes the URI that rewrite-target says, ctx->uri, and X-Forwarded-Prefix.
  * Under the route's pin.  NGX_DECLINED, 500, or 302: ctx->uri is a URL.

@@ -116,3 +116,57 @@ ngx_k8s_ingress_pattern(ngx_str_t *path)
 
     return 0;
 }
+
+
+ngx_uint_t
+ngx_k8s_ingress_groups(ngx_str_t *path)
+{
+    u_char      *p, *last, *begin;
+    ngx_uint_t   n;
+
+    n = 0;
+    begin = NULL;
+    last = path->data + path->len;
+
+    for (p = path->data; p < last; p++) {
+
+        if (*p == '\\') {
+            p++;
+            continue;
+        }
+
+        /* of a set, whose first "]" stands for itself */
+
+        if (begin) {
+            if (*p == ']' && p > begin) {
+                begin = NULL;
+            }
+
+            continue;
+        }
+
+        if (*p == '[') {
+            begin = (p + 1 < last && p[1] == '^') ? p + 2 : p + 1;
+            continue;
+        }
+
+        if (*p != '(' || (p + 1 < last && p[1] == '*')) {
+            continue;
+        }
+
+        if (p + 1 >= last || p[1] != '?') {
+            n++;
+            continue;
+        }
+
+        /* of "(?" those with a name have a number too */
+
+        p += (p + 2 < last && p[2] == 'P') ? 3 : 2;
+
+        n += (p < last && (*p == '\''
+                           || (*p == '<' && p + 1 < last
+                               && p[1] != '=' && p[1] != '!')));
+    }
+
+    return n;
+}

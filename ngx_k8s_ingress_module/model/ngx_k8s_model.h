@@ -309,6 +309,8 @@ ngx_int_t ngx_k8s_ingress_meant_rule(ngx_k8s_model_t *model, ngx_uint_t i);
 ngx_int_t ngx_k8s_ingress_meant_tls(ngx_k8s_model_t *model, ngx_uint_t i);
 /* whether others would take a path for a pattern: "/foo(/|$)(.*)" */
 ngx_uint_t ngx_k8s_ingress_pattern(ngx_str_t *path);
+/* how many groups it has as a regular expression, of those with a number */
+ngx_uint_t ngx_k8s_ingress_groups(ngx_str_t *path);
 
 void ngx_k8s_maker_done(ngx_k8s_maker_t *m);
 

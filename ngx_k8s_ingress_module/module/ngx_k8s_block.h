@@ -57,6 +57,7 @@ struct ngx_k8s_block_s {
     /* as in ngx_k8s_compile_conf_t; http/ has it */
     ngx_int_t              (*regex)(ngx_str_t *pattern, ngx_str_t *error,
                                 ngx_log_t *log);
+    ngx_uint_t             (*variable)(ngx_str_t *name);
 
     /* of one process */
     ngx_k8s_view_t           view;

@@ -403,6 +403,7 @@ ngx_k8s_watcher_source(ngx_k8s_watcher_t *w)
     block = w->block;
     conf = block->conf->compile;
     conf.regex = block->regex;
+    conf.variable = block->variable;
     conf.told = ngx_k8s_watcher_told;
     conf.build = block->build ? ngx_k8s_watcher_build : NULL;
     conf.running = block->running ? ngx_k8s_watcher_running : NULL;

@@ -30,6 +30,7 @@ typedef struct {
     ngx_uint_t               rows;       /* NGX_K8S_ROW_*: which are meant, */
     ngx_uint_t               later;      /* and not served yet */
     ngx_uint_t               nearest;
+    ngx_str_t                prefix;     /* a wrong one, which is said once */
 } ngx_k8s_annotations_t;
 
 
@@ -123,6 +124,7 @@ ngx_k8s_annotations_read(ngx_k8s_annotations_t *a, ngx_pool_t *pool,
 
     values = a->values;
     a->nearest = 0;
+    ngx_str_null(&a->prefix);
 
     ngx_memzero(values, sizeof(ngx_k8s_values_t));
 
@@ -287,9 +289,14 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
     name.data = slash + 1;
     name.len = key->data + key->len - name.data;
 
-    if (ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION) == NULL) {
+    if (ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION) == NULL
+        || (prefix.len == a->prefix.len
+            && ngx_memcmp(prefix.data, a->prefix.data, prefix.len) == 0))
+    {
         return NGX_OK;
     }
+
+    a->prefix = prefix;
 
     remedy.data = buf;
     remedy.len = ngx_snprintf(buf, sizeof(buf), "Use \"%V/%V\".",

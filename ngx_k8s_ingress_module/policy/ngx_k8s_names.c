@@ -250,6 +250,17 @@ ngx_k8s_name_foreign(ngx_str_t *annotation)
 }
 
 
+/* names of the controller's ConfigMap, and ends of them */
+
+static ngx_str_t  ngx_k8s_config_names[] = {
+    ngx_string("ingress-nginx-controller"),
+    ngx_string("nginx-configuration"),
+    ngx_string("nginx-ingress-controller"),
+    ngx_string("nginx-load-balancer-conf"),
+    ngx_null_string
+};
+
+
 ngx_str_t *
 ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags)
 {
@@ -351,4 +362,29 @@ ngx_k8s_name_distance(ngx_str_t *one, ngx_str_t *two)
     }
 
     return last[two->len];
+}
+
+
+ngx_uint_t
+ngx_k8s_name_config(ngx_str_t *name)
+{
+    u_char     *end;
+    ngx_str_t  *known;
+
+    for (known = ngx_k8s_config_names; known->len; known++) {
+
+        if (name->len < known->len) {
+            continue;
+        }
+
+        end = name->data + name->len - known->len;
+
+        if (ngx_memcmp(end, known->data, known->len) == 0
+            && (end == name->data || end[-1] == '-'))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }

@@ -527,6 +527,13 @@ ngx_int_t ngx_k8s_headers(ngx_array_t *data, ngx_k8s_row_t *row,
 /* takes the first header from a text; NGX_DONE: there are no more */
 ngx_int_t ngx_k8s_headers_next(ngx_str_t *text, ngx_str_t *name,
     ngx_str_t *value);
+/*
+ * Variables in a text, as "$name" or "${name}".  next() takes the first one
+ * from it, NGX_DONE: there are no more; captures are none.  variable(): that at
+ * the "$" at *pos, which is moved behind it; 0: there is none.
+ */
+ngx_int_t ngx_k8s_variable_next(ngx_str_t *text, ngx_str_t *name);
+ngx_uint_t ngx_k8s_variable(u_char **pos, u_char *last, ngx_str_t *name);
 /* whether a list with commas has the name, in the same case */
 ngx_uint_t ngx_k8s_header_listed(ngx_str_t *list, ngx_str_t *name);
 /* "namespace/name", or a name alone: the namespace is empty */
@@ -539,6 +546,9 @@ void ngx_k8s_object_split(ngx_str_t *text, ngx_str_t *namespace,
 /* of rows with one of the flags, the name that differs least, by two letters at
    most; NULL: none */
 ngx_str_t *ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags);
+
+/* whether a ConfigMap of that name is likely to be a controller's */
+ngx_uint_t ngx_k8s_name_config(ngx_str_t *name);
 
 /* as few letters apart; 1 or 0 */
 ngx_uint_t ngx_k8s_name_near(ngx_str_t *one, ngx_str_t *two);

@@ -304,7 +304,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("AnnotationNoEffect"),
       ngx_k8s_problem_warning(NONE, NONE),
-      ngx_string("The annotation does nothing without another one."),
+      ngx_string("The annotation, or a part of it, does nothing without "
+                 "something else."),
       ngx_string("Add what is missing, or take it out.") },
 
     { ngx_string("AnnotationForeign"),
@@ -359,8 +360,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("KeyNoEffect"),
       ngx_k8s_problem_warning(NONE, NONE),
-      ngx_string("The key of the ConfigMap does nothing without another "
-                 "one."),
+      ngx_string("The key of the ConfigMap does nothing without something "
+                 "else."),
       ngx_string("Add what is missing, or take it out.") },
 
     { ngx_string("PathRegex"),

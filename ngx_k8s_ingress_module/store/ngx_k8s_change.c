@@ -346,7 +346,8 @@ ngx_k8s_change_linked(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     entry->making = 0;
 
     if (change->object->problems || entry->taken || entry->why
-        || change->attach.taken || change->attach.why)
+        || change->attach.taken || change->attach.why
+        || entry->kind == NGX_K8S_CONFIG_MAP)
     {
         ngx_k8s_entry_mark(store, entry);
     }

@@ -149,7 +149,8 @@ ngx_k8s_entry_make(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 }
 
 
-/* of some kinds only what something names is kept */
+/* of some kinds only what something names is kept, and what something seems to
+   have been meant to name */
 
 static ngx_uint_t
 ngx_k8s_store_unwanted(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
@@ -165,7 +166,10 @@ ngx_k8s_store_unwanted(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
             node = ngx_k8s_node_find(store, type, &object->namespace,
                                      &object->name);
 
-            return node == NULL || node->nusers + node->pins == 0;
+            return (node == NULL || node->nusers + node->pins == 0)
+                   && !(object->kind == NGX_K8S_CONFIG_MAP
+                        && store->conf.config_map.len == 0
+                        && ngx_k8s_name_config(&object->name));
         }
     }
 

@@ -256,14 +256,41 @@ bounds(void)
 }
 
 
+static struct {
+    char        *path;
+    ngx_uint_t   n;
+} groups[] = {
+    { "/", 0 },
+    { "/x(/|$)(.*)", 2 },
+    { "/(?:a|b)/(c(d))", 2 },
+    { "/(?<name>a)(?'x'b)(?P<y>c)(?P=y)(?=d)(?!e)(?<=f)(?<!g)(?i)(h)", 4 },
+    { "/\\(a\\)\\\\(b)", 1 },
+    { "/[(](a)[](](b)[^](](c)[a\\](]", 3 },
+    { "/(*UCP)(", 1 },
+    { "/(?", 0 },
+    { "/(?P", 0 },
+    { "/[(", 0 },
+    { "/\\", 0 }
+};
+
+
 int
 main(void)
 {
     char        paths[16384], buf[20000], *p;
     k8s_t       k;
-    ngx_uint_t  i;
+    ngx_str_t   s;
+    ngx_uint_t  i, n;
 
     unit_init();
+
+    for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        s = k8s_str(groups[i].path);
+        n = ngx_k8s_ingress_groups(&s);
+
+        ok(n == groups[i].n, "groups of %s are %d, is %d", groups[i].path,
+           (int) groups[i].n, (int) n);
+    }
 
     k8s_conf(&k);
     k.conf.regex = check;

@@ -523,8 +523,8 @@ room(void)
     ngx_k8s_writer_publish(k.writer);
 
     text = malloc(32768);
-    sprintf(text, CONFIG("own", "'proxy-read-timeout':'6','default-type':"
-                         "'%020000d'"), 1);
+    sprintf(text, CONFIG("own", "'proxy-read-timeout':'6',"
+                         "'no-tls-redirect-locations':'%020000d'"), 1);
     k8s_put(&k, text);
 
     is(global(&k), "proxy-read-timeout=5");

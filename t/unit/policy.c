@@ -946,6 +946,47 @@ policy_gate(void)
 }
 
 
+static void
+policy_variables(void)
+{
+    int            n;
+    char          *p, got[64];
+    ngx_str_t      text, name;
+    ngx_uint_t     i;
+
+    static struct {
+        char  *text;
+        char  *names;
+    } cases[] = {
+        { "", "" },
+        { "$", "" },
+        { "${", "" },
+        { "${}", "" },
+        { "${a", "" },
+        { "${a-}$b", "b " },
+        { "$1$12$9x$0", "0 " },
+        { "x$a.${B_1}$$c$-$", "a B_1 c " }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        text.data = (u_char *) cases[i].text;
+        text.len = strlen(cases[i].text);
+
+        p = got;
+        *p = '\0';
+
+        while (ngx_k8s_variable_next(&text, &name) == NGX_OK) {
+            n = sprintf(p, "%.*s ", (int) name.len, name.data);
+            p += n;
+        }
+
+        ok(strcmp(got, cases[i].names) == 0, "variables of \"%s\" are "
+           "\"%s\"", cases[i].text, got);
+    }
+}
+
+
 int
 main(void)
 {
@@ -963,6 +1004,7 @@ main(void)
     policy_lists();
     policy_order();
     policy_long();
+    policy_variables();
 
     return done();
 }

@@ -1,0 +1,145 @@
+# What is served as it is written, and is seldom what was meant: a problem says
+# so, once, and goes when it is corrected.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use K8s::Nginx;
+use Test::More;
+
+my $admin = K8s::Objects::free_port();
+my $block = 'source manifests %%DIR%%; zone 8m;';
+my $n = K8s::Nginx->new(
+    http => "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
+    block => "$block config_map system/own;");
+
+my $p = 'nginx.ingress.kubernetes.io';
+
+# an Ingress of a host of its own, with paths, to a:80
+sub ingress {
+    my ($name, $paths, @annotations) = @_;
+    my $lines = join '', map { "    $_\n" } @annotations;
+    my $list = join '', map { <<EOP } split ' ', $paths;
+      - {path: "$_", pathType: ImplementationSpecific, backend: {service: {name: a, port: {number: 80}}}}
+EOP
+    $n->manifest("$name.yaml", <<EOI);
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: $name
+  namespace: default
+  annotations:
+    kubernetes.io/ingress.class: nginx
+$lines
+spec:
+  rules:
+  - host: $name.test
+    http:
+      paths:
+$list
+EOI
+}
+
+sub status { (K8s::Objects::http_get($admin, 'x', '/status'))[1] // '' }
+
+sub says {
+    my ($re, $name) = @_;
+    ok($n->until(sub { status() =~ $re }), $name) or diag status();
+}
+
+sub silent {
+    my ($re, $name) = @_;
+    ok($n->until(sub { my $s = status(); $s =~ /"version"/ && $s !~ $re }),
+       $name) or diag status();
+}
+
+$n->backend('a', 'location / { return 200 "$uri ($http_x_made)\n"; }');
+$n->services('default/a:80 a');
+$n->config_map('system/own', 'custom-http-errors' => '"503"',
+               'proxy-set-headers' => 'system/set',
+               'add-headers' => 'system/add',
+               'global-allowed-response-headers' => '"X-Own"');
+$n->config_map('system/set', 'X-Made' => '"<$nonsense$request_method>"');
+$n->config_map('system/add', 'X-Add' => '"${host} $arg_x $nosuch"');
+$n->config_map('default/answer', 'X-Own' => '"$request_id $5 $any"');
+
+ingress('groups', '/x(/|$)(.*) /y/(.*)', "$p/rewrite-target: /\$2");
+ingress('prefix', '/z/(.*)', "$p/rewrite-target: /\$1",
+        "$p/x-forwarded-prefix: /\$3");
+ingress('good', '/[(](?:a|b)(?<n>.)(.*)\\\\(', "$p/rewrite-target: /\$2");
+ingress('root', '/', "$p/app-root: /\$host/\$nothing");
+ingress('errors', '/', "$p/custom-http-errors: \"404\"");
+ingress('answers', '/', "$p/custom-headers: default/answer");
+ingress('wrong', '/', map { "ingress.nginx.kubernetes.io/$_: \"1\"" }
+        qw( proxy-body-size limit-rps auth-url canary rewrite-target ));
+$n->start;
+
+ok $n->wait_for('groups.test', '/x/one', 200), 'it is served';
+
+says(qr/AnnotationNoEffect","severity":"warning"[^}]*rewrite-target[^}]*\\"\$2\\" is empty where the path is \\"\/y\/\(\.\*\)\\" of host \\"groups\.test\\", which has 1 group"/,
+     'a group that a path does not have');
+says(qr/x-forwarded-prefix[^}]*\\"\$3\\" is empty/, 'of the prefix');
+unlike status(), qr/\\"good\.test\\"/, 'groups with names count';
+unlike status(), qr/where the path is \\"\/x/, 'the path that has it is good';
+
+says(qr/AnnotationInvalid[^}]*app-root[^}]*no variable \\"nothing\\"/,
+     'an unknown variable of app-root');
+like +($n->get('root.test', '/'))[2],
+    qr{^Location: http://root\.test/root\.test/\r?$}m, 'which is empty';
+
+says(qr/KeyInvalid[^}]*data\.proxy-set-headers[^}]*\\"X-Made\\" has \\"\$nonsense\\"/,
+     'of a header to backends');
+is +($n->get('groups.test', '/x/one'))[1], "/one (<GET>)\n", 'which is sent';
+says(qr/KeyInvalid[^}]*data\.add-headers[^}]*\\"X-Add\\" has \\"\$nosuch\\"/,
+     'of a header of answers');
+unlike status(), qr/has \\"\$(?:host|arg_x|request_method)\\"/,
+    'known ones are good';
+says(qr/AnnotationInvalid[^}]*custom-headers[^}]*\\"X-Own\\" has \\"\$request_id\\", which is sent as it is/,
+     'a variable where there are none');
+like +($n->get('answers.test', '/'))[2],
+    qr/^X-Own: \$request_id \$5 \$any\r?$/m, 'which is sent so';
+unlike status(), qr/has \\"\$(?:5|any)\\"/, 'all else with a dollar is good';
+
+says(qr/KeyNoEffect[^}]*data\.custom-http-errors[^}]*default_backend/,
+     'a key for error pages that nothing has');
+says(qr/AnnotationNoEffect[^}]*custom-http-errors\][^}]*neither/,
+     'an annotation');
+
+my $wrong = qr/only names that begin with/;
+says($wrong, 'a wrong prefix');
+my $status = status();
+is scalar(() = $status =~ /$wrong/g), 1, 'is said once';
+
+# corrected
+
+ingress('groups', '/x(/|$)(.*) /y(/)(.*)', "$p/rewrite-target: /\$2");
+ingress('errors', '/', "$p/custom-http-errors: \"404\"",
+        "$p/default-backend: a");
+$n->config_map('system/set', 'X-Made' => '"<$request_method>"');
+silent(qr/is empty where the path is[^}]*groups\.test/, 'a group more');
+silent(qr/neither/, 'a default backend');
+silent(qr/\$nonsense/, 'another variable');
+
+$n->stop;
+
+# a ConfigMap that looks like the controller's
+
+$n = K8s::Nginx->new(
+    http => "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
+    block => $block);
+$n->services('default/a:80 a');
+$n->config_map('shop/settings', 'proxy-body-size' => '8m');
+$n->config_map('shop/my-ingress-nginx-controller', 'color' => 'blue');
+$n->config_map('ingress-nginx/ingress-nginx-controller',
+               'proxy-body-size' => '8m');
+ingress('one', '/');
+$n->start;
+says(qr/KeyNoEffect[^}]*no \\"config_map ingress-nginx\/ingress-nginx-controller;\\"/,
+     'a ConfigMap that nothing names');
+unlike status(), qr/config_map shop/, 'others may be for anything';
+
+is_deeply [$n->alerts], [], 'nothing alarming is logged';
+is $n->stop, 0, 'ends well';
+
+done_testing();
