@@ -14,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_ranges.h>
 #include <ngx_k8s_tree.h>
 
 
@@ -32,14 +33,10 @@ static void ngx_k8s_candidate_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t ngx_k8s_candidate_cmp(ngx_rbtree_node_t *x,
     ngx_rbtree_node_t *y);
-static ngx_uint_t ngx_k8s_endpoint_refused(ngx_k8s_compile_t *c, u_char *a,
-    ngx_uint_t family);
-static u_char *ngx_k8s_endpoint_inner(u_char *a);
 static void ngx_k8s_serving_skip(ngx_k8s_service_state_t *state,
     ngx_k8s_candidate_t *e);
 
 
-static u_char  ngx_k8s_zero[16];
 
 
 void
@@ -400,59 +397,8 @@ ngx_k8s_endpoint_address(ngx_k8s_compile_t *c, ngx_str_t *text,
         }
     }
 
-    return (found && ngx_k8s_endpoint_refused(c, addr, found)) ? 0 : found;
-}
-
-
-/*
- * Addresses that tenants may not name: this host's, and what is no host's.
- */
-
-static ngx_uint_t
-ngx_k8s_endpoint_refused(ngx_k8s_compile_t *c, u_char *a, ngx_uint_t family)
-{
-    if (family == 6) {
-
-        if (a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)) {
-            return 1;
-        }
-
-        if (ngx_memcmp(a, ngx_k8s_zero, 15) == 0) {
-            return a[15] == 0 || (a[15] == 1 && !c->conf.loopback);
-        }
-
-        a = ngx_k8s_endpoint_inner(a);
-
-        if (a == NULL) {
-            return 0;
-        }
-    }
-
-    if (a[0] == 127) {
-        return !c->conf.loopback;
-    }
-
-    return a[0] == 0
-           || a[0] >= 0xf0
-           || (a[0] & 0xf0) == 0xe0
-           || (a[0] == 169 && a[1] == 254);
-}
-
-
-/* of ::ffff:a.b.c.d, ::a.b.c.d, 64:ff9b::a.b.c.d the IPv4 address, or NULL */
-
-static u_char *
-ngx_k8s_endpoint_inner(u_char *a)
-{
-    if ((ngx_memcmp(a, ngx_k8s_zero, 10) == 0
-         && ((a[10] == 0xff && a[11] == 0xff) || (a[10] == 0 && a[11] == 0)))
-        || (a[0] == 0 && a[1] == 0x64 && a[2] == 0xff && a[3] == 0x9b
-            && ngx_memcmp(a + 4, ngx_k8s_zero, 8) == 0))
-    {
-        return a + 12;
-    }
-
-    return NULL;
+    return (found && ngx_k8s_address_refused(addr, found, c->conf.loopback))
+           ? 0 : found;
 }
 
 
@@ -469,7 +415,7 @@ ngx_k8s_endpoint_own(ngx_k8s_compile_t *c, u_char *addr, ngx_uint_t family,
     }
 
     l = c->conf.listens->elts;
-    inner = (family == 6) ? ngx_k8s_endpoint_inner(addr) : addr;
+    inner = (family == 6) ? ngx_k8s_address_inner(addr) : addr;
 
     for (i = 0; i < c->conf.listens->nelts; i++) {
 

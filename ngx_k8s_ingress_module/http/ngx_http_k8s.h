@@ -43,6 +43,8 @@ struct ngx_http_k8s_loc_conf_s {
     void                   **error_conf; /* the location of error pages over
                                             the builtin; */
     ngx_http_handler_pt      error;      /* in it the proxy's handler */
+    void                   **auth_conf;  /* the location of requests to auth
+                                            servers over the builtin */
     ngx_http_k8s_loc_conf_t *outer;      /* of an if block: where it stands */
     ngx_table_elt_t          server;     /* stands for a header not sent */
     uint64_t                 protocol;   /* key of connections to backends */
@@ -115,11 +117,17 @@ ngx_int_t ngx_http_k8s_headers_profile(ngx_http_k8s_profile_t *profile,
 ngx_int_t ngx_http_k8s_running(ngx_k8s_block_t *block, ngx_k8s_row_t *row,
     ngx_str_t *value);
 
-/* sets a header of the answer in place of others of its name, or beside them;
-   not copied (ngx_http_k8s_header.c).  NULL: no memory */
+/*
+ * Headers (ngx_http_k8s_header.c), which are not copied.  One of the answer is
+ * set in place of others of its name, or beside them; NULL: no memory.  One of
+ * the request, for the backend, in place of all that came, with an empty value
+ * none; name is read for its time.
+ */
 ngx_table_elt_t *ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
 ngx_table_elt_t *ngx_http_k8s_header_add(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
+ngx_int_t ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
     ngx_str_t *value);
 
 

@@ -322,7 +322,8 @@ ngx_http_k8s_access_blocked_address(ngx_http_request_t *r,
 
 
 ngx_int_t
-ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_uint_t any)
 {
     struct sockaddr        *sockaddr;
     ngx_http_k8s_access_t  *access;
@@ -339,11 +340,13 @@ ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         || (access->deny && ngx_k8s_ranges_have(access->deny, sockaddr))
         || (access->allow && !ngx_k8s_ranges_have(access->allow, sockaddr)))
     {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "access forbidden by a list of addresses");
+        if (!any) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "access forbidden by a list of addresses");
+        }
 
         return NGX_HTTP_FORBIDDEN;
     }
 
-    return NGX_DECLINED;
+    return access->allow ? NGX_OK : NGX_DECLINED;
 }

@@ -35,10 +35,12 @@ ngx_uint_t ngx_http_k8s_access_blocked_address(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 
 /*
- * Whether a routed request gets to its backend: NGX_DECLINED, or the status of
- * the answer.
+ * Whether lists let a routed request through: NGX_OK: one has its address;
+ * NGX_DECLINED: none is against it; or 403, which is logged unless it may pass
+ * by any other way.
  */
-ngx_int_t ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
+ngx_int_t ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_uint_t any);
 
 /* NGX_DECLINED: one of the values of rows is none that can be read, *error says
    what is wrong; as conf.build() of compile */

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_access.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_balancer.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_error.h>
@@ -373,7 +374,8 @@ ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_http_k8s_set_headers_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_rewrite_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_redirect_profile(profile, pool) != NGX_OK
-        || ngx_http_k8s_access_profile(profile, pool) != NGX_OK)
+        || ngx_http_k8s_access_profile(profile, pool) != NGX_OK
+        || ngx_http_k8s_auth_profile(profile, pool) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -41,6 +41,9 @@ typedef struct {
 } ngx_http_k8s_hop_t;
 
 
+typedef struct ngx_http_k8s_auth_ctx_s  ngx_http_k8s_auth_ctx_t;
+
+
 typedef struct {
     ngx_k8s_block_t         *block;
     ngx_http_k8s_loc_conf_t *conf;       /* the pass that routed it */
@@ -53,6 +56,9 @@ typedef struct {
                                             realip; empty: as it is */
     ngx_uint_t               status;     /* answered by us: 301, 308, 404, ...;
                                             0: proxied */
+    ngx_uint_t               verdict;    /* status of the answer, once it is let
+                                            through; 0: it is proxied */
+    ngx_http_k8s_auth_ctx_t *auth;       /* NULL: no auth server was asked */
     ngx_str_t                uri;        /* the backend's, until it is that of
                                             the request; empty: it stays */
     ngx_str_t                prefix;     /* with it, X-Forwarded-Prefix; NULL:
@@ -64,6 +70,7 @@ typedef struct {
                                             is asked; 0: none is */
 
     unsigned                 routed:1;
+    unsigned                 gate:1;     /* waits to be let through */
     unsigned                 no_service:1; /* no rule, or none for it */
     unsigned                 unmatched:1; /* of a host, no path took it */
     unsigned                 counted:1;

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_error.h>
 
 
@@ -360,34 +361,23 @@ static ngx_int_t
 ngx_http_k8s_error_base(ngx_http_k8s_profile_t *base,
     ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *temp_pool)
 {
-    u_char               buf[NGX_HTTP_K8S_PROFILE_ERROR];
-    ngx_str_t            error;
-    ngx_array_t         *tokens;
-    ngx_pool_cleanup_t  *cln;
+    ngx_array_t  *tokens;
 
     if (base == klcf->builtin || base->page) {
         return NGX_OK;
     }
 
     tokens = ngx_http_k8s_error_page_tokens(klcf, temp_pool);
-    cln = ngx_pool_cleanup_add(base->pool, 0);
 
-    if (tokens == NULL || cln == NULL) {
+    if (tokens == NULL
+        || ngx_http_k8s_profile_beside(base, &base->page, tokens) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    error.data = buf;
-    error.len = 0;
-
-    base->page = ngx_http_k8s_profile_create(&base->ctx, tokens, &error);
-    if (base->page == NULL) {
-        return error.len ? NGX_OK : NGX_ERROR;
+    if (base->page) {
+        ngx_http_k8s_error_wrap(base->page->loc_conf);
     }
-
-    cln->handler = ngx_http_k8s_error_cleanup;
-    cln->data = base->page;
-
-    ngx_http_k8s_error_wrap(base->page->loc_conf);
 
     return NGX_OK;
 }
@@ -534,9 +524,20 @@ ngx_http_k8s_error_page(ngx_http_request_t *r)
 
     ctx = ngx_http_k8s_ctx(r);
 
-    if (r != r->main || ctx == NULL || ctx->profile == NULL
-        || ctx->profile->error == NULL)
+    if (r != r->main || ctx == NULL || ctx->profile == NULL) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    /* the backend's own, too */
+
+    if (r->err_status == NGX_HTTP_UNAUTHORIZED && ctx->profile->auth
+        && ctx->profile->auth->signin.text.len)
     {
+        r->err_status = 0;
+        return ngx_http_k8s_auth_signin(r, ctx);
+    }
+
+    if (ctx->profile->error == NULL) {
         return NGX_HTTP_NOT_FOUND;
     }
 

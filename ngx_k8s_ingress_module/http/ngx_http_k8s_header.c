@@ -10,6 +10,10 @@
 #include <ngx_http_k8s.h>
 
 
+static ngx_int_t ngx_http_k8s_header_drop(ngx_http_request_t *r,
+    ngx_table_elt_t *name, ngx_uint_t n, ngx_uint_t keep);
+
+
 ngx_table_elt_t *
 ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value)
@@ -61,4 +65,122 @@ ngx_http_k8s_header_add(ngx_http_request_t *r, ngx_str_t *name,
     h->value = *value;
 
     return h;
+}
+
+
+ngx_int_t
+ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
+    ngx_str_t *value)
+{
+    ngx_uint_t        i, n, found;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    found = 0;
+    n = 0;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        n++;
+
+        if (h[i].key.len != name->key.len
+            || ngx_memcmp(h[i].lowcase_key, name->lowcase_key, name->key.len)
+               != 0)
+        {
+            continue;
+        }
+
+        if (found++ == 0) {
+            h[i].value = *value;
+        }
+    }
+
+    if (found == 1 && value->len) {
+        return NGX_OK;
+    }
+
+    if (found) {
+        return ngx_http_k8s_header_drop(r, name, n, value->len ? 1 : 0);
+    }
+
+    if (value->len == 0) {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_in.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = *name;
+    h->value = *value;
+    h->next = NULL;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Makes the list of n headers anew without those of the name but for the first
+ * so many.  Pointers to known ones go on pointing into the old list.
+ */
+
+static ngx_int_t
+ngx_http_k8s_header_drop(ngx_http_request_t *r, ngx_table_elt_t *name,
+    ngx_uint_t n, ngx_uint_t keep)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part, first;
+    ngx_table_elt_t  *h, *copy;
+
+    first = r->headers_in.headers.part;
+
+    if (ngx_list_init(&r->headers_in.headers, r->pool, n,
+                      sizeof(ngx_table_elt_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (part = &first; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == name->key.len
+                && ngx_memcmp(h[i].lowcase_key, name->lowcase_key,
+                              name->key.len)
+                   == 0)
+            {
+                if (keep == 0) {
+                    continue;
+                }
+
+                keep--;
+            }
+
+            copy = ngx_list_push(&r->headers_in.headers);
+            if (copy == NULL) {
+                return NGX_ERROR;
+            }
+
+            *copy = h[i];
+        }
+    }
+
+    return NGX_OK;
 }

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
@@ -244,7 +245,7 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 
 #if (NGX_HTTP_SSL)
 
-    if (ctx && !ctx->health && !ctx->twin
+    if (ctx && !ctx->health && !ctx->twin && !(ctx->auth && ctx->auth->signin)
         && profile->hsts.len && r->connection->ssl
         && ngx_http_k8s_header_set(r, &ngx_http_k8s_hsts, &profile->hsts)
            == NULL)
@@ -254,13 +255,20 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 
 #endif
 
+    if (ctx && ctx->auth && ngx_http_k8s_auth_cookies(r, ctx->auth) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (ctx && ctx->origin && ngx_http_k8s_cors_headers(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    /* those of the Ingress are not on pages of an error backend */
+    /* those of the Ingress are not on pages of an error backend, nor where a
+       client is sent to sign in */
 
-    if (ctx && ctx->error && profile->base) {
+    if (ctx && (ctx->error || (ctx->auth && ctx->auth->signin))
+        && profile->base)
+    {
         profile = profile->base;
     }
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_balancer.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_error.h>
@@ -281,6 +282,7 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
     if (ngx_http_k8s_init_listens(cf, klcf->block, cscf) != NGX_OK
         || ngx_http_k8s_init_profiles(cf, pass) != NGX_OK
         || ngx_http_k8s_error_init(cf, pass) != NGX_OK
+        || ngx_http_k8s_auth_init(cf, pass) != NGX_OK
         || ngx_http_k8s_policies_init(cf, klcf) != NGX_OK)
     {
         return NGX_ERROR;

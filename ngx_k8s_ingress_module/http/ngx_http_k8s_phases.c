@@ -8,10 +8,12 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_access.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_forwarded.h>
+#include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 
@@ -20,6 +22,8 @@ static ngx_int_t ngx_http_k8s_post_read_begin(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_post_read_end(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_server_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_rewrite_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_gate(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_admit(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_check_length(ngx_http_request_t *r);
@@ -201,6 +205,12 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
     ngx_http_k8s_loc_conf_t   *klcf;
     ngx_http_k8s_main_conf_t  *kmcf;
 
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx && ctx->gate && r == r->main) {
+        return ngx_http_k8s_gate(r, ctx);
+    }
+
     kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
 
     if (kmcf->rewrite) {
@@ -231,7 +241,7 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
             return NGX_DECLINED;
         }
 
-        return ngx_http_k8s_admit(r, ctx);
+        return ngx_http_k8s_gate(r, ctx);
     }
 
     if (r != r->main || (ctx && ctx->routed)) {
@@ -247,20 +257,31 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    rc = ngx_http_k8s_admit(r, ngx_http_k8s_ctx(r));
-
-    return (rc == NGX_DECLINED) ? ngx_http_k8s_check_length(r) : rc;
+    return ngx_http_k8s_gate(r, ngx_http_k8s_ctx(r));
 }
 
 
-/* of a request that goes to its backend: what stands before that */
+/*
+ * What stands before the backend of a routed request.  NGX_DONE: it waits, and
+ * comes here again.
+ */
 
 static ngx_int_t
-ngx_http_k8s_admit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+ngx_http_k8s_gate(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_k8s_access(r, ctx);
+    rc = ngx_http_k8s_admit(r, ctx);
+
+    ctx->gate = (rc == NGX_DONE);
+
+    if (rc == NGX_DONE) {
+        return rc;
+    }
+
+    if (rc == NGX_DECLINED && ctx->verdict) {
+        rc = ctx->verdict;
+    }
 
     if (rc != NGX_DECLINED) {
 
@@ -276,7 +297,32 @@ ngx_http_k8s_admit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return NGX_DECLINED;
+    return ctx->conf->late ? ngx_http_k8s_check_length(r) : NGX_DECLINED;
+}
+
+
+/* as the access phase has it: lists of addresses, and auth servers */
+
+static ngx_int_t
+ngx_http_k8s_admit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_int_t   list;
+    ngx_uint_t  any;
+
+    any = (ngx_http_k8s_settings(ctx)->satisfy
+           && ngx_http_k8s_auth_wanted(ctx));
+
+    list = ngx_http_k8s_access(r, ctx, any);
+
+    if (any && list == NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (!any && list == NGX_HTTP_FORBIDDEN) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    return ngx_http_k8s_auth(r, ctx);
 }
 
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_access.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_policy.h>
@@ -236,6 +237,7 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_http_k8s_rewrite_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_redirect_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_access_profile(profile, profile->pool) != NGX_OK
+        || ngx_http_k8s_auth_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_cors_create(profile) != NGX_OK
         || ngx_http_k8s_error_create(profile, klcf, rec, values, pool)
            != NGX_OK)

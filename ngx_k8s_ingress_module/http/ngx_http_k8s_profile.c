@@ -43,6 +43,11 @@ static void ngx_http_k8s_profile_free(ngx_event_t *ev);
 
 static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
     { ngx_string("proxy_pass"), ngx_string("http://") },
+    { ngx_string("proxy_pass"), ngx_string("$k8s_auth_url") },
+    { ngx_string("proxy_method"), ngx_string("$k8s_auth_method") },
+    { ngx_string("proxy_pass_request_body"), ngx_string("off") },
+    { ngx_string("proxy_ssl_server_name"), ngx_string("on") },
+    { ngx_string("proxy_ssl_name"), ngx_string("$k8s_auth_host") },
     { ngx_string("proxy_ignore_headers"), ngx_string("") },
     { ngx_string("access_log"), ngx_string("off") },
     { ngx_string("error_page"), ngx_string("@k8s_ingress_error") },
@@ -376,11 +381,12 @@ ngx_http_k8s_profile_allowed(ngx_array_t *args)
     for (d = ngx_http_k8s_profile_directives; d->name.len; d++) {
 
         if (d->name.len == arg[0].len
-            && ngx_strncmp(d->name.data, arg[0].data, arg[0].len) == 0)
+            && ngx_strncmp(d->name.data, arg[0].data, arg[0].len) == 0
+            && ngx_strncmp(arg[args->nelts - 1].data, d->begin.data,
+                           d->begin.len)
+               == 0)
         {
-            return ngx_strncmp(arg[args->nelts - 1].data, d->begin.data,
-                               d->begin.len)
-                   == 0;
+            return 1;
         }
     }
 
@@ -557,6 +563,33 @@ ngx_http_k8s_profile_create(ngx_http_conf_ctx_t *parent, ngx_array_t *tokens,
     profile->ctx.loc_conf = profile->loc_conf;
 
     return profile;
+}
+
+
+ngx_int_t
+ngx_http_k8s_profile_beside(ngx_http_k8s_profile_t *base,
+    ngx_http_k8s_profile_t **other, ngx_array_t *tokens)
+{
+    u_char               buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    ngx_str_t            error;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(base->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    error.data = buf;
+
+    *other = ngx_http_k8s_profile_create(&base->ctx, tokens, &error);
+    if (*other == NULL) {
+        return error.len ? NGX_OK : NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_k8s_profile_let_go;
+    cln->data = *other;
+
+    return NGX_OK;
 }
 
 

@@ -36,6 +36,7 @@ void **ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
 
 
 typedef struct ngx_http_k8s_access_s   ngx_http_k8s_access_t;
+typedef struct ngx_http_k8s_auth_s     ngx_http_k8s_auth_t;
 typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
 typedef struct ngx_http_k8s_error_s    ngx_http_k8s_error_t;
 typedef struct ngx_http_k8s_templates_s  ngx_http_k8s_templates_t;
@@ -54,10 +55,12 @@ struct ngx_http_k8s_profile_s {
     ngx_str_t               *values;     /* of a base, by row; NULL: none */
     ngx_k8s_settings_t      *settings;   /* NULL: not set */
     ngx_http_k8s_access_t   *access;     /* NULL: everybody passes */
+    ngx_http_k8s_auth_t     *auth;       /* NULL: no auth server is asked */
     ngx_http_k8s_cors_t     *cors;       /* NULL: not enabled */
     ngx_http_k8s_templates_t *templates; /* NULL: neither upstream-vhost nor
                                             rewrite-target */
     ngx_array_t             *no_redirect; /* ngx_str_t: prefixes of paths */
+    ngx_array_t             *no_auth;    /* of a base: the same */
     ngx_str_t                hsts;       /* header's value; empty: none */
     ngx_array_t             *headers;    /* ngx_http_k8s_answer_header_t; NULL:
                                             none */
@@ -68,6 +71,9 @@ struct ngx_http_k8s_profile_s {
     ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
     ngx_http_k8s_profile_t  *page;       /* of a base: the location of error
                                             pages; NULL: that of the cycle */
+    ngx_http_k8s_profile_t  *asking;     /* the location of requests to auth
+                                            servers; NULL: that of the base, or
+                                            of the cycle */
     ngx_array_t             *proxies;    /* of a base: ngx_cidr_t, or NULL */
     ngx_str_t                forwarded_for;   /* of a base: names of headers, */
     ngx_str_t                forwarded_host;  /* as variables have them */
@@ -89,6 +95,13 @@ ngx_int_t ngx_http_k8s_set_headers_profile(ngx_http_k8s_profile_t *profile,
 /* the variables themselves, of which each has an index */
 ngx_int_t ngx_http_k8s_set_headers_variables(ngx_conf_t *cf);
 ngx_int_t ngx_http_k8s_set_headers_index(ngx_conf_t *cf);
+
+/*
+ * Another location over a base, which holds it.  *other stays NULL where nginx
+ * refuses it: the one of the cycle serves then.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_k8s_profile_beside(ngx_http_k8s_profile_t *base,
+    ngx_http_k8s_profile_t **other, ngx_array_t *tokens);
 
 /* makes it that of a request, whose reference is *of; NULL: none before */
 void ngx_http_k8s_profile_use(ngx_http_k8s_profile_t **of,

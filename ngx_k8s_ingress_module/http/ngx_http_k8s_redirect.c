@@ -24,27 +24,35 @@ ngx_int_t
 ngx_http_k8s_redirect_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool)
 {
-    ngx_str_t  list, item, *prefix;
-
     if (profile->base) {
         profile->no_redirect = profile->base->no_redirect;
         return NGX_OK;
     }
 
-    profile->no_redirect = ngx_array_create(pool, 1, sizeof(ngx_str_t));
-    if (profile->no_redirect == NULL) {
+    return ngx_http_k8s_prefixes(pool, &profile->settings->no_redirect,
+                                 &profile->no_redirect);
+}
+
+
+ngx_int_t
+ngx_http_k8s_prefixes(ngx_pool_t *pool, ngx_str_t *list, ngx_array_t **prefixes)
+{
+    ngx_str_t  rest, item, *prefix;
+
+    *prefixes = ngx_array_create(pool, 1, sizeof(ngx_str_t));
+    if (*prefixes == NULL) {
         return NGX_ERROR;
     }
 
-    list = profile->settings->no_redirect;
+    rest = *list;
 
-    while (ngx_k8s_item(&list, &item) == NGX_OK) {
+    while (ngx_k8s_item(&rest, &item) == NGX_OK) {
 
         if (item.len == 0) {
             continue;
         }
 
-        prefix = ngx_array_push(profile->no_redirect);
+        prefix = ngx_array_push(*prefixes);
         if (prefix == NULL) {
             return NGX_ERROR;
         }
@@ -56,10 +64,8 @@ ngx_http_k8s_redirect_profile(ngx_http_k8s_profile_t *profile,
 }
 
 
-/* whether the path of its rule is for challenges of ACME */
-
 ngx_uint_t
-ngx_http_k8s_no_redirect(ngx_http_k8s_ctx_t *ctx)
+ngx_http_k8s_prefixed(ngx_http_k8s_ctx_t *ctx, ngx_array_t *prefixes)
 {
     ngx_str_t    path, *prefix;
     ngx_uint_t   i;
@@ -70,9 +76,9 @@ ngx_http_k8s_no_redirect(ngx_http_k8s_ctx_t *ctx)
 
     ngx_k8s_record_str(ctx->names, &ctx->names->path, &path);
 
-    prefix = ctx->profile->no_redirect->elts;
+    prefix = prefixes->elts;
 
-    for (i = 0; i < ctx->profile->no_redirect->nelts; i++) {
+    for (i = 0; i < prefixes->nelts; i++) {
 
         if (prefix[i].len <= path.len
             && ngx_memcmp(path.data, prefix[i].data, prefix[i].len) == 0)

@@ -25,6 +25,7 @@ typedef struct {
 } ngx_http_k8s_piece_t;
 
 
+static ngx_uint_t ngx_http_k8s_template_row(ngx_k8s_row_t *row);
 static ngx_uint_t ngx_http_k8s_template_known(ngx_str_t *name, ngx_uint_t key);
 static ngx_int_t ngx_http_k8s_template_piece(ngx_pool_t *pool, u_char **pos,
     u_char *last, ngx_http_k8s_piece_t *piece);
@@ -39,8 +40,26 @@ static ngx_uint_t ngx_http_k8s_template_sane(ngx_str_t *text);
 static ngx_uint_t ngx_http_k8s_rewrite_url(ngx_str_t *target);
 static ngx_int_t ngx_http_k8s_rewrite_redirect(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_captures_t *captures);
-static ngx_int_t ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r,
-    ngx_str_t *value);
+
+
+static ngx_table_elt_t  ngx_http_k8s_prefix = {
+    0, ngx_string("X-Forwarded-Prefix"), ngx_null_string,
+    (u_char *) "x-forwarded-prefix", NULL
+};
+
+/* fields whose values are templates */
+
+static size_t  ngx_http_k8s_template_fields[] = {
+    offsetof(ngx_k8s_settings_t, upstream_vhost),
+    offsetof(ngx_k8s_settings_t, rewrite_target),
+    offsetof(ngx_k8s_settings_t, forwarded_prefix),
+    offsetof(ngx_k8s_settings_t, auth_url),
+    offsetof(ngx_k8s_settings_t, auth_signin),
+    offsetof(ngx_k8s_settings_t, auth_redirect),
+    offsetof(ngx_k8s_settings_t, global_auth_url),
+    offsetof(ngx_k8s_settings_t, global_auth_signin),
+    offsetof(ngx_k8s_settings_t, global_auth_redirect)
+};
 
 
 ngx_int_t
@@ -85,19 +104,14 @@ ngx_int_t
 ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
     ngx_str_t *error)
 {
-    size_t                    offset;
     ngx_uint_t                i, n;
     ngx_http_k8s_piece_t     *piece;
     ngx_http_k8s_template_t   t;
 
     for (i = 0; i < ngx_k8s_nrows; i++) {
 
-        offset = ngx_k8s_rows[i].offset;
-
         if (values[i].len == 0
-            || (offset != offsetof(ngx_k8s_settings_t, upstream_vhost)
-                && offset != offsetof(ngx_k8s_settings_t, rewrite_target)
-                && offset != offsetof(ngx_k8s_settings_t, forwarded_prefix)))
+            || !ngx_http_k8s_template_row(&ngx_k8s_rows[i]))
         {
             continue;
         }
@@ -143,6 +157,23 @@ ngx_http_k8s_variable_known(ngx_str_t *name)
     key = ngx_hash_strlow(low, name->data, text.len);
 
     return ngx_http_k8s_template_known(&text, key);
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_template_row(ngx_k8s_row_t *row)
+{
+    ngx_uint_t  i, n;
+
+    n = sizeof(ngx_http_k8s_template_fields) / sizeof(size_t);
+
+    for (i = 0; i < n; i++) {
+        if (row->offset == ngx_http_k8s_template_fields[i]) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -611,69 +642,20 @@ ngx_http_k8s_rewrite_redirect(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 }
 
 
-/* in the place of what the client has sent */
-
-static ngx_int_t
-ngx_http_k8s_rewrite_prefix(ngx_http_request_t *r, ngx_str_t *value)
-{
-    ngx_uint_t        i, found;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    static ngx_str_t  key = ngx_string("X-Forwarded-Prefix");
-    static ngx_str_t  low = ngx_string("x-forwarded-prefix");
-
-    found = 0;
-
-    part = &r->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == low.len
-            && ngx_memcmp(h[i].lowcase_key, low.data, low.len) == 0)
-        {
-            h[i].value = *value;
-            found = 1;
-        }
-    }
-
-    if (found) {
-        return NGX_OK;
-    }
-
-    h = ngx_list_push(&r->headers_in.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->key = key;
-    h->value = *value;
-    h->lowcase_key = low.data;
-    h->hash = ngx_hash_key(low.data, low.len);
-    h->next = NULL;
-
-    return NGX_OK;
-}
-
-
 /* as the rewrite module leaves a request behind "break" */
 
 ngx_int_t
 ngx_http_k8s_rewritten(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
+    if (ngx_http_k8s_prefix.hash == 0) {
+        ngx_http_k8s_prefix.hash =
+                              ngx_hash_key(ngx_http_k8s_prefix.lowcase_key,
+                                           ngx_http_k8s_prefix.key.len);
+    }
+
     if (ctx->prefix.data
-        && ngx_http_k8s_rewrite_prefix(r, &ctx->prefix) != NGX_OK)
+        && ngx_http_k8s_header_sent(r, &ngx_http_k8s_prefix, &ctx->prefix)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

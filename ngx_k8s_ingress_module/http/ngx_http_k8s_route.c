@@ -258,6 +258,7 @@ ngx_http_k8s_forget(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ngx_str_null(&ctx->prefix);
     ngx_str_null(&ctx->canary);
 
+    ctx->verdict = 0;
     ctx->no_service = 0;
     ctx->unmatched = 0;
     ctx->preflight = 0;
@@ -386,15 +387,9 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     case NGX_K8S_ACTION_STATUS:
 
-        if (ctx->unmatched) {
-            rc = ngx_http_k8s_access(r, ctx);
+        ctx->verdict = action->status ? action->status : NGX_HTTP_NOT_FOUND;
 
-            if (rc != NGX_DECLINED) {
-                return rc;
-            }
-        }
-
-        return action->status ? action->status : NGX_HTTP_NOT_FOUND;
+        return ctx->unmatched ? NGX_DECLINED : (ngx_int_t) ctx->verdict;
 
     case NGX_K8S_ACTION_REDIRECT:
         return ngx_http_k8s_redirect(r, route);
@@ -443,7 +438,7 @@ ngx_http_k8s_elsewhere(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
             || (settings->ssl_redirect
                 && (route->named->flags & NGX_K8S_HOST_TLS)))
         && ngx_http_k8s_forwarded_http(r)
-        && !ngx_http_k8s_no_redirect(ctx))
+        && !ngx_http_k8s_prefixed(ctx, ctx->profile->no_redirect))
     {
         return ngx_http_k8s_to_https(r, settings->redirect_code,
                                      settings->keep_slash,

@@ -44,11 +44,16 @@ ngx_int_t ngx_http_k8s_redirect_to(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *url);
 ngx_int_t ngx_http_k8s_redirect(ngx_http_request_t *r, ngx_k8s_route_t *route);
 
-/* no-tls-redirect-locations: of a profile, whose settings are known; whether a
-   routed request is of such a path */
+/* no-tls-redirect-locations, of a profile whose settings are known */
 ngx_int_t ngx_http_k8s_redirect_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool);
-ngx_uint_t ngx_http_k8s_no_redirect(ngx_http_k8s_ctx_t *ctx);
+
+/* a list with commas as an array of ngx_str_t; whether the path of the rule
+   that took a request begins with one of them */
+ngx_int_t ngx_http_k8s_prefixes(ngx_pool_t *pool, ngx_str_t *list,
+    ngx_array_t **prefixes);
+ngx_uint_t ngx_http_k8s_prefixed(ngx_http_k8s_ctx_t *ctx,
+    ngx_array_t *prefixes);
 
 
 #endif /* _NGX_HTTP_K8S_ROUTE_H_INCLUDED_ */

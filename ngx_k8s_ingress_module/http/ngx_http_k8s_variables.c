@@ -14,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_forwarded.h>
 #include <ngx_http_k8s_profile.h>
@@ -44,6 +45,8 @@ static ngx_int_t ngx_http_k8s_port_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_connection_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_escaped_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 
 
 /* what is not one name of the rule; a name's offset is never so small */
@@ -61,6 +64,9 @@ static ngx_int_t ngx_http_k8s_connection_variable(ngx_http_request_t *r,
 
 #define ngx_http_k8s_var_row(name, handler, flags, note)                      \
     { ngx_string(name), handler, 0, flags, ngx_string(note) }
+
+#define ngx_http_k8s_auth_row(name, data, note)                               \
+    { ngx_string(name), ngx_http_k8s_auth_variable, data, 0, ngx_string(note) }
 
 /* ingress-nginx's names may be taken by a map or set of the administrator */
 #define NGX_HTTP_K8S_ALIAS           NGX_HTTP_VAR_CHANGEABLE
@@ -121,6 +127,19 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
       ngx_string("what came as X-Forwarded-Host, or as forwarded-host-header "
                  "names it") },
 
+    ngx_http_k8s_auth_row("k8s_auth_url", NGX_HTTP_K8S_AUTH_URL,
+                          "where the auth server is asked, with its address"),
+    ngx_http_k8s_auth_row("k8s_auth_host", NGX_HTTP_K8S_AUTH_HOST,
+                          "host of auth-url"),
+    ngx_http_k8s_auth_row("k8s_auth_method", NGX_HTTP_K8S_AUTH_METHOD,
+                          "auth-method, or \"GET\""),
+    ngx_http_k8s_auth_row("k8s_auth_redirect", NGX_HTTP_K8S_AUTH_REDIRECT,
+                          "X-Auth-Request-Redirect that the auth server gets"),
+    ngx_http_k8s_auth_row("k8s_auth_uri", NGX_HTTP_K8S_AUTH_URI,
+                          "X-Original-URI that it gets, with auth-method"),
+    ngx_http_k8s_auth_row("k8s_auth_scheme", NGX_HTTP_K8S_AUTH_SCHEME,
+                          "X-Scheme that it gets, with auth-method"),
+
     ngx_http_k8s_ctx_row("proxy_upstream_name", NGX_HTTP_K8S_UPSTREAM,
                          NGX_HTTP_K8S_ALIAS, "namespace-service-port"),
     ngx_http_k8s_ctx_row("proxy_alternative_upstream_name", NGX_HTTP_K8S_CANARY,
@@ -145,6 +164,10 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
                          NGX_HTTP_K8S_ALIAS, "as $k8s_pass_port"),
     ngx_http_k8s_var_row("pass_port", ngx_http_k8s_port_variable,
                          NGX_HTTP_K8S_ALIAS, "as $k8s_pass_port"),
+
+    ngx_http_k8s_var_row("escaped_request_uri", ngx_http_k8s_escaped_variable,
+                         NGX_HTTP_K8S_ALIAS,
+                         "$request_uri, escaped for an argument"),
 
     { ngx_null_string, NULL, 0, 0, ngx_null_string }
 };
@@ -668,6 +691,35 @@ ngx_http_k8s_connection_variable(ngx_http_request_t *r,
     v->no_cacheable = 0;
     v->not_found = 0;
     v->data = value->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_escaped_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    size_t      len;
+    ngx_str_t  *uri;
+
+    uri = &r->main->unparsed_uri;
+
+    len = uri->len + 2 * ngx_escape_uri(NULL, uri->data, uri->len,
+                                        NGX_ESCAPE_URI_COMPONENT);
+
+    v->data = ngx_pnalloc(r->pool, len);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_escape_uri(v->data, uri->data, uri->len,
+                          NGX_ESCAPE_URI_COMPONENT);
+
+    v->len = len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
 
     return NGX_OK;
 }

@@ -42,6 +42,9 @@ struct ngx_k8s_block_s {
     uint32_t                 route_set;  /* 0: the Ingress API's */
     ngx_uint_t               defaults;   /* NGX_K8S_DEFAULTS_* */
     ngx_str_t                healthz;    /* path on the catch-all host */
+    ngx_resolver_t          *resolver;   /* of names, or NULL */
+    ngx_msec_t               resolver_timeout;
+    ngx_uint_t               loopback;   /* 127.0.0.1 may be named */
     ngx_str_t                controller; /* and the class it serves, for */
     ngx_str_t                class_name; /* labels of metrics */
     ngx_array_t              listens;    /* ngx_k8s_listen_t of its passes, as

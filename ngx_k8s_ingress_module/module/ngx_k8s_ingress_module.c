@@ -234,6 +234,9 @@ ngx_k8s_ingress_postconfiguration(ngx_conf_t *cf)
     for (i = 0; i < kmcf->blocks.nelts; i++) {
         blocks[i]->conf->source.resolver = resolver;
         blocks[i]->conf->source.resolver_timeout = timeout;
+        blocks[i]->resolver = resolver;
+        blocks[i]->resolver_timeout = timeout;
+        blocks[i]->loopback = blocks[i]->conf->compile.loopback;
 
         err = ngx_k8s_ingress_check(cf, blocks[i]);
 

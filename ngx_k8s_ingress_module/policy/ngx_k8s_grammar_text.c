@@ -40,6 +40,8 @@ static ngx_int_t ngx_k8s_decode_cookie(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_http_url(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_auth_url(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_absolute(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_match_cn(ngx_k8s_grammar_t *grammar,
@@ -93,6 +95,12 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_path = {
 ngx_k8s_grammar_t  ngx_k8s_grammar_http_url = {
     "a URL that begins with \"http\"", ngx_k8s_decode_http_url, NULL,
     NGX_K8S_URL_CHARS
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_auth_url = {
+    "a URL that begins with \"http://\" or \"https://\", and may have "
+    "variables",
+    ngx_k8s_decode_auth_url, NULL, NGX_K8S_URL_CHARS "$"
 };
 
 ngx_k8s_grammar_t  ngx_k8s_grammar_absolute = {
@@ -296,6 +304,38 @@ ngx_k8s_decode_http_url(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
 }
 
 
+/* with a host, in which no label is empty */
+
+static ngx_int_t
+ngx_k8s_decode_auth_url(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    u_char  *p, *last;
+
+    if (ngx_k8s_decode_http_url(grammar, value, field) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    last = value->data + value->len;
+
+    p = ngx_strlchr(value->data, last, ':') + 3;
+
+    if (*p == '/' || *p == '?' || *p == ':') {
+        return NGX_ERROR;
+    }
+
+    for ( /* void */ ; p < last && *p != '/' && *p != '?'; p++) {
+        if (*p == ',' || *p == '&' || *p == '='
+            || (*p == '.' && p + 1 < last && p[1] == '.'))
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_k8s_decode_absolute(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
     void *field)
@@ -384,7 +424,16 @@ ngx_k8s_decode_list(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
 {
     ngx_str_t *sp = field;
 
+    ngx_str_t  list, item;
+
     *sp = *value;
+    list = *value;
+
+    while (ngx_k8s_item(&list, &item) == NGX_OK) {
+        if (ngx_strlchr(item.data, item.data + item.len, ' ')) {
+            return NGX_ERROR;
+        }
+    }
 
     return ngx_k8s_decode_chars(grammar, value, field);
 }

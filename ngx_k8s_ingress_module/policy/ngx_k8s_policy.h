@@ -60,6 +60,29 @@ typedef struct {
                                                commas; patterns after "~" */
     ngx_str_t                block_referers;
 
+    ngx_uint_t               satisfy;       /* 0: list and auth server, 1: one
+                                               of them */
+    ngx_str_t                auth_url;      /* with variables; empty: none */
+    ngx_uint_t               auth_method;   /* of ngx_k8s_grammar_method; 0:
+                                               GET */
+    ngx_str_t                auth_signin;   /* URL with variables; empty:
+                                               401 */
+    ngx_str_t                auth_signin_param;
+    ngx_str_t                auth_headers;  /* of its answer, for the backend,
+                                               with commas */
+    ngx_str_t                auth_redirect; /* header for it; empty: the URI */
+    ngx_uint_t               auth_always;   /* its cookies, with any status */
+    ngx_uint_t               auth_global;   /* the following hold without
+                                               auth_url */
+    ngx_str_t                global_auth_url;
+    ngx_uint_t               global_auth_method;
+    ngx_str_t                global_auth_signin;
+    ngx_str_t                global_auth_signin_param;
+    ngx_str_t                global_auth_headers;
+    ngx_str_t                global_auth_redirect;
+    ngx_uint_t               global_auth_always;
+    ngx_str_t                no_auth;       /* prefixes of paths, with commas */
+
     ngx_uint_t               connection;    /* header to the backend; 0: as it
                                                came, 1: keep-alive, 2: close */
 
@@ -178,6 +201,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_protocols;
 /* ngx_str_t, of certain characters or in a certain form */
 
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_absolute;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_auth_url;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_basic;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_blocklist;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_chars_space;

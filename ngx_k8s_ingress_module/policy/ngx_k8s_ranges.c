@@ -19,6 +19,9 @@ static ngx_uint_t ngx_k8s_ranges_find(ngx_array_t *a, u_char *addr,
     size_t len);
 
 
+static u_char  ngx_k8s_zero[16];
+
+
 ngx_k8s_ranges_t *
 ngx_k8s_ranges(ngx_pool_t *pool, ngx_str_t *list)
 {
@@ -196,4 +199,50 @@ ngx_k8s_ranges_find(ngx_array_t *a, u_char *addr, size_t len)
     }
 
     return begin && ngx_memcmp(addr, range[begin - 1].last, len) <= 0;
+}
+
+
+ngx_uint_t
+ngx_k8s_address_refused(u_char *a, ngx_uint_t family, ngx_uint_t loopback)
+{
+    if (family == 6) {
+
+        if (a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)) {
+            return 1;
+        }
+
+        if (ngx_memcmp(a, ngx_k8s_zero, 15) == 0) {
+            return a[15] == 0 || (a[15] == 1 && !loopback);
+        }
+
+        a = ngx_k8s_address_inner(a);
+
+        if (a == NULL) {
+            return 0;
+        }
+    }
+
+    if (a[0] == 127) {
+        return !loopback;
+    }
+
+    return a[0] == 0
+           || a[0] >= 0xf0
+           || (a[0] & 0xf0) == 0xe0
+           || (a[0] == 169 && a[1] == 254);
+}
+
+
+u_char *
+ngx_k8s_address_inner(u_char *a)
+{
+    if ((ngx_memcmp(a, ngx_k8s_zero, 10) == 0
+         && ((a[10] == 0xff && a[11] == 0xff) || (a[10] == 0 && a[11] == 0)))
+        || (a[0] == 0 && a[1] == 0x64 && a[2] == 0xff && a[3] == 0x9b
+            && ngx_memcmp(a + 4, ngx_k8s_zero, 8) == 0))
+    {
+        return a + 12;
+    }
+
+    return NULL;
 }

@@ -41,4 +41,15 @@ ngx_uint_t ngx_k8s_ranges_have(ngx_k8s_ranges_t *ranges,
     struct sockaddr *sockaddr);
 
 
+/*
+ * Addresses in network byte order, family 4 or 6.  refused: tenants may not
+ * name it, since it is this host's, unless loopback is set, or no host's.
+ * inner: of ::ffff:a.b.c.d, ::a.b.c.d and 64:ff9b::a.b.c.d the IPv4 address, or
+ * NULL.
+ */
+ngx_uint_t ngx_k8s_address_refused(u_char *addr, ngx_uint_t family,
+    ngx_uint_t loopback);
+u_char *ngx_k8s_address_inner(u_char *addr);
+
+
 #endif /* _NGX_K8S_RANGES_H_INCLUDED_ */

@@ -32,7 +32,7 @@ $n->manifest('quiet.yaml', ingress('quiet', "$p/enable-cors: \"false\"",
 $n->manifest('typo.yaml', ingress('typo', "$p/proxy-body-siz: 8m",
     "$p/rate-limit-rps: \"5\"", "nginx.org/rewrites: x"));
 $n->manifest('later.yaml', ingress('later', "$p/affinity: cookie"));
-$n->manifest('list.yaml', ingress('list', "$p/auth-url: http://a.test/"));
+$n->manifest('list.yaml', ingress('list', "$p/enable-modsecurity: \"true\""));
 $n->manifest('everybody.yaml', ingress('everybody',
     "$p/whitelist-source-range: 0.0.0.0/0,::/0"));
 $n->manifest('bad.yaml', ingress('bad', "$p/limit-rps: many"));
@@ -76,7 +76,7 @@ said(qr/rate-limit-rps[^}]*Use \\"limit-rps/, 'a name that people expect');
 said(qr/AnnotationForeign","severity":"note"[^}]*nginx\.org\/rewrites[^}]*rewrite-target/,
      "another controller's");
 said(qr/AnnotationUnserved","severity":"warning"[^}]*affinity/, 'what is not served yet');
-said(qr/AnnotationClosed[^}]*auth-url/,
+said(qr/AnnotationClosed[^}]*enable-modsecurity/,
      'what is closed');
 said(qr/AnnotationClosed[^}]*\\"many\\" is not a number/, 'and why');
 my $status = (K8s::Objects::http_get($admin, 'x', '/status'))[1];
@@ -91,7 +91,7 @@ ok $n->wait_for('client.test', '/x', 200), 'and so are others of the host';
 $n->manifest('list.yaml', ingress('list'));
 answers('list', 200, 'without it they are open');
 $n->manifest('plain.yaml', ingress('plain',
-    "$p/auth-url: http://a.test/"));
+    "$p/enable-modsecurity: \"true\""));
 answers('plain', 503, 'with one it is closed');
 
 ok(!$n->logged(qr/\[(alert|crit|emerg)\]/), 'nothing alarming is logged');

@@ -313,9 +313,9 @@ soon(sub { ($n->get('busy.test', $large))[0] }, 502, 'and it is in force');
 
 # what protects
 
-config('global-auth-url' => 'http://a.test/');
+config('enable-modsecurity' => 'true');
 soon(sub { ($n->get('plain.test', '/'))[0] }, 503, 'closed');
-says(qr/"KeyClosed"[^}]*data\.global-auth-url[^}]*all Ingresses are closed/,
+says(qr/"KeyClosed"[^}]*data\.enable-modsecurity[^}]*all Ingresses are closed/,
      'and a problem');
 config();
 soon(sub { ($n->get('plain.test', '/'))[0] }, 200, 'open without it');

@@ -334,7 +334,7 @@ keys(void)
     is(route(&k), "proxy-send-timeout=9");
     ok(k8s_has(&k, "200 is too much"), "and back");
 
-    k8s_put(&k, CONFIG("own", "'global-auth-url':'http://a/'"));
+    k8s_put(&k, CONFIG("own", "'global-auth-url':'a/'"));
     is(global(&k), "closed=");
 
     /* a successor */

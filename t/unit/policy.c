@@ -447,8 +447,24 @@ static policy_case_t  policy_cases[] = {
 
     /* what protects is closed */
 
-    { OURS "auth-url=http://a/", "2 " OURS "auth-url: it is not served yet, so "
-      "the paths of the Ingress are closed", 1, 1 },
+    { OURS "enable-modsecurity=true", "2 " OURS "enable-modsecurity: it is not "
+      "served yet, so the paths of the Ingress are closed", 1, 1 },
+    { OURS "auth-url=https://$host:8443/a?b=$arg_b&c", "", 1, 0 },
+    { OURS "auth-url=http://a", "", 1, 0 },
+    { OURS "auth-url=http://[::1]/", "2 " OURS "auth-url: \"http://[::1]/\" "
+      "has a \"[\"", 0, 1 },
+    { OURS "auth-url=http://", "2 ", 0, 1 },
+    { OURS "auth-url=http:///path", "2 ", 0, 1 },
+    { OURS "auth-url=http://?a=b", "2 ", 0, 1 },
+    { OURS "auth-url=http://:80/", "2 ", 0, 1 },
+    { OURS "auth-url=http://a..b/", "2 ", 0, 1 },
+    { OURS "auth-url=http://a,b/", "2 ", 0, 1 },
+    { OURS "auth-url=//a/", "2 ", 0, 1 },
+    { OURS "auth-url=ftp://a/", "2 ", 0, 1 },
+    { OURS "auth-url=$scheme://a/", "2 ", 0, 1 },
+    { OURS "auth-url=http://a/%20", "2 ", 0, 1 },
+    { OURS "auth-url=http://a/;" OURS "auth-response-headers=A B", "2 ", 1,
+      1 },
     { OURS "whitelist-source-range=0.0.0.0/0", "", 1, 0 },
     { OURS "allowlist-source-range=", "2 " OURS "allowlist-source-range: \"\" "
       "is not addresses", 0, 1 },
@@ -587,8 +603,11 @@ static policy_case_t  policy_keys_cases[] = {
       "a size, as \"8k\", so the default \"1m\" holds", 1, 0 },
     { "http-redirect-code=200", "is not 301, 302, 307 or 308", 0, 0 },
     { "app-root=/a", "3 app-root: it is not served yet", 0, 0 },
-    { "global-auth-url=http://a/", "2 global-auth-url: it is not served yet, "
+    { "enable-modsecurity=true", "2 enable-modsecurity: it is not served yet, "
       "so the paths of all Ingresses are closed", 0, 1 },
+    { "global-auth-url=a/", "2 global-auth-url: \"a/\" is not a URL", 0, 1 },
+    { "global-auth-url=http://a/;global-auth-method=get",
+      "1 global-auth-method: ", 1, 0 },
     { "denylist-source-range=x", "2 denylist-source-range", 0, 1 },
     { "keepalive-timeout=5", "Set \"keep-alive\" in", 0, 0 },
     { "gzip-level=9", "6 gzip-level: it does nothing without \"use-gzip\"", 0,

@@ -37,7 +37,7 @@
 # hangs).  The ConfigMap rows/headers has "X-One: one".
 #
 # %%HOST%% is the Ingress' host, %%PORT%% nginx's port, %%TLS%% that for TLS,
-# %%LONG%% 20,000 bytes.
+# %%A%% the port of a, %%LONG%% 20,000 bytes.
 
 package K8s::Rows;
 
@@ -83,7 +83,8 @@ sub served {
 
 sub list { ref $_[0] ? @{$_[0]} : defined $_[0] ? $_[0] : () }
 
-# answers with what it got; the query may ask for more
+# answers with what it got; the query may ask for more: tell has it in the header
+# X-Tell as well
 sub echo {
     my ($name) = @_;
 
@@ -129,6 +130,8 @@ sub echo {
             sleep $q{slow} / 1000 if $q{slow};
             my $status = $q{status} // 200;
             my $type = $q{type} // 'text/plain';
+            $q{header} = 'X-Tell: ' . join '|', $head =~ /^> (\S.*)$/mg
+                if $q{tell};
             my @more = defined $q{header}
                        ? ("$q{header}\r\n") x ($q{repeat} // 1) : ();
             my $text = $head . 'x' x ($q{size} // 0)
@@ -240,6 +243,7 @@ sub write_ingress {
     my $text = join '', map {
         my $value = $annotations{$_};
         $value =~ s/%%HOST%%/$host/g;
+        $value =~ s/%%A%%/$self->{ports}{a}/g;
         "    $prefix/$_: " . $json->encode($value) . "\n" }
         sort keys %annotations;
     my $tls = $f->{tls} ? "  tls: [{hosts: [$host]}]\n" : '';
@@ -271,6 +275,7 @@ EOI
 # the controller's ConfigMap
 sub config {
     my ($self, %data) = @_;
+    s/%%A%%/$self->{ports}{a}/g for values %data;
     $self->{nginx}->manifest('own.yaml', <<EOC);
 apiVersion: v1
 kind: ConfigMap

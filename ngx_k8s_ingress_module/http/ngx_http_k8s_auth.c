@@ -1,0 +1,643 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_auth.h>
+#include <ngx_http_k8s_route.h>
+
+
+/* those of one server: of the object, or of all */
+
+typedef struct {
+    ngx_str_t               *url;
+    ngx_str_t               *signin;
+    ngx_str_t               *param;
+    ngx_str_t               *headers;
+    ngx_str_t               *redirect;
+    ngx_uint_t               method;
+    ngx_uint_t               always;
+} ngx_http_k8s_auth_settings_t;
+
+
+static ngx_uint_t ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
+    ngx_http_k8s_auth_settings_t *s);
+static ngx_int_t ngx_http_k8s_auth_url(ngx_pool_t *pool, ngx_str_t *url,
+    ngx_http_k8s_auth_t *auth);
+static ngx_int_t ngx_http_k8s_auth_signin_url(ngx_pool_t *pool,
+    ngx_http_k8s_auth_settings_t *s, ngx_http_k8s_auth_t *auth);
+static u_char ngx_http_k8s_auth_param(ngx_str_t *url, ngx_str_t *param);
+static ngx_int_t ngx_http_k8s_auth_headers(ngx_pool_t *pool, ngx_str_t *list,
+    ngx_http_k8s_auth_t *auth);
+static void ngx_http_k8s_auth_method(ngx_uint_t method, ngx_str_t *name);
+static ngx_int_t ngx_http_k8s_auth_answer(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_auth_ctx_t *a);
+static ngx_int_t ngx_http_k8s_auth_pass(ngx_http_request_t *r,
+    ngx_http_k8s_auth_ctx_t *a);
+static ngx_int_t ngx_http_k8s_auth_value(ngx_http_request_t *r,
+    ngx_list_t *headers, ngx_table_elt_t *name, ngx_str_t *value);
+static ngx_int_t ngx_http_k8s_auth_challenge(ngx_http_request_t *r,
+    ngx_http_k8s_auth_ctx_t *a);
+static ngx_uint_t ngx_http_k8s_auth_cookie_status(ngx_uint_t status);
+static ngx_table_elt_t *ngx_http_k8s_auth_next(ngx_list_part_t **part,
+    ngx_uint_t *i, ngx_str_t *low);
+
+
+static ngx_str_t  ngx_http_k8s_auth_cookie = ngx_string("set-cookie");
+static ngx_str_t  ngx_http_k8s_auth_challenge_name =
+    ngx_string("www-authenticate");
+
+
+ngx_int_t
+ngx_http_k8s_auth_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
+{
+    ngx_http_k8s_auth_t           *auth;
+    ngx_http_k8s_profile_t        *base;
+    ngx_http_k8s_auth_settings_t   s, of_base;
+
+    base = profile->base;
+
+    if (base == NULL
+        && ngx_http_k8s_prefixes(pool, &profile->settings->no_auth,
+                                 &profile->no_auth)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (!ngx_http_k8s_auth_settings(profile->settings, &s)) {
+        return NGX_OK;
+    }
+
+    if (base && base->auth
+        && ngx_http_k8s_auth_settings(base->settings, &of_base)
+        && s.url->data == of_base.url->data)
+    {
+        profile->auth = base->auth;
+        return NGX_OK;
+    }
+
+    auth = ngx_pcalloc(pool, sizeof(ngx_http_k8s_auth_t));
+    if (auth == NULL) {
+        return NGX_ERROR;
+    }
+
+    auth->always = s.always;
+
+    ngx_http_k8s_auth_method(s.method, &auth->method);
+
+    if (ngx_http_k8s_auth_url(pool, s.url, auth) != NGX_OK
+        || ngx_http_k8s_auth_signin_url(pool, &s, auth) != NGX_OK
+        || ngx_http_k8s_auth_headers(pool, s.headers, auth) != NGX_OK
+        || ngx_http_k8s_template_compile(pool, s.redirect, &auth->redirect)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    profile->auth = auth;
+
+    return ngx_http_k8s_auth_location(profile);
+}
+
+
+/* an object's own take the place of all global ones; 0: there are none */
+
+static ngx_uint_t
+ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
+    ngx_http_k8s_auth_settings_t *s)
+{
+    if (settings->auth_url.len) {
+        s->url = &settings->auth_url;
+        s->signin = &settings->auth_signin;
+        s->param = &settings->auth_signin_param;
+        s->headers = &settings->auth_headers;
+        s->redirect = &settings->auth_redirect;
+        s->method = settings->auth_method;
+        s->always = settings->auth_always;
+
+        return 1;
+    }
+
+    s->url = &settings->global_auth_url;
+    s->signin = &settings->global_auth_signin;
+    s->param = &settings->global_auth_signin_param;
+    s->headers = &settings->global_auth_headers;
+    s->redirect = &settings->global_auth_redirect;
+    s->method = settings->global_auth_method;
+    s->always = settings->global_auth_always;
+
+    return settings->auth_global && s->url->len;
+}
+
+
+/* its grammar has seen to the scheme, and that there is a host */
+
+static ngx_int_t
+ngx_http_k8s_auth_url(ngx_pool_t *pool, ngx_str_t *url,
+    ngx_http_k8s_auth_t *auth)
+{
+    u_char     *p, *last;
+    ngx_str_t   host, uri;
+
+    last = url->data + url->len;
+    p = ngx_strlchr(url->data, last, ':');
+
+    auth->ssl = (p - url->data == sizeof("https") - 1);
+
+    host.data = p + sizeof("://") - 1;
+
+    for (p = host.data; p < last && *p != '/' && *p != '?'; p++) { /* void */ }
+
+    host.len = p - host.data;
+
+    uri.len = last - p;
+    uri.data = p;
+
+    if (uri.len == 0 || *p == '?') {
+
+        uri.data = ngx_pnalloc(pool, 1 + uri.len);
+        if (uri.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        uri.data[0] = '/';
+        ngx_memcpy(uri.data + 1, p, uri.len);
+        uri.len++;
+    }
+
+    if (ngx_http_k8s_template_compile(pool, &host, &auth->host) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_k8s_template_compile(pool, &uri, &auth->uri);
+}
+
+
+/* with the URL that was asked for in an argument, unless it has that */
+
+static ngx_int_t
+ngx_http_k8s_auth_signin_url(ngx_pool_t *pool, ngx_http_k8s_auth_settings_t *s,
+    ngx_http_k8s_auth_t *auth)
+{
+    u_char      c;
+    ngx_str_t   url;
+
+    static ngx_str_t  rest = ngx_string("=$pass_access_scheme://$http_host"
+                                        "$escaped_request_uri");
+
+    url = *s->signin;
+
+    if (url.len == 0) {
+        return NGX_OK;
+    }
+
+    c = ngx_http_k8s_auth_param(&url, s->param);
+
+    if (c) {
+        url.len += 1 + s->param->len + rest.len;
+        url.data = ngx_pnalloc(pool, url.len);
+        if (url.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        (void) ngx_sprintf(url.data, "%V%c%V%V", s->signin, c, s->param, &rest);
+    }
+
+    return ngx_http_k8s_template_compile(pool, &url, &auth->signin);
+}
+
+
+/* what stands before the argument, 0: it is there, with a value */
+
+static u_char
+ngx_http_k8s_auth_param(ngx_str_t *url, ngx_str_t *param)
+{
+    u_char      *p, *last, *next;
+    ngx_uint_t   found;
+
+    last = url->data + url->len;
+    p = ngx_strlchr(url->data, last, '?');
+    found = 0;
+
+    for (p = p ? p + 1 : last; p < last; p = next + 1) {
+
+        next = ngx_strlchr(p, last, '&');
+        if (next == NULL) {
+            next = last;
+        }
+
+        if (next == p) {
+            continue;
+        }
+
+        found = 1;
+
+        if ((size_t) (next - p) > param->len + 1
+            && ngx_strncmp(p, param->data, param->len) == 0
+            && p[param->len] == '=')
+        {
+            return 0;
+        }
+    }
+
+    return found ? '&' : '?';
+}
+
+
+static ngx_int_t
+ngx_http_k8s_auth_headers(ngx_pool_t *pool, ngx_str_t *list,
+    ngx_http_k8s_auth_t *auth)
+{
+    ngx_str_t         rest, item;
+    ngx_table_elt_t  *h;
+
+    rest = *list;
+
+    while (ngx_k8s_item(&rest, &item) == NGX_OK) {
+
+        if (item.len == 0) {
+            continue;
+        }
+
+        if (auth->headers == NULL) {
+            auth->headers = ngx_array_create(pool, 4, sizeof(ngx_table_elt_t));
+            if (auth->headers == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        h = ngx_array_push(auth->headers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        h->key = item;
+        h->next = NULL;
+        ngx_str_null(&h->value);
+
+        h->lowcase_key = ngx_pnalloc(pool, item.len);
+        if (h->lowcase_key == NULL) {
+            return NGX_ERROR;
+        }
+
+        h->hash = ngx_hash_strlow(h->lowcase_key, item.data, item.len);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_auth_method(ngx_uint_t method, ngx_str_t *name)
+{
+    ngx_k8s_word_value_t  *word;
+
+    for (word = ngx_k8s_grammar_method.words; word->name.len; word++) {
+        if (word->value == method) {
+            *name = word->name;
+            return;
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_http_k8s_auth_wanted(ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_http_k8s_profile_t  *base;
+
+    if (ctx->profile->auth == NULL) {
+        return 0;
+    }
+
+    base = ctx->profile->base ? ctx->profile->base : ctx->profile;
+
+    return !ngx_http_k8s_prefixed(ctx, base->no_auth);
+}
+
+
+ngx_int_t
+ngx_http_k8s_auth(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    ngx_http_k8s_auth_ctx_t  *a;
+
+    if (!ngx_http_k8s_auth_wanted(ctx)) {
+        return NGX_DECLINED;
+    }
+
+    a = ctx->auth;
+
+    if (a == NULL) {
+
+        a = ngx_pcalloc(r->pool, sizeof(ngx_http_k8s_auth_ctx_t));
+        if (a == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        a->auth = ctx->profile->auth;
+        a->main = r;
+
+        ctx->auth = a;
+
+        rc = ngx_http_k8s_auth_ask(r, ctx, a);
+
+        if (rc != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    if (a->waiting) {
+        return NGX_DONE;
+    }
+
+    return ngx_http_k8s_auth_answer(r, ctx, a);
+}
+
+
+static ngx_int_t
+ngx_http_k8s_auth_answer(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_http_k8s_auth_ctx_t *a)
+{
+    if (a->status >= NGX_HTTP_OK && a->status < NGX_HTTP_SPECIAL_RESPONSE) {
+        return (ngx_http_k8s_auth_pass(r, a) == NGX_OK)
+               ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    switch (a->status) {
+
+    case NGX_HTTP_UNAUTHORIZED:
+
+        if (a->auth->signin.text.len) {
+            return ngx_http_k8s_auth_signin(r, ctx);
+        }
+
+        if (ngx_http_k8s_auth_challenge(r, a) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return NGX_HTTP_UNAUTHORIZED;
+
+    case NGX_HTTP_FORBIDDEN:
+        return NGX_HTTP_FORBIDDEN;
+
+    case 0:
+
+        /* why is in the log already */
+
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    default:
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "auth server \"%V\" answered with the status %ui, which "
+                      "is neither 2xx, 401 nor 403", &a->host, a->status);
+
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+
+ngx_int_t
+ngx_http_k8s_auth_signin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_str_t                 url;
+    ngx_http_k8s_auth_t      *auth;
+    ngx_http_k8s_captures_t   captures;
+
+    auth = ctx->profile->auth;
+
+    if (auth == NULL || auth->signin.text.len == 0) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
+    if (ctx->auth) {
+        ctx->auth->signin = 1;
+    }
+
+    ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
+
+    if (ngx_http_k8s_template_run_header(r, &auth->signin, &captures, &url)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_k8s_redirect_to(r, NGX_HTTP_MOVED_TEMPORARILY, &url);
+}
+
+
+/* what the backend gets of the answer */
+
+static ngx_int_t
+ngx_http_k8s_auth_pass(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
+{
+    ngx_str_t         value;
+    ngx_uint_t        i;
+    ngx_list_t       *headers;
+    ngx_table_elt_t  *h;
+
+    if (a->auth->headers == NULL) {
+        return NGX_OK;
+    }
+
+    headers = &a->request->upstream->headers_in.headers;
+    h = a->auth->headers->elts;
+
+    for (i = 0; i < a->auth->headers->nelts; i++) {
+
+        if (ngx_http_k8s_auth_value(r, headers, &h[i], &value) != NGX_OK
+            || ngx_http_k8s_header_sent(r, &h[i], &value) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* several lines of one name become one, as a variable has them */
+
+static ngx_int_t
+ngx_http_k8s_auth_value(ngx_http_request_t *r, ngx_list_t *headers,
+    ngx_table_elt_t *name, ngx_str_t *value)
+{
+    u_char           *p;
+    size_t            len;
+    ngx_str_t         low;
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    low.len = name->key.len;
+    low.data = name->lowcase_key;
+
+    ngx_str_null(value);
+
+    part = &headers->part;
+    i = 0;
+    n = 0;
+    len = 0;
+
+    while ((h = ngx_http_k8s_auth_next(&part, &i, &low)) != NULL) {
+        *value = h->value;
+        len += h->value.len + sizeof(", ") - 1;
+        n++;
+    }
+
+    if (n < 2) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->data = p;
+
+    part = &headers->part;
+    i = 0;
+
+    while ((h = ngx_http_k8s_auth_next(&part, &i, &low)) != NULL) {
+
+        if (p != value->data) {
+            *p++ = ',';
+            *p++ = ' ';
+        }
+
+        p = ngx_cpymem(p, h->value.data, h->value.len);
+    }
+
+    value->len = p - value->data;
+
+    return NGX_OK;
+}
+
+
+/* the next header of the name in a list, which is read from its first part on;
+   NULL: there are no more */
+
+static ngx_table_elt_t *
+ngx_http_k8s_auth_next(ngx_list_part_t **part, ngx_uint_t *i, ngx_str_t *low)
+{
+    ngx_table_elt_t  *h;
+
+    for ( /* void */ ; *part; *part = (*part)->next, *i = 0) {
+
+        h = (*part)->elts;
+
+        while (*i < (*part)->nelts) {
+
+            if (h[*i].hash
+                && h[*i].key.len == low->len
+                && ngx_strncasecmp(h[*i].key.data, low->data, low->len) == 0)
+            {
+                return &h[(*i)++];
+            }
+
+            (*i)++;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_auth_challenge(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
+{
+    ngx_str_t         name;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *copy, **last;
+
+    ngx_str_set(&name, "WWW-Authenticate");
+
+    part = &a->request->upstream->headers_in.headers.part;
+    i = 0;
+
+    last = &r->headers_out.www_authenticate;
+
+    for ( ;; ) {
+
+        h = ngx_http_k8s_auth_next(&part, &i,
+                                   &ngx_http_k8s_auth_challenge_name);
+        if (h == NULL) {
+            return NGX_OK;
+        }
+
+        copy = ngx_http_k8s_header_add(r, &name, &h->value);
+        if (copy == NULL) {
+            return NGX_ERROR;
+        }
+
+        *last = copy;
+        last = &copy->next;
+    }
+}
+
+
+ngx_int_t
+ngx_http_k8s_auth_cookies(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
+{
+    ngx_str_t         name;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (a->request == NULL || a->status == 0
+        || (!a->auth->always
+            && !ngx_http_k8s_auth_cookie_status(r->headers_out.status)))
+    {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&name, "Set-Cookie");
+
+    part = &a->request->upstream->headers_in.headers.part;
+    i = 0;
+
+    for ( ;; ) {
+
+        h = ngx_http_k8s_auth_next(&part, &i, &ngx_http_k8s_auth_cookie);
+        if (h == NULL) {
+            return NGX_OK;
+        }
+
+        if (ngx_http_k8s_header_add(r, &name, &h->value) == NULL) {
+            return NGX_ERROR;
+        }
+    }
+}
+
+
+/* those of add_header */
+
+static ngx_uint_t
+ngx_http_k8s_auth_cookie_status(ngx_uint_t status)
+{
+    switch (status) {
+
+    case NGX_HTTP_OK:
+    case NGX_HTTP_CREATED:
+    case NGX_HTTP_NO_CONTENT:
+    case NGX_HTTP_PARTIAL_CONTENT:
+    case NGX_HTTP_MOVED_PERMANENTLY:
+    case NGX_HTTP_MOVED_TEMPORARILY:
+    case NGX_HTTP_SEE_OTHER:
+    case NGX_HTTP_NOT_MODIFIED:
+    case NGX_HTTP_TEMPORARY_REDIRECT:
+    case NGX_HTTP_PERMANENT_REDIRECT:
+        return 1;
+
+    default:
+        return 0;
+    }
+}

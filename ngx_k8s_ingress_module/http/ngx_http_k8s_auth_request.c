@@ -1,0 +1,726 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * A request to an auth server: a subrequest in a location of its own, which
+ * goes to an address.  Its name is looked up before that, by the resolver of
+ * the block, so that each address is checked: a name that is resolved by nginx
+ * itself may lead to what listens on this host alone.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_auth.h>
+#include <ngx_http_k8s_forwarded.h>
+#include <ngx_k8s_ranges.h>
+
+
+extern ngx_module_t  ngx_http_proxy_module;
+
+
+/* the first member of the proxy module's configuration */
+#define ngx_http_k8s_auth_upstream(profile)                                   \
+    ((ngx_http_upstream_conf_t *)                                             \
+     (profile)->loc_conf[ngx_http_proxy_module.ctx_index])
+
+
+static ngx_array_t *ngx_http_k8s_auth_tokens(ngx_pool_t *pool);
+static ngx_uint_t ngx_http_k8s_auth_buffers(ngx_http_k8s_profile_t *one,
+    ngx_http_k8s_profile_t *two);
+static ngx_int_t ngx_http_k8s_auth_uri(ngx_http_request_t *r,
+    ngx_http_k8s_auth_ctx_t *a);
+static ngx_int_t ngx_http_k8s_auth_resolve(ngx_http_request_t *r,
+    ngx_http_k8s_auth_ctx_t *a, ngx_k8s_block_t *block);
+static void ngx_http_k8s_auth_resolved(ngx_resolver_ctx_t *rctx);
+static ngx_int_t ngx_http_k8s_auth_choose(ngx_http_k8s_auth_ctx_t *a,
+    ngx_resolver_ctx_t *rctx);
+static void ngx_http_k8s_auth_cleanup(void *data);
+static ngx_uint_t ngx_http_k8s_auth_refused(ngx_k8s_block_t *block,
+    struct sockaddr *sockaddr);
+static ngx_int_t ngx_http_k8s_auth_to(ngx_http_request_t *r,
+    ngx_http_k8s_auth_ctx_t *a, struct sockaddr *sockaddr, socklen_t socklen);
+static ngx_int_t ngx_http_k8s_auth_subrequest(ngx_http_request_t *r,
+    ngx_http_k8s_auth_ctx_t *a);
+static void ngx_http_k8s_auth_start(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_auth_done(ngx_http_request_t *r, void *data,
+    ngx_int_t rc);
+
+
+/* directives of the location; what is not here is that of the base */
+
+static struct {
+    ngx_str_t                directive;
+    ngx_str_t                arguments;
+} ngx_http_k8s_auth_directives[] = {
+    { ngx_string("proxy_pass"), ngx_string("$k8s_auth_url") },
+    { ngx_string("proxy_method"), ngx_string("$k8s_auth_method") },
+    { ngx_string("proxy_pass_request_body"), ngx_string("off") },
+    { ngx_string("proxy_intercept_errors"), ngx_string("off") },
+    { ngx_string("proxy_ignore_headers"),
+      ngx_string("X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering "
+                 "X-Accel-Charset X-Accel-Expires") },
+#if (NGX_HTTP_SSL)
+    { ngx_string("proxy_ssl_server_name"), ngx_string("on") },
+    { ngx_string("proxy_ssl_name"), ngx_string("$k8s_auth_host") },
+#endif
+    { ngx_string("proxy_set_header"), ngx_string("Content-Length \"\"") },
+    { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Proto \"\"") },
+    { ngx_string("proxy_set_header"), ngx_string("X-Request-ID $k8s_req_id") },
+    { ngx_string("proxy_set_header"), ngx_string("Host $k8s_auth_host") },
+    { ngx_string("proxy_set_header"),
+      ngx_string("X-Original-URL $scheme://$http_host$request_uri") },
+    { ngx_string("proxy_set_header"),
+      ngx_string("X-Original-Method $request_method") },
+    { ngx_string("proxy_set_header"),
+      ngx_string("X-Sent-From nginx-ingress-controller") },
+    { ngx_string("proxy_set_header"), ngx_string("X-Real-IP $remote_addr") },
+    { ngx_string("proxy_set_header"),
+      ngx_string("X-Forwarded-For $k8s_forwarded_for") },
+    { ngx_string("proxy_set_header"),
+      ngx_string("X-Auth-Request-Redirect $k8s_auth_redirect") },
+    { ngx_string("proxy_set_header"),
+      ngx_string("X-Original-URI $k8s_auth_uri") },
+    { ngx_string("proxy_set_header"), ngx_string("X-Scheme $k8s_auth_scheme") },
+    { ngx_null_string, ngx_null_string }
+};
+
+
+ngx_int_t
+ngx_http_k8s_auth_init(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
+{
+    u_char                    buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    ngx_str_t                 error;
+    ngx_array_t              *tokens;
+    ngx_http_k8s_loc_conf_t  *klcf;
+
+    klcf = pass->conf;
+    error.data = buf;
+
+    tokens = ngx_http_k8s_auth_tokens(cf->pool);
+    if (tokens == NULL) {
+        return NGX_ERROR;
+    }
+
+    klcf->auth_conf = ngx_http_k8s_profile_build(cf->cycle, cf->pool,
+                                                 &klcf->builtin->ctx, tokens,
+                                                 &error);
+    if (klcf->auth_conf == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "requests to auth servers of \"k8s_ingress_pass\" in "
+                      "%s:%ui: %V", pass->file, pass->line, &error);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_array_t *
+ngx_http_k8s_auth_tokens(ngx_pool_t *pool)
+{
+    ngx_uint_t    i;
+    ngx_array_t  *tokens;
+
+    tokens = ngx_array_create(pool, 24, sizeof(ngx_array_t *));
+    if (tokens == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; ngx_http_k8s_auth_directives[i].directive.len; i++) {
+        if (ngx_k8s_tokens_add(pool, tokens,
+                               &ngx_http_k8s_auth_directives[i].directive,
+                               &ngx_http_k8s_auth_directives[i].arguments)
+            != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    return tokens;
+}
+
+
+/*
+ * A profile has one of its own where it has other buffers than its base, as
+ * those are for cookies of auth servers, too.  Its time-outs are the base's.
+ */
+
+ngx_int_t
+ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
+{
+    ngx_int_t                  rc;
+    ngx_pool_t                *pool;
+    ngx_array_t               *tokens;
+    ngx_http_k8s_profile_t    *base;
+    ngx_http_upstream_conf_t  *u, *of_base;
+
+    base = profile->base;
+
+    if (profile->pool == NULL) {
+        return NGX_OK;
+    }
+
+    if (base) {
+
+        if (base->pool && base->asking == NULL
+            && ngx_http_k8s_auth_location(base) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_k8s_auth_buffers(profile, base)) {
+            return NGX_OK;
+        }
+    }
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, profile->pool->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    tokens = ngx_http_k8s_auth_tokens(pool);
+
+    rc = tokens ? ngx_http_k8s_profile_beside(profile, &profile->asking, tokens)
+                : NGX_ERROR;
+
+    ngx_destroy_pool(pool);
+
+    if (rc == NGX_OK && base && profile->asking) {
+
+        u = ngx_http_k8s_auth_upstream(profile->asking);
+        of_base = ngx_http_k8s_auth_upstream(base);
+
+        u->connect_timeout = of_base->connect_timeout;
+        u->send_timeout = of_base->send_timeout;
+        u->read_timeout = of_base->read_timeout;
+    }
+
+    return rc;
+}
+
+
+/* whether they are the same */
+
+static ngx_uint_t
+ngx_http_k8s_auth_buffers(ngx_http_k8s_profile_t *one,
+    ngx_http_k8s_profile_t *two)
+{
+    ngx_http_upstream_conf_t  *u, *v;
+
+    u = ngx_http_k8s_auth_upstream(one);
+    v = ngx_http_k8s_auth_upstream(two);
+
+    return u->buffer_size == v->buffer_size
+           && u->bufs.num == v->bufs.num
+           && u->bufs.size == v->bufs.size
+           && u->busy_buffers_size == v->busy_buffers_size
+           && u->buffering == v->buffering;
+}
+
+
+ngx_int_t
+ngx_http_k8s_auth_ask(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_http_k8s_auth_ctx_t *a)
+{
+    ngx_url_t                 u;
+    ngx_str_t                 host;
+    ngx_http_k8s_captures_t   captures;
+
+    ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
+
+    if (ngx_http_k8s_template_run_header(r, &a->auth->host, &captures, &host)
+        != NGX_OK
+        || ngx_http_k8s_auth_uri(r, a) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.url = host;
+    u.default_port = a->auth->ssl ? 443 : 80;
+    u.no_resolve = 1;
+
+    if (ngx_parse_url(r->pool, &u) != NGX_OK
+        || u.family == AF_UNIX || u.uri.len || u.host.len == 0)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "auth server \"%V\" is no host with a port or without%s"
+                      "%s", &host, u.err ? ": " : "", u.err ? u.err : "");
+
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    a->host = u.host;
+    a->port = u.port;
+
+    if (u.naddrs == 0) {
+        return ngx_http_k8s_auth_resolve(r, a, ctx->block);
+    }
+
+    if (ngx_http_k8s_auth_refused(ctx->block, u.addrs[0].sockaddr)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "auth server \"%V\" is a loopback, link-local, multicast "
+                      "or unspecified address, name another one", &host);
+
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_k8s_auth_to(r, a, u.addrs[0].sockaddr, u.addrs[0].socklen);
+}
+
+
+/* what must not stand in a request line is escaped */
+
+static ngx_int_t
+ngx_http_k8s_auth_uri(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
+{
+    u_char                   *p, c;
+    size_t                    i, n;
+    ngx_str_t                 uri;
+    ngx_http_k8s_captures_t   captures;
+
+    static u_char  hex[] = "0123456789ABCDEF";
+
+    ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
+
+    if (ngx_http_k8s_template_run(r, &a->auth->uri, &captures, &uri)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    n = 0;
+
+    for (i = 0; i < uri.len; i++) {
+        n += (uri.data[i] <= ' ' || uri.data[i] == 0x7f
+              || uri.data[i] == '#');
+    }
+
+    a->uri = uri;
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, uri.len + 2 * n);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    a->uri.len = uri.len + 2 * n;
+    a->uri.data = p;
+
+    for (i = 0; i < uri.len; i++) {
+
+        c = uri.data[i];
+
+        if (c > ' ' && c != 0x7f && c != '#') {
+            *p++ = c;
+            continue;
+        }
+
+        *p++ = '%';
+        *p++ = hex[c >> 4];
+        *p++ = hex[c & 0xf];
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_auth_resolve(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a,
+    ngx_k8s_block_t *block)
+{
+    ngx_http_cleanup_t  *cln;
+    ngx_resolver_ctx_t  *rctx, temp;
+
+    if (block->resolver == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "auth server \"%V\" cannot be looked up: there is no "
+                      "nameserver, add \"resolver\" to http { }", &a->host);
+
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    temp.name = a->host;
+
+    rctx = ngx_resolve_start(block->resolver, &temp);
+
+    if (rctx == NULL || rctx == NGX_NO_RESOLVER) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rctx->name = a->host;
+    rctx->handler = ngx_http_k8s_auth_resolved;
+    rctx->data = a;
+    rctx->timeout = block->resolver_timeout;
+
+    a->resolve = rctx;
+    a->waiting = 1;
+
+    cln->handler = ngx_http_k8s_auth_cleanup;
+    cln->data = a;
+
+    if (ngx_resolve_name(rctx) != NGX_OK) {
+        a->resolve = NULL;
+        a->waiting = 0;
+
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (a->resolve) {
+        a->async = 1;
+        r->read_event_handler = ngx_http_test_reading;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_auth_resolved(ngx_resolver_ctx_t *rctx)
+{
+    ngx_int_t                 rc;
+    ngx_connection_t         *c;
+    ngx_http_request_t       *r;
+    ngx_http_k8s_auth_ctx_t  *a;
+
+    a = rctx->data;
+    r = a->main;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    a->waiting = 0;
+
+    rc = ngx_http_k8s_auth_choose(a, rctx);
+
+    a->resolve = NULL;
+    ngx_resolve_name_done(rctx);
+
+    if (!a->async) {
+        return;
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    if (rc != NGX_OK || !a->waiting) {
+        r->write_event_handler(r);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* one of the addresses, the first one that is not refused of those from a
+   random one on */
+
+static ngx_int_t
+ngx_http_k8s_auth_choose(ngx_http_k8s_auth_ctx_t *a, ngx_resolver_ctx_t *rctx)
+{
+    ngx_uint_t           i, n;
+    ngx_http_request_t  *r;
+    ngx_http_k8s_ctx_t  *ctx;
+    ngx_resolver_addr_t *addr;
+
+    r = a->main;
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (rctx->state) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "auth server \"%V\" could not be resolved (%i: %s)",
+                      &a->host, rctx->state,
+                      ngx_resolver_strerror(rctx->state));
+
+        return NGX_ERROR;
+    }
+
+    n = rctx->naddrs ? ngx_random() % rctx->naddrs : 0;
+
+    for (i = 0; i < rctx->naddrs; i++) {
+
+        addr = &rctx->addrs[(n + i) % rctx->naddrs];
+
+        if (!ngx_http_k8s_auth_refused(ctx->block, addr->sockaddr)) {
+            return ngx_http_k8s_auth_to(r, a, addr->sockaddr, addr->socklen);
+        }
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "auth server \"%V\" has no other address than loopback, "
+                  "link-local, multicast or unspecified ones", &a->host);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_k8s_auth_cleanup(void *data)
+{
+    ngx_http_k8s_auth_ctx_t *a = data;
+
+    if (a->resolve) {
+        ngx_resolve_name_done(a->resolve);
+        a->resolve = NULL;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_auth_refused(ngx_k8s_block_t *block, struct sockaddr *sockaddr)
+{
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    switch (sockaddr->sa_family) {
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) sockaddr;
+        return ngx_k8s_address_refused((u_char *) &sin->sin_addr, 4,
+                                       block->loopback);
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) sockaddr;
+        return ngx_k8s_address_refused(sin6->sin6_addr.s6_addr, 6,
+                                       block->loopback);
+#endif
+
+    default:
+        return 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_auth_to(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a,
+    struct sockaddr *sockaddr, socklen_t socklen)
+{
+    u_char          *p;
+    ngx_sockaddr_t   sa;
+
+    ngx_memcpy(&sa, sockaddr, socklen);
+    ngx_inet_set_port(&sa.sockaddr, a->port);
+
+    p = ngx_pnalloc(r->pool, sizeof("https://") - 1 + NGX_SOCKADDR_STRLEN
+                             + a->uri.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    a->url.data = p;
+
+    p = ngx_sprintf(p, "http%s://", a->auth->ssl ? "s" : "");
+    p += ngx_sock_ntop(&sa.sockaddr, socklen, p, NGX_SOCKADDR_STRLEN, 1);
+    p = ngx_cpymem(p, a->uri.data, a->uri.len);
+
+    a->url.len = p - a->url.data;
+
+    return ngx_http_k8s_auth_subrequest(r, a);
+}
+
+
+static ngx_int_t
+ngx_http_k8s_auth_subrequest(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
+{
+    ngx_http_request_t          *sr;
+    ngx_http_request_body_t     *rb;
+    ngx_http_post_subrequest_t  *ps;
+
+    ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
+    rb = ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t));
+
+    if (ps == NULL || rb == NULL) {
+        return NGX_ERROR;
+    }
+
+    ps->handler = ngx_http_k8s_auth_done;
+    ps->data = a;
+
+    if (ngx_http_subrequest(r, &a->uri, NULL, &sr, ps,
+                            NGX_HTTP_SUBREQUEST_WAITED)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* the client's body is not read, and not announced */
+
+    sr->request_body = rb;
+    sr->header_only = 1;
+
+    sr->headers_in.content_length_n = -1;
+    sr->headers_in.chunked = 0;
+    sr->headers_in.upgrade = NULL;
+
+    sr->write_event_handler = ngx_http_k8s_auth_start;
+
+    a->request = sr;
+    a->waiting = 1;
+
+    return NGX_OK;
+}
+
+
+/* no phase of nginx runs for it: it belongs to no location of nginx.conf */
+
+static void
+ngx_http_k8s_auth_start(ngx_http_request_t *r)
+{
+    ngx_http_k8s_ctx_t      *ctx;
+    ngx_http_k8s_profile_t  *profile;
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    profile = ctx->profile;
+
+    while (profile && profile->asking == NULL) {
+        profile = profile->base;
+    }
+
+    r->loc_conf = profile ? profile->asking->loc_conf : ctx->conf->auth_conf;
+    ngx_http_update_location_config(r);
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_finalize_request(r, r->content_handler(r));
+}
+
+
+/* an error does not get an error page of its own, nor does it end the main
+   request, which goes on without an answer */
+
+static ngx_int_t
+ngx_http_k8s_auth_done(ngx_http_request_t *r, void *data, ngx_int_t rc)
+{
+    ngx_http_k8s_auth_ctx_t *a = data;
+
+    if (r != a->request || !a->waiting) {
+        return rc;
+    }
+
+    a->waiting = 0;
+
+    if (r->connection->error
+        || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST
+        || rc == NGX_HTTP_REQUEST_TIME_OUT)
+    {
+        return rc;
+    }
+
+    if (rc == NGX_OK) {
+        a->status = r->headers_out.status;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_auth_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  value;
+    ngx_http_k8s_ctx_t        *ctx;
+    ngx_http_k8s_captures_t    captures;
+    ngx_http_k8s_auth_ctx_t   *a;
+
+    ctx = ngx_http_k8s_ctx(r);
+    a = ctx ? ctx->auth : NULL;
+
+    if (a == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_str_null(&value);
+
+    switch (data) {
+
+    case NGX_HTTP_K8S_AUTH_URL:
+        value = a->url;
+        break;
+
+    case NGX_HTTP_K8S_AUTH_HOST:
+        value = a->host;
+        break;
+
+    case NGX_HTTP_K8S_AUTH_METHOD:
+        value = a->auth->method;
+
+        if (value.len == 0) {
+            ngx_str_set(&value, "GET");
+        }
+
+        break;
+
+    case NGX_HTTP_K8S_AUTH_REDIRECT:
+
+        if (a->auth->redirect.text.len == 0) {
+            value = r->main->unparsed_uri;
+            break;
+        }
+
+        ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
+
+        if (ngx_http_k8s_template_run_header(r->main, &a->auth->redirect,
+                                             &captures, &value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        break;
+
+    case NGX_HTTP_K8S_AUTH_URI:
+
+        if (a->auth->method.len) {
+            value = r->main->unparsed_uri;
+        }
+
+        break;
+
+    default: /* NGX_HTTP_K8S_AUTH_SCHEME */
+
+        if (a->auth->method.len == 0) {
+            break;
+        }
+
+        rc = ngx_http_k8s_forwarded_proto(r->main, v);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        ngx_str_set(&value, "http");
+
+#if (NGX_HTTP_SSL)
+        if (r->connection->ssl) {
+            ngx_str_set(&value, "https");
+        }
+#endif
+    }
+
+    v->len = value.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = value.data;
+
+    return NGX_OK;
+}
