@@ -28,6 +28,7 @@ static void ngx_k8s_compile_config_missing(ngx_k8s_compile_t *c,
 static ngx_uint_t ngx_k8s_compile_config_waits(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_config_read(ngx_k8s_compile_t *c,
     ngx_k8s_object_t *object);
+static ngx_int_t ngx_k8s_compile_config_build(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_config_running(void *data,
     ngx_k8s_row_t *row, ngx_str_t *value);
 static ngx_int_t ngx_k8s_compile_config_say(void *data, ngx_uint_t what,
@@ -104,6 +105,12 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
         ngx_memcpy(keys->digest, digest, NGX_K8S_DIGEST);
         keys->again = 0;
+    }
+
+    rc = ngx_k8s_compile_config_build(c);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     switch (ngx_k8s_compile_config_check(c)) {
@@ -240,7 +247,6 @@ ngx_k8s_compile_due(ngx_k8s_compile_t *c)
 static ngx_int_t
 ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
 {
-    ngx_uint_t               unfinished;
     ngx_array_t             *data;
     ngx_k8s_gate_t           gate;
     ngx_k8s_values_t         values;
@@ -289,29 +295,46 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
 
     ngx_str_set(&next->key, NGX_K8S_POLICY_GLOBAL_KEY);
 
-    /* some policies may have been built over it */
-
-    unfinished = (keys->next != NULL);
-
     /* what both name is wanted all the time */
 
     if (keys->next) {
+        keys->unfinished = 1;
         ngx_k8s_compile_policy_drop(c, keys->next);
     }
 
     keys->next = next;
 
-    if (ngx_k8s_compile_policy_build(c, keys->next, 1) == NGX_ERROR) {
-        ngx_k8s_compile_policy_drop(c, keys->next);
-        keys->next = NULL;
-        return NGX_ERROR;
+    return NGX_OK;
+}
+
+
+/* those to be, some values at a time where one is refused */
+
+static ngx_int_t
+ngx_k8s_compile_config_build(ngx_k8s_compile_t *c)
+{
+    ngx_int_t                rc;
+    ngx_k8s_config_state_t  *keys;
+
+    keys = &c->keys;
+
+    if (keys->next->built) {
+        return NGX_OK;
     }
 
-    if (unfinished
+    rc = ngx_k8s_compile_policy_build(c, keys->next, 1);
+
+    if (rc == NGX_AGAIN || rc == NGX_ERROR) {
+        return rc;
+    }
+
+    if (keys->unfinished
         || !ngx_k8s_compile_config_same(keys->policy, keys->next))
     {
         keys->stamp++;
     }
+
+    keys->unfinished = 0;
 
     return NGX_OK;
 }
@@ -458,6 +481,7 @@ ngx_k8s_compile_config_write(ngx_k8s_compile_t *c)
         ngx_k8s_writer_remove(c->writer, policy->slot);
         policy->slot = 0;
         keys->full = 0;
+        keys->shut = 0;
         keys->retry = 0;
 
     } else if (ngx_k8s_compile_config_put(c, policy) != NGX_OK) {
@@ -488,7 +512,10 @@ ngx_k8s_compile_config_write(ngx_k8s_compile_t *c)
 }
 
 
-/* the record of the keys; without room what they said before holds so long */
+/*
+ * The record of the keys.  Without room what they said before holds so long, or
+ * all paths are closed, where they protect.
+ */
 
 static ngx_int_t
 ngx_k8s_compile_config_put(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy)
@@ -507,7 +534,24 @@ ngx_k8s_compile_config_put(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy)
     keys->retry = 0;
     keys->full = (rc == NGX_DECLINED);
 
-    if (keys->full) {
+    if (!keys->full) {
+        keys->shut = 0;
+
+    } else {
+
+        if (ngx_k8s_compile_policy_protects(policy, keys->policy)) {
+            keys->shut = 1;
+        }
+
+        if (keys->shut) {
+            rc = ngx_k8s_compile_policy_shut(c, policy);
+
+            if (rc == NGX_ERROR) {
+                return NGX_ERROR;
+            }
+
+            keys->open = (rc == NGX_DECLINED);
+        }
 
         /* it may be a predecessor's */
 
@@ -597,6 +641,8 @@ ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     static ngx_str_t  data = ngx_string("data");
     static ngx_str_t  full = ngx_string("there is no room for it in the zone, "
                                         "what it said before holds");
+    static ngx_str_t  shut = ngx_string("there is no room for it in the zone, "
+                                        "as it protects all paths are closed");
 
     keys = &c->keys;
 
@@ -621,7 +667,8 @@ ngx_k8s_compile_config_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
     if (keys->full
         && ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_TABLE_FULL, NULL, &data,
-                                  &full, NULL)
+                                  (keys->shut && !keys->open) ? &shut : &full,
+                                  NULL)
            != NGX_OK)
     {
         return NGX_ERROR;

@@ -351,7 +351,7 @@ ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
     ngx_str_t    error, *values, *text;
     ngx_uint_t   i, n;
 
-    if (!base && c->builds <= 0) {
+    if (c->builds <= 0) {
         return NGX_AGAIN;
     }
 
@@ -462,7 +462,7 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
             continue;
         }
 
-        if (!base && c->builds <= 0) {
+        if (c->builds <= 0) {
             policy->next = i;
             return NGX_AGAIN;
         }
@@ -492,9 +492,15 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
 
     /* the last one that was built is the base */
 
-    if (base && ngx_k8s_compile_policy_call(c, base, values, &error) != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (base) {
+
+        if (c->builds <= 0) {
+            return NGX_AGAIN;
+        }
+
+        if (ngx_k8s_compile_policy_call(c, base, values, &error) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return ngx_k8s_compile_policy_built(policy);
@@ -612,6 +618,65 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     policy->slot = slot;
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_compile_policy_shut(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy)
+{
+    ngx_int_t               rc;
+    ngx_k8s_policy_state_t  shut;
+
+    ngx_memzero(&shut, sizeof(ngx_k8s_policy_state_t));
+
+    shut.key = policy->key;
+    shut.closed = 1;
+
+    rc = ngx_k8s_compile_policy_write(c, &shut, NGX_K8S_POLICY_GLOBAL);
+
+    if (rc == NGX_OK) {
+        policy->slot = shut.slot;
+    }
+
+    return rc;
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_policy_protects(ngx_k8s_policy_state_t *policy,
+    ngx_k8s_policy_state_t *before)
+{
+    ngx_uint_t               i, j;
+    ngx_k8s_policy_value_t  *value, *old;
+
+    if (policy->closed) {
+        return 1;
+    }
+
+    for (i = 0; i < policy->n; i++) {
+        value = &policy->values[i];
+
+        if (!ngx_k8s_policy_closes(value)) {
+            continue;
+        }
+
+        old = NULL;
+
+        for (j = 0; before && j < before->n; j++) {
+            if (before->values[j].row == value->row) {
+                old = &before->values[j];
+            }
+        }
+
+        if (value->refused || old == NULL || old->refused
+            || !ngx_k8s_str_eq(&value->value, &old->value))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -81,8 +81,14 @@ typedef struct {
     ngx_queue_t              roomless;   /* and that had no room for another */
     unsigned                 full:1;     /* no room for the record of the keys,
                                             that before them is there */
+    unsigned                 shut:1;     /* nor is that to hold: all paths are
+                                            closed, */
+    unsigned                 open:1;     /* or not, as there is no room at
+                                            all */
     unsigned                 retry:1;    /* there may be some now */
     unsigned                 again:1;    /* what it names has changed */
+    unsigned                 unfinished:1;  /* some policies may be built over
+                                            keys that never were in force */
 } ngx_k8s_config_state_t;
 
 
@@ -110,13 +116,19 @@ void ngx_k8s_compile_policy_free(ngx_k8s_policy_state_t *policy);
 /*
  * Builds it, with "base" as that of the ConfigMap; what nginx refuses is told
  * value by value: NGX_DONE when that has changed, NGX_OK, NGX_ERROR; NGX_AGAIN:
- * no more of it in this item of work, which a base does not ask.
+ * no more of it in this item of work.
  */
 ngx_int_t ngx_k8s_compile_policy_build(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t base);
 /* writes its record of the kind; NGX_DECLINED: no room, NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t kind);
+/* the same of keys that have no room: a record that closes all paths */
+ngx_int_t ngx_k8s_compile_policy_shut(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy);
+/* whether keys protect from what those before them, or NULL, let through */
+ngx_uint_t ngx_k8s_compile_policy_protects(ngx_k8s_policy_state_t *policy,
+    ngx_k8s_policy_state_t *before);
 /* problems: what nginx refuses of it, the field is "%s%V%s"; closed: the code
    where that closes paths */
 ngx_int_t ngx_k8s_compile_policy_notes(ngx_array_t *a,

@@ -10,8 +10,8 @@
  */
 
 
+#include <ngx_k8s_compile_state.h>
 #include "k8s.h"
-#include <ngx_k8s_compile_policy.h>
 #include <ngx_k8s_router.h>
 
 
@@ -181,16 +181,25 @@ built(k8s_t *k)
 
 
 static void
-config(k8s_t *k, char *size)
+keys(k8s_t *k, char *data)
 {
-    char  buf[256];
+    char  buf[2048];
 
     ngx_current_msec += 1000;
 
     sprintf(buf, "{'apiVersion':'v1','kind':'ConfigMap','metadata':{"
-            "'namespace':'d','name':'own'},'data':{'proxy-read-timeout':"
-            "'%s'}}", size);
+            "'namespace':'d','name':'own'},'data':{%s}}", data);
     k8s_put(k, buf);
+}
+
+
+static void
+config(k8s_t *k, char *size)
+{
+    char  buf[64];
+
+    sprintf(buf, "'proxy-read-timeout':'%s'", size);
+    keys(k, buf);
 }
 
 
@@ -267,6 +276,54 @@ test_builds(void)
 
     (void) built(&k);
     ok(policies(&k) == 1 && !k8s_has(&k, "host "), "nothing is left");
+
+    k8s_close(&k);
+}
+
+
+#define KEYS(size, n)                                                         \
+    "'client-body-buffer-size':'" n "','proxy-body-size':'" size "'," TIMES(n)
+
+#define TIMES(n)                                                              \
+    "'proxy-buffer-size':'" n "','proxy-buffers-number':'" n "',"             \
+    "'proxy-connect-timeout':'" n "','proxy-read-timeout':'" n "',"           \
+    "'proxy-send-timeout':'" n "','proxy-next-upstream-tries':'" n "',"       \
+    "'proxy-next-upstream-timeout':'" n "','upstream-keepalive-requests':'"   \
+    n "','client-body-timeout':'" n "','client-header-timeout':'" n "'"
+
+
+/* the keys themselves, of which one is refused */
+
+static void
+test_keys(void)
+{
+    k8s_t       k;
+    ngx_uint_t  n;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.config_map, "d/own");
+    k.conf.build = build;
+    k8s_open(&k);
+
+    limit = 100;
+
+    k8s_put(&k, INGRESS("a", "a.test", SIZE));
+    keys(&k, KEYS("200", "9"));
+    n = built(&k);
+    ok(n && n <= NGX_K8S_BUILDS, "%u builds of keys in one piece",
+       (unsigned) n);
+    ok(k8s_has(&k, "200 is too much"), "one of them is refused");
+
+    /* others come while they are tried */
+
+    keys(&k, KEYS("300", "10"));
+    (void) ngx_k8s_compile_run(k.compile, 0);
+    ok(k.compile->keys.next && !k.compile->keys.next->built, "half of them");
+    keys(&k, KEYS("50", "11"));
+    n = built(&k);
+    ok(n && n <= NGX_K8S_BUILDS && k.compile->keys.next == NULL,
+       "others instead, %u in a piece", (unsigned) n);
+    ok(!k8s_has(&k, "is too much"), "none is refused");
 
     k8s_close(&k);
 }
@@ -395,6 +452,7 @@ main(void)
     k8s_close(&k);
 
     test_builds();
+    test_keys();
 
     return done();
 }

@@ -497,6 +497,67 @@ pieces(void)
 }
 
 
+/* without room for their record, what protects closes all paths */
+
+static void
+shut(void)
+{
+    char   *text;
+    k8s_t   k;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.config_map, "d/own");
+    k.size = 2 * 1024 * 1024;
+    k8s_open(&k);
+
+    k8s_put(&k, CONFIG("own", "'whitelist-source-range':'10.0.0.0/8'"));
+    k8s_run(&k);
+    fill(&k);
+
+    while (ngx_k8s_writer_cost(1024) > k.table->largest) {
+        ngx_k8s_writer_remove(k.writer, slots[--nslots]);
+        ngx_k8s_writer_publish(k.writer);
+    }
+
+    text = malloc(65536);
+
+    sprintf(text, CONFIG("own", "'whitelist-source-range':'10.0.0.0/8',"
+                         "'use-gzip':'true','gzip-types':'%050000d'"), 1);
+    k8s_put(&k, text);
+    is(global(&k), "allowlist-source-range=10.0.0.0/8");
+
+    /* one that cannot be read closes */
+
+    sprintf(text, CONFIG("own", "'whitelist-source-range':'none','use-gzip':"
+                         "'true','gzip-types':'%050000d'"), 1);
+    k8s_put(&k, text);
+    is(global(&k), "closed=");
+
+    /* another one does so as well, and this one no more, where it has room */
+
+    k8s_put(&k, CONFIG("own", "'whitelist-source-range':'10.0.0.0/8'"));
+    is(global(&k), "allowlist-source-range=10.0.0.0/8");
+
+    sprintf(text, CONFIG("own", "'whitelist-source-range':'10.0.0.0/9',"
+                         "'use-gzip':'true','gzip-types':'%050000d'"), 1);
+    k8s_put(&k, text);
+    is(global(&k), "closed=");
+
+    /* what a successor reads is the same */
+
+    k8s_end(&k);
+    k8s_open(&k);
+    k8s_put(&k, text);
+    is(global(&k), "closed=");
+
+    k8s_put(&k, CONFIG("own", "'whitelist-source-range':'10.0.0.0/8'"));
+    is(global(&k), "allowlist-source-range=10.0.0.0/8");
+
+    free(text);
+    k8s_close(&k);
+}
+
+
 /* what had no room is there when there is room */
 
 static void
@@ -789,6 +850,8 @@ main(void)
     changes();
     pieces();
     room();
+    nslots = 0;
+    shut();
     gate();
     classes();
 
