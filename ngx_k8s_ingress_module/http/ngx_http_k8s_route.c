@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_access.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
@@ -389,7 +390,19 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
         ctx->verdict = action->status ? action->status : NGX_HTTP_NOT_FOUND;
 
-        return ctx->unmatched ? NGX_DECLINED : (ngx_int_t) ctx->verdict;
+        /* what has to wait does so where it is let through */
+
+        if (ctx->unmatched && ngx_http_k8s_auth_wanted(ctx)) {
+            return NGX_DECLINED;
+        }
+
+        if (ctx->unmatched && ngx_http_k8s_access(r, ctx, 0)
+                              == NGX_HTTP_FORBIDDEN)
+        {
+            return NGX_HTTP_FORBIDDEN;
+        }
+
+        return ctx->verdict;
 
     case NGX_K8S_ACTION_REDIRECT:
         return ngx_http_k8s_redirect(r, route);
