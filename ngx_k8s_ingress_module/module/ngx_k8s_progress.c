@@ -120,9 +120,10 @@ ngx_k8s_progress_state(ngx_k8s_progress_t *p, ngx_uint_t kind,
     if (k->refused != refused) {
         k->refused = refused;
 
-        /* what was listed before stays in force */
+        /* what was listed before stays in force, by a predecessor as well */
 
-        ngx_k8s_store_refused(p->store, kind, refused && !k->listed);
+        ngx_k8s_store_refused(p->store, kind,
+                              refused && !k->listed && !k->kept);
 
         level = refused ? NGX_LOG_ERR : NGX_LOG_NOTICE;
 

@@ -30,6 +30,7 @@ typedef struct {
     unsigned                 listed:1;   /* by this watcher, in the store */
     unsigned                 refused:1;
     unsigned                 before:1;   /* listed by a predecessor */
+    unsigned                 kept:1;     /* which has left some of them */
     unsigned                 connected:1;
     unsigned                 idle:1;
     uint64_t                 lists;      /* at the start of this watcher */

@@ -43,6 +43,8 @@ static ngx_int_t ngx_k8s_queue_stored(ngx_k8s_queue_t *q,
 static ngx_str_t *ngx_k8s_queue_reason(ngx_uint_t code);
 static void ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_parser_t *parser, ngx_k8s_problem_t *problem);
+static void ngx_k8s_queue_written(ngx_k8s_queue_t *q,
+    ngx_k8s_object_t *object);
 static void ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind,
     ngx_k8s_identity_t *id);
 static void ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
@@ -357,8 +359,16 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
     q->events->refused(q->events->data, kind, &object->namespace,
                        &object->name, NULL);
-    q->events->kept(q->events->data, object->kind, &object->namespace,
-                    &object->name, feed->kept ? feed : NULL);
+
+    /* of a server a successor may have no right to list them */
+
+    if (object->kind == NGX_K8S_INGRESS_CLASS && feed->origin.len == 0) {
+        ngx_k8s_queue_written(q, object);
+
+    } else {
+        q->events->kept(q->events->data, object->kind, &object->namespace,
+                        &object->name, feed->kept ? feed : NULL);
+    }
 
     /* the object is the store's from now on, or has been freed */
 
@@ -467,33 +477,40 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 static void
 ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind, ngx_k8s_identity_t *id)
 {
-    ngx_k8s_feed_t     feed;
     ngx_k8s_object_t  *object;
 
     object = ngx_k8s_store_get(q->store, kind, &id->ns, &id->name);
 
-    if (object == NULL
-        || q->events->is_kept(q->events->data, kind, &id->ns, &id->name))
+    if (object
+        && !q->events->is_kept(q->events->data, kind, &id->ns, &id->name))
     {
-        return;
+        ngx_k8s_queue_written(q, object);
     }
+}
+
+
+static void
+ngx_k8s_queue_written(ngx_k8s_queue_t *q, ngx_k8s_object_t *object)
+{
+    ngx_k8s_feed_t  feed;
 
     ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
 
     feed.op = NGX_K8S_FEED_OBJECT;
-    feed.kind = kind;
+    feed.kind = object->kind;
     feed.origin = object->origin;
     feed.document = object->document;
     feed.text = ngx_k8s_object_write(object);
 
     if (feed.text == NULL) {
-        ngx_k8s_queue_lose(q, kind);
+        ngx_k8s_queue_lose(q, object->kind);
         return;
     }
 
     feed.len = ngx_strlen(feed.text);
 
-    q->events->kept(q->events->data, kind, &id->ns, &id->name, &feed);
+    q->events->kept(q->events->data, object->kind, &object->namespace,
+                    &object->name, &feed);
 
     free(feed.text);
 }

@@ -372,7 +372,9 @@ ngx_k8s_watcher_seed(ngx_k8s_watcher_t *w)
     }
 
     if (w->block->conf->source.type != NGX_K8S_SOURCE_MANIFESTS) {
+        w->progress.kinds[feed.kind].kept = 1;
         ngx_k8s_queue_feed(&w->queue, &feed);
+
         return NGX_AGAIN;
     }
 

@@ -299,6 +299,44 @@ any_allocation(void)
 }
 
 
+/* classes of a server are kept, as those who come next may not list them */
+
+static void
+classes(void)
+{
+    ngx_k8s_feed_t  f;
+
+    static char  text[] = "{\"metadata\":{\"name\":\"c\",\"resourceVersion\":"
+                          "\"7\"},\"spec\":{\"controller\":\"x\"}}";
+
+    begin();
+    kept[0] = '\0';
+
+    ngx_memzero(&f, sizeof(ngx_k8s_feed_t));
+
+    f.op = NGX_K8S_FEED_OBJECT;
+    f.kind = NGX_K8S_INGRESS_CLASS;
+    f.len = sizeof(text) - 1;
+    f.text = malloc(f.len);
+    ngx_memcpy(f.text, text, f.len);
+
+    ngx_k8s_queue_feed(&queue, &f);
+    run();
+    ok(strcmp(kept, "c {\"metadata\":{\"name\":\"c\"},\"spec\":{"
+              "\"controller\":\"x\"}}") == 0, "a class is kept: %s", kept);
+
+    f.op = NGX_K8S_FEED_DELETE;
+    f.text = malloc(f.len);
+    ngx_memcpy(f.text, text, f.len);
+
+    ngx_k8s_queue_feed(&queue, &f);
+    run();
+    ok(kept[0] == '\0', "until it goes");
+
+    end();
+}
+
+
 static void
 lost_lists(void)
 {
@@ -533,6 +571,7 @@ main(void)
 
     any_allocation();
     lost_lists();
+    classes();
     last_good();
     nameless();
     successor();
