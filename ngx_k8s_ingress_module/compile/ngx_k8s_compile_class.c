@@ -122,8 +122,8 @@ ngx_k8s_compile_class_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     say.problems = a;
 
     if (ngx_k8s_keys(&values, c->pool,
-                     ((ngx_k8s_config_map_t *) entry->object)->data, NULL,
-                     ngx_k8s_class_say, &say)
+                     ((ngx_k8s_config_map_t *) entry->object)->data, 1,
+                     NULL, ngx_k8s_class_say, &say)
         != NGX_OK)
     {
         return NGX_ERROR;

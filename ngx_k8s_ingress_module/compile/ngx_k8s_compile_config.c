@@ -273,7 +273,8 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
 
     data = object ? ((ngx_k8s_config_map_t *) object)->data : NULL;
 
-    if (ngx_k8s_keys(&values, c->pool, data, ngx_k8s_compile_config_running,
+    if (ngx_k8s_keys(&values, c->pool, data, 0,
+                     ngx_k8s_compile_config_running,
                      ngx_k8s_compile_config_say, c)
         != NGX_OK)
     {

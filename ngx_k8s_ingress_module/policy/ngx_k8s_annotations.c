@@ -24,6 +24,7 @@ typedef struct {
     ngx_k8s_values_t        *values;
     ngx_str_t               *namespace;
     ngx_k8s_gate_t          *gate;       /* NULL: of keys */
+    ngx_uint_t               class;      /* of those of a class */
     ngx_k8s_running_pt       running;    /* NULL: nothing is known */
     ngx_k8s_say_pt           say;
     void                    *data;
@@ -50,15 +51,16 @@ static ngx_uint_t ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row);
 static ngx_int_t ngx_k8s_annotation_row(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
+static ngx_int_t ngx_k8s_annotation_invalid(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why);
 static ngx_int_t ngx_k8s_annotation_take(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
+static ngx_int_t ngx_k8s_annotation_literal(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
 static u_char *ngx_k8s_annotation_why(u_char *buf, size_t size,
     ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
 static ngx_int_t ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
-static ngx_uint_t ngx_k8s_annotation_list(ngx_k8s_row_t *row);
-static ngx_int_t ngx_k8s_annotation_items(ngx_k8s_annotations_t *a,
-    ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
 static ngx_uint_t ngx_k8s_annotation_char(ngx_k8s_grammar_t *grammar,
     ngx_str_t *text, int *c);
 static void ngx_k8s_annotations_refuse(ngx_k8s_values_t *values);
@@ -83,6 +85,7 @@ ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
     a.values = values;
     a.namespace = namespace;
     a.gate = gate;
+    a.class = 0;
     a.running = NULL;
     a.say = say;
     a.data = data;
@@ -95,7 +98,8 @@ ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
 
 ngx_int_t
 ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool, ngx_array_t *data,
-    ngx_k8s_running_pt running, ngx_k8s_say_pt say, void *context)
+    ngx_uint_t class, ngx_k8s_running_pt running, ngx_k8s_say_pt say,
+    void *context)
 {
     ngx_k8s_annotations_t  a;
 
@@ -104,6 +108,7 @@ ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool, ngx_array_t *data,
     a.values = values;
     a.namespace = &none;
     a.gate = NULL;
+    a.class = class;
     a.running = running;
     a.say = say;
     a.data = context;
@@ -224,6 +229,12 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
              && row->grammar == &ngx_k8s_grammar_cidrs))
     {
         return NGX_OK;
+    }
+
+    if (ngx_k8s_list(row->grammar)
+        && ngx_k8s_list_line(&value, a->values->values.pool) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return ngx_k8s_annotation_row(a, &kv->key, row, &value);
@@ -397,13 +408,14 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
     refused = a->gate ? ngx_k8s_annotation_long(row, text) : NULL;
 
-    list = ngx_k8s_annotation_list(row);
+    list = ngx_k8s_list(row->grammar) & NGX_K8S_LIST_ITEMS;
     ngx_str_null(&bad);
 
     rc = NGX_DECLINED;
 
     if (refused == NULL) {
-        rc = list ? ngx_k8s_annotation_items(a, row, text, &bad)
+        rc = list ? ngx_k8s_list_check(row, a->gate != NULL,
+                                       a->values->values.pool, text, &bad)
                   : ngx_k8s_row_check(row, text);
     }
 
@@ -416,7 +428,8 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     }
 
     if (rc == NGX_OK) {
-        return ngx_k8s_annotation_take(a, key, row, text);
+        return (ngx_k8s_annotation_take(a, key, row, text) == NGX_OK)
+               ? ngx_k8s_annotation_literal(a, key, row, text) : NGX_ERROR;
     }
 
     why.data = buf;
@@ -445,22 +458,47 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
                                       "%V, so what is wrong is left out", &why);
     }
 
-    if (row->value.len == 0) {
-        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
-                                      &ngx_k8s_no_remedy,
-                                      "%V, so it is not set", &why);
-    }
+    return ngx_k8s_annotation_invalid(a, key, row, &why);
+}
+
+
+/* what holds in place of a value that cannot be read */
+
+static ngx_int_t
+ngx_k8s_annotation_invalid(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row, ngx_str_t *why)
+{
+    char       *whose;
+    ngx_str_t   value;
+
+    whose = a->gate ? "" : "controller's ";
+    value = row->value;
 
     if (row->grammar == &ngx_k8s_grammar_risk) {
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
                                       &ngx_k8s_no_remedy,
-                                      "%V, so \"Low\" holds", &why);
+                                      "%V, so \"Low\" holds", why);
+    }
+
+    if ((a->gate || a->class) && (row->flags & NGX_K8S_ROW_KEY)
+        && !(row->flags & (NGX_K8S_ROW_LATER|NGX_K8S_ROW_KEY_LATER)))
+    {
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                      &ngx_k8s_no_remedy,
+                                      value.len
+                                      ? "%V, so the key of the %sConfigMap "
+                                        "holds, or the default \"%V\" where "
+                                        "there is none"
+                                      : "%V, so the key of the %sConfigMap "
+                                        "holds, where there is one",
+                                      why, whose, &value);
     }
 
     return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
                                   &ngx_k8s_no_remedy,
-                                  "%V, so the default \"%V\" holds", &why,
-                                  &row->value);
+                                  value.len ? "%V, so the default \"%V\" holds"
+                                            : "%V, so it is not set",
+                                  why, &value);
 }
 
 
@@ -480,6 +518,30 @@ ngx_k8s_annotation_take(ngx_k8s_annotations_t *a, ngx_str_t *key,
     value->value = *text;
 
     return NGX_OK;
+}
+
+
+/* an item that holds, and seems to be meant as something else */
+
+static ngx_int_t
+ngx_k8s_annotation_literal(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row, ngx_str_t *text)
+{
+    ngx_str_t  item, remedy;
+
+    if (!ngx_k8s_list_literal(row, text, &item)) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&remedy, "Write \"~*\" before a regular expression, or \"~\" "
+                         "where case matters.");
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key, &remedy,
+                                  "the item \"%*s\"%s is compared as it "
+                                  "stands, not as a regular expression",
+                                  ngx_min(item.len, NGX_K8S_SHOWN_MAX),
+                                  item.data,
+                                  item.len > NGX_K8S_SHOWN_MAX ? "..." : "");
 }
 
 
@@ -565,122 +627,6 @@ ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a, ngx_str_t *key,
                                   ? "only nginx.conf can say it"
                                   : "only nginx.conf can say it, and says "
                                     "something else");
-}
-
-
-/* whether its value is items with commas */
-
-static ngx_uint_t
-ngx_k8s_annotation_list(ngx_k8s_row_t *row)
-{
-    ngx_uint_t  i;
-
-    static ngx_k8s_grammar_t  *lists[] = {
-        &ngx_k8s_grammar_cidrs,
-        &ngx_k8s_grammar_codes,
-        &ngx_k8s_grammar_headers,
-        &ngx_k8s_grammar_origins,
-        &ngx_k8s_grammar_response_headers
-    };
-
-    for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-        if (row->grammar == lists[i]) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/*
- * NGX_ERROR: an item is bad, the first of them is stored in *bad.  Of a key the
- * good ones alone are stored in *text, without line breaks and empty ones, as
- * ingress-nginx takes them; NGX_DONE: it has none.  NGX_ABORT: no memory.
- */
-
-static ngx_int_t
-ngx_k8s_annotation_items(ngx_k8s_annotations_t *a, ngx_k8s_row_t *row,
-    ngx_str_t *text, ngx_str_t *bad)
-{
-    u_char      *p, *last, *dst;
-    ngx_int_t    rc;
-    ngx_str_t    item, list;
-    ngx_uint_t   blanks;
-
-    if (a->gate) {
-
-        list = *text;
-
-        while (ngx_k8s_item(&list, &item) == NGX_OK) {
-            if (item.len == 0 || ngx_k8s_row_check(row, &item) != NGX_OK) {
-                *bad = item;
-                return NGX_ERROR;
-            }
-        }
-
-        return NGX_OK;
-    }
-
-    list.data = ngx_pnalloc(a->values->values.pool, text->len + 1);
-    if (list.data == NULL) {
-        return NGX_ABORT;
-    }
-
-    /* no address or status has a blank in it */
-
-    blanks = (row->grammar == &ngx_k8s_grammar_cidrs
-              || row->grammar == &ngx_k8s_grammar_codes);
-
-    rc = NGX_OK;
-    dst = list.data;
-    last = text->data + text->len;
-
-    for (p = text->data; p < last; p++) {
-
-        item.data = p;
-
-        while (p < last && *p != ',' && !(blanks && *p <= ' ')) {
-            p++;
-        }
-
-        item.len = p - item.data;
-        ngx_k8s_trim(&item);
-
-        if (item.len == 0) {
-            continue;
-        }
-
-        if (ngx_k8s_row_check(row, &item) != NGX_OK) {
-
-            if (rc == NGX_OK) {
-                *bad = item;
-                rc = NGX_ERROR;
-            }
-
-            continue;
-        }
-
-        if (dst > list.data) {
-            *dst++ = ',';
-        }
-
-        dst = ngx_cpymem(dst, item.data, item.len);
-    }
-
-    list.len = dst - list.data;
-
-    if (rc == NGX_OK && list.len == 0
-        && !(row->flags & NGX_K8S_ROW_PARTS))
-    {
-        return (row->flags & (NGX_K8S_ROW_CLOSES_ROUTE
-                              |NGX_K8S_ROW_CLOSES_HOST))
-               ? NGX_ERROR : NGX_DONE;
-    }
-
-    *text = list;
-
-    return rc;
 }
 
 

@@ -34,7 +34,7 @@ ngx_k8s_class_keys(ngx_k8s_values_t *values, ngx_pool_t *pool,
         return NGX_OK;
     }
 
-    if (ngx_k8s_keys(&keys, pool, data, NULL, ngx_k8s_class_silent, NULL)
+    if (ngx_k8s_keys(&keys, pool, data, 1, NULL, ngx_k8s_class_silent, NULL)
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -64,6 +64,19 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_text = {
     "a text of one line", ngx_k8s_decode_text, NULL, NULL
 };
 
+ngx_k8s_grammar_t  ngx_k8s_grammar_texts = {
+    "texts, separated by commas", ngx_k8s_decode_text, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_words = {
+    "words, separated by blanks", ngx_k8s_decode_text, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_blocked = {
+    "texts, separated by commas, each whole in quotes or without",
+    ngx_k8s_decode_text, NULL, NULL
+};
+
 ngx_k8s_grammar_t  ngx_k8s_grammar_snippet = {
     "directives", ngx_k8s_decode_snippet, NULL, NULL
 };

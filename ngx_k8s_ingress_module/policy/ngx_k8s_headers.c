@@ -58,7 +58,7 @@ ngx_k8s_headers(ngx_array_t *data, ngx_k8s_row_t *row, ngx_pool_t *pool,
     ngx_int_t           rc;
     ngx_str_t           message, none;
     ngx_uint_t          i;
-    ngx_keyval_t       *kv;
+    ngx_keyval_t       *kv, header;
     ngx_k8s_headers_t   h;
 
     ngx_str_set(text, "");
@@ -82,10 +82,13 @@ ngx_k8s_headers(ngx_array_t *data, ngx_k8s_row_t *row, ngx_pool_t *pool,
 
     for (i = 0; i < data->nelts; i++) {
 
-        why = ngx_k8s_header_check(&h, &kv[i]);
+        header = kv[i];
+        ngx_k8s_trim(&header.value);
+
+        why = ngx_k8s_header_check(&h, &header);
 
         if (why == NULL) {
-            p = ngx_sprintf(p, "%V: %V\n", &kv[i].key, &kv[i].value);
+            p = ngx_sprintf(p, "%V: %V\n", &header.key, &header.value);
             continue;
         }
 

@@ -203,6 +203,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_protocols;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_absolute;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_auth_url;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_basic;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_blocked;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_blocklist;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_chars_space;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cidrs;
@@ -230,9 +231,11 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_response_headers;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_service;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_text;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_texts;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_url;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_url_variables;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_variables;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_words;
 
 /* of a blocklist */
 #define NGX_K8S_BLOCKED_WORDS        64
@@ -249,6 +252,18 @@ void ngx_k8s_trim(ngx_str_t *value);
 
 /* NGX_OK when it is one of cors-allow-origin */
 ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
+
+
+/* of a list (ngx_k8s_lists.c); 0: the value is none */
+
+#define NGX_K8S_LIST                 0x0001
+#define NGX_K8S_LIST_ITEMS           0x0002  /* with commas; each is checked */
+#define NGX_K8S_LIST_BLANKS          0x0004  /* of a key, with blanks too */
+#define NGX_K8S_LIST_WHOLE           0x0008  /* of an annotation, an empty item
+                                                is a bad one */
+#define NGX_K8S_LIST_QUOTED          0x0010  /* items may be in quotes */
+
+ngx_uint_t ngx_k8s_list(ngx_k8s_grammar_t *grammar);
 
 
 /* of a row: beside NGX_K8S_API_*, the APIs that it holds for */
@@ -383,6 +398,24 @@ ngx_uint_t ngx_k8s_row_built(ngx_k8s_row_t *row, ngx_str_t *value);
 /* NGX_OK when the value is written as the row wants it */
 ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
 
+/* of a list: in one line, copied to the pool where it is not; NGX_ERROR: no
+   memory */
+ngx_int_t ngx_k8s_list_line(ngx_str_t *text, ngx_pool_t *pool);
+
+/*
+ * NGX_ERROR: an item is bad, the first of them is stored in *bad.  Of a key the
+ * good ones alone are stored in *text, in the pool, without quotes and empty
+ * ones, as ingress-nginx takes them; NGX_DONE: it has none.  NGX_ABORT: no
+ * memory.
+ */
+ngx_int_t ngx_k8s_list_check(ngx_k8s_row_t *row, ngx_uint_t annotation,
+    ngx_pool_t *pool, ngx_str_t *text, ngx_str_t *bad);
+
+/* whether an item, the first in *item, looks like a regular expression and is
+   compared as it stands; 1 or 0 */
+ngx_uint_t ngx_k8s_list_literal(ngx_k8s_row_t *row, ngx_str_t *text,
+    ngx_str_t *item);
+
 /*
  * Writes the directive of nginx.conf that says what a value of a compared row
  * does: in its argument %V is the value, %S "on" or "off" for a flag, and what
@@ -489,11 +522,11 @@ ngx_int_t ngx_k8s_annotations(ngx_k8s_values_t *values, ngx_pool_t *pool,
 typedef ngx_int_t (*ngx_k8s_running_pt)(void *data, ngx_k8s_row_t *row,
     ngx_str_t *value);
 
-/* the same of the data of a ConfigMap; values are those that are served;
-   running may be NULL */
+/* the same of the data of a ConfigMap, with class that of a class; values are
+   those that are served; running may be NULL */
 ngx_int_t ngx_k8s_keys(ngx_k8s_values_t *values, ngx_pool_t *pool,
-    ngx_array_t *data, ngx_k8s_running_pt running, ngx_k8s_say_pt say,
-    void *context);
+    ngx_array_t *data, ngx_uint_t class, ngx_k8s_running_pt running,
+    ngx_k8s_say_pt say, void *context);
 
 /*
  * Of the ConfigMap of a class, the data or NULL: what annotations may say too,

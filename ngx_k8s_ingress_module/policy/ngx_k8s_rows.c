@@ -265,7 +265,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "http to https for hosts with a tls section"),
     ngx_k8s_field_row("http-redirect-code", redirect_code, "308",
                       redirect_code, NGX_K8S_IK, ""),
-    ngx_k8s_field_row("no-tls-redirect-locations", text,
+    ngx_k8s_field_row("no-tls-redirect-locations", texts,
                       "/.well-known/acme-challenge", no_redirect, NGX_K8S_IK,
                       "paths of Ingresses that begin so stay on "
                       "http"),
@@ -503,7 +503,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       ""),
     ngx_k8s_need_row("global-auth-always-set-cookie", flag, "false",
                      global_auth_always, NGX_K8S_IK, "global-auth-url", ""),
-    ngx_k8s_field_row("no-auth-locations", text,
+    ngx_k8s_field_row("no-auth-locations", texts,
                       "/.well-known/acme-challenge", no_auth, NGX_K8S_IK,
                       "prefixes of paths of rules, for which no auth server "
                       "is asked"),
@@ -519,11 +519,11 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "before the other list"),
     ngx_k8s_field_row("block-cidrs", cidrs, "", block_cidrs,
                       NGX_K8S_IK|NGX_K8S_ROUTE, "of all hosts"),
-    ngx_k8s_field_row("block-user-agents", text, "", block_agents,
+    ngx_k8s_field_row("block-user-agents", blocked, "", block_agents,
                       NGX_K8S_IK|NGX_K8S_ROUTE|NGX_K8S_ROW_PROFILE,
                       "separated by commas; a regular expression stands after "
                       "~, or ~* without regard to case"),
-    ngx_k8s_field_row("block-referers", text, "", block_referers,
+    ngx_k8s_field_row("block-referers", blocked, "", block_referers,
                       NGX_K8S_IK|NGX_K8S_ROUTE|NGX_K8S_ROW_PROFILE,
                       "written alike"),
     ngx_k8s_later_row("limit-rps", "", number, "0", NGX_K8S_A|NGX_K8S_ROUTE,
@@ -646,7 +646,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                        NGX_K8S_IK, "use-gzip", ""),
     ngx_k8s_with_token("gzip-min-length", number, "256", "gzip_min_length",
                        "%V", NGX_K8S_IK, "use-gzip", "bytes"),
-    ngx_k8s_with_token("gzip-types", text,
+    ngx_k8s_with_token("gzip-types", words,
                       "application/atom+xml application/javascript "
                       "application/x-javascript application/json "
                       "application/rss+xml application/vnd.ms-fontobject "
@@ -656,7 +656,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "image/svg+xml image/x-icon text/css text/javascript "
                       "text/plain text/x-component",
                        "gzip_types", "%V", NGX_K8S_IK, "use-gzip", ""),
-    ngx_k8s_with_token("gzip-disable", text, "", "gzip_disable", "%V",
+    ngx_k8s_with_token("gzip-disable", words, "", "gzip_disable", "%V",
                        NGX_K8S_IK|NGX_K8S_ROW_SAID, "use-gzip",
                        "regular expressions of User-Agent"),
     ngx_k8s_with_row("gzip_http_version", "1.1", NGX_K8S_I, "use-gzip", ""),
@@ -670,7 +670,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                        NGX_K8S_IK, "enable-brotli", ""),
     ngx_k8s_with_token("brotli-min-length", number, "20", "brotli_min_length",
                        "%V", NGX_K8S_IK, "enable-brotli", "bytes"),
-    ngx_k8s_with_token("brotli-types", text,
+    ngx_k8s_with_token("brotli-types", words,
                       "application/xml+rss application/atom+xml "
                       "application/javascript application/x-javascript "
                       "application/json application/rss+xml "
@@ -824,7 +824,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "", ""),
     ngx_k8s_later_row("log-format-escape-none", "", flag, "false", NGX_K8S_IK,
                       "", ""),
-    ngx_k8s_later_row("skip-access-log-urls", "", text, "", NGX_K8S_IK, "",
+    ngx_k8s_later_row("skip-access-log-urls", "", texts, "", NGX_K8S_IK, "",
                       ""),
     ngx_k8s_noted_row("enable-syslog", flag, "false", NGX_K8S_IK, "",
                       "\"access_log syslog:...\" in nginx.conf"),

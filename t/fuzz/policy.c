@@ -328,7 +328,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_str_set(&prefix, "");
 
     if (ngx_k8s_keys(&values, pool, fuzz_lines(pool, data, size, &prefix),
-                     NULL, fuzz_say, NULL)
+                     0, NULL, fuzz_say, NULL)
         != NGX_OK)
     {
         abort();

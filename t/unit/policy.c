@@ -418,6 +418,10 @@ static policy_case_t  policy_cases[] = {
 
     { OURS "enable-cors=maybe", "1 " OURS "enable-cors: \"maybe\" is not "
       "\"true\" or \"false\", so the default \"false\" holds", 0, 0 },
+    { OURS "proxy-body-size=a", "so the key of the ConfigMap holds, or the "
+      "default \"1m\" where there is none\n", 0, 0 },
+    { OURS "custom-http-errors=a", "so the key of the ConfigMap holds, where "
+      "there is one\n", 0, 0 },
     { OURS "app-root=/a b", "so it is not set", 0, 0 },
     { OURS "app-root=/a\nreturn 200;", "so it is not set", 0, 0 },
     { OURS "permanent-redirect=http://a$b", "\"http://a$b\" has a \"$\", but "
@@ -432,7 +436,7 @@ static policy_case_t  policy_cases[] = {
       "1 " OURS "session-cookie-samesite", 1, 0 },
     { OURS "proxy-next-upstream=ERROR", "1 ", 0, 0 },
     { OURS "connection-proxy-header=upgrade", "so it is not set", 0, 0 },
-    { OURS "proxy-redirect-from=http://a b", "so the default \"off\" holds", 0,
+    { OURS "proxy-redirect-from=http://a b", "or the default \"off\" where", 0,
       0 },
 
     { OURS "enable-cors=true;" OURS "cors-allow-origin=https://a.example/",
@@ -527,6 +531,83 @@ static policy_case_t  policy_cases[] = {
 };
 
 
+/* lists on several lines, and with empty items */
+
+static struct {
+    char  *name;
+    char  *text;
+    char  *value;       /* NULL: it is not set */
+    char  *said;        /* "": nothing */
+} policy_annotation_lists_cases[] = {
+    { "whitelist-source-range", "10.0.0.0/8,\n\t::1\r\n", "10.0.0.0/8,  ::1",
+      "" },
+    { "whitelist-source-range", "10.0.0.0/8,", NULL, "2 " },
+    { "denylist-source-range", "10.0.0.0/8\n::1", NULL,
+      "the item \"10.0.0.0/8 ::1\" is none of" },
+    { "server-alias", "a.example,\n  b.example,\n", "a.example,   b.example,",
+      "" },
+    { "proxy-cookie-path", "/a\n/b", "/a /b", "" },
+    { "proxy-next-upstream", "error\nhttp_503\n", "error http_503", "" },
+    { "custom-http-errors", "404,", "404,", "" },
+    { "custom-http-errors", ",404,,\n 500", ",404,,  500", "" },
+    { "custom-http-errors", ",,", NULL, "it has an empty item, so the key of" },
+    { "custom-http-errors", "404,4", NULL, "the item \"4\"" },
+    { "app-root", "/a\n", "/a", "" }
+};
+
+
+static void
+policy_annotation_lists(ngx_k8s_gate_t *gate, ngx_str_t *ns)
+{
+    char              *is;
+    u_char             name[64];
+    ngx_uint_t         i;
+    ngx_pool_t        *pool;
+    ngx_array_t       *array;
+    ngx_keyval_t      *kv;
+    policy_said_t      said;
+    ngx_k8s_value_t   *value;
+    ngx_k8s_values_t   values;
+
+    for (i = 0;
+         i < sizeof(policy_annotation_lists_cases)
+             / sizeof(policy_annotation_lists_cases[0]);
+         i++)
+    {
+        pool = ngx_create_pool(4096, &unit_log);
+        array = ngx_array_create(pool, 1, sizeof(ngx_keyval_t));
+        said.text[0] = '\0';
+
+        kv = ngx_array_push(array);
+        kv->key.data = name;
+        kv->key.len = ngx_sprintf(name, OURS "%s",
+                                  policy_annotation_lists_cases[i].name)
+                      - name;
+        kv->value.data = (u_char *) policy_annotation_lists_cases[i].text;
+        kv->value.len = strlen(policy_annotation_lists_cases[i].text);
+
+        (void) ngx_k8s_annotations(&values, pool, ns, array, gate, policy_say,
+                                   &said);
+
+        value = values.values.elts;
+        is = policy_annotation_lists_cases[i].value;
+
+        ok(is ? values.values.nelts == 1 && policy_is(&value->value, is)
+              : values.values.nelts == 0,
+           "%s \"%s\" is \"%s\"", policy_annotation_lists_cases[i].name,
+           policy_annotation_lists_cases[i].text, is ? is : "");
+
+        is = policy_annotation_lists_cases[i].said;
+
+        ok(is[0] ? strstr(said.text, is) != NULL : said.text[0] == '\0',
+           "%s \"%s\": says %s", policy_annotation_lists_cases[i].name,
+           policy_annotation_lists_cases[i].text, said.text);
+
+        ngx_destroy_pool(pool);
+    }
+}
+
+
 static void
 policy_annotations(void)
 {
@@ -587,6 +668,8 @@ policy_annotations(void)
 
         ngx_destroy_pool(pool);
     }
+
+    policy_annotation_lists(&gate, &ns);
 
     ok(ngx_k8s_annotations(&values, NULL, &ns, NULL, &gate, policy_say, &said)
        == NGX_OK && values.values.nelts == 0, "none");
@@ -662,7 +745,7 @@ policy_keys(void)
             kv->value.len = end - eq - 1;
         }
 
-        rc = ngx_k8s_keys(&values, pool, array, NULL, policy_say, &said);
+        rc = ngx_k8s_keys(&values, pool, array, 0, NULL, policy_say, &said);
 
         ok(rc == NGX_OK && values.nserved == c->values
            && values.values.nelts == c->values
@@ -702,6 +785,24 @@ static struct {
     { "custom-http-errors", "x", NULL, "so it is not set" },
     { "global-allowed-response-headers", "X-A,\nX-B", "X-A,X-B", "" },
     { "block-cidrs", ",", NULL, "2 block-cidrs: it has an empty item" },
+    { "block-user-agents", "~*badbot,\n\tsqlmap,\r\n", "~*badbot,sqlmap", "" },
+    { "block-user-agents", "\"~*badbot\",'sq l\\'map', a\"b",
+      "~*badbot,sq l'map,a\"b", "" },
+    { "block-referers", "~*\\\\d\\.", "~*\\d\\.", "" },
+    { "block-user-agents", "a,\"~*b{1,3}\"", NULL,
+      "2 block-user-agents: the item \"\"~*b{1\" is none of texts, separated "
+      "by commas, each whole in quotes or without, so the paths of all" },
+    { "block-user-agents", "\"\"", NULL, "2 block-user-agents: the item" },
+    { "block-user-agents", "~.*a,b.*", "~.*a,b.*", "1 block-user-agents: the "
+      "item \"b.*\" is compared as it stands, not as a regular expression | "
+      "Write \"~*\" before" },
+    { "block-user-agents", "Mozilla/5.0 (compatible; a/2.1; +http://a.b/c?d=e)",
+      "Mozilla/5.0 (compatible; a/2.1; +http://a.b/c?d=e)", "" },
+    { "block-referers", "a.example$", "a.example$", "1 block-referers" },
+    { "no-tls-redirect-locations", "/a,\n\t/b\n", "/a,  /b", "" },
+    { "proxy-next-upstream", "error\n timeout\thttp_502\n",
+      "error  timeout http_502", "" },
+    { "proxy-body-size", "8m\n", "8m", "" },
     { "block-cidrs", "10.0.0.0/8,\n::1", "10.0.0.0/8,::1", "" }
 };
 
@@ -735,7 +836,7 @@ policy_lists(void)
         kv->value.data = (u_char *) policy_lists_cases[i].text;
         kv->value.len = strlen(policy_lists_cases[i].text);
 
-        (void) ngx_k8s_keys(&values, pool, array, NULL, policy_say, &said);
+        (void) ngx_k8s_keys(&values, pool, array, 0, NULL, policy_say, &said);
 
         value = values.values.elts;
 
