@@ -407,6 +407,27 @@ func init() {
 		e.equal(g)
 	})
 
+	add("T-A20 403 for ingressclasses alone, to a watcher that starts", func(e *env) {
+		g := e.basic(false, options{})
+		e.watched()
+		f := e.api.Inject(api.Fault{Resource: "ingressclasses", Status: 403})
+		was := g.Workers()
+		g.strike(g.watcher(), syscall.SIGKILL)
+		g.respawned(was)
+		e.await("the refusal", 10*time.Second, func() bool {
+			return f.Fired() > 0 && g.metricMatch(
+				`nginx_ingress_k8s_refused\{.*kind="ingressclasses"`) == 1
+		})
+		e.change(g, "refused")
+		g.still("a.test", "/", "a")
+
+		// what is gone when they may be listed again is gone
+		_, err := e.api.Delete("ingressclasses", "", "nginx")
+		e.must(err)
+		e.api.Clear(nil)
+		g.becomes("a.test", "/", 404, "")
+	})
+
 	add("T-A20 403 by an API server that has just started", func(e *env) {
 		g := e.basic(false, options{block: "backoff 60s;"})
 		e.watched()
