@@ -335,6 +335,10 @@ ngx_k8s_claim_begin(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 
     /* it is marked when what it waits for is known */
 
+    if (model && claim->model && model->values.unknown) {
+        return NGX_DONE;
+    }
+
     if (model && claim->model
         && ngx_memcmp(model->values.digest, claim->model->values.digest,
                       NGX_K8S_POLICY_DIGEST)

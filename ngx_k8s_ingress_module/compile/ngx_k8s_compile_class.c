@@ -220,5 +220,7 @@ ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
                                 &field, "ConfigMap %V/%V %s",
                                 &class->config_namespace, &class->config,
                                 node && !ngx_k8s_compile_named_known(c, node)
-                                ? "has not come" : "is not there");
+                                ? "has not come, so Ingresses of the class "
+                                  "stay as they were, or are closed"
+                                : "is not there");
 }

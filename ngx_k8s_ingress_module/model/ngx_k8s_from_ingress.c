@@ -222,6 +222,13 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
         return NGX_ERROR;
     }
 
+    /* they may protect */
+
+    if (m->unknown) {
+        m->model->values.close_route = 1;
+        m->model->values.unknown = 1;
+    }
+
     m->regex = ngx_k8s_values_on(&m->model->values, &ngx_k8s_use_regex);
     m->model->regex = m->regex;
 

@@ -282,6 +282,7 @@ typedef struct {
     uint32_t                *places;     /* for the entries of hosts */
     unsigned                 sorting:1;  /* these are being made */
     unsigned                 regex:1;    /* use-regex is said */
+    unsigned                 unknown:1;  /* what keys there are, as "keys" */
 } ngx_k8s_maker_t;
 
 /*

@@ -42,6 +42,8 @@ static void ngx_k8s_kept_write(ngx_k8s_kept_t *k,
 static void ngx_k8s_kept_remove(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
 static ngx_int_t ngx_k8s_kept_sweep(ngx_k8s_kept_t *k);
+static ngx_int_t ngx_k8s_kept_feed(ngx_k8s_kept_t *k, ngx_k8s_data_t *rec,
+    ngx_uint_t kind, ngx_k8s_feed_t *feed);
 static size_t ngx_k8s_kept_key(u_char *buf, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name);
 static void ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry);
@@ -398,9 +400,9 @@ ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
         k->full = 1;
 
         ngx_log_error(NGX_LOG_WARN, k->log, 0,
-                      "%V: %V \"%V/%V\" cannot be read and is served as it "
-                      "was, but not after a restart: the zone has no room for "
-                      "a copy of it", &k->name,
+                      "%V: the zone has no room for a copy of %V \"%V/%V\", as "
+                      "it was last: after a restart it is not known where it "
+                      "cannot be read", &k->name,
                       &ngx_k8s_kinds[entry->kind].name, &entry->ns,
                       &entry->name);
     }
@@ -455,11 +457,57 @@ ngx_k8s_kept_sweep(ngx_k8s_kept_t *k)
 
 
 ngx_int_t
+ngx_k8s_kept_get(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_k8s_feed_t *feed)
+{
+    size_t           len;
+    u_char           buf[NGX_K8S_KEY_MAX];
+    uint32_t         slot;
+    ngx_k8s_data_t  *rec;
+
+    len = ngx_k8s_kept_key(buf, &ngx_k8s_kinds[kind].name, ns, name);
+
+    rec = len ? ngx_k8s_table_find(k->table, NGX_K8S_INDEX_DATA, buf, len,
+                                   &slot)
+              : NULL;
+
+    return rec ? ngx_k8s_kept_feed(k, rec, kind, feed) : NGX_DECLINED;
+}
+
+
+void
+ngx_k8s_kept_known(ngx_k8s_kept_t *k, ngx_k8s_store_t *store)
+{
+    ngx_rbtree_node_t     *node;
+    ngx_k8s_kept_entry_t  *entry;
+
+    if (k->tree.root == k->tree.sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(k->tree.root, k->tree.sentinel);
+         node;
+         node = ngx_rbtree_next(&k->tree, node))
+    {
+        entry = (ngx_k8s_kept_entry_t *) node;
+
+        if (entry->kind == NGX_K8S_CONFIG_MAP
+            && ngx_k8s_store_get(store, entry->kind, &entry->ns, &entry->name)
+               == NULL)
+        {
+            (void) ngx_k8s_kept_object(k, entry->kind, &entry->ns,
+                                       &entry->name, NULL);
+        }
+    }
+}
+
+
+ngx_int_t
 ngx_k8s_kept_next(ngx_k8s_kept_t *k, ngx_k8s_source_conf_t *conf,
     uint64_t *cursor, ngx_k8s_feed_t *feed)
 {
-    u_char          *p, *last;
-    ngx_str_t        bytes, kind, ns, name;
+    ngx_int_t        rc;
+    ngx_str_t        kind, ns, name;
     ngx_uint_t       i;
     ngx_k8s_data_t  *rec;
 
@@ -475,14 +523,9 @@ ngx_k8s_kept_next(ngx_k8s_kept_t *k, ngx_k8s_source_conf_t *conf,
             continue;
         }
 
-        ngx_memzero(feed, sizeof(ngx_k8s_feed_t));
-
         ngx_k8s_record_str(rec, &rec->item, &kind);
         ngx_k8s_record_str(rec, &rec->namespace, &ns);
         ngx_k8s_record_str(rec, &rec->name, &name);
-        ngx_k8s_record_str(rec, &rec->bytes, &bytes);
-
-        last = bytes.data + bytes.len;
 
         for (i = 0; i < NGX_K8S_KINDS; i++) {
             if (kind.len == ngx_k8s_kinds[i].name.len
@@ -493,39 +536,64 @@ ngx_k8s_kept_next(ngx_k8s_kept_t *k, ngx_k8s_source_conf_t *conf,
             }
         }
 
-        feed->op = NGX_K8S_FEED_OBJECT;
-        feed->kind = i;
-        feed->kept = 1;
-        feed->origin.data = bytes.data;
-
-        p = ngx_strlchr(bytes.data, last, '\0');
-
-        if (p) {
-            feed->origin.len = p - bytes.data;
-            bytes.data = p + 1;
-            p = ngx_strlchr(bytes.data, last, '\0');
-        }
-
         /* a predecessor may have read what is no longer read */
 
-        if (p == NULL || i == NGX_K8S_KINDS
-            || !ngx_k8s_source_reads(conf, i, &ns, &name))
-        {
+        if (i == NGX_K8S_KINDS || !ngx_k8s_source_reads(conf, i, &ns, &name)) {
             continue;
         }
 
-        feed->document = ngx_max(ngx_atoi(bytes.data, p - bytes.data), 0);
-        feed->len = last - ++p;
+        rc = ngx_k8s_kept_feed(k, rec, i, feed);
 
-        feed->text = ngx_alloc(feed->len + 1, k->log);
-        if (feed->text == NULL) {
-            return NGX_ERROR;
+        if (rc != NGX_DECLINED) {
+            return rc;
         }
-
-        ngx_memcpy(feed->text, p, feed->len);
-
-        return NGX_OK;
     }
+}
+
+
+/* NGX_DECLINED: it is none */
+
+static ngx_int_t
+ngx_k8s_kept_feed(ngx_k8s_kept_t *k, ngx_k8s_data_t *rec, ngx_uint_t kind,
+    ngx_k8s_feed_t *feed)
+{
+    u_char     *p, *last;
+    ngx_str_t   bytes;
+
+    ngx_memzero(feed, sizeof(ngx_k8s_feed_t));
+
+    ngx_k8s_record_str(rec, &rec->bytes, &bytes);
+
+    last = bytes.data + bytes.len;
+
+    feed->op = NGX_K8S_FEED_OBJECT;
+    feed->kind = kind;
+    feed->kept = 1;
+    feed->origin.data = bytes.data;
+
+    p = ngx_strlchr(bytes.data, last, '\0');
+
+    if (p) {
+        feed->origin.len = p - bytes.data;
+        bytes.data = p + 1;
+        p = ngx_strlchr(bytes.data, last, '\0');
+    }
+
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    feed->document = ngx_max(ngx_atoi(bytes.data, p - bytes.data), 0);
+    feed->len = last - ++p;
+
+    feed->text = ngx_alloc(feed->len + 1, k->log);
+    if (feed->text == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(feed->text, p, feed->len);
+
+    return NGX_OK;
 }
 
 

@@ -8,8 +8,10 @@
  * Last good versions of objects that are there but cannot be read any more:
  * their file is broken, or they are too large.  The store has them as long as
  * this watcher lives; a record of each in the table hands them to the next one
- * and to a start from a snapshot.  Only such objects cost anything, all of
- * them together at most a share of the zone.  In the watcher; private memory.
+ * and to a start from a snapshot.  ConfigMaps of the controller and of classes,
+ * whose keys protect routes, are kept all the time: a successor may not get an
+ * answer.  Only such objects cost anything, all of them together at most a
+ * share of the zone.  In the watcher; private memory.
  *
  * Of a Secret nothing but its name is kept: the certificate record that was
  * made of it is in the table, and goes on for a Secret that is there but holds
@@ -78,6 +80,13 @@ void ngx_k8s_kept_listed(ngx_k8s_kept_t *k, ngx_k8s_store_t *store,
  * NGX_AGAIN: there is more to do.
  */
 ngx_int_t ngx_k8s_kept_run(ngx_k8s_kept_t *k, ngx_uint_t listed);
+
+/* what the table has of an object, as next(), but NGX_DECLINED: nothing */
+ngx_int_t ngx_k8s_kept_get(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name, ngx_k8s_feed_t *feed);
+
+/* all that is named is known: what a predecessor had of others goes */
+void ngx_k8s_kept_known(ngx_k8s_kept_t *k, ngx_k8s_store_t *store);
 
 /*
  * What is in the table, one after the other, of kinds and namespaces that are

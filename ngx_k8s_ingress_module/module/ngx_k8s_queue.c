@@ -6,6 +6,7 @@
 
 #include <ngx_k8s_queue.h>
 #include <ngx_k8s_clock.h>
+#include <ngx_k8s_index.h>
 
 
 #define NGX_K8S_QUEUE_PARSE          16384  /* bytes between two looks at the
@@ -338,9 +339,11 @@ static ngx_int_t
 ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t *object)
 {
-    ngx_str_t  *kind;
+    ngx_str_t   *kind;
+    ngx_uint_t   kept;
 
     kind = &ngx_k8s_kinds[object->kind].name;
+    kept = feed->kept;
 
     if (feed->origin.len) {
         object->origin.data = ngx_pstrdup(object->pool, &feed->origin);
@@ -357,17 +360,29 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
     object->kept = (feed->kept && ngx_k8s_kinds[object->kind].secret);
 
-    q->events->refused(q->events->data, kind, &object->namespace,
-                       &object->name, NULL);
+    /* what was said of one that is recalled stays */
 
-    /* of a server a successor may have no right to list them */
+    if (!kept || feed->origin.len) {
+        q->events->refused(q->events->data, kind, &object->namespace,
+                           &object->name, NULL);
+    }
+
+    /* of a server a successor may have no right to read them, or no answer */
 
     if (object->kind == NGX_K8S_INGRESS_CLASS && feed->origin.len == 0) {
         ngx_k8s_queue_written(q, object);
 
     } else {
+
+        if (feed->origin.len == 0
+            && ngx_k8s_store_guards(q->store, object->kind,
+                                    &object->namespace, &object->name))
+        {
+            kept = 1;
+        }
+
         q->events->kept(q->events->data, object->kind, &object->namespace,
-                        &object->name, feed->kept ? feed : NULL);
+                        &object->name, kept ? feed : NULL);
     }
 
     /* the object is the store's from now on, or has been freed */
@@ -481,9 +496,10 @@ ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind, ngx_k8s_identity_t *id)
 
     object = ngx_k8s_store_get(q->store, kind, &id->ns, &id->name);
 
-    if (object
-        && !q->events->is_kept(q->events->data, kind, &id->ns, &id->name))
-    {
+    if (object == NULL) {
+        q->events->recall(q->events->data, kind, &id->ns, &id->name);
+
+    } else if (!q->events->is_kept(q->events->data, kind, &id->ns, &id->name)) {
         ngx_k8s_queue_written(q, object);
     }
 }
@@ -562,7 +578,8 @@ ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 }
 
 
-/* what may not be read is as if it was not there, and that is said */
+/* what may not be read is as if it was not there, or as it was before, and that
+   is said */
 
 static ngx_int_t
 ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
@@ -578,6 +595,14 @@ ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
     ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
     problem.code = feed->code;
     problem.message = *ngx_k8s_queue_reason(feed->code);
+
+    if (feed->code == NGX_K8S_PROBLEM_OBJECT_FORBIDDEN
+        && feed->kind == NGX_K8S_CONFIG_MAP
+        && q->events->is_kept(q->events->data, feed->kind, &id.ns, &id.name))
+    {
+        ngx_k8s_queue_keep(q, feed, NULL, &problem);
+        return NGX_OK;
+    }
 
     q->events->refused(q->events->data, &ngx_k8s_kinds[feed->kind].name,
                        &id.ns, &id.name,

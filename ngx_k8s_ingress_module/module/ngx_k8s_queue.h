@@ -44,6 +44,9 @@ typedef struct {
     /* 1 when kept() has had that version already */
     ngx_uint_t             (*is_kept)(void *data, ngx_uint_t kind,
                                 ngx_str_t *ns, ngx_str_t *name);
+    /* what a predecessor had of it is to be fed, if there is something */
+    void                   (*recall)(void *data, ngx_uint_t kind,
+                                ngx_str_t *ns, ngx_str_t *name);
     /* an object cannot be had as it is now: the version that is in the store,
        if there is one, stays.  NULL: it can, or has gone */
     void                   (*refused)(void *data, ngx_str_t *kind,

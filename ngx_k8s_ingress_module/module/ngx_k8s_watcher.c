@@ -42,6 +42,7 @@ static void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_wanted_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_due_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_check(ngx_k8s_watcher_t *w, uint64_t until);
+static ngx_uint_t ngx_k8s_watcher_unknown(ngx_k8s_watcher_t *w);
 static ngx_uint_t ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w);
@@ -529,6 +530,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     w->listed = 0;
     w->compiled = 0;
     w->late = 0;
+    w->unknown = 0;
     w->usec = 0;
     w->said = 0;
     w->starved = 0;
@@ -667,9 +669,10 @@ ngx_k8s_watcher_check(ngx_k8s_watcher_t *w, uint64_t until)
 
     /* what could not be asked for has not come either */
 
-    if ((ngx_k8s_watcher_missing(w) || w->queue.lost) && !w->late) {
-
-        if (!w->wanted.timer_set) {
+    if ((ngx_k8s_watcher_missing(w) || w->queue.lost)
+        && (!w->late || ngx_k8s_watcher_unknown(w)))
+    {
+        if (!w->wanted.timer_set && !w->late) {
             ngx_add_timer(&w->wanted, NGX_K8S_WANTED_INTERVAL);
         }
 
@@ -684,7 +687,35 @@ ngx_k8s_watcher_check(ngx_k8s_watcher_t *w, uint64_t until)
 
     (void) ngx_k8s_watcher_missing(w);
 
+    ngx_k8s_kept_known(&w->kept, w->store);
     ngx_k8s_compile_synced(w->compile);
+}
+
+
+/* keys may protect routes: without them, or what they said to a predecessor,
+   nothing is compiled */
+
+static ngx_uint_t
+ngx_k8s_watcher_unknown(ngx_k8s_watcher_t *w)
+{
+    ngx_k8s_node_t  *node;
+
+    if (w->queue.nitems[NGX_K8S_CONFIG_MAP]) {
+        return 1;
+    }
+
+    node = ngx_k8s_store_unknown(w->store, NULL);
+
+    if (node && !w->unknown) {
+        w->unknown = 1;
+
+        ngx_log_error(NGX_LOG_ERR, w->log, 0,
+                      "%V: ConfigMap \"%V/%V\" has not come: its keys may "
+                      "protect routes, so these stay as they are until it does",
+                      &w->block->zone_name, &node->namespace, &node->name);
+    }
+
+    return node != NULL;
 }
 
 
@@ -827,6 +858,7 @@ ngx_k8s_watcher_wanted_handler(ngx_event_t *ev)
 
     w->late = 1;
 
+    ngx_k8s_watcher_recall_all(w);
     ngx_k8s_watcher_post(w);
 }
 

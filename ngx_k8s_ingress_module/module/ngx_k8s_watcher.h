@@ -22,6 +22,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_module.h>
+#include <ngx_k8s_index.h>
 #include <ngx_k8s_kept.h>
 #include <ngx_k8s_progress.h>
 #include <ngx_k8s_queue.h>
@@ -97,7 +98,10 @@ struct ngx_k8s_watcher_s {
     unsigned                 settled:1;  /* the writer has its memory */
     unsigned                 listed:1;   /* all that has to be is listed */
     unsigned                 compiled:1; /* and has once been compiled */
-    unsigned                 late:1;     /* no more waiting for these */
+    unsigned                 late:1;     /* no more waiting for these, but for
+                                            those without which routes may be
+                                            open: */
+    unsigned                 unknown:1;  /* which has been said */
 };
 
 
@@ -116,6 +120,8 @@ void ngx_k8s_watcher_post(void *data);
 /* there is no memory for the next slice: it is tried again after a pause, or
    when anything changes */
 void ngx_k8s_watcher_pause(ngx_k8s_watcher_t *w);
+/* what is not known, and guards routes, is fed as a predecessor had it */
+void ngx_k8s_watcher_recall_all(ngx_k8s_watcher_t *w);
 /* has the kinds in queue.lost listed anew, after a pause */
 void ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w);
 void ngx_k8s_watcher_lost_handler(ngx_event_t *ev);

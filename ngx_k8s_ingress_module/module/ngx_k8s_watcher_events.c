@@ -31,6 +31,8 @@ static void ngx_k8s_watcher_kept(void *data, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_k8s_feed_t *feed);
 static ngx_uint_t ngx_k8s_watcher_is_kept(void *data, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
+static void ngx_k8s_watcher_recall(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name);
 static void ngx_k8s_watcher_refused(void *data, ngx_str_t *kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_k8s_problem_t *problem);
 static void ngx_k8s_watcher_show(void *data, ngx_str_t *kind, ngx_str_t *ns,
@@ -62,6 +64,7 @@ ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
     w->queue_events.listed = ngx_k8s_watcher_listed;
     w->queue_events.kept = ngx_k8s_watcher_kept;
     w->queue_events.is_kept = ngx_k8s_watcher_is_kept;
+    w->queue_events.recall = ngx_k8s_watcher_recall;
     w->queue_events.refused = ngx_k8s_watcher_refused;
 
     w->refused_events.data = w;
@@ -317,6 +320,39 @@ ngx_k8s_watcher_is_kept(void *data, ngx_uint_t kind, ngx_str_t *ns,
     ngx_k8s_watcher_t *w = data;
 
     return ngx_k8s_kept_has(&w->kept, kind, ns, name);
+}
+
+
+static void
+ngx_k8s_watcher_recall(void *data, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_feed_t  feed;
+
+    if (kind == NGX_K8S_CONFIG_MAP
+        && ngx_k8s_kept_get(&w->kept, kind, ns, name, &feed) == NGX_OK)
+    {
+        ngx_k8s_queue_feed(&w->queue, &feed);
+    }
+}
+
+
+/* those that have not come say what they said to a predecessor */
+
+void
+ngx_k8s_watcher_recall_all(ngx_k8s_watcher_t *w)
+{
+    ngx_k8s_node_t  *node;
+
+    for (node = ngx_k8s_store_unknown(w->store, NULL);
+         node;
+         node = ngx_k8s_store_unknown(w->store, node))
+    {
+        ngx_k8s_watcher_recall(w, NGX_K8S_CONFIG_MAP, &node->namespace,
+                               &node->name);
+    }
 }
 
 

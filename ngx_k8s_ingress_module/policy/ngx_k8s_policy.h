@@ -504,6 +504,7 @@ typedef struct {
     size_t                   size;       /* bytes of the served ones */
     unsigned                 close_route:1;
     unsigned                 close_host:1;
+    unsigned                 unknown:1;  /* keys of its class have not come */
     unsigned                 refused:1;  /* the gate does not let the object
                                             through, all that it says is
                                             whether it is a canary */

@@ -175,6 +175,7 @@ static ngx_int_t
 ngx_k8s_change_model(ngx_k8s_store_t *store, ngx_uint_t *n)
 {
     ngx_int_t          rc;
+    ngx_uint_t         unknown;
     ngx_pool_t        *pool;
     ngx_k8s_change_t  *change;
 
@@ -194,7 +195,8 @@ ngx_k8s_change_model(ngx_k8s_store_t *store, ngx_uint_t *n)
         change->gate = store->conf.gate.stamp;
     }
 
-    change->maker.keys = ngx_k8s_class_config(store, change->object);
+    change->maker.keys = ngx_k8s_class_config(store, change->object, &unknown);
+    change->maker.unknown = unknown;
 
     rc = ngx_k8s_kind_rows[change->entry->kind].model(&change->maker, n);
 

@@ -377,7 +377,7 @@ ngx_k8s_node_wants(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 }
 
 
-void
+ngx_k8s_node_t *
 ngx_k8s_node_answer(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name)
 {
@@ -397,6 +397,10 @@ ngx_k8s_node_answer(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
         if (node && !node->answered) {
             node->answered = 1;
             ngx_k8s_node_mark(store, node);
+
+            return node;
         }
     }
+
+    return NULL;
 }

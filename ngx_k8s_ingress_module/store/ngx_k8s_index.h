@@ -366,8 +366,9 @@ ngx_uint_t ngx_k8s_nodes_walking(ngx_k8s_store_t *store);
 /* an object begins, or ceases, to be named by anything */
 void ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
     ngx_uint_t wanted);
-/* the source has said something of an object, perhaps that it is not there */
-void ngx_k8s_node_answer(ngx_k8s_store_t *store, ngx_uint_t kind,
+/* the source has said something of an object, perhaps that it is not there;
+   returns the node of which that was not known, or NULL */
+ngx_k8s_node_t *ngx_k8s_node_answer(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
 
 /*
@@ -448,12 +449,20 @@ ngx_int_t ngx_k8s_attach_ingress(ngx_k8s_store_t *store,
 ngx_str_t *ngx_k8s_class_named(ngx_k8s_store_t *store, ngx_k8s_ingress_t *ing,
     ngx_uint_t *annotation);
 
-/* the data of the ConfigMap that the class of an Ingress names; NULL: none */
+/* the data of the ConfigMap that the class of an Ingress names; NULL: none, or
+   it is unknown */
 ngx_array_t *ngx_k8s_class_config(ngx_k8s_store_t *store,
-    ngx_k8s_object_t *object);
+    ngx_k8s_object_t *object, ngx_uint_t *unknown);
 /* a class has come, is another one or has gone: its models are made anew */
 void ngx_k8s_class_changed(ngx_k8s_store_t *store,
     ngx_k8s_ingress_class_t *class);
+/* whether it is a ConfigMap of the controller, or of a class */
+ngx_uint_t ngx_k8s_store_guards(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
+/* the next of these, behind last or the first one, of which it is not known
+   whether it is there; NULL: none */
+ngx_k8s_node_t *ngx_k8s_store_unknown(ngx_k8s_store_t *store,
+    ngx_k8s_node_t *last);
 /* models of classes that name the ConfigMap of a node are made anew */
 void ngx_k8s_classes_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 

@@ -13,6 +13,8 @@ static ngx_k8s_entry_t *ngx_k8s_entry_make(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
 static ngx_uint_t ngx_k8s_store_unwanted(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
+static void ngx_k8s_store_answer(ngx_k8s_store_t *store, ngx_uint_t kind,
+    ngx_str_t *ns, ngx_str_t *name);
 static ngx_int_t ngx_k8s_store_change(ngx_k8s_store_t *store);
 static ngx_int_t ngx_k8s_store_finish(ngx_k8s_store_t *store);
 static ngx_int_t ngx_k8s_store_drop(ngx_k8s_store_t *store,
@@ -177,6 +179,22 @@ ngx_k8s_store_unwanted(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 }
 
 
+/* it is known now whether it is there, which models of a class wait for */
+
+static void
+ngx_k8s_store_answer(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_k8s_node_t  *node;
+
+    node = ngx_k8s_node_answer(store, kind, ns, name);
+
+    if (node && node->type == NGX_K8S_NODE_CONFIG) {
+        ngx_k8s_classes_turn(store, node);
+    }
+}
+
+
 /* another version comes; NGX_AGAIN: work() goes on with it */
 
 ngx_int_t
@@ -200,8 +218,8 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
         return NGX_OK;
     }
 
-    ngx_k8s_node_answer(store, object->kind, &object->namespace,
-                        &object->name);
+    ngx_k8s_store_answer(store, object->kind, &object->namespace,
+                         &object->name);
 
     if (entry == NULL) {
         entry = ngx_k8s_entry_make(store, object);
@@ -314,7 +332,7 @@ ngx_k8s_store_delete(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
         return NGX_ERROR;
     }
 
-    ngx_k8s_node_answer(store, kind, ns, name);
+    ngx_k8s_store_answer(store, kind, ns, name);
 
     entry = ngx_k8s_entry_find(store, kind, ns, name);
 
@@ -408,7 +426,7 @@ ngx_k8s_store_keep(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
 {
     ngx_k8s_entry_t  *entry;
 
-    ngx_k8s_node_answer(store, kind, ns, name);
+    ngx_k8s_store_answer(store, kind, ns, name);
 
     entry = ngx_k8s_entry_find(store, kind, ns, name);
 

@@ -198,12 +198,16 @@ ngx_k8s_attach_ingress(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
 
 
 ngx_array_t *
-ngx_k8s_class_config(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
+ngx_k8s_class_config(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
+    ngx_uint_t *unknown)
 {
     ngx_str_t                *name;
     ngx_uint_t                annotation;
+    ngx_k8s_node_t           *node;
     ngx_k8s_entry_t          *entry;
     ngx_k8s_ingress_class_t  *class;
+
+    *unknown = 0;
 
     if (object->kind != NGX_K8S_INGRESS) {
         return NULL;
@@ -223,7 +227,94 @@ ngx_k8s_class_config(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
     entry = ngx_k8s_entry_find(store, NGX_K8S_CONFIG_MAP,
                                &class->config_namespace, &class->config);
 
-    return entry ? ((ngx_k8s_config_map_t *) entry->object)->data : NULL;
+    if (entry) {
+        return ((ngx_k8s_config_map_t *) entry->object)->data;
+    }
+
+    node = ngx_k8s_node_find(store, NGX_K8S_NODE_CONFIG,
+                             &class->config_namespace, &class->config);
+
+    *unknown = (node && !node->answered);
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_store_guards(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
+    ngx_str_t *name)
+{
+    ngx_str_t        own_ns, own;
+    ngx_queue_t     *q;
+    ngx_k8s_link_t  *link;
+    ngx_k8s_node_t  *node;
+
+    if (kind != NGX_K8S_CONFIG_MAP) {
+        return 0;
+    }
+
+    if (store->conf.config_map.len) {
+        ngx_k8s_object_split(&store->conf.config_map, &own_ns, &own);
+
+        if (ngx_k8s_str_eq(&own_ns, ns) && ngx_k8s_str_eq(&own, name)) {
+            return 1;
+        }
+    }
+
+    node = ngx_k8s_node_find(store, NGX_K8S_NODE_CONFIG, ns, name);
+
+    if (node == NULL) {
+        return 0;
+    }
+
+    for (q = ngx_queue_head(&node->links[NGX_K8S_ROLE_USER]);
+         q != ngx_queue_sentinel(&node->links[NGX_K8S_ROLE_USER]);
+         q = ngx_queue_next(q))
+    {
+        if (q == &node->cursor) {
+            continue;
+        }
+
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+
+        if (link->entry->kind == NGX_K8S_INGRESS_CLASS) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_k8s_node_t *
+ngx_k8s_store_unknown(ngx_k8s_store_t *store, ngx_k8s_node_t *last)
+{
+    ngx_rbtree_t       *tree;
+    ngx_k8s_node_t     *node;
+    ngx_rbtree_node_t  *n;
+
+    tree = &store->nodes[NGX_K8S_NODE_CONFIG];
+
+    if (last) {
+        n = ngx_rbtree_next(tree, &last->node);
+
+    } else {
+        n = (tree->root == tree->sentinel) ? NULL
+            : ngx_rbtree_min(tree->root, tree->sentinel);
+    }
+
+    for ( /* void */ ; n; n = ngx_rbtree_next(tree, n)) {
+        node = (ngx_k8s_node_t *) n;
+
+        if (!node->answered && node->nusers + node->pins
+            && ngx_k8s_store_guards(store, NGX_K8S_CONFIG_MAP,
+                                    &node->namespace, &node->name))
+        {
+            return node;
+        }
+    }
+
+    return NULL;
 }
 
 

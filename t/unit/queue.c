@@ -96,6 +96,13 @@ on_is_kept(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name)
 
 
 static void
+on_recall(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name)
+{
+    /* there is no predecessor */
+}
+
+
+static void
 on_show(void *data, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
     ngx_uint_t n, ngx_k8s_problem_t *problems)
 {
@@ -104,7 +111,8 @@ on_show(void *data, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name,
 
 
 static ngx_k8s_queue_events_t    events = {
-    NULL, on_post, on_post, on_listed, on_kept, on_is_kept, on_refused
+    NULL, on_post, on_post, on_listed, on_kept, on_is_kept, on_recall,
+    on_refused
 };
 
 static ngx_k8s_refused_events_t  refused_events = { NULL, on_show };

@@ -304,6 +304,126 @@ func init() {
 		still()
 	})
 
+	// guards has what the ConfigMap "own" closes: by a word that an annotation
+	// of one Ingress has, and by the list of the class of another
+	guards := func(e *env) {
+		e.begin(false)
+		e.configMap("own", api.Map{"annotation-value-word-blocklist": "evil",
+			"whitelist-source-range": "10.0.0.0/8"})
+		e.api.Put("ingressclasses", api.Map{
+			"metadata": api.Map{"name": "inner"},
+			"spec": api.Map{"controller": "k8s.io/ingress-nginx",
+				"parameters": api.Map{"kind": "ConfigMap",
+					"scope": "Namespace", "namespace": "default",
+					"name": "own"}}})
+		e.app("a", 1)
+		e.app("b", 1)
+		e.annotated("open", "open.test", "whitelist-source-range", "0.0.0.0/0")
+		e.annotated("evil", "evil.test", "upstream-vhost", "evil.test")
+		o := api.Ingress("default", "in", "in.test",
+			api.Path{Path: "/", Type: "Prefix", Service: "a", Port: 80})
+		o["spec"].(api.Map)["ingressClassName"] = "inner"
+		delete(o["metadata"].(api.Map), "annotations")
+		e.api.Put("ingresses", o)
+	}
+	guarded := func(e *env, g *nginx) {
+		for host, want := range map[string]int{"open.test": 200,
+			"evil.test": 404, "in.test": 403} {
+			a := g.get(host, "/")
+			e.check(a.status == want, "%s: %d", host, a.status)
+		}
+	}
+	// of a path that is added only a successor in force knows
+	next := func(e *env, g *nginx) {
+		n := g.Logged(": in sync: ")
+		g.reload()
+		e.await("the next watcher", 30*time.Second, func() bool {
+			guarded(e, g)
+			return g.Logged(": in sync: ") > n
+		})
+		e.ingress("more", "more.test", "/", "b")
+		e.await("a change", 10*time.Second, func() bool {
+			guarded(e, g)
+			return g.get("more.test", "/").status == 403
+		})
+	}
+
+	add("ConfigMap: a reload keeps the keys that do not come", func(e *env) {
+		guards(e)
+		g := e.start(options{down: true, block: block})
+		g.ready(20 * time.Second)
+		guarded(e, g)
+		f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: "get",
+			Name: "own", Hang: true})
+		next(e, g)
+		e.check(f.Fired() > 0, "it was not asked for")
+	})
+
+	for _, verb := range []string{"", "get"} {
+		verb := verb
+		add("ConfigMap: a reload keeps the keys that are refused, "+
+			map[string]string{"": "all", "get": "get"}[verb], func(e *env) {
+			guards(e)
+			g := e.start(options{down: true, block: block})
+			g.ready(20 * time.Second)
+			guarded(e, g)
+			e.api.Inject(api.Fault{Resource: "configmaps", Verb: verb,
+				Status: 403})
+			next(e, g)
+			g.says(refused)
+		})
+	}
+
+	add("ConfigMap: a start serves nothing without the keys", func(e *env) {
+		guards(e)
+		f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: "get",
+			Name: "own", Status: 500})
+		g := e.start(options{down: true, block: block})
+		e.await("words", 30*time.Second, func() bool {
+			for _, host := range []string{"open.test", "evil.test",
+				"in.test"} {
+				a := g.get(host, "/")
+				e.check(a.status != 200, "%s: %d", host, a.status)
+			}
+			return g.Logged("its keys may protect routes") > 0
+		})
+		e.check(g.adminGet("/readyz").status == 503, "ready")
+		e.api.Clear(f)
+		g.ready(20 * time.Second)
+		guarded(e, g)
+	})
+
+	add("ConfigMap: that of a class is slow to come", func(e *env) {
+		guards(e)
+		g := e.start(options{down: true, block: block})
+		g.ready(20 * time.Second)
+		e.configMap("slow", api.Map{"whitelist-source-range": "10.0.0.0/8"})
+		f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: "get",
+			Name: "slow", DelayMS: 1500, Count: 1})
+		class := func(name, config string) {
+			e.api.Put("ingressclasses", api.Map{
+				"metadata": api.Map{"name": name},
+				"spec": api.Map{"controller": "k8s.io/ingress-nginx",
+					"parameters": api.Map{"kind": "ConfigMap",
+						"scope": "Namespace", "namespace": "default",
+						"name": config}}})
+		}
+		class("inner", "slow")
+		class("new", "slow")
+		o := api.Ingress("default", "new", "new.test",
+			api.Path{Path: "/", Type: "Prefix", Service: "a", Port: 80})
+		o["spec"].(api.Map)["ingressClassName"] = "new"
+		delete(o["metadata"].(api.Map), "annotations")
+		e.api.Put("ingresses", o)
+		e.await("its keys", 20*time.Second, func() bool {
+			guarded(e, g)
+			a := g.get("new.test", "/")
+			e.check(a.status != 200, "open")
+			return a.status == 403
+		})
+		e.check(f.Fired() > 0, "it was not asked for")
+	})
+
 	add("ConfigMap: a change waits for one that is slow to come", func(e *env) {
 		e.configMap("answers", api.Map{"X-One": "1"})
 		g := e.basic(false, options{block: block})
