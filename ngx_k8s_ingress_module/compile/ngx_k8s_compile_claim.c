@@ -33,9 +33,6 @@
 
 #define ngx_k8s_claim_closes(model)  ((model) && (model)->values.close_host)
 
-#define ngx_k8s_claim_regex(model)   ((model) && (model)->regex)
-#define ngx_k8s_claim_root(model)    ((model) && (model)->root.len)
-
 
 static ngx_int_t ngx_k8s_claims_adopt(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
@@ -228,6 +225,8 @@ ngx_k8s_claim_run(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
             rc = ngx_k8s_claim_begin(c, claim);
 
             if (rc == NGX_DONE) {
+                ngx_k8s_claim_count(c, claim, budget);
+
                 ngx_queue_remove(&claim->queue);
                 claim->queued = 0;
 
@@ -551,11 +550,7 @@ ngx_k8s_claim_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
         *budget -= NGX_K8S_CLAIM_CHEAP;
 
-        if (claim->next->regex) {
-            (void) ngx_k8s_compile_regex_bad(c, item, NULL);
-
-            *budget -= item->tried * NGX_K8S_CLAIM_REGEX;
-        }
+        *budget -= item->tried * NGX_K8S_CLAIM_REGEX;
     }
 
     return NGX_OK;
@@ -566,7 +561,6 @@ static void
 ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_int_t *budget)
 {
-    ngx_uint_t             nregex;
     ngx_k8s_model_t       *old;
     ngx_k8s_host_state_t  *state;
 
@@ -589,27 +583,13 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     state->nclosing += ngx_k8s_claim_closes(claim->model);
     state->nclosing -= ngx_k8s_claim_closes(old);
 
-    nregex = state->nregex;
-
-    state->nregex += ngx_k8s_claim_regex(claim->model);
-    state->nregex -= ngx_k8s_claim_regex(old);
-
-    /* what the paths of the host are has changed: all objects have it */
-
-    if ((nregex != 0) != (state->nregex != 0)) {
-        state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
-                                                           &state->sentinel);
-    }
-
-    state->nroot += ngx_k8s_claim_root(claim->model);
-    state->nroot -= ngx_k8s_claim_root(old);
-
     if (ngx_k8s_claim_closes(claim->model) != ngx_k8s_claim_closes(old)
-        || ngx_k8s_claim_regex(claim->model) != ngx_k8s_claim_regex(old)
-        || ngx_k8s_claim_root(claim->model) || ngx_k8s_claim_root(old))
+        || claim->root)
     {
         state->head = 1;
     }
+
+    ngx_k8s_claim_count(c, claim, budget);
 
     if (claim == state->tls_claim) {
         state->scan.stage = NGX_K8S_TLS_BEGIN;
@@ -690,6 +670,12 @@ ngx_k8s_claims_free(ngx_k8s_host_state_t *state)
         }
 
         ngx_free(item);
+    }
+
+    while (!ngx_queue_empty(&state->aside)) {
+        q = ngx_queue_head(&state->aside);
+        ngx_queue_remove(q);
+        ngx_free(ngx_queue_data(q, ngx_k8s_item_t, told));
     }
 
     while (!ngx_queue_empty(&state->work)) {

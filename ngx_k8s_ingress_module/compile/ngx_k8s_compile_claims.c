@@ -5,7 +5,8 @@
 
 
 /*
- * The claims of a host by age: all of them, and those that are marked.
+ * The claims of a host by age: all of them, and those that are marked; and what
+ * they say of the host as a whole.
  */
 
 
@@ -22,6 +23,7 @@ static void ngx_k8s_claim_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t ngx_k8s_claim_insert_cmp(ngx_rbtree_node_t *one,
     ngx_rbtree_node_t *two);
+static ngx_int_t ngx_k8s_claim_lead(ngx_k8s_claim_t *claim, ngx_uint_t leads);
 static void ngx_k8s_claim_want_from(ngx_k8s_host_state_t *state,
     ngx_queue_t *q);
 static void ngx_k8s_claim_insert_marked(ngx_rbtree_node_t *temp,
@@ -246,4 +248,90 @@ ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state)
             return;
         }
     }
+}
+
+
+void
+ngx_k8s_claim_count(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_int_t *budget)
+{
+    ngx_uint_t             regex, root, nregex;
+    ngx_k8s_model_t       *model;
+    ngx_k8s_host_state_t  *state;
+
+    state = claim->state;
+    model = claim->model;
+
+    *budget -= ngx_k8s_claim_lead(claim, model && model->canary == NULL
+                                         && !model->values.refused
+                                         && !claim->apart
+                                         && (claim->nitems > claim->naside
+                                             || claim->nitems == 0));
+
+    if (claim->nwins == 0) {
+        model = NULL;
+    }
+
+    ngx_k8s_compile_twin_claim(c, claim, model && model->twins);
+
+    regex = (model && model->regex);
+    root = (model && model->root.len);
+
+    if (regex == claim->regex && root == claim->root) {
+        return;
+    }
+
+    nregex = state->nregex;
+
+    state->nregex += regex;
+    state->nregex -= claim->regex;
+    state->nroot += root;
+    state->nroot -= claim->root;
+    state->head = 1;
+
+    claim->regex = regex;
+    claim->root = root;
+
+    /* what the paths of the host are has changed: all objects have it */
+
+    if ((nregex != 0) != (state->nregex != 0)) {
+        state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
+                                                           &state->sentinel);
+    }
+}
+
+
+/* how many claims are looked at */
+
+static ngx_int_t
+ngx_k8s_claim_lead(ngx_k8s_claim_t *claim, ngx_uint_t leads)
+{
+    ngx_int_t         n;
+    ngx_k8s_claim_t  *first;
+
+    if (leads == claim->leads) {
+        return 0;
+    }
+
+    claim->leads = leads;
+    first = claim->state->first;
+    n = 0;
+
+    if (leads) {
+
+        if (first == NULL || ngx_k8s_claim_cmp(claim, first) < 0) {
+            first = claim;
+        }
+
+    } else if (claim == first) {
+
+        do {
+            first = ngx_k8s_claim_after(first);
+            n++;
+        } while (first && !first->leads);
+    }
+
+    claim->state->first = first;
+
+    return n;
 }

@@ -284,9 +284,10 @@ ngx_k8s_host_apart(ngx_k8s_host_state_t *state)
 
 /*
  * Whose annotations what no path takes has, and whose default backend, if it
- * has one: those of the object which first made the host; for the empty host,
- * which nobody makes, those of the oldest one that is nothing but a default
- * backend; else the controller's.
+ * has one: those of the oldest object that the gate lets through and not all of
+ * whose paths are bad expressions; of the oldest one, where none is such; for
+ * the empty host, which nobody makes, those of the oldest one that is nothing
+ * but a default backend; else the controller's.
  */
 
 static ngx_k8s_claim_t *
@@ -303,8 +304,12 @@ ngx_k8s_host_fallback(ngx_k8s_host_state_t *state)
         return NULL;
     }
 
-    node = ngx_rbtree_min(state->claims.root, &state->sentinel);
-    claim = (ngx_k8s_claim_t *) node;
+    claim = state->first;
+
+    if (claim == NULL) {
+        node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+        claim = (ngx_k8s_claim_t *) node;
+    }
 
     return (claim->model->fallback
             || (!claim->model->canary && !claim->apart

@@ -83,6 +83,10 @@ typedef struct {
     ngx_uint_t               stamp;      /* the record in the making */
     ngx_k8s_item_t         **items;      /* in the order of the model */
     ngx_uint_t               nitems;
+    ngx_uint_t               naside;     /* that are no expressions */
+    ngx_uint_t               nwins;      /* that take their paths: without one
+                                            its annotations say nothing of the
+                                            host */
 
     ngx_k8s_model_t         *next;       /* of a change that goes on; held */
     ngx_k8s_model_host_t    *next_host;
@@ -104,7 +108,10 @@ typedef struct {
     unsigned                 listed:1;   /* in state->marked */
     unsigned                 aliases:1;  /* has some for the host, */
     unsigned                 named:1;    /* and they count: entry->aliased */
-    unsigned                 twins:1;    /* redirects its twin */
+    unsigned                 twins:1;    /* redirects its twin, */
+    unsigned                 regex:1;    /* makes its paths expressions, */
+    unsigned                 root:1;     /* redirects "/", */
+    unsigned                 leads:1;    /* may have what no path takes */
 
     ngx_rbtree_node_t        rank;       /* state->ranks, with "ranked" */
     ngx_k8s_model_t         *ranked;     /* its newest version, held; NULL */
@@ -125,8 +132,13 @@ struct ngx_k8s_item_s {
     ngx_k8s_held_t          *held;       /* NULL: no record has it */
     ngx_k8s_item_t          *next;       /* in state->gone */
     ngx_k8s_item_t          *twin;       /* adds the slash at its end */
-    ngx_queue_t              told;       /* in state->told, with "telling" */
+    ngx_queue_t              told;       /* in state->told, with "telling", or
+                                            in state->aside, with "aside" */
     unsigned                 slash:1;    /* is a twin */
+    unsigned                 wins:1;     /* none that always matches goes
+                                            before it */
+    unsigned                 aside:1;    /* in no tree: it is no expression,
+                                            though its object says so */
     unsigned                 canary:1;   /* behind all of its path that are
                                             none */
     unsigned                 telling:1;
@@ -199,6 +211,7 @@ struct ngx_k8s_host_state_s {
     ngx_queue_t              told;       /* items of which something else is
                                             to be said, with all behind them
                                             that compete for their path */
+    ngx_queue_t              aside;      /* items that are in no tree */
     ngx_k8s_claim_t         *saying;     /* of all claims, of which something
                                             else is to be said; NULL: none */
     ngx_k8s_claim_t         *telling;    /* of the claims in "marked" */
@@ -226,6 +239,8 @@ struct ngx_k8s_host_state_s {
     ngx_rbtree_key_t         undo;       /* with undoing: of the item at which
                                             that goes on */
 
+    ngx_k8s_claim_t         *first;      /* the oldest one that may have what
+                                            no path takes */
     ngx_k8s_claim_t         *fallback;   /* whose default backend is served */
     ngx_k8s_held_t          *fallback_held;
     ngx_k8s_held_t          *fallback_next;  /* waits for its record */
@@ -432,6 +447,10 @@ ngx_k8s_claim_t *ngx_k8s_claim_next(ngx_k8s_claim_t *claim);
 void ngx_k8s_claims_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 /* the oldest of state->marked, or NULL */
 ngx_k8s_claim_t *ngx_k8s_claim_marked(ngx_k8s_host_state_t *state);
+/* what an object says of its host, while it has a path of it: expressions, a
+   redirect of "/" and of the twin, and what no path takes */
+void ngx_k8s_claim_count(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_int_t *budget);
 /* what is said of those in state->marked has changed */
 void ngx_k8s_claim_tell(ngx_k8s_host_state_t *state);
 /* nor is what is said of those who would have its name */
@@ -613,10 +632,6 @@ ngx_int_t ngx_k8s_compile_canary_trials(ngx_k8s_compile_t *c,
 /* regular expressions (ngx_k8s_compile_regex.c): all places and items of a
    record; NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_compile_regexes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
-/* whether an item's path is none; error: what is wrong, as c->conf.regex has
-   it, or NULL */
-ngx_uint_t ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c,
-    ngx_k8s_item_t *item, ngx_str_t *error);
 /* the oldest of those that make a host's paths regular expressions; NULL: many
    are older */
 ngx_k8s_claim_t *ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state);
@@ -626,6 +641,10 @@ ngx_k8s_claim_t *ngx_k8s_compile_root(ngx_k8s_host_state_t *state);
 /* how many there are (ngx_k8s_compile_expr.c) */
 void ngx_k8s_exprs_init(ngx_k8s_compile_t *c);
 void ngx_k8s_exprs_free(ngx_k8s_compile_t *c);
+/* whether an item's path is no expression, which is tried once; error: what is
+   wrong, as c->conf.regex has it, or NULL */
+ngx_uint_t ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c,
+    ngx_k8s_item_t *item, ngx_str_t *error);
 /* whether an item has one; whether there may be that of an item */
 ngx_uint_t ngx_k8s_expr_counts(ngx_k8s_item_t *item);
 ngx_uint_t ngx_k8s_expr_room(ngx_k8s_compile_t *c, ngx_k8s_item_t *item);
@@ -653,7 +672,8 @@ ngx_int_t ngx_k8s_compile_action_status(ngx_k8s_making_t *m, ngx_uint_t kind,
  * Other names of hosts (ngx_k8s_compile_alias.c).  The record of a name that is
  * none itself: NGX_OK, NGX_DECLINED: there is none, NGX_AGAIN, NGX_ERROR.
  * end(): it is nobody's; real(): it is a host; claim(): a claim has changed,
- * returns things that it has looked at; counts(): whether it is the one whose
+ * returns things that it has looked at; twin_claim(): whether it redirects the
+ * host's twin; counts(): whether it is the one whose
  * aliases a host has; tell(): certificates of a host have changed.
  */
 ngx_int_t ngx_k8s_compile_alias(ngx_k8s_compile_t *c,
@@ -664,6 +684,8 @@ void ngx_k8s_compile_alias_real(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 ngx_uint_t ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim);
+void ngx_k8s_compile_twin_claim(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_uint_t twins);
 void ngx_k8s_compile_alias_counts(ngx_k8s_claim_t *claim, ngx_uint_t counts);
 void ngx_k8s_compile_alias_tell(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);

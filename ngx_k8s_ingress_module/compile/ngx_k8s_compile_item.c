@@ -35,7 +35,12 @@ static void ngx_k8s_item_unlink(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_after(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_bound(ngx_k8s_item_t *item,
     ngx_uint_t canary);
-static ngx_k8s_item_t *ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n);
+static ngx_k8s_item_t *ngx_k8s_item_before(ngx_k8s_item_t *item,
+    ngx_uint_t regex);
+static ngx_k8s_item_t *ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n,
+    ngx_uint_t regex);
+static void ngx_k8s_item_judge(ngx_k8s_item_t *item);
+static void ngx_k8s_item_wins(ngx_k8s_item_t *item, ngx_uint_t wins);
 static void ngx_k8s_item_tell(ngx_k8s_item_t *item);
 static void ngx_k8s_item_pass(ngx_k8s_item_t *item);
 static void ngx_k8s_item_dirty(ngx_k8s_item_t *item);
@@ -49,6 +54,7 @@ ngx_k8s_items_init(ngx_k8s_host_state_t *state)
     ngx_rbtree_init(&state->items, &state->sentinel,
                     ngx_k8s_item_insert_value);
     ngx_rbtree_init(&state->helds, &state->sentinel, ngx_rbtree_insert_value);
+    ngx_queue_init(&state->aside);
 }
 
 
@@ -194,6 +200,14 @@ ngx_k8s_item_add(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     item->match = match;
     item->canary = (claim->next->canary != NULL);
 
+    if (claim->next->regex && ngx_k8s_compile_regex_bad(c, item, NULL)) {
+        item->aside = 1;
+        claim->naside++;
+        ngx_queue_insert_tail(&claim->state->aside, &item->told);
+
+        return item;
+    }
+
     if (match->slash && c->conf.add_slash && !item->canary) {
         twin = ngx_alloc(sizeof(ngx_k8s_item_t), c->log);
         if (twin == NULL) {
@@ -262,6 +276,18 @@ ngx_k8s_item_link(ngx_k8s_item_t *item)
         ngx_k8s_item_tell(next);
     }
 
+    if (!item->slash && !item->canary
+        && ngx_k8s_item_before(item, 0) == NULL)
+    {
+        ngx_k8s_item_wins(item, 1);
+
+        if (next && ngx_k8s_item_same(next, item)
+            && item->match->npredicates == 0)
+        {
+            ngx_k8s_item_judge(next);
+        }
+    }
+
     ngx_k8s_item_dirty(item);
 }
 
@@ -271,6 +297,13 @@ ngx_k8s_item_remove(ngx_k8s_item_t *item)
 {
     ngx_k8s_item_t        *twin;
     ngx_k8s_host_state_t  *state;
+
+    if (item->aside) {
+        item->claim->naside--;
+        ngx_queue_remove(&item->told);
+        ngx_free(item);
+        return;
+    }
 
     state = item->claim->state;
     twin = item->twin;
@@ -337,7 +370,65 @@ ngx_k8s_item_unlink(ngx_k8s_item_t *item)
     ngx_k8s_item_dirty(item);
     ngx_k8s_item_unhold(item);
 
+    if (!item->wins || item->match->npredicates
+        || (next && !ngx_k8s_item_same(next, item)))
+    {
+        next = NULL;
+    }
+
+    ngx_k8s_item_wins(item, 0);
+
     ngx_rbtree_delete(&state->items, &item->node);
+
+    if (next) {
+        ngx_k8s_item_judge(next);
+    }
+}
+
+
+/*
+ * Before an item, and those behind it that compete for its path, one that
+ * always matches has come or gone.
+ */
+
+static void
+ngx_k8s_item_judge(ngx_k8s_item_t *item)
+{
+    ngx_k8s_item_t  *next;
+
+    for (next = item;
+         next && !next->canary && ngx_k8s_item_same(next, item);
+         next = ngx_k8s_item_after(next))
+    {
+        ngx_k8s_item_wins(next, ngx_k8s_item_before(next, 0) == NULL);
+
+        if (next->match->npredicates == 0 && next->claim->nlisteners == 0) {
+            return;
+        }
+    }
+}
+
+
+/* what its object says of the host is counted when the claim is worked on */
+
+static void
+ngx_k8s_item_wins(ngx_k8s_item_t *item, ngx_uint_t wins)
+{
+    ngx_k8s_claim_t  *claim;
+
+    if (item->wins == wins) {
+        return;
+    }
+
+    claim = item->claim;
+
+    item->wins = wins;
+    claim->nwins += wins ? 1 : -1;
+    claim->state->head |= claim->root;
+
+    if (claim->nwins == wins) {
+        ngx_k8s_compile_claim_mark(claim);
+    }
 }
 
 
@@ -487,6 +578,18 @@ ngx_k8s_item_pass(ngx_k8s_item_t *item)
 ngx_k8s_item_t *
 ngx_k8s_item_shadow(ngx_k8s_item_t *item)
 {
+    return ngx_k8s_item_before(item, item->claim->state->nregex);
+}
+
+
+/*
+ * As an expression a path with a slash at its end is another one; what is apart
+ * is none.
+ */
+
+static ngx_k8s_item_t *
+ngx_k8s_item_before(ngx_k8s_item_t *item, ngx_uint_t regex)
+{
     uint32_t         n;
     ngx_k8s_item_t  *other;
 
@@ -501,21 +604,17 @@ ngx_k8s_item_shadow(ngx_k8s_item_t *item)
     n = 0;
 
     do {
-        other = ngx_k8s_item_cover(item, n++);
+        other = ngx_k8s_item_cover(item, n++, regex);
     } while (other && n < item->claim->nlisteners);
 
     return other;
 }
 
 
-/*
- * The first that always matches on the n-th listener of this one; or NULL.
- * As an expression a path with a slash at its end is another one; what is apart
- * is none.
- */
+/* the first that always matches on the n-th listener of this one; or NULL */
 
 static ngx_k8s_item_t *
-ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n)
+ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n, ngx_uint_t regex)
 {
     ngx_k8s_item_t   *other;
     ngx_k8s_claim_t  *claim;
@@ -526,7 +625,7 @@ ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n)
          other != item;
          other = ngx_k8s_item_after(other))
     {
-        if (claim->state->nregex && !(claim->apart && other->claim->apart)
+        if (regex && !(claim->apart && other->claim->apart)
             && !ngx_k8s_str_eq(&other->match->path, &item->match->path))
         {
             continue;

@@ -25,16 +25,6 @@ static void ngx_k8s_compile_mark_twin(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 
 
-void
-ngx_k8s_compile_claim_mark(ngx_k8s_claim_t *claim)
-{
-    if (!claim->queued) {
-        claim->queued = 1;
-        ngx_queue_insert_tail(&claim->state->work, &claim->queue);
-    }
-}
-
-
 /* those that come meanwhile are met at the end; the cursor keeps the node */
 
 void
@@ -199,7 +189,7 @@ ngx_k8s_compile_resume(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 ngx_uint_t
 ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
 {
-    ngx_uint_t             n, aliases, twins, ntwins;
+    ngx_uint_t             n, aliases;
     ngx_k8s_claim_t       *first;
     ngx_k8s_model_t       *model;
     ngx_k8s_host_state_t  *state;
@@ -208,17 +198,6 @@ ngx_k8s_compile_alias_claim(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
     model = claim->model;
 
     aliases = (model && claim->host && model->naliases + model->npatterns);
-    twins = (model && claim->host && claim->host->nrules && model->twins);
-
-    ntwins = state->ntwins;
-    state->ntwins += twins;
-    state->ntwins -= claim->twins;
-    claim->twins = twins;
-
-    if ((ntwins != 0) != (state->ntwins != 0)) {
-        ngx_k8s_compile_mark_twin(c, state);
-    }
-
     if (!aliases && !claim->aliases) {
         return 0;
     }
@@ -307,6 +286,26 @@ ngx_k8s_compile_mark_aliases(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim)
     }
 
     return n;
+}
+
+
+void
+ngx_k8s_compile_twin_claim(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_uint_t twins)
+{
+    ngx_uint_t             ntwins;
+    ngx_k8s_host_state_t  *state;
+
+    state = claim->state;
+    ntwins = state->ntwins;
+
+    state->ntwins += twins;
+    state->ntwins -= claim->twins;
+    claim->twins = twins;
+
+    if ((ntwins != 0) != (state->ntwins != 0)) {
+        ngx_k8s_compile_mark_twin(c, state);
+    }
 }
 
 

@@ -19,6 +19,8 @@ static ngx_int_t ngx_k8s_notes_owned(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_notes_paths(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_int_t *budget);
+static ngx_int_t ngx_k8s_notes_aside(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_notes_literal(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_notes_canary(ngx_k8s_compile_t *c,
@@ -135,6 +137,15 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
             continue;
         }
 
+        if (item->aside) {
+
+            if (ngx_k8s_notes_aside(c, claim, item) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
         if (item->canary) {
 
             if (ngx_k8s_notes_canary(c, claim, item) != NGX_OK) {
@@ -201,6 +212,35 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_notes_aside(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_item_t *item)
+{
+    u_char        buf[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t     error, field, shown;
+    ngx_array_t  *a;
+
+    a = &c->saying.problems;
+
+    error.data = buf;
+    error.len = 0;
+
+    (void) ngx_k8s_compile_regex_bad(c, item, &error);
+
+    field = ngx_k8s_field_text(&item->match->field, a->pool);
+
+    if (field.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    shown = ngx_k8s_host_shown(&claim->state->node->name);
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_INVALID, &shown,
+                                &field, "the path \"%V\" is no regular "
+                                "expression: %V", &item->match->path, &error);
 }
 
 
@@ -327,8 +367,7 @@ static ngx_int_t
 ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_k8s_item_t *item)
 {
-    u_char                  buf[NGX_MAX_CONF_ERRSTR];
-    ngx_str_t               error, field, shown, who;
+    ngx_str_t               field, shown, who;
     ngx_array_t            *a;
     ngx_k8s_claim_t        *other;
     ngx_k8s_object_t       *object;
@@ -337,27 +376,6 @@ ngx_k8s_notes_regex(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     a = &c->saying.problems;
     match = item->match;
-
-    error.data = buf;
-    error.len = 0;
-
-    if (claim->model->regex && ngx_k8s_compile_regex_bad(c, item, &error)) {
-
-        field = ngx_k8s_field_text(&match->field, a->pool);
-
-        if (field.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        shown = ngx_k8s_host_shown(&claim->state->node->name);
-
-        return (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_INVALID,
-                                     &shown, &field,
-                                     "the path \"%V\" is no regular "
-                                     "expression: %V", &match->path, &error)
-                == NGX_OK)
-               ? NGX_DECLINED : NGX_ERROR;
-    }
 
     state = claim->state;
 

@@ -105,7 +105,7 @@ ngx_k8s_compile_root(ngx_k8s_host_state_t *state)
     {
         claim = (ngx_k8s_claim_t *) node;
 
-        if (claim->model == NULL || claim->model->root.len == 0) {
+        if (!claim->root) {
             continue;
         }
 
@@ -119,8 +119,9 @@ ngx_k8s_compile_root(ngx_k8s_host_state_t *state)
 
         for (i = 0; i < claim->nitems; i++) {
 
-            if (first == NULL || ngx_k8s_regex_cmp(&claim->items[i], &first)
-                                 < 0)
+            if (claim->items[i]->wins
+                && (first == NULL
+                    || ngx_k8s_regex_cmp(&claim->items[i], &first) < 0))
             {
                 first = claim->items[i];
                 root = claim;
@@ -144,7 +145,7 @@ ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state)
     for (n = 0; node && n < NGX_K8S_REGEX_CLAIMS; n++) {
         claim = (ngx_k8s_claim_t *) node;
 
-        if (claim->model && claim->model->regex) {
+        if (claim->regex) {
             return claim;
         }
 
@@ -152,35 +153,6 @@ ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state)
     }
 
     return NULL;
-}
-
-
-ngx_uint_t
-ngx_k8s_compile_regex_bad(ngx_k8s_compile_t *c, ngx_k8s_item_t *item,
-    ngx_str_t *error)
-{
-    u_char     buf[NGX_MAX_CONF_ERRSTR];
-    ngx_str_t  text, *path;
-
-    path = &item->match->path;
-
-    if (c->conf.regex == NULL
-        || (item->tried && (error == NULL || !item->bad))
-        || ngx_k8s_path_literal(path) == path->len)
-    {
-        return item->bad;
-    }
-
-    text.data = buf;
-
-    if (error == NULL) {
-        error = &text;
-    }
-
-    item->tried = 1;
-    item->bad = (c->conf.regex(path, error, c->log) == NGX_DECLINED);
-
-    return item->bad;
 }
 
 
@@ -256,8 +228,8 @@ ngx_k8s_regex_items(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
 
 /*
- * None adds a slash here, and what is no expression is left out, but where
- * another object makes it one: then it stands for itself.
+ * None adds a slash here.  What is no expression is aside, but where another
+ * object makes it one: then it stands for itself.
  */
 
 static ngx_int_t
@@ -267,13 +239,15 @@ ngx_k8s_regex_item(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_uint_t       out, over;
     ngx_k8s_item_t  **p;
 
-    if (item->canary || ngx_k8s_item_skip(item)) {
+    if (item->canary || item->aside || ngx_k8s_item_skip(item)) {
         return NGX_OK;
     }
 
-    out = item->claim->apart ? (ngx_k8s_item_shadow(item) != NULL)
-                             : ngx_k8s_compile_regex_bad(c, item, NULL)
-                               && item->claim->model->regex;
+    out = item->claim->apart && ngx_k8s_item_shadow(item);
+
+    if (!item->claim->apart) {
+        (void) ngx_k8s_compile_regex_bad(c, item, NULL);
+    }
 
     over = !out && !item->claim->apart
            && ngx_k8s_regex_over(c, item, m->nexprs);

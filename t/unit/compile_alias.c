@@ -611,7 +611,7 @@ provider(object_t *o, ngx_uint_t host)
 }
 
 
-/* the host with the twin, -1: there is none */
+/* whether it has a twin: the oldest object alone has a path of it */
 
 static ngx_int_t
 redirected(object_t *o, ngx_int_t host)
@@ -619,8 +619,8 @@ redirected(object_t *o, ngx_int_t host)
     ngx_uint_t  i;
 
     for (i = 0; host >= 0 && i < OBJECTS; i++) {
-        if (o[i].there && (o[i].hosts & 1 << host) && o[i].twins) {
-            return 1;
+        if (o[i].there && (o[i].hosts & 1 << host)) {
+            return o[i].twins;
         }
     }
 

@@ -274,6 +274,193 @@ static struct {
 };
 
 
+/* the only value of the policy of what no path takes */
+
+static char *
+fallback(k8s_t *k)
+{
+    uint32_t            slot;
+    ngx_str_t           host, value;
+    ngx_k8s_host_t     *rec;
+    ngx_k8s_match_t    *match;
+    ngx_k8s_policy_t   *policy;
+    ngx_k8s_setting_t  *setting;
+
+    static char  text[64];
+
+    host = k8s_str("h");
+    rec = ngx_k8s_route_host(k->table, 0, NGX_K8S_CLASS_HTTP, &host, &slot);
+
+    if (rec == NULL || rec->fallback == NGX_K8S_NONE) {
+        return "none";
+    }
+
+    match = (ngx_k8s_match_t *) ngx_k8s_record_at(rec, rec->matches.offset)
+            + rec->fallback;
+
+    policy = ngx_k8s_slot_record(k->table, NGX_K8S_INDEX_POLICY,
+                                 match->policy);
+
+    if (policy == NULL) {
+        return "none";
+    }
+
+    if (policy->settings.n != 1) {
+        return "several";
+    }
+
+    setting = ngx_k8s_record_at(policy, policy->settings.offset);
+
+    ngx_k8s_record_str(policy, &setting->value, &value);
+    sprintf(text, "%.*s", (int) value.len, value.data);
+
+    return text;
+}
+
+
+/*
+ * Who has no path of a host says nothing of it: one whose paths are those of
+ * older objects, or are no expressions.
+ */
+
+static void
+losers(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k.conf.regex = check;
+    k8s_open(&k);
+
+    k8s_put(&k, INGRESS("own", "01", "", PATH("Exact", "/pay", "a") ","
+                        PATH("Prefix", "/", "b")));
+    k8s_put(&k, INGRESS("thief", "02", REGEX "," OURS "app-root':'/phish',"
+                        OURS "from-to-www-redirect':'true'",
+                        PATH("Prefix", "/", "c")));
+    k8s_run(&k);
+    goes("/pay", "a");
+    goes("/payX", "b");
+    ok(!k8s_has(&k, "root /phish") && !k8s_has(&k, "\"www.h\" flags"),
+       "a loser has no app-root, and no twin of the host");
+    ok(k8s_has(&k, "the path \"/\" of host \"h\" is that of"), "it is said");
+    ok(!k8s_has(&k, "takes all that begins"), "and nothing of the other");
+
+    k8s_put(&k, INGRESS("thief", "02", REWRITE, PATH("Prefix", "/", "c")));
+    k8s_run(&k);
+    goes("/payX", "b");
+
+    /* with one more path it does */
+
+    k8s_put(&k, INGRESS("thief", "02", REGEX "," OURS "app-root':'/own',"
+                        OURS "from-to-www-redirect':'true'",
+                        PATH("Prefix", "/", "c") "," PATH(IMPL, "/z", "d")));
+    k8s_run(&k);
+    goes("/payX", "a");
+    goes("/Z", "d");
+    ok(k8s_has(&k, "root /own") && k8s_has(&k, "\"www.h\" flags"),
+       "a path of its own");
+
+    /* a path comes, goes and ages */
+
+    k8s_put(&k, INGRESS("older", "00", "", PATH(IMPL, "/z", "e")));
+    k8s_run(&k);
+    goes("/payX", "b");
+    goes("/z", "e");
+    goes("/zX", "b");
+    ok(!k8s_has(&k, "root /own") && !k8s_has(&k, "\"www.h\" flags"),
+       "until an older object has it");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "older");
+    k8s_run(&k);
+    goes("/payX", "a");
+    ok(k8s_has(&k, "root /own"), "and again when that is gone");
+
+    k8s_put(&k, INGRESS("older", "00", "", PATH(IMPL, "/z", "e")));
+    k8s_put(&k, INGRESS("thief", "02", REGEX "," OURS "app-root':'/own'",
+                        PATH("Prefix", "/", "c") "," PATH(IMPL, "/y", "d")));
+    k8s_run(&k);
+    goes("/Y1", "d");
+    ok(k8s_has(&k, "root /own"), "another path");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "older");
+
+    /* of two roots that whose path goes before the other one's */
+
+    k8s_put(&k, INGRESS("other", "03", OURS "app-root':'/other'",
+                        PATH(IMPL, "/yyy", "d") ","
+                        PATH(IMPL, "/longer", "d")));
+    k8s_run(&k);
+    ok(k8s_has(&k, "root /other"), "the longer path");
+    k8s_put(&k, INGRESS("older", "00", "", PATH(IMPL, "/longer", "e") ","
+                        PATH(IMPL, "/yyy", "e")));
+    k8s_run(&k);
+    ok(k8s_has(&k, "root /own"), "which is another object's");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "older");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "other");
+
+    /* what is no expression */
+
+    k8s_put(&k, INGRESS("thief", "00", REGEX "," OURS "app-root':'/phish',"
+                        OURS "proxy-body-size':'1m'",
+                        PATH(IMPL, "/a(b", "c")));
+    k8s_run(&k);
+    goes("/payX", "b");
+    goes("/a(b", "b");
+    ok(!k8s_has(&k, "root /phish") && strcmp(fallback(&k), "none") == 0,
+       "what is no expression is none of the host's");
+    ok(k8s_has(&k, "\"/a(b\" is no regular expression: it is odd"),
+       "it is said");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "own");
+    k8s_run(&k);
+    goes("/a(b", "status");
+    ok(strcmp(fallback(&k), "none") != 0,
+       "what no path takes is its own, where no other is there");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "thief");
+    k8s_run(&k);
+    ok(!k8s_has(&k, "host "), "nothing is left");
+
+    k8s_close(&k);
+}
+
+
+/* what no path takes has the annotations of the oldest that is let through */
+
+static void
+leads(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+
+    k8s_put(&k, INGRESS("one", "01", OURS "server-snippet':'x'",
+                        PATH("Prefix", "/one", "a")));
+    k8s_put(&k, INGRESS("two", "02", OURS "proxy-body-size':'2m'",
+                        PATH("Prefix", "/two", "b")));
+    k8s_run(&k);
+    ok(strcmp(fallback(&k), "2m") == 0, "the second one's");
+
+    k8s_put(&k, INGRESS("one", "01", OURS "proxy-body-size':'1m'",
+                        PATH("Prefix", "/one", "a")));
+    k8s_run(&k);
+    ok(strcmp(fallback(&k), "1m") == 0, "the first one's");
+
+    k8s_put(&k, INGRESS("nil", "00", OURS "proxy-body-size':'3m'",
+                        PATH("Prefix", "/two", "a")));
+    k8s_put(&k, INGRESS("one", "03", OURS "proxy-body-size':'1m'",
+                        PATH("Prefix", "/one", "a")));
+    k8s_run(&k);
+    ok(strcmp(fallback(&k), "3m") == 0, "an older one's");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "nil");
+    k8s_run(&k);
+    ok(strcmp(fallback(&k), "2m") == 0, "and the next one's");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -414,6 +601,8 @@ main(void)
     k8s_close(&k);
 
     bounds();
+    losers();
+    leads();
 
     return done();
 }
