@@ -9,6 +9,7 @@
 #include <ngx_k8s_index.h>
 
 
+#define NGX_K8S_QUEUE_WRITE          256    /* elements written at once */
 #define NGX_K8S_QUEUE_PARSE          16384  /* bytes between two looks at the
                                                clock */
 #define NGX_K8S_QUEUE_DELETE         64     /* objects and links, the same */
@@ -44,8 +45,9 @@ static ngx_int_t ngx_k8s_queue_stored(ngx_k8s_queue_t *q,
 static ngx_str_t *ngx_k8s_queue_reason(ngx_uint_t code);
 static void ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_parser_t *parser, ngx_k8s_problem_t *problem);
+static ngx_int_t ngx_k8s_queue_write(ngx_k8s_queue_t *q);
 static void ngx_k8s_queue_written(ngx_k8s_queue_t *q,
-    ngx_k8s_object_t *object);
+    ngx_k8s_object_t *object, u_char *text);
 static void ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind,
     ngx_k8s_identity_t *id);
 static void ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
@@ -173,7 +175,14 @@ ngx_k8s_queue_run(ngx_k8s_queue_t *q, uint64_t until)
                 ngx_k8s_queue_stored(q, &item->feed, rc);
 
             } else {
-                rc = ngx_k8s_queue_item(q, item);
+
+                if (q->writing.object == NULL) {
+                    rc = ngx_k8s_queue_item(q, item);
+                }
+
+                if (rc != NGX_AGAIN && q->writing.object) {
+                    rc = ngx_k8s_queue_write(q);
+                }
             }
 
             if (rc != NGX_AGAIN) {
@@ -204,6 +213,8 @@ ngx_k8s_queue_done(ngx_k8s_queue_t *q)
         ngx_k8s_queue_item_free(q, ngx_queue_data(first, ngx_k8s_queue_item_t,
                                                   queue));
     }
+
+    ngx_k8s_write_end(&q->writing);
 
     q->lost = 0;
     q->storing = 0;
@@ -339,6 +350,7 @@ static ngx_int_t
 ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t *object)
 {
+    u_char      *text;
     ngx_str_t   *kind;
     ngx_uint_t   kept;
 
@@ -370,7 +382,9 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     /* of a server a successor may have no right to read them, or no answer */
 
     if (object->kind == NGX_K8S_INGRESS_CLASS && feed->origin.len == 0) {
-        ngx_k8s_queue_written(q, object);
+        text = ngx_k8s_object_write(object);
+        ngx_k8s_queue_written(q, object, text);
+        free(text);
 
     } else {
 
@@ -500,15 +514,45 @@ ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind, ngx_k8s_identity_t *id)
         q->events->recall(q->events->data, kind, &id->ns, &id->name);
 
     } else if (!q->events->is_kept(q->events->data, kind, &id->ns, &id->name)) {
-        ngx_k8s_queue_written(q, object);
+        ngx_k8s_write_begin(&q->writing, object);
     }
 }
 
 
+/* a piece of it: the object is there as long as nothing else is worked on */
+
+static ngx_int_t
+ngx_k8s_queue_write(ngx_k8s_queue_t *q)
+{
+    ngx_int_t          rc;
+    ngx_k8s_object_t  *object;
+
+    object = q->writing.object;
+
+    rc = ngx_k8s_write_run(&q->writing, NGX_K8S_QUEUE_WRITE);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    ngx_k8s_queue_written(q, object, q->writing.text);
+
+    ngx_k8s_write_end(&q->writing);
+
+    return NGX_OK;
+}
+
+
 static void
-ngx_k8s_queue_written(ngx_k8s_queue_t *q, ngx_k8s_object_t *object)
+ngx_k8s_queue_written(ngx_k8s_queue_t *q, ngx_k8s_object_t *object,
+    u_char *text)
 {
     ngx_k8s_feed_t  feed;
+
+    if (text == NULL) {
+        ngx_k8s_queue_lose(q, object->kind);
+        return;
+    }
 
     ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
 
@@ -516,19 +560,11 @@ ngx_k8s_queue_written(ngx_k8s_queue_t *q, ngx_k8s_object_t *object)
     feed.kind = object->kind;
     feed.origin = object->origin;
     feed.document = object->document;
-    feed.text = ngx_k8s_object_write(object);
-
-    if (feed.text == NULL) {
-        ngx_k8s_queue_lose(q, object->kind);
-        return;
-    }
-
-    feed.len = ngx_strlen(feed.text);
+    feed.text = text;
+    feed.len = ngx_strlen(text);
 
     q->events->kept(q->events->data, object->kind, &object->namespace,
                     &object->name, &feed);
-
-    free(feed.text);
 }
 
 

@@ -23,6 +23,7 @@
 #include <ngx_core.h>
 #include <ngx_k8s_source.h>
 #include <ngx_k8s_store.h>
+#include <ngx_k8s_write.h>
 
 
 /* what the queue tells; strings live as long as the call */
@@ -65,6 +66,7 @@ typedef struct {
     ngx_uint_t               nitems[NGX_K8S_KINDS];
     size_t                   backlog;    /* bytes fed and not worked on */
     ngx_k8s_parser_t         parser;     /* of the first item */
+    ngx_k8s_write_t          writing;    /* the last good version for it */
     ngx_uint_t               lost;       /* kinds, by bit */
     unsigned                 parsing:1;
     unsigned                 storing:1;  /* the store goes on with it */

@@ -6,22 +6,40 @@
 
 /*
  * Objects back to JSON: what is read of it is the object again.  What could
- * not be read is written as a value that cannot be read either.
+ * not be read is written as a value that cannot be read either.  The lists of
+ * an object are written in pieces, all else of it at once.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_k8s_resource.h>
+#include <ngx_k8s_write.h>
 
 
-/* all of them take over no string, and set *failed without memory */
+#define NGX_K8S_WRITE_SIZE   4096        /* of the text, at first */
+
+
+/* a list: writes w->n of it, or w->m of that; NGX_DONE: there is none */
 
 typedef struct {
-    ngx_uint_t               failed;
-} ngx_k8s_write_t;
+    ngx_uint_t               kind;
+    const char              *name;
+    ngx_int_t              (*write)(ngx_k8s_write_t *w);
+} ngx_k8s_write_list_t;
 
 
+static void ngx_k8s_write_head(ngx_k8s_write_t *w);
+static void ngx_k8s_write_text(ngx_k8s_write_t *w, const char *text,
+    size_t len);
+static void ngx_k8s_write_json(ngx_k8s_write_t *w, json_t *json);
+static void ngx_k8s_write_open(ngx_k8s_write_t *w, json_t *json);
+static void ngx_k8s_write_inner(ngx_k8s_write_t *w, const char *text);
+static ngx_int_t ngx_k8s_write_rules(ngx_k8s_write_t *w);
+static ngx_int_t ngx_k8s_write_entries(ngx_k8s_write_t *w);
+static ngx_int_t ngx_k8s_write_ports(ngx_k8s_write_t *w);
+static ngx_int_t ngx_k8s_write_slice_ports(ngx_k8s_write_t *w);
+static ngx_int_t ngx_k8s_write_endpoints(ngx_k8s_write_t *w);
+/* all of them take over no string, and set w->failed without memory */
 static json_t *ngx_k8s_write_new(ngx_k8s_write_t *w, json_t *json);
 static void ngx_k8s_write_set(ngx_k8s_write_t *w, json_t *json,
     const char *name, json_t *value);
@@ -35,18 +53,14 @@ static json_t *ngx_k8s_write_metadata(ngx_k8s_write_t *w,
     ngx_k8s_object_t *object);
 static json_t *ngx_k8s_write_ingress(ngx_k8s_write_t *w,
     ngx_k8s_ingress_t *ingress);
-static json_t *ngx_k8s_write_rule(ngx_k8s_write_t *w,
-    ngx_k8s_ingress_rule_t *rule);
-static json_t *ngx_k8s_write_tls(ngx_k8s_write_t *w,
-    ngx_k8s_ingress_tls_t *tls);
+static json_t *ngx_k8s_write_path(ngx_k8s_write_t *w,
+    ngx_k8s_http_path_t *p);
 static json_t *ngx_k8s_write_backend(ngx_k8s_write_t *w,
     ngx_k8s_backend_t *backend);
 static json_t *ngx_k8s_write_class(ngx_k8s_write_t *w,
     ngx_k8s_ingress_class_t *class);
 static json_t *ngx_k8s_write_service(ngx_k8s_write_t *w,
     ngx_k8s_service_t *service);
-static void ngx_k8s_write_slice(ngx_k8s_write_t *w, json_t *json,
-    ngx_k8s_endpoint_slice_t *slice);
 static json_t *ngx_k8s_write_endpoint(ngx_k8s_write_t *w,
     ngx_k8s_slice_endpoint_t *endpoint);
 static void ngx_k8s_write_config_map(ngx_k8s_write_t *w, json_t *json,
@@ -54,53 +68,244 @@ static void ngx_k8s_write_config_map(ngx_k8s_write_t *w, json_t *json,
 static json_t *ngx_k8s_write_base64(ngx_str_t *value);
 
 
+/* in the order of the text */
+
+static ngx_k8s_write_list_t  ngx_k8s_write_lists[] = {
+    { NGX_K8S_INGRESS, "rules", ngx_k8s_write_rules },
+    { NGX_K8S_INGRESS, "tls", ngx_k8s_write_entries },
+    { NGX_K8S_SERVICE, "ports", ngx_k8s_write_ports },
+    { NGX_K8S_ENDPOINT_SLICE, "ports", ngx_k8s_write_slice_ports },
+    { NGX_K8S_ENDPOINT_SLICE, "endpoints", ngx_k8s_write_endpoints },
+    { 0, NULL, NULL }
+};
+
+
 u_char *
 ngx_k8s_object_write(ngx_k8s_object_t *object)
 {
-    char             *text;
-    json_t           *json, *spec;
-    ngx_k8s_write_t   w;
+    ngx_k8s_write_t  w;
 
-    w.failed = 0;
+    ngx_k8s_write_begin(&w, object);
 
-    json = ngx_k8s_write_new(&w, json_object());
+    while (ngx_k8s_write_run(&w, NGX_MAX_INT32_VALUE) == NGX_AGAIN) {
+        /* void */
+    }
 
-    ngx_k8s_write_set(&w, json, "metadata",
-                      ngx_k8s_write_metadata(&w, object));
+    return w.text;
+}
+
+
+void
+ngx_k8s_write_begin(ngx_k8s_write_t *w, ngx_k8s_object_t *object)
+{
+    ngx_memzero(w, sizeof(ngx_k8s_write_t));
+
+    w->object = object;
+}
+
+
+ngx_int_t
+ngx_k8s_write_run(ngx_k8s_write_t *w, ngx_uint_t n)
+{
+    ngx_int_t              rc;
+    ngx_k8s_write_list_t  *list;
+
+    if (w->text == NULL) {
+        ngx_k8s_write_head(w);
+    }
+
+    for ( /* void */ ; n && !w->failed; n--) {
+
+        list = &ngx_k8s_write_lists[w->list];
+
+        if (list->name == NULL) {
+            break;
+        }
+
+        if (list->kind != w->object->kind) {
+            w->list++;
+            continue;
+        }
+
+        if (w->n == 0 && w->m == 0) {
+
+            if (w->text[w->len - 1] != '{') {
+                ngx_k8s_write_text(w, ",", 1);
+            }
+
+            ngx_k8s_write_text(w, "\"", 1);
+            ngx_k8s_write_text(w, list->name, ngx_strlen(list->name));
+            ngx_k8s_write_text(w, "\":[", 3);
+        }
+
+        rc = list->write(w);
+
+        if (rc == NGX_AGAIN) {
+            w->m++;
+
+        } else if (rc == NGX_OK) {
+            w->n++;
+            w->m = 0;
+
+        } else { /* NGX_DONE */
+            ngx_k8s_write_text(w, "]", 1);
+            w->list++;
+            w->n = 0;
+        }
+    }
+
+    if (!w->failed && ngx_k8s_write_lists[w->list].name) {
+        return NGX_AGAIN;
+    }
+
+    /* of the spec, and of the object */
+
+    if (w->spec) {
+        ngx_k8s_write_text(w, "}", 1);
+    }
+
+    ngx_k8s_write_text(w, "}", 2);
+
+    if (w->failed) {
+        ngx_k8s_write_end(w);
+        return NGX_ERROR;
+    }
+
+    w->len--;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_write_end(ngx_k8s_write_t *w)
+{
+    free(w->text);
+
+    w->text = NULL;
+    w->object = NULL;
+}
+
+
+/* what is in no list */
+
+static void
+ngx_k8s_write_head(ngx_k8s_write_t *w)
+{
+    json_t                    *json, *spec;
+    ngx_k8s_object_t          *object;
+    ngx_k8s_endpoint_slice_t  *slice;
+
+    object = w->object;
     spec = NULL;
+
+    json = ngx_k8s_write_new(w, json_object());
+
+    ngx_k8s_write_set(w, json, "metadata", ngx_k8s_write_metadata(w, object));
 
     switch (object->kind) {
 
     case NGX_K8S_INGRESS:
-        spec = ngx_k8s_write_ingress(&w, (ngx_k8s_ingress_t *) object);
+        spec = ngx_k8s_write_ingress(w, (ngx_k8s_ingress_t *) object);
         break;
 
     case NGX_K8S_INGRESS_CLASS:
-        spec = ngx_k8s_write_class(&w, (ngx_k8s_ingress_class_t *) object);
+        spec = ngx_k8s_write_class(w, (ngx_k8s_ingress_class_t *) object);
         break;
 
     case NGX_K8S_SERVICE:
-        spec = ngx_k8s_write_service(&w, (ngx_k8s_service_t *) object);
+        spec = ngx_k8s_write_service(w, (ngx_k8s_service_t *) object);
         break;
 
     case NGX_K8S_ENDPOINT_SLICE:
-        ngx_k8s_write_slice(&w, json, (ngx_k8s_endpoint_slice_t *) object);
+        slice = (ngx_k8s_endpoint_slice_t *) object;
+        ngx_k8s_write_set(w, json, "addressType",
+                          json_string(slice->family == 4 ? "IPv4"
+                                      : slice->family == 6 ? "IPv6" : "FQDN"));
         break;
 
     case NGX_K8S_CONFIG_MAP:
-        ngx_k8s_write_config_map(&w, json, (ngx_k8s_config_map_t *) object);
+        ngx_k8s_write_config_map(w, json, (ngx_k8s_config_map_t *) object);
         break;
     }
 
+    ngx_k8s_write_open(w, json);
+
     if (spec) {
-        ngx_k8s_write_set(&w, json, "spec", spec);
+        w->spec = 1;
+        ngx_k8s_write_text(w, ",\"spec\":", sizeof(",\"spec\":") - 1);
+        ngx_k8s_write_open(w, spec);
+    }
+}
+
+
+static void
+ngx_k8s_write_text(ngx_k8s_write_t *w, const char *text, size_t len)
+{
+    u_char  *p;
+    size_t   size;
+
+    if (w->failed) {
+        return;
     }
 
-    text = w.failed ? NULL : json_dumps(json, JSON_COMPACT);
+    size = w->size ? w->size : NGX_K8S_WRITE_SIZE;
+
+    while (size < w->len + len) {
+        size *= 2;
+    }
+
+    if (size != w->size) {
+        p = realloc(w->text, size);
+        if (p == NULL) {
+            w->failed = 1;
+            return;
+        }
+
+        w->text = p;
+        w->size = size;
+    }
+
+    ngx_memcpy(w->text + w->len, text, len);
+    w->len += len;
+}
+
+
+/* as an element of a list */
+
+static void
+ngx_k8s_write_json(ngx_k8s_write_t *w, json_t *json)
+{
+    ngx_k8s_write_open(w, json);
+    ngx_k8s_write_text(w, "}", 1);
+}
+
+
+/* an object, without its end */
+
+static void
+ngx_k8s_write_open(ngx_k8s_write_t *w, json_t *json)
+{
+    char  *text;
+
+    text = (w->failed || json == NULL) ? NULL : json_dumps(json, JSON_COMPACT);
 
     json_decref(json);
 
-    return (u_char *) text;
+    if (text == NULL) {
+        w->failed = 1;
+        return;
+    }
+
+    /* behind another element */
+
+    if (w->n + w->m && w->text[w->len - 1] != '[') {
+        ngx_k8s_write_text(w, ",", 1);
+    }
+
+    ngx_k8s_write_text(w, text, ngx_strlen(text) - 1);
+
+    free(text);
 }
 
 
@@ -223,8 +428,7 @@ ngx_k8s_write_metadata(ngx_k8s_write_t *w, ngx_k8s_object_t *object)
 static json_t *
 ngx_k8s_write_ingress(ngx_k8s_write_t *w, ngx_k8s_ingress_t *ingress)
 {
-    json_t      *spec, *list;
-    ngx_uint_t   i;
+    json_t  *spec;
 
     spec = ngx_k8s_write_new(w, json_object());
 
@@ -240,32 +444,62 @@ ngx_k8s_write_ingress(ngx_k8s_write_t *w, ngx_k8s_ingress_t *ingress)
                          ngx_k8s_write_backend(w, ingress->default_backend));
     }
 
-    list = ngx_k8s_write_new(w, json_array());
-
-    for (i = 0; i < ingress->nrules; i++) {
-        ngx_k8s_write_add(w, list, ngx_k8s_write_rule(w, &ingress->rules[i]));
-    }
-
-    ngx_k8s_write_set(w, spec, "rules", list);
-
-    list = ngx_k8s_write_new(w, json_array());
-
-    for (i = 0; i < ingress->ntls; i++) {
-        ngx_k8s_write_add(w, list, ngx_k8s_write_tls(w, &ingress->tls[i]));
-    }
-
-    ngx_k8s_write_set(w, spec, "tls", list);
-
     return spec;
 }
 
 
-static json_t *
-ngx_k8s_write_rule(ngx_k8s_write_t *w, ngx_k8s_ingress_rule_t *rule)
+/* a path of a rule; one without any is written at once */
+
+static ngx_int_t
+ngx_k8s_write_rules(ngx_k8s_write_t *w)
 {
-    json_t               *json, *http, *paths, *path;
-    ngx_uint_t            i;
-    ngx_k8s_http_path_t  *p;
+    json_t                  *json;
+    ngx_k8s_ingress_t       *ingress;
+    ngx_k8s_ingress_rule_t  *rule;
+
+    ingress = (ngx_k8s_ingress_t *) w->object;
+
+    if (w->n == ingress->nrules) {
+        return NGX_DONE;
+    }
+
+    rule = &ingress->rules[w->n];
+
+    if (w->m == 0) {
+        json = ngx_k8s_write_new(w, json_object());
+
+        if (rule->no_host) {
+            ngx_k8s_write_set(w, json, "host", json_false());
+
+        } else {
+            ngx_k8s_write_str(w, json, "host", &rule->host);
+        }
+
+        if (rule->npaths == 0) {
+            ngx_k8s_write_json(w, json);
+            return NGX_OK;
+        }
+
+        ngx_k8s_write_open(w, json);
+        ngx_k8s_write_inner(w, "\"http\":{\"paths\":[");
+    }
+
+    ngx_k8s_write_json(w, ngx_k8s_write_path(w, &rule->paths[w->m]));
+
+    if (w->m + 1 < rule->npaths) {
+        return NGX_AGAIN;
+    }
+
+    ngx_k8s_write_text(w, "]}}", 3);
+
+    return NGX_OK;
+}
+
+
+static json_t *
+ngx_k8s_write_path(ngx_k8s_write_t *w, ngx_k8s_http_path_t *p)
+{
+    json_t  *path;
 
     static const char  *types[] = {
         "Exact",
@@ -273,66 +507,90 @@ ngx_k8s_write_rule(ngx_k8s_write_t *w, ngx_k8s_ingress_rule_t *rule)
         "ImplementationSpecific"
     };
 
-    json = ngx_k8s_write_new(w, json_object());
+    path = ngx_k8s_write_new(w, json_object());
 
-    if (rule->no_host) {
-        ngx_k8s_write_set(w, json, "host", json_false());
+    if (p->no_path) {
+        ngx_k8s_write_set(w, path, "path", json_false());
 
     } else {
-        ngx_k8s_write_str(w, json, "host", &rule->host);
+        ngx_k8s_write_str(w, path, "path", &p->path);
     }
 
-    if (rule->npaths == 0) {
-        return json;
-    }
+    ngx_k8s_write_set(w, path, "pathType", json_string(types[p->type]));
+    ngx_k8s_write_set(w, path, "backend",
+                      ngx_k8s_write_backend(w, &p->backend));
 
-    paths = ngx_k8s_write_new(w, json_array());
-
-    for (i = 0; i < rule->npaths; i++) {
-        p = &rule->paths[i];
-        path = ngx_k8s_write_new(w, json_object());
-
-        if (p->no_path) {
-            ngx_k8s_write_set(w, path, "path", json_false());
-
-        } else {
-            ngx_k8s_write_str(w, path, "path", &p->path);
-        }
-
-        ngx_k8s_write_set(w, path, "pathType", json_string(types[p->type]));
-        ngx_k8s_write_set(w, path, "backend",
-                          ngx_k8s_write_backend(w, &p->backend));
-        ngx_k8s_write_add(w, paths, path);
-    }
-
-    http = ngx_k8s_write_new(w, json_object());
-
-    ngx_k8s_write_set(w, http, "paths", paths);
-    ngx_k8s_write_set(w, json, "http", http);
-
-    return json;
+    return path;
 }
 
 
-static json_t *
-ngx_k8s_write_tls(ngx_k8s_write_t *w, ngx_k8s_ingress_tls_t *tls)
+/* a host of a tls entry */
+
+static ngx_int_t
+ngx_k8s_write_entries(ngx_k8s_write_t *w)
 {
-    json_t      *json, *hosts;
-    ngx_uint_t   i;
+    char                   *text;
+    json_t                 *json;
+    ngx_k8s_ingress_t      *ingress;
+    ngx_k8s_ingress_tls_t  *tls;
 
-    json = ngx_k8s_write_new(w, json_object());
-    hosts = ngx_k8s_write_new(w, json_array());
+    ingress = (ngx_k8s_ingress_t *) w->object;
 
-    for (i = 0; i < tls->nhosts; i++) {
-        ngx_k8s_write_add(w, hosts,
-                          json_stringn((char *) tls->hosts[i].data,
-                                       tls->hosts[i].len));
+    if (w->n == ingress->ntls) {
+        return NGX_DONE;
     }
 
-    ngx_k8s_write_set(w, json, "hosts", hosts);
-    ngx_k8s_write_str(w, json, "secretName", &tls->secret);
+    tls = &ingress->tls[w->n];
 
-    return json;
+    if (w->m == 0) {
+        json = ngx_k8s_write_new(w, json_object());
+        ngx_k8s_write_str(w, json, "secretName", &tls->secret);
+
+        ngx_k8s_write_open(w, json);
+        ngx_k8s_write_inner(w, "\"hosts\":[");
+    }
+
+    if (tls->nhosts) {
+        json = json_stringn((char *) tls->hosts[w->m].data,
+                            tls->hosts[w->m].len);
+        text = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
+
+        json_decref(json);
+
+        if (text == NULL) {
+            w->failed = 1;
+            return NGX_OK;
+        }
+
+        if (w->m) {
+            ngx_k8s_write_text(w, ",", 1);
+        }
+
+        ngx_k8s_write_text(w, text, ngx_strlen(text));
+
+        free(text);
+
+        if (w->m + 1 < tls->nhosts) {
+            return NGX_AGAIN;
+        }
+    }
+
+    ngx_k8s_write_text(w, "]}", 2);
+
+    return NGX_OK;
+}
+
+
+/* a list in what is open */
+
+static void
+ngx_k8s_write_inner(ngx_k8s_write_t *w, const char *text)
+{
+    if (!w->failed && w->text[w->len - 1] != '{') {
+        ngx_k8s_write_text(w, ",", 1);
+    }
+
+    ngx_k8s_write_text(w, text, ngx_strlen(text));
 }
 
 
@@ -376,9 +634,8 @@ ngx_k8s_write_backend(ngx_k8s_write_t *w, ngx_k8s_backend_t *backend)
 static json_t *
 ngx_k8s_write_service(ngx_k8s_write_t *w, ngx_k8s_service_t *service)
 {
-    json_t                  *spec, *list, *json;
-    ngx_uint_t               i;
-    ngx_k8s_service_port_t  *port;
+    json_t      *spec, *list;
+    ngx_uint_t   i;
 
     spec = ngx_k8s_write_new(w, json_object());
 
@@ -402,90 +659,115 @@ ngx_k8s_write_service(ngx_k8s_write_t *w, ngx_k8s_service_t *service)
                                                                 : "IPv4"));
     }
 
-    list = ngx_k8s_write_new(w, json_array());
-
-    for (i = 0; i < service->nports; i++) {
-        port = &service->ports[i];
-        json = ngx_k8s_write_new(w, json_object());
-
-        ngx_k8s_write_str(w, json, "name", &port->name);
-        ngx_k8s_write_str(w, json, "protocol", &port->protocol);
-        ngx_k8s_write_str(w, json, "appProtocol", &port->app_protocol);
-
-        if (port->port) {
-            ngx_k8s_write_set(w, json, "port", json_integer(port->port));
-        }
-
-        if (port->closed) {
-            ngx_k8s_write_set(w, json, "targetPort", json_false());
-
-        } else if (port->target_port) {
-            ngx_k8s_write_set(w, json, "targetPort",
-                              json_integer(port->target_port));
-
-        } else {
-            ngx_k8s_write_str(w, json, "targetPort", &port->target_name);
-        }
-
-        ngx_k8s_write_add(w, list, json);
-    }
-
-    ngx_k8s_write_set(w, spec, "ports", list);
-
     return spec;
 }
 
 
-static void
-ngx_k8s_write_slice(ngx_k8s_write_t *w, json_t *json,
-    ngx_k8s_endpoint_slice_t *slice)
+static ngx_int_t
+ngx_k8s_write_ports(ngx_k8s_write_t *w)
 {
-    json_t                    *list, *p;
-    ngx_uint_t                 i;
+    json_t                  *json;
+    ngx_k8s_service_t       *service;
+    ngx_k8s_service_port_t  *port;
+
+    service = (ngx_k8s_service_t *) w->object;
+
+    if (w->n == service->nports) {
+        return NGX_DONE;
+    }
+
+    port = &service->ports[w->n];
+    json = ngx_k8s_write_new(w, json_object());
+
+    ngx_k8s_write_str(w, json, "name", &port->name);
+    ngx_k8s_write_str(w, json, "protocol", &port->protocol);
+    ngx_k8s_write_str(w, json, "appProtocol", &port->app_protocol);
+
+    if (port->port) {
+        ngx_k8s_write_set(w, json, "port", json_integer(port->port));
+    }
+
+    if (port->closed) {
+        ngx_k8s_write_set(w, json, "targetPort", json_false());
+
+    } else if (port->target_port) {
+        ngx_k8s_write_set(w, json, "targetPort",
+                          json_integer(port->target_port));
+
+    } else {
+        ngx_k8s_write_str(w, json, "targetPort", &port->target_name);
+    }
+
+    ngx_k8s_write_json(w, json);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_write_slice_ports(ngx_k8s_write_t *w)
+{
+    json_t                    *json;
     ngx_k8s_slice_port_t      *port;
+    ngx_k8s_endpoint_slice_t  *slice;
+
+    slice = (ngx_k8s_endpoint_slice_t *) w->object;
+
+    if (w->n == slice->nports) {
+        return NGX_DONE;
+    }
+
+    port = &slice->ports[w->n];
+
+    if (port->protocol.data == NULL) {
+
+        /* an element that is no object */
+
+        if (w->n) {
+            ngx_k8s_write_text(w, ",", 1);
+        }
+
+        ngx_k8s_write_text(w, "false", 5);
+
+        return NGX_OK;
+    }
+
+    json = ngx_k8s_write_new(w, json_object());
+
+    ngx_k8s_write_str(w, json, "name", &port->name);
+    ngx_k8s_write_str(w, json, "protocol", &port->protocol);
+    ngx_k8s_write_str(w, json, "appProtocol", &port->app_protocol);
+
+    if (port->closed) {
+        ngx_k8s_write_set(w, json, "port", json_false());
+
+    } else if (port->port) {
+        ngx_k8s_write_set(w, json, "port", json_integer(port->port));
+    }
+
+    ngx_k8s_write_json(w, json);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_write_endpoints(ngx_k8s_write_t *w)
+{
+    ngx_k8s_endpoint_slice_t  *slice;
     ngx_k8s_slice_endpoint_t  *endpoint;
 
-    ngx_k8s_write_set(w, json, "addressType",
-                      json_string(slice->family == 4 ? "IPv4"
-                                  : slice->family == 6 ? "IPv6" : "FQDN"));
+    slice = (ngx_k8s_endpoint_slice_t *) w->object;
 
-    list = ngx_k8s_write_new(w, json_array());
-
-    for (i = 0; i < slice->nports; i++) {
-        port = &slice->ports[i];
-
-        if (port->protocol.data == NULL) {
-            /* an element that is no object */
-            ngx_k8s_write_add(w, list, json_false());
-            continue;
-        }
-
-        p = ngx_k8s_write_new(w, json_object());
-
-        ngx_k8s_write_str(w, p, "name", &port->name);
-        ngx_k8s_write_str(w, p, "protocol", &port->protocol);
-        ngx_k8s_write_str(w, p, "appProtocol", &port->app_protocol);
-
-        if (port->closed) {
-            ngx_k8s_write_set(w, p, "port", json_false());
-
-        } else if (port->port) {
-            ngx_k8s_write_set(w, p, "port", json_integer(port->port));
-        }
-
-        ngx_k8s_write_add(w, list, p);
+    if (w->n == slice->endpoints.nelts) {
+        return NGX_DONE;
     }
 
-    ngx_k8s_write_set(w, json, "ports", list);
-
-    list = ngx_k8s_write_new(w, json_array());
     endpoint = slice->endpoints.elts;
 
-    for (i = 0; i < slice->endpoints.nelts; i++) {
-        ngx_k8s_write_add(w, list, ngx_k8s_write_endpoint(w, &endpoint[i]));
-    }
+    ngx_k8s_write_json(w, ngx_k8s_write_endpoint(w, &endpoint[w->n]));
 
-    ngx_k8s_write_set(w, json, "endpoints", list);
+    return NGX_OK;
 }
 
 

@@ -307,6 +307,56 @@ any_allocation(void)
 }
 
 
+/* what is kept of a server is written in pieces, and nothing comes between */
+
+static void
+writing(void)
+{
+    char        *text, *p;
+    ngx_uint_t   i, n;
+
+    text = malloc(64 * 1024);
+
+    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"n\",\"name\":"
+                       "\"big\"},\"spec\":{\"ports\":[");
+
+    for (i = 0; i < 1000; i++) {
+        p += sprintf(p, "%s{\"name\":\"p%u\",\"port\":%u}", i ? "," : "",
+                     (unsigned) i, (unsigned) i + 1);
+    }
+
+    sprintf(p, "]}}");
+
+    begin();
+    kept[0] = '\0';
+    keeps = 0;
+
+    feed(NGX_K8S_FEED_OBJECT, text);
+    run();
+
+    feed(NGX_K8S_FEED_KEEP, text);
+    service(NGX_K8S_FEED_DELETE, "big");
+
+    for (n = 0; keeps == 0 && n < 100; n++) {
+        (void) ngx_k8s_queue_run(&queue, 0);
+    }
+
+    ok(n == 4, "it is written in %u pieces", (unsigned) n);
+    ok(has("big"), "while it is there");
+    run();
+    ok(!has("big") && kept[0] == '\0', "then it goes");
+
+    feed(NGX_K8S_FEED_OBJECT, text);
+    run();
+    feed(NGX_K8S_FEED_KEEP, text);
+    (void) ngx_k8s_queue_run(&queue, 0);
+    ok(queue.writing.object != NULL, "one in the making");
+
+    end();
+    free(text);
+}
+
+
 /* classes of a server are kept, as those who come next may not list them */
 
 static void
@@ -580,6 +630,7 @@ main(void)
     any_allocation();
     lost_lists();
     classes();
+    writing();
     last_good();
     nameless();
     successor();

@@ -6,6 +6,7 @@
 
 #include <unit.h>
 #include <ngx_k8s_reader.h>
+#include <ngx_k8s_write.h>
 
 
 static ngx_pool_t         *pool;
@@ -781,6 +782,7 @@ digests(void)
 static void
 written(void)
 {
+    ngx_k8s_write_t     w;
     u_char            *one, *two;
     json_t            *json, *again;
     ngx_uint_t         i;
@@ -867,6 +869,15 @@ written(void)
     for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         object = make(t[i].kind, t[i].text);
         one = ngx_k8s_object_write(object);
+
+        ngx_k8s_write_begin(&w, object);
+
+        while (ngx_k8s_write_run(&w, 1) == NGX_AGAIN) { /* void */ }
+
+        ok(w.text && strcmp((char *) one, (char *) w.text) == 0
+           && w.len == strlen((char *) one), "in pieces as at once");
+
+        ngx_k8s_write_end(&w);
         ngx_k8s_object_free(object);
 
         json = json_loads((char *) one, JSON_ALLOW_NUL, NULL);
