@@ -13,6 +13,7 @@
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_forwarded.h>
+#include <ngx_http_k8s_limit.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
@@ -271,7 +272,13 @@ ngx_http_k8s_gate(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_k8s_admit(r, ctx);
+    /* once: who is refused later has come, too */
+
+    rc = ctx->gate ? NGX_DECLINED : ngx_http_k8s_limit(r, ctx);
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_http_k8s_admit(r, ctx);
+    }
 
     ctx->gate = (rc == NGX_DONE);
 

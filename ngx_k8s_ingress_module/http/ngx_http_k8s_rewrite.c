@@ -58,7 +58,8 @@ static size_t  ngx_http_k8s_template_fields[] = {
     offsetof(ngx_k8s_settings_t, auth_redirect),
     offsetof(ngx_k8s_settings_t, global_auth_url),
     offsetof(ngx_k8s_settings_t, global_auth_signin),
-    offsetof(ngx_k8s_settings_t, global_auth_redirect)
+    offsetof(ngx_k8s_settings_t, global_auth_redirect),
+    offsetof(ngx_k8s_settings_t, limit_key)
 };
 
 

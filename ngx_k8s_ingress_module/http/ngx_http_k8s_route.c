@@ -392,7 +392,9 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
         /* what has to wait does so where it is let through */
 
-        if (ctx->unmatched && ngx_http_k8s_auth_wanted(ctx)) {
+        if (ctx->unmatched
+            && (ctx->profile->limit || ngx_http_k8s_auth_wanted(ctx)))
+        {
             return NGX_DECLINED;
         }
 

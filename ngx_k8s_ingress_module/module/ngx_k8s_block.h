@@ -18,6 +18,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include <ngx_k8s_limits.h>
 #include <ngx_k8s_listen.h>
 #include <ngx_k8s_policy.h>
 #include <ngx_k8s_table.h>
@@ -45,6 +46,8 @@ struct ngx_k8s_block_s {
     ngx_resolver_t          *resolver;   /* of names, or NULL */
     ngx_msec_t               resolver_timeout;
     ngx_uint_t               loopback;   /* 127.0.0.1 may be named */
+    ngx_k8s_limits_t        *limits;     /* set in the master, kept over a
+                                            reload unless its size changes */
     ngx_str_t                controller; /* and the class it serves, for */
     ngx_str_t                class_name; /* labels of metrics */
     ngx_array_t              listens;    /* ngx_k8s_listen_t of its passes, as
@@ -64,6 +67,8 @@ struct ngx_k8s_block_s {
 
     /* of one process */
     ngx_k8s_view_t           view;
+    ngx_int_t                limits_process; /* number, or NGX_ERROR */
+    ngx_event_t              limits_sweep;   /* module/ */
     ngx_event_t              unpin;      /* module/ */
     ngx_k8s_watcher_t       *watcher;    /* module/: NULL where none runs */
     ngx_k8s_saver_t         *saver;      /* module/: NULL without snapshot */

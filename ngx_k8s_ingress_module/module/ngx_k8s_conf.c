@@ -113,6 +113,15 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "simple route needs about 2k. A reload with another size copies the "
       "routes, and is refused when they do not fit." },
 
+    { { ngx_string("limits"), NGX_CONF_TAKE1,
+        ngx_conf_set_size_slot, 0,
+        offsetof(ngx_k8s_conf_t, limits_size), NULL },
+      "limits size;", "16m", "k8s_ingress",
+      "The size of the shared memory in which requests and connections of "
+      "clients are counted, at least 256k; a client of an Ingress with a limit "
+      "needs 16 bytes for each. It is kept over a reload, and empty after one "
+      "with another size." },
+
     { { ngx_string("snapshot"), NGX_CONF_TAKE123,
         ngx_k8s_conf_snapshot, 0, 0, NULL },
       "snapshot file [keys=on | off] [max_age=time];", "", "k8s_ingress",
@@ -296,6 +305,7 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.source.list_time = NGX_CONF_UNSET_MSEC;
     kcf.source.backoff_max = NGX_CONF_UNSET_MSEC;
     kcf.source.object_max = NGX_CONF_UNSET_SIZE;
+    kcf.limits_size = NGX_CONF_UNSET_SIZE;
 
     save = *cf;
     cf->handler = ngx_k8s_conf_directive;

@@ -74,6 +74,17 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 
     block->conf->zone_size = kcf->zone_size;
 
+    ngx_conf_init_size_value(kcf->limits_size, NGX_K8S_LIMITS_DEFAULT);
+
+    if (kcf->limits_size < NGX_K8S_LIMITS_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the size in \"limits\" directive is too small, the "
+                           "least is 256k");
+        return NGX_CONF_ERROR;
+    }
+
+    block->conf->limits_size = kcf->limits_size;
+
     ngx_conf_init_msec_value(kcf->client_check, 600000);
     block->conf->client_check = kcf->client_check;
     block->conf->class = kcf->class;

@@ -148,7 +148,10 @@ ngx_k8s_ingress(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
-    if (ngx_k8s_zone_add(cf, block) != NGX_OK) {
+    if (ngx_k8s_zone_add(cf, block) != NGX_OK
+        || ngx_k8s_limit_zone_add(cf, block, block->conf->limits_size)
+           != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -364,6 +367,8 @@ ngx_k8s_ingress_init_process(ngx_cycle_t *cycle)
 
         ngx_post_event(&block->unpin, &ngx_posted_next_events);
 
+        ngx_k8s_limit_zone_open(block, cycle);
+
         if (ngx_worker == 0 || ngx_process == NGX_PROCESS_SINGLE) {
 
             if (ngx_k8s_saver_create(block, cycle->log) != NGX_OK
@@ -400,6 +405,7 @@ ngx_k8s_ingress_exit_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < kmcf->blocks.nelts; i++) {
         ngx_k8s_watcher_stop(blocks[i]);
+        ngx_k8s_limit_zone_close(blocks[i]);
     }
 
     for (i = 0; i < kmcf->blocks.nelts; i++) {

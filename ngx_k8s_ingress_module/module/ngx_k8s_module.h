@@ -41,6 +41,7 @@ struct ngx_k8s_block_conf_s {
     ngx_k8s_compile_conf_t   compile;
     ngx_k8s_snapshot_conf_t  snapshot;
     size_t                   zone_size;
+    size_t                   limits_size;
     ngx_msec_t               client_check; /* 0: never */
 };
 

@@ -60,6 +60,16 @@ typedef struct {
                                                commas; patterns after "~" */
     ngx_str_t                block_referers;
 
+    ngx_int_t                limit_rps;     /* of one client; below 1: none */
+    ngx_int_t                limit_rpm;
+    ngx_int_t                limit_connections;
+    ngx_uint_t               limit_burst;   /* times the rate */
+    ngx_str_t                limit_allowlist; /* addresses without limits */
+    ngx_str_t                limit_key;     /* with variables: what is a
+                                               client */
+    ngx_uint_t               limit_req_status;
+    ngx_uint_t               limit_conn_status;
+
     ngx_uint_t               satisfy;       /* 0: list and auth server, 1: one
                                                of them */
     ngx_str_t                auth_url;      /* with variables; empty: none */

@@ -13,8 +13,10 @@ my $rows = K8s::Rows->new;
 my $n = $rows->{nginx};
 my $files = $rows->{files};
 
-# t/nginx/auth.t has it, as it needs a key that concerns all routes
-my %elsewhere = ('enable-global-auth' => 1);
+# t/nginx/auth.t has the first one, as it needs a key that concerns all routes,
+# t/nginx/limits.t the others, as they need several requests at a time
+my %elsewhere = map { $_ => 1 } qw( enable-global-auth limit-connections
+                                    limit-conn-status-code );
 
 # rows and files are held against each other
 

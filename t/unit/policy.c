@@ -524,7 +524,10 @@ static policy_case_t  policy_cases[] = {
 
     /* a name wins over its alias */
 
-    { OURS "limit-whitelist=::1;" OURS "limit-allowlist=::2", "3 ", 1, 0 },
+    { OURS "limit-whitelist=::1;" OURS "limit-allowlist=::2", "", 1, 0 },
+    { OURS "limit-rps=-1;" OURS "limit-connections=0", "", 2, 0 },
+    { OURS "limit-rps=10r/s", "2 ", 0, 1 },
+    { OURS "limit-allowlist=office", "2 ", 0, 1 },
 
     { OURS "http2-push-preload=true", "5 ", 0, 0 },
     { NULL, NULL, 0, 0 }

@@ -1,0 +1,160 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * The zone in which clients are counted (ngx_k8s_limits.h), one for each block.
+ * A process that dies is noticed by the others within a second; until then what
+ * it held counts.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_k8s_conf.h>
+#include <ngx_k8s_module.h>
+#include <sys/random.h>
+
+
+#define NGX_K8S_LIMIT_SWEEP          1000    /* milliseconds */
+
+
+static ngx_int_t ngx_k8s_limit_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+static ngx_int_t ngx_k8s_limit_zone_seed(uint64_t *seed, ngx_log_t *log);
+static void ngx_k8s_limit_zone_sweep(ngx_event_t *ev);
+static ngx_uint_t ngx_k8s_limit_zone_alive(ngx_pid_t pid);
+
+
+ngx_int_t
+ngx_k8s_limit_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block, size_t size)
+{
+    ngx_str_t        name;
+    ngx_shm_zone_t  *zone;
+
+    name.len = sizeof("k8s_limits:") - 1 + block->name.len;
+    name.data = ngx_pnalloc(cf->pool, name.len);
+    if (name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    name.len = ngx_sprintf(name.data, "k8s_limits%s%V",
+                           block->name.len ? ":" : "", &block->name)
+               - name.data;
+
+    zone = ngx_shared_memory_add(cf, &name, size, &ngx_k8s_ingress_module);
+    if (zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    zone->init = ngx_k8s_limit_zone_init;
+    zone->data = block;
+
+    return NGX_OK;
+}
+
+
+/* in the master */
+
+static ngx_int_t
+ngx_k8s_limit_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_k8s_block_t *old = data;
+
+    u_char           *addr;
+    size_t            size;
+    uint64_t          seed[2];
+    ngx_k8s_block_t  *block;
+    ngx_slab_pool_t  *shpool;
+
+    block = shm_zone->data;
+
+    if (old) {
+        block->limits = old->limits;
+        return NGX_OK;
+    }
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    size = shpool->pfree * ngx_pagesize;
+    addr = ngx_slab_alloc(shpool, size);
+
+    if (addr == NULL
+        || ngx_k8s_limit_zone_seed(seed, shm_zone->shm.log) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    block->limits = ngx_k8s_limits_init(addr, size, seed);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_limit_zone_seed(uint64_t *seed, ngx_log_t *log)
+{
+    if (getrandom(seed, 2 * sizeof(uint64_t), 0) != 2 * sizeof(uint64_t)) {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno, "getrandom() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_limit_zone_open(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
+{
+    ngx_event_t  *ev;
+
+    ngx_k8s_limits_sweep(block->limits, ngx_pid, ngx_k8s_limit_zone_alive);
+
+    block->limits_process = ngx_k8s_limits_open(block->limits, ngx_pid);
+
+    if (block->limits_process == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                      "more than %d processes count connections, this one "
+                      "lets none through where limit-connections says how "
+                      "many", NGX_K8S_LIMIT_PROCESSES);
+    }
+
+    ev = &block->limits_sweep;
+
+    ev->handler = ngx_k8s_limit_zone_sweep;
+    ev->data = block;
+    ev->log = cycle->log;
+    ev->cancelable = 1;
+
+    ngx_add_timer(ev, NGX_K8S_LIMIT_SWEEP);
+}
+
+
+void
+ngx_k8s_limit_zone_close(ngx_k8s_block_t *block)
+{
+    if (block->limits && block->limits_process != NGX_ERROR) {
+        ngx_k8s_limits_close(block->limits, block->limits_process);
+        block->limits_process = NGX_ERROR;
+    }
+}
+
+
+static void
+ngx_k8s_limit_zone_sweep(ngx_event_t *ev)
+{
+    ngx_k8s_block_t *block = ev->data;
+
+    ngx_k8s_limits_sweep(block->limits, ngx_pid, ngx_k8s_limit_zone_alive);
+
+    ngx_add_timer(ev, NGX_K8S_LIMIT_SWEEP);
+}
+
+
+static ngx_uint_t
+ngx_k8s_limit_zone_alive(ngx_pid_t pid)
+{
+    return kill(pid, 0) == 0 || ngx_errno != ESRCH;
+}

@@ -1,0 +1,87 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Limits of clients: a zone beside the table, in which every worker counts
+ * without a lock.  A key is a hash of what is limited and of the client; cells
+ * are in sets of eight.  Any process may be killed at any instruction: what it
+ * leaves is at most one request counted that did not come, or one that came and
+ * was not counted.  Pure.
+ */
+
+
+#ifndef _NGX_K8S_LIMITS_H_INCLUDED_
+#define _NGX_K8S_LIMITS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* processes that hold at a time; workers of older cycles among them */
+#define NGX_K8S_LIMIT_PROCESSES      64
+
+/* the least size of a zone */
+#define NGX_K8S_LIMITS_MIN           (256 * 1024)
+
+typedef struct {
+    ngx_atomic_t             key;        /* 0: empty */
+    ngx_atomic_t             value;      /* of a rate: microseconds, until when
+                                            requests are paid for; of what a
+                                            process holds: their number */
+} ngx_k8s_limit_cell_t;
+
+typedef struct {
+    uint64_t                 seed[2];    /* of keys */
+    ngx_uint_t               nsets;      /* of rates, a power of two */
+    ngx_uint_t               nholds;     /* sets of each process, likewise */
+    ngx_atomic_t             pids[NGX_K8S_LIMIT_PROCESSES];  /* 0: none */
+    ngx_k8s_limit_cell_t    *rates;
+    ngx_k8s_limit_cell_t    *holds;      /* those of process n begin at
+                                            n * nholds * 8 */
+} ngx_k8s_limits_t;
+
+
+/* lays out zeroed memory, which stays at its address; random seed.  In the
+   master */
+ngx_k8s_limits_t *ngx_k8s_limits_init(u_char *addr, size_t size,
+    uint64_t *seed);
+
+/* the key of some texts */
+ngx_atomic_uint_t ngx_k8s_limits_key(ngx_k8s_limits_t *limits,
+    ngx_str_t *texts, ngx_uint_t n);
+
+/*
+ * Whether a request passes that is paid for with so many microseconds, where
+ * burst may be ahead of its time: NGX_OK or NGX_BUSY.  take() counts it.  A full
+ * set gives up what is paid for the shortest time.  now: microseconds.
+ */
+ngx_int_t ngx_k8s_limits_peek(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
+    uint64_t now, uint64_t burst);
+ngx_int_t ngx_k8s_limits_take(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
+    uint64_t now, uint64_t interval, uint64_t burst);
+
+/*
+ * A process takes a number, under which it counts, and gives it back; NGX_ERROR:
+ * there is none left.  sweep() gives back those of processes that have died:
+ * alive() says whether one has not.
+ */
+ngx_int_t ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid);
+void ngx_k8s_limits_close(ngx_k8s_limits_t *limits, ngx_uint_t process);
+void ngx_k8s_limits_sweep(ngx_k8s_limits_t *limits, ngx_pid_t self,
+    ngx_uint_t (*alive)(ngx_pid_t pid));
+
+/*
+ * Counts one for a key, as long as all processes do not hold more than max:
+ * NGX_OK, NGX_BUSY, or NGX_DECLINED: no room.  release() counts it back.
+ */
+ngx_int_t ngx_k8s_limits_hold(ngx_k8s_limits_t *limits, ngx_uint_t process,
+    ngx_atomic_uint_t key, ngx_uint_t max);
+void ngx_k8s_limits_release(ngx_k8s_limits_t *limits, ngx_uint_t process,
+    ngx_atomic_uint_t key);
+
+
+#endif /* _NGX_K8S_LIMITS_H_INCLUDED_ */

@@ -1,0 +1,265 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/* Limits of clients: against a model, full sets, and processes that die. */
+
+
+#include "unit.h"
+#include <ngx_k8s_limits.h>
+
+
+static ngx_k8s_limits_t *
+limits_new(size_t size)
+{
+    u_char    *p;
+    uint64_t   seed[2] = { 1, 2 };
+
+    p = calloc(1, size);
+
+    return ngx_k8s_limits_init(p, size, seed);
+}
+
+
+static ngx_atomic_uint_t
+limits_key(ngx_k8s_limits_t *l, char *one, char *two)
+{
+    ngx_str_t  texts[2];
+
+    texts[0].data = (u_char *) one;
+    texts[0].len = strlen(one);
+    texts[1].data = (u_char *) two;
+    texts[1].len = strlen(two);
+
+    return ngx_k8s_limits_key(l, texts, 2);
+}
+
+
+static void
+keys(void)
+{
+    ngx_k8s_limits_t  *l;
+
+    l = limits_new(NGX_K8S_LIMITS_MIN);
+
+    ok(limits_key(l, "a", "b") == limits_key(l, "a", "b"), "the same key");
+    ok(limits_key(l, "a", "b") != limits_key(l, "ab", ""), "texts are apart");
+    ok(limits_key(l, "", "ab") != limits_key(l, "a", "b"), "likewise");
+    ok(limits_key(l, "abcdefg", "h") != limits_key(l, "abcdefgh", ""),
+       "at the end of a word");
+    ok((l->nsets & (l->nsets - 1)) == 0 && l->nsets > 1000,
+       "%d sets", (int) l->nsets);
+    ok(l->nholds > 0, "%d of each process", (int) l->nholds);
+
+    free(l);
+}
+
+
+/* as nginx counts: what is ahead of its time, in requests */
+
+static void
+model(void)
+{
+    double             excess, want;
+    uint64_t           now, last, interval, burst;
+    ngx_int_t          rc;
+    ngx_uint_t         i, rate, wrong, n;
+    ngx_atomic_uint_t  key;
+    ngx_k8s_limits_t  *l;
+
+    l = limits_new(NGX_K8S_LIMITS_MIN);
+    key = limits_key(l, "model", "client");
+
+    for (rate = 1; rate <= 1000; rate *= 10) {
+
+        interval = 1000000 / rate;
+        burst = interval * 5 * rate;
+        now = 1000000000000ULL * rate;
+        last = 0;
+        excess = 0;
+        wrong = 0;
+        n = 0;
+
+        for (i = 0; i < 20000; i++) {
+
+            now += random() % (2 * interval);
+
+            want = last ? excess - (double) (now - last) / interval : 0;
+            want = want < 0 ? 0 : want;
+
+            rc = ngx_k8s_limits_peek(l, key, now, burst);
+            wrong += (rc != ngx_k8s_limits_take(l, key, now, interval, burst));
+
+            if (rc == NGX_OK) {
+                wrong += (want > 5 * rate + 1e-6);
+                excess = want + 1;
+                last = now;
+                n++;
+
+            } else {
+                wrong += (want < 5 * rate - 1e-6);
+            }
+        }
+
+        ok(wrong == 0 && n > 0, "%d a second: %d wrong", (int) rate,
+           (int) wrong);
+    }
+
+    free(l);
+}
+
+
+static void
+exact(void)
+{
+    uint64_t           now;
+    ngx_uint_t         i, n;
+    ngx_atomic_uint_t  key;
+    ngx_k8s_limits_t  *l;
+
+    l = limits_new(NGX_K8S_LIMITS_MIN);
+    key = limits_key(l, "exact", "client");
+    now = 5000000;
+    n = 0;
+
+    for (i = 0; i < 20; i++) {
+        n += (ngx_k8s_limits_take(l, key, now, 500000, 5000000) == NGX_OK);
+    }
+
+    ok(n == 11, "a burst of ten and one: %d", (int) n);
+    ok(ngx_k8s_limits_take(l, key, now + 499999, 500000, 5000000) == NGX_BUSY,
+       "not before its time");
+    ok(ngx_k8s_limits_take(l, key, now + 500000, 500000, 5000000) == NGX_OK,
+       "another one at its time");
+    ok(ngx_k8s_limits_take(l, key, now + 500000, 500000, 5000000) == NGX_BUSY,
+       "but one");
+
+    free(l);
+}
+
+
+/* more clients than there is room for: those with most to pay stay */
+
+static void
+full(void)
+{
+    char               text[16];
+    ngx_uint_t         i, busy;
+    ngx_atomic_uint_t  key;
+    ngx_k8s_limits_t  *l;
+
+    l = limits_new(NGX_K8S_LIMITS_MIN);
+    key = limits_key(l, "flood", "of many");
+
+    for (i = 0; i < 5; i++) {
+        (void) ngx_k8s_limits_take(l, key, 1000000, 60000000, 240000000);
+    }
+
+    busy = 0;
+
+    for (i = 0; i < 500000; i++) {
+        sprintf(text, "%d", (int) i);
+        busy += (ngx_k8s_limits_take(l, limits_key(l, "flood", text), 1000000,
+                                     1000000, 0)
+                 != NGX_OK);
+    }
+
+    ok(busy == 0, "of 500,000 new clients none is refused: %d", (int) busy);
+    ok(ngx_k8s_limits_take(l, key, 1000000, 60000000, 240000000) == NGX_BUSY,
+       "one who is over its limit is not let through by a flood");
+
+    free(l);
+}
+
+
+static ngx_pid_t  dead;
+
+static ngx_uint_t
+alive(ngx_pid_t pid)
+{
+    return pid != dead;
+}
+
+
+static void
+holds(void)
+{
+    ngx_int_t          one, two, rc;
+    ngx_uint_t         i, n;
+    ngx_atomic_uint_t  key;
+    ngx_k8s_limits_t  *l;
+
+    l = limits_new(NGX_K8S_LIMITS_MIN);
+    key = limits_key(l, "hold", "client");
+
+    one = ngx_k8s_limits_open(l, 101);
+    two = ngx_k8s_limits_open(l, 102);
+    ok(one == 0 && two == 1, "two processes");
+
+    ok(ngx_k8s_limits_hold(l, one, key, 3) == NGX_OK
+       && ngx_k8s_limits_hold(l, two, key, 3) == NGX_OK
+       && ngx_k8s_limits_hold(l, two, key, 3) == NGX_OK, "three in all");
+    ok(ngx_k8s_limits_hold(l, one, key, 3) == NGX_BUSY
+       && ngx_k8s_limits_hold(l, two, key, 3) == NGX_BUSY, "but not four");
+    ok(ngx_k8s_limits_hold(l, one, limits_key(l, "hold", "other"), 1)
+       == NGX_OK, "another client");
+
+    ngx_k8s_limits_release(l, two, key);
+    ok(ngx_k8s_limits_hold(l, one, key, 3) == NGX_OK, "one that was released");
+    ngx_k8s_limits_release(l, one, key);
+
+    dead = 102;
+    ngx_k8s_limits_sweep(l, 101, alive);
+    ok(ngx_k8s_limits_hold(l, one, key, 2) == NGX_OK,
+       "what a dead process held is free");
+
+    two = ngx_k8s_limits_open(l, 103);
+    ok(two == 1, "its number is given again");
+    ok(ngx_k8s_limits_hold(l, two, key, 3) == NGX_OK
+       && ngx_k8s_limits_hold(l, two, key, 3) == NGX_BUSY,
+       "and begins with nothing");
+
+    /* a set without room; what is released makes some */
+
+    n = 0;
+
+    for (i = 1; i <= 9; i++) {
+        rc = ngx_k8s_limits_hold(l, two, key + i * l->nholds, 9);
+        n += (rc == NGX_OK);
+    }
+
+    ok(n == 7 && rc == NGX_DECLINED, "no room: %d", (int) n);
+    ngx_k8s_limits_release(l, two, key + l->nholds);
+    ok(ngx_k8s_limits_hold(l, two, key + 9 * l->nholds, 9) == NGX_OK,
+       "there is room again");
+
+    ngx_k8s_limits_close(l, two);
+
+    for (i = 1; i < NGX_K8S_LIMIT_PROCESSES; i++) {
+        ok(ngx_k8s_limits_open(l, 200 + i) == (ngx_int_t) i, "number %d",
+           (int) i);
+    }
+
+    ok(ngx_k8s_limits_open(l, 300) == NGX_ERROR, "none is left");
+
+    free(l);
+}
+
+
+int
+main(int argc, char **argv)
+{
+    unit_init();
+
+    srandom(7);
+
+    keys();
+    exact();
+    model();
+    full();
+    holds();
+
+    return done();
+}
