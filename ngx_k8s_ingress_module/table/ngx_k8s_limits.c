@@ -96,8 +96,8 @@ ngx_k8s_limits_key(ngx_k8s_limits_t *limits, ngx_str_t *texts, ngx_uint_t n)
     v[2] = ngx_k8s_limits_rotate(v[2], 32)
 
 /*
- * SipHash-1-3 of the texts, each with a zero behind it: clients choose them, and
- * must not meet in one set as they like.
+ * SipHash-1-3 of the texts, each with a zero behind it: clients choose them,
+ * and must not meet in one set as they like.
  */
 
 static uint64_t

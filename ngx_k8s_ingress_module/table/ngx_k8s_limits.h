@@ -56,8 +56,8 @@ ngx_atomic_uint_t ngx_k8s_limits_key(ngx_k8s_limits_t *limits,
 
 /*
  * Whether a request passes that is paid for with so many microseconds, where
- * burst may be ahead of its time: NGX_OK or NGX_BUSY.  take() counts it.  A full
- * set gives up what is paid for the shortest time.  now: microseconds.
+ * burst may be ahead of its time: NGX_OK or NGX_BUSY.  take() counts it.  A
+ * full set gives up what is paid for the shortest time.  now: microseconds.
  */
 ngx_int_t ngx_k8s_limits_peek(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
     uint64_t now, uint64_t burst);
@@ -65,8 +65,8 @@ ngx_int_t ngx_k8s_limits_take(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
     uint64_t now, uint64_t interval, uint64_t burst);
 
 /*
- * A process takes a number, under which it counts, and gives it back; NGX_ERROR:
- * there is none left.  sweep() gives back those of processes that have died:
+ * A process takes a number, under which it counts, and gives it back;
+ * NGX_ERROR: there is none left.  sweep() gives back those of processes that have died:
  * alive() says whether one has not.
  */
 ngx_int_t ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid);
