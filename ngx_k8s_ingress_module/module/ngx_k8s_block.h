@@ -60,6 +60,8 @@ struct ngx_k8s_block_s {
     ngx_k8s_zone_t          *shared;     /* kept over reload */
     ngx_k8s_table_t         *table;
     ngx_fd_t                 right;      /* memfd, see ngx_k8s_writer.h */
+    ngx_uint_t               told;       /* level of the error log before the
+                                            reload, NGX_LOG_* */
     /* as in ngx_k8s_compile_conf_t; http/ has it */
     ngx_int_t              (*regex)(ngx_str_t *pattern, ngx_str_t *error,
                                 ngx_log_t *log);

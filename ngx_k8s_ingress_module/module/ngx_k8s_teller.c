@@ -5,6 +5,7 @@
 
 
 #include <ngx_k8s_teller.h>
+#include <ngx_k8s_index.h>
 #include <ngx_k8s_problem.h>
 
 
@@ -19,8 +20,11 @@ static ngx_uint_t ngx_k8s_teller_equal(void *rec, ngx_k8s_str_t *one,
     void *other, ngx_k8s_str_t *two);
 static void ngx_k8s_teller_line(ngx_k8s_teller_t *t,
     ngx_k8s_problem_rec_t *rec, ngx_k8s_problem_item_t *item, ngx_uint_t gone);
-static ngx_uint_t ngx_k8s_teller_limit(ngx_k8s_teller_t *t);
+static ngx_uint_t ngx_k8s_teller_limit(ngx_k8s_teller_t *t, ngx_uint_t level);
 
+
+#define ngx_k8s_teller_level(item)                                            \
+    ((item)->severity == NGX_K8S_SEVERITY_ERROR ? NGX_LOG_ERR : NGX_LOG_WARN)
 
 #define ngx_k8s_teller_items(rec)                                             \
     ((ngx_k8s_problem_item_t *) ((u_char *) (rec) + (rec)->items.offset))
@@ -46,6 +50,37 @@ ngx_k8s_teller_told(ngx_k8s_teller_t *t, ngx_k8s_problem_rec_t *old,
 
     if (old) {
         ngx_k8s_teller_missing(t, old, now, 1);
+    }
+}
+
+
+void
+ngx_k8s_teller_standing(ngx_k8s_teller_t *t, ngx_k8s_table_t *table,
+    ngx_uint_t level)
+{
+    uint64_t                 cursor;
+    ngx_uint_t               i;
+    ngx_k8s_problem_rec_t   *rec;
+    ngx_k8s_problem_item_t  *items;
+
+    cursor = 0;
+
+    while (t->left_out == 0) {
+        rec = ngx_k8s_table_next(table, NGX_K8S_INDEX_PROBLEM, &cursor);
+
+        if (rec == NULL) {
+            return;
+        }
+
+        items = ngx_k8s_teller_items(rec);
+
+        for (i = 0; i < rec->items.n; i++) {
+            if (items[i].severity != NGX_K8S_SEVERITY_NOTE
+                && ngx_k8s_teller_level(&items[i]) > level)
+            {
+                ngx_k8s_teller_line(t, rec, &items[i], 0);
+            }
+        }
     }
 }
 
@@ -117,7 +152,9 @@ ngx_k8s_teller_line(ngx_k8s_teller_t *t, ngx_k8s_problem_rec_t *rec,
     ngx_str_t    kind, ns, name, field, message, remedy;
     ngx_uint_t   level;
 
-    if (ngx_k8s_teller_limit(t)) {
+    level = gone ? NGX_LOG_NOTICE : ngx_k8s_teller_level(item);
+
+    if (t->log->log_level < level || ngx_k8s_teller_limit(t, level)) {
         return;
     }
 
@@ -149,19 +186,17 @@ ngx_k8s_teller_line(ngx_k8s_teller_t *t, ngx_k8s_problem_rec_t *rec,
         }
     }
 
-    level = gone ? NGX_LOG_NOTICE : NGX_LOG_WARN;
-
     ngx_log_error(level, t->log, 0, "%V: %*s", &t->name, p - text, text);
 }
 
 
 static ngx_uint_t
-ngx_k8s_teller_limit(ngx_k8s_teller_t *t)
+ngx_k8s_teller_limit(ngx_k8s_teller_t *t, ngx_uint_t level)
 {
     if (t->lines == 0 || ngx_current_msec - t->begun >= NGX_K8S_TELLER_TIME) {
 
         if (t->left_out) {
-            ngx_log_error(NGX_LOG_WARN, t->log, 0,
+            ngx_log_error(t->level, t->log, 0,
                           "%V: %ui lines about problems were left out",
                           &t->name, t->left_out);
         }
@@ -175,8 +210,10 @@ ngx_k8s_teller_limit(ngx_k8s_teller_t *t)
         return 0;
     }
 
-    if (t->left_out++ == 0) {
-        ngx_log_error(NGX_LOG_WARN, t->log, 0,
+    if (t->left_out++ == 0 || level < t->level) {
+        t->level = level;
+
+        ngx_log_error(level, t->log, 0,
                       "%V: there are more problems, which are not logged: "
                       "all are in /status", &t->name);
     }

@@ -5,9 +5,9 @@
 
 
 /*
- * Problems of objects in the error log: a line when one comes, and one when it
- * goes.  After many lines within a short time the others are only counted: all
- * problems are in the table.  In the watcher.
+ * Problems of objects in the error log: a line when one comes, as an error or a
+ * warning, and a notice when it goes.  After many lines within a short time the
+ * others are only counted: all problems are in the table.  In the watcher.
  */
 
 
@@ -17,6 +17,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_table.h>
 #include <ngx_k8s_record.h>
 
 
@@ -30,6 +31,7 @@ typedef struct {
     ngx_msec_t               begun;
     ngx_uint_t               lines;      /* since then */
     ngx_uint_t               left_out;
+    ngx_uint_t               level;      /* of these the lowest: NGX_LOG_* */
 } ngx_k8s_teller_t;
 
 
@@ -39,6 +41,10 @@ void ngx_k8s_teller_init(ngx_k8s_teller_t *t, ngx_str_t *name,
 /* the problems of an object have changed; either is NULL where it has none */
 void ngx_k8s_teller_told(ngx_k8s_teller_t *t, ngx_k8s_problem_rec_t *old,
     ngx_k8s_problem_rec_t *now);
+
+/* says those in the table that a log of this level, NGX_LOG_*, did not take */
+void ngx_k8s_teller_standing(ngx_k8s_teller_t *t, ngx_k8s_table_t *table,
+    ngx_uint_t level);
 
 
 #endif /* _NGX_K8S_TELLER_H_INCLUDED_ */

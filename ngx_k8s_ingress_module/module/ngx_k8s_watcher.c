@@ -323,6 +323,7 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
                          block->conf->compile.problems, &block->zone_name,
                          w->log);
     ngx_k8s_teller_init(&w->teller, &block->zone_name, w->log);
+    ngx_k8s_teller_standing(&w->teller, block->table, block->told);
     ngx_queue_init(&w->seeds);
 
     w->cursor = 0;

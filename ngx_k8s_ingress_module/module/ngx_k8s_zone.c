@@ -135,6 +135,7 @@ ngx_k8s_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     block->table = block->shared->table;
     block->right = block->shared->right;
+    block->told = old ? ngx_cycle->log->log_level : NGX_LOG_DEBUG;
 
     return NGX_OK;
 }

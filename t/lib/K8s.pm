@@ -149,6 +149,14 @@ add_block_preprocessor(sub {
         $block->set_value('ready', $lines);
     }
 
+    # problems of objects are errors as well
+
+    if (defined $block->no_error_log && !ref $block->no_error_log) {
+        my $error = qr/\[error\] \d+#\d+: (?!k8s_ingress[^:]*: \w+ ")/;
+        $block->set_value('no_error_log', [map { $_ eq '[error]' ? $error : $_ }
+                                           split /\n+/, $block->no_error_log]);
+    }
+
     my $http = k8s_expand($block->http_config) // '';
     my $config = k8s_expand($block->config) // "    k8s_ingress_pass;\n";
     my $ready = k8s_expand($block->ready);

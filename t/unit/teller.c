@@ -138,6 +138,61 @@ successor(void)
 }
 
 
+/* what the level of the log takes, and what a lower one did not take before */
+
+static void
+levels(void)
+{
+    ngx_uint_t  i;
+
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+                "'metadata':{'namespace':'n','name':'e','annotations':{"
+                "'nginx.ingress.kubernetes.io/no':'1'}},'spec':{'rules':[{"
+                "'host':'e f'}]}}");
+    (void) said();
+    ok(count("[error]") == 1 && count("[warn]") == 1, "an error, a warning");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "n", "e");
+    (void) said();
+    ok(count("[notice]") == 2 && count("\n") == 2, "and two notices");
+
+    unit_log.log_level = NGX_LOG_ERR;
+    ngx_current_msec += NGX_K8S_TELLER_TIME;
+
+    for (i = 0; i < NGX_K8S_TELLER_LINES; i++) {
+        ingress("b", "a b");
+        ingress("b", "b.test");
+        (void) said();
+        ngx_current_msec += NGX_K8S_TELLER_TIME / 2 / NGX_K8S_TELLER_LINES;
+    }
+
+    ingress("b", "a b");
+    (void) said();
+    ok(count("[error]") == 1, "what the log does not take counts as no line");
+
+    k8s_put(&k, "{'apiVersion':'networking.k8s.io/v1','kind':'Ingress',"
+                "'metadata':{'namespace':'n','name':'e','annotations':{"
+                "'nginx.ingress.kubernetes.io/no':'1'}},'spec':{'rules':[{"
+                "'host':'e.test'}]}}");
+    (void) said();
+    ok(text[0] == '\0', "a warning is not said to a log of errors");
+
+    unit_log.log_level = NGX_LOG_NOTICE;
+    ngx_k8s_teller_standing(&teller, k.table, NGX_LOG_ERR);
+    (void) said();
+    ok(count("[error]") == 0 && count("(AnnotationUnknown)") == 1,
+       "one of warnings is told it");
+
+    ngx_k8s_teller_standing(&teller, k.table, NGX_LOG_NOTICE);
+    (void) said();
+    ok(text[0] == '\0', "one that was such before is not");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "n", "e");
+    k8s_delete(&k, NGX_K8S_INGRESS, "n", "b");
+    (void) said();
+}
+
+
 /* what has nothing to do here is no line */
 
 static void
@@ -209,6 +264,7 @@ main(void)
 
     comes_and_goes();
     successor();
+    levels();
     notes();
     many();
 

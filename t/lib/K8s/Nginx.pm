@@ -113,6 +113,7 @@ sub write_conf {
     my $events = $self->{events} // 'worker_connections 1024;';
     my $http = $self->{http} // '';
     my $server = $self->{server} // 'k8s_ingress_pass;';
+    my $level = $self->{level} // 'info';
     my $name = $self->{name} // '';
     my $block = $self->{block} // "source manifests %%DIR%%;\n zone 8m;";
     $block = "k8s_ingress $name { $block }" if $block ne '';
@@ -121,7 +122,7 @@ sub write_conf {
 $modules
 daemon off;
 pid $self->{root}/nginx.pid;
-error_log $self->{root}/logs/error.log info;
+error_log $self->{root}/logs/error.log $level;
 $main
 events { $events }
 http {
