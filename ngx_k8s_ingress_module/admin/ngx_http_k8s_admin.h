@@ -80,7 +80,7 @@ struct ngx_http_k8s_admin_s {
     uint32_t                  slot;      /* of the record */
     void                     *record;    /* a copy: it outlives the pin */
     size_t                    size;      /* of the copy's memory */
-    ngx_pool_t               *pool;      /* canonical: the sorted keys */
+    ngx_pool_t               *pool;      /* the sorted keys */
     ngx_rbtree_t              rbtree;
     ngx_rbtree_node_t         sentinel;
     ngx_rbtree_node_t        *node;
@@ -92,12 +92,14 @@ struct ngx_http_k8s_admin_s {
     ngx_str_t                 key;       /* host, as the table has it */
     ngx_array_t               services;  /* uint32_t slots, by a host filter */
     ngx_array_t               certificates;
+    ngx_array_t               policies;
 
     /* /metrics */
     uint64_t                  counts[NGX_K8S_PROBLEMS];
 
     unsigned                  by_host:1;
     unsigned                  canonical:1;
+    unsigned                  sorted:1;  /* the walk is by keys */
     unsigned                  problems:1;  /* no other section */
     unsigned                  comma:1;   /* an element came before */
     unsigned                  opened:1;  /* the record's head is written */

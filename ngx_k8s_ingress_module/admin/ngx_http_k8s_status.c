@@ -8,7 +8,8 @@
  * /status: all that is routed and all that is wrong, as JSON.
  *
  *   ?namespace=NS  what Ingresses of that namespace made
- *   ?host=HOST     that host record with its services, certificates, problems
+ *   ?host=HOST     that host record with its services, certificates, policies
+ *                  and problems
  *   ?block=NAME    that block
  *   ?problems=1    problems alone
  *   ?canonical=1   sorted by key and without versions, counters and times, so
@@ -137,6 +138,8 @@ ngx_http_k8s_status_init(ngx_http_k8s_admin_t *a)
 
     if (ngx_array_init(&a->services, r->pool, 8, sizeof(uint32_t)) != NGX_OK
         || ngx_array_init(&a->certificates, r->pool, 4, sizeof(uint32_t))
+           != NGX_OK
+        || ngx_array_init(&a->policies, r->pool, 4, sizeof(uint32_t))
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -302,6 +305,7 @@ ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a)
     if (a->by_host) {
         a->services.nelts = 0;
         a->certificates.nelts = 0;
+        a->policies.nelts = 0;
     }
 
     return NGX_AGAIN;
@@ -403,8 +407,15 @@ ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a)
 
         } else if (section->index == NGX_K8S_INDEX_CERTIFICATE) {
             slots = &a->certificates;
+
+        } else if (section->index == NGX_K8S_INDEX_POLICY) {
+            slots = &a->policies;
         }
     }
+
+    /* by kind, namespace and name */
+
+    a->sorted = (a->canonical || section->index == NGX_K8S_INDEX_PROBLEM);
 
     ngx_http_k8s_printf(a, ",\n\"%V\":[", &section->name);
 
@@ -615,29 +626,32 @@ ngx_http_k8s_status_validity(ngx_http_k8s_admin_t *a,
 static ngx_int_t
 ngx_http_k8s_status_policy(ngx_http_k8s_admin_t *a)
 {
-    ngx_str_t           key;
     ngx_uint_t          i;
     ngx_k8s_policy_t   *rec;
     ngx_k8s_setting_t  *setting;
 
     rec = a->record;
-    key = ngx_http_k8s_str(rec, &rec->header.key);
 
     ngx_http_k8s_status_open(a);
     ngx_http_k8s_puts(a, "{\"policy\":");
-    ngx_http_k8s_status_hex(a, key.data, key.len);
-    ngx_http_k8s_puts(a, ",\"settings\":[");
+    ngx_http_k8s_status_policy_key(a, rec);
+    ngx_http_k8s_puts(a, ",\"settings\":{");
 
     setting = ngx_k8s_record_at(rec, rec->settings.offset);
 
     for (i = 0; i < rec->settings.n; i++) {
-        ngx_http_k8s_printf(a, "%s{\"row\":%ui", i ? "," : "",
-                            (ngx_uint_t) setting[i].row);
-        ngx_http_k8s_status_member(a, ",\"value\":", rec, &setting[i].value);
-        ngx_http_k8s_puts(a, "}");
+        ngx_http_k8s_printf(a, "%s\n  \"%V\":", i ? "," : "",
+                            &ngx_k8s_rows[setting[i].row].name);
+
+        if (setting[i].flags & NGX_K8S_SETTING_CLOSED) {
+            ngx_http_k8s_puts(a, "null");
+
+        } else {
+            ngx_http_k8s_status_member(a, "", rec, &setting[i].value);
+        }
     }
 
-    ngx_http_k8s_puts(a, "]}");
+    ngx_http_k8s_puts(a, "}}");
 
     return NGX_OK;
 }

@@ -33,6 +33,10 @@ void ngx_http_k8s_status_open(ngx_http_k8s_admin_t *a);
 void ngx_http_k8s_status_member(ngx_http_k8s_admin_t *a, char *name,
     void *rec, ngx_k8s_str_t *s);
 
+/* its key, quoted: "global", or in hexadecimal digits */
+void ngx_http_k8s_status_policy_key(ngx_http_k8s_admin_t *a,
+    ngx_k8s_policy_t *rec);
+
 /* at most 32 bytes, quoted */
 void ngx_http_k8s_status_hex(ngx_http_k8s_admin_t *a, u_char *data,
     size_t len);

@@ -256,7 +256,6 @@ static void
 ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
     ngx_k8s_match_t *match)
 {
-    ngx_str_t            key;
     ngx_k8s_action_t    *action;
     ngx_k8s_policy_t    *policy;
     ngx_k8s_rule_rec_t  *rule;
@@ -284,9 +283,9 @@ ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
     policy = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_POLICY,
                                  match->policy);
     if (policy) {
-        key = ngx_http_k8s_str(policy, &policy->header.key);
         ngx_http_k8s_puts(a, ",\"policy\":");
-        ngx_http_k8s_status_hex(a, key.data, key.len);
+        ngx_http_k8s_status_policy_key(a, policy);
+        ngx_http_k8s_status_seen(a, &a->policies, match->policy);
     }
 
     if (match->action < rec->actions.n) {

@@ -47,3 +47,19 @@ ngx_http_k8s_status_hex(ngx_http_k8s_admin_t *a, u_char *data, size_t len)
     ngx_http_k8s_out(a, buf, ngx_hex_dump(buf, data, len) - buf);
     ngx_http_k8s_puts(a, "\"");
 }
+
+
+void
+ngx_http_k8s_status_policy_key(ngx_http_k8s_admin_t *a, ngx_k8s_policy_t *rec)
+{
+    ngx_str_t  key;
+
+    key = ngx_http_k8s_str(rec, &rec->header.key);
+
+    if (rec->kind == NGX_K8S_POLICY_GLOBAL) {
+        ngx_http_k8s_json(a, &key);
+        return;
+    }
+
+    ngx_http_k8s_status_hex(a, key.data, key.len);
+}

@@ -83,7 +83,7 @@ ngx_http_k8s_walk(ngx_http_k8s_admin_t *a, ngx_uint_t index)
             rec = ngx_k8s_slot_record(a->table, index, a->slot);
         }
 
-    } else if (a->canonical) {
+    } else if (a->sorted) {
 
         if (a->node == NULL) {
             rc = ngx_http_k8s_walk_sort(a, index);
