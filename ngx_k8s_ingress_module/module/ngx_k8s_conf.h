@@ -78,8 +78,8 @@ char *ngx_k8s_conf_snapshot_once(ngx_conf_t *cf, ngx_k8s_block_t **blocks,
 /* ngx_k8s_zone.c: asks for the zone of a block */
 ngx_int_t ngx_k8s_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block);
 
-/* the zone of limits (ngx_k8s_limit_zone.c): at configuration time; in a worker,
-   and when it ends */
+/* the zone of limits (ngx_k8s_limit_zone.c): at configuration time; in a
+   worker, and when it ends */
 ngx_int_t ngx_k8s_limit_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
     size_t size);
 void ngx_k8s_limit_zone_open(ngx_k8s_block_t *block, ngx_cycle_t *cycle);

@@ -66,8 +66,8 @@ ngx_int_t ngx_k8s_limits_take(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
 
 /*
  * A process takes a number, under which it counts, and gives it back;
- * NGX_ERROR: there is none left.  sweep() gives back those of processes that have died:
- * alive() says whether one has not.
+ * NGX_ERROR: there is none left.  sweep() gives back those of processes that
+ * have died: alive() says whether one has not.
  */
 ngx_int_t ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid);
 void ngx_k8s_limits_close(ngx_k8s_limits_t *limits, ngx_uint_t process);

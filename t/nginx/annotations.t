@@ -78,7 +78,7 @@ said(qr/AnnotationForeign","severity":"note"[^}]*nginx\.org\/rewrites[^}]*rewrit
 said(qr/AnnotationUnserved","severity":"warning"[^}]*affinity/, 'what is not served yet');
 said(qr/AnnotationClosed[^}]*enable-modsecurity/,
      'what is closed');
-said(qr/AnnotationClosed[^}]*\\"many\\" is not a number/, 'and why');
+said(qr/AnnotationClosed[^}]*\\"many\\" is not an? /, 'and why');
 my $status = (K8s::Objects::http_get($admin, 'x', '/status'))[1];
 unlike $status, qr/"name":"(?:quiet|plain|everybody)","problems"/, 'nothing is said where nothing is wrong';
 ok $n->logged(qr/proxy-body-siz/), 'the error log has it too';

@@ -40,7 +40,7 @@ ingress('hostile', $on, 'cors-allow-methods: "GET\r\nX-Evil: 1"',
         'cors-allow-headers: "X-A\nX-Evil: 1"',
         'cors-expose-headers: "$host\"x"', 'cors-max-age: "5\r\nX-Evil: 1"');
 ingress('to', $on, 'permanent-redirect: https://new.example');
-ingress('closed', $on, 'limit-rps: "5"');
+ingress('closed', $on, 'enable-modsecurity: "true"');
 ingress('without', 'enable-cors: "false"', 'cors-allow-origin: "*"');
 $n->start;
 
