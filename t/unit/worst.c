@@ -21,7 +21,7 @@
 #include <time.h>
 
 
-#define STAGES  8
+#define STAGES  9
 
 typedef struct {
     ngx_uint_t   kind;
@@ -39,7 +39,7 @@ typedef struct {
 
 static const char  *stages[STAGES] = {
     "read", "compile", "again", "edited", "compile", "gone", "compile",
-    "taken over"
+    "taken over", "kept"
 };
 
 
@@ -257,8 +257,16 @@ on_is_kept(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name)
 }
 
 
+static void
+on_recall(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name)
+{
+    /* there is no predecessor */
+}
+
+
 static ngx_k8s_queue_events_t  events = {
-    NULL, on_post, on_post, on_listed, on_kept, on_is_kept, on_refused
+    NULL, on_post, on_post, on_listed, on_kept, on_is_kept, on_recall,
+    on_refused
 };
 
 
@@ -482,6 +490,14 @@ run(worst_t *w, ngx_uint_t *n, uint64_t *least)
 
     n[4] = compile(&k);
     us[4] = longest;
+
+    /* what it was is written for a successor */
+
+    i = refused;
+    feed(NGX_K8S_FEED_KEEP, w->kind, text);
+    n[8] = drain();
+    us[8] = longest;
+    refused = i;
 
     feed(NGX_K8S_FEED_DELETE, w->kind, w->kind == NGX_K8S_INGRESS_CLASS
                                        || w->kind == NGX_K8S_NAMESPACE
