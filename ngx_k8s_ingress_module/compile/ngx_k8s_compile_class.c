@@ -201,10 +201,25 @@ ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_k8s_node_t           *node;
     ngx_k8s_ingress_class_t  *class;
 
+    static ngx_str_t  kind = ngx_string("only a ConfigMap is read, of no API "
+                                        "group");
+    static ngx_str_t  remedy = ngx_string("Name a ConfigMap there, or leave "
+                                          "it out.");
+
     class = (ngx_k8s_ingress_class_t *) entry->object;
 
+    if (!ngx_k8s_str_eq(&class->controller, &c->store->conf.controller)) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&field, "spec.parameters");
+
+    if (class->other_config) {
+        return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_CONFIG_NOT_FOUND,
+                                      NULL, &field, &kind, &remedy);
+    }
+
     if (class->config.len == 0
-        || !ngx_k8s_str_eq(&class->controller, &c->store->conf.controller)
         || ngx_k8s_store_get(c->store, NGX_K8S_CONFIG_MAP,
                              &class->config_namespace, &class->config))
     {
@@ -213,8 +228,6 @@ ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
     node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_CONFIG,
                              &class->config_namespace, &class->config);
-
-    ngx_str_set(&field, "spec.parameters");
 
     return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_CONFIG_NOT_FOUND, NULL,
                                 &field, "ConfigMap %V/%V %s",

@@ -498,8 +498,12 @@ ngx_k8s_compile_named_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     char                 *so;
     ngx_int_t             rc;
     ngx_str_t             text;
+    ngx_uint_t            known;
     ngx_k8s_object_t     *object;
     ngx_k8s_named_say_t   say;
+
+    static ngx_str_t  create = ngx_string("Create the ConfigMap, or correct "
+                                          "its name.");
 
     object = ngx_k8s_compile_named_object(c, value->named);
 
@@ -510,13 +514,18 @@ ngx_k8s_compile_named_note(ngx_k8s_compile_t *c, ngx_array_t *a,
 
         } else {
             so = (value->row->flags & NGX_K8S_ROW_CLOSES_ROUTE)
-                 ? ", so the paths of the Ingress are closed" : "";
+                 ? ", so the paths of the Ingress are closed: they answer 503"
+                 : "";
         }
 
-        return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "ConfigMap %V %s%s", &value->value,
-                                    ngx_k8s_compile_named_known(c, value->named)
-                                    ? "is not there" : "has not come", so);
+        known = ngx_k8s_compile_named_known(c, value->named);
+
+        text = ngx_k8s_compile_text(c, "ConfigMap %V %s%s", &value->value,
+                                    known ? "is not there" : "has not come",
+                                    so);
+
+        return ngx_k8s_compile_advise(a, code, NULL, field, &text,
+                                      known ? &create : NULL);
     }
 
     say.compile = c;
@@ -564,20 +573,33 @@ static ngx_int_t
 ngx_k8s_compile_named_allowed(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_str_t *text)
 {
-    ngx_str_t  name, header, list;
+    ngx_str_t   name, header, list, rest, item;
+    ngx_uint_t  near;
 
     list = ngx_k8s_compile_named_allow(c->keys.policy);
 
     while (ngx_k8s_headers_next(text, &name, &header) == NGX_OK) {
 
-        if (!ngx_k8s_header_listed(&list, &name)
-            && ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_CLOSED,
+        if (ngx_k8s_header_listed(&list, &name)) {
+            continue;
+        }
+
+        rest = list;
+        near = 0;
+
+        while (ngx_k8s_item(&rest, &item) == NGX_OK) {
+            near |= (item.len == name.len
+                     && ngx_strncasecmp(item.data, name.data, item.len) == 0);
+        }
+
+        if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_CLOSED,
                                     NULL, field,
                                     "ConfigMap %V: \"%V\" is not in the key "
                                     "global-allowed-response-headers of the "
-                                    "controller's ConfigMap, so the paths of "
-                                    "the Ingress are closed",
-                                    &value->value, &name)
+                                    "controller's ConfigMap%s, so the paths "
+                                    "of the Ingress are closed: they answer "
+                                    "503", &value->value, &name,
+                                    near ? ", which has it in other case" : "")
                != NGX_OK)
         {
             return NGX_ERROR;

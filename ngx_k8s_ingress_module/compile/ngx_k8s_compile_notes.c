@@ -220,8 +220,10 @@ ngx_k8s_notes_aside(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_k8s_item_t *item)
 {
     u_char        buf[NGX_MAX_CONF_ERRSTR];
-    ngx_str_t     error, field, shown;
+    ngx_str_t     error, field, shown, text;
     ngx_array_t  *a;
+
+    static ngx_str_t  remedy = ngx_string("Correct the regular expression.");
 
     a = &c->saying.problems;
 
@@ -238,9 +240,11 @@ ngx_k8s_notes_aside(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     shown = ngx_k8s_host_shown(&claim->state->node->name);
 
-    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_PATH_INVALID, &shown,
-                                &field, "the path \"%V\" is no regular "
-                                "expression: %V", &item->match->path, &error);
+    text = ngx_k8s_compile_text(c, "the path \"%V\" is no regular expression: "
+                                "%V", &item->match->path, &error);
+
+    return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_PATH_INVALID, &shown,
+                                  &field, &text, &remedy);
 }
 
 

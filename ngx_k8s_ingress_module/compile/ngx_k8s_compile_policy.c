@@ -852,7 +852,7 @@ ngx_k8s_compile_policy_notes(ngx_array_t *a, ngx_k8s_policy_state_t *policy,
                                 ngx_min(value->value.len, 128),
                                 value->value.data,
                                 value->value.len > 128 ? "..." : "",
-                                closes ? "all paths under it are closed"
+                                closes ? "all paths under it answer 503"
                                        : "it is as if it were not there",
                                 value->refused)
                    - buf;

@@ -309,6 +309,13 @@ ngx_k8s_compile_class(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
                                     "field can", name);
     }
 
+    if (ngx_k8s_name_near(name, &c->store->conf.class_name)) {
+        return ngx_k8s_compile_note(c, a, entry->why, NULL, &field,
+                                    "there is no IngressClass \"%V\"; is "
+                                    "\"%V\" meant?", name,
+                                    &c->store->conf.class_name);
+    }
+
     return ngx_k8s_compile_note(c, a, entry->why, NULL, &field,
                                 "there is no IngressClass \"%V\"", name);
 }

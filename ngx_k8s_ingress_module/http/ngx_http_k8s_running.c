@@ -97,7 +97,7 @@ static ngx_http_k8s_running_t  ngx_http_k8s_runnings[] = {
       ngx_http_k8s_running_level, 0 },
 
     { ngx_string("use-proxy-protocol"), NGX_HTTP_K8S_IN_BLOCK, NULL,
-      offsetof(ngx_k8s_block_t, listens), ngx_http_k8s_running_proxy, 0 },
+      offsetof(ngx_k8s_block_t, listens), ngx_http_k8s_running_proxy, 1 },
 
     { ngx_string("reuse-port"), NGX_HTTP_K8S_IN_BLOCK, NULL,
       offsetof(ngx_k8s_block_t, listens), ngx_http_k8s_running_reuseport, 0 },
@@ -250,6 +250,8 @@ ngx_http_k8s_running_level(void *p, ngx_uint_t value)
 }
 
 
+/* one that has it does, beside others for clients that come directly */
+
 static ngx_uint_t
 ngx_http_k8s_running_proxy(void *p, ngx_uint_t value)
 {
@@ -261,12 +263,12 @@ ngx_http_k8s_running_proxy(void *p, ngx_uint_t value)
     listen = listens->elts;
 
     for (i = 0; i < listens->nelts; i++) {
-        if (!listen[i].udp && listen[i].proxy != value) {
-            return 0;
+        if (!listen[i].udp && listen[i].proxy) {
+            return value;
         }
     }
 
-    return 1;
+    return !value;
 }
 
 

@@ -59,7 +59,21 @@ ngx_k8s_from_canary(ngx_k8s_model_t *model)
 
     canary->weight = ngx_k8s_from_canary_number(model, &ngx_k8s_canary_weight,
                                                 0);
-    canary->weight = ngx_min(canary->weight, canary->total);
+
+    if (canary->weight > canary->total) {
+        field.format = "metadata.annotations";
+
+        if (ngx_k8s_model_problem(model, NGX_K8S_PROBLEM_ANNOTATION_INVALID,
+                                  NULL, &field, "canary-weight is above "
+                                  "canary-weight-total, so the canary gets "
+                                  "all requests")
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        canary->weight = canary->total;
+    }
 
     model->canary = canary;
     model->error = NULL;

@@ -9,9 +9,6 @@
 #include <ngx_k8s_policy.h>
 
 
-/* of an unknown name or a value, in a message */
-#define NGX_K8S_SHOWN_MAX            128
-
 /* of a value, and of one that says who may pass */
 #define NGX_K8S_VALUE_MAX            16384
 #define NGX_K8S_GUARD_MAX            131072
@@ -43,6 +40,8 @@ static ngx_uint_t ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate,
     ngx_str_t *key, ngx_str_t *name);
 static ngx_int_t ngx_k8s_annotation_other(ngx_k8s_annotations_t *a,
     ngx_str_t *key);
+static ngx_uint_t ngx_k8s_annotation_bare(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_str_t *name);
 static ngx_int_t ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_str_t *name);
 static ngx_str_t *ngx_k8s_annotation_nearest(ngx_k8s_annotations_t *a,
@@ -57,22 +56,23 @@ static ngx_int_t ngx_k8s_annotation_take(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
 static ngx_int_t ngx_k8s_annotation_literal(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
-static u_char *ngx_k8s_annotation_why(u_char *buf, size_t size,
-    ngx_k8s_row_t *row, ngx_str_t *text, ngx_str_t *bad);
 static ngx_int_t ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
-static ngx_uint_t ngx_k8s_annotation_char(ngx_k8s_grammar_t *grammar,
-    ngx_str_t *text, int *c);
 static void ngx_k8s_annotations_refuse(ngx_k8s_values_t *values);
 static char *ngx_k8s_annotation_long(ngx_k8s_row_t *row, ngx_str_t *value);
 static ngx_int_t ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a);
+static ngx_int_t ngx_k8s_annotation_unless(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *value);
 static ngx_int_t ngx_k8s_annotation_close(ngx_k8s_annotations_t *a,
-    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why);
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why, ngx_uint_t later);
 static ngx_int_t ngx_cdecl ngx_k8s_annotation_say(ngx_k8s_annotations_t *a,
     ngx_uint_t what, ngx_str_t *name, ngx_str_t *remedy, const char *fmt, ...);
 
 
 static ngx_str_t  ngx_k8s_no_remedy = ngx_null_string;
+static ngx_str_t  ngx_k8s_later_remedy =
+    ngx_string("Take it out where it does not protect, or wait for a version "
+               "that serves it.");
 
 
 ngx_int_t
@@ -284,21 +284,33 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
 
     slash = ngx_strlchr(key->data, key->data + key->len, '/');
 
-    if (slash == NULL) {
+    if (slash) {
+        prefix.data = key->data;
+        prefix.len = slash - key->data;
+
+        if (ngx_strlcasestrn(key->data, slash, (u_char *) "ingress", 7 - 1)
+            == NULL
+            && !ngx_k8s_name_near(&a->gate->prefix, &prefix)
+            && !(prefix.len == sizeof("kubernetes.io") - 1
+                 && ngx_strncmp(prefix.data, "kubernetes.io", prefix.len)
+                    == 0))
+        {
+            return NGX_OK;
+        }
+
+        name.data = slash + 1;
+        name.len = key->data + key->len - name.data;
+
+        /* the prefix twice, or two slashes */
+
+        while ((slash = ngx_strlchr(name.data, name.data + name.len, '/'))) {
+            name.len -= slash + 1 - name.data;
+            name.data = slash + 1;
+        }
+
+    } else if (!ngx_k8s_annotation_bare(a, key, &name)) {
         return NGX_OK;
     }
-
-    prefix.data = key->data;
-    prefix.len = slash - key->data;
-
-    if (ngx_strlcasestrn(key->data, slash, (u_char *) "ingress", 7 - 1) == NULL
-        && !ngx_k8s_name_near(&a->gate->prefix, &prefix))
-    {
-        return NGX_OK;
-    }
-
-    name.data = slash + 1;
-    name.len = key->data + key->len - name.data;
 
     if (ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION) == NULL
         || (prefix.len == a->prefix.len
@@ -320,13 +332,40 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
 }
 
 
+/* without a prefix, or with a dot behind it; a word alone is somebody else's */
+
+static ngx_uint_t
+ngx_k8s_annotation_bare(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_str_t *name)
+{
+    size_t      len;
+    ngx_str_t  *prefix;
+
+    prefix = &a->gate->prefix;
+    len = prefix->len + 1;
+
+    *name = *key;
+
+    if (key->len > len && key->data[prefix->len] == '.'
+        && ngx_strncmp(key->data, prefix->data, prefix->len) == 0)
+    {
+        name->data += len;
+        name->len -= len;
+
+        return 1;
+    }
+
+    return ngx_strlchr(key->data, key->data + key->len, '-') != NULL;
+}
+
+
 static ngx_int_t
 ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_str_t *name)
 {
     char       *message;
-    u_char      buf[NGX_K8S_SHOWN_MAX];
-    ngx_str_t  *instead, remedy;
+    u_char      buf[NGX_K8S_SHOWN_MAX], *slash;
+    ngx_str_t  *instead, remedy, rest;
 
     message = a->gate ? "there is no such annotation" : "there is no such key";
 
@@ -355,7 +394,15 @@ ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a, ngx_str_t *key,
                                       "%s", message);
     }
 
-    instead = ngx_k8s_annotation_nearest(a, name);
+    rest = *name;
+
+    while ((slash = ngx_strlchr(rest.data, rest.data + rest.len, '/'))) {
+        rest.len -= slash + 1 - rest.data;
+        rest.data = slash + 1;
+    }
+
+    instead = (rest.len < name->len && ngx_k8s_row(&rest, a->rows))
+              ? &rest : ngx_k8s_annotation_nearest(a, name);
 
     if (instead) {
         remedy.data = buf;
@@ -381,11 +428,12 @@ static ngx_int_t
 ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_k8s_row_t *row, ngx_str_t *text)
 {
-    char        *refused;
-    u_char       buf[3 * NGX_K8S_SHOWN_MAX];
-    ngx_int_t    rc;
-    ngx_str_t    why, bad, none;
-    ngx_uint_t   list;
+    char           *refused;
+    u_char          buf[5 * NGX_K8S_SHOWN_MAX];
+    ngx_int_t       rc;
+    ngx_str_t       why, none;
+    ngx_uint_t      list;
+    ngx_k8s_bad_t   bad;
 
     if (row->flags & NGX_K8S_ROW_COMPARED) {
 
@@ -409,7 +457,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     refused = a->gate ? ngx_k8s_annotation_long(row, text) : NULL;
 
     list = ngx_k8s_list(row->grammar) & NGX_K8S_LIST_ITEMS;
-    ngx_str_null(&bad);
+    bad.n = 0;
 
     rc = NGX_DECLINED;
 
@@ -434,12 +482,11 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
     why.data = buf;
     why.len = (refused ? ngx_snprintf(buf, sizeof(buf), "%s", refused)
-                       : ngx_k8s_annotation_why(buf, sizeof(buf), row, text,
-                                                list ? &bad : NULL))
+                       : ngx_k8s_row_why(buf, sizeof(buf), row, text, &bad))
               - buf;
 
     if (row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST)) {
-        return ngx_k8s_annotation_close(a, key, row, &why);
+        return ngx_k8s_annotation_close(a, key, row, &why, 0);
     }
 
     if ((row->flags & NGX_K8S_ROW_PARTS)
@@ -545,46 +592,6 @@ ngx_k8s_annotation_literal(ngx_k8s_annotations_t *a, ngx_str_t *key,
 }
 
 
-/* writes what is wrong with a text, of a list with its first bad item */
-
-static u_char *
-ngx_k8s_annotation_why(u_char *buf, size_t size, ngx_k8s_row_t *row,
-    ngx_str_t *text, ngx_str_t *bad)
-{
-    int          c;
-    size_t       shown;
-    ngx_str_t   *what;
-    const char  *more;
-
-    if (bad && bad->len == 0 && text->len) {
-        return ngx_snprintf(buf, size, "it has an empty item");
-    }
-
-    what = (bad && bad->len) ? bad : text;
-    shown = ngx_min(what->len, NGX_K8S_SHOWN_MAX);
-    more = (what->len > shown) ? "..." : "";
-
-    if (what == bad) {
-        return ngx_snprintf(buf, size, "the item \"%*s\"%s is none of %s",
-                            shown, what->data, more, row->grammar->text);
-    }
-
-    if (ngx_k8s_annotation_char(row->grammar, text, &c)) {
-        return ngx_snprintf(buf, size, c > ' ' && c < 0x7f
-                            ? "\"%*s\"%s has a \"%c\"%s, allowed are "
-                              "letters, digits and \"%s\""
-                            : "\"%*s\"%s has a byte 0x%02Xd%s, allowed are "
-                              "letters, digits and \"%s\"",
-                            shown, what->data, more, c,
-                            c == '$' ? ", but no variables" : "",
-                            row->grammar->chars);
-    }
-
-    return ngx_snprintf(buf, size, "\"%*s\"%s is not %s", shown, what->data,
-                        more, row->grammar->text);
-}
-
-
 /* a key of what nginx reads at its start: nothing is said where nginx.conf says
    the same; NGX_DECLINED: the value is bad */
 
@@ -599,7 +606,7 @@ ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a, ngx_str_t *key,
     if (ngx_k8s_row_check(row, text) != NGX_OK) {
 
         why.data = buf;
-        why.len = ngx_k8s_annotation_why(buf, sizeof(buf), row, text, NULL)
+        why.len = ngx_k8s_row_why(buf, sizeof(buf), row, text, NULL)
                   - buf;
 
         rc = ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
@@ -622,41 +629,16 @@ ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a, ngx_str_t *key,
     remedy.data = buf;
     remedy.len = p - buf;
 
-    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_NGINX, key, &remedy,
-                                  rc == NGX_DONE
+    /* what is read here too is without effect so long */
+
+    return ngx_k8s_annotation_say(a, (rc == NGX_DONE
+                                      || (row->flags & NGX_K8S_ROW_NOTED))
+                                     ? NGX_K8S_SAY_NGINX
+                                     : NGX_K8S_SAY_NO_EFFECT,
+                                  key, &remedy, rc == NGX_DONE
                                   ? "only nginx.conf can say it"
                                   : "only nginx.conf can say it, and says "
                                     "something else");
-}
-
-
-/* whether it has a character that is none of the grammar's, the first in *c */
-
-static ngx_uint_t
-ngx_k8s_annotation_char(ngx_k8s_grammar_t *grammar, ngx_str_t *text, int *c)
-{
-    size_t  i;
-
-    if (grammar->chars == NULL || grammar->words) {
-        return 0;
-    }
-
-    for (i = 0; i < text->len; i++) {
-
-        *c = text->data[i];
-
-        if ((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z')
-            || (*c >= '0' && *c <= '9'))
-        {
-            continue;
-        }
-
-        if (*c == '\0' || ngx_strchr(grammar->chars, *c) == NULL) {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
@@ -695,6 +677,16 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
         /* the name comes before its alias */
 
         if (n && value[n - 1].row == row) {
+
+            if (ngx_k8s_annotation_say(a, NGX_K8S_SAY_NO_EFFECT, key,
+                                       &ngx_k8s_no_remedy,
+                                       "it does nothing beside \"%V\"",
+                                       &value[n - 1].key)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
             continue;
         }
 
@@ -721,6 +713,13 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
         }
 
         if (!(row->flags & a->later)) {
+
+            if (ngx_k8s_annotation_unless(a, key, row, &value[i].value)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
             value[n++] = value[i];
             continue;
         }
@@ -728,7 +727,7 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
         ngx_str_set(&why, "it is not served yet");
 
         if ((row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST)
-             ? ngx_k8s_annotation_close(a, key, row, &why)
+             ? ngx_k8s_annotation_close(a, key, row, &why, 1)
              : ngx_k8s_annotation_say(a, NGX_K8S_SAY_LATER, key,
                                       &ngx_k8s_no_remedy, "%V", &why))
             != NGX_OK)
@@ -747,6 +746,39 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
 }
 
 
+/* what does nothing unless the ConfigMap has what it needs; a pair is two */
+
+static ngx_int_t
+ngx_k8s_annotation_unless(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row, ngx_str_t *value)
+{
+    ngx_str_t  *needs;
+
+    static ngx_str_t  to = ngx_string("proxy-redirect-to");
+    static ngx_str_t  remedy = ngx_string("Add it, where the ConfigMap does "
+                                          "not have it.");
+
+    needs = &row->needs;
+
+    if ((row->flags & NGX_K8S_ROW_PAIR)
+        && (value->len != sizeof("default") - 1
+            || ngx_strncmp(value->data, "default", value->len) != 0))
+    {
+        needs = &to;
+    }
+
+    if (a->gate == NULL || needs->len == 0
+        || ngx_k8s_values_on(a->values, needs))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_NOTED, key, &remedy,
+                                  "it does nothing unless the ConfigMap has "
+                                  "\"%V\"", needs);
+}
+
+
 /* what the other kind may say is not missed */
 
 static ngx_uint_t
@@ -761,7 +793,7 @@ ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a, ngx_k8s_row_t *row)
 
 static ngx_int_t
 ngx_k8s_annotation_close(ngx_k8s_annotations_t *a, ngx_str_t *key,
-    ngx_k8s_row_t *row, ngx_str_t *why)
+    ngx_k8s_row_t *row, ngx_str_t *why, ngx_uint_t later)
 {
     if (row->flags & NGX_K8S_ROW_CLOSES_HOST) {
         a->values->close_host = 1;
@@ -771,12 +803,16 @@ ngx_k8s_annotation_close(ngx_k8s_annotations_t *a, ngx_str_t *key,
     }
 
     return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, key,
-                                  &ngx_k8s_no_remedy, "%V, so the %s closed",
-                                  why, a->gate == NULL
-                                       ? "paths of all Ingresses are"
-                                       : (row->flags & NGX_K8S_ROW_CLOSES_HOST)
-                                       ? "hosts of the Ingress are"
-                                       : "paths of the Ingress are");
+                                  later ? &ngx_k8s_later_remedy
+                                        : &ngx_k8s_no_remedy,
+                                  "%V, so the %s", why, a->gate == NULL
+                                  ? "paths of all Ingresses are closed: they "
+                                    "answer 503"
+                                  : (row->flags & NGX_K8S_ROW_CLOSES_HOST)
+                                  ? "hosts of the Ingress are closed: they "
+                                    "answer 403"
+                                  : "paths of the Ingress are closed: they "
+                                    "answer 503");
 }
 
 
@@ -784,9 +820,9 @@ static ngx_int_t ngx_cdecl
 ngx_k8s_annotation_say(ngx_k8s_annotations_t *a, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *remedy, const char *fmt, ...)
 {
-    u_char     buf[4 * NGX_K8S_SHOWN_MAX];
+    u_char     buf[6 * NGX_K8S_SHOWN_MAX], advice[3 * NGX_K8S_SHOWN_MAX];
     va_list    args;
-    ngx_str_t  message;
+    ngx_str_t  message, text;
 
     message.data = buf;
 
@@ -794,5 +830,12 @@ ngx_k8s_annotation_say(ngx_k8s_annotations_t *a, ngx_uint_t what,
     message.len = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args) - buf;
     va_end(args);
 
-    return a->say(a->data, what, name, &message, remedy);
+    if (what != NGX_K8S_SAY_UNKNOWN && what != NGX_K8S_SAY_FOREIGN) {
+        return a->say(a->data, what, name, &message, remedy);
+    }
+
+    text.data = advice;
+    text.len = ngx_k8s_name_advice(advice, sizeof(advice), remedy) - advice;
+
+    return a->say(a->data, what, name, &message, &text);
 }

@@ -30,7 +30,8 @@ typedef struct {
 
 static char *ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv);
 static ngx_uint_t ngx_k8s_header_chars(ngx_str_t *text, char *chars);
-static ngx_uint_t ngx_k8s_header_framing(ngx_str_t *name);
+static ngx_uint_t ngx_k8s_header_is(ngx_str_t *name, ngx_str_t *names);
+static ngx_uint_t ngx_k8s_header_sent(ngx_str_t *name);
 
 
 /* what ingress-nginx takes of values of custom-headers, beside letters and
@@ -45,6 +46,12 @@ static char  ngx_k8s_header_value_chars[] =
 static ngx_str_t  ngx_k8s_header_framings[] = {
     ngx_string("Content-Length"),
     ngx_string("Transfer-Encoding"),
+    ngx_null_string
+};
+
+
+static ngx_str_t  ngx_k8s_header_hosts[] = {
+    ngx_string("Host"),
     ngx_null_string
 };
 
@@ -143,8 +150,16 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
         return "is not the name of a header";
     }
 
-    if (ngx_k8s_header_framing(&kv->key)) {
+    if (ngx_k8s_header_is(&kv->key, ngx_k8s_header_framings)) {
         return "is not for others to set";
+    }
+
+    if ((h->row->flags & NGX_K8S_ROW_PROFILE)
+        && ngx_k8s_header_sent(&kv->key))
+    {
+        return ngx_k8s_header_is(&kv->key, ngx_k8s_header_hosts)
+               ? "is sent already: the annotation upstream-vhost sets it"
+               : "is sent already, and is left as it is";
     }
 
     if (strict && !ngx_k8s_header_chars(&kv->value,
@@ -202,14 +217,47 @@ ngx_k8s_header_chars(ngx_str_t *text, char *chars)
 
 
 static ngx_uint_t
-ngx_k8s_header_framing(ngx_str_t *name)
+ngx_k8s_header_is(ngx_str_t *name, ngx_str_t *names)
 {
-    ngx_str_t  *framing;
-
-    for (framing = ngx_k8s_header_framings; framing->len; framing++) {
-        if (framing->len == name->len
-            && ngx_strncasecmp(framing->data, name->data, name->len) == 0)
+    for ( /* void */ ; names->len; names++) {
+        if (names->len == name->len
+            && ngx_strncasecmp(names->data, name->data, name->len) == 0)
         {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* whether a row sends it to backends anyway: nginx would send both */
+
+static ngx_uint_t
+ngx_k8s_header_sent(ngx_str_t *name)
+{
+    u_char         *end;
+    ngx_k8s_row_t  *row;
+
+    static ngx_str_t  directive = ngx_string("proxy_set_header");
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        if ((row->flags & NGX_K8S_ROW_ON)
+            || row->directive.len != directive.len
+            || row->argument.len <= name->len
+            || ngx_strncmp(row->directive.data, directive.data, directive.len)
+               != 0
+            || ngx_strncasecmp(row->argument.data, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        /* what is never passed on has an empty value */
+
+        end = row->argument.data + name->len;
+
+        if (end[0] == ' ' && end[1] != '"') {
             return 1;
         }
     }

@@ -22,7 +22,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_k8s_list_annotation(ngx_k8s_row_t *row, ngx_uint_t flags,
-    ngx_str_t *text, ngx_str_t *bad);
+    ngx_str_t *text, ngx_k8s_bad_t *bad);
+static void ngx_k8s_list_bad(ngx_k8s_bad_t *bad, ngx_str_t *item);
 static ngx_int_t ngx_k8s_item_unquote(u_char *dst, ngx_str_t *item);
 static ngx_uint_t ngx_k8s_item_signs(ngx_str_t *item);
 
@@ -109,7 +110,7 @@ ngx_k8s_list_line(ngx_str_t *text, ngx_pool_t *pool)
 
 ngx_int_t
 ngx_k8s_list_check(ngx_k8s_row_t *row, ngx_uint_t annotation,
-    ngx_pool_t *pool, ngx_str_t *text, ngx_str_t *bad)
+    ngx_pool_t *pool, ngx_str_t *text, ngx_k8s_bad_t *bad)
 {
     u_char      *p, *last, *dst, *start;
     ngx_int_t    rc;
@@ -154,11 +155,8 @@ ngx_k8s_list_check(ngx_k8s_row_t *row, ngx_uint_t annotation,
              && ngx_k8s_item_unquote(start, &item) != NGX_OK)
             || ngx_k8s_row_check(row, &item) != NGX_OK)
         {
-            if (rc == NGX_OK) {
-                *bad = item;
-                rc = NGX_ERROR;
-            }
-
+            ngx_k8s_list_bad(bad, &item);
+            rc = NGX_ERROR;
             continue;
         }
 
@@ -189,7 +187,7 @@ ngx_k8s_list_check(ngx_k8s_row_t *row, ngx_uint_t annotation,
 
 static ngx_int_t
 ngx_k8s_list_annotation(ngx_k8s_row_t *row, ngx_uint_t flags, ngx_str_t *text,
-    ngx_str_t *bad)
+    ngx_k8s_bad_t *bad)
 {
     ngx_str_t   item, list;
     ngx_uint_t  n;
@@ -204,14 +202,25 @@ ngx_k8s_list_annotation(ngx_k8s_row_t *row, ngx_uint_t flags, ngx_str_t *text,
         }
 
         if (item.len == 0 || ngx_k8s_row_check(row, &item) != NGX_OK) {
-            *bad = item;
-            return NGX_ERROR;
+            ngx_k8s_list_bad(bad, &item);
+            continue;
         }
 
         n++;
     }
 
-    return n ? NGX_OK : NGX_ERROR;
+    return (n && bad->n == 0) ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_k8s_list_bad(ngx_k8s_bad_t *bad, ngx_str_t *item)
+{
+    if (bad->n < NGX_K8S_BAD_ITEMS) {
+        bad->items[bad->n] = *item;
+    }
+
+    bad->n++;
 }
 
 

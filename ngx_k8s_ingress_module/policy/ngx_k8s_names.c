@@ -33,6 +33,8 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Let the application write its base URL.") },
     { ngx_string("allow-list"),
       ngx_string("Use \"allowlist-source-range\".") },
+    { ngx_string("body-size"),
+      ngx_string("Use \"proxy-body-size\".") },
     { ngx_string("cache-*"),
       ngx_string("Remove it: answers are not cached.") },
     { ngx_string("canary-header"),
@@ -43,6 +45,14 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Use \"canary-by-cookie\".") },
     { ngx_string("client-max-body-size"),
       ngx_string("Use \"proxy-body-size\".") },
+    { ngx_string("client_max_body_size"),
+      ngx_string("Use \"proxy-body-size\".") },
+    { ngx_string("cors-allowed-headers"),
+      ngx_string("Use \"cors-allow-headers\".") },
+    { ngx_string("cors-allowed-methods"),
+      ngx_string("Use \"cors-allow-methods\".") },
+    { ngx_string("cors-allowed-origin*"),
+      ngx_string("Use \"cors-allow-origin\".") },
     { ngx_string("custom-default-backend"),
       ngx_string("Use \"default-backend\".") },
     { ngx_string("custom-response-headers"),
@@ -69,6 +79,14 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Set it in the controller's ConfigMap, for all Ingresses.") },
     { ngx_string("ingress.class"),
       ngx_string("Use \"spec.ingressClassName\".") },
+    { ngx_string("ip-blacklist"),
+      ngx_string("Use \"denylist-source-range\".") },
+    { ngx_string("ip-denylist"),
+      ngx_string("Use \"denylist-source-range\".") },
+    { ngx_string("ip-allowlist"),
+      ngx_string("Use \"allowlist-source-range\".") },
+    { ngx_string("ip-whitelist"),
+      ngx_string("Use \"allowlist-source-range\".") },
     { ngx_string("keepalive-timeout"),
       ngx_string("Set \"keep-alive\" in the controller's ConfigMap.") },
     { ngx_string("lua-resty-waf*"),
@@ -89,8 +107,13 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Use \"limit-rpm\".") },
     { ngx_string("rate-limit-rps"),
       ngx_string("Use \"limit-rps\".") },
+    { ngx_string("real-ip-header"),
+      ngx_string("Set \"forwarded-for-header\" in the controller's "
+                 "ConfigMap.") },
     { ngx_string("redirect-to-https"),
       ngx_string("Use \"force-ssl-redirect\".") },
+    { ngx_string("secure-backend"),
+      ngx_string("Use \"backend-protocol: HTTPS\".") },
     { ngx_string("secure-backends"),
       ngx_string("Use \"backend-protocol: HTTPS\".") },
     { ngx_string("secure-verify-ca-secret"),
@@ -105,6 +128,8 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Remove it: failed endpoints are tried last.") },
     { ngx_string("websocket-services"),
       ngx_string("Remove it: WebSocket needs no configuration.") },
+    { ngx_string("worker-connections"),
+      ngx_string("Write \"worker_connections\" in nginx.conf.") },
     { ngx_null_string, ngx_null_string }
 };
 
@@ -290,6 +315,50 @@ ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags)
     }
 
     return nearest;
+}
+
+
+u_char *
+ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence)
+{
+    u_char         *p, *last, *end;
+    ngx_str_t       name;
+    ngx_k8s_row_t  *row;
+
+    end = ngx_snprintf(buf, size, "%V", sentence);
+
+    last = sentence->data + sentence->len;
+    p = sentence->len ? ngx_strlchr(sentence->data, last, '"') : NULL;
+
+    if (p == NULL) {
+        return end;
+    }
+
+    name.data = ++p;
+
+    for (name.len = 0; p < last && *p != '"' && *p != ':'; p++) {
+
+        name.len++;
+
+        /* with its prefix */
+
+        if (*p == '/') {
+            name.data = p + 1;
+            name.len = 0;
+        }
+    }
+
+    row = ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY);
+
+    if (row == NULL || !(row->flags & NGX_K8S_ROW_LATER)) {
+        return end;
+    }
+
+    return ngx_slprintf(end, buf + size, " It is not served yet%s.",
+                        row->flags & NGX_K8S_ROW_CLOSES_HOST
+                        ? ": it closes the hosts of the Ingress"
+                        : row->flags & NGX_K8S_ROW_CLOSES_ROUTE
+                        ? ": it closes the paths" : "");
 }
 
 

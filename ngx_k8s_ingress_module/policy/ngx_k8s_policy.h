@@ -412,14 +412,31 @@ ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
    memory */
 ngx_int_t ngx_k8s_list_line(ngx_str_t *text, ngx_pool_t *pool);
 
+/* items that are bad: how many, and the first of them */
+
+#define NGX_K8S_BAD_ITEMS            3
+
+typedef struct {
+    ngx_uint_t               n;
+    ngx_str_t                items[NGX_K8S_BAD_ITEMS];
+} ngx_k8s_bad_t;
+
+/* of an unknown name or a value, in a message */
+#define NGX_K8S_SHOWN_MAX            128
+
+/* writes what is wrong with a value, of a list with its bad items, or NULL;
+   returns the end */
+u_char *ngx_k8s_row_why(u_char *buf, size_t size, ngx_k8s_row_t *row,
+    ngx_str_t *text, ngx_k8s_bad_t *bad);
+
 /*
- * NGX_ERROR: an item is bad, the first of them is stored in *bad.  Of a key the
+ * NGX_ERROR: items are bad, and stored in *bad, which is empty.  Of a key the
  * good ones alone are stored in *text, in the pool, without quotes and empty
  * ones, as ingress-nginx takes them; NGX_DONE: it has none.  NGX_ABORT: no
  * memory.
  */
 ngx_int_t ngx_k8s_list_check(ngx_k8s_row_t *row, ngx_uint_t annotation,
-    ngx_pool_t *pool, ngx_str_t *text, ngx_str_t *bad);
+    ngx_pool_t *pool, ngx_str_t *text, ngx_k8s_bad_t *bad);
 
 /* whether an item, the first in *item, looks like a regular expression and is
    compared as it stands; 1 or 0 */
@@ -617,6 +634,10 @@ ngx_str_t *ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags);
 
 /* whether a ConfigMap of that name is likely to be a controller's */
 ngx_uint_t ngx_k8s_name_config(ngx_str_t *name);
+
+/* writes a sentence that says what to use instead, and that it is not served
+   where the first name in quotes is not; returns the end */
+u_char *ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence);
 
 /* as few letters apart; 1 or 0 */
 ngx_uint_t ngx_k8s_name_near(ngx_str_t *one, ngx_str_t *two);

@@ -70,7 +70,13 @@ ngx_k8s_value_cmp(const void *one, const void *two)
     a = one;
     b = two;
 
-    return (a->row > b->row) - (a->row < b->row);
+    if (a->row != b->row) {
+        return (a->row > b->row) ? 1 : -1;
+    }
+
+    /* names come before their aliases in the alphabet */
+
+    return ngx_memn2cmp(a->key.data, b->key.data, a->key.len, b->key.len);
 }
 
 

@@ -66,6 +66,7 @@ ngx_k8s_ingress_class_parameters(ngx_k8s_reader_t *r, json_t *spec,
     if (kind == NULL || ngx_strcmp(kind, "ConfigMap") != 0
         || (group && *group))
     {
+        class->other_config = 1;
         return;
     }
 

@@ -81,7 +81,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("A manifest file cannot be read or parsed; the objects of "
                  "its last good version stay in force."),
-      ngx_string("Correct the file at the line that the message names.") },
+      ngx_string("Correct the file at the line that the message names, or let "
+                 "the user of nginx's worker processes read it.") },
 
     { ngx_string("HostInvalid"),
       ngx_k8s_problem_error(ACCEPTED, UNSUPPORTED_VALUE),

@@ -163,6 +163,7 @@ typedef struct {
     ngx_str_t                config_namespace;  /* of the ConfigMap that its */
     ngx_str_t                config;     /* parameters name; empty: none */
     unsigned                 is_default:1;
+    unsigned                 other_config:1;  /* parameters name no ConfigMap */
 } ngx_k8s_ingress_class_t;
 
 

@@ -80,9 +80,8 @@ soon('PROXY TCP6 2001:db8::1 2001:db8::2 1000 443', [],
      '2001:db8::1|2001:db8::1|443|', 'of IPv6');
 soon('PROXY UNKNOWN', [], "127.0.0.1|127.0.0.1|$proxy|", 'one that says none');
 soon('', [@for], "127.0.0.1|127.0.0.1|$n->{port}|", 'a listen without it');
-like +($n->get('x', '/-/status'))[1],
-    qr/"KeyNginx"[^}]*Write \\"listen \.\.\. proxy_protocol;\\" in/,
-    'which is a note';
+unlike +($n->get('x', '/-/status'))[1], qr/data\.use-proxy-protocol/,
+    'another listen has it';
 
 config('use-proxy-protocol' => 'true', 'proxy-real-ip-cidr' => '10.0.0.0/8');
 soon($pp, [], '127.0.0.1|127.0.0.1|443|', 'a balancer that is not trusted');

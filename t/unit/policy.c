@@ -379,7 +379,19 @@ static policy_case_t  policy_cases[] = {
     { OURS "rewrit-target=/", "Did you mean \"rewrite-target\"?", 0, 0 },
     { OURS "whitelist-source-rnage=::1",
       "Did you mean \"whitelist-source-range\"?", 0, 0 },
-    { OURS "rate-limit-connections=1", "Use \"limit-connections\".", 0, 0 },
+    { OURS "rate-limit-connections=1", "Use \"limit-connections\".\n", 0, 0 },
+    { OURS "secure-verify-ca-secret=a", "Use \"proxy-ssl-secret\" and "
+      "\"proxy-ssl-verify\". It is not served yet: it closes the paths.\n", 0,
+      0 },
+    { OURS "proxy-ssl-secre=a", "Did you mean \"proxy-ssl-secret\"? It is not "
+      "served yet: it closes the paths.\n", 0, 0 },
+    { OURS "auth-tls-secre=a", "it closes the hosts of the Ingress.\n", 0, 0 },
+    { "haproxy.org/cookie-persistence=a", "Here it is \"affinity: cookie\". It "
+      "is not served yet.\n", 0, 0 },
+    { OURS "secure-backend=true", "Use \"backend-protocol: HTTPS\".", 0, 0 },
+    { OURS "ip-whitelist=::1", "Use \"allowlist-source-range\".\n", 0, 0 },
+    { OURS "cors-allowed-origins=*", "Use \"cors-allow-origin\".\n", 0, 0 },
+    { OURS "body-size=1m", "Use \"proxy-body-size\".\n", 0, 0 },
     { OURS "client-max-body-size=1m", "Use \"proxy-body-size\".", 0, 0 },
     { OURS "secure-backends=true", "Use \"backend-protocol: HTTPS\".", 0, 0 },
     { OURS "session-cookie-hash=md5", "there is no such annotation | Remove",
@@ -398,6 +410,16 @@ static policy_case_t  policy_cases[] = {
     { "nginx.ingres.kubernetes.io/rewrite-target=/",
       "| Use \"nginx.ingress.kubernetes.io/rewrite-target\".", 0, 0 },
     { "nginx.kubernetes.io/rewrite-target=/", "", 0, 0 },
+    { "rewrite-target=/", "| Use \"nginx.ingress.kubernetes.io/rewrite-target"
+      "\".\n", 0, 0 },
+    { "nginx.ingress.kubernetes.io.rewrite-target=/", "| Use \"nginx.ingress."
+      "kubernetes.io/rewrite-target\".\n", 0, 0 },
+    { "kubernetes.io/ssl-redirect=false", "| Use \"nginx.ingress.kubernetes.io/"
+      "ssl-redirect\".\n", 0, 0 },
+    { "kubernetes.io/tls-acme=true", "", 0, 0 },
+    { "canary=true", "", 0, 0 },
+    { OURS OURS "ssl-redirect=false", "Did you mean \"ssl-redirect\"?", 0, 0 },
+    { OURS "/ssl-redirect=false", "Did you mean \"ssl-redirect\"?", 0, 0 },
     { OURS "Proxy-Body-Size=1m", "Did you mean \"proxy-body-size\"?", 0, 0 },
     { OURS "canary-header=X", "Use \"canary-by-header\".", 0, 0 },
     { OURS "custom-default-backend=a", "Use \"default-backend\".", 0, 0 },
@@ -430,6 +452,15 @@ static policy_case_t  policy_cases[] = {
     { OURS "permanent-redirect=http://a/b%20c", "has a \"%\", allowed are", 0,
       0 },
     { OURS "app-root=/a?b=c", "\"/a?b=c\" has a \"?\", allowed are", 0, 0 },
+    { OURS "proxy-body-size='0'", "'0' has quotes in it, and is not a size", 0,
+      0 },
+    { OURS "proxy-http-version=\"1.1\"", "\"1.1\" has quotes in it", 0, 0 },
+    { OURS "whitelist-source-range=\"::1\"", "the item \"\"::1\"\" has quotes "
+      "in it and is none of addresses", 0, 1 },
+    { OURS "whitelist-source-range=a,::1,b", "the items \"a\" and \"b\" are "
+      "none of addresses", 0, 1 },
+    { OURS "whitelist-source-range=a,b,c,d,e", "the items \"a\", \"b\", \"c\" "
+      "and 2 more are none of", 0, 1 },
     { OURS "app-root=a", "\"a\" is not a path that begins with a slash", 0, 0 },
     { OURS "app-root=/a\nb", "has a byte 0x0A, allowed", 0, 0 },
     { OURS "session-cookie-samesite=lax;" OURS "affinity=cookie",
@@ -521,10 +552,26 @@ static policy_case_t  policy_cases[] = {
     { OURS "x-forwarded-prefix=/a", "6 ", 0, 0 },
     { OURS "auth-method=GET", "6 ", 0, 0 },
     { OURS "canary-weight=10;" OURS "canary=true", "", 2, 0 },
+    { OURS "proxy-ssl-secret=a/b", "it is not served yet, so the paths of the "
+      "Ingress are closed: they answer 503 | Take it out where it does not", 1,
+      1 },
+    { OURS "limit-rate=5", "5 " OURS "limit-rate: it does nothing unless the "
+      "ConfigMap has \"proxy-buffering\" | Add it", 1, 0 },
+    { OURS "limit-rate=5;" OURS "proxy-buffering=on", "", 2, 0 },
+    { OURS "limit-rate-after=5", "has \"limit-rate\"", 1, 0 },
+    { OURS "proxy-redirect-from=http://a/", "has \"proxy-redirect-to\"", 1, 0 },
+    { OURS "proxy-redirect-from=default", "", 1, 0 },
+    { OURS "proxy-redirect-from=http://a/;" OURS "proxy-redirect-to=http://b/",
+      "", 2, 0 },
+    { OURS "allowlist-source-range=::1;" OURS "whitelist-source-range=::2",
+      "6 " OURS "whitelist-source-range: it does nothing beside \"" OURS
+      "allowlist-source-range\"\n", 1, 0 },
 
     /* a name wins over its alias */
 
-    { OURS "limit-whitelist=::1;" OURS "limit-allowlist=::2", "", 1, 0 },
+    { OURS "limit-whitelist=::1;" OURS "limit-allowlist=::2", "6 " OURS
+      "limit-whitelist: it does nothing beside \"" OURS "limit-allowlist\"", 1,
+      0 },
     { OURS "limit-rps=-1;" OURS "limit-connections=0", "", 2, 0 },
     { OURS "limit-rps=10r/s", "2 ", 0, 1 },
     { OURS "limit-allowlist=office", "2 ", 0, 1 },
@@ -695,6 +742,10 @@ static policy_case_t  policy_keys_cases[] = {
     { "global-auth-url=http://a/;global-auth-method=get",
       "1 global-auth-method: ", 1, 0 },
     { "denylist-source-range=x", "2 denylist-source-range", 0, 1 },
+    { OURS "proxy-body-size=8m", "Did you mean \"proxy-body-size\"?", 0, 0 },
+    { "client_max_body_size=8m", "Use \"proxy-body-size\".\n", 0, 0 },
+    { "worker-connections=8", "Write \"worker_connections\"", 0, 0 },
+    { "real-ip-header=X-A", "Set \"forwarded-for-header\" in", 0, 0 },
     { "keepalive-timeout=5", "Set \"keep-alive\" in", 0, 0 },
     { "gzip-level=9", "6 gzip-level: it does nothing without \"use-gzip\"", 0,
       0 },
@@ -776,8 +827,9 @@ static struct {
       "10.0.0.0/8,192.168.0.0/16", "" },
     { "proxy-real-ip-cidr", "10.0.0.0/8  ::1", "10.0.0.0/8,::1", "" },
     { "proxy-real-ip-cidr", "10.0.0.0/8,10.0.0.0/99,::1,x", "10.0.0.0/8,::1",
-      "1 proxy-real-ip-cidr: the item \"10.0.0.0/99\" is none of addresses and "
-      "ranges, separated by commas, so what is wrong is left out" },
+      "1 proxy-real-ip-cidr: the items \"10.0.0.0/99\" and \"x\" are none "
+      "of addresses and ranges, separated by commas, so what is wrong is "
+      "left out" },
     { "proxy-real-ip-cidr", "everybody", "", "the item \"everybody\"" },
     { "proxy-real-ip-cidr", "", "", "" },
     { "hide-headers", "X-A,\nX-B,", "X-A,X-B", "" },
@@ -1110,6 +1162,62 @@ policy_variables(void)
 }
 
 
+/* headers that are sent anyway are not sent twice */
+
+static struct {
+    char  *name;
+    char  *said;        /* "": nothing */
+} policy_headers_cases[] = {
+    { "X-One", "" },
+    { "host", "\"host\" is sent already: the annotation upstream-vhost" },
+    { "X-Forwarded-Proto", "\"X-Forwarded-Proto\" is sent already, and" },
+    { "X-Forwarded", "" },
+    { "X-Original-URI", "" },
+    { "Proxy", "" },
+    { "Content-Length", "is not for others to set" }
+};
+
+
+static void
+policy_headers(void)
+{
+    ngx_str_t       key, text;
+    ngx_int_t       rc;
+    ngx_uint_t      i;
+    ngx_pool_t     *pool;
+    ngx_array_t    *array;
+    ngx_keyval_t   *kv;
+    policy_said_t   said;
+
+    ngx_str_set(&key, "proxy-set-headers");
+
+    for (i = 0;
+         i < sizeof(policy_headers_cases) / sizeof(policy_headers_cases[0]);
+         i++)
+    {
+        pool = ngx_create_pool(32768, &unit_log);
+        array = ngx_array_create(pool, 1, sizeof(ngx_keyval_t));
+        said.text[0] = '\0';
+
+        kv = ngx_array_push(array);
+        kv->key.data = (u_char *) policy_headers_cases[i].name;
+        kv->key.len = strlen(policy_headers_cases[i].name);
+        ngx_str_set(&kv->value, "a\n");
+
+        rc = ngx_k8s_headers(array, ngx_k8s_row(&key, NGX_K8S_ROW_KEY), pool,
+                             &text, policy_say, &said);
+
+        ok(policy_headers_cases[i].said[0]
+           ? rc == NGX_DECLINED && text.len == 0
+             && strstr(said.text, policy_headers_cases[i].said)
+           : rc == NGX_OK && text.len == kv->key.len + 4,
+           "%s: says %s", policy_headers_cases[i].name, said.text);
+
+        ngx_destroy_pool(pool);
+    }
+}
+
+
 int
 main(void)
 {
@@ -1122,6 +1230,7 @@ main(void)
     policy_grammars();
     policy_counts();
     policy_annotations();
+    policy_headers();
     policy_keys();
     policy_gate();
     policy_lists();
