@@ -102,7 +102,7 @@ $n->stop;
 $n = K8s::Nginx->new(block => "source manifests %%DIR%%;\n zone 8m;\n"
                               . "annotations_prefix example.com;");
 $n->services("default/a:80 a");
-$n->manifest('ours.yaml', ingress('ours', 'example.com/limit-rps: "5"'));
+$n->manifest('ours.yaml', ingress('ours', 'example.com/enable-modsecurity: "true"'));
 $n->manifest('theirs.yaml', ingress('theirs', "$p/limit-rps: \"5\""));
 $n->start;
 answers('ours', 503, 'annotations_prefix');
