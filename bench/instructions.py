@@ -275,6 +275,34 @@ FEATURES = {
         ' '.join(f'allow {r};' for r in RANGES) + ' deny all; '
         + LOCATION % proxy(),
         annotations={'allowlist-source-range': ','.join(RANGES)}),
+    'limit': lambda: Feature(
+        '`limit-rps`', 'limit_req zone=l burst=500000 nodelay; '
+        + LOCATION % proxy(),
+        'limit_req_zone $binary_remote_addr zone=l:1m rate=100000r/s;',
+        annotations={'limit-rps': '100000'}),
+    'connections': lambda: Feature(
+        '`limit-connections`', 'limit_conn l 10; ' + LOCATION % proxy(),
+        'limit_conn_zone $binary_remote_addr zone=l:1m;',
+        annotations={'limit-connections': '10'}),
+    'auth': lambda: Feature(
+        '`auth-url` with `auth-response-headers`',
+        LOCATION % ('auth_request /auth; '
+                    'auth_request_set $user $upstream_http_server; '
+                    + proxy(Server='$user'))
+        + f'location = /auth {{ internal; set $to http://127.0.0.1:{OTHER}/; '
+        'proxy_pass $to; proxy_pass_request_body off; '
+        'proxy_set_header Content-Length ""; '
+        'proxy_set_header X-Forwarded-Proto ""; '
+        'proxy_set_header X-Request-ID $request_id; '
+        'proxy_set_header Host 127.0.0.1; '
+        'proxy_set_header X-Original-URL $scheme://$http_host$request_uri; '
+        'proxy_set_header X-Original-Method $request_method; '
+        'proxy_set_header X-Sent-From nginx-ingress-controller; '
+        'proxy_set_header X-Real-IP $remote_addr; '
+        'proxy_set_header X-Forwarded-For $remote_addr; '
+        'proxy_set_header X-Auth-Request-Redirect $request_uri; }',
+        annotations={'auth-url': f'http://127.0.0.1:{OTHER}/',
+                     'auth-response-headers': 'Server'}),
     'original-uri': lambda: Feature(
         '`proxy-add-original-uri-header` (a key)',
         LOCATION % proxy(X_Original_URI='$request_uri'),

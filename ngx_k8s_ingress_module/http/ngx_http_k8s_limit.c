@@ -16,6 +16,7 @@
 #define NGX_HTTP_K8S_LIMIT_RPS       0
 #define NGX_HTTP_K8S_LIMIT_RPM       1
 #define NGX_HTTP_K8S_LIMIT_RATES     2
+#define NGX_HTTP_K8S_LIMIT_CONNECTIONS  2
 
 /* of one: more is none, and keeps products small */
 #define NGX_HTTP_K8S_LIMIT_MAX       1000000000
@@ -48,15 +49,17 @@ static void ngx_http_k8s_limit_rate(ngx_http_k8s_rate_t *rate,
 static ngx_int_t ngx_http_k8s_limit_client(ngx_http_request_t *r,
     ngx_http_k8s_limit_t *limit, ngx_str_t *client);
 static ngx_int_t ngx_http_k8s_limit_rates(ngx_http_request_t *r,
-    ngx_http_k8s_ctx_t *ctx, ngx_str_t *texts);
+    ngx_http_k8s_ctx_t *ctx, ngx_atomic_uint_t key);
 static ngx_int_t ngx_http_k8s_limit_connections(ngx_http_request_t *r,
-    ngx_http_k8s_ctx_t *ctx, ngx_str_t *texts);
+    ngx_http_k8s_ctx_t *ctx, ngx_atomic_uint_t key);
 static void ngx_http_k8s_limit_release(void *data);
-static void ngx_http_k8s_limit_log(ngx_http_request_t *r, ngx_str_t *texts,
-    char *by);
+static void ngx_http_k8s_limit_log(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_uint_t kind);
 
 
-static char  *ngx_http_k8s_limit_names[] = { "limit-rps", "limit-rpm" };
+static char  *ngx_http_k8s_limit_names[] = {
+    "limit-rps", "limit-rpm", "limit-connections"
+};
 
 
 ngx_int_t
@@ -140,7 +143,8 @@ ngx_int_t
 ngx_http_k8s_limit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
     ngx_int_t              rc;
-    ngx_str_t              texts[4];
+    ngx_str_t              texts[3];
+    ngx_atomic_uint_t      key;
     ngx_http_k8s_limit_t  *limit;
 
     limit = ctx->profile->limit;
@@ -163,13 +167,15 @@ ngx_http_k8s_limit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         ngx_k8s_record_str(ctx->names, &ctx->names->name, &texts[1]);
     }
 
-    rc = ngx_http_k8s_limit_rates(r, ctx, texts);
+    key = ngx_k8s_limits_key(ctx->block->limits, texts, 3);
+
+    rc = ngx_http_k8s_limit_rates(r, ctx, key);
 
     if (rc != NGX_DECLINED || limit->connections == 0) {
         return rc;
     }
 
-    return ngx_http_k8s_limit_connections(r, ctx, texts);
+    return ngx_http_k8s_limit_connections(r, ctx, key);
 }
 
 
@@ -222,16 +228,14 @@ ngx_http_k8s_limit_client(ngx_http_request_t *r, ngx_http_k8s_limit_t *limit,
 }
 
 
-/* the one by minutes is asked before the other one counts */
+/* both are asked before one counts */
 
 static ngx_int_t
 ngx_http_k8s_limit_rates(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
-    ngx_str_t *texts)
+    ngx_atomic_uint_t key)
 {
     uint64_t              now;
-    ngx_int_t             rc;
-    ngx_uint_t            i, pass;
-    ngx_atomic_uint_t     keys[NGX_HTTP_K8S_LIMIT_RATES];
+    ngx_uint_t            i;
     ngx_k8s_limits_t     *limits;
     ngx_http_k8s_rate_t  *rate;
 
@@ -239,31 +243,26 @@ ngx_http_k8s_limit_rates(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     now = (uint64_t) ngx_current_msec * 1000;
     rate = ctx->profile->limit->rates;
 
-    for (pass = 0; pass < 2; pass++) {
+    if (rate[NGX_HTTP_K8S_LIMIT_RPS].interval
+        && rate[NGX_HTTP_K8S_LIMIT_RPM].interval
+        && ngx_k8s_limits_peek(limits,
+                          ngx_k8s_limits_kind(key, NGX_HTTP_K8S_LIMIT_RPM),
+                          now, rate[NGX_HTTP_K8S_LIMIT_RPM].burst)
+           != NGX_OK)
+    {
+        ngx_http_k8s_limit_log(r, ctx, NGX_HTTP_K8S_LIMIT_RPM);
+        return ctx->profile->limit->rate_status;
+    }
 
-        for (i = 0; i < NGX_HTTP_K8S_LIMIT_RATES; i++) {
+    for (i = 0; i < NGX_HTTP_K8S_LIMIT_RATES; i++) {
 
-            if (rate[i].interval == 0) {
-                continue;
-            }
-
-            if (pass == 0) {
-                texts[3].data = (u_char *) ngx_http_k8s_limit_names[i];
-                texts[3].len = ngx_strlen(texts[3].data);
-
-                keys[i] = ngx_k8s_limits_key(limits, texts, 4);
-
-                rc = ngx_k8s_limits_peek(limits, keys[i], now, rate[i].burst);
-
-            } else {
-                rc = ngx_k8s_limits_take(limits, keys[i], now,
-                                         rate[i].interval, rate[i].burst);
-            }
-
-            if (rc != NGX_OK) {
-                ngx_http_k8s_limit_log(r, texts, ngx_http_k8s_limit_names[i]);
-                return ctx->profile->limit->rate_status;
-            }
+        if (rate[i].interval
+            && ngx_k8s_limits_take(limits, ngx_k8s_limits_kind(key, i), now,
+                                   rate[i].interval, rate[i].burst)
+               != NGX_OK)
+        {
+            ngx_http_k8s_limit_log(r, ctx, i);
+            return ctx->profile->limit->rate_status;
         }
     }
 
@@ -273,7 +272,7 @@ ngx_http_k8s_limit_rates(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_k8s_limit_connections(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
-    ngx_str_t *texts)
+    ngx_atomic_uint_t key)
 {
     ngx_int_t             rc;
     ngx_k8s_block_t      *block;
@@ -289,10 +288,8 @@ ngx_http_k8s_limit_connections(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     held = cln->data;
 
-    ngx_str_set(&texts[3], "limit-connections");
-
     held->block = block;
-    held->key = ngx_k8s_limits_key(block->limits, texts, 4);
+    held->key = ngx_k8s_limits_kind(key, NGX_HTTP_K8S_LIMIT_CONNECTIONS);
 
     rc = (block->limits_process == NGX_ERROR)
          ? NGX_DECLINED
@@ -310,7 +307,7 @@ ngx_http_k8s_limit_connections(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
                       "should be larger");
     }
 
-    ngx_http_k8s_limit_log(r, texts, "limit-connections");
+    ngx_http_k8s_limit_log(r, ctx, NGX_HTTP_K8S_LIMIT_CONNECTIONS);
 
     return ctx->profile->limit->connection_status;
 }
@@ -327,9 +324,20 @@ ngx_http_k8s_limit_release(void *data)
 
 
 static void
-ngx_http_k8s_limit_log(ngx_http_request_t *r, ngx_str_t *texts, char *by)
+ngx_http_k8s_limit_log(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_uint_t kind)
 {
+    ngx_str_t  namespace, name;
+
+    ngx_str_null(&namespace);
+    ngx_str_null(&name);
+
+    if (ctx->names) {
+        ngx_k8s_record_str(ctx->names, &ctx->names->namespace, &namespace);
+        ngx_k8s_record_str(ctx->names, &ctx->names->name, &name);
+    }
+
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "limiting requests by \"%s\" of Ingress %V/%V", by,
-                  &texts[0], &texts[1]);
+                  "limiting requests by \"%s\" of Ingress %V/%V",
+                  ngx_http_k8s_limit_names[kind], &namespace, &name);
 }

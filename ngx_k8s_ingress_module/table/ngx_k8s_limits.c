@@ -73,11 +73,7 @@ ngx_k8s_limits_power(size_t n)
 ngx_atomic_uint_t
 ngx_k8s_limits_key(ngx_k8s_limits_t *limits, ngx_str_t *texts, ngx_uint_t n)
 {
-    ngx_atomic_uint_t  key;
-
-    key = ngx_k8s_limits_hash(limits->seed, texts, n);
-
-    return key ? key : 1;
+    return ngx_k8s_limits_hash(limits->seed, texts, n) | NGX_K8S_LIMIT_KINDS;
 }
 
 
@@ -96,53 +92,45 @@ ngx_k8s_limits_key(ngx_k8s_limits_t *limits, ngx_str_t *texts, ngx_uint_t n)
     v[2] = ngx_k8s_limits_rotate(v[2], 32)
 
 /*
- * SipHash-1-3 of the texts, each with a zero behind it: clients choose them,
- * and must not meet in one set as they like.
+ * SipHash-1-3 of the texts, each with its length behind it: clients choose
+ * them, and must not meet in one set as they like.
  */
 
 static uint64_t
 ngx_k8s_limits_hash(uint64_t *seed, ngx_str_t *texts, ngx_uint_t n)
 {
-    size_t      i, len;
-    uint64_t    v[4], word;
-    ngx_uint_t  shift;
+    size_t     len;
+    u_char    *p;
+    uint64_t   v[4], word;
 
     v[0] = seed[0] ^ 0x736f6d6570736575ULL;
     v[1] = seed[1] ^ 0x646f72616e646f6dULL;
     v[2] = seed[0] ^ 0x6c7967656e657261ULL;
     v[3] = seed[1] ^ 0x7465646279746573ULL;
 
-    word = 0;
-    shift = 0;
-    len = 0;
-
     for ( /* void */ ; n; n--, texts++) {
 
-        for (i = 0; i <= texts->len; i++) {
+        p = texts->data;
 
-            if (i < texts->len) {
-                word |= (uint64_t) texts->data[i] << shift;
-            }
+        for (len = texts->len; len >= 8; len -= 8, p += 8) {
+            ngx_memcpy(&word, p, 8);
 
-            len++;
-            shift += 8;
-
-            if (shift == 64) {
-                v[3] ^= word;
-                ngx_k8s_limits_round(v);
-                v[0] ^= word;
-
-                word = 0;
-                shift = 0;
-            }
+            v[3] ^= word;
+            ngx_k8s_limits_round(v);
+            v[0] ^= word;
         }
+
+        word = (uint64_t) texts->len << 56;
+
+        while (len) {
+            len--;
+            word |= (uint64_t) p[len] << (8 * len);
+        }
+
+        v[3] ^= word;
+        ngx_k8s_limits_round(v);
+        v[0] ^= word;
     }
-
-    word |= (uint64_t) len << 56;
-
-    v[3] ^= word;
-    ngx_k8s_limits_round(v);
-    v[0] ^= word;
 
     v[2] ^= 0xff;
     ngx_k8s_limits_round(v);
@@ -262,6 +250,7 @@ ngx_int_t
 ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid)
 {
     ngx_uint_t             i;
+    ngx_atomic_uint_t      n;
     ngx_k8s_limit_cell_t  *cell;
 
     for (i = 0; i < NGX_K8S_LIMIT_PROCESSES; i++) {
@@ -274,6 +263,12 @@ ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid)
 
             ngx_memzero(cell, limits->nholds * NGX_K8S_LIMIT_SET
                               * sizeof(ngx_k8s_limit_cell_t));
+
+            do {
+                n = limits->nprocesses;
+            } while (n <= i
+                     && !ngx_atomic_cmp_set(&limits->nprocesses, n, i + 1));
+
             return i;
         }
     }
@@ -345,7 +340,7 @@ ngx_k8s_limits_hold(ngx_k8s_limits_t *limits, ngx_uint_t process,
 
     ngx_memory_barrier();
 
-    for (i = 0; i < NGX_K8S_LIMIT_PROCESSES && n <= max; i++) {
+    for (i = 0; i < limits->nprocesses && n <= max; i++) {
 
         if (i == process || limits->pids[i] == 0) {
             continue;

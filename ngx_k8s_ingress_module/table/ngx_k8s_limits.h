@@ -39,6 +39,7 @@ typedef struct {
     ngx_uint_t               nsets;      /* of rates, a power of two */
     ngx_uint_t               nholds;     /* sets of each process, likewise */
     ngx_atomic_t             pids[NGX_K8S_LIMIT_PROCESSES];  /* 0: none */
+    ngx_atomic_t             nprocesses; /* numbers ever used */
     ngx_k8s_limit_cell_t    *rates;
     ngx_k8s_limit_cell_t    *holds;      /* those of process n begin at
                                             n * nholds * 8 */
@@ -50,7 +51,16 @@ typedef struct {
 ngx_k8s_limits_t *ngx_k8s_limits_init(u_char *addr, size_t size,
     uint64_t *seed);
 
-/* the key of some texts */
+/*
+ * The key of some texts, and that of a kind of limit, from 0 to
+ * NGX_K8S_LIMIT_KINDS - 1, made of it.
+ */
+
+#define NGX_K8S_LIMIT_KINDS          3
+
+#define ngx_k8s_limits_kind(key, kind)                                        \
+    (((key) & ~(ngx_atomic_uint_t) NGX_K8S_LIMIT_KINDS) | ((kind) + 1))
+
 ngx_atomic_uint_t ngx_k8s_limits_key(ngx_k8s_limits_t *limits,
     ngx_str_t *texts, ngx_uint_t n);
 

@@ -47,6 +47,7 @@ keys(void)
     ok(limits_key(l, "a", "b") == limits_key(l, "a", "b"), "the same key");
     ok(limits_key(l, "a", "b") != limits_key(l, "ab", ""), "texts are apart");
     ok(limits_key(l, "", "ab") != limits_key(l, "a", "b"), "likewise");
+    ok(limits_key(l, "", "ab") != limits_key(l, "ab", ""), "empty ones count");
     ok(limits_key(l, "abcdefg", "h") != limits_key(l, "abcdefgh", ""),
        "at the end of a word");
     ok((l->nsets & (l->nsets - 1)) == 0 && l->nsets > 1000,
