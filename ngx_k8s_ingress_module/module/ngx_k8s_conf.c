@@ -110,7 +110,7 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         ngx_k8s_conf_zone, 0, 0, NULL },
       "zone size;", "64m", "k8s_ingress",
       "The size of the shared memory that holds the routes, at least 1m; a "
-      "simple route needs about 2k. A reload with another size copies the "
+      "simple route needs about 1k. A reload with another size copies the "
       "routes, and is refused when they do not fit." },
 
     { { ngx_string("limits"), NGX_CONF_TAKE1,
