@@ -424,6 +424,138 @@ losers(void)
 }
 
 
+/* after any history the table is that of the objects which there are */
+
+#define OBJECTS  6
+#define ROUNDS   400
+
+typedef struct {
+    ngx_uint_t  there;
+    ngx_uint_t  paths;
+    ngx_uint_t  says;
+    ngx_uint_t  age;
+} object_t;
+
+
+static void
+put(k8s_t *k, object_t *o, ngx_uint_t i)
+{
+    char        text[2048], name[8], *p;
+    ngx_uint_t  n, first;
+
+    static char  *paths[] = {
+        PATH("Prefix", "/", "s"), PATH("Exact", "/pay", "s"),
+        PATH(IMPL, "/a(b", "s"), PATH(IMPL, "/z.*", "s"),
+        PATH("Prefix", "/api/", "s"), PATH("Prefix", "/api", "s")
+    };
+
+    static char  *says[] = {
+        ",'nginx.ingress.kubernetes.io/use-regex':'true'",
+        ",'nginx.ingress.kubernetes.io/rewrite-target':'/foo'",
+        ",'nginx.ingress.kubernetes.io/app-root':'/root%u'",
+        ",'nginx.ingress.kubernetes.io/from-to-www-redirect':'true'",
+        ",'nginx.ingress.kubernetes.io/server-snippet':'x'",
+        ",'nginx.ingress.kubernetes.io/proxy-body-size':'%um'"
+    };
+
+    sprintf(name, "o%u", (unsigned) i);
+
+    if (!o->there) {
+        k8s_delete(k, NGX_K8S_INGRESS, "d", name);
+        return;
+    }
+
+    p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+                       "'Ingress','metadata':{'namespace':'d','name':'%s',"
+                       "'creationTimestamp':'2026-01-01T00:00:0%uZ',"
+                       "'annotations':{'a':'b'", name, (unsigned) o->age);
+
+    for (n = 0; n < sizeof(says) / sizeof(says[0]); n++) {
+        if (o->says & 1 << n) {
+            p += sprintf(p, says[n], (unsigned) i + 1);
+        }
+    }
+
+    p += sprintf(p, "}},'spec':{'rules':[{'host':'h','http':{'paths':[");
+
+    for (n = 0, first = 1; n < sizeof(paths) / sizeof(paths[0]); n++) {
+        if (o->paths & 1 << n) {
+            p += sprintf(p, "%s%s", first ? "" : ",", paths[n]);
+            first = 0;
+        }
+    }
+
+    sprintf(p, "]}}]}}");
+
+    k8s_put(k, text);
+}
+
+
+static void
+histories(void)
+{
+    char        said[64];
+    k8s_t       k, other;
+    object_t    o[OBJECTS];
+    ngx_uint_t  i, n, round, differ;
+
+    k8s_conf(&k);
+    k.conf.regex = check;
+    k8s_open(&k);
+
+    ngx_memzero(o, sizeof(o));
+    differ = 0;
+    srandom(11);
+
+    for (round = 0; round < unit_rounds(ROUNDS); round++) {
+
+        for (n = 1 + random() % 3; n; n--) {
+            i = random() % OBJECTS;
+
+            o[i].there = (random() % 4 != 0);
+            o[i].paths = 1 << random() % 6 | 1 << random() % 6;
+            o[i].says = (random() % 2) ? random() % 64 & random() % 64 : 0;
+            o[i].age = random() % 8;
+
+            put(&k, &o[i], i);
+
+            if (random() % 3 == 0) {
+                (void) ngx_k8s_compile_run(k.compile, 0);
+                ngx_k8s_writer_publish(k.writer);
+            }
+        }
+
+        k8s_run(&k);
+
+        k8s_conf(&other);
+        other.conf.regex = check;
+        k8s_open(&other);
+
+        for (i = 0; i < OBJECTS; i++) {
+            if (o[i].there) {
+                put(&other, &o[i], i);
+            }
+        }
+
+        k8s_run(&other);
+
+        sprintf(said, "%s", fallback(&k));
+
+        if (strcmp(said, fallback(&other)) != 0
+            || strcmp(k8s_dump(&k), k8s_dump(&other)) != 0)
+        {
+            differ++;
+        }
+
+        k8s_close(&other);
+    }
+
+    ok(differ == 0, "%u tables differ from new ones", (unsigned) differ);
+
+    k8s_close(&k);
+}
+
+
 /* what no path takes has the annotations of the oldest that is let through */
 
 static void
@@ -603,6 +735,7 @@ main(void)
     bounds();
     losers();
     leads();
+    histories();
 
     return done();
 }
