@@ -284,10 +284,10 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
 
     slash = ngx_strlchr(key->data, key->data + key->len, '/');
 
-    if (slash) {
-        prefix.data = key->data;
-        prefix.len = slash - key->data;
+    prefix.data = key->data;
+    prefix.len = slash ? slash - key->data : 0;
 
+    if (slash) {
         if (ngx_strlcasestrn(key->data, slash, (u_char *) "ingress", 7 - 1)
             == NULL
             && !ngx_k8s_name_near(&a->gate->prefix, &prefix)
@@ -313,7 +313,7 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
     }
 
     if (ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION) == NULL
-        || (prefix.len == a->prefix.len
+        || (prefix.len && prefix.len == a->prefix.len
             && ngx_memcmp(prefix.data, a->prefix.data, prefix.len) == 0))
     {
         return NGX_OK;

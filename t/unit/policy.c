@@ -416,6 +416,8 @@ static policy_case_t  policy_cases[] = {
       "kubernetes.io/rewrite-target\".\n", 0, 0 },
     { "kubernetes.io/ssl-redirect=false", "| Use \"nginx.ingress.kubernetes.io/"
       "ssl-redirect\".\n", 0, 0 },
+    { "ingress.kubernetes.io/rewrite-target=/;rewrite-target=/;ssl-redirect=1",
+      "0 ssl-redirect: only names", 0, 0 },
     { "kubernetes.io/tls-acme=true", "", 0, 0 },
     { "canary=true", "", 0, 0 },
     { OURS OURS "ssl-redirect=false", "Did you mean \"ssl-redirect\"?", 0, 0 },
