@@ -243,20 +243,33 @@ ngx_http_k8s_error_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
 
     /* without "=": the status is known in the location */
 
-    arguments.len = errors->len + sizeof(" " NGX_HTTP_K8S_ERROR_LOCATION) - 1;
-    arguments.data = ngx_pnalloc(pool, arguments.len);
+    arguments.data = ngx_pnalloc(pool, sizeof("401 ") - 1 + errors->len
+                                 + sizeof(" " NGX_HTTP_K8S_ERROR_LOCATION)
+                                 - 1);
     if (arguments.data == NULL) {
         return NGX_ERROR;
     }
 
     p = arguments.data;
 
+    /* who has to sign in is sent there by the backend's 401 as well */
+
+    if (settings->auth_url.len ? settings->auth_signin.len != 0
+                               : (settings->auth_global
+                                  && settings->global_auth_url.len
+                                  && settings->global_auth_signin.len))
+    {
+        p = ngx_cpymem(p, "401 ", sizeof("401 ") - 1);
+    }
+
     for (i = 0; i < errors->len; i++) {
         *p++ = (errors->data[i] == ',') ? ' ' : errors->data[i];
     }
 
-    ngx_memcpy(p, " " NGX_HTTP_K8S_ERROR_LOCATION,
-               sizeof(" " NGX_HTTP_K8S_ERROR_LOCATION) - 1);
+    p = ngx_cpymem(p, " " NGX_HTTP_K8S_ERROR_LOCATION,
+                   sizeof(" " NGX_HTTP_K8S_ERROR_LOCATION) - 1);
+
+    arguments.len = p - arguments.data;
 
     ngx_str_set(&directive, "error_page");
 
@@ -530,7 +543,8 @@ ngx_http_k8s_error_page(ngx_http_request_t *r)
 
     /* the backend's own, too */
 
-    if (r->err_status == NGX_HTTP_UNAUTHORIZED && ctx->profile->auth
+    if (r->err_status == NGX_HTTP_UNAUTHORIZED
+        && ngx_http_k8s_auth_wanted(ctx)
         && ctx->profile->auth->signin.text.len)
     {
         r->err_status = 0;

@@ -64,6 +64,7 @@ my $n = K8s::Nginx->new(
 sub config { $n->config_map('system/own', @_) }
 
 $n->backend('a', <<'EOC');
+location /own { return 401; }
 location / { return 200 "backend $request_method $request_uri $http_x_user $http_authorization\n"; }
 EOC
 
@@ -87,6 +88,9 @@ $n->annotated('path', "auth-url: $at/grant?u=\$arg_u&p=\$uri");
 $n->annotated('unknown', "auth-url: $at/\$no_such_thing");
 $n->annotated('signin', "auth-url: $at/who",
               'auth-signin: https://$host/login?rd=$escaped_request_uri');
+$n->annotated('caught', "auth-url: $at/grant", 'auth-signin: https://$host/login',
+              'custom-http-errors: "404"');
+$n->annotated('passed', "auth-url: $at/grant", 'custom-http-errors: "404"');
 $n->annotated('either', "auth-url: $at/\$http_x_how", 'satisfy: any',
               'allowlist-source-range: 10.0.0.0/8');
 $n->annotated('both', "auth-url: $at/\$http_x_how",
@@ -111,7 +115,7 @@ ok $n->wait_for('own.test', '/', 200, 'backend GET /'), 'is let through';
 
 # what is wrong with the server
 
-is status('deny'), 403, '403';
+is status('deny'), 403, 'status 403';
 
 for my $how (qw( accel moved broken upgrade interim half noise large gone reset
                  hang )) {
@@ -171,6 +175,10 @@ is $status, 302, 'a redirect in place of 401';
 like $head, qr{Location: https://signin\.test/login\?rd=%2Fx%3Fy%3D1%26z%3D%2520\r\n},
     'with the URI';
 like $head, qr/refused=1/, 'and the cookie';
+
+is +($n->get('caught.test', '/own'))[0], 302,
+    'likewise for 401 of a backend whose errors are caught';
+is +($n->get('passed.test', '/own'))[0], 401, 'without auth-signin it stays';
 
 is +($n->get('rewritten.test', '/old'))[1], "backend GET /new  \n",
     'rewritten once it is let through';
