@@ -8,8 +8,8 @@
  * /status: all that is routed and all that is wrong, as JSON.
  *
  *   ?namespace=NS  what Ingresses of that namespace made
- *   ?host=HOST     that host record with its services, certificates, policies
- *                  and problems
+ *   ?host=HOST     that host record, behind that of an alias the host's, with
+ *                  its services, certificates, policies and problems
  *   ?block=NAME    that block
  *   ?problems=1    problems alone
  *   ?canonical=1   sorted by key and without versions, counters and times, so
@@ -20,6 +20,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_regex.h>
 #include <ngx_http_k8s_status.h>
 #include <ngx_k8s_router.h>
 
@@ -42,6 +43,9 @@ static ngx_int_t ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_snapshot(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_states(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a);
+static ngx_array_t *ngx_http_k8s_status_hosts(ngx_http_k8s_admin_t *a);
+static ngx_int_t ngx_http_k8s_status_regex(void *data, ngx_uint_t what,
+    ngx_str_t *pattern, ngx_str_t *text);
 static ngx_int_t ngx_http_k8s_status_sync(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_time(ngx_http_k8s_admin_t *a, time_t t);
 static ngx_int_t ngx_http_k8s_status_service(ngx_http_k8s_admin_t *a);
@@ -368,14 +372,82 @@ ngx_http_k8s_status_states(ngx_http_k8s_admin_t *a)
 }
 
 
+/*
+ * The record with the name that is asked for, behind it the host that an alias
+ * stands for; where there is none, the host that takes the name by a regular
+ * expression.
+ */
+
+static ngx_array_t *
+ngx_http_k8s_status_hosts(ngx_http_k8s_admin_t *a)
+{
+    size_t                len;
+    u_char                buf[NGX_K8S_KEY_MAX];
+    uint32_t              route_set, *slot;
+    ngx_str_t             name;
+    ngx_array_t          *slots;
+    ngx_k8s_host_t       *rec, *host, *named;
+    ngx_k8s_route_key_t   key;
+
+    slots = ngx_array_create(a->request->pool, 2, sizeof(uint32_t));
+    if (slots == NULL) {
+        return NULL;
+    }
+
+    slot = slots->elts;
+    route_set = a->blocks[a->n]->route_set;
+
+    len = ngx_k8s_key_host(buf, route_set, NGX_K8S_CLASS_HTTP, &a->key);
+
+    rec = ngx_k8s_table_find(a->table, NGX_K8S_INDEX_HOST, buf, len, slot);
+
+    slots->nelts = (rec != NULL);
+
+    if (a->key.len == 0 || (rec && !(rec->flags & NGX_K8S_HOST_ALIAS))) {
+        return slots;
+    }
+
+    ngx_memzero(&key, sizeof(ngx_k8s_route_key_t));
+
+    key.host = a->key;
+    key.regex = ngx_http_k8s_status_regex;
+    key.data = a->request->connection->log;
+
+    host = ngx_k8s_route_taken(a->table, route_set, &key, &named);
+
+    if (host && (rec || (named->flags & NGX_K8S_HOST_PATTERNS))) {
+
+        ngx_k8s_record_str(host, &host->header.key, &name);
+
+        if (ngx_k8s_table_find(a->table, NGX_K8S_INDEX_HOST, name.data,
+                               name.len, &slot[slots->nelts]))
+        {
+            slots->nelts++;
+        }
+    }
+
+    return slots;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_status_regex(void *data, ngx_uint_t what, ngx_str_t *pattern,
+    ngx_str_t *text)
+{
+    int  captures[NGX_HTTP_K8S_REGEX_SIZE];
+
+    return (ngx_http_k8s_regex(pattern, NGX_HTTP_K8S_REGEX_CASELESS, text,
+                               captures, data)
+            > 0)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
 /* begins a section and its walk */
 
 static void
 ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a)
 {
-    size_t                          len;
-    u_char                          buf[NGX_K8S_KEY_MAX];
-    uint32_t                        slot;
     ngx_array_t                    *slots;
     ngx_http_k8s_status_section_t  *section;
 
@@ -386,20 +458,11 @@ ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a)
 
         if (section->index == NGX_K8S_INDEX_HOST) {
 
-            len = ngx_k8s_key_host(buf, a->blocks[a->n]->route_set,
-                                   NGX_K8S_CLASS_HTTP, &a->key);
-
-            slots = ngx_array_create(a->request->pool, 1, sizeof(uint32_t));
+            slots = ngx_http_k8s_status_hosts(a);
 
             if (slots == NULL) {
                 a->failed = 1;
                 return;
-            }
-
-            if (ngx_k8s_table_find(a->table, NGX_K8S_INDEX_HOST, buf, len,
-                                   &slot))
-            {
-                *(uint32_t *) ngx_array_push(slots) = slot;
             }
 
         } else if (section->index == NGX_K8S_INDEX_SERVICE) {

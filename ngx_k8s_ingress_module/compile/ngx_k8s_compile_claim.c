@@ -561,6 +561,7 @@ static void
 ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_int_t *budget)
 {
+    ngx_uint_t             wide;
     ngx_k8s_model_t       *old;
     ngx_k8s_host_state_t  *state;
 
@@ -582,6 +583,20 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     state->nclosing += ngx_k8s_claim_closes(claim->model);
     state->nclosing -= ngx_k8s_claim_closes(old);
+
+    if (claim == state->rooted) {
+        state->rooted = NULL;
+    }
+
+    wide = ngx_k8s_scope_wide(old);
+    state->nwide += ngx_k8s_scope_wide(claim->model);
+
+    if (state->nwide > 1 && (wide || ngx_k8s_scope_wide(claim->model))) {
+        state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
+                                                           &state->sentinel);
+    }
+
+    state->nwide -= wide;
 
     if (ngx_k8s_claim_closes(claim->model) != ngx_k8s_claim_closes(old)
         || claim->root)

@@ -283,6 +283,10 @@ ngx_k8s_claim_count(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     nregex = state->nregex;
 
+    if (claim == state->rooted) {
+        state->rooted = NULL;
+    }
+
     state->nregex += regex;
     state->nregex -= claim->regex;
     state->nroot += root;

@@ -23,8 +23,6 @@ static ngx_int_t ngx_k8s_hint_root(ngx_k8s_compile_t *c,
     ngx_k8s_values_t *values, ngx_array_t *a);
 static ngx_int_t ngx_k8s_hint_errors(ngx_k8s_compile_t *c,
     ngx_k8s_model_t *model, ngx_array_t *a);
-static ngx_int_t ngx_k8s_hint_field(ngx_array_t *a, ngx_k8s_value_t *value,
-    ngx_str_t *field);
 
 
 static ngx_str_t  ngx_k8s_hint_custom_errors = ngx_string("custom-http-errors");
@@ -62,7 +60,7 @@ ngx_k8s_hint_root(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
             continue;
         }
 
-        if (ngx_k8s_hint_field(a, value, &field) != NGX_OK) {
+        if (ngx_k8s_compile_value_field(a, value, &field) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -93,7 +91,7 @@ ngx_k8s_hint_errors(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
         return NGX_OK;
     }
 
-    if (ngx_k8s_hint_field(a, value, &field) != NGX_OK) {
+    if (ngx_k8s_compile_value_field(a, value, &field) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -194,7 +192,7 @@ ngx_k8s_hint_capture(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     c->saying.captured = 1;
 
-    if (ngx_k8s_hint_field(a, value, &field) != NGX_OK) {
+    if (ngx_k8s_compile_value_field(a, value, &field) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -289,23 +287,6 @@ ngx_k8s_hint_config(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
                                         &object->name);
         }
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_hint_field(ngx_array_t *a, ngx_k8s_value_t *value, ngx_str_t *field)
-{
-    field->data = ngx_pnalloc(a->pool, sizeof("metadata.annotations[]")
-                                       + value->key.len);
-    if (field->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    field->len = ngx_sprintf(field->data, "metadata.annotations[%V]",
-                             &value->key)
-                 - field->data;
 
     return NGX_OK;
 }

@@ -269,6 +269,10 @@ struct ngx_k8s_host_state_s {
     ngx_uint_t               nregex;     /* those that make all its paths
                                             regular expressions */
     ngx_uint_t               nroot;      /* those that redirect "/" */
+    ngx_k8s_claim_t         *rooted;     /* that which does; NULL: not known */
+    ngx_uint_t               nrooted;    /* how many there were then */
+    ngx_uint_t               nwide;      /* those with other values that hold
+                                            for the host */
     ngx_uint_t               walks;      /* times that all paths were taken as
                                             such */
     ngx_uint_t               cut_claims; /* claims that had a place then, 0: all
@@ -637,6 +641,17 @@ ngx_int_t ngx_k8s_compile_regexes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 ngx_k8s_claim_t *ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state);
 /* of those that redirect "/" of a host, the one that does; there is one */
 ngx_k8s_claim_t *ngx_k8s_compile_root(ngx_k8s_host_state_t *state);
+
+/* values that a host has once (ngx_k8s_compile_scope.c) */
+
+#define NGX_K8S_SCOPE_CLAIMS         512   /* the oldest ones, that may have
+                                              one */
+
+/* whether an object has some, beside app-root; NULL: it has none */
+ngx_uint_t ngx_k8s_scope_wide(ngx_k8s_model_t *model);
+/* what is to be said of those of a claim that do not hold */
+ngx_int_t ngx_k8s_scope_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a);
 
 /* how many there are (ngx_k8s_compile_expr.c) */
 void ngx_k8s_exprs_init(ngx_k8s_compile_t *c);

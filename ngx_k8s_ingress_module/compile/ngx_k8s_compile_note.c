@@ -117,3 +117,21 @@ ngx_k8s_compile_advise_all(ngx_array_t *a, ngx_k8s_problem_t *own,
 
     return NGX_OK;
 }
+
+
+ngx_int_t
+ngx_k8s_compile_value_field(ngx_array_t *a, ngx_k8s_value_t *value,
+    ngx_str_t *field)
+{
+    field->data = ngx_pnalloc(a->pool, sizeof("metadata.annotations[]")
+                                       + value->key.len);
+    if (field->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    field->len = ngx_sprintf(field->data, "metadata.annotations[%V]",
+                             &value->key)
+                 - field->data;
+
+    return NGX_OK;
+}

@@ -66,7 +66,9 @@ ngx_k8s_compile_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         return rc;
     }
 
-    if (ngx_k8s_notes_fallback(c, claim, a) != NGX_OK) {
+    if (ngx_k8s_notes_fallback(c, claim, a) != NGX_OK
+        || ngx_k8s_scope_notes(c, claim, a) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

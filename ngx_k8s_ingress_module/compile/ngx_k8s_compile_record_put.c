@@ -16,8 +16,7 @@
 
 static void ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_uint_t n);
-static void ngx_k8s_record_root(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
-    ngx_str_t *root);
+static void ngx_k8s_record_root(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 static void ngx_k8s_record_paths(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 static void ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_k8s_list_t *paths, ngx_k8s_list_t *matches,
@@ -141,7 +140,7 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
     }
 
     if (state->nroot) {
-        ngx_k8s_record_root(c, m, &ngx_k8s_compile_root(state)->model->root);
+        ngx_k8s_record_root(c, m);
     }
 
     list = ngx_k8s_record_list(b, state->nshards, sizeof(ngx_k8s_slot_ref_t));
@@ -162,16 +161,30 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
 
 
 static void
-ngx_k8s_record_root(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_str_t *root)
+ngx_k8s_record_root(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 {
-    ngx_k8s_host_t  *old;
+    ngx_str_t             *root;
+    ngx_k8s_host_t        *old;
+    ngx_k8s_claim_t       *claim;
+    ngx_k8s_host_state_t  *state;
 
-    if (m->state->partial) {
-        old = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_HOST,
-                                  m->state->slot);
+    state = m->state;
+    claim = ngx_k8s_compile_root(state);
+    root = &claim->model->root;
+
+    if (claim != state->rooted && (state->nroot > 1 || state->nrooted > 1)) {
+        state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
+                                                           &state->sentinel);
+    }
+
+    state->rooted = claim;
+    state->nrooted = state->nroot;
+
+    if (state->partial) {
+        old = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_HOST, state->slot);
 
         if (old == NULL || old->root.len < root->len) {
-            m->state->skipped = 1;
+            state->skipped = 1;
             return;
         }
     }

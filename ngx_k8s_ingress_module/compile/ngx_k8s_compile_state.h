@@ -274,6 +274,9 @@ ngx_int_t ngx_k8s_compile_advise_all(ngx_array_t *a, ngx_k8s_problem_t *own,
     ngx_uint_t n);
 ngx_str_t ngx_cdecl ngx_k8s_compile_text(ngx_k8s_compile_t *c,
     const char *fmt, ...);
+/* the field of an annotation */
+ngx_int_t ngx_k8s_compile_value_field(ngx_array_t *a, ngx_k8s_value_t *value,
+    ngx_str_t *field);
 
 /* problems (ngx_k8s_compile_problem.c) */
 ngx_int_t ngx_k8s_compile_entry(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry);

@@ -36,7 +36,7 @@ static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
 static ngx_int_t ngx_http_k8s_elsewhere(ngx_http_request_t *r,
-    ngx_http_k8s_ctx_t *ctx, ngx_k8s_route_t *route);
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
 static ngx_int_t ngx_http_k8s_take_rule(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t slot);
 static ngx_int_t ngx_http_k8s_take_backend(ngx_http_request_t *r,
@@ -374,7 +374,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_NO_CONTENT;
     }
 
-    rc = ngx_http_k8s_elsewhere(r, ctx, route);
+    rc = ngx_http_k8s_elsewhere(r, ctx, table, route);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -425,7 +425,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
 static ngx_int_t
 ngx_http_k8s_elsewhere(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
-    ngx_k8s_route_t *route)
+    ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
     ngx_int_t            rc;
     ngx_str_t            url;
@@ -451,7 +451,7 @@ ngx_http_k8s_elsewhere(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     if (route->host->route_set == 0
         && (settings->force_ssl_redirect
             || (settings->ssl_redirect
-                && (route->named->flags & NGX_K8S_HOST_TLS)))
+                && ngx_k8s_route_tls(table, route->named)))
         && ngx_http_k8s_forwarded_http(r)
         && !ngx_http_k8s_prefixed(ctx, ctx->profile->no_redirect))
     {

@@ -475,6 +475,14 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
         return NGX_OK;
     }
 
+    if (rc == NGX_OK && a->gate
+        && !ngx_k8s_gate_names(a->gate, row, a->namespace, text))
+    {
+        refused = "it names an object of another namespace, which "
+                  "allow-cross-namespace-resources does not allow";
+        rc = NGX_DECLINED;
+    }
+
     if (rc == NGX_OK) {
         return (ngx_k8s_annotation_take(a, key, row, text) == NGX_OK)
                ? ngx_k8s_annotation_literal(a, key, row, text) : NGX_ERROR;

@@ -36,6 +36,8 @@ static ngx_str_t  ngx_k8s_gate_words_key
                               = ngx_string("annotation-value-word-blocklist");
 static ngx_str_t  ngx_k8s_gate_snippets_key
                                     = ngx_string("allow-snippet-annotations");
+static ngx_str_t  ngx_k8s_gate_foreign_key
+                              = ngx_string("allow-cross-namespace-resources");
 
 
 void
@@ -48,6 +50,9 @@ ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data)
 
     gate->snippets = ngx_k8s_gate_flag(ngx_k8s_gate_key(data,
                                                 &ngx_k8s_gate_snippets_key));
+
+    gate->foreign = ngx_k8s_gate_flag(ngx_k8s_gate_key(data,
+                                                &ngx_k8s_gate_foreign_key));
 
     words = ngx_k8s_gate_key(data, &ngx_k8s_gate_words_key);
 
@@ -140,6 +145,7 @@ ngx_k8s_gate_same(ngx_k8s_gate_t *one, ngx_k8s_gate_t *two)
 {
     return one->risk == two->risk
            && one->snippets == two->snippets
+           && one->foreign == two->foreign
            && one->words.len == two->words.len
            && (one->words.len == 0
                || ngx_memcmp(one->words.data, two->words.data, one->words.len)
@@ -172,6 +178,24 @@ ngx_k8s_gate_object(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row, ngx_str_t *name,
     }
 
     return NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_gate_names(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
+    ngx_str_t *namespace, ngx_str_t *value)
+{
+    ngx_str_t  ns, name;
+
+    if (gate->foreign || row->grammar != &ngx_k8s_grammar_object) {
+        return 1;
+    }
+
+    ngx_k8s_object_split(value, &ns, &name);
+
+    return ns.len == 0
+           || (ns.len == namespace->len
+               && ngx_memcmp(ns.data, namespace->data, ns.len) == 0);
 }
 
 

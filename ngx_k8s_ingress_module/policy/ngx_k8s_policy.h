@@ -481,6 +481,8 @@ typedef struct {
     ngx_uint_t               risk;       /* NGX_K8S_RISK_*, the highest one */
     ngx_str_t                words;      /* that no value has, with commas */
     ngx_uint_t               snippets;   /* may be said */
+    ngx_uint_t               foreign;    /* objects of other namespaces may be
+                                            named */
     uint32_t                 stamp;      /* another one for each gate */
 } ngx_k8s_gate_t;
 
@@ -499,6 +501,10 @@ ngx_uint_t ngx_k8s_gate_same(ngx_k8s_gate_t *one, ngx_k8s_gate_t *two);
  */
 char *ngx_k8s_gate_object(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
     ngx_str_t *name, ngx_str_t *value);
+
+/* whether an annotation of the namespace may name what its value does */
+ngx_uint_t ngx_k8s_gate_names(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
+    ngx_str_t *namespace, ngx_str_t *value);
 
 #define NGX_K8S_SAY_UNKNOWN          0   /* no such annotation */
 #define NGX_K8S_SAY_INVALID          1   /* the default holds */

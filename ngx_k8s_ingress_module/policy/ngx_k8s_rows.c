@@ -329,8 +329,10 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_watcher_row("use-regex", flag, "false", NGX_K8S_A,
                         "regular expressions on all paths of the host"),
     ngx_k8s_watcher_row("app-root", absolute, "",
-                        NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_ROW_KEY_LATER,
+                        NGX_K8S_A_MEDIUM|NGX_K8S_ROW_HOST,
                         "where / of the host is redirected to"),
+    ngx_k8s_noted_row("app-root", absolute, "", NGX_K8S_IK, "",
+                      "the controller of ingress-nginx does not read it"),
     ngx_k8s_need_row("x-forwarded-prefix", path_capture, "", forwarded_prefix,
                      NGX_K8S_A_MEDIUM, "rewrite-target",
                      "a header of the request to the backend"),
@@ -774,9 +776,9 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                         "without it an Ingress with a snippet is not served: "
                         "its paths answer 404; snippets are not served yet, "
                         "with it they close their paths"),
-    ngx_k8s_later_row("allow-cross-namespace-resources", "", flag, "false",
-                      NGX_K8S_IK, "",
-                      "no annotation that is served names a Secret"),
+    ngx_k8s_watcher_row("allow-cross-namespace-resources", flag, "false",
+                        NGX_K8S_IK, "annotations may name Secrets of other "
+                        "namespaces, and ConfigMaps other than custom-headers"),
 
     /* snippets */
 

@@ -121,6 +121,7 @@ enum {
     NGX_K8S_PROBLEM_KEY_NGINX,           /* nginx.conf says something else */
     NGX_K8S_PROBLEM_HOST_OWNED,          /* by another namespace */
     NGX_K8S_PROBLEM_ONE_CLIENT,          /* all have the address of a proxy */
+    NGX_K8S_PROBLEM_ANNOTATION_CONFLICT, /* the host has it of another object */
     NGX_K8S_PROBLEMS
 };
 

@@ -436,7 +436,14 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_string("Set use-forwarded-headers in the ConfigMap, with the address "
                  "in proxy-real-ip-cidr; or, where the balancer speaks it, "
                  "use-proxy-protocol, with \"listen ... proxy_protocol\" in "
-                 "nginx.conf.") }
+                 "nginx.conf.") },
+
+    { ngx_string("AnnotationConflict"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("A host has the annotation once, and another object of it "
+                 "says something else, which holds."),
+      ngx_string("Write the same in all objects of the host, or take it out "
+                 "of all but one.") }
 };
 
 

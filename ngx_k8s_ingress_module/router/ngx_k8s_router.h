@@ -101,6 +101,17 @@ ngx_k8s_mirror_rec_t *ngx_k8s_route_mirrors(ngx_k8s_route_t *route,
 ngx_k8s_host_t *ngx_k8s_route_host(ngx_k8s_table_t *table, uint32_t route_set,
     ngx_uint_t class, ngx_str_t *name, uint32_t *slot);
 
+/*
+ * The host that takes the name of a key, as ngx_k8s_route() finds it, be it the
+ * one that an alias stands for, which is in *named; NULL: none does.
+ */
+ngx_k8s_host_t *ngx_k8s_route_taken(ngx_k8s_table_t *table,
+    uint32_t route_set, ngx_k8s_route_key_t *key, ngx_k8s_host_t **named);
+
+/* whether the host of route->named has TLS; of an alias that has none the
+   wildcard host above it says so, whose certificates are presented */
+ngx_uint_t ngx_k8s_route_tls(ngx_k8s_table_t *table, ngx_k8s_host_t *named);
+
 #define NGX_K8S_HOST_MAX             256
 
 /* a Host or SNI as sent, to the form of the table: lower case, without port

@@ -28,7 +28,7 @@ sub ingress {
                . "    kubernetes.io/ingress.class: nginx\n";
     $text .= "    $p/$_\n" for @$annotations;
     $text .= "spec:\n";
-    $text .= "  tls: [{hosts: [$host], secretName: $secret}]\n" if $secret;
+    $text .= "  tls: [{hosts: ['$host'], secretName: $secret}]\n" if $secret;
     $text .= "  rules:\n  - host: '$host'\n    http:\n      paths:\n"
              . "      - {path: /, pathType: Prefix, backend: {service: "
              . "{name: $service, port: {number: 80}}}}\n";
@@ -89,6 +89,35 @@ is ask('a.b.deep.test', '/x'), 'a', 'a wildcard of any depth';
 is ask('re12.test', '/'), 'a', 'a regular expression';
 is ask('rex.test', '/'), 404, 'which does not match';
 is ask('nobody.test', '/'), 404, 'nobody';
+
+# which host has a name
+
+sub hosts {
+    my $body = (K8s::Objects::http_get($admin, 'x', "/status?host=$_[0]"))[1];
+    my ($hosts) = $body =~ /"hosts":\[(.*?)\n\],\n"services"/s;
+    return join ' ', $hosts =~ /^\{"host":"([^"]*)"/mg;
+}
+
+is hosts('re12.test'), 'shop.test', 'that of a regular expression';
+is hosts('bare.test'), 'bare.test shop.test', 'an alias, and its host';
+is hosts('shop.test'), 'shop.test', 'a host';
+is hosts('nobody.test'), '', 'none';
+is hosts(''), '', 'none of all';
+
+# what the wildcard above an alias has
+
+ingress('wild', '*.wild.test', 'b', [], 'wild');
+$n->manifest('wild-secret.yaml', K8s::TLS::secret('default/wild',
+             K8s::TLS::pair(cn => 'wild', names => ['*.wild.test'])));
+ingress('below', 'below.test', 'a', ['server-alias: x.wild.test']);
+soon(sub { ask('x.wild.test', '/') }, '308 https://x.wild.test',
+     'an alias below a wildcard with TLS');
+is K8s::TLS::cn_of($tls, 'x.wild.test'), 'wild', 'its certificate';
+is ask('y.wild.test', '/'), '308 https://y.wild.test', 'as other names below';
+is ask('below.test', '/'), 'a', 'and not its host';
+ingress('wild', '*.wild.test', 'b', []);
+soon(sub { ask('x.wild.test', '/') }, 'a', 'without TLS above');
+$n->remove("$_.yaml") for qw( wild wild-secret below );
 
 is K8s::TLS::cn_of($tls, 'old.test'), 'shop', 'its certificate';
 like K8s::TLS::cn_of($tls, 'bare.test'), qr/Fake/, 'or the default one';

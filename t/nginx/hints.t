@@ -106,6 +106,37 @@ says(qr/KeyNoEffect[^}]*data\.custom-http-errors[^}]*default_backend/,
 says(qr/AnnotationNoEffect[^}]*custom-http-errors\][^}]*neither/,
      'an annotation');
 
+# what a host has once
+
+for my $i (1 .. 3) {
+    $n->manifest("once-$i.yaml", <<EOI);
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: once-$i
+  namespace: default
+  annotations:
+    kubernetes.io/ingress.class: nginx
+    $p/app-root: @{[ $i == 3 ? '/one' : $i == 2 ? '/two' : '/one' ]}
+spec:
+  rules:
+  - host: once.test
+    http:
+      paths:
+      - {path: /@{[ 'x' x (4 - $i) ]}, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}
+EOI
+}
+says(qr/"once-2","problems":\[\s*\{"code":"AnnotationConflict","severity":"warning"[^}]*app-root[^}]*of host \\"once\.test\\" \\"\/one\\" holds, which Ingress default\/once-1 says: its path comes first/,
+     'app-root of two Ingresses');
+like +($n->get('once.test', '/'))[2], qr{^Location: http://once\.test/one\r?$}m,
+    'which of them';
+unlike status(), qr/"once-[13]","problems"/, 'others say the same';
+$n->remove('once-1.yaml');
+says(qr/"once-3","problems":\[\s*\{"code":"AnnotationConflict"[^}]*default\/once-2 says/,
+     'the next one');
+$n->remove('once-2.yaml');
+silent(qr/AnnotationConflict/, 'it is alone');
+
 my $wrong = qr/only names that begin with/;
 says($wrong, 'a wrong prefix');
 my $status = status();

@@ -24,6 +24,7 @@
 
 #define OURS   "'nginx.ingress.kubernetes.io/"
 #define SIZE   OURS "proxy-body-size':'8k'"
+#define WIDE   OURS "ssl-prefer-server-ciphers':"
 #define OTHER  OURS "proxy-body-size':'9k'"
 
 
@@ -329,6 +330,56 @@ test_keys(void)
 }
 
 
+/* a value that a host has once is that of the oldest object; a row that is not
+   served yet stands for those that will be */
+
+static void
+once(void)
+{
+    k8s_t           k;
+    ngx_str_t       name;
+    ngx_k8s_row_t  *row;
+
+    ngx_str_set(&name, "ssl-prefer-server-ciphers");
+    row = ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION);
+    row->flags &= ~NGX_K8S_ROW_LATER;
+
+    k8s_conf(&k);
+    k8s_open(&k);
+
+    k8s_put(&k, INGRESS("b", "a.test", WIDE "'true'"));
+    k8s_put(&k, INGRESS("d", "a.test", ""));
+    ok(!k8s_has(&k, "holds, which"), "one alone");
+
+    k8s_put(&k, INGRESS("c", "a.test", WIDE "'false'"));
+    ok(k8s_has(&k, "of host \"a.test\" \"true\" holds, which Ingress d/b "
+                   "says: it is older"), "a younger one says something else");
+
+    k8s_put(&k, INGRESS("a", "a.test", WIDE "'false'"));
+    ok(!k8s_has(&k, "which Ingress d/b says")
+       && k8s_has(&k, "\"false\" holds, which Ingress d/a says"),
+       "an older one comes");
+
+    k8s_put(&k, INGRESS("a", "a.test", WIDE "'true'"));
+    ok(k8s_has(&k, "\"true\" holds, which Ingress d/a says"),
+       "it says something else");
+
+    k8s_put(&k, INGRESS("c", "b.test", WIDE "'false'"));
+    ok(!k8s_has(&k, "holds, which"), "of another host");
+
+    k8s_put(&k, INGRESS("c", "a.test", WIDE "'false'"));
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "a");
+    ok(k8s_has(&k, "\"true\" holds, which Ingress d/b says"), "it goes");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "b");
+    ok(!k8s_has(&k, "holds, which"), "and the next");
+
+    k8s_close(&k);
+
+    row->flags |= NGX_K8S_ROW_LATER;
+}
+
+
 int
 main(void)
 {
@@ -453,6 +504,8 @@ main(void)
 
     test_builds();
     test_keys();
+
+    once();
 
     return done();
 }

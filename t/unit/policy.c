@@ -25,12 +25,15 @@ static void
 policy_rows(void)
 {
     size_t          n;
+    ngx_uint_t      said;
     ngx_k8s_row_t  *row, *other;
 
     union {
         ngx_uint_t  n;
         ngx_str_t   s;
     } field;
+
+    said = NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY;
 
     for (row = ngx_k8s_rows; row->note.data; row++) {
 
@@ -54,16 +57,17 @@ policy_rows(void)
         n = 0;
 
         for (other = ngx_k8s_rows; other->note.data; other++) {
-            n += (other->name.len == row->name.len
+            n += ((other->flags & row->flags & said)
+                  && other->name.len == row->name.len
                   && ngx_memcmp(other->name.data, row->name.data, row->name.len)
                      == 0);
         }
 
         ok(n == 1, "%s: one row", row->name.data);
 
-        ok(ngx_k8s_row(&row->name, row->flags) == row
+        ok(ngx_k8s_row(&row->name, row->flags & said) == row
            && (row->alias.len == 0
-               || ngx_k8s_row(&row->alias, row->flags) == row),
+               || ngx_k8s_row(&row->alias, row->flags & said) == row),
            "%s: is found", row->name.data);
 
         ok(row->flags & (NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY),
@@ -516,8 +520,15 @@ static policy_case_t  policy_cases[] = {
     { OURS "satisfy=some", "2 ", 0, 1 },
     { OURS "auth-url=http://a/{", "2 ", 0, 1 },
     { OURS "auth-type=basic", "2 ", 1, 1 },
-    { OURS "auth-tls-secret=a/b", "so the hosts of the Ingress are closed", 1,
+    { OURS "auth-tls-secret=b", "so the hosts of the Ingress are closed", 1,
       2 },
+    { OURS "auth-tls-secret=a/b", "it names an object of another namespace, "
+      "which allow-cross-namespace-resources does not allow, so the hosts of "
+      "the Ingress are closed", 0, 2 },
+    { OURS "auth-secret=default/b", "auth-secret: it is not served yet", 1,
+      1 },
+    { OURS "auth-secret=default/b/c", "2 ", 0, 1 },
+    { OURS "custom-headers=a/b", "", 1, 0 },
 
     /* an object is refused */
 
@@ -737,7 +748,8 @@ static policy_case_t  policy_keys_cases[] = {
     { "proxy-body-size=much;hsts=false", "1 proxy-body-size: \"much\" is not "
       "a size, as \"8k\", so the default \"1m\" holds", 1, 0 },
     { "http-redirect-code=200", "is not 301, 302, 307 or 308", 0, 0 },
-    { "app-root=/a", "3 app-root: it is not served yet", 0, 0 },
+    { "app-root=/a", "5 app-root: it does nothing here", 0, 0 },
+    { "load-balance=ewma", "3 load-balance: it is not served yet", 0, 0 },
     { "enable-modsecurity=true", "2 enable-modsecurity: it is not served yet, "
       "so the paths of all Ingresses are closed", 0, 1 },
     { "global-auth-url=a/", "2 global-auth-url: \"a/\" is not a URL", 0, 1 },
@@ -1055,17 +1067,21 @@ static struct {
     ngx_uint_t   risk;
     char        *words;
     ngx_uint_t   snippets;
+    ngx_uint_t   foreign;
 } policy_gates[] = {
-    { "hsts", "true", NGX_K8S_RISK_HIGH, "", 0 },
-    { "annotations-risk-level", "Critical", NGX_K8S_RISK_CRITICAL, "", 0 },
-    { "annotations-risk-level", "medium", NGX_K8S_RISK_MEDIUM, "", 0 },
-    { "annotations-risk-level", " low\n", NGX_K8S_RISK_LOW, "", 0 },
-    { "annotations-risk-level", "extreme", NGX_K8S_RISK_LOW, "", 0 },
-    { "annotations-risk-level", "", NGX_K8S_RISK_LOW, "", 0 },
+    { "hsts", "true", NGX_K8S_RISK_HIGH, "", 0, 0 },
+    { "annotations-risk-level", "Critical", NGX_K8S_RISK_CRITICAL, "", 0, 0 },
+    { "annotations-risk-level", "medium", NGX_K8S_RISK_MEDIUM, "", 0, 0 },
+    { "annotations-risk-level", " low\n", NGX_K8S_RISK_LOW, "", 0, 0 },
+    { "annotations-risk-level", "extreme", NGX_K8S_RISK_LOW, "", 0, 0 },
+    { "annotations-risk-level", "", NGX_K8S_RISK_LOW, "", 0, 0 },
     { "annotation-value-word-blocklist", " a, b\n", NGX_K8S_RISK_HIGH, "a, b",
-      0 },
-    { "allow-snippet-annotations", "true", NGX_K8S_RISK_HIGH, "", 1 },
-    { "allow-snippet-annotations", "yes", NGX_K8S_RISK_HIGH, "", 0 }
+      0, 0 },
+    { "allow-snippet-annotations", "true", NGX_K8S_RISK_HIGH, "", 1, 0 },
+    { "allow-snippet-annotations", "yes", NGX_K8S_RISK_HIGH, "", 0, 0 },
+    { "allow-cross-namespace-resources", "true", NGX_K8S_RISK_HIGH, "", 0, 1 },
+    { "allow-cross-namespace-resources", "1 ", NGX_K8S_RISK_HIGH, "", 0, 1 },
+    { "allow-cross-namespace-resources", "all", NGX_K8S_RISK_HIGH, "", 0, 0 }
 };
 
 
@@ -1073,7 +1089,7 @@ static void
 policy_gate(void)
 {
     char            *why;
-    ngx_str_t        name, value;
+    ngx_str_t        name, value, ns;
     ngx_uint_t       i;
     ngx_pool_t      *pool;
     ngx_array_t     *array;
@@ -1099,6 +1115,7 @@ policy_gate(void)
 
         ok(gate.risk == policy_gates[i].risk
            && gate.snippets == policy_gates[i].snippets
+           && gate.foreign == policy_gates[i].foreign
            && gate.words.len == strlen(policy_gates[i].words)
            && memcmp(gate.words.data ? gate.words.data : (u_char *) "",
                      policy_gates[i].words, gate.words.len) == 0,
@@ -1118,6 +1135,18 @@ policy_gate(void)
     why = ngx_k8s_gate_object(&gate, ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION),
                               &name, &value);
     ok(why == NULL, "is let through");
+
+    ngx_str_set(&name, "auth-secret");
+    ngx_str_set(&value, "other/users");
+    ngx_str_set(&ns, "d");
+
+    gate.foreign = 0;
+    ok(!ngx_k8s_gate_names(&gate, ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION),
+                           &ns, &value), "a Secret of another namespace");
+
+    gate.foreign = 1;
+    ok(ngx_k8s_gate_names(&gate, ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION),
+                          &ns, &value), "is let through");
 
     ngx_destroy_pool(pool);
 }

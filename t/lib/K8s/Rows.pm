@@ -15,10 +15,11 @@
 # raw text.  It has send (lines of its head), host, tls, proxy (the header of the
 # PROXY protocol), times (one after the other, with pause seconds between them),
 # hold (seconds to wait for the end of a raw one).  Its transcript is the answer
-# without CR, after which stands what the backend got, each line after "> ".  It has to match is, and must not match
-# not, each a regular expression or a list of them; of all times some has to be
-# met once.  Of it the logs have to say logged, and not silent; under is the
-# number of its bytes that there may be, over that of those that there have to be.
+# without CR, after which stands what the backend got, each line after "> ".  It
+# has to match is, and must not match not, each a regular expression or a list of
+# them; of all times some has to be met once.  Of it the logs have to say logged,
+# and not silent; of the problems of the Ingress one has to match said; under is
+# the number of its bytes that there may be, over of those that there have to be.
 #
 # Of a row of a module that nginx.conf loads it says module (what its file's name
 # has); where that is not among TEST_NGINX_LOAD_MODULES the problem of the row has
@@ -412,6 +413,10 @@ sub wrong {
             for my $re (list($r->{not})) {
                 return "/$re/ in:\n$text"
                     if $text =~ /${\$self->expand($re, $host)}/m;
+            }
+            for my $re (list($r->{said})) {
+                my @said = $self->problems('Ingress', $host =~ s/\.test$//r);
+                return "no /$re/ is said" if !grep { /$re/ } @said;
             }
             @some = grep { $text !~ /${\$self->expand($_, $host)}/m } @some;
         }

@@ -1,0 +1,150 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * Values that a host has once, whatever its objects say: that of the oldest one
+ * holds, of app-root that of the first path.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+
+#define ngx_k8s_scope_root(row)                                               \
+    ngx_k8s_str_eq_c(&(row)->name, "app-root")
+
+
+static ngx_uint_t ngx_k8s_scope_has(ngx_k8s_value_t *value);
+static ngx_k8s_value_t *ngx_k8s_scope_winner(ngx_k8s_host_state_t *state,
+    ngx_k8s_row_t *row, ngx_k8s_claim_t **claim);
+
+
+/* what else a host has once says so itself: aliases are names */
+
+static ngx_uint_t
+ngx_k8s_scope_has(ngx_k8s_value_t *value)
+{
+    return (value->row->flags & NGX_K8S_ROW_HOST)
+           && !(value->row->flags & NGX_K8S_ROW_LATER)
+           && !ngx_k8s_str_eq_c(&value->row->name, "server-alias");
+}
+
+
+ngx_uint_t
+ngx_k8s_scope_wide(ngx_k8s_model_t *model)
+{
+    ngx_uint_t        i;
+    ngx_k8s_value_t  *value;
+
+    if (model == NULL) {
+        return 0;
+    }
+
+    value = model->values.values.elts;
+
+    for (i = 0; i < model->values.values.nelts; i++) {
+        if (ngx_k8s_scope_has(&value[i])
+            && !ngx_k8s_scope_root(value[i].row))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_k8s_value_t *
+ngx_k8s_scope_winner(ngx_k8s_host_state_t *state, ngx_k8s_row_t *row,
+    ngx_k8s_claim_t **claim)
+{
+    ngx_uint_t          n;
+    ngx_k8s_value_t    *value;
+    ngx_rbtree_node_t  *node;
+
+    if (ngx_k8s_scope_root(row)) {
+        *claim = state->rooted;
+
+        return state->rooted
+               ? ngx_k8s_values_find(&state->rooted->model->values, &row->name)
+               : NULL;
+    }
+
+    node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+
+    for (n = 0; node && n < NGX_K8S_SCOPE_CLAIMS; n++) {
+
+        *claim = (ngx_k8s_claim_t *) node;
+
+        value = (*claim)->model
+                ? ngx_k8s_values_find(&(*claim)->model->values, &row->name)
+                : NULL;
+
+        if (value) {
+            return value;
+        }
+
+        node = ngx_rbtree_next(&state->claims, node);
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_k8s_scope_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a)
+{
+    ngx_str_t          field, shown;
+    ngx_uint_t         i;
+    ngx_k8s_claim_t   *winner;
+    ngx_k8s_value_t   *value, *won;
+    ngx_k8s_model_t   *model;
+    ngx_k8s_object_t  *object;
+
+    model = claim->model;
+    value = model->values.values.elts;
+
+    for (i = 0; i < model->values.values.nelts; i++) {
+
+        if (!ngx_k8s_scope_has(&value[i]) || model->canary) {
+            continue;
+        }
+
+        won = ngx_k8s_scope_winner(claim->state, value[i].row, &winner);
+
+        if (won == NULL || winner == claim
+            || ngx_k8s_str_eq(&won->value, &value[i].value))
+        {
+            continue;
+        }
+
+        if (ngx_k8s_compile_value_field(a, &value[i], &field) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        shown = ngx_k8s_host_shown(&claim->state->node->name);
+        object = winner->model->object;
+
+        if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_CONFLICT,
+                                 &shown, &field, "of host \"%V\" \"%*s\" "
+                                 "holds, which %V %V/%V says: %s", &shown,
+                                 ngx_min(won->value.len, 128),
+                                 won->value.data,
+                                 &ngx_k8s_kinds[object->kind].name,
+                                 &object->namespace, &object->name,
+                                 ngx_k8s_scope_root(value[i].row)
+                                 ? "its path comes first" : "it is older")
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
