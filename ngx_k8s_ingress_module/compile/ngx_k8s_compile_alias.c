@@ -166,16 +166,24 @@ static void
 ngx_k8s_alias_turn(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     ngx_uint_t kind, ngx_k8s_entry_t *entry)
 {
+    ngx_uint_t  named;
+
     state->seek = NULL;
 
     if (kind == state->kind && entry == state->winner) {
         return;
     }
 
+    named = ngx_k8s_compile_named(state->node);
+
     state->kind = kind;
     state->winner = entry;
 
     ngx_k8s_claim_want(state);
+
+    if (ngx_k8s_compile_named(state->node) != named) {
+        ngx_k8s_node_hint(c->store, state->node);
+    }
 }
 
 

@@ -29,6 +29,7 @@ typedef struct {
     unsigned                 ours:1;     /* requests go to the block */
     unsigned                 proxy:1;    /* of ours: proxy_protocol, */
     unsigned                 reuseport:1; /* and reuseport */
+    unsigned                 http2:1;    /* and http2 */
 } ngx_k8s_listen_t;
 
 

@@ -36,6 +36,8 @@ static ngx_int_t ngx_http_k8s_access_headers(ngx_pool_t *pool,
     ngx_array_t **headers, ngx_str_t *list);
 static void ngx_http_k8s_access_item(ngx_str_t *item,
     ngx_http_k8s_refused_t *refused);
+static ngx_uint_t ngx_http_k8s_access_header(ngx_http_request_t *r,
+    ngx_array_t *headers, ngx_str_t *name);
 static ngx_uint_t ngx_http_k8s_access_refused(ngx_http_request_t *r,
     ngx_array_t *headers, ngx_table_elt_t *h);
 
@@ -255,13 +257,47 @@ ngx_http_k8s_access_blocked(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
     ngx_http_k8s_access_t  *access;
 
+    static ngx_str_t  agent = ngx_string("User-Agent");
+    static ngx_str_t  referer = ngx_string("Referer");
+
     access = ctx->profile->access;
 
     return access
-           && (ngx_http_k8s_access_refused(r, access->agents,
-                                           r->headers_in.user_agent)
-               || ngx_http_k8s_access_refused(r, access->referers,
-                                              r->headers_in.referer));
+           && (ngx_http_k8s_access_header(r, access->agents, &agent)
+               || ngx_http_k8s_access_header(r, access->referers, &referer));
+}
+
+
+/* any line of it: a backend may look at another one than nginx does */
+
+static ngx_uint_t
+ngx_http_k8s_access_header(ngx_http_request_t *r, ngx_array_t *headers,
+    ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (headers == NULL) {
+        return 0;
+    }
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len == name->len
+                && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0
+                && ngx_http_k8s_access_refused(r, headers, &h[i]))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 
@@ -274,10 +310,6 @@ ngx_http_k8s_access_refused(ngx_http_request_t *r, ngx_array_t *headers,
     int                      captures[NGX_HTTP_K8S_REGEX_SIZE];
     ngx_uint_t               i;
     ngx_http_k8s_refused_t  *refused;
-
-    if (headers == NULL || h == NULL) {
-        return 0;
-    }
 
     refused = headers->elts;
 

@@ -138,8 +138,10 @@ ngx_http_k8s_forwarded_proxy(ngx_http_request_t *r,
     ngx_addr_t                  addr;
     ngx_uint_t                  i, set;
     ngx_list_part_t            *part;
-    ngx_table_elt_t            *h;
+    ngx_table_elt_t            *h, **ph;
+    ngx_http_header_t          *hh;
     ngx_proxy_protocol_t       *pp;
+    ngx_http_core_main_conf_t  *cmcf;
     ngx_http_variable_value_t   v;
 
     ngx_str_null(&text);
@@ -207,6 +209,20 @@ ngx_http_k8s_forwarded_proxy(ngx_http_request_t *r,
     }
 
     h->hash = ngx_hash_strlow(h->lowcase_key, name->data, name->len);
+
+    /* the realip module looks for some where nginx has put them */
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    hh = ngx_hash_find(&cmcf->headers_in_hash, h->hash, h->lowcase_key,
+                       h->key.len);
+    if (hh) {
+        ph = (ngx_table_elt_t **) ((char *) &r->headers_in + hh->offset);
+
+        if (*ph == NULL) {
+            *ph = h;
+        }
+    }
 
     return NGX_OK;
 }

@@ -359,6 +359,7 @@ ngx_http_k8s_init_listens(ngx_conf_t *cf, ngx_k8s_block_t *block,
             listen.udp = (port[p].type == SOCK_DGRAM);
             listen.ours = 1;
             listen.proxy = addr[a].opt.proxy_protocol;
+            listen.http2 = addr[a].opt.http2;
 #if (NGX_HAVE_REUSEPORT)
             listen.reuseport = addr[a].opt.reuseport;
 #endif

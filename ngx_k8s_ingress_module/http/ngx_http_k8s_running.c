@@ -33,10 +33,12 @@ typedef struct {
     size_t                   offset;
     /* "p" is where the word is; NULL: it is to be equal */
     ngx_uint_t             (*same)(void *p, ngx_uint_t value);
-    unsigned                 any:1;      /* one of the passes does for 1 */
+    unsigned                 any:1;      /* one of the passes does, or of their
+                                            addresses */
 } ngx_http_k8s_running_t;
 
 
+static ngx_uint_t ngx_http_k8s_running_http2(ngx_k8s_block_t *block);
 static ngx_uint_t ngx_http_k8s_running_same(ngx_http_k8s_running_t *running,
     ngx_http_k8s_loc_conf_t *klcf, ngx_uint_t value);
 static void *ngx_http_k8s_running_conf(ngx_http_k8s_running_t *running,
@@ -110,7 +112,7 @@ ngx_int_t
 ngx_http_k8s_running(ngx_k8s_block_t *block, ngx_k8s_row_t *row,
     ngx_str_t *value)
 {
-    ngx_uint_t                 i, n, yes, word;
+    ngx_uint_t                 i, n, on, yes, word;
     ngx_http_k8s_pass_t       *pass;
     ngx_http_k8s_running_t    *running;
     ngx_http_k8s_main_conf_t  *kmcf;
@@ -143,7 +145,33 @@ ngx_http_k8s_running(ngx_k8s_block_t *block, ngx_k8s_row_t *row,
         }
     }
 
-    return (yes == n || (running->any && word && yes)) ? NGX_OK : NGX_DECLINED;
+    if (running->any) {
+        on = ngx_http_k8s_running_http2(block) || (word ? yes : n - yes);
+
+        return (on == word) ? NGX_OK : NGX_DECLINED;
+    }
+
+    return (yes == n) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* as a parameter of listen, older than the directive */
+
+static ngx_uint_t
+ngx_http_k8s_running_http2(ngx_k8s_block_t *block)
+{
+    ngx_uint_t         i;
+    ngx_k8s_listen_t  *listen;
+
+    listen = block->listens.elts;
+
+    for (i = 0; i < block->listens.nelts; i++) {
+        if (listen[i].http2) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -60,7 +60,7 @@ ngx_k8s_watcher_clients_handler(ngx_event_t *ev)
         problem.message.data = buf;
         problem.message.len = ngx_snprintf(buf, sizeof(buf),
                                   "all requests of %M s came from %*s, and "
-                                  "name other clients",
+                                  "some name other clients",
                                   interval / 1000, len, text)
                               - buf;
 

@@ -430,9 +430,10 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("OneClient"),
       ngx_k8s_problem_warning(NONE, NONE),
-      ngx_string("All requests of some time came from one address, and name "
-                 "other clients: it is that of a balancer before nginx, which "
-                 "limits, lists and logs take for all clients."),
+      ngx_string("All requests of some time came from one address, and some "
+                 "of them name other clients: it seems to be that of a "
+                 "balancer before nginx, which limits, lists and logs take for "
+                 "all clients."),
       ngx_string("Set use-forwarded-headers in the ConfigMap, with the address "
                  "in proxy-real-ip-cidr; or, where the balancer speaks it, "
                  "use-proxy-protocol, with \"listen ... proxy_protocol\" in "

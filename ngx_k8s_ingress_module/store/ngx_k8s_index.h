@@ -363,6 +363,9 @@ void ngx_k8s_nodes_turn(ngx_k8s_store_t *store, ngx_uint_t type);
 ngx_int_t ngx_k8s_nodes_walk(ngx_k8s_store_t *store);
 ngx_uint_t ngx_k8s_nodes_walking(ngx_k8s_store_t *store);
 
+/* what is said of those meant for a node depends on whether it has users, or is
+   another name of a host: it has changed */
+void ngx_k8s_node_hint(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 /* an object begins, or ceases, to be named by anything */
 void ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
     ngx_uint_t wanted);

@@ -25,7 +25,6 @@ static ngx_int_t ngx_k8s_link_node(ngx_k8s_links_t *l, ngx_uint_t role,
     ngx_k8s_node_t *node);
 static void ngx_k8s_link_place(ngx_k8s_store_t *store, ngx_k8s_link_t *link);
 static void ngx_k8s_link_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *link);
-static void ngx_k8s_link_hint(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 static ngx_int_t ngx_k8s_links_ref(ngx_k8s_links_t *l, ngx_uint_t type,
     ngx_k8s_ref_t *ref);
 static ngx_int_t ngx_k8s_links_object(ngx_k8s_links_t *l);
@@ -261,7 +260,7 @@ ngx_k8s_link_place(ngx_k8s_store_t *store, ngx_k8s_link_t *link)
     if (role == NGX_K8S_ROLE_USER) {
 
         if (node->nusers == 0) {
-            ngx_k8s_link_hint(store, node);
+            ngx_k8s_node_hint(store, node);
         }
 
         if (node->nusers++ + node->pins == 0) {
@@ -298,7 +297,7 @@ ngx_k8s_link_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *link)
     if (link->role == NGX_K8S_ROLE_USER) {
 
         if (--node->nusers == 0) {
-            ngx_k8s_link_hint(store, node);
+            ngx_k8s_node_hint(store, node);
         }
 
         if (node->nusers + node->pins == 0) {
@@ -312,10 +311,8 @@ ngx_k8s_link_drop(ngx_k8s_store_t *store, ngx_k8s_link_t *link)
 }
 
 
-/* what is said of those meant for a node depends on whether it has users */
-
-static void
-ngx_k8s_link_hint(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
+void
+ngx_k8s_node_hint(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
     ngx_queue_t     *q;
     ngx_k8s_link_t  *link;

@@ -154,7 +154,9 @@ is status('office', from('10.1.2.3')), 200, 'one of a list';
 is status('nobody', from('10.7.7.7')), 403, 'where there is no route';
 is status('nobody', from('10.8.1.1')), 404, 'another one there';
 
-for (['User-Agent: the CRAWL7r', 403], ['User-Agent: bad/1.0', 403],
+for (["User-Agent: x\r\nUser-Agent: CRAWL7r", 403],
+     ["Referer: x\r\nReferer: http://spam/", 403],
+     ['User-Agent: the CRAWL7r', 403], ['User-Agent: bad/1.0', 403],
      ['User-Agent: Bad/1.0.1', 200], ['User-Agent: crawl', 200],
      ['Referer: http://spam.test/', 403], ['Referer: HTTP://SPAM.test/', 200],
      ['Referer: http://BAD.test/', 403], ['X-A: Bad/1.0', 200])

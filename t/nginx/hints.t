@@ -170,6 +170,19 @@ says(qr/KeyNoEffect[^}]*no \\"config_map ingress-nginx\/ingress-nginx-controller
      'a ConfigMap that nothing names');
 unlike status(), qr/config_map shop/, 'others may be for anything';
 
+# a host of a tls entry that becomes another name of a host
+
+$n->manifest('hint.yaml', K8s::Objects::ingresses("default/hint hint.test / a:80")
+             =~ s|^spec:\n|spec:\n  tls: [{hosts: [alias.test], secretName: none}]\n|mr);
+$n->annotated('named');
+says(qr/TlsHostUnused/, 'a host that nobody has');
+$n->annotated('named', 'server-alias: alias.test');
+silent(qr/TlsHostUnused/, 'not of an alias');
+$n->annotated('named');
+says(qr/TlsHostUnused/, 'that is none any more');
+$n->remove('hint.yaml');
+silent(qr/TlsHostUnused/, 'it goes');
+
 is_deeply [$n->alerts], [], 'nothing alarming is logged';
 is $n->stop, 0, 'ends well';
 

@@ -113,6 +113,18 @@ soon($pp, [@for], '127.0.0.1|127.0.0.1|443|9.9.9.9',
 config(%both, 'compute-full-forwarded-for' => 'true');
 soon($pp, [@for], '9.9.9.9|9.9.9.9, 1.2.3.4|443|9.9.9.9', 'all of them');
 
+# whatever the header for what the PROXY protocol says is called
+
+for my $name ('X-Forwarded-For', 'X-Real-IP', 'X-Own') {
+    config(%both, 'proxy-real-ip-cidr' => '127.0.0.0/8',
+           'forwarded-for-proxy-protocol-header' => $name);
+    ok $n->until(sub {
+        sent($pp, "$name: 9.9.9.9") =~ /^1\.2\.3\.4\|1\.2\.3\.4\|/
+    }), "in $name, not what a client sends there";
+    ok $n->until(sub { sent($pp) =~ /^1\.2\.3\.4\|1\.2\.3\.4\|/ }),
+       'nor needs it to send anything';
+}
+
 config();
 soon($pp, [@for], "127.0.0.1|127.0.0.1|$proxy|", 'as before');
 
