@@ -565,7 +565,7 @@ static policy_case_t  policy_cases[] = {
     { OURS "x-forwarded-prefix=/a", "6 ", 0, 0 },
     { OURS "auth-method=GET", "6 ", 0, 0 },
     { OURS "canary-weight=10;" OURS "canary=true", "", 2, 0 },
-    { OURS "proxy-ssl-secret=a/b", "it is not served yet, so the paths of the "
+    { OURS "proxy-ssl-secret=b", "it is not served yet, so the paths of the "
       "Ingress are closed: they answer 503 | Take it out where it does not", 1,
       1 },
     { OURS "limit-rate=5", "5 " OURS "limit-rate: it does nothing unless the "
