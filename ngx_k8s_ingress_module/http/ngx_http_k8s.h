@@ -86,6 +86,7 @@ typedef struct {
 typedef struct {
     ngx_array_t              passes;     /* ngx_http_k8s_pass_t */
     ngx_http_handler_pt      rewrite;    /* the rewrite module's, or NULL */
+    ngx_http_handler_pt      realip;     /* the realip module's, or NULL */
     ngx_int_t                client_id;  /* index of $http_x_request_id */
     ngx_int_t                request_id; /* index of $request_id */
     ngx_int_t                forwarded_for; /* of $http_x_forwarded_for */

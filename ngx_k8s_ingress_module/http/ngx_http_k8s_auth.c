@@ -78,7 +78,7 @@ ngx_http_k8s_auth_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
         && s.url->data == of_base.url->data)
     {
         profile->auth = base->auth;
-        return NGX_OK;
+        return ngx_http_k8s_auth_location(profile);
     }
 
     auth = ngx_pcalloc(pool, sizeof(ngx_http_k8s_auth_t));
@@ -429,6 +429,36 @@ ngx_http_k8s_auth_signin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     }
 
     return ngx_http_k8s_redirect_to(r, NGX_HTTP_MOVED_TEMPORARILY, &url);
+}
+
+
+/* nobody was asked: the client does not say who it is either */
+
+ngx_int_t
+ngx_http_k8s_auth_unasked(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_str_t         none;
+    ngx_uint_t        i;
+    ngx_array_t      *headers;
+    ngx_table_elt_t  *h;
+
+    headers = ctx->profile->auth->headers;
+
+    if (headers == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&none);
+
+    h = headers->elts;
+
+    for (i = 0; i < headers->nelts; i++) {
+        if (ngx_http_k8s_header_sent(r, &h[i], &none) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -76,6 +76,11 @@ ngx_uint_t ngx_http_k8s_auth_wanted(ngx_http_k8s_ctx_t *ctx);
  */
 ngx_int_t ngx_http_k8s_auth(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
 
+/* where it is wanted, and the request is let through otherwise; NGX_ERROR: no
+   memory */
+ngx_int_t ngx_http_k8s_auth_unasked(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx);
+
 /* begins to ask: NGX_OK, a->waiting says whether there is no answer yet;
    anything else is an error */
 ngx_int_t ngx_http_k8s_auth_ask(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,

@@ -61,6 +61,10 @@ static struct {
     { ngx_string("proxy_method"), ngx_string("$k8s_auth_method") },
     { ngx_string("proxy_pass_request_body"), ngx_string("off") },
     { ngx_string("proxy_intercept_errors"), ngx_string("off") },
+#if (NGX_HTTP_CACHE)
+    { ngx_string("proxy_cache"), ngx_string("off") },
+#endif
+    { ngx_string("proxy_store"), ngx_string("off") },
     { ngx_string("proxy_ignore_headers"),
       ngx_string("X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering "
                  "X-Accel-Charset X-Accel-Expires") },

@@ -12,6 +12,8 @@
 
 static ngx_int_t ngx_http_k8s_header_drop(ngx_http_request_t *r,
     ngx_table_elt_t *name, ngx_uint_t n, ngx_uint_t keep);
+static void ngx_http_k8s_header_moved(ngx_http_request_t *r,
+    ngx_table_elt_t *from, ngx_table_elt_t *to);
 
 
 ngx_table_elt_t *
@@ -135,7 +137,7 @@ ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
 
 /*
  * Makes the list of n headers anew without those of the name but for the first
- * so many.  Pointers to known ones go on pointing into the old list.
+ * so many.
  */
 
 static ngx_int_t
@@ -179,8 +181,31 @@ ngx_http_k8s_header_drop(ngx_http_request_t *r, ngx_table_elt_t *name,
             }
 
             *copy = h[i];
+
+            ngx_http_k8s_header_moved(r, &h[i], copy);
         }
     }
 
     return NGX_OK;
+}
+
+
+/* what nginx knows it by */
+
+static void
+ngx_http_k8s_header_moved(ngx_http_request_t *r, ngx_table_elt_t *from,
+    ngx_table_elt_t *to)
+{
+    ngx_table_elt_t    **known;
+    ngx_http_header_t   *header;
+
+    for (header = ngx_http_headers_in; header->name.len; header++) {
+
+        known = (ngx_table_elt_t **) ((u_char *) &r->headers_in
+                                      + header->offset);
+
+        if (header->offset && *known == from) {
+            *known = to;
+        }
+    }
 }

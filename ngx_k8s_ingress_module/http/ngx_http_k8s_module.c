@@ -140,6 +140,7 @@ ngx_http_k8s_create_main_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     kmcf->rewrite = NULL;
+     *     kmcf->realip = NULL;
      *     kmcf->client_id = 0;
      *     kmcf->request_id = 0;
      *     kmcf->forwarded_for = 0;

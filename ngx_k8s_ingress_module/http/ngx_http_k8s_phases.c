@@ -23,6 +23,10 @@ static ngx_int_t ngx_http_k8s_post_read_begin(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_post_read_end(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_server_rewrite_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_rewrite_handler(ngx_http_request_t *r);
+static ngx_http_handler_pt ngx_http_k8s_realip(
+    ngx_http_core_main_conf_t *cmcf);
+static ngx_int_t ngx_http_k8s_late_address(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_gate(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_admit(ngx_http_request_t *r,
@@ -69,6 +73,8 @@ ngx_http_k8s_phases_init(ngx_conf_t *cf)
         *h = ngx_http_k8s_rewrite_handler;
     }
 
+    kmcf->realip = ngx_http_k8s_realip(cmcf);
+
     /* handlers run in reverse order: the first one of the array runs last */
 
     a = &cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers;
@@ -100,6 +106,34 @@ ngx_http_k8s_phases_init(ngx_conf_t *cf)
     *h = ngx_http_k8s_log_handler;
 
     return NGX_OK;
+}
+
+
+/* the realip module's handler, which alone is in both phases; NULL: it is not
+   there */
+
+static ngx_http_handler_pt
+ngx_http_k8s_realip(ngx_http_core_main_conf_t *cmcf)
+{
+    ngx_uint_t            i, n;
+    ngx_array_t          *one, *two;
+    ngx_http_handler_pt  *h, *other;
+
+    one = &cmcf->phases[NGX_HTTP_POST_READ_PHASE].handlers;
+    two = &cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers;
+
+    h = one->elts;
+    other = two->elts;
+
+    for (i = 0; i < one->nelts; i++) {
+        for (n = 0; n < two->nelts; n++) {
+            if (h[i] == other[n]) {
+                return h[i];
+            }
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -258,7 +292,43 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    return ngx_http_k8s_gate(r, ngx_http_k8s_ctx(r));
+    ctx = ngx_http_k8s_ctx(r);
+
+    rc = ngx_http_k8s_late_address(r, ctx);
+
+    return (rc == NGX_DECLINED) ? ngx_http_k8s_gate(r, ctx) : rc;
+}
+
+
+/*
+ * Of a pass in a location the profile is known only now: the realip module
+ * would find the client's address behind the gate.
+ */
+
+static ngx_int_t
+ngx_http_k8s_late_address(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_http_k8s_profile_t    *base;
+    ngx_http_k8s_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
+
+    base = ctx->profile->base ? ctx->profile->base : ctx->profile;
+
+    if (kmcf->realip == NULL
+        || ctx->peer.len
+        || !ngx_http_k8s_forwarded_wanted(base->settings))
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->peer = r->connection->addr_text;
+
+    if (base->proxies && ngx_http_k8s_forwarded_proxy(r, base) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return kmcf->realip(r);
 }
 
 
@@ -322,7 +392,8 @@ ngx_http_k8s_admit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     list = ngx_http_k8s_access(r, ctx, any);
 
     if (any && list == NGX_OK) {
-        return NGX_DECLINED;
+        return (ngx_http_k8s_auth_unasked(r, ctx) == NGX_OK)
+               ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (!any && list == NGX_HTTP_FORBIDDEN) {

@@ -46,6 +46,8 @@ static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
     { ngx_string("proxy_pass"), ngx_string("$k8s_auth_url") },
     { ngx_string("proxy_method"), ngx_string("$k8s_auth_method") },
     { ngx_string("proxy_pass_request_body"), ngx_string("off") },
+    { ngx_string("proxy_cache"), ngx_string("off") },
+    { ngx_string("proxy_store"), ngx_string("off") },
     { ngx_string("proxy_ssl_server_name"), ngx_string("on") },
     { ngx_string("proxy_ssl_name"), ngx_string("$k8s_auth_host") },
     { ngx_string("proxy_ignore_headers"), ngx_string("") },

@@ -118,7 +118,8 @@ ngx_k8s_limit_zone_open(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
                       "more than %d processes count connections, this one "
                       "lets none through where limit-connections says how "
-                      "many", NGX_K8S_LIMIT_PROCESSES);
+                      "many, until others have ended",
+                      NGX_K8S_LIMIT_PROCESSES);
     }
 
     ev = &block->limits_sweep;
@@ -148,6 +149,10 @@ ngx_k8s_limit_zone_sweep(ngx_event_t *ev)
     ngx_k8s_block_t *block = ev->data;
 
     ngx_k8s_limits_sweep(block->limits, ngx_pid, ngx_k8s_limit_zone_alive);
+
+    if (block->limits_process == NGX_ERROR) {
+        block->limits_process = ngx_k8s_limits_open(block->limits, ngx_pid);
+    }
 
     ngx_add_timer(ev, NGX_K8S_LIMIT_SWEEP);
 }

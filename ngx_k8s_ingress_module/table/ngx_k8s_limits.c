@@ -12,19 +12,24 @@
 #define NGX_K8S_LIMIT_SET            8
 #define NGX_K8S_LIMIT_TRIES          64
 
-/* of the zone, the share of what processes hold */
+/* of the zone, the share of what processes hold, and the sets for a key */
 #define NGX_K8S_LIMIT_HOLDS          4
+#define NGX_K8S_LIMIT_WINDOW         4
+
+/* of a key of a hold, the number of its process and one */
+#define NGX_K8S_LIMIT_PROCESS        ((ngx_atomic_uint_t) 0x3ff)
+
+#define NGX_K8S_LIMIT_MINUTE         60000000
 
 
-static ngx_uint_t ngx_k8s_limits_power(size_t n);
 static uint64_t ngx_k8s_limits_hash(uint64_t *seed, ngx_str_t *texts,
     ngx_uint_t n);
 static ngx_k8s_limit_cell_t *ngx_k8s_limits_find(ngx_k8s_limit_cell_t *set,
     ngx_atomic_uint_t key);
 static ngx_k8s_limit_cell_t *ngx_k8s_limits_claim(ngx_k8s_limit_cell_t *set,
-    ngx_atomic_uint_t key);
+    ngx_atomic_uint_t key, uint64_t now);
 static ngx_k8s_limit_cell_t *ngx_k8s_limits_holds(ngx_k8s_limits_t *limits,
-    ngx_uint_t process, ngx_atomic_uint_t key);
+    ngx_atomic_uint_t key, ngx_uint_t i);
 
 
 ngx_k8s_limits_t *
@@ -43,30 +48,16 @@ ngx_k8s_limits_init(u_char *addr, size_t size, uint64_t *seed)
     limits->seed[0] = seed[0];
     limits->seed[1] = seed[1];
 
-    limits->nholds = ngx_k8s_limits_power(size / NGX_K8S_LIMIT_HOLDS / set
-                                          / NGX_K8S_LIMIT_PROCESSES);
+    limits->nholds = size / NGX_K8S_LIMIT_HOLDS / set;
     limits->holds = (ngx_k8s_limit_cell_t *) addr;
 
-    addr += limits->nholds * NGX_K8S_LIMIT_PROCESSES * set;
-    size -= limits->nholds * NGX_K8S_LIMIT_PROCESSES * set;
+    addr += limits->nholds * set;
+    size -= limits->nholds * set;
 
-    limits->nsets = ngx_k8s_limits_power(size / set);
+    limits->nrates = size / set;
     limits->rates = (ngx_k8s_limit_cell_t *) addr;
 
     return limits;
-}
-
-
-/* the largest one that is not above n; n is not 0 */
-
-static ngx_uint_t
-ngx_k8s_limits_power(size_t n)
-{
-    ngx_uint_t  power;
-
-    for (power = 1; power <= n / 2; power *= 2) { /* void */ }
-
-    return power;
 }
 
 
@@ -141,8 +132,14 @@ ngx_k8s_limits_hash(uint64_t *seed, ngx_str_t *texts, ngx_uint_t n)
 }
 
 
+/* the first of some sets for a key, by its upper half */
+
+#define ngx_k8s_limits_first(key, n)                                          \
+    ((ngx_uint_t) (((uint64_t) (key) >> 32) * (n) >> 32))
+
 #define ngx_k8s_limits_set(limits, key)                                       \
-    ((limits)->rates + ((key) & ((limits)->nsets - 1)) * NGX_K8S_LIMIT_SET)
+    ((limits)->rates                                                          \
+     + ngx_k8s_limits_first(key, (limits)->nrates) * NGX_K8S_LIMIT_SET)
 
 
 static ngx_k8s_limit_cell_t *
@@ -163,16 +160,19 @@ ngx_k8s_limits_find(ngx_k8s_limit_cell_t *set, ngx_atomic_uint_t key)
 /* NULL: others took cells at the same time */
 
 static ngx_k8s_limit_cell_t *
-ngx_k8s_limits_claim(ngx_k8s_limit_cell_t *set, ngx_atomic_uint_t key)
+ngx_k8s_limits_claim(ngx_k8s_limit_cell_t *set, ngx_atomic_uint_t key,
+    uint64_t now)
 {
     ngx_uint_t             i;
-    ngx_atomic_uint_t      old, value;
+    ngx_atomic_uint_t      old, value, least;
     ngx_k8s_limit_cell_t  *cell;
 
     cell = set;
+    least = now + NGX_K8S_LIMIT_MINUTE;
 
-    for (i = 1; i < NGX_K8S_LIMIT_SET; i++) {
-        if (set[i].value < cell->value) {
+    for (i = 0; i < NGX_K8S_LIMIT_SET; i++) {
+        if (set[i].value < least) {
+            least = set[i].value;
             cell = &set[i];
         }
     }
@@ -222,7 +222,7 @@ ngx_k8s_limits_take(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
         cell = ngx_k8s_limits_find(set, key);
 
         if (cell == NULL) {
-            cell = ngx_k8s_limits_claim(set, key);
+            cell = ngx_k8s_limits_claim(set, key, now);
 
             if (cell == NULL) {
                 continue;
@@ -246,31 +246,36 @@ ngx_k8s_limits_take(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
 }
 
 
+/* what another one held under the number goes first */
+
 ngx_int_t
 ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid)
 {
-    ngx_uint_t             i;
-    ngx_atomic_uint_t      n;
+    ngx_uint_t             i, n;
+    ngx_atomic_uint_t      key;
     ngx_k8s_limit_cell_t  *cell;
 
     for (i = 0; i < NGX_K8S_LIMIT_PROCESSES; i++) {
 
-        if (limits->pids[i] == 0
-            && ngx_atomic_cmp_set(&limits->pids[i], 0,
-                                  (ngx_atomic_uint_t) pid))
+        if (limits->pids[i]
+            || !ngx_atomic_cmp_set(&limits->pids[i], 0,
+                                   (ngx_atomic_uint_t) pid))
         {
-            cell = limits->holds + i * limits->nholds * NGX_K8S_LIMIT_SET;
-
-            ngx_memzero(cell, limits->nholds * NGX_K8S_LIMIT_SET
-                              * sizeof(ngx_k8s_limit_cell_t));
-
-            do {
-                n = limits->nprocesses;
-            } while (n <= i
-                     && !ngx_atomic_cmp_set(&limits->nprocesses, n, i + 1));
-
-            return i;
+            continue;
         }
+
+        cell = limits->holds;
+
+        for (n = limits->nholds * NGX_K8S_LIMIT_SET; n; n--, cell++) {
+
+            key = cell->key;
+
+            if ((key & NGX_K8S_LIMIT_PROCESS) == i + 1) {
+                (void) ngx_atomic_cmp_set(&cell->key, key, 0);
+            }
+        }
+
+        return i;
     }
 
     return NGX_ERROR;
@@ -304,58 +309,89 @@ ngx_k8s_limits_sweep(ngx_k8s_limits_t *limits, ngx_pid_t self,
 }
 
 
+/* of those for a key, the cell of a number */
+
 static ngx_k8s_limit_cell_t *
-ngx_k8s_limits_holds(ngx_k8s_limits_t *limits, ngx_uint_t process,
-    ngx_atomic_uint_t key)
+ngx_k8s_limits_holds(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
+    ngx_uint_t i)
 {
-    return limits->holds + (process * limits->nholds
-                            + (key & (limits->nholds - 1)))
-                           * NGX_K8S_LIMIT_SET;
+    ngx_uint_t  set;
+
+    set = ngx_k8s_limits_first(key, limits->nholds) + i / NGX_K8S_LIMIT_SET;
+
+    return limits->holds + (set % limits->nholds) * NGX_K8S_LIMIT_SET
+           + i % NGX_K8S_LIMIT_SET;
 }
 
+
+/*
+ * Only its process writes a cell while that lives; one that is empty, or of a
+ * dead process, is whose key gets there first.
+ */
 
 ngx_int_t
 ngx_k8s_limits_hold(ngx_k8s_limits_t *limits, ngx_uint_t process,
     ngx_atomic_uint_t key, ngx_uint_t max)
 {
-    ngx_uint_t             i, n;
-    ngx_k8s_limit_cell_t  *set, *own, *cell;
+    ngx_uint_t             i, n, tries;
+    ngx_atomic_uint_t      k, old, number;
+    ngx_k8s_limit_cell_t  *cell, *own, *other;
 
-    set = ngx_k8s_limits_holds(limits, process, key);
-    own = ngx_k8s_limits_find(set, key);
+    key &= ~NGX_K8S_LIMIT_PROCESS;
 
-    for (i = 0; own == NULL && i < NGX_K8S_LIMIT_SET; i++) {
-        if (set[i].value == 0) {
-            own = &set[i];
-            own->key = key;
+    for (tries = 0; tries < NGX_K8S_LIMIT_TRIES; tries++) {
+
+        own = NULL;
+        other = NULL;
+        old = 0;
+        n = 0;
+
+        for (i = 0; i < NGX_K8S_LIMIT_WINDOW * NGX_K8S_LIMIT_SET; i++) {
+
+            cell = ngx_k8s_limits_holds(limits, key, i);
+
+            k = cell->key;
+            number = k & NGX_K8S_LIMIT_PROCESS;
+
+            if (number == 0 || limits->pids[number - 1] == 0) {
+
+                if (other == NULL) {
+                    other = cell;
+                    old = k;
+                }
+
+                continue;
+            }
+
+            if ((k & ~NGX_K8S_LIMIT_PROCESS) == key) {
+                n += cell->value;
+
+                if (number == process + 1) {
+                    own = cell;
+                }
+            }
+        }
+
+        if (n >= max) {
+            return NGX_BUSY;
+        }
+
+        if (own) {
+            own->value++;
+            return NGX_OK;
+        }
+
+        if (other == NULL) {
+            return NGX_DECLINED;
+        }
+
+        if (ngx_atomic_cmp_set(&other->key, old, key | (process + 1))) {
+            other->value = 1;
+            return NGX_OK;
         }
     }
 
-    if (own == NULL) {
-        return NGX_DECLINED;
-    }
-
-    own->value++;
-    n = own->value;
-
-    ngx_memory_barrier();
-
-    for (i = 0; i < limits->nprocesses && n <= max; i++) {
-
-        if (i == process || limits->pids[i] == 0) {
-            continue;
-        }
-
-        cell = ngx_k8s_limits_find(ngx_k8s_limits_holds(limits, i, key), key);
-        n += cell ? cell->value : 0;
-    }
-
-    if (n > max) {
-        own->value--;
-        return NGX_BUSY;
-    }
-
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -363,12 +399,24 @@ void
 ngx_k8s_limits_release(ngx_k8s_limits_t *limits, ngx_uint_t process,
     ngx_atomic_uint_t key)
 {
+    ngx_uint_t             i;
     ngx_k8s_limit_cell_t  *cell;
 
-    cell = ngx_k8s_limits_find(ngx_k8s_limits_holds(limits, process, key),
-                               key);
+    key = (key & ~NGX_K8S_LIMIT_PROCESS) | (process + 1);
 
-    if (cell && cell->value) {
-        cell->value--;
+    for (i = 0; i < NGX_K8S_LIMIT_WINDOW * NGX_K8S_LIMIT_SET; i++) {
+
+        cell = ngx_k8s_limits_holds(limits, key, i);
+
+        if (cell->key != key) {
+            continue;
+        }
+
+        if (--cell->value == 0) {
+            ngx_memory_barrier();
+            cell->key = 0;
+        }
+
+        return;
     }
 }

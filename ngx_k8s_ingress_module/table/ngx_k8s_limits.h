@@ -21,14 +21,15 @@
 #include <ngx_core.h>
 
 
-/* processes that hold at a time; workers of older cycles among them */
-#define NGX_K8S_LIMIT_PROCESSES      64
+/* processes at a time; workers of older cycles among them */
+#define NGX_K8S_LIMIT_PROCESSES      1023
 
 /* the least size of a zone */
 #define NGX_K8S_LIMITS_MIN           (256 * 1024)
 
 typedef struct {
-    ngx_atomic_t             key;        /* 0: empty */
+    ngx_atomic_t             key;        /* 0: empty; of what a process holds,
+                                            its number and one are in it */
     ngx_atomic_t             value;      /* of a rate: microseconds, until when
                                             requests are paid for; of what a
                                             process holds: their number */
@@ -36,13 +37,11 @@ typedef struct {
 
 typedef struct {
     uint64_t                 seed[2];    /* of keys */
-    ngx_uint_t               nsets;      /* of rates, a power of two */
-    ngx_uint_t               nholds;     /* sets of each process, likewise */
+    ngx_uint_t               nrates;     /* sets */
+    ngx_uint_t               nholds;
     ngx_atomic_t             pids[NGX_K8S_LIMIT_PROCESSES];  /* 0: none */
-    ngx_atomic_t             nprocesses; /* numbers ever used */
     ngx_k8s_limit_cell_t    *rates;
-    ngx_k8s_limit_cell_t    *holds;      /* those of process n begin at
-                                            n * nholds * 8 */
+    ngx_k8s_limit_cell_t    *holds;      /* of all processes */
 } ngx_k8s_limits_t;
 
 
@@ -67,7 +66,8 @@ ngx_atomic_uint_t ngx_k8s_limits_key(ngx_k8s_limits_t *limits,
 /*
  * Whether a request passes that is paid for with so many microseconds, where
  * burst may be ahead of its time: NGX_OK or NGX_BUSY.  take() counts it.  A
- * full set gives up what is paid for the shortest time.  now: microseconds.
+ * full set gives up what is paid for the shortest time, where more than a minute
+ * is a minute.  now: microseconds.
  */
 ngx_int_t ngx_k8s_limits_peek(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
     uint64_t now, uint64_t burst);

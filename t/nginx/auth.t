@@ -10,7 +10,7 @@ use K8s::Nginx;
 use K8s::TLS;
 use Test::More;
 
-my ($admin, $inner, $tls) = map { K8s::Objects::free_port() } 1 .. 3;
+my ($admin, $inner, $cache, $tls) = map { K8s::Objects::free_port() } 1 .. 4;
 
 # answers as the path says
 my $auth = K8s::Backend->start(sub {
@@ -54,6 +54,9 @@ my $n = K8s::Nginx->new(
     server => "listen 127.0.0.1:$tls ssl; http2 on; k8s_ingress_pass;",
     http => "resolver 127.0.0.1:$closed; resolver_timeout 1s;\n"
             . "error_page 502 504 =200 /static;\n"
+            . "proxy_cache_path cache keys_zone=c:1m;\n"
+            . "server { listen 127.0.0.1:$cache; proxy_cache c;\n"
+            . "proxy_cache_valid any 1m; k8s_ingress_pass; }\n"
             . "upstream inner { server 127.0.0.1:$admin; }\n"
             . "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }\n"
             . "server { listen 127.0.0.1:$inner;\n"
@@ -92,7 +95,11 @@ $n->annotated('caught', "auth-url: $at/grant", 'auth-signin: https://$host/login
               'custom-http-errors: "404"');
 $n->annotated('passed', "auth-url: $at/grant", 'custom-http-errors: "404"');
 $n->annotated('either', "auth-url: $at/\$http_x_how", 'satisfy: any',
-              'allowlist-source-range: 10.0.0.0/8');
+              'allowlist-source-range: 10.0.0.0/8',
+              'auth-response-headers: X-User');
+$n->annotated('cached', "auth-url: $at/\$http_x_how",
+              'proxy-buffering: "on"', 'proxy-body-size: 1m');
+$n->annotated('wide', 'proxy-buffer-size: 128k');
 $n->annotated('both', "auth-url: $at/\$http_x_how",
               'allowlist-source-range: 10.0.0.0/8');
 $n->annotated('cors', "auth-url: $at/deny", 'enable-cors: "true"');
@@ -205,6 +212,18 @@ is status('both', 'X-Forwarded-For: 10.1.1.1', 'X-How: deny'), 403,
 is status('both', 'X-Forwarded-For: 11.1.1.1', 'X-How: grant'), 403,
     'all: not by the server alone';
 
+is +($n->get('either.test', '/', 'X-Forwarded-For: 10.1.1.1',
+             'X-User: mallory'))[1], "backend GET /  \n",
+    'nobody was asked: no headers of the server, nor the client\'s';
+
+# nginx.conf caches answers of backends, not those of auth servers
+
+for my $t ([grant => 200], [deny => 403]) {
+    is +(K8s::Objects::http_get($cache, 'cached.test', '/',
+                                "X-How: $t->[0]"))[0], $t->[1],
+        "an answer is not cached: $t->[0]";
+}
+
 # a pass in a location, error pages of nginx.conf
 
 for my $t ([grant => 200], [deny => 403], [half => 500], [closed => 500]) {
@@ -212,6 +231,14 @@ for my $t ([grant => 200], [deny => 403], [half => 500], [closed => 500]) {
     my ($s, $b) = K8s::Objects::http_get($inner, "$name.test", '/');
     is $s, $want, "in a location: $name";
     unlike $b // '', qr/opened/, 'no page of nginx.conf';
+}
+
+for my $t (['11.1.1.1', 'grant', 403], ['10.1.1.1', 'grant', 200],
+           ['10.1.1.1', 'deny', 403]) {
+    my ($from, $how, $want) = @$t;
+    is +(K8s::Objects::http_get($inner, 'both.test', '/',
+                                "X-Forwarded-For: $from", "X-How: $how"))[0],
+        $want, "in a location: $from, $how";
 }
 
 # HTTP/2 and TLS
@@ -244,6 +271,8 @@ config('global-auth-url' => "$at/deny", 'no-auth-locations' => '/health');
 ok $n->wait_for('open.test', '/', 403), 'global-auth-url holds for all';
 is status('own'), 200, 'but not where there is an auth-url';
 is status('without'), 200, 'nor where it is not wanted';
+config('global-auth-url' => "$at/large");
+ok $n->wait_for('wide.test', '/', 200), 'with buffers of an Ingress';
 config('global-auth-url' => "nowhere");
 ok $n->wait_for('open.test', '/', 503), 'one that cannot be read closes';
 is status('without'), 503, 'all routes';
@@ -253,18 +282,21 @@ ok $n->wait_for('open.test', '/', 200), 'without it';
 # annotations change while requests are asked about
 
 my $load = K8s::Objects::child(sub {
+    my %seen;
     for (1 .. 200) {
         my ($s, $b) = $n->get('own.test', '/');
+        $seen{$s}++;
         die "status $s\n" if $s ne '200' && $s ne '403';
         die "403 of the backend\n" if $s eq '403' && $b =~ /backend/;
     }
+    die "nothing changed\n" if keys %seen != 2;
 });
 for (1 .. 20) {
     $n->annotated('own', "auth-url: $at/" . ($_ % 2 ? 'deny' : 'grant'));
     select undef, undef, undef, 0.05;
 }
 waitpid $load, 0;
-is $?, 0, 'no other answer while it changes';
+is $?, 0, 'two answers while it changes, and no other';
 
 ok $n->reload, 'reload';
 is status('deny'), 403, 'the same after it';

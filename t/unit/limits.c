@@ -50,9 +50,8 @@ keys(void)
     ok(limits_key(l, "", "ab") != limits_key(l, "ab", ""), "empty ones count");
     ok(limits_key(l, "abcdefg", "h") != limits_key(l, "abcdefgh", ""),
        "at the end of a word");
-    ok((l->nsets & (l->nsets - 1)) == 0 && l->nsets > 1000,
-       "%d sets", (int) l->nsets);
-    ok(l->nholds > 0, "%d of each process", (int) l->nholds);
+    ok(l->nrates > 1400, "%d sets of rates", (int) l->nrates);
+    ok(l->nholds > 400, "%d sets of what is held", (int) l->nholds);
 
     free(l);
 }
@@ -171,6 +170,19 @@ full(void)
     ok(ngx_k8s_limits_take(l, key, 1000000, 60000000, 240000000) == NGX_BUSY,
        "one who is over its limit is not let through by a flood");
 
+    /* those of a limit by hours do not keep others out for hours */
+
+    for (i = 0; i < 100000; i++) {
+        sprintf(text, "h%d", (int) i);
+        (void) ngx_k8s_limits_take(l, limits_key(l, "hours", text), 1000000,
+                                   3600000000ULL, 3600000000ULL);
+    }
+
+    key = limits_key(l, "late", "comer");
+    (void) ngx_k8s_limits_take(l, key, 1000000, 30000000, 0);
+    ok(ngx_k8s_limits_take(l, key, 1000000, 30000000, 0) == NGX_BUSY,
+       "another one is counted among them");
+
     free(l);
 }
 
@@ -187,13 +199,15 @@ alive(ngx_pid_t pid)
 static void
 holds(void)
 {
+    char               text[16];
     ngx_int_t          one, two, rc;
     ngx_uint_t         i, n;
-    ngx_atomic_uint_t  key;
+    ngx_atomic_uint_t  key, keys[2000];
     ngx_k8s_limits_t  *l;
 
     l = limits_new(NGX_K8S_LIMITS_MIN);
     key = limits_key(l, "hold", "client");
+    n = 0;
 
     one = ngx_k8s_limits_open(l, 101);
     two = ngx_k8s_limits_open(l, 102);
@@ -222,28 +236,54 @@ holds(void)
        && ngx_k8s_limits_hold(l, two, key, 3) == NGX_BUSY,
        "and begins with nothing");
 
-    /* a set without room; what is released makes some */
+    /* many clients of one process, as a worker may have connections */
+
+    for (i = 0; i < 2000; i++) {
+        sprintf(text, "%d", (int) i);
+        keys[i] = limits_key(l, "hold", text);
+        n += (ngx_k8s_limits_hold(l, two, keys[i], 1) == NGX_OK);
+    }
+
+    ok(n == 2000, "2,000 clients in 3,200 cells: %d", (int) n);
 
     n = 0;
 
-    for (i = 1; i <= 9; i++) {
-        rc = ngx_k8s_limits_hold(l, two, key + i * l->nholds, 9);
-        n += (rc == NGX_OK);
+    for (i = 0; i < 2000; i++) {
+        n += (ngx_k8s_limits_hold(l, one, keys[i], 1) == NGX_BUSY);
+        ngx_k8s_limits_release(l, two, keys[i]);
+        n += (ngx_k8s_limits_hold(l, one, keys[i], 1) == NGX_OK);
+        ngx_k8s_limits_release(l, one, keys[i]);
     }
 
-    ok(n == 7 && rc == NGX_DECLINED, "no room: %d", (int) n);
-    ngx_k8s_limits_release(l, two, key + l->nholds);
-    ok(ngx_k8s_limits_hold(l, two, key + 9 * l->nholds, 9) == NGX_OK,
-       "there is room again");
+    ok(n == 4000, "each is counted, and counted back: %d", (int) n);
+
+    /* where there is no room at all, and when there is again */
+
+    n = 0;
+
+    do {
+        sprintf(text, "x%d", (int) n);
+        rc = ngx_k8s_limits_hold(l, two, limits_key(l, "full", text), 1);
+        n += (rc == NGX_OK);
+    } while (rc == NGX_OK);
+
+    ok(rc == NGX_DECLINED && n > 1000, "no room behind %d", (int) n);
 
     ngx_k8s_limits_close(l, two);
+    ok(ngx_k8s_limits_hold(l, one, limits_key(l, "full", text), 1) == NGX_OK,
+       "the room of one that has ended");
+
+    n = 0;
 
     for (i = 1; i < NGX_K8S_LIMIT_PROCESSES; i++) {
-        ok(ngx_k8s_limits_open(l, 200 + i) == (ngx_int_t) i, "number %d",
-           (int) i);
+        n += (ngx_k8s_limits_open(l, 200 + i) == (ngx_int_t) i);
     }
 
-    ok(ngx_k8s_limits_open(l, 300) == NGX_ERROR, "none is left");
+    ok(n == NGX_K8S_LIMIT_PROCESSES - 1, "%d numbers", (int) n);
+    ok(ngx_k8s_limits_open(l, 5000) == NGX_ERROR, "none is left");
+    dead = 300;
+    ngx_k8s_limits_sweep(l, 101, alive);
+    ok(ngx_k8s_limits_open(l, 5000) == 100, "until one has died");
 
     free(l);
 }
