@@ -273,6 +273,9 @@ ngx_k8s_decode_blocklist(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
         /* void */
     }
 
-    return (n > NGX_K8S_BLOCKED_WORDS || value->len > NGX_K8S_BLOCKED_BYTES)
+    /* a byte that no text has: of a value that was none */
+
+    return (n > NGX_K8S_BLOCKED_WORDS || value->len > NGX_K8S_BLOCKED_BYTES
+            || memchr(value->data, 0x7f, value->len))
            ? NGX_ERROR : NGX_OK;
 }

@@ -381,24 +381,3 @@ ngx_k8s_header_listed(ngx_str_t *list, ngx_str_t *name)
 
     return 0;
 }
-
-
-void
-ngx_k8s_object_split(ngx_str_t *text, ngx_str_t *namespace, ngx_str_t *name)
-{
-    u_char  *last, *slash;
-
-    last = text->data + text->len;
-    slash = ngx_strlchr(text->data, last, '/');
-
-    if (slash == NULL) {
-        ngx_str_null(namespace);
-        *name = *text;
-        return;
-    }
-
-    namespace->data = text->data;
-    namespace->len = slash - text->data;
-    name->data = slash + 1;
-    name->len = last - name->data;
-}

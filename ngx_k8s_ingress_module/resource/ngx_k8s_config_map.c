@@ -42,10 +42,10 @@ ngx_k8s_config_map_read(ngx_k8s_reader_t *r, json_t *json)
         return;
     }
 
-    ngx_k8s_reader_values(r, data, "data", NULL, 0, NGX_K8S_CONFIG_VALUE,
+    ngx_k8s_reader_values(r, data, "data", NULL, 0, NGX_K8S_CONFIG_VALUE, 1,
                           map->data);
     ngx_k8s_reader_values(r, binary, "binaryData", data, 1,
-                          NGX_K8S_CONFIG_VALUE, map->data);
+                          NGX_K8S_CONFIG_VALUE, 1, map->data);
 
     if (!r->failed) {
         ngx_qsort(map->data->elts, map->data->nelts, sizeof(ngx_keyval_t),

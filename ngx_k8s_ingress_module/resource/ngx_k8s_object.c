@@ -513,11 +513,11 @@ ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json)
     }
 
     if (kind->labels) {
-        object->labels = ngx_k8s_reader_map(r, meta, "labels");
+        object->labels = ngx_k8s_reader_map(r, meta, "labels", 0);
     }
 
     if (kind->annotations) {
-        object->annotations = ngx_k8s_reader_map(r, meta, "annotations");
+        object->annotations = ngx_k8s_reader_map(r, meta, "annotations", 1);
     }
 
     ngx_k8s_reader_pop(r, mark);

@@ -501,12 +501,13 @@ ngx_k8s_reader_strings(ngx_k8s_reader_t *r, json_t *json, const char *name,
 
 
 ngx_array_t *
-ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name)
+ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name,
+    ngx_uint_t unread)
 {
-    size_t         n;
+    size_t         n, len;
     u_char        *mark;
     json_t        *map, *value;
-    const char    *key;
+    const char    *key, *text;
     ngx_array_t   *a;
     ngx_keyval_t  *kv;
 
@@ -541,17 +542,24 @@ ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name)
             continue;
         }
 
-        if (!json_is_string(value)) {
+        text = json_string_value(value);
+        len = json_string_length(value);
+
+        if (text == NULL) {
             ngx_k8s_reader_problem(r, key,
                                    "is not a string: put it in quotes");
-            continue;
+
+            if (!unread) {
+                continue;
+            }
+
+            text = NGX_K8S_READER_UNREAD;
+            len = 1;
         }
 
         if (ngx_k8s_reader_copy(r, key, ngx_strlen(key), &kv[a->nelts].key)
             != NGX_OK
-            || ngx_k8s_reader_copy(r, json_string_value(value),
-                                   json_string_length(value),
-                                   &kv[a->nelts].value)
+            || ngx_k8s_reader_copy(r, text, len, &kv[a->nelts].value)
                != NGX_OK)
         {
             return NULL;
@@ -568,8 +576,10 @@ ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name)
 
 void
 ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
-    json_t *over, ngx_uint_t encoded, size_t max, ngx_array_t *values)
+    json_t *over, ngx_uint_t encoded, size_t max, ngx_uint_t unread,
+    ngx_array_t *values)
 {
+    char          *why;
     u_char        *mark;
     json_t        *value;
     ngx_int_t      rc;
@@ -584,21 +594,7 @@ ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
             break;
         }
 
-        if (!json_is_string(value)) {
-            if (!json_is_null(value)) {
-                ngx_k8s_reader_problem(r, key,
-                                   "is not a string: put it in quotes");
-            }
-
-            continue;
-        }
-
-        if (json_is_string(json_object_get(over, key))) {
-            continue;
-        }
-
-        if (json_string_length(value) > max) {
-            ngx_k8s_reader_problem(r, key, "is too long");
+        if (json_is_null(value) || json_is_string(json_object_get(over, key))) {
             continue;
         }
 
@@ -609,18 +605,40 @@ ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
             return;
         }
 
-        rc = encoded ? ngx_k8s_reader_decode(r, value, &kv->value)
-                     : ngx_k8s_reader_copy(r, json_string_value(value),
-                                           json_string_length(value),
-                                           &kv->value);
+        why = NULL;
+        rc = NGX_OK;
 
-        if (rc == NGX_ERROR) {
-            return;
+        if (!json_is_string(value)) {
+            why = "is not a string: put it in quotes";
+
+        } else if (json_string_length(value) > max) {
+            why = "is too long";
+
+        } else if (encoded) {
+            rc = ngx_k8s_reader_decode(r, value, &kv->value);
+
+            if (rc == NGX_DECLINED) {
+                why = "is not in base64";
+                rc = NGX_OK;
+            }
+
+        } else {
+            rc = ngx_k8s_reader_copy(r, json_string_value(value),
+                                     json_string_length(value), &kv->value);
         }
 
-        if (rc == NGX_DECLINED) {
-            ngx_k8s_reader_problem(r, key, "is not in base64");
-            continue;
+        if (why) {
+            ngx_k8s_reader_problem(r, key, why);
+
+            if (!unread) {
+                continue;
+            }
+
+            rc = ngx_k8s_reader_copy(r, NGX_K8S_READER_UNREAD, 1, &kv->value);
+        }
+
+        if (rc != NGX_OK) {
+            return;
         }
 
         values->nelts++;

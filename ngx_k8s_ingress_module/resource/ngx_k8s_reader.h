@@ -112,9 +112,15 @@ ngx_int_t ngx_k8s_reader_protocol(ngx_k8s_reader_t *r, json_t *json,
 ngx_uint_t ngx_k8s_reader_strings(ngx_k8s_reader_t *r, json_t *json,
     const char *name, ngx_str_t **values);
 
+/*
+ * What stands for a value that is none, with "unread": no grammar takes it, so
+ * what closes where its value is bad does.
+ */
+#define NGX_K8S_READER_UNREAD        "\177"
+
 /* a map of strings to strings as ngx_keyval_t; NULL without */
 ngx_array_t *ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json,
-    const char *name);
+    const char *name, ngx_uint_t unread);
 
 /*
  * Adds the strings of "map", the member of that name, to an array of
@@ -123,7 +129,8 @@ ngx_array_t *ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json,
  * base64.
  */
 void ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
-    json_t *over, ngx_uint_t encoded, size_t max, ngx_array_t *values);
+    json_t *over, ngx_uint_t encoded, size_t max, ngx_uint_t unread,
+    ngx_array_t *values);
 
 
 /*

@@ -56,9 +56,9 @@ ngx_k8s_secret_read(ngx_k8s_reader_t *r, json_t *json)
 
     /* stringData overrides data */
 
-    ngx_k8s_reader_values(r, text, "stringData", NULL, 0, NGX_K8S_OBJECT_MAX,
+    ngx_k8s_reader_values(r, text, "stringData", NULL, 0, NGX_K8S_OBJECT_MAX, 0,
                           secret->data);
-    ngx_k8s_reader_values(r, data, "data", text, 1, NGX_K8S_OBJECT_MAX,
+    ngx_k8s_reader_values(r, data, "data", text, 1, NGX_K8S_OBJECT_MAX, 0,
                           secret->data);
 }
 

@@ -629,9 +629,9 @@ config_map(void)
        && config(o, "empty", "") && config(o, "bin", "ab"),
        "values of a ConfigMap");
     ok(config(o, "both", "text"), "data goes before binaryData");
-    ok(((ngx_k8s_config_map_t *) o)->data->nelts == 5
-       && config(o, "number", NULL) && config(o, "flag", NULL)
-       && config(o, "none", NULL) && config(o, "bad", NULL)
+    ok(((ngx_k8s_config_map_t *) o)->data->nelts == 9
+       && config(o, "number", "\177") && config(o, "flag", "\177")
+       && config(o, "none", NULL) && config(o, "bad", "\177")
        && config(o, "", NULL) && config(o, "zz", NULL), "and no others");
     ok(nproblems(o) == 4 && problem(o, 0, "data.number")
        && problem(o, 1, "data.flag") && problem(o, 2, "binaryData.bad")
@@ -661,7 +661,7 @@ config_map(void)
 
     o = ngx_k8s_object_from_json(NGX_K8S_CONFIG_MAP, json, pool, &refused,
                                  &unit_log);
-    ok(config(o, "fits", text) && config(o, "long", NULL)
+    ok(config(o, "fits", text) && config(o, "long", "\177")
        && nproblems(o) == 1 && problem(o, 0, "data.long"),
        "a value that is too long");
     ngx_k8s_object_free(o);
