@@ -50,6 +50,11 @@ static ngx_int_t ngx_http_k8s_init_peer(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data);
 static void ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
+#if (NGX_HTTP_SSL)
+static ngx_int_t ngx_http_k8s_set_session(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_http_k8s_save_session(ngx_peer_connection_t *pc, void *data);
+#endif
 static ngx_int_t ngx_http_k8s_output(void *data, ngx_chain_t *in);
 static ngx_uint_t ngx_http_k8s_must_peek(ngx_http_k8s_peer_t *peer);
 static ngx_uint_t ngx_http_k8s_not_connected(ngx_http_upstream_t *u,
@@ -210,6 +215,11 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     peer->request = r;
     peer->upstream = u;
     peer->key.protocol = hop->protocol;
+
+#if (NGX_HTTP_SSL)
+    peer->key.protocol += u->ssl;
+#endif
+
     peer->fresh = 0;
     peer->unsent = 0;
 
@@ -229,6 +239,10 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     u->peer.data = peer;
     u->peer.get = ngx_http_k8s_get_peer;
     u->peer.free = ngx_http_k8s_free_peer;
+#if (NGX_HTTP_SSL)
+    u->peer.set_session = ngx_http_k8s_set_session;
+    u->peer.save_session = ngx_http_k8s_save_session;
+#endif
     u->peer.tries = u->conf->next_upstream_tries ? u->conf->next_upstream_tries
                                                  : 1;
 
@@ -308,6 +322,26 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
 
     return NGX_DONE;
 }
+
+
+#if (NGX_HTTP_SSL)
+
+/* sessions with backends are not kept: connections are */
+
+static ngx_int_t
+ngx_http_k8s_set_session(ngx_peer_connection_t *pc, void *data)
+{
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_save_session(ngx_peer_connection_t *pc, void *data)
+{
+    return;
+}
+
+#endif
 
 
 /*

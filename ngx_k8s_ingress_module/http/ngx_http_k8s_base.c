@@ -38,6 +38,8 @@ static ngx_http_k8s_profile_t *ngx_http_k8s_base_create(
 static ngx_http_k8s_profile_t *ngx_http_k8s_base_delta(
     ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
     ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
+static ngx_str_t *ngx_http_k8s_base_url(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_k8s_settings_t *settings);
 static ngx_int_t ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
     ngx_k8s_settings_t *settings, ngx_str_t *values);
 static ngx_int_t ngx_http_k8s_base_keep_words(ngx_conf_t *cf,
@@ -97,6 +99,7 @@ ngx_http_k8s_base_builtin(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf,
 
     profile->refs = 2;
     profile->ctx = klcf->ctx;
+    profile->protocol = klcf->protocol;
 
     profile->loc_conf = ngx_http_k8s_profile_build(cf->cycle, cf->pool,
                                                    &klcf->ctx, tokens, error);
@@ -229,6 +232,24 @@ ngx_http_k8s_base_over(ngx_http_k8s_loc_conf_t *klcf,
 }
 
 
+static ngx_str_t *
+ngx_http_k8s_base_url(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_k8s_settings_t *settings)
+{
+    switch (settings->backend_protocol) {
+
+    case NGX_K8S_BACKEND_HTTPS:
+        return &klcf->url_tls;
+
+    case NGX_K8S_BACKEND_AUTO:
+        return &klcf->url_auto;
+
+    default:
+        return &klcf->url;
+    }
+}
+
+
 static ngx_http_k8s_profile_t *
 ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *pool,
@@ -247,12 +268,15 @@ ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
 
     ngx_str_set(&directive, "proxy_pass");
 
-    if (ngx_k8s_tokens_add(pool, tokens, &directive, &klcf->url) != NGX_OK) {
-        return NULL;
-    }
-
     settings = *base->settings;
     ngx_k8s_policy_settings(&settings, NGX_K8S_API_INGRESS, values);
+
+    if (ngx_k8s_tokens_add(pool, tokens, &directive,
+                           ngx_http_k8s_base_url(klcf, &settings))
+        != NGX_OK)
+    {
+        return NULL;
+    }
 
     if (ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values,
                              base->values)

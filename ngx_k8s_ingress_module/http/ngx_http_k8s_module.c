@@ -32,6 +32,8 @@ static ngx_int_t ngx_http_k8s_init_listens(ngx_conf_t *cf,
     ngx_k8s_block_t *block, ngx_http_core_srv_conf_t *cscf);
 static ngx_int_t ngx_http_k8s_init_profiles(ngx_conf_t *cf,
     ngx_http_k8s_pass_t *pass);
+static ngx_int_t ngx_http_k8s_url(ngx_pool_t *pool, char *scheme,
+    ngx_str_t *upstream, ngx_str_t *url);
 static ngx_int_t ngx_http_k8s_init_process(ngx_cycle_t *cycle);
 static void ngx_http_k8s_exit_process(ngx_cycle_t *cycle);
 
@@ -386,7 +388,7 @@ ngx_http_k8s_init_listens(ngx_conf_t *cf, ngx_k8s_block_t *block,
 static ngx_int_t
 ngx_http_k8s_init_profiles(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 {
-    u_char                   *p, buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    u_char                    buf[NGX_HTTP_K8S_PROFILE_ERROR];
     ngx_str_t                 upstream, directive, arguments, error;
     ngx_array_t              *tokens;
     ngx_http_k8s_loc_conf_t  *klcf;
@@ -400,14 +402,14 @@ ngx_http_k8s_init_profiles(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
         return NGX_ERROR;
     }
 
-    klcf->url.len = sizeof("http://") - 1 + upstream.len;
-    klcf->url.data = ngx_pnalloc(cf->pool, klcf->url.len);
-    if (klcf->url.data == NULL) {
+    if (ngx_http_k8s_url(cf->pool, "http", &upstream, &klcf->url) != NGX_OK
+        || ngx_http_k8s_url(cf->pool, "https", &upstream, &klcf->url_tls)
+           != NGX_OK
+        || ngx_http_k8s_url(cf->pool, "$scheme", &upstream, &klcf->url_auto)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    p = ngx_cpymem(klcf->url.data, "http://", sizeof("http://") - 1);
-    ngx_memcpy(p, upstream.data, upstream.len);
 
     tokens = ngx_http_k8s_base_tokens(klcf, cf->pool, NULL);
     if (tokens == NULL) {
@@ -448,6 +450,22 @@ failed:
     }
 
     return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_url(ngx_pool_t *pool, char *scheme, ngx_str_t *upstream,
+    ngx_str_t *url)
+{
+    url->len = ngx_strlen(scheme) + sizeof("://") - 1 + upstream->len;
+    url->data = ngx_pnalloc(pool, url->len);
+    if (url->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_sprintf(url->data, "%s://%V", scheme, upstream);
+
+    return NGX_OK;
 }
 
 

@@ -304,6 +304,19 @@ ngx_http_k8s_pool_close(ngx_http_k8s_idle_t *item)
 
     ngx_http_k8s_pool_take(item);
 
+#if (NGX_HTTP_SSL)
+
+    /* nothing is waited for: nobody reads on */
+
+    if (c->ssl) {
+        c->ssl->no_wait_shutdown = 1;
+        c->ssl->no_send_shutdown = 1;
+
+        (void) ngx_ssl_shutdown(c);
+    }
+
+#endif
+
     ngx_destroy_pool(c->pool);
     ngx_close_connection(c);
 }

@@ -43,6 +43,8 @@ static void ngx_http_k8s_profile_free(ngx_event_t *ev);
 
 static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
     { ngx_string("proxy_pass"), ngx_string("http://") },
+    { ngx_string("proxy_pass"), ngx_string("https://k8s_ingress") },
+    { ngx_string("proxy_pass"), ngx_string("$scheme://k8s_ingress") },
     { ngx_string("proxy_pass"), ngx_string("$k8s_auth_url") },
     { ngx_string("proxy_method"), ngx_string("$k8s_auth_method") },
     { ngx_string("proxy_pass_request_body"), ngx_string("off") },
@@ -546,6 +548,8 @@ ngx_http_k8s_profile_create(ngx_http_conf_ctx_t *parent, ngx_array_t *tokens,
     profile->release.handler = ngx_http_k8s_profile_free;
     profile->release.data = profile;
     profile->release.log = log;
+
+    profile->protocol = ngx_http_k8s_profile_protocol(tokens);
 
     tokens = ngx_http_k8s_profile_copy(pool, tokens);
 

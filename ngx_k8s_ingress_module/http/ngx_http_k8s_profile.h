@@ -53,6 +53,7 @@ struct ngx_http_k8s_profile_s {
     ngx_pool_t              *pool;
     ngx_uint_t               refs;
     ngx_http_k8s_profile_t  *base;       /* over which it is, held; or NULL */
+    uint64_t                 protocol;   /* of its connections to backends */
     ngx_str_t               *values;     /* of a base, by row; NULL: none */
     ngx_k8s_settings_t      *settings;   /* NULL: not set */
     ngx_http_k8s_access_t   *access;     /* NULL: everybody passes */

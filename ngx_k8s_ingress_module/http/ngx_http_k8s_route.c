@@ -559,7 +559,7 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ctx->hop.block = ctx->block;
     ctx->hop.service = backend->service;
     ctx->hop.generation = backend->generation;
-    ctx->hop.protocol = ctx->conf->protocol;
+    ctx->hop.protocol = ctx->profile->protocol;
 
     ngx_k8s_copies_take(&ctx->hop.copies, service);
 

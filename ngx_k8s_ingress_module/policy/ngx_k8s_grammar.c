@@ -139,12 +139,12 @@ static ngx_k8s_word_value_t  ngx_k8s_auth_types[] = {
 /* in any case of letters */
 
 static ngx_k8s_word_value_t  ngx_k8s_backend_protocols[] = {
-    { ngx_string("HTTP"), 0 },
-    { ngx_string("HTTPS"), 1 },
-    { ngx_string("AUTO_HTTP"), 2 },
-    { ngx_string("GRPC"), 3 },
-    { ngx_string("GRPCS"), 4 },
-    { ngx_string("FCGI"), 5 },
+    { ngx_string("HTTP"), NGX_K8S_BACKEND_HTTP },
+    { ngx_string("HTTPS"), NGX_K8S_BACKEND_HTTPS },
+    { ngx_string("AUTO_HTTP"), NGX_K8S_BACKEND_AUTO },
+    { ngx_string("GRPC"), NGX_K8S_WORD_LATER },
+    { ngx_string("GRPCS"), NGX_K8S_WORD_LATER },
+    { ngx_string("FCGI"), NGX_K8S_WORD_LATER },
     { ngx_null_string, 0 }
 };
 

@@ -29,6 +29,12 @@
 #define NGX_K8S_API_GATEWAY          0x0002
 
 
+/* how backends are asked; with auto as the client asks */
+#define NGX_K8S_BACKEND_HTTP         0
+#define NGX_K8S_BACKEND_HTTPS        1
+#define NGX_K8S_BACKEND_AUTO         2
+
+
 /* what code of ours reads; strings are the rows' or in the caller's pool */
 
 typedef struct {
@@ -69,6 +75,8 @@ typedef struct {
                                                client */
     ngx_uint_t               limit_req_status;
     ngx_uint_t               limit_conn_status;
+
+    ngx_uint_t               backend_protocol;  /* NGX_K8S_BACKEND_* */
 
     ngx_uint_t               satisfy;       /* 0: list and auth server, 1: one
                                                of them */
@@ -166,6 +174,9 @@ struct ngx_k8s_grammar_s {
     char                    *chars;      /* beside letters and digits; between
                                             words */
 };
+
+/* of a word that is known and not served yet */
+#define NGX_K8S_WORD_LATER           0x10000
 
 /* of one text: a worker takes it apart, and keeps the parts */
 #define NGX_K8S_VARIABLES_MAX        64
@@ -591,6 +602,9 @@ ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name);
 /* the same with its row, of those that are not served as well */
 ngx_k8s_value_t *ngx_k8s_values_find(ngx_k8s_values_t *values,
     ngx_str_t *name);
+
+/* whether a value that its row takes is a word that is not served yet */
+ngx_uint_t ngx_k8s_value_later(ngx_k8s_row_t *row, ngx_str_t *value);
 
 /* whether a value is the default of its row, however that is written */
 ngx_uint_t ngx_k8s_value_default(ngx_k8s_row_t *row, ngx_str_t *value);

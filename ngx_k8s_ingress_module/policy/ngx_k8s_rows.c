@@ -367,8 +367,11 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_noted_row("strict-validate-path-type", flag, "true", NGX_K8S_IK,
                       "", "the admission webhook of ingress-nginx reads it, "
                       "its controller does not: all paths are served"),
-    ngx_k8s_later_row("backend-protocol", "", backend_protocol, "HTTP",
-                      NGX_K8S_A|NGX_K8S_ROUTE, "", ""),
+    ngx_k8s_field_row("backend-protocol", backend_protocol, "HTTP",
+                      backend_protocol, NGX_K8S_A,
+                      "with HTTPS the backend's certificate is not verified, "
+                      "and it is sent no name; GRPC, GRPCS and FCGI are not "
+                      "served yet, and close the paths"),
     ngx_k8s_later_row("ssl-passthrough", "", flag, "false",
                       NGX_K8S_A|NGX_K8S_ROUTE|NGX_K8S_HOST, "",
                       "TLS is ended here"),

@@ -551,8 +551,12 @@ static policy_case_t  policy_cases[] = {
       "canary-by-header-value=yes please", "", 3, 0 },
     { OURS "rewrite-target=/secret", "2 " OURS "rewrite-target: it has a word "
       "that annotation-value-word-blocklist forbids", 0, 3 },
-    { OURS "backend-protocol=HTTPS", "2 ", 1, 1 },
-    { OURS "backend-protocol=H2", "2 ", 0, 1 },
+    { OURS "backend-protocol=https", "", 1, 0 },
+    { OURS "backend-protocol=auto_http", "", 1, 0 },
+    { OURS "backend-protocol=GRPC", "2 " OURS "backend-protocol: this value is "
+      "not served yet, so the paths of the Ingress are closed", 1, 1 },
+    { OURS "backend-protocol=H2", "1 " OURS "backend-protocol: \"H2\" is not "
+      "HTTP, HTTPS,", 0, 0 },
 
     /* no effect */
 
