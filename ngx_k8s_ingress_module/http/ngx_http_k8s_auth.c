@@ -34,6 +34,7 @@ static u_char ngx_http_k8s_auth_param(ngx_str_t *url, ngx_str_t *param);
 static ngx_int_t ngx_http_k8s_auth_headers(ngx_pool_t *pool, ngx_str_t *list,
     ngx_http_k8s_auth_t *auth);
 static void ngx_http_k8s_auth_method(ngx_uint_t method, ngx_str_t *name);
+static ngx_uint_t ngx_http_k8s_auth_loops(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_auth_answer(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_auth_ctx_t *a);
 static ngx_int_t ngx_http_k8s_auth_pass(ngx_http_request_t *r,
@@ -345,6 +346,13 @@ ngx_http_k8s_auth(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 
         ctx->auth = a;
 
+        if (ngx_http_k8s_auth_loops(r)) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "the auth server of this path is asked by this path "
+                          "again, it needs an Ingress without auth-url");
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         rc = ngx_http_k8s_auth_ask(r, ctx, a);
 
         if (rc != NGX_OK) {
@@ -357,6 +365,49 @@ ngx_http_k8s_auth(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     }
 
     return ngx_http_k8s_auth_answer(r, ctx, a);
+}
+
+
+/* whether the request asks about itself: each would be one more */
+
+static ngx_uint_t
+ngx_http_k8s_auth_loops(ngx_http_request_t *r)
+{
+    u_char           *p;
+    ngx_str_t         scheme, host, *url;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  name = ngx_string("x-original-url");
+
+    part = &r->headers_in.headers.part;
+    i = 0;
+
+    h = ngx_http_k8s_auth_next(&part, &i, &name);
+
+    if (h == NULL || r->headers_in.host == NULL) {
+        return 0;
+    }
+
+    ngx_str_set(&scheme, "http://");
+
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        ngx_str_set(&scheme, "https://");
+    }
+#endif
+
+    url = &h->value;
+    host = r->headers_in.host->value;
+    p = url->data;
+
+    return url->len == scheme.len + host.len + r->unparsed_uri.len
+           && ngx_memcmp(p, scheme.data, scheme.len) == 0
+           && ngx_memcmp(p + scheme.len, host.data, host.len) == 0
+           && ngx_memcmp(p + scheme.len + host.len, r->unparsed_uri.data,
+                         r->unparsed_uri.len)
+              == 0;
 }
 
 

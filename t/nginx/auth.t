@@ -104,6 +104,9 @@ $n->annotated('both', "auth-url: $at/\$http_x_how",
               'allowlist-source-range: 10.0.0.0/8');
 $n->annotated('cors', "auth-url: $at/deny", 'enable-cors: "true"');
 $n->annotated('own', "auth-url: $at/grant");
+my $loop = K8s::Objects::ingresses('default/loop - /loop a:80');
+$loop =~ s{^(  annotations:\n)}{$1    nginx.ingress.kubernetes.io/auth-url: http://127.0.0.1:$n->{port}/loop\n}m;
+$n->manifest('loop.yaml', $loop);
 $n->annotated('without', 'enable-global-auth: "false"');
 $n->annotated('rewritten', "auth-url: $at/grant", 'rewrite-target: /new');
 $n->annotated('buffers', "auth-url: $at/large", 'proxy-buffer-size: 128k',
@@ -145,6 +148,13 @@ is status('address'), 500, 'an address of the node';
 like $n->log, qr/auth server "169\.254\.169\.254" is a loopback, link-local/,
     'is refused';
 is status('unknown'), 503, 'a variable that is not there closes';
+
+# a server that is behind the paths that ask it
+
+my $before = () = $n->log =~ /asked by this path again/g;
+is +($n->get('127.0.0.1', '/loop'))[0], 500, 'a path that asks itself';
+my $after = () = $n->log =~ /asked by this path again/g;
+is $after - $before, 1, 'asks once';
 
 # hosts by variables
 
