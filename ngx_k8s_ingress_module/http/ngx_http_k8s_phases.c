@@ -240,9 +240,9 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
     ngx_http_k8s_loc_conf_t   *klcf;
     ngx_http_k8s_main_conf_t  *kmcf;
 
-    ctx = ngx_http_k8s_ctx(r);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_k8s_module);
 
-    if (ctx && ctx->gate && r == r->main) {
+    if (ctx && ctx->gate) {
         return ngx_http_k8s_gate(r, ctx);
     }
 
@@ -340,20 +340,25 @@ ngx_http_k8s_late_address(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 static ngx_int_t
 ngx_http_k8s_gate(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
-    ngx_int_t  rc;
+    ngx_int_t                rc;
+    ngx_http_k8s_profile_t  *profile;
+
+    profile = ctx->profile;
 
     /* once: who is refused later has come, too */
 
-    rc = ctx->gate ? NGX_DECLINED : ngx_http_k8s_limit(r, ctx);
+    rc = (profile->limit && !ctx->gate) ? ngx_http_k8s_limit(r, ctx)
+                                        : NGX_DECLINED;
 
-    if (rc == NGX_DECLINED) {
+    if (rc == NGX_DECLINED && (profile->access || profile->auth)) {
+
         rc = ngx_http_k8s_admit(r, ctx);
-    }
 
-    ctx->gate = (rc == NGX_DONE);
+        ctx->gate = (rc == NGX_DONE);
 
-    if (rc == NGX_DONE) {
-        return rc;
+        if (rc == NGX_DONE) {
+            return rc;
+        }
     }
 
     if (rc == NGX_DECLINED && ctx->verdict) {
