@@ -46,7 +46,7 @@ my $auth = K8s::Backend->start(sub {
 });
 
 # a port where nobody listens
-my $closed = K8s::Objects::free_port();
+my $closed = K8s::Objects::dead_port();
 my $at = "http://127.0.0.1:" . $auth->port;
 
 my $n = K8s::Nginx->new(

@@ -85,9 +85,9 @@ my %b = (
 $b{$_} = K8s::Backend->start($b{$_}) for keys %b;
 
 my %port = map { $_ => $b{$_}->port } keys %b;
-$port{dead} = K8s::Objects::free_port();
+$port{dead} = K8s::Objects::dead_port();
 my @dead = map { "dead$_" } 1 .. 150;
-$port{$_} = K8s::Objects::free_port() for @dead;
+$port{$_} = K8s::Objects::dead_port() for @dead;
 
 my $n = K8s::Nginx->new(main => 'worker_processes 1;');
 

@@ -225,7 +225,7 @@ profile_bad(profile_t *t)
     refused("proxy_ssl_certificate", "/nowhere");
     refused("proxy_buffering", "");
     refused("proxy_buffering", "on off");
-    profile_refused(t, "https://k8s_ingress", "proxy_buffering", "on",
+    profile_refused(t, "https://other", "proxy_buffering", "on",
                     "directive \"proxy_pass\" cannot be set");
     profile_refused(t, pass, "access_log", "/nowhere/log",
                     "it needs an open file, which cannot be had without a "

@@ -57,6 +57,17 @@ sub free_port {
     die "no free port";
 }
 
+# a port of 127.0.0.1 that refuses connections until this process ends: it is
+# bound, and nobody listens
+my @Dead;
+
+sub dead_port {
+    my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'tcp')
+        or die "bind: $!";
+    push @Dead, $s;
+    return $s->sockport;
+}
+
 # writes a file as a whole, by rename
 sub write_file {
     my ($path, $text) = @_;
