@@ -124,12 +124,15 @@ ngx_int_t ngx_http_k8s_running(ngx_k8s_block_t *block, ngx_k8s_row_t *row,
  * Headers (ngx_http_k8s_header.c), which are not copied.  One of the answer is
  * set in place of others of its name, or beside them; NULL: no memory.  One of
  * the request, for the backend, in place of all that came, with an empty value
- * none; name is read for its time.
+ * none; name is read for its time.  The next one of a name, in any case, of a
+ * list that is read from its first part on; NULL: there are no more.
  */
 ngx_table_elt_t *ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
 ngx_table_elt_t *ngx_http_k8s_header_add(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
+ngx_table_elt_t *ngx_http_k8s_header_next(ngx_list_part_t **part,
+    ngx_uint_t *i, ngx_str_t *name);
 ngx_int_t ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
     ngx_str_t *value);
 

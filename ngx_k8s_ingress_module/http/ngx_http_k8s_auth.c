@@ -44,8 +44,6 @@ static ngx_int_t ngx_http_k8s_auth_value(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_auth_challenge(ngx_http_request_t *r,
     ngx_http_k8s_auth_ctx_t *a);
 static ngx_uint_t ngx_http_k8s_auth_cookie_status(ngx_uint_t status);
-static ngx_table_elt_t *ngx_http_k8s_auth_next(ngx_list_part_t **part,
-    ngx_uint_t *i, ngx_str_t *low);
 
 
 static ngx_str_t  ngx_http_k8s_auth_cookie = ngx_string("set-cookie");
@@ -384,7 +382,7 @@ ngx_http_k8s_auth_loops(ngx_http_request_t *r)
     part = &r->headers_in.headers.part;
     i = 0;
 
-    h = ngx_http_k8s_auth_next(&part, &i, &name);
+    h = ngx_http_k8s_header_next(&part, &i, &name);
 
     if (h == NULL || r->headers_in.host == NULL) {
         return 0;
@@ -566,7 +564,7 @@ ngx_http_k8s_auth_value(ngx_http_request_t *r, ngx_list_t *headers,
     n = 0;
     len = 0;
 
-    while ((h = ngx_http_k8s_auth_next(&part, &i, &low)) != NULL) {
+    while ((h = ngx_http_k8s_header_next(&part, &i, &low)) != NULL) {
         *value = h->value;
         len += h->value.len + sizeof(", ") - 1;
         n++;
@@ -586,7 +584,7 @@ ngx_http_k8s_auth_value(ngx_http_request_t *r, ngx_list_t *headers,
     part = &headers->part;
     i = 0;
 
-    while ((h = ngx_http_k8s_auth_next(&part, &i, &low)) != NULL) {
+    while ((h = ngx_http_k8s_header_next(&part, &i, &low)) != NULL) {
 
         if (p != value->data) {
             *p++ = ',';
@@ -599,35 +597,6 @@ ngx_http_k8s_auth_value(ngx_http_request_t *r, ngx_list_t *headers,
     value->len = p - value->data;
 
     return NGX_OK;
-}
-
-
-/* the next header of the name in a list, which is read from its first part on;
-   NULL: there are no more */
-
-static ngx_table_elt_t *
-ngx_http_k8s_auth_next(ngx_list_part_t **part, ngx_uint_t *i, ngx_str_t *low)
-{
-    ngx_table_elt_t  *h;
-
-    for ( /* void */ ; *part; *part = (*part)->next, *i = 0) {
-
-        h = (*part)->elts;
-
-        while (*i < (*part)->nelts) {
-
-            if (h[*i].hash
-                && h[*i].key.len == low->len
-                && ngx_strncasecmp(h[*i].key.data, low->data, low->len) == 0)
-            {
-                return &h[(*i)++];
-            }
-
-            (*i)++;
-        }
-    }
-
-    return NULL;
 }
 
 
@@ -648,8 +617,8 @@ ngx_http_k8s_auth_challenge(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
 
     for ( ;; ) {
 
-        h = ngx_http_k8s_auth_next(&part, &i,
-                                   &ngx_http_k8s_auth_challenge_name);
+        h = ngx_http_k8s_header_next(&part, &i,
+                                     &ngx_http_k8s_auth_challenge_name);
         if (h == NULL) {
             return NGX_OK;
         }
@@ -687,7 +656,7 @@ ngx_http_k8s_auth_cookies(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
 
     for ( ;; ) {
 
-        h = ngx_http_k8s_auth_next(&part, &i, &ngx_http_k8s_auth_cookie);
+        h = ngx_http_k8s_header_next(&part, &i, &ngx_http_k8s_auth_cookie);
         if (h == NULL) {
             return NGX_OK;
         }

@@ -11,9 +11,35 @@
 
 
 static ngx_int_t ngx_http_k8s_header_drop(ngx_http_request_t *r,
-    ngx_table_elt_t *name, ngx_uint_t n, ngx_uint_t keep);
+    ngx_table_elt_t *name, ngx_uint_t keep);
 static void ngx_http_k8s_header_moved(ngx_http_request_t *r,
     ngx_table_elt_t *from, ngx_table_elt_t *to);
+
+
+ngx_table_elt_t *
+ngx_http_k8s_header_next(ngx_list_part_t **part, ngx_uint_t *i, ngx_str_t *name)
+{
+    ngx_table_elt_t  *h;
+
+    for ( /* void */ ; *part; *part = (*part)->next, *i = 0) {
+
+        h = (*part)->elts;
+
+        while (*i < (*part)->nelts) {
+
+            if (h[*i].hash
+                && h[*i].key.len == name->len
+                && ngx_strncasecmp(h[*i].key.data, name->data, name->len) == 0)
+            {
+                return &h[(*i)++];
+            }
+
+            (*i)++;
+        }
+    }
+
+    return NULL;
+}
 
 
 ngx_table_elt_t *
@@ -25,25 +51,10 @@ ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
     ngx_table_elt_t  *h;
 
     part = &r->headers_out.headers.part;
-    h = part->elts;
+    i = 0;
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == name->len
-            && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0)
-        {
-            h[i].hash = 0;
-        }
+    while ((h = ngx_http_k8s_header_next(&part, &i, name)) != NULL) {
+        h->hash = 0;
     }
 
     return ngx_http_k8s_header_add(r, name, value);
@@ -74,39 +85,17 @@ ngx_int_t
 ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
     ngx_str_t *value)
 {
-    ngx_uint_t        i, n, found;
+    ngx_uint_t        i, found;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    found = 0;
-    n = 0;
-
     part = &r->headers_in.headers.part;
-    h = part->elts;
+    i = 0;
+    found = 0;
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        n++;
-
-        if (h[i].key.len != name->key.len
-            || ngx_memcmp(h[i].lowcase_key, name->lowcase_key, name->key.len)
-               != 0)
-        {
-            continue;
-        }
-
+    while ((h = ngx_http_k8s_header_next(&part, &i, &name->key)) != NULL) {
         if (found++ == 0) {
-            h[i].value = *value;
+            h->value = *value;
         }
     }
 
@@ -115,7 +104,7 @@ ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
     }
 
     if (found) {
-        return ngx_http_k8s_header_drop(r, name, n, value->len ? 1 : 0);
+        return ngx_http_k8s_header_drop(r, name, value->len ? 1 : 0);
     }
 
     if (value->len == 0) {
@@ -136,13 +125,12 @@ ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
 
 
 /*
- * Makes the list of n headers anew without those of the name but for the first
- * so many.
+ * Makes the list anew without those of the name but for the first so many.
  */
 
 static ngx_int_t
 ngx_http_k8s_header_drop(ngx_http_request_t *r, ngx_table_elt_t *name,
-    ngx_uint_t n, ngx_uint_t keep)
+    ngx_uint_t keep)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part, first;
@@ -150,7 +138,7 @@ ngx_http_k8s_header_drop(ngx_http_request_t *r, ngx_table_elt_t *name,
 
     first = r->headers_in.headers.part;
 
-    if (ngx_list_init(&r->headers_in.headers, r->pool, n,
+    if (ngx_list_init(&r->headers_in.headers, r->pool, 20,
                       sizeof(ngx_table_elt_t))
         != NGX_OK)
     {

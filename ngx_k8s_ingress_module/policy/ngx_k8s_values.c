@@ -195,7 +195,7 @@ ngx_k8s_value_later(ngx_k8s_row_t *row, ngx_str_t *value)
 {
     u_char  field[16];
 
-    return row->grammar == &ngx_k8s_grammar_backend_protocol
+    return row->grammar->words
            && row->grammar->decode(row->grammar, value, field) == NGX_OK
            && (*(ngx_uint_t *) field & NGX_K8S_WORD_LATER);
 }

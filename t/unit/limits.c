@@ -289,6 +289,32 @@ holds(void)
 }
 
 
+/* the default zone: as many clients as the documentation says */
+
+static void
+many(void)
+{
+    char               text[16];
+    ngx_int_t          one;
+    ngx_uint_t         i, n;
+    ngx_k8s_limits_t  *l;
+
+    l = limits_new(16 * 1024 * 1024);
+    one = ngx_k8s_limits_open(l, 101);
+    n = 0;
+
+    for (i = 0; i < 100000; i++) {
+        sprintf(text, "%d", (int) i);
+        n += (ngx_k8s_limits_hold(l, one, limits_key(l, "many", text), 1)
+              == NGX_OK);
+    }
+
+    ok(n == 100000, "100,000 clients at a time: %d", (int) n);
+
+    free(l);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -301,6 +327,7 @@ main(int argc, char **argv)
     model();
     full();
     holds();
+    many();
 
     return done();
 }
