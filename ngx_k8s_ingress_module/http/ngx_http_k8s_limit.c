@@ -288,6 +288,10 @@ ngx_http_k8s_limit_connections(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     held = cln->data;
 
+    if (!block->limits_sweep.timer_set) {
+        ngx_add_timer(&block->limits_sweep, NGX_K8S_LIMIT_SWEEP);
+    }
+
     held->block = block;
     held->key = ngx_k8s_limits_kind(key, NGX_HTTP_K8S_LIMIT_CONNECTIONS);
 

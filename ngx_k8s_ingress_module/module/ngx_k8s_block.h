@@ -70,7 +70,8 @@ struct ngx_k8s_block_s {
     /* of one process */
     ngx_k8s_view_t           view;
     ngx_int_t                limits_process; /* number, or NGX_ERROR */
-    ngx_event_t              limits_sweep;   /* module/ */
+    ngx_event_t              limits_sweep;   /* module/; its timer is set where
+                                            connections are counted */
     ngx_event_t              unpin;      /* module/ */
     ngx_k8s_watcher_t       *watcher;    /* module/: NULL where none runs */
     ngx_k8s_saver_t         *saver;      /* module/: NULL without snapshot */

@@ -19,9 +19,6 @@
 #include <sys/random.h>
 
 
-#define NGX_K8S_LIMIT_SWEEP          1000    /* milliseconds */
-
-
 static ngx_int_t ngx_k8s_limit_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_int_t ngx_k8s_limit_zone_seed(uint64_t *seed, ngx_log_t *log);
 static void ngx_k8s_limit_zone_sweep(ngx_event_t *ev);
@@ -128,8 +125,6 @@ ngx_k8s_limit_zone_open(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
     ev->data = block;
     ev->log = cycle->log;
     ev->cancelable = 1;
-
-    ngx_add_timer(ev, NGX_K8S_LIMIT_SWEEP);
 }
 
 
@@ -154,7 +149,11 @@ ngx_k8s_limit_zone_sweep(ngx_event_t *ev)
         block->limits_process = ngx_k8s_limits_open(block->limits, ngx_pid);
     }
 
-    ngx_add_timer(ev, NGX_K8S_LIMIT_SWEEP);
+    if (block->limits_process == NGX_ERROR
+        || block->limits->held[block->limits_process])
+    {
+        ngx_add_timer(ev, NGX_K8S_LIMIT_SWEEP);
+    }
 }
 
 

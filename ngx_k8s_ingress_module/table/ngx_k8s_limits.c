@@ -246,7 +246,7 @@ ngx_k8s_limits_take(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
 }
 
 
-/* what another one held under the number goes first */
+/* what one that was killed held under the number goes first */
 
 ngx_int_t
 ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid)
@@ -264,6 +264,10 @@ ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid)
             continue;
         }
 
+        if (limits->held[i] == 0) {
+            return i;
+        }
+
         cell = limits->holds;
 
         for (n = limits->nholds * NGX_K8S_LIMIT_SET; n; n--, cell++) {
@@ -274,6 +278,8 @@ ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid)
                 (void) ngx_atomic_cmp_set(&cell->key, key, 0);
             }
         }
+
+        limits->held[i] = 0;
 
         return i;
     }
@@ -376,19 +382,24 @@ ngx_k8s_limits_hold(ngx_k8s_limits_t *limits, ngx_uint_t process,
             return NGX_BUSY;
         }
 
+        if (own == NULL && other == NULL) {
+            return NGX_DECLINED;
+        }
+
+        limits->held[process]++;
+        ngx_memory_barrier();
+
         if (own) {
             own->value++;
             return NGX_OK;
-        }
-
-        if (other == NULL) {
-            return NGX_DECLINED;
         }
 
         if (ngx_atomic_cmp_set(&other->key, old, key | (process + 1))) {
             other->value = 1;
             return NGX_OK;
         }
+
+        limits->held[process]--;
     }
 
     return NGX_DECLINED;
@@ -416,6 +427,9 @@ ngx_k8s_limits_release(ngx_k8s_limits_t *limits, ngx_uint_t process,
             ngx_memory_barrier();
             cell->key = 0;
         }
+
+        ngx_memory_barrier();
+        limits->held[process]--;
 
         return;
     }

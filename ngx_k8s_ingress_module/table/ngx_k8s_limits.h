@@ -24,6 +24,10 @@
 /* processes at a time; workers of older cycles among them */
 #define NGX_K8S_LIMIT_PROCESSES      1023
 
+/* milliseconds, from one look for processes that have died to the next, as long
+   as connections are counted */
+#define NGX_K8S_LIMIT_SWEEP          1000
+
 /* the least size of a zone */
 #define NGX_K8S_LIMITS_MIN           (256 * 1024)
 
@@ -40,6 +44,8 @@ typedef struct {
     ngx_uint_t               nrates;     /* sets */
     ngx_uint_t               nholds;
     ngx_atomic_t             pids[NGX_K8S_LIMIT_PROCESSES];  /* 0: none */
+    ngx_atomic_t             held[NGX_K8S_LIMIT_PROCESSES];  /* by each number;
+                                            not less than its cells say */
     ngx_k8s_limit_cell_t    *rates;
     ngx_k8s_limit_cell_t    *holds;      /* of all processes */
 } ngx_k8s_limits_t;
