@@ -534,6 +534,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     w->unknown = 0;
     w->usec = 0;
     w->said = 0;
+    w->anew = 0;
     w->starved = 0;
 }
 

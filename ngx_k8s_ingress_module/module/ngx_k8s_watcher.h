@@ -89,6 +89,7 @@ struct ngx_k8s_watcher_s {
     uint64_t                 begun;      /* microseconds */
     ngx_uint_t               usec;       /* of this turn */
     ngx_uint_t               said;       /* kinds that were lost, by bit */
+    ngx_uint_t               anew;       /* those not listed since */
     ngx_msec_t               pause;      /* before they are listed */
     ngx_msec_t               starved;    /* the same without memory, 0: there
                                             is enough */

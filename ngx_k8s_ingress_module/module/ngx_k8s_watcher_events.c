@@ -226,7 +226,10 @@ ngx_k8s_watcher_lost(ngx_k8s_watcher_t *w)
 }
 
 
-/* what is lost from here on is in the next round; none: that was it */
+/*
+ * What is lost from here on is in the next round; none, while all that was lost
+ * is listed: that was it.
+ */
 
 void
 ngx_k8s_watcher_lost_handler(ngx_event_t *ev)
@@ -239,13 +242,21 @@ ngx_k8s_watcher_lost_handler(ngx_event_t *ev)
     lost = w->queue.lost;
 
     if (lost == 0) {
-        w->said = 0;
+
+        if (w->anew) {
+            ngx_add_timer(ev, w->pause);
+
+        } else {
+            w->said = 0;
+        }
+
         return;
     }
 
     ngx_k8s_watcher_enter(w);
 
     w->queue.lost = 0;
+    w->anew |= lost;
 
     for (kind = 0; kind < NGX_K8S_KINDS; kind++) {
 
@@ -288,6 +299,14 @@ ngx_k8s_watcher_listed(void *data, ngx_uint_t kind, ngx_str_t *scope,
     name = &ngx_k8s_kinds[kind].name;
 
     if (ends) {
+
+        /* the pause begins with the end of the list */
+
+        if (w->anew & (1 << kind)) {
+            w->anew &= ~(1 << kind);
+            ngx_add_timer(&w->lost, w->pause);
+        }
+
         ngx_k8s_progress_listed(&w->progress, kind, scope);
         ngx_k8s_refused_end(&w->refused, name, scope);
         ngx_k8s_kept_listed(&w->kept, w->store, kind, scope);

@@ -133,28 +133,21 @@ func init() {
 			e.api.EndWatches("services")
 			e.watched()
 			from := e.api.LogLen()
+			// a change every 50 ms, each of which is lost
+			var at []time.Time
+			e.await("4 new lists", 120*time.Second, func() bool {
+				e.app("lost", 1)
+				_, err := e.api.Delete("services", "default", "lost")
+				e.must(err)
+				time.Sleep(50 * time.Millisecond)
+				at = e.listed(from, "services")
+				return len(at) >= 4
+			})
+			// from the end of a list to the next one 2, 4 and 8 seconds
 			for i := 0; i < 3; i++ {
-				n := e.lists(from, "services")
-				e.check(n == i, "%d lists after %d losses", n, i)
-				e.watched()
-				var at time.Time
-				lose := func() {
-					e.app("lost", 1)
-					at = time.Now()
-					_, err := e.api.Delete("services", "default", "lost")
-					e.must(err)
-				}
-				lose()
-				e.await("a new list", 20*time.Second, func() bool {
-					// the list before may have come after it
-					if time.Since(at) > 15*time.Second {
-						lose()
-					}
-					return e.lists(from, "services") > i
-				})
-				pause := time.Since(at)
-				e.note("loss %d: a list after %v", i, pause)
-				e.check(pause > time.Second/2<<i, "after %v already", pause)
+				pause := at[i+1].Sub(at[i])
+				e.note("list %d: the next one after %v", i, pause)
+				e.check(pause > time.Second<<i, "after %v already", pause)
 			}
 			n := g.Logged("a change of services is lost")
 			e.check(n == 1, "it is said %d times", n)

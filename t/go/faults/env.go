@@ -553,14 +553,19 @@ func (e *env) basic(useTLS bool, o options) *nginx {
 
 // lists counts what was listed since an entry of the log: LIST and streaming.
 func (e *env) lists(from int, resource string) int {
-	n := 0
+	return len(e.listed(from, resource))
+}
+
+// listed tells when these lists were asked for.
+func (e *env) listed(from int, resource string) []time.Time {
+	var at []time.Time
 	for _, r := range e.api.Log(from) {
 		if (resource == "" || r.Resource == resource) && (r.Initial ||
 			(r.Verb == "list" && !(r.Partial && r.Limit == 1))) {
-			n++
+			at = append(at, r.Time)
 		}
 	}
-	return n
+	return at
 }
 
 // count counts entries of the log.
