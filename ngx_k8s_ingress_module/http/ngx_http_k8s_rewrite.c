@@ -50,6 +50,8 @@ static ngx_table_elt_t  ngx_http_k8s_prefix = {
 /* fields whose values are templates */
 
 static size_t  ngx_http_k8s_template_fields[] = {
+    offsetof(ngx_k8s_settings_t, temporal_redirect),
+    offsetof(ngx_k8s_settings_t, permanent_redirect),
     offsetof(ngx_k8s_settings_t, upstream_vhost),
     offsetof(ngx_k8s_settings_t, rewrite_target),
     offsetof(ngx_k8s_settings_t, forwarded_prefix),
@@ -66,13 +68,18 @@ static size_t  ngx_http_k8s_template_fields[] = {
 ngx_int_t
 ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 {
+    ngx_str_t                 *away;
     ngx_k8s_settings_t        *settings;
     ngx_http_k8s_templates_t  *t;
 
     settings = profile->settings;
 
+    away = settings->temporal_redirect.len ? &settings->temporal_redirect
+                                           : &settings->permanent_redirect;
+
     if (settings->upstream_vhost.len == 0
-        && settings->rewrite_target.len == 0)
+        && settings->rewrite_target.len == 0
+        && away->len == 0)
     {
         return NGX_OK;
     }
@@ -91,7 +98,8 @@ ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
         != NGX_OK
         || ngx_http_k8s_template_compile(pool, &settings->rewrite_target,
                                          &t->target)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_http_k8s_template_compile(pool, away, &t->away) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -64,6 +64,8 @@ struct ngx_http_k8s_templates_s {
     ngx_http_k8s_template_t  vhost;      /* upstream-vhost */
     ngx_http_k8s_template_t  target;     /* rewrite-target */
     ngx_http_k8s_template_t  prefix;     /* x-forwarded-prefix */
+    ngx_http_k8s_template_t  away;       /* temporal-redirect, or else
+                                            permanent-redirect */
     unsigned                 redirect:1; /* the target is a URL */
 };
 

@@ -427,10 +427,11 @@ static ngx_int_t
 ngx_http_k8s_elsewhere(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
-    ngx_int_t            rc;
-    ngx_str_t            url;
-    ngx_uint_t           all;
-    ngx_k8s_settings_t  *settings;
+    ngx_int_t                 rc;
+    ngx_str_t                 url;
+    ngx_uint_t                all;
+    ngx_k8s_settings_t       *settings;
+    ngx_http_k8s_captures_t   captures;
 
     settings = ngx_http_k8s_settings(ctx);
 
@@ -438,14 +439,21 @@ ngx_http_k8s_elsewhere(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     all = (route->path == NULL && route->host->name.len == 0);
 
-    if (!all && settings->temporal_redirect.len) {
-        return ngx_http_k8s_redirect_to(r, settings->temporal_code,
-                                        &settings->temporal_redirect);
-    }
+    if (!all && (settings->temporal_redirect.len
+                 || settings->permanent_redirect.len))
+    {
+        captures.n = 0;
 
-    if (!all && settings->permanent_redirect.len) {
-        return ngx_http_k8s_redirect_to(r, settings->permanent_code,
-                                        &settings->permanent_redirect);
+        if (ngx_http_k8s_template_run_header(r, &ctx->profile->templates->away,
+                                             &captures, &url)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_k8s_redirect_to(r, settings->temporal_redirect.len
+                                           ? settings->temporal_code
+                                           : settings->permanent_code, &url);
     }
 
     if (route->host->route_set == 0

@@ -81,6 +81,16 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "annotations_prefix name;", "nginx.ingress.kubernetes.io", "k8s_ingress",
       "What stands before the slash in the names of annotations." },
 
+    { { ngx_string("enable_annotation_validation"), NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, 0,
+        offsetof(ngx_k8s_conf_t, annotation_validation), NULL },
+      "enable_annotation_validation on | off;", "on", "k8s_ingress",
+      "Refuses in annotations what ingress-nginx does with "
+      "--enable-annotation-validation.  With \"off\" URLs may have all "
+      "characters that URLs have, as \"#\" and \"%\", and "
+      "permanent-redirect and temporal-redirect may have variables; what "
+      "cannot be read is refused in any case." },
+
     { { ngx_string("ingress_class_by_name"), NGX_CONF_FLAG,
         ngx_conf_set_flag_slot, 0,
         offsetof(ngx_k8s_conf_t, class_by_name), NULL },
@@ -293,6 +303,7 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.block = block;
     kcf.class_by_name = NGX_CONF_UNSET;
     kcf.without_class = NGX_CONF_UNSET;
+    kcf.annotation_validation = NGX_CONF_UNSET;
     kcf.defaults = NGX_CONF_UNSET_UINT;
     kcf.page = NGX_CONF_UNSET;
     kcf.client_check = NGX_CONF_UNSET_MSEC;

@@ -56,6 +56,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 
     ngx_conf_init_value(kcf->class_by_name, 0);
     ngx_conf_init_value(kcf->without_class, 0);
+    ngx_conf_init_value(kcf->annotation_validation, 1);
     ngx_conf_init_uint_value(kcf->defaults, NGX_K8S_DEFAULTS_INGRESS_NGINX);
     ngx_conf_init_value(kcf->problems, 1000);
     ngx_conf_init_uint_value(kcf->compile.ownership, 0);
@@ -63,6 +64,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     kcf->class.config_map = kcf->compile.config_map;
     kcf->class.class_by_name = kcf->class_by_name;
     kcf->class.without_class = kcf->without_class;
+    kcf->class.gate.loose = !kcf->annotation_validation;
 
     kcf->compile.problems = kcf->problems;
     kcf->compile.add_slash =

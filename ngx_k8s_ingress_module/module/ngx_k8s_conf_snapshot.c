@@ -174,7 +174,7 @@ ngx_k8s_identity_str(EVP_MD_CTX *ctx, ngx_str_t *s)
 static ngx_int_t
 ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
 {
-    uint32_t     numbers[6];
+    uint32_t     numbers[7];
     ngx_str_t   *ns, s, *strs[13];
     ngx_uint_t   i;
 
@@ -185,6 +185,7 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
     numbers[4] = block->defaults;
     numbers[5] = block->conf->compile.ownership * 2
                  + block->conf->compile.acme;
+    numbers[6] = block->conf->class.gate.loose;
 
     s.data = (u_char *) numbers;
     s.len = sizeof(numbers);

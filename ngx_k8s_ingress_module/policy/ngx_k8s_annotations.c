@@ -428,8 +428,8 @@ static ngx_int_t
 ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_k8s_row_t *row, ngx_str_t *text)
 {
-    char           *refused;
-    u_char          buf[5 * NGX_K8S_SHOWN_MAX];
+    char           *refused, *strange;
+    u_char          buf[6 * NGX_K8S_SHOWN_MAX], *p;
     ngx_int_t       rc;
     ngx_str_t       why, none;
     ngx_uint_t      list;
@@ -455,6 +455,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     }
 
     refused = a->gate ? ngx_k8s_annotation_long(row, text) : NULL;
+    strange = "";
 
     list = ngx_k8s_list(row->grammar) & NGX_K8S_LIST_ITEMS;
     bad.n = 0;
@@ -475,6 +476,14 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
         return NGX_OK;
     }
 
+    if (rc == NGX_OK && a->gate && !a->gate->loose
+        && ngx_k8s_row_strange(row, text))
+    {
+        strange = ", unless nginx.conf has "
+                  "\"enable_annotation_validation off;\"";
+        rc = NGX_DECLINED;
+    }
+
     if (rc == NGX_OK && a->gate
         && !ngx_k8s_gate_names(a->gate, row, a->namespace, text))
     {
@@ -488,10 +497,11 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
                ? ngx_k8s_annotation_literal(a, key, row, text) : NGX_ERROR;
     }
 
+    p = refused ? ngx_snprintf(buf, sizeof(buf), "%s", refused)
+                : ngx_k8s_row_why(buf, sizeof(buf), row, text, &bad);
+
     why.data = buf;
-    why.len = (refused ? ngx_snprintf(buf, sizeof(buf), "%s", refused)
-                       : ngx_k8s_row_why(buf, sizeof(buf), row, text, &bad))
-              - buf;
+    why.len = ngx_slprintf(p, buf + sizeof(buf), "%s", strange) - buf;
 
     if (row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST)) {
         return ngx_k8s_annotation_close(a, key, row, &why, 0);

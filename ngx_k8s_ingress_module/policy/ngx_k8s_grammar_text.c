@@ -21,6 +21,11 @@
 #define NGX_K8S_REGEX_CHARS          NGX_K8S_BASIC_CHARS "^$[](){}*+?|&=\\"
 
 
+/* what a URL may have beside these, in keys and where annotations are not
+   validated */
+#define NGX_K8S_LOOSE_CHARS          "$%#;!'()*+[]@|{}"
+
+
 typedef ngx_int_t (*ngx_k8s_item_pt)(ngx_str_t *item);
 
 
@@ -30,6 +35,10 @@ static ngx_int_t ngx_k8s_decode_snippet(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_chars(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_url(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_chars(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    char *loose, void *field);
 static ngx_int_t ngx_k8s_decode_cidrs(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_codes(ngx_k8s_grammar_t *grammar,
@@ -149,6 +158,11 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_service = {
         text, ngx_k8s_decode_chars, NULL, chars                               \
     }
 
+#define ngx_k8s_url_grammar(name, chars, text)                                \
+    ngx_k8s_grammar_t  ngx_k8s_grammar_##name = {                             \
+        text, ngx_k8s_decode_url, NULL, chars                                 \
+    }
+
 ngx_k8s_chars_grammar(basic, NGX_K8S_BASIC_CHARS,
     "letters, digits and \"/-._~:\"");
 ngx_k8s_chars_grammar(chars_space, NGX_K8S_BASIC_CHARS " ",
@@ -156,7 +170,7 @@ ngx_k8s_chars_grammar(chars_space, NGX_K8S_BASIC_CHARS " ",
 ngx_k8s_chars_grammar(extended, NGX_K8S_BASIC_CHARS ", ",
     "letters, digits, blanks and \"/-._~:,\"");
 ngx_k8s_chars_grammar(ciphers, "-+!:@=_", "OpenSSL's list of ciphers");
-ngx_k8s_chars_grammar(error_page, NGX_K8S_URL_CHARS "@", "a URL or a path");
+ngx_k8s_url_grammar(error_page, NGX_K8S_URL_CHARS "@", "a URL or a path");
 ngx_k8s_chars_grammar(header, "-_", "the name of a header");
 ngx_k8s_chars_grammar(headers, "-_, ",
     "names of headers, separated by commas");
@@ -170,8 +184,8 @@ ngx_k8s_chars_grammar(path_capture, NGX_K8S_BASIC_CHARS "$",
     "a path, which may have $1 to $9, 64 in all");
 ngx_k8s_chars_grammar(redirect, NGX_K8S_URL_CHARS, "\"off\", or a URL");
 ngx_k8s_chars_grammar(regex, NGX_K8S_REGEX_CHARS, "a regular expression");
-ngx_k8s_chars_grammar(url, NGX_K8S_URL_CHARS, "a URL");
-ngx_k8s_chars_grammar(url_variables, NGX_K8S_URL_CHARS "$ ",
+ngx_k8s_url_grammar(url, NGX_K8S_URL_CHARS, "a URL");
+ngx_k8s_url_grammar(url_variables, NGX_K8S_URL_CHARS "$ ",
     "a URL, which may have variables");
 ngx_k8s_chars_grammar(variables, "-_${}", "text and variables, as \"$host\"");
 
@@ -210,6 +224,21 @@ ngx_k8s_decode_snippet(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
 static ngx_int_t
 ngx_k8s_decode_chars(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
 {
+    return ngx_k8s_chars(grammar, value, "", field);
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_url(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
+{
+    return ngx_k8s_chars(grammar, value, NGX_K8S_LOOSE_CHARS, field);
+}
+
+
+static ngx_int_t
+ngx_k8s_chars(ngx_k8s_grammar_t *grammar, ngx_str_t *value, char *loose,
+    void *field)
+{
     ngx_str_t *sp = field;
 
     u_char      c;
@@ -232,7 +261,10 @@ ngx_k8s_decode_chars(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
             continue;
         }
 
-        if (c == '\0' || ngx_strchr(grammar->chars, c) == NULL) {
+        if (c == '\0'
+            || (ngx_strchr(grammar->chars, c) == NULL
+                && ngx_strchr(loose, c) == NULL))
+        {
             return NGX_ERROR;
         }
     }
@@ -313,11 +345,12 @@ ngx_k8s_decode_http_url(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
         return NGX_ERROR;
     }
 
-    return ngx_k8s_decode_chars(grammar, value, field);
+    return ngx_k8s_decode_url(grammar, value, field);
 }
 
 
-/* with a host, in which no label is empty */
+/* with a host, in which no label is empty: a name or an address, or a variable,
+   and no user */
 
 static ngx_int_t
 ngx_k8s_decode_auth_url(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
@@ -338,7 +371,7 @@ ngx_k8s_decode_auth_url(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
     }
 
     for ( /* void */ ; p < last && *p != '/' && *p != '?'; p++) {
-        if (*p == ',' || *p == '&' || *p == '='
+        if (ngx_strchr(",&=%#;!'()*+[]@|", *p)
             || (*p == '.' && p + 1 < last && p[1] == '.'))
         {
             return NGX_ERROR;

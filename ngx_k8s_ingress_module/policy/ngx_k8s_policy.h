@@ -419,6 +419,10 @@ ngx_uint_t ngx_k8s_row_built(ngx_k8s_row_t *row, ngx_str_t *value);
 /* NGX_OK when the value is written as the row wants it */
 ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
 
+/* whether such a value has a character which the validation of annotations in
+   ingress-nginx refuses; 1 or 0 */
+ngx_uint_t ngx_k8s_row_strange(ngx_k8s_row_t *row, ngx_str_t *value);
+
 /* of a list: in one line, copied to the pool where it is not; NGX_ERROR: no
    memory */
 ngx_int_t ngx_k8s_list_line(ngx_str_t *text, ngx_pool_t *pool);
@@ -494,6 +498,8 @@ typedef struct {
     ngx_uint_t               snippets;   /* may be said */
     ngx_uint_t               foreign;    /* objects of other namespaces may be
                                             named */
+    ngx_uint_t               loose;      /* URLs may have what
+                                            ngx_k8s_row_strange() is about */
     uint32_t                 stamp;      /* another one for each gate */
 } ngx_k8s_gate_t;
 

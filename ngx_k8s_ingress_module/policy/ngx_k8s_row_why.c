@@ -134,3 +134,12 @@ ngx_k8s_row_char(ngx_k8s_grammar_t *grammar, ngx_str_t *text, int *c)
 
     return 0;
 }
+
+
+ngx_uint_t
+ngx_k8s_row_strange(ngx_k8s_row_t *row, ngx_str_t *value)
+{
+    int  c;
+
+    return ngx_k8s_row_char(row->grammar, value, &c);
+}

@@ -453,8 +453,9 @@ static policy_case_t  policy_cases[] = {
     { OURS "app-root=/a b", "so it is not set", 0, 0 },
     { OURS "app-root=/a\nreturn 200;", "so it is not set", 0, 0 },
     { OURS "permanent-redirect=http://a$b", "\"http://a$b\" has a \"$\", but "
-      "no variables, allowed are letters, digits and \"/-._~:,?&=\", so it is "
-      "not set", 0, 0 },
+      "no variables, allowed are letters, digits and \"/-._~:,?&=\", unless "
+      "nginx.conf has \"enable_annotation_validation off;\", so it is not set",
+      0, 0 },
     { OURS "permanent-redirect=http://a/b%20c", "has a \"%\", allowed are", 0,
       0 },
     { OURS "app-root=/a?b=c", "\"/a?b=c\" has a \"?\", allowed are", 0, 0 },
@@ -623,6 +624,89 @@ static struct {
 };
 
 
+/* without the validation of ingress-nginx */
+
+static struct {
+    char                    *name;
+    char                    *value;
+    ngx_uint_t               strict;     /* 1: it is taken in any case */
+    ngx_uint_t               loose;
+} policy_annotation_loose_cases[] = {
+
+    { "permanent-redirect", "https://a.test/b", 1, 1 },
+    { "permanent-redirect", "https://a.test/#/b%20c", 0, 1 },
+    { "permanent-redirect", "https://a.test$request_uri", 0, 1 },
+    { "permanent-redirect", "https://a.test/a b", 0, 0 },
+    { "permanent-redirect", "https://a.test/\"a", 0, 0 },
+    { "permanent-redirect", "https://a.test/\\a", 0, 0 },
+    { "permanent-redirect", "https://a.test/\001a", 0, 0 },
+    { "permanent-redirect", "https://a.test/\303\244", 0, 0 },
+    { "temporal-redirect", "https://a.test/${uri};b", 0, 1 },
+    { "temporal-redirect", "ftp://a.test/;", 0, 0 },
+    { "auth-url", "https://a.test/?a=%20", 0, 1 },
+    { "auth-url", "https://$host/?a=b", 1, 1 },
+    { "auth-url", "https://${host}/", 0, 1 },
+    { "auth-url", "https://user@a.test/", 0, 0 },
+    { "auth-url", "https://[::1]/", 0, 0 },
+    { "auth-url", "https://a.test%2f/", 0, 0 },
+    { "auth-url", "https://a.test#/", 0, 0 },
+    { "rewrite-target", "/a;", 0, 0 },
+    { "app-root", "/a%20", 0, 0 },
+    { "upstream-vhost", "a;b", 0, 0 }
+};
+
+
+static void
+policy_annotation_loose(ngx_k8s_gate_t *gate, ngx_str_t *ns)
+{
+    u_char             name[256];
+    ngx_uint_t         i, loose, taken;
+    ngx_keyval_t      *kv;
+    ngx_pool_t        *pool;
+    policy_said_t      said;
+    ngx_array_t       *array;
+    ngx_k8s_values_t   values;
+
+    for (i = 0;
+         i < 2 * sizeof(policy_annotation_loose_cases)
+             / sizeof(policy_annotation_loose_cases[0]);
+         i++)
+    {
+        loose = i % 2;
+
+        pool = ngx_create_pool(4096, &unit_log);
+        array = ngx_array_create(pool, 1, sizeof(ngx_keyval_t));
+        said.text[0] = '\0';
+
+        kv = ngx_array_push(array);
+        kv->key.data = name;
+        kv->key.len = ngx_sprintf(name, OURS "%s",
+                                  policy_annotation_loose_cases[i / 2].name)
+                      - name;
+        kv->value.data =
+                      (u_char *) policy_annotation_loose_cases[i / 2].value;
+        kv->value.len = strlen(policy_annotation_loose_cases[i / 2].value);
+
+        gate->loose = loose;
+
+        (void) ngx_k8s_annotations(&values, pool, ns, array, gate, policy_say,
+                                   &said);
+
+        taken = loose ? policy_annotation_loose_cases[i / 2].loose
+                      : policy_annotation_loose_cases[i / 2].strict;
+
+        ok((values.values.nelts == 1 && said.text[0] == '\0') == taken,
+           "%s \"%s\" %s", policy_annotation_loose_cases[i / 2].name,
+           policy_annotation_loose_cases[i / 2].value,
+           loose ? "without validation" : "validated");
+
+        ngx_destroy_pool(pool);
+    }
+
+    gate->loose = 0;
+}
+
+
 static void
 policy_annotation_lists(ngx_k8s_gate_t *gate, ngx_str_t *ns)
 {
@@ -737,6 +821,7 @@ policy_annotations(void)
     }
 
     policy_annotation_lists(&gate, &ns);
+    policy_annotation_loose(&gate, &ns);
 
     ok(ngx_k8s_annotations(&values, NULL, &ns, NULL, &gate, policy_say, &said)
        == NGX_OK && values.values.nelts == 0, "none");
