@@ -230,7 +230,8 @@ ngx_k8s_compile_hold_port(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
     }
 
     port = ngx_k8s_compile_port(c, &target->ref.namespace, &target->ref.name,
-                                &target->port, &target->protocol);
+                                &target->port, &target->protocol,
+                                target->cluster);
     if (port == NULL) {
         return NGX_DECLINED;
     }

@@ -899,6 +899,7 @@ ngx_k8s_target_equal(ngx_k8s_target_t *one, ngx_k8s_target_t *two)
 {
     return one->weight == two->weight
            && one->invalid == two->invalid
+           && one->cluster == two->cluster
            && one->ref.kind == two->ref.kind
            && ngx_k8s_str_eq(&one->ref.name, &two->ref.name)
            && ngx_k8s_str_eq(&one->ref.namespace, &two->ref.namespace)

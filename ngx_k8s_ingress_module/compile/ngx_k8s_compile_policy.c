@@ -276,7 +276,7 @@ ngx_k8s_compile_policy_ports(ngx_k8s_compile_t *c,
         policy->ports[0] = ngx_k8s_compile_port(c, &error->ref.namespace,
                                                 &error->ref.name,
                                                 &error->port,
-                                                &error->protocol);
+                                                &error->protocol, 0);
         if (policy->ports[0] == NULL) {
             return NGX_ERROR;
         }
@@ -296,7 +296,7 @@ ngx_k8s_compile_policy_ports(ngx_k8s_compile_t *c,
 
         policy->ports[1] = ngx_k8s_compile_port(c, &c->default_namespace,
                                                 &c->default_service,
-                                                &c->default_port, &tcp);
+                                                &c->default_port, &tcp, 0);
         if (policy->ports[1] == NULL) {
             return NGX_ERROR;
         }

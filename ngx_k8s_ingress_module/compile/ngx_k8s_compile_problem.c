@@ -491,7 +491,7 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     port = ngx_k8s_compile_port_find(c, &target->ref.namespace,
                                      &target->ref.name, &target->port,
-                                     &target->protocol);
+                                     &target->protocol, target->cluster);
 
     if (port == NULL || port->said == c->saying.stamp) {
         return NGX_OK;
@@ -500,7 +500,7 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
     port->said = c->saying.stamp;
 
     if (port->flags == 0 && port->usable && port->nrefused == 0
-        && !port->full)
+        && !port->full && !port->headless)
     {
         return NGX_OK;
     }
@@ -547,6 +547,12 @@ ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
         rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ADDRESS_REFUSED, host,
                                   field, "address \"%V\" of Service %V/%V%s "
                                   "cannot be used", &address, ns, name, more);
+    }
+
+    if (rc == NGX_OK && port->headless) {
+        rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_NO_EFFECT,
+                                  host, field, "Service %V/%V has no address, "
+                                  "so service-upstream does nothing", ns, name);
     }
 
     if (rc != NGX_OK) {

@@ -144,7 +144,7 @@ ngx_k8s_compile_service_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
 ngx_k8s_port_t *
 ngx_k8s_compile_port_find(ngx_k8s_compile_t *c, ngx_str_t *ns,
-    ngx_str_t *name, ngx_str_t *text, ngx_str_t *protocol)
+    ngx_str_t *name, ngx_str_t *text, ngx_str_t *protocol, ngx_uint_t cluster)
 {
     ngx_k8s_port_t            port;
     ngx_k8s_node_t           *node;
@@ -161,6 +161,7 @@ ngx_k8s_compile_port_find(ngx_k8s_compile_t *c, ngx_str_t *ns,
     port.rbnode.key = ngx_k8s_hash(text->data, text->len);
     port.port = *text;
     port.protocol = *protocol;
+    port.cluster = cluster;
 
     return (ngx_k8s_port_t *) ngx_k8s_tree_find(&state->tree, &port.rbnode,
                                                 ngx_k8s_compile_port_cmp);
@@ -184,6 +185,10 @@ ngx_k8s_compile_port_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
     a = (ngx_k8s_port_t *) one;
     b = (ngx_k8s_port_t *) two;
 
+    if (a->cluster != b->cluster) {
+        return a->cluster ? 1 : -1;
+    }
+
     rc = ngx_k8s_str_cmp(&a->port, &b->port);
 
     return rc ? rc : ngx_k8s_str_cmp(&a->protocol, &b->protocol);
@@ -192,14 +197,14 @@ ngx_k8s_compile_port_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
 
 ngx_k8s_port_t *
 ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name,
-    ngx_str_t *text, ngx_str_t *protocol)
+    ngx_str_t *text, ngx_str_t *protocol, ngx_uint_t cluster)
 {
     u_char                   *p;
     ngx_k8s_port_t           *port;
     ngx_k8s_node_t           *node;
     ngx_k8s_service_state_t  *state;
 
-    port = ngx_k8s_compile_port_find(c, ns, name, text, protocol);
+    port = ngx_k8s_compile_port_find(c, ns, name, text, protocol, cluster);
 
     if (port) {
         port->refs++;
@@ -229,6 +234,7 @@ ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name,
     ngx_memzero(port, sizeof(ngx_k8s_port_t));
 
     port->node = node;
+    port->cluster = cluster;
     port->refs = 1;
     p = (u_char *) port + sizeof(ngx_k8s_port_t);
 

@@ -47,6 +47,7 @@ typedef struct {
     ngx_k8s_node_t          *node;
     ngx_str_t                port;       /* as the routes write it */
     ngx_str_t                protocol;   /* "TCP", "UDP" */
+    ngx_uint_t               cluster;    /* its endpoint is the Service */
     uint32_t                 slot;
     ngx_uint_t               refs;       /* host records that lead here */
     ngx_uint_t               said;       /* c->saying.stamp */
@@ -60,6 +61,8 @@ typedef struct {
     ngx_uint_t               refused_len;
     u_char                   refused[64];  /* the first of them */
     unsigned                 full:1;     /* an update did not fit */
+    unsigned                 headless:1; /* with "cluster": the Service has no
+                                            address */
 } ngx_k8s_port_t;
 
 typedef struct ngx_k8s_piece_s          ngx_k8s_piece_t;
@@ -175,12 +178,15 @@ typedef struct {
 ngx_int_t ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_service_free(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
-/* one port, made when there is none; slot 0: its record is still in the making,
-   or, when it is full, had no room; NULL without memory */
+/* one port, with or without the Service as its endpoint, made when there is
+   none; slot 0: its record is still in the making, or, when it is full, had no
+   room; NULL without memory */
 ngx_k8s_port_t *ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns,
-    ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol);
+    ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol,
+    ngx_uint_t cluster);
 ngx_k8s_port_t *ngx_k8s_compile_port_find(ngx_k8s_compile_t *c,
-    ngx_str_t *ns, ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol);
+    ngx_str_t *ns, ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol,
+    ngx_uint_t cluster);
 void ngx_k8s_compile_port_put(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
 /* records of ports (ngx_k8s_compile_serving.c) */
 /* a part of the making of the record of a port: NGX_OK, NGX_AGAIN,

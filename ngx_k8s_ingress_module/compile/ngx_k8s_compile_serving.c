@@ -179,6 +179,7 @@ ngx_k8s_serving_begin(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
     *now = *s->port;
 
     now->flags = 0;
+    now->headless = 0;
     now->why = NGX_K8S_WHY_NONE;
     now->usable = 0;
     now->cut = 0;
@@ -227,10 +228,12 @@ ngx_k8s_serving_fixed(ngx_k8s_serving_t *s, ngx_k8s_service_t *svc,
     ngx_k8s_service_port_t *sp)
 {
     u_char                  buf[NGX_K8S_KEY_MAX];
-    ngx_str_t               key, *names[4];
+    ngx_str_t               key, *names[5];
     ngx_k8s_node_t         *node;
     ngx_k8s_builder_t      *b;
     ngx_k8s_service_rec_t  *rec;
+
+    static ngx_str_t  cluster = ngx_string("cluster");
 
     b = &s->builder;
     node = s->port->node;
@@ -242,9 +245,10 @@ ngx_k8s_serving_fixed(ngx_k8s_serving_t *s, ngx_k8s_service_t *svc,
     names[1] = &node->name;
     names[2] = &s->port->port;
     names[3] = &s->port->protocol;
+    names[4] = &cluster;
 
     key.data = buf;
-    key.len = ngx_k8s_key_names(buf, 4, names);
+    key.len = ngx_k8s_key_names(buf, s->port->cluster ? 5 : 4, names);
 
     ngx_k8s_builder_set(b, ngx_k8s_record_t, key, &key);
     ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, namespace, names[0]);
@@ -329,6 +333,11 @@ ngx_k8s_serving_size(ngx_k8s_serving_t *s, ngx_uint_t n)
     s->now.usable = ngx_min(s->now.usable, n);
 
     rec->flags = s->now.flags;
+
+    if (s->port->cluster) {
+        rec->flags |= NGX_K8S_SERVICE_CLUSTER;
+    }
+
     rec->usable = s->now.usable;
     rec->endpoints.n = n;
     rec->endpoints.offset = n ? s->list : 0;
@@ -634,6 +643,7 @@ ngx_k8s_serving_end(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
     port->why = now->why;
     port->cut = now->cut;
     port->full = now->full;
+    port->headless = now->headless;
     port->nrefused = now->nrefused;
     port->refused_len = now->refused_len;
     ngx_memcpy(port->refused, now->refused, sizeof(port->refused));
@@ -641,6 +651,7 @@ ngx_k8s_serving_end(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
     /* some problems tell more than is kept of the port */
 
     if (was.slot == 0 || was.flags != port->flags || was.full != port->full
+        || was.headless != port->headless
         || was.cut != port->cut || was.nrefused != port->nrefused
         || (was.usable == 0) != (port->usable == 0)
         || was.why != port->why || port->why == NGX_K8S_WHY_UNLABELLED

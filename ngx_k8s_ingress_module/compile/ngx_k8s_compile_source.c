@@ -41,6 +41,14 @@ ngx_k8s_serving_sources(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
 
     state = s->port->node->data;
 
+    s->now.headless = (s->port->cluster
+                       && (svc->cluster_ip.len == 0
+                           || ngx_k8s_str_eq_c(&svc->cluster_ip, "None")));
+
+    if (s->port->cluster && !s->now.headless) {
+        return ngx_k8s_serving_literal(c, s, &svc->cluster_ip, sp->port);
+    }
+
     if (ngx_k8s_str_eq_c(&svc->type, "ExternalName")) {
         return ngx_k8s_serving_external(c, s, svc, sp->target_port
                                                    ? sp->target_port

@@ -148,7 +148,9 @@ ngx_k8s_sweep_service(ngx_k8s_compile_t *c, uint32_t slot, void *rec)
     ngx_k8s_record_str(service, &service->port, &text);
     ngx_k8s_record_str(service, &service->protocol, &protocol);
 
-    port = ngx_k8s_compile_port_find(c, &ns, &name, &text, &protocol);
+    port = ngx_k8s_compile_port_find(c, &ns, &name, &text, &protocol,
+                                     (service->flags & NGX_K8S_SERVICE_CLUSTER)
+                                     != 0);
 
     return port && port->slot == slot;
 }

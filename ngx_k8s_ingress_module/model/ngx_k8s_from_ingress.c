@@ -54,6 +54,7 @@ static ngx_str_t  ngx_k8s_tcp = ngx_string("TCP");
 static ngx_str_t  ngx_k8s_canary = ngx_string("canary");
 static ngx_str_t  ngx_k8s_use_regex = ngx_string("use-regex");
 static ngx_str_t  ngx_k8s_rewrite_target = ngx_string("rewrite-target");
+static ngx_str_t  ngx_k8s_service_upstream = ngx_string("service-upstream");
 static ngx_str_t  ngx_k8s_app_root = ngx_string("app-root");
 
 
@@ -231,6 +232,12 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
 
     m->regex = ngx_k8s_values_on(&m->model->values, &ngx_k8s_use_regex);
     m->model->regex = m->regex;
+
+    m->cluster = ngx_k8s_values_find(&m->model->values,
+                                     &ngx_k8s_service_upstream)
+                 ? ngx_k8s_values_on(&m->model->values,
+                                     &ngx_k8s_service_upstream)
+                 : m->gate->cluster;
 
     ngx_k8s_from_ingress_value(m->model, &ngx_k8s_rewrite_target,
                                &m->model->target);
@@ -575,6 +582,7 @@ ngx_k8s_from_ingress_target(ngx_k8s_maker_t *m,
 
     target->ref.name = backend->service;
     target->port = backend->port_name;
+    target->cluster = m->cluster;
 
     if (backend->port_name.len || backend->port == 0) {
         return NGX_OK;

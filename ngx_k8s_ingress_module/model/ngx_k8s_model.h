@@ -67,6 +67,7 @@ typedef struct {
     ngx_str_t                protocol;   /* "TCP", "UDP" */
     uint32_t                 weight;
     uint16_t                 invalid;    /* status where it leads nowhere */
+    unsigned                 cluster:1;  /* to the address of the Service */
 } ngx_k8s_target_t;
 
 
@@ -282,6 +283,7 @@ typedef struct {
     uint32_t                *places;     /* for the entries of hosts */
     unsigned                 sorting:1;  /* these are being made */
     unsigned                 regex:1;    /* use-regex is said */
+    unsigned                 cluster:1;  /* service-upstream holds */
     unsigned                 unknown:1;  /* what keys there are, as "keys" */
 } ngx_k8s_maker_t;
 

@@ -38,6 +38,7 @@ static ngx_str_t  ngx_k8s_gate_snippets_key
                                     = ngx_string("allow-snippet-annotations");
 static ngx_str_t  ngx_k8s_gate_foreign_key
                               = ngx_string("allow-cross-namespace-resources");
+static ngx_str_t  ngx_k8s_gate_cluster_key = ngx_string("service-upstream");
 
 
 void
@@ -53,6 +54,9 @@ ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data)
 
     gate->foreign = ngx_k8s_gate_flag(ngx_k8s_gate_key(data,
                                                 &ngx_k8s_gate_foreign_key));
+
+    gate->cluster = ngx_k8s_gate_flag(ngx_k8s_gate_key(data,
+                                                &ngx_k8s_gate_cluster_key));
 
     words = ngx_k8s_gate_key(data, &ngx_k8s_gate_words_key);
 
@@ -146,6 +150,7 @@ ngx_k8s_gate_same(ngx_k8s_gate_t *one, ngx_k8s_gate_t *two)
     return one->risk == two->risk
            && one->snippets == two->snippets
            && one->foreign == two->foreign
+           && one->cluster == two->cluster
            && one->words.len == two->words.len
            && (one->words.len == 0
                || ngx_memcmp(one->words.data, two->words.data, one->words.len)

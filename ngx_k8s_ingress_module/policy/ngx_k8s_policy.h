@@ -500,6 +500,8 @@ typedef struct {
                                             named */
     ngx_uint_t               loose;      /* URLs may have what
                                             ngx_k8s_row_strange() is about */
+    ngx_uint_t               cluster;    /* service-upstream, where none of
+                                            them says */
     uint32_t                 stamp;      /* another one for each gate */
 } ngx_k8s_gate_t;
 

@@ -361,9 +361,10 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       NGX_K8S_A, "the Host that is sent, may have variables"),
     ngx_k8s_ref_row("default-backend", service, NGX_K8S_A, "",
                     "where a Service has no endpoints, and for error pages"),
-    ngx_k8s_later_row("service-upstream", "", flag, "false",
-                      NGX_K8S_A|NGX_K8S_K|NGX_K8S_SERVICE_ROW, "",
-                      "connects to the address of the Service"),
+    ngx_k8s_watcher_row("service-upstream", flag, "false",
+                        NGX_K8S_A|NGX_K8S_K,
+                        "connects to the address of the Service, in place of "
+                        "those of its endpoints, unless it has none"),
     ngx_k8s_noted_row("strict-validate-path-type", flag, "true", NGX_K8S_IK,
                       "", "the admission webhook of ingress-nginx reads it, "
                       "its controller does not: all paths are served"),

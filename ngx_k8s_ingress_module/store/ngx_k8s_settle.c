@@ -160,6 +160,7 @@ ngx_k8s_store_gate(ngx_k8s_store_t *store, ngx_k8s_gate_t *gate)
     old->risk = gate->risk;
     old->snippets = gate->snippets;
     old->foreign = gate->foreign;
+    old->cluster = gate->cluster;
     old->words = words;
     old->stamp++;
 

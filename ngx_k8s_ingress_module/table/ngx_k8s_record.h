@@ -302,12 +302,14 @@ typedef struct {
 /*
  * Service: one port of a Service and its endpoints.
  * Key: namespace, name, port as the routes write it (number or name),
- * protocol ("TCP", "UDP"), each followed by a zero byte.
+ * protocol ("TCP", "UDP"), and "cluster" for one whose endpoint is the address
+ * of the Service, each followed by a zero byte.
  */
 
 #define NGX_K8S_SERVICE_MISSING      0x0001  /* no such Service */
 #define NGX_K8S_SERVICE_NO_PORT      0x0002  /* no such port in it */
 #define NGX_K8S_SERVICE_EXTERNAL     0x0004  /* ExternalName: "external" */
+#define NGX_K8S_SERVICE_CLUSTER      0x0008  /* "cluster" is in its key */
 
 typedef struct {
     ngx_k8s_record_t         header;

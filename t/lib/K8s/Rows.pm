@@ -35,7 +35,8 @@
 # requests (1: the value is one that nginx refuses).  Services: a, b, dead
 # (closes connections), full (does not take them), none (no endpoints), errors,
 # two (a and dead), busy (a and one that answers 503), slow (a and one that
-# hangs).  The ConfigMap rows/headers has "X-One: one".
+# hangs), cluster (a, and at its own address b).  The ConfigMap rows/headers has
+# "X-One: one".
 #
 # %%HOST%% is the Ingress' host, %%PORT%% nginx's port, %%TLS%% that for TLS,
 # %%A%% the port of a, %%LONG%% 20,000 bytes.
@@ -204,6 +205,25 @@ sub new {
                  . "rows/slow:80 a hang\n");
     $n->{ports} = {};
     $self->{ports} = \%foreign;
+
+    $n->manifest('cluster.yaml', <<EOS);
+apiVersion: v1
+kind: Service
+metadata: {name: cluster, namespace: rows}
+spec:
+  clusterIP: 127.0.0.1
+  ports: [{name: http, port: $foreign{b}, targetPort: 80}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: cluster-1
+  namespace: rows
+  labels: {kubernetes.io/service-name: cluster}
+addressType: IPv4
+ports: [{name: http, port: $foreign{a}}]
+endpoints: [{addresses: ["127.0.0.1"]}]
+EOS
 
     for my $row (sort keys %{$self->{files}}) {
         my $f = $self->{files}{$row};
