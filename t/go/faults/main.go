@@ -131,6 +131,9 @@ func main() {
 	if *scaleRun {
 		tests = []test{{name: "scale", run: scale, alone: true}}
 	}
+	if *handshakesRun {
+		tests = []test{{name: "handshakes", run: handshakes, alone: true}}
+	}
 	l, err := chosen(flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
