@@ -34,7 +34,7 @@ static u_char ngx_http_k8s_auth_param(ngx_str_t *url, ngx_str_t *param);
 static ngx_int_t ngx_http_k8s_auth_headers(ngx_pool_t *pool, ngx_str_t *list,
     ngx_http_k8s_auth_t *auth);
 static void ngx_http_k8s_auth_method(ngx_uint_t method, ngx_str_t *name);
-static ngx_uint_t ngx_http_k8s_auth_loops(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_k8s_auth_depth(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_auth_answer(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_auth_ctx_t *a);
 static ngx_int_t ngx_http_k8s_auth_pass(ngx_http_request_t *r,
@@ -344,10 +344,13 @@ ngx_http_k8s_auth(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 
         ctx->auth = a;
 
-        if (ngx_http_k8s_auth_loops(r)) {
+        a->depth = ngx_http_k8s_auth_depth(r);
+
+        if (a->depth == NGX_HTTP_K8S_AUTH_DEPTH) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "the auth server of this path is asked by this path "
-                          "again, it needs an Ingress without auth-url");
+                          "auth servers are asked about requests to auth "
+                          "servers, %d deep: the path of the server needs an "
+                          "Ingress without auth-url", NGX_HTTP_K8S_AUTH_DEPTH);
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
@@ -366,46 +369,39 @@ ngx_http_k8s_auth(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 }
 
 
-/* whether the request asks about itself: each would be one more */
+/* how many requests to auth servers this one comes of; a client that says so
+   itself closes paths for itself alone */
 
 static ngx_uint_t
-ngx_http_k8s_auth_loops(ngx_http_request_t *r)
+ngx_http_k8s_auth_depth(ngx_http_request_t *r)
 {
-    u_char           *p;
-    ngx_str_t         scheme, host, *url;
-    ngx_uint_t        i;
+    ngx_str_t        *from;
+    ngx_uint_t        i, n;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    static ngx_str_t  name = ngx_string("x-original-url");
+    static ngx_str_t  name = ngx_string("x-sent-from");
 
     part = &r->headers_in.headers.part;
     i = 0;
 
     h = ngx_http_k8s_header_next(&part, &i, &name);
 
-    if (h == NULL || r->headers_in.host == NULL) {
+    if (h == NULL) {
         return 0;
     }
 
-    ngx_str_set(&scheme, "http://");
+    for (n = NGX_HTTP_K8S_AUTH_DEPTH; n; n--) {
+        from = &ngx_http_k8s_auth_from[n - 1];
 
-#if (NGX_HTTP_SSL)
-    if (r->connection->ssl) {
-        ngx_str_set(&scheme, "https://");
+        if (h->value.len == from->len
+            && ngx_memcmp(h->value.data, from->data, from->len) == 0)
+        {
+            break;
+        }
     }
-#endif
 
-    url = &h->value;
-    host = r->headers_in.host->value;
-    p = url->data;
-
-    return url->len == scheme.len + host.len + r->unparsed_uri.len
-           && ngx_memcmp(p, scheme.data, scheme.len) == 0
-           && ngx_memcmp(p + scheme.len, host.data, host.len) == 0
-           && ngx_memcmp(p + scheme.len + host.len, r->unparsed_uri.data,
-                         r->unparsed_uri.len)
-              == 0;
+    return n;
 }
 
 

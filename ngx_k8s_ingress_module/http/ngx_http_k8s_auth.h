@@ -50,6 +50,7 @@ struct ngx_http_k8s_auth_ctx_s {
     ngx_str_t                uri;
     ngx_str_t                url;        /* with an address */
     ngx_uint_t               status;     /* of the answer; 0: there is none */
+    ngx_uint_t               depth;      /* of requests to auth servers */
     unsigned                 waiting:1;
     unsigned                 signin:1;   /* the client is sent to it */
     unsigned                 async:1;    /* the main request is suspended */
@@ -108,6 +109,14 @@ ngx_int_t ngx_http_k8s_auth_variable(ngx_http_request_t *r,
 #define NGX_HTTP_K8S_AUTH_REDIRECT     3
 #define NGX_HTTP_K8S_AUTH_URI          4
 #define NGX_HTTP_K8S_AUTH_SCHEME       5
+#define NGX_HTTP_K8S_AUTH_FROM         6
+
+
+/* X-Sent-From by depth: a request with the last one is no longer asked about */
+
+#define NGX_HTTP_K8S_AUTH_DEPTH        3
+
+extern ngx_str_t  ngx_http_k8s_auth_from[NGX_HTTP_K8S_AUTH_DEPTH];
 
 
 #endif /* _NGX_HTTP_K8S_AUTH_H_INCLUDED_ */

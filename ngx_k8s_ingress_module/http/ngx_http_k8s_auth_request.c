@@ -51,6 +51,13 @@ static ngx_int_t ngx_http_k8s_auth_done(ngx_http_request_t *r, void *data,
     ngx_int_t rc);
 
 
+ngx_str_t  ngx_http_k8s_auth_from[NGX_HTTP_K8S_AUTH_DEPTH] = {
+    ngx_string("nginx-ingress-controller"),
+    ngx_string("nginx-ingress-controller, 2"),
+    ngx_string("nginx-ingress-controller, 3")
+};
+
+
 /* directives of the location; what is not here is that of the base */
 
 static struct {
@@ -81,7 +88,7 @@ static struct {
     { ngx_string("proxy_set_header"),
       ngx_string("X-Original-Method $request_method") },
     { ngx_string("proxy_set_header"),
-      ngx_string("X-Sent-From nginx-ingress-controller") },
+      ngx_string("X-Sent-From $k8s_auth_from") },
     { ngx_string("proxy_set_header"), ngx_string("X-Real-IP $remote_addr") },
     { ngx_string("proxy_set_header"),
       ngx_string("X-Forwarded-For $k8s_forwarded_for") },
@@ -689,6 +696,10 @@ ngx_http_k8s_auth_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
             return NGX_ERROR;
         }
 
+        break;
+
+    case NGX_HTTP_K8S_AUTH_FROM:
+        value = ngx_http_k8s_auth_from[a->depth];
         break;
 
     case NGX_HTTP_K8S_AUTH_URI:

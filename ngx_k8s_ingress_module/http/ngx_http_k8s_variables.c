@@ -137,6 +137,8 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
                           "X-Auth-Request-Redirect that the auth server gets"),
     ngx_http_k8s_auth_row("k8s_auth_uri", NGX_HTTP_K8S_AUTH_URI,
                           "X-Original-URI that it gets, with auth-method"),
+    ngx_http_k8s_auth_row("k8s_auth_from", NGX_HTTP_K8S_AUTH_FROM,
+                          "X-Sent-From that it gets"),
     ngx_http_k8s_auth_row("k8s_auth_scheme", NGX_HTTP_K8S_AUTH_SCHEME,
                           "X-Scheme that it gets, with auth-method"),
 

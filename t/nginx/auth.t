@@ -107,6 +107,9 @@ $n->annotated('own', "auth-url: $at/grant");
 my $loop = K8s::Objects::ingresses('default/loop - /loop a:80');
 $loop =~ s{^(  annotations:\n)}{$1    nginx.ingress.kubernetes.io/auth-url: http://127.0.0.1:$n->{port}/loop\n}m;
 $n->manifest('loop.yaml', $loop);
+my $more = K8s::Objects::ingresses('default/more - /more a:80');
+$more =~ s{^(  annotations:\n)}{$1    nginx.ingress.kubernetes.io/auth-url: http://127.0.0.1:$n->{port}/more/x?url=\$request_uri\n}m;
+$n->manifest('more.yaml', $more);
 $n->annotated('without', 'enable-global-auth: "false"');
 $n->annotated('rewritten', "auth-url: $at/grant", 'rewrite-target: /new');
 $n->annotated('buffers', "auth-url: $at/large", 'proxy-buffer-size: 128k',
@@ -151,10 +154,22 @@ is status('unknown'), 503, 'a variable that is not there closes';
 
 # a server that is behind the paths that ask it
 
-my $before = () = $n->log =~ /asked by this path again/g;
-is +($n->get('127.0.0.1', '/loop'))[0], 500, 'a path that asks itself';
-my $after = () = $n->log =~ /asked by this path again/g;
-is $after - $before, 1, 'asks once';
+sub deep { my $n = () = $n->log =~ /about requests to auth servers, 3 deep/g; $n }
+
+my $deep = deep();
+is +($n->get('127.0.0.1', $_))[0], 500, "a path that asks itself: $_"
+    for '/loop', '/more';
+is deep() - $deep, 2, 'asks three times';
+is +($n->get('127.0.0.1', '/more',
+             "X-Original-URL: http://127.0.0.1:$n->{port}/more"))[0], 500,
+    'whatever is sent as X-Original-URL';
+is deep() - $deep, 3, 'is no less often asked about';
+is status('own', 'X-Original-URL: http://own.test/'), 200,
+    'a proxy in front may send it';
+is status('own', 'X-Sent-From: nginx-ingress-controller'), 200,
+    'a request to an auth server is asked about';
+is status('own', 'X-Sent-From: nginx-ingress-controller, 3'), 500,
+    'a client may close its own way';
 
 # hosts by variables
 
