@@ -12,9 +12,11 @@
 #define NGX_K8S_LIMIT_SET            8
 #define NGX_K8S_LIMIT_TRIES          64
 
-/* of the zone, the share of what processes hold, and the sets for a key */
+/* of the zone, the share of what processes hold, and the sets for a key, to
+   which so many processes add one */
 #define NGX_K8S_LIMIT_HOLDS          4
 #define NGX_K8S_LIMIT_WINDOW         4
+#define NGX_K8S_LIMIT_EACH           4
 
 /* of a key of a hold, the number of its process and one */
 #define NGX_K8S_LIMIT_PROCESS        ((ngx_atomic_uint_t) 0x3ff)
@@ -28,6 +30,8 @@ static ngx_k8s_limit_cell_t *ngx_k8s_limits_find(ngx_k8s_limit_cell_t *set,
     ngx_atomic_uint_t key);
 static ngx_k8s_limit_cell_t *ngx_k8s_limits_claim(ngx_k8s_limit_cell_t *set,
     ngx_atomic_uint_t key, uint64_t now);
+static void ngx_k8s_limits_widen(ngx_k8s_limits_t *limits,
+    ngx_uint_t process);
 static ngx_k8s_limit_cell_t *ngx_k8s_limits_holds(ngx_k8s_limits_t *limits,
     ngx_atomic_uint_t key, ngx_uint_t i);
 
@@ -50,6 +54,7 @@ ngx_k8s_limits_init(u_char *addr, size_t size, uint64_t *seed)
 
     limits->nholds = size / NGX_K8S_LIMIT_HOLDS / set;
     limits->holds = (ngx_k8s_limit_cell_t *) addr;
+    limits->window = NGX_K8S_LIMIT_WINDOW;
 
     addr += limits->nholds * set;
     size -= limits->nholds * set;
@@ -264,6 +269,8 @@ ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid)
             continue;
         }
 
+        ngx_k8s_limits_widen(limits, i);
+
         if (limits->held[i] == 0) {
             return i;
         }
@@ -285,6 +292,28 @@ ngx_k8s_limits_open(ngx_k8s_limits_t *limits, ngx_pid_t pid)
     }
 
     return NGX_ERROR;
+}
+
+
+/* a key has a cell of each process: numbers are given from 0 on; it never
+   becomes narrower, as what is held would be lost */
+
+static void
+ngx_k8s_limits_widen(ngx_k8s_limits_t *limits, ngx_uint_t process)
+{
+    ngx_atomic_uint_t  window, wanted;
+
+    wanted = ngx_min(NGX_K8S_LIMIT_WINDOW + process / NGX_K8S_LIMIT_EACH,
+                     limits->nholds);
+
+    do {
+        window = limits->window;
+
+        if (window >= wanted) {
+            return;
+        }
+
+    } while (!ngx_atomic_cmp_set(&limits->window, window, wanted));
 }
 
 
@@ -339,7 +368,7 @@ ngx_int_t
 ngx_k8s_limits_hold(ngx_k8s_limits_t *limits, ngx_uint_t process,
     ngx_atomic_uint_t key, ngx_uint_t max)
 {
-    ngx_uint_t             i, n, tries;
+    ngx_uint_t             i, n, last, tries;
     ngx_atomic_uint_t      k, old, number;
     ngx_k8s_limit_cell_t  *cell, *own, *other;
 
@@ -352,7 +381,9 @@ ngx_k8s_limits_hold(ngx_k8s_limits_t *limits, ngx_uint_t process,
         old = 0;
         n = 0;
 
-        for (i = 0; i < NGX_K8S_LIMIT_WINDOW * NGX_K8S_LIMIT_SET; i++) {
+        last = limits->window * NGX_K8S_LIMIT_SET;
+
+        for (i = 0; i < last; i++) {
 
             cell = ngx_k8s_limits_holds(limits, key, i);
 
@@ -410,12 +441,14 @@ void
 ngx_k8s_limits_release(ngx_k8s_limits_t *limits, ngx_uint_t process,
     ngx_atomic_uint_t key)
 {
-    ngx_uint_t             i;
+    ngx_uint_t             i, last;
     ngx_k8s_limit_cell_t  *cell;
 
     key = (key & ~NGX_K8S_LIMIT_PROCESS) | (process + 1);
 
-    for (i = 0; i < NGX_K8S_LIMIT_WINDOW * NGX_K8S_LIMIT_SET; i++) {
+    last = limits->window * NGX_K8S_LIMIT_SET;
+
+    for (i = 0; i < last; i++) {
 
         cell = ngx_k8s_limits_holds(limits, key, i);
 

@@ -43,6 +43,7 @@ typedef struct {
     uint64_t                 seed[2];    /* of keys */
     ngx_uint_t               nrates;     /* sets */
     ngx_uint_t               nholds;
+    ngx_atomic_t             window;     /* sets in which a key may be held */
     ngx_atomic_t             pids[NGX_K8S_LIMIT_PROCESSES];  /* 0: none */
     ngx_atomic_t             held[NGX_K8S_LIMIT_PROCESSES];  /* by each number;
                                             not less than its cells say */

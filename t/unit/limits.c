@@ -289,6 +289,48 @@ holds(void)
 }
 
 
+/* one client in each of very many processes, and its neighbours */
+
+static void
+wide(void)
+{
+    char               text[16];
+    ngx_int_t          p[200];
+    ngx_uint_t         i, n, held;
+    ngx_atomic_uint_t  key;
+    ngx_k8s_limits_t  *l;
+
+    l = limits_new(16 * 1024 * 1024);
+    key = limits_key(l, "wide", "client");
+    held = 0;
+
+    for (i = 0; i < 200; i++) {
+        p[i] = ngx_k8s_limits_open(l, 1000 + i);
+        held += (ngx_k8s_limits_hold(l, p[i], key, 1000) == NGX_OK);
+
+        for (n = 0; n < 100; n++) {
+            sprintf(text, "%d %d", (int) i, (int) n);
+            (void) ngx_k8s_limits_hold(l, p[i], limits_key(l, "near", text), 1);
+        }
+    }
+
+    ok(held == 200, "one client in 200 processes: %d", (int) held);
+    ok(ngx_k8s_limits_hold(l, p[7], key, 200) == NGX_BUSY, "all are counted");
+
+    for (i = 0; i < 200; i++) {
+        ngx_k8s_limits_release(l, p[i], key);
+    }
+
+    for (i = 0, n = 0; i < 200; i++) {
+        n += l->held[p[i]];
+    }
+
+    ok(n == 200 * 100, "and counted back: %d", (int) n);
+
+    free(l);
+}
+
+
 /* the default zone: as many clients as the documentation says */
 
 static void
@@ -376,6 +418,7 @@ main(int argc, char **argv)
     model();
     full();
     holds();
+    wide();
     many();
     crowd();
 
