@@ -108,6 +108,7 @@ ngx_k8s_compile_create(ngx_k8s_compile_conf_t *conf, ngx_k8s_store_t *store,
     ngx_queue_init(&c->doomed);
     ngx_queue_init(&c->lent);
     ngx_queue_init(&c->relent);
+    ngx_queue_init(&c->asked);
     ngx_queue_init(&c->told);
     ngx_queue_init(&c->marking);
     ngx_queue_init(&c->spent);
@@ -245,6 +246,13 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         entry = ngx_queue_data(q, ngx_k8s_entry_t, unsaid);
         ngx_queue_remove(q);
         entry->silent = 0;
+    }
+
+    while (!ngx_queue_empty(&c->asked)) {
+        q = ngx_queue_head(&c->asked);
+        node = ngx_queue_data(q, ngx_k8s_node_t, ask);
+        ngx_queue_remove(q);
+        node->asked = 0;
     }
 
     while (!ngx_queue_empty(&c->told)) {

@@ -132,9 +132,9 @@ ngx_k8s_compile_config(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 static ngx_int_t
 ngx_k8s_compile_config_named(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
-    ngx_int_t                rc;
-    ngx_uint_t               n;
-    ngx_k8s_policy_state_t  *policy;
+    ngx_int_t         rc;
+    ngx_uint_t        n;
+    ngx_k8s_named_t  *named;
 
     if (node->marked) {
         node->marked = 0;
@@ -159,23 +159,24 @@ ngx_k8s_compile_config_named(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     for (n = 0; n < NGX_K8S_CONFIG_WRITES; n++) {
 
-        policy = ngx_k8s_compile_named_next(node);
+        named = ngx_k8s_compile_named_next(node);
 
-        if (policy == NULL) {
+        if (named == NULL) {
             return NGX_OK;
         }
 
         rc = NGX_OK;
 
-        if (policy->slot) {
-            rc = ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_ROUTE);
+        if (named->policy->slot) {
+            rc = ngx_k8s_compile_policy_write(c, named->policy,
+                                              NGX_K8S_POLICY_ROUTE);
         }
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
         }
 
-        ngx_k8s_compile_named_written(policy);
+        ngx_k8s_compile_named_written(named);
 
         if (rc == NGX_DECLINED) {
             ngx_k8s_compile_stuck(c, node, ngx_k8s_writer_room(c->writer)

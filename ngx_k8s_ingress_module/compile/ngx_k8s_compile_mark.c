@@ -44,6 +44,7 @@ ngx_k8s_compile_tell(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     }
 
     node->hosts |= (hosts != 0);
+    node->claims |= node->asked;
 
     ngx_queue_insert_head(&node->links[NGX_K8S_ROLE_USER], &node->cursor);
 }
@@ -118,8 +119,7 @@ ngx_k8s_compile_mark_users(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
         link = ngx_queue_data(q, ngx_k8s_link_t, queue);
 
         if (node->hosts) {
-            ngx_k8s_compile_mark_hosts(c, link->entry,
-                                       node->type == NGX_K8S_NODE_CONFIG);
+            ngx_k8s_compile_mark_hosts(c, link->entry, node->claims);
 
         } else {
             ngx_k8s_entry_mark(c->store, link->entry);
@@ -136,6 +136,7 @@ ngx_k8s_compile_told(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     node->telling = 0;
     node->hosts = 0;
+    node->claims = 0;
 
     ngx_k8s_node_check(c->store, node);
 }

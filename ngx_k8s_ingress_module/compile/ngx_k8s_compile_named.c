@@ -5,11 +5,12 @@
 
 
 /*
- * ConfigMaps that annotations and keys name.  What they say is in the records
- * of the policies that name them, which are written anew when it changes; hosts
- * stay as they are.  Nothing but a new version of an object waits until it is
- * known whether its ConfigMap is there, and that for a while only: until then a
- * policy says what its record did, or closes.
+ * ConfigMaps and Secrets that annotations and keys name.  What a ConfigMap says
+ * is in the records of the policies that name it, which are written anew when
+ * it changes; what a Secret has is in records of its own
+ * (ngx_k8s_compile_data.c).  Hosts stay as they are.  Nothing but a new version
+ * of an object waits until it is known whether they are there, and that for a
+ * while only: until then a policy says what its record did, or closes.
  */
 
 
@@ -18,14 +19,14 @@
 #include <ngx_k8s_compile_state.h>
 
 
-/* milliseconds, for an answer about a ConfigMap */
+/* milliseconds, for an answer about one */
 #define NGX_K8S_NAMED_WAIT           5000
 
 
 /* of a ConfigMap's node, while policies of routes name it */
 
 typedef struct {
-    ngx_queue_t              policies;   /* ngx_k8s_policy_state_t */
+    ngx_queue_t              policies;   /* ngx_k8s_named_t */
     ngx_uint_t               stamp;      /* of its last version */
 } ngx_k8s_named_state_t;
 
@@ -58,27 +59,46 @@ static ngx_int_t ngx_k8s_compile_named_allowed(ngx_k8s_compile_t *c,
     ngx_str_t *text);
 
 
-/* the node that a value of a policy in the making names, pinned */
-
 ngx_int_t
-ngx_k8s_compile_named_pin(ngx_k8s_compile_t *c, ngx_k8s_policy_value_t *value)
+ngx_k8s_compile_named_pin(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *policy,
+    ngx_k8s_policy_value_t *value, ngx_k8s_values_t *values)
 {
-    ngx_str_t  ns, name;
+    ngx_int_t         type;
+    ngx_str_t         ns, name;
+    ngx_k8s_node_t   *node;
+    ngx_k8s_named_t  *named;
 
-    if (!(value->row->flags & NGX_K8S_ROW_HEADERS)) {
+    type = ngx_k8s_node_named(value->row);
+
+    if (type == -1) {
         return NGX_OK;
     }
 
     ngx_k8s_object_split(&value->value, &ns, &name);
 
-    value->named = ngx_k8s_node_get(c->store, NGX_K8S_NODE_CONFIG, &ns, &name);
-    if (value->named == NULL) {
+    named = ngx_calloc(sizeof(ngx_k8s_named_t), c->log);
+    if (named == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_k8s_node_pin(c->store, value->named);
+    node = ngx_k8s_node_get(c->store, type, &ns, &name);
 
-    return NGX_OK;
+    if (node == NULL) {
+        ngx_free(named);
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_node_pin(c->store, node);
+
+    named->node = node;
+    named->policy = policy;
+
+    value->named = named;
+
+    return (type == NGX_K8S_NODE_SECRET)
+           ? ngx_k8s_compile_data_ask(c, node, value->row, values,
+                                      &named->uses)
+           : NGX_OK;
 }
 
 
@@ -88,27 +108,37 @@ ngx_k8s_compile_named_unpin(ngx_k8s_compile_t *c,
 {
     ngx_uint_t              i;
     ngx_k8s_node_t         *node;
+    ngx_k8s_named_t        *named;
     ngx_k8s_named_state_t  *state;
 
     for (i = 0; i < policy->n; i++) {
 
-        node = policy->values[i].named;
+        named = policy->values[i].named;
 
-        if (node == NULL) {
+        if (named == NULL) {
             continue;
         }
 
-        state = node->data;
+        node = named->node;
 
-        if (policy->follows == node) {
-            ngx_queue_remove(&policy->names);
-            policy->follows = NULL;
+        if (node->type == NGX_K8S_NODE_SECRET) {
+            ngx_k8s_compile_data_unask(c, node, named->uses);
+
+        } else {
+            state = node->data;
+
+            if (named->follows) {
+                ngx_queue_remove(&named->queue);
+            }
+
+            if (state && ngx_queue_empty(&state->policies)) {
+                ngx_free(state);
+                node->data = NULL;
+            }
         }
 
-        if (state && ngx_queue_empty(&state->policies)) {
-            ngx_free(state);
-            node->data = NULL;
-        }
+        ngx_free(named);
+        policy->values[i].named = NULL;
 
         ngx_k8s_node_unpin(c->store, node);
         ngx_k8s_node_check(c->store, node);
@@ -116,7 +146,7 @@ ngx_k8s_compile_named_unpin(ngx_k8s_compile_t *c,
 }
 
 
-/* a policy of a route is told of changes: it names one at most */
+/* a policy of a route is told of changes */
 
 ngx_int_t
 ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
@@ -124,16 +154,18 @@ ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
 {
     ngx_uint_t              i;
     ngx_k8s_node_t         *node;
+    ngx_k8s_named_t        *named;
     ngx_k8s_named_state_t  *state;
 
     for (i = 0; i < policy->n; i++) {
 
-        node = policy->values[i].named;
+        named = policy->values[i].named;
 
-        if (node == NULL) {
+        if (named == NULL || named->node->type != NGX_K8S_NODE_CONFIG) {
             continue;
         }
 
+        node = named->node;
         state = node->data;
 
         if (state == NULL) {
@@ -147,9 +179,9 @@ ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
             node->data = state;
         }
 
-        policy->follows = node;
-        policy->version = state->stamp;
-        ngx_queue_insert_head(&state->policies, &policy->names);
+        named->follows = 1;
+        named->version = state->stamp;
+        ngx_queue_insert_head(&state->policies, &named->queue);
     }
 
     return NGX_OK;
@@ -157,9 +189,23 @@ ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
 
 
 ngx_uint_t
-ngx_k8s_compile_named_known(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+ngx_k8s_compile_named_ready(ngx_k8s_policy_state_t *policy)
 {
-    return node->answered || c->conf.later == NULL;
+    ngx_uint_t        i;
+    ngx_k8s_named_t  *named;
+
+    for (i = 0; i < policy->n; i++) {
+
+        named = policy->values[i].named;
+
+        if (named && named->node->type == NGX_K8S_NODE_SECRET
+            && !ngx_k8s_compile_data_ready(named->node, named->uses))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -169,6 +215,7 @@ ngx_k8s_compile_named_known(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 ngx_uint_t
 ngx_k8s_compile_named_waits(ngx_k8s_compile_t *c, ngx_k8s_values_t *values)
 {
+    ngx_int_t         type;
     ngx_str_t         ns, name;
     ngx_uint_t        i;
     ngx_k8s_node_t   *node;
@@ -178,15 +225,15 @@ ngx_k8s_compile_named_waits(ngx_k8s_compile_t *c, ngx_k8s_values_t *values)
 
     for (i = 0; i < values->values.nelts; i++) {
 
-        if (!ngx_k8s_value_served(&value[i])
-            || !(value[i].row->flags & NGX_K8S_ROW_HEADERS))
-        {
+        type = ngx_k8s_node_named(value[i].row);
+
+        if (type == -1 || !ngx_k8s_value_served(&value[i])) {
             continue;
         }
 
         ngx_k8s_object_split(&value[i].value, &ns, &name);
 
-        node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_CONFIG, &ns, &name);
+        node = ngx_k8s_node_find(c->store, type, &ns, &name);
 
         if (node && ngx_k8s_compile_named_soon(c, node)) {
             return 1;
@@ -209,6 +256,7 @@ ngx_k8s_compile_named_soon(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     if (!node->asked) {
         node->asked = 1;
         node->since = ngx_current_msec;
+        ngx_queue_insert_tail(&c->asked, &node->ask);
 
         c->conf.later(c->conf.data, NGX_K8S_NAMED_WAIT);
     }
@@ -220,43 +268,39 @@ ngx_k8s_compile_named_soon(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 void
 ngx_k8s_compile_named_due(ngx_k8s_compile_t *c)
 {
-    ngx_rbtree_t       *tree;
-    ngx_msec_int_t      left, least;
-    ngx_k8s_node_t     *node;
-    ngx_rbtree_node_t  *n;
+    ngx_queue_t     *q;
+    ngx_msec_int_t   left;
+    ngx_k8s_node_t  *node;
 
-    tree = &c->store->nodes[NGX_K8S_NODE_CONFIG];
+    while (!ngx_queue_empty(&c->asked)) {
 
-    if (tree->root == tree->sentinel) {
-        return;
-    }
-
-    least = 0;
-
-    for (n = ngx_rbtree_min(tree->root, tree->sentinel);
-         n;
-         n = ngx_rbtree_next(tree, n))
-    {
-        node = (ngx_k8s_node_t *) n;
-
-        if (!node->asked || node->late) {
-            continue;
-        }
+        q = ngx_queue_head(&c->asked);
+        node = ngx_queue_data(q, ngx_k8s_node_t, ask);
 
         left = node->since + NGX_K8S_NAMED_WAIT - ngx_current_msec;
 
-        if (left <= 0) {
-            node->late = 1;
-            ngx_k8s_compile_tell(c, node, 1);
-
-        } else if (least == 0 || left < least) {
-            least = left;
+        if (left > 0) {
+            c->conf.later(c->conf.data, left);
+            return;
         }
+
+        ngx_queue_remove(q);
+        node->late = 1;
+
+        ngx_k8s_compile_tell(c, node, 1);
+    }
+}
+
+
+void
+ngx_k8s_compile_named_answered(ngx_k8s_node_t *node)
+{
+    if (node->asked && !node->late) {
+        ngx_queue_remove(&node->ask);
     }
 
-    if (least) {
-        c->conf.later(c->conf.data, least);
-    }
+    node->asked = 0;
+    node->late = 0;
 }
 
 
@@ -270,12 +314,12 @@ ngx_k8s_compile_named_text(ngx_k8s_compile_t *c,
     ngx_int_t          rc;
     ngx_k8s_object_t  *object;
 
-    if (value->named == NULL) {
+    if (!(value->row->flags & NGX_K8S_ROW_HEADERS)) {
         *text = value->value;
         return NGX_OK;
     }
 
-    object = ngx_k8s_compile_named_object(c, value->named);
+    object = ngx_k8s_compile_named_object(c, value->named->node);
 
     if (object == NULL) {
         return ngx_k8s_compile_named_before(c, policy, value, text);
@@ -308,7 +352,7 @@ ngx_k8s_compile_named_before(ngx_k8s_compile_t *c,
 
     ngx_str_null(text);
 
-    if (ngx_k8s_compile_named_known(c, value->named)) {
+    if (ngx_k8s_compile_named_known(c, value->named->node)) {
         return NGX_DECLINED;
     }
 
@@ -354,18 +398,16 @@ ngx_k8s_compile_named_changed(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     }
 
     ngx_k8s_compile_tell(c, node, node->asked);
-
-    node->asked = 0;
-    node->late = 0;
+    ngx_k8s_compile_named_answered(node);
 }
 
 
-ngx_k8s_policy_state_t *
+ngx_k8s_named_t *
 ngx_k8s_compile_named_next(ngx_k8s_node_t *node)
 {
-    ngx_queue_t             *q;
-    ngx_k8s_named_state_t   *state;
-    ngx_k8s_policy_state_t  *policy;
+    ngx_queue_t            *q;
+    ngx_k8s_named_t        *named;
+    ngx_k8s_named_state_t  *state;
 
     state = node->data;
 
@@ -374,23 +416,23 @@ ngx_k8s_compile_named_next(ngx_k8s_node_t *node)
     }
 
     q = ngx_queue_head(&state->policies);
-    policy = ngx_queue_data(q, ngx_k8s_policy_state_t, names);
+    named = ngx_queue_data(q, ngx_k8s_named_t, queue);
 
-    return (policy->version == state->stamp) ? NULL : policy;
+    return (named->version == state->stamp) ? NULL : named;
 }
 
 
 void
-ngx_k8s_compile_named_written(ngx_k8s_policy_state_t *policy)
+ngx_k8s_compile_named_written(ngx_k8s_named_t *named)
 {
     ngx_k8s_named_state_t  *state;
 
-    state = policy->follows->data;
+    state = named->node->data;
 
-    policy->version = state->stamp;
+    named->version = state->stamp;
 
-    ngx_queue_remove(&policy->names);
-    ngx_queue_insert_tail(&state->policies, &policy->names);
+    ngx_queue_remove(&named->queue);
+    ngx_queue_insert_tail(&state->policies, &named->queue);
 }
 
 
@@ -405,10 +447,14 @@ ngx_k8s_compile_named_key(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 static ngx_uint_t
 ngx_k8s_compile_named_by(ngx_k8s_policy_state_t *policy, ngx_k8s_node_t *node)
 {
-    ngx_uint_t  i;
+    ngx_uint_t        i;
+    ngx_k8s_named_t  *named;
 
     for (i = 0; policy && i < policy->n; i++) {
-        if (policy->values[i].named == node) {
+
+        named = policy->values[i].named;
+
+        if (named && named->node == node) {
             return 1;
         }
     }
@@ -464,7 +510,7 @@ ngx_k8s_compile_named_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
         value = &policy->values[i];
 
         if (value->named == NULL
-            || ngx_k8s_compile_named_soon(c, value->named))
+            || ngx_k8s_compile_named_soon(c, value->named->node))
         {
             continue;
         }
@@ -479,8 +525,9 @@ ngx_k8s_compile_named_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
                                 &value->row->name, after)
                     - field.data;
 
-        if (ngx_k8s_compile_named_note(c, a, policy, value, code, &field)
-            != NGX_OK)
+        if ((value->row->flags & NGX_K8S_ROW_SECRET)
+            ? ngx_k8s_compile_data_note(c, a, value, &field)
+            : ngx_k8s_compile_named_note(c, a, policy, value, code, &field))
         {
             return NGX_ERROR;
         }
@@ -505,7 +552,7 @@ ngx_k8s_compile_named_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     static ngx_str_t  create = ngx_string("Create the ConfigMap, or correct "
                                           "its name.");
 
-    object = ngx_k8s_compile_named_object(c, value->named);
+    object = ngx_k8s_compile_named_object(c, value->named->node);
 
     if (object == NULL) {
 
@@ -518,7 +565,7 @@ ngx_k8s_compile_named_note(ngx_k8s_compile_t *c, ngx_array_t *a,
                  : "";
         }
 
-        known = ngx_k8s_compile_named_known(c, value->named);
+        known = ngx_k8s_compile_named_known(c, value->named->node);
 
         text = ngx_k8s_compile_text(c, "ConfigMap %V %s%s", &value->value,
                                     known ? "is not there" : "has not come",

@@ -134,6 +134,10 @@ ngx_k8s_compile_policy_ready(ngx_k8s_compile_t *c,
         rc = NGX_AGAIN;
     }
 
+    if (!ngx_k8s_compile_named_ready(policy)) {
+        rc = NGX_AGAIN;
+    }
+
     return (rc == NGX_OK)
            ? ngx_k8s_compile_policy_write(c, policy, NGX_K8S_POLICY_ROUTE)
            : NGX_AGAIN;
@@ -244,14 +248,15 @@ ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
 
         p = ngx_cpymem(p, value[i].value.data, value[i].value.len);
 
-        if (ngx_k8s_compile_named_pin(c, &policy->values[policy->n])
+        policy->n++;
+
+        if (ngx_k8s_compile_named_pin(c, policy, &policy->values[policy->n - 1],
+                                      values)
             != NGX_OK)
         {
             ngx_k8s_compile_policy_drop(c, policy);
             return NULL;
         }
-
-        policy->n++;
     }
 
     if (ngx_k8s_compile_policy_ports(c, policy, error) != NGX_OK) {
@@ -335,6 +340,10 @@ ngx_k8s_compile_policy_free(ngx_k8s_policy_state_t *policy)
     for (i = 0; i < policy->n; i++) {
         if (policy->values[i].refused) {
             ngx_free(policy->values[i].refused);
+        }
+
+        if (policy->values[i].named) {
+            ngx_free(policy->values[i].named);
         }
     }
 

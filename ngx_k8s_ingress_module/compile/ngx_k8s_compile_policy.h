@@ -22,6 +22,23 @@
 #define NGX_K8S_BUILDS               8    /* of policies in one item of work */
 
 
+typedef struct ngx_k8s_policy_state_s  ngx_k8s_policy_state_t;
+
+
+/* what a value names */
+
+typedef struct {
+    ngx_k8s_node_t          *node;       /* pinned */
+    ngx_k8s_policy_state_t  *policy;
+    ngx_queue_t              queue;      /* with "follows": those that name a
+                                            ConfigMap */
+    ngx_uint_t               version;    /* of that in the record */
+    ngx_uint_t               uses;       /* of a Secret, see
+                                            ngx_k8s_compile_data_ask() */
+    unsigned                 follows:1;
+} ngx_k8s_named_t;
+
+
 /* a policy record, by its key, with what its objects say; malloc()ed whole */
 
 typedef struct {
@@ -29,13 +46,12 @@ typedef struct {
     ngx_str_t                value;
     u_char                  *refused;    /* what nginx says of it, malloc()ed,
                                             with a final zero; NULL: nothing */
-    ngx_k8s_node_t          *named;      /* ConfigMap that it names, pinned; or
-                                            NULL */
+    ngx_k8s_named_t         *named;      /* malloc()ed; NULL: nothing */
 } ngx_k8s_policy_value_t;
 
 #define NGX_K8S_POLICY_PORTS         2
 
-typedef struct {
+struct ngx_k8s_policy_state_s {
     ngx_str_node_t           sn;         /* c->policies, by digest */
     ngx_queue_t              queue;      /* c->checked */
     u_char                   digest[NGX_K8S_POLICY_DIGEST];
@@ -47,9 +63,6 @@ typedef struct {
                                             its own and the block's; or NULL */
     ngx_uint_t               stamp;      /* of the ConfigMap over which it was
                                             built last */
-    ngx_k8s_node_t          *follows;    /* of a route: what it names; NULL */
-    ngx_queue_t              names;      /* with "follows": those that do */
-    ngx_uint_t               version;    /* of that in its record */
     ngx_uint_t               n;
     ngx_queue_t              rest;       /* when stale: c->keys.stale, .full */
     ngx_uint_t               next;       /* with "trying": value to be tried */
@@ -60,7 +73,7 @@ typedef struct {
     unsigned                 closed:1;   /* all routes are closed */
     unsigned                 stale:1;    /* its record is */
     ngx_k8s_policy_value_t   values[1];  /* by row */
-} ngx_k8s_policy_state_t;
+};
 
 
 /* the keys of the controller's ConfigMap */
@@ -164,36 +177,39 @@ ngx_int_t ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
 
 /*
- * ConfigMaps that are named (ngx_k8s_compile_named.c).  pin(): that of a value;
- * follow(): a policy of a route is written anew when it changes; known():
- * whether it is there; waits(): a new version of an object does, for a while,
- * its hosts are marked then; text(): what a value says in a record, in c->pool
- * or the table, NGX_DECLINED: not all of what it names; changed(): it has,
- * next() is a policy to be written, or NULL, written(): it was; key(): whether
- * keys name it. NGX_ERROR: no memory.
+ * ConfigMaps and Secrets that are named (ngx_k8s_compile_named.c).  pin(): that
+ * of a value; follow(): a policy of a route is written anew when a ConfigMap
+ * changes; waits(): a new version of an object does, for a while, its hosts are
+ * marked then; ready(): whether the records of its Secrets are as they should
+ * be; text(): what a value says in a record, in c->pool or the table,
+ * NGX_DECLINED: not all of what it names; changed(): a ConfigMap has, next() is
+ * of a policy to be written, or NULL, written(): it was; key(): whether keys
+ * name it. NGX_ERROR: no memory.
  */
 void ngx_k8s_compile_named_changed(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
-ngx_k8s_policy_state_t *ngx_k8s_compile_named_next(ngx_k8s_node_t *node);
-void ngx_k8s_compile_named_written(ngx_k8s_policy_state_t *policy);
+ngx_k8s_named_t *ngx_k8s_compile_named_next(ngx_k8s_node_t *node);
+void ngx_k8s_compile_named_written(ngx_k8s_named_t *named);
 ngx_uint_t ngx_k8s_compile_named_key(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 void ngx_k8s_compile_named_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 /* the headers that keys allow; policy may be NULL */
 ngx_str_t ngx_k8s_compile_named_allow(ngx_k8s_policy_state_t *policy);
 ngx_int_t ngx_k8s_compile_named_pin(ngx_k8s_compile_t *c,
-    ngx_k8s_policy_value_t *value);
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value,
+    ngx_k8s_values_t *values);
 void ngx_k8s_compile_named_unpin(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
 ngx_int_t ngx_k8s_compile_named_follow(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);
-ngx_uint_t ngx_k8s_compile_named_known(ngx_k8s_compile_t *c,
-    ngx_k8s_node_t *node);
 ngx_uint_t ngx_k8s_compile_named_waits(ngx_k8s_compile_t *c,
     ngx_k8s_values_t *values);
+ngx_uint_t ngx_k8s_compile_named_ready(ngx_k8s_policy_state_t *policy);
 ngx_int_t ngx_k8s_compile_named_text(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value,
     ngx_str_t *text);
+/* what was not known of a node is: those that wait have been told */
+void ngx_k8s_compile_named_answered(ngx_k8s_node_t *node);
 /* time has passed for those that wait */
 void ngx_k8s_compile_named_due(ngx_k8s_compile_t *c);
 /* problems of what a policy names, the field is "%V%V%s" of before, the row's

@@ -378,10 +378,44 @@ ngx_k8s_compile_share(ngx_k8s_compile_t *c, ngx_str_t *ns)
 static void
 ngx_k8s_compile_share_check(ngx_k8s_compile_t *c, ngx_k8s_share_t *share)
 {
-    if (share->records == 0) {
+    if (share->records == 0 && share->data == 0) {
         ngx_rbtree_delete(&c->shares, &share->sn.node);
         ngx_free(share);
     }
+}
+
+
+ngx_int_t
+ngx_k8s_compile_share_data(ngx_k8s_compile_t *c, ngx_str_t *ns, size_t bytes,
+    size_t was)
+{
+    size_t            max;
+    ngx_int_t         rc;
+    ngx_k8s_share_t  *share;
+
+    share = ngx_k8s_compile_share(c, ns);
+    if (share == NULL) {
+        return NGX_ERROR;
+    }
+
+    max = c->table->size / NGX_K8S_DATA_SHARE;
+
+    if (c->conf.limit_bytes && c->conf.limit_bytes < max) {
+        max = c->conf.limit_bytes;
+    }
+
+    rc = NGX_OK;
+
+    if (bytes > was && share->data - was + bytes > max) {
+        rc = NGX_DECLINED;
+
+    } else {
+        share->data += bytes - was;
+    }
+
+    ngx_k8s_compile_share_check(c, share);
+
+    return rc;
 }
 
 

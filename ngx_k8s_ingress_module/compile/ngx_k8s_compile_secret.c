@@ -23,10 +23,6 @@ static ngx_int_t ngx_k8s_compile_secret_bad(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *state, ngx_k8s_problem_t *problem);
 static void ngx_k8s_compile_secret_kept(ngx_k8s_compile_t *c,
     ngx_k8s_secret_t *secret, ngx_k8s_problem_t *problem);
-static void ngx_k8s_compile_secret_data(ngx_k8s_secret_t *secret,
-    ngx_str_t *name, ngx_str_t *value);
-static void ngx_k8s_compile_secret_adopt(ngx_k8s_compile_t *c,
-    ngx_k8s_secret_state_t *state);
 static uint32_t ngx_k8s_compile_secret_sum(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *state);
 static void ngx_k8s_compile_secret_directive(ngx_k8s_compile_t *c,
@@ -44,35 +40,34 @@ ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
     uint32_t                 sum;
     ngx_int_t                rc;
-    ngx_uint_t               was;
+    ngx_uint_t               was, known;
     ngx_k8s_secret_t        *secret;
     ngx_k8s_secret_state_t  *state;
 
-    state = node->data;
+    if (node->data == NULL && node->nusers + node->pins == 0) {
+        return NGX_OK;
+    }
 
+    state = ngx_k8s_compile_secret_state(c, node);
     if (state == NULL) {
+        return NGX_ERROR;
+    }
 
-        if (node->nusers + node->pins == 0) {
-            return NGX_OK;
-        }
-
-        state = ngx_calloc(sizeof(ngx_k8s_secret_state_t), c->log);
-        if (state == NULL) {
-            return NGX_ERROR;
-        }
-
-        state->node = node;
-        node->data = state;
-
-        ngx_k8s_compile_secret_adopt(c, state);
+    if (node->marked) {
+        node->need = 0;
     }
 
     secret = (ngx_k8s_secret_t *) ngx_k8s_store_get(c->store, NGX_K8S_SECRET,
                                              &node->namespace, &node->name);
+
+    rc = ngx_k8s_compile_data(c, node, secret);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     was = state->state;
     state->full = 0;
-    node->need = 0;
-    rc = NGX_OK;
 
     if (secret == NULL || node->nusers + node->pins == 0) {
         state->state = NGX_K8S_SECRET_MISSING;
@@ -110,7 +105,13 @@ ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 
     /* problems of its Ingresses, and their hosts when these may change */
 
-    ngx_k8s_compile_tell(c, node, sum != state->sum);
+    known = ngx_k8s_compile_named_known(c, node);
+
+    ngx_k8s_compile_tell(c, node, sum != state->sum || (node->asked && known));
+
+    if (known) {
+        ngx_k8s_compile_named_answered(node);
+    }
 
     state->sum = sum;
     state->age = 0;
@@ -123,36 +124,6 @@ ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     }
 
     return NGX_OK;
-}
-
-
-/* a record that a predecessor has left counts as the last good one */
-
-static void
-ngx_k8s_compile_secret_adopt(ngx_k8s_compile_t *c,
-    ngx_k8s_secret_state_t *state)
-{
-    u_char                  buf[NGX_K8S_KEY_MAX];
-    size_t                  len;
-    ngx_str_t              *names[2];
-    ngx_k8s_certificate_t  *rec;
-
-    names[0] = &state->node->namespace;
-    names[1] = &state->node->name;
-
-    len = ngx_k8s_key_names(buf, 2, names);
-
-    rec = ngx_k8s_table_find(c->table, NGX_K8S_INDEX_CERTIFICATE, buf, len,
-                             &state->slot);
-    if (rec == NULL) {
-        state->slot = 0;
-        return;
-    }
-
-    state->generation = ngx_k8s_slot(c->table, state->slot)->generation;
-    state->key_type = rec->key_type;
-    state->not_before = rec->not_before;
-    state->not_after = rec->not_after;
 }
 
 
@@ -398,30 +369,6 @@ ngx_k8s_compile_secret_bad(ngx_k8s_compile_t *c,
 }
 
 
-static void
-ngx_k8s_compile_secret_data(ngx_k8s_secret_t *secret, ngx_str_t *name,
-    ngx_str_t *value)
-{
-    ngx_uint_t     i;
-    ngx_keyval_t  *kv;
-
-    ngx_str_null(value);
-
-    if (secret->data == NULL) {
-        return;
-    }
-
-    kv = secret->data->elts;
-
-    for (i = 0; i < secret->data->nelts; i++) {
-        if (ngx_k8s_str_eq(&kv[i].key, name)) {
-            *value = kv[i].value;
-            return;
-        }
-    }
-}
-
-
 /* what hosts depend on: whether it is there, its key type and its names */
 
 static uint32_t
@@ -541,6 +488,8 @@ ngx_k8s_compile_secret_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     if (state->reason.data) {
         ngx_free(state->reason.data);
     }
+
+    ngx_k8s_compile_data_free(state);
 
     ngx_free(state);
     node->data = NULL;

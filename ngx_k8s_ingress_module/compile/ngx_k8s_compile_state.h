@@ -24,6 +24,40 @@
 #define NGX_K8S_EXPIRES              (10 * 24 * 3600)
 
 
+/*
+ * What a use of a Secret has become: it is not there, or has no such key; there
+ * is a record; that is empty, as the key may be missing; it cannot be read; it
+ * has no room
+ */
+
+#define NGX_K8S_SECRET_USES          4
+
+/* of the zone: Secrets of a namespace that policies name take a part of this */
+#define NGX_K8S_DATA_SHARE           8
+
+#define NGX_K8S_DATA_MISSING         0
+#define NGX_K8S_DATA_GOOD            1
+#define NGX_K8S_DATA_EMPTY           2
+#define NGX_K8S_DATA_BAD             3
+#define NGX_K8S_DATA_FULL            4
+
+typedef struct {
+    ngx_uint_t               refs;       /* values of policies that ask for it;
+                                            0: it is to go */
+    uint32_t                 slot;       /* 0: there is no record */
+    ngx_uint_t               state;      /* NGX_K8S_DATA_* */
+    size_t                   bytes;      /* of the record */
+    u_char                   digest[NGX_K8S_DIGEST];  /* of the object in it */
+    u_char                  *made;       /* in the making; malloc()ed, NULL:
+                                            nothing is */
+    size_t                   len;        /* of that */
+    size_t                   pos;        /* of the text that was read for it */
+    ngx_str_t                reason;     /* why it is bad; malloc()ed */
+    unsigned                 known:1;    /* it was looked at */
+    unsigned                 read:1;     /* "digest" is set */
+} ngx_k8s_data_state_t;
+
+
 #define NGX_K8S_SECRET_MISSING       0
 #define NGX_K8S_SECRET_GOOD          1
 #define NGX_K8S_SECRET_BAD           2   /* perhaps with a last good record */
@@ -43,6 +77,8 @@ typedef struct {
     ngx_str_t                reason;     /* why it is bad; malloc()ed */
     ngx_str_t                field;
     ngx_str_t                remedy;     /* static */
+    ngx_k8s_data_state_t    *data;       /* uses by policies, malloc()ed; NULL:
+                                            there are none */
     unsigned                 queued:1;   /* in c->doomed */
     unsigned                 full:1;     /* it did not fit */
 } ngx_k8s_secret_state_t;
@@ -76,12 +112,14 @@ typedef struct {
 } ngx_k8s_extra_t;
 
 
-/* what the problem records of a namespace take */
+/* what the problem records of a namespace take, and its Secrets that policies
+   name */
 
 typedef struct {
     ngx_str_node_t           sn;
     size_t                   bytes;
     ngx_uint_t               records;
+    size_t                   data;
 } ngx_k8s_share_t;
 
 
@@ -139,6 +177,9 @@ struct ngx_k8s_compile_s {
     ngx_queue_t              lent;       /* ngx_k8s_host_state_t: names whose
                                             TLS is the default certificate's */
     ngx_queue_t              relent;     /* those that are to be marked */
+    ngx_queue_t              asked;      /* nodes of which it is not known
+                                            whether they are there, those that
+                                            wait longest first */
     ngx_queue_t              told;       /* nodes whose users are marked */
     ngx_queue_t              marking;    /* entries whose hosts are marked */
     ngx_queue_t              spent;      /* ngx_k8s_spent_t */
@@ -233,6 +274,15 @@ struct ngx_k8s_member_s {
      && ngx_strncmp((s)->data, text, sizeof(text) - 1) == 0)
 
 
+/* whether it is known of a node if its object is there */
+
+static ngx_inline ngx_uint_t
+ngx_k8s_compile_named_known(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    return node->answered || c->conf.later == NULL;
+}
+
+
 /* the work on a node is not at its end, but the node is as it was */
 void ngx_k8s_compile_resume(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 
@@ -261,6 +311,36 @@ void ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 /* removes a certificate that nothing asks for; NGX_DONE: there is none */
 ngx_int_t ngx_k8s_compile_doomed(ngx_k8s_compile_t *c);
 ngx_int_t ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c);
+
+/* the node's (ngx_k8s_compile_secret_state.c), made where there is none; NULL:
+   no memory */
+ngx_k8s_secret_state_t *ngx_k8s_compile_secret_state(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
+/* a value of the Secret; data is NULL: it has no such key */
+void ngx_k8s_compile_secret_data(ngx_k8s_secret_t *secret, ngx_str_t *name,
+    ngx_str_t *value);
+
+/*
+ * What policies ask of Secrets (ngx_k8s_compile_data.c).  ask(): for what a
+ * value of the row is for, beside the others of its object, in *uses, which is
+ * given back with unask(); ready(): whether records of these are as they should
+ * be, as far as it is known.  data(): makes and removes records of a node, with
+ * its object, or NULL; NGX_AGAIN: there is more to do.  note(): what is wrong
+ * with what a value names.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_k8s_row_t *row, ngx_k8s_values_t *values, ngx_uint_t *uses);
+void ngx_k8s_compile_data_unask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_uint_t uses);
+ngx_uint_t ngx_k8s_compile_data_ready(ngx_k8s_node_t *node, ngx_uint_t uses);
+ngx_int_t ngx_k8s_compile_data(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_k8s_secret_t *secret);
+ngx_int_t ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field);
+void ngx_k8s_compile_data_free(ngx_k8s_secret_state_t *state);
+/* whether a record is one of those, or another's */
+ngx_uint_t ngx_k8s_compile_data_known(ngx_k8s_compile_t *c, uint32_t slot,
+    void *rec);
 
 /* texts (ngx_k8s_compile_note.c), in the pool of the array, or c->pool */
 ngx_int_t ngx_cdecl ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a,
@@ -327,6 +407,11 @@ void ngx_k8s_compile_silent(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 /* tries the one that has waited longest; NGX_DONE: no room has appeared */
 ngx_int_t ngx_k8s_compile_unsaid(ngx_k8s_compile_t *c);
 void ngx_k8s_compile_shares_free(ngx_k8s_compile_t *c);
+/* Secrets of a namespace take so many bytes in place of others: NGX_OK;
+   NGX_DECLINED, more than its share, nothing has changed; NGX_ERROR: no memory.
+   Less is always taken */
+ngx_int_t ngx_k8s_compile_share_data(ngx_k8s_compile_t *c, ngx_str_t *ns,
+    size_t bytes, size_t was);
 
 /* limits (ngx_k8s_compile_limit.c) */
 ngx_int_t ngx_k8s_compile_namespace(ngx_k8s_compile_t *c,

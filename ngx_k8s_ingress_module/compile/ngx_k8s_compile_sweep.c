@@ -58,7 +58,8 @@ static ngx_k8s_compile_sweep_t  ngx_k8s_compile_sweeps[] = {
     { NGX_K8S_INDEX_LISTENER, NULL, NULL },
     { NGX_K8S_INDEX_ADDRESS, NULL, NULL },
     { NGX_K8S_INDEX_SET, NULL, NULL },
-    { NGX_K8S_INDEX_POLICY, ngx_k8s_compile_policy_known, NULL }
+    { NGX_K8S_INDEX_POLICY, ngx_k8s_compile_policy_known, NULL },
+    { NGX_K8S_INDEX_DATA, ngx_k8s_compile_data_known, NULL }
 };
 
 

@@ -44,8 +44,6 @@ static void ngx_k8s_kept_remove(ngx_k8s_kept_t *k,
 static ngx_int_t ngx_k8s_kept_sweep(ngx_k8s_kept_t *k);
 static ngx_int_t ngx_k8s_kept_feed(ngx_k8s_kept_t *k, ngx_k8s_data_t *rec,
     ngx_uint_t kind, ngx_k8s_feed_t *feed);
-static size_t ngx_k8s_kept_key(u_char *buf, ngx_str_t *kind, ngx_str_t *ns,
-    ngx_str_t *name);
 static void ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry);
 
 
@@ -145,7 +143,8 @@ ngx_k8s_kept_entry(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
     ngx_k8s_kept_entry_t  *entry;
 
     key.data = buf;
-    key.len = ngx_k8s_kept_key(buf, &ngx_k8s_kinds[kind].name, ns, name);
+    key.len = ngx_k8s_key_data(buf, NGX_K8S_DATA_OBJECT, ns, name,
+                               &ngx_k8s_kinds[kind].name);
 
     if (key.len == 0) {
         return NULL;
@@ -465,7 +464,8 @@ ngx_k8s_kept_get(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
     uint32_t         slot;
     ngx_k8s_data_t  *rec;
 
-    len = ngx_k8s_kept_key(buf, &ngx_k8s_kinds[kind].name, ns, name);
+    len = ngx_k8s_key_data(buf, NGX_K8S_DATA_OBJECT, ns, name,
+                           &ngx_k8s_kinds[kind].name);
 
     rec = len ? ngx_k8s_table_find(k->table, NGX_K8S_INDEX_DATA, buf, len,
                                    &slot)
@@ -594,34 +594,6 @@ ngx_k8s_kept_feed(ngx_k8s_kept_t *k, ngx_k8s_data_t *rec, ngx_uint_t kind,
     ngx_memcpy(feed->text, p, feed->len);
 
     return NGX_OK;
-}
-
-
-/* 0: too long, as no name is that can be read */
-
-static size_t
-ngx_k8s_kept_key(u_char *buf, ngx_str_t *kind, ngx_str_t *ns, ngx_str_t *name)
-{
-    u_char    *p;
-    uint32_t   use;
-
-    if (sizeof(uint32_t) + kind->len + ns->len + name->len + 3
-        > NGX_K8S_KEY_MAX)
-    {
-        return 0;
-    }
-
-    use = NGX_K8S_DATA_OBJECT;
-
-    p = ngx_cpymem(buf, &use, sizeof(uint32_t));
-    p = ngx_cpymem(p, ns->data, ns->len);
-    *p++ = '\0';
-    p = ngx_cpymem(p, name->data, name->len);
-    *p++ = '\0';
-    p = ngx_cpymem(p, kind->data, kind->len);
-    *p++ = '\0';
-
-    return p - buf;
 }
 
 

@@ -54,6 +54,8 @@ static ngx_int_t ngx_k8s_annotation_invalid(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why);
 static ngx_int_t ngx_k8s_annotation_take(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
+static ngx_int_t ngx_k8s_annotation_whole(ngx_k8s_annotations_t *a,
+    ngx_str_t *value);
 static ngx_int_t ngx_k8s_annotation_literal(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
 static ngx_int_t ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a,
@@ -581,6 +583,34 @@ ngx_k8s_annotation_take(ngx_k8s_annotations_t *a, ngx_str_t *key,
     value->row = row;
     value->key = *key;
     value->value = *text;
+
+    return (row->flags & (NGX_K8S_ROW_SECRET|NGX_K8S_ROW_HEADERS))
+           ? ngx_k8s_annotation_whole(a, &value->value) : NGX_OK;
+}
+
+
+/* a name alone is one of the object's namespace */
+
+static ngx_int_t
+ngx_k8s_annotation_whole(ngx_k8s_annotations_t *a, ngx_str_t *value)
+{
+    u_char     *p;
+    ngx_str_t   ns, name;
+
+    ngx_k8s_object_split(value, &ns, &name);
+
+    if (ns.len) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(a->values->values.pool,
+                    a->namespace->len + 1 + name.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->data = p;
+    value->len = ngx_sprintf(p, "%V/%V", a->namespace, &name) - p;
 
     return NGX_OK;
 }

@@ -115,5 +115,5 @@ ngx_k8s_class_row(ngx_k8s_row_t *row)
 {
     return (row->flags & (NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_CLASS))
            && !(row->flags & (NGX_K8S_ROW_WATCHER|NGX_K8S_ROW_HEADERS
-                              |NGX_K8S_ROW_HOST));
+                              |NGX_K8S_ROW_SECRET|NGX_K8S_ROW_HOST));
 }

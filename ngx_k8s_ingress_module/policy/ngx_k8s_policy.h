@@ -78,6 +78,7 @@ typedef struct {
 
     ngx_uint_t               backend_protocol;  /* NGX_K8S_BACKEND_* */
 
+    ngx_str_t                auth_secret;   /* "namespace/name"; empty: none */
     ngx_uint_t               satisfy;       /* 0: list and auth server, 1: one
                                                of them */
     ngx_str_t                auth_url;      /* with variables; empty: none */
@@ -322,6 +323,10 @@ ngx_uint_t ngx_k8s_list(ngx_k8s_grammar_t *grammar);
 
 /* it names another object of the namespace */
 #define NGX_K8S_ROW_REF              0x1000000
+
+/* it names a Secret, whose content is in records of its own; its value has the
+   namespace */
+#define NGX_K8S_ROW_SECRET           0x40000000
 
 /* it names a ConfigMap, whose headers are its value in policy records */
 #define NGX_K8S_ROW_HEADERS          0x8000000

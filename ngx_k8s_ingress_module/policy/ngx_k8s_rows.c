@@ -72,6 +72,11 @@
     ngx_k8s_field_row(name, config_map, "", field,                            \
                       (flags)|NGX_K8S_ROW_HEADERS, note)
 
+/* what names a Secret */
+#define ngx_k8s_secret_row(name, field, flags, needs, note)                   \
+    ngx_k8s_need_row(name, object, "", field, (flags)|NGX_K8S_ROW_SECRET,     \
+                     needs, note)
+
 /* what the watcher alone reads, of the object */
 #define ngx_k8s_watcher_row(name, grammar, value, flags, note)                \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
@@ -436,7 +441,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_later_row("auth-type", "", auth_type, "", NGX_K8S_A|NGX_K8S_ROUTE,
                       "", ""),
     ngx_k8s_later_row("auth-secret", "", object, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "", ""),
+                      NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE|NGX_K8S_ROW_SECRET, "",
+                      ""),
     ngx_k8s_later_row("auth-secret-type", "", auth_secret_type, "auth-file",
                       NGX_K8S_A|NGX_K8S_ROUTE, "auth-type", ""),
     ngx_k8s_later_row("auth-realm", "", chars_space, "", NGX_K8S_A_MEDIUM,

@@ -294,6 +294,17 @@ ngx_k8s_node_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 }
 
 
+ngx_int_t
+ngx_k8s_node_named(ngx_k8s_row_t *row)
+{
+    if (row->flags & NGX_K8S_ROW_HEADERS) {
+        return NGX_K8S_NODE_CONFIG;
+    }
+
+    return (row->flags & NGX_K8S_ROW_SECRET) ? NGX_K8S_NODE_SECRET : -1;
+}
+
+
 void
 ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node)
 {
@@ -361,6 +372,11 @@ ngx_k8s_node_want(ngx_k8s_store_t *store, ngx_k8s_node_t *node,
                        &node->name, wanted);
 
     if (!wanted) {
+
+        if (node->asked && !node->late) {
+            ngx_queue_remove(&node->ask);
+        }
+
         node->answered = 0;
         node->asked = 0;
         node->late = 0;

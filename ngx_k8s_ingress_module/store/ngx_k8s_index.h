@@ -95,6 +95,8 @@ struct ngx_k8s_node_s {
                                             with "telling" */
     ngx_queue_t              told;       /* compile's, with "telling" */
     ngx_queue_t              wait;       /* compile's, with "waits" */
+    ngx_queue_t              ask;        /* compile's, with "asked", unless
+                                            "late" */
     ngx_uint_t               type;       /* NGX_K8S_NODE_* */
     uint32_t                 route_set;  /* of a host, else 0 */
     uint32_t                 class;      /* NGX_K8S_CLASS_*, the same */
@@ -117,7 +119,8 @@ struct ngx_k8s_node_s {
     unsigned                 ordered:1;  /* compile's: is dirty in the order of
                                             its oldest object */
     unsigned                 telling:1;  /* compile's: its users are marked */
-    unsigned                 hosts:1;    /* and their hosts */
+    unsigned                 hosts:1;    /* and their hosts, */
+    unsigned                 claims:1;   /* and what these claim of them */
     unsigned                 answered:1; /* it is known whether its object,
                                             which is fetched, is there */
     unsigned                 asked:1;    /* compile's: it waits for that */
@@ -349,6 +352,9 @@ ngx_k8s_node_t *ngx_k8s_node_from(ngx_k8s_store_t *store, ngx_uint_t type,
 void ngx_k8s_node_mark(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
 /* users of a node whose row says so are attached anew, by settle() */
 void ngx_k8s_node_turn(ngx_k8s_store_t *store, ngx_k8s_node_t *node);
+
+/* the type of the node that the value of a row names; -1: none */
+ngx_int_t ngx_k8s_node_named(ngx_k8s_row_t *row);
 
 /* frees a node that nothing holds any more */
 void ngx_k8s_node_check(ngx_k8s_store_t *store, ngx_k8s_node_t *node);

@@ -511,7 +511,7 @@ ngx_k8s_links_model(ngx_k8s_links_t *l)
 }
 
 
-/* ConfigMaps that annotations name */
+/* ConfigMaps and Secrets that annotations name */
 
 static ngx_int_t
 ngx_k8s_links_values(ngx_k8s_links_t *l)
@@ -540,16 +540,18 @@ ngx_k8s_links_values(ngx_k8s_links_t *l)
 static ngx_int_t
 ngx_k8s_links_named(ngx_k8s_links_t *l, ngx_k8s_row_t *row, ngx_str_t *value)
 {
+    ngx_int_t  type;
     ngx_str_t  ns, name;
 
-    if (!(row->flags & NGX_K8S_ROW_HEADERS)) {
+    type = ngx_k8s_node_named(row);
+
+    if (type == -1) {
         return NGX_OK;
     }
 
     ngx_k8s_object_split(value, &ns, &name);
 
-    return ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, NGX_K8S_NODE_CONFIG, &ns,
-                            &name);
+    return ngx_k8s_link_add(l, NGX_K8S_ROLE_USER, type, &ns, &name);
 }
 
 

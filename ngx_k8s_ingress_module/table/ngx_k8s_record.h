@@ -27,7 +27,7 @@
 
 /* raised with every change of a layout below; another version is not read */
 
-#define NGX_K8S_LAYOUT_VERSION       7
+#define NGX_K8S_LAYOUT_VERSION       8
 
 
 /*
@@ -537,17 +537,23 @@ typedef struct {
  * says their use.  Written by the watcher.
  * Key: use as 4 bytes, then namespace, name and item, each followed by a zero
  * byte; where the content is shared, its SHA-256 instead of these.
+ *
+ * Those of Secrets that policies name are found by this key: without a record
+ * what they protect is closed.  A use that a Secret may lack has a record
+ * without bytes.
  */
 
-#define NGX_K8S_DATA_USERS           0   /* lines of an htpasswd file */
-#define NGX_K8S_DATA_CA              1   /* DER certificates, each behind its
-                                            length as 4 bytes */
-#define NGX_K8S_DATA_CRL             2   /* the same of lists */
+#define NGX_K8S_DATA_USERS           0   /* lines of "auth", as of an htpasswd
+                                            file: sorted by user, each once */
+#define NGX_K8S_DATA_CA              1   /* DER certificates of "ca.crt", each
+                                            behind its length as 4 bytes */
+#define NGX_K8S_DATA_CRL             2   /* the same of lists of "ca.crl" */
 #define NGX_K8S_DATA_RANGES          3   /* sorted ranges of addresses */
 #define NGX_K8S_DATA_HEADERS         4
 #define NGX_K8S_DATA_OBJECT          5   /* last good JSON of an object */
+#define NGX_K8S_DATA_USER_MAP        6   /* as USERS, of all keys of a Secret */
 
-#define NGX_K8S_DATA_USES            6
+#define NGX_K8S_DATA_USES            7
 
 #define NGX_K8S_DATA_SECRET          0x0001  /* in no snapshot without keys */
 
@@ -555,11 +561,39 @@ typedef struct {
     ngx_k8s_record_t         header;
     uint32_t                 use;        /* NGX_K8S_DATA_* */
     uint32_t                 flags;      /* NGX_K8S_DATA_SECRET */
+    u_char                   sha256[32]; /* of the bytes, of a Secret's */
     ngx_k8s_str_t            namespace;  /* of the object it is of, or empty */
     ngx_k8s_str_t            name;
-    ngx_k8s_str_t            item;       /* key in it, or the kind */
+    ngx_k8s_str_t            item;       /* the kind of an OBJECT, or empty */
     ngx_k8s_str_t            bytes;
 } ngx_k8s_data_t;
+
+
+/* takes the next DER from the bytes of CA or CRL; NGX_DONE: there is none */
+
+static ngx_inline ngx_int_t
+ngx_k8s_data_next(ngx_str_t *bytes, ngx_str_t *der)
+{
+    uint32_t  len;
+
+    if (bytes->len < sizeof(uint32_t)) {
+        return NGX_DONE;
+    }
+
+    ngx_memcpy(&len, bytes->data, sizeof(uint32_t));
+
+    if (len > bytes->len - sizeof(uint32_t)) {
+        return NGX_DONE;
+    }
+
+    der->len = len;
+    der->data = bytes->data + sizeof(uint32_t);
+
+    bytes->data = der->data + len;
+    bytes->len -= sizeof(uint32_t) + len;
+
+    return NGX_OK;
+}
 
 
 /*

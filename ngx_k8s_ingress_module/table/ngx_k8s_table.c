@@ -628,3 +628,30 @@ ngx_k8s_key_names(u_char *buf, ngx_uint_t n, ngx_str_t **names)
 
     return NGX_K8S_SHA1_LEN;
 }
+
+
+size_t
+ngx_k8s_key_data(u_char *buf, ngx_uint_t use, ngx_str_t *ns, ngx_str_t *name,
+    ngx_str_t *item)
+{
+    u_char    *p;
+    uint32_t   n;
+
+    if (sizeof(uint32_t) + ns->len + name->len + item->len + 3
+        > NGX_K8S_KEY_MAX)
+    {
+        return 0;
+    }
+
+    n = use;
+
+    p = ngx_cpymem(buf, &n, sizeof(uint32_t));
+    p = ngx_cpymem(p, ns->data, ns->len);
+    *p++ = '\0';
+    p = ngx_cpymem(p, name->data, name->len);
+    *p++ = '\0';
+    p = ngx_cpymem(p, item->data, item->len);
+    *p++ = '\0';
+
+    return p - buf;
+}

@@ -334,6 +334,9 @@ size_t ngx_k8s_key_listener(u_char *buf, uint32_t route_set, in_port_t port,
 
 /* names, each followed by a zero byte; a hash of them when it gets too long */
 size_t ngx_k8s_key_names(u_char *buf, ngx_uint_t n, ngx_str_t **names);
+/* 0: too long, as no name is that can be read */
+size_t ngx_k8s_key_data(u_char *buf, ngx_uint_t use, ngx_str_t *ns,
+    ngx_str_t *name, ngx_str_t *item);
 
 
 #endif /* _NGX_K8S_TABLE_H_INCLUDED_ */

@@ -1,0 +1,1054 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * What policies ask of Secrets: a record for each use, made while a policy asks
+ * for it and there is something good to make it of.  Without one what it
+ * protects is closed.  The texts are a tenant's: whatever they hold is a
+ * problem at worst.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_k8s_compile_state.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+
+#define NGX_K8S_DATA_BYTES           (256 * 1024)
+#define NGX_K8S_DATA_USERS_MAX       4096
+#define NGX_K8S_DATA_CERTIFICATES    8    /* read in one item of work */
+
+
+/*
+ * make: d->made and d->len of the text, that of all keys is empty.  NGX_AGAIN:
+ * there is more to do; NGX_DECLINED: it is bad, d->reason is set
+ */
+
+typedef struct {
+    ngx_uint_t               use;        /* NGX_K8S_DATA_* */
+    ngx_str_t                key;        /* empty: all of them */
+    ngx_int_t              (*make)(ngx_k8s_compile_t *c,
+                                ngx_k8s_data_state_t *d,
+                                ngx_k8s_secret_t *secret, ngx_str_t *text);
+} ngx_k8s_data_use_t;
+
+
+/* what an annotation asks for, as bits of ngx_k8s_data_uses */
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_uint_t               needs;
+    ngx_uint_t               may;        /* be empty */
+    ngx_uint_t               pair;       /* its certificate and key are used */
+} ngx_k8s_data_ask_t;
+
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_str_t                rest;       /* behind the colon */
+} ngx_k8s_data_user_t;
+
+
+static ngx_k8s_data_ask_t *ngx_k8s_data_ask(ngx_k8s_row_t *row);
+static void ngx_k8s_data_adopt(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_uint_t n);
+static ngx_int_t ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_uint_t n, ngx_k8s_secret_t *secret);
+static ngx_int_t ngx_k8s_data_put(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_uint_t n);
+static ngx_int_t ngx_k8s_data_record(ngx_k8s_builder_t *b,
+    ngx_k8s_node_t *node, ngx_uint_t n);
+static void ngx_k8s_data_remove(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_k8s_data_state_t *d);
+static void ngx_k8s_data_drop(ngx_k8s_data_state_t *d);
+static ngx_int_t ngx_k8s_data_users(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
+static ngx_int_t ngx_k8s_data_user_map(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
+static ngx_int_t ngx_k8s_data_user_lines(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_array_t *users);
+static int ngx_libc_cdecl ngx_k8s_data_user_cmp(const void *one,
+    const void *two);
+static size_t ngx_k8s_data_line(u_char *p, u_char *last);
+static ngx_int_t ngx_k8s_data_ca(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_k8s_secret_t *secret, ngx_str_t *text);
+static ngx_int_t ngx_k8s_data_crl(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
+static ngx_int_t ngx_k8s_data_pem(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_str_t *text, ngx_uint_t crl);
+static ngx_int_t ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio,
+    size_t max, ngx_uint_t crl);
+static ngx_int_t ngx_cdecl ngx_k8s_data_bad(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, const char *fmt, ...);
+static ngx_int_t ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, char *closed);
+static ngx_int_t ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n,
+    char *closed);
+static ngx_int_t ngx_k8s_data_pair(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field,
+    ngx_k8s_secret_t *secret);
+
+
+#define NGX_K8S_ASK_USERS            0x01
+#define NGX_K8S_ASK_USER_MAP         0x02
+#define NGX_K8S_ASK_CA               0x04
+#define NGX_K8S_ASK_CRL              0x08
+
+
+/* in the order of NGX_K8S_ASK_* */
+
+static ngx_k8s_data_use_t  ngx_k8s_data_uses[NGX_K8S_SECRET_USES] = {
+    { NGX_K8S_DATA_USERS, ngx_string("auth"), ngx_k8s_data_users },
+    { NGX_K8S_DATA_USER_MAP, ngx_null_string, ngx_k8s_data_user_map },
+    { NGX_K8S_DATA_CA, ngx_string("ca.crt"), ngx_k8s_data_ca },
+    { NGX_K8S_DATA_CRL, ngx_string("ca.crl"), ngx_k8s_data_crl }
+};
+
+
+/* of auth-secret one, by auth-secret-type */
+
+static ngx_k8s_data_ask_t  ngx_k8s_data_asks[] = {
+    { ngx_string("auth-secret"), NGX_K8S_ASK_USERS|NGX_K8S_ASK_USER_MAP, 0,
+      0 },
+    { ngx_string("auth-tls-secret"), NGX_K8S_ASK_CA, NGX_K8S_ASK_CRL, 0 },
+    { ngx_string("proxy-ssl-secret"), 0, NGX_K8S_ASK_CA|NGX_K8S_ASK_CRL, 1 },
+    { ngx_null_string, 0, 0, 0 }
+};
+
+
+static ngx_str_t  ngx_k8s_data_no_item = ngx_null_string;
+
+
+ngx_int_t
+ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_k8s_row_t *row, ngx_k8s_values_t *values, ngx_uint_t *uses)
+{
+    ngx_str_t               *type;
+    ngx_uint_t               n, all;
+    ngx_k8s_data_ask_t      *ask;
+    ngx_k8s_data_state_t    *d;
+    ngx_k8s_secret_state_t  *state;
+
+    static ngx_str_t  name = ngx_string("auth-secret-type");
+    static ngx_str_t  map = ngx_string("auth-map");
+
+    ask = ngx_k8s_data_ask(row);
+    all = ask->needs | ask->may;
+
+    if (all & NGX_K8S_ASK_USER_MAP) {
+        type = ngx_k8s_values_get(values, &name);
+        all = (type && ngx_k8s_str_eq(type, &map)) ? NGX_K8S_ASK_USER_MAP
+                                                   : NGX_K8S_ASK_USERS;
+    }
+
+    state = ngx_k8s_compile_secret_state(c, node);
+    if (state == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (state->data == NULL) {
+        state->data = ngx_calloc(NGX_K8S_SECRET_USES
+                                 * sizeof(ngx_k8s_data_state_t), c->log);
+        if (state->data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
+
+        if (!(all & ((ngx_uint_t) 1 << n))) {
+            continue;
+        }
+
+        d = &state->data[n];
+        d->refs++;
+
+        if (!d->known) {
+            ngx_k8s_data_adopt(c, node, n);
+            ngx_k8s_node_mark(c->store, node);
+        }
+    }
+
+    *uses = all;
+
+    return NGX_OK;
+}
+
+
+static ngx_k8s_data_ask_t *
+ngx_k8s_data_ask(ngx_k8s_row_t *row)
+{
+    ngx_k8s_data_ask_t  *ask;
+
+    for (ask = ngx_k8s_data_asks; ask->name.len; ask++) {
+        if (ngx_k8s_str_eq(&ask->name, &row->name)) {
+            break;
+        }
+    }
+
+    return ask;
+}
+
+
+/* what a predecessor has left holds until the Secret has come */
+
+static void
+ngx_k8s_data_adopt(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n)
+{
+    u_char                   buf[NGX_K8S_KEY_MAX];
+    size_t                   len;
+    ngx_k8s_data_state_t    *d;
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+    d = &state->data[n];
+
+    len = ngx_k8s_key_data(buf, ngx_k8s_data_uses[n].use, &node->namespace,
+                           &node->name, &ngx_k8s_data_no_item);
+
+    if (ngx_k8s_table_find(c->table, NGX_K8S_INDEX_DATA, buf, len, &d->slot)
+        == NULL)
+    {
+        d->slot = 0;
+    }
+}
+
+
+void
+ngx_k8s_compile_data_unask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_uint_t uses)
+{
+    ngx_uint_t               n;
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+
+    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
+
+        if ((uses & ((ngx_uint_t) 1 << n)) && --state->data[n].refs == 0) {
+            ngx_k8s_node_mark(c->store, node);
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_data_ready(ngx_k8s_node_t *node, ngx_uint_t uses)
+{
+    ngx_uint_t               n;
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+
+    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
+        if ((uses & ((ngx_uint_t) 1 << n)) && !state->data[n].known) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* one use, or a piece of it, in one item of work */
+
+ngx_int_t
+ngx_k8s_compile_data(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_k8s_secret_t *secret)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               n, asked, marked;
+    ngx_k8s_data_state_t    *d;
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+
+    if (state->data == NULL) {
+        return NGX_OK;
+    }
+
+    marked = node->marked;
+    node->marked = 0;
+    asked = 0;
+
+    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
+
+        d = &state->data[n];
+        asked += d->refs;
+
+        if (d->made && (marked || secret == NULL || d->refs == 0)) {
+            ngx_k8s_data_drop(d);
+        }
+
+        if (d->refs == 0) {
+            ngx_k8s_data_remove(c, node, d);
+            d->known = 0;
+            continue;
+        }
+
+        if (secret == NULL) {
+
+            if (ngx_k8s_compile_named_known(c, node)) {
+                ngx_k8s_data_remove(c, node, d);
+                d->state = NGX_K8S_DATA_MISSING;
+            }
+
+            d->known = 1;
+            continue;
+        }
+
+        if (d->read && d->state != NGX_K8S_DATA_FULL
+            && ngx_memcmp(d->digest, secret->object.digest, NGX_K8S_DIGEST)
+               == 0)
+        {
+            continue;
+        }
+
+        if (d->read && d->state == NGX_K8S_DATA_FULL && !marked) {
+            continue;
+        }
+
+        rc = ngx_k8s_data_make(c, node, n, secret);
+
+        if (rc == NGX_OK) {
+            d->known = 1;
+            d->read = 1;
+            ngx_memcpy(d->digest, secret->object.digest, NGX_K8S_DIGEST);
+        }
+
+        return (rc == NGX_ERROR) ? NGX_ERROR : NGX_AGAIN;
+    }
+
+    if (asked == 0) {
+        ngx_k8s_compile_data_free(state);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n,
+    ngx_k8s_secret_t *secret)
+{
+    ngx_int_t                rc;
+    ngx_str_t                text;
+    ngx_k8s_data_use_t      *use;
+    ngx_k8s_data_state_t    *d;
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+    d = &state->data[n];
+    use = &ngx_k8s_data_uses[n];
+
+    ngx_str_null(&text);
+
+    if (use->key.len) {
+        ngx_k8s_compile_secret_data(secret, &use->key, &text);
+
+        if (text.data == NULL && use->use == NGX_K8S_DATA_USERS) {
+            ngx_k8s_data_remove(c, node, d);
+            d->state = NGX_K8S_DATA_MISSING;
+
+            return NGX_OK;
+        }
+    }
+
+    rc = (text.len > NGX_K8S_DATA_BYTES)
+         ? ngx_k8s_data_bad(c, d, "it has more than %d KB",
+                            NGX_K8S_DATA_BYTES / 1024)
+         : use->make(c, d, secret, &text);
+
+    if (rc == NGX_OK) {
+        rc = ngx_k8s_data_put(c, node, n);
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_k8s_data_remove(c, node, d);
+        rc = NGX_OK;
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_k8s_data_drop(d);
+    }
+
+    return rc;
+}
+
+
+/* NGX_DECLINED: there is no room */
+
+static ngx_int_t
+ngx_k8s_data_put(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n)
+{
+    size_t                   bytes, need;
+    uint32_t                 slot;
+    ngx_int_t                rc;
+    ngx_k8s_record_t        *old;
+    ngx_k8s_builder_t       *b;
+    ngx_k8s_data_state_t    *d;
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+    d = &state->data[n];
+    b = &c->builder;
+
+    d->state = d->len ? NGX_K8S_DATA_GOOD : NGX_K8S_DATA_EMPTY;
+
+    if (ngx_k8s_data_record(b, node, n) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    bytes = ngx_k8s_writer_cost(b->len);
+
+    rc = ngx_k8s_compile_share_data(c, &node->namespace, bytes, d->bytes);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    need = ngx_k8s_writer_room(c->writer) + bytes;
+
+    if (rc == NGX_OK) {
+
+        old = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_DATA, d->slot);
+
+        slot = ngx_k8s_compile_put_spare(c, b, old, b->len / 8, 1);
+
+        if (slot) {
+            d->slot = slot;
+            d->bytes = bytes;
+            return NGX_OK;
+        }
+
+        need = ngx_k8s_writer_room(c->writer)
+               + ngx_k8s_writer_missing(c->writer);
+
+        (void) ngx_k8s_compile_share_data(c, &node->namespace, d->bytes, bytes);
+    }
+
+    d->state = NGX_K8S_DATA_FULL;
+
+    ngx_k8s_compile_stuck(c, node, need);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_k8s_data_record(ngx_k8s_builder_t *b, ngx_k8s_node_t *node, ngx_uint_t n)
+{
+    u_char                   buf[NGX_K8S_KEY_MAX];
+    uint32_t                 at;
+    ngx_str_t                key;
+    ngx_k8s_str_t            s[3];
+    ngx_k8s_data_t          *rec;
+    ngx_k8s_data_state_t    *d;
+    ngx_k8s_secret_state_t  *state;
+
+    state = node->data;
+    d = &state->data[n];
+
+    key.data = buf;
+    key.len = ngx_k8s_key_data(buf, ngx_k8s_data_uses[n].use, &node->namespace,
+                               &node->name, &ngx_k8s_data_no_item);
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_DATA, sizeof(ngx_k8s_data_t));
+
+    s[0] = ngx_k8s_builder_str(b, &key);
+    s[1] = ngx_k8s_builder_str(b, &node->namespace);
+    s[2] = ngx_k8s_builder_str(b, &node->name);
+    at = ngx_k8s_builder_alloc(b, d->len);
+
+    if (b->failed) {
+        return NGX_ERROR;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+
+    rec->header.key = s[0];
+    rec->use = ngx_k8s_data_uses[n].use;
+    rec->flags = NGX_K8S_DATA_SECRET;
+    rec->namespace = s[1];
+    rec->name = s[2];
+    rec->bytes.offset = at;
+    rec->bytes.len = d->len;
+
+    ngx_memcpy(ngx_k8s_builder_ptr(b, at), d->made, d->len);
+
+    return EVP_Digest(d->made, d->len, rec->sha256, NULL, EVP_sha256(), NULL)
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_k8s_data_remove(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
+    ngx_k8s_data_state_t *d)
+{
+    if (d->slot) {
+        ngx_k8s_writer_remove(c->writer, d->slot);
+        d->slot = 0;
+    }
+
+    if (d->bytes) {
+        (void) ngx_k8s_compile_share_data(c, &node->namespace, 0, d->bytes);
+        d->bytes = 0;
+    }
+
+    d->read = 0;
+}
+
+
+static void
+ngx_k8s_data_drop(ngx_k8s_data_state_t *d)
+{
+    if (d->made) {
+        ngx_explicit_memzero(d->made, d->len);
+        ngx_free(d->made);
+        d->made = NULL;
+    }
+}
+
+
+void
+ngx_k8s_compile_data_free(ngx_k8s_secret_state_t *state)
+{
+    ngx_uint_t             n;
+    ngx_k8s_data_state_t  *d;
+
+    if (state->data == NULL) {
+        return;
+    }
+
+    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
+        d = &state->data[n];
+
+        ngx_k8s_data_drop(d);
+
+        if (d->reason.data) {
+            ngx_free(d->reason.data);
+        }
+    }
+
+    ngx_free(state->data);
+    state->data = NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_data_known(ngx_k8s_compile_t *c, uint32_t slot, void *rec)
+{
+    ngx_str_t                ns, name;
+    ngx_uint_t               n;
+    ngx_k8s_data_t          *data = rec;
+    ngx_k8s_node_t          *node;
+    ngx_k8s_secret_state_t  *state;
+
+    if (data->use == NGX_K8S_DATA_OBJECT) {
+        return 1;
+    }
+
+    ngx_k8s_record_str(data, &data->namespace, &ns);
+    ngx_k8s_record_str(data, &data->name, &name);
+
+    node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_SECRET, &ns, &name);
+    state = node ? node->data : NULL;
+
+    for (n = 0; state && state->data && n < NGX_K8S_SECRET_USES; n++) {
+        if (state->data[n].slot == slot) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* lines of a user, a colon, and the rest; others are comments */
+
+static ngx_int_t
+ngx_k8s_data_users(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_k8s_secret_t *secret, ngx_str_t *text)
+{
+    u_char               *p, *last, *colon;
+    size_t                len;
+    ngx_array_t           users;
+    ngx_k8s_data_user_t  *user;
+
+    if (ngx_array_init(&users, c->pool, 64, sizeof(ngx_k8s_data_user_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    p = text->data;
+    last = p + text->len;
+
+    for ( /* void */ ; p < last; p += len + 1) {
+
+        len = ngx_k8s_data_line(p, last);
+        colon = ngx_strlchr(p, p + len, ':');
+
+        if (colon == NULL || *p == '#') {
+            continue;
+        }
+
+        if (users.nelts == NGX_K8S_DATA_USERS_MAX) {
+            return ngx_k8s_data_bad(c, d, "it has more than %d users",
+                                    NGX_K8S_DATA_USERS_MAX);
+        }
+
+        user = ngx_array_push(&users);
+        if (user == NULL) {
+            return NGX_ERROR;
+        }
+
+        user->name.data = p;
+        user->name.len = colon - p;
+        user->rest.data = colon + 1;
+        user->rest.len = p + len - user->rest.data;
+    }
+
+    return ngx_k8s_data_user_lines(c, d, &users);
+}
+
+
+/* a user is a key */
+
+static ngx_int_t
+ngx_k8s_data_user_map(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_k8s_secret_t *secret, ngx_str_t *text)
+{
+    ngx_uint_t            i, n;
+    ngx_array_t           users;
+    ngx_keyval_t         *kv;
+    ngx_k8s_data_user_t  *user;
+
+    n = secret->data ? secret->data->nelts : 0;
+
+    if (n > NGX_K8S_DATA_USERS_MAX) {
+        return ngx_k8s_data_bad(c, d, "it has more than %d users",
+                                NGX_K8S_DATA_USERS_MAX);
+    }
+
+    if (ngx_array_init(&users, c->pool, n + 1, sizeof(ngx_k8s_data_user_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        kv = secret->data->elts;
+
+        user = ngx_array_push(&users);
+        if (user == NULL) {
+            return NGX_ERROR;
+        }
+
+        user->name = kv[i].key;
+        user->rest.data = kv[i].value.data;
+        user->rest.len = ngx_k8s_data_line(kv[i].value.data,
+                                           kv[i].value.data
+                                           + kv[i].value.len);
+    }
+
+    return ngx_k8s_data_user_lines(c, d, &users);
+}
+
+
+/* of a user who is there twice the first one holds */
+
+static ngx_int_t
+ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_array_t *users)
+{
+    size_t                len;
+    u_char               *p;
+    ngx_uint_t            i;
+    ngx_k8s_data_user_t  *user;
+
+    user = users->elts;
+    len = 0;
+
+    for (i = 0; i < users->nelts; i++) {
+        len += user[i].name.len + user[i].rest.len + 2;
+    }
+
+    if (len > NGX_K8S_DATA_BYTES + users->nelts) {
+        return ngx_k8s_data_bad(c, d, "it has more than %d KB",
+                                NGX_K8S_DATA_BYTES / 1024);
+    }
+
+    ngx_qsort(user, users->nelts, sizeof(ngx_k8s_data_user_t),
+              ngx_k8s_data_user_cmp);
+
+    p = ngx_alloc(len + 1, c->log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    d->made = p;
+
+    for (i = 0; i < users->nelts; i++) {
+
+        if (i && ngx_k8s_str_eq(&user[i].name, &user[i - 1].name)) {
+            continue;
+        }
+
+        p = ngx_cpymem(p, user[i].name.data, user[i].name.len);
+        *p++ = ':';
+        p = ngx_cpymem(p, user[i].rest.data, user[i].rest.len);
+        *p++ = LF;
+    }
+
+    d->len = p - d->made;
+
+    return NGX_OK;
+}
+
+
+static int ngx_libc_cdecl
+ngx_k8s_data_user_cmp(const void *one, const void *two)
+{
+    ngx_int_t                   rc;
+    const ngx_k8s_data_user_t  *a, *b;
+
+    a = one;
+    b = two;
+
+    rc = ngx_memn2cmp(a->name.data, b->name.data, a->name.len, b->name.len);
+
+    if (rc) {
+        return (int) rc;
+    }
+
+    return (a->rest.data > b->rest.data) ? 1 : -1;
+}
+
+
+static size_t
+ngx_k8s_data_line(u_char *p, u_char *last)
+{
+    u_char  *start;
+
+    for (start = p; p < last && *p != CR && *p != LF; p++) { /* void */ }
+
+    return p - start;
+}
+
+
+static ngx_int_t
+ngx_k8s_data_ca(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_k8s_secret_t *secret, ngx_str_t *text)
+{
+    return ngx_k8s_data_pem(c, d, text, 0);
+}
+
+
+static ngx_int_t
+ngx_k8s_data_crl(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_k8s_secret_t *secret, ngx_str_t *text)
+{
+    return ngx_k8s_data_pem(c, d, text, 1);
+}
+
+
+/* from d->pos on; DER is shorter than its PEM */
+
+static ngx_int_t
+ngx_k8s_data_pem(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_str_t *text, ngx_uint_t crl)
+{
+    BIO            *bio;
+    ngx_int_t       rc;
+    ngx_uint_t      n;
+    unsigned long   error;
+
+    if (d->made == NULL) {
+        d->made = ngx_alloc(text->len + 1, c->log);
+        if (d->made == NULL) {
+            return NGX_ERROR;
+        }
+
+        d->len = 0;
+        d->pos = 0;
+    }
+
+    if (text->len == 0) {
+        return NGX_OK;
+    }
+
+    bio = BIO_new_mem_buf(text->data + d->pos, (int) (text->len - d->pos));
+    if (bio == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = crl ? 1 : NGX_K8S_DATA_CERTIFICATES;
+
+    do {
+        rc = ngx_k8s_data_der(d, bio, text->len, crl);
+    } while (rc == NGX_OK && --n);
+
+    d->pos = text->len - BIO_pending(bio);
+
+    BIO_free(bio);
+
+    if (rc == NGX_OK) {
+        return NGX_AGAIN;
+    }
+
+    error = ERR_peek_last_error();
+
+    if (d->len && ERR_GET_REASON(error) == PEM_R_NO_START_LINE) {
+        rc = NGX_OK;
+
+    } else if (ERR_GET_REASON(error) == PEM_R_NO_START_LINE) {
+        rc = ngx_k8s_data_bad(c, d, "it holds no PEM %s",
+                              crl ? "list" : "certificate");
+
+    } else {
+        rc = ngx_k8s_data_bad(c, d, "one of its %s cannot be read: %s",
+                              crl ? "lists" : "certificates",
+                              ERR_reason_error_string(error));
+    }
+
+    ERR_clear_error();
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio, size_t max, ngx_uint_t crl)
+{
+    int        len;
+    X509      *x509;
+    u_char    *p;
+    uint32_t   n;
+    X509_CRL  *list;
+
+    x509 = NULL;
+    list = NULL;
+
+    if (crl) {
+        list = PEM_read_bio_X509_CRL(bio, NULL, NULL, (void *) "");
+        len = list ? i2d_X509_CRL(list, NULL) : -1;
+
+    } else {
+        x509 = PEM_read_bio_X509(bio, NULL, NULL, (void *) "");
+        len = x509 ? i2d_X509(x509, NULL) : -1;
+    }
+
+    if (len > 0 && d->len + sizeof(uint32_t) + len <= max) {
+        n = len;
+
+        p = ngx_cpymem(d->made + d->len, &n, sizeof(uint32_t));
+        len = crl ? i2d_X509_CRL(list, &p) : i2d_X509(x509, &p);
+
+        d->len = p - d->made;
+
+    } else {
+        len = -1;
+    }
+
+    X509_free(x509);
+    X509_CRL_free(list);
+
+    return (len > 0) ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t ngx_cdecl
+ngx_k8s_data_bad(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    const char *fmt, ...)
+{
+    u_char   buf[256], *p;
+    va_list  args;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args);
+    va_end(args);
+
+    if (d->reason.data) {
+        ngx_free(d->reason.data);
+    }
+
+    d->state = NGX_K8S_DATA_BAD;
+    d->reason.len = p - buf;
+    d->reason.data = ngx_alloc(d->reason.len, c->log);
+
+    if (d->reason.data == NULL) {
+        d->reason.len = 0;
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(d->reason.data, buf, d->reason.len);
+
+    return NGX_DECLINED;
+}
+
+
+/* problems */
+
+ngx_int_t
+ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field)
+{
+    char                    *closed;
+    ngx_uint_t               n;
+    ngx_k8s_node_t          *node;
+    ngx_k8s_secret_t        *secret;
+    ngx_k8s_secret_state_t  *state;
+
+    node = value->named->node;
+    state = node->data;
+
+    closed = (value->row->flags & NGX_K8S_ROW_CLOSES_HOST)
+             ? "so the hosts of the Ingress are closed: they answer 403"
+             : "so the paths of the Ingress are closed: they answer 503";
+
+    secret = (ngx_k8s_secret_t *) ngx_k8s_store_get(c->store, NGX_K8S_SECRET,
+                                             &node->namespace, &node->name);
+    if (secret == NULL) {
+        return ngx_k8s_data_missing(c, a, value, field, closed);
+    }
+
+    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
+
+        if ((value->named->uses & ((ngx_uint_t) 1 << n))
+            && state->data[n].state != NGX_K8S_DATA_GOOD
+            && ngx_k8s_data_note(c, a, value, field, n, closed) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_k8s_data_ask(value->row)->pair
+           ? ngx_k8s_data_pair(c, a, value, field, secret) : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, char *closed)
+{
+    ngx_str_t                text;
+    ngx_uint_t               n, known, held;
+    ngx_k8s_node_t          *node;
+    ngx_k8s_secret_state_t  *state;
+
+    static ngx_str_t  create = ngx_string("Create the Secret, or correct its "
+                                          "name.");
+
+    node = value->named->node;
+    state = node->data;
+    held = 1;
+
+    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
+        if (value->named->uses & ((ngx_uint_t) 1 << n)) {
+            held &= (state->data[n].slot != 0);
+        }
+    }
+
+    known = ngx_k8s_compile_named_known(c, node);
+
+    text = ngx_k8s_compile_text(c, "Secret %V %s, %s", &value->value,
+                                known ? "is not there" : "has not come",
+                                held ? "so what it said before holds" : closed);
+
+    return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_ANNOTATION_CLOSED, NULL,
+                                  field, &text, known ? &create : NULL);
+}
+
+
+static ngx_int_t
+ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n,
+    char *closed)
+{
+    ngx_str_t               *key;
+    ngx_uint_t               code;
+    ngx_k8s_data_use_t      *use;
+    ngx_k8s_data_state_t    *d;
+    ngx_k8s_secret_state_t  *state;
+
+    state = value->named->node->data;
+    d = &state->data[n];
+    use = &ngx_k8s_data_uses[n];
+    key = &use->key;
+    code = NGX_K8S_PROBLEM_ANNOTATION_CLOSED;
+
+    switch (d->state) {
+
+    case NGX_K8S_DATA_MISSING:
+        return ngx_k8s_compile_note(c, a, code, NULL, field,
+                                    "Secret %V has no \"%V\", %s",
+                                    &value->value, key, closed);
+
+    case NGX_K8S_DATA_BAD:
+        return ngx_k8s_compile_note(c, a, code, NULL, field,
+                                    "Secret %V%s%V%s: %V, %s", &value->value,
+                                    key->len ? ", \"" : "", key,
+                                    key->len ? "\"" : "", &d->reason, closed);
+
+    case NGX_K8S_DATA_FULL:
+        return ngx_k8s_compile_note(c, a, code, NULL, field,
+                                    "there is no room for Secret %V in the "
+                                    "zone, or its namespace has had its share, "
+                                    "%s", &value->value, closed);
+
+    default: /* NGX_K8S_DATA_EMPTY */
+
+        if (use->use == NGX_K8S_DATA_USERS
+            || use->use == NGX_K8S_DATA_USER_MAP)
+        {
+            return ngx_k8s_compile_note(c, a, code, NULL, field,
+                                        "Secret %V has no user, so nobody is "
+                                        "let through: all are answered 401",
+                                        &value->value);
+        }
+
+        if (!(ngx_k8s_data_ask(value->row)->needs & ((ngx_uint_t) 1 << n))) {
+            return NGX_OK;
+        }
+
+        return ngx_k8s_compile_note(c, a, code, NULL, field,
+                                    "Secret %V has no \"%V\", or an empty one, "
+                                    "%s", &value->value, key, closed);
+    }
+}
+
+
+static ngx_int_t
+ngx_k8s_data_pair(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_k8s_secret_t *secret)
+{
+    ngx_str_t                crt, key;
+    ngx_k8s_secret_state_t  *state;
+
+    static ngx_str_t  crt_name = ngx_string("tls.crt");
+    static ngx_str_t  key_name = ngx_string("tls.key");
+
+    state = value->named->node->data;
+
+    ngx_k8s_compile_secret_data(secret, &crt_name, &crt);
+    ngx_k8s_compile_secret_data(secret, &key_name, &key);
+
+    if (state->state != NGX_K8S_SECRET_BAD || crt.len + key.len == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_SECRET_INVALID, NULL,
+                                field, "Secret %V%s%V: %V", &value->value,
+                                state->field.len ? ", " : "", &state->field,
+                                &state->reason);
+}
