@@ -484,6 +484,8 @@ ngx_int_t ngx_k8s_owner_rule(ngx_k8s_compile_t *c,
     ngx_k8s_host_state_t *state);
 void ngx_k8s_owner_told(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state);
 ngx_k8s_claim_t *ngx_k8s_owner_next(ngx_k8s_claim_t *claim);
+/* whether a path is one of challenges of ACME, and no expression: 1 or 0 */
+ngx_uint_t ngx_k8s_owner_challenge(ngx_str_t *path);
 /* the oldest claim of a host, or of the wildcard above it; NULL: none */
 ngx_k8s_claim_t *ngx_k8s_owner(ngx_k8s_host_state_t *state);
 /* that of another namespace, for which a claim is not served; NULL: it is */

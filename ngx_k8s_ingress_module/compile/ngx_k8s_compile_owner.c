@@ -29,7 +29,6 @@
 
 static ngx_uint_t ngx_k8s_owner_exempt(ngx_k8s_compile_t *c,
     ngx_k8s_model_t *model, ngx_k8s_model_host_t *host);
-static ngx_uint_t ngx_k8s_owner_challenge(ngx_str_t *path);
 static ngx_k8s_claim_t *ngx_k8s_owner_first(ngx_k8s_host_state_t *state);
 static void ngx_k8s_owner_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
@@ -191,7 +190,7 @@ ngx_k8s_owner_exempt(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
 
 /* below the prefix just what tokens have: never an expression */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_k8s_owner_challenge(ngx_str_t *path)
 {
     u_char  *p, *last;

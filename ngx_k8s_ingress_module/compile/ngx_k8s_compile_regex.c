@@ -9,7 +9,8 @@
  * of them are, whoever has them, and take what begins as they say, in either
  * case.  They are tried in the order that ingress-nginx gives its locations:
  * by the length of the path, then by its bytes, then by age.  Those of claims
- * that are apart are none, and before them.
+ * that are apart are none, and before them, and so are the challenges of others
+ * then.
  */
 
 
@@ -33,6 +34,8 @@ static ngx_uint_t ngx_k8s_regex_over(ngx_k8s_compile_t *c,
 static int ngx_libc_cdecl ngx_k8s_regex_cmp(const void *one, const void *two);
 static int ngx_libc_cdecl ngx_k8s_regex_apart_cmp(const void *one,
     const void *two);
+static ngx_int_t ngx_k8s_regex_challenges(ngx_array_t *items,
+    ngx_array_t *apart);
 static ngx_int_t ngx_k8s_regex_apart(ngx_k8s_making_t *m, ngx_array_t *apart);
 static ngx_int_t ngx_k8s_regex_path(ngx_k8s_making_t *m,
     ngx_k8s_item_t **items, ngx_uint_t n);
@@ -57,6 +60,7 @@ ngx_k8s_compile_regexes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         || ngx_array_init(&apart, m->places.pool, 1, sizeof(ngx_k8s_item_t *))
            != NGX_OK
         || ngx_k8s_regex_items(c, m, &items, &apart) != NGX_OK
+        || ngx_k8s_regex_challenges(&items, &apart) != NGX_OK
         || ngx_k8s_regex_apart(m, &apart) != NGX_OK)
     {
         return NGX_ERROR;
@@ -336,6 +340,43 @@ ngx_k8s_regex_apart_cmp(const void *one, const void *two)
 }
 
 
+/* beside what is apart the owner's challenges are no expressions either: else
+   the shorter path would take the longer one's */
+
+static ngx_int_t
+ngx_k8s_regex_challenges(ngx_array_t *items, ngx_array_t *apart)
+{
+    ngx_uint_t        i, n;
+    ngx_k8s_item_t  **item, **p;
+
+    if (apart->nelts == 0) {
+        return NGX_OK;
+    }
+
+    item = items->elts;
+    n = 0;
+
+    for (i = 0; i < items->nelts; i++) {
+
+        if (!ngx_k8s_owner_challenge(&item[i]->match->path)) {
+            item[n++] = item[i];
+            continue;
+        }
+
+        p = ngx_array_push(apart);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        *p = item[i];
+    }
+
+    items->nelts = n;
+
+    return NGX_OK;
+}
+
+
 /* each path once, as the first of those that have it leads */
 
 static ngx_int_t
@@ -358,7 +399,9 @@ ngx_k8s_regex_apart(ngx_k8s_making_t *m, ngx_array_t *apart)
         }
 
         if (ngx_k8s_regex_place(m, item[i], item[i]->match->type,
-                                &item[i]->match->text, 0)
+                                &item[i]->match->text,
+                                !item[i]->claim->apart
+                                && item[i]->match->rewrite)
             != NGX_OK)
         {
             return NGX_ERROR;

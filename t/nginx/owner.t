@@ -103,6 +103,20 @@ answers('regex.test', "$acme/x/y", '404', 'one that would be takes nothing');
 answers('regex.test', '/', '404', 'not the host');
 answers('regex.test', '/api/v1', 'a', 'nor what is the owner\'s');
 
+# the owner's own challenges are before them, there as well
+
+for my $regex ('', 'use-regex: "true"') {
+    my $host = $regex ? 'own-regex.test' : 'own.test';
+    my $name = $regex ? 'own-regex' : 'own';
+    ingress("one/$name", '01', $host, $regex, "/app/(.*) a", "$acme/tok a",
+            "$acme/dir a");
+    ingress("two/$name", '02', $host, '', "$acme b", "$acme/dir/longer b");
+    answers($host, "$acme/other", 'b', "$host: a challenge");
+    answers($host, "$acme/tok", 'a', "$host: one of the owner");
+    answers($host, "$acme/dir/x", 'a', "$host: and all below it");
+    answers($host, "$acme/dir/longer", 'b', "$host: but the longer one");
+}
+
 # below a wildcard they take a path, the wildcard has the rest
 
 ingress('one/domain', '01', '*.domain.test', '', '/ a');
