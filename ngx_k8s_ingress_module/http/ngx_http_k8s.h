@@ -36,10 +36,11 @@ struct ngx_http_k8s_loc_conf_s {
     ngx_k8s_block_t         *block;      /* NULL: no pass here */
     ngx_str_t                name;       /* as written in k8s_ingress_pass */
     ngx_http_conf_ctx_t      ctx;        /* of the server or location */
-    ngx_str_t                url;        /* of the profiles' proxy_pass, */
-    ngx_str_t                url_tls;    /* by TLS, */
-    ngx_str_t                url_auto;   /* and as the client asks */
+    ngx_str_t                urls[NGX_K8S_BACKENDS];  /* by protocol, where
+                                            profiles pass to */
     ngx_http_k8s_profile_t  *builtin;    /* without a ConfigMap */
+    ngx_http_conf_ctx_t     *grpc;       /* over it, for profiles of gRPC; NULL:
+                                            nginx has none */
     void                   **health_conf; /* the same, not logged */
     u_char                  *words;      /* those of nginx.conf, a copy */
     void                   **error_conf; /* the location of error pages over

@@ -232,7 +232,11 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     u->output.output_filter = ngx_http_k8s_output;
     u->output.filter_ctx = peer;
 
-    ngx_http_k8s_interim(r, hop);
+    /* other protocols have none, or skip them by themselves */
+
+    if (ngx_strcmp(u->conf->module.data, "proxy") == 0) {
+        ngx_http_k8s_interim(r, hop);
+    }
 
     /* a lonely endpoint is asked again, as ingress-nginx does */
 

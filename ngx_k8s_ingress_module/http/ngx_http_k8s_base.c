@@ -13,6 +13,7 @@
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_forwarded.h>
+#include <ngx_http_k8s_protocol.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 
@@ -38,8 +39,11 @@ static ngx_http_k8s_profile_t *ngx_http_k8s_base_create(
 static ngx_http_k8s_profile_t *ngx_http_k8s_base_delta(
     ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
     ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
-static ngx_str_t *ngx_http_k8s_base_url(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_k8s_settings_t *settings);
+static ngx_http_conf_ctx_t *ngx_http_k8s_base_parent(
+    ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
+    ngx_uint_t protocol, ngx_pool_t *temp_pool);
+static ngx_array_t *ngx_http_k8s_base_protocol(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_pool_t *pool, ngx_uint_t protocol);
 static ngx_int_t ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
     ngx_k8s_settings_t *settings, ngx_str_t *values);
 static ngx_int_t ngx_http_k8s_base_keep_words(ngx_conf_t *cf,
@@ -126,7 +130,7 @@ ngx_http_k8s_base_builtin(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf,
 
 ngx_array_t *
 ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
-    ngx_str_t *values)
+    ngx_str_t *values, ngx_uint_t protocol)
 {
     ngx_int_t            rc;
     ngx_str_t            directive, arguments;
@@ -140,9 +144,7 @@ ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
 
     /* first the handler: it sets what others look at */
 
-    ngx_str_set(&directive, "proxy_pass");
-
-    if (ngx_k8s_tokens_add(pool, tokens, &directive, &klcf->url) != NGX_OK) {
+    if (ngx_http_k8s_protocol_pass(klcf, pool, tokens, protocol) != NGX_OK) {
         return NULL;
     }
 
@@ -169,7 +171,8 @@ ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
         || ngx_http_k8s_base_settings(klcf, &settings, values) != NGX_OK
         || ngx_http_k8s_set_headers_tokens(pool, tokens, &settings.set_headers)
            != NGX_OK
-        || ngx_http_k8s_forwarded_tokens(pool, tokens, &settings) != NGX_OK)
+        || ngx_http_k8s_forwarded_tokens(pool, tokens, &settings) != NGX_OK
+        || ngx_http_k8s_protocol_tokens(pool, tokens, protocol) != NGX_OK)
     {
         return NULL;
     }
@@ -189,7 +192,8 @@ ngx_http_k8s_base_create(ngx_http_k8s_loc_conf_t *klcf, ngx_str_t *values,
 
     error->len = 0;
 
-    tokens = ngx_http_k8s_base_tokens(klcf, temp_pool, values);
+    tokens = ngx_http_k8s_base_tokens(klcf, temp_pool, values,
+                                      NGX_K8S_BACKEND_HTTP);
 
     if (tokens == NULL
         || ngx_k8s_policy_base(&settings, NGX_K8S_API_INGRESS) != NGX_OK)
@@ -232,32 +236,15 @@ ngx_http_k8s_base_over(ngx_http_k8s_loc_conf_t *klcf,
 }
 
 
-static ngx_str_t *
-ngx_http_k8s_base_url(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_k8s_settings_t *settings)
-{
-    switch (settings->backend_protocol) {
-
-    case NGX_K8S_BACKEND_HTTPS:
-        return &klcf->url_tls;
-
-    case NGX_K8S_BACKEND_AUTO:
-        return &klcf->url_auto;
-
-    default:
-        return &klcf->url;
-    }
-}
-
-
 static ngx_http_k8s_profile_t *
 ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *pool,
     ngx_str_t *error)
 {
-    ngx_str_t            directive;
-    ngx_array_t         *tokens;
-    ngx_k8s_settings_t   settings;
+    ngx_uint_t            protocol;
+    ngx_array_t          *tokens;
+    ngx_k8s_settings_t    settings;
+    ngx_http_conf_ctx_t  *parent;
 
     error->len = 0;
 
@@ -266,27 +253,134 @@ ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
         return NULL;
     }
 
-    ngx_str_set(&directive, "proxy_pass");
-
     settings = *base->settings;
     ngx_k8s_policy_settings(&settings, NGX_K8S_API_INGRESS, values);
 
-    if (ngx_k8s_tokens_add(pool, tokens, &directive,
-                           ngx_http_k8s_base_url(klcf, &settings))
-        != NGX_OK)
+    protocol = settings.backend_protocol;
+
+    if (protocol >= NGX_K8S_BACKENDS) {
+
+        /* one that is not served yet: the paths are closed */
+
+        protocol = NGX_K8S_BACKEND_HTTP;
+    }
+
+    parent = ngx_http_k8s_base_parent(klcf, base, protocol, pool);
+
+    if (parent == NULL
+        || ngx_http_k8s_protocol_pass(klcf, pool, tokens, protocol) != NGX_OK
+        || ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values,
+                                base->values)
+           != NGX_OK
+        || ngx_http_k8s_error_tokens(pool, tokens, &settings) != NGX_OK
+        || ngx_http_k8s_protocol_tokens(pool, tokens, protocol) != NGX_OK)
     {
         return NULL;
     }
 
-    if (ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values,
-                             base->values)
-        != NGX_OK
-        || ngx_http_k8s_error_tokens(pool, tokens, &settings) != NGX_OK)
-    {
-        return NULL;
+    return ngx_http_k8s_profile_create(parent, tokens, error);
+}
+
+
+/* what nginx refuses, as it is built without the module, is refused of each
+   profile as well */
+
+ngx_int_t
+ngx_http_k8s_base_protocols(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
+{
+    u_char                  buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    void                  **loc_conf;
+    ngx_str_t               error;
+    ngx_array_t            *tokens;
+    ngx_http_conf_ctx_t    *ctx;
+
+    tokens = ngx_http_k8s_base_protocol(klcf, klcf->builtin, cf->pool,
+#if (NGX_HTTP_SSL)
+                                        NGX_K8S_BACKEND_GRPCS);
+#else
+                                        NGX_K8S_BACKEND_GRPC);
+#endif
+
+    ctx = ngx_palloc(cf->pool, sizeof(ngx_http_conf_ctx_t));
+
+    if (tokens == NULL || ctx == NULL) {
+        return NGX_ERROR;
     }
 
-    return ngx_http_k8s_profile_create(&base->ctx, tokens, error);
+    error.data = buf;
+
+    loc_conf = ngx_http_k8s_profile_build(cf->cycle, cf->pool,
+                                          &klcf->builtin->ctx, tokens, &error);
+    if (loc_conf == NULL) {
+        return error.len ? NGX_OK : NGX_ERROR;
+    }
+
+    *ctx = klcf->builtin->ctx;
+    ctx->loc_conf = loc_conf;
+
+    klcf->grpc = ctx;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Over which location profiles of the protocol are: that of the base, or one
+ * over it, made when it is first asked for and held by the base.  NULL: no
+ * memory.
+ */
+
+static ngx_http_conf_ctx_t *
+ngx_http_k8s_base_parent(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_uint_t protocol, ngx_pool_t *temp_pool)
+{
+    ngx_array_t  *tokens;
+
+    if (ngx_http_k8s_protocol_proxied(protocol) || klcf->grpc == NULL) {
+        return &base->ctx;
+    }
+
+    if (base == klcf->builtin) {
+        return klcf->grpc;
+    }
+
+    if (base->grpc == NULL) {
+
+        tokens = ngx_http_k8s_base_protocol(klcf, base, temp_pool,
+                                            NGX_K8S_BACKEND_GRPC);
+        if (tokens == NULL
+            || ngx_http_k8s_profile_beside(base, &base->grpc, tokens)
+               != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    return base->grpc ? &base->grpc->ctx : klcf->grpc;
+}
+
+
+static ngx_array_t *
+ngx_http_k8s_base_protocol(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_pool_t *pool, ngx_uint_t protocol)
+{
+    u_char        buf[NGX_INT_T_LEN + 1];
+    ngx_str_t     directive, argument;
+    ngx_array_t  *tokens;
+
+    tokens = ngx_http_k8s_base_tokens(klcf, pool, base->values, protocol);
+
+    if (tokens == NULL || base->settings->grpc_buffer == 0) {
+        return tokens;
+    }
+
+    ngx_str_set(&directive, "grpc_buffer_size");
+
+    argument.data = buf;
+    argument.len = ngx_sprintf(buf, "%uik", base->settings->grpc_buffer) - buf;
+
+    return (ngx_k8s_tokens_add(pool, tokens, &directive, &argument) == NGX_OK)
+           ? tokens : NULL;
 }
 
 

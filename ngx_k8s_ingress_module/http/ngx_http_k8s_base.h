@@ -25,11 +25,17 @@
  * see ngx_k8s_policy.h.
  */
 
-/* what the builtin is made of and over; sets klcf->builtin and ->base */
+/* what a base is made of, for a protocol of backends; what the builtin is made
+   of and over, sets klcf->builtin and ->base */
 ngx_array_t *ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_pool_t *pool, ngx_str_t *values);
+    ngx_pool_t *pool, ngx_str_t *values, ngx_uint_t protocol);
 ngx_http_k8s_profile_t *ngx_http_k8s_base_builtin(ngx_conf_t *cf,
     ngx_http_k8s_loc_conf_t *klcf, ngx_array_t *tokens, ngx_str_t *error);
+
+/* locations over the builtin for protocols that other modules serve, and with
+   them the SSL contexts that all profiles share; at configuration time */
+ngx_int_t ngx_http_k8s_base_protocols(ngx_conf_t *cf,
+    ngx_http_k8s_loc_conf_t *klcf);
 
 /*
  * A profile of values over a base, or such a base, where base is NULL, with a

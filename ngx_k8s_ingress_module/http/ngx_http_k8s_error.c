@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_error.h>
+#include <ngx_http_k8s_protocol.h>
 
 
 #define NGX_HTTP_K8S_ERROR_LOCATION  "@k8s_ingress_error"
@@ -118,9 +119,9 @@ ngx_http_k8s_error_page_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool)
         return NULL;
     }
 
-    ngx_str_set(&directive, "proxy_pass");
-
-    if (ngx_k8s_tokens_add(pool, tokens, &directive, &klcf->url) != NGX_OK) {
+    if (ngx_http_k8s_protocol_pass(klcf, pool, tokens, NGX_K8S_BACKEND_HTTP)
+        != NGX_OK)
+    {
         return NULL;
     }
 
@@ -403,7 +404,7 @@ ngx_http_k8s_error_other(ngx_http_k8s_profile_t *profile,
     ngx_http_k8s_loc_conf_t *klcf, ngx_str_t *values, ngx_pool_t *temp_pool)
 {
     u_char                   buf[NGX_HTTP_K8S_PROFILE_ERROR];
-    ngx_str_t                error, directive, *name;
+    ngx_str_t                error, *name;
     ngx_uint_t               i;
     ngx_array_t             *tokens, *base, **token, **args;
     ngx_pool_cleanup_t      *cln;
@@ -424,9 +425,9 @@ ngx_http_k8s_error_other(ngx_http_k8s_profile_t *profile,
         return NGX_ERROR;
     }
 
-    ngx_str_set(&directive, "proxy_pass");
-
-    if (ngx_k8s_tokens_add(temp_pool, tokens, &directive, &klcf->url) != NGX_OK
+    if (ngx_http_k8s_protocol_pass(klcf, temp_pool, tokens,
+                                   NGX_K8S_BACKEND_HTTP)
+        != NGX_OK
         || ngx_k8s_policy_tokens(temp_pool, base, NGX_K8S_API_INGRESS,
                                  profile->base->values)
            != NGX_OK)

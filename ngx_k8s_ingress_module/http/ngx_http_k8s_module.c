@@ -13,6 +13,7 @@
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_profile.h>
+#include <ngx_http_k8s_protocol.h>
 #include <ngx_http_k8s_regex.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_ssl.h>
@@ -32,8 +33,6 @@ static ngx_int_t ngx_http_k8s_init_listens(ngx_conf_t *cf,
     ngx_k8s_block_t *block, ngx_http_core_srv_conf_t *cscf);
 static ngx_int_t ngx_http_k8s_init_profiles(ngx_conf_t *cf,
     ngx_http_k8s_pass_t *pass);
-static ngx_int_t ngx_http_k8s_url(ngx_pool_t *pool, char *scheme,
-    ngx_str_t *upstream, ngx_str_t *url);
 static ngx_int_t ngx_http_k8s_init_process(ngx_cycle_t *cycle);
 static void ngx_http_k8s_exit_process(ngx_cycle_t *cycle);
 
@@ -284,6 +283,7 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 
     if (ngx_http_k8s_init_listens(cf, klcf->block, cscf) != NGX_OK
         || ngx_http_k8s_init_profiles(cf, pass) != NGX_OK
+        || ngx_http_k8s_base_protocols(cf, klcf) != NGX_OK
         || ngx_http_k8s_error_init(cf, pass) != NGX_OK
         || ngx_http_k8s_auth_init(cf, pass) != NGX_OK
         || ngx_http_k8s_policies_init(cf, klcf) != NGX_OK)
@@ -402,16 +402,12 @@ ngx_http_k8s_init_profiles(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
         return NGX_ERROR;
     }
 
-    if (ngx_http_k8s_url(cf->pool, "http", &upstream, &klcf->url) != NGX_OK
-        || ngx_http_k8s_url(cf->pool, "https", &upstream, &klcf->url_tls)
-           != NGX_OK
-        || ngx_http_k8s_url(cf->pool, "$scheme", &upstream, &klcf->url_auto)
-           != NGX_OK)
-    {
+    if (ngx_http_k8s_protocol_urls(cf, klcf, &upstream) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    tokens = ngx_http_k8s_base_tokens(klcf, cf->pool, NULL);
+    tokens = ngx_http_k8s_base_tokens(klcf, cf->pool, NULL,
+                                      NGX_K8S_BACKEND_HTTP);
     if (tokens == NULL) {
         return NGX_ERROR;
     }
@@ -450,22 +446,6 @@ failed:
     }
 
     return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_k8s_url(ngx_pool_t *pool, char *scheme, ngx_str_t *upstream,
-    ngx_str_t *url)
-{
-    url->len = ngx_strlen(scheme) + sizeof("://") - 1 + upstream->len;
-    url->data = ngx_pnalloc(pool, url->len);
-    if (url->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_sprintf(url->data, "%s://%V", scheme, upstream);
-
-    return NGX_OK;
 }
 
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_profile.h>
+#include <ngx_http_k8s_protocol.h>
 #include <ngx_k8s_policy.h>
 
 
@@ -45,6 +46,9 @@ static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
     { ngx_string("proxy_pass"), ngx_string("http://") },
     { ngx_string("proxy_pass"), ngx_string("https://k8s_ingress") },
     { ngx_string("proxy_pass"), ngx_string("$scheme://k8s_ingress") },
+    { ngx_string("grpc_pass"), ngx_string("grpc://k8s_ingress") },
+    { ngx_string("grpc_pass"), ngx_string("grpcs://k8s_ingress") },
+    { ngx_string("grpc_buffer_size"), ngx_string("") },
     { ngx_string("proxy_pass"), ngx_string("$k8s_auth_url") },
     { ngx_string("proxy_method"), ngx_string("$k8s_auth_method") },
     { ngx_string("proxy_pass_request_body"), ngx_string("off") },
@@ -378,7 +382,9 @@ ngx_http_k8s_profile_allowed(ngx_array_t *args)
 
     arg = args->elts;
 
-    if (ngx_k8s_policy_directive(&arg[0])) {
+    if (ngx_k8s_policy_directive(&arg[0])
+        || ngx_http_k8s_protocol_directive(&arg[0]))
+    {
         return 1;
     }
 

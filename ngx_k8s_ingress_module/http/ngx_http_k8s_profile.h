@@ -72,6 +72,8 @@ struct ngx_http_k8s_profile_s {
                                             ngx_http_k8s_template_t */
     ngx_uint_t               denied;     /* its routes are closed */
     ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
+    ngx_http_k8s_profile_t  *grpc;       /* of a base: over which those of gRPC
+                                            are; NULL: not yet made */
     ngx_http_k8s_profile_t  *page;       /* of a base: the location of error
                                             pages; NULL: that of the cycle */
     ngx_http_k8s_profile_t  *asking;     /* the location of requests to auth

@@ -142,8 +142,8 @@ static ngx_k8s_word_value_t  ngx_k8s_backend_protocols[] = {
     { ngx_string("HTTP"), NGX_K8S_BACKEND_HTTP },
     { ngx_string("HTTPS"), NGX_K8S_BACKEND_HTTPS },
     { ngx_string("AUTO_HTTP"), NGX_K8S_BACKEND_AUTO },
-    { ngx_string("GRPC"), NGX_K8S_WORD_LATER },
-    { ngx_string("GRPCS"), NGX_K8S_WORD_LATER },
+    { ngx_string("GRPC"), NGX_K8S_BACKEND_GRPC },
+    { ngx_string("GRPCS"), NGX_K8S_BACKEND_GRPCS },
     { ngx_string("FCGI"), NGX_K8S_WORD_LATER },
     { ngx_null_string, 0 }
 };

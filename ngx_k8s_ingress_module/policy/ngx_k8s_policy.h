@@ -33,6 +33,10 @@
 #define NGX_K8S_BACKEND_HTTP         0
 #define NGX_K8S_BACKEND_HTTPS        1
 #define NGX_K8S_BACKEND_AUTO         2
+#define NGX_K8S_BACKEND_GRPC         3
+#define NGX_K8S_BACKEND_GRPCS        4
+
+#define NGX_K8S_BACKENDS             5
 
 
 /* what code of ours reads; strings are the rows' or in the caller's pool */
@@ -77,6 +81,7 @@ typedef struct {
     ngx_uint_t               limit_conn_status;
 
     ngx_uint_t               backend_protocol;  /* NGX_K8S_BACKEND_* */
+    ngx_uint_t               grpc_buffer;   /* kilobytes; 0: as in nginx.conf */
 
     ngx_str_t                auth_secret;   /* "namespace/name"; empty: none */
     ngx_uint_t               satisfy;       /* 0: list and auth server, 1: one

@@ -374,10 +374,10 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "", "the admission webhook of ingress-nginx reads it, "
                       "its controller does not: all paths are served"),
     ngx_k8s_field_row("backend-protocol", backend_protocol, "HTTP",
-                      backend_protocol, NGX_K8S_A,
-                      "with HTTPS the backend's certificate is not verified, "
-                      "and it is sent no name; GRPC, GRPCS and FCGI are not "
-                      "served yet, and close the paths"),
+                      backend_protocol, NGX_K8S_A|NGX_K8S_ROW_PROFILE,
+                      "with HTTPS and GRPCS the backend's certificate is not "
+                      "verified, and it is sent no name; FCGI is not served "
+                      "yet, and closes the paths"),
     ngx_k8s_later_row("ssl-passthrough", "", flag, "false",
                       NGX_K8S_A|NGX_K8S_ROUTE|NGX_K8S_HOST, "",
                       "TLS is ended here"),
@@ -724,8 +724,9 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "mirror-target", ""),
     ngx_k8s_later_row("mirror-request-body", "", switch, "on", NGX_K8S_A,
                       "mirror-target", ""),
-    ngx_k8s_later_row("grpc-buffer-size-kb", "", number, "0", NGX_K8S_IK, "",
-                      ""),
+    ngx_k8s_field_row("grpc-buffer-size-kb", number, "0", grpc_buffer,
+                      NGX_K8S_IK, "of answers with GRPC and GRPCS; 0: as in "
+                      "nginx.conf"),
 
     /* the client */
 

@@ -14,9 +14,11 @@ my $n = $rows->{nginx};
 my $files = $rows->{files};
 
 # t/nginx/auth.t has the first one, as it needs a key that concerns all routes,
-# t/nginx/limits.t the others, as they need several requests at a time
+# t/nginx/limits.t the next ones, as they need several requests at a time, and
+# t/nginx/backend_grpc.t the last one, as it needs another backend
 my %elsewhere = map { $_ => 1 } qw( enable-global-auth limit-connections
-                                    limit-conn-status-code );
+                                    limit-conn-status-code
+                                    grpc-buffer-size-kb );
 
 # rows and files are held against each other
 

@@ -554,7 +554,8 @@ static policy_case_t  policy_cases[] = {
       "that annotation-value-word-blocklist forbids", 0, 3 },
     { OURS "backend-protocol=https", "", 1, 0 },
     { OURS "backend-protocol=auto_http", "", 1, 0 },
-    { OURS "backend-protocol=GRPC", "2 " OURS "backend-protocol: this value is "
+    { OURS "backend-protocol=GRPCS", "", 1, 0 },
+    { OURS "backend-protocol=FCGI", "2 " OURS "backend-protocol: this value is "
       "not served yet, so the paths of the Ingress are closed", 1, 1 },
     { OURS "backend-protocol=H2", "1 " OURS "backend-protocol: \"H2\" is not "
       "HTTP, HTTPS,", 0, 0 },
