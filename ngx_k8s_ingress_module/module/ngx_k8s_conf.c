@@ -253,7 +253,9 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "Larger objects are refused and become a problem; at most 4m.  So are "
       "those with more than 65536 rules, paths, tls entries or endpoints in a "
       "list, with more than 8192 other values, or with one of more than 1m, "
-      "or of 256k with escapes." },
+      "or of 256k with escapes.  Annotations have 256k in all, names and "
+      "values, and the values of a Secret or ConfigMap 1m, as the API server "
+      "has it." },
 
     { { ngx_string("problems"), NGX_CONF_TAKE1,
         ngx_conf_set_num_slot, 0,

@@ -25,23 +25,6 @@
 #define NGX_K8S_PARSER_END          6
 #define NGX_K8S_PARSER_FREE         7   /* what was read */
 
-#define NGX_K8S_ROLE_OTHER          0
-#define NGX_K8S_ROLE_ROOT           1
-#define NGX_K8S_ROLE_METADATA       2
-#define NGX_K8S_ROLE_ANNOTATIONS    3
-#define NGX_K8S_ROLE_ENDPOINTS      4
-#define NGX_K8S_ROLE_DROPPED        5
-#define NGX_K8S_ROLE_STATUS         6   /* dropped, but for its digest */
-#define NGX_K8S_ROLE_SPEC           7
-#define NGX_K8S_ROLE_RULES          8   /* read one by one, */
-#define NGX_K8S_ROLE_RULE           9
-#define NGX_K8S_ROLE_HTTP           10
-#define NGX_K8S_ROLE_ELEMENTS       11  /* and so are these */
-
-#define ngx_k8s_parser_elements(role)                                         \
-    ((role) == NGX_K8S_ROLE_RULES || (role) == NGX_K8S_ROLE_ELEMENTS          \
-     || (role) == NGX_K8S_ROLE_ENDPOINTS)
-
 /* nulls, which such a list is of in the end, cost as much as a value */
 #define NGX_K8S_PARSER_NULLS        16
 
@@ -71,11 +54,8 @@ static json_t *ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last);
 static json_t *ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last);
 static ngx_int_t ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value,
     ngx_uint_t cost);
-static ngx_int_t ngx_k8s_parser_charge(ngx_k8s_parser_t *p, ngx_uint_t cost);
 static ngx_int_t ngx_k8s_parser_object(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why);
-static ngx_int_t ngx_k8s_parser_large(ngx_k8s_parser_t *p, char *what,
-    size_t max);
 static void ngx_k8s_parser_names(ngx_k8s_parser_t *p);
 
 
@@ -85,6 +65,9 @@ static ngx_k8s_parser_role_t  ngx_k8s_parser_roles[] = {
     { NGX_K8S_ROLE_ROOT, "metadata", '{', NGX_K8S_ROLE_METADATA },
     { NGX_K8S_ROLE_ROOT, "endpoints", '[', NGX_K8S_ROLE_ENDPOINTS },
     { NGX_K8S_ROLE_ROOT, "spec", '{', NGX_K8S_ROLE_SPEC },
+    { NGX_K8S_ROLE_ROOT, "data", '{', NGX_K8S_ROLE_VALUES },
+    { NGX_K8S_ROLE_ROOT, "stringData", '{', NGX_K8S_ROLE_VALUES },
+    { NGX_K8S_ROLE_ROOT, "binaryData", '{', NGX_K8S_ROLE_ENCODED },
 
     { NGX_K8S_ROLE_METADATA, "managedFields", 0, NGX_K8S_ROLE_DROPPED },
     { NGX_K8S_ROLE_METADATA, "annotations", '{', NGX_K8S_ROLE_ANNOTATIONS },
@@ -350,7 +333,9 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
         p->elements = 0;
     }
 
-    if (role >= NGX_K8S_ROLE_METADATA && role <= NGX_K8S_ROLE_ENDPOINTS) {
+    if ((role >= NGX_K8S_ROLE_METADATA && role <= NGX_K8S_ROLE_ENDPOINTS)
+        || role >= NGX_K8S_ROLE_VALUES)
+    {
         return ngx_k8s_parser_open(p, role);
     }
 
@@ -430,6 +415,16 @@ ngx_k8s_parser_role(ngx_k8s_parser_t *p)
     case NGX_K8S_ROLE_SPEC:
         return kind->piece ? row->role : NGX_K8S_ROLE_OTHER;
 
+    case NGX_K8S_ROLE_VALUES:
+    case NGX_K8S_ROLE_ENCODED:
+
+        if (!kind->wanted) {
+            return NGX_K8S_ROLE_OTHER;
+        }
+
+        return (kind->secret && ngx_strcmp(key, "data") == 0)
+               ? NGX_K8S_ROLE_ENCODED : row->role;
+
     default:
         return row->role;
     }
@@ -507,6 +502,11 @@ ngx_k8s_parser_after(ngx_k8s_parser_t *p)
     f->json = NULL;
     p->depth--;
 
+    if (ngx_k8s_parser_sum(p, f->role) != NGX_OK) {
+        json_decref(value);
+        return NGX_ERROR;
+    }
+
     cost = 1 + (ngx_k8s_parser_elements(f->role)
                 ? f->cost / NGX_K8S_PARSER_NULLS : f->cost);
 
@@ -579,7 +579,8 @@ ngx_k8s_parser_end(ngx_k8s_parser_t *p)
 
     if (limit != p->last && !scan.broken) {
         (void) ngx_k8s_parser_large(p, "the object has a value of more than "
-                                    "%uz bytes", NGX_K8S_PARSER_STRING);
+                                    "%uz bytes",
+                                    (size_t) NGX_K8S_PARSER_STRING);
 
     } else {
         (void) ngx_k8s_parser_broken(p, "a value is broken, or has no end");
@@ -620,7 +621,7 @@ ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last)
     if (last - p->pos > NGX_K8S_PARSER_ESCAPED) {
         (void) ngx_k8s_parser_large(p, "the object has a value with escapes of "
                                     "more than %uz bytes",
-                                    NGX_K8S_PARSER_ESCAPED);
+                                    (size_t) NGX_K8S_PARSER_ESCAPED);
         return NULL;
     }
 
@@ -652,6 +653,8 @@ ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value, ngx_uint_t cost)
     f = &p->frames[p->depth - 1];
     p->state = NGX_K8S_PARSER_AFTER;
 
+    ngx_k8s_parser_add(p, f, value);
+
     if (ngx_k8s_parser_charge(p, cost) != NGX_OK) {
         json_decref(value);
         return NGX_ERROR;
@@ -674,37 +677,6 @@ ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value, ngx_uint_t cost)
     if (rc != 0) {
         p->failed = 1;
         return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/* to the container that is open, of which no more is converted in one piece */
-
-static ngx_int_t
-ngx_k8s_parser_charge(ngx_k8s_parser_t *p, ngx_uint_t cost)
-{
-    ngx_k8s_parser_frame_t  *f;
-
-    f = &p->frames[p->depth - 1];
-
-    if (ngx_k8s_parser_elements(f->role)) {
-
-        if (++f->cost > NGX_K8S_PARSER_ELEMENTS) {
-            return ngx_k8s_parser_large(p, "the object has a list of more than "
-                                        "%uz elements",
-                                        NGX_K8S_PARSER_ELEMENTS);
-        }
-
-        return NGX_OK;
-    }
-
-    f->cost += cost;
-
-    if (f->cost > NGX_K8S_PARSER_VALUES) {
-        return ngx_k8s_parser_large(p, "the object has more than %uz values in "
-                                    "one place", NGX_K8S_PARSER_VALUES);
     }
 
     return NGX_OK;
@@ -765,20 +737,6 @@ ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why)
                                           "the object cannot be read at byte "
                                           "%O: %s", (off_t) (p->pos - p->text),
                                           why)
-                             - p->message;
-    return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_k8s_parser_large(ngx_k8s_parser_t *p, char *what, size_t max)
-{
-    ngx_str_set(&p->problem.field, "");
-
-    p->problem.code = NGX_K8S_PROBLEM_OBJECT_TOO_LARGE;
-    p->problem.message.data = p->message;
-    p->problem.message.len = ngx_snprintf(p->message, sizeof(p->message), what,
-                                          max)
                              - p->message;
     return NGX_ERROR;
 }

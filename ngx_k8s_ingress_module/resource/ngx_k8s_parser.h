@@ -16,6 +16,44 @@
 #include <ngx_k8s_resource.h>
 
 
+/* what a container that is open is */
+
+#define NGX_K8S_ROLE_OTHER          0
+#define NGX_K8S_ROLE_ROOT           1
+#define NGX_K8S_ROLE_METADATA       2
+#define NGX_K8S_ROLE_ANNOTATIONS    3
+#define NGX_K8S_ROLE_ENDPOINTS      4
+#define NGX_K8S_ROLE_DROPPED        5
+#define NGX_K8S_ROLE_STATUS         6   /* dropped, but for its digest */
+#define NGX_K8S_ROLE_SPEC           7
+#define NGX_K8S_ROLE_RULES          8   /* read one by one, */
+#define NGX_K8S_ROLE_RULE           9
+#define NGX_K8S_ROLE_HTTP           10
+#define NGX_K8S_ROLE_ELEMENTS       11  /* and so are these */
+#define NGX_K8S_ROLE_VALUES         12  /* of a Secret or ConfigMap */
+#define NGX_K8S_ROLE_ENCODED        13  /* the same in base64 */
+
+
+#define ngx_k8s_parser_elements(role)                                         \
+    ((role) == NGX_K8S_ROLE_RULES || (role) == NGX_K8S_ROLE_ELEMENTS          \
+     || (role) == NGX_K8S_ROLE_ENDPOINTS)
+
+
+/*
+ * Limits (ngx_k8s_parser_limit.c).  charge(): a value that costs so much goes
+ * to the container that is open, of which no more is converted in one piece;
+ * add(): its bytes are added to those of annotations or of a Secret's values,
+ * and it is emptied where there are too many; sum(): the end of such a
+ * container.  large(): refuses the object for the value that is being read.
+ * NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_k8s_parser_charge(ngx_k8s_parser_t *p, ngx_uint_t cost);
+void ngx_k8s_parser_add(ngx_k8s_parser_t *p, ngx_k8s_parser_frame_t *f,
+    json_t *value);
+ngx_int_t ngx_k8s_parser_sum(ngx_k8s_parser_t *p, ngx_uint_t role);
+ngx_int_t ngx_cdecl ngx_k8s_parser_large(ngx_k8s_parser_t *p,
+    const char *fmt, ...);
+
 /*
  * What is converted in pieces (ngx_k8s_parser_piece.c).  endpoint(): one of an
  * EndpointSlice, which it releases; pieces(): what of a large object can be

@@ -74,7 +74,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
     { ngx_string("ObjectTooLarge"),
       ngx_k8s_problem_error(ACCEPTED, UNSUPPORTED_VALUE),
       ngx_string("The object is larger, or has more values, than what is read "
-                 "of one object, and is left out."),
+                 "of one object; its last good version is served, if there is "
+                 "any."),
       ngx_string("Split the object.") },
 
     { ngx_string("FileInvalid"),

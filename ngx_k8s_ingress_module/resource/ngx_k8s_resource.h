@@ -348,6 +348,12 @@ void ngx_cdecl ngx_k8s_object_problem(ngx_k8s_object_t *object,
 #define NGX_K8S_PARSER_STRING        (1024 * 1024)
 #define NGX_K8S_PARSER_ESCAPED       (256 * 1024)
 
+/* bytes of all annotations, names and values, but for what kubectl has applied;
+   of all values of a Secret or ConfigMap, decoded: as the API server has it */
+
+#define NGX_K8S_PARSER_ANNOTATIONS   (256 * 1024)
+#define NGX_K8S_PARSER_DATA          (1024 * 1024)
+
 typedef struct {
     json_t                  *json;         /* the container, owned */
     json_t                  *key;          /* of the member being read, owned */
@@ -387,10 +393,13 @@ typedef struct {
     ngx_k8s_digest_t         status;       /* in the making */
     u_char                   status_digest[NGX_K8S_DIGEST];
     ngx_uint_t               elements;     /* endpoints seen */
+    size_t                   annotations;  /* bytes of them so far */
+    size_t                   data;         /* and of values */
     ngx_str_t                namespace;    /* when it is declined, of both or */
     ngx_str_t                name;         /* neither; empty: not known yet */
     u_char                   names[320];
     unsigned                 failed:1;     /* no memory */
+    u_char                   field[256];   /* of the problem */
     u_char                   message[128];
 } ngx_k8s_parser_t;
 

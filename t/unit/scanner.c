@@ -613,6 +613,110 @@ too_large(void *object)
 }
 
 
+/* the parser says which field it is about, and what helps */
+
+static ngx_uint_t
+says(const char *field, const char *remedy)
+{
+    return parser.problem.field.len == strlen(field)
+           && memcmp(parser.problem.field.data, field, strlen(field)) == 0
+           && parser.problem.remedy.len == strlen(remedy)
+           && memcmp(parser.problem.remedy.data, remedy, strlen(remedy)) == 0;
+}
+
+
+/* n annotations, each with a name of 4 bytes and a value of "len" ones */
+
+static ngx_k8s_ingress_t *
+annotated(ngx_uint_t n, ngx_uint_t len, const char *applied)
+{
+    char        *text, *p;
+    ngx_uint_t   i;
+    void        *o;
+
+    text = malloc(1024 + strlen(applied) + n * (16 + len));
+    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"n\","
+                       "\"name\":\"s\",\"annotations\":{"
+                       "\"kubectl.kubernetes.io/"
+                       "last-applied-configuration\":\"%s\"", applied);
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, ",\"%04x\":\"", (unsigned) i);
+        memset(p, 'a', len);
+        p += len;
+        *p++ = '"';
+    }
+
+    strcpy(p, "}}}");
+
+    o = parse(NGX_K8S_INGRESS, text, 16384);
+
+    free(text);
+
+    return o;
+}
+
+
+/* what the API server takes of annotations, and of values, in all */
+
+static void
+sums(void)
+{
+    char               *text, *p;
+    ngx_uint_t          bad;
+    ngx_k8s_secret_t   *s;
+    ngx_k8s_ingress_t  *o;
+
+    static const char  *remedy = "Leave annotations out, or make them shorter.";
+
+    o = annotated(8, 32 * 1024 - 4, "");
+    ok(o && o->object.annotations->nelts == 8, "annotations of 256 KB");
+    ngx_k8s_object_free(&o->object);
+
+    bad = too_large(annotated(8, 32 * 1024 - 3, ""));
+    ok(bad && strstr(why(), "262152 bytes") && strstr(why(), "262144")
+       && says("metadata.annotations", remedy),
+       "eight bytes more: %s", why());
+
+    bad = too_large(annotated(4, 1024 * 1024 - 64, ""));
+    ok(bad && strstr(why(), "4194064 bytes")
+       && says("metadata.annotations", remedy), "all there are: %s", why());
+
+    text = malloc(2 * 1024 * 1024);
+    memset(text, 'a', 300 * 1024);
+    text[300 * 1024] = '\0';
+
+    o = annotated(1, 4, text);
+    ok(o && o->object.annotations->nelts == 1,
+       "what kubectl has applied is not read");
+    ngx_k8s_object_free(&o->object);
+
+    bad = too_large(secret(9, "a", 128 * 1024));
+    ok(bad && strstr(why(), "1179648 bytes") && says("stringData", ""),
+       "values of more than 1 MB: %s", why());
+
+    /* in base64: 768 KB of bytes in each */
+
+    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"n\","
+                       "\"name\":\"s\"},\"data\":{\"x\":\"");
+    memset(p, 'A', 700 * 1024);
+    p += 700 * 1024;
+    p += sprintf(p, "\",\"y\":\"");
+    memset(p, 'A', 648 * 1024);
+    p += 648 * 1024;
+    strcpy(p, "\"}}");
+
+    s = parse(NGX_K8S_SECRET, text, 16384);
+    ok(s && s->data->nelts == 2, "they are counted as they are decoded");
+    ngx_k8s_object_free(&s->object);
+
+    bad = too_large(parse(NGX_K8S_CONFIG_MAP, text, 16384));
+    ok(bad && says("data", ""), "those of a ConfigMap as they are: %s", why());
+
+    free(text);
+}
+
+
 /* what would be converted in one piece is not too much for one */
 
 static void
@@ -635,7 +739,7 @@ limits(void)
     ngx_k8s_object_free(&s->object);
 
     bad = too_large(secret(1, "a", NGX_K8S_PARSER_STRING));
-    ok(bad, "one that is too long: %s", why());
+    ok(bad && says("stringData.0", ""), "one that is too long: %s", why());
     bad = too_large(secret(3, "a", NGX_K8S_PARSER_STRING - 16));
     ok(bad, "too many of them: %s", why());
     bad = too_large(secret(1, "\\n", NGX_K8S_PARSER_ESCAPED / 2));
@@ -819,6 +923,7 @@ main(int argc, char **argv)
     parsers();
     statuses();
     limits();
+    sums();
     memory();
 
     return done();

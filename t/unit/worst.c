@@ -35,6 +35,7 @@ typedef struct {
 #define ALL   NGX_K8S_PARSER_ELEMENTS
 #define MANY  (NGX_K8S_PARSER_VALUES - 64)
 #define LONG  (NGX_K8S_PARSER_STRING - 64)
+#define NOTED (NGX_K8S_PARSER_ANNOTATIONS - 64)
 
 
 static const char  *stages[STAGES] = {
@@ -117,13 +118,17 @@ static worst_t  worst[] = {
 
     { NGX_K8S_INGRESS, "unknown annotations",
       ANNOTATED,
-      "\"" PREFIX "%x\":\"1\"", "}}}", MANY },
+      "\"" PREFIX "%x\":\"1\"", "}}}", NOTED / 34 },
 
     { NGX_K8S_INGRESS, "annotations of others",
       ANNOTATED,
       "\"%x\":\"1\"", "}}}", MANY },
 
     { NGX_K8S_INGRESS, "a long annotation",
+      ANNOTATED "\"" PREFIX "whitelist-source-range\":\"1.1.1.1",
+      "10.0.0.0/8", "\"}}}", NOTED / 11 },
+
+    { NGX_K8S_INGRESS, "too long an annotation",
       ANNOTATED "\"" PREFIX "whitelist-source-range\":\"1.1.1.1",
       "10.0.0.0/8", "\"}}}", LONG / 11 },
 
@@ -301,7 +306,7 @@ text_of(worst_t *w, ngx_uint_t edited)
 
         for (i = 0; i < 2; i++) {
             p += sprintf(p, "%s\"%u\":\"", i ? "," : "", (unsigned) i);
-            n = ngx_min(size / 2 - 64, NGX_K8S_PARSER_STRING - 4096) & ~3;
+            n = ngx_min(size / 2 - 64, NGX_K8S_PARSER_DATA * 2 / 3 - 4) & ~3;
             memset(p, 'A', n);
             p += n;
             *p++ = '"';
