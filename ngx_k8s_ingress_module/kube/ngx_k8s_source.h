@@ -101,6 +101,8 @@ typedef struct {
     ngx_uint_t               document;   /* manifests: number in the file */
     unsigned                 kept:1;     /* OBJECT: it cannot be read any more,
                                             this is its last good version */
+    unsigned                 recalled:1; /* the same, as the table has it: the
+                                            sink takes it before all else */
 } ngx_k8s_feed_t;
 
 

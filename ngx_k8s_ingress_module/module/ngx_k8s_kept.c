@@ -459,17 +459,21 @@ ngx_int_t
 ngx_k8s_kept_get(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_k8s_feed_t *feed)
 {
-    size_t           len;
-    u_char           buf[NGX_K8S_KEY_MAX];
-    uint32_t         slot;
-    ngx_k8s_data_t  *rec;
+    size_t                 len;
+    u_char                 buf[NGX_K8S_KEY_MAX];
+    uint32_t               slot;
+    ngx_k8s_data_t        *rec;
+    ngx_k8s_kept_entry_t  *entry;
 
     len = ngx_k8s_key_data(buf, NGX_K8S_DATA_OBJECT, ns, name,
                            &ngx_k8s_kinds[kind].name);
+    entry = ngx_k8s_kept_entry(k, kind, ns, name, 0);
 
-    rec = len ? ngx_k8s_table_find(k->table, NGX_K8S_INDEX_DATA, buf, len,
-                                   &slot)
-              : NULL;
+    if (len == 0 || (entry && entry->gone)) {
+        return NGX_DECLINED;
+    }
+
+    rec = ngx_k8s_table_find(k->table, NGX_K8S_INDEX_DATA, buf, len, &slot);
 
     return rec ? ngx_k8s_kept_feed(k, rec, kind, feed) : NGX_DECLINED;
 }

@@ -82,6 +82,7 @@ void
 ngx_k8s_queue_feed(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 {
     u_char                *p;
+    ngx_queue_t           *after;
     ngx_k8s_queue_item_t  *item;
 
     if (feed->op == NGX_K8S_FEED_LOST) {
@@ -115,7 +116,12 @@ ngx_k8s_queue_feed(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
     q->backlog += feed->len;
     q->nitems[feed->kind]++;
 
-    ngx_queue_insert_tail(&q->items, &item->queue);
+    /* what is recalled stands before the end of the list that asks for it */
+
+    after = feed->recalled ? ngx_queue_head(&q->items)
+                           : ngx_queue_last(&q->items);
+
+    ngx_queue_insert_after(after, &item->queue);
 
     q->events->post(q->events->data);
 }
@@ -374,7 +380,7 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
     /* what was said of one that is recalled stays */
 
-    if (!kept || feed->origin.len) {
+    if (!kept || (feed->origin.len && !feed->recalled)) {
         q->events->refused(q->events->data, kind, &object->namespace,
                            &object->name, NULL);
     }
@@ -472,7 +478,7 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
         if (ngx_k8s_kinds[feed->kind].secret) {
             ngx_k8s_queue_secret(q, feed, &id);
 
-        } else {
+        } else if (!feed->recalled) {
             ngx_k8s_queue_last(q, feed->kind, &id);
         }
 

@@ -350,9 +350,8 @@ ngx_k8s_watcher_recall(void *data, ngx_uint_t kind, ngx_str_t *ns,
 
     ngx_k8s_feed_t  feed;
 
-    if (kind == NGX_K8S_CONFIG_MAP
-        && ngx_k8s_kept_get(&w->kept, kind, ns, name, &feed) == NGX_OK)
-    {
+    if (ngx_k8s_kept_get(&w->kept, kind, ns, name, &feed) == NGX_OK) {
+        feed.recalled = 1;
         ngx_k8s_queue_feed(&w->queue, &feed);
     }
 }

@@ -14,7 +14,7 @@ my $tls = K8s::Objects::free_port();
 my $c = K8s::TLS::pair(cn => 'own', names => ['t.example']);
 
 my $n = K8s::Nginx->new(
-    block => 'source manifests %%DIR%%; zone 4m; '
+    block => 'source manifests %%DIR%%; zone 16m; '
              . 'snapshot %%ROOT%%/state/k8s keys=on;',
     server => 'k8s_ingress_pass; location /- { k8s_ingress_admin; }',
     http => "server { listen 127.0.0.1:$tls ssl; k8s_ingress_pass; }");
@@ -80,6 +80,47 @@ next_one(sub {
            'with nothing of the Secret itself');
     $n->start;
 }, 'a start from a snapshot');
+
+# an object that has become too large, of a file that can be read
+
+sub annotated {
+    my ($bytes, $path) = @_;
+    return "apiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+        . "metadata:\n  namespace: default\n  name: large\n"
+        . "  annotations: {x: " . 'a' x ($bytes - 1) . "}\n"
+        . "spec: {ingressClassName: nginx, rules: [{host: large.example, "
+        . "http: {paths: [{path: $path, pathType: Prefix, backend: "
+        . "{service: {name: b, port: {number: 80}}}}]}}]}\n";
+}
+
+sub large {
+    my $name = shift;
+    ok($n->until(sub {
+        my ($item) = ($n->get('localhost', '/-/status'))[1]
+            =~ /"name":"large","problems":\[([^]]*)\]/;
+        $item && $item =~ /"ObjectTooLarge"/
+            && $item =~ /"metadata\.annotations"/
+            && $item =~ /262145 bytes .* 262144/
+            && $item =~ /Leave annotations out/;
+    }), "$name: a problem says so");
+    is(($n->get('large.example', '/1'))[1], "b\n",
+       "$name: it is served as it was");
+    is(($n->get('large.example', '/2'))[0], 404, "$name: not as it is");
+}
+
+$n->manifest('large.yaml', annotated(262144, '/1'));
+ok($n->wait_for('large.example', '/1', 200, qr/^b$/), 'annotations of 256 KB');
+$n->manifest('large.yaml', annotated(262145, '/2'));
+large('a byte more');
+next_one(sub { $n->reload }, 'HUP with it');
+large('after HUP');
+next_one(sub { kill KILL => $n->watcher }, 'kill -9 with it');
+large('after kill -9');
+$n->manifest('large.yaml', annotated(16, '/2'));
+ok($n->wait_for('large.example', '/2', 200, qr/^b$/), 'a small one counts');
+unlike(($n->get('localhost', '/-/status'))[1], qr/ObjectTooLarge/,
+       'and nothing is said');
+unlink "$dir/large.yaml";
 
 # good again, with one object less
 

@@ -31,6 +31,9 @@ static ngx_uint_t                listed;   /* lists that are in the store */
 static ngx_uint_t                shown;    /* problems, by "show" */
 static char                      kept[512];
 static ngx_uint_t                keeps;    /* calls that keep something */
+static const char               *former;   /* what a predecessor has kept */
+static ngx_uint_t                recalls;
+static ngx_uint_t                gone;     /* what it had, at a list's end */
 
 
 void *
@@ -45,6 +48,9 @@ __wrap_ngx_alloc(size_t size, ngx_log_t *log)
 }
 
 
+static ngx_uint_t has(const char *name);
+
+
 static void
 on_post(void *data)
 {
@@ -57,6 +63,7 @@ on_listed(void *data, ngx_uint_t kind, ngx_str_t *scope, ngx_uint_t ends)
 {
     if (ends) {
         listed++;
+        gone = !has("a");
         ngx_k8s_refused_end(&refused, &ngx_k8s_kinds[kind].name, scope);
 
     } else {
@@ -98,7 +105,26 @@ on_is_kept(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name)
 static void
 on_recall(void *data, ngx_uint_t kind, ngx_str_t *ns, ngx_str_t *name)
 {
-    /* there is no predecessor */
+    ngx_k8s_feed_t  f;
+
+    recalls++;
+
+    if (former == NULL) {
+        return;
+    }
+
+    ngx_memzero(&f, sizeof(ngx_k8s_feed_t));
+
+    f.op = NGX_K8S_FEED_OBJECT;
+    f.kind = kind;
+    f.kept = 1;
+    f.recalled = 1;
+    f.document = 3;
+    f.text = (u_char *) strdup(former);
+    f.len = strlen(former);
+    ngx_str_set(&f.origin, "f.yaml");
+
+    ngx_k8s_queue_feed(&queue, &f);
 }
 
 
@@ -594,6 +620,32 @@ successor(void)
     feed(NGX_K8S_FEED_END, NULL);
     run();
     ok(!has("a"), "unless its list has none of it");
+    end();
+
+    /* what a predecessor had of a file that can be read, but is too much */
+
+    begin();
+    kept[0] = '\0';
+    former = text;
+    recalls = 0;
+    gone = 1;
+    feed(NGX_K8S_FEED_BEGIN, NULL);
+    service(NGX_K8S_FEED_KEEP, "a");
+    feed(NGX_K8S_FEED_END, NULL);
+    run();
+    ok(has("a") && kept[0] == 'a' && recalls == 1, "it is recalled, and kept");
+    ok(!gone, "before the end of the list");
+    ok(shown == 1 && refused.n == 1, "what is said of it stays");
+    end();
+
+    begin();
+    former = "{\"metadata\":{\"namespace\":\"n\",\"name\":\"a\"},"
+             "\"spec\":";
+    recalls = 0;
+    service(NGX_K8S_FEED_KEEP, "a");
+    run();
+    ok(!has("a") && recalls == 1, "one that cannot be read is recalled once");
+    former = NULL;
     end();
 
     /* a Secret's content cannot be had, and nobody has had it before */
