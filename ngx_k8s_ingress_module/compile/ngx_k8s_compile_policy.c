@@ -435,7 +435,8 @@ ngx_k8s_compile_policy_call(ngx_k8s_compile_t *c, ngx_uint_t base,
 }
 
 
-/* one value after the other: those stay that can be had with those before */
+/* one value after the other, over those that nginx does not see: those stay that
+   can be had with those before; a worker tries in the same order */
 
 static ngx_int_t
 ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
@@ -453,6 +454,24 @@ ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
 
         value = &policy->values[i];
         text = &values[value->row - ngx_k8s_rows];
+
+        if (ngx_k8s_compile_named_text(c, policy, value, text) == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_k8s_row_built(value->row, text)) {
+            ngx_str_null(text);
+        }
+    }
+
+    for (i = 0; i < policy->n; i++) {
+
+        value = &policy->values[i];
+        text = &values[value->row - ngx_k8s_rows];
+
+        if (text->data) {
+            continue;
+        }
 
         if (ngx_k8s_compile_named_text(c, policy, value, text) == NGX_ERROR) {
             return NGX_ERROR;

@@ -78,6 +78,16 @@ ok $n->wait_for('secure.test', '/', 400), 'without the annotation';
 to('secure', 'backend-protocol: HTTPS');
 ok $n->wait_for('secure.test', '/', 200), 'with it again';
 
+# what workers would refuse the watcher does, by the protocol that comes later
+
+to('redirects', 'backend-protocol: AUTO_HTTP', 'proxy-redirect-from: default');
+ok $n->wait_for('redirects.test', '/', 400), 'a value that nginx refuses';
+ok $n->until(sub {
+    (K8s::Objects::http_get($admin, 'x', '/status'))[1]
+        =~ /AnnotationInvalid[^}]*proxy-redirect-from[^}]*nginx refuses/;
+}), 'beside a variable protocol is a problem';
+unlike $n->log, qr/this nginx\.conf refuses it/, 'and not in workers alone';
+
 my $load = K8s::Objects::child(sub {
     for (1 .. 300) {
         my ($s) = $n->get('lower.test', '/');
