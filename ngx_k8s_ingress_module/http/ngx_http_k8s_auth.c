@@ -37,6 +37,8 @@ static void ngx_http_k8s_auth_method(ngx_uint_t method, ngx_str_t *name);
 static ngx_uint_t ngx_http_k8s_auth_depth(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_auth_answer(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_auth_ctx_t *a);
+static ngx_uint_t ngx_http_k8s_auth_signing_in(ngx_http_request_t *r,
+    ngx_http_k8s_auth_t *auth, ngx_str_t *url);
 static ngx_int_t ngx_http_k8s_auth_pass(ngx_http_request_t *r,
     ngx_http_k8s_auth_ctx_t *a);
 static ngx_int_t ngx_http_k8s_auth_value(ngx_http_request_t *r,
@@ -194,6 +196,8 @@ ngx_http_k8s_auth_signin_url(ngx_pool_t *pool, ngx_http_k8s_auth_settings_t *s,
     if (url.len == 0) {
         return NGX_OK;
     }
+
+    auth->param = *s->param;
 
     c = ngx_http_k8s_auth_param(&url, s->param);
 
@@ -461,10 +465,6 @@ ngx_http_k8s_auth_signin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         return NGX_HTTP_UNAUTHORIZED;
     }
 
-    if (ctx->auth) {
-        ctx->auth->signin = 1;
-    }
-
     ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
 
     if (ngx_http_k8s_template_run_header(r, &auth->signin, &captures, &url)
@@ -473,7 +473,66 @@ ngx_http_k8s_auth_signin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ngx_http_k8s_auth_signing_in(r, auth, &url)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "auth-signin \"%V\" leads to itself: its path needs an "
+                      "Ingress without auth-url", &url);
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
+    if (ctx->auth) {
+        ctx->auth->signin = 1;
+    }
+
     return ngx_http_k8s_redirect_to(r, NGX_HTTP_MOVED_TEMPORARILY, &url);
+}
+
+
+/* whether the client was sent here: it would be sent here again and again */
+
+static ngx_uint_t
+ngx_http_k8s_auth_signing_in(ngx_http_request_t *r, ngx_http_k8s_auth_t *auth,
+    ngx_str_t *url)
+{
+    u_char     *p, *last, *end;
+    ngx_str_t   value, *uri, *host;
+
+    if (ngx_http_arg(r, auth->param.data, auth->param.len, &value) != NGX_OK) {
+        return 0;
+    }
+
+    host = &r->headers_in.server;
+    uri = &r->unparsed_uri;
+
+    p = url->data;
+    last = p + url->len;
+
+    end = ngx_strlchr(p, last, ':');
+
+    if (end && last - end > 3 && end[1] == '/' && end[2] == '/') {
+
+        p = end + 3;
+
+        if ((size_t) (last - p) < host->len
+            || ngx_strncasecmp(p, host->data, host->len) != 0)
+        {
+            return 0;
+        }
+
+        p += host->len;
+
+        if (p < last && *p == ':') {
+            while (++p < last && *p >= '0' && *p <= '9') { /* void */ }
+        }
+    }
+
+    for (end = p; end < last && *end != '?' && *end != '#'; end++) {
+        /* void */
+    }
+
+    return (size_t) (end - p) < uri->len
+           && ngx_memcmp(p, uri->data, end - p) == 0
+           && uri->data[end - p] == '?';
 }
 
 

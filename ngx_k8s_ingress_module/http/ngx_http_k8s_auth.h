@@ -30,6 +30,7 @@ struct ngx_http_k8s_auth_s {
     ngx_http_k8s_template_t  uri;        /* begins with a slash */
     ngx_http_k8s_template_t  redirect;   /* a header; empty: the URI */
     ngx_http_k8s_template_t  signin;     /* URL instead of 401, or empty */
+    ngx_str_t                param;      /* of signin, has the URL */
     ngx_str_t                method;     /* empty: GET */
     ngx_array_t             *headers;    /* ngx_table_elt_t, without values: of
                                             the answer, for the backend */

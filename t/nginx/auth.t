@@ -110,6 +110,13 @@ $n->manifest('loop.yaml', $loop);
 my $more = K8s::Objects::ingresses('default/more - /more a:80');
 $more =~ s{^(  annotations:\n)}{$1    nginx.ingress.kubernetes.io/auth-url: http://127.0.0.1:$n->{port}/more/x?url=\$request_uri\n}m;
 $n->manifest('more.yaml', $more);
+for my $t ([one => 'two'], [two => 'one']) {
+    my $object = K8s::Objects::ingresses("default/$t->[0] - /$t->[0] a:80");
+    $object =~ s{^(  annotations:\n)}{$1    nginx.ingress.kubernetes.io/auth-url: http://127.0.0.1:$n->{port}/$t->[1]\n}m;
+    $n->manifest("$t->[0].yaml", $object);
+}
+$n->annotated('again', "auth-url: $at/who",
+              'auth-signin: https://$host/login?rd=$escaped_request_uri');
 $n->annotated('without', 'enable-global-auth: "false"');
 $n->annotated('rewritten', "auth-url: $at/grant", 'rewrite-target: /new');
 $n->annotated('buffers', "auth-url: $at/large", 'proxy-buffer-size: 128k',
@@ -158,12 +165,12 @@ sub deep { my $n = () = $n->log =~ /about requests to auth servers, 3 deep/g; $n
 
 my $deep = deep();
 is +($n->get('127.0.0.1', $_))[0], 500, "a path that asks itself: $_"
-    for '/loop', '/more';
-is deep() - $deep, 2, 'asks three times';
+    for '/loop', '/more', '/one';
+is deep() - $deep, 3, 'asks three times';
 is +($n->get('127.0.0.1', '/more',
              "X-Original-URL: http://127.0.0.1:$n->{port}/more"))[0], 500,
     'whatever is sent as X-Original-URL';
-is deep() - $deep, 3, 'is no less often asked about';
+is deep() - $deep, 4, 'is no less often asked about';
 is status('own', 'X-Original-URL: http://own.test/'), 200,
     'a proxy in front may send it';
 is status('own', 'X-Sent-From: nginx-ingress-controller'), 200,
@@ -207,6 +214,12 @@ is $status, 302, 'a redirect in place of 401';
 like $head, qr{Location: https://signin\.test/login\?rd=%2Fx%3Fy%3D1%26z%3D%2520\r\n},
     'with the URI';
 like $head, qr/refused=1/, 'and the cookie';
+
+is +($n->get('again.test', '/login'))[0], 302, 'a sign-in that needs one';
+is +($n->get('again.test', '/log?rd=x'))[0], 302, 'another path';
+is +($n->get('again.test', '/login?rd=%2Flogin'))[0], 401, 'is left then';
+like $n->log, qr{auth-signin "https://again\.test/login\?rd=.*" leads to itself},
+    'which is said';
 
 is +($n->get('caught.test', '/own'))[0], 302,
     'likewise for 401 of a backend whose errors are caught';
