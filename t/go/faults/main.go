@@ -9,10 +9,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -20,6 +20,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"ngx_k8s_test/internal/netns"
 )
 
 // test is one scenario.  It first proves that its fault happened.
@@ -50,46 +52,13 @@ var (
 		"full length: a minute without API server, 100,000 changes")
 )
 
-const inside = "K8S_FAULTS_INSIDE"
-
-// enter runs this program again in namespaces of its own.
-func enter() int {
-	runtime.LockOSThread() // Pdeathsig is about this thread
-	c := exec.Command("/proc/self/exe", os.Args[1:]...)
-	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.Env = append(os.Environ(), inside+"=1")
-	c.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
-		Pdeathsig:  syscall.SIGKILL}
-	if os.Getuid() != 0 {
-		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0,
-			HostID: os.Getuid(), Size: 1}}
-		c.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0,
-			HostID: os.Getgid(), Size: 1}}
-	}
-	err := c.Run()
-	if x, ok := err.(*exec.ExitError); ok {
-		return x.ExitCode()
+func prepare() error {
+	err := netns.Prepare("10.244.0.0/16")
+	for _, args := range []string{"addr add fd00:244::1/64 dev lo nodad",
+		"route add local fd00:244::/64 dev lo"} {
+		err = errors.Join(err, execute("ip", strings.Fields(args)...))
 	}
 	if err != nil {
-		fmt.Printf("1..0 # skip no right to make a network namespace: %v\n", err)
-		fmt.Println("0 passed, 0 failed, 1 skipped")
-	}
-	return 0
-}
-
-func prepare() error {
-	for _, args := range []string{"link set lo up",
-		"route add local 10.244.0.0/16 dev lo",
-		"addr add fd00:244::1/64 dev lo nodad",
-		"route add local fd00:244::/64 dev lo"} {
-		if err := execute("ip", strings.Fields(args)...); err != nil {
-			return err
-		}
-	}
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE,
-		""); err != nil {
 		return err
 	}
 	// files of the tests, and the service account of in_cluster
@@ -145,8 +114,8 @@ func main() {
 		}
 		return
 	}
-	if os.Getenv(inside) == "" {
-		os.Exit(enter())
+	if !netns.Inside() {
+		os.Exit(netns.Again())
 	}
 	if err := prepare(); err != nil {
 		fmt.Println("Bail out!", err)
