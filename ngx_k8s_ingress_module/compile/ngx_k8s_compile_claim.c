@@ -599,7 +599,9 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     state->nwide -= wide;
 
     if (ngx_k8s_claim_closes(claim->model) != ngx_k8s_claim_closes(old)
-        || claim->root)
+        || claim->root
+        || ngx_k8s_scope_handshake(claim->model)
+        || ngx_k8s_scope_handshake(old))
     {
         state->head = 1;
     }

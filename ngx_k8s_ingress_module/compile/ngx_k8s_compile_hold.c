@@ -41,6 +41,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 {
     ngx_uint_t             i;
     ngx_k8s_held_t        *held;
+    ngx_k8s_model_t       *model;
     ngx_k8s_model_rule_t  *rule;
 
     if (item->held) {
@@ -73,7 +74,9 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
         }
     }
 
-    if (ngx_k8s_compile_policy(c, item->claim->model, &held->policy)
+    model = item->claim->model;
+
+    if (ngx_k8s_compile_policy(c, &model->values, model->error, &held->policy)
         != NGX_OK
         || ngx_k8s_compile_label_item(c, held, item) != NGX_OK)
     {
@@ -132,7 +135,8 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
     if ((target == NULL
          || ngx_k8s_compile_hold_port(c, *held, target) == NGX_OK)
         && (claim == NULL
-            || ngx_k8s_compile_policy(c, claim->model, &(*held)->policy)
+            || ngx_k8s_compile_policy(c, &claim->model->values,
+                                      claim->model->error, &(*held)->policy)
                == NGX_OK)
         && (target == NULL
             || ngx_k8s_compile_label(c, *held, host, &ngx_k8s_root_path,

@@ -282,6 +282,8 @@ struct ngx_k8s_host_state_s {
     ngx_uint_t               nfreed;     /* with over: c->nfreed then */
     ngx_uint_t               written;    /* times that all was written, or at
                                             least all that has changed; not 0 */
+    ngx_k8s_policy_state_t  *policy;     /* of its record, for handshakes;
+                                            NULL: none */
     ngx_k8s_node_t          *parent;     /* wildcard host, of another name the
                                             host that it leads to; pinned; NULL
                                             of a wildcard itself */
@@ -374,6 +376,7 @@ typedef struct {
     ngx_int_t                none;       /* where no path matches, or -1 */
     ngx_k8s_target_t        *fallback;
     ngx_k8s_held_t          *fallback_held;
+    ngx_k8s_policy_state_t  *policy;     /* of the host record, or NULL */
     ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
@@ -651,6 +654,15 @@ ngx_k8s_claim_t *ngx_k8s_compile_root(ngx_k8s_host_state_t *state);
 
 /* whether an object has some, beside app-root; NULL: it has none */
 ngx_uint_t ngx_k8s_scope_wide(ngx_k8s_model_t *model);
+/* whether some of them are known in the handshake */
+ngx_uint_t ngx_k8s_scope_handshake(ngx_k8s_model_t *model);
+/* a reference to the policy of these; NULL: there are none; NGX_AGAIN: later,
+   NGX_DECLINED: no room, NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_scope_policy(ngx_k8s_compile_t *c,
+    ngx_k8s_host_state_t *state, ngx_k8s_policy_state_t **policy);
+/* puts another one, or NULL, into its place, and gives back that from before */
+void ngx_k8s_scope_use(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t **place,
+    ngx_k8s_policy_state_t *policy);
 /* what is to be said of those of a claim that do not hold */
 ngx_int_t ngx_k8s_scope_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_array_t *a);

@@ -54,15 +54,13 @@ static ngx_str_t  ngx_k8s_policy_port_rows[NGX_K8S_POLICY_PORTS] = {
 
 
 ngx_int_t
-ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
-    ngx_k8s_policy_state_t **policy)
+ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
+    ngx_k8s_target_t *error, ngx_k8s_policy_state_t **policy)
 {
     ngx_int_t                rc;
-    ngx_k8s_values_t        *values;
     ngx_k8s_policy_state_t  *p;
 
     *policy = NULL;
-    values = &model->values;
 
     if (values->nserved == 0) {
         return NGX_OK;
@@ -72,10 +70,12 @@ ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
 
     if (p == NULL) {
 
-        p = ngx_k8s_compile_policy_make(c, values, model->error);
+        p = ngx_k8s_compile_policy_make(c, values, error);
         if (p == NULL) {
             return NGX_ERROR;
         }
+
+        p->host = values->handshake;
 
         if (ngx_k8s_compile_named_follow(c, p) != NGX_OK) {
             ngx_k8s_compile_policy_drop(c, p);
@@ -238,7 +238,7 @@ ngx_k8s_compile_policy_make(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
 
     for (i = 0; i < values->values.nelts; i++) {
 
-        if (!ngx_k8s_value_served(&value[i])) {
+        if (!ngx_k8s_value_recorded(values, &value[i])) {
             continue;
         }
 
@@ -604,11 +604,15 @@ ngx_k8s_compile_policy_write(ngx_k8s_compile_t *c,
     }
 
     rec = ngx_k8s_builder_ptr(b, 0);
-    rec->kind = kind;
+    rec->kind = policy->host ? NGX_K8S_POLICY_HOST : kind;
     rec->settings.offset = offset;
     rec->settings.n = n;
 
     ngx_k8s_compile_policy_hash(policy, texts, closed, rec->profile);
+
+    if (policy->host) {
+        ngx_memcpy(rec->tls, policy->digest, NGX_K8S_POLICY_HASH);
+    }
 
     n = 0;
 

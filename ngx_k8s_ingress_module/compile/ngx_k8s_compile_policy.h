@@ -72,6 +72,7 @@ struct ngx_k8s_policy_state_s {
     unsigned                 changed:1;  /* what is refused, since then */
     unsigned                 closed:1;   /* all routes are closed */
     unsigned                 stale:1;    /* its record is */
+    unsigned                 host:1;     /* of hosts, not of routes */
     ngx_k8s_policy_value_t   values[1];  /* by row */
 };
 
@@ -108,9 +109,10 @@ typedef struct {
 /* policies (ngx_k8s_compile_policy.c) */
 void ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c);
 void ngx_k8s_compile_policies_free(ngx_k8s_compile_t *c);
-/* a reference to the record of what a model says, NULL where it says nothing;
-   NGX_DECLINED: no room */
-ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
+/* a reference to the record of what values say, of a model with its error
+   pages, or of a host; NULL where they say nothing; NGX_DECLINED: no room */
+ngx_int_t ngx_k8s_compile_policy(ngx_k8s_compile_t *c,
+    ngx_k8s_values_t *values, ngx_k8s_target_t *error,
     ngx_k8s_policy_state_t **policy);
 void ngx_k8s_compile_policy_put(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy);

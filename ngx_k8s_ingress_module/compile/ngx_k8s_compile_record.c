@@ -65,9 +65,16 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         return NGX_ERROR;
     }
 
+    rc = ngx_k8s_scope_policy(c, m->state, &m->policy);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     rc = ngx_k8s_record_hold(c, m, 0);
 
     if (rc != NGX_OK) {
+        ngx_k8s_scope_use(c, &m->policy, NULL);
         return rc;
     }
 
@@ -98,8 +105,11 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     if (slot == 0) {
         ngx_k8s_record_unhold(c, m);
+        ngx_k8s_scope_use(c, &m->policy, NULL);
         return NGX_DECLINED;
     }
+
+    ngx_k8s_scope_use(c, &m->state->policy, m->policy);
 
     m->state->slot = slot;
     m->state->head = 0;

@@ -139,6 +139,10 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
         rec->flags |= NGX_K8S_HOST_CLOSED;
     }
 
+    if (m->policy) {
+        rec->policy = m->policy->slot;
+    }
+
     if (state->nroot) {
         ngx_k8s_record_root(c, m);
     }

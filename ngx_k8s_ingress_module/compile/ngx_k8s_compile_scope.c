@@ -20,6 +20,9 @@
 
 
 static ngx_uint_t ngx_k8s_scope_has(ngx_k8s_value_t *value);
+static ngx_uint_t ngx_k8s_scope_shaken(ngx_k8s_value_t *value);
+static ngx_int_t ngx_k8s_scope_take(ngx_array_t *values,
+    ngx_k8s_model_t *model);
 static ngx_k8s_value_t *ngx_k8s_scope_winner(ngx_k8s_host_state_t *state,
     ngx_k8s_row_t *row, ngx_k8s_claim_t **claim);
 
@@ -56,6 +59,163 @@ ngx_k8s_scope_wide(ngx_k8s_model_t *model)
     }
 
     return 0;
+}
+
+
+ngx_uint_t
+ngx_k8s_scope_handshake(ngx_k8s_model_t *model)
+{
+    ngx_uint_t        i;
+    ngx_k8s_value_t  *value;
+
+    if (model == NULL || model->canary) {
+        return 0;
+    }
+
+    value = model->values.values.elts;
+
+    for (i = 0; i < model->values.values.nelts; i++) {
+        if (ngx_k8s_scope_shaken(&value[i])) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_k8s_scope_shaken(ngx_k8s_value_t *value)
+{
+    return (value->row->flags & NGX_K8S_ROW_HANDSHAKE)
+           && ngx_k8s_value_served(value);
+}
+
+
+ngx_int_t
+ngx_k8s_scope_policy(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
+    ngx_k8s_policy_state_t **policy)
+{
+    ngx_int_t           rc;
+    ngx_uint_t          n;
+    ngx_k8s_claim_t    *claim;
+    ngx_k8s_values_t    values;
+    ngx_rbtree_node_t  *node;
+
+    static ngx_str_t  none = ngx_null_string;
+
+    *policy = NULL;
+
+    if (state->claims.root == &state->sentinel) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&values, sizeof(ngx_k8s_values_t));
+    values.handshake = 1;
+
+    if (ngx_array_init(&values.values, c->pool, 4, sizeof(ngx_k8s_value_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+
+    for (n = 0; node && n < NGX_K8S_SCOPE_CLAIMS; n++) {
+
+        claim = (ngx_k8s_claim_t *) node;
+
+        if (!claim->apart && ngx_k8s_scope_handshake(claim->model)
+            && ngx_k8s_scope_take(&values.values, claim->model) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        node = ngx_rbtree_next(&state->claims, node);
+    }
+
+    if (values.values.nelts == 0) {
+        return NGX_OK;
+    }
+
+    ngx_qsort(values.values.elts, values.values.nelts,
+              sizeof(ngx_k8s_value_t), ngx_k8s_value_cmp);
+
+    if (ngx_k8s_values_digest(&values, &none, c->log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_k8s_compile_policy(c, &values, NULL, policy);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_k8s_compile_policy_ready(c, *policy);
+
+    if (rc != NGX_OK) {
+        ngx_k8s_scope_use(c, policy, NULL);
+    }
+
+    return rc;
+}
+
+
+/* what older objects do not say; what belongs to another value goes with it */
+
+static ngx_int_t
+ngx_k8s_scope_take(ngx_array_t *values, ngx_k8s_model_t *model)
+{
+    ngx_uint_t        i, j, n, first;
+    ngx_k8s_value_t  *value, *has;
+
+    first = values->nelts;
+    value = model->values.values.elts;
+
+    for (i = 0; i < model->values.values.nelts; i++) {
+
+        if (!ngx_k8s_scope_shaken(&value[i])) {
+            continue;
+        }
+
+        has = values->elts;
+        n = 0;
+
+        for (j = 0; j < values->nelts; j++) {
+
+            if (has[j].row == value[i].row) {
+                break;
+            }
+
+            n += (j >= first
+                  && ngx_k8s_str_eq(&has[j].row->name, &value[i].row->needs));
+        }
+
+        if (j < values->nelts || (value[i].row->needs.len && n == 0)) {
+            continue;
+        }
+
+        has = ngx_array_push(values);
+        if (has == NULL) {
+            return NGX_ERROR;
+        }
+
+        *has = value[i];
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_scope_use(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t **place,
+    ngx_k8s_policy_state_t *policy)
+{
+    if (*place) {
+        ngx_k8s_compile_policy_put(c, *place);
+    }
+
+    *place = policy;
 }
 
 

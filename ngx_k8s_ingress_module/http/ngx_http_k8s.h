@@ -31,6 +31,7 @@
 typedef struct ngx_http_k8s_loc_conf_s  ngx_http_k8s_loc_conf_t;
 typedef struct ngx_http_k8s_policies_s  ngx_http_k8s_policies_t;
 typedef struct ngx_http_k8s_profile_s   ngx_http_k8s_profile_t;
+typedef struct ngx_http_k8s_ssl_keys_s  ngx_http_k8s_ssl_keys_t;
 
 struct ngx_http_k8s_loc_conf_s {
     ngx_k8s_block_t         *block;      /* NULL: no pass here */
@@ -43,6 +44,8 @@ struct ngx_http_k8s_loc_conf_s {
                                             nginx has none */
     void                   **health_conf; /* the same, not logged */
     u_char                  *words;      /* those of nginx.conf, a copy */
+    ngx_http_k8s_ssl_keys_t *ssl;        /* the same of TLS; NULL: none, or the
+                                            pass stands in a location */
     void                   **error_conf; /* the location of error pages over
                                             the builtin; */
     ngx_http_handler_pt      error;      /* in it the proxy's handler */

@@ -16,6 +16,7 @@
 #include <ngx_http_k8s_protocol.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_ssl.h>
 
 
 /* milliseconds, until what is read before a request is routed follows a change
@@ -652,6 +653,10 @@ ngx_http_k8s_base_force(ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_policy_t *rec,
     if (!klcf->location) {
         ngx_http_k8s_base_words(klcf, profile->values);
     }
+
+#if (NGX_HTTP_SSL)
+    ngx_http_k8s_ssl_keys(klcf, profile->values);
+#endif
 
     return NGX_OK;
 }

@@ -308,7 +308,11 @@ ngx_http_k8s_init_pass(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 
 #if (NGX_HTTP_SSL)
 
-    return ngx_http_k8s_ssl_server(cf, cscf, klcf->block);
+    if (ngx_http_k8s_ssl_server(cf, cscf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_k8s_ssl_keys_init(cf, klcf);
 
 #else
 

@@ -47,6 +47,9 @@ static ngx_uint_t ngx_http_k8s_running_workers(void *p, ngx_uint_t value);
 static ngx_uint_t ngx_http_k8s_running_limit(void *p, ngx_uint_t value);
 static ngx_uint_t ngx_http_k8s_running_bucket(void *p, ngx_uint_t value);
 static ngx_uint_t ngx_http_k8s_running_level(void *p, ngx_uint_t value);
+#if (NGX_HTTP_SSL)
+static ngx_uint_t ngx_http_k8s_running_sessions(void *p, ngx_uint_t value);
+#endif
 static ngx_uint_t ngx_http_k8s_running_proxy(void *p, ngx_uint_t value);
 static ngx_uint_t ngx_http_k8s_running_reuseport(void *p, ngx_uint_t value);
 
@@ -90,6 +93,12 @@ static ngx_http_k8s_running_t  ngx_http_k8s_runnings[] = {
 #if (NGX_HTTP_V2)
     { ngx_string("use-http2"), NGX_HTTP_K8S_IN_SERVER, "ngx_http_v2_module",
       offsetof(ngx_http_v2_srv_conf_t, enable), NULL, 1 },
+#endif
+
+#if (NGX_HTTP_SSL)
+    { ngx_string("ssl-session-cache-size"), NGX_HTTP_K8S_IN_SERVER,
+      "ngx_http_ssl_module", offsetof(ngx_http_ssl_srv_conf_t, shm_zone),
+      ngx_http_k8s_running_sessions, 0 },
 #endif
 
     { ngx_string("enable-aio-write"), ngx_http_k8s_in_location(aio_write),
@@ -276,6 +285,28 @@ ngx_http_k8s_running_level(void *p, ngx_uint_t value)
 
     return ngx_min(level, NGX_LOG_DEBUG) == value;
 }
+
+
+#if (NGX_HTTP_SSL)
+
+/* a server without TLS has none */
+
+static ngx_uint_t
+ngx_http_k8s_running_sessions(void *p, ngx_uint_t value)
+{
+    ngx_shm_zone_t           *shm_zone;
+    ngx_http_ssl_srv_conf_t  *sscf;
+
+    sscf = (ngx_http_ssl_srv_conf_t *)
+               ((u_char *) p - offsetof(ngx_http_ssl_srv_conf_t, shm_zone));
+
+    shm_zone = sscf->shm_zone;
+
+    return sscf->ssl.ctx == NULL
+           || (shm_zone && shm_zone->shm.size == value);
+}
+
+#endif
 
 
 /* one that has it does, beside others for clients that come directly */

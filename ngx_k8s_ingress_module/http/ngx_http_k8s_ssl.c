@@ -21,6 +21,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_base.h>
+#include <ngx_http_k8s_regex.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_k8s_cert.h>
 #include <ngx_k8s_policy.h>
@@ -54,10 +56,12 @@ static ngx_int_t ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf,
 
 static int ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg);
 static ngx_int_t ngx_http_k8s_ssl_choose(ngx_connection_t *c,
-    ngx_k8s_block_t *block, ngx_k8s_table_t *table, ngx_str_t *sni,
+    ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_table_t *table, ngx_str_t *sni,
     ngx_k8s_tls_t *tls);
+static ngx_int_t ngx_http_k8s_ssl_regex(void *data, ngx_uint_t what,
+    ngx_str_t *pattern, ngx_str_t *text);
 static ngx_uint_t ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn,
-    ngx_k8s_block_t *block, ngx_k8s_table_t *table, ngx_log_t *log);
+    ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_table_t *table, ngx_log_t *log);
 static ngx_k8s_cert_cache_t *ngx_http_k8s_ssl_cache(ngx_k8s_block_t *block,
     ngx_log_t *log);
 static int ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn,
@@ -326,8 +330,7 @@ ngx_http_k8s_ssl_session_cache(ngx_conf_t *cf, ngx_http_ssl_srv_conf_t *conf,
 
 
 ngx_int_t
-ngx_http_k8s_ssl_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf,
-    ngx_k8s_block_t *block)
+ngx_http_k8s_ssl_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
 {
     ngx_uint_t                  i;
     ngx_array_t                *servers;
@@ -348,8 +351,8 @@ ngx_http_k8s_ssl_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf,
         server[i].sscf->reject_handshake = 0;
 
         SSL_CTX_set_cert_cb(server[i].sscf->ssl.ctx,
-                            ngx_http_k8s_ssl_certificate, block);
-        SSL_CTX_set_app_data(server[i].sscf->ssl.ctx, block);
+                            ngx_http_k8s_ssl_certificate, server[i].klcf);
+        SSL_CTX_set_app_data(server[i].sscf->ssl.ctx, server[i].klcf);
 
         return ngx_http_k8s_ssl_client_hello(cf, cscf);
     }
@@ -452,7 +455,7 @@ ngx_http_k8s_ssl_cache(ngx_k8s_block_t *block, ngx_log_t *log)
 static int
 ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
 {
-    ngx_k8s_block_t  *block = arg;
+    ngx_http_k8s_loc_conf_t *klcf = arg;
 
     ngx_k8s_table_t   *table;
     ngx_connection_t  *c;
@@ -463,12 +466,12 @@ ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
         return 0;
     }
 
-    table = ngx_k8s_pin(block);
+    table = ngx_k8s_pin(klcf->block);
 
     if (table) {
         SSL_certs_clear(ssl_conn);
 
-        if (ngx_http_k8s_ssl_present(ssl_conn, block, table, c->log)) {
+        if (ngx_http_k8s_ssl_present(ssl_conn, klcf, table, c->log)) {
             return 1;
         }
     }
@@ -485,13 +488,15 @@ ngx_http_k8s_ssl_certificate(ngx_ssl_conn_t *ssl_conn, void *arg)
 /* NGX_DECLINED: the handshake has to fail */
 
 static ngx_int_t
-ngx_http_k8s_ssl_choose(ngx_connection_t *c, ngx_k8s_block_t *block,
+ngx_http_k8s_ssl_choose(ngx_connection_t *c, ngx_http_k8s_loc_conf_t *klcf,
     ngx_k8s_table_t *table, ngx_str_t *sni, ngx_k8s_tls_t *tls)
 {
     ngx_k8s_tls_key_t  key;
 
     key.sni = *sni;
     key.nsets = 0;
+    key.regex = ngx_http_k8s_ssl_regex;
+    key.data = c->log;
 
     if (table->counts[NGX_K8S_INDEX_ADDRESS]) {
 
@@ -504,24 +509,50 @@ ngx_http_k8s_ssl_choose(ngx_connection_t *c, ngx_k8s_block_t *block,
     }
 
     if (key.nsets == 0) {
-        key.sets = &block->route_set;
+        key.sets = &klcf->block->route_set;
         key.nsets = 1;
         key.port = ngx_inet_get_port(c->listening->sockaddr);
     }
 
     ngx_k8s_tls_choose(table, &key, tls);
 
-    /* nothing asks clients for certificates yet */
+    if (!tls->known && tls->listener == NULL
+        && ngx_http_k8s_base(klcf, table, c->log)->settings->ssl_reject)
+    {
+        return NGX_DECLINED;
+    }
 
-    return (tls->reject || tls->client) ? NGX_DECLINED : NGX_OK;
+    return tls->reject ? NGX_DECLINED : NGX_OK;
+}
+
+
+/* names that an expression of server-alias takes */
+
+static ngx_int_t
+ngx_http_k8s_ssl_regex(void *data, ngx_uint_t what, ngx_str_t *pattern,
+    ngx_str_t *text)
+{
+    ngx_log_t *log = data;
+
+    int        captures[NGX_HTTP_K8S_REGEX_SIZE];
+    ngx_int_t  n;
+
+    n = ngx_http_k8s_regex(pattern, NGX_HTTP_K8S_REGEX_CASELESS, text,
+                           captures, log);
+
+    if (n == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    return n ? NGX_OK : NGX_DECLINED;
 }
 
 
 /* returns how many are presented: those of the name, else the default one */
 
 static ngx_uint_t
-ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
-    ngx_k8s_table_t *table, ngx_log_t *log)
+ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn,
+    ngx_http_k8s_loc_conf_t *klcf, ngx_k8s_table_t *table, ngx_log_t *log)
 {
     ngx_str_t               sni;
     ngx_uint_t              i, n;
@@ -530,7 +561,7 @@ ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
     ngx_k8s_cert_cache_t   *cache;
     ngx_k8s_certificate_t  *rec;
 
-    cache = ngx_http_k8s_ssl_cache(block, log);
+    cache = ngx_http_k8s_ssl_cache(klcf->block, log);
     if (cache == NULL) {
         return 0;
     }
@@ -540,9 +571,11 @@ ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
     sni.data = (u_char *) servername;
     sni.len = servername ? ngx_strlen(servername) : 0;
 
-    if (ngx_http_k8s_ssl_choose(ngx_ssl_get_connection(ssl_conn), block, table,
+    if (ngx_http_k8s_ssl_choose(ngx_ssl_get_connection(ssl_conn), klcf, table,
                                 &sni, &tls)
-        != NGX_OK)
+        != NGX_OK
+        || (tls.client
+            && ngx_http_k8s_ssl_apply(ssl_conn, tls.client, log) != NGX_OK))
     {
         return 0;
     }
@@ -578,10 +611,10 @@ ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn, SSL_CTX *ctx,
     ngx_int_t                  rc;
     ngx_str_t                  scope;
     ngx_k8s_tls_t              tls;
-    ngx_k8s_block_t           *block;
     ngx_k8s_table_t           *table;
     ngx_connection_t          *c;
     ngx_http_connection_t     *hc;
+    ngx_http_k8s_loc_conf_t   *klcf;
     ngx_http_core_srv_conf_t  *cscf;
 
     *ad = SSL_AD_INTERNAL_ERROR;
@@ -595,11 +628,11 @@ ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn, SSL_CTX *ctx,
                              (ngx_uint_t) cscf->line, cscf->file_name)
                 - buf;
 
-    block = ctx ? SSL_CTX_get_app_data(ctx) : NULL;
-    table = block ? ngx_k8s_pin(block) : NULL;
+    klcf = ctx ? SSL_CTX_get_app_data(ctx) : NULL;
+    table = klcf ? ngx_k8s_pin(klcf->block) : NULL;
 
     if (table) {
-        rc = ngx_http_k8s_ssl_choose(c, block, table, sni, &tls);
+        rc = ngx_http_k8s_ssl_choose(c, klcf, table, sni, &tls);
 
         if (rc == NGX_ERROR) {
             return 0;
@@ -609,6 +642,12 @@ ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn, SSL_CTX *ctx,
             c->ssl->handshake_rejected = 1;
             *ad = SSL_AD_UNRECOGNIZED_NAME;
 
+            return 0;
+        }
+
+        if (ngx_http_k8s_ssl_curves(ssl_conn, klcf->base->settings, c->log)
+            != NGX_OK)
+        {
             return 0;
         }
     }

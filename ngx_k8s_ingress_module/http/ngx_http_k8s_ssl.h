@@ -24,9 +24,29 @@
  */
 ngx_int_t ngx_http_k8s_ssl_pass(ngx_conf_t *cf);
 ngx_int_t ngx_http_k8s_ssl_server(ngx_conf_t *cf,
-    ngx_http_core_srv_conf_t *cscf, ngx_k8s_block_t *block);
+    ngx_http_core_srv_conf_t *cscf);
 ngx_int_t ngx_http_k8s_ssl_init(ngx_k8s_block_t *block, ngx_cycle_t *cycle);
 void ngx_http_k8s_ssl_done(ngx_k8s_block_t *block);
+
+/*
+ * What is said of one handshake (ngx_http_k8s_ssl_policy.c).  curves(): by
+ * keys, while the ClientHello is looked at; apply(): by the policy of a host,
+ * when the certificate is asked for, so not where a session is resumed.
+ * NGX_ERROR, logged: the handshake has to fail.
+ */
+ngx_int_t ngx_http_k8s_ssl_curves(ngx_ssl_conn_t *ssl_conn,
+    ngx_k8s_settings_t *settings, ngx_log_t *log);
+ngx_int_t ngx_http_k8s_ssl_apply(ngx_ssl_conn_t *ssl_conn,
+    ngx_k8s_policy_t *policy, ngx_log_t *log);
+
+/*
+ * Keys of the ConfigMap (ngx_http_k8s_ssl_keys.c): init() notes what nginx.conf
+ * says, at postconfiguration; values are by row, NULL where nothing is said, in
+ * a worker.
+ */
+ngx_int_t ngx_http_k8s_ssl_keys_init(ngx_conf_t *cf,
+    ngx_http_k8s_loc_conf_t *klcf);
+void ngx_http_k8s_ssl_keys(ngx_http_k8s_loc_conf_t *klcf, ngx_str_t *values);
 
 #endif
 

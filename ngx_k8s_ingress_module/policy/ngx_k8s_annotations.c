@@ -134,6 +134,7 @@ ngx_k8s_annotations_read(ngx_k8s_annotations_t *a, ngx_pool_t *pool,
     ngx_str_null(&a->prefix);
 
     ngx_memzero(values, sizeof(ngx_k8s_values_t));
+    values->handshake = (a->gate == NULL);
 
     if (texts == NULL || texts->nelts == 0) {
         return NGX_OK;

@@ -152,11 +152,14 @@ typedef struct {
 
     ngx_uint_t               ssl_protocols; /* NGX_SSL_TLSv1_2, ... */
     ngx_str_t                ssl_ciphers;
+    ngx_uint_t               ssl_prefer;    /* the server's order of them */
     ngx_uint_t               ssl_session_cache;
     size_t                   ssl_session_cache_size;
     ngx_msec_t               ssl_session_timeout;
     ngx_uint_t               ssl_session_tickets;
     size_t                   ssl_buffer_size;
+    ngx_str_t                ssl_curves;    /* "auto": OpenSSL's */
+    ngx_uint_t               ssl_reject;    /* names that no host has */
 } ngx_k8s_settings_t;
 
 
@@ -239,6 +242,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_codes;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_config_map;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_domain;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_path;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_curves;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_error_page;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_extended;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_header;
@@ -259,10 +263,18 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_service;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_text;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_texts;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_ticket_key;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_url;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_url_variables;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_variables;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_words;
+
+/* of one that OpenSSL reads, with a final zero */
+#define NGX_K8S_TLS_TEXT             4096
+
+/* a key of session tickets, in bytes, as nginx has it in a file */
+#define NGX_K8S_TICKET_SHORT         48
+#define NGX_K8S_TICKET_LONG          80
 
 /* of a blocklist */
 #define NGX_K8S_BLOCKED_WORDS        64
@@ -300,6 +312,9 @@ ngx_uint_t ngx_k8s_list(ngx_k8s_grammar_t *grammar);
 
 #define NGX_K8S_ROW_COMPARED         0x0040  /* with nginx.conf, which alone can
                                                 say it, or a part of it */
+
+#define NGX_K8S_ROW_HANDSHAKE        0x0080  /* is in the policy of a host: it
+                                                is known before a request */
 
 #define NGX_K8S_ROW_LATER            0x0100  /* its default is served alone; */
 #define NGX_K8S_ROW_KEY_LATER        0x0800  /* as the key, but not as the
@@ -566,6 +581,8 @@ typedef struct {
     size_t                   size;       /* bytes of the served ones */
     unsigned                 close_route:1;
     unsigned                 close_host:1;
+    unsigned                 handshake:1;  /* rows of the handshake count: of
+                                            a host, and of keys */
     unsigned                 unknown:1;  /* keys of its class have not come */
     unsigned                 refused:1;  /* the gate does not let the object
                                             through, all that it says is
@@ -613,6 +630,12 @@ ngx_int_t ngx_k8s_values_digest(ngx_k8s_values_t *values,
 /* whether it is in a policy record */
 #define ngx_k8s_value_served(v)                                               \
     (!((v)->row->flags & (NGX_K8S_ROW_LATER|NGX_K8S_ROW_WATCHER)))
+
+/* and in that of these values */
+#define ngx_k8s_value_recorded(values, v)                                     \
+    (ngx_k8s_value_served(v)                                                  \
+     && ((values)->handshake                                                  \
+         || !((v)->row->flags & NGX_K8S_ROW_HANDSHAKE)))
 
 /* what they say of a name that is served; NULL: nothing */
 ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name);

@@ -28,6 +28,7 @@
 #define NGX_K8S_HOST                 NGX_K8S_ROW_HOST
 #define NGX_K8S_HOST_CLOSED          (NGX_K8S_ROW_HOST                        \
                                       |NGX_K8S_ROW_CLOSES_HOST)
+#define NGX_K8S_HANDSHAKE            (NGX_K8S_ROW_HOST|NGX_K8S_ROW_HANDSHAKE)
 #define NGX_K8S_SERVICE_ROW          NGX_K8S_ROW_SERVICE
 #define NGX_K8S_OBJECT_ROW           NGX_K8S_ROW_OBJECT
 
@@ -299,10 +300,10 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_field_row("upstream-keepalive-time", time, "1h", keepalive_time,
                       NGX_K8S_IG|NGX_K8S_K, ""),
 
-    /* TLS, where nginx.conf does not say */
+    /* TLS, defaults where nginx.conf does not say */
 
     ngx_k8s_field_row("ssl-protocols", protocols, "TLSv1.2 TLSv1.3",
-                      ssl_protocols, NGX_K8S_IG|NGX_K8S_KL, ""),
+                      ssl_protocols, NGX_K8S_IG|NGX_K8S_K, ""),
     ngx_k8s_field_row("ssl-ciphers", ciphers,
                       "ECDHE-ECDSA-AES128-GCM-SHA256:"
                       "ECDHE-RSA-AES128-GCM-SHA256:"
@@ -312,18 +313,42 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:"
                       "DHE-RSA-AES256-GCM-SHA384",
                       ssl_ciphers, NGX_K8S_A|NGX_K8S_K|NGX_K8S_G
-                      |NGX_K8S_ROW_HOST|NGX_K8S_ROW_LATER,
-                      "of TLSv1.2"),
+                      |NGX_K8S_HANDSHAKE,
+                      "of TLSv1.2; by the name that the handshake is for"),
+    ngx_k8s_field_row("ssl-prefer-server-ciphers", flag, "true", ssl_prefer,
+                      NGX_K8S_A|NGX_K8S_HANDSHAKE,
+                      "without it as in nginx.conf; by the name that the "
+                      "handshake is for"),
     ngx_k8s_field_row("ssl-session-cache", flag, "true", ssl_session_cache,
-                      NGX_K8S_IG|NGX_K8S_KL, "shared by all workers"),
-    ngx_k8s_field_row("ssl-session-cache-size", size, "10m",
-                      ssl_session_cache_size, NGX_K8S_IG|NGX_K8S_KL, ""),
+                      NGX_K8S_IG|NGX_K8S_K, "shared by all workers"),
+    ngx_k8s_any_row("ssl-session-cache-size", "", &ngx_k8s_grammar_size, "10m",
+                    NGX_K8S_IG|NGX_K8S_K|NGX_K8S_ROW_NOTED
+                    |NGX_K8S_ROW_COMPARED, "",
+                    "ssl_session_cache shared:SSL:%V",
+                    offsetof(ngx_k8s_settings_t, ssl_session_cache_size), "",
+                    "of shared memory"),
     ngx_k8s_field_row("ssl-session-timeout", time, "10m", ssl_session_timeout,
-                      NGX_K8S_IG|NGX_K8S_KL, ""),
+                      NGX_K8S_IG|NGX_K8S_K, "of tickets too"),
     ngx_k8s_field_row("ssl-session-tickets", flag, "false",
-                      ssl_session_tickets, NGX_K8S_IG|NGX_K8S_KL, ""),
+                      ssl_session_tickets, NGX_K8S_IG|NGX_K8S_K,
+                      "their keys are shared by all workers, and change"),
+    ngx_k8s_any_row("ssl-session-ticket-key", "", &ngx_k8s_grammar_ticket_key,
+                    "", NGX_K8S_IK, "", "", NGX_K8S_NO_FIELD,
+                    "ssl-session-tickets",
+                    "one key for all replicas, which does not change by "
+                    "itself"),
     ngx_k8s_field_row("ssl-buffer-size", size, "4k", ssl_buffer_size,
-                      NGX_K8S_IG|NGX_K8S_KL, ""),
+                      NGX_K8S_IG|NGX_K8S_K, ""),
+    ngx_k8s_field_row("ssl-ecdh-curve", curves, "auto", ssl_curves, NGX_K8S_IK,
+                      ""),
+    ngx_k8s_any_row("ssl-early-data", "", &ngx_k8s_grammar_flag, "false",
+                    NGX_K8S_IK, "", "", NGX_K8S_NO_FIELD, "",
+                    "who has recorded such a request can send it again"),
+    ngx_k8s_field_row("ssl-reject-handshake", flag, "false", ssl_reject,
+                      NGX_K8S_IK, "of names that no host has, and without a "
+                      "name"),
+    ngx_k8s_conf_row("ssl-dh-param", object, "", "ssl_dhparam /path/to/file",
+                     "a file of nginx.conf"),
 
     /* routes */
 
@@ -589,8 +614,6 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_later_row("auth-tls-match-cn", "", match_cn, "",
                       NGX_K8S_A_HIGH|NGX_K8S_HOST_CLOSED, "auth-tls-secret",
                       ""),
-    ngx_k8s_later_row("ssl-prefer-server-ciphers", "", flag, "",
-                      NGX_K8S_A|NGX_K8S_HOST, "", ""),
     ngx_k8s_later_row("proxy-ssl-secret", "", object, "",
                       NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "", ""),
     ngx_k8s_later_row("proxy-ssl-ciphers", "", ciphers, "DEFAULT",
@@ -607,15 +630,9 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       NGX_K8S_A|NGX_K8S_ROUTE, "proxy-ssl-secret", ""),
     ngx_k8s_noted_row("proxy-ssl-location-only", flag, "false", NGX_K8S_IK, "",
                       "an Ingress never decides for another one"),
-    ngx_k8s_later_row("ssl-ecdh-curve", "", text, "auto", NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("ssl-dh-param", "", object, "", NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("ssl-session-ticket-key", "", text, "", NGX_K8S_IK, "",
-                      ""),
-    ngx_k8s_later_row("ssl-early-data", "", flag, "false", NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("ssl-reject-handshake", "", flag, "false", NGX_K8S_IK,
-                      "", "of hosts that nobody has"),
     ngx_k8s_refused_row("enable-ocsp", flag, "false", NGX_K8S_IK, "",
-                        "certificates are not stapled"),
+                        "nothing here asks a CA about a certificate, so none "
+                        "is stapled"),
     ngx_k8s_conf_row("use-http2", flag, "true", "http2 %S",
                      "\"http2 on\" in nginx.conf"),
     ngx_k8s_noted_row("http2-push-preload", flag, "false", NGX_K8S_A, "",

@@ -150,7 +150,7 @@ ngx_k8s_values_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
 
     for (i = 0; i < values->values.nelts; i++) {
 
-        if (ngx_k8s_value_served(&value[i])) {
+        if (ngx_k8s_value_recorded(values, &value[i])) {
             values->nserved++;
             values->size += value[i].value.len;
             refs |= value[i].row->flags & NGX_K8S_ROW_REF;
@@ -172,7 +172,7 @@ ngx_k8s_values_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
 
     for (i = 0; i < values->values.nelts; i++) {
 
-        if (ngx_k8s_value_served(&value[i])) {
+        if (ngx_k8s_value_recorded(values, &value[i])) {
             p = ngx_sprintf(p, "%V:%uz:%V", &value[i].row->name,
                             value[i].value.len, &value[i].value);
         }

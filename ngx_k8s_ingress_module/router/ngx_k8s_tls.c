@@ -12,10 +12,20 @@
 #include <openssl/sha.h>
 
 
+/* of a choice, where what a host leads to goes meanwhile */
+#define NGX_K8S_TLS_TRIES  3
+
+
 static ngx_k8s_listener_t *ngx_k8s_tls_listener(ngx_k8s_table_t *table,
     uint32_t set, in_port_t port, ngx_str_t *name);
 static ngx_k8s_host_t *ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t set,
     ngx_str_t *name);
+static ngx_k8s_host_t *ngx_k8s_tls_above(ngx_k8s_table_t *table, uint32_t set,
+    ngx_str_t *name);
+static ngx_k8s_host_t *ngx_k8s_tls_owner(ngx_k8s_table_t *table, uint32_t set,
+    ngx_k8s_tls_key_t *key, ngx_str_t *name);
+static void ngx_k8s_tls_choose_once(ngx_k8s_table_t *table,
+    ngx_k8s_tls_key_t *key, ngx_k8s_tls_t *tls);
 static void ngx_k8s_tls_client(ngx_k8s_table_t *table, uint32_t policy,
     ngx_k8s_tls_t *tls);
 static void ngx_k8s_tls_certificates(ngx_k8s_table_t *table,
@@ -81,8 +91,24 @@ ngx_k8s_tls_address(ngx_k8s_table_t *table, struct sockaddr *sockaddr,
 }
 
 
+/* a policy may go in this moment, as the host's record leads elsewhere now */
+
 void
 ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
+    ngx_k8s_tls_t *tls)
+{
+    ngx_uint_t  tries;
+
+    tries = 0;
+
+    do {
+        ngx_k8s_tls_choose_once(table, key, tls);
+    } while (tls->gone && ++tries < NGX_K8S_TLS_TRIES);
+}
+
+
+static void
+ngx_k8s_tls_choose_once(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
     ngx_k8s_tls_t *tls)
 {
     u_char               buf[NGX_K8S_HOST_MAX];
@@ -90,7 +116,7 @@ ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
     ngx_int_t            best;
     ngx_str_t            name;
     ngx_uint_t           i;
-    ngx_k8s_host_t      *host;
+    ngx_k8s_host_t      *host, *owner;
     ngx_k8s_list_t      *list;
     ngx_k8s_record_t    *rec;
     ngx_k8s_listener_t  *listener;
@@ -105,6 +131,7 @@ ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
 
     best = -1;
     policy = 0;
+    owner = NULL;
     rec = NULL;
     list = NULL;
 
@@ -116,7 +143,6 @@ ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
             best = listener->hostname.len;
             rec = &listener->header;
             list = &listener->certificates;
-            policy = listener->policy;
 
             tls->listener = listener;
             tls->reject = (listener->flags & NGX_K8S_LISTENER_REJECT) != 0;
@@ -128,17 +154,89 @@ ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
             best = host->name.len;
             rec = &host->header;
             list = &host->certificates;
-            policy = host->policy;
 
             tls->listener = NULL;
             tls->reject = 0;
         }
+
+        /* the first set that has the name, else the first one that takes all */
+
+        if (!tls->known) {
+            host = ngx_k8s_tls_owner(table, key->sets[i], key, &name);
+
+            tls->known = (host && host->name.len);
+
+            if (tls->known || owner == NULL) {
+                owner = host;
+            }
+        }
     }
 
+    if (tls->listener) {
+        policy = tls->listener->policy;
+
+    } else if (owner) {
+        policy = owner->policy;
+    }
+
+    ngx_k8s_tls_client(table, policy, tls);
+
     if (rec) {
-        ngx_k8s_tls_client(table, policy, tls);
         ngx_k8s_tls_certificates(table, rec, list, &name, tls);
     }
+}
+
+
+/* of challenges that stand apart the host behind them says it */
+
+static ngx_k8s_host_t *
+ngx_k8s_tls_owner(ngx_k8s_table_t *table, uint32_t set, ngx_k8s_tls_key_t *key,
+    ngx_str_t *name)
+{
+    ngx_k8s_host_t       *host, *named;
+    ngx_k8s_route_key_t   route;
+
+    ngx_memzero(&route, sizeof(ngx_k8s_route_key_t));
+
+    route.class = NGX_K8S_CLASS_HTTP;
+    route.host = *name;
+    route.regex = key->regex;
+    route.data = key->data;
+
+    host = ngx_k8s_route_taken(table, set, &route, &named);
+
+    if (host && set == 0 && (host->flags & NGX_K8S_HOST_FALLTHROUGH)) {
+        named = ngx_k8s_tls_above(table, set, name);
+
+        return named ? named : host;
+    }
+
+    return host;
+}
+
+
+/* the wildcard host above a name, or NULL */
+
+static ngx_k8s_host_t *
+ngx_k8s_tls_above(ngx_k8s_table_t *table, uint32_t set, ngx_str_t *name)
+{
+    u_char     *p, *last, key[NGX_K8S_KEY_MAX];
+    size_t      len;
+    ngx_str_t   parent;
+
+    last = name->data + name->len;
+
+    p = ngx_strlchr(name->data, last, '.');
+    if (p == NULL) {
+        return NULL;
+    }
+
+    parent.data = p;
+    parent.len = last - p;
+
+    len = ngx_k8s_key_host(key, set, NGX_K8S_CLASS_HTTP, &parent);
+
+    return ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, len, NULL);
 }
 
 
@@ -159,6 +257,7 @@ ngx_k8s_tls_client(ngx_k8s_table_t *table, uint32_t policy, ngx_k8s_tls_t *tls)
 
     if (rec == NULL) {
         tls->reject = 1;
+        tls->gone = 1;
 
     } else if (ngx_memcmp(rec->tls, none, sizeof(none)) != 0) {
         tls->client = rec;
@@ -300,9 +399,6 @@ ngx_k8s_tls_listener(ngx_k8s_table_t *table, uint32_t set, in_port_t port,
 static ngx_k8s_host_t *
 ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t set, ngx_str_t *name)
 {
-    u_char          *p, *last, key[NGX_K8S_KEY_MAX];
-    size_t           len;
-    ngx_str_t        parent;
     ngx_k8s_host_t  *host;
 
     host = ngx_k8s_route_host(table, set, NGX_K8S_CLASS_HTTP, name, NULL);
@@ -310,19 +406,7 @@ ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t set, ngx_str_t *name)
     if (host && host->certificates.n == 0
         && !(host->flags & NGX_K8S_HOST_WILDCARD))
     {
-        last = name->data + name->len;
-
-        p = ngx_strlchr(name->data, last, '.');
-        if (p == NULL) {
-            return NULL;
-        }
-
-        parent.data = p;
-        parent.len = last - p;
-
-        len = ngx_k8s_key_host(key, set, NGX_K8S_CLASS_HTTP, &parent);
-
-        host = ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, len, NULL);
+        host = ngx_k8s_tls_above(table, set, name);
     }
 
     return (host && host->certificates.n) ? host : NULL;

@@ -24,17 +24,24 @@ typedef struct {
     ngx_uint_t               nsets;
     in_port_t                port;       /* what the client connects to */
     ngx_str_t                sni;        /* as sent, or empty */
+    /* as in ngx_k8s_route_key_t; NULL: names by expressions are not known */
+    ngx_int_t              (*regex)(void *data, ngx_uint_t what,
+                                ngx_str_t *pattern, ngx_str_t *text);
+    void                    *data;
 } ngx_k8s_tls_key_t;
 
 #define NGX_K8S_TLS_CERTIFICATES     4   /* of different keys: RSA, EC, ... */
 
 typedef struct {
     ngx_k8s_listener_t      *listener;   /* NULL: of no listener */
-    ngx_k8s_policy_t        *client;     /* of clients' certificates; NULL:
-                                            they are not asked for */
+    ngx_k8s_policy_t        *client;     /* of the handshake: ciphers, and
+                                            certificates of clients; NULL:
+                                            nothing is said of it */
     ngx_k8s_certificate_t   *certs[NGX_K8S_TLS_CERTIFICATES];
     ngx_uint_t               ncerts;     /* 0: the default certificate */
     unsigned                 reject:1;   /* the handshake has to fail */
+    unsigned                 gone:1;     /* as the policy is not there */
+    unsigned                 known:1;    /* a host has the name */
 } ngx_k8s_tls_t;
 
 
@@ -52,8 +59,10 @@ ngx_uint_t ngx_k8s_tls_address(ngx_k8s_table_t *table,
  * has no certificates.  The most specific name wins; among equals the earlier
  * set, and in a set the listener.  Of several certificates with keys of one
  * type it is the one with the longest name that fits, then the first; those of
- * which no name fits are there only where none does.  It has to be rejected
- * when what is asked of clients is not in the table.
+ * which no name fits are there only where none does.  The policy is that of the
+ * listener, or of the host that takes requests for the name, which may be one
+ * that it is an alias of.  The handshake has to be rejected when the policy is
+ * not in the table.
  */
 void ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
     ngx_k8s_tls_t *tls);

@@ -13,7 +13,8 @@
 #
 # A request is a get or a post (of body bytes, of which short are not sent), or
 # raw text.  It has send (lines of its head), host, tls, proxy (the header of the
-# PROXY protocol), times (one after the other, with pause seconds between them),
+# PROXY protocol), s_client (arguments of openssl s_client, which sends it, and
+# whose output is the transcript), times (one after the other, with pause seconds between them),
 # hold (seconds to wait for the end of a raw one).  Its transcript is the answer
 # without CR, after which stands what the backend got, each line after "> ".  It
 # has to match is, and must not match not, each a regular expression or a list of
@@ -357,6 +358,7 @@ sub ask {
     }
 
     $raw =~ s/%%HOST%%/$to/g;
+    return $self->s_client($r, $to, $raw) if defined $r->{s_client};
     $raw =~ s/%%PORT%%/$self->{nginx}{port}/g;
     $raw =~ s/%%LONG%%/'l' x 20_000/ge;
     local $SIG{PIPE} = 'IGNORE';
@@ -388,6 +390,19 @@ sub ask {
 
     $text =~ s/\r//g;
     return $text;
+}
+
+# what openssl says of a handshake for a name, and the answer to a request
+sub s_client {
+    my ($self, $r, $name, $raw) = @_;
+    my $file = "$self->{nginx}{root}/logs/s_client-$name";
+    K8s::Objects::write_file("$file-in", $raw);
+    system '/bin/sh', '-c', 'exec timeout 20 openssl s_client -connect'
+           . " 127.0.0.1:$self->{tls}"
+           . ($r->{s_client} =~ /-reconnect/ ? '' : ' -ign_eof')
+           . ($r->{s_client} =~ /-servername/ ? '' : " -servername $name")
+           . " $r->{s_client} <$file-in >$file-out 2>&1";
+    return $self->{nginx}->slurp("logs/s_client-$name-out") =~ s/\r//gr;
 }
 
 # what is not as a row's requests say, '' if all is; hold is so many times as
