@@ -98,7 +98,7 @@ func (w *world) resolver() {
 	table := map[string]string{"idp.example.org": idpAddr,
 		"oauth2-proxy.sso.svc.cluster.local": proxyAddr}
 	for _, h := range []string{"app", "inside", "brief", "central", "auth",
-		"loop", "around", "grow", "open"} {
+		"loop", "around", "grow", "open", "plain"} {
 		table[h+".example.com"] = nginxAddr
 	}
 	c, err := net.ListenPacket("udp", dnsAddr+":53")
@@ -245,31 +245,36 @@ data: {tls.crt: %s, tls.key: %s}
 		if strings.HasPrefix(f.page, "http:") {
 			secret = ""
 		}
-		ingress("default", f.name, f.host(), "/", "app", 8080, secret,
-			"auth-url", f.url, "auth-signin", f.signin,
-			"auth-response-headers",
-			"X-Auth-Request-User, X-Auth-Request-Email, Authorization",
-			"proxy-body-size", "64m", "proxy-read-timeout", "3600")
+		a := []string{"proxy-body-size", "64m", "proxy-read-timeout", "3600"}
+		if f.url != "" {
+			a = append(a, "auth-url", f.url, "auth-signin", f.signin,
+				"auth-response-headers", told)
+		}
+		ingress("default", f.name, f.host(), "/", "app", 8080, secret, a...)
 		if f.proxy != "" {
 			at := f.at
 			if at == "" {
 				at = f.host()
 			}
-			ingress("sso", f.name+"-oauth2", at, "/oauth2", f.proxy, 4180, "")
+			ingress("sso", f.name+"-oauth2", at, "/oauth2", f.proxy, 4180, "",
+				"enable-global-auth", "false")
 		}
 	}
 	ingress("default", "auth", "auth.example.com", "/tls", "app", 8080, "tls")
 
 	w.must(api.WriteFile(filepath.Join(w.dir, "manifests/all.yaml"), b.Bytes()))
-	w.configMap("")
+	w.configMap()
 }
 
-// configMap writes that of nginx.
-func (w *world) configMap(data string) {
+// configMap writes that of nginx: keys and values.
+func (w *world) configMap(data ...string) {
+	s := "apiVersion: v1\nkind: ConfigMap\n" +
+		"metadata: {name: nginx, namespace: system}\ndata:\n"
+	for i := 0; i+1 < len(data); i += 2 {
+		s += fmt.Sprintf("  %s: %q\n", data[i], data[i+1])
+	}
 	w.must(api.WriteFile(filepath.Join(w.dir, "manifests/nginx.yaml"),
-		[]byte("apiVersion: v1\nkind: ConfigMap\n"+
-			"metadata: {name: nginx, namespace: system}\n"+
-			"data: {"+data+"}\n")))
+		[]byte(s)))
 }
 
 // nginx starts nginx, and without a resolver, as in a Pod.
