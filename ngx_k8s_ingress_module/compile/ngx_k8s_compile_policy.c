@@ -435,8 +435,8 @@ ngx_k8s_compile_policy_call(ngx_k8s_compile_t *c, ngx_uint_t base,
 }
 
 
-/* one value after the other, over those that nginx does not see: those stay that
-   can be had with those before; a worker tries in the same order */
+/* one value after the other, over those that nginx does not see: those stay
+   that can be had with those before; a worker tries in the same order */
 
 static ngx_int_t
 ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
