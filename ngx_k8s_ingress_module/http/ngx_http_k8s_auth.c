@@ -19,6 +19,8 @@ typedef struct {
     ngx_str_t               *param;
     ngx_str_t               *headers;
     ngx_str_t               *redirect;
+    ngx_str_t               *key;
+    ngx_str_t               *duration;
     ngx_uint_t               method;
     ngx_uint_t               always;
 } ngx_http_k8s_auth_settings_t;
@@ -33,6 +35,8 @@ static ngx_int_t ngx_http_k8s_auth_signin_url(ngx_pool_t *pool,
 static u_char ngx_http_k8s_auth_param(ngx_str_t *url, ngx_str_t *param);
 static ngx_int_t ngx_http_k8s_auth_headers(ngx_pool_t *pool, ngx_str_t *list,
     ngx_http_k8s_auth_t *auth);
+static ngx_int_t ngx_http_k8s_auth_kept(ngx_pool_t *pool,
+    ngx_http_k8s_auth_settings_t *s, ngx_http_k8s_auth_t *auth);
 static void ngx_http_k8s_auth_method(ngx_uint_t method, ngx_str_t *name);
 static ngx_uint_t ngx_http_k8s_auth_depth(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_auth_answer(ngx_http_request_t *r,
@@ -95,7 +99,8 @@ ngx_http_k8s_auth_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
         || ngx_http_k8s_auth_signin_url(pool, &s, auth) != NGX_OK
         || ngx_http_k8s_auth_headers(pool, s.headers, auth) != NGX_OK
         || ngx_http_k8s_template_compile(pool, s.redirect, &auth->redirect)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_http_k8s_auth_kept(pool, &s, auth) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -118,6 +123,8 @@ ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
         s->param = &settings->auth_signin_param;
         s->headers = &settings->auth_headers;
         s->redirect = &settings->auth_redirect;
+        s->key = &settings->auth_cache_key;
+        s->duration = &settings->auth_cache_duration;
         s->method = settings->auth_method;
         s->always = settings->auth_always;
 
@@ -129,6 +136,8 @@ ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
     s->param = &settings->global_auth_signin_param;
     s->headers = &settings->global_auth_headers;
     s->redirect = &settings->global_auth_redirect;
+    s->key = &settings->global_auth_cache_key;
+    s->duration = &settings->global_auth_cache_duration;
     s->method = settings->global_auth_method;
     s->always = settings->global_auth_always;
 
@@ -295,6 +304,40 @@ ngx_http_k8s_auth_headers(ngx_pool_t *pool, ngx_str_t *list,
 }
 
 
+/* what was kept with other settings is not found any more */
+
+static ngx_int_t
+ngx_http_k8s_auth_kept(ngx_pool_t *pool, ngx_http_k8s_auth_settings_t *s,
+    ngx_http_k8s_auth_t *auth)
+{
+    u_char  *p;
+
+    auth->duration = *s->duration;
+
+    if (s->key->len == 0) {
+        return NGX_OK;
+    }
+
+    /* none of them has control characters */
+
+    p = ngx_pnalloc(pool, s->url->len + s->headers->len + s->redirect->len
+                          + s->key->len + s->duration->len
+                          + auth->method.len + 5);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    auth->settings.data = p;
+
+    p = ngx_sprintf(p, "%V\n%V\n%V\n%V\n%V\n%V", s->url, s->headers,
+                    s->redirect, s->key, s->duration, &auth->method);
+
+    auth->settings.len = p - auth->settings.data;
+
+    return ngx_http_k8s_template_compile(pool, s->key, &auth->key);
+}
+
+
 static void
 ngx_http_k8s_auth_method(ngx_uint_t method, ngx_str_t *name)
 {
@@ -361,6 +404,7 @@ ngx_http_k8s_auth(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         rc = ngx_http_k8s_auth_ask(r, ctx, a);
 
         if (rc != NGX_OK) {
+            ngx_http_k8s_auth_keep(a);
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }
@@ -573,19 +617,17 @@ ngx_http_k8s_auth_pass(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
 {
     ngx_str_t         value;
     ngx_uint_t        i;
-    ngx_list_t       *headers;
     ngx_table_elt_t  *h;
 
     if (a->auth->headers == NULL) {
         return NGX_OK;
     }
 
-    headers = &a->request->upstream->headers_in.headers;
     h = a->auth->headers->elts;
 
     for (i = 0; i < a->auth->headers->nelts; i++) {
 
-        if (ngx_http_k8s_auth_value(r, headers, &h[i], &value) != NGX_OK
+        if (ngx_http_k8s_auth_value(r, a->headers, &h[i], &value) != NGX_OK
             || ngx_http_k8s_header_sent(r, &h[i], &value) != NGX_OK)
         {
             return NGX_ERROR;
@@ -665,7 +707,7 @@ ngx_http_k8s_auth_challenge(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
 
     ngx_str_set(&name, "WWW-Authenticate");
 
-    part = &a->request->upstream->headers_in.headers.part;
+    part = &a->headers->part;
     i = 0;
 
     last = &r->headers_out.www_authenticate;
@@ -697,7 +739,7 @@ ngx_http_k8s_auth_cookies(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    if (a->request == NULL || a->status == 0
+    if (a->headers == NULL || a->status == 0
         || (!a->auth->always
             && !ngx_http_k8s_auth_cookie_status(r->headers_out.status)))
     {
@@ -706,7 +748,7 @@ ngx_http_k8s_auth_cookies(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
 
     ngx_str_set(&name, "Set-Cookie");
 
-    part = &a->request->upstream->headers_in.headers.part;
+    part = &a->headers->part;
     i = 0;
 
     for ( ;; ) {

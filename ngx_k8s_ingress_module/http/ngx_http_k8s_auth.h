@@ -14,12 +14,14 @@
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_rewrite.h>
+#include <ngx_k8s_answers.h>
 
 
 /*
  * External authentication: auth-url and global-auth-url.  What holds for a
- * profile and what an answer does (ngx_http_k8s_auth.c), and the asking
- * (ngx_http_k8s_auth_request.c).  In any worker.
+ * profile and what an answer does (ngx_http_k8s_auth.c), the asking
+ * (ngx_http_k8s_auth_request.c), and answers that are kept
+ * (ngx_http_k8s_auth_cache.c).  In any worker.
  *
  * A request that is not let through by an answer with a status of 2xx never
  * gets to its backend.
@@ -31,12 +33,20 @@ struct ngx_http_k8s_auth_s {
     ngx_http_k8s_template_t  redirect;   /* a header; empty: the URI */
     ngx_http_k8s_template_t  signin;     /* URL instead of 401, or empty */
     ngx_str_t                param;      /* of signin, has the URL */
+    ngx_http_k8s_template_t  key;        /* whom an answer is for; empty: none
+                                            is kept */
+    ngx_str_t                duration;   /* see ngx_k8s_duration() */
+    ngx_str_t                settings;   /* all that says how it is asked, and
+                                            what is kept */
     ngx_str_t                method;     /* empty: GET */
     ngx_array_t             *headers;    /* ngx_table_elt_t, without values: of
                                             the answer, for the backend */
     unsigned                 ssl:1;
     unsigned                 always:1;   /* cookies with any status */
 };
+
+
+typedef struct ngx_http_k8s_flight_s  ngx_http_k8s_flight_t;
 
 
 /* of a request, in its pool */
@@ -52,6 +62,17 @@ struct ngx_http_k8s_auth_ctx_s {
     ngx_str_t                url;        /* with an address */
     ngx_uint_t               status;     /* of the answer; 0: there is none */
     ngx_uint_t               depth;      /* of requests to auth servers */
+    ngx_list_t              *headers;    /* of the answer; NULL: there is
+                                            none */
+    ngx_k8s_block_t         *block;      /* where it may be kept, with its */
+    ngx_k8s_answer_t         answer;     /* name and key */
+    ngx_http_k8s_flight_t   *flight;     /* whose end it waits for, or NULL */
+    ngx_queue_t              queue;      /* in it */
+    ngx_event_t              wait;
+    ngx_msec_t               until;      /* it waits; 0: it has not yet */
+    void                   (*resume)(ngx_http_k8s_auth_ctx_t *a);
+    unsigned                 named:1;    /* the answer has a name */
+    unsigned                 asks:1;     /* others wait for it */
     unsigned                 waiting:1;
     unsigned                 signin:1;   /* the client is sent to it */
     unsigned                 async:1;    /* the main request is suspended */
@@ -95,6 +116,18 @@ ngx_int_t ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile);
 /* where the client is sent in place of 401: 302, or 401 */
 ngx_int_t ngx_http_k8s_auth_signin(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
+
+/*
+ * Before the server is asked, and again when a wait is over: NGX_OK, the answer
+ * is there; NGX_AGAIN: another request asks for it, a->resume() is called
+ * later; NGX_DECLINED: the server has to be asked.  An error is no answer.
+ */
+ngx_int_t ngx_http_k8s_auth_find(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_auth_ctx_t *a);
+
+/* it was asked: keeps the answer, where it may be, and lets others go on;
+   anyhow: there may be none */
+void ngx_http_k8s_auth_keep(ngx_http_k8s_auth_ctx_t *a);
 
 /* cookies of the answer, in the header filter */
 ngx_int_t ngx_http_k8s_auth_cookies(ngx_http_request_t *r,

@@ -32,6 +32,11 @@ extern ngx_module_t  ngx_http_proxy_module;
 static ngx_array_t *ngx_http_k8s_auth_tokens(ngx_pool_t *pool);
 static ngx_uint_t ngx_http_k8s_auth_buffers(ngx_http_k8s_profile_t *one,
     ngx_http_k8s_profile_t *two);
+static ngx_int_t ngx_http_k8s_auth_cached(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_auth_ctx_t *a);
+static void ngx_http_k8s_auth_resume(ngx_http_k8s_auth_ctx_t *a);
+static ngx_int_t ngx_http_k8s_auth_connect(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_auth_ctx_t *a);
 static ngx_int_t ngx_http_k8s_auth_uri(ngx_http_request_t *r,
     ngx_http_k8s_auth_ctx_t *a);
 static ngx_int_t ngx_http_k8s_auth_resolve(ngx_http_request_t *r,
@@ -238,18 +243,86 @@ ngx_int_t
 ngx_http_k8s_auth_ask(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_http_k8s_auth_ctx_t *a)
 {
-    ngx_url_t                 u;
-    ngx_str_t                 host;
-    ngx_http_k8s_captures_t   captures;
+    ngx_http_k8s_captures_t  captures;
 
     ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
 
-    if (ngx_http_k8s_template_run_header(r, &a->auth->host, &captures, &host)
+    if (ngx_http_k8s_template_run_header(r, &a->auth->host, &captures,
+                                         &a->host)
         != NGX_OK
         || ngx_http_k8s_auth_uri(r, a) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    if (a->auth->key.text.len) {
+        a->resume = ngx_http_k8s_auth_resume;
+        return ngx_http_k8s_auth_cached(r, ctx, a);
+    }
+
+    return ngx_http_k8s_auth_connect(r, ctx, a);
+}
+
+
+static ngx_int_t
+ngx_http_k8s_auth_cached(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_http_k8s_auth_ctx_t *a)
+{
+    switch (ngx_http_k8s_auth_find(r, ctx, a)) {
+
+    case NGX_OK:
+        return NGX_OK;
+
+    case NGX_AGAIN:
+        a->waiting = 1;
+        r->read_event_handler = ngx_http_test_reading;
+        return NGX_OK;
+
+    default:
+        return ngx_http_k8s_auth_connect(r, ctx, a);
+    }
+}
+
+
+/* what another request has asked for is there, or has to be asked for */
+
+static void
+ngx_http_k8s_auth_resume(ngx_http_k8s_auth_ctx_t *a)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+    ngx_http_k8s_ctx_t  *ctx;
+
+    r = a->main;
+    c = r->connection;
+    ctx = ngx_http_k8s_ctx(r);
+
+    ngx_http_set_log_request(c->log, r);
+
+    a->waiting = 0;
+    r->read_event_handler = ngx_http_block_reading;
+
+    if (ngx_http_k8s_auth_cached(r, ctx, a) != NGX_OK) {
+        a->waiting = 0;
+        ngx_http_k8s_auth_keep(a);
+    }
+
+    if (!a->waiting) {
+        r->write_event_handler(r);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_k8s_auth_connect(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_http_k8s_auth_ctx_t *a)
+{
+    ngx_url_t  u;
+    ngx_str_t  host;
+
+    host = a->host;
 
     ngx_memzero(&u, sizeof(ngx_url_t));
 
@@ -417,6 +490,10 @@ ngx_http_k8s_auth_resolved(ngx_resolver_ctx_t *rctx)
     a->waiting = 0;
 
     rc = ngx_http_k8s_auth_choose(a, rctx);
+
+    if (rc != NGX_OK) {
+        ngx_http_k8s_auth_keep(a);
+    }
 
     a->resolve = NULL;
     ngx_resolve_name_done(rctx);
@@ -635,7 +712,10 @@ ngx_http_k8s_auth_done(ngx_http_request_t *r, void *data, ngx_int_t rc)
 
     if (rc == NGX_OK) {
         a->status = r->headers_out.status;
+        a->headers = &r->upstream->headers_in.headers;
     }
+
+    ngx_http_k8s_auth_keep(a);
 
     return NGX_OK;
 }

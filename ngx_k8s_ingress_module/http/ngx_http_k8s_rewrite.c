@@ -31,6 +31,9 @@ static ngx_int_t ngx_http_k8s_template_piece(ngx_pool_t *pool, u_char **pos,
     u_char *last, ngx_http_k8s_piece_t *piece);
 static ngx_int_t ngx_http_k8s_template_name(ngx_pool_t *pool, ngx_str_t *name,
     ngx_http_k8s_piece_t *piece);
+static ngx_str_t *ngx_http_k8s_template_values(ngx_http_request_t *r,
+    ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures,
+    size_t *len);
 static void ngx_http_k8s_template_value(ngx_http_request_t *r,
     ngx_http_k8s_piece_t *piece, ngx_http_k8s_captures_t *captures,
     ngx_str_t *value);
@@ -58,9 +61,11 @@ static size_t  ngx_http_k8s_template_fields[] = {
     offsetof(ngx_k8s_settings_t, auth_url),
     offsetof(ngx_k8s_settings_t, auth_signin),
     offsetof(ngx_k8s_settings_t, auth_redirect),
+    offsetof(ngx_k8s_settings_t, auth_cache_key),
     offsetof(ngx_k8s_settings_t, global_auth_url),
     offsetof(ngx_k8s_settings_t, global_auth_signin),
     offsetof(ngx_k8s_settings_t, global_auth_redirect),
+    offsetof(ngx_k8s_settings_t, global_auth_cache_key),
     offsetof(ngx_k8s_settings_t, limit_key)
 };
 
@@ -340,47 +345,19 @@ ngx_int_t
 ngx_http_k8s_template_run(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
     ngx_http_k8s_captures_t *captures, ngx_str_t *value)
 {
-    size_t                 len;
-    u_char                *p;
-    ngx_str_t             *values;
-    ngx_uint_t             i, n;
-    ngx_http_k8s_piece_t  *piece;
+    size_t       len;
+    u_char      *p;
+    ngx_str_t   *values;
+    ngx_uint_t   i;
 
     if (t->pieces == NULL) {
         *value = t->text;
         return NGX_OK;
     }
 
-    piece = t->pieces->elts;
-    n = t->pieces->nelts;
-
-    /* once each: most variables would have another value the next time */
-
-    values = ngx_palloc(r->pool, n * sizeof(ngx_str_t));
+    values = ngx_http_k8s_template_values(r, t, captures, &len);
     if (values == NULL) {
         return NGX_ERROR;
-    }
-
-    len = 0;
-
-    for (i = 0; i < n; i++) {
-
-        ngx_http_k8s_template_value(r, &piece[i], captures, &values[i]);
-
-        if (piece[i].capture && captures->n && captures->quote
-            && ngx_http_k8s_template_quote(r, &values[i]) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        len += values[i].len;
-
-        if (len > NGX_HTTP_K8S_TEMPLATE_MAX) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "\"%V\" makes more than %d bytes", &t->text,
-                          NGX_HTTP_K8S_TEMPLATE_MAX);
-            return NGX_ERROR;
-        }
     }
 
     p = ngx_pnalloc(r->pool, len);
@@ -391,11 +368,105 @@ ngx_http_k8s_template_run(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
     value->len = len;
     value->data = p;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < t->pieces->nelts; i++) {
         p = ngx_cpymem(p, values[i].data, values[i].len);
     }
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_template_key(ngx_http_request_t *r, ngx_http_k8s_template_t *t,
+    ngx_str_t *key)
+{
+    size_t                    len;
+    u_char                   *p;
+    uint32_t                  n;
+    ngx_str_t                *values;
+    ngx_uint_t                i, said;
+    ngx_http_k8s_piece_t     *piece;
+    ngx_http_k8s_captures_t   captures;
+
+    if (t->pieces == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
+
+    values = ngx_http_k8s_template_values(r, t, &captures, &len);
+    if (values == NULL) {
+        return NGX_ERROR;
+    }
+
+    piece = t->pieces->elts;
+    said = 0;
+
+    key->len = len + t->pieces->nelts * sizeof(uint32_t);
+
+    p = ngx_pnalloc(r->pool, key->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->data = p;
+
+    for (i = 0; i < t->pieces->nelts; i++) {
+
+        said |= (piece[i].variable && values[i].len);
+        n = values[i].len;
+
+        p = ngx_cpymem(p, &n, sizeof(uint32_t));
+        p = ngx_cpymem(p, values[i].data, values[i].len);
+    }
+
+    return said ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* once each: most variables would have another value the next time; NULL: no
+   memory, or too much */
+
+static ngx_str_t *
+ngx_http_k8s_template_values(ngx_http_request_t *r,
+    ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures,
+    size_t *len)
+{
+    ngx_str_t             *values;
+    ngx_uint_t             i, n;
+    ngx_http_k8s_piece_t  *piece;
+
+    piece = t->pieces->elts;
+    n = t->pieces->nelts;
+
+    values = ngx_palloc(r->pool, n * sizeof(ngx_str_t));
+    if (values == NULL) {
+        return NULL;
+    }
+
+    *len = 0;
+
+    for (i = 0; i < n; i++) {
+
+        ngx_http_k8s_template_value(r, &piece[i], captures, &values[i]);
+
+        if (piece[i].capture && captures->n && captures->quote
+            && ngx_http_k8s_template_quote(r, &values[i]) != NGX_OK)
+        {
+            return NULL;
+        }
+
+        *len += values[i].len;
+
+        if (*len > NGX_HTTP_K8S_TEMPLATE_MAX) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "\"%V\" makes more than %d bytes", &t->text,
+                          NGX_HTTP_K8S_TEMPLATE_MAX);
+            return NULL;
+        }
+    }
+
+    return values;
 }
 
 

@@ -55,6 +55,10 @@ ngx_int_t ngx_http_k8s_template_run(ngx_http_request_t *r,
 ngx_int_t ngx_http_k8s_template_run_header(ngx_http_request_t *r,
     ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures,
     ngx_str_t *value);
+/* for a key: its parts one by one, each with its length, so that none is taken
+   for what is in another one; NGX_DECLINED: no variable has a value */
+ngx_int_t ngx_http_k8s_template_key(ngx_http_request_t *r,
+    ngx_http_k8s_template_t *t, ngx_str_t *key);
 /* both steps, for what is needed once */
 ngx_int_t ngx_http_k8s_template_header(ngx_http_request_t *r, ngx_str_t *text,
     ngx_http_k8s_captures_t *captures, ngx_str_t *value);

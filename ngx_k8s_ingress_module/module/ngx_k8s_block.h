@@ -18,6 +18,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include <ngx_k8s_answers.h>
 #include <ngx_k8s_limits.h>
 #include <ngx_k8s_listen.h>
 #include <ngx_k8s_policy.h>
@@ -48,6 +49,7 @@ struct ngx_k8s_block_s {
     ngx_uint_t               loopback;   /* 127.0.0.1 may be named */
     ngx_k8s_limits_t        *limits;     /* set in the master, kept over a
                                             reload unless its size changes */
+    ngx_k8s_answers_t       *answers;    /* likewise */
     ngx_str_t                controller; /* and the class it serves, for */
     ngx_str_t                class_name; /* labels of metrics */
     ngx_array_t              listens;    /* ngx_k8s_listen_t of its passes, as
@@ -69,7 +71,8 @@ struct ngx_k8s_block_s {
 
     /* of one process */
     ngx_k8s_view_t           view;
-    ngx_int_t                limits_process; /* number, or NGX_ERROR */
+    ngx_int_t                limits_process; /* number, or NGX_ERROR:
+                                            in limits and answers */
     ngx_event_t              limits_sweep;   /* module/; its timer is set where
                                             connections are counted */
     ngx_event_t              unpin;      /* module/ */
@@ -95,6 +98,9 @@ struct ngx_k8s_block_s {
  * after the http block was read, and at run time.
  */
 ngx_k8s_block_t *ngx_k8s_block(ngx_conf_t *cf, ngx_str_t *name);
+
+/* whether a process is; see ngx_k8s_answers_look() */
+ngx_uint_t ngx_k8s_limit_zone_alive(ngx_pid_t pid);
 
 /* from an address, all else 0; NGX_DECLINED: it is neither IPv4 nor IPv6 */
 ngx_int_t ngx_k8s_listen_init(ngx_k8s_listen_t *listen,

@@ -132,6 +132,15 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "needs 16 bytes for each. It is kept over a reload, and empty after one "
       "with another size." },
 
+    { { ngx_string("auth_cache"), NGX_CONF_TAKE1,
+        ngx_conf_set_size_slot, 0,
+        offsetof(ngx_k8s_conf_t, answers_size), NULL },
+      "auth_cache size;", "8m", "k8s_ingress",
+      "The size of the shared memory in which answers of auth servers are "
+      "kept, where auth-cache-key says so, at least 256k; 1m has room for "
+      "about 480. It is kept over a reload, and empty after one with another "
+      "size." },
+
     { { ngx_string("snapshot"), NGX_CONF_TAKE123,
         ngx_k8s_conf_snapshot, 0, 0, NULL },
       "snapshot file [keys=on | off] [max_age=time];", "", "k8s_ingress",
@@ -319,6 +328,7 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.source.backoff_max = NGX_CONF_UNSET_MSEC;
     kcf.source.object_max = NGX_CONF_UNSET_SIZE;
     kcf.limits_size = NGX_CONF_UNSET_SIZE;
+    kcf.answers_size = NGX_CONF_UNSET_SIZE;
 
     save = *cf;
     cf->handler = ngx_k8s_conf_directive;

@@ -17,6 +17,7 @@
 #define NGX_K8S_ZONE_MIN             (1024 * 1024)
 #define NGX_K8S_ZONE_DEFAULT         (64 * 1024 * 1024)
 #define NGX_K8S_LIMITS_DEFAULT       (16 * 1024 * 1024)
+#define NGX_K8S_ANSWERS_DEFAULT      (8 * 1024 * 1024)
 #define NGX_K8S_ZONE_MAX             ((uint64_t) 16 * 1024 * 1024 * 1024)
 
 
@@ -31,6 +32,7 @@ typedef struct {
     ngx_k8s_snapshot_conf_t  snapshot;
     size_t                   zone_size;
     size_t                   limits_size;
+    size_t                   answers_size;
     ngx_uint_t               defaults;
     ngx_int_t                page;
     ngx_msec_t               client_check;
@@ -79,10 +81,9 @@ char *ngx_k8s_conf_snapshot_once(ngx_conf_t *cf, ngx_k8s_block_t **blocks,
 /* ngx_k8s_zone.c: asks for the zone of a block */
 ngx_int_t ngx_k8s_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block);
 
-/* the zone of limits (ngx_k8s_limit_zone.c): at configuration time; in a
-   worker, and when it ends */
-ngx_int_t ngx_k8s_limit_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block,
-    size_t size);
+/* the zones of limits and answers (ngx_k8s_limit_zone.c): at configuration
+   time, with their sizes in block->conf; in a worker, and when it ends */
+ngx_int_t ngx_k8s_limit_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block);
 void ngx_k8s_limit_zone_open(ngx_k8s_block_t *block, ngx_cycle_t *cycle);
 void ngx_k8s_limit_zone_close(ngx_k8s_block_t *block);
 

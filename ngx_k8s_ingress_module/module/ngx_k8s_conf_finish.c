@@ -87,6 +87,17 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 
     block->conf->limits_size = kcf->limits_size;
 
+    ngx_conf_init_size_value(kcf->answers_size, NGX_K8S_ANSWERS_DEFAULT);
+
+    if (kcf->answers_size < NGX_K8S_ANSWERS_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the size in \"auth_cache\" directive is too small, "
+                           "the least is 256k");
+        return NGX_CONF_ERROR;
+    }
+
+    block->conf->answers_size = kcf->answers_size;
+
     ngx_conf_init_msec_value(kcf->client_check, 600000);
     block->conf->client_check = kcf->client_check;
     block->conf->class = kcf->class;

@@ -149,8 +149,7 @@ ngx_k8s_ingress(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (ngx_k8s_zone_add(cf, block) != NGX_OK
-        || ngx_k8s_limit_zone_add(cf, block, block->conf->limits_size)
-           != NGX_OK)
+        || ngx_k8s_limit_zone_add(cf, block) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }

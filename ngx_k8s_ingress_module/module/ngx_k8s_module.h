@@ -42,6 +42,7 @@ struct ngx_k8s_block_conf_s {
     ngx_k8s_snapshot_conf_t  snapshot;
     size_t                   zone_size;
     size_t                   limits_size;
+    size_t                   answers_size;
     ngx_msec_t               client_check; /* 0: never */
 };
 

@@ -43,6 +43,8 @@ static ngx_int_t ngx_k8s_decode_cidrs(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_codes(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_durations(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_origins(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_cookie(ngx_k8s_grammar_t *grammar,
@@ -66,6 +68,8 @@ static ngx_int_t ngx_k8s_decode_service(ngx_k8s_grammar_t *grammar,
 static ngx_int_t ngx_k8s_items(ngx_str_t *value, ngx_k8s_item_pt check);
 static ngx_int_t ngx_k8s_item_cidr(ngx_str_t *item);
 static ngx_int_t ngx_k8s_item_code(ngx_str_t *item);
+static ngx_int_t ngx_k8s_item_duration(ngx_str_t *item, ngx_uint_t status,
+    ngx_msec_t *time);
 static ngx_uint_t ngx_k8s_label(u_char *p, size_t len, size_t max);
 
 
@@ -98,6 +102,11 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_cidrs = {
 ngx_k8s_grammar_t  ngx_k8s_grammar_codes = {
     "statuses from 400 to 599, separated by commas", ngx_k8s_decode_codes,
     NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_durations = {
+    "statuses or \"any\" and a time, as \"200 202 5m\", separated by commas",
+    ngx_k8s_decode_durations, NULL, NULL
 };
 
 ngx_k8s_grammar_t  ngx_k8s_grammar_origins = {
@@ -183,6 +192,8 @@ ngx_k8s_chars_grammar(path_capture, NGX_K8S_BASIC_CHARS "$",
     "a path, which may have $1 to $9, 64 in all");
 ngx_k8s_chars_grammar(redirect, NGX_K8S_URL_CHARS, "\"off\", or a URL");
 ngx_k8s_chars_grammar(regex, NGX_K8S_REGEX_CHARS, "a regular expression");
+ngx_k8s_chars_grammar(text_variables, NGX_K8S_URL_CHARS "${}|@;%!#+ ",
+    "text and variables, as \"$host\"");
 ngx_k8s_url_grammar(url, NGX_K8S_URL_CHARS, "a URL");
 ngx_k8s_url_grammar(url_variables, NGX_K8S_URL_CHARS "$ ",
     "a URL, which may have variables");
@@ -293,6 +304,121 @@ ngx_k8s_decode_codes(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
     *sp = *value;
 
     return ngx_k8s_items(value, ngx_k8s_item_code);
+}
+
+
+static ngx_int_t
+ngx_k8s_decode_durations(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    ngx_str_t *sp = field;
+
+    ngx_str_t   rest, item;
+    ngx_msec_t  time;
+
+    rest = *value;
+
+    while (ngx_k8s_item(&rest, &item) == NGX_OK) {
+        if (item.len && ngx_k8s_item_duration(&item, 0, &time) == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    *sp = *value;
+
+    return NGX_OK;
+}
+
+
+ngx_msec_t
+ngx_k8s_duration(ngx_str_t *list, ngx_uint_t status)
+{
+    ngx_str_t   rest, item;
+    ngx_msec_t  time;
+
+    rest = *list;
+
+    while (ngx_k8s_item(&rest, &item) == NGX_OK) {
+        if (item.len
+            && ngx_k8s_item_duration(&item, status, &time) == NGX_OK)
+        {
+            return time;
+        }
+    }
+
+    return 0;
+}
+
+
+/* as proxy_cache_valid; NGX_DECLINED: it is not for the status */
+
+static ngx_int_t
+ngx_k8s_item_duration(ngx_str_t *item, ngx_uint_t status, ngx_msec_t *time)
+{
+    u_char      *p, *last;
+    ngx_int_t    n, rc;
+    ngx_str_t    word;
+    ngx_uint_t   statuses;
+
+    p = item->data;
+    last = p + item->len;
+    rc = NGX_DECLINED;
+    statuses = 0;
+
+    for ( ;; ) {
+
+        while (p < last && *p == ' ') {
+            p++;
+        }
+
+        word.data = p;
+
+        while (p < last && *p != ' ') {
+            p++;
+        }
+
+        word.len = p - word.data;
+
+        if (p == last) {
+            break;
+        }
+
+        statuses = 1;
+
+        if (word.len == 3 && ngx_strncmp(word.data, "any", 3) == 0) {
+            rc = NGX_OK;
+            continue;
+        }
+
+        n = ngx_atoi(word.data, word.len);
+
+        if (word.len != 3 || n < 100 || n > 599) {
+            return NGX_ERROR;
+        }
+
+        if ((ngx_uint_t) n == status) {
+            rc = NGX_OK;
+        }
+    }
+
+    if (!statuses && (status == 200 || status == 301 || status == 302)) {
+        rc = NGX_OK;
+    }
+
+    /* one number with a unit */
+
+    for (p = word.data; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
+
+    n = (p > word.data && p < last && last - p <= 2)
+        ? ngx_parse_time(&word, 0) : NGX_ERROR;
+
+    if (n == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    *time = n;
+
+    return rc;
 }
 
 

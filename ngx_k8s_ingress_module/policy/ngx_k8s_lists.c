@@ -43,6 +43,7 @@ static ngx_k8s_list_t  ngx_k8s_lists[] = {
       NGX_K8S_LIST|NGX_K8S_LIST_ITEMS|NGX_K8S_LIST_QUOTED },
 
     { &ngx_k8s_grammar_blocklist, NGX_K8S_LIST },
+    { &ngx_k8s_grammar_durations, NGX_K8S_LIST },
     { &ngx_k8s_grammar_extended, NGX_K8S_LIST },
     { &ngx_k8s_grammar_headers_any, NGX_K8S_LIST },
     { &ngx_k8s_grammar_host_patterns, NGX_K8S_LIST },

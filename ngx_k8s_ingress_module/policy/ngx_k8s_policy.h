@@ -96,6 +96,9 @@ typedef struct {
                                                with commas */
     ngx_str_t                auth_redirect; /* header for it; empty: the URI */
     ngx_uint_t               auth_always;   /* its cookies, with any status */
+    ngx_str_t                auth_cache_key;  /* with variables: whom an answer
+                                               is for; empty: it is not kept */
+    ngx_str_t                auth_cache_duration;  /* see ngx_k8s_duration() */
     ngx_uint_t               auth_global;   /* the following hold without
                                                auth_url */
     ngx_str_t                global_auth_url;
@@ -105,6 +108,8 @@ typedef struct {
     ngx_str_t                global_auth_headers;
     ngx_str_t                global_auth_redirect;
     ngx_uint_t               global_auth_always;
+    ngx_str_t                global_auth_cache_key;
+    ngx_str_t                global_auth_cache_duration;
     ngx_str_t                no_auth;       /* prefixes of paths, with commas */
 
     ngx_uint_t               connection;    /* header to the backend; 0: as it
@@ -243,6 +248,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_config_map;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_domain;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_path;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_curves;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_durations;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_error_page;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_extended;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_header;
@@ -262,6 +268,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_response_headers;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_service;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_text;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_text_variables;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_texts;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_ticket_key;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_url;
@@ -288,6 +295,10 @@ ngx_int_t ngx_k8s_item(ngx_str_t *list, ngx_str_t *item);
 
 /* without the blanks and control characters around it */
 void ngx_k8s_trim(ngx_str_t *value);
+
+/* of a list as auth-cache-duration, for a status: milliseconds, 0: it has none;
+   of items that have it the first one counts */
+ngx_msec_t ngx_k8s_duration(ngx_str_t *list, ngx_uint_t status);
 
 /* NGX_OK when it is one of cors-allow-origin */
 ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);

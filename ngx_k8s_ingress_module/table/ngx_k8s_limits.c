@@ -137,11 +137,6 @@ ngx_k8s_limits_hash(uint64_t *seed, ngx_str_t *texts, ngx_uint_t n)
 }
 
 
-/* the first of some sets for a key, by its upper half */
-
-#define ngx_k8s_limits_first(key, n)                                          \
-    ((ngx_uint_t) (((uint64_t) (key) >> 32) * (n) >> 32))
-
 #define ngx_k8s_limits_set(limits, key)                                       \
     ((limits)->rates                                                          \
      + ngx_k8s_limits_first(key, (limits)->nrates) * NGX_K8S_LIMIT_SET)

@@ -70,6 +70,11 @@ ngx_k8s_limits_t *ngx_k8s_limits_init(u_char *addr, size_t size,
 ngx_atomic_uint_t ngx_k8s_limits_key(ngx_k8s_limits_t *limits,
     ngx_str_t *texts, ngx_uint_t n);
 
+/* the first of some sets for a key, by its upper half */
+
+#define ngx_k8s_limits_first(key, n)                                          \
+    ((ngx_uint_t) (((uint64_t) (key) >> 32) * (n) >> 32))
+
 /*
  * Whether a request passes that is paid for with so many microseconds, where
  * burst may be ahead of its time: NGX_OK or NGX_BUSY.  take() counts it.  A
