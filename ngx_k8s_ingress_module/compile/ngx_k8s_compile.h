@@ -27,6 +27,42 @@
 typedef struct ngx_k8s_compile_s  ngx_k8s_compile_t;
 
 
+/* an address of a name */
+
+typedef struct {
+    u_char                   addr[16];   /* IPv4 in the first four bytes */
+    ngx_uint_t               family;     /* 4 or 6 */
+} ngx_k8s_name_addr_t;
+
+
+#define NGX_K8S_NAME_ADDRS           64  /* kept of one name */
+
+/* how far a name is */
+
+#define NGX_K8S_NAME_UNKNOWN         0   /* no lookup has ended: what is served
+                                            of the Service stays */
+#define NGX_K8S_NAME_FAILING         1   /* none was good so far: addresses that
+                                            a predecessor had of it stay */
+#define NGX_K8S_NAME_KNOWN           2   /* those of the last good answer */
+#define NGX_K8S_NAME_FAILED          3   /* that is too long ago: none */
+
+/*
+ * The name of an ExternalName Service.  It belongs to who looks names up, from
+ * conf.resolve() to conf.unresolve(), and is read in compile/ after each
+ * ngx_k8s_compile_resolved().  In the watcher.
+ */
+
+typedef struct {
+    ngx_str_t                name;       /* as the Service has it */
+    ngx_uint_t               state;      /* NGX_K8S_NAME_* */
+    ngx_uint_t               naddrs;     /* with KNOWN, else 0 */
+    ngx_k8s_name_addr_t     *addrs;      /* in order, each once, not checked;
+                                            NULL: none */
+    char                    *error;      /* of the last lookup, static; NULL */
+    void                    *data;       /* compile's */
+} ngx_k8s_name_t;
+
+
 typedef struct {
     ngx_str_t                default_backend;  /* "ns/name[:port]", or "" */
     ngx_str_t                default_certificate;  /* "ns/name", or "" */
@@ -52,6 +88,11 @@ typedef struct {
     /* compile_due() is to be called so many milliseconds later, or earlier;
        NULL: changes of the ConfigMap do not wait */
     void                   (*later)(void *data, ngx_msec_t msec);
+    /* looks the name of a Service of namespace "ns" up, again and again, until
+       unresolve(): both are copied, NULL: no memory.  NULL: none are */
+    ngx_k8s_name_t        *(*resolve)(void *data, ngx_str_t *ns,
+                                ngx_str_t *name);
+    void                   (*unresolve)(void *data, ngx_k8s_name_t *name);
     void                    *data;
     /* compiles a regular expression, as workers do.  NGX_DECLINED and *error,
        whose data has NGX_MAX_CONF_ERRSTR bytes, or NGX_ERROR: no memory; NULL:
@@ -95,6 +136,9 @@ void ngx_k8s_compile_synced(ngx_k8s_compile_t *c);
 
 /* the time that conf.later() was told has passed */
 void ngx_k8s_compile_due(ngx_k8s_compile_t *c);
+
+/* a name, or what is known of it, is another one; later work takes it over */
+void ngx_k8s_compile_resolved(ngx_k8s_compile_t *c, ngx_k8s_name_t *name);
 
 /* tells that time has passed: certificates near their end; once an hour */
 void ngx_k8s_compile_clock(ngx_k8s_compile_t *c, time_t now);

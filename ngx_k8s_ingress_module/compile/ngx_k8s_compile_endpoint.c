@@ -33,6 +33,8 @@ static void ngx_k8s_candidate_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t ngx_k8s_candidate_cmp(ngx_rbtree_node_t *x,
     ngx_rbtree_node_t *y);
+static ngx_k8s_service_port_t *ngx_k8s_port_external(ngx_k8s_service_t *svc,
+    ngx_k8s_port_t *port, ngx_k8s_service_port_t *external);
 static void ngx_k8s_serving_skip(ngx_k8s_service_state_t *state,
     ngx_k8s_candidate_t *e);
 
@@ -444,6 +446,10 @@ ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_k8s_port_t *port,
     ngx_uint_t               i;
     ngx_k8s_service_port_t  *sp;
 
+    if (ngx_k8s_str_eq_c(&svc->type, "ExternalName")) {
+        return ngx_k8s_port_external(svc, port, external);
+    }
+
     text = &port->port;
     n = ngx_atoi(text->data, text->len);
 
@@ -464,9 +470,42 @@ ngx_k8s_compile_port_select(ngx_k8s_service_t *svc, ngx_k8s_port_t *port,
         }
     }
 
-    if (!svc->no_ports || n < 1 || n > 65535
-        || !ngx_k8s_str_eq_c(&svc->type, "ExternalName"))
-    {
+    return NULL;
+}
+
+
+/* its ports say where to connect to at the name, and do not have to */
+
+static ngx_k8s_service_port_t *
+ngx_k8s_port_external(ngx_k8s_service_t *svc, ngx_k8s_port_t *port,
+    ngx_k8s_service_port_t *external)
+{
+    ngx_int_t                n;
+    ngx_str_t               *text;
+    ngx_uint_t               i, closed;
+    ngx_k8s_service_port_t  *sp;
+
+    text = &port->port;
+    n = ngx_atoi(text->data, text->len);
+    closed = (svc->nports == 0 && !svc->no_ports);
+
+    for (i = 0; i < svc->nports; i++) {
+        sp = &svc->ports[i];
+
+        closed |= sp->closed;
+
+        if (ngx_k8s_str_eq(&sp->protocol, &port->protocol)
+            && (text->len == 0
+                || (n > 0 ? sp->port == (ngx_uint_t) n
+                          : ngx_k8s_str_eq(&sp->name, text))))
+        {
+            return sp;
+        }
+    }
+
+    /* what cannot be read may have been the one */
+
+    if (closed || n < 1 || n > 65535) {
         return NULL;
     }
 

@@ -499,8 +499,9 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     port->said = c->saying.stamp;
 
-    if (port->flags == 0 && port->usable && port->nrefused == 0
-        && !port->full && !port->headless)
+    if (!(port->flags & (NGX_K8S_SERVICE_MISSING|NGX_K8S_SERVICE_NO_PORT))
+        && port->usable && port->nrefused == 0 && !port->full
+        && !port->headless)
     {
         return NGX_OK;
     }
@@ -569,14 +570,7 @@ ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
         return ngx_k8s_compile_why_no_port(c, a, port, host, field);
     }
 
-    if (port->flags & NGX_K8S_SERVICE_EXTERNAL) {
-        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_UNSUPPORTED, host,
-                                    field, "Service %V/%V is of type "
-                                    "ExternalName, which is not resolved yet",
-                                    ns, name);
-    }
-
-    if (port->usable == 0) {
+    if (port->usable == 0 && port->why != NGX_K8S_WHY_NAME_UNKNOWN) {
         return ngx_k8s_compile_why_note(c, a, port, host, field);
     }
 

@@ -52,6 +52,7 @@ ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         rc = ngx_k8s_parts_drop(c, state);
 
         if (rc == NGX_OK) {
+            (void) ngx_k8s_external_name(c, state, NULL, NULL);
             ngx_free(state);
             node->data = NULL;
         }
@@ -130,6 +131,7 @@ ngx_k8s_compile_service_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     }
 
     ngx_k8s_parts_free(state);
+    (void) ngx_k8s_external_name(c, state, NULL, NULL);
 
     while (!ngx_queue_empty(&state->ports)) {
         q = ngx_queue_head(&state->ports);

@@ -37,6 +37,10 @@
 #define NGX_K8S_WHY_PORT             6
 #define NGX_K8S_WHY_UNREADY          7
 #define NGX_K8S_WHY_REFUSED          8
+#define NGX_K8S_WHY_NAME             9   /* of an ExternalName: it is none, */
+#define NGX_K8S_WHY_NAME_ADDRESS     10  /* it is an address, */
+#define NGX_K8S_WHY_NAME_UNKNOWN     11  /* is looked up, which is no problem, */
+#define NGX_K8S_WHY_NAME_FAILED      12  /* or cannot be */
 
 
 /* one port of a Service that routes use: a service record */
@@ -111,6 +115,8 @@ struct ngx_k8s_service_state_s {
     ngx_rbtree_node_t        sentinel;
     ngx_k8s_piece_t         *fresh;      /* of which not all is in a tree */
     ngx_k8s_port_t          *port;       /* to be made next; NULL: none */
+    ngx_k8s_name_t          *name;       /* of an ExternalName that is looked
+                                            up; NULL: none */
     ngx_k8s_serving_t       *serving;    /* its record in the making, or NULL */
     unsigned                 again:1;    /* all ports are to be made */
 };
@@ -200,6 +206,11 @@ ngx_int_t ngx_k8s_serving_parts(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s);
 ngx_int_t ngx_k8s_serving_walk(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s);
 /* of two endpoints, by family, address and port */
 int ngx_libc_cdecl ngx_k8s_serving_cmp(const void *one, const void *two);
+/* what the table has under the key of the record in the making, or NULL; and
+   how many of its endpoints are ready, which are the first ones */
+ngx_k8s_service_rec_t *ngx_k8s_serving_old(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
+ngx_uint_t ngx_k8s_serving_ready(ngx_k8s_service_rec_t *rec);
 /* ends what is in the making of a Service, if anything is */
 void ngx_k8s_serving_abort(ngx_k8s_compile_t *c,
     ngx_k8s_service_state_t *state);
@@ -242,8 +253,9 @@ ngx_uint_t ngx_k8s_endpoint_own(ngx_k8s_compile_t *c, u_char *addr,
     ngx_uint_t family, ngx_uint_t port);
 /*
  * The first port of its protocol whose number, targetPort or name is the one
- * that the route has; without any in the route the first one.  An ExternalName
- * needs no ports: there it is the number itself, in external.  NULL: none.
+ * that the route has; without any in the route the first one.  Of an
+ * ExternalName number or name; a number that is none of its ports is the port
+ * itself, in external.  NULL: none.
  */
 ngx_k8s_service_port_t *ngx_k8s_compile_port_select(ngx_k8s_service_t *svc,
     ngx_k8s_port_t *port, ngx_k8s_service_port_t *external);
@@ -251,6 +263,16 @@ ngx_k8s_service_port_t *ngx_k8s_compile_port_select(ngx_k8s_service_t *svc,
 /* the port of a slice's endpoints, 0 when it does not have it */
 ngx_uint_t ngx_k8s_compile_slice_port(ngx_k8s_endpoint_slice_t *slice,
     ngx_k8s_service_port_t *sp);
+
+/* names (ngx_k8s_compile_external.c) */
+/* whether a Service is served by its name */
+ngx_uint_t ngx_k8s_external(ngx_k8s_compile_t *c,
+    ngx_k8s_service_state_t *state, ngx_k8s_service_t *svc);
+/* the name of a Service, svc NULL: of none, is looked up from now on, and no
+   other one; NGX_OK, NGX_ERROR: no memory, or NGX_DECLINED and NGX_K8S_WHY_NAME
+   or _ADDRESS in *why */
+ngx_int_t ngx_k8s_external_name(ngx_k8s_compile_t *c,
+    ngx_k8s_service_state_t *state, ngx_k8s_service_t *svc, ngx_uint_t *why);
 
 /* why there are none (ngx_k8s_compile_why.c): NGX_K8S_WHY_*, of a Service
    without slices, and of one of them; the greatest counts */

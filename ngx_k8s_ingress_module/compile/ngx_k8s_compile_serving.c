@@ -50,9 +50,6 @@ static ngx_int_t ngx_k8s_serving_cut(ngx_k8s_serving_t *s, size_t was);
 static void ngx_k8s_serving_end(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s);
 static void ngx_k8s_serving_release(ngx_k8s_compile_t *c,
     ngx_k8s_serving_t *s, ngx_array_t *spent);
-static ngx_k8s_service_rec_t *ngx_k8s_serving_old(ngx_k8s_compile_t *c,
-    ngx_k8s_serving_t *s);
-static ngx_uint_t ngx_k8s_serving_ready(ngx_k8s_service_rec_t *rec);
 
 
 /* by NGX_K8S_SERVING_* */
@@ -210,6 +207,10 @@ ngx_k8s_serving_begin(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
     }
 
     ngx_k8s_serving_fixed(s, svc, sp);
+
+    if (svc == NULL || !ngx_k8s_external(c, node->data, svc)) {
+        (void) ngx_k8s_external_name(c, node->data, NULL, NULL);
+    }
 
     if (sp == NULL) {
         return NGX_OK;
@@ -655,7 +656,7 @@ ngx_k8s_serving_end(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
         || was.cut != port->cut || was.nrefused != port->nrefused
         || (was.usable == 0) != (port->usable == 0)
         || was.why != port->why || port->why == NGX_K8S_WHY_UNLABELLED
-        || port->why == NGX_K8S_WHY_PORT
+        || port->why == NGX_K8S_WHY_PORT || port->why >= NGX_K8S_WHY_NAME
         || (port->flags & NGX_K8S_SERVICE_NO_PORT)
         || ngx_memcmp(was.refused, port->refused, sizeof(was.refused)) != 0)
     {
@@ -707,36 +708,4 @@ ngx_k8s_serving_free(ngx_k8s_serving_t *s)
     }
 
     ngx_free(s);
-}
-
-
-/* what the table has under the key of the record in the making */
-
-static ngx_k8s_service_rec_t *
-ngx_k8s_serving_old(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
-{
-    ngx_k8s_record_t  *rec;
-
-    rec = ngx_k8s_builder_ptr(&s->builder, 0);
-
-    return ngx_k8s_table_find(c->table, NGX_K8S_INDEX_SERVICE,
-                              ngx_k8s_record_at(rec, rec->key.offset),
-                              rec->key.len, NULL);
-}
-
-
-/* how many of its endpoints are ready, which are the first ones */
-
-static ngx_uint_t
-ngx_k8s_serving_ready(ngx_k8s_service_rec_t *rec)
-{
-    ngx_k8s_endpoint_rec_t  *ep;
-
-    if (rec == NULL || rec->endpoints.n == 0) {
-        return 0;
-    }
-
-    ep = ngx_k8s_record_at(rec, rec->endpoints.offset);
-
-    return (ep->flags & NGX_K8S_ENDPOINT_READY) ? rec->usable : 0;
 }

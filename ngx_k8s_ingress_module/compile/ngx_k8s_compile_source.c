@@ -23,6 +23,12 @@ static ngx_int_t ngx_k8s_serving_emit(ngx_k8s_compile_t *c,
 static void ngx_k8s_serving_refused(ngx_k8s_serving_t *s, ngx_str_t *text);
 static ngx_int_t ngx_k8s_serving_external(ngx_k8s_compile_t *c,
     ngx_k8s_serving_t *s, ngx_k8s_service_t *svc, ngx_uint_t number);
+static ngx_int_t ngx_k8s_serving_name(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_k8s_name_t *name, ngx_uint_t number);
+static ngx_int_t ngx_k8s_serving_before(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_k8s_name_t *name, ngx_uint_t number);
+static ngx_int_t ngx_k8s_serving_address(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, u_char *addr, ngx_uint_t family, ngx_uint_t number);
 static ngx_int_t ngx_k8s_serving_manifest(ngx_k8s_compile_t *c,
     ngx_k8s_serving_t *s, ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp);
 static ngx_int_t ngx_k8s_serving_literal(ngx_k8s_compile_t *c,
@@ -49,7 +55,7 @@ ngx_k8s_serving_sources(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
         return ngx_k8s_serving_literal(c, s, &svc->cluster_ip, sp->port);
     }
 
-    if (ngx_k8s_str_eq_c(&svc->type, "ExternalName")) {
+    if (ngx_k8s_external(c, state, svc)) {
         return ngx_k8s_serving_external(c, s, svc, sp->target_port
                                                    ? sp->target_port
                                                    : sp->port);
@@ -346,24 +352,26 @@ ngx_k8s_serving_manifest(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
         return ngx_k8s_serving_literal(c, s, &svc->cluster_ip, sp->port);
     }
 
-    if (svc->external_name.len) {
-        return ngx_k8s_serving_external(c, s, svc, sp->target_port
-                                                   ? sp->target_port
-                                                   : sp->port);
-    }
-
     return NGX_OK;
 }
 
+
+/*
+ * A manifest may have an address, or "localhost".  For an API server these are
+ * no names: the resolver would be asked for something else.
+ */
 
 static ngx_int_t
 ngx_k8s_serving_external(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
     ngx_k8s_service_t *svc, ngx_uint_t number)
 {
-    u_char                  addr[16];
-    ngx_str_t               name;
-    ngx_k8s_service_rec_t  *rec;
+    u_char                    addr[16];
+    ngx_int_t                 rc;
+    ngx_str_t                 name;
+    ngx_k8s_service_rec_t    *rec;
+    ngx_k8s_service_state_t  *state;
 
+    state = s->port->node->data;
     name = svc->external_name;
 
     if (c->conf.loopback && ngx_k8s_str_eq_c(&name, "localhost")) {
@@ -375,18 +383,140 @@ ngx_k8s_serving_external(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
             || (name.len
                 && ngx_inet6_addr(name.data, name.len, addr) == NGX_OK)))
     {
+        (void) ngx_k8s_external_name(c, state, NULL, NULL);
+
         return ngx_k8s_serving_literal(c, s, &name, number);
     }
 
     s->now.flags |= NGX_K8S_SERVICE_EXTERNAL;
 
-    ngx_k8s_builder_set(&s->builder, ngx_k8s_service_rec_t, external,
-                        &svc->external_name);
-
     rec = ngx_k8s_builder_ptr(&s->builder, 0);
     rec->external_port = number;
 
+    rc = ngx_k8s_external_name(c, state, svc, &s->now.why);
+
+    if (rc == NGX_OK) {
+        return ngx_k8s_serving_name(c, s, state->name, number);
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    ngx_k8s_builder_set(&s->builder, ngx_k8s_service_rec_t, external, &name);
+
     return NGX_OK;
+}
+
+
+/* IPv4 addresses, those of IPv6 where none of them can be used */
+
+static ngx_int_t
+ngx_k8s_serving_name(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    ngx_k8s_name_t *name, ngx_uint_t number)
+{
+    ngx_uint_t            i, family;
+    ngx_k8s_name_addr_t  *a;
+
+    s->now.why = (name->state == NGX_K8S_NAME_UNKNOWN)
+                 ? NGX_K8S_WHY_NAME_UNKNOWN : NGX_K8S_WHY_NAME_FAILED;
+
+    if (name->state == NGX_K8S_NAME_UNKNOWN
+        || name->state == NGX_K8S_NAME_FAILING)
+    {
+        return ngx_k8s_serving_before(c, s, name, number);
+    }
+
+    ngx_k8s_builder_set(&s->builder, ngx_k8s_service_rec_t, external,
+                        &name->name);
+
+    a = name->addrs;
+    family = 0;
+
+    for (i = 0; i < name->naddrs; i++) {
+
+        if (a[i].family != family && s->ready.nelts) {
+            break;
+        }
+
+        family = a[i].family;
+
+        if (ngx_k8s_serving_address(c, s, a[i].addr, family, number)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    c->budget -= name->naddrs;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Until it is known where a name leads to, what the table has is served: of
+ * another name of the Service, or what it was before, until the first lookup
+ * ends; of the same name until lookups have failed for too long.
+ */
+
+static ngx_int_t
+ngx_k8s_serving_before(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    ngx_k8s_name_t *name, ngx_uint_t number)
+{
+    ngx_str_t                external;
+    ngx_uint_t               i, n, same;
+    ngx_k8s_service_rec_t   *old;
+    ngx_k8s_endpoint_rec_t  *ep;
+
+    old = ngx_k8s_serving_old(c, s);
+    n = ngx_min(ngx_k8s_serving_ready(old), NGX_K8S_NAME_ADDRS);
+
+    same = 0;
+
+    if (old) {
+        ngx_k8s_record_str(old, &old->external, &external);
+        same = ngx_k8s_str_eq(&external, &name->name);
+    }
+
+    if (name->state == NGX_K8S_NAME_FAILING && !same) {
+        n = 0;
+    }
+
+    ngx_k8s_builder_set(&s->builder, ngx_k8s_service_rec_t, external,
+                        n ? &external : &name->name);
+
+    ep = n ? ngx_k8s_record_at(old, old->endpoints.offset) : NULL;
+
+    for (i = 0; i < n; i++) {
+        if (ngx_k8s_serving_address(c, s, ep[i].addr, ep[i].family,
+                                    same ? number : ep[i].port)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    c->budget -= n;
+
+    return NGX_OK;
+}
+
+
+/* checked as those of endpoints are */
+
+static ngx_int_t
+ngx_k8s_serving_address(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
+    u_char *addr, ngx_uint_t family, ngx_uint_t number)
+{
+    u_char     buf[NGX_INET6_ADDRSTRLEN];
+    ngx_str_t  text;
+
+    text.data = buf;
+    text.len = ngx_inet_ntop(family == 6 ? AF_INET6 : AF_INET, addr, buf,
+                             sizeof(buf));
+
+    return ngx_k8s_serving_literal(c, s, &text, number);
 }
 
 
@@ -434,4 +564,32 @@ ngx_k8s_serving_cmp(const void *one, const void *two)
     }
 
     return (a->port > b->port) - (a->port < b->port);
+}
+
+
+ngx_k8s_service_rec_t *
+ngx_k8s_serving_old(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    ngx_k8s_record_t  *rec;
+
+    rec = ngx_k8s_builder_ptr(&s->builder, 0);
+
+    return ngx_k8s_table_find(c->table, NGX_K8S_INDEX_SERVICE,
+                              ngx_k8s_record_at(rec, rec->key.offset),
+                              rec->key.len, NULL);
+}
+
+
+ngx_uint_t
+ngx_k8s_serving_ready(ngx_k8s_service_rec_t *rec)
+{
+    ngx_k8s_endpoint_rec_t  *ep;
+
+    if (rec == NULL || rec->endpoints.n == 0) {
+        return 0;
+    }
+
+    ep = ngx_k8s_record_at(rec, rec->endpoints.offset);
+
+    return (ep->flags & NGX_K8S_ENDPOINT_READY) ? rec->usable : 0;
 }

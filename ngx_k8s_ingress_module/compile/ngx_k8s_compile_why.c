@@ -28,6 +28,8 @@ static ngx_k8s_service_t *ngx_k8s_why_service(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
 static void ngx_k8s_why_names(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_str_t *names);
+static void ngx_k8s_why_external(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_str_t *name, ngx_str_t *error);
 
 
 #define NGX_K8S_WHY_PORTS  8             /* that are named */
@@ -74,7 +76,24 @@ static ngx_k8s_why_t  ngx_k8s_whys[] = {
                  "and see its readiness probe.") },
 
     { ": none of its addresses can be used",
-      ngx_string("Use an address of a Pod or of a host.") }
+      ngx_string("Use an address of a Pod or of a host.") },
+
+    { ": its externalName \"%V\" is no DNS name",
+      ngx_string("Write the name of a host, of at most 253 lower-case letters, "
+                 "digits, hyphens and dots.") },
+
+    { ": its externalName \"%V\" is an address, and no name that could be "
+      "looked up",
+      ngx_string("Write the name of a host; or make a Service without selector "
+                 "and an EndpointSlice with the address.") },
+
+    { ": its externalName \"%V\" is looked up",
+      ngx_null_string },
+
+    { ": its externalName \"%V\" cannot be resolved: %V",
+      ngx_string("Check the name, and whether the nameservers know it: those of "
+                 "\"resolver\" in http { }, else of /etc/resolv.conf, whose "
+                 "\"search\" counts for names with few dots.") }
 };
 
 
@@ -108,19 +127,24 @@ ngx_int_t
 ngx_k8s_compile_why_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_port_t *port, ngx_str_t *host, ngx_str_t *field)
 {
-    ngx_str_t       text, detail, names, which;
+    ngx_str_t       text, detail, names, which, error;
     ngx_k8s_why_t  *why;
 
     why = &ngx_k8s_whys[port->why];
 
+    ngx_str_null(&error);
+
     if (port->why == NGX_K8S_WHY_PORT) {
         ngx_k8s_why_names(c, port, &names);
+
+    } else if (port->why >= NGX_K8S_WHY_NAME) {
+        ngx_k8s_why_external(c, port, &names, &error);
 
     } else {
         names = ngx_k8s_why_unlabelled(c, port->node);
     }
 
-    detail = ngx_k8s_compile_text(c, why->text, &names);
+    detail = ngx_k8s_compile_text(c, why->text, &names, &error);
 
     /* an annotation names none */
 
@@ -268,6 +292,33 @@ ngx_k8s_why_names(ngx_k8s_compile_t *c, ngx_k8s_port_t *port, ngx_str_t *names)
     text.len = p - buf;
 
     *names = ngx_k8s_compile_text(c, "\"%V\", but %V", &sp->name, &text);
+}
+
+
+/* of an ExternalName, cut where it is long; and what the resolver said last */
+
+static void
+ngx_k8s_why_external(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_str_t *name, ngx_str_t *error)
+{
+    ngx_k8s_service_t        *svc;
+    ngx_k8s_service_state_t  *state;
+
+    svc = ngx_k8s_why_service(c, port);
+    state = port->node->data;
+
+    if (svc) {
+        *name = svc->external_name;
+        name->len = ngx_min(name->len, NGX_K8S_WHY_TEXT);
+
+    } else {
+        ngx_str_null(name);
+    }
+
+    if (state->name && state->name->error) {
+        error->data = (u_char *) state->name->error;
+        error->len = ngx_strlen(error->data);
+    }
 }
 
 

@@ -574,8 +574,8 @@ ngx_k8s_conf_object(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                        : NULL;
     name.len = (colon ? colon : last) - name.data;
 
-    if (ngx_k8s_conf_label(&ns) != NGX_OK
-        || ngx_k8s_conf_subdomain(&name) != NGX_OK)
+    if (ngx_k8s_dns_label(&ns) != NGX_OK
+        || ngx_k8s_dns_subdomain(&name) != NGX_OK)
     {
         goto invalid;
     }
@@ -586,7 +586,7 @@ ngx_k8s_conf_object(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         port = ngx_atoi(name.data, name.len);
 
-        if (port == NGX_ERROR ? ngx_k8s_conf_label(&name) != NGX_OK
+        if (port == NGX_ERROR ? ngx_k8s_dns_label(&name) != NGX_OK
                               : (port < 1 || port > 65535))
         {
             goto invalid;

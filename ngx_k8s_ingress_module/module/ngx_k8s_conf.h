@@ -46,16 +46,15 @@ typedef struct {
 /* reads one block; NGX_CONF_OK, or an error as a directive's setter has it */
 char *ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block);
 
-/* NGX_OK or NGX_DECLINED: a DNS label; labels with dots between them */
-ngx_int_t ngx_k8s_conf_label(ngx_str_t *s);
-ngx_int_t ngx_k8s_conf_subdomain(ngx_str_t *s);
-
 /*
- * The resolver of the http block, or one made of the nameservers of
- * /etc/resolv.conf; NULL in *resolver when there is neither.
+ * The resolver of the http block, without a search list, or one made of the
+ * nameservers of /etc/resolv.conf; NULL in *resolver when there is neither.
  */
 ngx_int_t ngx_k8s_conf_resolver(ngx_conf_t *cf, ngx_resolver_t **resolver,
-    ngx_msec_t *timeout);
+    ngx_msec_t *timeout, ngx_k8s_resolv_conf_t *conf);
+/* reads the text of such a file; names are in the pool */
+ngx_int_t ngx_k8s_resolv_conf(ngx_pool_t *pool, ngx_k8s_resolv_conf_t *conf,
+    u_char *p, u_char *last);
 
 
 /* ngx_k8s_conf_finish.c: the block was read; returns as ngx_k8s_conf_block() */

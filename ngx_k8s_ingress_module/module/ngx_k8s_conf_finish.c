@@ -46,7 +46,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     if (kcf->class.gate.prefix.data == NULL) {
         ngx_str_set(&kcf->class.gate.prefix, "nginx.ingress.kubernetes.io");
 
-    } else if (ngx_k8s_conf_subdomain(&kcf->class.gate.prefix) != NGX_OK) {
+    } else if (ngx_k8s_dns_subdomain(&kcf->class.gate.prefix) != NGX_OK) {
         return "has an \"annotations_prefix\" that is no DNS name";
     }
 

@@ -34,7 +34,7 @@ ngx_k8s_conf_namespaces(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_k8s_conf_label(&value[i]) != NGX_OK) {
+        if (ngx_k8s_dns_label(&value[i]) != NGX_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid namespace \"%V\" in "
                                "\"watch_namespace\" directive, a name has "

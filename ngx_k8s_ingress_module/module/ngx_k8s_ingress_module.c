@@ -218,6 +218,7 @@ ngx_k8s_ingress_postconfiguration(ngx_conf_t *cf)
     ngx_resolver_t        *resolver;
     ngx_k8s_block_t      **blocks;
     ngx_k8s_main_conf_t   *kmcf;
+    ngx_k8s_resolv_conf_t  *resolv;
 
     kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_k8s_ingress_module);
 
@@ -225,7 +226,12 @@ ngx_k8s_ingress_postconfiguration(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    if (ngx_k8s_conf_resolver(cf, &resolver, &timeout) != NGX_OK) {
+    resolv = ngx_palloc(cf->pool, sizeof(ngx_k8s_resolv_conf_t));
+    if (resolv == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_k8s_conf_resolver(cf, &resolver, &timeout, resolv) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -236,6 +242,7 @@ ngx_k8s_ingress_postconfiguration(ngx_conf_t *cf)
     for (i = 0; i < kmcf->blocks.nelts; i++) {
         blocks[i]->conf->source.resolver = resolver;
         blocks[i]->conf->source.resolver_timeout = timeout;
+        blocks[i]->conf->resolv = resolv;
         blocks[i]->resolver = resolver;
         blocks[i]->resolver_timeout = timeout;
         blocks[i]->loopback = blocks[i]->conf->compile.loopback;

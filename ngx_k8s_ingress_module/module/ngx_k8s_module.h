@@ -31,6 +31,22 @@ typedef struct {
 } ngx_k8s_snapshot_conf_t;
 
 
+#define NGX_K8S_NAMESERVERS          3
+#define NGX_K8S_SEARCH               32
+#define NGX_K8S_NDOTS_MAX            15
+
+/* what /etc/resolv.conf says */
+
+typedef struct {
+    ngx_str_t                names[NGX_K8S_NAMESERVERS];
+    ngx_uint_t               nnames;
+    ngx_str_t                search[NGX_K8S_SEARCH];  /* domains */
+    ngx_uint_t               nsearch;
+    ngx_uint_t               ndots;      /* names with fewer dots are looked up
+                                            in these first */
+} ngx_k8s_resolv_conf_t;
+
+
 /* what a block was configured with, in the cycle's pool */
 
 struct ngx_k8s_block_conf_s {
@@ -44,6 +60,7 @@ struct ngx_k8s_block_conf_s {
     size_t                   limits_size;
     size_t                   answers_size;
     ngx_msec_t               client_check; /* 0: never */
+    ngx_k8s_resolv_conf_t   *resolv;     /* of all blocks */
 };
 
 

@@ -6,7 +6,8 @@
 
 /*
  * The resolver that a block uses where names have to be looked up: that of the
- * http block, else one made of the nameservers of /etc/resolv.conf.
+ * http block, else one made of the nameservers of /etc/resolv.conf, with its
+ * search list.
  */
 
 
@@ -18,27 +19,36 @@
 
 #define NGX_K8S_RESOLV_CONF          "/etc/resolv.conf"
 #define NGX_K8S_RESOLV_CONF_MAX      16384
-#define NGX_K8S_NAMESERVERS          3
+
+
+#define ngx_k8s_resolver_is(s, text)                                          \
+    ((s)->len == sizeof(text) - 1                                             \
+     && ngx_strncmp((s)->data, text, sizeof(text) - 1) == 0)
 
 
 static ssize_t ngx_k8s_resolver_read(u_char *buf, size_t size);
-static u_char *ngx_k8s_resolver_line(u_char *p, u_char *last, ngx_str_t *s);
-static ngx_int_t ngx_k8s_resolver_literal(ngx_conf_t *cf, ngx_str_t *s,
-    ngx_str_t *name);
+static ngx_int_t ngx_k8s_resolver_line(ngx_pool_t *pool,
+    ngx_k8s_resolv_conf_t *conf, u_char *p, u_char *last);
+static ngx_uint_t ngx_k8s_resolver_word(u_char **p, u_char *last,
+    ngx_str_t *word);
+static ngx_int_t ngx_k8s_resolver_search(ngx_pool_t *pool,
+    ngx_k8s_resolv_conf_t *conf, ngx_str_t *word);
+static void ngx_k8s_resolver_option(ngx_k8s_resolv_conf_t *conf,
+    ngx_str_t *word);
+static ngx_int_t ngx_k8s_resolver_literal(ngx_pool_t *pool,
+    ngx_k8s_resolv_conf_t *conf, ngx_str_t *s);
 
 
 ngx_int_t
 ngx_k8s_conf_resolver(ngx_conf_t *cf, ngx_resolver_t **resolver,
-    ngx_msec_t *timeout)
+    ngx_msec_t *timeout, ngx_k8s_resolv_conf_t *conf)
 {
-    u_char                    *p, *last, *buf;
+    u_char                    *buf;
     ssize_t                    n;
-    ngx_int_t                  rc;
-    ngx_str_t                  s, names[NGX_K8S_NAMESERVERS];
-    ngx_uint_t                 nnames;
     ngx_http_core_loc_conf_t  *clcf;
 
     *resolver = NULL;
+    ngx_memzero(conf, sizeof(ngx_k8s_resolv_conf_t));
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -57,33 +67,15 @@ ngx_k8s_conf_resolver(ngx_conf_t *cf, ngx_resolver_t **resolver,
 
     n = ngx_k8s_resolver_read(buf, NGX_K8S_RESOLV_CONF_MAX);
 
-    p = buf;
-    last = buf + n;
-    nnames = 0;
-
-    while (p < last && nnames < NGX_K8S_NAMESERVERS) {
-        p = ngx_k8s_resolver_line(p, last, &s);
-
-        if (s.len == 0) {
-            continue;
-        }
-
-        rc = ngx_k8s_resolver_literal(cf, &s, &names[nnames]);
-
-        if (rc == NGX_ERROR) {
-            return NGX_ERROR;
-        }
-
-        if (rc == NGX_OK) {
-            nnames++;
-        }
+    if (ngx_k8s_resolv_conf(cf->pool, conf, buf, buf + n) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (nnames == 0) {
+    if (conf->nnames == 0) {
         return NGX_OK;
     }
 
-    *resolver = ngx_resolver_create(cf, names, nnames);
+    *resolver = ngx_resolver_create(cf, conf->names, conf->nnames);
 
     return (*resolver == NULL) ? NGX_ERROR : NGX_OK;
 }
@@ -111,59 +103,180 @@ ngx_k8s_resolver_read(u_char *buf, size_t size)
 }
 
 
-/* takes a line; *s is what stands after "nameserver", or empty */
-
-static u_char *
-ngx_k8s_resolver_line(u_char *p, u_char *last, ngx_str_t *s)
+ngx_int_t
+ngx_k8s_resolv_conf(ngx_pool_t *pool, ngx_k8s_resolv_conf_t *conf, u_char *p,
+    u_char *last)
 {
-    u_char  *end, *next;
+    u_char  *end;
 
-    end = ngx_strlchr(p, last, '\n');
-    next = end ? end + 1 : last;
+    ngx_memzero(conf, sizeof(ngx_k8s_resolv_conf_t));
 
-    if (end == NULL) {
-        end = last;
+    conf->ndots = 1;
+
+    while (p < last) {
+        end = ngx_strlchr(p, last, '\n');
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        if (ngx_k8s_resolver_line(pool, conf, p, end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        p = end + 1;
     }
 
-    s->len = 0;
-    s->data = p;
-
-    if (end - p < 11
-        || ngx_strncmp(p, "nameserver", 10) != 0
-        || (p[10] != ' ' && p[10] != '\t'))
-    {
-        return next;
-    }
-
-    p += 10;
-
-    while (p < end && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-
-    s->data = p;
-
-    while (p < end && *p != ' ' && *p != '\t' && *p != '\r' && *p != '#') {
-        p++;
-    }
-
-    s->len = p - s->data;
-
-    return next;
+    return NGX_OK;
 }
 
 
-/* an address as ngx_resolver_create() takes it; NGX_DECLINED for others */
+/* of several lines with a search list the last one counts */
 
 static ngx_int_t
-ngx_k8s_resolver_literal(ngx_conf_t *cf, ngx_str_t *s, ngx_str_t *name)
+ngx_k8s_resolver_line(ngx_pool_t *pool, ngx_k8s_resolv_conf_t *conf, u_char *p,
+    u_char *last)
+{
+    ngx_str_t   key, word;
+    ngx_uint_t  search;
+
+    if (p == last || *p == ' ' || *p == '\t'
+        || !ngx_k8s_resolver_word(&p, last, &key))
+    {
+        return NGX_OK;
+    }
+
+    search = ngx_k8s_resolver_is(&key, "search")
+             || ngx_k8s_resolver_is(&key, "domain");
+
+    if (search) {
+        conf->nsearch = 0;
+    }
+
+    while (ngx_k8s_resolver_word(&p, last, &word)) {
+
+        if (search) {
+            if (ngx_k8s_resolver_search(pool, conf, &word) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+        } else if (ngx_k8s_resolver_is(&key, "options")) {
+            ngx_k8s_resolver_option(conf, &word);
+
+        } else if (ngx_k8s_resolver_is(&key, "nameserver")) {
+            return ngx_k8s_resolver_literal(pool, conf, &word);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* the next word of a line; 0: there is none */
+
+static ngx_uint_t
+ngx_k8s_resolver_word(u_char **pp, u_char *last, ngx_str_t *word)
 {
     u_char  *p;
+
+    p = *pp;
+
+    while (p < last && (*p == ' ' || *p == '\t' || *p == '\r')) {
+        p++;
+    }
+
+    word->data = p;
+
+    while (p < last && *p != ' ' && *p != '\t' && *p != '\r' && *p != '#'
+           && *p != ';')
+    {
+        p++;
+    }
+
+    word->len = p - word->data;
+    *pp = p;
+
+    return word->len != 0;
+}
+
+
+/* what is no name of a domain is left out, as "." is */
+
+static ngx_int_t
+ngx_k8s_resolver_search(ngx_pool_t *pool, ngx_k8s_resolv_conf_t *conf,
+    ngx_str_t *word)
+{
+    u_char     *p;
+    ngx_str_t  *name;
+
+    if (word->data[word->len - 1] == '.') {
+        word->len--;
+    }
+
+    if (conf->nsearch == NGX_K8S_SEARCH || word->len == 0
+        || word->len > 253)
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(pool, word->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_strlow(p, word->data, word->len);
+
+    name = &conf->search[conf->nsearch];
+    name->len = word->len;
+    name->data = p;
+
+    if (ngx_k8s_dns_subdomain(name) == NGX_OK) {
+        conf->nsearch++;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_resolver_option(ngx_k8s_resolv_conf_t *conf, ngx_str_t *word)
+{
+    size_t     len;
+    ngx_int_t  n;
+
+    len = sizeof("ndots:") - 1;
+
+    if (word->len <= len || ngx_strncmp(word->data, "ndots:", len) != 0) {
+        return;
+    }
+
+    n = ngx_atoi(word->data + len, word->len - len);
+
+    if (n != NGX_ERROR) {
+        conf->ndots = ngx_min(n, NGX_K8S_NDOTS_MAX);
+    }
+}
+
+
+/* an address as ngx_resolver_create() takes it; what is none is left out */
+
+static ngx_int_t
+ngx_k8s_resolver_literal(ngx_pool_t *pool, ngx_k8s_resolv_conf_t *conf,
+    ngx_str_t *s)
+{
+    u_char     *p;
+    ngx_str_t  *name;
 #if (NGX_HAVE_INET6)
-    u_char   addr6[16];
+    u_char      addr6[16];
 #endif
 
-    p = ngx_pnalloc(cf->pool, s->len + 2);
+    if (conf->nnames == NGX_K8S_NAMESERVERS) {
+        return NGX_OK;
+    }
+
+    name = &conf->names[conf->nnames];
+
+    p = ngx_pnalloc(pool, s->len + 2);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -173,6 +286,7 @@ ngx_k8s_resolver_literal(ngx_conf_t *cf, ngx_str_t *s, ngx_str_t *name)
     if (ngx_inet_addr(s->data, s->len) != INADDR_NONE) {
         p = ngx_cpymem(p, s->data, s->len);
         name->len = p - name->data;
+        conf->nnames++;
         return NGX_OK;
     }
 
@@ -183,10 +297,10 @@ ngx_k8s_resolver_literal(ngx_conf_t *cf, ngx_str_t *s, ngx_str_t *name)
         p = ngx_cpymem(p, s->data, s->len);
         *p++ = ']';
         name->len = p - name->data;
-        return NGX_OK;
+        conf->nnames++;
     }
 
 #endif
 
-    return NGX_DECLINED;
+    return NGX_OK;
 }

@@ -41,6 +41,7 @@ static void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_wanted_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_due_handler(ngx_event_t *ev);
+static void ngx_k8s_watcher_names_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_check(ngx_k8s_watcher_t *w, uint64_t until);
 static ngx_uint_t ngx_k8s_watcher_unknown(ngx_k8s_watcher_t *w);
 static ngx_uint_t ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w);
@@ -87,6 +88,7 @@ ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
     ngx_k8s_watcher_event(w, &w->wanted, ngx_k8s_watcher_wanted_handler);
     ngx_k8s_watcher_event(w, &w->lost, ngx_k8s_watcher_lost_handler);
     ngx_k8s_watcher_event(w, &w->due, ngx_k8s_watcher_due_handler);
+    ngx_k8s_watcher_event(w, &w->names, ngx_k8s_watcher_names_handler);
 
     if (ngx_k8s_watcher_idle(w) != NGX_OK) {
         ngx_free(w);
@@ -324,6 +326,7 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
                          w->log);
     ngx_k8s_teller_init(&w->teller, &block->zone_name, w->log);
     ngx_k8s_teller_standing(&w->teller, block->table, block->told);
+    ngx_k8s_external_init(&w->external, &w->external_events, block, w->log);
     ngx_queue_init(&w->seeds);
 
     w->cursor = 0;
@@ -412,6 +415,8 @@ ngx_k8s_watcher_source(ngx_k8s_watcher_t *w)
     conf.build = block->build ? ngx_k8s_watcher_build : NULL;
     conf.running = block->running ? ngx_k8s_watcher_running : NULL;
     conf.later = ngx_k8s_watcher_later;
+    conf.resolve = ngx_k8s_watcher_resolve;
+    conf.unresolve = ngx_k8s_watcher_unresolve;
     conf.data = w;
 
     w->pool = ngx_create_pool(1024, w->log);
@@ -488,6 +493,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     ngx_k8s_watcher_cancel(&w->wanted);
     ngx_k8s_watcher_cancel(&w->lost);
     ngx_k8s_watcher_cancel(&w->due);
+    ngx_k8s_watcher_cancel(&w->names);
 
     if (w->opened) {
         ngx_k8s_saver_close(w->block->saver);
@@ -506,6 +512,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
 
     if (w->compile) {
         ngx_k8s_compile_destroy(w->compile);
+        ngx_k8s_external_done(&w->external);
         w->compile = NULL;
     }
 
@@ -530,6 +537,7 @@ ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
     w->settled = 0;
     w->listed = 0;
     w->compiled = 0;
+    w->unnamed = 0;
     w->late = 0;
     w->unknown = 0;
     w->usec = 0;
@@ -769,7 +777,11 @@ ngx_k8s_watcher_settle(ngx_k8s_watcher_t *w)
 }
 
 
-/* all that was listed is compiled and published */
+/*
+ * All that was listed is compiled and published.  A name that is not looked up
+ * so far, or whose nameserver is silent, is waited for a short time: routes
+ * without a predecessor would else begin with 503.
+ */
 
 static void
 ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w)
@@ -779,6 +791,18 @@ ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w)
 
     s = w->store;
     table = w->block->table;
+
+    if (w->external.unknown && !w->unnamed) {
+        if (!w->names.timer_set) {
+            ngx_add_timer(&w->names, NGX_K8S_NAMES_INTERVAL);
+        }
+
+        return;
+    }
+
+    if (w->names.timer_set) {
+        ngx_del_timer(&w->names);
+    }
 
     w->compiled = 1;
 
@@ -873,6 +897,19 @@ ngx_k8s_watcher_due_handler(ngx_event_t *ev)
     w = ngx_k8s_watcher_of(ev);
 
     ngx_k8s_compile_due(w->compile);
+
+    ngx_k8s_watcher_post(w);
+}
+
+
+static void
+ngx_k8s_watcher_names_handler(ngx_event_t *ev)
+{
+    ngx_k8s_watcher_t  *w;
+
+    w = ngx_k8s_watcher_of(ev);
+
+    w->unnamed = 1;
 
     ngx_k8s_watcher_post(w);
 }

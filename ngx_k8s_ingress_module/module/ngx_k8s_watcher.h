@@ -22,6 +22,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_k8s_module.h>
+#include <ngx_k8s_external.h>
 #include <ngx_k8s_index.h>
 #include <ngx_k8s_kept.h>
 #include <ngx_k8s_progress.h>
@@ -44,6 +45,7 @@
 #define NGX_K8S_RECLAIM_INTERVAL     10
 #define NGX_K8S_CLOCK_INTERVAL       3600000
 #define NGX_K8S_WANTED_INTERVAL      10000
+#define NGX_K8S_NAMES_INTERVAL       5000
 #define NGX_K8S_STARVED_INTERVAL     100    /* twice as long each time */
 #define NGX_K8S_STARVED_MAX          3200
 #define NGX_K8S_LOST_INTERVAL        1000   /* twice as long each time */
@@ -67,6 +69,7 @@ struct ngx_k8s_watcher_s {
     ngx_event_t              wanted;     /* what never comes */
     ngx_event_t              lost;       /* what was lost is listed anew */
     ngx_event_t              due;        /* what compile waits for */
+    ngx_event_t              names;      /* that are not looked up so far */
 
     ngx_k8s_writer_t        *writer;     /* NULL without the right */
     ngx_pool_t              *pool;       /* compile's configuration */
@@ -85,6 +88,8 @@ struct ngx_k8s_watcher_s {
     ngx_k8s_refused_events_t  refused_events;
     ngx_k8s_saver_events_t   saver_events;
     ngx_k8s_teller_t         teller;
+    ngx_k8s_external_t       external;
+    ngx_k8s_external_events_t  external_events;
 
     uint64_t                 begun;      /* microseconds */
     ngx_uint_t               usec;       /* of this turn */
@@ -99,6 +104,7 @@ struct ngx_k8s_watcher_s {
     unsigned                 settled:1;  /* the writer has its memory */
     unsigned                 listed:1;   /* all that has to be is listed */
     unsigned                 compiled:1; /* and has once been compiled */
+    unsigned                 unnamed:1;  /* no more waiting for names */
     unsigned                 late:1;     /* no more waiting for these, but for
                                             those without which routes may be
                                             open: */
@@ -132,6 +138,10 @@ ngx_int_t ngx_k8s_watcher_build(void *data, ngx_uint_t base,
 ngx_int_t ngx_k8s_watcher_running(void *data, ngx_k8s_row_t *row,
     ngx_str_t *value);
 void ngx_k8s_watcher_later(void *data, ngx_msec_t msec);
+/* compile: its conf.resolve and conf.unresolve */
+ngx_k8s_name_t *ngx_k8s_watcher_resolve(void *data, ngx_str_t *ns,
+    ngx_str_t *name);
+void ngx_k8s_watcher_unresolve(void *data, ngx_k8s_name_t *name);
 /* compile: problems of an object have come or gone */
 void ngx_k8s_watcher_told(void *data, ngx_k8s_problem_rec_t *old,
     ngx_k8s_problem_rec_t *now);

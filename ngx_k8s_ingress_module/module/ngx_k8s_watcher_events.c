@@ -37,6 +37,7 @@ static void ngx_k8s_watcher_refused(void *data, ngx_str_t *kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_k8s_problem_t *problem);
 static void ngx_k8s_watcher_show(void *data, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems);
+static void ngx_k8s_watcher_resolved(void *data, ngx_k8s_name_t *name);
 static ngx_uint_t ngx_k8s_watcher_connected(void *data);
 static void ngx_k8s_watcher_want(void *data, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_uint_t wanted);
@@ -69,6 +70,11 @@ ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
 
     w->refused_events.data = w;
     w->refused_events.show = ngx_k8s_watcher_show;
+
+    w->external_events.data = w;
+    w->external_events.enter = ngx_k8s_watcher_enter;
+    w->external_events.leave = ngx_k8s_watcher_leave;
+    w->external_events.changed = ngx_k8s_watcher_resolved;
 
     w->saver_events.data = w;
     w->saver_events.enter = ngx_k8s_watcher_enter;
@@ -438,6 +444,34 @@ ngx_k8s_watcher_later(void *data, ngx_msec_t msec)
     {
         ngx_add_timer(&w->due, msec);
     }
+}
+
+
+ngx_k8s_name_t *
+ngx_k8s_watcher_resolve(void *data, ngx_str_t *ns, ngx_str_t *name)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    return ngx_k8s_external_get(&w->external, ns, name);
+}
+
+
+void
+ngx_k8s_watcher_unresolve(void *data, ngx_k8s_name_t *name)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_external_put(&w->external, name);
+}
+
+
+static void
+ngx_k8s_watcher_resolved(void *data, ngx_k8s_name_t *name)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_compile_resolved(w->compile, name);
+    ngx_k8s_watcher_post(w);
 }
 
 

@@ -308,6 +308,11 @@ ngx_uint_t ngx_k8s_object_named(ngx_str_t *ns, ngx_str_t *name);
 /* seconds since the epoch of an RFC 3339 time, NGX_ERROR when it is none */
 time_t ngx_k8s_time(ngx_str_t *s);
 
+/* NGX_OK or NGX_DECLINED: a DNS label; labels with dots between them, at most
+   253 bytes.  Lower case, no dot at the end */
+ngx_int_t ngx_k8s_dns_label(ngx_str_t *s);
+ngx_int_t ngx_k8s_dns_subdomain(ngx_str_t *s);
+
 /*
  * Overwrites the values of a Secret's JSON, where they stand; not those that
  * other JSON has as well, by an alias.

@@ -140,7 +140,10 @@ ngx_k8s_service_ports(ngx_k8s_reader_t *r, json_t *spec, ngx_uint_t closed)
     list = ngx_k8s_reader_list(r, spec, "ports");
     n = json_array_size(list);
 
-    service->no_ports = list ? (n == 0) : !ngx_k8s_reader_has(spec, "ports");
+    json = json_object_get(spec, "ports");
+
+    service->no_ports = !ngx_k8s_reader_has(spec, "ports")
+                        || (json_is_array(json) && json_array_size(json) == 0);
 
     if (list == NULL) {
         return;

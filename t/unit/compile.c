@@ -694,7 +694,6 @@ external(void)
 
     ok(k8s_has(&k, "external \"x.example\":80"),
        "without ports that of the Ingress is used");
-    ok(k8s_has(&k, "Service d/a is of type ExternalName"), "and so it is said");
     ok(k8s_has(&k, "Service d/a has no TCP port \"http\""),
        "a name is none of its ports");
 

@@ -9,14 +9,13 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_http.h>
-#include <ngx_k8s_conf.h>
+#include <ngx_k8s_resource.h>
 
 
 /* NGX_OK for a DNS label, as the names of namespaces are */
 
 ngx_int_t
-ngx_k8s_conf_label(ngx_str_t *s)
+ngx_k8s_dns_label(ngx_str_t *s)
 {
     u_char      c;
     ngx_uint_t  i;
@@ -42,7 +41,7 @@ ngx_k8s_conf_label(ngx_str_t *s)
 /* NGX_OK for DNS labels with dots between them, as the names of Secrets are */
 
 ngx_int_t
-ngx_k8s_conf_subdomain(ngx_str_t *s)
+ngx_k8s_dns_subdomain(ngx_str_t *s)
 {
     u_char     *p, *dot, *last;
     ngx_str_t   label;
@@ -60,7 +59,7 @@ ngx_k8s_conf_subdomain(ngx_str_t *s)
         label.data = p;
         label.len = (dot ? dot : last) - p;
 
-        if (ngx_k8s_conf_label(&label) != NGX_OK) {
+        if (ngx_k8s_dns_label(&label) != NGX_OK) {
             return NGX_DECLINED;
         }
 
