@@ -39,7 +39,7 @@
 #define NGX_K8S_WHY_REFUSED          8
 #define NGX_K8S_WHY_NAME             9   /* of an ExternalName: it is none, */
 #define NGX_K8S_WHY_NAME_ADDRESS     10  /* it is an address, */
-#define NGX_K8S_WHY_NAME_UNKNOWN     11  /* is looked up, which is no problem, */
+#define NGX_K8S_WHY_NAME_UNKNOWN     11  /* is looked up: no problem, */
 #define NGX_K8S_WHY_NAME_FAILED      12  /* or cannot be */
 
 

@@ -91,8 +91,8 @@ static ngx_k8s_why_t  ngx_k8s_whys[] = {
       ngx_null_string },
 
     { ": its externalName \"%V\" cannot be resolved: %V",
-      ngx_string("Check the name, and whether the nameservers know it: those of "
-                 "\"resolver\" in http { }, else of /etc/resolv.conf, whose "
+      ngx_string("Check the name, and whether the nameservers know it: those "
+                 "of \"resolver\" in http { }, else of /etc/resolv.conf, whose "
                  "\"search\" counts for names with few dots.") }
 };
 

@@ -45,8 +45,6 @@ ngx_k8s_external_init(ngx_k8s_external_t *ext,
     ext->timeout = block->resolver_timeout;
     ext->conf = block->conf->resolv;
     ext->log = log;
-    ext->ask = ngx_k8s_external_ask;
-    ext->cancel = ngx_k8s_external_cancel;
 
     ext->dummy.data = ext;
     ext->dummy.fd = (ngx_socket_t) -1;
@@ -121,7 +119,7 @@ ngx_k8s_external_put(ngx_k8s_external_t *ext, ngx_k8s_name_t *name)
     group = n->group;
 
     if (n->query) {
-        ext->cancel(n->query);
+        ext->events->cancel(n->query);
         ngx_k8s_external_leave(n);
     }
 
@@ -333,7 +331,7 @@ ngx_k8s_external_start(ngx_k8s_external_name_t *n)
 
     if (rc == NGX_OK) {
 
-        if (ext->ask(query) == NGX_OK) {
+        if (ext->events->ask(query) == NGX_OK) {
             return;
         }
 

@@ -35,23 +35,13 @@
 #define NGX_K8S_EXTERNAL_TTL_MAX     300
 #define NGX_K8S_EXTERNAL_STALE       60000   /* milliseconds */
 #define NGX_K8S_EXTERNAL_RETRY       1000    /* twice as long each time */
-#define NGX_K8S_EXTERNAL_RETRY_MAX   30000
+#define NGX_K8S_EXTERNAL_RETRY_MAX   10000
 
 #define NGX_K8S_EXTERNAL_TEXT        254     /* 253, and a dot at the end */
 
 
 typedef struct ngx_k8s_external_s       ngx_k8s_external_t;
 typedef struct ngx_k8s_external_name_s  ngx_k8s_external_name_t;
-
-
-typedef struct {
-    void                    *data;
-    /* work begins and ends in this turn of the event loop */
-    void                   (*enter)(void *data);
-    void                   (*leave)(void *data);
-    /* what is known of a name has changed */
-    void                   (*changed)(void *data, ngx_k8s_name_t *name);
-} ngx_k8s_external_events_t;
 
 
 /* a lookup under way */
@@ -63,6 +53,21 @@ typedef struct {
                                             end */
     u_char                   buf[NGX_K8S_EXTERNAL_TEXT];
 } ngx_k8s_external_query_t;
+
+
+/* what names ask of the watcher */
+
+typedef struct {
+    void                    *data;
+    /* work begins and ends in this turn of the event loop */
+    void                   (*enter)(void *data);
+    void                   (*leave)(void *data);
+    /* what is known of a name has changed */
+    void                   (*changed)(void *data, ngx_k8s_name_t *name);
+    /* a query is made, and given up: as ngx_k8s_external_ask() and _cancel() */
+    ngx_int_t              (*ask)(ngx_k8s_external_query_t *query);
+    void                   (*cancel)(ngx_k8s_external_query_t *query);
+} ngx_k8s_external_events_t;
 
 
 /* names of one namespace, while there are any */
@@ -113,10 +118,6 @@ struct ngx_k8s_external_s {
                                             may have one more lookup */
     ngx_uint_t               asking;     /* lookups under way */
     ngx_uint_t               unknown;    /* names of which none has ended */
-
-    /* how a query is made and given up; ngx_k8s_external_ask() and _cancel() */
-    ngx_int_t              (*ask)(ngx_k8s_external_query_t *query);
-    void                   (*cancel)(ngx_k8s_external_query_t *query);
 };
 
 

@@ -75,6 +75,8 @@ ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
     w->external_events.enter = ngx_k8s_watcher_enter;
     w->external_events.leave = ngx_k8s_watcher_leave;
     w->external_events.changed = ngx_k8s_watcher_resolved;
+    w->external_events.ask = ngx_k8s_external_ask;
+    w->external_events.cancel = ngx_k8s_external_cancel;
 
     w->saver_events.data = w;
     w->saver_events.enter = ngx_k8s_watcher_enter;

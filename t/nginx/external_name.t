@@ -138,20 +138,9 @@ ok $n->wait_for('web.host', '/', 200, 'to 127.0.0.1'), 'a good one';
 
 # a Service that changes its name, and its kind; no request fails
 
-my $load = K8s::Objects::child(sub {
-    my $end = time + 3;
-    while (time < $end) {
-        my ($s, $b) = $n->get('moves.host', '/');
-        die "status $s\n" if $s ne '200';
-    }
-});
-BEGIN { $SIG{CHLD} = 'DEFAULT' }
-waitpid $load, 0;
-isnt $?, 0, 'nothing is there yet';
-
 external('moves', 'stable.test');
 ok $n->wait_for('moves.host', '/', 200), 'a name';
-$load = K8s::Objects::child(sub {
+my $load = K8s::Objects::child(sub {
     my ($end, %to) = (time + 3);
     while (time < $end) {
         my ($s, $b) = $n->get('moves.host', '/');
@@ -173,7 +162,7 @@ ok $n->until(sub { $dns->asked('web.test') > $before + 1 }),
 my $t = time;
 is status('web'), 200, 'the last address';
 $dns->stop;
-ok $n->until(sub { $n->logged(qr/recv\(\) failed.*while resolving/) }, 20),
+ok $n->until(sub { $n->logged(qr/Connection refused\).*while resolving/) }, 20),
     'the nameserver is gone';
 is status('web'), 200, 'and still the last address';
 
@@ -222,9 +211,7 @@ like problems(), qr/externalName \\"web\.test\\" cannot be resolved: Server/,
     'which is said';
 zone('web.test' => '1 A 127.0.0.1');
 ok $n->wait_for('web.host', '/', 200), 'and is served again';
-ok $n->until(sub { problems() !~ /web\.test/ }), 'the problem goes';
-
-# without a nameserver
+ok $n->until(sub { problems() !~ /web\.test\\" cannot/ }), 'the problem goes';
 
 is $n->logged(qr/exited on signal (?!9)/), 0, 'nobody crashes';
 is_deeply [grep { !/signal 9/ } $n->alerts], [], 'no alerts';

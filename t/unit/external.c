@@ -111,6 +111,8 @@ begin(void)
     events.enter = on_turn;
     events.leave = on_turn;
     events.changed = on_changed;
+    events.ask = on_ask;
+    events.cancel = on_cancel;
 
     ngx_memzero(&conf, sizeof(conf));
     block.conf = &block_conf;
@@ -118,9 +120,6 @@ begin(void)
     block_conf.resolv = &conf;
 
     ngx_k8s_external_init(&ext, &events, &block, &unit_log);
-
-    ext.ask = on_ask;
-    ext.cancel = on_cancel;
 
     nqueries = 0;
     asked = 0;
@@ -195,6 +194,7 @@ answer(ngx_uint_t i, ngx_int_t state, const char *addresses, time_t ttl)
             sa[n].sockaddr.sa_family = AF_INET6;
             (void) ngx_inet6_addr((u_char *) word, strlen(word),
                                   (u_char *) &sa[n].sockaddr_in6.sin6_addr);
+
         } else {
             sa[n].sockaddr.sa_family = AF_INET;
             sa[n].sockaddr_in.sin_addr.s_addr =
@@ -392,7 +392,7 @@ stale(void)
     ok(name->state == NGX_K8S_NAME_FAILED && changes == 2, "it has failed");
     ok(ngx_current_msec - begun >= 60000 && ngx_current_msec - begun <= 60020,
        "a minute after the first failure");
-    ok(n == 7 || n == 8, "%lu lookups", n);
+    ok(n >= 8 && n <= 11, "%lu lookups", n);
 
     pass(40000);
     ok(nqueries == 1, "it is looked up still");
@@ -447,7 +447,7 @@ stale(void)
         }
     }
 
-    ok(asked - n < 130, "it is asked for less and less");
+    ok(asked - n < 370, "it is asked for less and less");
 
     refuse = 1;
     pass(31000);
