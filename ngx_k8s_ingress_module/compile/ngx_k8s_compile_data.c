@@ -15,6 +15,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_passwords.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -75,6 +76,8 @@ static ngx_int_t ngx_k8s_data_user_map(ngx_k8s_compile_t *c,
     ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
 static ngx_int_t ngx_k8s_data_user_lines(ngx_k8s_compile_t *c,
     ngx_k8s_data_state_t *d, ngx_array_t *users);
+static ngx_int_t ngx_k8s_data_user_forms(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_array_t *users);
 static int ngx_libc_cdecl ngx_k8s_data_user_cmp(const void *one,
     const void *two);
 static size_t ngx_k8s_data_line(u_char *p, u_char *last);
@@ -132,22 +135,19 @@ ngx_int_t
 ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_row_t *row, ngx_k8s_values_t *values, ngx_uint_t *uses)
 {
-    ngx_str_t               *type;
     ngx_uint_t               n, all;
     ngx_k8s_data_ask_t      *ask;
     ngx_k8s_data_state_t    *d;
     ngx_k8s_secret_state_t  *state;
 
-    static ngx_str_t  name = ngx_string("auth-secret-type");
-    static ngx_str_t  map = ngx_string("auth-map");
+    static ngx_str_t  type = ngx_string("auth-secret-type");
 
     ask = ngx_k8s_data_ask(row);
     all = ask->needs | ask->may;
 
     if (all & NGX_K8S_ASK_USER_MAP) {
-        type = ngx_k8s_values_get(values, &name);
-        all = (type && ngx_k8s_str_eq(type, &map)) ? NGX_K8S_ASK_USER_MAP
-                                                   : NGX_K8S_ASK_USERS;
+        all = ngx_k8s_values_on(values, &type) ? NGX_K8S_ASK_USER_MAP
+                                               : NGX_K8S_ASK_USERS;
     }
 
     state = ngx_k8s_compile_secret_state(c, node);
@@ -351,6 +351,11 @@ ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n,
     use = &ngx_k8s_data_uses[n];
 
     ngx_str_null(&text);
+
+    if (d->made == NULL && d->reason.data) {
+        ngx_free(d->reason.data);
+        ngx_str_null(&d->reason);
+    }
 
     if (use->key.len) {
         ngx_k8s_compile_secret_data(secret, &use->key, &text);
@@ -712,7 +717,44 @@ ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
     d->len = p - d->made;
 
-    return NGX_OK;
+    return ngx_k8s_data_user_forms(c, d, users);
+}
+
+
+/* those that nobody gets in with */
+
+static ngx_int_t
+ngx_k8s_data_user_forms(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_array_t *users)
+{
+    ngx_str_t             rest, *name;
+    ngx_uint_t            i, n;
+    ngx_k8s_data_user_t  *user;
+
+    user = users->elts;
+    name = NULL;
+    n = 0;
+
+    for (i = 0; i < users->nelts; i++) {
+
+        rest = user[i].rest;
+
+        if (ngx_k8s_password_form(&rest) == NGX_K8S_PASSWORD_NEVER
+            && n++ == 0)
+        {
+            name = &user[i].name;
+        }
+    }
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    return (ngx_k8s_data_bad(c, d, "what is stored of %ui of its users, as "
+                             "\"%*s\", is of no form that is taken, or takes "
+                             "too long to compare, so they are not let through",
+                             n, ngx_min(name->len, 64), name->data)
+            == NGX_ERROR) ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -871,7 +913,7 @@ static ngx_int_t ngx_cdecl
 ngx_k8s_data_bad(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     const char *fmt, ...)
 {
-    u_char   buf[256], *p;
+    u_char   buf[512], *p;
     va_list  args;
 
     va_start(args, fmt);
@@ -925,7 +967,8 @@ ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
 
         if ((value->named->uses & ((ngx_uint_t) 1 << n))
-            && state->data[n].state != NGX_K8S_DATA_GOOD
+            && (state->data[n].state != NGX_K8S_DATA_GOOD
+                || state->data[n].reason.len)
             && ngx_k8s_data_note(c, a, value, field, n, closed) != NGX_OK)
         {
             return NGX_ERROR;
@@ -988,6 +1031,11 @@ ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     code = NGX_K8S_PROBLEM_ANNOTATION_CLOSED;
 
     switch (d->state) {
+
+    case NGX_K8S_DATA_GOOD:
+        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_INVALID,
+                                    NULL, field, "Secret %V: %V",
+                                    &value->value, &d->reason);
 
     case NGX_K8S_DATA_MISSING:
         return ngx_k8s_compile_note(c, a, code, NULL, field,

@@ -32,6 +32,7 @@ typedef struct ngx_http_k8s_loc_conf_s  ngx_http_k8s_loc_conf_t;
 typedef struct ngx_http_k8s_policies_s  ngx_http_k8s_policies_t;
 typedef struct ngx_http_k8s_profile_s   ngx_http_k8s_profile_t;
 typedef struct ngx_http_k8s_ssl_keys_s  ngx_http_k8s_ssl_keys_t;
+typedef struct ngx_http_k8s_hasher_s    ngx_http_k8s_hasher_t;
 
 struct ngx_http_k8s_loc_conf_s {
     ngx_k8s_block_t         *block;      /* NULL: no pass here */
@@ -97,6 +98,7 @@ typedef struct {
     ngx_int_t                request_id; /* index of $request_id */
     ngx_int_t                forwarded_for; /* of $http_x_forwarded_for */
     ngx_http_k8s_ids_t       ids;
+    ngx_http_k8s_hasher_t   *hasher;     /* of the worker, NULL: not made */
     ngx_event_t              check;      /* of the worker, see
                                             ngx_http_k8s_base_init() */
     ngx_connection_t         dummy;      /* what the timer's log asks for */

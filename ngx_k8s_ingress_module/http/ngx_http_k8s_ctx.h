@@ -42,6 +42,7 @@ typedef struct {
 
 
 typedef struct ngx_http_k8s_auth_ctx_s  ngx_http_k8s_auth_ctx_t;
+typedef struct ngx_http_k8s_password_ctx_s  ngx_http_k8s_password_ctx_t;
 
 
 typedef struct {
@@ -59,6 +60,7 @@ typedef struct {
     ngx_uint_t               verdict;    /* status of the answer, once it is let
                                             through; 0: it is proxied */
     ngx_http_k8s_auth_ctx_t *auth;       /* NULL: no auth server was asked */
+    ngx_http_k8s_password_ctx_t *password; /* NULL: none was asked for */
     ngx_str_t                uri;        /* the backend's, until it is that of
                                             the request; empty: it stays */
     ngx_str_t                prefix;     /* with it, X-Forwarded-Prefix; NULL:

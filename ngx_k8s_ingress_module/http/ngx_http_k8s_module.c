@@ -11,6 +11,7 @@
 #include <ngx_http_k8s_balancer.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_error.h>
+#include <ngx_http_k8s_hasher.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_protocol.h>
@@ -503,6 +504,8 @@ ngx_http_k8s_exit_process(ngx_cycle_t *cycle)
     if (blocks == NULL) {
         return;
     }
+
+    ngx_http_k8s_hasher_done(cycle);
 
     block = blocks->elts;
 

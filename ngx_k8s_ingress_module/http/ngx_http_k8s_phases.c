@@ -14,6 +14,7 @@
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_forwarded.h>
 #include <ngx_http_k8s_limit.h>
+#include <ngx_http_k8s_password.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
@@ -31,6 +32,10 @@ static ngx_int_t ngx_http_k8s_gate(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_admit(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
+static ngx_int_t ngx_http_k8s_admitted(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_uint_t password, ngx_uint_t unasked);
+static ngx_int_t ngx_http_k8s_refused(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_int_t rc);
 static ngx_int_t ngx_http_k8s_check_length(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_log_handler(ngx_http_request_t *r);
 
@@ -350,7 +355,9 @@ ngx_http_k8s_gate(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     rc = (profile->limit && !ctx->gate) ? ngx_http_k8s_limit(r, ctx)
                                         : NGX_DECLINED;
 
-    if (rc == NGX_DECLINED && (profile->access || profile->auth)) {
+    if (rc == NGX_DECLINED
+        && (profile->access || profile->password || profile->auth))
+    {
 
         rc = ngx_http_k8s_admit(r, ctx);
 
@@ -383,29 +390,98 @@ ngx_http_k8s_gate(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 }
 
 
-/* as the access phase has it: lists of addresses, and auth servers */
+/* as the access phase has it: lists of addresses, passwords, auth servers */
 
 static ngx_int_t
 ngx_http_k8s_admit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
-    ngx_int_t   list;
-    ngx_uint_t  any;
+    ngx_int_t   rc, code;
+    ngx_uint_t  any, password, auth;
 
-    any = (ngx_http_k8s_settings(ctx)->satisfy
-           && ngx_http_k8s_auth_wanted(ctx));
+    password = ngx_http_k8s_password_wanted(ctx);
+    auth = ngx_http_k8s_auth_wanted(ctx);
 
-    list = ngx_http_k8s_access(r, ctx, any);
+    any = (ngx_http_k8s_settings(ctx)->satisfy && (password || auth));
 
-    if (any && list == NGX_OK) {
-        return (ngx_http_k8s_auth_unasked(r, ctx) == NGX_OK)
-               ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = ngx_http_k8s_access(r, ctx, any);
+
+    if (any && rc == NGX_OK) {
+        return ngx_http_k8s_admitted(r, ctx, password, auth);
     }
 
-    if (!any && list == NGX_HTTP_FORBIDDEN) {
+    if (!any && rc == NGX_HTTP_FORBIDDEN) {
         return NGX_HTTP_FORBIDDEN;
     }
 
-    return ngx_http_k8s_auth(r, ctx);
+    code = NGX_OK;
+
+    if (password) {
+        code = ngx_http_k8s_password(r, ctx);
+
+        if (any && code == NGX_OK) {
+            return ngx_http_k8s_admitted(r, ctx, password, auth);
+        }
+
+        if (code != NGX_OK
+            && !(any && auth && code == NGX_HTTP_UNAUTHORIZED))
+        {
+            return ngx_http_k8s_refused(r, ctx, code);
+        }
+    }
+
+    if (auth) {
+        rc = ngx_http_k8s_auth(r, ctx);
+
+        if (rc == NGX_DONE) {
+            return NGX_DONE;
+        }
+
+        if (rc != NGX_DECLINED) {
+
+            if (code == NGX_OK) {
+                return rc;
+            }
+
+            if (ngx_http_k8s_password_challenge(r, ctx) != NGX_OK) {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+
+            return (rc == NGX_HTTP_FORBIDDEN) ? code : rc;
+        }
+    }
+
+    return ngx_http_k8s_admitted(r, ctx, password, 0);
+}
+
+
+/* with "unasked" nobody has said who the client is */
+
+static ngx_int_t
+ngx_http_k8s_admitted(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_uint_t password, ngx_uint_t unasked)
+{
+    if ((password && ngx_http_k8s_password_passed(r) != NGX_OK)
+        || (unasked && ngx_http_k8s_auth_unasked(r, ctx) != NGX_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* for want of a password, or NGX_DONE */
+
+static ngx_int_t
+ngx_http_k8s_refused(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    if (rc != NGX_HTTP_UNAUTHORIZED) {
+        return rc;
+    }
+
+    return (ngx_http_k8s_password_challenge(r, ctx) == NGX_OK)
+           ? ngx_http_k8s_auth_signin(r, ctx) : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 

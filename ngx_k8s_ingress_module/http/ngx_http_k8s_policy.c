@@ -12,6 +12,7 @@
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_limit.h>
+#include <ngx_http_k8s_password.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
@@ -239,6 +240,7 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_http_k8s_redirect_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_access_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_auth_profile(profile, profile->pool) != NGX_OK
+        || ngx_http_k8s_password_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_limit_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_cors_create(profile) != NGX_OK
         || ngx_http_k8s_error_create(profile, klcf, rec, values, pool)

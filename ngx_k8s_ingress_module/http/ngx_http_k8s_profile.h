@@ -40,6 +40,7 @@ typedef struct ngx_http_k8s_auth_s     ngx_http_k8s_auth_t;
 typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
 typedef struct ngx_http_k8s_error_s    ngx_http_k8s_error_t;
 typedef struct ngx_http_k8s_limit_s    ngx_http_k8s_limit_t;
+typedef struct ngx_http_k8s_password_s ngx_http_k8s_password_t;
 typedef struct ngx_http_k8s_templates_s  ngx_http_k8s_templates_t;
 
 /*
@@ -58,6 +59,7 @@ struct ngx_http_k8s_profile_s {
     ngx_k8s_settings_t      *settings;   /* NULL: not set */
     ngx_http_k8s_access_t   *access;     /* NULL: everybody passes */
     ngx_http_k8s_auth_t     *auth;       /* NULL: no auth server is asked */
+    ngx_http_k8s_password_t *password;   /* NULL: none is asked for */
     ngx_http_k8s_limit_t    *limit;      /* NULL: no limits of clients */
     ngx_http_k8s_cors_t     *cors;       /* NULL: not enabled */
     ngx_http_k8s_templates_t *templates; /* NULL: neither upstream-vhost nor

@@ -63,6 +63,7 @@ static ngx_int_t ngx_k8s_annotation_nginx(ngx_k8s_annotations_t *a,
 static void ngx_k8s_annotations_refuse(ngx_k8s_values_t *values);
 static char *ngx_k8s_annotation_long(ngx_k8s_row_t *row, ngx_str_t *value);
 static ngx_int_t ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a);
+static ngx_int_t ngx_k8s_annotations_users(ngx_k8s_annotations_t *a);
 static ngx_int_t ngx_k8s_annotation_unless(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *value);
 static ngx_int_t ngx_k8s_annotation_close(ngx_k8s_annotations_t *a,
@@ -157,7 +158,9 @@ ngx_k8s_annotations_read(ngx_k8s_annotations_t *a, ngx_pool_t *pool,
     ngx_qsort(values->values.elts, values->values.nelts,
               sizeof(ngx_k8s_value_t), ngx_k8s_value_cmp);
 
-    if (ngx_k8s_annotations_effect(a) != NGX_OK) {
+    if (ngx_k8s_annotations_effect(a) != NGX_OK
+        || ngx_k8s_annotations_users(a) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -804,6 +807,31 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
     a->values->values.nelts = n;
 
     return NGX_OK;
+}
+
+
+/* passwords of nobody */
+
+static ngx_int_t
+ngx_k8s_annotations_users(ngx_k8s_annotations_t *a)
+{
+    ngx_str_t         why;
+    ngx_k8s_value_t  *value;
+
+    static ngx_str_t  type = ngx_string("auth-type");
+    static ngx_str_t  secret = ngx_string("auth-secret");
+
+    value = ngx_k8s_values_find(a->values, &type);
+
+    if (value == NULL || a->values->close_route
+        || ngx_k8s_values_find(a->values, &secret))
+    {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&why, "it needs \"auth-secret\"");
+
+    return ngx_k8s_annotation_close(a, &value->key, value->row, &why, 0);
 }
 
 

@@ -39,6 +39,12 @@
 #define NGX_K8S_BACKENDS             5
 
 
+/* which passwords are asked for */
+#define NGX_K8S_AUTH_NONE            0
+#define NGX_K8S_AUTH_BASIC           1
+#define NGX_K8S_AUTH_DIGEST          2
+
+
 /* what code of ours reads; strings are the rows' or in the caller's pool */
 
 typedef struct {
@@ -83,9 +89,12 @@ typedef struct {
     ngx_uint_t               backend_protocol;  /* NGX_K8S_BACKEND_* */
     ngx_uint_t               grpc_buffer;   /* kilobytes; 0: as in nginx.conf */
 
-    ngx_str_t                auth_secret;   /* "namespace/name"; empty: none */
-    ngx_uint_t               satisfy;       /* 0: list and auth server, 1: one
-                                               of them */
+    ngx_uint_t               auth_type;     /* NGX_K8S_AUTH_* */
+    ngx_str_t                auth_secret;   /* "namespace/name" of users */
+    ngx_uint_t               auth_map;      /* each key of it is one */
+    ngx_str_t                auth_realm;
+    ngx_uint_t               satisfy;       /* 0: list, password and auth
+                                               server, 1: one of them */
     ngx_str_t                auth_url;      /* with variables; empty: none */
     ngx_uint_t               auth_method;   /* of ngx_k8s_grammar_method; 0:
                                                GET */

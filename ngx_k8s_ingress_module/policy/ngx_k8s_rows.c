@@ -463,18 +463,21 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* who may pass */
 
-    ngx_k8s_later_row("auth-type", "", auth_type, "", NGX_K8S_A|NGX_K8S_ROUTE,
-                      "", ""),
-    ngx_k8s_later_row("auth-secret", "", object, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE|NGX_K8S_ROW_SECRET, "",
-                      ""),
-    ngx_k8s_later_row("auth-secret-type", "", auth_secret_type, "auth-file",
-                      NGX_K8S_A|NGX_K8S_ROUTE, "auth-type", ""),
-    ngx_k8s_later_row("auth-realm", "", chars_space, "", NGX_K8S_A_MEDIUM,
-                      "auth-type", ""),
+    ngx_k8s_field_row("auth-type", auth_type, "", auth_type,
+                      NGX_K8S_A|NGX_K8S_ROUTE,
+                      "a password is asked for; \"digest\" is not served yet"),
+    ngx_k8s_secret_row("auth-secret", auth_secret,
+                       NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "auth-type",
+                       "Secret of the users, as \"name\" or "
+                       "\"namespace/name\""),
+    ngx_k8s_need_row("auth-secret-type", auth_secret_type, "auth-file",
+                     auth_map, NGX_K8S_A|NGX_K8S_ROUTE, "auth-secret",
+                     "lines of \"auth\", or a user in each key"),
+    ngx_k8s_need_row("auth-realm", chars_space, "", auth_realm,
+                     NGX_K8S_A_MEDIUM, "auth-type", ""),
     ngx_k8s_field_row("satisfy", satisfy, "all", satisfy,
                       NGX_K8S_A|NGX_K8S_ROUTE,
-                      "of the list of addresses and auth-url"),
+                      "of the list of addresses, password and auth-url"),
     ngx_k8s_field_row("auth-url", auth_url, "", auth_url,
                       NGX_K8S_A_HIGH|NGX_K8S_ROUTE,
                       "asked before each request: 2xx lets it through, 401 and "

@@ -520,14 +520,25 @@ static policy_case_t  policy_cases[] = {
     { OURS "limit-rps=ten", "2 ", 0, 1 },
     { OURS "satisfy=some", "2 ", 0, 1 },
     { OURS "auth-url=http://a/{", "2 ", 0, 1 },
-    { OURS "auth-type=basic", "2 ", 1, 1 },
+    { OURS "auth-type=basic", "it needs \"auth-secret\", so the paths of the "
+      "Ingress are closed", 1, 1 },
+    { OURS "auth-type=none", "2 ", 0, 1 },
+    { OURS "auth-type=digest;" OURS "auth-secret=b",
+      "this value is not served yet, so the paths", 2, 1 },
+    { OURS "auth-type=basic;" OURS "auth-secret=b", "", 2, 0 },
+    { OURS "auth-type=basic;" OURS "auth-secret=a/b",
+      "it names an object of another namespace", 1, 1 },
+    { OURS "auth-type=basic;" OURS "auth-secret=b;" OURS
+      "auth-secret-type=file", "2 ", 2, 1 },
+    { OURS "auth-secret-type=auth-map", "6 ", 0, 0 },
+    { OURS "auth-realm=x", "6 ", 0, 0 },
     { OURS "auth-tls-secret=b", "so the hosts of the Ingress are closed", 1,
       2 },
     { OURS "auth-tls-secret=a/b", "it names an object of another namespace, "
       "which allow-cross-namespace-resources does not allow, so the hosts of "
       "the Ingress are closed", 0, 2 },
-    { OURS "auth-secret=default/b", "auth-secret: it is not served yet", 1,
-      1 },
+    { OURS "auth-secret=default/b", "it does nothing without \"auth-type\"",
+      0, 0 },
     { OURS "auth-secret=default/b/c", "2 ", 0, 1 },
     { OURS "custom-headers=a/b", "", 1, 0 },
 

@@ -37,7 +37,8 @@
 # (closes connections), full (does not take them), none (no endpoints), errors,
 # two (a and dead), busy (a and one that answers 503), slow (a and one that
 # hangs), cluster (a, and at its own address b).  The ConfigMap rows/headers has
-# "X-One: one".
+# "X-One: one".  The Secret users has the user u with the password p in "auth",
+# the Secret map has it by itself.
 #
 # %%HOST%% is the Ingress' host, %%PORT%% nginx's port, %%TLS%% that for TLS,
 # %%A%% the port of a, %%LONG%% 20,000 bytes.
@@ -242,6 +243,18 @@ EOS
     $n->manifest('headers.yaml', "apiVersion: v1\nkind: ConfigMap\n"
                  . "metadata: {name: headers, namespace: rows}\n"
                  . "data: {X-One: one}\n");
+
+    $n->manifest('users.yaml', <<'EOS');
+apiVersion: v1
+kind: Secret
+metadata: {name: users, namespace: rows}
+stringData: {auth: "u:{PLAIN}p"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: map, namespace: rows}
+stringData: {u: "{PLAIN}p"}
+EOS
 
     $self->config(map { %{$_->{keys} // {}} } values %{$self->{files}});
     $n->start;

@@ -1,0 +1,45 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+#ifndef _NGX_K8S_PASSWORDS_H_INCLUDED_
+#define _NGX_K8S_PASSWORDS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/*
+ * Users and their passwords, as DATA records have them (ngx_k8s_passwords.c):
+ * lines "user:rest", sorted by user.  They are a tenant's, or a snapshot's:
+ * whatever they are, nothing is read beyond them.  Pure; any process.
+ */
+
+
+/*
+ * Looks for a user.  *rest is what stands behind the colon of the line;
+ * NGX_DECLINED: there is no such user, it is that of another one, empty where
+ * there is none.
+ */
+ngx_int_t ngx_k8s_users_find(ngx_str_t *lines, ngx_str_t *user,
+    ngx_str_t *rest);
+
+
+/* what it takes to compare a password with a stored one */
+
+#define NGX_K8S_PASSWORD_NEVER       0   /* of no known form, or too costly:
+                                            it is that of nobody */
+#define NGX_K8S_PASSWORD_CHEAP       1   /* microseconds */
+#define NGX_K8S_PASSWORD_COSTLY      2   /* up to some 300 ms */
+
+/* longest one that a client may send */
+#define NGX_K8S_PASSWORD_MAX         512
+
+/* the part of a rest that is compared, up to a colon; returns what it takes */
+ngx_uint_t ngx_k8s_password_form(ngx_str_t *rest);
+
+
+#endif /* _NGX_K8S_PASSWORDS_H_INCLUDED_ */
