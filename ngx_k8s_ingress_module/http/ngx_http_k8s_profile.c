@@ -342,6 +342,15 @@ ngx_http_k8s_profile_set(ngx_conf_t *cf, ngx_array_t *args, ngx_str_t *error)
     cmd = ngx_http_k8s_profile_command(cf->cycle, name, &module);
 
     if (cmd == NULL) {
+
+        /* what is not there is off */
+
+        if (args->nelts == 2 && name[1].len == sizeof("off") - 1
+            && ngx_strncmp(name[1].data, "off", name[1].len) == 0)
+        {
+            return NGX_OK;
+        }
+
         ngx_http_k8s_profile_absent(error, name);
         return NGX_ERROR;
     }
