@@ -283,9 +283,10 @@ ngx_k8s_compile_config_read(ngx_k8s_compile_t *c, ngx_k8s_object_t *object)
     }
 
     gate = c->store->conf.gate;
-    ngx_k8s_gate_keys(&gate, data);
 
-    if (ngx_k8s_store_gate(c->store, &gate) != NGX_OK) {
+    if (ngx_k8s_gate_keys(&gate, data, c->pool) != NGX_OK
+        || ngx_k8s_store_gate(c->store, &gate) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -238,7 +238,8 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
     }
 
     if (ngx_k8s_list(row->grammar)
-        && ngx_k8s_list_line(&value, a->values->values.pool) != NGX_OK)
+        && ngx_k8s_list_line(row->grammar, &value, a->values->values.pool)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -41,8 +41,8 @@ static ngx_str_t  ngx_k8s_gate_foreign_key
 static ngx_str_t  ngx_k8s_gate_cluster_key = ngx_string("service-upstream");
 
 
-void
-ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data)
+ngx_int_t
+ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data, ngx_pool_t *pool)
 {
     ngx_str_t  *words, list;
 
@@ -63,17 +63,23 @@ ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data)
     ngx_str_null(&gate->words);
 
     if (words == NULL) {
-        return;
+        return NGX_OK;
     }
 
     list = *words;
     ngx_k8s_trim(&list);
+
+    if (ngx_k8s_list_line(&ngx_k8s_grammar_blocklist, &list, pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     /* one that is too long closes all paths */
 
     if (ngx_k8s_decode_blocklist(NULL, &list, NULL) == NGX_OK) {
         gate->words = list;
     }
+
+    return NGX_OK;
 }
 
 

@@ -6,7 +6,8 @@
 
 /*
  * Lists among the values of annotations and keys.  They may stand on several
- * lines: all blanks around an item are as good as a space.
+ * lines: all blanks around an item are as good as a space, and where items may
+ * have blanks in them the end of a line ends an item as a comma does.
  */
 
 
@@ -36,19 +37,22 @@ static ngx_k8s_list_t  ngx_k8s_lists[] = {
       NGX_K8S_LIST|NGX_K8S_LIST_ITEMS|NGX_K8S_LIST_BLANKS|NGX_K8S_LIST_WHOLE },
     { &ngx_k8s_grammar_codes,
       NGX_K8S_LIST|NGX_K8S_LIST_ITEMS|NGX_K8S_LIST_BLANKS },
-    { &ngx_k8s_grammar_headers, NGX_K8S_LIST|NGX_K8S_LIST_ITEMS },
+    { &ngx_k8s_grammar_headers,
+      NGX_K8S_LIST|NGX_K8S_LIST_ITEMS|NGX_K8S_LIST_LINES },
     { &ngx_k8s_grammar_origins, NGX_K8S_LIST|NGX_K8S_LIST_ITEMS },
-    { &ngx_k8s_grammar_response_headers, NGX_K8S_LIST|NGX_K8S_LIST_ITEMS },
+    { &ngx_k8s_grammar_response_headers,
+      NGX_K8S_LIST|NGX_K8S_LIST_ITEMS|NGX_K8S_LIST_LINES },
     { &ngx_k8s_grammar_blocked,
-      NGX_K8S_LIST|NGX_K8S_LIST_ITEMS|NGX_K8S_LIST_QUOTED },
+      NGX_K8S_LIST|NGX_K8S_LIST_ITEMS|NGX_K8S_LIST_QUOTED
+      |NGX_K8S_LIST_LINES },
 
-    { &ngx_k8s_grammar_blocklist, NGX_K8S_LIST },
-    { &ngx_k8s_grammar_durations, NGX_K8S_LIST },
-    { &ngx_k8s_grammar_extended, NGX_K8S_LIST },
-    { &ngx_k8s_grammar_headers_any, NGX_K8S_LIST },
-    { &ngx_k8s_grammar_host_patterns, NGX_K8S_LIST },
-    { &ngx_k8s_grammar_methods, NGX_K8S_LIST },
-    { &ngx_k8s_grammar_texts, NGX_K8S_LIST },
+    { &ngx_k8s_grammar_blocklist, NGX_K8S_LIST|NGX_K8S_LIST_LINES },
+    { &ngx_k8s_grammar_durations, NGX_K8S_LIST|NGX_K8S_LIST_LINES },
+    { &ngx_k8s_grammar_extended, NGX_K8S_LIST|NGX_K8S_LIST_LINES },
+    { &ngx_k8s_grammar_headers_any, NGX_K8S_LIST|NGX_K8S_LIST_LINES },
+    { &ngx_k8s_grammar_host_patterns, NGX_K8S_LIST|NGX_K8S_LIST_LINES },
+    { &ngx_k8s_grammar_methods, NGX_K8S_LIST|NGX_K8S_LIST_LINES },
+    { &ngx_k8s_grammar_texts, NGX_K8S_LIST|NGX_K8S_LIST_LINES },
 
     { &ngx_k8s_grammar_buffers, NGX_K8S_LIST },
     { &ngx_k8s_grammar_cookie_domain, NGX_K8S_LIST },
@@ -77,13 +81,15 @@ ngx_k8s_list(ngx_k8s_grammar_t *grammar)
 
 
 ngx_int_t
-ngx_k8s_list_line(ngx_str_t *text, ngx_pool_t *pool)
+ngx_k8s_list_line(ngx_k8s_grammar_t *grammar, ngx_str_t *text,
+    ngx_pool_t *pool)
 {
-    size_t   i;
-    u_char  *p;
+    size_t       i;
+    u_char      *p, *end;
+    ngx_uint_t   item, lines;
 
     for (i = 0; i < text->len; i++) {
-        if (text->data[i] >= '\t' && text->data[i] <= '\r') {
+        if (text->data[i] >= '\t' && text->data[i] <= CR) {
             break;
         }
     }
@@ -99,10 +105,42 @@ ngx_k8s_list_line(ngx_str_t *text, ngx_pool_t *pool)
 
     text->data = p;
 
-    for ( /* void */ ; i < text->len; i++) {
-        if (p[i] >= '\t' && p[i] <= '\r') {
+    lines = ngx_k8s_list(grammar) & NGX_K8S_LIST_LINES;
+    item = 0;
+    end = NULL;
+
+    for (i = 0; i < text->len; i++) {
+
+        if (p[i] == ' ' || p[i] == '\t') {
             p[i] = ' ';
+            continue;
         }
+
+        if (p[i] >= LF && p[i] <= CR) {
+            p[i] = ' ';
+
+            if (lines && item) {
+                end = &p[i];
+                *end = ',';
+                item = 0;
+            }
+
+            continue;
+        }
+
+        item = (p[i] != ',');
+
+        /* a line's end beside a comma ends nothing */
+
+        if (!item && end) {
+            *end = ' ';
+        }
+
+        end = NULL;
+    }
+
+    if (end) {
+        *end = ' ';
     }
 
     return NGX_OK;

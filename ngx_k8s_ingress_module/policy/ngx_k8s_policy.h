@@ -321,6 +321,8 @@ ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);
 #define NGX_K8S_LIST_WHOLE           0x0008  /* of an annotation, an empty item
                                                 is a bad one */
 #define NGX_K8S_LIST_QUOTED          0x0010  /* items may be in quotes */
+#define NGX_K8S_LIST_LINES           0x0020  /* the end of a line is a comma,
+                                                as items may have blanks */
 
 ngx_uint_t ngx_k8s_list(ngx_k8s_grammar_t *grammar);
 
@@ -468,9 +470,10 @@ ngx_int_t ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value);
    ingress-nginx refuses; 1 or 0 */
 ngx_uint_t ngx_k8s_row_strange(ngx_k8s_row_t *row, ngx_str_t *value);
 
-/* of a list: in one line, copied to the pool where it is not; NGX_ERROR: no
-   memory */
-ngx_int_t ngx_k8s_list_line(ngx_str_t *text, ngx_pool_t *pool);
+/* of a list without blanks around it: in one line, copied to the pool where it
+   is not; NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_list_line(ngx_k8s_grammar_t *grammar, ngx_str_t *text,
+    ngx_pool_t *pool);
 
 /* items that are bad: how many, and the first of them */
 
@@ -552,9 +555,10 @@ typedef struct {
 
 /*
  * Sets what keys say of a gate, the data of a ConfigMap or NULL; prefix and
- * stamp stay, words point into the data.
+ * stamp stay, words are the data's or in the pool.  NGX_ERROR: no memory.
  */
-void ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data);
+ngx_int_t ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data,
+    ngx_pool_t *pool);
 
 /* whether the same is let through */
 ngx_uint_t ngx_k8s_gate_same(ngx_k8s_gate_t *one, ngx_k8s_gate_t *two);

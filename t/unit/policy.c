@@ -632,7 +632,14 @@ static struct {
     { "custom-http-errors", ",404,,\n 500", ",404,,  500", "" },
     { "custom-http-errors", ",,", NULL, "it has an empty item, so the key of" },
     { "custom-http-errors", "404,4", NULL, "the item \"4\"" },
-    { "app-root", "/a\n", "/a", "" }
+    { "app-root", "/a\n", "/a", "" },
+
+    /* the end of a line ends an item that may have blanks */
+
+    { "server-alias", "a.example\n\tb.example\n", "a.example, b.example", "" },
+    { "server-alias", "a.example\n ,\n b.example\r\n\r\nc.example",
+      "a.example  ,  b.example,   c.example", "" },
+    { "custom-http-errors", "404\n503", NULL, "the item \"404 503\"" }
 };
 
 
@@ -973,7 +980,21 @@ static struct {
     { "proxy-next-upstream", "error\n timeout\thttp_502\n",
       "error  timeout http_502", "" },
     { "proxy-body-size", "8m\n", "8m", "" },
-    { "block-cidrs", "10.0.0.0/8,\n::1", "10.0.0.0/8,::1", "" }
+    { "block-cidrs", "10.0.0.0/8,\n::1", "10.0.0.0/8,::1", "" },
+
+    /* without commas */
+
+    { "block-cidrs", "10.0.0.0/8\n::1\n", "10.0.0.0/8,::1", "" },
+    { "custom-http-errors", "404\n503", "404,503", "" },
+    { "block-user-agents", "~*badbot\n~*other bot\r\ncurl/1\n",
+      "~*badbot,~*other bot,curl/1", "" },
+    { "block-referers", "a.example\n\n\"b \\\"c\"\n", "a.example,b \"c", "" },
+    { "hide-headers", "X-A\nX-B\n", "X-A,X-B", "" },
+    { "global-allowed-response-headers", "X-A\nX-B", "X-A,X-B", "" },
+    { "no-auth-locations", "/a\n/b\n", "/a,/b", "" },
+    { "annotation-value-word-blocklist", "evil\nlua\n", NULL, "" },
+    { "gzip-types", "text/css\ntext/plain", NULL, "use-gzip" },
+    { "ssl-protocols", "TLSv1.2\nTLSv1.3", "TLSv1.2 TLSv1.3", "" }
 };
 
 
@@ -1178,6 +1199,8 @@ static struct {
     { "annotations-risk-level", "", NGX_K8S_RISK_LOW, "", 0, 0 },
     { "annotation-value-word-blocklist", " a, b\n", NGX_K8S_RISK_HIGH, "a, b",
       0, 0 },
+    { "annotation-value-word-blocklist", "evil\nload module\r\n,b\n",
+      NGX_K8S_RISK_HIGH, "evil,load module  ,b", 0, 0 },
     { "allow-snippet-annotations", "true", NGX_K8S_RISK_HIGH, "", 1, 0 },
     { "allow-snippet-annotations", "yes", NGX_K8S_RISK_HIGH, "", 0, 0 },
     { "allow-cross-namespace-resources", "true", NGX_K8S_RISK_HIGH, "", 0, 1 },
@@ -1200,8 +1223,8 @@ policy_gate(void)
     pool = ngx_create_pool(1024, &unit_log);
 
     ngx_memzero(&gate, sizeof(ngx_k8s_gate_t));
-    ngx_k8s_gate_keys(&gate, NULL);
-    ok(gate.risk == NGX_K8S_RISK_HIGH && gate.words.len == 0, "no keys");
+    ok(ngx_k8s_gate_keys(&gate, NULL, pool) == NGX_OK
+       && gate.risk == NGX_K8S_RISK_HIGH && gate.words.len == 0, "no keys");
 
     for (i = 0; i < sizeof(policy_gates) / sizeof(policy_gates[0]); i++) {
 
@@ -1212,9 +1235,8 @@ policy_gate(void)
         kv->value.data = (u_char *) policy_gates[i].value;
         kv->value.len = strlen(policy_gates[i].value);
 
-        ngx_k8s_gate_keys(&gate, array);
-
-        ok(gate.risk == policy_gates[i].risk
+        ok(ngx_k8s_gate_keys(&gate, array, pool) == NGX_OK
+           && gate.risk == policy_gates[i].risk
            && gate.snippets == policy_gates[i].snippets
            && gate.foreign == policy_gates[i].foreign
            && gate.words.len == strlen(policy_gates[i].words)
