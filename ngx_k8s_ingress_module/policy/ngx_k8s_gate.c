@@ -21,14 +21,6 @@ static ngx_uint_t ngx_k8s_gate_flag(ngx_str_t *value);
 static ngx_uint_t ngx_k8s_gate_snippet(ngx_str_t *name);
 static ngx_uint_t ngx_k8s_gate_blocked(ngx_str_t *words, ngx_str_t *value);
 static ngx_uint_t ngx_k8s_gate_has(ngx_str_t *value, ngx_str_t *word);
-static ngx_int_t ngx_k8s_decode_blocklist(ngx_k8s_grammar_t *grammar,
-    ngx_str_t *value, void *field);
-
-
-ngx_k8s_grammar_t  ngx_k8s_grammar_blocklist = {
-    "64 words at most, separated by commas, 4096 bytes in all",
-    ngx_k8s_decode_blocklist, NULL, NULL
-};
 
 
 static ngx_str_t  ngx_k8s_gate_risk_key = ngx_string("annotations-risk-level");
@@ -75,9 +67,8 @@ ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data, ngx_pool_t *pool)
 
     /* one that is too long closes all paths */
 
-    if (ngx_k8s_decode_blocklist(NULL, &list, NULL) == NGX_OK) {
-        gate->words = list;
-    }
+    (void) ngx_k8s_grammar_blocklist.decode(&ngx_k8s_grammar_blocklist, &list,
+                                            &gate->words);
 
     return NGX_OK;
 }
@@ -266,27 +257,4 @@ ngx_k8s_gate_has(ngx_str_t *value, ngx_str_t *word)
     }
 
     return 0;
-}
-
-
-/* each word is looked for in each annotation */
-
-static ngx_int_t
-ngx_k8s_decode_blocklist(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
-    void *field)
-{
-    ngx_str_t   list, word;
-    ngx_uint_t  n;
-
-    list = *value;
-
-    for (n = 0; ngx_k8s_item(&list, &word) == NGX_OK; n++) {
-        /* void */
-    }
-
-    /* a byte that no text has: of a value that was none */
-
-    return (n > NGX_K8S_BLOCKED_WORDS || value->len > NGX_K8S_BLOCKED_BYTES
-            || memchr(value->data, 0x7f, value->len))
-           ? NGX_ERROR : NGX_OK;
 }

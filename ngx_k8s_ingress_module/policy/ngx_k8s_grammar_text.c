@@ -31,6 +31,8 @@ typedef ngx_int_t (*ngx_k8s_item_pt)(ngx_str_t *item);
 
 static ngx_int_t ngx_k8s_decode_text(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_blocklist(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_snippet(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_chars(ngx_k8s_grammar_t *grammar,
@@ -88,6 +90,11 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_words = {
 ngx_k8s_grammar_t  ngx_k8s_grammar_blocked = {
     "texts, separated by commas, each whole in quotes or without",
     ngx_k8s_decode_text, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_blocklist = {
+    "64 words at most, separated by commas, 4096 bytes in all",
+    ngx_k8s_decode_blocklist, NULL, NULL
 };
 
 ngx_k8s_grammar_t  ngx_k8s_grammar_snippet = {
@@ -211,6 +218,37 @@ ngx_k8s_decode_text(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
         if (value->data[i] < ' ' || value->data[i] == 0x7f) {
             return NGX_ERROR;
         }
+    }
+
+    *sp = *value;
+
+    return NGX_OK;
+}
+
+
+/* each word is looked for in each annotation */
+
+static ngx_int_t
+ngx_k8s_decode_blocklist(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
+    void *field)
+{
+    ngx_str_t *sp = field;
+
+    ngx_str_t   list, word;
+    ngx_uint_t  n;
+
+    list = *value;
+
+    for (n = 0; ngx_k8s_item(&list, &word) == NGX_OK; n++) {
+        /* void */
+    }
+
+    /* a byte that no text has: of a value that was none */
+
+    if (n > NGX_K8S_BLOCKED_WORDS || value->len > NGX_K8S_BLOCKED_BYTES
+        || memchr(value->data, 0x7f, value->len))
+    {
+        return NGX_ERROR;
     }
 
     *sp = *value;
