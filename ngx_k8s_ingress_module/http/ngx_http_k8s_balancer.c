@@ -7,8 +7,10 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_backend_tls.h>
 #include <ngx_http_k8s_balancer.h>
 #include <ngx_http_k8s_pool.h>
+#include <ngx_http_k8s_profile.h>
 #include <ngx_k8s_policy.h>
 
 
@@ -22,6 +24,9 @@ typedef struct {
     ngx_str_t                     upstream;
     ngx_http_k8s_pool_t           pool;
     ngx_k8s_cursors_t             cursors;
+#if (NGX_HTTP_SSL)
+    ngx_http_k8s_contexts_t       contexts;
+#endif
     unsigned                      ready:1;
 } ngx_http_k8s_state_t;
 
@@ -160,6 +165,10 @@ ngx_http_k8s_balancer_init(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+#if (NGX_HTTP_SSL)
+    ngx_http_k8s_contexts_init(&state->contexts);
+#endif
+
     state->ready = 1;
 
     return NGX_OK;
@@ -182,6 +191,10 @@ ngx_http_k8s_balancer_done(ngx_k8s_block_t *block)
     ngx_http_k8s_pool_done(&state->pool);
 
     ngx_k8s_cursors_free(&state->cursors);
+
+#if (NGX_HTTP_SSL)
+    ngx_http_k8s_contexts_done(&state->contexts);
+#endif
 }
 
 
@@ -189,6 +202,9 @@ static ngx_int_t
 ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 {
     ngx_http_k8s_hop_t   *hop;
+#if (NGX_HTTP_SSL)
+    ngx_http_k8s_ctx_t   *ctx;
+#endif
     ngx_http_upstream_t  *u;
     ngx_http_k8s_peer_t  *peer;
 
@@ -217,7 +233,21 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     peer->key.protocol = hop->protocol;
 
 #if (NGX_HTTP_SSL)
-    peer->key.protocol += u->ssl;
+
+    if (u->ssl) {
+        peer->key.protocol++;
+
+        ctx = ngx_http_k8s_ctx(r);
+
+        if (ctx->profile->settings->proxy_ssl_secret.len
+            && ngx_http_k8s_backend_tls(&peer->state->contexts, r, ctx,
+                                        &peer->key.protocol)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
 #endif
 
     peer->fresh = 0;

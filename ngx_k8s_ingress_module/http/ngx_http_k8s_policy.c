@@ -250,6 +250,10 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
         return NULL;
     }
 
+    if (profile->settings->proxy_ssl_secret.len) {
+        profile->denied |= NGX_HTTP_K8S_DENIED_ASK;
+    }
+
     return profile;
 }
 
@@ -288,6 +292,7 @@ ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
     if (rc == NGX_OK) {
         rc = ngx_http_k8s_access_check(values, error);
     }
+
 
     ngx_destroy_pool(pool);
 

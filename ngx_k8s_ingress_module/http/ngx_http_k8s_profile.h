@@ -72,7 +72,9 @@ struct ngx_http_k8s_profile_s {
     ngx_array_t             *set_headers;  /* of a base: values of headers to
                                             the backend, with variables;
                                             ngx_http_k8s_template_t */
-    ngx_uint_t               denied;     /* its routes are closed */
+    ngx_uint_t               denied;     /* its routes are closed; or they may
+                                            be: */
+#define NGX_HTTP_K8S_DENIED_ASK      2   /* it names a Secret */
     ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
     ngx_http_k8s_profile_t  *grpc;       /* of a base: over which those of gRPC
                                             are; NULL: not yet made */

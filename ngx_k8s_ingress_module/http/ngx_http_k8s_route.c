@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_access.h>
 #include <ngx_http_k8s_auth.h>
+#include <ngx_http_k8s_backend_tls.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
@@ -346,7 +347,11 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         }
     }
 
-    if (ctx->profile->denied) {
+    if (ctx->profile->denied
+        && (ctx->profile->denied != NGX_HTTP_K8S_DENIED_ASK
+            || ngx_http_k8s_backend_tls_closed(ctx->block,
+                                               ctx->profile->settings)))
+    {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 

@@ -89,6 +89,15 @@ typedef struct {
     ngx_uint_t               backend_protocol;  /* NGX_K8S_BACKEND_* */
     ngx_uint_t               grpc_buffer;   /* kilobytes; 0: as in nginx.conf */
 
+    ngx_str_t                proxy_ssl_secret;  /* "namespace/name"; empty: none
+                                               of the following holds */
+    ngx_uint_t               proxy_ssl_verify;
+    ngx_uint_t               proxy_ssl_depth;
+    ngx_str_t                proxy_ssl_ciphers;
+    ngx_uint_t               proxy_ssl_protocols;  /* NGX_SSL_TLSv1_2, ... */
+    ngx_str_t                proxy_ssl_name;    /* empty: that of the Service */
+    ngx_uint_t               proxy_ssl_server_name;  /* it is sent */
+
     ngx_uint_t               auth_type;     /* NGX_K8S_AUTH_* */
     ngx_str_t                auth_secret;   /* "namespace/name" of users */
     ngx_uint_t               auth_map;      /* each key of it is one */

@@ -15,10 +15,14 @@ my $files = $rows->{files};
 
 # t/nginx/auth.t has the first one, as it needs a key that concerns all routes,
 # t/nginx/limits.t the next ones, as they need several requests at a time, and
-# t/nginx/backend_grpc.t the last one, as it needs another backend
+# t/nginx/backend_grpc.t and backend_verify.t the last ones, as they need other
+# backends
 my %elsewhere = map { $_ => 1 } qw( enable-global-auth limit-connections
                                     limit-conn-status-code
-                                    grpc-buffer-size-kb );
+                                    grpc-buffer-size-kb ),
+                map { "proxy-ssl-$_" => 1 } qw( secret ciphers protocols name
+                                                verify verify-depth
+                                                server-name );
 
 # rows and files are held against each other
 

@@ -385,10 +385,9 @@ static policy_case_t  policy_cases[] = {
       "Did you mean \"whitelist-source-range\"?", 0, 0 },
     { OURS "rate-limit-connections=1", "Use \"limit-connections\".\n", 0, 0 },
     { OURS "secure-verify-ca-secret=a", "Use \"proxy-ssl-secret\" and "
-      "\"proxy-ssl-verify\". It is not served yet: it closes the paths.\n", 0,
-      0 },
-    { OURS "proxy-ssl-secre=a", "Did you mean \"proxy-ssl-secret\"? It is not "
-      "served yet: it closes the paths.\n", 0, 0 },
+      "\"proxy-ssl-verify\".\n", 0, 0 },
+    { OURS "enable-modsecurit=a", "Did you mean \"enable-modsecurity\"? It is "
+      "not served yet: it closes the paths.\n", 0, 0 },
     { OURS "auth-tls-secre=a", "it closes the hosts of the Ingress.\n", 0, 0 },
     { "haproxy.org/cookie-persistence=a", "Here it is \"affinity: cookie\". It "
       "is not served yet.\n", 0, 0 },
@@ -582,7 +581,7 @@ static policy_case_t  policy_cases[] = {
     { OURS "x-forwarded-prefix=/a", "6 ", 0, 0 },
     { OURS "auth-method=GET", "6 ", 0, 0 },
     { OURS "canary-weight=10;" OURS "canary=true", "", 2, 0 },
-    { OURS "proxy-ssl-secret=b", "it is not served yet, so the paths of the "
+    { OURS "enable-modsecurity=true", "it is not served yet, so the paths of the "
       "Ingress are closed: they answer 503 | Take it out where it does not", 1,
       1 },
     { OURS "limit-rate=5", "5 " OURS "limit-rate: it does nothing unless the "
