@@ -15,6 +15,11 @@
 #include <ngx_k8s_compile_state.h>
 
 
+/* policies of which a class' key is refused that are looked at for a ConfigMap:
+   as long as one is found in the first ones, the others say the same */
+#define NGX_K8S_CLASS_REFUSING       256
+
+
 typedef struct {
     ngx_k8s_compile_t       *compile;
     ngx_array_t             *problems;
@@ -23,6 +28,10 @@ typedef struct {
 
 static ngx_k8s_entry_t *ngx_k8s_class_next(ngx_k8s_node_t *node,
     ngx_queue_t **q);
+static ngx_int_t ngx_k8s_class_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_value_t *key);
+static ngx_k8s_policy_value_t *ngx_k8s_class_value(
+    ngx_k8s_policy_state_t *policy, ngx_k8s_value_t *key);
 static ngx_int_t ngx_k8s_class_say(void *data, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
 
@@ -134,6 +143,11 @@ ngx_k8s_compile_class_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     for (i = 0; i < values.values.nelts; i++) {
 
         if (ngx_k8s_class_row(value[i].row)) {
+
+            if (ngx_k8s_class_refused(c, a, &value[i]) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
             continue;
         }
 
@@ -151,6 +165,150 @@ ngx_k8s_compile_class_notes(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     }
 
     return NGX_OK;
+}
+
+
+/* what nginx refuses of a key, once, however many Ingresses have it */
+
+static ngx_int_t
+ngx_k8s_class_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_value_t *key)
+{
+    ngx_str_t                before;
+    ngx_uint_t               n;
+    ngx_queue_t             *q;
+    ngx_k8s_policy_state_t  *policy;
+    ngx_k8s_policy_value_t  *value;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&c->refusing);
+         q != ngx_queue_sentinel(&c->refusing) && n < NGX_K8S_CLASS_REFUSING;
+         q = ngx_queue_next(q))
+    {
+        policy = ngx_queue_data(q, ngx_k8s_policy_state_t, refusing);
+        value = ngx_k8s_class_value(policy, key);
+
+        if (value) {
+            ngx_str_set(&before, "data.");
+
+            return ngx_k8s_compile_policy_note(a, value,
+                                               NGX_K8S_PROBLEM_KEY_INVALID,
+                                               NGX_K8S_PROBLEM_KEY_CLOSED,
+                                               &before, "");
+        }
+
+        n++;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_k8s_policy_value_t *
+ngx_k8s_class_value(ngx_k8s_policy_state_t *policy, ngx_k8s_value_t *key)
+{
+    ngx_uint_t               i;
+    ngx_k8s_policy_value_t  *value;
+
+    for (i = 0; i < policy->n; i++) {
+
+        value = &policy->values[i];
+
+        if (value->class && value->refused && value->row == key->row
+            && ngx_k8s_str_eq(&value->value, &key->value))
+        {
+            return value;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_class_refuses(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value)
+{
+    ngx_uint_t                annotation;
+    ngx_str_t                *name;
+    ngx_k8s_node_t           *node;
+    ngx_k8s_value_t          *said;
+    ngx_k8s_entry_t          *e;
+    ngx_k8s_ingress_class_t  *class;
+
+    static ngx_str_t  none = ngx_null_string;
+
+    said = ngx_k8s_values_find(&entry->model->values, &value->row->name);
+
+    /* a class' key has the row's own name, an annotation's is the object's */
+
+    if (said == NULL || said->key.data != value->row->name.data) {
+        return 0;
+    }
+
+    name = ngx_k8s_class_named(c->store, (ngx_k8s_ingress_t *) entry->object,
+                               &annotation);
+    e = name ? ngx_k8s_entry_find(c->store, NGX_K8S_INGRESS_CLASS, &none, name)
+             : NULL;
+
+    if (e == NULL) {
+        return 0;
+    }
+
+    class = (ngx_k8s_ingress_class_t *) e->object;
+
+    node = ngx_k8s_node_find(c->store, NGX_K8S_NODE_CONFIG,
+                             &class->config_namespace, &class->config);
+    if (node == NULL) {
+        return 0;
+    }
+
+    if (policy->class == NULL) {
+        ngx_k8s_node_pin(c->store, node);
+        policy->class = node;
+        ngx_queue_insert_tail(&c->refusing, &policy->refusing);
+
+    } else if (value->class && policy->class == node) {
+        return 1;
+    }
+
+    value->class = 1;
+
+    e = ngx_k8s_entry_find(c->store, NGX_K8S_CONFIG_MAP, &node->namespace,
+                           &node->name);
+    if (e) {
+        ngx_k8s_entry_mark(c->store, e);
+    }
+
+    return 1;
+}
+
+
+void
+ngx_k8s_compile_class_said(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value)
+{
+    ngx_k8s_node_t   *node;
+    ngx_k8s_entry_t  *map;
+
+    node = policy->class;
+
+    map = ngx_k8s_entry_find(c->store, NGX_K8S_CONFIG_MAP, &node->namespace,
+                             &node->name);
+    if (map) {
+        ngx_k8s_entry_mark(c->store, map);
+    }
+
+    if (value) {
+        value->class = 0;
+        return;
+    }
+
+    ngx_queue_remove(&policy->refusing);
+    ngx_k8s_node_unpin(c->store, node);
+
+    policy->class = NULL;
 }
 
 

@@ -20,12 +20,6 @@
 #define NGX_K8S_POLICY_HASH          sizeof(((ngx_k8s_policy_t *) 0)->profile)
 
 
-/* what cannot be had of it closes the routes that say it */
-
-#define ngx_k8s_policy_closes(value)                                          \
-    (((value)->row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0)
-
-
 static ngx_k8s_policy_state_t *ngx_k8s_compile_policy_find(
     ngx_k8s_compile_t *c, u_char *digest);
 static ngx_int_t ngx_k8s_compile_policy_call(ngx_k8s_compile_t *c,
@@ -325,6 +319,10 @@ ngx_k8s_compile_policy_drop(ngx_k8s_compile_t *c,
 
     if (policy->stale) {
         ngx_queue_remove(&policy->rest);
+    }
+
+    if (policy->class) {
+        ngx_k8s_compile_class_said(c, policy, NULL);
     }
 
     ngx_k8s_compile_named_unpin(c, policy);
@@ -850,64 +848,17 @@ ngx_k8s_compile_policy_hash(ngx_k8s_policy_state_t *policy, ngx_str_t *texts,
 
 
 ngx_int_t
-ngx_k8s_compile_policy_notes(ngx_array_t *a, ngx_k8s_policy_state_t *policy,
-    ngx_uint_t code, ngx_uint_t closed, ngx_str_t *before, char *after)
-{
-    u_char                   buf[NGX_K8S_BUILD_ERROR];
-    ngx_str_t                field, text;
-    ngx_uint_t               i, closes;
-    ngx_k8s_policy_value_t  *value;
-
-    for (i = 0; i < policy->n; i++) {
-
-        value = &policy->values[i];
-
-        if (value->refused == NULL) {
-            continue;
-        }
-
-        field.data = ngx_pnalloc(a->pool, before->len + value->row->name.len
-                                          + ngx_strlen(after));
-        if (field.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        field.len = ngx_sprintf(field.data, "%V%V%s", before,
-                                &value->row->name, after)
-                    - field.data;
-
-        closes = ngx_k8s_policy_closes(value);
-
-        text.data = buf;
-        text.len = ngx_snprintf(buf, sizeof(buf),
-                                "nginx refuses \"%*s\"%s, so %s: %s",
-                                ngx_min(value->value.len, 128),
-                                value->value.data,
-                                value->value.len > 128 ? "..." : "",
-                                closes ? "all paths under it answer 503"
-                                       : "it is as if it were not there",
-                                value->refused)
-                   - buf;
-
-        if (ngx_k8s_compile_advise(a, closes ? closed : code, NULL, &field,
-                                   &text, NULL)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
 ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_values_t *values)
+    ngx_k8s_entry_t *entry)
 {
     u_char                  *p;
     ngx_str_t                before, *prefix;
+    ngx_uint_t               i;
+    ngx_k8s_values_t        *values;
     ngx_k8s_policy_state_t  *policy;
+    ngx_k8s_policy_value_t  *value;
+
+    values = &entry->model->values;
 
     if (values->nserved == 0) {
         return NGX_OK;
@@ -937,10 +888,31 @@ ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
         return NGX_ERROR;
     }
 
-    return ngx_k8s_compile_policy_notes(a, policy,
-                                        NGX_K8S_PROBLEM_ANNOTATION_INVALID,
-                                        NGX_K8S_PROBLEM_ANNOTATION_CLOSED,
-                                        &before, "]");
+    for (i = 0; i < policy->n; i++) {
+
+        value = &policy->values[i];
+
+        if (value->refused == NULL) {
+
+            if (value->class) {
+                ngx_k8s_compile_class_said(c, policy, value);
+            }
+
+            continue;
+        }
+
+        if (!ngx_k8s_compile_class_refuses(c, entry, policy, value)
+            && ngx_k8s_compile_policy_note(a, value,
+                                           NGX_K8S_PROBLEM_ANNOTATION_INVALID,
+                                           NGX_K8S_PROBLEM_ANNOTATION_CLOSED,
+                                           &before, "]")
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -950,6 +922,7 @@ ngx_k8s_compile_policies_init(ngx_k8s_compile_t *c)
     ngx_rbtree_init(&c->policies, &c->policies_sentinel,
                     ngx_str_rbtree_insert_value);
     ngx_queue_init(&c->checked);
+    ngx_queue_init(&c->refusing);
     ngx_queue_init(&c->keys.stale);
     ngx_queue_init(&c->keys.roomless);
 }

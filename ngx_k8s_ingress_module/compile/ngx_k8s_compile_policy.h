@@ -47,7 +47,14 @@ typedef struct {
     u_char                  *refused;    /* what nginx says of it, malloc()ed,
                                             with a final zero; NULL: nothing */
     ngx_k8s_named_t         *named;      /* malloc()ed; NULL: nothing */
+    unsigned                 class:1;    /* refused, and that is said of the
+                                            ConfigMap of a class */
 } ngx_k8s_policy_value_t;
+
+/* what cannot be had of it closes the routes that say it */
+
+#define ngx_k8s_policy_closes(value)                                          \
+    (((value)->row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0)
 
 #define NGX_K8S_POLICY_PORTS         2
 
@@ -65,6 +72,8 @@ struct ngx_k8s_policy_state_s {
                                             built last */
     ngx_uint_t               n;
     ngx_queue_t              rest;       /* when stale: c->keys.stale, .full */
+    ngx_k8s_node_t          *class;      /* of that ConfigMap, pinned; or */
+    ngx_queue_t              refusing;   /* NULL; with it: c->refusing */
     ngx_uint_t               next;       /* with "trying": value to be tried */
     ngx_uint_t               over;       /* and the ConfigMap, as in "stamp" */
     unsigned                 built:1;    /* once at least */
@@ -144,14 +153,20 @@ ngx_int_t ngx_k8s_compile_policy_shut(ngx_k8s_compile_t *c,
 /* whether keys protect from what those before them, or NULL, let through */
 ngx_uint_t ngx_k8s_compile_policy_protects(ngx_k8s_policy_state_t *policy,
     ngx_k8s_policy_state_t *before);
-/* problems: what nginx refuses of it, the field is "%s%V%s"; closed: the code
-   where that closes paths */
+/*
+ * The problem that nginx refuses a value, and those of all values of keys; the
+ * field is "%V%V%s", closed the code where that closes paths
+ * (ngx_k8s_compile_refused.c).
+ */
+ngx_int_t ngx_k8s_compile_policy_note(ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_uint_t code, ngx_uint_t closed,
+    ngx_str_t *before, char *after);
 ngx_int_t ngx_k8s_compile_policy_notes(ngx_array_t *a,
     ngx_k8s_policy_state_t *policy, ngx_uint_t code, ngx_uint_t closed,
     ngx_str_t *before, char *after);
-/* of an Ingress */
+/* those of an Ingress, but for what its class' keys say */
 ngx_int_t ngx_k8s_compile_policy_refused(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_values_t *values);
+    ngx_k8s_entry_t *entry);
 /* whether a record is one of those */
 ngx_uint_t ngx_k8s_compile_policy_known(ngx_k8s_compile_t *c, uint32_t slot,
     void *rec);
@@ -169,7 +184,10 @@ ngx_int_t ngx_k8s_compile_key_problem(ngx_array_t *a, ngx_pool_t *pool,
 /*
  * Of classes (ngx_k8s_compile_class.c).  changed(): what is said of the
  * ConfigMap of a node, and of classes that name it, may be another one;
- * notes(): of a ConfigMap; missing(): of a class whose one is not there.
+ * notes(): of a ConfigMap; missing(): of a class whose one is not there;
+ * refuses(): 1: the value is a key of the class of an Ingress, and what nginx
+ * says of it is to be said of the ConfigMap; said(): it is another one, or the
+ * policy goes ("value" is NULL).
  */
 void ngx_k8s_compile_class_changed(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
@@ -177,6 +195,11 @@ ngx_int_t ngx_k8s_compile_class_notes(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
 ngx_int_t ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_array_t *a);
+ngx_uint_t ngx_k8s_compile_class_refuses(ngx_k8s_compile_t *c,
+    ngx_k8s_entry_t *entry, ngx_k8s_policy_state_t *policy,
+    ngx_k8s_policy_value_t *value);
+void ngx_k8s_compile_class_said(ngx_k8s_compile_t *c,
+    ngx_k8s_policy_state_t *policy, ngx_k8s_policy_value_t *value);
 
 /*
  * ConfigMaps and Secrets that are named (ngx_k8s_compile_named.c).  pin(): that

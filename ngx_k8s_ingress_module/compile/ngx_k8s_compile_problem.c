@@ -264,8 +264,7 @@ ngx_k8s_compile_first(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     if (ngx_k8s_compile_advise_all(a, entry->model->problems,
                                    entry->model->nproblems)
         != NGX_OK
-        || ngx_k8s_compile_policy_refused(c, a, &entry->model->values)
-           != NGX_OK
+        || ngx_k8s_compile_policy_refused(c, a, entry) != NGX_OK
         || ngx_k8s_hint_object(c, entry, a) != NGX_OK)
     {
         return NGX_ERROR;

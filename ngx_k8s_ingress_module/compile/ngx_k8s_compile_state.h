@@ -202,6 +202,8 @@ struct ngx_k8s_compile_s {
     ngx_rbtree_t             policies;   /* ngx_k8s_policy_state_t */
     ngx_rbtree_node_t        policies_sentinel;
     ngx_queue_t              checked;    /* the same, built last: at the end */
+    ngx_queue_t              refusing;   /* those of which a class' key is
+                                            refused */
     ngx_k8s_config_state_t   keys;
     ngx_k8s_rule_ref_t      *rules;      /* rule records, by slot */
     ngx_uint_t               nrules;

@@ -839,6 +839,72 @@ classes(void)
 }
 
 
+/* how often the dump has it */
+
+static ngx_uint_t
+times(k8s_t *k, const char *text)
+{
+    char        *p;
+    ngx_uint_t   n;
+
+    n = 0;
+
+    for (p = strstr(k8s_dump(k), text); p; p = strstr(p + 1, text)) {
+        n++;
+    }
+
+    return n;
+}
+
+
+/* what nginx refuses of a class' keys is said of its ConfigMap, once */
+
+static void
+class_refused(void)
+{
+    k8s_t  k;
+
+    k8s_conf(&k);
+    k.events.want = want;
+    k.conf.build = build;
+    k8s_open(&k);
+
+    k8s_put(&k, CLASS("one", PARAMETERS("keys")));
+    k8s_put(&k, CLASS("two", ""));
+    k8s_put(&k, CONFIG("keys", "'proxy-body-size':'13'"));
+    ok(times(&k, "13 is too much") == 0, "no Ingress has the keys");
+
+    k8s_put(&k, CLASSED("a", "one", ""));
+    k8s_put(&k, CLASSED("b", "one", NGINX "proxy-read-timeout':'7'"));
+    k8s_put(&k, CLASSED("c", "one", NGINX "proxy-body-size':'5'"));
+
+    ok(times(&k, "13 is too much") == 1 && times(&k, "nginx refuses") == 1,
+       "it is said once");
+    ok(k8s_has(&k, "field \"data.proxy-body-size\""), "of the key");
+    ok(!k8s_has(&k, "annotations["), "and of no Ingress");
+
+    k8s_put(&k, CLASSED("d", "two", NGINX "proxy-body-size':'13'"));
+    ok(times(&k, "nginx refuses") == 2
+       && times(&k, "proxy-body-size]") == 1,
+       "an Ingress that says the same has its own");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "d");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "b");
+    ok(times(&k, "nginx refuses") == 1, "as long as one has them");
+
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "a");
+    ok(times(&k, "nginx refuses") == 0, "not any more");
+
+    k8s_put(&k, CLASSED("a", "one", ""));
+    ok(times(&k, "nginx refuses") == 1, "and again");
+
+    k8s_put(&k, CONFIG("keys", "'proxy-body-size':'12'"));
+    ok(times(&k, "nginx refuses") == 0, "until the key is good");
+
+    k8s_close(&k);
+}
+
+
 int
 main(void)
 {
@@ -854,6 +920,7 @@ main(void)
     shut();
     gate();
     classes();
+    class_refused();
 
     return done();
 }
