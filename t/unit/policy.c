@@ -581,9 +581,9 @@ static policy_case_t  policy_cases[] = {
     { OURS "x-forwarded-prefix=/a", "6 ", 0, 0 },
     { OURS "auth-method=GET", "6 ", 0, 0 },
     { OURS "canary-weight=10;" OURS "canary=true", "", 2, 0 },
-    { OURS "enable-modsecurity=true", "it is not served yet, so the paths of the "
-      "Ingress are closed: they answer 503 | Take it out where it does not", 1,
-      1 },
+    { OURS "enable-modsecurity=true", "it is not served yet, so the paths of "
+      "the Ingress are closed: they answer 503 | Take it out where it does not",
+      1, 1 },
     { OURS "limit-rate=5", "5 " OURS "limit-rate: it does nothing unless the "
       "ConfigMap has \"proxy-buffering\" | Add it", 1, 0 },
     { OURS "limit-rate=5;" OURS "proxy-buffering=on", "", 2, 0 },
