@@ -564,6 +564,7 @@ ngx_k8s_host_remove(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     state->ndirty = 0;
     state->longest = 0;
     ngx_k8s_scope_use(c, &state->policy, NULL);
+    ngx_k8s_scope_use(c, &state->policy_next, NULL);
     state->fallback = NULL;
     state->apart = 0;
     state->head = 0;

@@ -284,6 +284,7 @@ struct ngx_k8s_host_state_s {
                                             least all that has changed; not 0 */
     ngx_k8s_policy_state_t  *policy;     /* of its record, for handshakes;
                                             NULL: none */
+    ngx_k8s_policy_state_t  *policy_next;  /* waits for what it names */
     ngx_k8s_node_t          *parent;     /* wildcard host, of another name the
                                             host that it leads to; pinned; NULL
                                             of a wildcard itself */

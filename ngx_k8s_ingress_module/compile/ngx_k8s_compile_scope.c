@@ -21,6 +21,8 @@
 
 static ngx_uint_t ngx_k8s_scope_has(ngx_k8s_value_t *value);
 static ngx_uint_t ngx_k8s_scope_shaken(ngx_k8s_value_t *value);
+static ngx_int_t ngx_k8s_scope_named(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_array_t *a);
 static ngx_int_t ngx_k8s_scope_take(ngx_array_t *values,
     ngx_k8s_model_t *model);
 static ngx_k8s_value_t *ngx_k8s_scope_winner(ngx_k8s_host_state_t *state,
@@ -135,6 +137,7 @@ ngx_k8s_scope_policy(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     }
 
     if (values.values.nelts == 0) {
+        ngx_k8s_scope_use(c, &state->policy_next, NULL);
         return NGX_OK;
     }
 
@@ -152,6 +155,15 @@ ngx_k8s_scope_policy(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     }
 
     rc = ngx_k8s_compile_policy_ready(c, *policy);
+
+    if (rc == NGX_AGAIN) {
+        ngx_k8s_scope_use(c, &state->policy_next, *policy);
+        *policy = NULL;
+
+        return NGX_AGAIN;
+    }
+
+    ngx_k8s_scope_use(c, &state->policy_next, NULL);
 
     if (rc != NGX_OK) {
         ngx_k8s_scope_use(c, policy, NULL);
@@ -256,6 +268,49 @@ ngx_k8s_scope_winner(ngx_k8s_host_state_t *state, ngx_k8s_row_t *row,
 }
 
 
+/* problems of a Secret that the policy of the host names, as the object does */
+
+static ngx_int_t
+ngx_k8s_scope_named(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a)
+{
+    ngx_str_t                field;
+    ngx_uint_t               i, j;
+    ngx_k8s_value_t         *value;
+    ngx_k8s_policy_value_t  *named;
+    ngx_k8s_policy_state_t  *policy;
+
+    policy = claim->state->policy;
+    value = claim->model->values.values.elts;
+
+    for (i = 0; policy && i < policy->n; i++) {
+
+        named = &policy->values[i];
+
+        if (!(named->row->flags & NGX_K8S_ROW_SECRET)) {
+            continue;
+        }
+
+        for (j = 0; j < claim->model->values.values.nelts; j++) {
+
+            if (value[j].row != named->row
+                || !ngx_k8s_str_eq(&value[j].value, &named->value))
+            {
+                continue;
+            }
+
+            if (ngx_k8s_compile_value_field(a, &value[j], &field) != NGX_OK
+                || ngx_k8s_compile_data_note(c, a, named, &field) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_k8s_scope_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_array_t *a)
@@ -269,6 +324,10 @@ ngx_k8s_scope_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     model = claim->model;
     value = model->values.values.elts;
+
+    if (ngx_k8s_scope_named(c, claim, a) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     for (i = 0; i < model->values.values.nelts; i++) {
 

@@ -19,6 +19,7 @@
 #include <ngx_http_k8s_regex.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_variables.h>
 
 
@@ -34,6 +35,8 @@ static void ngx_http_k8s_forget(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
     ngx_k8s_route_key_t *key);
+static ngx_int_t ngx_http_k8s_client(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t n);
 static ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
 static ngx_int_t ngx_http_k8s_elsewhere(ngx_http_request_t *r,
@@ -322,7 +325,7 @@ static ngx_int_t
 ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
-    ngx_int_t          rc;
+    ngx_int_t          rc, tls;
     ngx_str_t          root;
     ngx_k8s_match_t   *match;
     ngx_k8s_action_t  *action;
@@ -336,6 +339,16 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     if (route->host->flags & NGX_K8S_HOST_CLOSED) {
         return NGX_HTTP_FORBIDDEN;
+    }
+
+    tls = NGX_OK;
+
+    if (route->host->policy) {
+        tls = ngx_http_k8s_client(r, ctx, table, route->host->policy);
+
+        if (tls != NGX_OK && tls != NGX_DECLINED) {
+            return tls;
+        }
     }
 
     if (match->policy) {
@@ -385,6 +398,10 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return rc;
     }
 
+    if (tls == NGX_DECLINED) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
     if (ngx_http_k8s_settings(ctx)->closed) {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
@@ -420,6 +437,28 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     default:
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+}
+
+
+/* NGX_DECLINED: only a redirect is to be had without TLS */
+
+static ngx_int_t
+ngx_http_k8s_client(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, uint32_t n)
+{
+    ngx_k8s_policy_t  *rec;
+
+    rec = ngx_k8s_slot_record(table, NGX_K8S_INDEX_POLICY, n);
+
+    if (rec == NULL) {
+        return NGX_AGAIN;
+    }
+
+#if (NGX_HTTP_SSL)
+    return ngx_http_k8s_ssl_client_check(r, ctx->block, rec);
+#else
+    return NGX_OK;
+#endif
 }
 
 

@@ -575,7 +575,10 @@ ngx_http_k8s_ssl_present(ngx_ssl_conn_t *ssl_conn,
                                 &sni, &tls)
         != NGX_OK
         || (tls.client
-            && ngx_http_k8s_ssl_apply(ssl_conn, tls.client, log) != NGX_OK))
+            && (ngx_http_k8s_ssl_apply(ssl_conn, tls.client, log) != NGX_OK
+                || ngx_http_k8s_ssl_client_ask(ssl_conn, klcf->block,
+                                               tls.client, log)
+                   != NGX_OK)))
     {
         return 0;
     }
@@ -655,6 +658,10 @@ ngx_http_k8s_ssl_session_id(ngx_ssl_conn_t *ssl_conn, SSL_CTX *ctx,
     ngx_k8s_tls_session_id(id, sni,
                            ngx_inet_get_port(c->listening->sockaddr), &scope,
                            table ? &tls : NULL);
+
+    if (table && tls.client) {
+        ngx_http_k8s_ssl_client_scope(klcf->block, tls.client, id);
+    }
 
     return SSL_set_session_id_context(ssl_conn, id, NGX_K8S_TLS_ID_LEN);
 }

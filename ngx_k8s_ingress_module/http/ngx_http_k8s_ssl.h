@@ -40,6 +40,19 @@ ngx_int_t ngx_http_k8s_ssl_apply(ngx_ssl_conn_t *ssl_conn,
     ngx_k8s_policy_t *policy, ngx_log_t *log);
 
 /*
+ * Certificates of clients (ngx_http_k8s_ssl_client.c), by the policy of a host.
+ * scope(): puts it and what its Secret has into the context of a session, of
+ * NGX_K8S_TLS_ID_LEN bytes; ask(): as apply().  check(): whether a request may
+ * go on, NGX_DECLINED: not without TLS; else the status of the answer.
+ */
+void ngx_http_k8s_ssl_client_scope(ngx_k8s_block_t *block,
+    ngx_k8s_policy_t *policy, u_char *id);
+ngx_int_t ngx_http_k8s_ssl_client_ask(ngx_ssl_conn_t *ssl_conn,
+    ngx_k8s_block_t *block, ngx_k8s_policy_t *policy, ngx_log_t *log);
+ngx_int_t ngx_http_k8s_ssl_client_check(ngx_http_request_t *r,
+    ngx_k8s_block_t *block, ngx_k8s_policy_t *policy);
+
+/*
  * Keys of the ConfigMap (ngx_http_k8s_ssl_keys.c): init() notes what nginx.conf
  * says, at postconfiguration; values are by row, NULL where nothing is said, in
  * a worker.

@@ -91,6 +91,12 @@
                     "of servers with a pass, of locations not; without it "   \
                     "as in nginx.conf")
 
+/* certificates of clients: in the policy of a host */
+#define ngx_k8s_client_row(name, grammar, value, flags, needs, note)          \
+    ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
+                    (flags)|NGX_K8S_HOST_CLOSED|NGX_K8S_ROW_HANDSHAKE, "",    \
+                    "", NGX_K8S_NO_FIELD, needs, note)
+
 /* the same of a canary */
 #define ngx_k8s_canary_row(name, grammar, value, flags, needs, note)          \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
@@ -605,21 +611,22 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* client certificates and TLS */
 
-    ngx_k8s_later_row("auth-tls-secret", "", object, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_HOST_CLOSED, "", ""),
-    ngx_k8s_later_row("auth-tls-verify-client", "", verify_client, "on",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_HOST_CLOSED, "auth-tls-secret",
-                      ""),
-    ngx_k8s_later_row("auth-tls-verify-depth", "", number, "1",
-                      NGX_K8S_A|NGX_K8S_HOST_CLOSED, "auth-tls-secret", ""),
+    ngx_k8s_client_row("auth-tls-secret", object, "",
+                       NGX_K8S_A_MEDIUM|NGX_K8S_ROW_SECRET, "",
+                       "a Secret with ca.crt, and ca.crl where certificates "
+                       "are revoked; headers ssl-client-* are not sent yet"),
+    ngx_k8s_client_row("auth-tls-verify-client", verify_client, "on",
+                       NGX_K8S_A_MEDIUM, "auth-tls-secret", ""),
+    ngx_k8s_client_row("auth-tls-verify-depth", number, "1", NGX_K8S_A,
+                       "auth-tls-secret", "of CAs between; 0 is 1"),
+    ngx_k8s_client_row("auth-tls-match-cn", match_cn, "", NGX_K8S_A_HIGH,
+                       "auth-tls-secret",
+                       "a whole part of the subject, which commas separate"),
     ngx_k8s_later_row("auth-tls-error-page", "", error_page, "",
                       NGX_K8S_A_HIGH|NGX_K8S_HOST_CLOSED, "auth-tls-secret",
                       ""),
     ngx_k8s_later_row("auth-tls-pass-certificate-to-upstream", "", flag,
                       "false", NGX_K8S_A|NGX_K8S_HOST, "auth-tls-secret", ""),
-    ngx_k8s_later_row("auth-tls-match-cn", "", match_cn, "",
-                      NGX_K8S_A_HIGH|NGX_K8S_HOST_CLOSED, "auth-tls-secret",
-                      ""),
     ngx_k8s_secret_row("proxy-ssl-secret", proxy_ssl_secret,
                        NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "",
                        "what backends by TLS are verified by (ca.crt), and the "

@@ -423,12 +423,12 @@ main(void)
 
     /* certificates of clients */
 
-    k8s_put(&k, INGRESS("a", "a.test", OURS "auth-tls-secret':'d/x'"));
+    k8s_put(&k, INGRESS("a", "a.test", OURS "auth-tls-secret':'d/x/y'"));
     k8s_put(&k, INGRESS("c", "a.test", ""));
     k8s_run(&k);
     ok(closed(&k, "a.test") && !closed(&k, "b.test"), "the host is closed");
 
-    k8s_put(&k, INGRESS("c", "a.test", OURS "auth-tls-secret':'d/x'"));
+    k8s_put(&k, INGRESS("c", "a.test", OURS "auth-tls-secret':'d/x/y'"));
     k8s_put(&k, INGRESS("a", "a.test", ""));
     k8s_run(&k);
     ok(closed(&k, "a.test"), "by another one");

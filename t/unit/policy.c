@@ -388,7 +388,8 @@ static policy_case_t  policy_cases[] = {
       "\"proxy-ssl-verify\".\n", 0, 0 },
     { OURS "enable-modsecurit=a", "Did you mean \"enable-modsecurity\"? It is "
       "not served yet: it closes the paths.\n", 0, 0 },
-    { OURS "auth-tls-secre=a", "it closes the hosts of the Ingress.\n", 0, 0 },
+    { OURS "auth-tls-error-pag=a",
+      "it closes the hosts of the Ingress.\n", 0, 0 },
     { "haproxy.org/cookie-persistence=a", "Here it is \"affinity: cookie\". It "
       "is not served yet.\n", 0, 0 },
     { OURS "secure-backend=true", "Use \"backend-protocol: HTTPS\".", 0, 0 },
@@ -531,8 +532,6 @@ static policy_case_t  policy_cases[] = {
       "auth-secret-type=file", "2 ", 2, 1 },
     { OURS "auth-secret-type=auth-map", "6 ", 0, 0 },
     { OURS "auth-realm=x", "6 ", 0, 0 },
-    { OURS "auth-tls-secret=b", "so the hosts of the Ingress are closed", 1,
-      2 },
     { OURS "auth-tls-secret=a/b", "it names an object of another namespace, "
       "which allow-cross-namespace-resources does not allow, so the hosts of "
       "the Ingress are closed", 0, 2 },
