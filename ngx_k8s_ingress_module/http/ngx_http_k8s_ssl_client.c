@@ -267,6 +267,8 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
 
     ngx_http_k8s_ssl_client_id(id, policy, &client);
 
+    len = 0;
+
     session = SSL_get0_session(c->ssl->connection);
     context = session ? SSL_SESSION_get0_id_context(session, &len) : NULL;
 

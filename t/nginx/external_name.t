@@ -204,11 +204,15 @@ cmp_ok scalar(grep { $dns->asked("f$_.silent.test") } 1 .. 300), '<', 200,
     'before the flood is over';
 $n->remove('flood.yaml');
 
-ok $n->wait_for('web.host', '/', 503), 'then it has no endpoint';
-cmp_ok time - $t, '>', 58, 'after a minute';
-cmp_ok time - $t, '<', 75, 'and not much later';
-like problems(), qr/externalName \\"web\.test\\" cannot be resolved: Server/,
-    'which is said';
+# the minute is waited for once, not with each build
+
+unless ($ENV{TEST_NGINX_USE_HUP} || $n->{bin} !~ m{/build/release/}) {
+    ok $n->wait_for('web.host', '/', 503), 'then it has no endpoint';
+    cmp_ok time - $t, '>', 58, 'after a minute';
+    like problems(), qr/externalName \\"web\.test\\" cannot be resolved: Server/,
+        'which is said';
+}
+
 zone('web.test' => '1 A 127.0.0.1');
 ok $n->wait_for('web.host', '/', 200), 'and is served again';
 ok $n->until(sub { problems() !~ /web\.test\\" cannot/ }), 'the problem goes';
