@@ -598,6 +598,9 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
 
     state->nwide -= wide;
 
+    state->nshaken += ngx_k8s_scope_handshake(claim->model);
+    state->nshaken -= ngx_k8s_scope_handshake(old);
+
     if (ngx_k8s_claim_closes(claim->model) != ngx_k8s_claim_closes(old)
         || claim->root
         || ngx_k8s_scope_handshake(claim->model)

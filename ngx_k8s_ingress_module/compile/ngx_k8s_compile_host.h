@@ -271,6 +271,7 @@ struct ngx_k8s_host_state_s {
     ngx_uint_t               nroot;      /* those that redirect "/" */
     ngx_k8s_claim_t         *rooted;     /* that which does; NULL: not known */
     ngx_uint_t               nrooted;    /* how many there were then */
+    ngx_uint_t               nshaken;    /* claims with values for handshakes */
     ngx_uint_t               nwide;      /* those with other values that hold
                                             for the host */
     ngx_uint_t               walks;      /* times that all paths were taken as
@@ -317,6 +318,8 @@ struct ngx_k8s_host_state_s {
     unsigned                 tls:1;
     unsigned                 attached:1; /* in the parent's children */
     unsigned                 head:1;     /* the host record is to be written */
+    unsigned                 unseen:1;   /* what may protect it is not in it, so
+                                            it is closed */
     unsigned                 moving:1;   /* to another number of shards */
     unsigned                 undoing:1;  /* what that has held is released */
     unsigned                 going:1;    /* its work is not at its end */
@@ -650,8 +653,10 @@ ngx_k8s_claim_t *ngx_k8s_compile_root(ngx_k8s_host_state_t *state);
 
 /* values that a host has once (ngx_k8s_compile_scope.c) */
 
-#define NGX_K8S_SCOPE_CLAIMS         512   /* the oldest ones, that may have
-                                              one */
+#define NGX_K8S_SCOPE_CLAIMS         512   /* the oldest ones, looked at to
+                                              name one */
+#define NGX_K8S_SCOPE_LOOK           16384 /* for values of handshakes; behind
+                                              them a host is closed */
 
 /* whether an object has some, beside app-root; NULL: it has none */
 ngx_uint_t ngx_k8s_scope_wide(ngx_k8s_model_t *model);

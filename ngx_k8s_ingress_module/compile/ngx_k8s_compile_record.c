@@ -67,7 +67,14 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     rc = ngx_k8s_scope_policy(c, m->state, &m->policy);
 
-    if (rc != NGX_OK) {
+    if (rc == NGX_DECLINED && m->state->partial) {
+
+        /* closed until there is room for it */
+
+        m->state->unseen = 1;
+        m->state->skipped = 1;
+
+    } else if (rc != NGX_OK) {
         return rc;
     }
 

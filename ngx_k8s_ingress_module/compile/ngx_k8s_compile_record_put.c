@@ -135,7 +135,7 @@ ngx_k8s_record_fixed(ngx_k8s_compile_t *c, ngx_k8s_making_t *m, ngx_uint_t n)
         rec->flags |= NGX_K8S_HOST_TLS;
     }
 
-    if (state->nclosing) {
+    if (state->nclosing || state->unseen) {
         rec->flags |= NGX_K8S_HOST_CLOSED;
     }
 

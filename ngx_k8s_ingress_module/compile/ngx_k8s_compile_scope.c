@@ -99,7 +99,7 @@ ngx_k8s_scope_policy(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     ngx_k8s_policy_state_t **policy)
 {
     ngx_int_t           rc;
-    ngx_uint_t          n;
+    ngx_uint_t          n, left;
     ngx_k8s_claim_t    *claim;
     ngx_k8s_values_t    values;
     ngx_rbtree_node_t  *node;
@@ -107,6 +107,7 @@ ngx_k8s_scope_policy(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
     static ngx_str_t  none = ngx_null_string;
 
     *policy = NULL;
+    n = 0;
 
     if (state->claims.root == &state->sentinel) {
         return NGX_OK;
@@ -121,19 +122,34 @@ ngx_k8s_scope_policy(ngx_k8s_compile_t *c, ngx_k8s_host_state_t *state,
         return NGX_ERROR;
     }
 
-    node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+    state->unseen = 0;
+    left = state->nshaken;
 
-    for (n = 0; node && n < NGX_K8S_SCOPE_CLAIMS; n++) {
-
+    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
+         left && node;
+         node = ngx_rbtree_next(&state->claims, node))
+    {
         claim = (ngx_k8s_claim_t *) node;
 
-        if (!claim->apart && ngx_k8s_scope_handshake(claim->model)
+        if (++n > NGX_K8S_SCOPE_LOOK) {
+
+            /* what would protect is not known */
+
+            state->unseen = 1;
+            break;
+        }
+
+        if (!ngx_k8s_scope_handshake(claim->model)) {
+            continue;
+        }
+
+        left--;
+
+        if (!claim->apart
             && ngx_k8s_scope_take(&values.values, claim->model) != NGX_OK)
         {
             return NGX_ERROR;
         }
-
-        node = ngx_rbtree_next(&state->claims, node);
     }
 
     if (values.values.nelts == 0) {

@@ -363,7 +363,8 @@ ngx_http_k8s_ssl_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
 
 /*
  * A handshake starts with the context of the address' default server, so the
- * callback has to be there, whosever that server is.
+ * callback has to be there, whosever that server is; and goes on with that of
+ * the name, where a second ClientHello comes.
  */
 
 static ngx_int_t
@@ -399,22 +400,27 @@ ngx_http_k8s_ssl_client_hello(ngx_conf_t *cf, ngx_http_core_srv_conf_t *cscf)
                 continue;
             }
 
-            sscf = ngx_http_get_module_srv_conf(addr[a].default_server->ctx,
-                                                ngx_http_ssl_module);
+            for (s = 0; s < addr[a].servers.nelts; s++) {
 
-            if (sscf->ssl.ctx == NULL) {
-                continue;
-            }
+                sscf = ngx_http_get_module_srv_conf(cscfp[s]->ctx,
+                                                    ngx_http_ssl_module);
+
+                if (sscf->ssl.ctx == NULL) {
+                    continue;
+                }
 
 #if (nginx_version >= 1029002)
-            if (ngx_ssl_set_client_hello_callback(&sscf->ssl, &arg) != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+                if (cscfp[s] == addr[a].default_server
+                    && ngx_ssl_set_client_hello_callback(&sscf->ssl, &arg)
+                       != NGX_OK)
+                {
+                    return NGX_ERROR;
+                }
 #else
-            SSL_CTX_set_client_hello_cb(sscf->ssl.ctx, ngx_http_k8s_ssl_hello,
-                                        NULL);
+                SSL_CTX_set_client_hello_cb(sscf->ssl.ctx,
+                                            ngx_http_k8s_ssl_hello, NULL);
 #endif
+            }
         }
     }
 

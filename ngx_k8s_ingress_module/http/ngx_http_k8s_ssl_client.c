@@ -62,6 +62,8 @@ static ngx_int_t ngx_http_k8s_ssl_client_policy(ngx_k8s_block_t *block,
 static ngx_uint_t ngx_http_k8s_ssl_client_row(ngx_k8s_row_t *row, char *name);
 static void ngx_http_k8s_ssl_client_id(u_char id[SHA256_DIGEST_LENGTH],
     ngx_k8s_policy_t *policy, ngx_http_k8s_ssl_client_t *client);
+static ngx_uint_t ngx_http_k8s_ssl_client_bound(ngx_ssl_conn_t *ssl_conn,
+    ngx_k8s_policy_t *policy, ngx_http_k8s_ssl_client_t *client);
 static ngx_int_t ngx_http_k8s_ssl_client_name(ngx_http_request_t *r,
     ngx_str_t *cn);
 static ngx_http_k8s_store_t *ngx_http_k8s_store(
@@ -130,6 +132,12 @@ ngx_http_k8s_ssl_client_policy(ngx_k8s_block_t *block, ngx_k8s_policy_t *policy,
     client->ca = ngx_http_k8s_data(block, NGX_K8S_DATA_CA, &client->secret);
     client->crl = ngx_http_k8s_data(block, NGX_K8S_DATA_CRL, &client->secret);
 
+    /* a Secret without ca.crt */
+
+    if (client->ca && client->ca->bytes.len == 0) {
+        client->ca = NULL;
+    }
+
     return NGX_OK;
 }
 
@@ -179,6 +187,35 @@ ngx_http_k8s_ssl_client_id(u_char id[SHA256_DIGEST_LENGTH],
 }
 
 
+/* whether the handshake began with this policy: 1 or 0 */
+
+static ngx_uint_t
+ngx_http_k8s_ssl_client_bound(ngx_ssl_conn_t *ssl_conn,
+    ngx_k8s_policy_t *policy, ngx_http_k8s_ssl_client_t *client)
+{
+    u_char         id[SHA256_DIGEST_LENGTH];
+    SSL_SESSION   *session;
+    unsigned int   len;
+    const u_char  *context;
+
+    session = SSL_get0_session(ssl_conn);
+
+    if (session == NULL) {
+        return 0;
+    }
+
+    ngx_http_k8s_ssl_client_id(id, policy, client);
+
+    context = SSL_SESSION_get0_id_context(session, &len);
+
+    return len == NGX_HTTP_K8S_SSL_CONTEXT
+           && CRYPTO_memcmp(context + NGX_HTTP_K8S_SSL_CONTEXT
+                            - NGX_HTTP_K8S_SSL_CLIENT, id,
+                            NGX_HTTP_K8S_SSL_CLIENT)
+              == 0;
+}
+
+
 /* without its Secret nothing is asked, and no request is let through */
 
 ngx_int_t
@@ -193,6 +230,23 @@ ngx_http_k8s_ssl_client_ask(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
         || client.verify == 0 || client.ca == NULL || client.crl == NULL)
     {
         return NGX_OK;
+    }
+
+    if (SSL_get_verify_mode(ssl_conn) & SSL_VERIFY_PEER) {
+        ngx_log_error(NGX_LOG_ERR, log, 0,
+                      "both ssl_verify_client of nginx.conf and auth-tls-secret "
+                      "\"%V\" ask for certificates of clients: take one of "
+                      "them away", &client.secret);
+        return NGX_ERROR;
+    }
+
+    /* a second ClientHello may have another name than the first one */
+
+    if (!ngx_http_k8s_ssl_client_bound(ssl_conn, policy, &client)) {
+        ngx_log_error(NGX_LOG_INFO, log, 0,
+                      "the name of a handshake changes in it, to one that asks "
+                      "for certificates of clients");
+        return NGX_ERROR;
     }
 
     store = ngx_http_k8s_store(&client, log);
@@ -233,10 +287,7 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
 {
     long                        rc;
     X509                       *cert;
-    u_char                      id[SHA256_DIGEST_LENGTH];
     SSL_SESSION                *session;
-    unsigned int                len;
-    const u_char               *context;
     ngx_connection_t           *c;
     ngx_http_k8s_ssl_client_t   client;
 
@@ -248,13 +299,15 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
 
     if (client.ca == NULL || client.crl == NULL) {
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
-                      "Secret \"%V\" for certificates of clients is not there",
-                      &client.secret);
+                      "Secret \"%V\" for certificates of clients is not "
+                      "there, or has no ca.crt", &client.secret);
         return NGX_HTTP_FORBIDDEN;
     }
 
+    /* nobody has a name without a certificate */
+
     if (client.verify == 0) {
-        return NGX_OK;
+        return client.cn.len ? NGX_HTTP_FORBIDDEN : NGX_OK;
     }
 
     if (c->ssl == NULL) {
@@ -265,19 +318,7 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
                ? NGX_DECLINED : NGX_OK;
     }
 
-    ngx_http_k8s_ssl_client_id(id, policy, &client);
-
-    len = 0;
-
-    session = SSL_get0_session(c->ssl->connection);
-    context = session ? SSL_SESSION_get0_id_context(session, &len) : NULL;
-
-    if (context == NULL || len != NGX_HTTP_K8S_SSL_CONTEXT
-        || CRYPTO_memcmp(context + NGX_HTTP_K8S_SSL_CONTEXT
-                         - NGX_HTTP_K8S_SSL_CLIENT, id,
-                         NGX_HTTP_K8S_SSL_CLIENT)
-           != 0)
-    {
+    if (!ngx_http_k8s_ssl_client_bound(c->ssl->connection, policy, &client)) {
         ngx_log_error(NGX_LOG_INFO, c->log, 0,
                       "the host asks for other certificates than that of the "
                       "handshake");
@@ -287,6 +328,7 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
         return NGX_HTTP_MISDIRECTED_REQUEST;
     }
 
+    session = SSL_get0_session(c->ssl->connection);
     rc = SSL_get_verify_result(c->ssl->connection);
 
     if (rc != X509_V_OK

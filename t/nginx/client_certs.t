@@ -12,7 +12,7 @@ use lib 't/lib';
 use K8s::Nginx;
 use K8s::TLS;
 
-my ($tls, $admin) = map { K8s::Objects::free_port() } 1 .. 2;
+my ($tls, $admin, $own) = map { K8s::Objects::free_port() } 1 .. 3;
 my $prefix = 'nginx.ingress.kubernetes.io';
 
 my ($one, $two) = map { K8s::TLS::pair(cn => "ca $_") } 1 .. 2;
@@ -25,8 +25,17 @@ my $deeper = K8s::TLS::pair(cn => 'deeper', ca => $below);
 my $eve = K8s::TLS::pair(cn => 'alice', ca => $two);
 my $server = K8s::TLS::pair(cn => 'all', names => ['*.example']);
 
+my $ca = "$two->{file}-own-ca.crt";
+K8s::Objects::write_file($ca, $two->{crt});
+
 my $n = K8s::Nginx->new(http => "
     keepalive_timeout 1h;
+    server {
+        listen 127.0.0.1:$own ssl;
+        ssl_client_certificate $ca;
+        ssl_verify_client on;
+        k8s_ingress_pass;
+    }
     server {
         listen 127.0.0.1:$tls ssl;
         http2 on;
@@ -80,7 +89,8 @@ sub connection {
                       SSL_key_file => "$who->{file}.key",
                       SSL_use_cert => 1) : ();
     K8s::Objects::write_file("$who->{file}-chain.crt", $who->{crt}) if $who;
-    return IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $tls,
+    return IO::Socket::SSL->new(PeerAddr => '127.0.0.1',
+        PeerPort => delete $o{port} // $tls,
         Timeout => 10, SSL_verify_mode => SSL_VERIFY_NONE,
         SSL_hostname => $sni, %own, %o);
 }
@@ -122,6 +132,16 @@ ingress('cn2', ['cn2.example'], 'auth-tls-secret' => 'default/one',
         'auth-tls-match-cn' => 'CN=(alice|carol)');
 ingress('depth', ['depth.example'], 'auth-tls-secret' => 'default/one',
         'auth-tls-verify-depth' => '2');
+ingress('off-cn', ['off-cn.example'], 'auth-tls-secret' => 'default/one',
+        'auth-tls-verify-client' => 'off', 'auth-tls-match-cn' => 'CN=alice');
+$n->manifest('ca-empty.yaml', "apiVersion: v1\nkind: Secret\n"
+    . "metadata: {name: empty, namespace: default}\ndata: {other: eA==}\n");
+ingress('empty', ['empty.example'], 'auth-tls-secret' => 'default/empty',
+        'auth-tls-verify-client' => 'optional');
+$n->manifest('many.yaml',
+    join '', map { K8s::Objects::ingresses("default/m$_ many.example /$_ web:80") }
+             1 .. 600);
+ingress('zlast', ['many.example'], 'auth-tls-secret' => 'default/one');
 ingress('missing', ['missing.example'], 'auth-tls-secret' => 'default/none');
 ingress('bad', ['bad.example'], 'auth-tls-secret' => 'default/bad');
 ok($n->start, 'nginx starts');
@@ -157,6 +177,25 @@ ok($n->until(sub { status() =~ /AnnotationClosed[^}]*default\/none/ }),
    'that is a problem') or diag status();
 ok($n->until(sub { status() =~ /AnnotationClosed[^}]*default\/bad/ }),
    'and this');
+
+asks(403, 'one without ca.crt, where a certificate is optional',
+     'empty.example', undef);
+asks(403, 'a name of a certificate that nobody asks for', 'off-cn.example',
+     $alice);
+
+# the youngest of very many Ingresses asks
+
+asks(400, 'after 600 others: none', 'many.example', undef);
+asks(200, 'after 600 others: one of the CA', 'many.example', $alice);
+
+# what nginx.conf asks for is not replaced
+
+asks(200, 'the CA of nginx.conf', 'plain.example', $eve, port => $own);
+asks(400, 'and no other', 'plain.example', $alice, port => $own);
+asks('none', 'not by that of an Ingress', 'on.example', $alice, port => $own);
+asks('none', 'nor with it', 'on.example', $eve, port => $own);
+ok($n->logged(qr/both ssl_verify_client of nginx\.conf and auth-tls-secret/),
+   'the log says so');
 
 # Host and SNI that differ
 
