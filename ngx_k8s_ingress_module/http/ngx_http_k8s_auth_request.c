@@ -86,6 +86,8 @@ static struct {
 #endif
     { ngx_string("proxy_set_header"), ngx_string("Content-Length \"\"") },
     { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Proto \"\"") },
+    { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Uri \"\"") },
+    { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Method \"\"") },
     { ngx_string("proxy_set_header"), ngx_string("X-Request-ID $k8s_req_id") },
     { ngx_string("proxy_set_header"), ngx_string("Host $k8s_auth_host") },
     { ngx_string("proxy_set_header"),
@@ -779,7 +781,10 @@ ngx_http_k8s_auth_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         break;
 
     case NGX_HTTP_K8S_AUTH_FROM:
-        value = ngx_http_k8s_auth_from[a->depth];
+        if (a->depth < NGX_HTTP_K8S_AUTH_DEPTH) {
+            value = ngx_http_k8s_auth_from[a->depth];
+        }
+
         break;
 
     case NGX_HTTP_K8S_AUTH_URI:

@@ -40,6 +40,7 @@ struct ngx_http_k8s_hash_s {
     ngx_queue_t              queue;      /* waiting, or done; under the mutex */
     ngx_queue_t              all;
     ngx_queue_t              waiters;
+    ngx_uint_t               nwaiters;
     ngx_pool_t              *pool;
     u_char                   digest[NGX_HTTP_K8S_HASH_LEN];
     ngx_str_t                client;     /* its address */
@@ -102,8 +103,10 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
     ngx_uint_t known, ngx_http_k8s_waiter_t *waiter)
 {
     u_char                  digest[NGX_HTTP_K8S_HASH_LEN];
+    u_char                 *slash;
+    size_t                  len;
     ngx_str_t              *client;
-    ngx_uint_t              n;
+    ngx_uint_t              n, ns;
     ngx_queue_t            *q;
     ngx_http_k8s_hash_t    *job;
     ngx_http_k8s_hasher_t  *hasher;
@@ -123,6 +126,12 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
 
     client = &r->connection->addr_text;
     n = 0;
+    ns = 0;
+
+    /* namespace and slash */
+
+    slash = ngx_strlchr(object->data, object->data + object->len, '/');
+    len = slash ? slash + 1 - object->data : 0;
 
     for (q = ngx_queue_head(&hasher->all);
          q != ngx_queue_sentinel(&hasher->all);
@@ -133,6 +142,10 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
         if (job->known == known
             && ngx_memcmp(job->digest, digest, NGX_HTTP_K8S_HASH_LEN) == 0)
         {
+            if (job->nwaiters == NGX_HTTP_K8S_HASHES) {
+                return NGX_BUSY;
+            }
+
             goto waits;
         }
 
@@ -145,9 +158,14 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
         n += (job->object.len == object->len
               && ngx_memcmp(job->object.data, object->data, object->len)
                  == 0);
+
+        ns += (job->object.len > len
+               && ngx_memcmp(job->object.data, object->data, len) == 0);
     }
 
-    if (hasher->n == NGX_HTTP_K8S_HASHES || n >= NGX_HTTP_K8S_HASHES_OBJECT) {
+    if (hasher->n == NGX_HTTP_K8S_HASHES || n >= NGX_HTTP_K8S_HASHES_OBJECT
+        || ns >= NGX_HTTP_K8S_HASHES_NAMESPACE)
+    {
         return NGX_BUSY;
     }
 
@@ -175,6 +193,7 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
 waits:
 
     waiter->job = job;
+    job->nwaiters++;
     ngx_queue_insert_tail(&job->waiters, &waiter->queue);
 
     return NGX_AGAIN;
@@ -197,6 +216,7 @@ ngx_http_k8s_hash_cancel(ngx_http_k8s_waiter_t *waiter)
     }
 
     ngx_queue_remove(&waiter->queue);
+    job->nwaiters--;
     waiter->job = NULL;
 
     if (!ngx_queue_empty(&job->waiters)) {

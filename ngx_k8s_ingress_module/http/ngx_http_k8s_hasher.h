@@ -22,7 +22,8 @@
 
 #define NGX_HTTP_K8S_HASHES          64   /* jobs at most, of which one of a
                                              client, */
-#define NGX_HTTP_K8S_HASHES_OBJECT   16   /* and so many of one Secret */
+#define NGX_HTTP_K8S_HASHES_OBJECT   16   /* so many of one Secret, */
+#define NGX_HTTP_K8S_HASHES_NAMESPACE  32 /* and of one namespace */
 
 
 typedef struct ngx_http_k8s_hash_s    ngx_http_k8s_hash_t;

@@ -403,6 +403,12 @@ ngx_http_k8s_admit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 
     any = (ngx_http_k8s_settings(ctx)->satisfy && (password || auth));
 
+    /* block-cidrs is the controller's, not one of several */
+
+    if (any && ngx_http_k8s_access_blocked_address(r, ctx)) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
     rc = ngx_http_k8s_access(r, ctx, any);
 
     if (any && rc == NGX_OK) {

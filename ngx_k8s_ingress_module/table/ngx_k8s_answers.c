@@ -9,6 +9,9 @@
 #include <ngx_k8s_answers.h>
 
 
+/* milliseconds: what is kept longer goes no later for that */
+#define NGX_K8S_ANSWER_WORTH         3600000
+
 #define NGX_K8S_ANSWER_LEAST         1024    /* bytes of the smallest cell */
 #define NGX_K8S_ANSWER_SET           4
 
@@ -294,7 +297,7 @@ ngx_k8s_answers_room(ngx_k8s_limits_t *limits, ngx_k8s_answer_class_t *class,
             return cell;
 
         } else {
-            worth = 1 + (cell->expires - now);
+            worth = 1 + ngx_min(cell->expires - now, NGX_K8S_ANSWER_WORTH);
 
             if (cell->status < 300) {
                 worth |= (uint64_t) 1 << 62;

@@ -173,6 +173,10 @@ is +($n->get('127.0.0.1', '/more',
 is deep() - $deep, 4, 'is no less often asked about';
 is status('own', 'X-Original-URL: http://own.test/'), 200,
     'a proxy in front may send it';
+status('own', 'X-Forwarded-Uri: /public', 'X-Forwarded-Method: OPTIONS',
+       'X-Request-ID: forged');
+unlike +(grep { /forged/ } $auth->notes)[-1] // 'forwarded-uri',
+    qr/forwarded-(uri|method)/i, 'a client cannot say where it goes';
 is status('own', 'X-Sent-From: nginx-ingress-controller'), 200,
     'a request to an auth server is asked about';
 is status('own', 'X-Sent-From: nginx-ingress-controller, 3'), 500,
@@ -242,6 +246,10 @@ is status('either', 'X-Forwarded-For: 11.1.1.1', 'X-How: grant'), 200,
     'any: by the server';
 is status('either', 'X-Forwarded-For: 11.1.1.1', 'X-How: deny'), 403,
     'any: by neither';
+config('use-forwarded-headers' => '"true"', 'block-cidrs' => '"12.0.0.0/8"');
+ok $n->until(sub {
+    status('either', 'X-Forwarded-For: 12.1.1.1', 'X-How: grant') eq '403';
+}), 'any: block-cidrs is not one of several';
 is status('either', 'X-Forwarded-For: 11.1.1.1', 'X-How: who'), 401,
     'any: 401';
 is status('both', 'X-Forwarded-For: 10.1.1.1', 'X-How: grant'), 200, 'all';

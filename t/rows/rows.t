@@ -23,9 +23,9 @@ my %elsewhere = map { $_ => 1 } qw( enable-global-auth limit-connections
                                     auth-tls-verify-client auth-tls-match-cn
                                     auth-tls-verify-depth
                                     grpc-buffer-size-kb ),
-                map { "proxy-ssl-$_" => 1 } qw( secret ciphers protocols name
-                                                verify verify-depth
-                                                server-name );
+                map { ("proxy-ssl-$_" => 1) } qw( secret ciphers protocols name
+                                                  verify verify-depth
+                                                  server-name );
 
 # rows and files are held against each other
 

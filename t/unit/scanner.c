@@ -621,7 +621,9 @@ says(const char *field, const char *remedy)
     return parser.problem.field.len == strlen(field)
            && memcmp(parser.problem.field.data, field, strlen(field)) == 0
            && parser.problem.remedy.len == strlen(remedy)
-           && memcmp(parser.problem.remedy.data, remedy, strlen(remedy)) == 0;
+           && (*remedy == '\0'
+               || memcmp(parser.problem.remedy.data, remedy, strlen(remedy))
+                  == 0);
 }
 
 

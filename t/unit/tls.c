@@ -138,6 +138,8 @@ tls_is(tls_t *t, uint32_t *sets, ngx_uint_t nsets, char *sni, char *name)
     ngx_k8s_tls_key_t       key;
     ngx_k8s_certificate_t  *rec;
 
+    ngx_memzero(&key, sizeof(ngx_k8s_tls_key_t));
+
     key.sets = sets;
     key.nsets = nsets;
     key.port = 443;
