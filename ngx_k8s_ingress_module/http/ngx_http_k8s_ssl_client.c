@@ -234,9 +234,9 @@ ngx_http_k8s_ssl_client_ask(ngx_ssl_conn_t *ssl_conn, ngx_k8s_block_t *block,
 
     if (SSL_get_verify_mode(ssl_conn) & SSL_VERIFY_PEER) {
         ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "both ssl_verify_client of nginx.conf and auth-tls-secret "
-                      "\"%V\" ask for certificates of clients: take one of "
-                      "them away", &client.secret);
+                      "both ssl_verify_client of nginx.conf and "
+                      "auth-tls-secret \"%V\" ask for certificates of "
+                      "clients: take one of them away", &client.secret);
         return NGX_ERROR;
     }
 
