@@ -665,17 +665,28 @@ ngx_k8s_decode_service(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
 static ngx_int_t
 ngx_k8s_items(ngx_str_t *value, ngx_k8s_item_pt check)
 {
-    ngx_str_t  list, item;
+    ngx_str_t   list, item;
+    ngx_uint_t  n;
 
     list = *value;
+    n = 0;
 
     while (ngx_k8s_item(&list, &item) == NGX_OK) {
-        if (item.len == 0 || check(&item) != NGX_OK) {
+
+        /* as ngx_k8s_list_check() has it: no address is empty */
+
+        if (item.len == 0 && check != ngx_k8s_item_cidr) {
+            continue;
+        }
+
+        if (check(&item) != NGX_OK) {
             return NGX_ERROR;
         }
+
+        n++;
     }
 
-    return NGX_OK;
+    return n ? NGX_OK : NGX_ERROR;
 }
 
 

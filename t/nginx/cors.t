@@ -32,7 +32,7 @@ ingress('one', $on, 'cors-allow-origin: https://app.example',
         'cors-allow-methods: "GET, PUT"', 'cors-allow-headers: "X-A, X-B"',
         'cors-expose-headers: "X-C, *"');
 ingress('many', $on, 'cors-allow-origin: "https://*.example.com:8443 , '
-        . 'capacitor://localhost, null, http://App.example"');
+        . 'capacitor://localhost, null,, http://App.example,"');
 ingress('bad', $on, 'cors-allow-origin: "https://app.example/, '
         . 'https://good.example, other.example"');
 ingress('empty', $on, 'cors-allow-origin: ""');

@@ -73,7 +73,7 @@ $n->services("default/a:80 a\ndefault/err:80 err\ndefault/other:80 other\n"
 $n->manifest('dead.yaml', K8s::Objects::services('default/dead:80 dead',
     sub { K8s::Objects::free_port() }));
 
-my $list = 'custom-http-errors: "401, 404,413,502,503,405"';
+my $list = 'custom-http-errors: "401, 404,,413,502,503,405,"';
 my $err = 'default-backend: err';
 
 ingress('plain', "/=a");

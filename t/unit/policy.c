@@ -229,6 +229,14 @@ policy_grammars(void)
        == NGX_ERROR,                                                          \
        #grammar " \"%s\"", text)
 
+    s = unit_str(",404,,503,");
+    ok(ngx_k8s_grammar_codes.decode(&ngx_k8s_grammar_codes, &s, &s) == NGX_OK,
+       "empty statuses are left out");
+
+    s = unit_str("https://a.example,");
+    ok(ngx_k8s_grammar_origins.decode(&ngx_k8s_grammar_origins, &s, &s)
+       == NGX_OK, "empty origins are left out");
+
     refused(flag, "on", &n);
     refused(flag, "", &n);
     refused(switch, "true", &n);
@@ -256,7 +264,10 @@ policy_grammars(void)
     refused(origins, "app.example", &s);
     refused(origins, "https://", &s);
     refused(origins, "https://a.*.example", &s);
-    refused(origins, "https://a.example,", &s);
+    refused(origins, ",", &s);
+    refused(codes, ",,", &s);
+    refused(cidrs, "10.0.0.0/8,", &s);
+    refused(cidrs, "", &s);
     refused(origins, "https://a.example\0", &s);
     refused(origins, "https://a.example\nX: y", &s);
     refused(path_capture, "/$1\n", &s);
