@@ -229,11 +229,11 @@ policy_grammars(void)
        == NGX_ERROR,                                                          \
        #grammar " \"%s\"", text)
 
-    s = unit_str(",404,,503,");
+    ngx_str_set(&s, ",404,,503,");
     ok(ngx_k8s_grammar_codes.decode(&ngx_k8s_grammar_codes, &s, &s) == NGX_OK,
        "empty statuses are left out");
 
-    s = unit_str("https://a.example,");
+    ngx_str_set(&s, "https://a.example,");
     ok(ngx_k8s_grammar_origins.decode(&ngx_k8s_grammar_origins, &s, &s)
        == NGX_OK, "empty origins are left out");
 
