@@ -33,6 +33,7 @@ typedef struct {
 } ngx_k8s_compile_node_t;
 
 
+static void ngx_k8s_compile_unqueue(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_defaults(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_pin(ngx_k8s_compile_t *c, ngx_uint_t type,
     ngx_str_t *value, ngx_k8s_node_t **node);
@@ -223,18 +224,74 @@ ngx_k8s_compile_pin(ngx_k8s_compile_t *c, ngx_uint_t type, ngx_str_t *value,
 void
 ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
 {
-    ngx_queue_t             *q;
     ngx_rbtree_t            *tree;
-    ngx_k8s_left_t          *left;
     ngx_k8s_node_t          *node;
-    ngx_k8s_shed_t          *shed;
     ngx_k8s_store_t         *store;
-    ngx_k8s_extra_t         *extra;
-    ngx_k8s_entry_t         *entry;
     ngx_rbtree_node_t       *n;
     ngx_k8s_compile_node_t  *row;
 
     store = c->store;
+
+    ngx_k8s_compile_unqueue(c);
+
+    for (row = ngx_k8s_compile_nodes; row->compile; row++) {
+        tree = &store->nodes[row->type];
+
+        if (tree->root == &store->sentinel) {
+            continue;
+        }
+
+        for (n = ngx_rbtree_min(tree->root, &store->sentinel);
+             n;
+             n = ngx_rbtree_next(tree, n))
+        {
+            node = (ngx_k8s_node_t *) n;
+
+            if (node->data == NULL) {
+                continue;
+            }
+
+            row->free(c, node);
+        }
+    }
+
+    if (c->serving) {
+        ngx_k8s_serving_free(c->serving);
+    }
+
+    ngx_k8s_compile_config_free(c);
+    ngx_k8s_compile_policies_free(c);
+    ngx_k8s_exprs_free(c);
+    ngx_k8s_compile_shares_free(c);
+    ngx_k8s_builder_done(&c->builder);
+
+    if (c->rules) {
+        ngx_free(c->rules);
+    }
+
+    if (c->saying.pool) {
+        ngx_destroy_pool(c->saying.pool);
+    }
+
+    if (c->pool) {
+        ngx_destroy_pool(c->pool);
+    }
+
+    store->unlink = NULL;
+
+    ngx_free(c);
+}
+
+
+static void
+ngx_k8s_compile_unqueue(ngx_k8s_compile_t *c)
+{
+    ngx_queue_t      *q;
+    ngx_k8s_left_t   *left;
+    ngx_k8s_node_t   *node;
+    ngx_k8s_shed_t   *shed;
+    ngx_k8s_extra_t  *extra;
+    ngx_k8s_entry_t  *entry;
 
     while (c->left.root != &c->left_sentinel) {
         left = (ngx_k8s_left_t *) c->left.root;
@@ -296,53 +353,6 @@ ngx_k8s_compile_destroy(ngx_k8s_compile_t *c)
         ngx_queue_remove(q);
         ngx_free(extra);
     }
-
-    for (row = ngx_k8s_compile_nodes; row->compile; row++) {
-        tree = &store->nodes[row->type];
-
-        if (tree->root == &store->sentinel) {
-            continue;
-        }
-
-        for (n = ngx_rbtree_min(tree->root, &store->sentinel);
-             n;
-             n = ngx_rbtree_next(tree, n))
-        {
-            node = (ngx_k8s_node_t *) n;
-
-            if (node->data == NULL) {
-                continue;
-            }
-
-            row->free(c, node);
-        }
-    }
-
-    if (c->serving) {
-        ngx_k8s_serving_free(c->serving);
-    }
-
-    ngx_k8s_compile_config_free(c);
-    ngx_k8s_compile_policies_free(c);
-    ngx_k8s_exprs_free(c);
-    ngx_k8s_compile_shares_free(c);
-    ngx_k8s_builder_done(&c->builder);
-
-    if (c->rules) {
-        ngx_free(c->rules);
-    }
-
-    if (c->saying.pool) {
-        ngx_destroy_pool(c->saying.pool);
-    }
-
-    if (c->pool) {
-        ngx_destroy_pool(c->pool);
-    }
-
-    store->unlink = NULL;
-
-    ngx_free(c);
 }
 
 

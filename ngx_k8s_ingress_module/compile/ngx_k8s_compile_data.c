@@ -15,17 +15,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
-#include <ngx_k8s_passwords.h>
 
-#include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
-
-#define NGX_K8S_DATA_BYTES           (256 * 1024)
-#define NGX_K8S_DATA_USERS_MAX       4096
-#define NGX_K8S_DATA_CERTIFICATES    8    /* read in one item of work */
 
 
 /*
@@ -52,12 +43,6 @@ typedef struct {
 } ngx_k8s_data_ask_t;
 
 
-typedef struct {
-    ngx_str_t                name;
-    ngx_str_t                rest;       /* behind the colon */
-} ngx_k8s_data_user_t;
-
-
 static ngx_k8s_data_ask_t *ngx_k8s_data_ask(ngx_k8s_row_t *row);
 static void ngx_k8s_data_adopt(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_uint_t n);
@@ -70,27 +55,6 @@ static ngx_int_t ngx_k8s_data_record(ngx_k8s_builder_t *b,
 static void ngx_k8s_data_remove(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_data_state_t *d);
 static void ngx_k8s_data_drop(ngx_k8s_data_state_t *d);
-static ngx_int_t ngx_k8s_data_users(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
-static ngx_int_t ngx_k8s_data_user_map(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
-static ngx_int_t ngx_k8s_data_user_lines(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_array_t *users);
-static ngx_int_t ngx_k8s_data_user_forms(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_array_t *users);
-static int ngx_libc_cdecl ngx_k8s_data_user_cmp(const void *one,
-    const void *two);
-static size_t ngx_k8s_data_line(u_char *p, u_char *last);
-static ngx_int_t ngx_k8s_data_ca(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_k8s_secret_t *secret, ngx_str_t *text);
-static ngx_int_t ngx_k8s_data_crl(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
-static ngx_int_t ngx_k8s_data_pem(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_str_t *text, ngx_uint_t crl);
-static ngx_int_t ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio,
-    size_t max, ngx_uint_t crl);
-static ngx_int_t ngx_cdecl ngx_k8s_data_bad(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, const char *fmt, ...);
 static ngx_int_t ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field, char *closed);
 static ngx_int_t ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
@@ -110,10 +74,10 @@ static ngx_int_t ngx_k8s_data_pair(ngx_k8s_compile_t *c, ngx_array_t *a,
 /* in the order of NGX_K8S_ASK_* */
 
 static ngx_k8s_data_use_t  ngx_k8s_data_uses[NGX_K8S_SECRET_USES] = {
-    { NGX_K8S_DATA_USERS, ngx_string("auth"), ngx_k8s_data_users },
-    { NGX_K8S_DATA_USER_MAP, ngx_null_string, ngx_k8s_data_user_map },
-    { NGX_K8S_DATA_CA, ngx_string("ca.crt"), ngx_k8s_data_ca },
-    { NGX_K8S_DATA_CRL, ngx_string("ca.crl"), ngx_k8s_data_crl }
+    { NGX_K8S_DATA_USERS, ngx_string("auth"), ngx_k8s_compile_data_users },
+    { NGX_K8S_DATA_USER_MAP, ngx_null_string, ngx_k8s_compile_data_user_map },
+    { NGX_K8S_DATA_CA, ngx_string("ca.crt"), ngx_k8s_compile_data_ca },
+    { NGX_K8S_DATA_CRL, ngx_string("ca.crl"), ngx_k8s_compile_data_crl }
 };
 
 
@@ -369,8 +333,8 @@ ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n,
     }
 
     rc = (text.len > NGX_K8S_DATA_BYTES)
-         ? ngx_k8s_data_bad(c, d, "it has more than %d KB",
-                            NGX_K8S_DATA_BYTES / 1024)
+         ? ngx_k8s_compile_data_bad(c, d, "it has more than %d KB",
+                                    NGX_K8S_DATA_BYTES / 1024)
          : use->make(c, d, secret, &text);
 
     if (rc == NGX_OK) {
@@ -575,367 +539,6 @@ ngx_k8s_compile_data_known(ngx_k8s_compile_t *c, uint32_t slot, void *rec)
     }
 
     return 0;
-}
-
-
-/* lines of a user, a colon, and the rest; others are comments */
-
-static ngx_int_t
-ngx_k8s_data_users(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_k8s_secret_t *secret, ngx_str_t *text)
-{
-    u_char               *p, *last, *colon;
-    size_t                len;
-    ngx_array_t           users;
-    ngx_k8s_data_user_t  *user;
-
-    if (ngx_array_init(&users, c->pool, 64, sizeof(ngx_k8s_data_user_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    p = text->data;
-    last = p + text->len;
-
-    for ( /* void */ ; p < last; p += len + 1) {
-
-        len = ngx_k8s_data_line(p, last);
-        colon = ngx_strlchr(p, p + len, ':');
-
-        if (colon == NULL || *p == '#') {
-            continue;
-        }
-
-        if (users.nelts == NGX_K8S_DATA_USERS_MAX) {
-            return ngx_k8s_data_bad(c, d, "it has more than %d users",
-                                    NGX_K8S_DATA_USERS_MAX);
-        }
-
-        user = ngx_array_push(&users);
-        if (user == NULL) {
-            return NGX_ERROR;
-        }
-
-        user->name.data = p;
-        user->name.len = colon - p;
-        user->rest.data = colon + 1;
-        user->rest.len = p + len - user->rest.data;
-    }
-
-    return ngx_k8s_data_user_lines(c, d, &users);
-}
-
-
-/* a user is a key */
-
-static ngx_int_t
-ngx_k8s_data_user_map(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_k8s_secret_t *secret, ngx_str_t *text)
-{
-    ngx_uint_t            i, n;
-    ngx_array_t           users;
-    ngx_keyval_t         *kv;
-    ngx_k8s_data_user_t  *user;
-
-    n = secret->data ? secret->data->nelts : 0;
-
-    if (n > NGX_K8S_DATA_USERS_MAX) {
-        return ngx_k8s_data_bad(c, d, "it has more than %d users",
-                                NGX_K8S_DATA_USERS_MAX);
-    }
-
-    if (ngx_array_init(&users, c->pool, n + 1, sizeof(ngx_k8s_data_user_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < n; i++) {
-        kv = secret->data->elts;
-
-        user = ngx_array_push(&users);
-        if (user == NULL) {
-            return NGX_ERROR;
-        }
-
-        user->name = kv[i].key;
-        user->rest.data = kv[i].value.data;
-        user->rest.len = ngx_k8s_data_line(kv[i].value.data,
-                                           kv[i].value.data
-                                           + kv[i].value.len);
-    }
-
-    return ngx_k8s_data_user_lines(c, d, &users);
-}
-
-
-/* of a user who is there twice the first one holds */
-
-static ngx_int_t
-ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_array_t *users)
-{
-    size_t                len;
-    u_char               *p;
-    ngx_uint_t            i;
-    ngx_k8s_data_user_t  *user;
-
-    user = users->elts;
-    len = 0;
-
-    for (i = 0; i < users->nelts; i++) {
-        len += user[i].name.len + user[i].rest.len + 2;
-    }
-
-    if (len > NGX_K8S_DATA_BYTES + users->nelts) {
-        return ngx_k8s_data_bad(c, d, "it has more than %d KB",
-                                NGX_K8S_DATA_BYTES / 1024);
-    }
-
-    ngx_qsort(user, users->nelts, sizeof(ngx_k8s_data_user_t),
-              ngx_k8s_data_user_cmp);
-
-    p = ngx_alloc(len + 1, c->log);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    d->made = p;
-
-    for (i = 0; i < users->nelts; i++) {
-
-        if (i && ngx_k8s_str_eq(&user[i].name, &user[i - 1].name)) {
-            continue;
-        }
-
-        p = ngx_cpymem(p, user[i].name.data, user[i].name.len);
-        *p++ = ':';
-        p = ngx_cpymem(p, user[i].rest.data, user[i].rest.len);
-        *p++ = LF;
-    }
-
-    d->len = p - d->made;
-
-    return ngx_k8s_data_user_forms(c, d, users);
-}
-
-
-/* those that nobody gets in with */
-
-static ngx_int_t
-ngx_k8s_data_user_forms(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_array_t *users)
-{
-    ngx_str_t             rest, *name;
-    ngx_uint_t            i, n;
-    ngx_k8s_data_user_t  *user;
-
-    user = users->elts;
-    name = NULL;
-    n = 0;
-
-    for (i = 0; i < users->nelts; i++) {
-
-        rest = user[i].rest;
-
-        if (ngx_k8s_password_form(&rest) == NGX_K8S_PASSWORD_NEVER
-            && n++ == 0)
-        {
-            name = &user[i].name;
-        }
-    }
-
-    if (n == 0) {
-        return NGX_OK;
-    }
-
-    return (ngx_k8s_data_bad(c, d, "what is stored of %ui of its users, as "
-                             "\"%*s\", is of no form that is taken, or takes "
-                             "too long to compare, so they are not let through",
-                             n, ngx_min(name->len, 64), name->data)
-            == NGX_ERROR) ? NGX_ERROR : NGX_OK;
-}
-
-
-static int ngx_libc_cdecl
-ngx_k8s_data_user_cmp(const void *one, const void *two)
-{
-    ngx_int_t                   rc;
-    const ngx_k8s_data_user_t  *a, *b;
-
-    a = one;
-    b = two;
-
-    rc = ngx_memn2cmp(a->name.data, b->name.data, a->name.len, b->name.len);
-
-    if (rc) {
-        return (int) rc;
-    }
-
-    return (a->rest.data > b->rest.data) ? 1 : -1;
-}
-
-
-static size_t
-ngx_k8s_data_line(u_char *p, u_char *last)
-{
-    u_char  *start;
-
-    for (start = p; p < last && *p != CR && *p != LF; p++) { /* void */ }
-
-    return p - start;
-}
-
-
-static ngx_int_t
-ngx_k8s_data_ca(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_k8s_secret_t *secret, ngx_str_t *text)
-{
-    return ngx_k8s_data_pem(c, d, text, 0);
-}
-
-
-static ngx_int_t
-ngx_k8s_data_crl(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_k8s_secret_t *secret, ngx_str_t *text)
-{
-    return ngx_k8s_data_pem(c, d, text, 1);
-}
-
-
-/* from d->pos on; DER is shorter than its PEM */
-
-static ngx_int_t
-ngx_k8s_data_pem(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_str_t *text, ngx_uint_t crl)
-{
-    BIO            *bio;
-    ngx_int_t       rc;
-    ngx_uint_t      n;
-    unsigned long   error;
-
-    if (d->made == NULL) {
-        d->made = ngx_alloc(text->len + 1, c->log);
-        if (d->made == NULL) {
-            return NGX_ERROR;
-        }
-
-        d->len = 0;
-        d->pos = 0;
-    }
-
-    if (text->len == 0) {
-        return NGX_OK;
-    }
-
-    bio = BIO_new_mem_buf(text->data + d->pos, (int) (text->len - d->pos));
-    if (bio == NULL) {
-        return NGX_ERROR;
-    }
-
-    n = crl ? 1 : NGX_K8S_DATA_CERTIFICATES;
-
-    do {
-        rc = ngx_k8s_data_der(d, bio, text->len, crl);
-    } while (rc == NGX_OK && --n);
-
-    d->pos = text->len - BIO_pending(bio);
-
-    BIO_free(bio);
-
-    if (rc == NGX_OK) {
-        return NGX_AGAIN;
-    }
-
-    error = ERR_peek_last_error();
-
-    if (d->len && ERR_GET_REASON(error) == PEM_R_NO_START_LINE) {
-        rc = NGX_OK;
-
-    } else if (ERR_GET_REASON(error) == PEM_R_NO_START_LINE) {
-        rc = ngx_k8s_data_bad(c, d, "it holds no PEM %s",
-                              crl ? "list" : "certificate");
-
-    } else {
-        rc = ngx_k8s_data_bad(c, d, "one of its %s cannot be read: %s",
-                              crl ? "lists" : "certificates",
-                              ERR_reason_error_string(error));
-    }
-
-    ERR_clear_error();
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio, size_t max, ngx_uint_t crl)
-{
-    int        len;
-    X509      *x509;
-    u_char    *p;
-    uint32_t   n;
-    X509_CRL  *list;
-
-    x509 = NULL;
-    list = NULL;
-
-    if (crl) {
-        list = PEM_read_bio_X509_CRL(bio, NULL, NULL, (void *) "");
-        len = list ? i2d_X509_CRL(list, NULL) : -1;
-
-    } else {
-        x509 = PEM_read_bio_X509(bio, NULL, NULL, (void *) "");
-        len = x509 ? i2d_X509(x509, NULL) : -1;
-    }
-
-    if (len > 0 && d->len + sizeof(uint32_t) + len <= max) {
-        n = len;
-
-        p = ngx_cpymem(d->made + d->len, &n, sizeof(uint32_t));
-        len = crl ? i2d_X509_CRL(list, &p) : i2d_X509(x509, &p);
-
-        d->len = p - d->made;
-
-    } else {
-        len = -1;
-    }
-
-    X509_free(x509);
-    X509_CRL_free(list);
-
-    return (len > 0) ? NGX_OK : NGX_DECLINED;
-}
-
-
-static ngx_int_t ngx_cdecl
-ngx_k8s_data_bad(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    const char *fmt, ...)
-{
-    u_char   buf[512], *p;
-    va_list  args;
-
-    va_start(args, fmt);
-    p = ngx_vslprintf(buf, buf + sizeof(buf), fmt, args);
-    va_end(args);
-
-    if (d->reason.data) {
-        ngx_free(d->reason.data);
-    }
-
-    d->state = NGX_K8S_DATA_BAD;
-    d->reason.len = p - buf;
-    d->reason.data = ngx_alloc(d->reason.len, c->log);
-
-    if (d->reason.data == NULL) {
-        d->reason.len = 0;
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(d->reason.data, buf, d->reason.len);
-
-    return NGX_DECLINED;
 }
 
 

@@ -344,6 +344,25 @@ void ngx_k8s_compile_data_free(ngx_k8s_secret_state_t *state);
 ngx_uint_t ngx_k8s_compile_data_known(ngx_k8s_compile_t *c, uint32_t slot,
     void *rec);
 
+/*
+ * The bytes of a record (ngx_k8s_compile_data_text.c), d->made and d->len, in
+ * pieces.  NGX_AGAIN: there is more to do; NGX_DECLINED: it is bad, for which
+ * bad() sets d->reason; NGX_ERROR: no memory.
+ */
+
+#define NGX_K8S_DATA_BYTES           (256 * 1024)
+
+ngx_int_t ngx_k8s_compile_data_users(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
+ngx_int_t ngx_k8s_compile_data_user_map(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
+ngx_int_t ngx_k8s_compile_data_ca(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
+ngx_int_t ngx_k8s_compile_data_crl(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
+ngx_int_t ngx_cdecl ngx_k8s_compile_data_bad(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, const char *fmt, ...);
+
 /* texts (ngx_k8s_compile_note.c), in the pool of the array, or c->pool */
 ngx_int_t ngx_cdecl ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_uint_t code, ngx_str_t *host, ngx_str_t *field, const char *fmt, ...);
