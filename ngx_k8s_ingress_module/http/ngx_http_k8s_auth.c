@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_auth.h>
+#include <ngx_http_k8s_password.h>
 #include <ngx_http_k8s_route.h>
 
 
@@ -458,6 +459,15 @@ ngx_http_k8s_auth_answer(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_http_k8s_auth_ctx_t *a)
 {
     if (a->status >= NGX_HTTP_OK && a->status < NGX_HTTP_SPECIAL_RESPONSE) {
+
+        /* what the server says in its place stays */
+
+        if (ngx_http_k8s_password_wanted(ctx)
+            && ngx_http_k8s_password_passed(r) != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
         return (ngx_http_k8s_auth_pass(r, a) == NGX_OK)
                ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

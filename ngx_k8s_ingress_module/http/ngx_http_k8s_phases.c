@@ -456,7 +456,7 @@ ngx_http_k8s_admit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         }
     }
 
-    return ngx_http_k8s_admitted(r, ctx, password, 0);
+    return ngx_http_k8s_admitted(r, ctx, password && !auth, 0);
 }
 
 

@@ -35,7 +35,8 @@ my $auth = K8s::Backend->start(sub {
     my $r = $b->request($c) or return;
     my ($how) = $r->{uri} =~ m{^/(\d*)};
     $b->note("$r->{raw}" =~ s/\r\n/|/gr);
-    $b->answer($c, $how, '', $how == 401 ? 'WWW-Authenticate: Bearer' : ());
+    $b->answer($c, $how, '', $how == 200 ? 'Authorization: Bearer its' : (),
+               $how == 401 ? 'WWW-Authenticate: Bearer' : ());
 });
 my $at = 'http://127.0.0.1:' . $auth->port;
 
@@ -81,6 +82,7 @@ protected('basic');
 protected('realm', 'auth-realm: The Realm');
 protected('errors', 'auth-signin: https://$host/login', "auth-url: $at/200");
 protected('both', "auth-url: $at/\$http_x_how", 'auth-response-headers: X-User');
+protected('token', "auth-url: $at/200", 'auth-response-headers: Authorization');
 protected('any', "auth-url: $at/\$http_x_how", 'satisfy: any');
 protected('list', 'allowlist-source-range: 10.0.0.0/8');
 protected('either', 'allowlist-source-range: 10.0.0.0/8', 'satisfy: any');
@@ -158,6 +160,10 @@ is status('either', of('plain', 'x')), 401, 'any: neither';
 is status('both', of('six'), 'X-How: 200'), 200, 'password and server';
 my ($note) = reverse $auth->notes;
 like $note, qr/\|Authorization: Basic /, 'the server sees the password';
+like +($n->get('token.test', '/', of('six')))[1], qr/Bearer its/,
+    'what the server says in place of the password gets to the backend';
+unlike +($n->get('both.test', '/', of('six'), 'X-How: 200'))[1], qr/Basic/,
+    'the password does not';
 is status('both', of('six'), 'X-How: 403'), 403, 'not by the password alone';
 is status('both', of('six', 'x'), 'X-How: 200'), 401, 'not by the server alone';
 ($s, undef, $head) = $n->get('both.test', '/', of('plain'), 'X-How: 401');
