@@ -39,6 +39,10 @@ static ngx_int_t ngx_http_k8s_metric_problems(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_states(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_limited(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_clients(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_turns(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 
@@ -249,6 +253,20 @@ ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
       ngx_string("Times that the snapshot file could not be written"),
       ngx_string("block"),
       ngx_http_k8s_metric_table, ngx_http_k8s_table_field(save_errors), 0 },
+
+    { ngx_string("nginx_ingress_k8s_limited_requests_total"),
+      ngx_string("counter"),
+      ngx_string("Requests over a limit of an Ingress, by its annotation: "
+                 "refused, or let through as a dry run"),
+      ngx_string("block, limit, dry_run"),
+      ngx_http_k8s_metric_limited, 0, 0 },
+
+    { ngx_string("nginx_ingress_k8s_limit_clients"),
+      ngx_string("gauge"),
+      ngx_string("Rates of clients that the zone of limits remembers (used, "
+                 "an estimate), and has room for (free)"),
+      ngx_string("block, state"),
+      ngx_http_k8s_metric_clients, 0, 0 },
 
     { ngx_string("nginx_ingress_k8s_watcher_turn_seconds"),
       ngx_string("histogram"),
@@ -556,6 +574,49 @@ ngx_http_k8s_metric_states(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
         ngx_http_k8s_metric_block(a);
         ngx_http_k8s_printf(a, "} %uA\n", a->table->states[i]);
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_limited(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_uint_t         i;
+    ngx_k8s_limits_t  *limits;
+
+    limits = a->blocks[a->n]->limits;
+
+    for (i = 0; i < 2 * NGX_K8S_LIMIT_KINDS; i++) {
+        ngx_http_k8s_metric_head(a, m);
+        ngx_http_k8s_printf(a, "limit=\"%V\",dry_run=\"%s\",",
+                            &ngx_k8s_limit_names[i / 2],
+                            i % 2 ? "true" : "false");
+        ngx_http_k8s_metric_block(a);
+        ngx_http_k8s_printf(a, "} %uA\n", limits->refused[i / 2][i % 2]);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_clients(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_uint_t  used, total;
+
+    total = ngx_k8s_limits_clients(a->blocks[a->n]->limits,
+                                   (uint64_t) ngx_current_msec * 1000, &used);
+
+    ngx_http_k8s_metric_head(a, m);
+    ngx_http_k8s_printf(a, "state=\"used\",");
+    ngx_http_k8s_metric_block(a);
+    ngx_http_k8s_printf(a, "} %ui\n", used);
+
+    ngx_http_k8s_metric_head(a, m);
+    ngx_http_k8s_printf(a, "state=\"free\",");
+    ngx_http_k8s_metric_block(a);
+    ngx_http_k8s_printf(a, "} %ui\n", total - used);
 
     return NGX_OK;
 }

@@ -13,11 +13,6 @@
 #include <ngx_k8s_ranges.h>
 
 
-#define NGX_HTTP_K8S_LIMIT_RPS       0
-#define NGX_HTTP_K8S_LIMIT_RPM       1
-#define NGX_HTTP_K8S_LIMIT_RATES     2
-#define NGX_HTTP_K8S_LIMIT_CONNECTIONS  2
-
 /* of one: more is none, and keeps products small */
 #define NGX_HTTP_K8S_LIMIT_MAX       1000000000
 
@@ -28,10 +23,11 @@ typedef struct {
 } ngx_http_k8s_rate_t;
 
 struct ngx_http_k8s_limit_s {
-    ngx_http_k8s_rate_t      rates[NGX_HTTP_K8S_LIMIT_RATES];
+    ngx_http_k8s_rate_t      rates[NGX_K8S_LIMIT_RATES];
     ngx_uint_t               connections;  /* 0: any number */
     ngx_uint_t               rate_status;
     ngx_uint_t               connection_status;
+    ngx_uint_t               dry_run;
     ngx_k8s_ranges_t        *free;       /* addresses without limits, or NULL */
     ngx_http_k8s_template_t  key;        /* empty: the client's address */
 };
@@ -53,13 +49,8 @@ static ngx_int_t ngx_http_k8s_limit_rates(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_limit_connections(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_atomic_uint_t key);
 static void ngx_http_k8s_limit_release(void *data);
-static void ngx_http_k8s_limit_log(ngx_http_request_t *r,
+static ngx_int_t ngx_http_k8s_limit_refuse(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_uint_t kind);
-
-
-static char  *ngx_http_k8s_limit_names[] = {
-    "limit-rps", "limit-rpm", "limit-connections"
-};
 
 
 ngx_int_t
@@ -83,10 +74,10 @@ ngx_http_k8s_limit_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
         return NGX_ERROR;
     }
 
-    ngx_http_k8s_limit_rate(&limit->rates[NGX_HTTP_K8S_LIMIT_RPS],
+    ngx_http_k8s_limit_rate(&limit->rates[NGX_K8S_LIMIT_RPS],
                             settings->limit_rps, settings->limit_burst,
                             1000000);
-    ngx_http_k8s_limit_rate(&limit->rates[NGX_HTTP_K8S_LIMIT_RPM],
+    ngx_http_k8s_limit_rate(&limit->rates[NGX_K8S_LIMIT_RPM],
                             settings->limit_rpm, settings->limit_burst,
                             60000000);
 
@@ -96,6 +87,7 @@ ngx_http_k8s_limit_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
     limit->rate_status = settings->limit_req_status;
     limit->connection_status = settings->limit_conn_status;
+    limit->dry_run = settings->limit_dry_run;
 
     if (settings->limit_allowlist.len) {
 
@@ -243,26 +235,24 @@ ngx_http_k8s_limit_rates(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     now = (uint64_t) ngx_current_msec * 1000;
     rate = ctx->profile->limit->rates;
 
-    if (rate[NGX_HTTP_K8S_LIMIT_RPS].interval
-        && rate[NGX_HTTP_K8S_LIMIT_RPM].interval
+    if (rate[NGX_K8S_LIMIT_RPS].interval
+        && rate[NGX_K8S_LIMIT_RPM].interval
         && ngx_k8s_limits_peek(limits,
-                          ngx_k8s_limits_kind(key, NGX_HTTP_K8S_LIMIT_RPM),
-                          now, rate[NGX_HTTP_K8S_LIMIT_RPM].burst)
+                          ngx_k8s_limits_kind(key, NGX_K8S_LIMIT_RPM),
+                          now, rate[NGX_K8S_LIMIT_RPM].burst)
            != NGX_OK)
     {
-        ngx_http_k8s_limit_log(r, ctx, NGX_HTTP_K8S_LIMIT_RPM);
-        return ctx->profile->limit->rate_status;
+        return ngx_http_k8s_limit_refuse(r, ctx, NGX_K8S_LIMIT_RPM);
     }
 
-    for (i = 0; i < NGX_HTTP_K8S_LIMIT_RATES; i++) {
+    for (i = 0; i < NGX_K8S_LIMIT_RATES; i++) {
 
         if (rate[i].interval
             && ngx_k8s_limits_take(limits, ngx_k8s_limits_kind(key, i), now,
                                    rate[i].interval, rate[i].burst)
                != NGX_OK)
         {
-            ngx_http_k8s_limit_log(r, ctx, i);
-            return ctx->profile->limit->rate_status;
+            return ngx_http_k8s_limit_refuse(r, ctx, i);
         }
     }
 
@@ -293,7 +283,7 @@ ngx_http_k8s_limit_connections(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     held->block = block;
-    held->key = ngx_k8s_limits_kind(key, NGX_HTTP_K8S_LIMIT_CONNECTIONS);
+    held->key = ngx_k8s_limits_kind(key, NGX_K8S_LIMIT_CONNECTIONS);
 
     rc = (block->limits_process == NGX_ERROR)
          ? NGX_DECLINED
@@ -311,9 +301,7 @@ ngx_http_k8s_limit_connections(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
                       "should be larger");
     }
 
-    ngx_http_k8s_limit_log(r, ctx, NGX_HTTP_K8S_LIMIT_CONNECTIONS);
-
-    return ctx->profile->limit->connection_status;
+    return ngx_http_k8s_limit_refuse(r, ctx, NGX_K8S_LIMIT_CONNECTIONS);
 }
 
 
@@ -327,11 +315,16 @@ ngx_http_k8s_limit_release(void *data)
 }
 
 
-static void
-ngx_http_k8s_limit_log(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+/* the status of the answer; NGX_DECLINED: it is only counted and logged */
+
+static ngx_int_t
+ngx_http_k8s_limit_refuse(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_uint_t kind)
 {
-    ngx_str_t  namespace, name;
+    ngx_str_t              namespace, name;
+    ngx_http_k8s_limit_t  *limit;
+
+    limit = ctx->profile->limit;
 
     ngx_str_null(&namespace);
     ngx_str_null(&name);
@@ -342,6 +335,16 @@ ngx_http_k8s_limit_log(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "limiting requests by \"%s\" of Ingress %V/%V",
-                  ngx_http_k8s_limit_names[kind], &namespace, &name);
+                  "limiting requests%s by \"%V\" of Ingress %V/%V",
+                  limit->dry_run ? ", dry run," : "",
+                  &ngx_k8s_limit_names[kind], &namespace, &name);
+
+    ngx_k8s_limits_refused(ctx->block->limits, kind, limit->dry_run);
+
+    if (limit->dry_run) {
+        return NGX_DECLINED;
+    }
+
+    return (kind == NGX_K8S_LIMIT_CONNECTIONS) ? limit->connection_status
+                                               : limit->rate_status;
 }

@@ -85,6 +85,7 @@ typedef struct {
                                                client */
     ngx_uint_t               limit_req_status;
     ngx_uint_t               limit_conn_status;
+    ngx_uint_t               limit_dry_run; /* who is over is let through */
 
     ngx_uint_t               backend_protocol;  /* NGX_K8S_BACKEND_* */
     ngx_uint_t               grpc_buffer;   /* kilobytes; 0: as in nginx.conf */

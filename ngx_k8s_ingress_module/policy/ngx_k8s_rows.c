@@ -591,6 +591,10 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                     &ngx_k8s_grammar_cidrs, "", NGX_K8S_A|NGX_K8S_ROUTE, "",
                     "", offsetof(ngx_k8s_settings_t, limit_allowlist), "",
                     "clients without limits"),
+    ngx_k8s_field_row("limit-dry-run", flag, "false", limit_dry_run,
+                      NGX_K8S_A|NGX_K8S_K,
+                      "limits of requests and connections are counted and "
+                      "logged, but refuse nothing; not in ingress-nginx"),
     ngx_k8s_with_token("limit-rate", number, "0", "limit_rate", "%Vk",
                        NGX_K8S_A|NGX_K8S_K|NGX_K8S_ROW_SAID,
                        "proxy-buffering", "kilobytes a second"),

@@ -23,6 +23,9 @@
 
 #define NGX_K8S_LIMIT_MINUTE         60000000
 
+/* sets that are looked at for an estimate */
+#define NGX_K8S_LIMIT_SAMPLE         4096
+
 
 static uint64_t ngx_k8s_limits_hash(uint64_t *seed, ngx_str_t *texts,
     ngx_uint_t n);
@@ -34,6 +37,13 @@ static void ngx_k8s_limits_widen(ngx_k8s_limits_t *limits,
     ngx_uint_t process);
 static ngx_k8s_limit_cell_t *ngx_k8s_limits_holds(ngx_k8s_limits_t *limits,
     ngx_atomic_uint_t key, ngx_uint_t i);
+
+
+ngx_str_t  ngx_k8s_limit_names[NGX_K8S_LIMIT_KINDS] = {
+    ngx_string("limit-rps"),
+    ngx_string("limit-rpm"),
+    ngx_string("limit-connections")
+};
 
 
 ngx_k8s_limits_t *
@@ -461,4 +471,29 @@ ngx_k8s_limits_release(ngx_k8s_limits_t *limits, ngx_uint_t process,
 
         return;
     }
+}
+
+
+ngx_uint_t
+ngx_k8s_limits_clients(ngx_k8s_limits_t *limits, uint64_t now,
+    ngx_uint_t *used)
+{
+    ngx_uint_t             i, k, n, sets;
+    ngx_k8s_limit_cell_t  *set;
+
+    sets = ngx_min(limits->nrates, NGX_K8S_LIMIT_SAMPLE);
+    n = 0;
+
+    for (i = 0; i < sets; i++) {
+
+        set = limits->rates + i * limits->nrates / sets * NGX_K8S_LIMIT_SET;
+
+        for (k = 0; k < NGX_K8S_LIMIT_SET; k++) {
+            n += (set[k].key && set[k].value > now);
+        }
+    }
+
+    *used = sets ? n * limits->nrates / sets : 0;
+
+    return limits->nrates * NGX_K8S_LIMIT_SET;
 }

@@ -31,6 +31,15 @@
 /* the least size of a zone */
 #define NGX_K8S_LIMITS_MIN           (256 * 1024)
 
+/* kinds of limits, rates first, and the annotations of theirs */
+#define NGX_K8S_LIMIT_RPS            0
+#define NGX_K8S_LIMIT_RPM            1
+#define NGX_K8S_LIMIT_RATES          2
+#define NGX_K8S_LIMIT_CONNECTIONS    2
+#define NGX_K8S_LIMIT_KINDS          3
+
+extern ngx_str_t  ngx_k8s_limit_names[NGX_K8S_LIMIT_KINDS];
+
 typedef struct {
     ngx_atomic_t             key;        /* 0: empty; of what a process holds,
                                             its number and one are in it */
@@ -43,6 +52,8 @@ typedef struct {
     uint64_t                 seed[2];    /* of keys */
     ngx_uint_t               nrates;     /* sets */
     ngx_uint_t               nholds;
+    ngx_atomic_t             refused[NGX_K8S_LIMIT_KINDS][2];  /* requests; the
+                                            latter: had it not been a dry run */
     ngx_atomic_t             window;     /* sets in which a key may be held */
     ngx_atomic_t             pids[NGX_K8S_LIMIT_PROCESSES];  /* 0: none */
     ngx_atomic_t             held[NGX_K8S_LIMIT_PROCESSES];  /* by each number;
@@ -57,12 +68,7 @@ typedef struct {
 ngx_k8s_limits_t *ngx_k8s_limits_init(u_char *addr, size_t size,
     uint64_t *seed);
 
-/*
- * The key of some texts, and that of a kind of limit, from 0 to
- * NGX_K8S_LIMIT_KINDS - 1, made of it.
- */
-
-#define NGX_K8S_LIMIT_KINDS          3
+/* the key of some texts, and that of a kind of limit made of it */
 
 #define ngx_k8s_limits_kind(key, kind)                                        \
     (((key) & ~(ngx_atomic_uint_t) NGX_K8S_LIMIT_KINDS) | ((kind) + 1))
@@ -104,6 +110,19 @@ ngx_int_t ngx_k8s_limits_hold(ngx_k8s_limits_t *limits, ngx_uint_t process,
     ngx_atomic_uint_t key, ngx_uint_t max);
 void ngx_k8s_limits_release(ngx_k8s_limits_t *limits, ngx_uint_t process,
     ngx_atomic_uint_t key);
+
+
+/* counts a request that is refused, or would have been */
+#define ngx_k8s_limits_refused(limits, kind, dry_run)                         \
+    (void) ngx_atomic_fetch_add(&(limits)->refused[kind][(dry_run) ? 1 : 0], 1)
+
+/*
+ * How many rates of clients the zone has room for, and as used how many it
+ * remembers: those that have come less than their due ago.  That is an estimate
+ * of at most 32,768 of them.  In any process.
+ */
+ngx_uint_t ngx_k8s_limits_clients(ngx_k8s_limits_t *limits, uint64_t now,
+    ngx_uint_t *used);
 
 
 #endif /* _NGX_K8S_LIMITS_H_INCLUDED_ */

@@ -23,7 +23,8 @@ my $slow = K8s::Backend->start(sub {
 my $n = K8s::Nginx->new(
     block => 'source manifests %%DIR%%; zone 8m; limits 1m; '
              . 'config_map system/own;',
-    server => 'k8s_ingress_pass;',
+    server => 'location = /own/metrics { k8s_ingress_admin metrics; } '
+              . 'k8s_ingress_pass;',
     main => 'worker_processes 2;');
 
 sub config { $n->config_map('system/own', @_) }
@@ -65,6 +66,8 @@ $n->annotated('denied', 'limit-rpm: "1"', 'limit-burst-multiplier: "0"',
 $n->annotated('preflight', 'limit-rpm: "1"', 'limit-burst-multiplier: "0"',
               'enable-cors: "true"');
 $n->annotated('unread', 'limit-rpm: "2r/m"');
+$n->annotated('dry', 'limit-rpm: "1"', 'limit-burst-multiplier: "1"',
+              'limit-dry-run: "true"');
 $n->annotated('hold', 'limit-connections: "2"');
 
 my $hold = K8s::Objects::ingresses("default/slow slow.test / slow:80");
@@ -91,6 +94,21 @@ is ask(2, 'denied', from('11.0.0.1')), '403:1 503:1',
 is ask(1, 'unread', from('10.0.0.1')), '503:1', 'one that cannot be read';
 ok $n->logged(qr/limiting requests by "limit-rpm" of Ingress default\/minute/),
     'it is logged';
+
+# a dry run
+
+is ask(20, 'dry', from('10.0.0.1')), '200:20', 'a dry run refuses nothing';
+ok $n->logged(qr/limiting requests, dry run, by "limit-rpm" of Ingress default\/dry/),
+    'it is logged';
+sub limited {
+    my ($limit, $dry) = @_;
+    my ($n) = ($n->get('metrics.test', '/own/metrics'))[1]
+        =~ /^nginx_ingress_k8s_limited_requests_total\{limit="$limit",dry_run="$dry",[^}]*\} (\d+)/m;
+    return $n;
+}
+is limited('limit-rpm', 'true'), 18, 'and counted';
+is limited('limit-rpm', 'false'), 9 * 2 + 9 + 13 + 14 + 1, 'as are refusals';
+is limited('limit-connections', 'false'), 0, 'by the limit';
 
 my $preflight = sub {
     my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1',

@@ -365,7 +365,7 @@ crowd(void)
 {
     char               text[16];
     double             ns[3];
-    ngx_uint_t         i, n, round, last;
+    ngx_uint_t         i, n, round, last, used, room;
     struct timespec    from, to;
     ngx_k8s_limits_t  *l;
 
@@ -401,6 +401,14 @@ crowd(void)
            ns[last - 1]);
 
     ok(n > 485000, "500,000 clients: %d", (int) n);
+
+    room = ngx_k8s_limits_clients(l, 1000000, &used);
+
+    ok(used <= room && used + used / 20 > n && used < n + n / 20,
+       "the estimate is near: %d of %d", (int) used, (int) room);
+
+    (void) ngx_k8s_limits_clients(l, 3000000000ULL, &used);
+    ok(used == 0, "what is paid for is not used: %d", (int) used);
 
     free(l);
 }
