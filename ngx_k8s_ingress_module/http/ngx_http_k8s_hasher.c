@@ -48,6 +48,8 @@ struct ngx_http_k8s_hash_s {
     ngx_str_t                password;
     ngx_str_t                stored;
     ngx_uint_t               known;
+    ngx_uint_t               round;      /* the jobs of a namespace have one
+                                            each, and are done in their order */
     ngx_uint_t               right;      /* the thread's, until it is done */
     ngx_uint_t               taken;      /* by the thread; under the mutex */
 };
@@ -63,6 +65,7 @@ struct ngx_http_k8s_hasher_s {
                                             "stop" */
     ngx_queue_t              done;
     ngx_uint_t               stop;
+    ngx_uint_t               round;      /* of the job that was taken last */
     int                      fd;         /* eventfd */
     ngx_queue_t              all;        /* jobs */
     ngx_uint_t               n;
@@ -86,6 +89,8 @@ static void ngx_http_k8s_hash_done(ngx_http_k8s_hasher_t *hasher,
     ngx_http_k8s_hash_t *job);
 static ngx_http_k8s_hash_t *ngx_http_k8s_hash_create(ngx_http_request_t *r,
     ngx_str_t *object, ngx_str_t *stored);
+static void ngx_http_k8s_hash_post(ngx_http_k8s_hasher_t *hasher,
+    ngx_http_k8s_hash_t *job);
 static void ngx_http_k8s_hash_free(ngx_http_k8s_hash_t *job);
 static ngx_int_t ngx_http_k8s_hash_copy(ngx_pool_t *pool, ngx_str_t *dst,
     ngx_str_t *src);
@@ -106,7 +111,7 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
     u_char                 *slash;
     size_t                  len;
     ngx_str_t              *client;
-    ngx_uint_t              n, ns;
+    ngx_uint_t              n, ns, round;
     ngx_queue_t            *q;
     ngx_http_k8s_hash_t    *job;
     ngx_http_k8s_hasher_t  *hasher;
@@ -127,6 +132,7 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
     client = &r->connection->addr_text;
     n = 0;
     ns = 0;
+    round = 0;
 
     /* namespace and slash */
 
@@ -159,8 +165,12 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
               && ngx_memcmp(job->object.data, object->data, object->len)
                  == 0);
 
-        ns += (job->object.len > len
-               && ngx_memcmp(job->object.data, object->data, len) == 0);
+        if (job->object.len > len
+            && ngx_memcmp(job->object.data, object->data, len) == 0)
+        {
+            ns++;
+            round = ngx_max(round, job->round + 1);
+        }
     }
 
     if (hasher->n == NGX_HTTP_K8S_HASHES || n >= NGX_HTTP_K8S_HASHES_OBJECT
@@ -175,6 +185,7 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
     }
 
     job->known = known;
+    job->round = round;
     ngx_memcpy(job->digest, digest, NGX_HTTP_K8S_HASH_LEN);
 
     ngx_queue_insert_tail(&hasher->all, &job->all);
@@ -183,12 +194,7 @@ ngx_http_k8s_hash(ngx_http_request_t *r, ngx_str_t *object, ngx_str_t *stored,
         ngx_add_timer(&hasher->hold, NGX_HTTP_K8S_HASH_HOLD);
     }
 
-    (void) pthread_mutex_lock(&hasher->mutex);
-
-    ngx_queue_insert_tail(&hasher->waiting, &job->queue);
-
-    (void) pthread_cond_signal(&hasher->cond);
-    (void) pthread_mutex_unlock(&hasher->mutex);
+    ngx_http_k8s_hash_post(hasher, job);
 
 waits:
 
@@ -197,6 +203,36 @@ waits:
     ngx_queue_insert_tail(&job->waiters, &waiter->queue);
 
     return NGX_AGAIN;
+}
+
+
+/* to the end of its round: a namespace waits for one job of each other one */
+
+static void
+ngx_http_k8s_hash_post(ngx_http_k8s_hasher_t *hasher, ngx_http_k8s_hash_t *job)
+{
+    ngx_queue_t          *q;
+    ngx_http_k8s_hash_t  *other;
+
+    (void) pthread_mutex_lock(&hasher->mutex);
+
+    job->round = ngx_max(job->round, hasher->round);
+
+    for (q = ngx_queue_last(&hasher->waiting);
+         q != ngx_queue_sentinel(&hasher->waiting);
+         q = ngx_queue_prev(q))
+    {
+        other = ngx_queue_data(q, ngx_http_k8s_hash_t, queue);
+
+        if (other->round <= job->round) {
+            break;
+        }
+    }
+
+    ngx_queue_insert_after(q, &job->queue);
+
+    (void) pthread_cond_signal(&hasher->cond);
+    (void) pthread_mutex_unlock(&hasher->mutex);
 }
 
 
@@ -416,6 +452,7 @@ ngx_http_k8s_hasher_cycle(void *data)
 
         ngx_queue_remove(q);
         job->taken = 1;
+        hasher->round = job->round;
 
         (void) pthread_mutex_unlock(&hasher->mutex);
 

@@ -51,9 +51,11 @@ my $n = K8s::Nginx->new(
 
 sub secret {
     my ($name, %data) = @_;
+    my $file = 'secret-' . $name =~ s{/}{-}r . '.yaml';
+    my $ns = $name =~ s{^(.*)/}{} ? $1 : 'default';
     my $lines = join '', map { "  $_: '$data{$_}'\n" } sort keys %data;
-    $n->manifest("secret-$name.yaml", "apiVersion: v1\nkind: Secret\n"
-                 . "metadata: {name: $name, namespace: default}\nstringData:"
+    $n->manifest($file, "apiVersion: v1\nkind: Secret\n"
+                 . "metadata: {name: $name, namespace: $ns}\nstringData:"
                  . ($lines ? "\n$lines" : " {}\n"));
 }
 
@@ -71,12 +73,13 @@ sub protected {
 sub status { my ($name, @lines) = @_; ($n->get("$name.test", '/', @lines))[0] }
 
 $n->backend('a', 'location / { return 200 "backend [$http_authorization]\n"; }');
-$n->services('default/a:80 a');
+$n->services("default/a:80 a\nother/a:80 a");
 secret('users', auth => users('# none:{PLAIN}secret', 'raw:secret',
                               map { "$_:$stored{$_}" } sort keys %stored));
 secret('map', one => $stored{six}, two => '{PLAIN}secret');
 secret('empty', auth => '# nobody');
 secret('other', users => 'a');
+secret('other/users', auth => "slow:$stored{slow}");
 
 protected('basic');
 protected('realm', 'auth-realm: The Realm');
@@ -96,6 +99,10 @@ $n->annotated('foreign', 'auth-type: basic', 'auth-secret: kube-system/users');
 $n->annotated('alone', 'auth-type: basic');
 $n->annotated('digest', 'auth-type: digest', 'auth-secret: users');
 $n->annotated('open');
+my $fair = K8s::Objects::ingresses('other/fair fair.test / a:80');
+$fair =~ s{^(  annotations:\n)}{$1    nginx.ingress.kubernetes.io/auth-type: basic
+    nginx.ingress.kubernetes.io/auth-secret: users\n}m;
+$n->manifest('fair.yaml', $fair);
 $n->annotated('unused', 'auth-secret: users');
 $n->config_map('system/own', 'use-forwarded-headers' => '"true"');
 $n->start;
@@ -202,8 +209,9 @@ sub begin {
     my $c = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
                                   PeerPort => $n->{port}, LocalAddr => $from)
         or die "connect: $!";
-    print $c map { "$_\r\n" } 'GET / HTTP/1.1', 'Host: basic.test',
-                              'Connection: close', @lines, '';
+    push @lines, 'Host: basic.test' unless grep { /^Host/ } @lines;
+    print $c map { "$_\r\n" } 'GET / HTTP/1.1', 'Connection: close', @lines,
+                              '';
     return $c;
 }
 
@@ -217,6 +225,8 @@ is scalar @busy, 4, 'of one Secret 16 wait';
 is +(grep { status('open') eq '200' } 1 .. 20), 20, 'other routes go on';
 is +(grep { status('map', of('two')) eq '200' } 1 .. 5), 5,
     'so do other Secrets';
+like finish(begin('127.0.0.30', of('slow'), 'Host: fair.test')),
+    qr{^HTTP/1.1 200 }, 'other namespaces wait for one of them';
 ok !IO::Select->new($flood[10])->can_read(0), 'while the flood waits';
 
 close $_ for @flood[1 .. 15];
