@@ -9,11 +9,12 @@
 
 #define NGX_K8S_KEPT_RECORDS         16  /* of one call */
 #define NGX_K8S_KEPT_BYTES           (64 * 1024)
+#define NGX_K8S_KEPT_SECRET          512 /* bytes of its names */
 
 
 /*
  * The bytes of a record: origin, zero byte, number of the document, zero byte,
- * JSON of the object.
+ * which are the entry's "head", and JSON of the object.
  */
 
 typedef struct {
@@ -22,7 +23,8 @@ typedef struct {
     ngx_uint_t               kind;
     ngx_str_t                ns;         /* in the key */
     ngx_str_t                name;
-    ngx_str_t                bytes;      /* malloc()ed until it is written */
+    ngx_str_t                head;       /* these are malloc()ed until it is */
+    ngx_str_t                text;       /* written */
     size_t                   size;       /* what it counts */
     unsigned                 queued:1;
     unsigned                 gone:1;
@@ -37,6 +39,10 @@ static void ngx_k8s_kept_change(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
 static ngx_int_t ngx_k8s_kept_build(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
+static void ngx_k8s_kept_begin(ngx_k8s_kept_t *k,
+    ngx_k8s_kept_entry_t *entry);
+static ngx_uint_t ngx_k8s_kept_fits(ngx_k8s_kept_t *k,
+    ngx_k8s_kept_entry_t *entry);
 static void ngx_k8s_kept_write(ngx_k8s_kept_t *k,
     ngx_k8s_kept_entry_t *entry);
 static void ngx_k8s_kept_remove(ngx_k8s_kept_t *k,
@@ -44,6 +50,7 @@ static void ngx_k8s_kept_remove(ngx_k8s_kept_t *k,
 static ngx_int_t ngx_k8s_kept_sweep(ngx_k8s_kept_t *k);
 static ngx_int_t ngx_k8s_kept_feed(ngx_k8s_kept_t *k, ngx_k8s_data_t *rec,
     ngx_uint_t kind, ngx_k8s_feed_t *feed);
+static void ngx_k8s_kept_empty(ngx_k8s_kept_entry_t *entry);
 static void ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry);
 
 
@@ -76,6 +83,7 @@ ngx_k8s_kept_done(ngx_k8s_kept_t *k)
         ngx_k8s_kept_free(k, (ngx_k8s_kept_entry_t *) k->tree.root);
     }
 
+    ngx_k8s_builder_unplace(&k->builder, k->writer);
     ngx_k8s_builder_done(&k->builder);
 
     k->table = NULL;
@@ -98,13 +106,11 @@ ngx_k8s_kept_object(ngx_k8s_kept_t *k, ngx_uint_t kind, ngx_str_t *ns,
         return feed ? NGX_ERROR : NGX_OK;
     }
 
-    if (entry->bytes.data) {
-        ngx_free(entry->bytes.data);
-        ngx_str_null(&entry->bytes);
-    }
+    ngx_k8s_kept_empty(entry);
 
     if (k->building == entry) {
         k->building = NULL;
+        ngx_k8s_builder_unplace(&k->builder, k->writer);
 
         /* one that changes all the time keeps no other one out */
 
@@ -185,31 +191,35 @@ static ngx_int_t
 ngx_k8s_kept_bytes(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry,
     ngx_k8s_feed_t *feed)
 {
-    u_char     *p, buf[512];
-    ngx_str_t   text;
+    u_char  *p;
 
-    text.data = feed->text;
-    text.len = feed->len;
-
-    if (ngx_k8s_kinds[entry->kind].secret) {
-        text.data = buf;
-        text.len = ngx_snprintf(buf, sizeof(buf), "{\"metadata\":{"
-                                "\"namespace\":\"%V\",\"name\":\"%V\"}}",
-                                &entry->ns, &entry->name)
-                   - buf;
-    }
-
-    p = ngx_alloc(feed->origin.len + NGX_INT_T_LEN + 2 + text.len, k->log);
+    p = ngx_alloc(feed->origin.len + NGX_INT_T_LEN + 2, k->log);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    entry->bytes.data = p;
+    entry->head.data = p;
+    entry->head.len = ngx_sprintf(p, "%V%Z%ui%Z", &feed->origin, feed->document)
+                      - p;
 
-    p = ngx_sprintf(p, "%V%Z%ui%Z", &feed->origin, feed->document);
-    p = ngx_cpymem(p, text.data, text.len);
+    if (!ngx_k8s_kinds[entry->kind].secret) {
+        entry->text.data = feed->text;
+        entry->text.len = feed->len;
+        feed->text = NULL;
 
-    entry->bytes.len = p - entry->bytes.data;
+        return NGX_OK;
+    }
+
+    p = ngx_alloc(NGX_K8S_KEPT_SECRET, k->log);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    entry->text.data = p;
+    entry->text.len = ngx_snprintf(p, NGX_K8S_KEPT_SECRET, "{\"metadata\":{"
+                                   "\"namespace\":\"%V\",\"name\":\"%V\"}}",
+                                   &entry->ns, &entry->name)
+                      - p;
 
     return NGX_OK;
 }
@@ -284,7 +294,7 @@ ngx_k8s_kept_run(ngx_k8s_kept_t *k, ngx_uint_t listed)
 
         ngx_queue_remove(q);
         entry->queued = 0;
-        size += entry->bytes.len;
+        size += entry->head.len + entry->text.len;
 
         ngx_k8s_kept_write(k, entry);
     }
@@ -299,52 +309,37 @@ static ngx_int_t
 ngx_k8s_kept_build(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 {
     size_t              n;
-    uint32_t            at;
-    ngx_k8s_str_t       key, ns, name, item;
-    ngx_k8s_data_t     *rec;
     ngx_k8s_builder_t  *b;
 
     b = &k->builder;
 
     if (k->building != entry) {
-
         k->building = entry;
         k->built = 0;
 
-        ngx_k8s_builder_begin(b, NGX_K8S_INDEX_DATA, sizeof(ngx_k8s_data_t));
-
-        key = ngx_k8s_builder_str(b, &entry->sn.str);
-        ns = ngx_k8s_builder_str(b, &entry->ns);
-        name = ngx_k8s_builder_str(b, &entry->name);
-        item = ngx_k8s_builder_str(b, &ngx_k8s_kinds[entry->kind].name);
-        at = ngx_k8s_builder_alloc(b, 0);
-
-        rec = ngx_k8s_builder_ptr(b, 0);
-
-        rec->header.key = key;
-        rec->use = NGX_K8S_DATA_OBJECT;
-        rec->namespace = ns;
-        rec->name = name;
-        rec->item = item;
-        rec->bytes.offset = at;
-        rec->bytes.len = entry->bytes.len;
+        ngx_k8s_kept_begin(k, entry);
     }
 
-    n = ngx_min(entry->bytes.len - k->built, NGX_K8S_KEPT_BYTES);
+    n = ngx_min(entry->text.len - k->built, NGX_K8S_KEPT_BYTES);
 
-    /* pieces are aligned, so each is behind the one before */
-
-    at = ngx_k8s_builder_alloc(b, n);
-
-    if (!b->failed) {
-        ngx_memcpy(ngx_k8s_builder_ptr(b, at), entry->bytes.data + k->built, n);
+    if (n && !b->failed) {
+        ngx_memcpy(b->data + b->len, entry->text.data + k->built, n);
+        b->len += n;
         k->built += n;
 
         (void) ngx_k8s_builder_sum(b, b->len);
 
-        if (k->built < entry->bytes.len) {
+        if (n == NGX_K8S_KEPT_BYTES) {
             return NGX_AGAIN;
         }
+    }
+
+    if (ngx_k8s_kept_fits(k, entry)
+        && ngx_k8s_builder_place(b, k->writer, NGX_K8S_WRITE_OBJECT,
+                                 NGX_K8S_KEPT_BYTES)
+           == NGX_AGAIN)
+    {
+        return NGX_AGAIN;
     }
 
     k->building = NULL;
@@ -353,37 +348,75 @@ ngx_k8s_kept_build(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 }
 
 
+/* all but the text, and memory for that */
+
+static void
+ngx_k8s_kept_begin(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
+{
+    uint32_t            at;
+    ngx_k8s_str_t       key, ns, name, item;
+    ngx_k8s_data_t     *rec;
+    ngx_k8s_builder_t  *b;
+
+    b = &k->builder;
+
+    ngx_k8s_builder_begin(b, NGX_K8S_INDEX_DATA, sizeof(ngx_k8s_data_t));
+
+    key = ngx_k8s_builder_str(b, &entry->sn.str);
+    ns = ngx_k8s_builder_str(b, &entry->ns);
+    name = ngx_k8s_builder_str(b, &entry->name);
+    item = ngx_k8s_builder_str(b, &ngx_k8s_kinds[entry->kind].name);
+    at = ngx_k8s_builder_alloc(b, entry->head.len);
+
+    ngx_k8s_builder_reserve(b, entry->text.len);
+
+    if (b->failed) {
+        return;
+    }
+
+    ngx_memcpy(ngx_k8s_builder_ptr(b, at), entry->head.data, entry->head.len);
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+
+    rec->header.key = key;
+    rec->use = NGX_K8S_DATA_OBJECT;
+    rec->namespace = ns;
+    rec->name = name;
+    rec->item = item;
+    rec->bytes.offset = at;
+    rec->bytes.len = entry->head.len + entry->text.len;
+}
+
+
+/* whether all of them are within their share with the record that is built */
+
+static ngx_uint_t
+ngx_k8s_kept_fits(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
+{
+    return !k->builder.failed
+           && k->bytes - entry->size + ngx_k8s_writer_cost(k->builder.len)
+              <= k->table->size / NGX_K8S_KEPT_SHARE;
+}
+
+
 /* a record, or its end; one that has no room is not asked for again */
 
 static void
 ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 {
-    size_t    max;
     uint32_t  slot;
-
-    k->bytes -= entry->size;
-    entry->size = 0;
-
-    if (entry->gone) {
-        ngx_k8s_kept_remove(k, entry);
-        ngx_k8s_kept_free(k, entry);
-
-        return;
-    }
-
-    max = k->table->size / NGX_K8S_KEPT_SHARE;
 
     slot = 0;
 
-    if (!k->builder.failed
-        && k->bytes + ngx_k8s_writer_cost(k->builder.len) <= max)
-    {
+    if (!entry->gone && ngx_k8s_kept_fits(k, entry)) {
         slot = ngx_k8s_builder_put(&k->builder, k->writer,
                                    NGX_K8S_WRITE_OBJECT);
     }
 
-    ngx_free(entry->bytes.data);
-    ngx_str_null(&entry->bytes);
+    k->bytes -= entry->size;
+    entry->size = 0;
+
+    ngx_k8s_kept_empty(entry);
 
     if (slot) {
         entry->size = ngx_k8s_writer_cost(k->builder.len);
@@ -394,6 +427,11 @@ ngx_k8s_kept_write(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
     /* there may be an older version */
 
     ngx_k8s_kept_remove(k, entry);
+
+    if (entry->gone) {
+        ngx_k8s_kept_free(k, entry);
+        return;
+    }
 
     if (!k->full) {
         k->full = 1;
@@ -602,6 +640,21 @@ ngx_k8s_kept_feed(ngx_k8s_kept_t *k, ngx_k8s_data_t *rec, ngx_uint_t kind,
 
 
 static void
+ngx_k8s_kept_empty(ngx_k8s_kept_entry_t *entry)
+{
+    if (entry->head.data) {
+        ngx_free(entry->head.data);
+        ngx_str_null(&entry->head);
+    }
+
+    if (entry->text.data) {
+        ngx_free(entry->text.data);
+        ngx_str_null(&entry->text);
+    }
+}
+
+
+static void
 ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
 {
     if (entry->queued) {
@@ -612,9 +665,7 @@ ngx_k8s_kept_free(ngx_k8s_kept_t *k, ngx_k8s_kept_entry_t *entry)
         k->building = NULL;
     }
 
-    if (entry->bytes.data) {
-        ngx_free(entry->bytes.data);
-    }
+    ngx_k8s_kept_empty(entry);
 
     ngx_rbtree_delete(&k->tree, &entry->sn.node);
     ngx_free(entry);

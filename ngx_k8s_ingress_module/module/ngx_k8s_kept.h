@@ -59,8 +59,9 @@ ngx_int_t ngx_k8s_kept_init(ngx_k8s_kept_t *k, ngx_k8s_table_t *table,
 void ngx_k8s_kept_done(ngx_k8s_kept_t *k);
 
 /*
- * An object is kept as it was fed; NULL: it is good, or gone.  NGX_ERROR: no
- * memory, it is not kept.
+ * An object is kept as it was fed, whose text is taken over where it is needed
+ * (feed->text is NULL then); NULL: it is good, or gone.  NGX_ERROR: no memory,
+ * it is not kept.
  */
 ngx_int_t ngx_k8s_kept_object(ngx_k8s_kept_t *k, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_k8s_feed_t *feed);

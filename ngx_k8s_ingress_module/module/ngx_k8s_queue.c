@@ -47,7 +47,7 @@ static void ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_parser_t *parser, ngx_k8s_problem_t *problem);
 static ngx_int_t ngx_k8s_queue_write(ngx_k8s_queue_t *q);
 static void ngx_k8s_queue_written(ngx_k8s_queue_t *q,
-    ngx_k8s_object_t *object, u_char *text);
+    ngx_k8s_object_t *object, u_char **text);
 static void ngx_k8s_queue_last(ngx_k8s_queue_t *q, ngx_uint_t kind,
     ngx_k8s_identity_t *id);
 static void ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
@@ -389,7 +389,7 @@ ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
     if (object->kind == NGX_K8S_INGRESS_CLASS && feed->origin.len == 0) {
         text = ngx_k8s_object_write(object);
-        ngx_k8s_queue_written(q, object, text);
+        ngx_k8s_queue_written(q, object, &text);
         free(text);
 
     } else {
@@ -541,7 +541,7 @@ ngx_k8s_queue_write(ngx_k8s_queue_t *q)
         return NGX_AGAIN;
     }
 
-    ngx_k8s_queue_written(q, object, q->writing.text);
+    ngx_k8s_queue_written(q, object, &q->writing.text);
 
     ngx_k8s_write_end(&q->writing);
 
@@ -551,11 +551,11 @@ ngx_k8s_queue_write(ngx_k8s_queue_t *q)
 
 static void
 ngx_k8s_queue_written(ngx_k8s_queue_t *q, ngx_k8s_object_t *object,
-    u_char *text)
+    u_char **text)
 {
     ngx_k8s_feed_t  feed;
 
-    if (text == NULL) {
+    if (*text == NULL) {
         ngx_k8s_queue_lose(q, object->kind);
         return;
     }
@@ -566,11 +566,13 @@ ngx_k8s_queue_written(ngx_k8s_queue_t *q, ngx_k8s_object_t *object,
     feed.kind = object->kind;
     feed.origin = object->origin;
     feed.document = object->document;
-    feed.text = text;
-    feed.len = ngx_strlen(text);
+    feed.text = *text;
+    feed.len = ngx_strlen(*text);
 
     q->events->kept(q->events->data, object->kind, &object->namespace,
                     &object->name, &feed);
+
+    *text = feed.text;
 }
 
 

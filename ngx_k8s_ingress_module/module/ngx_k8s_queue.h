@@ -38,7 +38,8 @@ typedef struct {
     void                   (*listed)(void *data, ngx_uint_t kind,
                                 ngx_str_t *scope, ngx_uint_t ends);
     /* the version of an object that is in the store is its last good one, and
-       is fed as such; NULL: it is as it is now, or has gone */
+       is fed as such: who takes feed->text over sets it to NULL.  feed NULL:
+       it is as it is now, or has gone */
     void                   (*kept)(void *data, ngx_uint_t kind,
                                 ngx_str_t *ns, ngx_str_t *name,
                                 ngx_k8s_feed_t *feed);

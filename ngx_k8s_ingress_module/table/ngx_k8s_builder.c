@@ -6,9 +6,8 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_k8s_writer.h>
+#include <ngx_k8s_writer_core.h>
 #include <ngx_k8s_path.h>
-#include <ngx_k8s_shm.h>
 
 
 #define NGX_K8S_BUILDER_SIZE         4096    /* holds every fixed part */
@@ -86,6 +85,13 @@ ngx_k8s_builder_begin(ngx_k8s_builder_t *b, ngx_uint_t type, size_t size)
 
     rec = (ngx_k8s_record_t *) b->data;
     rec->type = type;
+}
+
+
+void
+ngx_k8s_builder_reserve(ngx_k8s_builder_t *b, size_t size)
+{
+    (void) ngx_k8s_builder_need(b, size);
 }
 
 
@@ -350,9 +356,56 @@ ngx_k8s_builder_sum(ngx_k8s_builder_t *b, size_t max)
 }
 
 
+ngx_int_t
+ngx_k8s_builder_place(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w,
+    ngx_uint_t kind, size_t max)
+{
+    u_char    *p;
+    size_t     n;
+    uint32_t   slot;
+
+    if (b->failed) {
+        return NGX_DECLINED;
+    }
+
+    if (b->place == NULL) {
+        b->place = ngx_k8s_writer_place(w, (ngx_k8s_record_t *) b->data, b->len,
+                                        kind, &slot);
+
+        if (b->place == NULL) {
+            return NGX_DECLINED;
+        }
+
+        w->placed++;
+        b->placed = 0;
+    }
+
+    n = ngx_min(b->len - b->placed, max);
+    p = ngx_k8s_at(w->table, (size_t) b->place->start * NGX_K8S_GRANULE);
+
+    ngx_memcpy(p + b->placed, b->data + b->placed, n);
+
+    b->placed += n;
+
+    return (b->placed < b->len) ? NGX_AGAIN : NGX_OK;
+}
+
+
+void
+ngx_k8s_builder_unplace(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w)
+{
+    if (b->place) {
+        ngx_k8s_free(&w->alloc, b->place);
+        b->place = NULL;
+        w->placed--;
+    }
+}
+
+
 uint32_t
 ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w, ngx_uint_t kind)
 {
+    ngx_k8s_extent_t  *e;
     ngx_k8s_record_t  *rec;
 
     if (b->failed) {
@@ -367,5 +420,13 @@ ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w, ngx_uint_t kind)
         kind = NGX_K8S_WRITE_SUMMED;
     }
 
-    return ngx_k8s_writer_put(w, rec, b->len, kind);
+    if (b->place == NULL) {
+        return ngx_k8s_writer_put(w, rec, b->len, kind);
+    }
+
+    e = b->place;
+    b->place = NULL;
+    w->placed--;
+
+    return ngx_k8s_writer_put_placed(w, rec, b->len, kind, e);
 }

@@ -31,13 +31,32 @@ uint32_t
 ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     ngx_uint_t kind)
 {
-    size_t             need, keep;
-    u_char            *key;
-    uint32_t           n, start, granules, was;
-    ngx_uint_t         found;
-    ngx_k8s_slot_t    *slot;
+    uint32_t           n;
     ngx_k8s_extent_t  *e;
-    ngx_k8s_record_t  *old, *dst;
+
+    e = ngx_k8s_writer_place(w, rec, len, kind, &n);
+
+    if (e == NULL) {
+        return n;
+    }
+
+    ngx_memcpy(ngx_k8s_at(w->table, (size_t) e->start * NGX_K8S_GRANULE), rec,
+               len);
+
+    return ngx_k8s_writer_put_placed(w, rec, len, kind, e);
+}
+
+
+ngx_k8s_extent_t *
+ngx_k8s_writer_place(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
+    ngx_uint_t kind, uint32_t *slot)
+{
+    size_t             need, keep;
+    uint32_t           granules, was;
+    ngx_k8s_extent_t  *e;
+    ngx_k8s_record_t  *old;
+
+    *slot = 0;
 
     w->missing = 0;
     w->later = 0;
@@ -47,59 +66,77 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     {
         ngx_log_error(NGX_LOG_ERR, w->log, 0,
                       "k8s table: record of %uz bytes refused", len);
-        return 0;
+        return NULL;
     }
+
+    old = ngx_k8s_table_find(w->table, rec->type,
+                             ngx_k8s_record_at(rec, rec->key.offset),
+                             rec->key.len, slot);
+
+    if (old && ngx_k8s_writer_same(old, rec, len)) {
+        ngx_k8s_writer_global(w, rec, 1);
+        return NULL;
+    }
+
+    *slot = 0;
+
+    granules = ngx_k8s_granules(len);
+    was = old ? old->size / NGX_K8S_GRANULE : 0;
+
+    need = ngx_k8s_writer_need(w, rec->type, granules, was, kind);
+    if (need == 0) {
+        return NULL;
+    }
+
+    e = ngx_k8s_extent_new(&w->alloc);
+    if (e == NULL) {
+        return NULL;
+    }
+
+    keep = ngx_k8s_writer_keep(w, rec->type, was, kind);
+
+    e->start = ngx_k8s_writer_take(w, granules, need, keep, 0);
+    e->len = granules;
+
+    if (e->start == 0) {
+        ngx_k8s_extent_drop(&w->alloc, e);
+        return NULL;
+    }
+
+    return e;
+}
+
+
+uint32_t
+ngx_k8s_writer_put_placed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec,
+    size_t len, ngx_uint_t kind, ngx_k8s_extent_t *e)
+{
+    u_char            *key;
+    uint32_t           n, start, was;
+    ngx_k8s_slot_t    *slot;
+    ngx_k8s_record_t  *old, *dst;
 
     key = ngx_k8s_record_at(rec, rec->key.offset);
 
     n = 0;
     old = ngx_k8s_table_find(w->table, rec->type, key, rec->key.len, &n);
-    found = (old != NULL);
+    was = old ? old->size / NGX_K8S_GRANULE : 0;
 
-    if (found && ngx_k8s_writer_same(old, rec, len)) {
-        ngx_k8s_writer_global(w, rec, 1);
-        return n;
-    }
-
-    granules = ngx_k8s_granules(len);
-    was = found ? old->size / NGX_K8S_GRANULE : 0;
-
-    need = ngx_k8s_writer_need(w, rec->type, granules, was, kind);
-    if (need == 0) {
-        return 0;
-    }
-
-    e = ngx_k8s_extent_new(&w->alloc);
-    if (e == NULL) {
-        return 0;
-    }
-
-    if (!found) {
+    if (old == NULL) {
         n = ngx_k8s_writer_slot(w, rec->type, kind);
 
         if (n == 0) {
-            goto failed;
+            ngx_k8s_free(&w->alloc, e);
+            return 0;
         }
     }
 
-    keep = ngx_k8s_writer_keep(w, rec->type, was, kind);
-    start = ngx_k8s_writer_take(w, granules, need, keep, 0);
-
-    if (start == 0) {
-
-        if (!found) {
-            ngx_k8s_chain_put(w, &w->slots, n);
-        }
-
-        goto failed;
-    }
-
+    start = e->start;
     dst = ngx_k8s_at(w->table, (size_t) start * NGX_K8S_GRANULE);
 
-    ngx_memcpy(dst, rec, len);
-    ngx_memzero((u_char *) dst + len, granules * NGX_K8S_GRANULE - len);
+    dst->size = e->len * NGX_K8S_GRANULE;
 
-    dst->size = granules * NGX_K8S_GRANULE;
+    ngx_memzero((u_char *) dst + len, dst->size - len);
 
     if (kind == NGX_K8S_WRITE_SUMMED) {
         dst->crc = rec->crc;
@@ -113,13 +150,13 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
 
     ngx_k8s_writer_changed(w, dst);
 
-    w->taken += granules;
+    w->taken += e->len;
 
     if (rec->type == NGX_K8S_INDEX_PROBLEM) {
-        w->problems += (size_t) granules - was;
+        w->problems += (size_t) e->len - was;
     }
 
-    if (!found) {
+    if (old == NULL) {
         ngx_k8s_extent_drop(&w->alloc, e);
         ngx_k8s_writer_link(w, n, dst, ngx_k8s_hash(key, rec->key.len), start);
         ngx_k8s_writer_global(w, rec, 1);
@@ -138,12 +175,6 @@ ngx_k8s_writer_put(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec, size_t len,
     ngx_k8s_writer_retire(w, e);
 
     return n;
-
-failed:
-
-    ngx_k8s_extent_drop(&w->alloc, e);
-
-    return 0;
 }
 
 

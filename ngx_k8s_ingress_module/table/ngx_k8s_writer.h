@@ -182,6 +182,8 @@ typedef struct {
     size_t                   len;
     size_t                   size;
     size_t                   summed;     /* bytes, 0: none */
+    size_t                   placed;     /* bytes copied to its place */
+    struct ngx_k8s_extent_s *place;      /* NULL: it has none yet */
     uint32_t                 crc;        /* of them, not final */
     uint32_t                *strings;    /* open hash of (offset) seen */
     ngx_uint_t               nstrings;
@@ -193,6 +195,8 @@ typedef struct {
 ngx_int_t ngx_k8s_builder_init(ngx_k8s_builder_t *b, ngx_log_t *log);
 void ngx_k8s_builder_done(ngx_k8s_builder_t *b);
 void ngx_k8s_builder_begin(ngx_k8s_builder_t *b, ngx_uint_t type, size_t size);
+/* takes memory for so many bytes more, which are then not copied to grow */
+void ngx_k8s_builder_reserve(ngx_k8s_builder_t *b, size_t size);
 uint32_t ngx_k8s_builder_alloc(ngx_k8s_builder_t *b, size_t size);
 ngx_k8s_str_t ngx_k8s_builder_str(ngx_k8s_builder_t *b, ngx_str_t *s);
 /*
@@ -219,6 +223,17 @@ void ngx_k8s_builder_paths(ngx_k8s_builder_t *b);
 size_t ngx_k8s_builder_sum(ngx_k8s_builder_t *b, size_t max);
 
 #define ngx_k8s_builder_unsum(b)     (b)->summed = 0
+
+/*
+ * The put of a large record in pieces: takes its room in the zone, and copies
+ * the next "max" bytes of what was built, which must not change any more.
+ * NGX_AGAIN; NGX_OK: put() has only to show it; NGX_DECLINED: it has no place,
+ * as put() will say.  unplace() gives the room back; a kill leaves a gap, which
+ * the next writer finds.
+ */
+ngx_int_t ngx_k8s_builder_place(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w,
+    ngx_uint_t kind, size_t max);
+void ngx_k8s_builder_unplace(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w);
 
 /* puts the built record: as ngx_k8s_writer_put(); 0 also when b->failed */
 uint32_t ngx_k8s_builder_put(ngx_k8s_builder_t *b, ngx_k8s_writer_t *w,

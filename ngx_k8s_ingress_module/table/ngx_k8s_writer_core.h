@@ -69,6 +69,7 @@ struct ngx_k8s_writer_s {
     size_t                   sought;     /* granules that have to be free for
                                             what can be put later */
     size_t                   vain;       /* moved, and wanted is not there */
+    ngx_uint_t               placed;     /* records that are put in pieces */
     uint32_t                 compact;    /* granule where it goes on */
     uint32_t                 fill;       /* and of what is filled, 0: none */
 
@@ -122,6 +123,17 @@ void ngx_k8s_writer_retire(ngx_k8s_writer_t *w, ngx_k8s_extent_t *e);
 /* shows readers another record of a slot, 0: none */
 void ngx_k8s_writer_show(ngx_k8s_writer_t *w, ngx_k8s_slot_t *slot,
     uint32_t record);
+
+/*
+ * A put in two steps.  place(): takes room for a record, of which nobody else
+ * knows; NULL: *slot has the same bytes already, or is 0, as put is refused.
+ * put_placed(): shows it once the caller has copied all of it to that place;
+ * the extent is used up, also where there is no slot (0).
+ */
+ngx_k8s_extent_t *ngx_k8s_writer_place(ngx_k8s_writer_t *w,
+    ngx_k8s_record_t *rec, size_t len, ngx_uint_t kind, uint32_t *slot);
+uint32_t ngx_k8s_writer_put_placed(ngx_k8s_writer_t *w, ngx_k8s_record_t *rec,
+    size_t len, ngx_uint_t kind, ngx_k8s_extent_t *e);
 
 /* 0: what the watcher says of itself and of its source is said anew */
 ngx_uint_t ngx_k8s_record_lasts(ngx_k8s_record_t *rec);

@@ -190,7 +190,9 @@ ngx_k8s_writer_seek(ngx_k8s_writer_t *w)
         return NGX_OK;
     }
 
-    if (w->nretired) {
+    /* what is put in pieces stands in the way until it is shown */
+
+    if (w->nretired || w->placed) {
         return NGX_BUSY;
     }
 

@@ -61,10 +61,15 @@ put(ngx_uint_t kind, char *name, char *text, size_t len)
 
     ngx_str_set(&feed.origin, "a/b.yaml");
     feed.document = 3;
-    feed.text = (u_char *) text;
-    feed.len = len;
+    if (text) {
+        feed.text = malloc(len);
+        memcpy(feed.text, text, len);
+        feed.len = len;
+    }
 
     ngx_k8s_kept_object(&kept, kind, &ns, &n, text ? &feed : NULL);
+
+    free(feed.text);
 }
 
 
@@ -303,13 +308,26 @@ whole(char *text, size_t len)
 }
 
 
+static void
+begin(ngx_uint_t n)
+{
+    while (n--) {
+        (void) ngx_k8s_kept_run(&kept, 1);
+    }
+}
+
+
 /* a large one is written in pieces: the version before is there, or it is */
 
 static void
 pieces(void)
 {
     char        *one, *two;
-    ngx_uint_t   n, bad;
+    size_t       used;
+    ngx_uint_t   n, bad, placed;
+
+    ngx_k8s_writer_publish(writer);
+    used = table->used;
 
     one = malloc(MB / 4);
     two = malloc(MB / 4);
@@ -321,11 +339,17 @@ pieces(void)
 
     put(NGX_K8S_INGRESS, "large", one, MB / 4);
 
+    placed = 0;
+
     for (n = 1, bad = 0; ngx_k8s_kept_run(&kept, 1) == NGX_AGAIN; n++) {
         bad += (kept.building && !whole(NULL, 0));
+        placed += (kept.builder.place != NULL);
+        ngx_k8s_writer_publish(writer);
     }
 
-    ok(n > 4 && bad == 0 && whole(one, MB / 4), "in %u pieces", (unsigned) n);
+    ok(n > 8 && placed > 3 && bad == 0 && whole(one, MB / 4),
+       "in %u pieces, of %u of them in the zone", (unsigned) n,
+       (unsigned) placed);
 
     put(NGX_K8S_INGRESS, "large", two, MB / 4);
     (void) ngx_k8s_kept_run(&kept, 1);
@@ -334,17 +358,26 @@ pieces(void)
     run(1);
     ok(whole(two, MB / 4), "then the other one");
 
-    put(NGX_K8S_INGRESS, "large", one, MB / 4);
-    (void) ngx_k8s_kept_run(&kept, 1);
-    put(NGX_K8S_INGRESS, "large", two, MB / 5);
-    run(1);
-    ok(whole(two, MB / 5), "another version meanwhile");
+    for (n = 1; n < 8; n++) {
+        put(NGX_K8S_INGRESS, "large", one, MB / 4);
+        begin(n);
+        put(NGX_K8S_INGRESS, "large", two, MB / 5);
+        run(1);
+        ok(whole(two, MB / 5), "another version behind piece %u", (unsigned) n);
 
-    put(NGX_K8S_INGRESS, "large", one, MB / 4);
-    (void) ngx_k8s_kept_run(&kept, 1);
-    put(NGX_K8S_INGRESS, "large", NULL, 0);
-    run(1);
-    ok(whole(NULL, 0) && kept.bytes == 0, "it goes meanwhile");
+        put(NGX_K8S_INGRESS, "large", one, MB / 4);
+        begin(n);
+        put(NGX_K8S_INGRESS, "large", NULL, 0);
+        run(1);
+        ngx_k8s_writer_publish(writer);
+        ok(whole(NULL, 0) && kept.bytes == 0 && table->used == used,
+           "it goes meanwhile");
+
+        put(NGX_K8S_INGRESS, "large", one, MB / 4);
+        begin(n);
+        next();
+        ok(whole(NULL, 0) && table->used == used, "the watcher goes meanwhile");
+    }
 
     free(one);
     free(two);

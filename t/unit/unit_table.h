@@ -152,9 +152,9 @@ unit_rule(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *host, char *path,
  * its key is "size" bytes of type + flags
  */
 
-static ngx_inline uint32_t
-unit_certificate(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *name,
-    uint32_t type, uint32_t flags, size_t size, ngx_uint_t kind)
+static ngx_inline void
+unit_certificate_build(ngx_k8s_builder_t *b, char *name, uint32_t type,
+    uint32_t flags, size_t size)
 {
     char                   *names[2];
     uint32_t                key;
@@ -173,7 +173,7 @@ unit_certificate(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *name,
     key = ngx_k8s_builder_alloc(b, size);
 
     if (b->failed) {
-        return 0;
+        return;
     }
 
     cert = (ngx_k8s_certificate_t *) b->data;
@@ -185,6 +185,14 @@ unit_certificate(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *name,
     cert->flags = flags;
 
     ngx_memset(ngx_k8s_builder_ptr(b, key), (u_char) (type + flags), size);
+}
+
+
+static ngx_inline uint32_t
+unit_certificate(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, char *name,
+    uint32_t type, uint32_t flags, size_t size, ngx_uint_t kind)
+{
+    unit_certificate_build(b, name, type, flags, size);
 
     return ngx_k8s_builder_put(b, w, kind);
 }

@@ -29,6 +29,17 @@ blob(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, ngx_uint_t item, uint32_t seq,
 }
 
 
+static void
+blob_build(ngx_k8s_builder_t *b, ngx_uint_t item, uint32_t seq, size_t size)
+{
+    char  name[32];
+
+    sprintf(name, "item-%u", (unsigned) item);
+
+    unit_certificate_build(b, name, item, seq, size);
+}
+
+
 static ngx_uint_t
 blob_whole(ngx_k8s_certificate_t *cert, ngx_uint_t item)
 {
@@ -812,6 +823,113 @@ writer_slices(ngx_k8s_builder_t *b)
 }
 
 
+/* a record that is put in pieces is seen whole, and its room is never lost */
+
+static void
+writer_parts(ngx_k8s_builder_t *b)
+{
+    size_t                  used, room;
+    uint32_t                slot;
+    ngx_int_t               rc;
+    ngx_uint_t              i, n, bad;
+    ngx_k8s_table_t        *table;
+    ngx_k8s_writer_t       *w;
+    ngx_k8s_builder_t       p;
+    ngx_k8s_certificate_t  *cert;
+
+    table = unit_table(4 * 1024 * 1024);
+    w = ngx_k8s_writer_open(table, -1, &unit_log);
+    ngx_k8s_builder_init(&p, &unit_log);
+
+    for (i = 0; i < 200; i++) {
+        (void) blob(w, b, i, 1, 500, NGX_K8S_WRITE_OBJECT);
+    }
+
+    ngx_k8s_writer_publish(w);
+    used = table->used;
+    room = ngx_k8s_writer_room(w);
+
+    /* others come, go and change meanwhile */
+
+    blob_build(&p, 1000, 1, 60000);
+    (void) ngx_k8s_builder_sum(&p, p.len);
+
+    for (n = 1, bad = 0; /* void */ ; n++) {
+        rc = ngx_k8s_builder_place(&p, w, NGX_K8S_WRITE_OBJECT, 1000);
+
+        if (rc != NGX_AGAIN) {
+            break;
+        }
+
+        bad += (blob_find(table, 1000, NULL) != NULL);
+        bad += (blob(w, b, n, 2, 300 + n, NGX_K8S_WRITE_OBJECT) == 0);
+
+        ngx_k8s_writer_publish(w);
+    }
+
+    ok(rc == NGX_OK && n == 61 && bad == 0, "in %u pieces", (unsigned) n);
+
+    slot = ngx_k8s_builder_put(&p, w, NGX_K8S_WRITE_OBJECT);
+    cert = blob_find(table, 1000, NULL);
+    ok(slot && cert && blob_whole(cert, 1000), "then it is there");
+
+    for (i = 0, bad = 0; i < 200; i++) {
+        cert = blob_find(table, i, NULL);
+        bad += !(cert && blob_whole(cert, i));
+    }
+
+    ok(bad == 0, "and so is all else");
+
+    ok(ngx_k8s_builder_place(&p, w, NGX_K8S_WRITE_OBJECT, 1000) == NGX_DECLINED
+       && p.place == NULL
+       && ngx_k8s_builder_put(&p, w, NGX_K8S_WRITE_OBJECT) == slot,
+       "the same needs no place");
+
+    /* a larger one, that is given up, */
+
+    blob_build(&p, 1000, 2, 80000);
+    (void) ngx_k8s_builder_place(&p, w, NGX_K8S_WRITE_OBJECT, 1000);
+    ok(p.place && ngx_k8s_writer_room(w) < room, "another version");
+    ngx_k8s_builder_unplace(&p, w);
+    ngx_k8s_builder_unplace(&p, w);
+
+    ngx_k8s_writer_remove(w, slot);
+
+    for (i = 0; i < 200; i++) {
+        (void) blob(w, b, i, 1, 500, NGX_K8S_WRITE_OBJECT);
+    }
+
+    ngx_k8s_writer_publish(w);
+    ngx_k8s_writer_publish(w);
+    ok(table->used == used && ngx_k8s_writer_room(w) == room,
+       "what is given up takes no room");
+
+    /* one that is too large, */
+
+    blob_build(&p, 1000, 2, 400000);
+    ok(ngx_k8s_builder_place(&p, w, NGX_K8S_WRITE_OBJECT, 1000) == NGX_DECLINED
+       && ngx_k8s_builder_put(&p, w, NGX_K8S_WRITE_OBJECT) == 0,
+       "one that is too large has no place");
+
+    /* and one whose writer dies */
+
+    blob_build(&p, 1000, 2, 60000);
+    (void) ngx_k8s_builder_place(&p, w, NGX_K8S_WRITE_OBJECT, 1000);
+    ngx_k8s_writer_close(w);
+
+    w = ngx_k8s_writer_open(table, -1, &unit_log);
+    ngx_k8s_writer_publish(w);
+    ngx_k8s_writer_publish(w);
+    ok(table->used == used && ngx_k8s_writer_room(w) == room,
+       "the next writer has all room");
+
+    p.place = NULL;
+    ngx_k8s_builder_done(&p);
+    ngx_k8s_writer_close(w);
+    munmap(table, table->size);
+}
+
+
 /* writer and readers of the kill test */
 
 typedef struct {
@@ -830,7 +948,7 @@ kill_writer(ngx_k8s_table_t *table, ngx_fd_t fd, kill_t *k, unsigned seed)
     uint32_t            n, slot;
     ngx_uint_t          i;
     ngx_k8s_writer_t   *w;
-    ngx_k8s_builder_t   b;
+    ngx_k8s_builder_t   b, p;
 
     ngx_pid = ngx_getpid();
     srandom(seed);
@@ -844,7 +962,10 @@ kill_writer(ngx_k8s_table_t *table, ngx_fd_t fd, kill_t *k, unsigned seed)
 
     w = ngx_k8s_writer_open(table, fd, &unit_log);
 
-    if (w == NULL || ngx_k8s_builder_init(&b, &unit_log) != NGX_OK) {
+    if (w == NULL
+        || ngx_k8s_builder_init(&b, &unit_log) != NGX_OK
+        || ngx_k8s_builder_init(&p, &unit_log) != NGX_OK)
+    {
         k->failed++;
         _exit(1);
     }
@@ -853,7 +974,19 @@ kill_writer(ngx_k8s_table_t *table, ngx_fd_t fd, kill_t *k, unsigned seed)
         for (i = random() % 8; i; i--) {
             n = random() % ITEMS;
 
-            if (random() % 4 == 0 && blob_find(table, n, &slot)) {
+            if (random() % 4 == 0) {
+
+                if (p.place == NULL) {
+                    blob_build(&p, n, random(), random() % 9000);
+                }
+
+                if (ngx_k8s_builder_place(&p, w, NGX_K8S_WRITE_OBJECT, 1000)
+                    == NGX_OK)
+                {
+                    (void) ngx_k8s_builder_put(&p, w, NGX_K8S_WRITE_OBJECT);
+                }
+
+            } else if (random() % 4 == 0 && blob_find(table, n, &slot)) {
                 ngx_k8s_writer_remove(w, slot);
 
             } else {
@@ -1044,6 +1177,7 @@ main(void)
     writer_stats(&b);
     writer_damage(&b);
     writer_slices(&b);
+    writer_parts(&b);
     writer_kill(&b);
 
     ngx_k8s_builder_done(&b);
