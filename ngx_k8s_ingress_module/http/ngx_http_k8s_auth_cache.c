@@ -15,6 +15,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_auth.h>
+#include <ngx_http_k8s_ssl.h>
 
 
 /* milliseconds, from one look at a flight of another process to the next */
@@ -26,7 +27,7 @@
 #define NGX_HTTP_K8S_FLIGHTS         64
 
 /* of a name, beside the key that the settings say */
-#define NGX_HTTP_K8S_AUTH_PARTS      10
+#define NGX_HTTP_K8S_AUTH_PARTS      11
 
 
 /* of a worker: requests that wait for the same answer */
@@ -153,6 +154,14 @@ ngx_http_k8s_auth_name(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_record_str(ctx->names, &ctx->names->name, &parts[7]);
     ngx_k8s_record_str(ctx->names, &ctx->names->host, &parts[8]);
     ngx_k8s_record_str(ctx->names, &ctx->names->path, &parts[9]);
+
+#if (NGX_HTTP_SSL)
+
+    if (ngx_http_k8s_ssl_client_digest(r, &parts[10]) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+#endif
 
     len = 0;
 

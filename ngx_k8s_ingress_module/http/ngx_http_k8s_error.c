@@ -61,6 +61,10 @@ static ngx_str_t  ngx_http_k8s_error_only[] = {
     ngx_string("X-Request-ID $k8s_req_id"),
     ngx_string("X-Forwarded-For $remote_addr"),
     ngx_string("Host $k8s_best_http_host"),
+    ngx_string("ssl-client-cert \"\""),
+    ngx_string("ssl-client-verify \"\""),
+    ngx_string("ssl-client-subject-dn \"\""),
+    ngx_string("ssl-client-issuer-dn \"\""),
     ngx_null_string
 };
 

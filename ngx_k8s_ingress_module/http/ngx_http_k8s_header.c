@@ -94,6 +94,14 @@ ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
     found = 0;
 
     while ((h = ngx_http_k8s_header_next(&part, &i, &name->key)) != NULL) {
+
+        if (ngx_memcmp(h->lowcase_key, name->lowcase_key, name->key.len) != 0) {
+
+            /* one of ours, see ngx_http_k8s_ssl_client_tell() */
+
+            continue;
+        }
+
         if (found++ == 0) {
             h->value = *value;
         }

@@ -44,6 +44,11 @@ ngx_int_t ngx_http_k8s_ssl_apply(ngx_ssl_conn_t *ssl_conn,
  * scope(): puts it and what its Secret has into the context of a session, of
  * NGX_K8S_TLS_ID_LEN bytes; ask(): as apply().  check(): whether a request may
  * go on, NGX_DECLINED: not without TLS; else the status of the answer.
+ *
+ * What others are told of them (ngx_http_k8s_ssl_told.c): tell() puts headers
+ * ssl-client-* into the list of a request in place of what came, with whole
+ * also the certificate.  digest(): of the certificate, in the request's pool;
+ * empty: the client has none.  Both NGX_OK or NGX_ERROR.
  */
 void ngx_http_k8s_ssl_client_scope(ngx_k8s_block_t *block,
     ngx_k8s_policy_t *policy, u_char *id);
@@ -51,6 +56,9 @@ ngx_int_t ngx_http_k8s_ssl_client_ask(ngx_ssl_conn_t *ssl_conn,
     ngx_k8s_block_t *block, ngx_k8s_policy_t *policy, ngx_log_t *log);
 ngx_int_t ngx_http_k8s_ssl_client_check(ngx_http_request_t *r,
     ngx_k8s_block_t *block, ngx_k8s_policy_t *policy);
+ngx_int_t ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r, ngx_uint_t whole);
+ngx_int_t ngx_http_k8s_ssl_client_digest(ngx_http_request_t *r,
+    ngx_str_t *digest);
 
 /*
  * Keys of the ConfigMap (ngx_http_k8s_ssl_keys.c): init() notes what nginx.conf

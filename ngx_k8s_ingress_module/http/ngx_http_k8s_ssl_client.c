@@ -41,6 +41,7 @@ typedef struct {
     ngx_str_t                secret;     /* empty: nothing is asked for */
     ngx_uint_t               verify;     /* of ngx_k8s_grammar_verify_client */
     ngx_uint_t               depth;
+    ngx_uint_t               whole;      /* backends get the certificate */
     ngx_str_t                cn;         /* empty: any */
     ngx_k8s_data_t          *ca;         /* NULL: closed */
     ngx_k8s_data_t          *crl;        /* the same; may be empty */
@@ -118,6 +119,11 @@ ngx_http_k8s_ssl_client_policy(ngx_k8s_block_t *block, ngx_k8s_policy_t *policy,
 
         } else if (ngx_http_k8s_ssl_client_row(row, "auth-tls-verify-depth")) {
             (void) row->grammar->decode(row->grammar, &value, &client->depth);
+
+        } else if (ngx_http_k8s_ssl_client_row(row,
+                                    "auth-tls-pass-certificate-to-upstream"))
+        {
+            (void) row->grammar->decode(row->grammar, &value, &client->whole);
         }
     }
 
@@ -302,6 +308,10 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
                       "Secret \"%V\" for certificates of clients is not "
                       "there, or has no ca.crt", &client.secret);
         return NGX_HTTP_FORBIDDEN;
+    }
+
+    if (ngx_http_k8s_ssl_client_tell(r, client.whole) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     /* nobody has a name without a certificate */

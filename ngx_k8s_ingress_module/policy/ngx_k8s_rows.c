@@ -618,7 +618,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_client_row("auth-tls-secret", object, "",
                        NGX_K8S_A_MEDIUM|NGX_K8S_ROW_SECRET, "",
                        "a Secret with ca.crt, and ca.crl where certificates "
-                       "are revoked; headers ssl-client-* are not sent yet"),
+                       "are revoked; backends get ssl-client-verify, "
+                       "-subject-dn and -issuer-dn"),
     ngx_k8s_client_row("auth-tls-verify-client", verify_client, "on",
                        NGX_K8S_A_MEDIUM, "auth-tls-secret", ""),
     ngx_k8s_client_row("auth-tls-verify-depth", number, "1", NGX_K8S_A,
@@ -629,8 +630,10 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_later_row("auth-tls-error-page", "", error_page, "",
                       NGX_K8S_A_HIGH|NGX_K8S_HOST_CLOSED, "auth-tls-secret",
                       ""),
-    ngx_k8s_later_row("auth-tls-pass-certificate-to-upstream", "", flag,
-                      "false", NGX_K8S_A|NGX_K8S_HOST, "auth-tls-secret", ""),
+    ngx_k8s_any_row("auth-tls-pass-certificate-to-upstream", "",
+                    &ngx_k8s_grammar_flag, "false",
+                    NGX_K8S_A|NGX_K8S_HANDSHAKE, "", "", NGX_K8S_NO_FIELD,
+                    "auth-tls-secret", "as ssl-client-cert, escaped"),
     ngx_k8s_secret_row("proxy-ssl-secret", proxy_ssl_secret,
                        NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "",
                        "what backends by TLS are verified by (ca.crt), and the "

@@ -1,0 +1,124 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * What backends and auth servers are told of a client's certificate: headers in
+ * the list of the request.  Locations leave all of these names out, so that
+ * nothing of a client gets through; nginx looks them up by the name in lower
+ * case, and those here have it in upper case.  So who is told nothing costs
+ * nothing, where values of the locations would be looked at in each request.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_ssl.h>
+
+#include <openssl/sha.h>
+
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_str_t                upper;
+    ngx_int_t              (*get)(ngx_connection_t *c, ngx_pool_t *pool,
+                                  ngx_str_t *s);
+    unsigned                 whole:1;    /* the certificate itself */
+} ngx_http_k8s_ssl_told_t;
+
+
+static ngx_http_k8s_ssl_told_t  ngx_http_k8s_ssl_told[] = {
+    { ngx_string("ssl-client-cert"), ngx_string("SSL-CLIENT-CERT"),
+      ngx_ssl_get_escaped_certificate, 1 },
+    { ngx_string("ssl-client-verify"), ngx_string("SSL-CLIENT-VERIFY"),
+      ngx_ssl_get_client_verify, 0 },
+    { ngx_string("ssl-client-subject-dn"), ngx_string("SSL-CLIENT-SUBJECT-DN"),
+      ngx_ssl_get_subject_dn, 0 },
+    { ngx_string("ssl-client-issuer-dn"), ngx_string("SSL-CLIENT-ISSUER-DN"),
+      ngx_ssl_get_issuer_dn, 0 },
+    { ngx_null_string, ngx_null_string, NULL, 0 }
+};
+
+
+ngx_int_t
+ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r, ngx_uint_t whole)
+{
+    ngx_str_t                 value;
+    ngx_uint_t                i;
+    ngx_list_part_t          *part;
+    ngx_table_elt_t           name, *h;
+    ngx_connection_t         *c;
+    ngx_http_k8s_ssl_told_t  *told;
+
+    c = r->connection;
+
+    ngx_memzero(&name, sizeof(ngx_table_elt_t));
+    name.hash = 1;
+
+    for (told = ngx_http_k8s_ssl_told; told->name.len; told++) {
+
+        ngx_str_null(&value);
+
+        if (c->ssl
+            && (whole || !told->whole)
+            && told->get(c, r->pool, &value) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        part = &r->headers_in.headers.part;
+        i = 0;
+
+        while ((h = ngx_http_k8s_header_next(&part, &i, &told->name)) != NULL) {
+            h->key = told->name;
+            h->lowcase_key = told->upper.data;
+        }
+
+        name.key = told->name;
+        name.lowcase_key = told->upper.data;
+
+        if (ngx_http_k8s_header_sent(r, &name, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_ssl_client_digest(ngx_http_request_t *r, ngx_str_t *digest)
+{
+    X509          *cert;
+    ngx_int_t      rc;
+    unsigned int   len;
+
+    ngx_str_null(digest);
+
+    if (r->connection->ssl == NULL) {
+        return NGX_OK;
+    }
+
+    cert = SSL_get_peer_certificate(r->connection->ssl->connection);
+    if (cert == NULL) {
+        return NGX_OK;
+    }
+
+    rc = NGX_ERROR;
+
+    digest->data = ngx_pnalloc(r->pool, SHA256_DIGEST_LENGTH);
+
+    if (digest->data
+        && X509_digest(cert, EVP_sha256(), digest->data, &len) == 1)
+    {
+        digest->len = len;
+        rc = NGX_OK;
+    }
+
+    X509_free(cert);
+
+    return rc;
+}
