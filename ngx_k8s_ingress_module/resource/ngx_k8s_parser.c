@@ -686,27 +686,8 @@ ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value, ngx_uint_t cost)
 static ngx_int_t
 ngx_k8s_parser_object(ngx_k8s_parser_t *p)
 {
-    void         *elts;
-    size_t        size;
-    ngx_array_t  *a;
-
-    if (p->endpoints.elts) {
-        size = p->endpoints.nelts * sizeof(ngx_k8s_slice_endpoint_t);
-
-        elts = ngx_palloc(p->pool, size);
-        if (elts == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(elts, p->endpoints.elts, size);
-
-        a = &p->part.slice.endpoints;
-
-        a->elts = elts;
-        a->nelts = p->endpoints.nelts;
-        a->size = sizeof(ngx_k8s_slice_endpoint_t);
-        a->nalloc = a->nelts;
-        a->pool = p->pool;
+    if (p->endpoints.elts && ngx_k8s_parser_endpoints(p) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     p->object = ngx_k8s_object_make(p->kind, p->root, p->pool,

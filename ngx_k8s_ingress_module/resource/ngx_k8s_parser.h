@@ -56,10 +56,12 @@ ngx_int_t ngx_cdecl ngx_k8s_parser_large(ngx_k8s_parser_t *p,
 
 /*
  * What is converted in pieces (ngx_k8s_parser_piece.c).  endpoint(): one of an
- * EndpointSlice, which it releases; pieces(): what of a large object can be
- * read alone, NGX_OK, NGX_AGAIN.  NGX_ERROR: no memory, or p->failed.
+ * EndpointSlice, which it releases; endpoints(): all of them are the object's
+ * from now on; pieces(): what of a large object can be read alone, NGX_OK,
+ * NGX_AGAIN.  NGX_ERROR: no memory, or p->failed.
  */
 ngx_int_t ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value);
+ngx_int_t ngx_k8s_parser_endpoints(ngx_k8s_parser_t *p);
 ngx_int_t ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget);
 
 /* releases what was read (ngx_k8s_parser_free.c): in pieces, NGX_OK, NGX_AGAIN;

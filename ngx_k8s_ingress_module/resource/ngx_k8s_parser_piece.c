@@ -92,6 +92,44 @@ failed:
 }
 
 
+/* a copy of 65,536 endpoints would be a long turn: the pool frees the array */
+
+ngx_int_t
+ngx_k8s_parser_endpoints(ngx_k8s_parser_t *p)
+{
+    void                *elts;
+    ngx_array_t         *a;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(p->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    a = &p->part.slice.endpoints;
+
+    *a = p->endpoints;
+    ngx_memzero(&p->endpoints, sizeof(ngx_array_t));
+
+    a->size = sizeof(ngx_k8s_slice_endpoint_t);
+    a->pool = p->pool;
+
+    /* without what it could still hold */
+
+    elts = realloc(a->elts, ngx_max(a->nelts, 1) * a->size);
+
+    if (elts) {
+        a->elts = elts;
+        a->nalloc = a->nelts;
+    }
+
+    cln->handler = free;
+    cln->data = a->elts;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget)
 {

@@ -370,6 +370,7 @@ parsers(void)
     ngx_str_t                 *s;
     ngx_uint_t                 i, n;
     ngx_pool_t                *pool;
+    ngx_pool_large_t          *large;
     ngx_k8s_problem_t          problem;
     ngx_k8s_ingress_t         *o;
     ngx_k8s_ingress_class_t   *class;
@@ -440,6 +441,15 @@ parsers(void)
        && e[999].target.len == 36 && e[999].target.data[35] == '9'
        && e[0].ready, "a large EndpointSlice in %u turns", (unsigned) turns);
     ok(e[999].zone.data == e[0].zone.data, "its zone is kept once");
+
+    for (large = slice->object.pool->large; large; large = large->next) {
+        if (large->alloc == (void *) e) {
+            break;
+        }
+    }
+
+    ok(large == NULL && slice->object.pool->cleanup,
+       "its endpoints are not copied");
     ok(slice->object.problems && slice->object.problems->nelts == 2,
        "what is no endpoint is a problem");
     s = &((ngx_k8s_problem_t *) slice->object.problems->elts)[1].field;
