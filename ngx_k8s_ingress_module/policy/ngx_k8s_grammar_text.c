@@ -101,6 +101,19 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_snippet = {
     "directives", ngx_k8s_decode_snippet, NULL, NULL
 };
 
+ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_auth = {
+    "directives for the request to the auth server", ngx_k8s_decode_snippet,
+    NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_location = {
+    "directives of a location", ngx_k8s_decode_snippet, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_server = {
+    "directives of a server", ngx_k8s_decode_snippet, NULL, NULL
+};
+
 ngx_k8s_grammar_t  ngx_k8s_grammar_cidrs = {
     "addresses and ranges, separated by commas", ngx_k8s_decode_cidrs, NULL,
     NULL

@@ -114,6 +114,7 @@ typedef struct {
     ngx_str_t                auth_headers;  /* of its answer, for the backend,
                                                with commas */
     ngx_str_t                auth_redirect; /* header for it; empty: the URI */
+    ngx_str_t                auth_snippet;  /* see ngx_k8s_snippet() */
     ngx_uint_t               auth_always;   /* its cookies, with any status */
     ngx_str_t                auth_cache_key;  /* with variables: whom an answer
                                                is for; empty: it is not kept */
@@ -126,10 +127,15 @@ typedef struct {
     ngx_str_t                global_auth_signin_param;
     ngx_str_t                global_auth_headers;
     ngx_str_t                global_auth_redirect;
+    ngx_str_t                global_auth_snippet;
     ngx_uint_t               global_auth_always;
     ngx_str_t                global_auth_cache_key;
     ngx_str_t                global_auth_cache_duration;
     ngx_str_t                no_auth;       /* prefixes of paths, with commas */
+
+    ngx_str_t                snippet;       /* configuration-snippet, see
+                                               ngx_k8s_snippet() */
+    ngx_str_t                location_snippet;
 
     ngx_uint_t               connection;    /* header to the backend; 0: as it
                                                came, 1: keep-alive, 2: close */
@@ -286,6 +292,9 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_regex;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_response_headers;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_service;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_auth;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_location;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_server;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_text;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_text_variables;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_texts;
