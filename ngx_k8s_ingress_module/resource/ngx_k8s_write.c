@@ -6,8 +6,8 @@
 
 /*
  * Objects back to JSON: what is read of it is the object again.  What could
- * not be read is written as a value that cannot be read either.  The lists of
- * an object are written in pieces, all else of it at once.
+ * not be read is written as a value that cannot be read either.  Lists and maps
+ * of an object are written in pieces, all else of it at once.
  */
 
 
@@ -19,16 +19,29 @@
 #define NGX_K8S_WRITE_SIZE   4096        /* of the text, at first */
 
 
-/* a list: writes w->n of it, or w->m of that; NGX_DONE: there is none */
+#define NGX_K8S_WRITE_ANY    NGX_K8S_KINDS
+
+
+/* a list, or a map that is there: writes w->n of it, or w->m of that;
+   NGX_DONE: there is none */
 
 typedef struct {
     ngx_uint_t               kind;
-    const char              *name;
+    const char              *name;       /* NULL: what stands between them */
     ngx_int_t              (*write)(ngx_k8s_write_t *w);
+    size_t                   map;        /* offset in the object, or 0 */
 } ngx_k8s_write_list_t;
 
 
 static void ngx_k8s_write_head(ngx_k8s_write_t *w);
+static ngx_int_t ngx_k8s_write_spec(ngx_k8s_write_t *w);
+static ngx_array_t *ngx_k8s_write_map(ngx_k8s_write_t *w);
+static ngx_int_t ngx_k8s_write_pairs(ngx_k8s_write_t *w);
+static ngx_int_t ngx_k8s_write_binaries(ngx_k8s_write_t *w);
+static void ngx_k8s_write_pair(ngx_k8s_write_t *w, ngx_str_t *key,
+    json_t *value);
+static void ngx_k8s_write_scalar(ngx_k8s_write_t *w, json_t *json);
+static ngx_uint_t ngx_k8s_write_is_text(ngx_str_t *value);
 static void ngx_k8s_write_text(ngx_k8s_write_t *w, const char *text,
     size_t len);
 static void ngx_k8s_write_json(ngx_k8s_write_t *w, json_t *json);
@@ -47,8 +60,6 @@ static void ngx_k8s_write_add(ngx_k8s_write_t *w, json_t *list,
     json_t *value);
 static void ngx_k8s_write_str(ngx_k8s_write_t *w, json_t *json,
     const char *name, ngx_str_t *s);
-static void ngx_k8s_write_map(ngx_k8s_write_t *w, json_t *json,
-    const char *name, ngx_array_t *map);
 static json_t *ngx_k8s_write_metadata(ngx_k8s_write_t *w,
     ngx_k8s_object_t *object);
 static json_t *ngx_k8s_write_ingress(ngx_k8s_write_t *w,
@@ -63,20 +74,31 @@ static json_t *ngx_k8s_write_service(ngx_k8s_write_t *w,
     ngx_k8s_service_t *service);
 static json_t *ngx_k8s_write_endpoint(ngx_k8s_write_t *w,
     ngx_k8s_slice_endpoint_t *endpoint);
-static void ngx_k8s_write_config_map(ngx_k8s_write_t *w, json_t *json,
-    ngx_k8s_config_map_t *map);
 static json_t *ngx_k8s_write_base64(ngx_str_t *value);
 
 
 /* in the order of the text */
 
 static ngx_k8s_write_list_t  ngx_k8s_write_lists[] = {
-    { NGX_K8S_INGRESS, "rules", ngx_k8s_write_rules },
-    { NGX_K8S_INGRESS, "tls", ngx_k8s_write_entries },
-    { NGX_K8S_SERVICE, "ports", ngx_k8s_write_ports },
-    { NGX_K8S_ENDPOINT_SLICE, "ports", ngx_k8s_write_slice_ports },
-    { NGX_K8S_ENDPOINT_SLICE, "endpoints", ngx_k8s_write_endpoints },
-    { 0, NULL, NULL }
+
+    { NGX_K8S_WRITE_ANY, "\"labels\":{", ngx_k8s_write_pairs,
+      offsetof(ngx_k8s_object_t, labels) },
+    { NGX_K8S_WRITE_ANY, "\"annotations\":{", ngx_k8s_write_pairs,
+      offsetof(ngx_k8s_object_t, annotations) },
+
+    { NGX_K8S_WRITE_ANY, NULL, ngx_k8s_write_spec, 0 },
+
+    { NGX_K8S_INGRESS, "\"rules\":[", ngx_k8s_write_rules, 0 },
+    { NGX_K8S_INGRESS, "\"tls\":[", ngx_k8s_write_entries, 0 },
+    { NGX_K8S_SERVICE, "\"ports\":[", ngx_k8s_write_ports, 0 },
+    { NGX_K8S_ENDPOINT_SLICE, "\"ports\":[", ngx_k8s_write_slice_ports, 0 },
+    { NGX_K8S_ENDPOINT_SLICE, "\"endpoints\":[", ngx_k8s_write_endpoints, 0 },
+    { NGX_K8S_CONFIG_MAP, "\"data\":{", ngx_k8s_write_pairs,
+      offsetof(ngx_k8s_config_map_t, data) },
+    { NGX_K8S_CONFIG_MAP, "\"binaryData\":{", ngx_k8s_write_binaries,
+      offsetof(ngx_k8s_config_map_t, data) },
+
+    { 0, NULL, NULL, 0 }
 };
 
 
@@ -118,24 +140,19 @@ ngx_k8s_write_run(ngx_k8s_write_t *w, ngx_uint_t n)
 
         list = &ngx_k8s_write_lists[w->list];
 
-        if (list->name == NULL) {
+        if (list->write == NULL) {
             break;
         }
 
-        if (list->kind != w->object->kind) {
+        if ((list->kind != NGX_K8S_WRITE_ANY && list->kind != w->object->kind)
+            || (list->map && ngx_k8s_write_map(w) == NULL))
+        {
             w->list++;
             continue;
         }
 
-        if (w->n == 0 && w->m == 0) {
-
-            if (w->text[w->len - 1] != '{') {
-                ngx_k8s_write_text(w, ",", 1);
-            }
-
-            ngx_k8s_write_text(w, "\"", 1);
-            ngx_k8s_write_text(w, list->name, ngx_strlen(list->name));
-            ngx_k8s_write_text(w, "\":[", 3);
+        if (w->n == 0 && w->m == 0 && list->name) {
+            ngx_k8s_write_inner(w, list->name);
         }
 
         rc = list->write(w);
@@ -148,13 +165,17 @@ ngx_k8s_write_run(ngx_k8s_write_t *w, ngx_uint_t n)
             w->m = 0;
 
         } else { /* NGX_DONE */
-            ngx_k8s_write_text(w, "]", 1);
+
+            if (list->name) {
+                ngx_k8s_write_text(w, list->map ? "}" : "]", 1);
+            }
+
             w->list++;
             w->n = 0;
         }
     }
 
-    if (!w->failed && ngx_k8s_write_lists[w->list].name) {
+    if (!w->failed && ngx_k8s_write_lists[w->list].write) {
         return NGX_AGAIN;
     }
 
@@ -187,21 +208,29 @@ ngx_k8s_write_end(ngx_k8s_write_t *w)
 }
 
 
-/* what is in no list */
+/* metadata but for its maps */
 
 static void
 ngx_k8s_write_head(ngx_k8s_write_t *w)
 {
-    json_t                    *json, *spec;
+    ngx_k8s_write_text(w, "{\"metadata\":", sizeof("{\"metadata\":") - 1);
+    ngx_k8s_write_open(w, ngx_k8s_write_metadata(w, w->object));
+}
+
+
+/* the end of metadata, and what else is in no list and no map */
+
+static ngx_int_t
+ngx_k8s_write_spec(ngx_k8s_write_t *w)
+{
+    json_t                    *spec;
     ngx_k8s_object_t          *object;
     ngx_k8s_endpoint_slice_t  *slice;
 
     object = w->object;
     spec = NULL;
 
-    json = ngx_k8s_write_new(w, json_object());
-
-    ngx_k8s_write_set(w, json, "metadata", ngx_k8s_write_metadata(w, object));
+    ngx_k8s_write_text(w, "}", 1);
 
     switch (object->kind) {
 
@@ -219,23 +248,142 @@ ngx_k8s_write_head(ngx_k8s_write_t *w)
 
     case NGX_K8S_ENDPOINT_SLICE:
         slice = (ngx_k8s_endpoint_slice_t *) object;
-        ngx_k8s_write_set(w, json, "addressType",
-                          json_string(slice->family == 4 ? "IPv4"
-                                      : slice->family == 6 ? "IPv6" : "FQDN"));
-        break;
 
-    case NGX_K8S_CONFIG_MAP:
-        ngx_k8s_write_config_map(w, json, (ngx_k8s_config_map_t *) object);
+        ngx_k8s_write_inner(w, "\"addressType\":");
+        ngx_k8s_write_scalar(w, json_string(slice->family == 4 ? "IPv4"
+                                            : slice->family == 6 ? "IPv6"
+                                                                 : "FQDN"));
         break;
     }
-
-    ngx_k8s_write_open(w, json);
 
     if (spec) {
         w->spec = 1;
-        ngx_k8s_write_text(w, ",\"spec\":", sizeof(",\"spec\":") - 1);
+        ngx_k8s_write_inner(w, "\"spec\":");
         ngx_k8s_write_open(w, spec);
     }
+
+    return NGX_DONE;
+}
+
+
+static ngx_array_t *
+ngx_k8s_write_map(ngx_k8s_write_t *w)
+{
+    size_t  map;
+
+    map = ngx_k8s_write_lists[w->list].map;
+
+    return *(ngx_array_t **) ((u_char *) w->object + map);
+}
+
+
+static ngx_int_t
+ngx_k8s_write_pairs(ngx_k8s_write_t *w)
+{
+    ngx_array_t   *map;
+    ngx_keyval_t  *kv;
+
+    map = ngx_k8s_write_map(w);
+
+    if (w->n == map->nelts) {
+        return NGX_DONE;
+    }
+
+    kv = map->elts;
+    kv += w->n;
+
+    if (kv->value.data && ngx_k8s_write_is_text(&kv->value)) {
+        ngx_k8s_write_pair(w, &kv->key, json_stringn((char *) kv->value.data,
+                                                     kv->value.len));
+    }
+
+    return NGX_OK;
+}
+
+
+/* what is no text is in base64 */
+
+static ngx_int_t
+ngx_k8s_write_binaries(ngx_k8s_write_t *w)
+{
+    ngx_array_t   *map;
+    ngx_keyval_t  *kv;
+
+    map = ngx_k8s_write_map(w);
+
+    if (w->n == map->nelts) {
+        return NGX_DONE;
+    }
+
+    kv = map->elts;
+    kv += w->n;
+
+    if (!ngx_k8s_write_is_text(&kv->value)) {
+        ngx_k8s_write_pair(w, &kv->key, ngx_k8s_write_base64(&kv->value));
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_k8s_write_pair(ngx_k8s_write_t *w, ngx_str_t *key, json_t *value)
+{
+    ngx_k8s_write_inner(w, "");
+    ngx_k8s_write_scalar(w, json_stringn((char *) key->data, key->len));
+    ngx_k8s_write_text(w, ":", 1);
+    ngx_k8s_write_scalar(w, value);
+}
+
+
+/* takes the reference */
+
+static void
+ngx_k8s_write_scalar(ngx_k8s_write_t *w, json_t *json)
+{
+    char  *text;
+
+    text = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
+
+    json_decref(json);
+
+    if (text == NULL) {
+        w->failed = 1;
+        return;
+    }
+
+    ngx_k8s_write_text(w, text, ngx_strlen(text));
+
+    free(text);
+}
+
+
+/* what jansson takes for UTF-8 */
+
+static ngx_uint_t
+ngx_k8s_write_is_text(ngx_str_t *value)
+{
+    u_char    *p, *last;
+    uint32_t   ch;
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+            p++;
+            continue;
+        }
+
+        ch = ngx_utf8_decode(&p, last - p);
+
+        if (ch > 0x10ffff || (ch >= 0xd800 && ch <= 0xdfff)) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -276,6 +424,7 @@ ngx_k8s_write_text(ngx_k8s_write_t *w, const char *text, size_t len)
 static void
 ngx_k8s_write_json(ngx_k8s_write_t *w, json_t *json)
 {
+    ngx_k8s_write_inner(w, "");
     ngx_k8s_write_open(w, json);
     ngx_k8s_write_text(w, "}", 1);
 }
@@ -295,12 +444,6 @@ ngx_k8s_write_open(ngx_k8s_write_t *w, json_t *json)
     if (text == NULL) {
         w->failed = 1;
         return;
-    }
-
-    /* behind another element */
-
-    if (w->n + w->m && w->text[w->len - 1] != '[') {
-        ngx_k8s_write_text(w, ",", 1);
     }
 
     ngx_k8s_write_text(w, text, ngx_strlen(text) - 1);
@@ -350,38 +493,6 @@ ngx_k8s_write_str(ngx_k8s_write_t *w, json_t *json, const char *name,
 }
 
 
-static void
-ngx_k8s_write_map(ngx_k8s_write_t *w, json_t *json, const char *name,
-    ngx_array_t *map)
-{
-    json_t        *values, *key;
-    ngx_uint_t     i;
-    ngx_keyval_t  *kv;
-
-    if (map == NULL) {
-        return;
-    }
-
-    kv = map->elts;
-    values = ngx_k8s_write_new(w, json_object());
-
-    for (i = 0; i < map->nelts; i++) {
-
-        /* a string of jansson's ends with a zero byte */
-
-        key = ngx_k8s_write_new(w, json_stringn((char *) kv[i].key.data,
-                                                kv[i].key.len));
-        if (key) {
-            ngx_k8s_write_str(w, values, json_string_value(key), &kv[i].value);
-        }
-
-        json_decref(key);
-    }
-
-    ngx_k8s_write_set(w, json, name, values);
-}
-
-
 static json_t *
 ngx_k8s_write_metadata(ngx_k8s_write_t *w, ngx_k8s_object_t *object)
 {
@@ -408,9 +519,6 @@ ngx_k8s_write_metadata(ngx_k8s_write_t *w, ngx_k8s_object_t *object)
 
         ngx_k8s_write_str(w, meta, "creationTimestamp", &s);
     }
-
-    ngx_k8s_write_map(w, meta, "labels", object->labels);
-    ngx_k8s_write_map(w, meta, "annotations", object->annotations);
 
     if (object->kind == NGX_K8S_ENDPOINT_SLICE) {
         slice = (ngx_k8s_endpoint_slice_t *) object;
@@ -480,6 +588,7 @@ ngx_k8s_write_rules(ngx_k8s_write_t *w)
             return NGX_OK;
         }
 
+        ngx_k8s_write_inner(w, "");
         ngx_k8s_write_open(w, json);
         ngx_k8s_write_inner(w, "\"http\":{\"paths\":[");
     }
@@ -529,7 +638,6 @@ ngx_k8s_write_path(ngx_k8s_write_t *w, ngx_k8s_http_path_t *p)
 static ngx_int_t
 ngx_k8s_write_entries(ngx_k8s_write_t *w)
 {
-    char                   *text;
     json_t                 *json;
     ngx_k8s_ingress_t      *ingress;
     ngx_k8s_ingress_tls_t  *tls;
@@ -546,29 +654,15 @@ ngx_k8s_write_entries(ngx_k8s_write_t *w)
         json = ngx_k8s_write_new(w, json_object());
         ngx_k8s_write_str(w, json, "secretName", &tls->secret);
 
+        ngx_k8s_write_inner(w, "");
         ngx_k8s_write_open(w, json);
         ngx_k8s_write_inner(w, "\"hosts\":[");
     }
 
     if (tls->nhosts) {
-        json = json_stringn((char *) tls->hosts[w->m].data,
-                            tls->hosts[w->m].len);
-        text = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
-
-        json_decref(json);
-
-        if (text == NULL) {
-            w->failed = 1;
-            return NGX_OK;
-        }
-
-        if (w->m) {
-            ngx_k8s_write_text(w, ",", 1);
-        }
-
-        ngx_k8s_write_text(w, text, ngx_strlen(text));
-
-        free(text);
+        ngx_k8s_write_inner(w, "");
+        ngx_k8s_write_scalar(w, json_stringn((char *) tls->hosts[w->m].data,
+                                             tls->hosts[w->m].len));
 
         if (w->m + 1 < tls->nhosts) {
             return NGX_AGAIN;
@@ -581,12 +675,16 @@ ngx_k8s_write_entries(ngx_k8s_write_t *w)
 }
 
 
-/* a list in what is open */
+/* one more in what is open */
 
 static void
 ngx_k8s_write_inner(ngx_k8s_write_t *w, const char *text)
 {
-    if (!w->failed && w->text[w->len - 1] != '{') {
+    u_char  last;
+
+    last = w->failed ? '{' : w->text[w->len - 1];
+
+    if (last != '{' && last != '[') {
         ngx_k8s_write_text(w, ",", 1);
     }
 
@@ -723,11 +821,7 @@ ngx_k8s_write_slice_ports(ngx_k8s_write_t *w)
 
         /* an element that is no object */
 
-        if (w->n) {
-            ngx_k8s_write_text(w, ",", 1);
-        }
-
-        ngx_k8s_write_text(w, "false", 5);
+        ngx_k8s_write_inner(w, "false");
 
         return NGX_OK;
     }
@@ -843,39 +937,6 @@ ngx_k8s_write_class(ngx_k8s_write_t *w, ngx_k8s_ingress_class_t *class)
     }
 
     return spec;
-}
-
-
-static void
-ngx_k8s_write_config_map(ngx_k8s_write_t *w, json_t *json,
-    ngx_k8s_config_map_t *map)
-{
-    json_t        *data, *binary, *value, *key;
-    ngx_uint_t     i;
-    ngx_keyval_t  *kv;
-
-    data = ngx_k8s_write_new(w, json_object());
-    binary = ngx_k8s_write_new(w, json_object());
-
-    ngx_k8s_write_set(w, json, "data", data);
-    ngx_k8s_write_set(w, json, "binaryData", binary);
-
-    kv = map->data ? map->data->elts : NULL;
-
-    for (i = 0; kv && i < map->data->nelts; i++) {
-        key = json_stringn((char *) kv[i].key.data, kv[i].key.len);
-        value = json_stringn((char *) kv[i].value.data, kv[i].value.len);
-
-        if (value) {
-            ngx_k8s_write_set(w, data, json_string_value(key), value);
-
-        } else {
-            ngx_k8s_write_set(w, binary, json_string_value(key),
-                              ngx_k8s_write_base64(&kv[i].value));
-        }
-
-        json_decref(key);
-    }
 }
 
 

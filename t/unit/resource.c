@@ -902,6 +902,70 @@ written(void)
 }
 
 
+/* maps are written in pieces as lists are, in UTF-8 or not */
+
+static void
+maps(void)
+{
+    char              *text, *p;
+    json_t            *json, *again;
+    ngx_uint_t         i, n, pieces;
+    ngx_k8s_write_t    w;
+    ngx_k8s_object_t  *object;
+
+    static struct {
+        ngx_uint_t   kind;
+        const char  *head, *pair, *tail;
+    } t[] = {
+        { NGX_K8S_INGRESS, "{\"metadata\":{\"namespace\":\"n\",\"name\":"
+          "\"a\",\"annotations\":{", "\"k%u\":\"\\\"v\xc3\xa9\"",
+          "}},\"spec\":{\"rules\":[],\"tls\":[]}}" },
+        { NGX_K8S_CONFIG_MAP, "{\"metadata\":{\"namespace\":\"n\",\"name\":"
+          "\"a\"},\"data\":{", "\"k%u\":\"\xf0\x9f\x98\x80\"",
+          "},\"binaryData\":{}}" },
+        { NGX_K8S_CONFIG_MAP, "{\"metadata\":{\"namespace\":\"n\",\"name\":"
+          "\"a\"},\"data\":{},\"binaryData\":{", "\"k%u\":\"7aCA\"", "}}" }
+    };
+
+    text = malloc(64 * 1024);
+
+    for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+        p = text + sprintf(text, "%s", t[i].head);
+
+        for (n = 0; n < 1000; n++) {
+            *p = ',';
+            p += (n != 0);
+            p += sprintf(p, t[i].pair, (unsigned) n);
+        }
+
+        strcpy(p, t[i].tail);
+
+        json = json_loads(text, 0, NULL);
+        object = ngx_k8s_object_from_json(t[i].kind, json, pool, &refused,
+                                          &unit_log);
+
+        ngx_k8s_write_begin(&w, object);
+
+        for (pieces = 1; ngx_k8s_write_run(&w, 100) == NGX_AGAIN; pieces++) {
+            /* void */
+        }
+
+        again = json_loads((char *) w.text, 0, NULL);
+
+        ok(pieces > 10 && json_equal(json, again),
+           "a map of %s in %u pieces", ngx_k8s_kinds[t[i].kind].name.data,
+           (unsigned) pieces);
+
+        ngx_k8s_write_end(&w);
+        ngx_k8s_object_free(object);
+        json_decref(json);
+        json_decref(again);
+    }
+
+    free(text);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -918,6 +982,7 @@ main(int argc, char **argv)
     others();
     digests();
     written();
+    maps();
     refusals();
     times();
     problems();
