@@ -49,9 +49,9 @@ static void ngx_k8s_data_adopt(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
 static ngx_int_t ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_uint_t n, ngx_k8s_secret_t *secret);
 static ngx_int_t ngx_k8s_data_put(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
-    ngx_uint_t n);
+    ngx_uint_t n, ngx_k8s_secret_t *secret);
 static ngx_int_t ngx_k8s_data_record(ngx_k8s_builder_t *b,
-    ngx_k8s_node_t *node, ngx_uint_t n);
+    ngx_k8s_node_t *node, ngx_uint_t n, ngx_k8s_secret_t *secret);
 static void ngx_k8s_data_remove(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_data_state_t *d);
 static void ngx_k8s_data_drop(ngx_k8s_data_state_t *d);
@@ -62,16 +62,26 @@ static ngx_int_t ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     char *closed);
 static ngx_int_t ngx_k8s_data_pair(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field,
-    ngx_k8s_secret_t *secret);
+    ngx_k8s_secret_t *secret, char *closed);
+static ngx_uint_t ngx_k8s_data_halves(ngx_k8s_secret_t *secret);
 
 
 #define NGX_K8S_ASK_USERS            0x01
 #define NGX_K8S_ASK_USER_MAP         0x02
 #define NGX_K8S_ASK_CA               0x04
 #define NGX_K8S_ASK_CRL              0x08
+#define NGX_K8S_ASK_VERIFY           0x10   /* no use: CA may not be empty */
+
+/* bits of ngx_k8s_data_halves() */
+
+#define NGX_K8S_DATA_CRT             0x01   /* it has "tls.crt" */
+#define NGX_K8S_DATA_KEY             0x02   /* and "tls.key" */
+#define NGX_K8S_DATA_BOTH            0x03
 
 
 /* in the order of NGX_K8S_ASK_* */
+
+#define NGX_K8S_SECRET_CA            2
 
 static ngx_k8s_data_use_t  ngx_k8s_data_uses[NGX_K8S_SECRET_USES] = {
     { NGX_K8S_DATA_USERS, ngx_string("auth"), ngx_k8s_compile_data_users },
@@ -105,6 +115,7 @@ ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_secret_state_t  *state;
 
     static ngx_str_t  type = ngx_string("auth-secret-type");
+    static ngx_str_t  verify = ngx_string("proxy-ssl-verify");
 
     ask = ngx_k8s_data_ask(row);
     all = ask->needs | ask->may;
@@ -140,6 +151,10 @@ ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
             ngx_k8s_data_adopt(c, node, n);
             ngx_k8s_node_mark(c->store, node);
         }
+    }
+
+    if (ask->pair && ngx_k8s_values_on(values, &verify)) {
+        all |= NGX_K8S_ASK_VERIFY;
     }
 
     *uses = all;
@@ -338,7 +353,7 @@ ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n,
          : use->make(c, d, secret, &text);
 
     if (rc == NGX_OK) {
-        rc = ngx_k8s_data_put(c, node, n);
+        rc = ngx_k8s_data_put(c, node, n, secret);
     }
 
     if (rc == NGX_DECLINED) {
@@ -357,7 +372,8 @@ ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n,
 /* NGX_DECLINED: there is no room */
 
 static ngx_int_t
-ngx_k8s_data_put(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n)
+ngx_k8s_data_put(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n,
+    ngx_k8s_secret_t *secret)
 {
     size_t                   bytes, need;
     uint32_t                 slot;
@@ -373,7 +389,7 @@ ngx_k8s_data_put(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n)
 
     d->state = d->len ? NGX_K8S_DATA_GOOD : NGX_K8S_DATA_EMPTY;
 
-    if (ngx_k8s_data_record(b, node, n) != NGX_OK) {
+    if (ngx_k8s_data_record(b, node, n, secret) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -414,7 +430,8 @@ ngx_k8s_data_put(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n)
 
 
 static ngx_int_t
-ngx_k8s_data_record(ngx_k8s_builder_t *b, ngx_k8s_node_t *node, ngx_uint_t n)
+ngx_k8s_data_record(ngx_k8s_builder_t *b, ngx_k8s_node_t *node, ngx_uint_t n,
+    ngx_k8s_secret_t *secret)
 {
     u_char                   buf[NGX_K8S_KEY_MAX];
     uint32_t                 at;
@@ -447,6 +464,13 @@ ngx_k8s_data_record(ngx_k8s_builder_t *b, ngx_k8s_node_t *node, ngx_uint_t n)
     rec->header.key = s[0];
     rec->use = ngx_k8s_data_uses[n].use;
     rec->flags = NGX_K8S_DATA_SECRET;
+
+    if (rec->use == NGX_K8S_DATA_CA
+        && ngx_k8s_data_halves(secret) == NGX_K8S_DATA_BOTH)
+    {
+        rec->flags |= NGX_K8S_DATA_PAIR;
+    }
+
     rec->namespace = s[1];
     rec->name = s[2];
     rec->bytes.offset = at;
@@ -579,7 +603,8 @@ ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     }
 
     return ngx_k8s_data_ask(value->row)->pair
-           ? ngx_k8s_data_pair(c, a, value, field, secret) : NGX_OK;
+           ? ngx_k8s_data_pair(c, a, value, field, secret, closed)
+           : NGX_OK;
 }
 
 
@@ -679,27 +704,103 @@ ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
 }
 
 
+/* as ngx_http_k8s_backend_tls_closed() sees it */
+
 static ngx_int_t
 ngx_k8s_data_pair(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_k8s_secret_t *secret)
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_k8s_secret_t *secret,
+    char *closed)
 {
-    ngx_str_t                crt, key;
+    ngx_str_t                text;
+    ngx_uint_t               halves, code, ca;
     ngx_k8s_secret_state_t  *state;
+
+    static ngx_str_t  put_ca = ngx_string("Put the CAs of the backend into "
+                                          "\"ca.crt\" of the Secret.");
+    static ngx_str_t  put_any = ngx_string("Put the CAs of the backend into "
+                                           "\"ca.crt\" of the Secret, or a "
+                                           "certificate into \"tls.crt\" and "
+                                           "its key into \"tls.key\".");
+    static ngx_str_t  put_pair = ngx_string("Put the certificate into "
+                                            "\"tls.crt\" of the Secret, and "
+                                            "its key into \"tls.key\".");
+
+    state = value->named->node->data;
+    ca = state->data[NGX_K8S_SECRET_CA].state;
+    halves = ngx_k8s_data_halves(secret);
+    code = NGX_K8S_PROBLEM_ANNOTATION_CLOSED;
+
+    if (ca != NGX_K8S_DATA_GOOD && ca != NGX_K8S_DATA_EMPTY) {
+        return NGX_OK;
+    }
+
+    if (halves == NGX_K8S_DATA_BOTH && state->state == NGX_K8S_SECRET_BAD) {
+
+        if (state->slot) {
+            code = NGX_K8S_PROBLEM_ANNOTATION_INVALID;
+            closed = "so its last good certificate is sent";
+        }
+
+        text = ngx_k8s_compile_text(c, "Secret %V%s%V: %V, %s", &value->value,
+                                    state->field.len ? ", " : "",
+                                    &state->field, &state->reason, closed);
+
+        return ngx_k8s_compile_advise(a, code, NULL, field, &text,
+                                      &state->remedy);
+    }
+
+    if (ca == NGX_K8S_DATA_EMPTY && halves != NGX_K8S_DATA_BOTH) {
+        text = ngx_k8s_compile_text(c, "Secret %V has neither \"ca.crt\" nor "
+                                    "both \"tls.crt\" and \"tls.key\", %s",
+                                    &value->value, closed);
+
+        return ngx_k8s_compile_advise(a, code, NULL, field, &text, &put_any);
+    }
+
+    if (ca == NGX_K8S_DATA_EMPTY) {
+
+        if (value->named->uses & NGX_K8S_ASK_VERIFY) {
+            text = ngx_k8s_compile_text(c, "Secret %V has no \"ca.crt\", by "
+                                        "which proxy-ssl-verify could verify, "
+                                        "%s", &value->value, closed);
+
+        } else {
+            code = NGX_K8S_PROBLEM_ANNOTATION_NO_EFFECT;
+            text = ngx_k8s_compile_text(c, "Secret %V has no \"ca.crt\", so "
+                                        "its certificate is not sent either",
+                                        &value->value);
+        }
+
+        return ngx_k8s_compile_advise(a, code, NULL, field, &text, &put_ca);
+    }
+
+    if (halves == 0 || halves == NGX_K8S_DATA_BOTH) {
+        return NGX_OK;
+    }
+
+    text = ngx_k8s_compile_text(c, "Secret %V has \"%s\" without \"%s\", so "
+                                "no certificate is sent", &value->value,
+                                (halves == NGX_K8S_DATA_CRT) ? "tls.crt"
+                                                             : "tls.key",
+                                (halves == NGX_K8S_DATA_CRT) ? "tls.key"
+                                                             : "tls.crt");
+
+    return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_ANNOTATION_NO_EFFECT,
+                                  NULL, field, &text, &put_pair);
+}
+
+
+static ngx_uint_t
+ngx_k8s_data_halves(ngx_k8s_secret_t *secret)
+{
+    ngx_str_t  crt, key;
 
     static ngx_str_t  crt_name = ngx_string("tls.crt");
     static ngx_str_t  key_name = ngx_string("tls.key");
 
-    state = value->named->node->data;
-
     ngx_k8s_compile_secret_data(secret, &crt_name, &crt);
     ngx_k8s_compile_secret_data(secret, &key_name, &key);
 
-    if (state->state != NGX_K8S_SECRET_BAD || crt.len + key.len == 0) {
-        return NGX_OK;
-    }
-
-    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_SECRET_INVALID, NULL,
-                                field, "Secret %V%s%V: %V", &value->value,
-                                state->field.len ? ", " : "", &state->field,
-                                &state->reason);
+    return (crt.data ? NGX_K8S_DATA_CRT : 0)
+           | (key.data ? NGX_K8S_DATA_KEY : 0);
 }

@@ -17,10 +17,31 @@ ngx_uint_t
 ngx_http_k8s_backend_tls_closed(ngx_k8s_block_t *block,
     ngx_k8s_settings_t *settings)
 {
-    return settings->proxy_ssl_secret.len
-           && ngx_http_k8s_data(block, NGX_K8S_DATA_CA,
-                                &settings->proxy_ssl_secret)
-              == NULL;
+    ngx_k8s_data_t  *ca;
+
+    if (settings->proxy_ssl_secret.len == 0) {
+        return 0;
+    }
+
+    ca = ngx_http_k8s_data(block, NGX_K8S_DATA_CA,
+                           &settings->proxy_ssl_secret);
+    if (ca == NULL
+        || ngx_http_k8s_data(block, NGX_K8S_DATA_CRL,
+                             &settings->proxy_ssl_secret)
+           == NULL)
+    {
+        return 1;
+    }
+
+    if ((ca->flags & NGX_K8S_DATA_PAIR)
+        && ngx_http_k8s_data_certificate(block, &settings->proxy_ssl_secret)
+           == NULL)
+    {
+        return 1;
+    }
+
+    return ca->bytes.len == 0
+           && (settings->proxy_ssl_verify || !(ca->flags & NGX_K8S_DATA_PAIR));
 }
 
 
@@ -123,8 +144,10 @@ ngx_http_k8s_backend_tls(ngx_http_k8s_contexts_t *contexts,
         return NGX_ERROR;
     }
 
-    cert = ngx_http_k8s_data_certificate(ctx->block,
-                                         &settings->proxy_ssl_secret);
+    cert = (ca->flags & NGX_K8S_DATA_PAIR)
+           ? ngx_http_k8s_data_certificate(ctx->block,
+                                           &settings->proxy_ssl_secret)
+           : NULL;
 
     alpn = (ngx_strcmp(u->conf->module.data, "grpc") == 0);
 

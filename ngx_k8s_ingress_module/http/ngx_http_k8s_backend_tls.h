@@ -43,7 +43,8 @@ ngx_int_t ngx_http_k8s_backend_tls(ngx_http_k8s_contexts_t *contexts,
 
 #endif
 
-/* whether the Secret that a profile names for it is not there */
+/* whether the Secret that a profile names for it is not there, or is of no use:
+   it has neither CAs nor a pair, a bad one, or no CA to verify by */
 ngx_uint_t ngx_http_k8s_backend_tls_closed(ngx_k8s_block_t *block,
     ngx_k8s_settings_t *settings);
 

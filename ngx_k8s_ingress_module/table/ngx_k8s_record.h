@@ -556,11 +556,14 @@ typedef struct {
 #define NGX_K8S_DATA_USES            7
 
 #define NGX_K8S_DATA_SECRET          0x0001  /* in no snapshot without keys */
+#define NGX_K8S_DATA_PAIR            0x0002  /* of a CA: its Secret has a
+                                                certificate and a key, good or
+                                                bad */
 
 typedef struct {
     ngx_k8s_record_t         header;
     uint32_t                 use;        /* NGX_K8S_DATA_* */
-    uint32_t                 flags;      /* NGX_K8S_DATA_SECRET */
+    uint32_t                 flags;      /* NGX_K8S_DATA_SECRET, _PAIR */
     u_char                   sha256[32]; /* of the bytes, of a Secret's */
     ngx_k8s_str_t            namespace;  /* of the object it is of, or empty */
     ngx_k8s_str_t            name;

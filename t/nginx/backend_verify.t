@@ -6,6 +6,7 @@ use warnings;
 use lib 't/lib';
 use K8s::Nginx;
 use K8s::TLS;
+use JSON::PP;
 use Test::More;
 
 my ($admin, $https, $mutual, $h2) = map { K8s::Objects::free_port() } 1 .. 4;
@@ -63,6 +64,19 @@ sub to {
 
 sub status { ($n->get("$_[0].test", '/'))[0] }
 sub body { ($n->get("$_[0].test", '/'))[1] }
+
+sub problem {
+    my ($name) = @_;
+    my (undef, $text) = K8s::Objects::http_get($admin, 'x',
+                                               '/status?problems=1');
+    return join "\n",
+        map { my $p = $_; map { "$_->{code} "
+                                . $_->{field} =~ s/^.*proxy-ssl-(.*)\]$/$1/r
+                                . ": $_->{message}" } @{$p->{problems}} }
+        grep { $_->{name} eq $name }
+        @{JSON::PP::decode_json($text)->{blocks}[0]{problems}};
+}
+
 sub connection { (body($_[0]) =~ /^(\d+)/)[0] }
 my %verify = (secret => 'default/ca', verify => 'on');
 
@@ -72,6 +86,13 @@ secret('none', 'x' => "y\n");
 secret('pair', 'ca.crt' => $ca->{crt}, 'tls.crt' => $one->{crt},
        'tls.key' => $one->{key});
 secret('noca', 'tls.crt' => $one->{crt}, 'tls.key' => $one->{key});
+secret('typo', 'CA.crt' => $ca->{crt});
+secret('auth', 'auth' => "a:{PLAIN}b\n");
+secret('half', 'tls.crt' => $one->{crt});
+secret('halfca', 'ca.crt' => $ca->{crt}, 'tls.crt' => $one->{crt});
+secret('broken', 'tls.crt' => $one->{crt}, 'tls.key' => $two->{key});
+secret('brokenca', 'ca.crt' => $ca->{crt}, 'tls.crt' => $one->{crt},
+       'tls.key' => "none\n");
 
 to('open', 'a');
 to('good', 'a', %verify, name => 'inner.test');
@@ -94,6 +115,11 @@ to('client', 'm', secret => 'default/pair', verify => 'on',
    name => 'inner.test');
 to('stranger', 'm', secret => 'default/ca');
 to('withoutca', 'm', secret => 'default/noca');
+secret('badcrl', 'ca.crt' => $ca->{crt}, 'ca.crl' => "none\n");
+
+to("un$_", 'a', secret => "default/$_")
+    for qw( typo auth half halfca broken brokenca badcrl );
+to('unverified', 'a', secret => 'default/noca', verify => 'on');
 to('grpc', 'g', %verify, protocol => 'GRPCS', name => 'inner.test');
 to('grpcbad', 'g', protocol => 'GRPCS', secret => 'default/wrong',
    verify => 'on', name => 'inner.test');
@@ -101,9 +127,26 @@ $n->start;
 
 ok $n->wait_for('good.test', '/', 200), 'a backend that is verified';
 is status('default'), 200, 'by the name of its Service';
-is status($_), 502, "not: $_" for qw( name ca empty );
+is status($_), 502, "not: $_" for qw( name ca );
 is status($_), 200, "not verified: $_" for qw( lax open );
 is status('missing'), 503, 'without its Secret it is closed';
+is status($_), 503, "nor is anything to be had of it: $_"
+    for qw( empty untypo unauth unhalf unbroken unbrokenca unbadcrl
+            unverified );
+is status('unhalfca'), 200, 'a CA alone is enough';
+like problem("un$_->[0]"), $_->[1], "said of $_->[0]"
+    for (['typo', qr/AnnotationClosed secret: .*neither "ca\.crt" nor /],
+         ['auth', qr/AnnotationClosed secret: .*neither "ca\.crt" nor /],
+         ['half', qr/AnnotationClosed secret: .*neither "ca\.crt" nor /],
+         ['halfca', qr/AnnotationNoEffect secret: .*"tls\.crt" without "tls/],
+         ['broken', qr/AnnotationClosed secret: .*tls\.key.*closed/],
+         ['brokenca', qr/AnnotationClosed secret: .*tls\.key.*closed/],
+         ['badcrl', qr/AnnotationClosed secret: .*"ca\.crl".*closed/],
+         ['verified', qr/AnnotationClosed secret: .*no "ca\.crt", .*verify/]);
+like problem('withoutca'),
+    qr/AnnotationNoEffect secret: .*no "ca\.crt", .*not sent/,
+    'a certificate that is not sent';
+is problem($_), '', "nothing of $_" for qw( good client );
 is status('plain'), 503, 'also by HTTP';
 is status('bad'), 503, 'and where it is not known whether it is to be';
 like body('good'), qr/ TLSv1\.2 .* sni=  HTTP/, 'TLSv1.2, without a name';
@@ -126,7 +169,7 @@ is connection('good'), $first, 'a connection is used again';
 isnt connection($_), $first, "but not by $_"
     for qw( open lax default sni three );
 is status($_), 502, "nor by one that does not verify it: $_"
-    for qw( name ca empty );
+    for qw( name ca );
 is connection('good'), $first, 'it is still there';
 
 # rotation
@@ -138,6 +181,14 @@ ok $n->wait_for('good.test', '/', 200), 'both';
 secret('pair', 'ca.crt' => $ca->{crt}, 'tls.crt' => $two->{crt},
        'tls.key' => $two->{key});
 ok $n->until(sub { body('client') =~ / CN=two / }), 'another certificate';
+secret('pair', 'ca.crt' => $ca->{crt}, 'tls.crt' => $one->{crt},
+       'tls.key' => $two->{key});
+ok $n->until(sub { problem('client') =~ /AnnotationInvalid .*last good/ }),
+    'a bad one';
+like body('client'), qr/ CN=two /, 'the last good one is sent';
+secret('pair', 'ca.crt' => $ca->{crt});
+ok $n->until(sub { status('client') == 400 }), 'none any more';
+is problem('client'), '', 'a CA alone: nothing is wrong';
 $n->remove('secret-ca.yaml');
 ok $n->wait_for('good.test', '/', 503), 'the Secret goes';
 secret('ca', 'ca.crt' => $ca->{crt});
