@@ -19,7 +19,7 @@
 
 static ngx_int_t ngx_k8s_hint_capture(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_item_t *item, ngx_k8s_value_t *value, ngx_str_t *host);
-static ngx_int_t ngx_k8s_hint_root(ngx_k8s_compile_t *c,
+static ngx_int_t ngx_k8s_hint_variables(ngx_k8s_compile_t *c,
     ngx_k8s_values_t *values, ngx_array_t *a);
 static ngx_int_t ngx_k8s_hint_errors(ngx_k8s_compile_t *c,
     ngx_k8s_model_t *model, ngx_array_t *a);
@@ -27,48 +27,66 @@ static ngx_int_t ngx_k8s_hint_errors(ngx_k8s_compile_t *c,
 
 static ngx_str_t  ngx_k8s_hint_custom_errors = ngx_string("custom-http-errors");
 
+/* values of hosts with variables, of which no profile is made */
+
+static ngx_str_t  ngx_k8s_hint_texts[] = {
+    ngx_string("app-root"),
+    ngx_string("auth-tls-error-page"),
+    ngx_null_string
+};
+
 
 ngx_int_t
 ngx_k8s_hint_object(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_array_t *a)
 {
-    return (ngx_k8s_hint_root(c, &entry->model->values, a) == NGX_OK)
+    return (ngx_k8s_hint_variables(c, &entry->model->values, a) == NGX_OK)
            ? ngx_k8s_hint_errors(c, entry->model, a) : NGX_ERROR;
 }
 
 
 static ngx_int_t
-ngx_k8s_hint_root(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
+ngx_k8s_hint_variables(ngx_k8s_compile_t *c, ngx_k8s_values_t *values,
     ngx_array_t *a)
 {
     ngx_str_t         text, name, field;
+    ngx_uint_t        i;
     ngx_k8s_value_t  *value;
 
-    static ngx_str_t  root = ngx_string("app-root");
-
-    value = ngx_k8s_values_find(values, &root);
-
-    if (value == NULL || c->conf.variable == NULL) {
+    if (c->conf.variable == NULL) {
         return NGX_OK;
     }
 
-    text = value->value;
+    for (i = 0; ngx_k8s_hint_texts[i].len; i++) {
 
-    while (ngx_k8s_variable_next(&text, &name) == NGX_OK) {
+        value = ngx_k8s_values_find(values, &ngx_k8s_hint_texts[i]);
 
-        if (c->conf.variable(&name)) {
+        if (value == NULL) {
             continue;
         }
 
-        if (ngx_k8s_compile_value_field(a, value, &field) != NGX_OK) {
-            return NGX_ERROR;
-        }
+        text = value->value;
 
-        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_INVALID,
-                                    NULL, &field, "there is no variable "
-                                    "\"%*s\", so it is empty",
-                                    ngx_min(name.len, NGX_K8S_HINT_SHOWN),
-                                    name.data);
+        while (ngx_k8s_variable_next(&text, &name) == NGX_OK) {
+
+            if (c->conf.variable(&name)) {
+                continue;
+            }
+
+            if (ngx_k8s_compile_value_field(a, value, &field) != NGX_OK
+                || ngx_k8s_compile_note(c, a,
+                                        NGX_K8S_PROBLEM_ANNOTATION_INVALID,
+                                        NULL, &field, "there is no variable "
+                                        "\"%*s\", so it is empty",
+                                        ngx_min(name.len, NGX_K8S_HINT_SHOWN),
+                                        name.data)
+                   != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            break;
+        }
     }
 
     return NGX_OK;

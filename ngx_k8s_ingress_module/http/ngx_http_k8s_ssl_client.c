@@ -18,6 +18,8 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_data.h>
 #include <ngx_http_k8s_regex.h>
+#include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_route.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_k8s_policy.h>
 
@@ -43,6 +45,7 @@ typedef struct {
     ngx_uint_t               depth;
     ngx_uint_t               whole;      /* backends get the certificate */
     ngx_str_t                cn;         /* empty: any */
+    ngx_str_t                page;       /* URL, with variables; or empty */
     ngx_k8s_data_t          *ca;         /* NULL: closed */
     ngx_k8s_data_t          *crl;        /* the same; may be empty */
 } ngx_http_k8s_ssl_client_t;
@@ -65,6 +68,8 @@ static void ngx_http_k8s_ssl_client_id(u_char id[SHA256_DIGEST_LENGTH],
     ngx_k8s_policy_t *policy, ngx_http_k8s_ssl_client_t *client);
 static ngx_uint_t ngx_http_k8s_ssl_client_bound(ngx_ssl_conn_t *ssl_conn,
     ngx_k8s_policy_t *policy, ngx_http_k8s_ssl_client_t *client);
+static ngx_int_t ngx_http_k8s_ssl_client_refused(ngx_http_request_t *r,
+    ngx_str_t *page, ngx_int_t status);
 static ngx_int_t ngx_http_k8s_ssl_client_name(ngx_http_request_t *r,
     ngx_str_t *cn);
 static ngx_http_k8s_store_t *ngx_http_k8s_store(
@@ -112,6 +117,9 @@ ngx_http_k8s_ssl_client_policy(ngx_k8s_block_t *block, ngx_k8s_policy_t *policy,
 
         } else if (ngx_http_k8s_ssl_client_row(row, "auth-tls-match-cn")) {
             client->cn = value;
+
+        } else if (ngx_http_k8s_ssl_client_row(row, "auth-tls-error-page")) {
+            client->page = value;
 
         } else if (ngx_http_k8s_ssl_client_row(row, "auth-tls-verify-client"))
         {
@@ -351,7 +359,8 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
 
         ngx_ssl_remove_cached_session(c->ssl->session_ctx, session);
 
-        return NGX_HTTPS_CERT_ERROR;
+        return ngx_http_k8s_ssl_client_refused(r, &client.page,
+                                               NGX_HTTPS_CERT_ERROR);
     }
 
     cert = SSL_get_peer_certificate(c->ssl->connection);
@@ -362,13 +371,39 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
 
         ngx_ssl_remove_cached_session(c->ssl->session_ctx, session);
 
-        return NGX_HTTPS_NO_CERT;
+        return ngx_http_k8s_ssl_client_refused(r, &client.page,
+                                               NGX_HTTPS_NO_CERT);
     }
 
     X509_free(cert);
 
     return client.cn.len ? ngx_http_k8s_ssl_client_name(r, &client.cn)
                          : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_ssl_client_refused(ngx_http_request_t *r, ngx_str_t *page,
+    ngx_int_t status)
+{
+    ngx_str_t                url;
+    ngx_http_k8s_captures_t  captures;
+
+    if (page->len == 0) {
+        return status;
+    }
+
+    ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
+
+    if (ngx_http_k8s_template_header(r, page, &captures, &url) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* the next try needs a handshake */
+
+    r->keepalive = 0;
+
+    return ngx_http_k8s_redirect_to(r, NGX_HTTP_MOVED_TEMPORARILY, &url);
 }
 
 

@@ -198,7 +198,6 @@ ngx_k8s_chars_grammar(chars_space, NGX_K8S_BASIC_CHARS " ",
     "letters, digits, blanks and \"/-._~:\"");
 ngx_k8s_chars_grammar(extended, NGX_K8S_BASIC_CHARS ", ",
     "letters, digits, blanks and \"/-._~:,\"");
-ngx_k8s_url_grammar(error_page, NGX_K8S_URL_CHARS "@", "a URL or a path");
 ngx_k8s_chars_grammar(header, "-_", "the name of a header");
 ngx_k8s_chars_grammar(headers, "-_, ",
     "names of headers, separated by commas");

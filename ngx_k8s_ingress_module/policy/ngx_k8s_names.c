@@ -355,9 +355,7 @@ ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence)
     }
 
     return ngx_slprintf(end, buf + size, " It is not served yet%s.",
-                        row->flags & NGX_K8S_ROW_CLOSES_HOST
-                        ? ": it closes the hosts of the Ingress"
-                        : row->flags & NGX_K8S_ROW_CLOSES_ROUTE
+                        row->flags & NGX_K8S_ROW_CLOSES_ROUTE
                         ? ": it closes the paths" : "");
 }
 

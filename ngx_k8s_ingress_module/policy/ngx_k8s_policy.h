@@ -274,7 +274,6 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_domain;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_cookie_path;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_curves;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_durations;
-extern ngx_k8s_grammar_t  ngx_k8s_grammar_error_page;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_extended;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_header;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_headers;

@@ -130,6 +130,19 @@ ingress('cn', ['cn.example'], 'auth-tls-secret' => 'default/one',
         'auth-tls-match-cn' => 'CN=ali');
 ingress('cn2', ['cn2.example'], 'auth-tls-secret' => 'default/one',
         'auth-tls-match-cn' => 'CN=(alice|carol)');
+ingress('err', ['err.example'], 'auth-tls-secret' => 'default/one',
+        'auth-tls-error-page' => 'https://help.test/why?host=$host',
+        'auth-tls-match-cn' => 'CN=alice');
+ingress('err-may', ['err-may.example'], 'auth-tls-secret' => 'default/one',
+        'auth-tls-verify-client' => 'optional',
+        'auth-tls-error-page' => 'http://help.test$uri');
+my %bad = ('path' => '/index', named => '@page', script => 'javascript:x',
+           word => 'help.test/why', quoted => 'https://help.test/"a');
+ingress("err-$_", ["err-$_.example"], 'auth-tls-secret' => 'default/one',
+        'auth-tls-error-page' => $bad{$_}) for sort keys %bad;
+ingress('err-unknown', ['err-unknown.example'],
+        'auth-tls-secret' => 'default/one',
+        'auth-tls-error-page' => 'https://help.test/$nothing');
 ingress('depth', ['depth.example'], 'auth-tls-secret' => 'default/one',
         'auth-tls-verify-depth' => '2');
 ingress('off-cn', ['off-cn.example'], 'auth-tls-secret' => 'default/one',
@@ -168,6 +181,44 @@ asks(403, 'match-cn: another name', 'cn2.example', $bob);
 asks(403, 'match-cn: a part of a name', 'cn.example', $alice);
 
 is(($n->get('on.example', '/'))[0], 308, 'http is redirected');
+
+# an error page
+
+sub sent {
+    my ($sni, $who, $path) = @_;
+    my $s = connection($sni, $who) or return 'none';
+    local $SIG{ALRM} = sub { die "time-out\n" };
+    my $head = eval {
+        alarm 20;
+        print $s "GET $path HTTP/1.1\r\nHost: $sni\r\n\r\n";
+        local $/;
+        my $all = <$s>;
+        alarm 0;
+        (split /\r\n\r\n/, $all)[0];
+    } // 'it stays';
+    my ($status) = $head =~ m{^HTTP/1\.1 (\d+)};
+    my @location = $head =~ /^Location: ?(.*?)\r?$/mg;
+    return join ' ', $status // $head, @location,
+                     $head =~ /^X-Evil/mi ? 'injected' : ();
+}
+
+asks(200, 'error-page: a certificate of the CA', 'err.example', $alice);
+is(sent('err.example', undef, '/'), '302 https://help.test/why?host=err.example',
+   'error-page: none');
+is(sent('err.example', $eve, '/'), '302 https://help.test/why?host=err.example',
+   'error-page: one of another CA');
+asks(403, 'error-page: not of another name', 'err.example', $bob);
+asks(200, 'error-page, optional: none', 'err-may.example', undef);
+is(sent('err-may.example', $eve, '/a%0d%0aX-Evil:%201'),
+   '302 http://help.test/a%0D%0AX-Evil:%201',
+   'error-page, optional: one of another CA, and no header of a client');
+for my $bad (sort keys %bad) {
+    asks(400, "error-page: $bad{$bad}: none", "err-$bad.example", undef);
+    asks(200, "error-page: $bad{$bad}: a good one", "err-$bad.example", $alice);
+    like(status(), qr/err-$bad[^}]*AnnotationInvalid[^}]*error-page/, 'is a problem');
+}
+like(status(), qr/err-unknown[^}]*auth-tls-error-page[^}]*no variable/,
+     'a variable that is unknown is one');
 
 # what is not there closes
 

@@ -22,6 +22,7 @@ my %elsewhere = map { $_ => 1 } qw( enable-global-auth limit-connections
                                     limit-conn-status-code auth-tls-secret
                                     auth-tls-verify-client auth-tls-match-cn
                                     auth-tls-verify-depth
+                                    auth-tls-error-page
                                     auth-tls-pass-certificate-to-upstream
                                     grpc-buffer-size-kb ),
                 map { ("proxy-ssl-$_" => 1) } qw( secret ciphers protocols name

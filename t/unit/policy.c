@@ -401,7 +401,7 @@ static policy_case_t  policy_cases[] = {
     { OURS "enable-modsecurit=a", "Did you mean \"enable-modsecurity\"? It is "
       "not served yet: it closes the paths.\n", 0, 0 },
     { OURS "auth-tls-error-pag=a",
-      "it closes the hosts of the Ingress.\n", 0, 0 },
+      "Did you mean \"auth-tls-error-page\"?", 0, 0 },
     { "haproxy.org/cookie-persistence=a", "Here it is \"affinity: cookie\". It "
       "is not served yet.\n", 0, 0 },
     { OURS "secure-backend=true", "Use \"backend-protocol: HTTPS\".", 0, 0 },
