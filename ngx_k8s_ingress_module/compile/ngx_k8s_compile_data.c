@@ -56,7 +56,8 @@ static void ngx_k8s_data_remove(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_data_state_t *d);
 static void ngx_k8s_data_drop(ngx_k8s_data_state_t *d);
 static ngx_int_t ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field, char *closed);
+    ngx_k8s_policy_value_t *value, ngx_str_t *field,
+    ngx_k8s_secret_t *secret, char *closed);
 static ngx_int_t ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n,
     char *closed);
@@ -281,6 +282,12 @@ ngx_k8s_compile_data(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
                 d->state = NGX_K8S_DATA_MISSING;
             }
 
+            d->known = 1;
+            continue;
+        }
+
+        if (ngx_k8s_compile_secret_lost(secret)) {
+            d->state = d->slot ? NGX_K8S_DATA_GOOD : NGX_K8S_DATA_MISSING;
             d->known = 1;
             continue;
         }
@@ -587,8 +594,8 @@ ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     secret = (ngx_k8s_secret_t *) ngx_k8s_store_get(c->store, NGX_K8S_SECRET,
                                              &node->namespace, &node->name);
-    if (secret == NULL) {
-        return ngx_k8s_data_missing(c, a, value, field, closed);
+    if (secret == NULL || ngx_k8s_compile_secret_lost(secret)) {
+        return ngx_k8s_data_missing(c, a, value, field, secret, closed);
     }
 
     for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
@@ -610,8 +617,10 @@ ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
 
 static ngx_int_t
 ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field, char *closed)
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_k8s_secret_t *secret,
+    char *closed)
 {
+    char                    *so;
     ngx_str_t                text;
     ngx_uint_t               n, known, held;
     ngx_k8s_node_t          *node;
@@ -630,11 +639,24 @@ ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
         }
     }
 
+    so = held ? "so what it said before holds" : closed;
+
+    if (secret) {
+        text = ngx_k8s_compile_secret_unread(c, secret);
+        text = ngx_k8s_compile_text(c, "Secret %V: %V, %s", &value->value,
+                                    &text, so);
+
+        return ngx_k8s_compile_advise(a, held
+                                         ? NGX_K8S_PROBLEM_ANNOTATION_INVALID
+                                         : NGX_K8S_PROBLEM_ANNOTATION_CLOSED,
+                                      NULL, field, &text,
+                                      &ngx_k8s_compile_secret_mend);
+    }
+
     known = ngx_k8s_compile_named_known(c, node);
 
     text = ngx_k8s_compile_text(c, "Secret %V %s, %s", &value->value,
-                                known ? "is not there" : "has not come",
-                                held ? "so what it said before holds" : closed);
+                                known ? "is not there" : "has not come", so);
 
     return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_ANNOTATION_CLOSED, NULL,
                                   field, &text, known ? &create : NULL);

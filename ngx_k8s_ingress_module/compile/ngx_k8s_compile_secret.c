@@ -21,8 +21,6 @@ static ngx_int_t ngx_k8s_compile_secret_default(ngx_k8s_compile_t *c,
     ngx_str_t *crt, ngx_str_t *key);
 static ngx_int_t ngx_k8s_compile_secret_bad(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *state, ngx_k8s_problem_t *problem);
-static void ngx_k8s_compile_secret_kept(ngx_k8s_compile_t *c,
-    ngx_k8s_secret_t *secret, ngx_k8s_problem_t *problem);
 static uint32_t ngx_k8s_compile_secret_sum(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *state);
 static void ngx_k8s_compile_secret_directive(ngx_k8s_compile_t *c,
@@ -133,7 +131,7 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
 {
     uint32_t                slot;
     ngx_int_t               rc;
-    ngx_str_t               crt, key;
+    ngx_str_t               crt, key, text;
     ngx_k8s_node_t         *node;
     ngx_k8s_problem_t       problem;
     ngx_k8s_certificate_t  *rec;
@@ -153,8 +151,19 @@ ngx_k8s_compile_secret_put(ngx_k8s_compile_t *c,
 
     if (rc == NGX_DECLINED) {
 
-        if (state->slot && secret->object.kept) {
-            ngx_k8s_compile_secret_kept(c, secret, &problem);
+        /* what is wrong is not the Secret, of which nothing else is known */
+
+        if (ngx_k8s_compile_secret_lost(secret)) {
+            ngx_str_null(&problem.field);
+
+            text = ngx_k8s_compile_secret_unread(c, secret);
+
+            problem.message = ngx_k8s_compile_text(c, "%V%s", &text,
+                                 state->slot
+                                 ? ", the certificate of the last good "
+                                   "version is served"
+                                 : ", and nothing of it is known");
+            problem.remedy = ngx_k8s_compile_secret_mend;
         }
 
         return ngx_k8s_compile_secret_bad(c, state, &problem);
@@ -307,29 +316,6 @@ ngx_k8s_compile_default_certificate(ngx_k8s_compile_t *c)
     (void) ngx_k8s_builder_put(&c->builder, c->writer, NGX_K8S_WRITE_OWN);
 
     return NGX_OK;
-}
-
-
-/* what is wrong is not the Secret, of which nothing is known but its name */
-
-static void
-ngx_k8s_compile_secret_kept(ngx_k8s_compile_t *c, ngx_k8s_secret_t *secret,
-    ngx_k8s_problem_t *problem)
-{
-    ngx_str_t  *origin;
-
-    origin = &secret->object.origin;
-
-    ngx_str_null(&problem->field);
-
-    problem->message = ngx_k8s_compile_text(c, "%s%V%s cannot be read any "
-                                            "more, the certificate of the "
-                                            "last good version is served",
-                                            origin->len ? "\"" : "it",
-                                            origin, origin->len ? "\"" : "");
-
-    ngx_str_set(&problem->remedy, "Correct what the problem of the file or "
-                "object says.");
 }
 
 

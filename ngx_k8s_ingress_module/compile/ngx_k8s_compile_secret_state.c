@@ -16,6 +16,11 @@ static void ngx_k8s_compile_secret_adopt(ngx_k8s_compile_t *c,
     ngx_k8s_secret_state_t *state);
 
 
+ngx_str_t  ngx_k8s_compile_secret_mend = ngx_string("Correct what the problem "
+                                                    "of the file or object "
+                                                    "says.");
+
+
 ngx_k8s_secret_state_t *
 ngx_k8s_compile_secret_state(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
@@ -90,4 +95,24 @@ ngx_k8s_compile_secret_data(ngx_k8s_secret_t *secret, ngx_str_t *name,
             return;
         }
     }
+}
+
+
+ngx_uint_t
+ngx_k8s_compile_secret_lost(ngx_k8s_secret_t *secret)
+{
+    return secret->object.kept && secret->data == NULL;
+}
+
+
+ngx_str_t
+ngx_k8s_compile_secret_unread(ngx_k8s_compile_t *c, ngx_k8s_secret_t *secret)
+{
+    ngx_str_t  *origin;
+
+    origin = &secret->object.origin;
+
+    return ngx_k8s_compile_text(c, "%s%V%s cannot be read any more",
+                                origin->len ? "\"" : "it", origin,
+                                origin->len ? "\"" : "");
 }

@@ -321,6 +321,12 @@ ngx_k8s_secret_state_t *ngx_k8s_compile_secret_state(ngx_k8s_compile_t *c,
 /* a value of the Secret; data is NULL: it has no such key */
 void ngx_k8s_compile_secret_data(ngx_k8s_secret_t *secret, ngx_str_t *name,
     ngx_str_t *value);
+/* whether it cannot be read any more, and nothing but its name is known; that in
+   words, in c->pool, and what to do */
+ngx_uint_t ngx_k8s_compile_secret_lost(ngx_k8s_secret_t *secret);
+ngx_str_t ngx_k8s_compile_secret_unread(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_t *secret);
+extern ngx_str_t  ngx_k8s_compile_secret_mend;
 
 /*
  * What policies ask of Secrets (ngx_k8s_compile_data.c).  ask(): for what a

@@ -8,9 +8,11 @@ use warnings;
 use lib 't/lib';
 use K8s::Nginx;
 use K8s::TLS;
+use MIME::Base64 qw( encode_base64 );
 use Test::More;
 
 my $tls = K8s::Objects::free_port();
+my $ca = K8s::TLS::pair(cn => 'clients');
 my $c = K8s::TLS::pair(cn => 'own', names => ['t.example']);
 
 my $n = K8s::Nginx->new(
@@ -27,6 +29,21 @@ sub cn {
     return K8s::TLS::cn($s);
 }
 
+sub password {
+    my $text = encode_base64("a:$_[0]", '');
+    return ($n->get('p.example', '/', "Authorization: Basic $text"))[0];
+}
+
+sub client {
+    my ($cert) = @_;
+    my $s = IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $tls,
+        Timeout => 10, SSL_verify_mode => 0, SSL_hostname => 'm.example',
+        SSL_cert_file => "$cert->{file}.crt",
+        SSL_key_file => "$cert->{file}.key") or return '';
+    print $s "GET / HTTP/1.1\r\nHost: m.example\r\nConnection: close\r\n\r\n";
+    return (<$s> // '') =~ m{^HTTP/1\.1 (\d+)} ? $1 : '';
+}
+
 # what does $sub, and is over when a new watcher is in sync
 sub next_one {
     my ($sub, $name) = @_;
@@ -38,7 +55,26 @@ sub next_one {
        "$name: it has met the broken file");
     is(($n->get('a.example', '/'))[1], "a\n", "$name: the route is served");
     is(cn(), 'own', "$name: with its certificate");
+    is(password('right'), 200, "$name: and its passwords");
+    is(password('wrong'), 401, "$name: which are asked for");
+    is(client($ca), 200, "$name: a certificate of its CAs");
+    is(client($c), 400, "$name: and another one");
     is(($n->get('b.example', '/'))[1], "b\n", "$name: others are, too");
+}
+
+sub secret {
+    my ($name, $key, $text) = @_;
+    return "---\napiVersion: v1\nkind: Secret\nmetadata: {name: $name, "
+           . "namespace: default}\ndata: {$key: "
+           . encode_base64($text, '') . "}\n";
+}
+
+sub guarded {
+    my ($name, %annotations) = @_;
+    return K8s::TLS::ingress("default/$name", 'a:80', ["$name.example"])
+           =~ s{(annotations: \{)}{$1 . join '',
+                map { "nginx.ingress.kubernetes.io/$_: $annotations{$_}, " }
+                sort keys %annotations}re;
 }
 
 my $class = <<'END';
@@ -57,7 +93,11 @@ unlink glob("$dir/*");
 my $web = "$class$services---\n" . K8s::TLS::secret('default/t', $c)
     . K8s::TLS::ingress('default/tls', 'a:80', ['t.example'],
                         't' => ['t.example'])
-    . K8s::TLS::ingress('default/web', 'a:80', ['a.example']);
+    . K8s::TLS::ingress('default/web', 'a:80', ['a.example'])
+    . secret('users', auth => "a:{PLAIN}right\n")
+    . guarded('p', 'auth-type' => 'basic', 'auth-secret' => 'users')
+    . secret('clients', 'ca.crt' => $ca->{crt})
+    . guarded('m', 'auth-tls-secret' => 'default/clients');
 $n->manifest('web.yaml', $web);
 $n->ingresses('default/other b.example / b:80');
 
@@ -69,6 +109,8 @@ $n->manifest('web.yaml', "${web}x: [\n");
 ok($n->until(sub { $n->logged(qr/file "web\.yaml": line \d+/) }),
    'the file is broken');
 is(($n->get('a.example', '/'))[1], "a\n", 'and served');
+is(password('right'), 200, 'with passwords');
+is(client($ca), 200, 'and CAs');
 
 next_one(sub { $n->reload }, 'HUP');
 next_one(sub { $n->reload }, 'once more');

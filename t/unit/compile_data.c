@@ -305,6 +305,57 @@ successor(void)
 }
 
 
+/* of a Secret that cannot be read any more a new watcher has the name alone */
+
+static void
+kept(void)
+{
+    char              *names[] = { "s", "new" };
+    k8s_t              k;
+    ngx_uint_t         i;
+    ngx_k8s_object_t  *object;
+
+    begin(&k);
+    ingress(&k, "i", SECRET "s'", "/a");
+    ingress(&k, "m", SECRET "s'" MAP, "/m");
+    secret(&k, "s", "auth=a:{PLAIN}1");
+    is(USERS, "s", "a:{PLAIN}1\n");
+    k8s_end(&k);
+
+    k8s_open(&k);
+    ingress(&k, "i", SECRET "s'", "/a");
+    ingress(&k, "m", SECRET "s'" MAP, "/m");
+    ingress(&k, "n", SECRET "new'", "/n");
+
+    for (i = 0; i < 2; i++) {
+        object = k8s_object("{'apiVersion':'v1','kind':'Secret','metadata':{"
+                            "'namespace':'d','name':'x'}}");
+        object->kept = 1;
+        object->name = k8s_str(names[i]);
+        ngx_str_set(&object->origin, "s.yaml");
+        (void) ngx_k8s_store_put(k.store, object);
+        k8s_work(&k);
+    }
+
+    is(USERS, "s", "a:{PLAIN}1\n");
+    is(USER_MAP, "s", "auth:a:{PLAIN}1\n");
+    ok(k8s_has(&k, "Secret d/s: \"s.yaml\" cannot be read any more, so what it "
+                   "said before holds"), "which is said");
+    is(USERS, "new", "-");
+    ok(k8s_has(&k, "Secret d/new: \"s.yaml\" cannot be read any more, " CLOSED),
+       "what nobody knows is closed");
+    ok(!k8s_has(&k, "has no "), "nothing else is wrong");
+
+    secret(&k, "s", "b=1");
+    is(USERS, "s", "-");
+    is(USER_MAP, "s", "b:1\n");
+    ok(k8s_has(&k, "Secret d/s has no \"auth\", " CLOSED),
+       "one that can be read holds");
+
+    k8s_close(&k);
+}
+
+
 /* a value of another namespace is a bad one */
 
 static void
@@ -584,6 +635,7 @@ main(void)
     texts();
     life();
     successor();
+    kept();
     foreign();
     pems();
     hostile();
