@@ -334,7 +334,8 @@ ngx_k8s_compile_key_problem(ngx_array_t *a, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    field.len = ngx_sprintf(field.data, "data.%V", name) - field.data;
+    field.len = ngx_sprintf(field.data, name->len ? "data.%V" : "data", name)
+                - field.data;
 
     copy.len = remedy->len;
     copy.data = NULL;
@@ -363,6 +364,9 @@ ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
                                         "group");
     static ngx_str_t  remedy = ngx_string("Name a ConfigMap there, or leave "
                                           "it out.");
+    static ngx_str_t  unread = ngx_string("it cannot be read which ConfigMap "
+                                          "is meant, so the paths of all "
+                                          "Ingresses of the class are closed");
 
     class = (ngx_k8s_ingress_class_t *) entry->object;
 
@@ -371,6 +375,11 @@ ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     }
 
     ngx_str_set(&field, "spec.parameters");
+
+    if (class->unread) {
+        return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_CONFIG_NOT_FOUND,
+                                      NULL, &field, &unread, NULL);
+    }
 
     if (class->other_config) {
         return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_CONFIG_NOT_FOUND,

@@ -131,6 +131,10 @@ ngx_k8s_from_annotations_say(void *data, ngx_uint_t what, ngx_str_t *name,
 
     problem = &model->problems[n];
 
+    if (name->len == 0) {
+        return ngx_k8s_from_annotations_copy(pool, &problem->remedy, remedy);
+    }
+
     problem->field.data = ngx_pnalloc(pool, sizeof("metadata.annotations[]")
                                             + name->len);
     if (problem->field.data == NULL) {

@@ -89,7 +89,7 @@ ngx_k8s_from_canary(ngx_k8s_model_t *model)
     }
 
     if (canary->header.len == 0 && canary->cookie.len == 0
-        && !model->values.refused
+        && !model->values.refused && !model->values.canary
         && ngx_k8s_values_get(&model->values, &ngx_k8s_canary_weight) == NULL)
     {
         field.format = "metadata.annotations";

@@ -36,10 +36,16 @@ static ngx_int_t ngx_k8s_annotations_read(ngx_k8s_annotations_t *a,
     ngx_pool_t *pool, ngx_array_t *texts);
 static ngx_int_t ngx_k8s_annotation(ngx_k8s_annotations_t *a,
     ngx_keyval_t *kv);
+static ngx_int_t ngx_k8s_annotation_all(ngx_k8s_annotations_t *a,
+    ngx_str_t *why);
+static ngx_int_t ngx_k8s_annotation_empty(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row);
+static ngx_int_t ngx_k8s_annotation_canary(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row);
 static ngx_uint_t ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate,
     ngx_str_t *key, ngx_str_t *name);
 static ngx_int_t ngx_k8s_annotation_other(ngx_k8s_annotations_t *a,
-    ngx_str_t *key);
+    ngx_keyval_t *kv);
 static ngx_uint_t ngx_k8s_annotation_bare(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_str_t *name);
 static ngx_int_t ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a,
@@ -164,7 +170,7 @@ ngx_k8s_annotations_read(ngx_k8s_annotations_t *a, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    if (values->refused) {
+    if (values->refused || values->canary) {
         ngx_k8s_annotations_refuse(values);
         return NGX_OK;
     }
@@ -202,8 +208,12 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
 
     name = kv->key;
 
+    if (name.len == 0 && ngx_k8s_unread(&kv->value)) {
+        return ngx_k8s_annotation_all(a, &kv->value);
+    }
+
     if (a->gate && !ngx_k8s_annotation_ours(a->gate, &kv->key, &name)) {
-        return ngx_k8s_annotation_other(a, &kv->key);
+        return ngx_k8s_annotation_other(a, kv);
     }
 
     row = ngx_k8s_row(&name, a->rows);
@@ -212,6 +222,12 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
                       : NULL;
     if (refused) {
         a->values->refused = 1;
+
+        if (row && (row->flags & NGX_K8S_ROW_CANARY)
+            && ngx_k8s_annotation_canary(a, &kv->key, row) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
 
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, &kv->key,
                                       &ngx_k8s_no_remedy, "%s, so the Ingress "
@@ -234,10 +250,11 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
         && !(a->gate && (row->flags & NGX_K8S_ROW_CLOSES_ROUTE)
              && row->grammar == &ngx_k8s_grammar_cidrs))
     {
-        return NGX_OK;
+        return ngx_k8s_annotation_empty(a, &kv->key, row);
     }
 
     if (ngx_k8s_list(row->grammar)
+        && !ngx_k8s_unread(&value)
         && ngx_k8s_list_line(row->grammar, &value, a->values->values.pool)
            != NGX_OK)
     {
@@ -245,6 +262,62 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
     }
 
     return ngx_k8s_annotation_row(a, &kv->key, row, &value);
+}
+
+
+/* whatever protects may be there */
+
+static ngx_int_t
+ngx_k8s_annotation_all(ngx_k8s_annotations_t *a, ngx_str_t *why)
+{
+    ngx_str_t  name, text;
+
+    static ngx_str_t  remedy = ngx_string("Write names and values there, each "
+                                          "value in quotes.");
+
+    a->values->close_route = 1;
+    a->values->close_host = (a->gate != NULL);
+
+    ngx_str_set(&name, "");
+
+    text.data = why->data + 1;
+    text.len = why->len - 1;
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, &name, &remedy,
+                                  "it %V, so what protects is not known: %s "
+                                  "are closed", &text,
+                                  a->gate ? "the hosts of the Ingress"
+                                  : a->class ? "paths of all Ingresses of the "
+                                               "class"
+                                             : "paths of all Ingresses");
+}
+
+
+static ngx_int_t
+ngx_k8s_annotation_empty(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row)
+{
+    if (!(row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST))) {
+        return NGX_OK;
+    }
+
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_NO_EFFECT, key,
+                                  &ngx_k8s_no_remedy, "it is empty, so it "
+                                  "protects nothing, as if it was not there");
+}
+
+
+/* one of which it cannot be read whether it is a canary takes nobody's path */
+
+static ngx_int_t
+ngx_k8s_annotation_canary(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row)
+{
+    static ngx_str_t  yes = ngx_string("true");
+
+    a->values->canary = 1;
+
+    return ngx_k8s_annotation_take(a, key, row, &yes);
 }
 
 
@@ -271,10 +344,20 @@ ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate, ngx_str_t *key, ngx_str_t *name)
 /* a known name behind a prefix that looks like ours, or another controller's */
 
 static ngx_int_t
-ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_str_t *key)
+ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
 {
     u_char     *slash, buf[2 * NGX_K8S_SHOWN_MAX];
-    ngx_str_t   name, prefix, remedy, *instead;
+    ngx_str_t   name, prefix, remedy, *key, *instead;
+
+    key = &kv->key;
+
+    if (ngx_k8s_unread(&kv->value)) {
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                      &ngx_k8s_no_remedy, "it %*s",
+                                      ngx_min(kv->value.len - 1,
+                                              NGX_K8S_SHOWN_MAX),
+                                      kv->value.data + 1);
+    }
 
     instead = ngx_k8s_name_foreign(key);
 
@@ -469,7 +552,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
     rc = NGX_DECLINED;
 
-    if (refused == NULL) {
+    if (refused == NULL && !ngx_k8s_unread(text)) {
         rc = list ? ngx_k8s_list_check(row, a->gate != NULL,
                                        a->values->values.pool, text, &bad)
                   : ngx_k8s_row_check(row, text);
@@ -515,11 +598,13 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     }
 
     if ((row->flags & NGX_K8S_ROW_PARTS)
-        || (list && a->gate == NULL && text->len))
+        || (list && a->gate == NULL && text->len && !ngx_k8s_unread(text)))
     {
         ngx_str_set(&none, "");
 
-        if (ngx_k8s_annotation_take(a, key, row, refused ? &none : text)
+        if (ngx_k8s_annotation_take(a, key, row,
+                                    (refused || ngx_k8s_unread(text))
+                                    ? &none : text)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -545,6 +630,18 @@ ngx_k8s_annotation_invalid(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
     whose = a->gate ? "" : "controller's ";
     value = row->value;
+
+    if (row->flags & NGX_K8S_ROW_CANARY) {
+
+        if (ngx_k8s_annotation_canary(a, key, row) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                      &ngx_k8s_no_remedy,
+                                      "%V, so the Ingress is taken for a "
+                                      "canary, and gets no requests", why);
+    }
 
     if (row->grammar == &ngx_k8s_grammar_risk) {
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
@@ -895,7 +992,10 @@ ngx_k8s_annotation_close(ngx_k8s_annotations_t *a, ngx_str_t *key,
     return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, key,
                                   later ? &ngx_k8s_later_remedy
                                         : &ngx_k8s_no_remedy,
-                                  "%V, so the %s", why, a->gate == NULL
+                                  "%V, so the %s", why, a->class
+                                  ? "paths of all Ingresses of the class are "
+                                    "closed: they answer 503"
+                                  : a->gate == NULL
                                   ? "paths of all Ingresses are closed: they "
                                     "answer 503"
                                   : (row->flags & NGX_K8S_ROW_CLOSES_HOST)

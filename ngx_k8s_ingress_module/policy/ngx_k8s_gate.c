@@ -23,6 +23,7 @@ static ngx_uint_t ngx_k8s_gate_blocked(ngx_str_t *words, ngx_str_t *value);
 static ngx_uint_t ngx_k8s_gate_has(ngx_str_t *value, ngx_str_t *word);
 
 
+static ngx_str_t  ngx_k8s_gate_all = ngx_string("");
 static ngx_str_t  ngx_k8s_gate_risk_key = ngx_string("annotations-risk-level");
 static ngx_str_t  ngx_k8s_gate_words_key
                               = ngx_string("annotation-value-word-blocklist");
@@ -40,6 +41,10 @@ ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data, ngx_pool_t *pool)
 
     gate->risk = ngx_k8s_gate_risk(ngx_k8s_gate_key(data,
                                                     &ngx_k8s_gate_risk_key));
+
+    if (ngx_k8s_gate_key(data, &ngx_k8s_gate_all)) {
+        gate->risk = NGX_K8S_RISK_LOW;
+    }
 
     gate->snippets = ngx_k8s_gate_flag(ngx_k8s_gate_key(data,
                                                 &ngx_k8s_gate_snippets_key));

@@ -63,7 +63,7 @@ ngx_k8s_headers(ngx_array_t *data, ngx_k8s_row_t *row, ngx_pool_t *pool,
     char               *why;
     u_char             *p, buf[2 * NGX_K8S_HEADERS_SHOWN];
     ngx_int_t           rc;
-    ngx_str_t           message, none;
+    ngx_str_t           message, none, unread;
     ngx_uint_t          i;
     ngx_keyval_t       *kv, header;
     ngx_k8s_headers_t   h;
@@ -101,11 +101,19 @@ ngx_k8s_headers(ngx_array_t *data, ngx_k8s_row_t *row, ngx_pool_t *pool,
 
         rc = NGX_DECLINED;
 
+        unread.data = (u_char *) why;
+        unread.len = ngx_strlen(why);
+
+        if (ngx_k8s_unread(&kv[i].value)) {
+            unread.data = kv[i].value.data + 1;
+            unread.len = ngx_min(kv[i].value.len - 1, NGX_K8S_HEADERS_SHOWN);
+        }
+
         message.data = buf;
-        message.len = ngx_snprintf(buf, sizeof(buf), "\"%*s\" %s",
+        message.len = ngx_snprintf(buf, sizeof(buf), "\"%*s\" %V",
                                    ngx_min(kv[i].key.len,
                                            NGX_K8S_HEADERS_SHOWN),
-                                   kv[i].key.data, why)
+                                   kv[i].key.data, &unread)
                       - buf;
 
         if (say && say(context, NGX_K8S_SAY_INVALID, &row->name, &message,

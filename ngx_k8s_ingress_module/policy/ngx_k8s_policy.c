@@ -446,7 +446,8 @@ ngx_k8s_row_check(ngx_k8s_row_t *row, ngx_str_t *value)
 {
     u_char  field[16];
 
-    return row->grammar->decode(row->grammar, value, field);
+    return ngx_k8s_unread(value) ? NGX_DECLINED
+           : row->grammar->decode(row->grammar, value, field);
 }
 
 

@@ -381,6 +381,9 @@ ngx_uint_t ngx_k8s_list(ngx_k8s_grammar_t *grammar);
 /* where a part of a value is bad, or it is empty, the rest of it holds */
 #define NGX_K8S_ROW_PARTS            0x4000
 
+/* one whose value is bad is on, and all else that the object says is not */
+#define NGX_K8S_ROW_CANARY           0x80000000
+
 /* it names another object of the namespace */
 #define NGX_K8S_ROW_REF              0x1000000
 
@@ -602,6 +605,16 @@ ngx_uint_t ngx_k8s_gate_names(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
 #define NGX_K8S_SAY_FOREIGN          7   /* another controller's */
 #define NGX_K8S_SAY_NGINX            8   /* only nginx.conf can say it */
 
+/*
+ * A value that is none: this byte, which no grammar takes, and the reason.
+ * With an empty name it is all of an object's: any of them may be there.
+ */
+#define NGX_K8S_UNREAD               0x7f
+
+#define ngx_k8s_unread(text)                                                  \
+    ((text)->len > 1 && (text)->data[0] == NGX_K8S_UNREAD)
+
+/* an empty name is all of them */
 typedef ngx_int_t (*ngx_k8s_say_pt)(void *data, ngx_uint_t what,
     ngx_str_t *name, ngx_str_t *message, ngx_str_t *remedy);
 
@@ -626,6 +639,8 @@ typedef struct {
     unsigned                 handshake:1;  /* rows of the handshake count: of
                                             a host, and of keys */
     unsigned                 unknown:1;  /* keys of its class have not come */
+    unsigned                 canary:1;   /* it cannot be read whether it is
+                                            one: all that it says is that */
     unsigned                 refused:1;  /* the gate does not let the object
                                             through, all that it says is
                                             whether it is a canary */

@@ -27,6 +27,12 @@ ngx_k8s_row_why(u_char *buf, size_t size, ngx_k8s_row_t *row, ngx_str_t *text,
     size_t       shown;
     const char  *more;
 
+    if (ngx_k8s_unread(text)) {
+        return ngx_snprintf(buf, size, "it %*s",
+                            ngx_min(text->len - 1, NGX_K8S_SHOWN_MAX),
+                            text->data + 1);
+    }
+
     if (bad && (ngx_k8s_list(row->grammar) & NGX_K8S_LIST_ITEMS)
         && (text->len || (bad->n && bad->items[0].len)))
     {

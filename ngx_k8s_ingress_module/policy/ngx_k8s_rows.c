@@ -415,7 +415,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* canary */
 
-    ngx_k8s_canary_row("canary", flag, "false", NGX_K8S_A, "",
+    ngx_k8s_canary_row("canary", flag, "false",
+                       NGX_K8S_A|NGX_K8S_ROW_CANARY, "",
                        "a share of the requests of another Ingress, with the "
                        "same host, path and type"),
     ngx_k8s_canary_row("canary-by-header", chars_space, "", NGX_K8S_A_MEDIUM,

@@ -22,19 +22,23 @@ ngx_k8s_config_map_read(ngx_k8s_reader_t *r, json_t *json)
 
     map = (ngx_k8s_config_map_t *) r->object;
 
-    data = ngx_k8s_reader_object(r, json, "data");
-    binary = ngx_k8s_reader_object(r, json, "binaryData");
+    data = json_object_get(json, "data");
+    binary = json_object_get(json, "binaryData");
 
     n = json_object_size(data) + json_object_size(binary);
 
-    if (n == 0) {
+    if (ngx_k8s_reader_other(json, "data")
+        || ngx_k8s_reader_other(json, "binaryData")
+        || n > NGX_K8S_CONFIG_KEYS)
+    {
+        map->data = ngx_k8s_reader_unread(r, (n > NGX_K8S_CONFIG_KEYS)
+                                             ? "has too many keys"
+                                             : "is not an object");
         return;
     }
 
-    if (n > NGX_K8S_CONFIG_KEYS) {
-        n = NGX_K8S_CONFIG_KEYS;
-        ngx_k8s_reader_problem(r, "data", "has too many keys, some are left "
-                               "out");
+    if (n == 0) {
+        return;
     }
 
     map->data = ngx_k8s_reader_array(r, n, sizeof(ngx_keyval_t));
@@ -42,10 +46,11 @@ ngx_k8s_config_map_read(ngx_k8s_reader_t *r, json_t *json)
         return;
     }
 
-    ngx_k8s_reader_values(r, data, "data", NULL, 0, NGX_K8S_CONFIG_VALUE, 1,
-                          map->data);
+    ngx_k8s_reader_values(r, data, "data", NULL, 0, NGX_K8S_CONFIG_VALUE,
+                          NGX_K8S_READER_SILENT, map->data);
     ngx_k8s_reader_values(r, binary, "binaryData", data, 1,
-                          NGX_K8S_CONFIG_VALUE, 1, map->data);
+                          NGX_K8S_CONFIG_VALUE, NGX_K8S_READER_SILENT,
+                          map->data);
 
     if (!r->failed) {
         ngx_qsort(map->data->elts, map->data->nelts, sizeof(ngx_keyval_t),

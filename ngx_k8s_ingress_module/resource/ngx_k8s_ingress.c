@@ -9,8 +9,7 @@
 #include <ngx_k8s_reader.h>
 
 
-static void ngx_k8s_ingress_annotation(ngx_k8s_ingress_t *ingress,
-    json_t *meta);
+static void ngx_k8s_ingress_annotation(ngx_k8s_reader_t *r, json_t *meta);
 static void ngx_k8s_ingress_rules(ngx_k8s_reader_t *r, json_t *spec);
 static void ngx_k8s_ingress_rule(ngx_k8s_reader_t *r, json_t *json,
     ngx_k8s_ingress_rule_t *rule);
@@ -45,8 +44,6 @@ ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json)
     if (spec == NULL) {
         return;
     }
-
-    ngx_k8s_ingress_annotation(ingress, json_object_get(json, "metadata"));
 
     mark = ngx_k8s_reader_push(r, "spec");
 
@@ -84,24 +81,42 @@ ngx_k8s_ingress_read(ngx_k8s_reader_t *r, json_t *json)
     }
 
     ngx_k8s_reader_pop(r, mark);
+
+    if (ingress->class_name.data == NULL) {
+        ngx_k8s_ingress_annotation(r, json_object_get(json, "metadata"));
+    }
 }
 
 
-/* the class that an annotation names; that it is no string was said before */
+/* the class that an annotation names, where nothing else does */
 
 static void
-ngx_k8s_ingress_annotation(ngx_k8s_ingress_t *ingress, json_t *meta)
+ngx_k8s_ingress_annotation(ngx_k8s_reader_t *r, json_t *meta)
 {
-    json_t  *annotations;
+    u_char             *mark;
+    json_t             *annotations;
+    ngx_str_t           value;
+    ngx_k8s_ingress_t  *ingress;
 
-    annotations = json_object_get(meta, "annotations");
+    ingress = (ngx_k8s_ingress_t *) r->object;
 
-    ingress->no_class = (ngx_k8s_reader_has(meta, "annotations")
-                         && !json_is_object(annotations))
-                        || (ngx_k8s_reader_has(annotations,
-                                               NGX_K8S_CLASS_ANNOTATION)
-                            && !json_is_string(json_object_get(annotations,
-                                                  NGX_K8S_CLASS_ANNOTATION)));
+    mark = ngx_k8s_reader_push(r, "metadata");
+
+    annotations = ngx_k8s_reader_object(r, meta, "annotations");
+
+    (void) ngx_k8s_reader_push(r, "annotations");
+
+    if (ngx_k8s_reader_other(meta, "annotations")
+        || (ngx_k8s_reader_has(annotations, NGX_K8S_CLASS_ANNOTATION)
+            && !json_is_string(json_object_get(annotations,
+                                               NGX_K8S_CLASS_ANNOTATION))))
+    {
+        (void) ngx_k8s_reader_string(r, annotations, NGX_K8S_CLASS_ANNOTATION,
+                                     &value);
+        ingress->no_class = 1;
+    }
+
+    ngx_k8s_reader_pop(r, mark);
 }
 
 

@@ -30,6 +30,8 @@ ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json)
 
     class->is_default = (value && ngx_strcmp(value, "true") == 0);
 
+    class->unread = ngx_k8s_reader_other(json, "spec");
+
     spec = ngx_k8s_reader_object(r, json, "spec");
     if (spec == NULL) {
         return;
@@ -45,42 +47,58 @@ ngx_k8s_ingress_class_read(ngx_k8s_reader_t *r, json_t *json)
 }
 
 
-/* other kinds are other controllers' */
+/* other kinds are other controllers'; what cannot be read may name one */
 
 static void
 ngx_k8s_ingress_class_parameters(ngx_k8s_reader_t *r, json_t *spec,
     ngx_k8s_ingress_class_t *class)
 {
-    json_t      *json;
-    u_char      *mark;
-    const char  *group, *kind;
+    json_t     *json;
+    u_char     *mark;
+    ngx_int_t   kinds, groups, namespaces, names;
+    ngx_str_t   kind, group;
+
+    class->unread = ngx_k8s_reader_other(spec, "parameters");
 
     json = ngx_k8s_reader_object(r, spec, "parameters");
     if (json == NULL) {
         return;
     }
 
-    group = json_string_value(json_object_get(json, "apiGroup"));
-    kind = json_string_value(json_object_get(json, "kind"));
-
-    if (kind == NULL || ngx_strcmp(kind, "ConfigMap") != 0
-        || (group && *group))
-    {
-        class->other_config = 1;
-        return;
-    }
+    ngx_str_null(&kind);
+    ngx_str_null(&group);
 
     mark = ngx_k8s_reader_push(r, "parameters");
 
-    if (ngx_k8s_reader_string(r, json, "namespace", &class->config_namespace)
-        != NGX_OK)
-    {
-        ngx_k8s_reader_missing(r, json, "namespace");
+    groups = ngx_k8s_reader_string(r, json, "apiGroup", &group);
+    kinds = ngx_k8s_reader_string(r, json, "kind", &kind);
 
-    } else if (ngx_k8s_reader_string(r, json, "name", &class->config)
-               != NGX_OK)
+    if (groups == NGX_ABORT || kinds == NGX_ABORT) {
+        class->unread = 1;
+
+    } else if (group.len || kind.len != sizeof("ConfigMap") - 1
+               || ngx_strncmp(kind.data, "ConfigMap", kind.len) != 0)
     {
-        ngx_k8s_reader_missing(r, json, "name");
+        class->other_config = 1;
+
+    } else {
+        namespaces = ngx_k8s_reader_string(r, json, "namespace",
+                                           &class->config_namespace);
+        if (namespaces != NGX_OK) {
+            ngx_k8s_reader_missing(r, json, "namespace");
+        }
+
+        names = ngx_k8s_reader_string(r, json, "name", &class->config);
+
+        if (names != NGX_OK) {
+            ngx_k8s_reader_missing(r, json, "name");
+        }
+
+        class->unread = (namespaces == NGX_ABORT || names == NGX_ABORT);
+
+        if (namespaces != NGX_OK) {
+            ngx_str_null(&class->config);
+        }
     }
 
     ngx_k8s_reader_pop(r, mark);

@@ -513,11 +513,15 @@ ngx_k8s_object_metadata(ngx_k8s_reader_t *r, json_t *json)
     }
 
     if (kind->labels) {
-        object->labels = ngx_k8s_reader_map(r, meta, "labels", 0);
+        object->labels = ngx_k8s_reader_map(r, meta, "labels",
+                                            NGX_K8S_READER_SAID);
     }
 
     if (kind->annotations) {
-        object->annotations = ngx_k8s_reader_map(r, meta, "annotations", 1);
+        object->annotations = ngx_k8s_reader_map(r, meta, "annotations",
+                                         kind->read != ngx_k8s_ingress_read
+                                         ? NGX_K8S_READER_SAID
+                                         : NGX_K8S_READER_SILENT);
     }
 
     ngx_k8s_reader_pop(r, mark);

@@ -502,7 +502,7 @@ ngx_k8s_reader_strings(ngx_k8s_reader_t *r, json_t *json, const char *name,
 
 ngx_array_t *
 ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name,
-    ngx_uint_t unread)
+    ngx_uint_t silent)
 {
     size_t         n, len;
     u_char        *mark;
@@ -511,12 +511,17 @@ ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name,
     ngx_array_t   *a;
     ngx_keyval_t  *kv;
 
-    map = ngx_k8s_reader_object(r, json, name);
+    if (ngx_k8s_reader_other(json, name)) {
 
-    n = json_object_size(map);
-    if (n == 0) {
-        return NULL;
+        if (!silent) {
+            (void) ngx_k8s_reader_object(r, json, name);
+        }
+
+        return ngx_k8s_reader_unread(r, "is not an object");
     }
+
+    map = json_object_get(json, name);
+    n = json_object_size(map);
 
     /* an applied copy of the whole object, of no use here */
 
@@ -542,19 +547,16 @@ ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name,
             continue;
         }
 
-        text = json_string_value(value);
+        text = json_is_null(value) ? "" : json_string_value(value);
         len = json_string_length(value);
 
         if (text == NULL) {
-            ngx_k8s_reader_problem(r, key,
-                                   "is not a string: put it in quotes");
+            text = NGX_K8S_READER_UNREAD "is not a string: put it in quotes";
+            len = ngx_strlen(text);
 
-            if (!unread) {
-                continue;
+            if (!silent) {
+                ngx_k8s_reader_problem(r, key, (char *) text + 1);
             }
-
-            text = NGX_K8S_READER_UNREAD;
-            len = 1;
         }
 
         if (ngx_k8s_reader_copy(r, key, ngx_strlen(key), &kv[a->nelts].key)
@@ -570,13 +572,57 @@ ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json, const char *name,
 
     ngx_k8s_reader_pop(r, mark);
 
-    return a->nelts ? a : NULL;
+    return a;
+}
+
+
+ngx_array_t *
+ngx_k8s_reader_unread(ngx_k8s_reader_t *r, const char *why)
+{
+    size_t         len;
+    u_char        *p;
+    ngx_array_t   *a;
+    ngx_keyval_t  *kv;
+
+    a = ngx_k8s_reader_array(r, 1, sizeof(ngx_keyval_t));
+    if (a == NULL) {
+        return NULL;
+    }
+
+    len = ngx_strlen(why) + 1;
+
+    p = ngx_k8s_reader_alloc(r, len);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    p[0] = NGX_K8S_READER_UNREAD[0];
+    ngx_memcpy(p + 1, why, len - 1);
+
+    kv = ngx_array_push(a);
+
+    ngx_str_set(&kv->key, "");
+    kv->value.data = p;
+    kv->value.len = len;
+
+    return a;
+}
+
+
+ngx_uint_t
+ngx_k8s_reader_other(json_t *json, const char *name)
+{
+    json_t  *value;
+
+    value = json_object_get(json, name);
+
+    return value && !json_is_object(value) && !json_is_null(value);
 }
 
 
 void
 ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
-    json_t *over, ngx_uint_t encoded, size_t max, ngx_uint_t unread,
+    json_t *over, ngx_uint_t encoded, size_t max, ngx_uint_t silent,
     ngx_array_t *values)
 {
     char          *why;
@@ -594,7 +640,7 @@ ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
             break;
         }
 
-        if (json_is_null(value) || json_is_string(json_object_get(over, key))) {
+        if (json_object_get(over, key)) {
             continue;
         }
 
@@ -608,17 +654,20 @@ ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
         why = NULL;
         rc = NGX_OK;
 
-        if (!json_is_string(value)) {
-            why = "is not a string: put it in quotes";
+        if (json_is_null(value)) {
+            ngx_str_set(&kv->value, "");
+
+        } else if (!json_is_string(value)) {
+            why = NGX_K8S_READER_UNREAD "is not a string: put it in quotes";
 
         } else if (json_string_length(value) > max) {
-            why = "is too long";
+            why = NGX_K8S_READER_UNREAD "is too long";
 
         } else if (encoded) {
             rc = ngx_k8s_reader_decode(r, value, &kv->value);
 
             if (rc == NGX_DECLINED) {
-                why = "is not in base64";
+                why = NGX_K8S_READER_UNREAD "is not in base64";
                 rc = NGX_OK;
             }
 
@@ -628,13 +677,11 @@ ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
         }
 
         if (why) {
-            ngx_k8s_reader_problem(r, key, why);
+            rc = ngx_k8s_reader_copy(r, why, ngx_strlen(why), &kv->value);
 
-            if (!unread) {
-                continue;
+            if (!silent) {
+                ngx_k8s_reader_problem(r, key, why + 1);
             }
-
-            rc = ngx_k8s_reader_copy(r, NGX_K8S_READER_UNREAD, 1, &kv->value);
         }
 
         if (rc != NGX_OK) {

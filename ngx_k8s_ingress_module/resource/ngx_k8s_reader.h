@@ -113,23 +113,34 @@ ngx_uint_t ngx_k8s_reader_strings(ngx_k8s_reader_t *r, json_t *json,
     const char *name, ngx_str_t **values);
 
 /*
- * What stands for a value that is none, with "unread": no grammar takes it, so
- * what closes where its value is bad does.
+ * Maps of strings.  What protects and cannot be read is not as if it was not
+ * there: this byte and the reason stand for a value that is none, which no
+ * grammar takes, so what closes where its value is bad does; and for a map that
+ * is none, with an empty key.  A null is an empty string, as to an API server.
  */
 #define NGX_K8S_READER_UNREAD        "\177"
 
+#define NGX_K8S_READER_SAID          0   /* the reader says what is wrong */
+#define NGX_K8S_READER_SILENT        1   /* who uses the values says it */
+
 /* a map of strings to strings as ngx_keyval_t; NULL without */
 ngx_array_t *ngx_k8s_reader_map(ngx_k8s_reader_t *r, json_t *json,
-    const char *name, ngx_uint_t unread);
+    const char *name, ngx_uint_t silent);
+
+/* one that cannot be read at all, for the reason; NULL: no memory */
+ngx_array_t *ngx_k8s_reader_unread(ngx_k8s_reader_t *r, const char *why);
+
+/* whether a member is neither an object nor absent nor null */
+ngx_uint_t ngx_k8s_reader_other(json_t *json, const char *name);
 
 /*
  * Adds the strings of "map", the member of that name, to an array of
  * ngx_keyval_t, as many as it has room for; but for those that the map "over"
- * has as well, and those of more than "max" bytes of text.  Encoded ones are in
- * base64.
+ * has as well; those of more than "max" bytes of text cannot be read.  Encoded
+ * ones are in base64.
  */
 void ngx_k8s_reader_values(ngx_k8s_reader_t *r, json_t *map, const char *name,
-    json_t *over, ngx_uint_t encoded, size_t max, ngx_uint_t unread,
+    json_t *over, ngx_uint_t encoded, size_t max, ngx_uint_t silent,
     ngx_array_t *values);
 
 

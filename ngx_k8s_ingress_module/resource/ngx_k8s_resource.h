@@ -164,6 +164,7 @@ typedef struct {
     ngx_str_t                config;     /* parameters name; empty: none */
     unsigned                 is_default:1;
     unsigned                 other_config:1;  /* parameters name no ConfigMap */
+    unsigned                 unread:1;   /* it cannot be read which one */
 } ngx_k8s_ingress_class_t;
 
 
@@ -251,8 +252,8 @@ typedef struct {
 } ngx_k8s_secret_t;
 
 
-/* a ConfigMap: what is in binaryData is decoded; what is beyond the bounds is a
-   problem */
+/* a ConfigMap: what is in binaryData is decoded; one with more keys cannot be
+   read, nor can a longer value */
 
 #define NGX_K8S_CONFIG_KEYS          1024
 #define NGX_K8S_CONFIG_VALUE         65536   /* bytes */

@@ -30,7 +30,11 @@ ngx_k8s_secret_read(ngx_k8s_reader_t *r, json_t *json)
 
     n = json_object_size(data) + json_object_size(text);
 
-    if (n == 0) {
+    /* what one of them says may restrict what the other one does */
+
+    if (n == 0 || ngx_k8s_reader_other(json, "data")
+        || ngx_k8s_reader_other(json, "stringData"))
+    {
         return;
     }
 
@@ -56,10 +60,10 @@ ngx_k8s_secret_read(ngx_k8s_reader_t *r, json_t *json)
 
     /* stringData overrides data */
 
-    ngx_k8s_reader_values(r, text, "stringData", NULL, 0, NGX_K8S_OBJECT_MAX, 0,
-                          secret->data);
-    ngx_k8s_reader_values(r, data, "data", text, 1, NGX_K8S_OBJECT_MAX, 0,
-                          secret->data);
+    ngx_k8s_reader_values(r, text, "stringData", NULL, 0, NGX_K8S_OBJECT_MAX,
+                          NGX_K8S_READER_SAID, secret->data);
+    ngx_k8s_reader_values(r, data, "data", text, 1, NGX_K8S_OBJECT_MAX,
+                          NGX_K8S_READER_SAID, secret->data);
 }
 
 

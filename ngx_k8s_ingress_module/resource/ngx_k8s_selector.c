@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_reader.h>
 #include <ngx_k8s_selector.h>
 
 
@@ -452,16 +453,26 @@ ngx_k8s_selector_match(ngx_array_t *selector, ngx_array_t *labels)
         kv = labels ? labels->elts : NULL;
 
         for (j = 0; labels && j < labels->nelts; j++) {
-            if (kv[j].key.len == rq[i].key.len
-                && ngx_strncmp(kv[j].key.data, rq[i].key.data, kv[j].key.len)
-                   == 0)
+
+            /* an empty key: they are no labels */
+
+            if (kv[j].key.len == 0
+                || (kv[j].key.len == rq[i].key.len
+                    && ngx_strncmp(kv[j].key.data, rq[i].key.data,
+                                   kv[j].key.len)
+                       == 0))
             {
                 value = &kv[j].value;
                 break;
             }
         }
 
-        if (!ngx_k8s_selector_holds(&rq[i], value)) {
+        /* one that cannot be read may be any */
+
+        if ((value && value->len
+             && value->data[0] == NGX_K8S_READER_UNREAD[0])
+            || !ngx_k8s_selector_holds(&rq[i], value))
+        {
             return 0;
         }
     }

@@ -934,6 +934,9 @@ ngx_k8s_write_class(ngx_k8s_write_t *w, ngx_k8s_ingress_class_t *class)
                           &class->config_namespace);
         ngx_k8s_write_str(w, parameters, "name", &class->config);
         ngx_k8s_write_set(w, spec, "parameters", parameters);
+
+    } else if (class->unread) {
+        ngx_k8s_write_set(w, spec, "parameters", json_false());
     }
 
     return spec;

@@ -23,6 +23,17 @@ static ngx_uint_t ngx_k8s_class_ours(ngx_k8s_store_t *store,
     ngx_k8s_ingress_class_t *class);
 
 
+/* keys of a class whose ConfigMap is not known: all may be there */
+
+static ngx_keyval_t  ngx_k8s_class_unread_key = {
+    ngx_string(""), ngx_string("\177is not known")
+};
+
+static ngx_array_t  ngx_k8s_class_unread = {
+    &ngx_k8s_class_unread_key, 1, sizeof(ngx_keyval_t), 1, NULL
+};
+
+
 /* a Namespace that is not there meets no selector */
 
 static ngx_uint_t
@@ -218,9 +229,15 @@ ngx_k8s_class_config(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
 
     class = name ? ngx_k8s_class_find(store, name) : NULL;
 
-    if (class == NULL || class->config.len == 0
-        || !ngx_k8s_class_ours(store, class))
-    {
+    if (class == NULL || !ngx_k8s_class_ours(store, class)) {
+        return NULL;
+    }
+
+    if (class->unread) {
+        return &ngx_k8s_class_unread;
+    }
+
+    if (class->config.len == 0) {
         return NULL;
     }
 

@@ -50,6 +50,24 @@ namespace('shop', 'team: shop, closed: ""');
 answers('shop.test', 404, 'a label comes: its Ingresses go');
 answers('other.test', 200, 'those of others stay');
 
+for my $labels ('team: shop, closed: true', 'team: shop, closed: 7',
+                'team: [shop]')
+{
+    namespace('shop', 'team: shop');
+    answers('shop.test', 200, 'labels that can be read');
+    namespace('shop', $labels);
+    answers('shop.test', 404, "not so: $labels");
+}
+
+$n->manifest("ns-shop.yaml", "apiVersion: v1\nkind: Namespace\n"
+             . "metadata: {name: shop, labels: [team]}\n");
+answers('shop.test', 404, 'labels that are a list');
+ok $n->until(sub { problems() =~ /"field":"metadata.labels",/ }), 'are said';
+namespace('shop', 'other: 7, team: shop');
+answers('shop.test', 200, 'a label that nobody asks for');
+namespace('shop', 'team: shop, closed: ""');
+answers('shop.test', 404, 'as before');
+
 namespace('none', 'team: pay');
 answers('none.test', 200, 'a Namespace comes later');
 

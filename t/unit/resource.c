@@ -9,6 +9,10 @@
 #include <ngx_k8s_write.h>
 
 
+#define UNREAD  "\177is not a string: put it in quotes"
+#define BASE64  "\177is not in base64"
+
+
 static ngx_pool_t         *pool;
 static ngx_k8s_problem_t   refused;
 
@@ -396,10 +400,18 @@ secret(void)
        && is(key(o, "f"), "\xff\xef"), "base64 of each length");
     ok(is(key(o, "o"), "new") && is(key(o, "p"), "plain"),
        "stringData goes before data");
-    ok(!key(o, "x") && !key(o, "y") && !key(o, "z") && !key(o, "n")
-       && !key(o, "i") && nproblems(o) == 4 && problem(o, 0, "data.x")
-       && problem(o, 1, "data.y") && problem(o, 2, "data.z")
-       && problem(o, 3, "data.i"), "values that are none");
+    ok(is(key(o, "x"), BASE64) && is(key(o, "y"), BASE64)
+       && is(key(o, "z"), BASE64) && is(key(o, "n"), "")
+       && is(key(o, "i"), UNREAD) && nproblems(o) == 4
+       && problem(o, 0, "data.x") && problem(o, 1, "data.y")
+       && problem(o, 2, "data.z") && problem(o, 3, "data.i"),
+       "values that are none");
+    ngx_k8s_object_free(&o->object);
+
+    o = make(NGX_K8S_SECRET, "{" META ",'data':{'auth':'YQ=='},'stringData':"
+             "['auth']}");
+    ok(o->data == NULL && problem(o, 0, "stringData"),
+       "nothing of a Secret with a map that is none");
     ngx_k8s_object_free(&o->object);
 
     o = make(NGX_K8S_SECRET, "{" META ",'data':null}");
@@ -431,8 +443,9 @@ others(void)
     ns = make(NGX_K8S_NAMESPACE, "{'metadata':{'name':'n','namespace':7,"
               "'labels':{'a':'b','c':1}}}");
     kv = ns->labels->elts;
-    ok(ns && ns->labels->nelts == 1 && is(&kv[0].value, "b")
-       && problem(ns, 0, "metadata.labels.c"), "a Namespace is read");
+    ok(ns && ns->labels->nelts == 2 && is(&kv[0].value, "b")
+       && is(&kv[1].value, UNREAD) && problem(ns, 0, "metadata.labels.c"),
+       "a Namespace is read");
     ngx_k8s_object_free(ns);
 
     ns = make(NGX_K8S_NAMESPACE, "{'metadata':{'name':'n','labels':null}}");
@@ -629,18 +642,12 @@ config_map(void)
        && config(o, "empty", "") && config(o, "bin", "ab"),
        "values of a ConfigMap");
     ok(config(o, "both", "text"), "data goes before binaryData");
-    ok(((ngx_k8s_config_map_t *) o)->data->nelts == 9
-       && config(o, "number", "\177") && config(o, "flag", "\177")
-       && config(o, "none", NULL) && config(o, "bad", "\177")
+    ok(((ngx_k8s_config_map_t *) o)->data->nelts == 10
+       && config(o, "number", UNREAD) && config(o, "flag", UNREAD)
+       && config(o, "none", "") && config(o, "num", UNREAD)
+       && config(o, "bad", "\177is not in base64")
        && config(o, "", NULL) && config(o, "zz", NULL), "and no others");
-    ok(nproblems(o) == 4 && problem(o, 0, "data.number")
-       && problem(o, 1, "data.flag") && problem(o, 2, "binaryData.bad")
-       && problem(o, 3, "binaryData.num"), "values that are none");
-    ngx_k8s_object_free(o);
-
-    o = make(NGX_K8S_CONFIG_MAP, "{" META ",'data':[1]}");
-    ok(nproblems(o) == 1 && problem(o, 0, "data") && config(o, "a", NULL),
-       "data that is none");
+    ok(nproblems(o) == 0, "what is none is said by who uses it");
     ngx_k8s_object_free(o);
 
     o = make(NGX_K8S_CONFIG_MAP, "{" META ",'immutable':true}");
@@ -661,8 +668,7 @@ config_map(void)
 
     o = ngx_k8s_object_from_json(NGX_K8S_CONFIG_MAP, json, pool, &refused,
                                  &unit_log);
-    ok(config(o, "fits", text) && config(o, "long", "\177")
-       && nproblems(o) == 1 && problem(o, 0, "data.long"),
+    ok(config(o, "fits", text) && config(o, "long", "\177is too long"),
        "a value that is too long");
     ngx_k8s_object_free(o);
 
@@ -673,13 +679,113 @@ config_map(void)
 
     o = ngx_k8s_object_from_json(NGX_K8S_CONFIG_MAP, json, pool, &refused,
                                  &unit_log);
-    ok(((ngx_k8s_config_map_t *) o)->data->nelts == NGX_K8S_CONFIG_KEYS
-       && config(o, "k0001", "v") && config(o, "k1999", NULL)
-       && problem(o, 0, "data"), "too many keys");
+    ok(((ngx_k8s_config_map_t *) o)->data->nelts == 1
+       && config(o, "", "\177has too many keys"), "too many keys");
     ngx_k8s_object_free(o);
 
     json_decref(json);
     free(text);
+}
+
+
+#define CLASS_OF(parameters)                                                  \
+    "{'metadata':{'name':'a'},'spec':{'parameters':{" parameters "}}}"
+
+
+/* whether an object says that it cannot be read in full */
+
+static ngx_uint_t
+unread(ngx_k8s_object_t *o)
+{
+    ngx_uint_t     i;
+    ngx_array_t   *a;
+    ngx_keyval_t  *kv;
+
+    switch (o->kind) {
+
+    case NGX_K8S_INGRESS_CLASS:
+        return ((ngx_k8s_ingress_class_t *) o)->unread;
+
+    case NGX_K8S_CONFIG_MAP:
+        a = ((ngx_k8s_config_map_t *) o)->data;
+        break;
+
+    case NGX_K8S_NAMESPACE:
+        a = o->labels;
+        break;
+
+    default:
+        a = o->annotations;
+    }
+
+    kv = a ? a->elts : NULL;
+
+    for (i = 0; a && i < a->nelts; i++) {
+        if (kv[i].value.len > 1 && kv[i].value.data[0] == 0x7f) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * All that holds others, or says where they are, and may protect: of no other
+ * type is it as if it was not there.
+ */
+
+static void
+containers(void)
+{
+    char               text[512];
+    ngx_uint_t         i, j, known;
+    ngx_k8s_object_t  *o;
+
+    static struct {
+        ngx_uint_t     kind;
+        const char    *format;
+        const char    *strings;    /* whether a text is one */
+    } fields[] = {
+        { NGX_K8S_INGRESS, "{'metadata':{'name':'a','namespace':'b',"
+          "'annotations':%s},'spec':{}}", NULL },
+        { NGX_K8S_NAMESPACE, "{'metadata':{'name':'a','labels':%s}}", NULL },
+        { NGX_K8S_CONFIG_MAP, "{" META ",'data':%s}", NULL },
+        { NGX_K8S_CONFIG_MAP, "{" META ",'data':{'z':'b'},'binaryData':%s}",
+          NULL },
+        { NGX_K8S_INGRESS_CLASS, "{'metadata':{'name':'a'},'spec':%s}", NULL },
+        { NGX_K8S_INGRESS_CLASS, "{'metadata':{'name':'a'},'spec':{"
+          "'parameters':%s}}", NULL },
+        { NGX_K8S_INGRESS_CLASS, CLASS_OF("'apiGroup':%s,'kind':'ConfigMap',"
+          "'namespace':'a','name':'b'"), "" },
+        { NGX_K8S_INGRESS_CLASS, CLASS_OF("'kind':%s,'namespace':'a',"
+          "'name':'b'"), "" },
+        { NGX_K8S_INGRESS_CLASS, CLASS_OF("'kind':'ConfigMap','namespace':%s,"
+          "'name':'b'"), "" },
+        { NGX_K8S_INGRESS_CLASS, CLASS_OF("'kind':'ConfigMap','namespace':'a',"
+          "'name':%s"), "" },
+    };
+
+    static const char  *values[] = { "'text'", "[]", "['a']", "[{'a':'b'}]",
+                                     "7", "0.5", "true", "false", "{'a':1}" };
+
+    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+
+        for (j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
+
+            if (fields[i].strings ? j == 0 : j == 8 && i > 3) {
+                continue;
+            }
+
+            snprintf(text, sizeof(text), fields[i].format, values[j]);
+            o = make(fields[i].kind, text);
+
+            known = unread(o);
+            ok(known, "%s", text);
+
+            ngx_k8s_object_free(o);
+        }
+    }
 }
 
 
@@ -979,6 +1085,7 @@ main(int argc, char **argv)
     slice();
     secret();
     config_map();
+    containers();
     others();
     digests();
     written();
