@@ -27,6 +27,7 @@
 typedef struct {
     ngx_uint_t               use;        /* NGX_K8S_DATA_* */
     ngx_str_t                key;        /* empty: all of them */
+    ngx_uint_t               users;      /* it is of users */
     ngx_int_t              (*make)(ngx_k8s_compile_t *c,
                                 ngx_k8s_data_state_t *d,
                                 ngx_k8s_secret_t *secret, ngx_str_t *text);
@@ -44,6 +45,7 @@ typedef struct {
 
 
 static ngx_k8s_data_ask_t *ngx_k8s_data_ask(ngx_k8s_row_t *row);
+static ngx_uint_t ngx_k8s_data_ask_users(ngx_k8s_values_t *values);
 static void ngx_k8s_data_adopt(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_uint_t n);
 static ngx_int_t ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
@@ -71,7 +73,9 @@ static ngx_uint_t ngx_k8s_data_halves(ngx_k8s_secret_t *secret);
 #define NGX_K8S_ASK_USER_MAP         0x02
 #define NGX_K8S_ASK_CA               0x04
 #define NGX_K8S_ASK_CRL              0x08
-#define NGX_K8S_ASK_VERIFY           0x10   /* no use: CA may not be empty */
+#define NGX_K8S_ASK_DIGESTS          0x10
+#define NGX_K8S_ASK_DIGEST_MAP       0x20
+#define NGX_K8S_ASK_VERIFY           0x40   /* no use: CA may not be empty */
 
 /* bits of ngx_k8s_data_halves() */
 
@@ -85,18 +89,24 @@ static ngx_uint_t ngx_k8s_data_halves(ngx_k8s_secret_t *secret);
 #define NGX_K8S_SECRET_CA            2
 
 static ngx_k8s_data_use_t  ngx_k8s_data_uses[NGX_K8S_SECRET_USES] = {
-    { NGX_K8S_DATA_USERS, ngx_string("auth"), ngx_k8s_compile_data_users },
-    { NGX_K8S_DATA_USER_MAP, ngx_null_string, ngx_k8s_compile_data_user_map },
-    { NGX_K8S_DATA_CA, ngx_string("ca.crt"), ngx_k8s_compile_data_ca },
-    { NGX_K8S_DATA_CRL, ngx_string("ca.crl"), ngx_k8s_compile_data_crl }
+    { NGX_K8S_DATA_USERS, ngx_string("auth"), 1, ngx_k8s_compile_data_users },
+    { NGX_K8S_DATA_USER_MAP, ngx_null_string, 1,
+      ngx_k8s_compile_data_user_map },
+    { NGX_K8S_DATA_CA, ngx_string("ca.crt"), 0, ngx_k8s_compile_data_ca },
+    { NGX_K8S_DATA_CRL, ngx_string("ca.crl"), 0, ngx_k8s_compile_data_crl },
+    { NGX_K8S_DATA_DIGESTS, ngx_string("auth"), 1,
+      ngx_k8s_compile_data_digests },
+    { NGX_K8S_DATA_DIGEST_MAP, ngx_null_string, 1,
+      ngx_k8s_compile_data_digest_map }
 };
 
 
-/* of auth-secret one, by auth-secret-type */
+/* of auth-secret one, by auth-type and auth-secret-type */
 
 static ngx_k8s_data_ask_t  ngx_k8s_data_asks[] = {
-    { ngx_string("auth-secret"), NGX_K8S_ASK_USERS|NGX_K8S_ASK_USER_MAP, 0,
-      0 },
+    { ngx_string("auth-secret"), NGX_K8S_ASK_USERS|NGX_K8S_ASK_USER_MAP
+                                 |NGX_K8S_ASK_DIGESTS|NGX_K8S_ASK_DIGEST_MAP,
+      0, 0 },
     { ngx_string("auth-tls-secret"), NGX_K8S_ASK_CA, NGX_K8S_ASK_CRL, 0 },
     { ngx_string("proxy-ssl-secret"), 0, NGX_K8S_ASK_CA|NGX_K8S_ASK_CRL, 1 },
     { ngx_null_string, 0, 0, 0 }
@@ -115,15 +125,13 @@ ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_data_state_t    *d;
     ngx_k8s_secret_state_t  *state;
 
-    static ngx_str_t  type = ngx_string("auth-secret-type");
     static ngx_str_t  verify = ngx_string("proxy-ssl-verify");
 
     ask = ngx_k8s_data_ask(row);
     all = ask->needs | ask->may;
 
-    if (all & NGX_K8S_ASK_USER_MAP) {
-        all = ngx_k8s_values_on(values, &type) ? NGX_K8S_ASK_USER_MAP
-                                               : NGX_K8S_ASK_USERS;
+    if (all & NGX_K8S_ASK_USERS) {
+        all = ngx_k8s_data_ask_users(values);
     }
 
     state = ngx_k8s_compile_secret_state(c, node);
@@ -176,6 +184,27 @@ ngx_k8s_data_ask(ngx_k8s_row_t *row)
     }
 
     return ask;
+}
+
+
+static ngx_uint_t
+ngx_k8s_data_ask_users(ngx_k8s_values_t *values)
+{
+    ngx_str_t   *type;
+    ngx_uint_t   map;
+
+    static ngx_str_t  auth_type = ngx_string("auth-type");
+    static ngx_str_t  secret_type = ngx_string("auth-secret-type");
+    static ngx_str_t  digest = ngx_string("digest");
+
+    type = ngx_k8s_values_get(values, &auth_type);
+    map = ngx_k8s_values_on(values, &secret_type);
+
+    if (type && ngx_k8s_str_eq(type, &digest)) {
+        return map ? NGX_K8S_ASK_DIGEST_MAP : NGX_K8S_ASK_DIGESTS;
+    }
+
+    return map ? NGX_K8S_ASK_USER_MAP : NGX_K8S_ASK_USERS;
 }
 
 
@@ -346,7 +375,7 @@ ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node, ngx_uint_t n,
     if (use->key.len) {
         ngx_k8s_compile_secret_data(secret, &use->key, &text);
 
-        if (text.data == NULL && use->use == NGX_K8S_DATA_USERS) {
+        if (text.data == NULL && use->users) {
             ngx_k8s_data_remove(c, node, d);
             d->state = NGX_K8S_DATA_MISSING;
 
@@ -706,9 +735,7 @@ ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     default: /* NGX_K8S_DATA_EMPTY */
 
-        if (use->use == NGX_K8S_DATA_USERS
-            || use->use == NGX_K8S_DATA_USER_MAP)
-        {
+        if (use->users) {
             return ngx_k8s_compile_note(c, a, code, NULL, field,
                                         "Secret %V has no user, so nobody is "
                                         "let through: all are answered 401",

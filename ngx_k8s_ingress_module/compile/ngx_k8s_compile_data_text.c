@@ -26,14 +26,21 @@
 
 typedef struct {
     ngx_str_t                name;
-    ngx_str_t                rest;       /* behind the colon */
+    ngx_str_t                realm;      /* of a digest, else without data */
+    ngx_str_t                rest;       /* behind the last colon */
 } ngx_k8s_data_user_t;
 
 
+static ngx_int_t ngx_k8s_data_user_file(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_str_t *text, ngx_uint_t digests);
+static ngx_int_t ngx_k8s_data_user_keys(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_uint_t digests);
+static ngx_int_t ngx_k8s_data_user(ngx_array_t *users, ngx_str_t *name,
+    ngx_str_t *rest, ngx_uint_t digest);
 static ngx_int_t ngx_k8s_data_user_lines(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_array_t *users);
+    ngx_k8s_data_state_t *d, ngx_array_t *users, ngx_uint_t digests);
 static ngx_int_t ngx_k8s_data_user_forms(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_array_t *users);
+    ngx_k8s_data_state_t *d, ngx_array_t *users, ngx_uint_t digests);
 static int ngx_libc_cdecl ngx_k8s_data_user_cmp(const void *one,
     const void *two);
 static size_t ngx_k8s_data_line(u_char *p, u_char *last);
@@ -49,10 +56,28 @@ ngx_int_t
 ngx_k8s_compile_data_users(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     ngx_k8s_secret_t *secret, ngx_str_t *text)
 {
-    u_char               *p, *last, *colon;
-    size_t                len;
-    ngx_array_t           users;
-    ngx_k8s_data_user_t  *user;
+    return ngx_k8s_data_user_file(c, d, text, 0);
+}
+
+
+/* the same with a realm between them */
+
+ngx_int_t
+ngx_k8s_compile_data_digests(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_k8s_secret_t *secret, ngx_str_t *text)
+{
+    return ngx_k8s_data_user_file(c, d, text, 1);
+}
+
+
+static ngx_int_t
+ngx_k8s_data_user_file(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_str_t *text, ngx_uint_t digests)
+{
+    u_char       *p, *last, *colon;
+    size_t        len;
+    ngx_str_t     name, rest;
+    ngx_array_t   users;
 
     if (ngx_array_init(&users, c->pool, 64, sizeof(ngx_k8s_data_user_t))
         != NGX_OK)
@@ -77,18 +102,17 @@ ngx_k8s_compile_data_users(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
                                             NGX_K8S_DATA_USERS_MAX);
         }
 
-        user = ngx_array_push(&users);
-        if (user == NULL) {
+        name.data = p;
+        name.len = colon - p;
+        rest.data = colon + 1;
+        rest.len = p + len - rest.data;
+
+        if (ngx_k8s_data_user(&users, &name, &rest, digests) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        user->name.data = p;
-        user->name.len = colon - p;
-        user->rest.data = colon + 1;
-        user->rest.len = p + len - user->rest.data;
     }
 
-    return ngx_k8s_data_user_lines(c, d, &users);
+    return ngx_k8s_data_user_lines(c, d, &users, digests);
 }
 
 
@@ -98,10 +122,26 @@ ngx_int_t
 ngx_k8s_compile_data_user_map(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     ngx_k8s_secret_t *secret, ngx_str_t *text)
 {
-    ngx_uint_t            i, n;
-    ngx_array_t           users;
-    ngx_keyval_t         *kv;
-    ngx_k8s_data_user_t  *user;
+    return ngx_k8s_data_user_keys(c, d, secret, 0);
+}
+
+
+ngx_int_t
+ngx_k8s_compile_data_digest_map(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_k8s_secret_t *secret, ngx_str_t *text)
+{
+    return ngx_k8s_data_user_keys(c, d, secret, 1);
+}
+
+
+static ngx_int_t
+ngx_k8s_data_user_keys(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
+    ngx_k8s_secret_t *secret, ngx_uint_t digests)
+{
+    ngx_str_t      rest;
+    ngx_uint_t     i, n;
+    ngx_array_t    users;
+    ngx_keyval_t  *kv;
 
     n = secret->data ? secret->data->nelts : 0;
 
@@ -119,19 +159,53 @@ ngx_k8s_compile_data_user_map(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     for (i = 0; i < n; i++) {
         kv = secret->data->elts;
 
-        user = ngx_array_push(&users);
-        if (user == NULL) {
+        rest.data = kv[i].value.data;
+        rest.len = ngx_k8s_data_line(rest.data, rest.data + kv[i].value.len);
+
+        if (ngx_k8s_data_user(&users, &kv[i].key, &rest, digests) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        user->name = kv[i].key;
-        user->rest.data = kv[i].value.data;
-        user->rest.len = ngx_k8s_data_line(kv[i].value.data,
-                                           kv[i].value.data
-                                           + kv[i].value.len);
     }
 
-    return ngx_k8s_data_user_lines(c, d, &users);
+    return ngx_k8s_data_user_lines(c, d, &users, digests);
+}
+
+
+/* one without the realm that it should have is a user whom nobody asks for */
+
+static ngx_int_t
+ngx_k8s_data_user(ngx_array_t *users, ngx_str_t *name, ngx_str_t *rest,
+    ngx_uint_t digest)
+{
+    u_char               *colon;
+    ngx_k8s_data_user_t  *user;
+
+    user = ngx_array_push(users);
+    if (user == NULL) {
+        return NGX_ERROR;
+    }
+
+    user->name = *name;
+    user->rest = *rest;
+    ngx_str_null(&user->realm);
+
+    if (!digest) {
+        return NGX_OK;
+    }
+
+    colon = ngx_strlchr(rest->data, rest->data + rest->len, ':');
+
+    if (colon) {
+        user->realm.data = rest->data;
+        user->realm.len = colon - rest->data;
+        user->rest.data = colon + 1;
+        user->rest.len = rest->data + rest->len - user->rest.data;
+
+    } else {
+        user->rest.len = 0;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -139,7 +213,7 @@ ngx_k8s_compile_data_user_map(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
 static ngx_int_t
 ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_array_t *users)
+    ngx_array_t *users, ngx_uint_t digests)
 {
     size_t                len;
     u_char               *p;
@@ -150,10 +224,10 @@ ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     len = 0;
 
     for (i = 0; i < users->nelts; i++) {
-        len += user[i].name.len + user[i].rest.len + 2;
+        len += user[i].name.len + user[i].realm.len + user[i].rest.len + 3;
     }
 
-    if (len > NGX_K8S_DATA_BYTES + users->nelts) {
+    if (len > NGX_K8S_DATA_BYTES + 2 * users->nelts) {
         return ngx_k8s_compile_data_bad(c, d, "it has more than %d KB",
                                         NGX_K8S_DATA_BYTES / 1024);
     }
@@ -170,11 +244,19 @@ ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
     for (i = 0; i < users->nelts; i++) {
 
-        if (i && ngx_k8s_str_eq(&user[i].name, &user[i - 1].name)) {
+        if (i && ngx_k8s_str_eq(&user[i].name, &user[i - 1].name)
+            && ngx_k8s_str_eq(&user[i].realm, &user[i - 1].realm))
+        {
             continue;
         }
 
         p = ngx_cpymem(p, user[i].name.data, user[i].name.len);
+
+        if (user[i].realm.data) {
+            *p++ = '\0';
+            p = ngx_cpymem(p, user[i].realm.data, user[i].realm.len);
+        }
+
         *p++ = ':';
         p = ngx_cpymem(p, user[i].rest.data, user[i].rest.len);
         *p++ = LF;
@@ -182,7 +264,7 @@ ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
     d->len = p - d->made;
 
-    return ngx_k8s_data_user_forms(c, d, users);
+    return ngx_k8s_data_user_forms(c, d, users, digests);
 }
 
 
@@ -190,10 +272,11 @@ ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
 static ngx_int_t
 ngx_k8s_data_user_forms(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_array_t *users)
+    ngx_array_t *users, ngx_uint_t digests)
 {
+    u_char                hex[NGX_K8S_PASSWORD_MD5];
     ngx_str_t             rest, *name;
-    ngx_uint_t            i, n;
+    ngx_uint_t            i, n, never;
     ngx_k8s_data_user_t  *user;
 
     user = users->elts;
@@ -204,9 +287,11 @@ ngx_k8s_data_user_forms(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
         rest = user[i].rest;
 
-        if (ngx_k8s_password_form(&rest) == NGX_K8S_PASSWORD_NEVER
-            && n++ == 0)
-        {
+        never = digests
+                ? ngx_k8s_password_md5(&rest, hex) != NGX_OK
+                : ngx_k8s_password_form(&rest) == NGX_K8S_PASSWORD_NEVER;
+
+        if (never && n++ == 0) {
             name = &user[i].name;
         }
     }
@@ -234,6 +319,11 @@ ngx_k8s_data_user_cmp(const void *one, const void *two)
     b = two;
 
     rc = ngx_memn2cmp(a->name.data, b->name.data, a->name.len, b->name.len);
+
+    if (rc == 0) {
+        rc = ngx_memn2cmp(a->realm.data, b->realm.data, a->realm.len,
+                          b->realm.len);
+    }
 
     if (rc) {
         return (int) rc;

@@ -30,7 +30,7 @@
  * has no room
  */
 
-#define NGX_K8S_SECRET_USES          4
+#define NGX_K8S_SECRET_USES          6
 
 /* of the zone: Secrets of a namespace that policies name take a part of this */
 #define NGX_K8S_DATA_SHARE           8
@@ -361,6 +361,10 @@ ngx_uint_t ngx_k8s_compile_data_known(ngx_k8s_compile_t *c, uint32_t slot,
 ngx_int_t ngx_k8s_compile_data_users(ngx_k8s_compile_t *c,
     ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
 ngx_int_t ngx_k8s_compile_data_user_map(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
+ngx_int_t ngx_k8s_compile_data_digests(ngx_k8s_compile_t *c,
+    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
+ngx_int_t ngx_k8s_compile_data_digest_map(ngx_k8s_compile_t *c,
     ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
 ngx_int_t ngx_k8s_compile_data_ca(ngx_k8s_compile_t *c,
     ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_data.h>
+#include <ngx_http_k8s_digest.h>
 #include <ngx_http_k8s_password.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_route.h>
@@ -39,9 +40,15 @@ ngx_http_k8s_password_profile(ngx_http_k8s_profile_t *profile,
 
     realm = &profile->settings->auth_realm;
 
-    password = ngx_palloc(pool, sizeof(ngx_http_k8s_password_t));
+    password = ngx_pcalloc(pool, sizeof(ngx_http_k8s_password_t));
     if (password == NULL) {
         return NGX_ERROR;
+    }
+
+    profile->password = password;
+
+    if (profile->settings->auth_type == NGX_K8S_AUTH_DIGEST) {
+        return NGX_OK;
     }
 
     password->challenge.data = ngx_pnalloc(pool, sizeof("Basic realm=\"\"")
@@ -53,8 +60,6 @@ ngx_http_k8s_password_profile(ngx_http_k8s_profile_t *profile,
     password->challenge.len = ngx_sprintf(password->challenge.data,
                                           "Basic realm=\"%V\"", realm)
                               - password->challenge.data;
-
-    profile->password = password;
 
     return NGX_OK;
 }
@@ -105,16 +110,21 @@ ngx_http_k8s_password_check(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 {
     ngx_int_t             rc;
     ngx_str_t             lines, stored;
-    ngx_uint_t            known;
+    ngx_uint_t            known, digest;
     ngx_k8s_data_t       *data;
     ngx_k8s_settings_t   *settings;
 
-    settings = ngx_http_k8s_settings(ctx);
+    static ngx_uint_t  uses[2][2] = {
+        { NGX_K8S_DATA_USERS, NGX_K8S_DATA_USER_MAP },
+        { NGX_K8S_DATA_DIGESTS, NGX_K8S_DATA_DIGEST_MAP }
+    };
 
-    data = (settings->auth_type == NGX_K8S_AUTH_BASIC
-            && settings->auth_secret.len)
-           ? ngx_http_k8s_data(ctx->block, settings->auth_map
-                               ? NGX_K8S_DATA_USER_MAP : NGX_K8S_DATA_USERS,
+    settings = ngx_http_k8s_settings(ctx);
+    digest = (settings->auth_type == NGX_K8S_AUTH_DIGEST);
+
+    data = settings->auth_secret.len
+           ? ngx_http_k8s_data(ctx->block,
+                               uses[digest][settings->auth_map ? 1 : 0],
                                &settings->auth_secret)
            : NULL;
 
@@ -124,6 +134,12 @@ ngx_http_k8s_password_check(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
                       "closed", &settings->auth_secret);
 
         return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    ngx_k8s_record_str(data, &data->bytes, &lines);
+
+    if (digest) {
+        return ngx_http_k8s_digest(r, ctx, &lines, &p->stale);
     }
 
     rc = ngx_http_auth_basic_user(r);
@@ -143,8 +159,6 @@ ngx_http_k8s_password_check(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     if (r->headers_in.passwd.len > NGX_K8S_PASSWORD_MAX) {
         return ngx_http_k8s_password_wrong(r);
     }
-
-    ngx_k8s_record_str(data, &data->bytes, &lines);
 
     /* an unknown user costs what another one does */
 
@@ -266,12 +280,22 @@ ngx_int_t
 ngx_http_k8s_password_challenge(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx)
 {
-    ngx_str_t         name;
+    ngx_str_t         name, value;
     ngx_table_elt_t  *h;
 
     ngx_str_set(&name, "WWW-Authenticate");
+    value = ctx->profile->password->challenge;
 
-    h = ngx_http_k8s_header_add(r, &name, &ctx->profile->password->challenge);
+    if (value.len == 0
+        && ngx_http_k8s_digest_challenge(r, ctx, ctx->password
+                                                 && ctx->password->stale,
+                                         &value)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    h = ngx_http_k8s_header_add(r, &name, &value);
     if (h == NULL) {
         return NGX_ERROR;
     }

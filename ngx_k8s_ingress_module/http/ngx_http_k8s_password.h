@@ -22,7 +22,8 @@
  */
 
 struct ngx_http_k8s_password_s {
-    ngx_str_t                challenge;  /* WWW-Authenticate */
+    ngx_str_t                challenge;  /* WWW-Authenticate; of a digest empty,
+                                            as each has its own */
 };
 
 
@@ -33,6 +34,7 @@ struct ngx_http_k8s_password_ctx_s {
     ngx_http_request_t      *request;
     ngx_int_t                rc;         /* once it does not wait: NGX_OK, or
                                             the status of the answer */
+    ngx_uint_t               stale;      /* only the nonce was not good */
 };
 
 

@@ -131,7 +131,7 @@ static ngx_k8s_word_value_t  ngx_k8s_auth_secret_types[] = {
 
 static ngx_k8s_word_value_t  ngx_k8s_auth_types[] = {
     { ngx_string("basic"), NGX_K8S_AUTH_BASIC },
-    { ngx_string("digest"), NGX_K8S_WORD_LATER|NGX_K8S_AUTH_DIGEST },
+    { ngx_string("digest"), NGX_K8S_AUTH_DIGEST },
     { ngx_null_string, 0 }
 };
 

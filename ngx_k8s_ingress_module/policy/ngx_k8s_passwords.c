@@ -177,3 +177,26 @@ ngx_k8s_password_rounds(u_char *p, u_char *last)
     return (rounds >= 0 && rounds <= NGX_K8S_PASSWORD_ROUNDS)
            ? NGX_K8S_PASSWORD_COSTLY : NGX_K8S_PASSWORD_NEVER;
 }
+
+
+ngx_int_t
+ngx_k8s_password_md5(ngx_str_t *rest, u_char *hex)
+{
+    ngx_uint_t  i;
+
+    if (rest->len != NGX_K8S_PASSWORD_MD5) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < NGX_K8S_PASSWORD_MD5; i++) {
+        hex[i] = ngx_tolower(rest->data[i]);
+
+        if (!((hex[i] >= '0' && hex[i] <= '9')
+              || (hex[i] >= 'a' && hex[i] <= 'f')))
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}

@@ -42,4 +42,12 @@ ngx_int_t ngx_k8s_users_find(ngx_str_t *lines, ngx_str_t *user,
 ngx_uint_t ngx_k8s_password_form(ngx_str_t *rest);
 
 
+/* what an htdigest file has of a password, MD5 as 32 hexadecimal digits: copied
+   in lower case; NGX_DECLINED: it is another form */
+
+#define NGX_K8S_PASSWORD_MD5         32
+
+ngx_int_t ngx_k8s_password_md5(ngx_str_t *rest, u_char *hex);
+
+
 #endif /* _NGX_K8S_PASSWORDS_H_INCLUDED_ */

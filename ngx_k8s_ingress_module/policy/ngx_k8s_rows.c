@@ -472,7 +472,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     ngx_k8s_field_row("auth-type", auth_type, "", auth_type,
                       NGX_K8S_A|NGX_K8S_ROUTE,
-                      "a password is asked for; \"digest\" is not served yet"),
+                      "a password is asked for; \"digest\" is that with MD5"),
     ngx_k8s_secret_row("auth-secret", auth_secret,
                        NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "auth-type",
                        "Secret of the users, as \"name\" or "

@@ -256,6 +256,22 @@ ngx_k8s_limits_take(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
 }
 
 
+/* connections have no rates, so that their kind is free */
+
+ngx_int_t
+ngx_k8s_limits_once(ngx_k8s_limits_t *limits, ngx_str_t *texts, ngx_uint_t n,
+    uint64_t now, uint64_t time)
+{
+    ngx_atomic_uint_t  key;
+
+    key = ngx_k8s_limits_key(limits, texts, n);
+
+    return ngx_k8s_limits_take(limits, ngx_k8s_limits_kind(key,
+                                                  NGX_K8S_LIMIT_CONNECTIONS),
+                               now, time, 0);
+}
+
+
 /* what one that was killed held under the number goes first */
 
 ngx_int_t

@@ -93,6 +93,13 @@ ngx_int_t ngx_k8s_limits_take(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
     uint64_t now, uint64_t interval, uint64_t burst);
 
 /*
+ * What some texts say is new, and is not so for as many microseconds: NGX_OK,
+ * else NGX_BUSY.  It is remembered among the rates, and forgotten as they are.
+ */
+ngx_int_t ngx_k8s_limits_once(ngx_k8s_limits_t *limits, ngx_str_t *texts,
+    ngx_uint_t n, uint64_t now, uint64_t time);
+
+/*
  * A process takes a number, under which it counts, and gives it back;
  * NGX_ERROR: there is none left.  sweep() gives back those of processes that
  * have died: alive() says whether one has not.

@@ -553,7 +553,11 @@ typedef struct {
 #define NGX_K8S_DATA_OBJECT          5   /* last good JSON of an object */
 #define NGX_K8S_DATA_USER_MAP        6   /* as USERS, of all keys of a Secret */
 
-#define NGX_K8S_DATA_USES            7
+#define NGX_K8S_DATA_DIGESTS         7   /* as USERS, of an htdigest file: a
+                                            user, a zero byte and a realm */
+#define NGX_K8S_DATA_DIGEST_MAP      8   /* the same of all keys of a Secret */
+
+#define NGX_K8S_DATA_USES            9
 
 #define NGX_K8S_DATA_SECRET          0x0001  /* in no snapshot without keys */
 #define NGX_K8S_DATA_PAIR            0x0002  /* of a CA: its Secret has a

@@ -97,7 +97,6 @@ $n->annotated('other', 'auth-type: basic', 'auth-secret: other');
 $n->annotated('missing', 'auth-type: basic', 'auth-secret: missing');
 $n->annotated('foreign', 'auth-type: basic', 'auth-secret: kube-system/users');
 $n->annotated('alone', 'auth-type: basic');
-$n->annotated('digest', 'auth-type: digest', 'auth-secret: users');
 $n->annotated('open');
 my $fair = K8s::Objects::ingresses('other/fair fair.test / a:80');
 $fair =~ s{^(  annotations:\n)}{$1    nginx.ingress.kubernetes.io/auth-type: basic
@@ -146,7 +145,7 @@ is status('map', of('three')), 401, 'no such key';
 # what closes
 
 is status($_, of('plain')), 503, "$_: closed"
-    for qw( other missing foreign alone digest );
+    for qw( other missing foreign alone );
 is status('empty', of('plain')), 401, 'empty: nobody gets in';
 is status('unused'), 200, 'auth-secret alone asks for nothing';
 

@@ -16,6 +16,8 @@
 
 #define SECRET    "'nginx.ingress.kubernetes.io/auth-type':'basic',"           \
                   "'nginx.ingress.kubernetes.io/auth-secret':'"
+#define DIGEST    "'nginx.ingress.kubernetes.io/auth-type':'digest',"          \
+                  "'nginx.ingress.kubernetes.io/auth-secret':'"
 #define MAP       ",'nginx.ingress.kubernetes.io/auth-secret-type':'auth-map'"
 #define CLOSED    "so the paths of the Ingress are closed: they answer 503"
 
@@ -140,12 +142,14 @@ record_of(k8s_t *k, ngx_uint_t use, const char *name)
 }
 
 
-/* the bytes; "-": there is no record */
+/* the bytes, a zero as "|"; "-": there is no record */
 
 static char *
 text_of(k8s_t *k, ngx_uint_t use, const char *name)
 {
+    u_char          *p;
     ngx_str_t        s;
+    ngx_uint_t       i;
     ngx_k8s_data_t  *rec;
 
     static char  text[1024];
@@ -158,9 +162,17 @@ text_of(k8s_t *k, ngx_uint_t use, const char *name)
 
     ngx_k8s_record_str(rec, &rec->bytes, &s);
 
-    snprintf(text, sizeof(text), "%s%.*s",
-             rec->flags & NGX_K8S_DATA_SECRET ? "" : "not secret ",
-             (int) s.len, s.data);
+    p = (u_char *) text;
+
+    if (!(rec->flags & NGX_K8S_DATA_SECRET)) {
+        p += sprintf(text, "not secret ");
+    }
+
+    for (i = 0; i < s.len && i < sizeof(text) - 32; i++) {
+        *p++ = s.data[i] ? s.data[i] : '|';
+    }
+
+    *p = '\0';
 
     return text;
 }
@@ -216,6 +228,47 @@ texts(void)
 
 
 /* while it is asked for, and there */
+
+#define HEX       "0123456789abcdef0123456789abcdef"
+
+/* users of a digest are one in each realm */
+
+static void
+digests(void)
+{
+    k8s_t  k;
+
+    begin(&k);
+    ingress(&k, "i", DIGEST "s'", "/a");
+    ingress(&k, "m", DIGEST "s'" MAP, "/m");
+
+    secret(&k, "s", "auth=b:two:" HEX "\nb:one:" HEX "\na:one:" HEX "\n#\n"
+           "b:one:again");
+    is(DIGESTS, "s", "a|one:" HEX "\nb|one:" HEX "\nb|two:" HEX "\n");
+    is(DIGEST_MAP, "s", "auth|b:two:" HEX "\n");
+    is(USERS, "s", "-");
+    is(USER_MAP, "s", "-");
+    ok(k8s_has(&k, "of 1 of its users, as \"b\", is of no form"),
+       "one that is not MD5");
+
+    secret(&k, "s", "a=one:" HEX ";b=" HEX);
+    is(DIGESTS, "s", "-");
+    is(DIGEST_MAP, "s", "a|one:" HEX "\nb:\n");
+    ok(k8s_has(&k, "of 1 of its users, as \"b\""), "one without a realm");
+    ok(k8s_has(&k, "Secret d/s has no \"auth\", " CLOSED), "no such key");
+
+    secret(&k, "s", "auth=#");
+    ok(k8s_has(&k, "Secret d/s has no user, so nobody is let through"),
+       "none of them is a problem");
+
+    ingress(&k, "i", SECRET "s'", "/a");
+    secret(&k, "s", "auth=a:1");
+    is(USERS, "s", "a:1\n");
+    is(DIGESTS, "s", "-");
+
+    k8s_close(&k);
+}
+
 
 static void
 life(void)
@@ -633,6 +686,7 @@ main(void)
     unit_init();
 
     texts();
+    digests();
     life();
     successor();
     kept();
