@@ -123,7 +123,11 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     *p = '\0';
     m->root.len = p - m->root.data;
 
-    if (ngx_array_init(&m->ignored, pool, 8, sizeof(ngx_str_t)) != NGX_OK) {
+    m->trash = json_array();
+
+    if (m->trash == NULL
+        || ngx_array_init(&m->ignored, pool, 8, sizeof(ngx_str_t)) != NGX_OK)
+    {
         goto failed;
     }
 
@@ -172,6 +176,10 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     return &m->source;
 
 failed:
+
+    if (m) {
+        json_decref(m->trash);
+    }
 
     ngx_destroy_pool(pool);
 
@@ -243,6 +251,8 @@ ngx_k8s_manifests_stop(ngx_k8s_source_t *s)
     ngx_k8s_manifests_files_done(m);
     ngx_k8s_manifests_objects_done(m);
 
+    json_decref(m->trash);
+
     ngx_destroy_pool(m->pool);
 }
 
@@ -294,8 +304,16 @@ ngx_k8s_manifests_work(ngx_event_t *ev)
 static ngx_int_t
 ngx_k8s_manifests_step(ngx_k8s_manifests_t *m)
 {
+    size_t  budget;
+
     if (!ngx_queue_empty(&m->seeds)) {
         ngx_k8s_manifests_seed_step(m);
+        return NGX_AGAIN;
+    }
+
+    if (json_array_size(m->trash)) {
+        budget = NGX_K8S_MANIFEST_TREE;
+        (void) ngx_k8s_json_freed(m->trash, &budget);
         return NGX_AGAIN;
     }
 

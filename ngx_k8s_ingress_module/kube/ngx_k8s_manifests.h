@@ -24,6 +24,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_md5.h>
+#include <ngx_k8s_json_tree.h>
 #include <ngx_k8s_source.h>
 #include <ngx_k8s_yaml.h>
 
@@ -31,8 +32,9 @@
 /* bytes of one file */
 #define NGX_K8S_MANIFEST_MAX         (16 * 1024 * 1024)
 
-/* bytes that one step reads, or wipes */
+/* bytes that one step reads, or wipes; that it writes, or frees of a tree */
 #define NGX_K8S_MANIFEST_BYTES       (64 * 1024)
+#define NGX_K8S_MANIFEST_TREE        (16 * 1024)
 
 /* documents and nodes of one step */
 #define NGX_K8S_MANIFEST_NODES       100
@@ -69,6 +71,8 @@ typedef struct {
     size_t                   len;
     u_char                  *text;       /* JSON; wiped when freed; of
                                             Endpoints: a list of slices */
+    size_t                   spec;       /* in the text, behind its "{" */
+    u_char                   digest[16]; /* of the text */
     time_t                   created;    /* of an IngressClass */
     unsigned                 fallback:1; /* the default IngressClass */
     unsigned                 classless:1; /* Ingress: gets the default one */
@@ -202,6 +206,12 @@ typedef struct {
     ngx_queue_t              waste;      /* ngx_k8s_manifest_waste_t */
     u_char                   digest[16];
     ngx_queue_t              pending;    /* claims of the file being read */
+    ngx_k8s_manifest_claim_t  *claim;    /* the last one, whose text is
+                                            written; or NULL */
+    json_t                  *object;     /* of that, and what is written: */
+    json_t                  *written;    /* the same, or slices; references */
+    ngx_k8s_json_text_t      writing;
+    json_t                  *trash;      /* an array of what is to be freed */
     ngx_queue_t              notes;      /* and notes */
     ngx_uint_t               nnotes;
     ngx_uint_t               unread;
@@ -270,6 +280,9 @@ ngx_k8s_manifest_claim_t *ngx_k8s_manifests_first(
 void ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident);
 
+/* has a tree freed in pieces, once nobody else holds it; takes the reference */
+void ngx_k8s_manifests_discard(ngx_k8s_manifests_t *m, json_t *json);
+
 /* frees one that is in no list; the text of a Secret is wiped */
 void ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim);
 
@@ -298,10 +311,16 @@ void ngx_k8s_manifests_default(ngx_k8s_manifests_t *m);
 
 /* objects */
 
-/* makes one of an object, or when it is not good (0) and has been so in this
-   file of its last good version; NGX_OK, or NGX_ERROR */
+/* makes one of an object, whose text is to be written then, or when it is not
+   good (0) and has been so in this file of its last good version; NGX_OK, or
+   NGX_ERROR */
 ngx_int_t ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     json_t *json, ngx_uint_t good);
+
+/* a piece of the text of m->claim: NGX_OK, or NGX_ERROR; the end of that */
+ngx_int_t ngx_k8s_manifests_write(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_write_end(ngx_k8s_manifests_t *m);
+
 void ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 

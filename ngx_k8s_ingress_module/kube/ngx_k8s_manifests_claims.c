@@ -74,49 +74,110 @@ ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind, json_t *json,
 }
 
 
-/* one that is too large has none, and a note */
+/* what is written of an object is its last claim's; NGX_OK, or NGX_ERROR */
 
 static ngx_int_t
 ngx_k8s_manifests_text(ngx_k8s_manifests_t *m, ngx_k8s_manifest_claim_t *claim,
     json_t *json)
 {
-    json_t      *slices;
-    ngx_uint_t   kind;
+    ngx_uint_t  kind;
 
     kind = claim->ident->kind;
 
     ngx_k8s_manifests_traits(claim, kind, json);
 
-    if (kind == NGX_K8S_MANIFEST_ENDPOINTS) {
-        slices = ngx_k8s_manifests_mirror(json);
-        claim->text = (u_char *) json_dumps(slices, JSON_COMPACT);
-        json_decref(slices);
+    m->written = (kind == NGX_K8S_MANIFEST_ENDPOINTS)
+                 ? ngx_k8s_manifests_mirror(json) : json_incref(json);
 
-    } else {
-        claim->text = (u_char *) json_dumps(json, JSON_COMPACT);
-    }
-
-    if (claim->text == NULL) {
+    if (m->written == NULL) {
         return NGX_ERROR;
     }
 
-    claim->len = ngx_strlen(claim->text);
+    m->object = json_incref(json);
+    m->claim = claim;
 
-    if (claim->len <= NGX_K8S_OBJECT_MAX) {
-        return NGX_OK;
+    ngx_k8s_json_text_begin(&m->writing, m->written);
+    ngx_md5_init(&m->md5);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_manifests_write(ngx_k8s_manifests_t *m)
+{
+    size_t                     len;
+    ngx_int_t                  rc;
+    ngx_k8s_json_text_t       *t;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    t = &m->writing;
+    claim = m->claim;
+    len = t->len;
+
+    rc = ngx_k8s_json_text_run(t, NGX_K8S_MANIFEST_TREE);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
     }
 
-    if (ngx_k8s_manifest_kind(kind)->secret) {
-        ngx_explicit_memzero(claim->text, claim->len);
+    ngx_md5_update(&m->md5, t->text + len, t->len - len);
+
+    if (t->len > NGX_K8S_OBJECT_MAX) {
+
+        /* it has no text, and a note */
+
+        rc = NGX_OK;
+
+        if (m->yaml) {
+            rc = ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_OBJECT_TOO_LARGE,
+                                        m->object, "it has more than %uz bytes",
+                                        (size_t) NGX_K8S_OBJECT_MAX);
+        }
+
+        ngx_k8s_manifests_write_end(m);
+
+        return rc;
     }
 
-    free(claim->text);
-    claim->text = NULL;
-    claim->len = 0;
+    if (rc == NGX_OK) {
+        ngx_md5_final(claim->digest, &m->md5);
 
-    return ngx_k8s_manifests_note(m, NGX_K8S_PROBLEM_OBJECT_TOO_LARGE, json,
-                                  "it has more than %uz bytes",
-                                  (size_t) NGX_K8S_OBJECT_MAX);
+        claim->text = t->text;
+        claim->len = t->len;
+        claim->spec = t->spec;
+
+        t->text = NULL;
+
+        ngx_k8s_manifests_write_end(m);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_manifests_write_end(ngx_k8s_manifests_t *m)
+{
+    if (m->claim == NULL) {
+        return;
+    }
+
+    if (ngx_k8s_manifest_kind(m->claim->ident->kind)->secret) {
+        ngx_k8s_secret_wipe(m->object);
+
+        if (m->writing.text) {
+            ngx_explicit_memzero(m->writing.text, m->writing.len);
+        }
+    }
+
+    free(m->writing.text);
+    m->writing.text = NULL;
+
+    ngx_k8s_manifests_discard(m, m->written);
+    ngx_k8s_manifests_discard(m, m->object);
+
+    m->claim = NULL;
 }
 
 
@@ -181,6 +242,8 @@ ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 
             claim->text = old->text;
             claim->len = old->len;
+            claim->spec = old->spec;
+            ngx_memcpy(claim->digest, old->digest, 16);
             claim->document = old->document;
             claim->created = old->created;
             claim->fallback = old->fallback;
@@ -322,6 +385,16 @@ ngx_k8s_manifests_seed_claim(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
     claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
     claim->kept = 1;
 
+    while (m->claim && rc == NGX_OK) {
+        rc = ngx_k8s_manifests_write(m);
+    }
+
+    ngx_k8s_manifests_write_end(m);
+
+    if (name == NULL && claim->text == NULL) {
+        rc = NGX_ERROR;
+    }
+
     if (name) {
         first = ngx_k8s_manifests_first(claim->ident);
 
@@ -350,9 +423,10 @@ static ngx_int_t
 ngx_k8s_manifests_seed_slice(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_claim_t *claim, json_t *json)
 {
-    char    *slice;
-    size_t   len;
-    u_char  *p, *text;
+    char       *slice;
+    size_t      len;
+    u_char     *p, *text;
+    ngx_md5_t   md5;
 
     slice = json_dumps(json, JSON_COMPACT);
     if (slice == NULL) {
@@ -375,6 +449,10 @@ ngx_k8s_manifests_seed_slice(ngx_k8s_manifests_t *m,
         free(claim->text);
         claim->text = text;
         claim->len = p - 1 - text;
+
+        ngx_md5_init(&md5);
+        ngx_md5_update(&md5, text, claim->len);
+        ngx_md5_final(claim->digest, &md5);
     }
 
     free(slice);

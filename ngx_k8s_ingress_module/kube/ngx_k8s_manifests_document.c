@@ -43,7 +43,7 @@ ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json)
         m->item = 0;
 
         rc = ngx_k8s_manifests_value(m, json);
-        json_decref(json);
+        ngx_k8s_manifests_discard(m, json);
 
         return rc;
     }
@@ -63,12 +63,10 @@ ngx_k8s_manifests_document(ngx_k8s_manifests_t *m, json_t *json)
 
     rc = ngx_k8s_manifests_element(m, json);
 
-    /*
-     * The element is of no more use, and no large tree is freed at once; one
-     * that aliases share stays.
-     */
+    /* the element is of no more use; one that aliases share stays */
 
     if (list->items->refcount == 1) {
+        ngx_k8s_manifests_discard(m, json_incref(json));
         (void) json_array_set_new(list->items, list->element, json_null());
     }
 
@@ -87,7 +85,7 @@ ngx_k8s_manifests_close(ngx_k8s_manifests_t *m)
 
     list = &m->lists[--m->nlists];
 
-    json_decref(list->items);
+    ngx_k8s_manifests_discard(m, list->items);
     json_decref(list->kind);
     json_decref(list->version);
 }
@@ -227,13 +225,7 @@ ngx_k8s_manifests_object(ngx_k8s_manifests_t *m, json_t *json)
                            "kubectl.kubernetes.io/last-applied-configuration");
     (void) json_object_del(json, "status");
 
-    rc = ngx_k8s_manifests_claim(m, kind, json, 1);
-
-    if (ngx_k8s_manifest_kind(kind)->secret) {
-        ngx_k8s_secret_wipe(json);
-    }
-
-    return rc;
+    return ngx_k8s_manifests_claim(m, kind, json, 1);
 }
 
 

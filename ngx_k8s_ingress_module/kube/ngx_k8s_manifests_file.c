@@ -146,13 +146,18 @@ ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
         return;
     }
 
-    json = NULL;
+    if (m->claim) {
+        rc = ngx_k8s_manifests_write(m);
 
-    rc = m->nlists ? NGX_OK
-                   : ngx_k8s_yaml_next(m->yaml, NGX_K8S_MANIFEST_NODES, &json);
+    } else {
+        json = NULL;
 
-    if (rc == NGX_OK) {
-        rc = ngx_k8s_manifests_document(m, json);
+        rc = m->nlists ? NGX_OK
+                       : ngx_k8s_yaml_next(m->yaml, NGX_K8S_MANIFEST_NODES,
+                                           &json);
+        if (rc == NGX_OK) {
+            rc = ngx_k8s_manifests_document(m, json);
+        }
     }
 
     switch (rc) {
@@ -357,7 +362,8 @@ ngx_k8s_manifest_parse(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
     json = (file->sn.str.data[file->sn.str.len - 1] == 'n');
 
     if (ngx_k8s_yaml_decode(&m->text, &m->len, m->log) == NGX_OK) {
-        m->yaml = ngx_k8s_yaml_open(m->text, m->len, json, m->log);
+        m->yaml = ngx_k8s_yaml_open(m->text, m->len, json, m->trash,
+                                    m->log);
     }
 
     if (m->yaml == NULL) {
@@ -465,6 +471,8 @@ ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m)
     ngx_k8s_manifest_claim_t  *claim;
 
     m->reading = NULL;
+
+    ngx_k8s_manifests_write_end(m);
 
     if (m->yaml) {
         ngx_k8s_yaml_close(m->yaml);

@@ -205,6 +205,15 @@ ngx_k8s_manifests_touch(ngx_k8s_manifests_t *m,
 }
 
 
+/* where there is no memory it is freed at once */
+
+void
+ngx_k8s_manifests_discard(ngx_k8s_manifests_t *m, json_t *json)
+{
+    (void) json_array_append_new(m->trash, json);
+}
+
+
 void
 ngx_k8s_manifests_claim_free(ngx_k8s_manifest_claim_t *claim)
 {

@@ -87,7 +87,7 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
     ngx_md5_update(&md5, &counts, sizeof(ngx_uint_t));
     ngx_md5_update(&md5, &kept, sizeof(ngx_uint_t));
     ngx_md5_update(&md5, claim->file->sn.str.data, claim->file->sn.str.len);
-    ngx_md5_update(&md5, claim->text, claim->len);
+    ngx_md5_update(&md5, claim->digest, 16);
 
     if (claim->classless) {
         ngx_md5_update(&md5, m->class.data, m->class.len);
@@ -220,7 +220,6 @@ ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
 {
     u_char          *p;
     size_t           head;
-    ngx_str_t        spec;
     ngx_k8s_feed_t   feed;
 
     ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
@@ -243,17 +242,12 @@ ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
     head = 0;
     p = feed.text;
 
-    if (claim->classless && m->class.len
-        && ngx_k8s_json_member(text->data, text->data + text->len, "spec",
-                               &spec)
-           == NGX_OK
-        && spec.data[0] == '{')
-    {
-        head = spec.data + 1 - text->data;
+    if (claim->classless && m->class.len && claim->spec) {
+        head = claim->spec;
 
         p = ngx_cpymem(p, text->data, head);
         p = ngx_sprintf(p, "\"ingressClassName\":\"%V\"%s", &m->class,
-                        spec.data[1] == '}' ? "" : ",");
+                        text->data[head] == '}' ? "" : ",");
     }
 
     p = ngx_cpymem(p, text->data + head, text->len - head);

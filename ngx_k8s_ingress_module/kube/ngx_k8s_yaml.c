@@ -20,7 +20,8 @@ static ngx_uint_t ngx_k8s_yaml_lines(u_char *p, u_char *last);
 
 
 ngx_k8s_yaml_t *
-ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json, ngx_log_t *log)
+ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json, json_t *trash,
+    ngx_log_t *log)
 {
     u_char          *p;
     ngx_k8s_yaml_t  *y;
@@ -31,6 +32,7 @@ ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json, ngx_log_t *log)
     }
 
     y->log = log;
+    y->trash = trash;
     y->text = text;
     y->pos = text;
     y->last = text + len;
@@ -235,20 +237,20 @@ ngx_k8s_yaml_reset(ngx_k8s_yaml_t *y)
     while (y->depth) {
         f = &y->frames[--y->depth];
 
-        json_decref(f->json);
+        (void) json_array_append_new(y->trash, f->json);
+        (void) json_array_append_new(y->trash, f->merged);
         json_decref(f->key);
-        json_decref(f->merged);
         free(f->anchor);
     }
 
     while (y->nanchors) {
         a = &y->anchors[--y->nanchors];
 
-        json_decref(a->json);
+        (void) json_array_append_new(y->trash, a->json);
         free(a->name);
     }
 
-    json_decref(y->root);
+    (void) json_array_append_new(y->trash, y->root);
     y->root = NULL;
 
     y->weight = 0;

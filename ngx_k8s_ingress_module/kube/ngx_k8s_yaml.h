@@ -33,10 +33,11 @@ ngx_int_t ngx_k8s_yaml_decode(u_char **text, size_t *len, ngx_log_t *log);
 /*
  * Makes a reader; the text has to stay until ngx_k8s_yaml_close().  Documents
  * that are JSON are read as such, one after the other or between lines "---";
- * with "json" there is nothing else.  NULL: no memory.
+ * with "json" there is nothing else.  What is not given out is added to the
+ * array "trash", or freed where there is none.  NULL: no memory.
  */
 ngx_k8s_yaml_t *ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json,
-    ngx_log_t *log);
+    json_t *trash, ngx_log_t *log);
 void ngx_k8s_yaml_close(ngx_k8s_yaml_t *y);
 
 /*

@@ -47,6 +47,7 @@ struct ngx_k8s_yaml_s {
     u_char              *pos;
     u_char              *last;
     json_t              *root;       /* of the document, when complete */
+    json_t              *trash;
     ngx_uint_t           base;       /* lines before the parser's first */
     ngx_uint_t           line;       /* of the document, from 0 */
     u_char              *start;      /* of it, when it is JSON, or NULL */

@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_json_tree.h>
 #include <ngx_k8s_parser.h>
 #include <ngx_k8s_reader.h>
 
@@ -372,7 +373,7 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
     p->pos = end;
     p->state = NGX_K8S_PARSER_AFTER;
 
-    return ngx_k8s_parser_attach(p, value, ngx_k8s_parser_cost(value));
+    return ngx_k8s_parser_attach(p, value, ngx_k8s_json_cost(value));
 }
 
 

@@ -65,10 +65,9 @@ ngx_int_t ngx_k8s_parser_endpoints(ngx_k8s_parser_t *p);
 ngx_int_t ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget);
 
 /* releases what was read (ngx_k8s_parser_free.c): in pieces, NGX_OK, NGX_AGAIN;
-   at once; about what a value costs that has been read whole, in values */
+   at once */
 ngx_int_t ngx_k8s_parser_freed(ngx_k8s_parser_t *p, size_t *budget);
 void ngx_k8s_parser_free(ngx_k8s_parser_t *p);
-ngx_uint_t ngx_k8s_parser_cost(json_t *json);
 
 
 #endif /* _NGX_K8S_PARSER_H_INCLUDED_ */

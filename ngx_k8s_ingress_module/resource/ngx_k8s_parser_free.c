@@ -11,53 +11,9 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_json_tree.h>
 #include <ngx_k8s_parser.h>
 #include <ngx_k8s_reader.h>
-
-
-/* bytes of text that freeing a value costs */
-#define NGX_K8S_PARSER_FREED        16
-
-
-static ngx_int_t ngx_k8s_json_freed(json_t *json, size_t *budget);
-
-
-ngx_uint_t
-ngx_k8s_parser_cost(json_t *json)
-{
-    size_t       i;
-    json_t      *value;
-    const char  *key;
-    ngx_uint_t   cost;
-
-    cost = 1;
-
-    switch (json_typeof(json)) {
-
-    case JSON_OBJECT:
-        json_object_foreach(json, key, value) {
-            cost += ngx_k8s_parser_cost(value);
-        }
-
-        break;
-
-    case JSON_ARRAY:
-        json_array_foreach(json, i, value) {
-            cost += ngx_k8s_parser_cost(value);
-        }
-
-        break;
-
-    case JSON_STRING:
-        cost += json_string_length(json) / NGX_K8S_COST_BYTES;
-        break;
-
-    default:
-        break;
-    }
-
-    return cost;
-}
 
 
 ngx_int_t
@@ -80,52 +36,6 @@ ngx_k8s_parser_freed(ngx_k8s_parser_t *p, size_t *budget)
     }
 
     ngx_k8s_parser_free(p);
-
-    return NGX_OK;
-}
-
-
-/* what is deeper than containers are opened was read whole, and is small */
-
-static ngx_int_t
-ngx_k8s_json_freed(json_t *json, size_t *budget)
-{
-    size_t       n;
-    void        *iter;
-    json_t      *container, *value;
-    ngx_uint_t   depth;
-
-    while (json_array_size(json) + json_object_size(json)) {
-
-        if (*budget == 0) {
-            return NGX_AGAIN;
-        }
-
-        value = json;
-        depth = 0;
-
-        do {
-            container = value;
-            n = json_array_size(container);
-            iter = n ? NULL : json_object_iter(container);
-
-            value = n ? json_array_get(container, n - 1)
-                      : json_object_iter_value(iter);
-
-        } while (json_array_size(value) + json_object_size(value)
-                 && depth++ < NGX_K8S_PARSER_DEPTH);
-
-        n = ngx_k8s_parser_cost(value) * NGX_K8S_PARSER_FREED;
-        *budget -= ngx_min(*budget, n);
-
-        if (iter) {
-            (void) json_object_del(container, json_object_iter_key(iter));
-
-        } else {
-            (void) json_array_remove(container,
-                                     json_array_size(container) - 1);
-        }
-    }
 
     return NGX_OK;
 }

@@ -82,7 +82,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     text = realloc(text, ngx_max(len, 1));
 
-    y = ngx_k8s_yaml_open(text, len, data[0] & 1, &unit_log);
+    y = ngx_k8s_yaml_open(text, len, data[0] & 1, NULL, &unit_log);
 
     do {
         rc = ngx_k8s_yaml_next(y, 7, &json);

@@ -15,6 +15,7 @@
 #include <ngx_event.h>
 #include <ngx_k8s_manifests.h>
 #include <ngx_k8s_record.h>
+#include <malloc.h>
 #include <poll.h>
 
 
@@ -1746,6 +1747,117 @@ bytes(void)
 }
 
 
+/* documents as large as an object may be: none of them is a long turn */
+
+static void
+put_tree(ngx_uint_t n, size_t size)
+{
+    int          i, len;
+    FILE        *f;
+    char         path[512];
+
+    static struct {
+        char  *name, *head, *element, *tail;
+    } t[] = {
+
+        { "paths.json", "{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":"
+          "\"Ingress\",\"metadata\":{\"name\":\"i\"},\"spec\":{\"rules\":[{"
+          "\"host\":\"a\",\"http\":{\"paths\":[{\"path\":\"/\"}",
+          ",{\"path\":\"/%x\",\"pathType\":\"Exact\",\"backend\":{\"service\":"
+          "{\"name\":\"s\",\"port\":{\"number\":1}}}}", "]}}]}}" },
+
+        { "paths.yaml", "apiVersion: networking.k8s.io/v1\nkind: Ingress\n"
+          "metadata: {name: j}\nspec:\n  rules:\n  - host: a\n    http:\n"
+          "      paths:\n",
+          "      - {path: /%x, pathType: Exact, backend: {service: {name: s, "
+          "port: {number: 1}}}}\n", "" },
+
+        { "text.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: t2}\n"
+          "data:\n  a: |\n", "    A\n", "" },
+
+        { "quoted.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: t3}\n"
+          "data:\n  a: \"", "\\x41", "\"\n" },
+
+        { "plain.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: t4}\n"
+          "data:\n  a: ", "AAA ", "\n" },
+    };
+
+    snprintf(path, sizeof(path), "%s/%s", dir, t[n].name);
+
+    f = fopen(path, "w");
+    len = fprintf(f, "%s", t[n].head);
+
+    for (i = 0; len < (int) size - 256; i++) {
+        len += fprintf(f, t[n].element, i);
+    }
+
+    fprintf(f, "%s", t[n].tail);
+    fclose(f);
+}
+
+
+static void
+trees(void)
+{
+    size_t                size, budget;
+    uint64_t              t;
+    ngx_uint_t            n, steps;
+    ngx_k8s_manifests_t  *m;
+
+    static char  *fed_as[] = {
+        "Ingress default/i paths.json#1|", "Ingress default/j paths.yaml#1|",
+        "Secret default/t2 text.yaml#1|", "Secret default/t3 quoted.yaml#1|",
+        "Secret default/t4 plain.yaml#1|"
+    };
+
+    size = getenv("UNIT_BYTES") ? atoi(getenv("UNIT_BYTES")) : 256 * 1024;
+
+    for (n = 0; n < 5; n++) {
+        start();
+        turn(30);
+        m = source->data;
+
+        put_tree(n, size);
+        m->connection->read->ready = 1;
+        m->connection->read->handler(m->connection->read);
+
+        longest = 0;
+        steps = 0;
+
+        do {
+            t = cpu();
+
+            if (json_array_size(m->trash)) {
+                budget = NGX_K8S_MANIFEST_TREE;
+                (void) ngx_k8s_json_freed(m->trash, &budget);
+
+            } else {
+                ngx_k8s_manifest_step(m);
+            }
+
+            t = cpu() - t;
+            longest = ngx_max(longest, t);
+            steps++;
+
+        } while (m->reading || json_array_size(m->trash));
+
+        printf("# the longest of %u steps: %u us\n", (unsigned) steps,
+               (unsigned) longest);
+
+        ok(steps > 2 * size / NGX_K8S_MANIFEST_BYTES
+           && (n > 1 || steps > 2 * size / NGX_K8S_MANIFEST_TREE),
+           "a large document in %u steps", (unsigned) steps);
+
+        clear();
+        turn(30);
+        ok(is(fed_as[n]), "it is fed");
+
+        source->stop(source);
+        sh("rm -f w/*");
+    }
+}
+
+
 static void
 exiting(void)
 {
@@ -1801,6 +1913,10 @@ int
 main(int argc, char **argv)
 {
     unit_init();
+
+    /* as the watcher does */
+
+    (void) mallopt(M_MXFAST, 0);
     unit_log.log_level = NGX_LOG_ERR;
     loop_init();
 
@@ -1833,6 +1949,7 @@ main(int argc, char **argv)
     rivals();
     half();
     bytes();
+    trees();
     exiting();
     checks();
 

@@ -24,7 +24,7 @@ dump(const char *text, size_t len, ngx_uint_t json)
     copy = malloc(len);
     memcpy(copy, text, len);
 
-    y = ngx_k8s_yaml_open(copy, len, json, &unit_log);
+    y = ngx_k8s_yaml_open(copy, len, json, NULL, &unit_log);
 
     out[0] = '\0';
 
@@ -241,7 +241,7 @@ lines(void)
         p += sprintf(p, "{\"n\":\n%u,\"v\":\"%0200u\"}\n", (unsigned) n, 0);
     }
 
-    y = ngx_k8s_yaml_open((u_char *) text, p - text, 0, &unit_log);
+    y = ngx_k8s_yaml_open((u_char *) text, p - text, 0, NULL, &unit_log);
 
     for (line = 1, n = 0; ngx_k8s_yaml_next(y, 3, &doc) == NGX_OK; n++) {
         line += (ngx_k8s_yaml_line(y, 0) != 2 * n + 1);
