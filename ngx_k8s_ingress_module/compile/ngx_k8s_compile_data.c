@@ -618,7 +618,8 @@ ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     state = node->data;
 
     closed = (value->row->flags & NGX_K8S_ROW_CLOSES_HOST)
-             ? "so the hosts of the Ingress are closed: they answer 403"
+             ? "so the hosts of the Ingress are closed: they answer 403, to "
+               "HTTP-01 challenges of ACME, too"
              : "so the paths of the Ingress are closed: they answer 503";
 
     secret = (ngx_k8s_secret_t *) ngx_k8s_store_get(c->store, NGX_K8S_SECRET,

@@ -346,7 +346,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     if (route->host->policy) {
         tls = ngx_http_k8s_client(r, ctx, table, route->host->policy);
 
-        if (tls != NGX_OK && tls != NGX_DECLINED) {
+        if (tls != NGX_OK && tls != NGX_DECLINED && tls != NGX_ABORT) {
             return tls;
         }
     }
@@ -398,7 +398,12 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return rc;
     }
 
-    if (tls == NGX_DECLINED) {
+    /* challenges of ACME come without TLS */
+
+    if (tls == NGX_ABORT
+        || (tls == NGX_DECLINED
+            && !ngx_http_k8s_prefixed(ctx, ctx->profile->no_redirect)))
+    {
         return NGX_HTTP_FORBIDDEN;
     }
 
@@ -440,7 +445,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 }
 
 
-/* NGX_DECLINED: only a redirect is to be had without TLS */
+/* as ngx_http_k8s_ssl_client_check() */
 
 static ngx_int_t
 ngx_http_k8s_client(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,

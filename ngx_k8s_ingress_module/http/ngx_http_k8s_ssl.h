@@ -42,8 +42,9 @@ ngx_int_t ngx_http_k8s_ssl_apply(ngx_ssl_conn_t *ssl_conn,
 /*
  * Certificates of clients (ngx_http_k8s_ssl_client.c), by the policy of a host.
  * scope(): puts it and what its Secret has into the context of a session, of
- * NGX_K8S_TLS_ID_LEN bytes; ask(): as apply().  check(): whether a request may
- * go on, NGX_DECLINED: not without TLS; else the status of the answer.
+ * NGX_K8S_TLS_ID_LEN bytes; ask(): as apply().  check(): NGX_OK; without TLS
+ * NGX_DECLINED, it may go on to a redirect, or to what no redirect to https is
+ * for, or NGX_ABORT, to a redirect alone; else the status of the answer.
  *
  * What others are told of them (ngx_http_k8s_ssl_told.c): tell() puts headers
  * ssl-client-* into the list of a request in place of what came, with whole

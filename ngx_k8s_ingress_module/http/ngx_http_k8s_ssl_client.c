@@ -330,10 +330,12 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
 
     if (c->ssl == NULL) {
 
-        /* a redirect to https may answer */
+        if (client.cn.len) {
+            return NGX_ABORT;
+        }
 
-        return (client.verify == NGX_HTTP_K8S_VERIFY_ON || client.cn.len)
-               ? NGX_DECLINED : NGX_OK;
+        return (client.verify == NGX_HTTP_K8S_VERIFY_ON) ? NGX_DECLINED
+                                                         : NGX_OK;
     }
 
     if (!ngx_http_k8s_ssl_client_bound(c->ssl->connection, policy, &client)) {

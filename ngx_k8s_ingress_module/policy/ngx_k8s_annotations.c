@@ -1000,7 +1000,8 @@ ngx_k8s_annotation_close(ngx_k8s_annotations_t *a, ngx_str_t *key,
                                     "answer 503"
                                   : (row->flags & NGX_K8S_ROW_CLOSES_HOST)
                                   ? "hosts of the Ingress are closed: they "
-                                    "answer 403"
+                                    "answer 403, to HTTP-01 challenges of "
+                                    "ACME, too"
                                   : "paths of the Ingress are closed: they "
                                     "answer 503");
 }

@@ -14,6 +14,7 @@ use K8s::TLS;
 
 my ($tls, $admin, $own) = map { K8s::Objects::free_port() } 1 .. 3;
 my $prefix = 'nginx.ingress.kubernetes.io';
+my $challenge = '/.well-known/acme-challenge/t';
 
 my ($one, $two) = map { K8s::TLS::pair(cn => "ca $_") } 1 .. 2;
 my $alice = K8s::TLS::pair(cn => 'alice', ca => $one);
@@ -157,6 +158,11 @@ $n->manifest('many.yaml',
 ingress('zlast', ['many.example'], 'auth-tls-secret' => 'default/one');
 ingress('missing', ['missing.example'], 'auth-tls-secret' => 'default/none');
 ingress('bad', ['bad.example'], 'auth-tls-secret' => 'default/bad');
+$n->manifest("acme-$_.yaml", K8s::Objects::ingresses(
+        "default/acme-$_ $_.example /.well-known/acme-challenge/t web:80 Exact"))
+    for qw( on may off cn2 off-cn missing bad open );
+ingress('open', ['open.example'], 'auth-tls-secret' => 'default/one',
+        'ssl-redirect' => 'false');
 ok($n->start, 'nginx starts');
 
 asks(200, 'a certificate of the CA', 'on.example', $alice);
@@ -220,11 +226,34 @@ for my $bad (sort keys %bad) {
 like(status(), qr/err-unknown[^}]*auth-tls-error-page[^}]*no variable/,
      'a variable that is unknown is one');
 
+# challenges of ACME come without TLS; nothing else does
+
+sub plain {
+    my ($want, $what, $host, $path) = @_;
+    my $got = ($n->get("$host.example", $path // $challenge))[0];
+    is($got, $want, "without TLS: $what");
+}
+
+plain(200, 'a challenge', 'on');
+plain(200, 'where a certificate is optional', 'may');
+plain(200, 'where none is asked for', 'off');
+plain(200, 'of a host without a redirect', 'open');
+plain(403, 'and nothing else there', 'open', '/');
+plain(403, 'nothing beside it', 'open', "$challenge/../../../");
+plain(403, 'not where there is no such path', 'open', "${challenge}u");
+plain(403, 'not where certificates have a name', 'cn2');
+plain(403, 'nor where none can have it', 'off-cn');
+plain(403, 'not where the host is closed', $_) for qw( missing bad );
+is(ask('on.example', undef), 400, 'with TLS all are asked for a certificate');
+like((K8s::TLS::request(connection('on.example'), 'on.example', $challenge))[0],
+     qr/^400$/, 'for a challenge, too');
+
 # what is not there closes
 
 asks(403, 'a Secret that is missing', 'missing.example', $alice);
 asks(403, 'a bad one', 'bad.example', $alice);
-ok($n->until(sub { status() =~ /AnnotationClosed[^}]*default\/none/ }),
+ok($n->until(sub { status()
+       =~ /AnnotationClosed[^}]*default\/none[^}]*HTTP-01 challenges/ }),
    'that is a problem') or diag status();
 ok($n->until(sub { status() =~ /AnnotationClosed[^}]*default\/bad/ }),
    'and this');
