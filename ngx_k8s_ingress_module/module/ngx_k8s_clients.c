@@ -14,7 +14,6 @@
 #include <ngx_k8s_watcher.h>
 
 
-#define NGX_K8S_CLIENTS_MIN          10   /* requests; fewer tell nothing */
 #define NGX_K8S_CLIENTS_MESSAGE      256
 
 
@@ -50,7 +49,7 @@ ngx_k8s_watcher_clients_handler(ngx_event_t *ev)
 
     rc = ngx_k8s_clients(w->block->table, addr, &requests);
 
-    if (rc == NGX_OK && requests >= NGX_K8S_CLIENTS_MIN) {
+    if (rc == NGX_OK) {
 
         len = ngx_k8s_clients_text(addr, text);
 
@@ -59,9 +58,9 @@ ngx_k8s_watcher_clients_handler(ngx_event_t *ev)
         problem.code = NGX_K8S_PROBLEM_ONE_CLIENT;
         problem.message.data = buf;
         problem.message.len = ngx_snprintf(buf, sizeof(buf),
-                                  "all requests of %M s came from %*s, and "
-                                  "some name other clients",
-                                  interval / 1000, len, text)
+                                  "all requests of %M s came from %*s, and %ui "
+                                  "of them name other clients",
+                                  interval / 1000, len, text, requests)
                               - buf;
 
         ngx_k8s_compile_problems(w->compile, &kind, &none, &name, 1, &problem);

@@ -308,10 +308,8 @@ ngx_k8s_clients_note(ngx_k8s_view_t *view, u_char *addr, ngx_uint_t other)
     }
 
     if (other) {
-        clients |= NGX_K8S_CLIENTS_OTHER;
+        word->requests++;
     }
-
-    word->requests++;
 
     ngx_memory_barrier();
 
@@ -322,13 +320,12 @@ ngx_k8s_clients_note(ngx_k8s_view_t *view, u_char *addr, ngx_uint_t other)
 ngx_int_t
 ngx_k8s_clients(ngx_k8s_table_t *table, u_char *addr, ngx_uint_t *requests)
 {
-    ngx_uint_t          i, one, other;
+    ngx_uint_t          i, one;
     ngx_k8s_word_t     *word;
     ngx_atomic_uint_t   round, clients;
 
     round = table->clients;
     one = 0;
-    other = 0;
     *requests = 0;
 
     word = ngx_k8s_word(table, 0);
@@ -352,15 +349,14 @@ ngx_k8s_clients(ngx_k8s_table_t *table, u_char *addr, ngx_uint_t *requests)
 
         ngx_memcpy(addr, (void *) word[i].client, 16);
         one = 1;
-        other |= clients & NGX_K8S_CLIENTS_OTHER;
         *requests += word[i].requests;
     }
 
     table->clients = round + NGX_K8S_CLIENTS_ROUND;
 
-    if (one == 0) {
-        return NGX_DONE;
+    if (one == 2 || (one && *requests == 0)) {
+        return NGX_DECLINED;
     }
 
-    return (one == 1 && other) ? NGX_OK : NGX_DECLINED;
+    return (*requests < NGX_K8S_CLIENTS_MIN) ? NGX_DONE : NGX_OK;
 }

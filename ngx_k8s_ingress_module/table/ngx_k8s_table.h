@@ -104,7 +104,7 @@ typedef struct {
     ngx_atomic_t             dropped;    /* counts lost, cells full */
     ngx_atomic_t             clients;    /* NGX_K8S_CLIENTS_*, beside them the
                                             table's "clients" of that time */
-    ngx_atomic_t             requests;   /* of the first client since then */
+    ngx_atomic_t             requests;   /* since then, that name others */
     ngx_atomic_t             client[2];  /* its address, IPv4 is mapped */
 } ngx_k8s_word_t;
 
@@ -273,9 +273,10 @@ void ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
  */
 
 #define NGX_K8S_CLIENTS_ONE          1   /* one address was seen */
-#define NGX_K8S_CLIENTS_OTHER        2   /* it is that of a proxy */
-#define NGX_K8S_CLIENTS_DIFFER       4
-#define NGX_K8S_CLIENTS_ROUND        8
+#define NGX_K8S_CLIENTS_DIFFER       2
+#define NGX_K8S_CLIENTS_ROUND        4
+
+#define NGX_K8S_CLIENTS_MIN          100 /* requests; fewer tell nothing */
 
 #define ngx_k8s_clients_differ(view)                                          \
     ((view)->word->clients                                                    \
@@ -285,9 +286,10 @@ void ngx_k8s_clients_note(ngx_k8s_view_t *view, u_char *addr,
     ngx_uint_t other);
 
 /*
- * Watcher only: what all processes have noted; begins anew.  NGX_OK: all of
- * *requests requests had the address, which is that of a proxy; NGX_DECLINED:
- * not so; NGX_DONE: there was none.
+ * Watcher only: what all processes have noted; begins anew.  NGX_OK: all had
+ * the address, and *requests of them named other clients, which were enough to
+ * say that it is that of a proxy; NGX_DECLINED: not so; NGX_DONE: there were too
+ * few to say so, or none.
  */
 ngx_int_t ngx_k8s_clients(ngx_k8s_table_t *table, u_char *addr,
     ngx_uint_t *requests);

@@ -13,7 +13,7 @@ my $proxy = K8s::Objects::free_port();
 
 my $n = K8s::Nginx->new(
     block => 'source manifests %%DIR%%; zone 4m; config_map default/own; '
-             . 'client_check 500ms;',
+             . 'client_check 2s;',
     http => "log_format address 'seen \$remote_addr for \$request_uri'; "
             . 'access_log logs/error.log address; '
             . "server { listen 127.0.0.1:$proxy proxy_protocol; "
@@ -135,10 +135,10 @@ sub status { ($n->get('x', '/-/status'))[1] // '' }
 sub problem {
     my ($wanted, $head, @lines) = @_;
     return $n->until(sub {
-        for (1 .. 12) { sent($head, @lines) }
+        for (1 .. 40) { sent($head, @lines) }
         my $status = status();
         return $wanted
-            ? $status =~ /"OneClient"[^}]*came from 127\.0\.0\.1, and/
+            ? $status =~ /"OneClient"[^}]*came from 127\.0\.0\.1, and [1-9]\d\d+ of them/
             : $status =~ /"version"/ && $status !~ /"OneClient"/;
     });
 }

@@ -671,7 +671,7 @@ table_clients(void)
 {
     size_t            size;
     u_char            one[16], two[16], addr[16];
-    ngx_uint_t        n;
+    ngx_uint_t        i, n;
     ngx_k8s_view_t    a, b;
     ngx_k8s_table_t  *table;
 
@@ -686,11 +686,21 @@ table_clients(void)
 
     ok(ngx_k8s_clients(table, addr, &n) == NGX_DONE && n == 0, "no request");
 
-    ngx_k8s_clients_note(&a, one, 0);
-    ngx_k8s_clients_note(&b, one, 1);
-    ngx_k8s_clients_note(&b, one, 0);
+    for (i = 0; i < NGX_K8S_CLIENTS_MIN - 1; i++) {
+        ngx_k8s_clients_note(i % 2 ? &a : &b, one, 1);
+        ngx_k8s_clients_note(&b, one, 0);
+    }
+
+    ok(ngx_k8s_clients(table, addr, &n) == NGX_DONE
+       && n == NGX_K8S_CLIENTS_MIN - 1, "too few name others");
+
+    for (i = 0; i < NGX_K8S_CLIENTS_MIN; i++) {
+        ngx_k8s_clients_note(i % 2 ? &a : &b, one, 1);
+        ngx_k8s_clients_note(&b, one, 0);
+    }
+
     ok(!ngx_k8s_clients_differ(&b), "all have one address");
-    ok(ngx_k8s_clients(table, addr, &n) == NGX_OK && n == 3
+    ok(ngx_k8s_clients(table, addr, &n) == NGX_OK && n == NGX_K8S_CLIENTS_MIN
        && ngx_memcmp(addr, one, 16) == 0, "of a proxy");
     ok(ngx_k8s_clients(table, addr, &n) == NGX_DONE, "it begins anew");
 
