@@ -14,37 +14,11 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_compile_data.h>
 
 #include <openssl/evp.h>
 
 
-/*
- * make: d->made and d->len of the text, that of all keys is empty.  NGX_AGAIN:
- * there is more to do; NGX_DECLINED: it is bad, d->reason is set
- */
-
-typedef struct {
-    ngx_uint_t               use;        /* NGX_K8S_DATA_* */
-    ngx_str_t                key;        /* empty: all of them */
-    ngx_uint_t               users;      /* it is of users */
-    ngx_int_t              (*make)(ngx_k8s_compile_t *c,
-                                ngx_k8s_data_state_t *d,
-                                ngx_k8s_secret_t *secret, ngx_str_t *text);
-} ngx_k8s_data_use_t;
-
-
-/* what an annotation asks for, as bits of ngx_k8s_data_uses */
-
-typedef struct {
-    ngx_str_t                name;
-    ngx_uint_t               needs;
-    ngx_uint_t               may;        /* be empty */
-    ngx_uint_t               pair;       /* its certificate and key are used */
-} ngx_k8s_data_ask_t;
-
-
-static ngx_k8s_data_ask_t *ngx_k8s_data_ask(ngx_k8s_row_t *row);
 static ngx_uint_t ngx_k8s_data_ask_users(ngx_k8s_values_t *values);
 static void ngx_k8s_data_adopt(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_uint_t n);
@@ -57,38 +31,9 @@ static ngx_int_t ngx_k8s_data_record(ngx_k8s_builder_t *b,
 static void ngx_k8s_data_remove(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_data_state_t *d);
 static void ngx_k8s_data_drop(ngx_k8s_data_state_t *d);
-static ngx_int_t ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field,
-    ngx_k8s_secret_t *secret, char *closed);
-static ngx_int_t ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n,
-    char *closed);
-static ngx_int_t ngx_k8s_data_pair(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field,
-    ngx_k8s_secret_t *secret, char *closed);
-static ngx_uint_t ngx_k8s_data_halves(ngx_k8s_secret_t *secret);
 
 
-#define NGX_K8S_ASK_USERS            0x01
-#define NGX_K8S_ASK_USER_MAP         0x02
-#define NGX_K8S_ASK_CA               0x04
-#define NGX_K8S_ASK_CRL              0x08
-#define NGX_K8S_ASK_DIGESTS          0x10
-#define NGX_K8S_ASK_DIGEST_MAP       0x20
-#define NGX_K8S_ASK_VERIFY           0x40   /* no use: CA may not be empty */
-
-/* bits of ngx_k8s_data_halves() */
-
-#define NGX_K8S_DATA_CRT             0x01   /* it has "tls.crt" */
-#define NGX_K8S_DATA_KEY             0x02   /* and "tls.key" */
-#define NGX_K8S_DATA_BOTH            0x03
-
-
-/* in the order of NGX_K8S_ASK_* */
-
-#define NGX_K8S_SECRET_CA            2
-
-static ngx_k8s_data_use_t  ngx_k8s_data_uses[NGX_K8S_SECRET_USES] = {
+ngx_k8s_data_use_t  ngx_k8s_data_uses[NGX_K8S_SECRET_USES] = {
     { NGX_K8S_DATA_USERS, ngx_string("auth"), 1, ngx_k8s_compile_data_users },
     { NGX_K8S_DATA_USER_MAP, ngx_null_string, 1,
       ngx_k8s_compile_data_user_map },
@@ -127,7 +72,7 @@ ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
 
     static ngx_str_t  verify = ngx_string("proxy-ssl-verify");
 
-    ask = ngx_k8s_data_ask(row);
+    ask = ngx_k8s_compile_data_row(row);
     all = ask->needs | ask->may;
 
     if (all & NGX_K8S_ASK_USERS) {
@@ -172,8 +117,8 @@ ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
 }
 
 
-static ngx_k8s_data_ask_t *
-ngx_k8s_data_ask(ngx_k8s_row_t *row)
+ngx_k8s_data_ask_t *
+ngx_k8s_compile_data_row(ngx_k8s_row_t *row)
 {
     ngx_k8s_data_ask_t  *ask;
 
@@ -502,7 +447,7 @@ ngx_k8s_data_record(ngx_k8s_builder_t *b, ngx_k8s_node_t *node, ngx_uint_t n,
     rec->flags = NGX_K8S_DATA_SECRET;
 
     if (rec->use == NGX_K8S_DATA_CA
-        && ngx_k8s_data_halves(secret) == NGX_K8S_DATA_BOTH)
+        && ngx_k8s_compile_data_halves(secret) == NGX_K8S_DATA_BOTH)
     {
         rec->flags |= NGX_K8S_DATA_PAIR;
     }
@@ -602,246 +547,8 @@ ngx_k8s_compile_data_known(ngx_k8s_compile_t *c, uint32_t slot, void *rec)
 }
 
 
-/* problems */
-
-ngx_int_t
-ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field)
-{
-    char                    *closed;
-    ngx_uint_t               n;
-    ngx_k8s_node_t          *node;
-    ngx_k8s_secret_t        *secret;
-    ngx_k8s_secret_state_t  *state;
-
-    node = value->named->node;
-    state = node->data;
-
-    closed = (value->row->flags & NGX_K8S_ROW_CLOSES_HOST)
-             ? "so the hosts of the Ingress are closed: they answer 403, to "
-               "HTTP-01 challenges of ACME, too"
-             : "so the paths of the Ingress are closed: they answer 503";
-
-    secret = (ngx_k8s_secret_t *) ngx_k8s_store_get(c->store, NGX_K8S_SECRET,
-                                             &node->namespace, &node->name);
-    if (secret == NULL || ngx_k8s_compile_secret_lost(secret)) {
-        return ngx_k8s_data_missing(c, a, value, field, secret, closed);
-    }
-
-    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
-
-        if ((value->named->uses & ((ngx_uint_t) 1 << n))
-            && (state->data[n].state != NGX_K8S_DATA_GOOD
-                || state->data[n].reason.len)
-            && ngx_k8s_data_note(c, a, value, field, n, closed) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_k8s_data_ask(value->row)->pair
-           ? ngx_k8s_data_pair(c, a, value, field, secret, closed)
-           : NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_k8s_secret_t *secret,
-    char *closed)
-{
-    char                    *so;
-    ngx_str_t                text;
-    ngx_uint_t               n, known, held;
-    ngx_k8s_node_t          *node;
-    ngx_k8s_secret_state_t  *state;
-
-    static ngx_str_t  create = ngx_string("Create the Secret, or correct its "
-                                          "name.");
-
-    node = value->named->node;
-    state = node->data;
-    held = 1;
-
-    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
-        if (value->named->uses & ((ngx_uint_t) 1 << n)) {
-            held &= (state->data[n].slot != 0);
-        }
-    }
-
-    so = held ? "so what it said before holds" : closed;
-
-    if (secret) {
-        text = ngx_k8s_compile_secret_unread(c, secret);
-        text = ngx_k8s_compile_text(c, "Secret %V: %V, %s", &value->value,
-                                    &text, so);
-
-        return ngx_k8s_compile_advise(a, held
-                                         ? NGX_K8S_PROBLEM_ANNOTATION_INVALID
-                                         : NGX_K8S_PROBLEM_ANNOTATION_CLOSED,
-                                      NULL, field, &text,
-                                      &ngx_k8s_compile_secret_mend);
-    }
-
-    known = ngx_k8s_compile_named_known(c, node);
-
-    text = ngx_k8s_compile_text(c, "Secret %V %s, %s", &value->value,
-                                known ? "is not there" : "has not come", so);
-
-    return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_ANNOTATION_CLOSED, NULL,
-                                  field, &text, known ? &create : NULL);
-}
-
-
-static ngx_int_t
-ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n,
-    char *closed)
-{
-    ngx_str_t               *key;
-    ngx_uint_t               code;
-    ngx_k8s_data_use_t      *use;
-    ngx_k8s_data_state_t    *d;
-    ngx_k8s_secret_state_t  *state;
-
-    state = value->named->node->data;
-    d = &state->data[n];
-    use = &ngx_k8s_data_uses[n];
-    key = &use->key;
-    code = NGX_K8S_PROBLEM_ANNOTATION_CLOSED;
-
-    switch (d->state) {
-
-    case NGX_K8S_DATA_GOOD:
-        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_INVALID,
-                                    NULL, field, "Secret %V: %V",
-                                    &value->value, &d->reason);
-
-    case NGX_K8S_DATA_MISSING:
-        return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "Secret %V has no \"%V\", %s",
-                                    &value->value, key, closed);
-
-    case NGX_K8S_DATA_BAD:
-        return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "Secret %V%s%V%s: %V, %s", &value->value,
-                                    key->len ? ", \"" : "", key,
-                                    key->len ? "\"" : "", &d->reason, closed);
-
-    case NGX_K8S_DATA_FULL:
-        return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "there is no room for Secret %V in the "
-                                    "zone, or its namespace has had its share, "
-                                    "%s", &value->value, closed);
-
-    default: /* NGX_K8S_DATA_EMPTY */
-
-        if (use->users) {
-            return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                        "Secret %V has no user, so nobody is "
-                                        "let through: all are answered 401",
-                                        &value->value);
-        }
-
-        if (!(ngx_k8s_data_ask(value->row)->needs & ((ngx_uint_t) 1 << n))) {
-            return NGX_OK;
-        }
-
-        return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "Secret %V has no \"%V\", or an empty one, "
-                                    "%s", &value->value, key, closed);
-    }
-}
-
-
-/* as ngx_http_k8s_backend_tls_closed() sees it */
-
-static ngx_int_t
-ngx_k8s_data_pair(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_k8s_secret_t *secret,
-    char *closed)
-{
-    ngx_str_t                text;
-    ngx_uint_t               halves, code, ca;
-    ngx_k8s_secret_state_t  *state;
-
-    static ngx_str_t  put_ca = ngx_string("Put the CAs of the backend into "
-                                          "\"ca.crt\" of the Secret.");
-    static ngx_str_t  put_any = ngx_string("Put the CAs of the backend into "
-                                           "\"ca.crt\" of the Secret, or a "
-                                           "certificate into \"tls.crt\" and "
-                                           "its key into \"tls.key\".");
-    static ngx_str_t  put_pair = ngx_string("Put the certificate into "
-                                            "\"tls.crt\" of the Secret, and "
-                                            "its key into \"tls.key\".");
-
-    state = value->named->node->data;
-    ca = state->data[NGX_K8S_SECRET_CA].state;
-    halves = ngx_k8s_data_halves(secret);
-    code = NGX_K8S_PROBLEM_ANNOTATION_CLOSED;
-
-    if (ca != NGX_K8S_DATA_GOOD && ca != NGX_K8S_DATA_EMPTY) {
-        return NGX_OK;
-    }
-
-    if (halves == NGX_K8S_DATA_BOTH && state->state == NGX_K8S_SECRET_BAD) {
-
-        if (state->slot) {
-            code = NGX_K8S_PROBLEM_ANNOTATION_INVALID;
-            closed = "so its last good certificate is sent";
-        }
-
-        text = ngx_k8s_compile_text(c, "Secret %V%s%V: %V, %s", &value->value,
-                                    state->field.len ? ", " : "",
-                                    &state->field, &state->reason, closed);
-
-        return ngx_k8s_compile_advise(a, code, NULL, field, &text,
-                                      &state->remedy);
-    }
-
-    if (ca == NGX_K8S_DATA_EMPTY && halves != NGX_K8S_DATA_BOTH) {
-        text = ngx_k8s_compile_text(c, "Secret %V has neither \"ca.crt\" nor "
-                                    "both \"tls.crt\" and \"tls.key\", %s",
-                                    &value->value, closed);
-
-        return ngx_k8s_compile_advise(a, code, NULL, field, &text, &put_any);
-    }
-
-    if (ca == NGX_K8S_DATA_EMPTY) {
-
-        if (value->named->uses & NGX_K8S_ASK_VERIFY) {
-            text = ngx_k8s_compile_text(c, "Secret %V has no \"ca.crt\", by "
-                                        "which proxy-ssl-verify could verify, "
-                                        "%s", &value->value, closed);
-
-        } else {
-            code = NGX_K8S_PROBLEM_ANNOTATION_NO_EFFECT;
-            text = ngx_k8s_compile_text(c, "Secret %V has no \"ca.crt\", so "
-                                        "its certificate is not sent either",
-                                        &value->value);
-        }
-
-        return ngx_k8s_compile_advise(a, code, NULL, field, &text, &put_ca);
-    }
-
-    if (halves == 0 || halves == NGX_K8S_DATA_BOTH) {
-        return NGX_OK;
-    }
-
-    text = ngx_k8s_compile_text(c, "Secret %V has \"%s\" without \"%s\", so "
-                                "no certificate is sent", &value->value,
-                                (halves == NGX_K8S_DATA_CRT) ? "tls.crt"
-                                                             : "tls.key",
-                                (halves == NGX_K8S_DATA_CRT) ? "tls.key"
-                                                             : "tls.crt");
-
-    return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_ANNOTATION_NO_EFFECT,
-                                  NULL, field, &text, &put_pair);
-}
-
-
-static ngx_uint_t
-ngx_k8s_data_halves(ngx_k8s_secret_t *secret)
+ngx_uint_t
+ngx_k8s_compile_data_halves(ngx_k8s_secret_t *secret)
 {
     ngx_str_t  crt, key;
 

@@ -12,7 +12,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_compile_data.h>
 #include <ngx_k8s_passwords.h>
 
 #include <openssl/err.h>

@@ -16,7 +16,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_compile_data.h>
 
 
 /* milliseconds, for an answer about one */

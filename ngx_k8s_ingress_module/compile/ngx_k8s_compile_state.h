@@ -321,57 +321,12 @@ ngx_k8s_secret_state_t *ngx_k8s_compile_secret_state(ngx_k8s_compile_t *c,
 /* a value of the Secret; data is NULL: it has no such key */
 void ngx_k8s_compile_secret_data(ngx_k8s_secret_t *secret, ngx_str_t *name,
     ngx_str_t *value);
-/* whether it cannot be read any more, and nothing but its name is known; that in
-   words, in c->pool, and what to do */
+/* whether it cannot be read any more, and nothing but its name is known; that
+   in words, in c->pool, and what to do */
 ngx_uint_t ngx_k8s_compile_secret_lost(ngx_k8s_secret_t *secret);
 ngx_str_t ngx_k8s_compile_secret_unread(ngx_k8s_compile_t *c,
     ngx_k8s_secret_t *secret);
 extern ngx_str_t  ngx_k8s_compile_secret_mend;
-
-/*
- * What policies ask of Secrets (ngx_k8s_compile_data.c).  ask(): for what a
- * value of the row is for, beside the others of its object, in *uses, which is
- * given back with unask(); ready(): whether records of these are as they should
- * be, as far as it is known.  data(): makes and removes records of a node, with
- * its object, or NULL; NGX_AGAIN: there is more to do.  note(): what is wrong
- * with what a value names.  NGX_ERROR: no memory.
- */
-ngx_int_t ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
-    ngx_k8s_row_t *row, ngx_k8s_values_t *values, ngx_uint_t *uses);
-void ngx_k8s_compile_data_unask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
-    ngx_uint_t uses);
-ngx_uint_t ngx_k8s_compile_data_ready(ngx_k8s_node_t *node, ngx_uint_t uses);
-ngx_int_t ngx_k8s_compile_data(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
-    ngx_k8s_secret_t *secret);
-ngx_int_t ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
-    ngx_k8s_policy_value_t *value, ngx_str_t *field);
-void ngx_k8s_compile_data_free(ngx_k8s_secret_state_t *state);
-/* whether a record is one of those, or another's */
-ngx_uint_t ngx_k8s_compile_data_known(ngx_k8s_compile_t *c, uint32_t slot,
-    void *rec);
-
-/*
- * The bytes of a record (ngx_k8s_compile_data_text.c), d->made and d->len, in
- * pieces.  NGX_AGAIN: there is more to do; NGX_DECLINED: it is bad, for which
- * bad() sets d->reason; NGX_ERROR: no memory.
- */
-
-#define NGX_K8S_DATA_BYTES           (256 * 1024)
-
-ngx_int_t ngx_k8s_compile_data_users(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
-ngx_int_t ngx_k8s_compile_data_user_map(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
-ngx_int_t ngx_k8s_compile_data_digests(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
-ngx_int_t ngx_k8s_compile_data_digest_map(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
-ngx_int_t ngx_k8s_compile_data_ca(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
-ngx_int_t ngx_k8s_compile_data_crl(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_str_t *text);
-ngx_int_t ngx_cdecl ngx_k8s_compile_data_bad(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, const char *fmt, ...);
 
 /* texts (ngx_k8s_compile_note.c), in the pool of the array, or c->pool */
 ngx_int_t ngx_cdecl ngx_k8s_compile_note(ngx_k8s_compile_t *c, ngx_array_t *a,

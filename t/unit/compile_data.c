@@ -11,7 +11,7 @@
 
 
 #include "k8s_secret.h"
-#include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_compile_data.h>
 
 
 #define SECRET    "'nginx.ingress.kubernetes.io/auth-type':'basic',"           \
