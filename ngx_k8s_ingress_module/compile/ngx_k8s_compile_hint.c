@@ -236,7 +236,7 @@ ngx_k8s_hint_headers(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
         return NGX_OK;
     }
 
-    literal = (value->row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0;
+    literal = ngx_k8s_row_answer_headers(value->row);
 
     rest = *text;
 

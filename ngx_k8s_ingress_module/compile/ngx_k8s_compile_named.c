@@ -590,7 +590,7 @@ ngx_k8s_compile_named_note(ngx_k8s_compile_t *c, ngx_array_t *a,
         return NGX_ERROR;
     }
 
-    if (rc != NGX_OK || !(value->row->flags & NGX_K8S_ROW_CLOSES_ROUTE)) {
+    if (rc != NGX_OK || !ngx_k8s_row_answer_headers(value->row)) {
         return NGX_OK;
     }
 

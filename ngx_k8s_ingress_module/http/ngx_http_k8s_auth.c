@@ -20,6 +20,7 @@ typedef struct {
     ngx_str_t               *param;
     ngx_str_t               *headers;
     ngx_str_t               *redirect;
+    ngx_str_t               *set_headers;
     ngx_str_t               *key;
     ngx_str_t               *duration;
     ngx_uint_t               method;
@@ -53,6 +54,7 @@ static ngx_int_t ngx_http_k8s_auth_challenge(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_k8s_auth_cookie_status(ngx_uint_t status);
 
 
+static ngx_str_t  ngx_http_k8s_auth_none = ngx_null_string;
 static ngx_str_t  ngx_http_k8s_auth_cookie = ngx_string("set-cookie");
 static ngx_str_t  ngx_http_k8s_auth_challenge_name =
     ngx_string("www-authenticate");
@@ -101,6 +103,9 @@ ngx_http_k8s_auth_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
         || ngx_http_k8s_auth_headers(pool, s.headers, auth) != NGX_OK
         || ngx_http_k8s_template_compile(pool, s.redirect, &auth->redirect)
            != NGX_OK
+        || ngx_http_k8s_set_headers_values(pool, s.set_headers,
+                                           &auth->set_headers)
+           != NGX_OK
         || ngx_http_k8s_auth_kept(pool, &s, auth) != NGX_OK)
     {
         return NGX_ERROR;
@@ -124,6 +129,7 @@ ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
         s->param = &settings->auth_signin_param;
         s->headers = &settings->auth_headers;
         s->redirect = &settings->auth_redirect;
+        s->set_headers = &settings->auth_set_headers;
         s->key = &settings->auth_cache_key;
         s->duration = &settings->auth_cache_duration;
         s->method = settings->auth_method;
@@ -137,6 +143,7 @@ ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
     s->param = &settings->global_auth_signin_param;
     s->headers = &settings->global_auth_headers;
     s->redirect = &settings->global_auth_redirect;
+    s->set_headers = &ngx_http_k8s_auth_none;
     s->key = &settings->global_auth_cache_key;
     s->duration = &settings->global_auth_cache_duration;
     s->method = settings->global_auth_method;
@@ -319,19 +326,20 @@ ngx_http_k8s_auth_kept(ngx_pool_t *pool, ngx_http_k8s_auth_settings_t *s,
         return NGX_OK;
     }
 
-    /* none of them has control characters */
+    /* none but the last of them has control characters */
 
     p = ngx_pnalloc(pool, s->url->len + s->headers->len + s->redirect->len
                           + s->key->len + s->duration->len
-                          + auth->method.len + 5);
+                          + auth->method.len + s->set_headers->len + 6);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     auth->settings.data = p;
 
-    p = ngx_sprintf(p, "%V\n%V\n%V\n%V\n%V\n%V", s->url, s->headers,
-                    s->redirect, s->key, s->duration, &auth->method);
+    p = ngx_sprintf(p, "%V\n%V\n%V\n%V\n%V\n%V\n%V", s->url, s->headers,
+                    s->redirect, s->key, s->duration, &auth->method,
+                    s->set_headers);
 
     auth->settings.len = p - auth->settings.data;
 

@@ -20,7 +20,8 @@
 /*
  * External authentication: auth-url and global-auth-url.  What holds for a
  * profile and what an answer does (ngx_http_k8s_auth.c), the asking
- * (ngx_http_k8s_auth_request.c), and answers that are kept
+ * (ngx_http_k8s_auth_request.c), in locations of its own
+ * (ngx_http_k8s_auth_location.c), and answers that are kept
  * (ngx_http_k8s_auth_cache.c).  In any worker.
  *
  * A request that is not let through by an answer with a status of 2xx never
@@ -39,6 +40,8 @@ struct ngx_http_k8s_auth_s {
     ngx_str_t                settings;   /* all that says how it is asked, and
                                             what is kept */
     ngx_str_t                method;     /* empty: GET */
+    ngx_array_t             *set_headers; /* to the server: values with
+                                            variables, or NULL */
     ngx_array_t             *headers;    /* ngx_table_elt_t, without values: of
                                             the answer, for the backend */
     unsigned                 ssl:1;
@@ -110,7 +113,7 @@ ngx_int_t ngx_http_k8s_auth_ask(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_http_k8s_auth_ctx_t *a);
 
 /* the location for requests of a profile: profile->asking, or that of its base
-   stays, or that of the cycle */
+   stays, or that of the cycle; without its headers the profile is denied */
 ngx_int_t ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile);
 
 /* where the client is sent in place of 401: 302, or 401 */

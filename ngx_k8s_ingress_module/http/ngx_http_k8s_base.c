@@ -490,7 +490,10 @@ ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_http_k8s_base_settings(klcf, profile->settings, values)
            != NGX_OK
         || ngx_http_k8s_headers_profile(profile, pool) != NGX_OK
-        || ngx_http_k8s_set_headers_profile(profile, pool) != NGX_OK
+        || ngx_http_k8s_set_headers_values(pool,
+                                           &profile->settings->set_headers,
+                                           &profile->set_headers)
+           != NGX_OK
         || ngx_http_k8s_rewrite_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_redirect_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_access_profile(profile, pool) != NGX_OK

@@ -94,13 +94,15 @@ ngx_http_k8s_profile_t *ngx_http_k8s_profile_create(
     ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
 
 /*
- * Headers to backends that a ConfigMap says (ngx_http_k8s_set_headers.c): their
- * tokens, and the values for the variables in these, of a base.
+ * Headers to backends and auth servers that a ConfigMap says
+ * (ngx_http_k8s_set_headers.c): their tokens, and the values for the variables
+ * in these, ngx_http_k8s_template_t, which live as long as the text and the
+ * pool; *values is NULL before, and stays so where there are none.
  */
 ngx_int_t ngx_http_k8s_set_headers_tokens(ngx_pool_t *pool,
     ngx_array_t *tokens, ngx_str_t *text);
-ngx_int_t ngx_http_k8s_set_headers_profile(ngx_http_k8s_profile_t *profile,
-    ngx_pool_t *pool);
+ngx_int_t ngx_http_k8s_set_headers_values(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_array_t **values);
 /* the variables themselves, of which each has an index */
 ngx_int_t ngx_http_k8s_set_headers_variables(ngx_conf_t *cf);
 ngx_int_t ngx_http_k8s_set_headers_index(ngx_conf_t *cf);

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_rewrite.h>
@@ -109,13 +110,13 @@ ngx_http_k8s_set_header_token(ngx_pool_t *pool, ngx_array_t *tokens,
 
 
 ngx_int_t
-ngx_http_k8s_set_headers_profile(ngx_http_k8s_profile_t *profile,
-    ngx_pool_t *pool)
+ngx_http_k8s_set_headers_values(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_array_t **values)
 {
     ngx_str_t                 rest, name, value;
     ngx_http_k8s_template_t  *t;
 
-    rest = profile->settings->set_headers;
+    rest = *text;
 
     while (ngx_k8s_headers_next(&rest, &name, &value) == NGX_OK) {
 
@@ -123,15 +124,15 @@ ngx_http_k8s_set_headers_profile(ngx_http_k8s_profile_t *profile,
             continue;
         }
 
-        if (profile->set_headers == NULL) {
-            profile->set_headers = ngx_array_create(pool, 4,
-                                              sizeof(ngx_http_k8s_template_t));
-            if (profile->set_headers == NULL) {
+        if (*values == NULL) {
+            *values = ngx_array_create(pool, 4,
+                                       sizeof(ngx_http_k8s_template_t));
+            if (*values == NULL) {
                 return NGX_ERROR;
             }
         }
 
-        t = ngx_array_push(profile->set_headers);
+        t = ngx_array_push(*values);
 
         if (t == NULL
             || ngx_http_k8s_template_compile(pool, &value, t) != NGX_OK)
@@ -158,9 +159,11 @@ ngx_http_k8s_set_headers_variables(ngx_conf_t *cf)
 
         name.len = ngx_sprintf(buf, NGX_HTTP_K8S_SET_HEADER, i) - buf;
 
-        /* found by index alone: nginx's hash has little room left */
+        /* found by index alone: nginx's hash has little room left; requests
+           to auth servers have the same variables as those to backends */
 
-        var = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_NOHASH);
+        var = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_NOHASH
+                                               |NGX_HTTP_VAR_NOCACHEABLE);
         if (var == NULL) {
             return NGX_ERROR;
         }
@@ -200,13 +203,14 @@ ngx_http_k8s_set_header_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_str_t                 value;
+    ngx_array_t              *values;
     ngx_http_k8s_ctx_t       *ctx;
     ngx_http_k8s_profile_t   *base;
     ngx_http_k8s_captures_t   captures;
     ngx_http_k8s_template_t  *t;
 
     v->valid = 1;
-    v->no_cacheable = 0;
+    v->no_cacheable = 1;
     v->not_found = 0;
     v->len = 0;
     v->data = (u_char *) "";
@@ -219,13 +223,16 @@ ngx_http_k8s_set_header_variable(ngx_http_request_t *r,
 
     base = ctx->profile->base ? ctx->profile->base : ctx->profile;
 
-    if (base->set_headers == NULL || data >= base->set_headers->nelts) {
+    values = (ctx->auth && r == ctx->auth->request)
+             ? ctx->auth->auth->set_headers : base->set_headers;
+
+    if (values == NULL || data >= values->nelts) {
         return NGX_OK;
     }
 
     ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
 
-    t = base->set_headers->elts;
+    t = values->elts;
 
     if (ngx_http_k8s_template_run_header(r->main, &t[data], &captures, &value)
         != NGX_OK)

@@ -50,6 +50,18 @@ static ngx_str_t  ngx_k8s_header_framings[] = {
 };
 
 
+/* an auth server is told of certificates, and a request to one from another */
+
+static ngx_str_t  ngx_k8s_header_claims[] = {
+    ngx_string("X-Sent-From"),
+    ngx_string("ssl-client-cert"),
+    ngx_string("ssl-client-verify"),
+    ngx_string("ssl-client-subject-dn"),
+    ngx_string("ssl-client-issuer-dn"),
+    ngx_null_string
+};
+
+
 static ngx_str_t  ngx_k8s_header_hosts[] = {
     ngx_string("Host"),
     ngx_null_string
@@ -137,7 +149,7 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
 {
     size_t      i, size;
     u_char      ch;
-    ngx_uint_t  strict, variables;
+    ngx_uint_t  strict, asks, variables;
 
     /* first, as it bounds what is looked at */
 
@@ -152,13 +164,16 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
     h->n++;
     h->size += size;
 
-    strict = (h->row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0;
+    strict = ngx_k8s_row_answer_headers(h->row);
+    asks = (h->row->offset == offsetof(ngx_k8s_settings_t, auth_set_headers));
 
-    if (!ngx_k8s_header_chars(&kv->key, strict ? "-_" : "-_.")) {
+    if (!ngx_k8s_header_chars(&kv->key, strict || asks ? "-_" : "-_.")) {
         return "is not the name of a header";
     }
 
-    if (ngx_k8s_header_is(&kv->key, ngx_k8s_header_framings)) {
+    if (ngx_k8s_header_is(&kv->key, ngx_k8s_header_framings)
+        || (asks && ngx_k8s_header_is(&kv->key, ngx_k8s_header_claims)))
+    {
         return "is not for others to set";
     }
 
@@ -191,7 +206,7 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
         }
     }
 
-    if ((h->row->flags & NGX_K8S_ROW_PROFILE)
+    if ((asks || (h->row->flags & NGX_K8S_ROW_PROFILE))
         && variables && h->variables == NGX_K8S_HEADERS_VARIABLES)
     {
         return "is one too many: values of 16 may have variables";

@@ -116,6 +116,8 @@ typedef struct {
     ngx_str_t                auth_redirect; /* header for it; empty: the URI */
     ngx_str_t                auth_snippet;  /* see ngx_k8s_snippet() */
     ngx_uint_t               auth_always;   /* its cookies, with any status */
+    ngx_str_t                auth_set_headers;  /* to it: a text as that of
+                                               set_headers */
     ngx_str_t                auth_cache_key;  /* with variables: whom an answer
                                                is for; empty: it is not kept */
     ngx_str_t                auth_cache_duration;  /* see ngx_k8s_duration() */
@@ -718,6 +720,11 @@ ngx_uint_t ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name);
 
 #define NGX_K8S_HEADERS_MAX          64
 #define NGX_K8S_HEADERS_VARIABLES    16   /* to the backend, with variables */
+
+/* headers of answers by annotation: in characters that are said, and in a list;
+   there are no variables in them */
+#define ngx_k8s_row_answer_headers(row)                                       \
+    ((row)->offset == offsetof(ngx_k8s_settings_t, custom_headers))
 
 /*
  * The text of what a ConfigMap says, sorted keys and values or NULL; of the

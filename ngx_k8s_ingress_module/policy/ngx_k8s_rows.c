@@ -501,8 +501,11 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                      auth_headers, NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "auth-url",
                      "of the auth server's answer, for the backend, in place "
                      "of the client's"),
-    ngx_k8s_later_row("auth-proxy-set-headers", "", object, "",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE, "auth-url", ""),
+    ngx_k8s_need_row("auth-proxy-set-headers", object, "", auth_set_headers,
+                     NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE|NGX_K8S_ROW_HEADERS,
+                     "auth-url",
+                     "a ConfigMap of headers to the auth server, in place of "
+                     "the client's and of ours"),
     ngx_k8s_need_row("auth-request-redirect", url_variables, "", auth_redirect,
                      NGX_K8S_A_MEDIUM, "auth-url",
                      "X-Auth-Request-Redirect for the auth server; without it "
