@@ -93,6 +93,7 @@ struct ngx_http_k8s_admin_s {
     ngx_array_t               services;  /* uint32_t slots, by a host filter */
     ngx_array_t               certificates;
     ngx_array_t               policies;
+    uint64_t                  order;     /* ?canonical: of the next path */
 
     /* /metrics */
     uint64_t                  counts[NGX_K8S_PROBLEMS];

@@ -13,6 +13,8 @@
 #include <ngx_http_k8s_status.h>
 
 
+static ngx_uint_t ngx_http_k8s_status_next(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *part);
 static void ngx_http_k8s_status_paths(ngx_http_k8s_admin_t *a,
     ngx_k8s_host_t *part, ngx_uint_t first, ngx_uint_t n);
 static void ngx_http_k8s_status_host_head(ngx_http_k8s_admin_t *a,
@@ -100,7 +102,10 @@ ngx_http_k8s_status_host(ngx_http_k8s_admin_t *a)
 }
 
 
-/* paths of a host record or of a shard */
+/*
+ * Paths of a host record or of a shard.  Shards follow each other by the hash
+ * of their paths, so in this order the same is written for any number of them.
+ */
 
 static void
 ngx_http_k8s_status_paths(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *part,
@@ -109,13 +114,16 @@ ngx_http_k8s_status_paths(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *part,
     ngx_uint_t       i;
     ngx_k8s_path_t  *path;
 
-    path = ngx_k8s_record_at(part, part->paths.offset);
+    if (first == 0) {
+        a->order = 0;
+    }
 
     for (i = first; i < first + n; i++) {
 
-        if (!ngx_http_k8s_status_ours(a, part, path[i].match,
-                                      path[i].nmatches))
-        {
+        path = ngx_k8s_record_at(part, part->paths.offset);
+        path += a->canonical ? ngx_http_k8s_status_next(a, part) : i;
+
+        if (!ngx_http_k8s_status_ours(a, part, path->match, path->nmatches)) {
             continue;
         }
 
@@ -129,8 +137,36 @@ ngx_http_k8s_status_paths(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *part,
 
         a->listed = 1;
 
-        ngx_http_k8s_status_path(a, part, &path[i]);
+        ngx_http_k8s_status_path(a, part, path);
     }
+}
+
+
+/* the path behind the last one by hash; expressions are first, as they are */
+
+static ngx_uint_t
+ngx_http_k8s_status_next(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *part)
+{
+    uint64_t         key, next;
+    ngx_uint_t       i;
+    ngx_k8s_path_t  *path;
+
+    path = ngx_k8s_record_at(part, part->paths.offset);
+    next = (uint64_t) -1;
+
+    for (i = 0; i < part->paths.n; i++) {
+
+        key = (path[i].type == NGX_K8S_PATH_REGEX) ? 0 : path[i].hash;
+        key = key << 32 | i;
+
+        if (key >= a->order && key < next) {
+            next = key;
+        }
+    }
+
+    a->order = next + 1;
+
+    return (uint32_t) next;
 }
 
 

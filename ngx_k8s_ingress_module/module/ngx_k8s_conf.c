@@ -246,8 +246,8 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
         offsetof(ngx_k8s_conf_t, client_check), NULL },
       "client_check time;", "10m", "k8s_ingress",
       "After each such time it is a problem when all requests had one address, "
-      "and 100 or more name other clients: a balancer is taken for all of them. "
-      "0: it is not looked for." },
+      "and 100 or more name other clients: a balancer is taken for all of "
+      "them. 0: it is not looked for." },
 
     { { ngx_string("list_page"), NGX_CONF_TAKE1,
         ngx_conf_set_num_slot, 0,

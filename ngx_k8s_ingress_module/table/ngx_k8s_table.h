@@ -288,8 +288,8 @@ void ngx_k8s_clients_note(ngx_k8s_view_t *view, u_char *addr,
 /*
  * Watcher only: what all processes have noted; begins anew.  NGX_OK: all had
  * the address, and *requests of them named other clients, which were enough to
- * say that it is that of a proxy; NGX_DECLINED: not so; NGX_DONE: there were too
- * few to say so, or none.
+ * say that it is that of a proxy; NGX_DECLINED: not so; NGX_DONE: there were
+ * too few to say so, or none.
  */
 ngx_int_t ngx_k8s_clients(ngx_k8s_table_t *table, u_char *addr,
     ngx_uint_t *requests);

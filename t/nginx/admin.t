@@ -316,9 +316,20 @@ is(get($place, '/x'), 'other', 'other locations beside it');
            '?canonical has nothing of one instance');
 }
 
-# a second instance with the same objects
+# a second instance with the same objects, where one has come down from many
+# paths of a host to few
 
 {
+    for my $count (300, 40) {
+        $n->ingresses(join('', map { "default/m$_ many.example /p$_ web:80\n" }
+                                   1 .. $count), 'many.yaml');
+        ok($n->until(sub {
+            my ($host) = grep { $_->{host} eq 'many.example' }
+                              @{status($all, '?block=')->{blocks}[0]{hosts}};
+            $host && @{$host->{paths}} == $count;
+        }), "$count paths");
+    }
+
     my $other = K8s::Objects::free_port();
     my $m = K8s::Nginx->new(
         block => "source manifests $n->{dir}; zone 16m;",
