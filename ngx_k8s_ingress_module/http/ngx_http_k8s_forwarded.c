@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_forwarded.h>
+#include <ngx_k8s_ranges.h>
 
 
 static ngx_int_t ngx_http_k8s_forwarded_proxies(
@@ -60,7 +61,8 @@ ngx_http_k8s_forwarded_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
 
     while (ngx_k8s_item(&list, &item) == NGX_OK) {
         if (item.len
-            && ngx_k8s_tokens_add(pool, tokens, &from, &item) != NGX_OK)
+            && (ngx_k8s_cidr_text(pool, &item) != NGX_OK
+                || ngx_k8s_tokens_add(pool, tokens, &from, &item) != NGX_OK))
         {
             return NGX_ERROR;
         }
@@ -115,7 +117,7 @@ ngx_http_k8s_forwarded_proxies(ngx_http_k8s_profile_t *profile,
             return NGX_ERROR;
         }
 
-        if (ngx_ptocidr(&item, cidr) == NGX_ERROR) {
+        if (ngx_k8s_cidr(&item, cidr) != NGX_OK) {
             profile->proxies->nelts--;
         }
     }

@@ -199,24 +199,13 @@ ngx_http_k8s_limit_client(ngx_http_request_t *r, ngx_http_k8s_limit_t *limit,
         return client->len ? NGX_OK : NGX_DECLINED;
     }
 
-    switch (sockaddr->sa_family) {
+    ngx_k8s_address(sockaddr, client);
 
-#if (NGX_HAVE_INET6)
-    case AF_INET6:
-        client->data = ((struct sockaddr_in6 *) sockaddr)->sin6_addr.s6_addr;
-        client->len = 16;
-        return NGX_OK;
-#endif
-
-    case AF_INET:
-        client->data = (u_char *) &((struct sockaddr_in *) sockaddr)->sin_addr;
-        client->len = 4;
-        return NGX_OK;
-
-    default:
+    if (client->len == 0) {
         *client = r->connection->addr_text;
-        return NGX_OK;
     }
+
+    return NGX_OK;
 }
 
 

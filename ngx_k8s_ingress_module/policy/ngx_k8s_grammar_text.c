@@ -14,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_policy.h>
+#include <ngx_k8s_ranges.h>
 
 
 #define NGX_K8S_BASIC_CHARS          "/-._~:"
@@ -757,16 +758,9 @@ ngx_k8s_trim(ngx_str_t *value)
 static ngx_int_t
 ngx_k8s_item_cidr(ngx_str_t *item)
 {
-    ngx_int_t   rc;
     ngx_cidr_t  cidr;
 
-    if (item->len > NGX_SOCKADDR_STRLEN) {
-        return NGX_ERROR;
-    }
-
-    rc = ngx_ptocidr(item, &cidr);
-
-    return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
+    return ngx_k8s_cidr(item, &cidr);
 }
 
 

@@ -10,6 +10,7 @@
 #include <ngx_k8s_ranges.h>
 
 
+static ngx_uint_t ngx_k8s_cidr_odd(ngx_str_t *text);
 static ngx_int_t ngx_k8s_range_add(ngx_k8s_ranges_t *ranges,
     ngx_cidr_t *cidr);
 static void ngx_k8s_ranges_merge(ngx_array_t *a, size_t len);
@@ -20,6 +21,154 @@ static ngx_uint_t ngx_k8s_ranges_find(ngx_array_t *a, u_char *addr,
 
 
 static u_char  ngx_k8s_zero[16];
+
+
+ngx_int_t
+ngx_k8s_cidr(ngx_str_t *text, ngx_cidr_t *cidr)
+{
+#if (NGX_HAVE_INET6)
+    in_addr_t  addr, mask;
+#endif
+
+    if (text->len > NGX_SOCKADDR_STRLEN
+        || ngx_k8s_cidr_odd(text)
+        || ngx_ptocidr(text, cidr) == NGX_ERROR)
+    {
+        return NGX_ERROR;
+    }
+
+#if (NGX_HAVE_INET6)
+
+    /* of a prefix that is shorter than 96 bits the address is masked */
+
+    if (cidr->family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&cidr->u.in6.addr)) {
+
+        ngx_memcpy(&addr, cidr->u.in6.addr.s6_addr + 12, 4);
+        ngx_memcpy(&mask, cidr->u.in6.mask.s6_addr + 12, 4);
+
+        cidr->family = AF_INET;
+        cidr->u.in.addr = addr;
+        cidr->u.in.mask = mask;
+    }
+
+#endif
+
+    return NGX_OK;
+}
+
+
+/* whether a part of IPv4 begins with a zero, or is empty */
+
+static ngx_uint_t
+ngx_k8s_cidr_odd(ngx_str_t *text)
+{
+    u_char      *p, *last, *part;
+    ngx_uint_t   inet;
+
+    inet = 0;
+    part = text->data;
+    last = text->data + text->len;
+
+    for (p = part; /* void */ ; p++) {
+
+        if (p < last && *p != '.' && *p != ':' && *p != '/') {
+            continue;
+        }
+
+        if (p < last && *p == '.') {
+            inet = 1;
+        }
+
+        if (inet && (p == part || (*part == '0' && p - part > 1))) {
+            return 1;
+        }
+
+        if (p == last || *p == '/') {
+            return 0;
+        }
+
+        part = p + 1;
+    }
+}
+
+
+ngx_int_t
+ngx_k8s_cidr_text(ngx_pool_t *pool, ngx_str_t *text)
+{
+    u_char      *p;
+    uint32_t     mask;
+    ngx_cidr_t   cidr;
+    ngx_uint_t   n;
+
+    if (ngx_k8s_cidr(text, &cidr) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (cidr.family != AF_INET
+        || ngx_strlchr(text->data, text->data + text->len, ':') == NULL)
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(pool, NGX_INET_ADDRSTRLEN + sizeof("/32") - 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->data = p;
+
+    p += ngx_inet_ntop(AF_INET, &cidr.u.in.addr, p, NGX_INET_ADDRSTRLEN);
+
+    mask = ntohl(cidr.u.in.mask);
+
+    for (n = 0; mask; n++) {
+        mask <<= 1;
+    }
+
+    text->len = ngx_sprintf(p, "/%ui", n) - text->data;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_k8s_address(struct sockaddr *sockaddr, ngx_str_t *addr)
+{
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    switch (sockaddr->sa_family) {
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) sockaddr;
+
+        addr->len = 4;
+        addr->data = (u_char *) &sin->sin_addr;
+        return;
+
+#if (NGX_HAVE_INET6)
+
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) sockaddr;
+
+        addr->len = 16;
+        addr->data = sin6->sin6_addr.s6_addr;
+
+        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            addr->len = 4;
+            addr->data += 12;
+        }
+
+        return;
+
+#endif
+
+    default:
+        ngx_str_null(addr);
+    }
+}
 
 
 ngx_k8s_ranges_t *
@@ -44,9 +193,7 @@ ngx_k8s_ranges(ngx_pool_t *pool, ngx_str_t *list)
 
     while (ngx_k8s_item(&rest, &item) == NGX_OK) {
 
-        if (item.len == 0 || item.len > NGX_SOCKADDR_STRLEN
-            || ngx_ptocidr(&item, &cidr) == NGX_ERROR)
-        {
+        if (ngx_k8s_cidr(&item, &cidr) != NGX_OK) {
             continue;
         }
 
@@ -141,33 +288,17 @@ ngx_k8s_range_cmp(const void *one, const void *two)
 ngx_uint_t
 ngx_k8s_ranges_have(ngx_k8s_ranges_t *ranges, struct sockaddr *sockaddr)
 {
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    u_char               *p;
-    struct sockaddr_in6  *sin6;
-#endif
+    ngx_str_t  addr;
 
-    switch (sockaddr->sa_family) {
+    ngx_k8s_address(sockaddr, &addr);
 
-    case AF_INET:
-        sin = (struct sockaddr_in *) sockaddr;
+    switch (addr.len) {
 
-        return ngx_k8s_ranges_find(&ranges->inet, (u_char *) &sin->sin_addr,
-                                   4);
+    case 4:
+        return ngx_k8s_ranges_find(&ranges->inet, addr.data, 4);
 
-#if (NGX_HAVE_INET6)
-
-    case AF_INET6:
-        sin6 = (struct sockaddr_in6 *) sockaddr;
-        p = sin6->sin6_addr.s6_addr;
-
-        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
-            return ngx_k8s_ranges_find(&ranges->inet, p + 12, 4);
-        }
-
-        return ngx_k8s_ranges_find(&ranges->inet6, p, 16);
-
-#endif
+    case 16:
+        return ngx_k8s_ranges_find(&ranges->inet6, addr.data, 16);
 
     default:
         return 0;

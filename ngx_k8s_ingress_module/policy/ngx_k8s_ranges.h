@@ -30,6 +30,20 @@ typedef struct {
 
 
 /*
+ * cidr(): an address, or a range in CIDR notation, as Go reads it: no part of
+ * IPv4 begins with a zero, and IPv4 in IPv6 is IPv4.  cidr_text(): the same for
+ * nginx, which has it as IPv6; of what changes the text is in the pool.  Both
+ * NGX_OK, or NGX_ERROR: it is none, or there is no memory.
+ */
+ngx_int_t ngx_k8s_cidr(ngx_str_t *text, ngx_cidr_t *cidr);
+ngx_int_t ngx_k8s_cidr_text(ngx_pool_t *pool, ngx_str_t *text);
+
+/* the bytes of an address in network byte order, in place: four of IPv4, also
+   of one in IPv6, or sixteen; none of one that is neither */
+void ngx_k8s_address(struct sockaddr *sockaddr, ngx_str_t *addr);
+
+
+/*
  * Of a list with commas of addresses and of ranges in CIDR notation, in the
  * pool; what cannot be read is left out.  NULL: no memory.
  */

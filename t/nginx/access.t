@@ -53,6 +53,9 @@ $n->annotated('old', 'whitelist-source-range: 10.1.0.0/16');
 $n->annotated('both', 'denylist-source-range: 10.1.2.0/24',
               'allowlist-source-range: 10.1.0.0/16');
 $n->annotated('denied', 'denylist-source-range: 10.1.2.3');
+$n->annotated('mapped', 'denylist-source-range: "::ffff:10.1.2.3,'
+                        . ' ::ffff:10.4.0.0/112"');
+$n->annotated('mapped-only', 'allowlist-source-range: "::ffff:10.1.2.3"');
 $n->annotated('empty', 'allowlist-source-range: ""');
 $n->annotated('bad', 'allowlist-source-range: "10.1.0.0/16,office"');
 $n->annotated('away', 'allowlist-source-range: 10.1.0.0/16',
@@ -74,6 +77,12 @@ my @answers = (
     ['office', '2001:db8:ffff::1', 200, 'IPv6'],
     ['office', '2001:db9::1', 403, 'another one of IPv6'],
     ['office', '::ffff:10.1.2.3', 200, 'IPv4 in IPv6'],
+    ['mapped', '10.1.2.3', 403, 'IPv4 in IPv6 on a list'],
+    ['mapped', '::ffff:10.1.2.3', 403, 'on both sides'],
+    ['mapped', '10.4.9.9', 403, 'a range of it'],
+    ['mapped', '10.5.9.9', 200, 'and what is not in it'],
+    ['mapped-only', '10.1.2.3', 200, 'IPv4 in IPv6 that is let through'],
+    ['mapped-only', '10.1.2.4', 403, 'alone'],
     ['old', '10.1.2.3', 200, 'the old name'],
     ['old', '10.2.2.3', 403, 'and not the others'],
     ['both', '10.1.2.3', 403, 'of both lists'],
@@ -145,7 +154,7 @@ ok $n->until(sub { problems() =~ /KeyClosed/ }), 'is a problem';
 
 # of all hosts
 
-config('block-cidrs' => '"10.6.0.0/16,10.7.7.7"',
+config('block-cidrs' => '"10.6.0.0/16,::ffff:10.7.7.7"',
        'block-user-agents' => '"~*crawl[0-9], Bad/1.0"',
        'block-referers' => '"~^http://spam, http://bad.test/"');
 soon(403, 'an address that is blocked', 'open', from('10.6.1.1'));
@@ -165,6 +174,14 @@ for (["User-Agent: x\r\nUser-Agent: CRAWL7r", 403],
 }
 
 is status('away', 'User-Agent: Bad/1.0'), 403, 'it stands before a redirect';
+
+# of proxies
+
+config('proxy-real-ip-cidr' => '"::ffff:128.0.0.0/104"');
+soon(200, 'one that is no proxy', 'denied', from('10.1.2.3'));
+config('proxy-real-ip-cidr' => '"::ffff:127.0.0.0/104,::1"');
+soon(403, 'one that is, written as IPv4 in IPv6', 'denied',
+     from('10.1.2.3'));
 
 config('block-user-agents' => '"~("');
 soon(503, 'a pattern that does not compile', 'open');

@@ -85,6 +85,8 @@ ok $n->wait_for('hold.test', '/', 200), 'and so are those with limits';
 is ask(20, 'minute', from('10.0.0.1')), '200:11 503:9',
     'five times the rate and one';
 is ask(20, 'minute', from('10.0.0.2')), '200:11 503:9', 'of each client';
+is ask(20, 'minute', from('::ffff:10.0.0.1')), '503:20',
+    'who has IPv4 in IPv6 is the one of IPv4';
 is ask(20, 'other', from('10.0.0.1')), '200:11 503:9', 'and of each Ingress';
 is ask(20, 'exact', from('10.0.0.1')), '200:7 503:13', 'another multiplier';
 is ask(20, 'both', from('10.0.0.1')), '200:6 503:14', 'the lower of two';
@@ -107,7 +109,7 @@ sub limited {
     return $n;
 }
 is limited('limit-rpm', 'true'), 18, 'and counted';
-is limited('limit-rpm', 'false'), 9 * 2 + 9 + 13 + 14 + 1, 'as are refusals';
+is limited('limit-rpm', 'false'), 9 * 2 + 20 + 9 + 13 + 14 + 1, 'as are refusals';
 is limited('limit-connections', 'false'), 0, 'by the limit';
 
 my $preflight = sub {

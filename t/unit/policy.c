@@ -268,6 +268,9 @@ policy_grammars(void)
     refused(codes, ",,", &s);
     refused(cidrs, "10.0.0.0/8,", &s);
     refused(cidrs, "", &s);
+    refused(cidrs, "10.0.0.0/8, 010.0.0.0/8", &s);
+    refused(cidrs, "::ffff:10.0.0.01", &s);
+    refused(cidrs, "10..0.0", &s);
     refused(origins, "https://a.example\0", &s);
     refused(origins, "https://a.example\nX: y", &s);
     refused(path_capture, "/$1\n", &s);

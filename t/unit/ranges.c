@@ -154,6 +154,60 @@ ranges_odd(ngx_pool_t *pool)
 }
 
 
+/* IPv4 in IPv6: as Go reads items, and nginx and Go see clients */
+
+static void
+ranges_mapped(ngx_pool_t *pool)
+{
+    ngx_str_t          list;
+    ngx_addr_t         addr;
+    ngx_uint_t         i;
+    ngx_k8s_ranges_t  *ranges;
+
+    static struct {
+        char          *list;
+        char          *addr;
+        ngx_uint_t     in;
+    } cases[] = {
+        { "::ffff:66.1.1.1", "66.1.1.1", 1 },
+        { "::ffff:66.1.1.1", "::ffff:66.1.1.1", 1 },
+        { "::ffff:66.1.1.1", "66.1.1.2", 0 },
+        { "::ffff:4201:101/128", "66.1.1.1", 1 },
+        { "::FFFF:66.1.1.1/120", "66.1.1.255", 1 },
+        { "::ffff:66.1.1.1/120", "66.1.2.0", 0 },
+        { "::ffff:0:0/96", "66.1.1.1", 1 },
+        { "::ffff:0:0/96", "::1", 0 },
+        { "::ffff:0:0/96", "::1.2.3.4", 0 },
+        { "::ffff:0:0/95", "66.1.1.1", 0 },
+        { "::ffff:0:0/95", "::fffe:0:1", 1 },
+        { "::/0", "::ffff:66.1.1.1", 0 },
+        { "::/0", "66.1.1.1", 0 },
+        { "::/0", "::1", 1 },
+        { "0.0.0.0/0", "::ffff:66.1.1.1", 1 },
+        { "010.0.0.0/8", "10.0.0.1", 0 },
+        { "10.00.0.0/8", "10.0.0.1", 0 },
+        { "10..0.0/8", "10.0.0.1", 0 },
+        { "::ffff:010.0.0.1", "10.0.0.1", 0 },
+        { "2001:0db8::0/32", "2001:db8::1", 1 },
+        { "0.0.0.0", "0.0.0.0", 1 },
+        { NULL, NULL, 0 }
+    };
+
+    for (i = 0; cases[i].list; i++) {
+        list.data = (u_char *) cases[i].list;
+        list.len = ngx_strlen(cases[i].list);
+
+        ranges = ngx_k8s_ranges(pool, &list);
+
+        ok(ngx_parse_addr(pool, &addr, (u_char *) cases[i].addr,
+                          ngx_strlen(cases[i].addr)) == NGX_OK
+           && ngx_k8s_ranges_have(ranges, addr.sockaddr) == cases[i].in,
+           "%s %s %s", cases[i].addr, cases[i].in ? "is in" : "is not in",
+           cases[i].list);
+    }
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -167,6 +221,7 @@ main(int argc, char **argv)
 
     ranges_agree(pool);
     ranges_odd(pool);
+    ranges_mapped(pool);
 
     ngx_destroy_pool(pool);
 
