@@ -49,6 +49,8 @@ static ngx_int_t ngx_http_k8s_status_regex(void *data, ngx_uint_t what,
 static ngx_int_t ngx_http_k8s_status_sync(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_time(ngx_http_k8s_admin_t *a, time_t t);
 static ngx_int_t ngx_http_k8s_status_service(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_status_spread(ngx_http_k8s_admin_t *a,
+    ngx_k8s_service_rec_t *rec);
 static void ngx_http_k8s_status_endpoint(ngx_http_k8s_admin_t *a,
     ngx_k8s_service_rec_t *rec, ngx_k8s_endpoint_rec_t *ep);
 static ngx_int_t ngx_http_k8s_status_certificate(ngx_http_k8s_admin_t *a);
@@ -547,8 +549,7 @@ ngx_http_k8s_status_service(ngx_http_k8s_admin_t *a)
                                    &rec->app_protocol);
         ngx_http_k8s_status_member(a, ",\"external\":", rec, &rec->external);
         ngx_http_k8s_printf(a, ",\"external_port\":%ud,\"number\":%ud"
-                            ",\"missing\":%s,\"no_port\":%s,\"usable\":%uD"
-                            ",\"endpoints\":[",
+                            ",\"missing\":%s,\"no_port\":%s,\"usable\":%uD",
                             (ngx_uint_t) rec->external_port,
                             (ngx_uint_t) rec->number,
                             (rec->flags & NGX_K8S_SERVICE_MISSING)
@@ -556,6 +557,8 @@ ngx_http_k8s_status_service(ngx_http_k8s_admin_t *a)
                             (rec->flags & NGX_K8S_SERVICE_NO_PORT)
                             ? "true" : "false",
                             rec->usable);
+        ngx_http_k8s_status_spread(a, rec);
+        ngx_http_k8s_puts(a, ",\"endpoints\":[");
 
         a->opened = 1;
     }
@@ -575,6 +578,31 @@ ngx_http_k8s_status_service(ngx_http_k8s_admin_t *a)
     }
 
     return NGX_AGAIN;
+}
+
+
+/* what is said of its endpoints by routes, if anything is */
+
+static void
+ngx_http_k8s_status_spread(ngx_http_k8s_admin_t *a, ngx_k8s_service_rec_t *rec)
+{
+    if (rec->affinity != NGX_K8S_AFFINITY_NONE) {
+        ngx_http_k8s_printf(a, ",\"affinity\":\"%s\"",
+                            (rec->affinity == NGX_K8S_AFFINITY_BALANCED)
+                            ? "balanced" : "persistent");
+        ngx_http_k8s_status_member(a, ",\"cookie\":", rec, &rec->cookie);
+    }
+
+    if (rec->hash_by.len) {
+        ngx_http_k8s_status_member(a, ",\"hash_by\":", rec, &rec->hash_by);
+        ngx_http_k8s_printf(a, ",\"subset\":%uD", rec->subset);
+    }
+
+    if (rec->balance != NGX_K8S_BALANCE_ANY) {
+        ngx_http_k8s_printf(a, ",\"balance\":\"%s\"",
+                            (rec->balance == NGX_K8S_BALANCE_EWMA)
+                            ? "ewma" : "round_robin");
+    }
 }
 
 

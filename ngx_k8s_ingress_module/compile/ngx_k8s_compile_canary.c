@@ -30,6 +30,8 @@ static ngx_int_t ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what,
 static ngx_int_t ngx_k8s_canary_header(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_uint_t n, ngx_k8s_canary_t *canary,
     ngx_int_t action);
+static ngx_int_t ngx_k8s_canary_stay(ngx_k8s_compile_t *c,
+    ngx_k8s_making_t *m, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_canary_weighted(ngx_k8s_compile_t *c,
     ngx_k8s_making_t *m, ngx_k8s_item_t *item);
 static ngx_int_t ngx_k8s_canary_action(ngx_k8s_compile_t *c,
@@ -307,12 +309,23 @@ ngx_int_t
 ngx_k8s_compile_canary_trials(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     ngx_uint_t n)
 {
-    ngx_int_t          action;
+    ngx_int_t          action, stay;
     ngx_uint_t         k;
     ngx_k8s_item_t    *item, *canary;
     ngx_k8s_canary_t  *conf;
 
     item = ((ngx_k8s_item_t **) m->items.elts)[n];
+
+    stay = ngx_k8s_canary_stay(c, m, item);
+
+    if (stay == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (stay != NGX_DECLINED) {
+        m->action[n] = stay;
+    }
+
     k = 0;
 
     for (canary = ngx_k8s_canary_first(item);
@@ -429,6 +442,73 @@ ngx_k8s_canary_trial(ngx_k8s_making_t *m, ngx_uint_t what, ngx_uint_t how,
 }
 
 
+/*
+ * With affinity of the primary: its action where no canary gets the request,
+ * but those of clients that one of them has.  NGX_DECLINED: there is none.
+ */
+
+static ngx_int_t
+ngx_k8s_canary_stay(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
+    ngx_k8s_item_t *item)
+{
+    ngx_uint_t         k, action;
+    ngx_k8s_item_t    *canary;
+    ngx_k8s_action_t  *a;
+
+    a = NULL;
+    action = 0;
+    k = 0;
+
+    for (canary = ngx_k8s_canary_first(item);
+         canary;
+         canary = ngx_k8s_canary_next(canary, &k))
+    {
+        if (canary->held == NULL || canary->held->ports[0] == NULL) {
+            continue;
+        }
+
+        if (ngx_k8s_spread_canary(c, canary->held, canary, item) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (!ngx_k8s_canary_other(item, canary)
+            || !ngx_k8s_spread_sticky(item, canary))
+        {
+            continue;
+        }
+
+        if (a == NULL) {
+            a = ngx_k8s_canary_new(m);
+            if (a == NULL) {
+                return NGX_ERROR;
+            }
+
+            action = m->actions.nelts - 1;
+        }
+
+        if (ngx_k8s_canary_backend(c, m, canary, 0, NGX_K8S_BACKEND_CANARY)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (a == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_k8s_canary_backend(c, m, item, 1, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    a = (ngx_k8s_action_t *) m->actions.elts + action;
+    a->nbackends = m->backends.nelts - a->backend;
+    a->weights = 1;
+
+    return action;
+}
+
+
 /* NGX_DECLINED: none has a weight */
 
 static ngx_int_t
@@ -453,7 +533,9 @@ ngx_k8s_canary_weighted(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     {
         conf = canary->claim->model->canary;
 
-        if (conf->weight == 0 || !ngx_k8s_canary_other(item, canary)) {
+        if (!ngx_k8s_canary_other(item, canary)
+            || (conf->weight == 0 && !ngx_k8s_spread_sticky(item, canary)))
+        {
             continue;
         }
 

@@ -493,6 +493,7 @@ ngx_k8s_claim_stays(ngx_k8s_claim_t *claim, ngx_uint_t n, ngx_uint_t next)
 
     if (!ngx_k8s_item_equal(item, rule, match)
         || !ngx_k8s_canary_equal(claim->model->canary, claim->next->canary)
+        || !ngx_k8s_spreads_equal(claim->model, claim->next)
         || ngx_memcmp(claim->model->values.digest, claim->next->values.digest,
                       NGX_K8S_POLICY_DIGEST)
            != 0)

@@ -17,6 +17,8 @@
 
 static ngx_k8s_held_t *ngx_k8s_compile_hold_alloc(ngx_k8s_compile_t *c,
     ngx_uint_t n);
+static void ngx_k8s_compile_hold_begin(ngx_k8s_compile_t *c,
+    ngx_k8s_held_t *held);
 static ngx_int_t ngx_k8s_compile_hold_ready(ngx_k8s_compile_t *c,
     ngx_k8s_held_t *held);
 static ngx_int_t ngx_k8s_compile_hold_port(ngx_k8s_compile_t *c,
@@ -41,6 +43,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 {
     ngx_uint_t             i;
     ngx_k8s_held_t        *held;
+    ngx_k8s_item_t        *primary;
     ngx_k8s_model_t       *model;
     ngx_k8s_model_rule_t  *rule;
 
@@ -66,6 +69,16 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
         }
     }
 
+    primary = item->canary ? ngx_k8s_canary_primary(item) : NULL;
+
+    if (held->nports
+        && (ngx_k8s_spread_model(c, held, item->claim->model) != NGX_OK
+            || (primary && ngx_k8s_spread_canary(c, held, item, primary)
+                           != NGX_OK)))
+    {
+        goto declined;
+    }
+
     for (i = 0; !item->slash && i < rule->nmirrors; i++) {
         if (ngx_k8s_compile_hold_port(c, held, &rule->mirrors[i].target)
             != NGX_OK)
@@ -85,6 +98,7 @@ ngx_k8s_compile_hold(ngx_k8s_compile_t *c, ngx_k8s_item_t *item)
 
     ngx_k8s_item_hold(item, held);
     ngx_k8s_expr_take(c, item);
+    ngx_k8s_compile_hold_begin(c, held);
 
     return ngx_k8s_compile_hold_ready(c, held);
 
@@ -133,7 +147,10 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
     }
 
     if ((target == NULL
-         || ngx_k8s_compile_hold_port(c, *held, target) == NGX_OK)
+         || (ngx_k8s_compile_hold_port(c, *held, target) == NGX_OK
+             && (object == NULL
+                 || ngx_k8s_spread_model(c, *held, claim->model)
+                    == NGX_OK)))
         && (claim == NULL
             || ngx_k8s_compile_policy(c, &claim->model->values,
                                       claim->model->error, &(*held)->policy)
@@ -143,6 +160,8 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
                                      object, &ngx_k8s_no_rule, target)
                == NGX_OK))
     {
+        ngx_k8s_compile_hold_begin(c, *held);
+
         rc = ngx_k8s_compile_hold_ready(c, *held);
 
         if (rc != NGX_DECLINED) {
@@ -153,6 +172,21 @@ ngx_k8s_compile_hold_fallback(ngx_k8s_compile_t *c, ngx_k8s_node_t *host,
     ngx_k8s_compile_release(c, held);
 
     return NGX_DECLINED;
+}
+
+
+/* how requests are spread over its endpoints is known */
+
+static void
+ngx_k8s_compile_hold_begin(ngx_k8s_compile_t *c, ngx_k8s_held_t *held)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < held->nports; i++) {
+        if (held->ports[i]) {
+            ngx_k8s_compile_port_begin(c, held->ports[i]);
+        }
+    }
 }
 
 
@@ -216,6 +250,7 @@ ngx_k8s_compile_hold_alloc(ngx_k8s_compile_t *c, ngx_uint_t n)
         held->policy = NULL;
         held->expr = NULL;
         held->fresh = 1;
+        ngx_memzero(held->spreaders, sizeof(held->spreaders));
     }
 
     return held;
@@ -420,6 +455,8 @@ ngx_k8s_compile_release(ngx_k8s_compile_t *c, ngx_k8s_held_t **held)
     }
 
     *held = NULL;
+
+    ngx_k8s_spread_release(c, h);
 
     for (i = 0; i < h->nports; i++) {
         if (h->ports[i]) {

@@ -57,6 +57,8 @@ typedef struct {
     ngx_k8s_expr_t          *expr;       /* of the path, or of a canary; NULL:
                                             it has none */
     ngx_uint_t               fresh;      /* no record has it yet */
+    ngx_k8s_spreader_t      *spreaders[NGX_K8S_SPREADS];  /* of ports[0]; NULL:
+                                            none */
     ngx_k8s_port_t          *ports[1];   /* of targets, then of mirrors; NULL:
                                             closed */
 } ngx_k8s_held_t;

@@ -272,6 +272,8 @@ ngx_k8s_compile_policy_ports(ngx_k8s_compile_t *c,
         if (policy->ports[0] == NULL) {
             return NGX_ERROR;
         }
+
+        ngx_k8s_compile_port_begin(c, policy->ports[0]);
     }
 
     if (c->default_service.len == 0) {
@@ -292,6 +294,8 @@ ngx_k8s_compile_policy_ports(ngx_k8s_compile_t *c,
         if (policy->ports[1] == NULL) {
             return NGX_ERROR;
         }
+
+        ngx_k8s_compile_port_begin(c, policy->ports[1]);
     }
 
     return NGX_OK;

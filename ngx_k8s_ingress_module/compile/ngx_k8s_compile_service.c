@@ -121,6 +121,7 @@ void
 ngx_k8s_compile_service_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
 {
     ngx_queue_t              *q;
+    ngx_k8s_port_t           *port;
     ngx_k8s_service_state_t  *state;
 
     state = node->data;
@@ -136,7 +137,9 @@ ngx_k8s_compile_service_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
     while (!ngx_queue_empty(&state->ports)) {
         q = ngx_queue_head(&state->ports);
         ngx_queue_remove(q);
-        ngx_free(ngx_queue_data(q, ngx_k8s_port_t, queue));
+        port = ngx_queue_data(q, ngx_k8s_port_t, queue);
+        ngx_k8s_spread_free(port);
+        ngx_free(port);
     }
 
     ngx_free(state);
@@ -250,8 +253,25 @@ ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name,
 
     port->rbnode.key = ngx_k8s_hash(text->data, text->len);
 
+    ngx_k8s_spread_init(port);
+
     ngx_rbtree_insert(&state->tree, &port->rbnode);
     ngx_queue_insert_tail(&state->ports, &port->queue);
+
+    return port;
+}
+
+
+void
+ngx_k8s_compile_port_begin(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
+{
+    ngx_k8s_service_state_t  *state;
+
+    if (port->begun) {
+        return;
+    }
+
+    state = port->node->data;
 
     /* it is the last one: others in the making come before it */
 
@@ -260,10 +280,8 @@ ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns, ngx_str_t *name,
     }
 
     if (ngx_k8s_compile_ports(c, state) != NGX_OK) {
-        ngx_k8s_compile_resume(c, node);
+        ngx_k8s_compile_resume(c, port->node);
     }
-
-    return port;
 }
 
 

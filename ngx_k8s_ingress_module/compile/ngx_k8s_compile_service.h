@@ -43,6 +43,9 @@
 #define NGX_K8S_WHY_NAME_FAILED      12  /* or cannot be */
 
 
+typedef struct ngx_k8s_spreader_s       ngx_k8s_spreader_t;
+
+
 /* one port of a Service that routes use: a service record */
 
 typedef struct {
@@ -64,6 +67,14 @@ typedef struct {
     ngx_uint_t               nrefused;   /* addresses that may not be used */
     ngx_uint_t               refused_len;
     u_char                   refused[64];  /* the first of them */
+    ngx_rbtree_t             spreaders[NGX_K8S_SPREADS];  /* who says how
+                                               requests are spread, by age */
+    ngx_rbtree_node_t        sentinel;
+    uint32_t                 spread[NGX_K8S_SPREADS];  /* hashes of what they
+                                            say, in the record */
+    unsigned                 begun:1;    /* these are set */
+    unsigned                 inherited:1;  /* as a predecessor's record says */
+    unsigned                 settled:1;  /* all is compiled: it may not */
     unsigned                 full:1;     /* an update did not fit */
     unsigned                 headless:1; /* with "cluster": the Service has no
                                             address */
@@ -135,8 +146,9 @@ typedef struct {
 #define NGX_K8S_SERVING_OTHER        2   /* of the other family */
 #define NGX_K8S_SERVING_ALLOC        3
 #define NGX_K8S_SERVING_FILL         4   /* endpoints, with statistics */
-#define NGX_K8S_SERVING_SUM          5   /* checksum */
-#define NGX_K8S_SERVING_PUT          6
+#define NGX_K8S_SERVING_RING         5   /* points of the endpoints */
+#define NGX_K8S_SERVING_SUM          6   /* checksum */
+#define NGX_K8S_SERVING_PUT          7
 
 /* the service record of a port in the making, over several items of work */
 
@@ -156,6 +168,14 @@ struct ngx_k8s_serving_s {
     ngx_array_t              got;        /* statistics that it has taken */
     ngx_array_t              left;       /* those of the old record that it
                                             does not take over */
+    ngx_k8s_spread_t         spreads[NGX_K8S_SPREADS];  /* of the record */
+    ngx_uint_t               points;     /* of each endpoint that is usable */
+    ngx_uint_t               pass;       /* over them, see
+                                            ngx_k8s_serving_ring() */
+    uint32_t                *places;     /* of points, by the first bits of
+                                            their hashes */
+    ngx_uint_t               nplaces;
+    uint32_t                 ring;       /* points in the record */
     uint32_t                 list;       /* endpoints in the record */
     ngx_uint_t               n;          /* how many */
     ngx_uint_t               at;
@@ -184,15 +204,17 @@ typedef struct {
 ngx_int_t ngx_k8s_compile_service(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_service_free(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
-/* one port, with or without the Service as its endpoint, made when there is
-   none; slot 0: its record is still in the making, or, when it is full, had no
-   room; NULL without memory */
+/* one port, with or without the Service as its endpoint, which begin() has to
+   follow; NULL without memory */
 ngx_k8s_port_t *ngx_k8s_compile_port(ngx_k8s_compile_t *c, ngx_str_t *ns,
     ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol,
     ngx_uint_t cluster);
 ngx_k8s_port_t *ngx_k8s_compile_port_find(ngx_k8s_compile_t *c,
     ngx_str_t *ns, ngx_str_t *name, ngx_str_t *port, ngx_str_t *protocol,
     ngx_uint_t cluster);
+/* makes the record of a new one; slot 0: it is still in the making, or, when it
+   is full, had no room */
+void ngx_k8s_compile_port_begin(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
 void ngx_k8s_compile_port_put(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
 /* records of ports (ngx_k8s_compile_serving.c) */
 /* a part of the making of the record of a port: NGX_OK, NGX_AGAIN,
@@ -215,6 +237,13 @@ ngx_uint_t ngx_k8s_serving_ready(ngx_k8s_service_rec_t *rec);
 void ngx_k8s_serving_abort(ngx_k8s_compile_t *c,
     ngx_k8s_service_state_t *state);
 void ngx_k8s_serving_free(ngx_k8s_serving_t *s);
+
+/* points of the endpoints (ngx_k8s_compile_ring.c): which an endpoint of n has,
+   and how many bytes that is; a stage */
+void ngx_k8s_serving_points(ngx_k8s_serving_t *s, ngx_uint_t n);
+#define ngx_k8s_serving_ring_size(s)                                          \
+    ((s)->points * sizeof(ngx_k8s_point_t))
+ngx_int_t ngx_k8s_serving_ring(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s);
 
 /* statistics (ngx_k8s_compile_stat.c) */
 /* what makes an endpoint the same one: of its Service, then of itself; target:

@@ -15,12 +15,18 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_compile_state.h>
+#include <ngx_k8s_ring.h>
 
 
 #define NGX_K8S_SPARE_ENDPOINTS  4       /* that a record can grow by */
 #define NGX_K8S_SERVING_POOL     4096
 #define NGX_K8S_SERVING_KEEP     65536   /* bytes of a builder that is kept */
 #define NGX_K8S_SERVING_BYTES    64      /* cost as much as an endpoint */
+
+
+/* bytes of an endpoint with its points */
+#define ngx_k8s_serving_endpoint(s)                                           \
+    (sizeof(ngx_k8s_endpoint_rec_t) + ngx_k8s_serving_ring_size(s))
 
 
 typedef ngx_int_t (*ngx_k8s_serving_stage_pt)(ngx_k8s_compile_t *c,
@@ -31,8 +37,10 @@ static ngx_int_t ngx_k8s_serving_get(ngx_k8s_compile_t *c,
     ngx_k8s_port_t *port);
 static ngx_int_t ngx_k8s_serving_begin(ngx_k8s_compile_t *c,
     ngx_k8s_serving_t *s);
-static void ngx_k8s_serving_fixed(ngx_k8s_serving_t *s,
-    ngx_k8s_service_t *svc, ngx_k8s_service_port_t *sp);
+static void ngx_k8s_serving_fixed(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s, ngx_k8s_service_port_t *sp);
+static void ngx_k8s_serving_spread(ngx_k8s_compile_t *c,
+    ngx_k8s_serving_t *s);
 static ngx_int_t ngx_k8s_serving_alloc(ngx_k8s_compile_t *c,
     ngx_k8s_serving_t *s);
 static void ngx_k8s_serving_size(ngx_k8s_serving_t *s, ngx_uint_t n);
@@ -60,6 +68,7 @@ static ngx_k8s_serving_stage_pt  ngx_k8s_serving_stages[] = {
     ngx_k8s_serving_walk,
     ngx_k8s_serving_alloc,
     ngx_k8s_serving_fill,
+    ngx_k8s_serving_ring,
     ngx_k8s_serving_sum,
     ngx_k8s_serving_put
 };
@@ -206,7 +215,7 @@ ngx_k8s_serving_begin(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
         }
     }
 
-    ngx_k8s_serving_fixed(s, svc, sp);
+    ngx_k8s_serving_fixed(c, s, sp);
 
     if (svc == NULL || !ngx_k8s_external(c, node->data, svc)) {
         (void) ngx_k8s_external_name(c, node->data, NULL, NULL);
@@ -225,7 +234,7 @@ ngx_k8s_serving_begin(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
 /* the record without endpoints */
 
 static void
-ngx_k8s_serving_fixed(ngx_k8s_serving_t *s, ngx_k8s_service_t *svc,
+ngx_k8s_serving_fixed(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
     ngx_k8s_service_port_t *sp)
 {
     u_char                  buf[NGX_K8S_KEY_MAX];
@@ -257,6 +266,8 @@ ngx_k8s_serving_fixed(ngx_k8s_serving_t *s, ngx_k8s_service_t *svc,
     ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, port, names[2]);
     ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, protocol, names[3]);
 
+    ngx_k8s_serving_spread(c, s);
+
     if (sp == NULL) {
         return;
     }
@@ -269,12 +280,48 @@ ngx_k8s_serving_fixed(ngx_k8s_serving_t *s, ngx_k8s_service_t *svc,
 }
 
 
-/* the list is the last part of the record: it can be cut */
+static void
+ngx_k8s_serving_spread(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
+{
+    ngx_k8s_node_t         *node;
+    ngx_k8s_spread_t       *spread;
+    ngx_k8s_builder_t      *b;
+    ngx_k8s_service_rec_t  *rec;
+
+    b = &s->builder;
+    spread = s->spreads;
+
+    ngx_k8s_spread_fixed(c, s->port, ngx_k8s_serving_old(c, s), spread);
+
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, cookie,
+                        &spread[NGX_K8S_SPREAD_AFFINITY].text);
+    ngx_k8s_builder_set(b, ngx_k8s_service_rec_t, hash_by,
+                        &spread[NGX_K8S_SPREAD_HASH].text);
+
+    if (b->failed) {
+        return;
+    }
+
+    rec = ngx_k8s_builder_ptr(b, 0);
+
+    rec->affinity = spread[NGX_K8S_SPREAD_AFFINITY].number;
+    rec->subset = spread[NGX_K8S_SPREAD_HASH].number;
+    rec->balance = spread[NGX_K8S_SPREAD_BALANCE].number;
+
+    if (rec->affinity) {
+        node = s->port->node;
+        ngx_k8s_service_digest(&node->namespace, &node->name, &s->port->port,
+                               rec->digest);
+    }
+}
+
+
+/* the list is the last part of the record but for the points: it can be cut */
 
 static ngx_int_t
 ngx_k8s_serving_alloc(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
 {
-    size_t                  spare;
+    size_t                  spare, size;
     ngx_uint_t              n, all;
     ngx_k8s_builder_t      *b;
     ngx_k8s_service_rec_t  *old;
@@ -282,10 +329,12 @@ ngx_k8s_serving_alloc(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
     b = &s->builder;
     all = s->ready.nelts + s->others.nelts;
 
+    ngx_k8s_serving_points(s, s->ready.nelts ? s->ready.nelts : all);
+
+    size = ngx_k8s_serving_endpoint(s);
     spare = NGX_K8S_SPARE_ENDPOINTS * sizeof(ngx_k8s_endpoint_rec_t);
 
-    n = (NGX_K8S_RECORD_MAX - b->len) / sizeof(ngx_k8s_endpoint_rec_t)
-        - NGX_K8S_SPARE_ENDPOINTS - 2;
+    n = (NGX_K8S_RECORD_MAX - b->len) / size - NGX_K8S_SPARE_ENDPOINTS - 2;
     n = ngx_min(n, all);
 
     s->list = n ? ngx_k8s_builder_alloc(b, n * sizeof(ngx_k8s_endpoint_rec_t)
@@ -310,8 +359,14 @@ ngx_k8s_serving_alloc(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
 
     /* what is too large is not put: statistics keep what memory they take */
 
-    s->bare = (b->len > ngx_k8s_writer_largest(c->writer)
-               && (old == NULL || b->len > old->header.size));
+    size = b->len + s->now.usable * ngx_k8s_serving_ring_size(s);
+
+    s->bare = (size > ngx_k8s_writer_largest(c->writer)
+               && (old == NULL || size > old->header.size));
+
+    if (s->bare) {
+        (void) ngx_k8s_builder_alloc(b, size - b->len);
+    }
 
     c->budget -= n * sizeof(ngx_k8s_endpoint_rec_t) / NGX_K8S_SERVING_BYTES;
 
@@ -340,12 +395,16 @@ ngx_k8s_serving_size(ngx_k8s_serving_t *s, ngx_uint_t n)
     }
 
     rec->usable = s->now.usable;
+    rec->points.n = 0;
+    rec->points.offset = 0;
     rec->endpoints.n = n;
     rec->endpoints.offset = n ? s->list : 0;
 
     if (s->list) {
         b->len = s->list + n * sizeof(ngx_k8s_endpoint_rec_t);
     }
+
+    s->ring = 0;
 }
 
 
@@ -409,7 +468,7 @@ ngx_k8s_serving_fill(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
         }
     }
 
-    s->stage = NGX_K8S_SERVING_SUM;
+    s->stage = NGX_K8S_SERVING_RING;
 
     return NGX_OK;
 }
@@ -540,7 +599,7 @@ ngx_k8s_serving_put(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
     old = ngx_k8s_serving_old(c, s);
     was = old ? old->header.size : 0;
 
-    spare = NGX_K8S_SPARE_ENDPOINTS * sizeof(ngx_k8s_endpoint_rec_t);
+    spare = NGX_K8S_SPARE_ENDPOINTS * ngx_k8s_serving_endpoint(s);
 
     slot = ngx_k8s_compile_put_spare(c, &s->builder,
                                      (ngx_k8s_record_t *) old, spare, 1);
@@ -585,7 +644,11 @@ ngx_k8s_serving_cut(ngx_k8s_serving_t *s, size_t was)
         return NGX_DONE;
     }
 
-    n = (b->len - was) / sizeof(ngx_k8s_endpoint_rec_t) + 1;
+    n = (b->len - was) / ngx_k8s_serving_endpoint(s) + 1;
+
+    /* those that take no requests are the last ones, and have no points */
+
+    n += s->points ? s->n - s->now.usable : 0;
 
     if (n > s->n) {
         return NGX_DONE;
@@ -606,7 +669,7 @@ ngx_k8s_serving_cut(ngx_k8s_serving_t *s, size_t was)
     ngx_k8s_serving_size(s, n);
     ngx_k8s_builder_unsum(b);
 
-    s->stage = NGX_K8S_SERVING_SUM;
+    s->stage = NGX_K8S_SERVING_RING;
 
     if (s->bare) {
         s->bare = 0;

@@ -306,6 +306,31 @@ void ngx_k8s_compile_mark_hosts(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 /* a piece of both; NGX_DONE: there is none */
 ngx_int_t ngx_k8s_compile_marks(ngx_k8s_compile_t *c);
 
+/*
+ * How requests are spread over the endpoints of a port
+ * (ngx_k8s_compile_spread.c): model() notes what is said for held->ports[0],
+ * canary() what the primary says, sticky() is whether it has affinity by that;
+ * NGX_ERROR: no memory.
+ */
+void ngx_k8s_spread_init(ngx_k8s_port_t *port);
+ngx_int_t ngx_k8s_spread_model(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
+    ngx_k8s_model_t *model);
+ngx_int_t ngx_k8s_spread_canary(ngx_k8s_compile_t *c, ngx_k8s_held_t *held,
+    ngx_k8s_item_t *canary, ngx_k8s_item_t *primary);
+ngx_uint_t ngx_k8s_spread_sticky(ngx_k8s_item_t *item,
+    ngx_k8s_item_t *canary);
+void ngx_k8s_spread_release(ngx_k8s_compile_t *c, ngx_k8s_held_t *held);
+/* at the end of all */
+void ngx_k8s_spread_free(ngx_k8s_port_t *port);
+/* what holds for a port, NULL: nothing is said */
+ngx_k8s_spread_t *ngx_k8s_port_spread(ngx_k8s_port_t *port, ngx_uint_t n);
+/* the same of all, for a record in the place of an old one, or NULL; texts are
+   the port's or the record's */
+void ngx_k8s_spread_fixed(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
+    ngx_k8s_service_rec_t *old, ngx_k8s_spread_t *spreads);
+/* all is compiled once */
+void ngx_k8s_spread_settle(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
+
 /* Secrets (ngx_k8s_compile_secret.c) */
 ngx_int_t ngx_k8s_compile_secret(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);
 void ngx_k8s_compile_secret_free(ngx_k8s_compile_t *c, ngx_k8s_node_t *node);

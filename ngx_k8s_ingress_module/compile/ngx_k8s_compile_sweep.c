@@ -153,6 +153,10 @@ ngx_k8s_sweep_service(ngx_k8s_compile_t *c, uint32_t slot, void *rec)
                                      (service->flags & NGX_K8S_SERVICE_CLUSTER)
                                      != 0);
 
+    if (port) {
+        ngx_k8s_spread_settle(c, port);
+    }
+
     return port && port->slot == slot;
 }
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_affinity.h>
 #include <ngx_http_k8s_backend_tls.h>
 #include <ngx_http_k8s_balancer.h>
 #include <ngx_http_k8s_pool.h>
@@ -253,8 +254,12 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     peer->fresh = 0;
     peer->unsent = 0;
 
+    if (ngx_http_k8s_affinity_hash(r, hop) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     ngx_k8s_choice_init(&peer->choice, hop->service, hop->generation,
-                        &hop->copies);
+                        &hop->copies, &hop->key);
 
     peer->output = u->output.output_filter;
     peer->output_ctx = u->output.filter_ctx;

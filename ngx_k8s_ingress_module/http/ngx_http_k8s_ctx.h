@@ -32,6 +32,7 @@ typedef struct {
                                             request is not proxied */
     uint32_t                 generation;
     ngx_k8s_copies_t         copies;
+    ngx_k8s_choice_key_t     key;
     uint64_t                 protocol;   /* see ngx_http_k8s_pool_key_t */
 
     /* nginx's own, see ngx_http_k8s_interim() */
@@ -70,6 +71,7 @@ typedef struct {
     ngx_str_t               *origin;     /* that is allowed, NULL: none */
     ngx_uint_t               error;      /* status for which an error backend
                                             is asked; 0: none is */
+    u_char                   digest[16]; /* with affinity, of the Service */
 
     unsigned                 routed:1;
     unsigned                 gate:1;     /* waits to be let through */

@@ -664,6 +664,7 @@ ngx_http_k8s_error_hop(ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
     ctx->hop.protocol = ctx->conf->protocol;
 
     ngx_k8s_copies_take(&ctx->hop.copies, service);
+    ngx_memzero(&ctx->hop.key, sizeof(ngx_k8s_choice_key_t));
 
     return NGX_OK;
 }

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_affinity.h>
 #include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_cors.h>
@@ -256,6 +257,12 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 #endif
 
     if (ctx && ctx->auth && ngx_http_k8s_auth_cookies(r, ctx->auth) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx && ctx->hop.key.fresh
+        && ngx_http_k8s_affinity_cookie(r, ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -58,6 +58,7 @@ static size_t  ngx_http_k8s_template_fields[] = {
     offsetof(ngx_k8s_settings_t, upstream_vhost),
     offsetof(ngx_k8s_settings_t, rewrite_target),
     offsetof(ngx_k8s_settings_t, forwarded_prefix),
+    offsetof(ngx_k8s_settings_t, hash_by),
     offsetof(ngx_k8s_settings_t, auth_url),
     offsetof(ngx_k8s_settings_t, auth_signin),
     offsetof(ngx_k8s_settings_t, auth_redirect),
@@ -84,6 +85,7 @@ ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
     if (settings->upstream_vhost.len == 0
         && settings->rewrite_target.len == 0
+        && settings->hash_by.len == 0
         && away->len == 0)
     {
         return NGX_OK;
@@ -103,6 +105,8 @@ ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
         != NGX_OK
         || ngx_http_k8s_template_compile(pool, &settings->rewrite_target,
                                          &t->target)
+           != NGX_OK
+        || ngx_http_k8s_template_compile(pool, &settings->hash_by, &t->hash)
            != NGX_OK
         || ngx_http_k8s_template_compile(pool, away, &t->away) != NGX_OK)
     {

@@ -70,6 +70,7 @@ struct ngx_http_k8s_templates_s {
     ngx_http_k8s_template_t  prefix;     /* x-forwarded-prefix */
     ngx_http_k8s_template_t  away;       /* temporal-redirect, or else
                                             permanent-redirect */
+    ngx_http_k8s_template_t  hash;       /* upstream-hash-by */
     unsigned                 redirect:1; /* the target is a URL */
 };
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_access.h>
+#include <ngx_http_k8s_affinity.h>
 #include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_backend_tls.h>
 #include <ngx_http_k8s_base.h>
@@ -578,13 +579,18 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
     ngx_uint_t              status;
-    ngx_k8s_backend_rec_t  *backend;
+    ngx_k8s_backend_rec_t  *backend, *owner;
     ngx_k8s_service_rec_t  *service;
 
     backend = ngx_k8s_route_backend(route, (route->action->nbackends > 1)
                                            ? (uint32_t) ngx_random() : 0);
     if (backend == NULL) {
         return NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    if (route->action->nbackends > 1) {
+        owner = ngx_http_k8s_affinity_backend(r, ctx, table, route);
+        backend = owner ? owner : backend;
     }
 
     if (backend->flags & NGX_K8S_BACKEND_CANARY) {
@@ -619,6 +625,10 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ctx->hop.protocol = ctx->profile->protocol;
 
     ngx_k8s_copies_take(&ctx->hop.copies, service);
+
+    if (service->affinity != NGX_K8S_AFFINITY_NONE) {
+        ngx_http_k8s_affinity(r, ctx, service);
+    }
 
     return NGX_DECLINED;
 }

@@ -185,7 +185,8 @@ ngx_k8s_from_canary_problems(ngx_k8s_model_t *model)
     for (i = 0; i < model->nproblems; i++) {
 
         if (ngx_strnstr(problem[i].field.data, "/canary",
-                        problem[i].field.len))
+                        problem[i].field.len)
+            || ngx_k8s_spread_own(&problem[i].field))
         {
             problem[n++] = problem[i];
         }
@@ -197,7 +198,9 @@ ngx_k8s_from_canary_problems(ngx_k8s_model_t *model)
 
     for (i = 0; i < model->values.values.nelts; i++) {
 
-        if (ngx_strncmp(value[i].row->name.data, "canary", 7 - 1) == 0) {
+        if (ngx_strncmp(value[i].row->name.data, "canary", 7 - 1) == 0
+            || ngx_k8s_spread_own(&value[i].key))
+        {
             continue;
         }
 

@@ -213,6 +213,7 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
     }
 
     if (ngx_k8s_values_on(&m->model->values, &ngx_k8s_canary)) {
+        ngx_k8s_from_spread(m->model);
         return ngx_k8s_from_canary(m->model);
     }
 
@@ -229,6 +230,8 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
         m->model->values.close_route = 1;
         m->model->values.unknown = 1;
     }
+
+    ngx_k8s_from_spread(m->model);
 
     m->regex = ngx_k8s_values_on(&m->model->values, &ngx_k8s_use_regex);
     m->model->regex = m->regex;

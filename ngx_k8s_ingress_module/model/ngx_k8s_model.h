@@ -154,6 +154,25 @@ typedef struct {
 #define NGX_K8S_CANARY_VALUE         8192  /* of a value or a pattern */
 
 
+/*
+ * How requests are spread over the endpoints of its Services.  Affinity: number
+ * is NGX_K8S_AFFINITY_*, text the name of the cookie; a hash: text is what is
+ * hashed, number how many endpoints one is drawn of, 0: just one; balance:
+ * number is NGX_K8S_BALANCE_*.  Both zero or empty: it says nothing.
+ */
+
+#define NGX_K8S_SPREAD_AFFINITY      0
+#define NGX_K8S_SPREAD_HASH          1
+#define NGX_K8S_SPREAD_BALANCE       2
+
+#define NGX_K8S_SPREADS              3
+
+typedef struct {
+    uint32_t                 number;
+    ngx_str_t                text;
+} ngx_k8s_spread_t;
+
+
 typedef struct {
     ngx_k8s_ref_t            ref;        /* Secret; no name: none is given */
 } ngx_k8s_model_tls_t;
@@ -204,6 +223,7 @@ typedef struct {
                                             they stay */
     ngx_str_t                root;       /* where / of its hosts is redirected
                                             to; empty: nowhere */
+    ngx_k8s_spread_t         spreads[NGX_K8S_SPREADS];
     ngx_k8s_problem_t       *problems;
     uint32_t                 nparents;
     uint32_t                 nhosts;
@@ -221,6 +241,8 @@ typedef struct {
                                             which nothing else has */
     unsigned                 twins:1;    /* its hosts are also meant where they
                                             are called with, or without, www */
+    unsigned                 legacy:1;   /* a canary without the affinity of its
+                                            primary */
 } ngx_k8s_model_t;
 
 
@@ -319,6 +341,15 @@ void ngx_k8s_maker_done(ngx_k8s_maker_t *m);
 
 /* makes it a canary, of what its annotations say; NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_from_canary(ngx_k8s_model_t *model);
+
+/* how it has its requests spread (ngx_k8s_from_spread.c), and whether that of
+   two models is the same */
+void ngx_k8s_from_spread(ngx_k8s_model_t *model);
+/* whether the name of an annotation, or a field, is of what a canary says for
+   its own Service */
+ngx_uint_t ngx_k8s_spread_own(ngx_str_t *field);
+ngx_uint_t ngx_k8s_spreads_equal(ngx_k8s_model_t *one, ngx_k8s_model_t *two);
+ngx_uint_t ngx_k8s_spread_equal(ngx_k8s_spread_t *one, ngx_k8s_spread_t *two);
 
 /* its other names (ngx_k8s_from_alias.c); NGX_ERROR: no memory */
 ngx_int_t ngx_k8s_from_aliases(ngx_k8s_model_t *model, ngx_k8s_gate_t *gate);

@@ -20,6 +20,8 @@ static ngx_int_t ngx_k8s_decode_number(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_workers(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
+static ngx_int_t ngx_k8s_decode_signed(ngx_k8s_grammar_t *grammar,
+    ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_integer(ngx_k8s_grammar_t *grammar,
     ngx_str_t *value, void *field);
 static ngx_int_t ngx_k8s_decode_code(ngx_k8s_grammar_t *grammar,
@@ -150,8 +152,8 @@ static ngx_k8s_word_value_t  ngx_k8s_backend_protocols[] = {
 
 
 static ngx_k8s_word_value_t  ngx_k8s_balances[] = {
-    { ngx_string("round_robin"), 0 },
-    { ngx_string("ewma"), 1 },
+    { ngx_string("round_robin"), 1 },
+    { ngx_string("ewma"), 2 },
     { ngx_null_string, 0 }
 };
 
@@ -233,9 +235,9 @@ static ngx_k8s_word_value_t  ngx_k8s_risks[] = {
 
 
 static ngx_k8s_word_value_t  ngx_k8s_samesites[] = {
-    { ngx_string("None"), 0 },
-    { ngx_string("Lax"), 1 },
-    { ngx_string("Strict"), 2 },
+    { ngx_string("None"), NGX_K8S_SAMESITE_NONE },
+    { ngx_string("Lax"), NGX_K8S_SAMESITE_LAX },
+    { ngx_string("Strict"), NGX_K8S_SAMESITE_STRICT },
     { ngx_null_string, 0 }
 };
 
@@ -262,6 +264,10 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_number = {
 
 ngx_k8s_grammar_t  ngx_k8s_grammar_workers = {
     "a number, or \"auto\"", ngx_k8s_decode_workers, NULL, NULL
+};
+
+ngx_k8s_grammar_t  ngx_k8s_grammar_signed = {
+    "a whole number", ngx_k8s_decode_signed, NULL, NULL
 };
 
 ngx_k8s_grammar_t  ngx_k8s_grammar_integer = {
@@ -408,6 +414,28 @@ ngx_k8s_decode_integer(ngx_k8s_grammar_t *grammar, ngx_str_t *value,
     }
 
     *np = minus ? -n : n;
+
+    return NGX_OK;
+}
+
+
+/* as it is written; empty is none */
+
+static ngx_int_t
+ngx_k8s_decode_signed(ngx_k8s_grammar_t *grammar, ngx_str_t *value, void *field)
+{
+    ngx_str_t *text = field;
+
+    ngx_int_t  n;
+
+    if (value->len > NGX_INT32_LEN - 1
+        || (value->len
+            && ngx_k8s_decode_integer(grammar, value, &n) != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    *text = *value;
 
     return NGX_OK;
 }

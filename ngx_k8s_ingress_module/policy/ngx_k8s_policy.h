@@ -39,6 +39,12 @@
 #define NGX_K8S_BACKENDS             5
 
 
+/* of a cookie */
+#define NGX_K8S_SAMESITE_NONE        1
+#define NGX_K8S_SAMESITE_LAX         2
+#define NGX_K8S_SAMESITE_STRICT      3
+
+
 /* which passwords are asked for */
 #define NGX_K8S_AUTH_NONE            0
 #define NGX_K8S_AUTH_BASIC           1
@@ -138,6 +144,19 @@ typedef struct {
     ngx_str_t                snippet;       /* configuration-snippet, see
                                                ngx_k8s_snippet() */
     ngx_str_t                location_snippet;
+
+    ngx_uint_t               affinity;      /* answers set its cookie */
+    ngx_str_t                cookie_name;
+    ngx_str_t                cookie_path;   /* empty: that of the rule */
+    ngx_str_t                cookie_domain; /* these four empty: none */
+    ngx_str_t                cookie_expires;   /* seconds */
+    ngx_str_t                cookie_max_age;
+    ngx_uint_t               cookie_samesite;  /* NGX_K8S_SAMESITE_* */
+    ngx_uint_t               cookie_conditional;  /* no None for browsers that
+                                               do not know it */
+    ngx_uint_t               cookie_secure; /* over http too */
+    ngx_uint_t               cookie_change; /* when its endpoint fails */
+    ngx_str_t                hash_by;       /* with variables; empty: none */
 
     ngx_uint_t               connection;    /* header to the backend; 0: as it
                                                came, 1: keep-alive, 2: close */
@@ -292,6 +311,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_redirect;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_regex;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_response_headers;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_service;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_signed;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_auth;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_location;

@@ -84,6 +84,12 @@
                     (flags)|NGX_K8S_ROW_WATCHER, "", "", NGX_K8S_NO_FIELD,    \
                     "", note)
 
+/* the same of a Service, by the oldest object that leads to it */
+#define ngx_k8s_spread_row(name, grammar, value, flags, needs, note)          \
+    ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value,              \
+                    (flags)|NGX_K8S_A|NGX_K8S_SERVICE_ROW|NGX_K8S_ROW_WATCHER, \
+                    "", "", NGX_K8S_NO_FIELD, needs, note)
+
 /* a word of servers, which is read before a request is routed */
 #define ngx_k8s_word_row(name, grammar, value)                                \
     ngx_k8s_any_row(name, "", &ngx_k8s_grammar_##grammar, value, NGX_K8S_IK,  \
@@ -435,38 +441,46 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* balancing and affinity */
 
-    ngx_k8s_later_row("upstream-hash-by", "", variables, "",
-                      NGX_K8S_A_HIGH|NGX_K8S_K|NGX_K8S_SERVICE_ROW, "", ""),
-    ngx_k8s_later_row("upstream-hash-by-subset", "", flag, "false",
-                      NGX_K8S_A|NGX_K8S_K|NGX_K8S_SERVICE_ROW,
-                      "upstream-hash-by", ""),
-    ngx_k8s_later_row("upstream-hash-by-subset-size", "", number, "3",
-                      NGX_K8S_A|NGX_K8S_K|NGX_K8S_SERVICE_ROW,
-                      "upstream-hash-by-subset", ""),
-    ngx_k8s_later_row("affinity", "", affinity, "",
-                      NGX_K8S_A|NGX_K8S_SERVICE_ROW, "", ""),
-    ngx_k8s_later_row("affinity-mode", "", affinity_mode, "balanced",
-                      NGX_K8S_A_MEDIUM|NGX_K8S_SERVICE_ROW, "affinity", ""),
-    ngx_k8s_later_row("affinity-canary-behavior", "", affinity_canary,
-                      "sticky", NGX_K8S_A|NGX_K8S_SERVICE_ROW, "affinity", ""),
-    ngx_k8s_later_row("session-cookie-name", "", basic, "INGRESSCOOKIE",
-                      NGX_K8S_A_MEDIUM, "affinity", ""),
-    ngx_k8s_later_row("session-cookie-secure", "", flag, "", NGX_K8S_A,
-                      "affinity", "without it as the request came"),
-    ngx_k8s_later_row("session-cookie-expires", "", number, "",
-                      NGX_K8S_A_MEDIUM, "affinity", "seconds"),
-    ngx_k8s_later_row("session-cookie-max-age", "", number, "",
-                      NGX_K8S_A_MEDIUM, "affinity", "seconds"),
-    ngx_k8s_later_row("session-cookie-path", "", url, "", NGX_K8S_A_MEDIUM,
-                      "affinity", ""),
-    ngx_k8s_later_row("session-cookie-domain", "", basic, "", NGX_K8S_A_MEDIUM,
-                      "affinity", ""),
-    ngx_k8s_later_row("session-cookie-samesite", "", samesite, "", NGX_K8S_A,
-                      "affinity", ""),
-    ngx_k8s_later_row("session-cookie-conditional-samesite-none", "", flag,
-                      "false", NGX_K8S_A, "session-cookie-samesite", ""),
-    ngx_k8s_later_row("session-cookie-change-on-failure", "", flag, "false",
-                      NGX_K8S_A, "affinity", ""),
+    ngx_k8s_field_row("upstream-hash-by", variables, "", hash_by,
+                      NGX_K8S_A_HIGH|NGX_K8S_KL|NGX_K8S_SERVICE_ROW,
+                      "text with variables: requests for which it is the same "
+                      "go to one endpoint"),
+    ngx_k8s_spread_row("upstream-hash-by-subset", flag, "false", NGX_K8S_KL,
+                       "upstream-hash-by", "to one of some endpoints"),
+    ngx_k8s_spread_row("upstream-hash-by-subset-size", number, "3", NGX_K8S_KL,
+                       "upstream-hash-by-subset", "64 at most"),
+    ngx_k8s_field_row("affinity", affinity, "", affinity,
+                      NGX_K8S_A|NGX_K8S_SERVICE_ROW,
+                      "clients stay on an endpoint, by a cookie"),
+    ngx_k8s_spread_row("affinity-mode", affinity_mode, "balanced",
+                       NGX_K8S_RISK_MEDIUM, "affinity",
+                       "when endpoints come, with balanced some clients go to "
+                       "them, with persistent none does"),
+    ngx_k8s_spread_row("affinity-canary-behavior", affinity_canary, "sticky",
+                       0, "", "legacy, on a canary: it has no affinity"),
+    ngx_k8s_need_row("session-cookie-name", basic, "INGRESSCOOKIE",
+                     cookie_name, NGX_K8S_A_MEDIUM, "affinity", ""),
+    ngx_k8s_need_row("session-cookie-secure", flag, "false", cookie_secure,
+                     NGX_K8S_A, "affinity",
+                     "Secure over http too; over https it always is"),
+    ngx_k8s_need_row("session-cookie-expires", signed, "", cookie_expires,
+                     NGX_K8S_A_MEDIUM, "affinity", "seconds"),
+    ngx_k8s_need_row("session-cookie-max-age", signed, "", cookie_max_age,
+                     NGX_K8S_A_MEDIUM, "affinity", "seconds"),
+    ngx_k8s_need_row("session-cookie-path", url, "", cookie_path,
+                     NGX_K8S_A_MEDIUM, "affinity",
+                     "without it the path of the rule"),
+    ngx_k8s_need_row("session-cookie-domain", basic, "", cookie_domain,
+                     NGX_K8S_A_MEDIUM, "affinity", ""),
+    ngx_k8s_need_row("session-cookie-samesite", samesite, "", cookie_samesite,
+                     NGX_K8S_A, "affinity", ""),
+    ngx_k8s_need_row("session-cookie-conditional-samesite-none", flag, "false",
+                     cookie_conditional, NGX_K8S_A, "session-cookie-samesite",
+                     "no SameSite=None for browsers that cannot read it"),
+    ngx_k8s_need_row("session-cookie-change-on-failure", flag, "false",
+                     cookie_change, NGX_K8S_A, "affinity",
+                     "a request that fails goes to another endpoint, and the "
+                     "client stays there"),
 
     /* who may pass */
 

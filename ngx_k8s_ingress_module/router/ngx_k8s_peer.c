@@ -17,12 +17,27 @@
 /* endpoints that one try looks at, for one that has not refused a moment ago */
 #define NGX_K8S_LOOKED               1024
 
+/* new keys that are tried, for an endpoint that was not */
+#define NGX_K8S_KEYS                 20
+
 /* for how long an endpoint without connection is asked for lack of others */
 #define NGX_K8S_LEFT_ALONE           2000
 
 
 static ngx_uint_t ngx_k8s_choice_tried(ngx_k8s_choice_t *choice,
     ngx_k8s_peer_t *peer);
+static ngx_int_t ngx_k8s_choose_keyed(ngx_k8s_choice_t *choice,
+    ngx_k8s_table_t *table, ngx_k8s_service_rec_t *service,
+    ngx_k8s_peer_t *peer);
+static ngx_int_t ngx_k8s_choose_hashed(ngx_k8s_choice_t *choice,
+    ngx_k8s_table_t *table, ngx_k8s_service_rec_t *service,
+    ngx_k8s_peer_t *peer);
+static ngx_int_t ngx_k8s_choose_point(ngx_k8s_choice_t *choice,
+    ngx_k8s_table_t *table, ngx_k8s_service_rec_t *service,
+    ngx_k8s_point_t *point, ngx_k8s_peer_t *peer);
+static void ngx_k8s_choice_random(ngx_k8s_choice_key_t *key);
+static void ngx_k8s_choice_named(ngx_k8s_choice_key_t *key,
+    ngx_k8s_service_rec_t *service, ngx_k8s_endpoint_rec_t *endpoint);
 static uint32_t *ngx_k8s_cursor(ngx_k8s_cursors_t *cursors, uint32_t slot);
 static ngx_k8s_stat_t *ngx_k8s_peer_copy(ngx_k8s_table_t *table,
     ngx_k8s_endpoint_rec_t *rec, ngx_k8s_peer_t *peer);
@@ -49,11 +64,13 @@ ngx_k8s_copies_take(ngx_k8s_copies_t *copies, ngx_k8s_service_rec_t *service)
 
 void
 ngx_k8s_choice_init(ngx_k8s_choice_t *choice, uint32_t service,
-    uint32_t generation, ngx_k8s_copies_t *copies)
+    uint32_t generation, ngx_k8s_copies_t *copies, ngx_k8s_choice_key_t *key)
 {
     choice->service = service;
     choice->generation = generation;
     choice->copies = copies;
+    choice->key = key;
+    choice->fixed = 0;
     choice->version = 0;
     choice->npeers = 0;
     choice->ntried = 0;
@@ -120,6 +137,12 @@ ngx_k8s_choose(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
     peer->service = choice->service;
     peer->generation = choice->generation;
 
+    if (service && service->points.n
+        && ngx_k8s_choose_keyed(choice, table, service, peer) == NGX_OK)
+    {
+        goto chosen;
+    }
+
     cursor = ngx_k8s_cursor(cursors, choice->service);
     start = cursor ? *cursor : (uint32_t) ngx_random();
 
@@ -151,10 +174,200 @@ found:
         }
     }
 
+    if (service && service->affinity == NGX_K8S_AFFINITY_PERSISTENT) {
+        ngx_k8s_choice_named(choice->key, service, &rec[(start + i) % n]);
+    }
+
+chosen:
+
     choice->tried[choice->ntried % NGX_K8S_TRIED] = ngx_k8s_peer_hash(peer);
     choice->ntried++;
 
     return NGX_OK;
+}
+
+
+/* NGX_DECLINED: there is none by the key, and a new one is that of any */
+
+static ngx_int_t
+ngx_k8s_choose_keyed(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
+    ngx_k8s_service_rec_t *service, ngx_k8s_peer_t *peer)
+{
+    ngx_uint_t             i;
+    ngx_k8s_point_t       *points;
+    ngx_k8s_choice_key_t  *key;
+
+    key = choice->key;
+    points = ngx_k8s_record_at(service, service->points.offset);
+
+    if (service->affinity == NGX_K8S_AFFINITY_NONE) {
+        return ngx_k8s_choose_hashed(choice, table, service, peer);
+    }
+
+    choice->fixed = 0;
+
+    if (key->keyed && !(key->change && choice->ntried)) {
+
+        i = ngx_k8s_ring_find(points, service->points.n, key->hash);
+
+        if (service->affinity == NGX_K8S_AFFINITY_BALANCED
+            || points[i].hash == key->hash)
+        {
+            choice->fixed = !key->change;
+
+            (void) ngx_k8s_choose_point(choice, table, service, &points[i],
+                                        peer);
+            return NGX_OK;
+        }
+    }
+
+    if (service->affinity == NGX_K8S_AFFINITY_PERSISTENT) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < NGX_K8S_KEYS; i++) {
+        ngx_k8s_choice_random(key);
+
+        if (ngx_k8s_choose_point(choice, table, service,
+                                 &points[ngx_k8s_ring_find(points,
+                                                           service->points.n,
+                                                           key->hash)],
+                                 peer)
+            == NGX_OK)
+        {
+            break;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The first endpoint from the hash on, or any of the first ones; where it
+ * failed, or refuses, the next one.
+ */
+
+static ngx_int_t
+ngx_k8s_choose_hashed(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
+    ngx_k8s_service_rec_t *service, ngx_k8s_peer_t *peer)
+{
+    uint32_t          subset[NGX_K8S_SUBSET_MAX];
+    ngx_uint_t        i, k, m, n, at, start;
+    ngx_k8s_point_t  *points;
+
+    points = ngx_k8s_record_at(service, service->points.offset);
+    n = service->points.n;
+    at = ngx_k8s_ring_find(points, n, choice->key->hash);
+    start = at;
+
+    if (service->subset > 1) {
+        m = ngx_min(service->subset, NGX_K8S_SUBSET_MAX);
+        m = ngx_k8s_ring_subset(points, n, &at, subset,
+                                ngx_min(m, choice->npeers));
+        k = ngx_random() % m;
+
+        for (i = 0; i < m; i++) {
+            if (ngx_k8s_choose_point(choice, table, service,
+                                     &points[subset[(k + i) % m]], peer)
+                == NGX_OK)
+            {
+                return NGX_OK;
+            }
+        }
+    }
+
+    for (i = 0; i < ngx_min(n, NGX_K8S_LOOKED); i++) {
+
+        if (ngx_k8s_choose_point(choice, table, service, &points[at], peer)
+            == NGX_OK)
+        {
+            return NGX_OK;
+        }
+
+        at = (at + 1 == n) ? 0 : at + 1;
+    }
+
+    (void) ngx_k8s_choose_point(choice, table, service, &points[start], peer);
+
+    return NGX_OK;
+}
+
+
+/* sets *peer; NGX_DECLINED: it was tried, or refused a moment ago */
+
+static ngx_int_t
+ngx_k8s_choose_point(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
+    ngx_k8s_service_rec_t *service, ngx_k8s_point_t *point,
+    ngx_k8s_peer_t *peer)
+{
+    ngx_k8s_stat_t          *stat;
+    ngx_k8s_endpoint_rec_t  *rec;
+
+    rec = ngx_k8s_record_at(service, service->endpoints.offset);
+    stat = ngx_k8s_peer_copy(table, &rec[point->endpoint], peer);
+
+    return (ngx_k8s_peer_refused(stat) || ngx_k8s_choice_tried(choice, peer))
+           ? NGX_DECLINED : NGX_OK;
+}
+
+
+void
+ngx_k8s_choice_cookie(ngx_k8s_choice_key_t *key,
+    ngx_k8s_service_rec_t *service, ngx_str_t *text)
+{
+    ngx_int_t  n;
+
+    if (service->affinity == NGX_K8S_AFFINITY_BALANCED) {
+        key->hash = ngx_k8s_ring_hash(text->data, text->len);
+        key->keyed = 1;
+        return;
+    }
+
+    if (text->len != NGX_K8S_MD5_LEN) {
+        return;
+    }
+
+    n = ngx_hextoi(text->data, 8);
+
+    if (n != NGX_ERROR) {
+        key->hash = n;
+        key->keyed = 1;
+    }
+}
+
+
+/* the distribution is all that it is for */
+
+static void
+ngx_k8s_choice_random(ngx_k8s_choice_key_t *key)
+{
+    u_char    bytes[NGX_K8S_MD5_LEN / 2];
+    uint32_t  words[4];
+
+    words[0] = (uint32_t) ngx_random();
+    words[1] = (uint32_t) ngx_random();
+    words[2] = (uint32_t) ngx_random();
+    words[3] = (uint32_t) ngx_current_msec;
+
+    ngx_memcpy(bytes, words, sizeof(bytes));
+    ngx_hex_dump(key->text, bytes, sizeof(bytes));
+
+    key->hash = ngx_k8s_ring_hash(key->text, NGX_K8S_MD5_LEN);
+    key->fresh = 1;
+}
+
+
+static void
+ngx_k8s_choice_named(ngx_k8s_choice_key_t *key, ngx_k8s_service_rec_t *service,
+    ngx_k8s_endpoint_rec_t *endpoint)
+{
+    u_char  digest[16];
+
+    ngx_k8s_endpoint_digest(service, endpoint, digest);
+    ngx_hex_dump(key->text, digest, sizeof(digest));
+
+    key->fresh = 1;
 }
 
 

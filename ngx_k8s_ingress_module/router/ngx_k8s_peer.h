@@ -17,6 +17,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event_connect.h>
+#include <ngx_k8s_ring.h>
 #include <ngx_k8s_table.h>
 
 
@@ -39,8 +40,7 @@ typedef struct {
      && ngx_memcmp((a)->addr, (b)->addr, 16) == 0)
 
 
-/* "[address]:65535" */
-#define NGX_K8S_ADDRESS_LEN          (NGX_INET6_ADDRSTRLEN + sizeof("[]:65535"))
+#define NGX_K8S_ADDRESS_LEN          NGX_K8S_ENDPOINT_LEN
 
 /* what nginx wants of an endpoint; without the room for a path that
    ngx_sockaddr_t has */
@@ -76,16 +76,36 @@ typedef struct {
 } ngx_k8s_copies_t;
 
 
+/*
+ * By what an endpoint is chosen, where the Service has affinity or a hash.
+ * With affinity the key is what the client's cookie holds; without one, or with
+ * one that leads nowhere, a new key is made with the choice.
+ */
+
+typedef struct {
+    uint32_t                 hash;       /* of the key; persistent: of the
+                                            digest that it is */
+    unsigned                 keyed:1;    /* there is one */
+    unsigned                 change:1;   /* when its endpoint fails another one
+                                            is chosen, with a new key */
+    unsigned                 fresh:1;    /* "text" was made */
+    u_char                   text[NGX_K8S_MD5_LEN];
+} ngx_k8s_choice_key_t;
+
+
 /* what one request remembers of its tries; in its pool */
 
 typedef struct {
     uint32_t                 service;    /* slot and generation */
     uint32_t                 generation;
     ngx_k8s_copies_t        *copies;
+    ngx_k8s_choice_key_t    *key;
     ngx_uint_t               version;    /* of the table at the last try; 0:
                                             one of the copies was chosen */
     ngx_uint_t               npeers;     /* endpoints at the last try */
     ngx_uint_t               ntried;
+    ngx_uint_t               fixed;      /* the next try would be of the same
+                                            endpoint */
     uint32_t                 tried[NGX_K8S_TRIED];  /* hashes */
 } ngx_k8s_choice_t;
 
@@ -102,9 +122,13 @@ typedef struct {
 void ngx_k8s_copies_take(ngx_k8s_copies_t *copies,
     ngx_k8s_service_rec_t *service);
 
-/* copies live as long as the choice */
+/* copies and key live as long as the choice */
 void ngx_k8s_choice_init(ngx_k8s_choice_t *choice, uint32_t service,
-    uint32_t generation, ngx_k8s_copies_t *copies);
+    uint32_t generation, ngx_k8s_copies_t *copies, ngx_k8s_choice_key_t *key);
+
+/* the key of a cookie, of a Service with affinity */
+void ngx_k8s_choice_cookie(ngx_k8s_choice_key_t *key,
+    ngx_k8s_service_rec_t *service, ngx_str_t *text);
 
 /*
  * Sets *peer for the next try, and notes it as tried.  NGX_BUSY: the Service
@@ -117,7 +141,8 @@ void ngx_k8s_cursors_free(ngx_k8s_cursors_t *cursors);
 
 /* 1 as long as an endpoint is left that this request has not asked */
 #define ngx_k8s_choice_untried(choice)                                        \
-    ((choice)->ntried < ngx_min((choice)->npeers, NGX_K8S_TRIED))
+    (!(choice)->fixed                                                         \
+     && (choice)->ntried < ngx_min((choice)->npeers, NGX_K8S_TRIED))
 
 /*
  * 1 when the endpoint that was chosen takes new requests no more: it was

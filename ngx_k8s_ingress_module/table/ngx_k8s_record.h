@@ -322,15 +322,41 @@ typedef struct {
     uint16_t                 external_port;
     uint16_t                 number;     /* the Service's port number */
     uint32_t                 flags;      /* NGX_K8S_SERVICE_* */
-    uint32_t                 policy;     /* slot, 0: none; balancing */
     uint32_t                 tls;        /* slot of a policy, 0: as routes say;
                                             TLS to its endpoints */
+    uint16_t                 affinity;   /* NGX_K8S_AFFINITY_* */
+    uint16_t                 balance;    /* NGX_K8S_BALANCE_*, ANY: as routes
+                                            say */
+    uint32_t                 subset;     /* with hash_by: endpoints of which one
+                                            is drawn; 0: just one */
+    ngx_k8s_str_t            cookie;     /* with affinity, its name */
+    ngx_k8s_str_t            hash_by;    /* text with variables; empty: none */
+    u_char                   digest[16]; /* with affinity, see
+                                            ngx_k8s_service_digest() */
     uint32_t                 usable;     /* how many of the first endpoints
                                             take new requests */
     ngx_k8s_list_t           endpoints;  /* ngx_k8s_endpoint_rec_t: ready
                                             first, then serving and
                                             terminating; sorted by address */
+    ngx_k8s_list_t           points;     /* ngx_k8s_point_t of those that are
+                                            usable, sorted; none without
+                                            affinity and hash_by */
 } ngx_k8s_service_rec_t;
+
+/* which requests of a client go to the same endpoint, by its cookie */
+
+#define NGX_K8S_AFFINITY_NONE        0
+#define NGX_K8S_AFFINITY_BALANCED    1   /* by a hash of its key */
+#define NGX_K8S_AFFINITY_PERSISTENT  2   /* it names the endpoint */
+
+#define NGX_K8S_BALANCE_ANY          0
+#define NGX_K8S_BALANCE_ROUND_ROBIN  1
+#define NGX_K8S_BALANCE_EWMA         2
+
+typedef struct {
+    uint32_t                 hash;
+    uint32_t                 endpoint;   /* index */
+} ngx_k8s_point_t;
 
 #define NGX_K8S_ENDPOINT_READY       0x01
 #define NGX_K8S_ENDPOINT_SERVING     0x02

@@ -168,6 +168,15 @@ static const ngx_k8s_element_t  ngx_k8s_endpoint_element =
     ngx_k8s_type_fixed(ngx_k8s_endpoint_rec_t, ngx_k8s_endpoint_fields);
 
 
+static const ngx_k8s_record_field_t  ngx_k8s_point_fields[] = {
+    ngx_k8s_type_arg(ITEM, ngx_k8s_point_t, endpoint,
+                     offsetof(ngx_k8s_service_rec_t, endpoints))
+};
+
+static const ngx_k8s_element_t  ngx_k8s_point_element =
+    ngx_k8s_type_fixed(ngx_k8s_point_t, ngx_k8s_point_fields);
+
+
 static const ngx_k8s_record_field_t  ngx_k8s_setting_fields[] = {
     ngx_k8s_type_str(ngx_k8s_setting_t, value)
 };
@@ -238,11 +247,16 @@ static const ngx_k8s_record_field_t  ngx_k8s_service_fields[] = {
     ngx_k8s_type_str(ngx_k8s_service_rec_t, protocol),
     ngx_k8s_type_str(ngx_k8s_service_rec_t, app_protocol),
     ngx_k8s_type_str(ngx_k8s_service_rec_t, external),
-    ngx_k8s_type_arg(SLOT, ngx_k8s_service_rec_t, policy,
-                     NGX_K8S_INDEX_POLICY),
     ngx_k8s_type_arg(SLOT, ngx_k8s_service_rec_t, tls, NGX_K8S_INDEX_POLICY),
+    ngx_k8s_type_arg(MAX16, ngx_k8s_service_rec_t, affinity,
+                     NGX_K8S_AFFINITY_PERSISTENT),
+    ngx_k8s_type_arg(MAX16, ngx_k8s_service_rec_t, balance,
+                     NGX_K8S_BALANCE_EWMA),
+    ngx_k8s_type_str(ngx_k8s_service_rec_t, cookie),
+    ngx_k8s_type_str(ngx_k8s_service_rec_t, hash_by),
     ngx_k8s_type_list(ngx_k8s_service_rec_t, endpoints,
-                      ngx_k8s_endpoint_element)
+                      ngx_k8s_endpoint_element),
+    ngx_k8s_type_list(ngx_k8s_service_rec_t, points, ngx_k8s_point_element)
 };
 
 static const ngx_k8s_record_field_t  ngx_k8s_certificate_fields[] = {

@@ -31,7 +31,7 @@ $n->manifest('quiet.yaml', ingress('quiet', "$p/enable-cors: \"false\"",
     'example.com/affinity: cookie'));
 $n->manifest('typo.yaml', ingress('typo', "$p/proxy-body-siz: 8m",
     "$p/rate-limit-rps: \"5\"", "nginx.org/rewrites: x"));
-$n->manifest('later.yaml', ingress('later', "$p/affinity: cookie"));
+$n->manifest('later.yaml', ingress('later', "$p/enable-rewrite-log: \"true\""));
 $n->manifest('list.yaml', ingress('list', "$p/enable-modsecurity: \"true\""));
 $n->manifest('everybody.yaml', ingress('everybody',
     "$p/whitelist-source-range: 0.0.0.0/0,::/0"));
@@ -75,7 +75,7 @@ said(qr/AnnotationUnknown[^}]*proxy-body-siz[^}]*Did you mean \\"proxy-body-size
 said(qr/rate-limit-rps[^}]*Use \\"limit-rps/, 'a name that people expect');
 said(qr/AnnotationForeign","severity":"note"[^}]*nginx\.org\/rewrites[^}]*rewrite-target/,
      "another controller's");
-said(qr/AnnotationUnserved","severity":"warning"[^}]*affinity/, 'what is not served yet');
+said(qr/AnnotationUnserved","severity":"warning"[^}]*enable-rewrite-log/, 'what is not served yet');
 said(qr/AnnotationClosed[^}]*enable-modsecurity/,
      'what is closed');
 said(qr/AnnotationClosed[^}]*\\"many\\" is not an? /, 'and why');

@@ -98,7 +98,6 @@ leaves(ngx_k8s_writer_t *w, ngx_k8s_builder_t *b, slots_t *s)
     s->balance = ngx_k8s_builder_put(b, w, 0);
 
     service = record(b, NGX_K8S_INDEX_SERVICE, "service");
-    service->policy = s->balance;
     service->tls = s->balance;
     s->service = ngx_k8s_builder_put(b, w, 0);
 
@@ -285,9 +284,8 @@ arrived(ngx_k8s_table_t *to, ngx_k8s_host_t *h)
        && mirror->share == (uint64_t) 1 << 31, "its mirror");
 
     service = ngx_k8s_slot_record(to, NGX_K8S_INDEX_SERVICE, mirror->service);
-    ok(service && is(to, NGX_K8S_INDEX_POLICY, service->policy, "balance")
-       && is(to, NGX_K8S_INDEX_POLICY, service->tls, "balance"),
-       "its Service's policies");
+    ok(service && is(to, NGX_K8S_INDEX_POLICY, service->tls, "balance"),
+       "its Service's policy");
 
     policy = ngx_k8s_slot_record(to, NGX_K8S_INDEX_POLICY, h->policy);
     refs = ngx_k8s_record_at(policy, policy->refs.offset);

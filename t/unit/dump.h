@@ -497,6 +497,16 @@ ngx_k8s_dump_service(ngx_k8s_dump_t *d, ngx_k8s_service_rec_t *rec)
                      (ngx_uint_t) rec->number, rec->usable, &external,
                      (ngx_uint_t) rec->external_port);
 
+    if (rec->affinity || rec->hash_by.len || rec->balance) {
+        name = ngx_k8s_dump_str(rec, &rec->cookie);
+        external = ngx_k8s_dump_str(rec, &rec->hash_by);
+
+        ngx_k8s_dump_add(d, "  affinity %ui \"%V\" hash \"%V\" %uD balance %ui "
+                         "points %uD\n", (ngx_uint_t) rec->affinity, &name,
+                         &external, rec->subset, (ngx_uint_t) rec->balance,
+                         rec->points.n);
+    }
+
     ep = ngx_k8s_record_at(rec, rec->endpoints.offset);
 
     for (i = 0; i < rec->endpoints.n; i++) {

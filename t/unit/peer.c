@@ -16,6 +16,7 @@
 
 typedef struct {
     ngx_k8s_copies_t         copies[2];  /* of "late" the second */
+    ngx_k8s_choice_key_t     key;
     ngx_k8s_table_t         *table;
     ngx_k8s_writer_t        *w;
     ngx_k8s_builder_t        b;
@@ -44,8 +45,9 @@ peer_begin_as(peer_t *t, ngx_k8s_choice_t *choice, uint32_t slot,
     ngx_k8s_copies_take(copies, ngx_k8s_slot_record(t->table,
                                                     NGX_K8S_INDEX_SERVICE,
                                                     slot));
+    ngx_memzero(&t->key, sizeof(ngx_k8s_choice_key_t));
     ngx_k8s_choice_init(choice, slot, ngx_k8s_slot(t->table, slot)->generation,
-                        copies);
+                        copies, &t->key);
 }
 
 

@@ -405,8 +405,8 @@ static policy_case_t  policy_cases[] = {
       "not served yet: it closes the paths.\n", 0, 0 },
     { OURS "auth-tls-error-pag=a",
       "Did you mean \"auth-tls-error-page\"?", 0, 0 },
-    { "haproxy.org/cookie-persistence=a", "Here it is \"affinity: cookie\". It "
-      "is not served yet.\n", 0, 0 },
+    { "haproxy.org/cookie-persistence=a", "Here it is \"affinity: cookie\".\n",
+      0, 0 },
     { OURS "secure-backend=true", "Use \"backend-protocol: HTTPS\".", 0, 0 },
     { OURS "ip-whitelist=::1", "Use \"allowlist-source-range\".\n", 0, 0 },
     { OURS "cors-allowed-origins=*", "Use \"cors-allow-origin\".\n", 0, 0 },

@@ -18,7 +18,8 @@
 # hold (seconds to wait for the end of a raw one).  Its transcript is the answer
 # without CR, after which stands what the backend got, each line after "> ".  It
 # has to match is, and must not match not, each a regular expression or a list of
-# them; of all times some has to be met once.  Of it the logs have to say logged,
+# them; of all times some has to be met once, and same has to
+# match the same text.  Of it the logs have to say logged,
 # and not silent; of the problems of the Ingress one has to match said; under is
 # the number of its bytes that there may be, over of those that there have to be.
 #
@@ -30,8 +31,10 @@
 # that is to be written), same (a value with which this nginx runs, if that can
 # be seen) and bad.
 #
-# Of the Ingress the file may say paths ("/x Exact a"), tls (1), primary (1: the
-# Ingress is a canary of another one, to b instead of a), closed (1: a bad value
+# Of the Ingress the file may say paths ("/x Exact a"), own (Services of its
+# own, that in place of a to these: "a dead"), tls (1), primary (1: the
+# Ingress is a canary of another one, to b instead of a; whose: annotations of
+# that one), closed (1: a bad value
 # closes it), code (of the problem of the bad value), and refused instead of
 # requests (1: the value is one that nginx refuses).  Services: a, b, dead
 # (closes connections), full (does not take them), none (no endpoints), errors,
@@ -204,7 +207,13 @@ sub new {
     $n->services("rows/a:80 a\nrows/b:80 b\nrows/dead:80 dead\n"
                  . "rows/full:80 full\nrows/none:80 -\nrows/errors:80 errors\n"
                  . "rows/two:80 a dead\nrows/busy:80 a busy\n"
-                 . "rows/slow:80 a hang\n");
+                 . "rows/slow:80 a hang\n"
+                 . join '', map { my $row = $_;
+                                  my $own = $self->{files}{$row}{own};
+                                  $own ? map { "rows/$row-$_:80 $own\n"
+                                               . "rows/$row-$_-b:80 b\n" }
+                                             qw( off on bad ) : () }
+                            sort keys %{$self->{files}});
     $n->{ports} = {};
     $self->{ports} = \%foreign;
 
@@ -265,11 +274,14 @@ EOS
 sub ingress {
     my ($self, $row, $name, %annotations) = @_;
     my $f = $self->{files}{$row};
-    my $service = $f->{primary} ? 'b' : 'a';
+    my $service = $f->{primary} ? ($f->{own} ? "$name-b" : 'b')
+                  : $f->{own} ? $name : 'a';
 
     $self->write_ingress($name, "$name.test", $f, "/ Prefix $service",
                          %annotations);
-    $self->write_ingress("$name-primary", "$name.test", $f, '/ Prefix a')
+    $self->write_ingress("$name-primary", "$name.test", $f,
+                         '/ Prefix ' . ($f->{own} ? $name : 'a'),
+                         %{$f->{whose} // {}})
         if $f->{primary};
 }
 
@@ -439,6 +451,7 @@ sub wrong {
 
     for my $r (@{$f->{requests}}) {
         my @some = list($r->{some});
+        my $same;
 
         for my $i (1 .. $r->{times} // 1) {
             sleep $r->{pause} if $i > 1 && $r->{pause};
@@ -465,6 +478,13 @@ sub wrong {
             for my $re (list($r->{said})) {
                 my @said = $self->problems('Ingress', $host =~ s/\.test$//r);
                 return "no /$re/ is said" if !grep { /$re/ } @said;
+            }
+            if ($r->{same}) {
+                my ($match) = $text =~ /($r->{same})/m
+                    or return "no /$r->{same}/ in:\n$text";
+                $same //= $match;
+                return "now \"$match\", before \"$same\""
+                    if $match ne $same;
             }
             @some = grep { $text !~ /${\$self->expand($_, $host)}/m } @some;
         }
