@@ -10,10 +10,17 @@
 #include <ngx_k8s_yaml_core.h>
 
 
+/* bytes of a document of JSON that are read at once, or in one piece */
+#define NGX_K8S_YAML_PIECE  16384
+
+
 static ngx_int_t ngx_k8s_yaml_start(ngx_k8s_yaml_t *y);
 static ngx_int_t ngx_k8s_yaml_refused(ngx_k8s_yaml_t *y);
 static void ngx_k8s_yaml_reset(ngx_k8s_yaml_t *y);
 static ngx_int_t ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json);
+static ngx_int_t ngx_k8s_yaml_tree(ngx_k8s_yaml_t *y, json_t **json);
+static ngx_int_t ngx_k8s_yaml_whole(ngx_k8s_yaml_t *y, u_char *p, u_char *end,
+    json_t **json);
 static u_char *ngx_k8s_yaml_space(u_char *p, u_char *last);
 static ngx_uint_t ngx_k8s_yaml_begins(ngx_k8s_yaml_t *y, u_char *p);
 static ngx_uint_t ngx_k8s_yaml_lines(u_char *p, u_char *last);
@@ -56,7 +63,19 @@ ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json, json_t *trash,
 void
 ngx_k8s_yaml_close(ngx_k8s_yaml_t *y)
 {
+    ngx_uint_t  i;
+
     ngx_k8s_yaml_reset(y);
+
+    if (y->reading) {
+
+        for (i = 0; i < y->tree.depth; i++) {
+            (void) json_array_append_new(y->trash, y->tree.frames[i].json);
+            y->tree.frames[i].json = NULL;
+        }
+
+        ngx_k8s_parser_cancel(&y->tree);
+    }
 
     if (y->started) {
         yaml_parser_delete(&y->parser);
@@ -260,15 +279,20 @@ ngx_k8s_yaml_reset(ngx_k8s_yaml_t *y)
 
 /*
  * The next document when it is JSON, as it may be in any file: NGX_OK;
- * NGX_DONE: the text has ended; NGX_BUSY: it is YAML, from pos on.
+ * NGX_AGAIN; NGX_DONE: the text has ended; NGX_BUSY: it is YAML, from pos on.
  */
 
 static ngx_int_t
 ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
 {
-    u_char        *p;
-    size_t         line, column;
-    json_error_t   error;
+    u_char               *p;
+    size_t                line, column;
+    json_error_t          error;
+    ngx_k8s_json_scan_t   scan;
+
+    if (y->reading) {
+        return ngx_k8s_yaml_tree(y, json);
+    }
 
     p = ngx_k8s_yaml_space(y->pos, y->last);
 
@@ -284,24 +308,23 @@ ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
         return NGX_BUSY;
     }
 
+    ngx_memzero(&scan, sizeof(ngx_k8s_json_scan_t));
+
+    if (y->last - p > NGX_K8S_YAML_PIECE
+        && ngx_k8s_json_scan(&scan, p, p + NGX_K8S_YAML_PIECE) == NULL
+        && !scan.broken)
+    {
+        ngx_k8s_parser_tree(&y->tree, p, y->last - p, y->log);
+        y->reading = 1;
+
+        return NGX_AGAIN;
+    }
+
     *json = json_loadb((char *) p, y->last - p,
                        JSON_ALLOW_NUL|JSON_DISABLE_EOF_CHECK, &error);
 
     if (*json) {
-        y->start = p;
-        y->line += ngx_k8s_yaml_lines(y->counted, p);
-        y->counted = p;
-        p = ngx_k8s_yaml_space(p + error.position, y->last);
-
-        if (y->json || p == y->last || *p == '{'
-            || ngx_k8s_yaml_begins(y, p))
-        {
-            y->pos = p;
-            return NGX_OK;
-        }
-
-        json_decref(*json);
-        return NGX_BUSY;
+        return ngx_k8s_yaml_whole(y, p, p + error.position, json);
     }
 
     if (ngx_k8s_json_no_memory(&error, p, y->last - p)) {
@@ -319,6 +342,70 @@ ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
     column = (error.column > 0) ? error.column - 1 : 0;
 
     return ngx_k8s_yaml_failed(y, line, column, error.text);
+}
+
+
+/* a piece of a large one */
+
+static ngx_int_t
+ngx_k8s_yaml_tree(ngx_k8s_yaml_t *y, json_t **json)
+{
+    u_char     *p, *lf;
+    ngx_int_t   rc;
+
+    rc = ngx_k8s_parser_run(&y->tree, NGX_K8S_YAML_PIECE);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    y->reading = 0;
+    p = y->tree.pos;
+
+    if (rc == NGX_OK) {
+        *json = y->tree.root;
+        y->tree.root = NULL;
+
+        return ngx_k8s_yaml_whole(y, y->tree.text, p, json);
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (!y->json) {
+        return NGX_BUSY;
+    }
+
+    for (lf = p; lf > y->text && lf[-1] != LF; lf--) { /* void */ }
+
+    *ngx_cpymem(y->why, y->tree.problem.message.data,
+                y->tree.problem.message.len) = '\0';
+
+    return ngx_k8s_yaml_failed(y, ngx_k8s_yaml_lines(y->text, p), p - lf,
+                               y->why);
+}
+
+
+/* a document of JSON from p to end, unless something stands behind it */
+
+static ngx_int_t
+ngx_k8s_yaml_whole(ngx_k8s_yaml_t *y, u_char *p, u_char *end, json_t **json)
+{
+    y->start = p;
+    y->line += ngx_k8s_yaml_lines(y->counted, p);
+    y->counted = p;
+
+    p = ngx_k8s_yaml_space(end, y->last);
+
+    if (y->json || p == y->last || *p == '{' || ngx_k8s_yaml_begins(y, p)) {
+        y->pos = p;
+        return NGX_OK;
+    }
+
+    (void) json_array_append_new(y->trash, *json);
+
+    return NGX_BUSY;
 }
 
 
@@ -354,8 +441,14 @@ ngx_k8s_yaml_lines(u_char *p, u_char *last)
 {
     ngx_uint_t  n;
 
-    for (n = 0; p < last; p++) {
-        n += (*p == LF);
+    for (n = 0; p < last; n++) {
+        p = memchr(p, LF, last - p);
+
+        if (p == NULL) {
+            break;
+        }
+
+        p++;
     }
 
     return n;

@@ -16,6 +16,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <yaml.h>
+#include <ngx_k8s_resource.h>
 #include <ngx_k8s_yaml.h>
 
 
@@ -51,6 +52,7 @@ struct ngx_k8s_yaml_s {
     ngx_uint_t           base;       /* lines before the parser's first */
     ngx_uint_t           line;       /* of the document, from 0 */
     u_char              *start;      /* of it, when it is JSON, or NULL */
+    ngx_k8s_parser_t     tree;       /* of a large one */
     u_char              *counted;    /* lines up to here are in "line" */
     uint32_t            *lines;      /* of the elements of its "items" */
     ngx_uint_t           nlines;
@@ -62,10 +64,12 @@ struct ngx_k8s_yaml_s {
     ngx_str_t            error;
     unsigned             json:1;
     unsigned             started:1;
+    unsigned             reading:1;  /* a large document of JSON */
     unsigned             done:1;
     unsigned             failed:1;   /* no memory */
     ngx_k8s_yaml_frame_t   frames[NGX_K8S_YAML_DEPTH];
     ngx_k8s_yaml_anchor_t  anchors[NGX_K8S_YAML_ANCHORS];
+    char                 why[129];
     u_char               message[256];
 };
 

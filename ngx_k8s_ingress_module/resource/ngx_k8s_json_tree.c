@@ -181,7 +181,7 @@ ngx_k8s_json_text_value(ngx_k8s_json_text_t *t, json_t *value)
     case JSON_OBJECT:
     case JSON_ARRAY:
 
-        if (t->depth < NGX_K8S_JSON_TREE_DEPTH) {
+        if (t->depth < NGX_K8S_PARSER_TREE_DEPTH) {
             ngx_k8s_json_text_open(t, value);
             return;
         }
@@ -344,7 +344,7 @@ ngx_k8s_json_freed(json_t *json, size_t *budget)
                       : json_object_iter_value(iter);
 
         } while (ngx_k8s_json_size(value) && value->refcount == 1
-                 && depth++ < NGX_K8S_JSON_TREE_DEPTH);
+                 && depth++ < NGX_K8S_PARSER_TREE_DEPTH);
 
         n = (value->refcount == 1) ? ngx_k8s_json_cost(value) : 1;
         n *= NGX_K8S_JSON_FREED;

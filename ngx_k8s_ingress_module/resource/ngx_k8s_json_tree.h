@@ -15,11 +15,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <jansson.h>
-
-
-/* what is deeper is written, and freed, at once */
-#define NGX_K8S_JSON_TREE_DEPTH     64
+#include <ngx_k8s_resource.h>
 
 
 typedef struct {
@@ -29,7 +25,8 @@ typedef struct {
 } ngx_k8s_json_text_frame_t;
 
 
-/* a tree that is written; the caller keeps it, and does not change it */
+/* a tree that is written, what is deeper at once; the caller keeps it, and does
+   not change it */
 
 typedef struct {
     u_char                  *text;       /* malloc()ed, compact, with a final
@@ -45,7 +42,7 @@ typedef struct {
     ngx_uint_t               depth;
     unsigned                 is_spec:1;  /* the value to come */
     unsigned                 failed:1;   /* no memory */
-    ngx_k8s_json_text_frame_t  frames[NGX_K8S_JSON_TREE_DEPTH];
+    ngx_k8s_json_text_frame_t  frames[NGX_K8S_PARSER_TREE_DEPTH];
 } ngx_k8s_json_text_t;
 
 

@@ -53,6 +53,7 @@ static ngx_int_t ngx_k8s_parser_open(ngx_k8s_parser_t *p, ngx_uint_t role);
 static u_char *ngx_k8s_parser_end(ngx_k8s_parser_t *p);
 static json_t *ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last);
 static json_t *ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last);
+static json_t *ngx_k8s_parser_overlong(ngx_k8s_parser_t *p, ngx_uint_t escapes);
 static ngx_int_t ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value,
     ngx_uint_t cost);
 static ngx_int_t ngx_k8s_parser_object(ngx_k8s_parser_t *p);
@@ -112,6 +113,17 @@ ngx_k8s_parser_init(ngx_k8s_parser_t *p, ngx_uint_t kind, u_char *text,
 }
 
 
+void
+ngx_k8s_parser_tree(ngx_k8s_parser_t *p, u_char *text, size_t len,
+    ngx_log_t *log)
+{
+    (void) ngx_k8s_parser_init(p, 0, text, 0, log);
+
+    p->last = text + len;
+    p->tree = 1;
+}
+
+
 ngx_int_t
 ngx_k8s_parser_run(ngx_k8s_parser_t *p, size_t budget)
 {
@@ -149,6 +161,10 @@ ngx_k8s_parser_run(ngx_k8s_parser_t *p, size_t budget)
 
         used = p->pos - start;
         budget -= ngx_min(budget, used);
+    }
+
+    if (p->tree) {
+        return NGX_OK;
     }
 
     rc = ngx_k8s_parser_pieces(p, &budget);
@@ -211,7 +227,7 @@ ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget)
 
     case NGX_K8S_PARSER_START:
 
-        if (*p->pos != '{') {
+        if (*p->pos != '{' && !(p->tree && *p->pos == '[')) {
             return ngx_k8s_parser_broken(p, "it is no JSON object");
         }
 
@@ -246,9 +262,8 @@ ngx_k8s_parser_entry(ngx_k8s_parser_t *p)
         return NGX_OK;
     }
 
-    p->state = NGX_K8S_PARSER_VALUE;
-
     if (json_is_array(f->json)) {
+        p->state = NGX_K8S_PARSER_VALUE;
         return NGX_OK;
     }
 
@@ -290,6 +305,7 @@ ngx_k8s_parser_entry(ngx_k8s_parser_t *p)
 
         case ':':
             p->pos++;
+            p->state = NGX_K8S_PARSER_VALUE;
             return NGX_OK;
         }
 
@@ -360,7 +376,7 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
         end = ngx_k8s_parser_end(p);
 
         if (end == NULL) {
-            return NGX_ERROR;
+            return (p->state == NGX_K8S_PARSER_DROP) ? NGX_OK : NGX_ERROR;
         }
     }
 
@@ -386,6 +402,10 @@ ngx_k8s_parser_role(ngx_k8s_parser_t *p)
     ngx_k8s_kind_t          *kind;
     ngx_k8s_parser_role_t   *row;
     ngx_k8s_parser_frame_t  *f;
+
+    if (p->tree) {
+        return NGX_K8S_ROLE_OTHER;
+    }
 
     f = &p->frames[p->depth - 1];
     key = json_string_value(f->key);
@@ -437,6 +457,7 @@ ngx_k8s_parser_drop(ngx_k8s_parser_t *p, size_t *budget)
 {
     size_t                   n;
     u_char                  *end, *limit;
+    json_t                  *value;
     ngx_k8s_parser_frame_t  *f;
 
     n = ngx_min(*budget, (size_t) NGX_K8S_OBJECT_MAX) * NGX_K8S_PARSER_SCAN;
@@ -463,6 +484,17 @@ ngx_k8s_parser_drop(ngx_k8s_parser_t *p, size_t *budget)
         }
 
         f = &p->frames[p->depth - 1];
+
+        if (p->tree) {
+            value = ngx_k8s_parser_overlong(p, 0);
+
+            if (value == NULL
+                || ngx_k8s_parser_attach(p, value, 1) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+
         json_decref(f->key);
         f->key = NULL;
 
@@ -518,6 +550,10 @@ ngx_k8s_parser_after(ngx_k8s_parser_t *p)
     p->root = value;
     p->state = NGX_K8S_PARSER_END;
 
+    if (p->tree) {
+        return NGX_OK;
+    }
+
     for ( /* void */ ; p->pos < p->last; p->pos++) {
         ch = *p->pos;
 
@@ -535,7 +571,9 @@ ngx_k8s_parser_open(ngx_k8s_parser_t *p, ngx_uint_t role)
 {
     ngx_k8s_parser_frame_t  *f;
 
-    if (p->depth == NGX_K8S_PARSER_DEPTH) {
+    if (p->depth == (p->tree ? NGX_K8S_PARSER_TREE_DEPTH
+                             : NGX_K8S_PARSER_DEPTH))
+    {
         return ngx_k8s_parser_broken(p, "it is nested too deeply");
     }
 
@@ -560,7 +598,8 @@ ngx_k8s_parser_open(ngx_k8s_parser_t *p, ngx_uint_t role)
 }
 
 
-/* one past the scalar at pos; NULL: it is broken, or too long */
+/* one past the scalar at pos; NULL: it is broken, or too long, and of a tree
+   what is too long is skipped then */
 
 static u_char *
 ngx_k8s_parser_end(ngx_k8s_parser_t *p)
@@ -578,7 +617,14 @@ ngx_k8s_parser_end(ngx_k8s_parser_t *p)
         return end;
     }
 
-    if (limit != p->last && !scan.broken) {
+    if (limit != p->last && !scan.broken && p->tree
+        && p->state == NGX_K8S_PARSER_VALUE)
+    {
+        p->scan = scan;
+        p->pos = limit;
+        p->state = NGX_K8S_PARSER_DROP;
+
+    } else if (limit != p->last && !scan.broken) {
         (void) ngx_k8s_parser_large(p, "the object has a value of more than "
                                     "%uz bytes",
                                     (size_t) NGX_K8S_PARSER_STRING);
@@ -619,6 +665,10 @@ ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last)
     json_t        *json;
     json_error_t   error;
 
+    if (last - p->pos > NGX_K8S_PARSER_ESCAPED && p->tree) {
+        return ngx_k8s_parser_overlong(p, 1);
+    }
+
     if (last - p->pos > NGX_K8S_PARSER_ESCAPED) {
         (void) ngx_k8s_parser_large(p, "the object has a value with escapes of "
                                     "more than %uz bytes",
@@ -635,8 +685,37 @@ ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last)
             p->failed = 1;
 
         } else {
+            p->pos += p->tree ? ngx_min(error.position, last - p->pos) : 0;
             (void) ngx_k8s_parser_broken(p, error.text);
         }
+    }
+
+    return json;
+}
+
+
+/* in place of a string that is too long, with or without escapes */
+
+static json_t *
+ngx_k8s_parser_overlong(ngx_k8s_parser_t *p, ngx_uint_t escapes)
+{
+    char    *s;
+    size_t   len;
+    json_t  *json;
+
+    len = escapes ? NGX_K8S_PARSER_ESCAPED / 2 : NGX_K8S_PARSER_STRING;
+    json = NULL;
+
+    s = ngx_alloc(len, p->log);
+
+    if (s) {
+        ngx_memset(s, escapes ? LF : 'x', len);
+        json = json_stringn_nocheck(s, len);
+        ngx_free(s);
+    }
+
+    if (json == NULL) {
+        p->failed = 1;
     }
 
     return json;
@@ -715,6 +794,14 @@ ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why)
 
     p->problem.code = NGX_K8S_PROBLEM_INVALID_OBJECT;
     p->problem.message.data = p->message;
+
+    if (p->tree) {
+        p->problem.message.len = ngx_snprintf(p->message, sizeof(p->message),
+                                              "%s", why)
+                                 - p->message;
+        return NGX_ERROR;
+    }
+
     p->problem.message.len = ngx_snprintf(p->message, sizeof(p->message),
                                           "the object cannot be read at byte "
                                           "%O: %s", (off_t) (p->pos - p->text),
@@ -732,6 +819,10 @@ ngx_k8s_parser_names(ngx_k8s_parser_t *p)
     size_t   len;
     u_char  *last;
     json_t  *meta, *ns, *name;
+
+    if (p->tree) {
+        return;
+    }
 
     if (p->depth > 1 && p->frames[1].role == NGX_K8S_ROLE_METADATA) {
         meta = p->frames[1].json;

@@ -103,6 +103,10 @@ ngx_k8s_parser_charge(ngx_k8s_parser_t *p, ngx_uint_t cost)
 {
     ngx_k8s_parser_frame_t  *f;
 
+    if (p->tree) {
+        return NGX_OK;
+    }
+
     f = &p->frames[p->depth - 1];
 
     if (ngx_k8s_parser_elements(f->role)) {

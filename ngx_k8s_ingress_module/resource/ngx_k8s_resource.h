@@ -344,6 +344,7 @@ void ngx_cdecl ngx_k8s_object_problem(ngx_k8s_object_t *object,
  */
 
 #define NGX_K8S_PARSER_DEPTH         16
+#define NGX_K8S_PARSER_TREE_DEPTH    64
 
 /* values that are converted in one piece, of which each 256 bytes of a string
    count as one more; elements of a list that is converted one by one; bytes of
@@ -389,7 +390,7 @@ typedef struct {
     ngx_uint_t               state;
     ngx_int_t                rc;           /* when what was read is freed */
     ngx_uint_t               depth;        /* frames in use */
-    ngx_k8s_parser_frame_t   frames[NGX_K8S_PARSER_DEPTH];
+    ngx_k8s_parser_frame_t   frames[NGX_K8S_PARSER_TREE_DEPTH];
     ngx_k8s_json_scan_t      scan;
     json_t                  *root;         /* once complete, owned */
     ngx_pool_t              *pool;         /* of an object to be, or NULL */
@@ -405,12 +406,23 @@ typedef struct {
     ngx_str_t                name;         /* neither; empty: not known yet */
     u_char                   names[320];
     unsigned                 failed:1;     /* no memory */
+    unsigned                 tree:1;       /* any value: no object is made */
     u_char                   field[256];   /* of the problem */
     u_char                   message[128];
 } ngx_k8s_parser_t;
 
 ngx_int_t ngx_k8s_parser_init(ngx_k8s_parser_t *p, ngx_uint_t kind,
     u_char *text, size_t len, ngx_log_t *log);
+
+/*
+ * The same for any JSON object or array that the text begins with, whatever its
+ * kind: NGX_OK: p.root is the caller's, p.pos is behind it.  NGX_DECLINED:
+ * p.pos is where it is broken, the message says why.  A string that is too long
+ * for an object is one that no object may have.
+ */
+void ngx_k8s_parser_tree(ngx_k8s_parser_t *p, u_char *text, size_t len,
+    ngx_log_t *log);
+
 ngx_int_t ngx_k8s_parser_run(ngx_k8s_parser_t *p, size_t budget);
 void ngx_k8s_parser_cancel(ngx_k8s_parser_t *p);
 

@@ -5,6 +5,7 @@
 
 
 #include <unit.h>
+#include <ngx_k8s_resource.h>
 #include <ngx_k8s_yaml.h>
 
 
@@ -255,6 +256,198 @@ lines(void)
 }
 
 
+/* one document of a text, as the reader gives it, in pieces; NULL: an error */
+
+static ngx_uint_t  pieces;
+static char        why[256];
+
+
+static json_t *
+large_read(const char *text, size_t len, ngx_uint_t json)
+{
+    u_char          *copy;
+    json_t          *doc, *trash;
+    ngx_int_t        rc;
+    ngx_k8s_yaml_t  *y;
+
+    copy = malloc(len);
+    memcpy(copy, text, len);
+
+    trash = json_array();
+    y = ngx_k8s_yaml_open(copy, len, json, trash, &unit_log);
+    doc = NULL;
+
+    for (pieces = 1; /* void */ ; pieces++) {
+        rc = ngx_k8s_yaml_next(y, 100, &doc);
+
+        if (rc != NGX_AGAIN) {
+            break;
+        }
+    }
+
+    snprintf(why, sizeof(why), "%.*s", (int) ngx_k8s_yaml_error(y)->len,
+             ngx_k8s_yaml_error(y)->data);
+
+    ngx_k8s_yaml_close(y);
+    json_decref(trash);
+    free(copy);
+
+    return rc == NGX_OK ? doc : NULL;
+}
+
+
+/* a value at random, not deeper than "depth" */
+
+static char *
+large_value(char *p, ngx_uint_t depth)
+{
+    ngx_uint_t  n, i, object;
+
+    static char  *scalars[] = { "1", "-2.5e3", "true", "false", "null", "\"\"",
+                                "\"a\\n\\u20ac\"", "\"\xc3\xa9\"" };
+
+    if (depth == 0 || random() % 3 == 0) {
+        return p + sprintf(p, "%s", scalars[random() % 8]);
+    }
+
+    object = random() % 2;
+    p += sprintf(p, object ? "{ " : "[\n");
+
+    for (i = 0, n = random() % 12; i < n; i++) {
+        p += sprintf(p, "%s", i ? " ,\n" : "");
+
+        if (object) {
+            p += sprintf(p, "\"k%u\" :", (unsigned) random() % 10);
+        }
+
+        p = large_value(p, depth - 1);
+    }
+
+    return p + sprintf(p, object ? "}" : " ]");
+}
+
+
+/* large documents of JSON are read in pieces, as jansson reads them */
+
+static void
+large(void)
+{
+    char        *text, *p;
+    json_t      *doc, *same;
+    ngx_uint_t   i, n, bad, read, line;
+
+    text = malloc(4 * 1024 * 1024);
+
+    for (n = 0, bad = 0, read = 0; n < 300; n++) {
+        srandom(n + 1);
+
+        p = text + sprintf(text, "{");
+
+        for (i = 0; p - text < 20000; i++) {
+            p += sprintf(p, "%s\"m%u\":", i ? "," : "", (unsigned) i);
+            p = large_value(p, random() % 9);
+        }
+
+        p += sprintf(p, "}");
+
+        /* some are broken */
+
+        if (n % 2) {
+            text[random() % (p - text)] = ",{}[]\":x\n"[random() % 9];
+        }
+
+        doc = large_read(text, p - text, 1);
+        read += (pieces > 1);
+        same = json_loadb(text, p - text, JSON_ALLOW_NUL|JSON_DISABLE_EOF_CHECK,
+                          NULL);
+
+        bad += (doc && same) ? !json_equal(doc, same) : doc != same;
+
+        json_decref(doc);
+        json_decref(same);
+    }
+
+    ok(bad == 0 && read > 250, "documents of JSON as jansson reads them");
+
+    /* where it is broken */
+
+    p = text + sprintf(text, "[\n");
+
+    for (line = 2; p - text < 100000; line++) {
+        p += sprintf(p, "{\"a\":\"b\"},\n");
+    }
+
+    p += sprintf(p, "  {\"a\" \"b\"}]");
+    ok(large_read(text, p - text, 1) == NULL && pieces > 5
+       && atoi(why + 5) == (int) line, "%s: line %u", why, (unsigned) line);
+
+    /* YAML that looks like it */
+
+    p = text + sprintf(text, "{\"a\": 1, b: [");
+
+    while (p - text < 100000) {
+        p += sprintf(p, "x, ");
+    }
+
+    p += sprintf(p, "y]}\n");
+    doc = large_read(text, p - text, 0);
+    ok(doc && json_array_size(json_object_get(doc, "b")) > 30000,
+       "a mapping that begins as JSON");
+    json_decref(doc);
+
+    /* nesting */
+
+    for (n = 60; n < 80; n += 10) {
+        p = text;
+
+        for (i = 0; i < n; i++) {
+            p += sprintf(p, "[\n");
+        }
+
+        for (i = 0; i < 20000; i++) {
+            p += sprintf(p, "%s1", i ? "," : "");
+        }
+
+        for (i = 0; i < n; i++) {
+            p += sprintf(p, "]");
+        }
+
+        doc = large_read(text, p - text, 1);
+        ok(n == 60 ? doc != NULL : doc == NULL && strstr(why, "too deeply"),
+           "%u lists in each other: %s", (unsigned) n, why);
+        json_decref(doc);
+    }
+
+    /* strings that no object may have */
+
+    p = text + sprintf(text, "{\"a\":\"");
+    memset(p, 'y', 3000000);
+    p += 3000000;
+    p += sprintf(p, "\",\"b\":\"");
+
+    for (i = 0; i < 200000; i++) {
+        p += sprintf(p, "\\t");
+    }
+
+    p += sprintf(p, "\",\"c\":[2]}");
+
+    doc = large_read(text, p - text, 1);
+    ok(doc && json_string_length(json_object_get(doc, "a"))
+              == NGX_K8S_PARSER_STRING
+       && json_string_length(json_object_get(doc, "b"))
+          == NGX_K8S_PARSER_ESCAPED / 2
+       && json_integer_value(json_array_get(json_object_get(doc, "c"), 0)) == 2,
+       "overlong strings, in %u pieces", (unsigned) pieces);
+    json_decref(doc);
+
+    p = text + sprintf(text, "{\"");
+    memset(p, 'y', 3000000);
+    ok(large_read(text, 3000000, 1) == NULL, "an overlong name: %s", why);
+
+    free(text);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -264,6 +457,7 @@ main(int argc, char **argv)
     bounds();
     documents();
     lines();
+    large();
 
     return done();
 }
