@@ -32,6 +32,8 @@
 #define NGX_HTTP_K8S_ADMIN_USEC      500    /* of one turn */
 #define NGX_HTTP_K8S_ADMIN_TURN      1000   /* msec, until the next at most */
 
+#define NGX_HTTP_K8S_ADMIN_NAME      512    /* "namespace/name" */
+
 
 typedef struct ngx_http_k8s_admin_s  ngx_http_k8s_admin_t;
 
@@ -94,6 +96,9 @@ struct ngx_http_k8s_admin_s {
     ngx_array_t               certificates;
     ngx_array_t               policies;
     uint64_t                  order;     /* ?canonical: of the next path */
+    ngx_rbtree_t              ingresses; /* with a path of that host, by */
+    ngx_rbtree_node_t         ingresses_sentinel;  /* "namespace/name" */
+    u_char                    name[NGX_HTTP_K8S_ADMIN_NAME];
 
     /* /metrics */
     uint64_t                  counts[NGX_K8S_PROBLEMS];

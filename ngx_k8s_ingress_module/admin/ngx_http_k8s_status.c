@@ -57,7 +57,6 @@ static ngx_int_t ngx_http_k8s_status_certificate(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_validity(ngx_http_k8s_admin_t *a,
     ngx_k8s_certificate_t *rec);
 static ngx_int_t ngx_http_k8s_status_policy(ngx_http_k8s_admin_t *a);
-static ngx_int_t ngx_http_k8s_status_problem(ngx_http_k8s_admin_t *a);
 
 
 static ngx_http_k8s_status_section_t  ngx_http_k8s_status_sections[] = {
@@ -125,6 +124,7 @@ ngx_http_k8s_status_init(ngx_http_k8s_admin_t *a)
     /* "" is the catch-all host, "*.example.com" a record of its own */
 
     a->by_host = 1;
+    a->problems = 0;
 
     buf = ngx_pnalloc(r->pool, 256);
     if (buf == NULL) {
@@ -312,6 +312,8 @@ ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a)
         a->services.nelts = 0;
         a->certificates.nelts = 0;
         a->policies.nelts = 0;
+        ngx_rbtree_init(&a->ingresses, &a->ingresses_sentinel,
+                        ngx_str_rbtree_insert_value);
     }
 
     return NGX_AGAIN;
@@ -745,68 +747,6 @@ ngx_http_k8s_status_policy(ngx_http_k8s_admin_t *a)
     ngx_http_k8s_puts(a, "}}");
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_k8s_status_problem(ngx_http_k8s_admin_t *a)
-{
-    ngx_str_t                ns, host;
-    ngx_uint_t               n;
-    ngx_k8s_problem_rec_t   *rec;
-    ngx_k8s_problem_item_t  *item;
-
-    rec = a->record;
-    ns = ngx_http_k8s_str(rec, &rec->namespace);
-
-    if (a->namespace.len && !ngx_http_k8s_str_eq(&ns, &a->namespace)) {
-        return NGX_OK;
-    }
-
-    for (n = 0; n < NGX_HTTP_K8S_STATUS_ITEMS; n++) {
-
-        if (a->item == rec->items.n) {
-
-            if (a->opened) {
-                ngx_http_k8s_puts(a, "]}");
-            }
-
-            return NGX_OK;
-        }
-
-        item = ngx_k8s_record_at(rec, rec->items.offset);
-        item += a->item++;
-
-        host = ngx_http_k8s_str(rec, &item->host);
-
-        if (a->by_host && !ngx_http_k8s_str_eq(&host, &a->host)) {
-            continue;
-        }
-
-        if (!a->opened) {
-            ngx_http_k8s_status_open(a);
-            ngx_http_k8s_status_member(a, "{\"kind\":", rec, &rec->kind);
-            ngx_http_k8s_status_member(a, ",\"namespace\":", rec,
-                                       &rec->namespace);
-            ngx_http_k8s_status_member(a, ",\"name\":", rec, &rec->name);
-            ngx_http_k8s_puts(a, ",\"problems\":[");
-            a->opened = 1;
-
-        } else {
-            ngx_http_k8s_puts(a, ",");
-        }
-
-        ngx_http_k8s_printf(a, "\n  {\"code\":\"%V\",\"severity\":\"%V\"",
-                   &ngx_k8s_problem_codes[item->code % NGX_K8S_PROBLEMS].name,
-                   &ngx_k8s_severities[item->severity % NGX_K8S_SEVERITIES]);
-        ngx_http_k8s_status_member(a, ",\"field\":", rec, &item->field);
-        ngx_http_k8s_status_member(a, ",\"message\":", rec, &item->message);
-        ngx_http_k8s_status_member(a, ",\"remedy\":", rec, &item->remedy);
-        ngx_http_k8s_status_member(a, ",\"host\":", rec, &item->host);
-        ngx_http_k8s_puts(a, "}");
-    }
-
-    return NGX_AGAIN;
 }
 
 

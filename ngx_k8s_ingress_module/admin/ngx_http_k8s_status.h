@@ -24,6 +24,16 @@
 ngx_int_t ngx_http_k8s_status_host(ngx_http_k8s_admin_t *a);
 
 
+/*
+ * Problems (ngx_http_k8s_status_problem.c): those of the record in a->record;
+ * NGX_AGAIN when there are more.  With a host those that it shows, or that are
+ * of an Ingress with a path of it, which were noted before.
+ */
+ngx_int_t ngx_http_k8s_status_problem(ngx_http_k8s_admin_t *a);
+void ngx_http_k8s_status_note(ngx_http_k8s_admin_t *a,
+    ngx_k8s_rule_rec_t *rule);
+
+
 /* ngx_http_k8s_status_out.c */
 
 /* begins a new element of the section's array */

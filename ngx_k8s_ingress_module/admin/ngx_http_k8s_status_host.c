@@ -10,6 +10,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_policy.h>
+#include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_status.h>
 
 
@@ -31,6 +33,8 @@ static void ngx_http_k8s_status_action(ngx_http_k8s_admin_t *a,
     ngx_k8s_host_t *rec, ngx_k8s_action_t *action);
 static void ngx_http_k8s_status_backends(ngx_http_k8s_admin_t *a,
     ngx_k8s_host_t *rec, ngx_k8s_action_t *action);
+static void ngx_http_k8s_status_closed(ngx_http_k8s_admin_t *a,
+    ngx_k8s_policy_t *policy, ngx_k8s_action_t *action);
 static void ngx_http_k8s_status_seen(ngx_http_k8s_admin_t *a,
     ngx_array_t *slots, uint32_t slot);
 static void ngx_http_k8s_status_name(ngx_http_k8s_admin_t *a,
@@ -306,6 +310,8 @@ ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
         ngx_http_k8s_status_member(a, ",\"ingress\":", rule, &rule->name);
         ngx_http_k8s_status_member(a, ",\"rule\":", rule, &rule->path);
         ngx_http_k8s_puts(a, ",");
+
+        ngx_http_k8s_status_note(a, rule);
     }
 
     ngx_http_k8s_printf(a, "\"default\":%s",
@@ -326,11 +332,71 @@ ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
 
     if (match->action < rec->actions.n) {
         action = ngx_k8s_record_at(rec, rec->actions.offset);
+        action += match->action;
+
+        ngx_http_k8s_status_closed(a, policy,
+                                   (match->flags & NGX_K8S_MATCH_DEFAULT)
+                                   ? NULL : action);
+
         ngx_http_k8s_puts(a, ",\"action\":");
-        ngx_http_k8s_status_action(a, rec, &action[match->action]);
+        ngx_http_k8s_status_action(a, rec, action);
     }
 
     ngx_http_k8s_puts(a, "}");
+}
+
+
+/*
+ * What requests get in place of the action, and by which annotation, where that
+ * can be told without its problem.  action: of a rule, or NULL.
+ */
+
+static void
+ngx_http_k8s_status_closed(ngx_http_k8s_admin_t *a, ngx_k8s_policy_t *policy,
+    ngx_k8s_action_t *action)
+{
+    ngx_str_t         *by;
+    ngx_uint_t         status;
+    ngx_k8s_host_t    *host;
+#if (NGX_HTTP_SSL)
+    ngx_k8s_policy_t  *tls;
+
+    static ngx_str_t  clients = ngx_string("auth-tls-secret");
+#endif
+
+    static ngx_str_t  other = ngx_string("");
+
+    host = a->record;
+    status = NGX_HTTP_FORBIDDEN;
+    by = (host->flags & NGX_K8S_HOST_CLOSED) ? &other : NULL;
+
+#if (NGX_HTTP_SSL)
+
+    tls = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_POLICY, host->policy);
+
+    if (by == NULL && tls
+        && ngx_http_k8s_ssl_client_closed(a->blocks[a->n], tls))
+    {
+        by = &clients;
+    }
+
+#endif
+
+    if (by == NULL && policy) {
+        status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        by = ngx_http_k8s_policy_closed(a->blocks[a->n], policy);
+    }
+
+    if (by == NULL && action && action->kind == NGX_K8S_ACTION_STATUS) {
+        status = action->status;
+        by = &other;
+    }
+
+    if (by) {
+        ngx_http_k8s_printf(a, ",\"closed\":{\"status\":%ui,\"by\":", status);
+        ngx_http_k8s_json(a, by);
+        ngx_http_k8s_puts(a, "}");
+    }
 }
 
 

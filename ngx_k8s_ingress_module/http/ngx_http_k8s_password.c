@@ -17,6 +17,8 @@
 
 static ngx_int_t ngx_http_k8s_password_check(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_password_ctx_t *p);
+static ngx_k8s_data_t *ngx_http_k8s_password_users(ngx_k8s_block_t *block,
+    ngx_k8s_settings_t *settings);
 static ngx_int_t ngx_http_k8s_password_compare(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_password_ctx_t *p,
     ngx_str_t *stored, ngx_uint_t known);
@@ -110,35 +112,25 @@ ngx_http_k8s_password_check(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 {
     ngx_int_t             rc;
     ngx_str_t             lines, stored;
-    ngx_uint_t            known, digest;
+    ngx_uint_t            known;
     ngx_k8s_data_t       *data;
     ngx_k8s_settings_t   *settings;
 
-    static ngx_uint_t  uses[2][2] = {
-        { NGX_K8S_DATA_USERS, NGX_K8S_DATA_USER_MAP },
-        { NGX_K8S_DATA_DIGESTS, NGX_K8S_DATA_DIGEST_MAP }
-    };
-
     settings = ngx_http_k8s_settings(ctx);
-    digest = (settings->auth_type == NGX_K8S_AUTH_DIGEST);
 
-    data = settings->auth_secret.len
-           ? ngx_http_k8s_data(ctx->block,
-                               uses[digest][settings->auth_map ? 1 : 0],
-                               &settings->auth_secret)
-           : NULL;
+    data = ngx_http_k8s_password_users(ctx->block, settings);
 
     if (data == NULL) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "users of Secret \"%V\" are not known, the path is "
-                      "closed", &settings->auth_secret);
+                      "the path is closed: users of Secret \"%V\" are not "
+                      "known", &settings->auth_secret);
 
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
     ngx_k8s_record_str(data, &data->bytes, &lines);
 
-    if (digest) {
+    if (settings->auth_type == NGX_K8S_AUTH_DIGEST) {
         return ngx_http_k8s_digest(r, ctx, &lines, &p->stale);
     }
 
@@ -166,6 +158,39 @@ ngx_http_k8s_password_check(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
              == NGX_OK);
 
     return ngx_http_k8s_password_compare(r, ctx, p, &stored, known);
+}
+
+
+/* NULL: they are not known */
+
+static ngx_k8s_data_t *
+ngx_http_k8s_password_users(ngx_k8s_block_t *block,
+    ngx_k8s_settings_t *settings)
+{
+    ngx_uint_t  digest;
+
+    static ngx_uint_t  uses[2][2] = {
+        { NGX_K8S_DATA_USERS, NGX_K8S_DATA_USER_MAP },
+        { NGX_K8S_DATA_DIGESTS, NGX_K8S_DATA_DIGEST_MAP }
+    };
+
+    if (settings->auth_secret.len == 0) {
+        return NULL;
+    }
+
+    digest = (settings->auth_type == NGX_K8S_AUTH_DIGEST);
+
+    return ngx_http_k8s_data(block, uses[digest][settings->auth_map ? 1 : 0],
+                             &settings->auth_secret);
+}
+
+
+ngx_uint_t
+ngx_http_k8s_password_closed(ngx_k8s_block_t *block,
+    ngx_k8s_settings_t *settings)
+{
+    return settings->auth_secret.len
+           && ngx_http_k8s_password_users(block, settings) == NULL;
 }
 
 

@@ -54,6 +54,10 @@ ngx_uint_t ngx_http_k8s_password_wanted(ngx_http_k8s_ctx_t *ctx);
 ngx_int_t ngx_http_k8s_password(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 
+/* whether the users of the Secret that settings name are not known */
+ngx_uint_t ngx_http_k8s_password_closed(ngx_k8s_block_t *block,
+    ngx_k8s_settings_t *settings);
+
 /* the challenge of an answer; the request goes on without what the client has
    said; NGX_ERROR: no memory */
 ngx_int_t ngx_http_k8s_password_challenge(ngx_http_request_t *r,

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_access.h>
 #include <ngx_http_k8s_auth.h>
+#include <ngx_http_k8s_backend_tls.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_limit.h>
@@ -341,4 +342,53 @@ ngx_http_k8s_policy_drop(ngx_http_k8s_policies_t *policies,
     /* the policy is in its pool */
 
     ngx_http_k8s_profile_release(policy->profile);
+}
+
+
+ngx_str_t *
+ngx_http_k8s_policy_closed(ngx_k8s_block_t *block, ngx_k8s_policy_t *rec)
+{
+    ngx_str_t            value;
+    ngx_uint_t           i;
+    ngx_k8s_row_t       *row;
+    ngx_k8s_setting_t   *setting;
+    ngx_k8s_settings_t   settings;
+
+    static ngx_str_t  other = ngx_string("");
+    static ngx_str_t  users = ngx_string("auth-secret");
+    static ngx_str_t  backend = ngx_string("proxy-ssl-secret");
+
+    ngx_memzero(&settings, sizeof(ngx_k8s_settings_t));
+
+    setting = ngx_k8s_record_at(rec, rec->settings.offset);
+
+    for (i = 0; i < rec->settings.n; i++) {
+
+        if (setting[i].flags & NGX_K8S_SETTING_CLOSED) {
+            return &other;
+        }
+
+        if (setting[i].row >= ngx_k8s_nrows) {
+            continue;
+        }
+
+        row = &ngx_k8s_rows[setting[i].row];
+
+        if (row->offset == NGX_K8S_NO_FIELD
+            || (row->flags & NGX_K8S_ROW_HEADERS))
+        {
+            continue;
+        }
+
+        ngx_k8s_record_str(rec, &setting[i].value, &value);
+
+        (void) row->grammar->decode(row->grammar, &value,
+                                    (u_char *) &settings + row->offset);
+    }
+
+    if (ngx_http_k8s_password_closed(block, &settings)) {
+        return &users;
+    }
+
+    return ngx_http_k8s_backend_tls_closed(block, &settings) ? &backend : NULL;
 }

@@ -50,5 +50,13 @@ ngx_int_t ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 ngx_int_t ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
     ngx_str_t *values, ngx_str_t *error);
 
+/*
+ * Whether routes with a record are closed: NULL, they are not; the annotation
+ * whose Secret is of no use; or an empty string, something else protects and
+ * cannot be honoured.  Static.  Under the caller's pin.
+ */
+ngx_str_t *ngx_http_k8s_policy_closed(ngx_k8s_block_t *block,
+    ngx_k8s_policy_t *rec);
+
 
 #endif /* _NGX_HTTP_K8S_POLICY_H_INCLUDED_ */

@@ -36,6 +36,8 @@ static void ngx_http_k8s_forget(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_health(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
     ngx_k8s_route_key_t *key);
+static ngx_int_t ngx_http_k8s_closed(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, char *what, ngx_int_t status);
 static ngx_int_t ngx_http_k8s_client(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t n);
 static ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r,
@@ -339,7 +341,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     if (route->host->flags & NGX_K8S_HOST_CLOSED) {
-        return NGX_HTTP_FORBIDDEN;
+        return ngx_http_k8s_closed(r, ctx, "host", NGX_HTTP_FORBIDDEN);
     }
 
     tls = NGX_OK;
@@ -366,7 +368,8 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
             || ngx_http_k8s_backend_tls_closed(ctx->block,
                                                ctx->profile->settings)))
     {
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
+        return ngx_http_k8s_closed(r, ctx, "path",
+                                   NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
     if (route->host->root.len && r->uri.len == 1) {
@@ -409,6 +412,10 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     if (ngx_http_k8s_settings(ctx)->closed) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "all paths are closed by a key of the ConfigMap, see its "
+                      "problems");
+
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 
@@ -418,17 +425,17 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
         ctx->verdict = action->status ? action->status : NGX_HTTP_NOT_FOUND;
 
+        if (!ctx->unmatched) {
+            return ngx_http_k8s_closed(r, ctx, "path", ctx->verdict);
+        }
+
         /* what has to wait does so where it is let through */
 
-        if (ctx->unmatched
-            && (ctx->profile->limit || ngx_http_k8s_auth_wanted(ctx)))
-        {
+        if (ctx->profile->limit || ngx_http_k8s_auth_wanted(ctx)) {
             return NGX_DECLINED;
         }
 
-        if (ctx->unmatched && ngx_http_k8s_access(r, ctx, 0)
-                              == NGX_HTTP_FORBIDDEN)
-        {
+        if (ngx_http_k8s_access(r, ctx, 0) == NGX_HTTP_FORBIDDEN) {
             return NGX_HTTP_FORBIDDEN;
         }
 
@@ -443,6 +450,30 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     default:
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+}
+
+
+/* what protects cannot be honoured: what that is, a problem says */
+
+static ngx_int_t
+ngx_http_k8s_closed(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx, char *what,
+    ngx_int_t status)
+{
+    ngx_str_t  namespace, name;
+
+    ngx_str_null(&namespace);
+    ngx_str_null(&name);
+
+    if (ctx->names) {
+        ngx_k8s_record_str(ctx->names, &ctx->names->namespace, &namespace);
+        ngx_k8s_record_str(ctx->names, &ctx->names->name, &name);
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "the %s is closed, see problems of Ingress \"%V/%V\"", what,
+                  &namespace, &name);
+
+    return status;
 }
 
 

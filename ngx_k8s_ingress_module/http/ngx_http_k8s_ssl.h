@@ -45,6 +45,7 @@ ngx_int_t ngx_http_k8s_ssl_apply(ngx_ssl_conn_t *ssl_conn,
  * NGX_K8S_TLS_ID_LEN bytes; ask(): as apply().  check(): NGX_OK; without TLS
  * NGX_DECLINED, it may go on to a redirect, or to what no redirect to https is
  * for, or NGX_ABORT, to a redirect alone; else the status of the answer.
+ * closed(): whether that is 403 for all, as its Secret is of no use.
  *
  * What others are told of them (ngx_http_k8s_ssl_told.c): tell() puts headers
  * ssl-client-* into the list of a request in place of what came, with whole
@@ -57,6 +58,8 @@ ngx_int_t ngx_http_k8s_ssl_client_ask(ngx_ssl_conn_t *ssl_conn,
     ngx_k8s_block_t *block, ngx_k8s_policy_t *policy, ngx_log_t *log);
 ngx_int_t ngx_http_k8s_ssl_client_check(ngx_http_request_t *r,
     ngx_k8s_block_t *block, ngx_k8s_policy_t *policy);
+ngx_uint_t ngx_http_k8s_ssl_client_closed(ngx_k8s_block_t *block,
+    ngx_k8s_policy_t *policy);
 ngx_int_t ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r, ngx_uint_t whole);
 ngx_int_t ngx_http_k8s_ssl_client_digest(ngx_http_request_t *r,
     ngx_str_t *digest);

@@ -295,6 +295,16 @@ ngx_http_k8s_ssl_client_verified(int ok, X509_STORE_CTX *x509_store)
 }
 
 
+ngx_uint_t
+ngx_http_k8s_ssl_client_closed(ngx_k8s_block_t *block, ngx_k8s_policy_t *policy)
+{
+    ngx_http_k8s_ssl_client_t  client;
+
+    return ngx_http_k8s_ssl_client_policy(block, policy, &client) == NGX_OK
+           && (client.ca == NULL || client.crl == NULL);
+}
+
+
 ngx_int_t
 ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
     ngx_k8s_policy_t *policy)
@@ -312,9 +322,12 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
     c = r->connection;
 
     if (client.ca == NULL || client.crl == NULL) {
-        ngx_log_error(NGX_LOG_INFO, c->log, 0,
-                      "Secret \"%V\" for certificates of clients is not "
-                      "there, or has no ca.crt", &client.secret);
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "the host is closed: of Secret \"%V\", for certificates "
+                      "of clients, \"%s\" %s", &client.secret,
+                      client.ca ? "ca.crl" : "ca.crt",
+                      client.ca ? "cannot be read"
+                                : "is missing or cannot be read");
         return NGX_HTTP_FORBIDDEN;
     }
 

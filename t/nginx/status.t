@@ -94,6 +94,41 @@ bad('e');
 ok $n->until(sub { $n->logged(qr/"default\/e"/) }), 'another problem';
 is $n->logged(qr/AnnotationUnknown/), $count, 'what was said is not said again';
 
+# a path that is closed says so, and why
+
+$n->annotated('shut', 'auth-type: basic', 'auth-secret: nobody');
+$n->annotated('list', 'denylist-source-range: none');
+$n->annotated('to', 'backend-protocol: HTTPS',
+              'proxy-ssl-secret: default/nobody');
+$n->annotated('host', 'auth-tls-secret: default/nobody');
+ok $n->wait_for('shut.test', '/', 503), 'closed';
+ok $n->wait_for('list.test', '/', 503), 'another one';
+ok $n->wait_for('to.test', '/', 503), 'and a third';
+ok $n->wait_for('host.test', '/', 403), 'and a host';
+
+my %by = (shut => [503, 'auth-secret'], list => [503, ''],
+          to => [503, 'proxy-ssl-secret'], host => [403, 'auth-tls-secret']);
+
+for my $name (sort keys %by) {
+    ok $n->until(sub { @{status("?host=$name.test")->{problems}} }),
+        "$name: its problem is one of its host";
+    my $status = status("?host=$name.test");
+    is_deeply [map { "$_->{name} $_->{problems}[0]{code}" }
+               @{$status->{problems}}], ["$name AnnotationClosed"],
+        "$name: no other one";
+    my ($match) = @{$status->{hosts}[0]{paths}[0]{matches}};
+    is_deeply [@{$match->{closed}}{qw( status by )}], $by{$name},
+        "$name: its path is closed";
+    next if $name eq 'shut' || $name eq 'host';
+    ok $n->logged(qr/the path is closed, see problems of Ingress "default\/$name"/),
+        "$name: each request says so in the log";
+}
+ok $n->logged(qr/path is closed: users of Secret "default\/nobody"/), 'users';
+ok $n->logged(qr/host is closed: of Secret "default\/nobody".*"ca\.crt"/), 'CAs';
+
+my ($open) = @{status('?host=one.test')->{hosts}[0]{paths}[0]{matches}};
+ok !exists $open->{closed}, 'others are not';
+
 is $n->stop, 0, 'ends well';
 
 done_testing();
