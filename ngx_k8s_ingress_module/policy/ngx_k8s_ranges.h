@@ -33,7 +33,7 @@ typedef struct {
  * cidr(): an address, or a range in CIDR notation, as Go reads it: no part of
  * IPv4 begins with a zero, and IPv4 in IPv6 is IPv4.  cidr_text(): the same for
  * nginx, which has it as IPv6; of what changes the text is in the pool.  Both
- * NGX_OK, or NGX_ERROR: it is none, or there is no memory.
+ * NGX_OK, or NGX_ERROR: it is none, or there is no memory (ngx_k8s_cidr.c).
  */
 ngx_int_t ngx_k8s_cidr(ngx_str_t *text, ngx_cidr_t *cidr);
 ngx_int_t ngx_k8s_cidr_text(ngx_pool_t *pool, ngx_str_t *text);
