@@ -30,6 +30,10 @@ static void ngx_k8s_claim_insert_marked(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t ngx_k8s_claim_marked_cmp(ngx_rbtree_node_t *one,
     ngx_rbtree_node_t *two);
+static void ngx_k8s_claim_insert_root(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_k8s_claim_root_cmp(ngx_rbtree_node_t *one,
+    ngx_rbtree_node_t *two);
 
 
 void
@@ -40,6 +44,8 @@ ngx_k8s_claims_init(ngx_k8s_host_state_t *state)
     ngx_rbtree_init(&state->claims, &state->sentinel, ngx_k8s_claim_insert);
     ngx_rbtree_init(&state->marked, &state->sentinel,
                     ngx_k8s_claim_insert_marked);
+    ngx_rbtree_init(&state->roots, &state->sentinel,
+                    ngx_k8s_claim_insert_root);
 }
 
 
@@ -72,6 +78,22 @@ ngx_k8s_claim_marked_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
 {
     return ngx_k8s_claim_cmp(ngx_rbtree_data(one, ngx_k8s_claim_t, marked),
                              ngx_rbtree_data(two, ngx_k8s_claim_t, marked));
+}
+
+
+static void
+ngx_k8s_claim_insert_root(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_claim_root_cmp);
+}
+
+
+static ngx_int_t
+ngx_k8s_claim_root_cmp(ngx_rbtree_node_t *one, ngx_rbtree_node_t *two)
+{
+    return ngx_k8s_claim_cmp(ngx_rbtree_data(one, ngx_k8s_claim_t, redirects),
+                             ngx_rbtree_data(two, ngx_k8s_claim_t, redirects));
 }
 
 
@@ -292,6 +314,13 @@ ngx_k8s_claim_count(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     state->nroot += root;
     state->nroot -= claim->root;
     state->head = 1;
+
+    if (root && !claim->root) {
+        ngx_rbtree_insert(&state->roots, &claim->redirects);
+
+    } else if (!root && claim->root) {
+        ngx_rbtree_delete(&state->roots, &claim->redirects);
+    }
 
     claim->regex = regex;
     claim->root = root;

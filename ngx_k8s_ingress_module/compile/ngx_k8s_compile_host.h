@@ -72,6 +72,7 @@ typedef struct {
 typedef struct {
     ngx_rbtree_node_t        node;       /* state->claims, by age */
     ngx_rbtree_node_t        marked;     /* state->marked, by age */
+    ngx_rbtree_node_t        redirects;  /* state->roots, by age, with "root" */
     ngx_queue_t              queue;      /* state->work */
     ngx_k8s_host_state_t    *state;
     ngx_k8s_entry_t         *entry;      /* while there is a link */
@@ -271,6 +272,7 @@ struct ngx_k8s_host_state_s {
     ngx_uint_t               nregex;     /* those that make all its paths
                                             regular expressions */
     ngx_uint_t               nroot;      /* those that redirect "/" */
+    ngx_rbtree_t             roots;      /* these */
     ngx_k8s_claim_t         *rooted;     /* that which does; NULL: not known */
     ngx_uint_t               nrooted;    /* how many there were then */
     ngx_uint_t               nshaken;    /* claims with values for handshakes */
@@ -650,7 +652,9 @@ ngx_int_t ngx_k8s_compile_regexes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m);
 /* the oldest of those that make a host's paths regular expressions; NULL: many
    are older */
 ngx_k8s_claim_t *ngx_k8s_compile_regex_claim(ngx_k8s_host_state_t *state);
-/* of those that redirect "/" of a host, the one that does; there is one */
+/* of those that redirect "/" of a host, the one that does; there is one.  Of
+   the oldest ones so many paths are compared */
+#define NGX_K8S_ROOT_LOOK            4096
 ngx_k8s_claim_t *ngx_k8s_compile_root(ngx_k8s_host_state_t *state);
 
 /* values that a host has once (ngx_k8s_compile_scope.c) */

@@ -95,33 +95,29 @@ ngx_k8s_compile_regexes(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 ngx_k8s_claim_t *
 ngx_k8s_compile_root(ngx_k8s_host_state_t *state)
 {
-    ngx_uint_t          i;
+    ngx_uint_t          i, looked;
     ngx_k8s_item_t     *first;
     ngx_k8s_claim_t    *claim, *root;
     ngx_rbtree_node_t  *node;
 
-    root = NULL;
+    node = ngx_rbtree_min(state->roots.root, &state->sentinel);
+    root = ngx_rbtree_data(node, ngx_k8s_claim_t, redirects);
+
+    if (state->nroot == 1) {
+        return root;
+    }
+
     first = NULL;
+    looked = 0;
 
-    for (node = ngx_rbtree_min(state->claims.root, &state->sentinel);
-         node;
-         node = ngx_rbtree_next(&state->claims, node))
-    {
-        claim = (ngx_k8s_claim_t *) node;
-
-        if (!claim->root) {
-            continue;
-        }
-
-        if (root == NULL) {
-            root = claim;
-        }
-
-        if (state->nroot == 1) {
-            break;
-        }
+    for ( /* void */ ; node; node = ngx_rbtree_next(&state->roots, node)) {
+        claim = ngx_rbtree_data(node, ngx_k8s_claim_t, redirects);
 
         for (i = 0; i < claim->nitems; i++) {
+
+            if (looked++ == NGX_K8S_ROOT_LOOK) {
+                return root;
+            }
 
             if (claim->items[i]->wins
                 && (first == NULL

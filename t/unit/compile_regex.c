@@ -31,6 +31,8 @@
 #define REWRITE  OURS "rewrite-target':'/foo'"
 #define IMPL     "ImplementationSpecific"
 
+#define LOOK     4096    /* paths that are compared for app-root */
+
 
 /* POSIX has what is needed here */
 
@@ -326,7 +328,9 @@ fallback(k8s_t *k)
 static void
 losers(void)
 {
-    k8s_t  k;
+    char        *text, *p;
+    k8s_t        k;
+    ngx_uint_t   i, n;
 
     k8s_conf(&k);
     k.conf.regex = check;
@@ -395,6 +399,36 @@ losers(void)
     k8s_run(&k);
     ok(k8s_has(&k, "root /own"), "which is another object's");
     k8s_delete(&k, NGX_K8S_INGRESS, "d", "older");
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "other");
+
+    /* of many paths those of the oldest objects are compared */
+
+    text = malloc(LOOK * 128 + 4096);
+
+    for (n = 100; n < 5000; n += LOOK) {
+        p = text + sprintf(text, "{'apiVersion':'networking.k8s.io/v1','kind':"
+                           "'Ingress','metadata':{'namespace':'d','name':"
+                           "'many','creationTimestamp':'2024-01-01T00:00:00Z',"
+                           "'annotations':{" OURS "app-root':'/many'}},'spec':{"
+                           "'rules':[{'host':'h','http':{'paths':[");
+
+        for (i = 0; i < n; i++) {
+            p += sprintf(p, "%s" PATH("Exact", "/m%04u", "a"), i ? "," : "",
+                         (unsigned) i);
+        }
+
+        sprintf(p, "]}}]}}");
+
+        k8s_put(&k, text);
+        k8s_put(&k, INGRESS("other", "03", OURS "app-root':'/other'",
+                            PATH("Exact", "/a-much-longer-path", "d")));
+        k8s_run(&k);
+        ok(k8s_has(&k, n == 100 ? "root /other" : "root /many"),
+           "two objects that redirect, one with %u paths", (unsigned) n);
+    }
+
+    free(text);
+    k8s_delete(&k, NGX_K8S_INGRESS, "d", "many");
     k8s_delete(&k, NGX_K8S_INGRESS, "d", "other");
 
     /* what is no expression */
