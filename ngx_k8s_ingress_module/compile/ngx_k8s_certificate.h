@@ -41,5 +41,8 @@ typedef struct {
 ngx_int_t ngx_k8s_certificate_record(ngx_k8s_builder_t *b, ngx_str_t *ns,
     ngx_str_t *name, ngx_k8s_pair_t *pair);
 
+/* seconds since 1970; 0 where it cannot be read, or is NULL */
+time_t ngx_k8s_certificate_time(const ASN1_TIME *t);
+
 
 #endif /* _NGX_K8S_CERTIFICATE_H_INCLUDED_ */

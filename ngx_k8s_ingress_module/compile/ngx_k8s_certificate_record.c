@@ -24,7 +24,6 @@ static ngx_int_t ngx_k8s_certificate_der(ngx_k8s_builder_t *b,
 static ngx_int_t ngx_k8s_certificate_names(ngx_k8s_builder_t *b, X509 *x509);
 static ngx_uint_t ngx_k8s_certificate_name(ASN1_STRING *s, ngx_str_t *name);
 static ngx_int_t ngx_k8s_certificate_about(ngx_k8s_builder_t *b, X509 *x509);
-static time_t ngx_k8s_certificate_time(const ASN1_TIME *t);
 
 
 /* the pair's record in b */
@@ -318,14 +317,12 @@ ngx_k8s_certificate_about(ngx_k8s_builder_t *b, X509 *x509)
 }
 
 
-/* seconds since 1970; 0 when the certificate's time is not readable */
-
-static time_t
+time_t
 ngx_k8s_certificate_time(const ASN1_TIME *t)
 {
     struct tm  tm;
 
-    if (ASN1_TIME_to_tm(t, &tm) != 1) {
+    if (t == NULL || ASN1_TIME_to_tm(t, &tm) != 1) {
         return 0;
     }
 

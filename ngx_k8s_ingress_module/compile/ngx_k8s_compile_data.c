@@ -561,3 +561,24 @@ ngx_k8s_compile_data_halves(ngx_k8s_secret_t *secret)
     return (crt.data ? NGX_K8S_DATA_CRT : 0)
            | (key.data ? NGX_K8S_DATA_KEY : 0);
 }
+
+
+ngx_uint_t
+ngx_k8s_compile_data_age(ngx_k8s_compile_t *c, ngx_k8s_secret_state_t *state)
+{
+    ngx_uint_t             n, ended, changed;
+    ngx_k8s_data_state_t  *d;
+
+    changed = 0;
+
+    for (n = 0; n < NGX_K8S_SECRET_USES; n++) {
+
+        d = &state->data[n];
+        ended = (d->slot && d->ends && c->now > d->ends);
+
+        changed |= (ended != d->ended);
+        d->ended = ended;
+    }
+
+    return changed;
+}

@@ -59,6 +59,7 @@ typedef struct {
 /* in the order of NGX_K8S_ASK_* */
 
 #define NGX_K8S_SECRET_CA            2
+#define NGX_K8S_SECRET_CRL           3
 
 extern ngx_k8s_data_use_t  ngx_k8s_data_uses[NGX_K8S_SECRET_USES];
 
@@ -80,6 +81,9 @@ ngx_int_t ngx_k8s_compile_data(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_secret_t *secret);
 ngx_int_t ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field);
+/* notes which CAs and lists have ended: 1: another one */
+ngx_uint_t ngx_k8s_compile_data_age(ngx_k8s_compile_t *c,
+    ngx_k8s_secret_state_t *state);
 void ngx_k8s_compile_data_free(ngx_k8s_secret_state_t *state);
 /* whether a record is one of those, or another's */
 ngx_uint_t ngx_k8s_compile_data_known(ngx_k8s_compile_t *c, uint32_t slot,

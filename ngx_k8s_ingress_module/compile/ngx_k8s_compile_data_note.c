@@ -18,6 +18,8 @@ static ngx_int_t ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
 static ngx_int_t ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n,
     char *closed);
+static ngx_int_t ngx_k8s_data_vouch(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n);
 static ngx_int_t ngx_k8s_data_pair(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field,
     ngx_k8s_secret_t *secret, char *closed);
@@ -53,6 +55,15 @@ ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
             && (state->data[n].state != NGX_K8S_DATA_GOOD
                 || state->data[n].reason.len)
             && ngx_k8s_data_note(c, a, value, field, n, closed) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    for (n = NGX_K8S_SECRET_CA; n <= NGX_K8S_SECRET_CRL; n++) {
+
+        if ((value->named->uses & ((ngx_uint_t) 1 << n))
+            && ngx_k8s_data_vouch(c, a, value, field, n) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -172,6 +183,67 @@ ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
                                     "Secret %V has no \"%V\", or an empty one, "
                                     "%s", &value->value, key, closed);
     }
+}
+
+
+/* CAs and lists that are good, and by which nobody is verified all the same */
+
+static ngx_int_t
+ngx_k8s_data_vouch(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n)
+{
+    u_char                   date[sizeof("Mon, 28 Sep 1970 06:00:00 GMT")];
+    ngx_str_t                text, *key;
+    ngx_uint_t               crl;
+    ngx_k8s_data_state_t    *d;
+    ngx_k8s_secret_state_t  *state;
+
+    static ngx_str_t  renew = ngx_string("Put a new one into the Secret.");
+    static ngx_str_t  put_ca = ngx_string("Put the certificate of the CA that "
+                                          "signs the others into \"ca.crt\" "
+                                          "of the Secret.");
+    static ngx_str_t  put_crl = ngx_string("Put the lists of the CAs of "
+                                           "\"ca.crt\" into \"ca.crl\" of the "
+                                           "Secret, or take it out.");
+
+    state = value->named->node->data;
+    d = &state->data[n];
+    key = &ngx_k8s_data_uses[n].key;
+    crl = (n == NGX_K8S_SECRET_CRL);
+
+    /* backends are verified where it is asked for, and by no list */
+
+    if (d->state != NGX_K8S_DATA_GOOD
+        || (ngx_k8s_compile_data_row(value->row)->pair
+            && (crl || !(value->named->uses & NGX_K8S_ASK_VERIFY))))
+    {
+        return NGX_OK;
+    }
+
+    if (d->none) {
+        text = ngx_k8s_compile_text(c, "Secret %V, \"%V\": %s, so nobody is "
+                                    "verified by it", &value->value, key,
+                                    crl ? "none of its lists is of a CA of "
+                                          "\"ca.crt\""
+                                        : "no certificate of it is one of a CA "
+                                          "(CA:FALSE)");
+
+        return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_ANNOTATION_INVALID,
+                                      NULL, field, &text,
+                                      crl ? &put_crl : &put_ca);
+    }
+
+    if (!d->ended) {
+        return NGX_OK;
+    }
+
+    *ngx_http_time(date, d->ends) = '\0';
+
+    text = ngx_k8s_compile_text(c, "Secret %V, \"%V\" ended at %s, so nobody is "
+                                "verified by it", &value->value, key, date);
+
+    return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_CERTIFICATE_EXPIRED, NULL,
+                                  field, &text, &renew);
 }
 
 

@@ -12,6 +12,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_certificate.h>
 #include <ngx_k8s_compile_data.h>
 #include <ngx_k8s_passwords.h>
 
@@ -46,6 +47,12 @@ static int ngx_libc_cdecl ngx_k8s_data_user_cmp(const void *one,
 static size_t ngx_k8s_data_line(u_char *p, u_char *last);
 static ngx_int_t ngx_k8s_data_pem(ngx_k8s_compile_t *c,
     ngx_k8s_data_state_t *d, ngx_str_t *text, ngx_uint_t crl);
+static void ngx_k8s_data_x509(ngx_k8s_data_state_t *d, X509 *x509);
+static void ngx_k8s_data_crl(ngx_k8s_data_state_t *d, X509_CRL *list);
+static ngx_uint_t ngx_k8s_data_issued(ngx_k8s_data_state_t *d,
+    ngx_str_t *text);
+static ngx_uint_t ngx_k8s_data_issuer(ngx_k8s_data_state_t *d,
+    X509_NAME *name);
 static ngx_int_t ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio,
     size_t max, ngx_uint_t crl);
 
@@ -356,7 +363,89 @@ ngx_int_t
 ngx_k8s_compile_data_crl(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     ngx_k8s_secret_t *secret, ngx_str_t *text)
 {
-    return ngx_k8s_data_pem(c, d, text, 1);
+    ngx_int_t  rc;
+    ngx_str_t  ca;
+
+    static ngx_str_t  key = ngx_string("ca.crt");
+
+    rc = ngx_k8s_data_pem(c, d, text, 1);
+
+    if (rc == NGX_OK && d->len) {
+        ngx_k8s_compile_secret_data(secret, &key, &ca);
+        d->none = ca.len && !ngx_k8s_data_issued(d, &ca);
+    }
+
+    return rc;
+}
+
+
+/* whether a list is of a CA of the text; of many nothing is said: it is read at
+   once */
+
+static ngx_uint_t
+ngx_k8s_data_issued(ngx_k8s_data_state_t *d, ngx_str_t *text)
+{
+    BIO         *bio;
+    X509        *x509;
+    ngx_uint_t   n, found;
+
+    bio = BIO_new_mem_buf(text->data, (int) text->len);
+    if (bio == NULL) {
+        return 1;
+    }
+
+    found = 0;
+
+    for (n = 0; !found && n < NGX_K8S_DATA_CERTIFICATES; n++) {
+
+        x509 = PEM_read_bio_X509(bio, NULL, NULL, (void *) "");
+        if (x509 == NULL) {
+            break;
+        }
+
+        found = ngx_k8s_data_issuer(d, X509_get_subject_name(x509));
+
+        X509_free(x509);
+    }
+
+    BIO_free(bio);
+    ERR_clear_error();
+
+    return found || n == NGX_K8S_DATA_CERTIFICATES;
+}
+
+
+static ngx_uint_t
+ngx_k8s_data_issuer(ngx_k8s_data_state_t *d, X509_NAME *name)
+{
+    X509_CRL      *list;
+    ngx_str_t      rest, der;
+    ngx_uint_t     n, found;
+    const u_char  *p;
+
+    rest.data = d->made;
+    rest.len = d->len;
+    found = 0;
+
+    for (n = 0; !found && ngx_k8s_data_next(&rest, &der) == NGX_OK; n++) {
+
+        if (n == NGX_K8S_DATA_CERTIFICATES) {
+            return 1;
+        }
+
+        p = der.data;
+
+        list = d2i_X509_CRL(NULL, &p, der.len);
+        if (list == NULL) {
+            return 1;
+        }
+
+        found = (X509_NAME_cmp(X509_CRL_get_issuer(list), name) == 0);
+
+        X509_CRL_free(list);
+    }
+
+    return found;
 }
 
 
@@ -379,6 +468,9 @@ ngx_k8s_data_pem(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
         d->len = 0;
         d->pos = 0;
+        d->ends = 0;
+        d->none = (!crl && text->len);
+        d->ended = 0;
     }
 
     if (text->len == 0) {
@@ -454,6 +546,13 @@ ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio, size_t max, ngx_uint_t crl)
 
         d->len = p - d->made;
 
+        if (crl) {
+            ngx_k8s_data_crl(d, list);
+
+        } else {
+            ngx_k8s_data_x509(d, x509);
+        }
+
     } else {
         len = -1;
     }
@@ -462,6 +561,32 @@ ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio, size_t max, ngx_uint_t crl)
     X509_CRL_free(list);
 
     return (len > 0) ? NGX_OK : NGX_DECLINED;
+}
+
+
+static void
+ngx_k8s_data_x509(ngx_k8s_data_state_t *d, X509 *x509)
+{
+    if (!X509_check_ca(x509)) {
+        return;
+    }
+
+    d->none = 0;
+    d->ends = ngx_max(d->ends,
+                      ngx_k8s_certificate_time(X509_get0_notAfter(x509)));
+}
+
+
+static void
+ngx_k8s_data_crl(ngx_k8s_data_state_t *d, X509_CRL *list)
+{
+    time_t  ends;
+
+    ends = ngx_k8s_certificate_time(X509_CRL_get0_nextUpdate(list));
+
+    if (ends && (d->ends == 0 || ends < d->ends)) {
+        d->ends = ends;
+    }
 }
 
 

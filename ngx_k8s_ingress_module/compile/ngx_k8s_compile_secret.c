@@ -406,6 +406,10 @@ ngx_k8s_compile_secret_age(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
         return;
     }
 
+    if (state->data && ngx_k8s_compile_data_age(c, state)) {
+        ngx_k8s_compile_tell(c, node, 0);
+    }
+
     age = 0;
 
     if (state->slot && state->state != NGX_K8S_SECRET_MISSING) {

@@ -53,6 +53,11 @@ typedef struct {
     size_t                   len;        /* of that */
     size_t                   pos;        /* of the text that was read for it */
     ngx_str_t                reason;     /* why it is bad; malloc()ed */
+    time_t                   ends;       /* of CAs the last one, of lists the
+                                            first one; 0: never */
+    unsigned                 none:1;     /* it vouches for nobody: it has no CA,
+                                            or no list of one */
+    unsigned                 ended:1;    /* and "ends" has passed */
     unsigned                 known:1;    /* it was looked at */
     unsigned                 read:1;     /* "digest" is set */
 } ngx_k8s_data_state_t;

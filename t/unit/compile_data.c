@@ -575,6 +575,107 @@ pems(void)
 }
 
 
+/* of a Secret: "ca.crt" of a CA or not, and "ca.crl" of a CA, with days to go;
+   no name: no list */
+
+static void
+vouches(k8s_t *k, int ca, int days, const char *crl_of, int crl_days)
+{
+    BIO              *bio;
+    X509             *x;
+    char             *pem, *text, *p;
+    EVP_PKEY         *key;
+    ngx_uint_t        n;
+    ASN1_TIME        *time;
+    X509_CRL         *crl;
+    X509V3_CTX        ctx;
+    X509_NAME        *name;
+    X509_EXTENSION   *ext;
+
+    key = EVP_EC_gen("P-256");
+    x = X509_new();
+    X509_set_version(x, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), -100 * 86400);
+    X509_gmtime_adj(X509_getm_notAfter(x), days * 86400);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+                               (u_char *) "ca", -1, -1, 0);
+    X509_set_issuer_name(x, X509_get_subject_name(x));
+    X509_set_pubkey(x, key);
+    X509V3_set_ctx_nodb(&ctx);
+    ext = X509V3_EXT_conf_nid(NULL, &ctx, NID_basic_constraints,
+                              ca ? "critical,CA:TRUE" : "CA:FALSE");
+    X509_add_ext(x, ext, -1);
+    X509_EXTENSION_free(ext);
+    X509_sign(x, key, EVP_sha256());
+
+    bio = BIO_new(BIO_s_mem());
+    PEM_write_bio_X509(bio, x);
+    n = BIO_get_mem_data(bio, &pem);
+    text = malloc(8192);
+    p = text + sprintf(text, "ca.crt=%.*s", (int) n, pem);
+    BIO_free(bio);
+
+    if (crl_of) {
+        crl = X509_CRL_new();
+        name = X509_NAME_new();
+        X509_CRL_set_version(crl, 1);
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (u_char *) crl_of,
+                                   -1, -1, 0);
+        X509_CRL_set_issuer_name(crl, name);
+        X509_CRL_set1_lastUpdate(crl, X509_get0_notBefore(x));
+        time = X509_gmtime_adj(NULL, crl_days * 86400);
+        X509_CRL_set1_nextUpdate(crl, time);
+        X509_CRL_sign(crl, key, EVP_sha256());
+        bio = BIO_new(BIO_s_mem());
+        PEM_write_bio_X509_CRL(bio, crl);
+        n = BIO_get_mem_data(bio, &pem);
+        sprintf(p, ";ca.crl=%.*s", (int) n, pem);
+        BIO_free(bio);
+        ASN1_TIME_free(time);
+        X509_NAME_free(name);
+        X509_CRL_free(crl);
+    }
+
+    X509_free(x);
+    EVP_PKEY_free(key);
+
+    secret(k, "s", text);
+    free(text);
+}
+
+
+static void
+ends(void)
+{
+    k8s_t  k;
+
+    begin(&k);
+    ingress(&k, "i", "'nginx.ingress.kubernetes.io/auth-tls-secret':'d/s'",
+            "/a");
+
+    vouches(&k, 1, 30, "ca", 30);
+    ok(!k8s_has(&k, "nobody is verified"), "a CA and its list");
+    vouches(&k, 0, 30, NULL, 0);
+    ok(k8s_has(&k, "Secret d/s, \"ca.crt\": no certificate of it is one of a "
+                   "CA (CA:FALSE), so nobody is verified by it"), "no CA");
+    vouches(&k, 1, -1, NULL, 0);
+    ok(k8s_has(&k, "Secret d/s, \"ca.crt\" ended at "), "one that has ended");
+    vouches(&k, 1, 30, "ca", -1);
+    ok(k8s_has(&k, "Secret d/s, \"ca.crl\" ended at "), "or its list");
+    vouches(&k, 1, 30, "other", 30);
+    ok(k8s_has(&k, "Secret d/s, \"ca.crl\": none of its lists is of a CA of "
+                   "\"ca.crt\""), "a list of another one");
+    vouches(&k, 1, 30, NULL, 0);
+    ok(!k8s_has(&k, "nobody is verified"), "all is well again");
+
+    ngx_k8s_compile_clock(k.compile, time(NULL) + 31 * 86400);
+    ok(k8s_has(&k, "Secret d/s, \"ca.crt\" ended at "), "it ends");
+
+    k8s_close(&k);
+}
+
+
 static ngx_uint_t
 served(k8s_t *k)
 {
@@ -692,6 +793,7 @@ main(void)
     kept();
     foreign();
     pems();
+    ends();
     hostile();
 
     return done();
