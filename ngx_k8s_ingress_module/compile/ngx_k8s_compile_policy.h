@@ -17,6 +17,7 @@
 #include <ngx_core.h>
 #include <ngx_k8s_compile_service.h>
 #include <ngx_k8s_policy.h>
+#include <ngx_k8s_snippet.h>
 
 
 #define NGX_K8S_BUILDS               8    /* of policies in one item of work */
@@ -53,8 +54,8 @@ typedef struct {
 
 /* what cannot be had of it closes the routes that say it */
 
-#define ngx_k8s_policy_closes(value)                                          \
-    (((value)->row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0)
+#define ngx_k8s_policy_closes(v)                                              \
+    ngx_k8s_value_closes((v)->row, &(v)->value)
 
 #define NGX_K8S_POLICY_PORTS         2
 

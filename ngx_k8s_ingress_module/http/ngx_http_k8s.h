@@ -78,6 +78,9 @@ typedef struct {
     ngx_uint_t               line;
 } ngx_http_k8s_pass_t;
 
+/* variables that nginx finds by an index alone */
+#define NGX_HTTP_K8S_HIDDEN          2
+
 /* random bytes of request ids to come; of one process */
 
 #define NGX_HTTP_K8S_ID_LEN          16
@@ -97,6 +100,9 @@ typedef struct {
     ngx_int_t                client_id;  /* index of $http_x_request_id */
     ngx_int_t                request_id; /* index of $request_id */
     ngx_int_t                forwarded_for; /* of $http_x_forwarded_for */
+    ngx_http_variable_t     *hidden[NGX_HTTP_K8S_HIDDEN];  /* see
+                                            ngx_http_k8s_template_init(); NULL:
+                                            not there */
     ngx_http_k8s_ids_t       ids;
     ngx_http_k8s_hasher_t   *hasher;     /* of the worker, NULL: not made */
     ngx_event_t              check;      /* of the worker, see
@@ -130,8 +136,10 @@ ngx_int_t ngx_http_k8s_running(ngx_k8s_block_t *block, ngx_k8s_row_t *row,
  * Headers (ngx_http_k8s_header.c), which are not copied.  One of the answer is
  * set in place of others of its name, or beside them; NULL: no memory.  One of
  * the request, for the backend, in place of all that came, with an empty value
- * none; name is read for its time.  The next one of a name, in any case, of a
- * list that is read from its first part on; NULL: there are no more.
+ * none; name is read for its time.  input() does the same with a copy, with
+ * "replace" only where one has come; an empty one may end with "*".  The next
+ * one of a name, in any case, of a list that is read from its first part on;
+ * NULL: there are no more.
  */
 ngx_table_elt_t *ngx_http_k8s_header_set(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
@@ -141,6 +149,8 @@ ngx_table_elt_t *ngx_http_k8s_header_next(ngx_list_part_t **part,
     ngx_uint_t *i, ngx_str_t *name);
 ngx_int_t ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
     ngx_str_t *value);
+ngx_int_t ngx_http_k8s_header_input(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value, ngx_uint_t replace);
 
 
 #endif /* _NGX_HTTP_K8S_H_INCLUDED_ */

@@ -27,6 +27,7 @@ struct ngx_http_k8s_access_s {
     ngx_k8s_ranges_t        *block;
     ngx_array_t             *agents;     /* ngx_http_k8s_refused_t */
     ngx_array_t             *referers;
+    ngx_array_t             *rules;      /* ngx_http_k8s_rule_t */
 };
 
 
@@ -40,6 +41,8 @@ static ngx_uint_t ngx_http_k8s_access_header(ngx_http_request_t *r,
     ngx_array_t *headers, ngx_str_t *name);
 static ngx_uint_t ngx_http_k8s_access_refused(ngx_http_request_t *r,
     ngx_array_t *headers, ngx_table_elt_t *h);
+static ngx_int_t ngx_http_k8s_access_rules(ngx_http_request_t *r,
+    ngx_array_t *rules, ngx_uint_t any);
 
 
 ngx_int_t
@@ -60,7 +63,8 @@ ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
         base = profile->base->settings;
 
         if (settings->allowlist.data == base->allowlist.data
-            && settings->denylist.data == base->denylist.data)
+            && settings->denylist.data == base->denylist.data
+            && profile->rules == NULL)
         {
             profile->access = profile->base->access;
             return NGX_OK;
@@ -77,6 +81,7 @@ ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
     }
 
     *access = of_base;
+    access->rules = profile->rules;
 
     if ((base == NULL || settings->allowlist.data != base->allowlist.data)
         && ngx_http_k8s_access_ranges(pool, &access->allow,
@@ -109,7 +114,7 @@ ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
     }
 
     if (access->allow || access->deny || access->block || access->agents
-        || access->referers)
+        || access->referers || access->rules)
     {
         profile->access = access;
     }
@@ -380,5 +385,49 @@ ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_FORBIDDEN;
     }
 
-    return access->allow ? NGX_OK : NGX_DECLINED;
+    if (access->allow) {
+        return NGX_OK;
+    }
+
+    return access->rules ? ngx_http_k8s_access_rules(r, access->rules, any)
+                         : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_access_rules(ngx_http_request_t *r, ngx_array_t *rules,
+    ngx_uint_t any)
+{
+    ngx_uint_t            i;
+    ngx_array_t           cidrs;
+    ngx_http_k8s_rule_t  *rule;
+
+    rule = rules->elts;
+
+    ngx_memzero(&cidrs, sizeof(ngx_array_t));
+    cidrs.nelts = 1;
+
+    for (i = 0; i < rules->nelts; i++) {
+
+        cidrs.elts = &rule[i].cidr;
+
+        if (rule[i].cidr.family != AF_UNSPEC
+            && ngx_cidr_match(r->connection->sockaddr, &cidrs) != NGX_OK)
+        {
+            continue;
+        }
+
+        if (!rule[i].deny) {
+            return NGX_OK;
+        }
+
+        if (!any) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "access forbidden by a rule of a snippet");
+        }
+
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    return NGX_DECLINED;
 }

@@ -20,6 +20,15 @@
  * (ngx_http_k8s_access.c).  In any worker.
  */
 
+/* of "allow" and "deny" in snippets; the first one that has the address counts,
+   behind the lists of annotations */
+
+typedef struct {
+    ngx_cidr_t               cidr;       /* AF_UNSPEC: all */
+    ngx_uint_t               deny;
+} ngx_http_k8s_rule_t;
+
+
 /* from the settings of a profile, once: profile->access, NULL where everybody
    passes; lists that are those of its base are not read again */
 ngx_int_t ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile,

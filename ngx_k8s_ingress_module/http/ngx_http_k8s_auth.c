@@ -23,6 +23,7 @@ typedef struct {
     ngx_str_t               *set_headers;
     ngx_str_t               *key;
     ngx_str_t               *duration;
+    ngx_str_t               *snippet;
     ngx_uint_t               method;
     ngx_uint_t               always;
 } ngx_http_k8s_auth_settings_t;
@@ -132,6 +133,7 @@ ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
         s->set_headers = &settings->auth_set_headers;
         s->key = &settings->auth_cache_key;
         s->duration = &settings->auth_cache_duration;
+        s->snippet = &settings->auth_snippet;
         s->method = settings->auth_method;
         s->always = settings->auth_always;
 
@@ -146,6 +148,7 @@ ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
     s->set_headers = &ngx_http_k8s_auth_none;
     s->key = &settings->global_auth_cache_key;
     s->duration = &settings->global_auth_cache_duration;
+    s->snippet = &settings->global_auth_snippet;
     s->method = settings->global_auth_method;
     s->always = settings->global_auth_always;
 
@@ -326,20 +329,21 @@ ngx_http_k8s_auth_kept(ngx_pool_t *pool, ngx_http_k8s_auth_settings_t *s,
         return NGX_OK;
     }
 
-    /* none but the last of them has control characters */
+    /* none but the last two of them have control characters */
 
     p = ngx_pnalloc(pool, s->url->len + s->headers->len + s->redirect->len
                           + s->key->len + s->duration->len
-                          + auth->method.len + s->set_headers->len + 6);
+                          + auth->method.len + s->set_headers->len
+                          + s->snippet->len + 7);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     auth->settings.data = p;
 
-    p = ngx_sprintf(p, "%V\n%V\n%V\n%V\n%V\n%V\n%V", s->url, s->headers,
-                    s->redirect, s->key, s->duration, &auth->method,
-                    s->set_headers);
+    p = ngx_sprintf(p, "%V\n%V\n%V\n%V\n%V\n%V\n%V\n%V", s->url,
+                    s->headers, s->redirect, s->key, s->duration, &auth->method,
+                    s->set_headers, s->snippet);
 
     auth->settings.len = p - auth->settings.data;
 

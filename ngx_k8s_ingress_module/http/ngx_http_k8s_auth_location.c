@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_auth.h>
+#include <ngx_http_k8s_snippet.h>
 
 
 extern ngx_module_t  ngx_http_proxy_module;
@@ -28,6 +29,8 @@ extern ngx_module_t  ngx_http_proxy_module;
 static ngx_array_t *ngx_http_k8s_auth_tokens(ngx_pool_t *pool,
     ngx_str_t *headers);
 static ngx_uint_t ngx_http_k8s_auth_set(ngx_str_t *headers, ngx_uint_t n);
+static ngx_uint_t ngx_http_k8s_auth_snippets(ngx_k8s_settings_t *one,
+    ngx_k8s_settings_t *two);
 static ngx_uint_t ngx_http_k8s_auth_buffers(ngx_http_k8s_profile_t *one,
     ngx_http_k8s_profile_t *two);
 
@@ -183,9 +186,9 @@ ngx_http_k8s_auth_set(ngx_str_t *headers, ngx_uint_t n)
 
 
 /*
- * A profile has one of its own where it has headers of its own, or other
- * buffers than its base, as those are for cookies of auth servers, too.  Its
- * time-outs are the base's.
+ * A profile has one of its own where it has headers or a snippet of its own, or
+ * other buffers than its base, as those are for cookies of auth servers, too.
+ * Its time-outs are the base's.
  */
 
 ngx_int_t
@@ -218,7 +221,10 @@ ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
             return NGX_ERROR;
         }
 
-        if (headers.len == 0 && ngx_http_k8s_auth_buffers(profile, base)) {
+        if (headers.len == 0
+            && ngx_http_k8s_auth_snippets(profile->settings, base->settings)
+            && ngx_http_k8s_auth_buffers(profile, base))
+        {
             return NGX_OK;
         }
     }
@@ -230,8 +236,14 @@ ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
 
     tokens = ngx_http_k8s_auth_tokens(pool, &headers);
 
-    rc = tokens ? ngx_http_k8s_profile_beside(profile, &profile->asking, tokens)
-                : NGX_ERROR;
+    rc = NGX_ERROR;
+
+    if (tokens
+        && ngx_http_k8s_snippet_auth(pool, tokens, profile->settings)
+           == NGX_OK)
+    {
+        rc = ngx_http_k8s_profile_beside(profile, &profile->asking, tokens);
+    }
 
     ngx_destroy_pool(pool);
 
@@ -245,11 +257,25 @@ ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
         u->read_timeout = of_base->read_timeout;
     }
 
-    if (headers.len && profile->asking == NULL) {
+    if ((headers.len || ngx_http_k8s_snippet_asking(profile->settings)->len)
+        && profile->asking == NULL)
+    {
         profile->denied = 1;
     }
 
     return rc;
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_auth_snippets(ngx_k8s_settings_t *one, ngx_k8s_settings_t *two)
+{
+    ngx_str_t  *a, *b;
+
+    a = ngx_http_k8s_snippet_asking(one);
+    b = ngx_http_k8s_snippet_asking(two);
+
+    return a->len == b->len && ngx_memcmp(a->data, b->data, a->len) == 0;
 }
 
 

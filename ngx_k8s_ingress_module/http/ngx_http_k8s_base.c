@@ -16,6 +16,7 @@
 #include <ngx_http_k8s_protocol.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_snippet.h>
 #include <ngx_http_k8s_ssl.h>
 
 
@@ -173,6 +174,7 @@ ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
         || ngx_http_k8s_set_headers_tokens(pool, tokens, &settings.set_headers)
            != NGX_OK
         || ngx_http_k8s_forwarded_tokens(pool, tokens, &settings) != NGX_OK
+        || ngx_http_k8s_snippet_tokens(pool, tokens, &settings) != NGX_OK
         || ngx_http_k8s_protocol_tokens(pool, tokens, protocol) != NGX_OK)
     {
         return NULL;
@@ -243,11 +245,12 @@ ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
     ngx_str_t *error)
 {
     ngx_uint_t            protocol;
-    ngx_array_t          *tokens;
+    ngx_array_t          *tokens, *headers;
     ngx_k8s_settings_t    settings;
     ngx_http_conf_ctx_t  *parent;
 
     error->len = 0;
+    headers = NULL;
 
     tokens = ngx_array_create(pool, 8, sizeof(ngx_array_t *));
     if (tokens == NULL) {
@@ -273,9 +276,29 @@ ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_k8s_policy_delta(pool, tokens, NGX_K8S_API_INGRESS, values,
                                 base->values)
            != NGX_OK
-        || ngx_http_k8s_error_tokens(pool, tokens, &settings) != NGX_OK
-        || ngx_http_k8s_protocol_tokens(pool, tokens, protocol) != NGX_OK)
+        || ngx_http_k8s_error_tokens(pool, tokens, &settings) != NGX_OK)
     {
+        return NULL;
+    }
+
+    if (settings.snippet.len) {
+
+        if (ngx_http_k8s_snippet_headers(pool, &settings)) {
+            headers = ngx_http_k8s_base_tokens(klcf, pool, base->values,
+                                               protocol);
+            if (headers == NULL) {
+                return NULL;
+            }
+        }
+
+        if (ngx_http_k8s_snippet_delta(pool, tokens, &settings, headers)
+            != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    if (ngx_http_k8s_protocol_tokens(pool, tokens, protocol) != NGX_OK) {
         return NULL;
     }
 
@@ -441,7 +464,7 @@ ngx_http_k8s_base_taken(ngx_http_k8s_loc_conf_t *klcf,
                       "it: %V", base ? "annotation" : "key", &row->name,
                       &error);
 
-        *closed |= ((row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0);
+        *closed |= ngx_k8s_value_closes(row, &values[i]);
         ngx_str_null(&values[i]);
     }
 
@@ -489,6 +512,7 @@ ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
     if (profile->settings == NULL
         || ngx_http_k8s_base_settings(klcf, profile->settings, values)
            != NGX_OK
+        || ngx_http_k8s_snippet_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_headers_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_set_headers_values(pool,
                                            &profile->settings->set_headers,

@@ -44,6 +44,7 @@ typedef struct {
 
 typedef struct ngx_http_k8s_auth_ctx_s  ngx_http_k8s_auth_ctx_t;
 typedef struct ngx_http_k8s_password_ctx_s  ngx_http_k8s_password_ctx_t;
+typedef struct ngx_http_k8s_run_s  ngx_http_k8s_run_t;
 
 
 typedef struct {
@@ -62,6 +63,7 @@ typedef struct {
                                             through; 0: it is proxied */
     ngx_http_k8s_auth_ctx_t *auth;       /* NULL: no auth server was asked */
     ngx_http_k8s_password_ctx_t *password; /* NULL: none was asked for */
+    ngx_http_k8s_run_t      *run;        /* of snippets; NULL: none */
     ngx_str_t                uri;        /* the backend's, until it is that of
                                             the request; empty: it stays */
     ngx_str_t                prefix;     /* with it, X-Forwarded-Prefix; NULL:
@@ -77,6 +79,8 @@ typedef struct {
     unsigned                 gate:1;     /* waits to be let through */
     unsigned                 no_service:1; /* no rule, or none for it */
     unsigned                 unmatched:1; /* of a host, no path took it */
+    unsigned                 missing:1;  /* the verdict is that its Service has
+                                            no endpoints */
     unsigned                 counted:1;
     unsigned                 health:1;   /* answered /healthz: not logged */
     unsigned                 asked:1;    /* a variable was, before routing */

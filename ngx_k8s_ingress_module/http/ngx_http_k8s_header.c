@@ -11,7 +11,7 @@
 
 
 static ngx_int_t ngx_http_k8s_header_drop(ngx_http_request_t *r,
-    ngx_table_elt_t *name, ngx_uint_t keep);
+    ngx_table_elt_t *name, ngx_uint_t keep, ngx_uint_t begins);
 static void ngx_http_k8s_header_moved(ngx_http_request_t *r,
     ngx_table_elt_t *from, ngx_table_elt_t *to);
 
@@ -112,7 +112,7 @@ ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
     }
 
     if (found) {
-        return ngx_http_k8s_header_drop(r, name, value->len ? 1 : 0);
+        return ngx_http_k8s_header_drop(r, name, value->len ? 1 : 0, 0);
     }
 
     if (value->len == 0) {
@@ -132,13 +132,60 @@ ngx_http_k8s_header_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
 }
 
 
+ngx_int_t
+ngx_http_k8s_header_input(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value, ngx_uint_t replace)
+{
+    u_char           *p;
+    ngx_str_t         copy;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t   elt;
+
+    part = &r->headers_in.headers.part;
+    i = 0;
+
+    if (replace && ngx_http_k8s_header_next(&part, &i, name) == NULL) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, 2 * name->len + value->len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&elt, sizeof(ngx_table_elt_t));
+
+    elt.key.len = name->len;
+    elt.key.data = p;
+    elt.lowcase_key = p + name->len;
+
+    ngx_memcpy(elt.key.data, name->data, name->len);
+    elt.hash = ngx_hash_strlow(elt.lowcase_key, name->data, name->len);
+
+    if (value->len) {
+        copy.len = value->len;
+        copy.data = elt.lowcase_key + name->len;
+        *ngx_cpymem(copy.data, value->data, value->len) = '\0';
+
+        return ngx_http_k8s_header_sent(r, &elt, &copy);
+    }
+
+    i = (name->data[name->len - 1] == '*');
+    elt.key.len -= i;
+
+    return ngx_http_k8s_header_drop(r, &elt, 0, i);
+}
+
+
 /*
- * Makes the list anew without those of the name but for the first so many.
+ * Makes the list anew without those of the name, or that begin with it, but for
+ * the first so many.
  */
 
 static ngx_int_t
 ngx_http_k8s_header_drop(ngx_http_request_t *r, ngx_table_elt_t *name,
-    ngx_uint_t keep)
+    ngx_uint_t keep, ngx_uint_t begins)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part, first;
@@ -159,7 +206,8 @@ ngx_http_k8s_header_drop(ngx_http_request_t *r, ngx_table_elt_t *name,
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (h[i].key.len == name->key.len
+            if ((begins ? h[i].key.len >= name->key.len
+                        : h[i].key.len == name->key.len)
                 && ngx_memcmp(h[i].lowcase_key, name->lowcase_key,
                               name->key.len)
                    == 0)

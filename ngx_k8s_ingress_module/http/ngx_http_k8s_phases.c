@@ -18,6 +18,7 @@
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_snippet.h>
 
 
 static ngx_int_t ngx_http_k8s_post_read_begin(ngx_http_request_t *r);
@@ -29,6 +30,8 @@ static ngx_http_handler_pt ngx_http_k8s_realip(
 static ngx_int_t ngx_http_k8s_late_address(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_gate(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx);
+static ngx_int_t ngx_http_k8s_anew(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_admit(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
@@ -368,8 +371,22 @@ ngx_http_k8s_gate(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         }
     }
 
+    if (rc == NGX_DECLINED && profile->program) {
+
+        rc = ngx_http_k8s_program(r, ctx);
+
+        if (rc == NGX_AGAIN) {
+            return ngx_http_k8s_anew(r, ctx);
+        }
+    }
+
     if (rc == NGX_DECLINED && ctx->verdict) {
         rc = ctx->verdict;
+
+        if (ctx->missing) {
+            rc = ngx_http_k8s_error_missing(r, ctx, ngx_k8s_pin(ctx->block));
+            ngx_http_update_location_config(r);
+        }
     }
 
     if (rc != NGX_DECLINED) {
@@ -382,11 +399,38 @@ ngx_http_k8s_gate(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         return rc;
     }
 
-    if (ctx->uri.len && ngx_http_k8s_rewritten(r, ctx) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (ctx->uri.len) {
+
+        if (ctx->run) {
+            ngx_http_k8s_run_rewritten(ctx);
+        }
+
+        if (ngx_http_k8s_rewritten(r, ctx) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
 
     return ctx->conf->late ? ngx_http_k8s_check_length(r) : NGX_DECLINED;
+}
+
+
+/* by the URI that a snippet has made; who gets there has to be let through
+   again */
+
+static ngx_int_t
+ngx_http_k8s_anew(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_k8s_reroute(r, ctx);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    rc = ngx_http_k8s_check_length(r);
+
+    return (rc == NGX_DECLINED) ? ngx_http_k8s_gate(r, ctx) : rc;
 }
 
 

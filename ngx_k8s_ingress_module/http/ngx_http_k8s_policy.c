@@ -17,6 +17,7 @@
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_snippet.h>
 #include <ngx_k8s_policy.h>
 
 
@@ -236,7 +237,8 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
 
     ngx_k8s_policy_settings(profile->settings, NGX_K8S_API_INGRESS, copy);
 
-    if (ngx_http_k8s_headers_profile(profile, profile->pool) != NGX_OK
+    if (ngx_http_k8s_snippet_profile(profile, profile->pool) != NGX_OK
+        || ngx_http_k8s_headers_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_rewrite_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_redirect_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_access_profile(profile, profile->pool) != NGX_OK
@@ -305,9 +307,17 @@ static ngx_int_t
 ngx_http_k8s_policy_try(ngx_http_k8s_loc_conf_t *klcf, ngx_uint_t base,
     ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error)
 {
+    ngx_int_t                rc;
     ngx_http_k8s_profile_t  *profile, *over;
 
     over = klcf->trial ? klcf->trial : klcf->builtin;
+
+    rc = ngx_http_k8s_snippet_check(pool, base ? klcf->builtin->settings
+                                               : over->settings,
+                                    values, error);
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     profile = ngx_http_k8s_base_over(klcf, base ? NULL : over, values, pool,
                                      error);

@@ -10,6 +10,7 @@
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_protocol.h>
 #include <ngx_k8s_policy.h>
+#include <ngx_k8s_snippet.h>
 
 
 typedef struct {
@@ -392,7 +393,8 @@ ngx_http_k8s_profile_allowed(ngx_array_t *args)
     arg = args->elts;
 
     if (ngx_k8s_policy_directive(&arg[0])
-        || ngx_http_k8s_protocol_directive(&arg[0]))
+        || ngx_http_k8s_protocol_directive(&arg[0])
+        || ngx_k8s_snippet_token(&arg[0]))
     {
         return 1;
     }

@@ -41,6 +41,7 @@ typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
 typedef struct ngx_http_k8s_error_s    ngx_http_k8s_error_t;
 typedef struct ngx_http_k8s_limit_s    ngx_http_k8s_limit_t;
 typedef struct ngx_http_k8s_password_s ngx_http_k8s_password_t;
+typedef struct ngx_http_k8s_program_s  ngx_http_k8s_program_t;
 typedef struct ngx_http_k8s_templates_s  ngx_http_k8s_templates_t;
 
 /*
@@ -69,6 +70,15 @@ struct ngx_http_k8s_profile_s {
     ngx_str_t                hsts;       /* header's value; empty: none */
     ngx_array_t             *headers;    /* ngx_http_k8s_answer_header_t; NULL:
                                             none */
+    ngx_array_t             *more;       /* the same of snippets: those that
+                                            replace others, */
+    ngx_array_t             *adds;       /* and that stand beside them */
+    ngx_http_k8s_program_t  *program;    /* of snippets; NULL: none */
+    ngx_array_t             *texts;      /* of them: values with variables in
+                                            tokens, */
+    ngx_array_t             *auth_texts; /* and in those of "asking";
+                                            ngx_http_k8s_template_t */
+    ngx_array_t             *rules;      /* ngx_http_k8s_rule_t; NULL: none */
     ngx_array_t             *set_headers;  /* of a base: values of headers to
                                             the backend, with variables;
                                             ngx_http_k8s_template_t */
@@ -103,7 +113,10 @@ ngx_int_t ngx_http_k8s_set_headers_tokens(ngx_pool_t *pool,
     ngx_array_t *tokens, ngx_str_t *text);
 ngx_int_t ngx_http_k8s_set_headers_values(ngx_pool_t *pool, ngx_str_t *text,
     ngx_array_t **values);
-/* the variables themselves, of which each has an index */
+/* the variables themselves, of which each has an index; those that the values
+   of a base leave are for values of snippets */
+#define NGX_HTTP_K8S_SET_HEADER      "k8s_set_header_%ui"
+
 ngx_int_t ngx_http_k8s_set_headers_variables(ngx_conf_t *cf);
 ngx_int_t ngx_http_k8s_set_headers_index(ngx_conf_t *cf);
 

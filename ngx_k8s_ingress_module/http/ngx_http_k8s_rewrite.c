@@ -10,6 +10,7 @@
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_regex.h>
 #include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_snippet.h>
 
 
 /* of a name, the rest may be that of a header, cookie or argument */
@@ -22,6 +23,9 @@ typedef struct {
                                             capture */
     unsigned                 capture:1;
     unsigned                 variable:1;
+    unsigned                 own:1;      /* of "set" */
+    unsigned                 hidden:2;   /* number of one that nginx does not
+                                            find by its name, and one */
 } ngx_http_k8s_piece_t;
 
 
@@ -48,6 +52,21 @@ static ngx_int_t ngx_http_k8s_rewrite_redirect(ngx_http_request_t *r,
 static ngx_table_elt_t  ngx_http_k8s_prefix = {
     0, ngx_string("X-Forwarded-Prefix"), ngx_null_string,
     (u_char *) "x-forwarded-prefix", NULL
+};
+
+static ngx_str_t  ngx_http_k8s_hidden[NGX_HTTP_K8S_HIDDEN] = {
+    ngx_string("proxy_add_x_forwarded_for"),
+    ngx_string("proxy_port")
+};
+
+/* what ingress-nginx has by these names, nginx has by others, or it is always
+   the same */
+
+static ngx_str_t  ngx_http_k8s_called[][2] = {
+    { ngx_string("balancer_ewma_score"), ngx_string("-1") },
+    { ngx_string("proxy_host"), ngx_string("proxy_upstream_name") },
+    { ngx_string("server_name"), ngx_string("k8s_host") },
+    { ngx_null_string, ngx_null_string }
 };
 
 /* fields whose values are templates */
@@ -281,6 +300,120 @@ ngx_http_k8s_template_compile(ngx_pool_t *pool, ngx_str_t *text,
 }
 
 
+void
+ngx_http_k8s_template_init(ngx_conf_t *cf)
+{
+    ngx_uint_t                  i, n;
+    ngx_hash_key_t             *key;
+    ngx_http_k8s_main_conf_t   *kmcf;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    kmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_k8s_module);
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    key = cmcf->variables_keys->keys.elts;
+
+    for (i = 0; i < cmcf->variables_keys->keys.nelts; i++) {
+        for (n = 0; n < NGX_HTTP_K8S_HIDDEN; n++) {
+            if (key[i].key.len == ngx_http_k8s_hidden[n].len
+                && ngx_strncmp(key[i].key.data, ngx_http_k8s_hidden[n].data,
+                               key[i].key.len)
+                   == 0)
+            {
+                kmcf->hidden[n] = key[i].value;
+            }
+        }
+    }
+}
+
+
+/* 0: nginx finds it, or there is no such variable */
+
+static ngx_uint_t
+ngx_http_k8s_template_hidden(ngx_str_t *name)
+{
+    ngx_uint_t                 n;
+    ngx_http_k8s_main_conf_t  *kmcf;
+
+    kmcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_k8s_module);
+
+    for (n = 0; n < NGX_HTTP_K8S_HIDDEN; n++) {
+        if (kmcf->hidden[n]
+            && ngx_http_k8s_hidden[n].len == name->len
+            && ngx_memcmp(ngx_http_k8s_hidden[n].data, name->data, name->len)
+               == 0)
+        {
+            return n + 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_k8s_template_own(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_k8s_template_t *t)
+{
+    ngx_str_t             *name;
+    ngx_uint_t             i, n;
+    ngx_http_k8s_piece_t  *piece;
+
+    if (ngx_http_k8s_template_compile(pool, text, t) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    piece = t->pieces ? t->pieces->elts : NULL;
+
+    for (i = 0; piece && i < t->pieces->nelts; i++) {
+
+        for (n = 0; piece[i].variable && ngx_http_k8s_called[n][0].len; n++) {
+
+            name = &ngx_http_k8s_called[n][0];
+
+            if (piece[i].text.len == name->len
+                && ngx_memcmp(piece[i].text.data, name->data, name->len) == 0)
+            {
+                piece[i].text = name[1];
+                piece[i].key = ngx_hash_key(name[1].data, name[1].len);
+                piece[i].variable = (name[1].data[0] != '-');
+                break;
+            }
+        }
+
+        if (!piece[i].variable
+            || ngx_http_k8s_template_known(&piece[i].text, piece[i].key))
+        {
+            continue;
+        }
+
+        piece[i].hidden = ngx_http_k8s_template_hidden(&piece[i].text);
+        piece[i].own = !piece[i].hidden;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_template_unknown(ngx_http_k8s_template_t *t, ngx_uint_t *next,
+    ngx_str_t *name)
+{
+    ngx_http_k8s_piece_t  *piece;
+
+    piece = t->pieces ? t->pieces->elts : NULL;
+
+    while (piece && *next < t->pieces->nelts) {
+        if (piece[(*next)++].own) {
+            *name = piece[*next - 1].text;
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 /* what begins with the "$" at *pos, which is moved behind its name */
 
 static ngx_int_t
@@ -479,7 +612,9 @@ ngx_http_k8s_template_value(ngx_http_request_t *r, ngx_http_k8s_piece_t *piece,
     ngx_http_k8s_captures_t *captures, ngx_str_t *value)
 {
     int                        *c;
-    ngx_http_variable_value_t  *v;
+    ngx_http_variable_t        *var;
+    ngx_http_variable_value_t  *v, hidden;
+    ngx_http_k8s_main_conf_t   *kmcf;
 
     if (piece->capture) {
 
@@ -497,10 +632,27 @@ ngx_http_k8s_template_value(ngx_http_request_t *r, ngx_http_k8s_piece_t *piece,
         return;
     }
 
+    if (piece->own) {
+        ngx_http_k8s_run_get(r, &piece->text, value);
+        return;
+    }
+
     *value = piece->text;
 
     if (piece->variable) {
-        v = ngx_http_get_variable(r, &piece->text, piece->key);
+
+        if (piece->hidden) {
+            kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
+            var = kmcf->hidden[piece->hidden - 1];
+            v = &hidden;
+
+            ngx_memzero(v, sizeof(ngx_http_variable_value_t));
+            v->not_found = (var->get_handler(r, v, var->data) != NGX_OK
+                            || v->not_found);
+
+        } else {
+            v = ngx_http_get_variable(r, &piece->text, piece->key);
+        }
 
         if (v && !v->not_found) {
             value->len = v->len;
@@ -633,7 +785,10 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         captures.n = ngx_http_k8s_regex(&pattern, NGX_HTTP_K8S_REGEX_CASELESS,
                                         &r->uri, c, r->connection->log);
 
-        if (captures.n == NGX_ERROR) {
+        if (captures.n == NGX_ERROR
+            || ((settings->snippet.len || settings->location_snippet.len)
+                && ngx_http_k8s_run_target(r, ctx, &captures) != NGX_OK))
+        {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }

@@ -47,6 +47,18 @@ typedef struct {
 ngx_int_t ngx_http_k8s_template_compile(ngx_pool_t *pool, ngx_str_t *text,
     ngx_http_k8s_template_t *t);
 
+/* notes what variables without a name in nginx's hash are made by; at
+   postconfiguration */
+void ngx_http_k8s_template_init(ngx_conf_t *cf);
+
+/* the same of a snippet: a variable that nginx does not know is one that the
+   request has by "set"; in a worker */
+ngx_int_t ngx_http_k8s_template_own(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_http_k8s_template_t *t);
+/* of such a text, NGX_DECLINED: it has a variable that is none, *name */
+ngx_int_t ngx_http_k8s_template_unknown(ngx_http_k8s_template_t *t,
+    ngx_uint_t *next, ngx_str_t *name);
+
 /* the text of a request, in r->pool, or the template's own */
 ngx_int_t ngx_http_k8s_template_run(ngx_http_request_t *r,
     ngx_http_k8s_template_t *t, ngx_http_k8s_captures_t *captures,

@@ -20,6 +20,7 @@
 #include <ngx_http_k8s_regex.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_snippet.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_variables.h>
 
@@ -119,6 +120,35 @@ ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
     }
 
     ctx->status = rc;
+
+    return ngx_http_k8s_status(r, rc);
+}
+
+
+ngx_int_t
+ngx_http_k8s_reroute(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_int_t         rc;
+    ngx_k8s_table_t  *table;
+
+    ngx_http_k8s_forget(r, ctx);
+
+    ngx_memzero(&ctx->hop, sizeof(ngx_http_k8s_hop_t));
+    ctx->auth = NULL;
+    ctx->password = NULL;
+
+    table = ngx_k8s_pin(ctx->block);
+
+    rc = ngx_http_k8s_decide(r, ctx, table);
+
+    ngx_http_update_location_config(r);
+
+    if (rc == NGX_DECLINED) {
+        return NGX_DECLINED;
+    }
+
+    ctx->status = rc;
+    ctx->hop.service = 0;
 
     return ngx_http_k8s_status(r, rc);
 }
@@ -267,6 +297,7 @@ ngx_http_k8s_forget(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ngx_str_null(&ctx->canary);
 
     ctx->verdict = 0;
+    ctx->missing = 0;
     ctx->no_service = 0;
     ctx->unmatched = 0;
     ctx->preflight = 0;
@@ -644,6 +675,16 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
                == NULL)
         {
             return NGX_AGAIN;
+        }
+
+        /* a snippet may answer in its place, or lead elsewhere */
+
+        if (ctx->profile->program && ctx->profile->program->answers) {
+            ctx->verdict = status;
+            ctx->missing = (backend->service
+                            && status == NGX_HTTP_SERVICE_UNAVAILABLE);
+
+            return NGX_DECLINED;
         }
 
         return (backend->service && status == NGX_HTTP_SERVICE_UNAVAILABLE)

@@ -24,6 +24,9 @@
 ngx_int_t ngx_http_k8s_route(ngx_http_request_t *r,
     ngx_http_k8s_loc_conf_t *klcf);
 
+/* the same once more, by another URI; nobody has let it through there */
+ngx_int_t ngx_http_k8s_reroute(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
+
 
 /*
  * Redirects (ngx_http_k8s_redirect.c): set the Location header and return the

@@ -11,15 +11,13 @@
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_snippet.h>
 
 
 static ngx_int_t ngx_http_k8s_set_header_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_set_header_token(ngx_pool_t *pool,
     ngx_array_t *tokens, ngx_str_t *name, ngx_str_t *value);
-
-
-#define NGX_HTTP_K8S_SET_HEADER      "k8s_set_header_%ui"
 
 
 static ngx_uint_t
@@ -203,10 +201,10 @@ ngx_http_k8s_set_header_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_str_t                 value;
-    ngx_array_t              *values;
+    ngx_uint_t                n;
+    ngx_array_t              *values, *texts;
     ngx_http_k8s_ctx_t       *ctx;
     ngx_http_k8s_profile_t   *base;
-    ngx_http_k8s_captures_t   captures;
     ngx_http_k8s_template_t  *t;
 
     v->valid = 1;
@@ -223,18 +221,31 @@ ngx_http_k8s_set_header_variable(ngx_http_request_t *r,
 
     base = ctx->profile->base ? ctx->profile->base : ctx->profile;
 
-    values = (ctx->auth && r == ctx->auth->request)
-             ? ctx->auth->auth->set_headers : base->set_headers;
+    if (ctx->auth && r == ctx->auth->request) {
+        values = ctx->auth->auth->set_headers;
+        texts = ctx->profile->auth_texts;
+
+    } else {
+        values = base->set_headers;
+        texts = ctx->profile->texts;
+    }
+
+    n = values ? ngx_min(values->nelts, NGX_K8S_HEADERS_VARIABLES) : 0;
+
+    if (data >= n) {
+        data -= n;
+        values = texts;
+    }
 
     if (values == NULL || data >= values->nelts) {
         return NGX_OK;
     }
 
-    ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
-
     t = values->elts;
 
-    if (ngx_http_k8s_template_run_header(r->main, &t[data], &captures, &value)
+    if (ngx_http_k8s_template_run_header(r->main, &t[data],
+                                         ngx_http_k8s_run_captures(ctx),
+                                         &value)
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -230,6 +230,8 @@ ngx_http_k8s_index_variables(ngx_conf_t *cf, ngx_http_k8s_main_conf_t *kmcf)
         return NGX_ERROR;
     }
 
+    ngx_http_k8s_template_init(cf);
+
     return ngx_http_k8s_set_headers_index(cf);
 }
 

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_k8s_policy.h>
+#include <ngx_k8s_snippet.h>
 
 
 /* of a value, and of one that says who may pass */
@@ -55,6 +56,8 @@ static ngx_str_t *ngx_k8s_annotation_nearest(ngx_k8s_annotations_t *a,
 static ngx_uint_t ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row);
 static ngx_int_t ngx_k8s_annotation_row(ngx_k8s_annotations_t *a,
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
+static ngx_int_t ngx_k8s_annotation_snippet(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
 static ngx_int_t ngx_k8s_annotation_invalid(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why);
@@ -544,6 +547,10 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
                                       key, &row->note, "it does nothing here");
     }
 
+    if (ngx_k8s_snippet_context(row->grammar)) {
+        return ngx_k8s_annotation_snippet(a, key, row, text);
+    }
+
     refused = a->gate ? ngx_k8s_annotation_long(row, text) : NULL;
     strange = "";
 
@@ -616,6 +623,55 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     }
 
     return ngx_k8s_annotation_invalid(a, key, row, &why);
+}
+
+
+/* what cannot be read of it is left out, unless it may protect */
+
+static ngx_int_t
+ngx_k8s_annotation_snippet(ngx_k8s_annotations_t *a, ngx_str_t *key,
+    ngx_k8s_row_t *row, ngx_str_t *text)
+{
+    u_char              buf[5 * NGX_K8S_SHOWN_MAX];
+    ngx_int_t           rc;
+    ngx_str_t           why;
+    ngx_pool_t         *pool;
+    ngx_k8s_snippet_t   s;
+
+    static ngx_str_t  remedy = ngx_string("Take it out, or have the "
+                                          "administrator write it in "
+                                          "nginx.conf.");
+
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, a->values->values.pool->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_k8s_snippet(&s, pool, ngx_k8s_snippet_context(row->grammar),
+                         text);
+
+    why.data = buf;
+    why.len = (rc == NGX_OK) ? ngx_k8s_snippet_why(buf, sizeof(buf), &s) - buf
+                             : 0;
+
+    ngx_destroy_pool(pool);
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (s.closes) {
+        return ngx_k8s_annotation_close(a, key, row, &why, 0);
+    }
+
+    if (ngx_k8s_annotation_take(a, key, row, text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return s.nerrors ? ngx_k8s_annotation_say(a, NGX_K8S_SAY_INVALID, key,
+                                              &remedy, "%V, so that is left "
+                                              "out", &why)
+                     : NGX_OK;
 }
 
 

@@ -144,6 +144,7 @@ typedef struct {
     ngx_str_t                snippet;       /* configuration-snippet, see
                                                ngx_k8s_snippet() */
     ngx_str_t                location_snippet;
+    ngx_str_t                default_type;  /* of texts that they return */
 
     ngx_uint_t               affinity;      /* answers set its cookie */
     ngx_str_t                cookie_name;

@@ -479,6 +479,27 @@ ngx_k8s_snippet_error(ngx_k8s_snippet_reader_t *r, ngx_uint_t line,
 }
 
 
+u_char *
+ngx_k8s_snippet_why(u_char *buf, size_t size, ngx_k8s_snippet_t *s)
+{
+    u_char      *p, *last;
+    ngx_str_t   *error;
+    ngx_uint_t   i;
+
+    p = buf;
+    last = buf + size;
+    error = s->errors.elts;
+
+    for (i = 0; i < s->errors.nelts; i++) {
+        p = ngx_slprintf(p, last, "%s%V", i ? "; " : "", &error[i]);
+    }
+
+    return (s->nerrors > i) ? ngx_slprintf(p, last, "; and %ui more",
+                                           s->nerrors - i)
+                            : p;
+}
+
+
 ngx_uint_t
 ngx_k8s_snippet_context(ngx_k8s_grammar_t *grammar)
 {

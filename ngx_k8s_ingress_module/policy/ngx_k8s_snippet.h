@@ -61,7 +61,8 @@ typedef enum {
     NGX_K8S_SNIPPET_SET,
     NGX_K8S_SNIPPET_REWRITE,
     NGX_K8S_SNIPPET_RETURN,
-    NGX_K8S_SNIPPET_BREAK
+    NGX_K8S_SNIPPET_BREAK,
+    NGX_K8S_SNIPPET_INTERNAL
 } ngx_k8s_snippet_effect_e;
 
 
@@ -117,6 +118,9 @@ typedef struct {
  */
 ngx_int_t ngx_k8s_snippet(ngx_k8s_snippet_t *s, ngx_pool_t *pool,
     ngx_uint_t context, ngx_str_t *text);
+
+/* writes what is wrong with it; returns the end */
+u_char *ngx_k8s_snippet_why(u_char *buf, size_t size, ngx_k8s_snippet_t *s);
 
 /* the context of values of a grammar; 0: they are no snippets */
 ngx_uint_t ngx_k8s_snippet_context(ngx_k8s_grammar_t *grammar);

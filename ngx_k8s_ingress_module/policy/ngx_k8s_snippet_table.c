@@ -136,6 +136,8 @@ ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
                    NGX_K8S_SNIPPET_VARIABLES|NGX_K8S_SNIPPET_CONTROLS),
     ngx_k8s_effect("break", BREAK, REWRITE, 0, 0, NULL,
                    NGX_K8S_SNIPPET_CONTROLS),
+    ngx_k8s_effect("internal", INTERNAL, LOCATION, 0, 0, NULL,
+                   NGX_K8S_SNIPPET_GUARDS),
 
     /* the backend */
 
@@ -220,7 +222,6 @@ ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
 
 ngx_k8s_directive_t  ngx_k8s_directives_refused[] = {
     ngx_k8s_refused_guard("auth_*"),
-    ngx_k8s_refused_guard("internal"),
     ngx_k8s_refused_guard("limit_*"),
     ngx_k8s_refused_guard("secure_link*"),
     ngx_k8s_refused_guard("valid_referers"),

@@ -558,7 +558,7 @@ static policy_case_t  policy_cases[] = {
 
     { OURS "configuration-snippet=deny all;",
       "2 " OURS "configuration-snippet: annotations-risk-level does not allow "
-      "it, and it is not served yet, so the Ingress is not served", 0, 3 },
+      "it, so the Ingress is not served", 0, 3 },
     { OURS "configuration-snippet=", "annotations-risk-level does", 0, 3 },
     { OURS "enable-cors=true;" OURS "cors-allow-origin=https://secret.example",
       "2 " OURS "cors-allow-origin: it has a word that "

@@ -123,8 +123,8 @@ static snippet_case_t  snippet_cases[] = {
       "line 1: \"if\" has a condition that is not read", 1, 1 },
     { L, "deny 10.0.0.1; gzip perhaps;", "deny[10.0.0.1]",
       "line 1: \"gzip\" has a bad argument", 1, 0 },
-    { L, "internal;", "", "line 1: \"internal\" is not read in snippets", 1,
-      1 },
+    { L, "internal now;", "",
+      "line 1: \"internal\" has another number of arguments", 1, 1 },
 
     /* where a statement ends is not known */
 

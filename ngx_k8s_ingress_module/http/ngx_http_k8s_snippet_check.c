@@ -1,0 +1,330 @@
+
+/*
+ * Copyright (C) ngx_k8s_ingress_module contributors
+ */
+
+
+/*
+ * What the reader of snippets cannot know: which variables nginx has, and which
+ * expressions PCRE takes.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_http_k8s_snippet.h>
+
+
+typedef struct {
+    ngx_pool_t              *pool;
+    ngx_array_t              sets;       /* ngx_str_t, in lower case */
+    ngx_uint_t               n;          /* of values with variables */
+    ngx_str_t               *error;
+} ngx_http_k8s_snippet_check_t;
+
+
+static ngx_int_t ngx_http_k8s_snippet_sets(ngx_http_k8s_snippet_check_t *c,
+    ngx_k8s_snippet_t *s);
+static ngx_int_t ngx_http_k8s_snippet_statement(
+    ngx_http_k8s_snippet_check_t *c, ngx_k8s_statement_t *st);
+static ngx_int_t ngx_http_k8s_snippet_known(ngx_http_k8s_snippet_check_t *c,
+    ngx_k8s_statement_t *st, ngx_str_t *text);
+static ngx_int_t ngx_http_k8s_snippet_regex(ngx_http_k8s_snippet_check_t *c,
+    ngx_k8s_statement_t *st, ngx_str_t *pattern);
+static ngx_int_t ngx_cdecl ngx_http_k8s_snippet_failed(
+    ngx_http_k8s_snippet_check_t *c, ngx_k8s_statement_t *st, const char *fmt,
+    ...);
+
+
+ngx_int_t
+ngx_http_k8s_snippet_check(ngx_pool_t *pool, ngx_k8s_settings_t *base,
+    ngx_str_t *values, ngx_str_t *error)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      rest, name, value, *text;
+    ngx_uint_t                     i, k, n;
+    ngx_k8s_snippet_t              s[NGX_HTTP_K8S_SNIPPET_TEXTS];
+    ngx_k8s_settings_t             settings;
+    ngx_k8s_statement_t           *st;
+    ngx_http_k8s_snippet_check_t   c;
+
+    settings = *base;
+    ngx_k8s_policy_settings(&settings, NGX_K8S_API_INGRESS, values);
+
+    ngx_memzero(&c, sizeof(ngx_http_k8s_snippet_check_t));
+
+    c.pool = pool;
+    c.error = error;
+
+    n = 0;
+
+    for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
+        text = ngx_http_k8s_snippet_text(&settings, i);
+        n += text->len;
+    }
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_k8s_snippet_read(pool, &settings, s) != NGX_OK
+        || ngx_array_init(&c.sets, pool, 4, sizeof(ngx_str_t)) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rest = settings.set_headers;
+
+    while (ngx_k8s_headers_next(&rest, &name, &value) == NGX_OK) {
+        c.n += ngx_http_k8s_snippet_varies(&value);
+    }
+
+    for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
+
+        rc = ngx_http_k8s_snippet_sets(&c, &s[i]);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
+
+        st = s[i].statements.elts;
+
+        /* of requests to auth servers */
+
+        if (i == NGX_HTTP_K8S_SNIPPET_TEXTS - 2) {
+            c.n = 0;
+        }
+
+        if (i == NGX_HTTP_K8S_SNIPPET_TEXTS - 1) {
+            c.n = 0;
+            rest = settings.auth_set_headers;
+
+            while (ngx_k8s_headers_next(&rest, &name, &value) == NGX_OK) {
+                c.n += ngx_http_k8s_snippet_varies(&value);
+            }
+        }
+
+        for (k = 0; k < s[i].statements.nelts; k++) {
+
+            rc = ngx_http_k8s_snippet_statement(&c, &st[k]);
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* variables that statements set; those of nginx are not theirs */
+
+static ngx_int_t
+ngx_http_k8s_snippet_sets(ngx_http_k8s_snippet_check_t *c,
+    ngx_k8s_snippet_t *s)
+{
+    ngx_str_t            *name, var;
+    ngx_uint_t            i, k;
+    ngx_k8s_statement_t  *st;
+
+    static ngx_str_t  args = ngx_string("args");
+    static ngx_str_t  rate = ngx_string("limit_rate");
+
+    st = s->statements.elts;
+
+    for (i = 0; i < s->statements.nelts; i++) {
+
+        if (st[i].directive->effect != NGX_K8S_SNIPPET_SET) {
+            continue;
+        }
+
+        var.len = st[i].words[0].len - 1;
+        var.data = st[i].words[0].data + 1;
+
+        ngx_strlow(var.data, var.data, var.len);
+
+        if ((var.len == args.len
+             && ngx_memcmp(var.data, args.data, args.len) == 0)
+            || (var.len == rate.len
+                && ngx_memcmp(var.data, rate.data, rate.len) == 0))
+        {
+            continue;
+        }
+
+        if (ngx_http_k8s_variable_known(&var)) {
+            return ngx_http_k8s_snippet_failed(c, &st[i],
+                                               "\"$%V\" cannot be set", &var);
+        }
+
+        name = c->sets.elts;
+
+        for (k = 0; k < c->sets.nelts; k++) {
+            if (name[k].len == var.len
+                && ngx_memcmp(name[k].data, var.data, var.len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (k < c->sets.nelts) {
+            continue;
+        }
+
+        if (k == NGX_HTTP_K8S_SETS) {
+            return ngx_http_k8s_snippet_failed(c, &st[i],
+                                               "%d variables can be set",
+                                               NGX_HTTP_K8S_SETS);
+        }
+
+        name = ngx_array_push(&c->sets);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        *name = var;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_snippet_statement(ngx_http_k8s_snippet_check_t *c,
+    ngx_k8s_statement_t *st)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           i;
+    ngx_k8s_condition_t  condition;
+
+    i = 0;
+    rc = NGX_OK;
+
+    switch (st->directive->effect) {
+
+    case NGX_K8S_SNIPPET_IF:
+        (void) ngx_k8s_snippet_condition(st->words, st->n, &condition);
+
+        rc = ngx_http_k8s_snippet_known(c, st, &condition.variable);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        return (condition.op == NGX_K8S_SNIPPET_MATCH)
+               ? ngx_http_k8s_snippet_regex(c, st, &condition.value)
+               : ngx_http_k8s_snippet_known(c, st, &condition.value);
+
+    case NGX_K8S_SNIPPET_REWRITE:
+        rc = ngx_http_k8s_snippet_regex(c, st, &st->words[0]);
+        i = 1;
+        break;
+
+    case NGX_K8S_SNIPPET_SET:
+        i = 1;
+        break;
+
+    default:
+        break;
+    }
+
+    for ( /* void */ ; rc == NGX_OK && i < st->n; i++) {
+
+        rc = ngx_http_k8s_snippet_known(c, st, &st->words[i]);
+
+        if ((st->directive->effect == NGX_K8S_SNIPPET_TOKEN
+             || st->directive->effect == NGX_K8S_SNIPPET_SET_HEADER)
+            && ngx_http_k8s_snippet_varies(&st->words[i])
+            && ++c->n > NGX_K8S_HEADERS_VARIABLES
+            && rc == NGX_OK)
+        {
+            rc = ngx_http_k8s_snippet_failed(c, st, "%d values may have "
+                                             "variables",
+                                             NGX_K8S_HEADERS_VARIABLES);
+        }
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_snippet_known(ngx_http_k8s_snippet_check_t *c,
+    ngx_k8s_statement_t *st, ngx_str_t *text)
+{
+    ngx_str_t                 var, *name;
+    ngx_uint_t                k, next;
+    ngx_http_k8s_template_t   t;
+
+    if (ngx_http_k8s_template_own(c->pool, text, &t) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    next = 0;
+
+    while (ngx_http_k8s_template_unknown(&t, &next, &var) == NGX_DECLINED) {
+
+        name = c->sets.elts;
+
+        for (k = 0; k < c->sets.nelts; k++) {
+            if (name[k].len == var.len
+                && ngx_memcmp(name[k].data, var.data, var.len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (k == c->sets.nelts) {
+            return ngx_http_k8s_snippet_failed(c, st, "there is no variable "
+                                               "\"%*s\"",
+                                               ngx_min(var.len, 64), var.data);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_snippet_regex(ngx_http_k8s_snippet_check_t *c,
+    ngx_k8s_statement_t *st, ngx_str_t *pattern)
+{
+    u_char     buf[NGX_MAX_CONF_ERRSTR];
+    ngx_int_t  rc;
+    ngx_str_t  why;
+
+    why.data = buf;
+
+    rc = ngx_http_k8s_regex_check(pattern, &why, c->pool->log);
+
+    return (rc == NGX_DECLINED) ? ngx_http_k8s_snippet_failed(c, st, "%V",
+                                                              &why)
+                                : rc;
+}
+
+
+static ngx_int_t ngx_cdecl
+ngx_http_k8s_snippet_failed(ngx_http_k8s_snippet_check_t *c,
+    ngx_k8s_statement_t *st, const char *fmt, ...)
+{
+    u_char   *p, *last;
+    va_list   args;
+
+    p = c->error->data;
+    last = p + NGX_HTTP_K8S_PROFILE_ERROR;
+
+    p = ngx_slprintf(p, last, "line %ui: \"%V\": ", st->line,
+                     &st->directive->name);
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(p, last, fmt, args);
+    va_end(args);
+
+    c->error->len = p - c->error->data;
+
+    return NGX_DECLINED;
+}
