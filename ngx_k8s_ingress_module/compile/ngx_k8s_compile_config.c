@@ -25,6 +25,8 @@ static ngx_int_t ngx_k8s_compile_config_named(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node);
 static void ngx_k8s_compile_config_missing(ngx_k8s_compile_t *c,
     ngx_k8s_node_t *node, ngx_k8s_object_t *object);
+static ngx_k8s_object_t *ngx_k8s_compile_config_other(ngx_k8s_compile_t *c,
+    ngx_k8s_node_t *node);
 static ngx_uint_t ngx_k8s_compile_config_waits(ngx_k8s_compile_t *c);
 static ngx_int_t ngx_k8s_compile_config_read(ngx_k8s_compile_t *c,
     ngx_k8s_object_t *object);
@@ -192,8 +194,10 @@ static void
 ngx_k8s_compile_config_missing(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_k8s_object_t *object)
 {
-    ngx_k8s_problem_t  problem;
+    ngx_k8s_object_t   *other;
+    ngx_k8s_problem_t   problem;
 
+    static ngx_str_t  none = ngx_null_string;
     static ngx_str_t  directive = ngx_string("config_map");
 
     if (object) {
@@ -203,13 +207,50 @@ ngx_k8s_compile_config_missing(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
 
     ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
 
+    other = ngx_k8s_compile_config_other(c, node);
+
     problem.code = NGX_K8S_PROBLEM_CONFIG_NOT_FOUND;
-    problem.message = ngx_k8s_compile_text(c, "ConfigMap %V/%V %s",
+    problem.message = ngx_k8s_compile_text(c, "ConfigMap %V/%V %s%s%V%s",
                                            &node->namespace, &node->name,
                                            ngx_k8s_compile_named_known(c, node)
-                                           ? "is not there" : "has not come");
+                                           ? "is not there" : "has not come",
+                                           other ? ", but the namespace \""
+                                                 : "",
+                                           other ? &other->namespace : &none,
+                                           other ? "\" has one of the name"
+                                                 : "");
 
     ngx_k8s_compile_directive(c, &directive, &problem);
+}
+
+
+/* one of the name in another namespace, in a folder; NULL: none */
+
+static ngx_k8s_object_t *
+ngx_k8s_compile_config_other(ngx_k8s_compile_t *c, ngx_k8s_node_t *node)
+{
+    ngx_uint_t        n;
+    ngx_queue_t      *q, *all;
+    ngx_k8s_entry_t  *entry;
+
+    all = &c->store->all[NGX_K8S_CONFIG_MAP];
+    n = 0;
+
+    for (q = ngx_queue_head(all);
+         q != ngx_queue_sentinel(all) && n < NGX_K8S_CONFIG_CHECKS;
+         q = ngx_queue_next(q))
+    {
+        entry = ngx_queue_data(q, ngx_k8s_entry_t, queue);
+
+        if (entry->object && ngx_k8s_str_eq(&entry->object->name, &node->name))
+        {
+            return entry->object;
+        }
+
+        n++;
+    }
+
+    return NULL;
 }
 
 

@@ -140,6 +140,7 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     ngx_queue_init(&m->pending);
     ngx_queue_init(&m->notes);
     ngx_queue_init(&m->seeds);
+    ngx_queue_init(&m->owed);
     ngx_queue_init(&m->objects);
     ngx_queue_init(&m->classes);
     ngx_queue_init(&m->ingresses);
@@ -365,6 +366,11 @@ ngx_k8s_manifests_step(ngx_k8s_manifests_t *m)
 
     if (!ngx_queue_empty(&m->reports)) {
         ngx_k8s_manifest_report_step(m);
+        return NGX_AGAIN;
+    }
+
+    if (ngx_k8s_manifests_owes(m)) {
+        ngx_k8s_manifests_owed_step(m);
         return NGX_AGAIN;
     }
 

@@ -114,7 +114,7 @@ struct ngx_k8s_manifest_ident_s {
     ngx_str_node_t           sn;         /* key: kind, namespace "/" name */
     ngx_queue_t              queue;      /* of changed ones */
     ngx_queue_t              claims;
-    ngx_queue_t              kin;        /* in classes, or ingresses */
+    ngx_queue_t              kin;        /* in classes, ingresses, or owed */
     ngx_uint_t               slices;     /* Endpoints: fed last */
     ngx_uint_t               kind;
     ngx_str_t                ns;
@@ -123,6 +123,8 @@ struct ngx_k8s_manifest_ident_s {
     unsigned                 changed:1;
     unsigned                 fed:1;
     unsigned                 again:1;    /* to be fed though it is the same */
+    unsigned                 owed:1;     /* a ConfigMap that is wanted, and may
+                                            be where it cannot be read */
 };
 
 
@@ -134,6 +136,7 @@ struct ngx_k8s_manifest_s {
     ngx_queue_t              notes;      /* the first ones */
     ngx_uint_t               nnotes;     /* of all */
     ngx_uint_t               unread;     /* Ingresses among them */
+    ngx_uint_t               nmaps;      /* ConfigMaps without a good version */
     dev_t                    dev;
     ino_t                    ino;
     off_t                    size;
@@ -227,6 +230,9 @@ typedef struct {
     ngx_rbtree_t             idents;
     ngx_rbtree_node_t        idents_sentinel;
     ngx_queue_t              seeds;      /* ngx_k8s_seed_t */
+    ngx_queue_t              owed;       /* idents without an answer */
+    ngx_uint_t               nunread;    /* files, and ConfigMaps in others,
+                                            that cannot be read */
     ngx_queue_t              objects;    /* changed idents */
     ngx_queue_t              classes;    /* idents of IngressClasses */
     ngx_queue_t              ingresses;
@@ -336,6 +342,11 @@ void ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m,
 void ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m);
 
 void ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m);
+
+/* whether what no file has is not there, and is owed an answer; then one is
+   given */
+ngx_uint_t ngx_k8s_manifests_owes(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_owed_step(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_uint_t wanted);

@@ -219,6 +219,9 @@ ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
     ngx_queue_t               *q, *next, *rival;
     ngx_k8s_manifest_claim_t  *claim, *old;
 
+    m->nunread -= file->nmaps;
+    file->nmaps = 0;
+
     for (q = ngx_queue_head(&m->pending);
          q != ngx_queue_sentinel(&m->pending);
          q = next)
@@ -259,10 +262,14 @@ ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         }
 
         if (claim->text == NULL) {
+            file->nmaps += (claim->ident->kind == NGX_K8S_CONFIG_MAP);
+
             ngx_queue_remove(q);
             ngx_k8s_manifests_claim_free(claim);
         }
     }
+
+    m->nunread += file->nmaps;
 }
 
 

@@ -109,8 +109,11 @@ ngx_k8s_manifest_free(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 
     ngx_k8s_manifest_notes_free(&file->notes);
 
+    m->nunread -= file->nmaps;
+
     if (file->error) {
         ngx_free(file->error);
+        m->nunread--;
     }
 
     ngx_free(file);
@@ -179,6 +182,7 @@ ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
                           &m->root, &file->sn.str);
             ngx_free(file->error);
             file->error = NULL;
+            m->nunread--;
         }
 
         ngx_k8s_manifest_report(m, file);
@@ -578,6 +582,7 @@ ngx_k8s_manifest_error(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
 
     if (file->error) {
         ngx_free(file->error);
+        m->nunread--;
 
     } else {
         ngx_k8s_manifests_refeed(m, file);
@@ -587,6 +592,7 @@ ngx_k8s_manifest_error(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
 
     if (file->error) {
         ngx_memcpy(file->error, buf, p - buf + 1);
+        m->nunread++;
     }
 
     ngx_log_error(NGX_LOG_WARN, m->log, 0,

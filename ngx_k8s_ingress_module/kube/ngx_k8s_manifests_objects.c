@@ -26,6 +26,8 @@ static void ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_claim_t *claim, ngx_uint_t kind, ngx_str_t *text);
 static void ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
+static void ngx_k8s_manifests_owe(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident, ngx_uint_t owed);
 
 
 /* one changed object */
@@ -62,10 +64,16 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
             ngx_k8s_manifests_put(m, ident, NULL);
         }
 
-        ngx_k8s_manifests_forget(m, ident);
+        ident->fed = 0;
+
+        if (!ident->owed) {
+            ngx_k8s_manifests_forget(m, ident);
+        }
 
         return;
     }
+
+    ngx_k8s_manifests_owe(m, ident, 0);
 
     for (q = ngx_queue_next(ngx_queue_head(&ident->claims));
          q != ngx_queue_sentinel(&ident->claims);
@@ -272,7 +280,8 @@ ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
 }
 
 
-/* all Secrets are fed anyway; a want has one fed again, or its absence */
+/* all are fed anyway; a want has one fed again, or its absence.  Keys of a
+   ConfigMap may protect, so of that it is said when all files were read */
 
 void
 ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind, ngx_str_t *ns,
@@ -280,23 +289,89 @@ ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind, ngx_str_t *ns,
 {
     ngx_k8s_manifests_t *m = s->data;
 
+    ngx_k8s_feed_t             feed;
     ngx_k8s_manifest_ident_t  *ident;
 
+    ident = ngx_k8s_manifests_ident(m, kind, ns, name,
+                                    wanted && kind == NGX_K8S_CONFIG_MAP);
+
     if (!wanted) {
+
+        if (ident && ident->owed) {
+            ngx_k8s_manifests_owe(m, ident, 0);
+            ngx_k8s_manifests_touch(m, ident);
+        }
+
         return;
     }
 
-    ident = ngx_k8s_manifests_ident(m, kind, ns, name, 0);
+    if (ident == NULL && kind == NGX_K8S_CONFIG_MAP) {
+        ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
+        feed.op = NGX_K8S_FEED_LOST;
+        feed.kind = kind;
+
+        m->sink->feed(m->sink->data, &feed);
+        return;
+    }
 
     if (ident == NULL) {
         ngx_k8s_manifests_delete(m, kind, ns, name);
         return;
     }
 
+    if (kind == NGX_K8S_CONFIG_MAP && ngx_k8s_manifests_first(ident) == NULL
+        && !ident->fed)
+    {
+        ngx_k8s_manifests_owe(m, ident, 1);
+    }
+
     ident->again = 1;
 
     ngx_k8s_manifests_touch(m, ident);
     ngx_k8s_manifests_post(m, 0);
+}
+
+
+static void
+ngx_k8s_manifests_owe(ngx_k8s_manifests_t *m, ngx_k8s_manifest_ident_t *ident,
+    ngx_uint_t owed)
+{
+    if (ident->owed == owed) {
+        return;
+    }
+
+    ident->owed = owed;
+
+    if (owed) {
+        ngx_queue_insert_tail(&m->owed, &ident->kin);
+
+    } else {
+        ngx_queue_remove(&ident->kin);
+    }
+}
+
+
+ngx_uint_t
+ngx_k8s_manifests_owes(ngx_k8s_manifests_t *m)
+{
+    return !ngx_queue_empty(&m->owed) && m->nunread == 0 && !m->partial
+           && !m->again;
+}
+
+
+void
+ngx_k8s_manifests_owed_step(ngx_k8s_manifests_t *m)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_ident_t  *ident;
+
+    q = ngx_queue_head(&m->owed);
+    ident = ngx_queue_data(q, ngx_k8s_manifest_ident_t, kin);
+
+    ngx_k8s_manifests_delete(m, NGX_K8S_CONFIG_MAP, &ident->ns, &ident->name);
+
+    ngx_k8s_manifests_owe(m, ident, 0);
+    ngx_k8s_manifests_touch(m, ident);
 }
 
 
@@ -373,6 +448,7 @@ ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m)
         ngx_k8s_seed_free(ngx_queue_data(q, ngx_k8s_seed_t, queue));
     }
 
+    ngx_queue_init(&m->owed);
     ngx_queue_init(&m->objects);
     ngx_queue_init(&m->classes);
     ngx_queue_init(&m->ingresses);

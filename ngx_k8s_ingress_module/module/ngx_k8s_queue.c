@@ -473,6 +473,18 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     if (rc == NGX_OK) {
 
         ngx_k8s_store_keep(q->store, feed->kind, &id.ns, &id.name);
+
+        /* what may not be read, and never was, is as if it was not there */
+
+        if (problem->code == NGX_K8S_PROBLEM_OBJECT_FORBIDDEN
+            && ngx_k8s_store_get(q->store, feed->kind, &id.ns, &id.name)
+               == NULL)
+        {
+            ngx_str_null(&empty);
+            (void) ngx_k8s_store_delete(q->store, feed->kind, &id.ns, &id.name,
+                                        &empty);
+        }
+
         q->events->refused(q->events->data, &kind, &id.ns, &id.name, problem);
 
         if (ngx_k8s_kinds[feed->kind].secret) {

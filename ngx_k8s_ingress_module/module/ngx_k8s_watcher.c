@@ -748,6 +748,14 @@ ngx_k8s_watcher_missing(ngx_k8s_watcher_t *w)
 
         n = w->source->missing(w->source, kind) + w->queue.nitems[kind];
 
+        /* or there, and of no use */
+
+        if (n == 0 && kind == NGX_K8S_CONFIG_MAP
+            && ngx_k8s_store_unknown(w->store, NULL))
+        {
+            n = 1;
+        }
+
         ngx_k8s_progress_missing(&w->progress, kind, w->listed ? 0 : n);
 
         /* what may not be read is not missing, whatever else of the kind is */

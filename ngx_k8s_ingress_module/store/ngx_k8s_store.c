@@ -11,6 +11,8 @@
 
 static ngx_k8s_entry_t *ngx_k8s_entry_make(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
+static ngx_uint_t ngx_k8s_store_meant(ngx_k8s_store_t *store,
+    ngx_str_t *name);
 static ngx_uint_t ngx_k8s_store_unwanted(ngx_k8s_store_t *store,
     ngx_k8s_object_t *object);
 static void ngx_k8s_store_answer(ngx_k8s_store_t *store, ngx_uint_t kind,
@@ -151,6 +153,23 @@ ngx_k8s_entry_make(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 }
 
 
+/* whether a ConfigMap of that name is likely to be meant for the controller */
+
+static ngx_uint_t
+ngx_k8s_store_meant(ngx_k8s_store_t *store, ngx_str_t *name)
+{
+    ngx_str_t  ns, own;
+
+    if (store->conf.config_map.len == 0) {
+        return ngx_k8s_name_config(name);
+    }
+
+    ngx_k8s_object_split(&store->conf.config_map, &ns, &own);
+
+    return ngx_k8s_str_eq(&own, name);
+}
+
+
 /* of some kinds only what something names is kept, and what something seems to
    have been meant to name */
 
@@ -170,8 +189,7 @@ ngx_k8s_store_unwanted(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
             return (node == NULL || node->nusers + node->pins == 0)
                    && !(object->kind == NGX_K8S_CONFIG_MAP
-                        && store->conf.config_map.len == 0
-                        && ngx_k8s_name_config(&object->name));
+                        && ngx_k8s_store_meant(store, &object->name));
         }
     }
 
@@ -426,12 +444,16 @@ ngx_k8s_store_keep(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
 {
     ngx_k8s_entry_t  *entry;
 
-    ngx_k8s_store_answer(store, kind, ns, name);
-
     entry = ngx_k8s_entry_find(store, kind, ns, name);
 
     if (entry) {
         entry->mark = store->mark;
+    }
+
+    /* of a ConfigMap without a last version it is not known what it says */
+
+    if (entry || kind != NGX_K8S_CONFIG_MAP) {
+        ngx_k8s_store_answer(store, kind, ns, name);
     }
 }
 

@@ -80,7 +80,7 @@ ngx_int_t ngx_k8s_store_work(ngx_k8s_store_t *store);
 ngx_uint_t ngx_k8s_store_busy(ngx_k8s_store_t *store);
 
 /* the list that goes on names an object that could not be read: what is stored
-   of it stays */
+   of it stays; of a ConfigMap of which nothing is nothing is known */
 void ngx_k8s_store_keep(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
 

@@ -147,6 +147,21 @@ func init() {
 		})
 	}
 
+	add("ConfigMap: one that is too large from the start", func(e *env) {
+		e.begin(false)
+		e.configMap("own", api.Map{"a": strings.Repeat("x", 100000)})
+		g := e.start(options{down: true, block: block + " object_max 16k;"})
+		g.says(`"ObjectTooLarge"`)
+		e.await("the watcher to give it up", 20*time.Second, func() bool {
+			return g.Logged("its keys may protect routes") > 0
+		})
+		e.check(g.adminGet("/readyz").status == 503, "ready")
+		e.check(g.get("a.test", "/").status != 200, "served")
+		e.configMap("own", api.Map{"a": "1"})
+		g.ready(20 * time.Second)
+		g.says("-" + missing)
+	})
+
 	add("ConfigMap: one that grows too large stays as it was", func(e *env) {
 		e.configMap("own", api.Map{"a": "1", "bad": 1})
 		g := e.basic(false, options{block: block + " object_max 16k;"})
