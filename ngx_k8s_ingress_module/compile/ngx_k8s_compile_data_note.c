@@ -225,8 +225,8 @@ ngx_k8s_data_vouch(ngx_k8s_compile_t *c, ngx_array_t *a,
                                     "verified by it", &value->value, key,
                                     crl ? "none of its lists is of a CA of "
                                           "\"ca.crt\""
-                                        : "no certificate of it is one of a CA "
-                                          "(CA:FALSE)");
+                                        : "no certificate of it is one of a "
+                                          "CA (CA:FALSE)");
 
         return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_ANNOTATION_INVALID,
                                       NULL, field, &text,
@@ -239,8 +239,8 @@ ngx_k8s_data_vouch(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     *ngx_http_time(date, d->ends) = '\0';
 
-    text = ngx_k8s_compile_text(c, "Secret %V, \"%V\" ended at %s, so nobody is "
-                                "verified by it", &value->value, key, date);
+    text = ngx_k8s_compile_text(c, "Secret %V, \"%V\" ended at %s, so nobody "
+                                "is verified by it", &value->value, key, date);
 
     return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_CERTIFICATE_EXPIRED, NULL,
                                   field, &text, &renew);

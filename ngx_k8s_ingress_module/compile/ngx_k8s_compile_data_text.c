@@ -29,7 +29,20 @@ typedef struct {
     ngx_str_t                name;
     ngx_str_t                realm;      /* of a digest, else without data */
     ngx_str_t                rest;       /* behind the last colon */
+    ngx_uint_t               line;       /* of the text, from 1; 0: a key */
 } ngx_k8s_data_user_t;
+
+
+/* with what nobody gets in, and why: the first ones, and how many there are */
+
+#define NGX_K8S_DATA_SAID            320
+#define NGX_K8S_DATA_SAYS            4
+
+typedef struct {
+    u_char                   buf[NGX_K8S_DATA_SAID];
+    u_char                  *last;
+    ngx_uint_t               n;
+} ngx_k8s_data_said_t;
 
 
 static ngx_int_t ngx_k8s_data_user_file(ngx_k8s_compile_t *c,
@@ -37,11 +50,14 @@ static ngx_int_t ngx_k8s_data_user_file(ngx_k8s_compile_t *c,
 static ngx_int_t ngx_k8s_data_user_keys(ngx_k8s_compile_t *c,
     ngx_k8s_data_state_t *d, ngx_k8s_secret_t *secret, ngx_uint_t digests);
 static ngx_int_t ngx_k8s_data_user(ngx_array_t *users, ngx_str_t *name,
-    ngx_str_t *rest, ngx_uint_t digest);
+    ngx_str_t *rest, ngx_uint_t line, ngx_uint_t digest);
 static ngx_int_t ngx_k8s_data_user_lines(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_array_t *users, ngx_uint_t digests);
-static ngx_int_t ngx_k8s_data_user_forms(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_array_t *users, ngx_uint_t digests);
+    ngx_k8s_data_state_t *d, ngx_array_t *users, ngx_k8s_data_said_t *said,
+    ngx_uint_t digests);
+static void ngx_k8s_data_user_why(ngx_k8s_data_said_t *said,
+    ngx_k8s_data_user_t *user, ngx_uint_t twice, ngx_uint_t digests);
+static void ngx_k8s_data_user_say(ngx_k8s_data_said_t *said, ngx_uint_t line,
+    ngx_str_t *name, u_char *why, size_t len);
 static int ngx_libc_cdecl ngx_k8s_data_user_cmp(const void *one,
     const void *two);
 static size_t ngx_k8s_data_line(u_char *p, u_char *last);
@@ -57,7 +73,7 @@ static ngx_int_t ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio,
     size_t max, ngx_uint_t crl);
 
 
-/* lines of a user, a colon, and the rest; others are comments */
+/* lines of a user, a colon, and the rest; those of a "#" are comments */
 
 ngx_int_t
 ngx_k8s_compile_data_users(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
@@ -81,10 +97,18 @@ static ngx_int_t
 ngx_k8s_data_user_file(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     ngx_str_t *text, ngx_uint_t digests)
 {
-    u_char       *p, *last, *colon;
-    size_t        len;
-    ngx_str_t     name, rest;
-    ngx_array_t   users;
+    u_char               *p, *last, *colon;
+    size_t                len;
+    ngx_str_t             name, rest;
+    ngx_uint_t            line;
+    ngx_array_t           users;
+    ngx_k8s_data_said_t   said;
+
+    static u_char  none[] = "it has no colon";
+
+    said.n = 0;
+    said.last = said.buf;
+    line = 1;
 
     if (ngx_array_init(&users, c->pool, 64, sizeof(ngx_k8s_data_user_t))
         != NGX_OK)
@@ -98,9 +122,16 @@ ngx_k8s_data_user_file(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     for ( /* void */ ; p < last; p += len + 1) {
 
         len = ngx_k8s_data_line(p, last);
+        line += (p > text->data && p[-1] == LF);
+
+        if (len == 0 || *p == '#') {
+            continue;
+        }
+
         colon = ngx_strlchr(p, p + len, ':');
 
-        if (colon == NULL || *p == '#') {
+        if (colon == NULL) {
+            ngx_k8s_data_user_say(&said, line, NULL, none, sizeof(none) - 1);
             continue;
         }
 
@@ -114,12 +145,14 @@ ngx_k8s_data_user_file(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
         rest.data = colon + 1;
         rest.len = p + len - rest.data;
 
-        if (ngx_k8s_data_user(&users, &name, &rest, digests) != NGX_OK) {
+        if (ngx_k8s_data_user(&users, &name, &rest, line, digests)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
 
-    return ngx_k8s_data_user_lines(c, d, &users, digests);
+    return ngx_k8s_data_user_lines(c, d, &users, &said, digests);
 }
 
 
@@ -145,10 +178,14 @@ static ngx_int_t
 ngx_k8s_data_user_keys(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     ngx_k8s_secret_t *secret, ngx_uint_t digests)
 {
-    ngx_str_t      rest;
-    ngx_uint_t     i, n;
-    ngx_array_t    users;
-    ngx_keyval_t  *kv;
+    ngx_str_t             rest;
+    ngx_uint_t            i, n;
+    ngx_array_t           users;
+    ngx_keyval_t         *kv;
+    ngx_k8s_data_said_t   said;
+
+    said.n = 0;
+    said.last = said.buf;
 
     n = secret->data ? secret->data->nelts : 0;
 
@@ -169,12 +206,14 @@ ngx_k8s_data_user_keys(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
         rest.data = kv[i].value.data;
         rest.len = ngx_k8s_data_line(rest.data, rest.data + kv[i].value.len);
 
-        if (ngx_k8s_data_user(&users, &kv[i].key, &rest, digests) != NGX_OK) {
+        if (ngx_k8s_data_user(&users, &kv[i].key, &rest, 0, digests)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
 
-    return ngx_k8s_data_user_lines(c, d, &users, digests);
+    return ngx_k8s_data_user_lines(c, d, &users, &said, digests);
 }
 
 
@@ -182,7 +221,7 @@ ngx_k8s_data_user_keys(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
 static ngx_int_t
 ngx_k8s_data_user(ngx_array_t *users, ngx_str_t *name, ngx_str_t *rest,
-    ngx_uint_t digest)
+    ngx_uint_t line, ngx_uint_t digest)
 {
     u_char               *colon;
     ngx_k8s_data_user_t  *user;
@@ -194,6 +233,7 @@ ngx_k8s_data_user(ngx_array_t *users, ngx_str_t *name, ngx_str_t *rest,
 
     user->name = *name;
     user->rest = *rest;
+    user->line = line;
     ngx_str_null(&user->realm);
 
     if (!digest) {
@@ -220,7 +260,7 @@ ngx_k8s_data_user(ngx_array_t *users, ngx_str_t *name, ngx_str_t *rest,
 
 static ngx_int_t
 ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_array_t *users, ngx_uint_t digests)
+    ngx_array_t *users, ngx_k8s_data_said_t *said, ngx_uint_t digests)
 {
     size_t                len;
     u_char               *p;
@@ -254,8 +294,11 @@ ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
         if (i && ngx_k8s_str_eq(&user[i].name, &user[i - 1].name)
             && ngx_k8s_str_eq(&user[i].realm, &user[i - 1].realm))
         {
+            ngx_k8s_data_user_why(said, &user[i], 1, digests);
             continue;
         }
+
+        ngx_k8s_data_user_why(said, &user[i], 0, digests);
 
         p = ngx_cpymem(p, user[i].name.data, user[i].name.len);
 
@@ -271,48 +314,79 @@ ngx_k8s_data_user_lines(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
     d->len = p - d->made;
 
-    return ngx_k8s_data_user_forms(c, d, users, digests);
-}
-
-
-/* those that nobody gets in with */
-
-static ngx_int_t
-ngx_k8s_data_user_forms(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_array_t *users, ngx_uint_t digests)
-{
-    u_char                hex[NGX_K8S_PASSWORD_MD5];
-    ngx_str_t             rest, *name;
-    ngx_uint_t            i, n, never;
-    ngx_k8s_data_user_t  *user;
-
-    user = users->elts;
-    name = NULL;
-    n = 0;
-
-    for (i = 0; i < users->nelts; i++) {
-
-        rest = user[i].rest;
-
-        never = digests
-                ? ngx_k8s_password_md5(&rest, hex) != NGX_OK
-                : ngx_k8s_password_form(&rest) == NGX_K8S_PASSWORD_NEVER;
-
-        if (never && n++ == 0) {
-            name = &user[i].name;
-        }
-    }
-
-    if (n == 0) {
+    if (said->n == 0) {
         return NGX_OK;
     }
 
-    return (ngx_k8s_compile_data_bad(c, d, "what is stored of %ui of its "
-                                     "users, as \"%*s\", is of no form that is "
-                                     "taken, or takes too long to compare, so "
-                                     "they are not let through",
-                                     n, ngx_min(name->len, 64), name->data)
+    if (said->n > NGX_K8S_DATA_SAYS) {
+        said->last = ngx_slprintf(said->last, said->buf + NGX_K8S_DATA_SAID,
+                                  "; and %ui more",
+                                  said->n - NGX_K8S_DATA_SAYS);
+    }
+
+    return (ngx_k8s_compile_data_bad(c, d, "%*s, so nobody gets in with that",
+                                     (size_t) (said->last - said->buf),
+                                     said->buf)
             == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+}
+
+
+static void
+ngx_k8s_data_user_why(ngx_k8s_data_said_t *said, ngx_k8s_data_user_t *user,
+    ngx_uint_t twice, ngx_uint_t digests)
+{
+    u_char      buf[80], hex[NGX_K8S_PASSWORD_MD5], *p;
+    ngx_str_t   rest;
+
+    rest = user->rest;
+    p = NULL;
+
+    if (twice) {
+        p = ngx_slprintf(buf, buf + sizeof(buf),
+                         "it is there twice, the first one holds");
+
+    } else if (!digests) {
+        (void) ngx_k8s_password_form(&rest);
+        p = ngx_k8s_password_why(&rest, buf, buf + sizeof(buf));
+
+    } else if (ngx_k8s_password_md5(&rest, hex) != NGX_OK) {
+        p = ngx_slprintf(buf, buf + sizeof(buf),
+                         "it has not both a realm and an MD5");
+    }
+
+    if (p) {
+        ngx_k8s_data_user_say(said, user->line, &user->name, buf, p - buf);
+    }
+}
+
+
+static void
+ngx_k8s_data_user_say(ngx_k8s_data_said_t *said, ngx_uint_t line,
+    ngx_str_t *name, u_char *why, size_t len)
+{
+    u_char  *p, *last;
+
+    if (said->n++ >= NGX_K8S_DATA_SAYS) {
+        return;
+    }
+
+    p = said->last;
+    last = said->buf + NGX_K8S_DATA_SAID - sizeof("; and 65536 more");
+
+    if (said->n > 1) {
+        p = ngx_slprintf(p, last, "; ");
+    }
+
+    if (line) {
+        p = ngx_slprintf(p, last, "line %ui%s", line, name ? ", " : "");
+    }
+
+    if (name) {
+        p = ngx_slprintf(p, last, "user \"%*s\"", ngx_min(name->len, 24),
+                         name->data);
+    }
+
+    said->last = ngx_slprintf(p, last, ": %*s", len, why);
 }
 
 

@@ -142,6 +142,62 @@ ngx_k8s_password_form(ngx_str_t *rest)
 }
 
 
+u_char *
+ngx_k8s_password_why(ngx_str_t *rest, u_char *buf, u_char *last)
+{
+    u_char                  *p, *end;
+    ngx_int_t                n;
+    ngx_k8s_password_row_t  *row;
+
+    p = rest->data;
+    end = p + rest->len;
+
+    if (rest->len == 0) {
+        return ngx_slprintf(buf, last, "nothing is stored");
+    }
+
+    if (p[0] != '{' && (end[-1] == ' ' || end[-1] == '\t')) {
+        return ngx_slprintf(buf, last, "a blank stands behind it");
+    }
+
+    if (ngx_k8s_password_form(rest) != NGX_K8S_PASSWORD_NEVER) {
+        return NULL;
+    }
+
+    if (rest->len > NGX_K8S_PASSWORD_LINE) {
+        return ngx_slprintf(buf, last, "more than %d bytes",
+                            NGX_K8S_PASSWORD_LINE);
+    }
+
+    for (row = ngx_k8s_password_rows; row->prefix.len; row++) {
+
+        if (row->form == NULL || rest->len < row->prefix.len
+            || ngx_memcmp(p, row->prefix.data, row->prefix.len) != 0)
+        {
+            continue;
+        }
+
+        p += row->prefix.len;
+
+        if (row->form == ngx_k8s_password_bcrypt) {
+            n = (end - p > 3 && p[2] == '$') ? ngx_atoi(p, 2) : NGX_ERROR;
+
+            if (n > NGX_K8S_PASSWORD_BCRYPT) {
+                return ngx_slprintf(buf, last, "bcrypt of cost %i, at most %d "
+                                    "is compared", n, NGX_K8S_PASSWORD_BCRYPT);
+            }
+
+            break;
+        }
+
+        return ngx_slprintf(buf, last, "at most %d rounds are compared",
+                            NGX_K8S_PASSWORD_ROUNDS);
+    }
+
+    return ngx_slprintf(buf, last, "it is of no form that is taken");
+}
+
+
 /* each step of the cost is twice the time */
 
 static ngx_uint_t

@@ -41,6 +41,10 @@ ngx_int_t ngx_k8s_users_find(ngx_str_t *lines, ngx_str_t *user,
 /* the part of a rest that is compared, up to a colon; returns what it takes */
 ngx_uint_t ngx_k8s_password_form(ngx_str_t *rest);
 
+/* why nobody gets in by such a part, in words, behind which the place in the
+   buffer is returned; NULL: somebody may */
+u_char *ngx_k8s_password_why(ngx_str_t *rest, u_char *buf, u_char *last);
+
 
 /* what an htdigest file has of a password, MD5 as 32 hexadecimal digits: copied
    in lower case; NGX_DECLINED: it is another form */

@@ -152,7 +152,7 @@ is status('unused'), 200, 'auth-secret alone asks for nothing';
 my $text = (K8s::Objects::http_get($admin, 'x', '/status'))[1];
 like $text, qr/Secret default\/missing is not there, so the paths/, 'missing';
 like $text, qr/Secret default\/other has no \\"auth\\"/, 'no such key';
-like $text, qr/as \\"raw\\", is of no form that is taken/, 'raw';
+like $text, qr/user \\"raw\\": it is of no form that is taken/, 'raw';
 
 # lists, auth servers
 

@@ -202,10 +202,20 @@ texts(void)
     is(USERS, "s", "x:y\n");
     is(USER_MAP, "s", "a:2\nauth:x:y\nb:1\n");
 
-    ok(k8s_has(&k, "Secret d/s: what is stored of 1 of its users, as \"x\", is "
-               "of no form that is taken"), "x has none");
+    ok(k8s_has(&k, "Secret d/s: line 1, user \"x\": it is of no form that is "
+               "taken, so nobody gets in with that"), "x has none");
     secret(&k, "s", "auth=x:{PLAIN}y\nz:");
-    ok(k8s_has(&k, "of 1 of its users, as \"z\""), "z has none");
+    ok(k8s_has(&k, "line 2, user \"z\": nothing is stored, so"), "z has none");
+    secret(&k, "s", "auth=#\r\nnone\r\nx:{PLAIN}y \nx:{PLAIN}z\n"
+                    "b:$2y$14$x\ns:$6$rounds=200000$x$y\nd:$1$x$y \n");
+    ok(k8s_has(&k, "line 2: it has no colon; "
+               "line 5, user \"b\": bcrypt of cost 14, at most 12 is "
+               "compared; line 7, user \"d\": a blank stands behind it; "
+               "line 6, user \"s\": at most 100000 rounds are compared; "
+               "and 1 more, so"), "each has its reason");
+    secret(&k, "s", "auth=x:{PLAIN}y\nx:{PLAIN}z");
+    ok(k8s_has(&k, "line 2, user \"x\": it is there twice, the first one "
+                   "holds"), "the second one is said");
     secret(&k, "s", "auth=x:{PLAIN}y");
     ok(!k8s_has(&k, "as \"z\""), "all have one");
 
@@ -248,13 +258,14 @@ digests(void)
     is(DIGEST_MAP, "s", "auth|b:two:" HEX "\n");
     is(USERS, "s", "-");
     is(USER_MAP, "s", "-");
-    ok(k8s_has(&k, "of 1 of its users, as \"b\", is of no form"),
-       "one that is not MD5");
+    ok(k8s_has(&k, "line 5, user \"b\": it is there twice, the first one "),
+       "one of a realm that is there twice");
 
     secret(&k, "s", "a=one:" HEX ";b=" HEX);
     is(DIGESTS, "s", "-");
     is(DIGEST_MAP, "s", "a|one:" HEX "\nb:\n");
-    ok(k8s_has(&k, "of 1 of its users, as \"b\""), "one without a realm");
+    ok(k8s_has(&k, "user \"b\": it has not both a realm and an MD5"),
+       "one without a realm");
     ok(k8s_has(&k, "Secret d/s has no \"auth\", " CLOSED), "no such key");
 
     secret(&k, "s", "auth=#");
