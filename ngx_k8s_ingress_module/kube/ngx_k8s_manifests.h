@@ -230,6 +230,7 @@ typedef struct {
     ngx_rbtree_t             idents;
     ngx_rbtree_node_t        idents_sentinel;
     ngx_queue_t              seeds;      /* ngx_k8s_seed_t */
+    ngx_k8s_parser_t         seed;       /* of the first, with "seeding" */
     ngx_queue_t              owed;       /* idents without an answer */
     ngx_uint_t               nunread;    /* files, and ConfigMaps in others,
                                             that cannot be read */
@@ -240,6 +241,7 @@ typedef struct {
     u_char                   class_buf[256];
 
     ngx_event_t              work;       /* posted, or its timer set */
+    unsigned                 seeding:1;
     unsigned                 want_walk:1;
     unsigned                 walking:1;
     unsigned                 missing:1;  /* the folder, said once */
@@ -338,7 +340,7 @@ void ngx_k8s_manifests_withdraw(ngx_k8s_manifests_t *m,
 void ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 
-/* makes a claim of the first seed */
+/* a piece of a claim of the first seed */
 void ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m);
 
 void ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m);

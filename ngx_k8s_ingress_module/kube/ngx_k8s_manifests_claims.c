@@ -19,6 +19,7 @@ static ngx_int_t ngx_k8s_manifests_text(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_claim_t *claim, json_t *json);
 static void ngx_k8s_manifests_seed_claim(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file, ngx_k8s_seed_t *seed, json_t *json);
+static void ngx_k8s_manifests_seed_end(ngx_k8s_manifests_t *m, ngx_int_t rc);
 static ngx_int_t ngx_k8s_manifests_seed_slice(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_claim_t *claim, json_t *json);
 static void ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m,
@@ -318,6 +319,7 @@ void
 ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
 {
     json_t              *json;
+    ngx_int_t            rc;
     ngx_queue_t         *q;
     ngx_k8s_seed_t      *seed;
     ngx_k8s_manifest_t  *file;
@@ -325,25 +327,81 @@ ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
     q = ngx_queue_head(&m->seeds);
     seed = ngx_queue_data(q, ngx_k8s_seed_t, queue);
 
-    ngx_queue_remove(q);
+    if (m->claim) {
+        rc = ngx_k8s_manifests_write(m);
 
-    json = json_loadb((char *) seed->feed.text, seed->feed.len, JSON_ALLOW_NUL,
-                      NULL);
-    file = ngx_k8s_manifest_file(m, &seed->feed.origin, 1);
+        if (rc == NGX_OK && m->claim) {
+            return;
+        }
 
-    if (file
-        && ngx_k8s_object_check(&ngx_k8s_kinds[seed->feed.kind], json) == NULL)
-    {
-        m->reading = file;
-        m->documents = seed->feed.document;
+        ngx_k8s_manifests_write_end(m);
+        ngx_k8s_manifests_seed_end(m, rc);
 
-        ngx_k8s_manifests_seed_claim(m, file, seed, json);
+    } else {
 
-        m->reading = NULL;
+        if (!m->seeding) {
+            m->seeding = 1;
+            ngx_k8s_parser_tree(&m->seed, seed->feed.text, seed->feed.len,
+                                m->log);
+        }
+
+        rc = ngx_k8s_parser_run(&m->seed, NGX_K8S_MANIFEST_TREE);
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+
+        m->seeding = 0;
+
+        json = m->seed.root;
+        m->seed.root = NULL;
+
+        file = ngx_k8s_manifest_file(m, &seed->feed.origin, 1);
+
+        if (file
+            && ngx_k8s_object_check(&ngx_k8s_kinds[seed->feed.kind], json)
+               == NULL)
+        {
+            m->reading = file;
+            m->documents = seed->feed.document;
+
+            ngx_k8s_manifests_seed_claim(m, file, seed, json);
+
+            m->reading = NULL;
+        }
+
+        ngx_k8s_manifests_discard(m, json);
+
+        if (m->claim) {
+            return;
+        }
     }
 
-    json_decref(json);
+    ngx_queue_remove(q);
     ngx_k8s_seed_free(seed);
+}
+
+
+/* the only claim that is pending is whole, or cannot be */
+
+static void
+ngx_k8s_manifests_seed_end(ngx_k8s_manifests_t *m, ngx_int_t rc)
+{
+    ngx_queue_t               *q;
+    ngx_k8s_manifest_claim_t  *claim;
+
+    q = ngx_queue_head(&m->pending);
+    claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+
+    if (rc != NGX_OK || claim->text == NULL) {
+        ngx_queue_remove(q);
+        ngx_k8s_manifests_claim_free(claim);
+        return;
+    }
+
+    claim->kept = 1;
+
+    ngx_k8s_manifests_append(m, claim->file);
 }
 
 
@@ -361,28 +419,29 @@ ngx_k8s_manifests_seed_claim(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
 
     name = ngx_k8s_manifests_mirrored(seed->feed.kind, json);
 
-    if (name) {
-        endpoints = json_pack("{s:{s:s, s:O}}", "metadata", "name", name,
-                              "namespace",
-                              json_object_get(json_object_get(json,
-                                                              "metadata"),
-                                              "namespace"));
+    if (name == NULL) {
 
-        rc = NGX_ERROR;
+        /* its text is to be written */
 
-        if (ngx_k8s_object_check(
-                ngx_k8s_manifest_kind(NGX_K8S_MANIFEST_ENDPOINTS), endpoints)
-            == NULL)
-        {
-            rc = ngx_k8s_manifests_claim(m, NGX_K8S_MANIFEST_ENDPOINTS,
-                                         endpoints, 0);
-        }
-
-        json_decref(endpoints);
-
-    } else {
-        rc = ngx_k8s_manifests_claim(m, seed->feed.kind, json, 1);
+        (void) ngx_k8s_manifests_claim(m, seed->feed.kind, json, 1);
+        return;
     }
+
+    endpoints = json_pack("{s:{s:s, s:O}}", "metadata", "name", name,
+                          "namespace",
+                          json_object_get(json_object_get(json, "metadata"),
+                                          "namespace"));
+    rc = NGX_ERROR;
+
+    if (ngx_k8s_object_check(ngx_k8s_manifest_kind(NGX_K8S_MANIFEST_ENDPOINTS),
+                             endpoints)
+        == NULL)
+    {
+        rc = ngx_k8s_manifests_claim(m, NGX_K8S_MANIFEST_ENDPOINTS, endpoints,
+                                     0);
+    }
+
+    json_decref(endpoints);
 
     if (rc != NGX_OK) {
         return;
@@ -390,37 +449,18 @@ ngx_k8s_manifests_seed_claim(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
 
     q = ngx_queue_head(&m->pending);
     claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
-    claim->kept = 1;
 
-    while (m->claim && rc == NGX_OK) {
-        rc = ngx_k8s_manifests_write(m);
+    first = ngx_k8s_manifests_first(claim->ident);
+
+    if (first && first->file == file) {
+        (void) ngx_k8s_manifests_seed_slice(m, first, json);
+        rc = NGX_DECLINED;
+
+    } else {
+        rc = ngx_k8s_manifests_seed_slice(m, claim, json);
     }
 
-    ngx_k8s_manifests_write_end(m);
-
-    if (name == NULL && claim->text == NULL) {
-        rc = NGX_ERROR;
-    }
-
-    if (name) {
-        first = ngx_k8s_manifests_first(claim->ident);
-
-        if (first && first->file == file) {
-            (void) ngx_k8s_manifests_seed_slice(m, first, json);
-            rc = NGX_DECLINED;
-
-        } else {
-            rc = ngx_k8s_manifests_seed_slice(m, claim, json);
-        }
-    }
-
-    if (rc != NGX_OK) {
-        ngx_queue_remove(q);
-        ngx_k8s_manifests_claim_free(claim);
-        return;
-    }
-
-    ngx_k8s_manifests_append(m, file);
+    ngx_k8s_manifests_seed_end(m, rc);
 }
 
 

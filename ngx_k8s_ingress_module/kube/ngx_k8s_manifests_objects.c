@@ -442,6 +442,10 @@ ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m)
         ngx_free(ident);
     }
 
+    if (m->seeding) {
+        ngx_k8s_parser_cancel(&m->seed);
+    }
+
     while (!ngx_queue_empty(&m->seeds)) {
         q = ngx_queue_head(&m->seeds);
         ngx_queue_remove(q);

@@ -1858,6 +1858,67 @@ trees(void)
 }
 
 
+/* and so is what a predecessor has kept of one */
+
+static void
+seeds(void)
+{
+    char                 *text, *p;
+    size_t                size;
+    ngx_uint_t            i, n, half;
+    ngx_queue_t           queue;
+    ngx_k8s_manifests_t  *m;
+
+    size = 256 * 1024;
+    text = malloc(size + 256);
+
+    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"default\",\"name\":"
+                       "\"i\"},\"v\":\"1\",\"spec\":{\"paths\":[0");
+
+    for (i = 0; p < text + size; i++) {
+        p += sprintf(p, ",{\"path\":\"/%x\"}", (unsigned) i);
+    }
+
+    sprintf(p, "]}}");
+    put("seed.yaml", "x: [");
+
+    for (half = 2; half--; /* void */) {
+        start();
+        m = source->data;
+
+        ngx_queue_init(&queue);
+        seed(&queue, NGX_K8S_SERVICE, "seed.yaml", text);
+        source->seed(source, &queue);
+
+        for (n = 0; !ngx_queue_empty(&m->seeds); n++) {
+
+            if (half && n == (m->claim ? 30 : 1000)) {
+                break;
+            }
+
+            ngx_k8s_manifests_seed_step(m);
+        }
+
+        if (half) {
+            ok(m->claim != NULL, "it ends in the midst of it");
+
+        } else {
+            ok(n > 2 * size / NGX_K8S_MANIFEST_TREE,
+               "a last good version is read in %u steps", (unsigned) n);
+            clear();
+            turn(30);
+            ok(strstr(fed, "Service default/i kept seed.yaml#7 1|") != NULL,
+               "and fed");
+        }
+
+        source->stop(source);
+    }
+
+    free(text);
+    sh("rm -f w/*");
+}
+
+
 static void
 exiting(void)
 {
@@ -1950,6 +2011,7 @@ main(int argc, char **argv)
     half();
     bytes();
     trees();
+    seeds();
     exiting();
     checks();
 
