@@ -1872,8 +1872,8 @@ seeds(void)
     size = 256 * 1024;
     text = malloc(size + 256);
 
-    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"default\",\"name\":"
-                       "\"i\"},\"v\":\"1\",\"spec\":{\"paths\":[0");
+    p = text + sprintf(text, "{\"metadata\":{\"namespace\":\"default\","
+                       "\"name\":\"i\"},\"v\":\"1\",\"spec\":{\"paths\":[0");
 
     for (i = 0; p < text + size; i++) {
         p += sprintf(p, ",{\"path\":\"/%x\"}", (unsigned) i);
