@@ -17,7 +17,8 @@ static ngx_int_t ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_secret_t *secret, char *closed);
 static ngx_int_t ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n,
-    char *closed);
+    ngx_k8s_secret_t *secret, char *closed);
+static ngx_uint_t ngx_k8s_data_twice(ngx_k8s_secret_t *secret, ngx_str_t *key);
 static ngx_int_t ngx_k8s_data_vouch(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n);
 static ngx_int_t ngx_k8s_data_pair(ngx_k8s_compile_t *c, ngx_array_t *a,
@@ -54,7 +55,8 @@ ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
         if ((value->named->uses & ((ngx_uint_t) 1 << n))
             && (state->data[n].state != NGX_K8S_DATA_GOOD
                 || state->data[n].reason.len)
-            && ngx_k8s_data_note(c, a, value, field, n, closed) != NGX_OK)
+            && ngx_k8s_data_note(c, a, value, field, n, secret, closed)
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -126,51 +128,68 @@ ngx_k8s_data_missing(ngx_k8s_compile_t *c, ngx_array_t *a,
 static ngx_int_t
 ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_policy_value_t *value, ngx_str_t *field, ngx_uint_t n,
-    char *closed)
+    ngx_k8s_secret_t *secret, char *closed)
 {
-    ngx_str_t               *key;
+    ngx_str_t               *key, *remedy, text;
     ngx_uint_t               code;
     ngx_k8s_data_use_t      *use;
     ngx_k8s_data_state_t    *d;
     ngx_k8s_secret_state_t  *state;
+
+    static ngx_str_t  users = ngx_string("Put the file of users into \"auth\" "
+                                  "of the Secret; or, where each key is a user "
+                                  "and its value the password as it is stored, "
+                                  "add auth-secret-type: auth-map.");
+    static ngx_str_t  ca = ngx_string("Put the CAs of the clients into "
+                                      "\"ca.crt\" of the Secret.");
+    static ngx_str_t  mend = ngx_string("Correct it in the Secret.");
+    static ngx_str_t  room = ngx_string("Make the zone larger, or the Secret "
+                                        "smaller.");
 
     state = value->named->node->data;
     d = &state->data[n];
     use = &ngx_k8s_data_uses[n];
     key = &use->key;
     code = NGX_K8S_PROBLEM_ANNOTATION_CLOSED;
+    remedy = &mend;
 
     switch (d->state) {
 
     case NGX_K8S_DATA_GOOD:
-        return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_INVALID,
-                                    NULL, field, "Secret %V: %V",
-                                    &value->value, &d->reason);
+        code = NGX_K8S_PROBLEM_ANNOTATION_INVALID;
+        text = ngx_k8s_compile_text(c, "Secret %V: %V", &value->value,
+                                    &d->reason);
+        break;
 
     case NGX_K8S_DATA_MISSING:
-        return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "Secret %V has no \"%V\", %s",
+        remedy = use->users ? &users : &ca;
+        text = ngx_k8s_compile_text(c, "Secret %V has no \"%V\", %s",
                                     &value->value, key, closed);
+        break;
 
     case NGX_K8S_DATA_BAD:
-        return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "Secret %V%s%V%s: %V, %s", &value->value,
-                                    key->len ? ", \"" : "", key,
+        text = ngx_k8s_compile_text(c, "Secret %V%s%V%s: %V, %s",
+                                    &value->value, key->len ? ", \"" : "", key,
                                     key->len ? "\"" : "", &d->reason, closed);
+        break;
 
     case NGX_K8S_DATA_FULL:
-        return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "there is no room for Secret %V in the "
+        remedy = &room;
+        text = ngx_k8s_compile_text(c, "there is no room for Secret %V in the "
                                     "zone, or its namespace has had its share, "
                                     "%s", &value->value, closed);
+        break;
 
     default: /* NGX_K8S_DATA_EMPTY */
 
         if (use->users) {
-            return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                        "Secret %V has no user, so nobody is "
-                                        "let through: all are answered 401",
-                                        &value->value);
+            text = ngx_k8s_compile_text(c, "Secret %V has no user, so nobody "
+                                        "is let through: all are answered "
+                                        "401%s", &value->value,
+                                        ngx_k8s_data_twice(secret, key)
+                                        ? "; what it has is in base64 twice"
+                                        : "");
+            break;
         }
 
         if (!(ngx_k8s_compile_data_row(value->row)->needs
@@ -179,10 +198,30 @@ ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
             return NGX_OK;
         }
 
-        return ngx_k8s_compile_note(c, a, code, NULL, field,
-                                    "Secret %V has no \"%V\", or an empty one, "
-                                    "%s", &value->value, key, closed);
+        remedy = &ca;
+        text = ngx_k8s_compile_text(c, "Secret %V has no \"%V\", or an empty "
+                                    "one, %s", &value->value, key, closed);
     }
+
+    return ngx_k8s_compile_advise(a, code, NULL, field, &text, remedy);
+}
+
+
+/* whether what a Secret has is base64 of something with a colon */
+
+static ngx_uint_t
+ngx_k8s_data_twice(ngx_k8s_secret_t *secret, ngx_str_t *key)
+{
+    u_char     buf[48];
+    ngx_str_t  value, text;
+
+    ngx_k8s_compile_secret_data(secret, key, &value);
+
+    value.len = ngx_min(value.len, 64) & ~(size_t) 3;
+    text.data = buf;
+
+    return value.len && ngx_decode_base64(&text, &value) == NGX_OK
+           && ngx_strlchr(text.data, text.data + text.len, ':');
 }
 
 

@@ -221,13 +221,19 @@ texts(void)
 
     secret(&k, "s", "auth=#none");
     is(USERS, "s", "");
-    ok(k8s_has(&k, "Secret d/s has no user, so nobody is let through"),
+    ok(k8s_has(&k, "Secret d/s has no user, so nobody is let through")
+       && k8s_has(&k, "Correct it in the Secret."),
        "none of them is a problem");
+    ok(!k8s_has(&k, "twice"), "of a Secret without users");
+    secret(&k, "s", "auth=YTp7UExBSU59Yg==\n");
+    ok(k8s_has(&k, "what it has is in base64 twice"), "or in base64 twice");
 
     secret(&k, "s", "b=1");
     is(USERS, "s", "-");
     is(USER_MAP, "s", "b:1\n");
-    ok(k8s_has(&k, "Secret d/s has no \"auth\", " CLOSED), "no such key");
+    ok(k8s_has(&k, "Secret d/s has no \"auth\", " CLOSED)
+       && k8s_has(&k, "Put the file of users into \"auth\" of the Secret"),
+       "no such key, and what to do");
 
     secret(&k, "s", "auth=c:1");
     is(USERS, "s", "c:1\n");
