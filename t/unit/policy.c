@@ -97,6 +97,7 @@ policy_flags(void)
         NGX_K8S_ROW_ON, NGX_K8S_ROW_OFF, NGX_K8S_ROW_EACH,
         NGX_K8S_ROW_PROFILE, NGX_K8S_ROW_HEADERS,
         NGX_K8S_ROW_PARTS, NGX_K8S_ROW_REF, NGX_K8S_ROW_PAIR,
+        NGX_K8S_ROW_SECRET, NGX_K8S_ROW_CLASS, NGX_K8S_ROW_CANARY,
         NGX_K8S_ROW_HOST, NGX_K8S_ROW_SERVICE, NGX_K8S_ROW_OBJECT,
         NGX_K8S_RISK_CRITICAL
     };
@@ -377,6 +378,7 @@ typedef struct {
 
 
 #define OURS  "nginx.ingress.kubernetes.io/"
+#define NONE  "\177is none"
 
 static policy_case_t  policy_cases[] = {
 
@@ -594,6 +596,27 @@ static policy_case_t  policy_cases[] = {
     { OURS "x-forwarded-prefix=/a", "6 ", 0, 0 },
     { OURS "auth-method=GET", "6 ", 0, 0 },
     { OURS "canary-weight=10;" OURS "canary=true", "", 2, 0 },
+
+    /* what cannot be read: the byte and the reason */
+
+    { OURS "canary=yes;" OURS "canary-weight=100;" OURS "limit-rps=5",
+      "1 " OURS "canary: \"yes\" is not \"true\" or \"false\", so the Ingress is "
+      "taken for a canary, and gets no requests\n", 1, 0 },
+    { OURS "canary=" NONE, "1 " OURS "canary: it is none, so the Ingress is "
+      "taken for a canary", 1, 0 },
+    { OURS "canary=", "", 0, 0 },
+    { OURS "allowlist-source-range=" NONE, "2 " OURS "allowlist-source-range: "
+      "it is none, so the paths", 0, 1 },
+    { OURS "auth-tls-secret=" NONE, "it is none, so the hosts", 0, 2 },
+    { OURS "proxy-body-size=" NONE, "1 " OURS "proxy-body-size: it is none, so "
+      "the key", 0, 0 },
+    { OURS "proxy-bodies=" NONE, "0 " OURS "proxy-bodies", 0, 0 },
+    { "prometheus.io/scrape=" NONE, "1 prometheus.io/scrape: it is none\n", 0,
+      0 },
+    { "=" NONE, "2 : it is none, so what protects is not known", 0, 2 },
+    { OURS "limit-rps=;" OURS "auth-url= ", "6 " OURS "auth-url: it is empty",
+      0, 0 },
+    { OURS "proxy-body-size=", "", 0, 0 },
     { OURS "enable-modsecurity=true", "it is not served yet, so the paths of "
       "the Ingress are closed: they answer 503 | Take it out where it does not",
       1, 1 },
@@ -897,6 +920,14 @@ static policy_case_t  policy_keys_cases[] = {
     { "annotations-risk-level=extreme", "1 annotations-risk-level: \"extreme\" "
       "is not Low, Medium, High or Critical, so \"Low\" holds", 0, 0 },
     { "annotations-risk-level=", "so \"Low\" holds", 0, 0 },
+    { "annotations-risk-level=" NONE, "it is none, so \"Low\" holds", 0, 0 },
+    { "hide-headers=" NONE, "1 hide-headers: it is none, so", 0, 0 },
+    { "whitelist-source-range=" NONE, "it is none, so the paths of all", 0, 1 },
+    { "whitelist-source-range=", "6 whitelist-source-range: it is empty, so it "
+      "protects nothing", 0, 0 },
+    { "worker-processes=" NONE, "it is none, so what nginx.conf says", 0, 0 },
+    { "=" NONE, "2 : it is none, so what protects is not known: paths of all "
+      "Ingresses are closed", 0, 1 },
     { "annotation-value-word-blocklist=,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"
       ",,,,,,,,,,,,,,,,,,,,,,,,,", "2 annotation-value-word-blocklist", 0, 1 },
     { NULL, NULL, 0, 0 }
@@ -943,6 +974,49 @@ policy_keys(void)
         ok(c->said[0] ? strstr(said.text, c->said) != NULL
                       : said.text[0] == '\0',
            "%s: says %s", c->annotations, said.text);
+
+        ngx_destroy_pool(pool);
+    }
+}
+
+
+/* each key that does nothing says so, once */
+
+static void
+policy_noted(void)
+{
+    char              *end;
+    ngx_pool_t        *pool;
+    ngx_array_t       *array;
+    ngx_keyval_t      *kv;
+    policy_said_t      said;
+    ngx_k8s_row_t     *row;
+    ngx_k8s_values_t   values;
+
+    for (row = ngx_k8s_rows; row->note.data; row++) {
+
+        if (!(row->flags & NGX_K8S_ROW_KEY)
+            || !(row->flags & (NGX_K8S_ROW_NOTED|NGX_K8S_ROW_REFUSED))
+            || (row->flags & NGX_K8S_ROW_COMPARED))
+        {
+            continue;
+        }
+
+        pool = ngx_create_pool(4096, &unit_log);
+        array = ngx_array_create(pool, 1, sizeof(ngx_keyval_t));
+        said.text[0] = '\0';
+
+        kv = ngx_array_push(array);
+        kv->key = row->name;
+        ngx_str_set(&kv->value, "x");
+
+        (void) ngx_k8s_keys(&values, pool, array, 0, NULL, policy_say, &said);
+
+        end = strchr(said.text, '\n');
+
+        ok(values.values.nelts == 0 && end && end[1] == '\0'
+           && said.text[0] == ((row->flags & NGX_K8S_ROW_NOTED) ? '5' : '4'),
+           "%.*s: %s", (int) row->name.len, row->name.data, said.text);
 
         ngx_destroy_pool(pool);
     }
@@ -1395,6 +1469,7 @@ main(void)
     policy_profiles();
     policy_grammars();
     policy_counts();
+    policy_noted();
     policy_annotations();
     policy_headers();
     policy_keys();
