@@ -41,6 +41,8 @@ static ngx_uint_t ngx_http_k8s_access_header(ngx_http_request_t *r,
     ngx_array_t *headers, ngx_str_t *name);
 static ngx_uint_t ngx_http_k8s_access_refused(ngx_http_request_t *r,
     ngx_array_t *headers, ngx_table_elt_t *h);
+static void ngx_http_k8s_access_forbidden(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, char *list, ngx_uint_t key);
 static ngx_int_t ngx_http_k8s_access_rules(ngx_http_request_t *r,
     ngx_array_t *rules, ngx_uint_t any);
 
@@ -267,9 +269,21 @@ ngx_http_k8s_access_blocked(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 
     access = ctx->profile->access;
 
-    return access
-           && (ngx_http_k8s_access_header(r, access->agents, &agent)
-               || ngx_http_k8s_access_header(r, access->referers, &referer));
+    if (access == NULL) {
+        return 0;
+    }
+
+    if (ngx_http_k8s_access_header(r, access->agents, &agent)) {
+        ngx_http_k8s_access_forbidden(r, ctx, "block-user-agents", 1);
+        return 1;
+    }
+
+    if (ngx_http_k8s_access_header(r, access->referers, &referer)) {
+        ngx_http_k8s_access_forbidden(r, ctx, "block-referers", 1);
+        return 1;
+    }
+
+    return 0;
 }
 
 
@@ -353,8 +367,14 @@ ngx_http_k8s_access_blocked_address(ngx_http_request_t *r,
 
     access = ctx->profile->access;
 
-    return access && access->block
-           && ngx_k8s_ranges_have(access->block, r->connection->sockaddr);
+    if (access && access->block
+        && ngx_k8s_ranges_have(access->block, r->connection->sockaddr))
+    {
+        ngx_http_k8s_access_forbidden(r, ctx, "block-cidrs", 1);
+        return 1;
+    }
+
+    return 0;
 }
 
 
@@ -362,7 +382,10 @@ ngx_int_t
 ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_uint_t any)
 {
+    char                   *list;
+    ngx_uint_t              key;
     struct sockaddr        *sockaddr;
+    ngx_k8s_settings_t     *settings, *base;
     ngx_http_k8s_access_t  *access;
 
     access = ctx->profile->access;
@@ -373,13 +396,30 @@ ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     sockaddr = r->connection->sockaddr;
 
-    if ((access->block && ngx_k8s_ranges_have(access->block, sockaddr))
-        || (access->deny && ngx_k8s_ranges_have(access->deny, sockaddr))
-        || (access->allow && !ngx_k8s_ranges_have(access->allow, sockaddr)))
-    {
+    settings = ctx->profile->settings;
+    base = ctx->profile->base ? ctx->profile->base->settings : settings;
+
+    if (access->block && ngx_k8s_ranges_have(access->block, sockaddr)) {
+        list = "block-cidrs";
+        key = 1;
+
+    } else if (access->deny && ngx_k8s_ranges_have(access->deny, sockaddr)) {
+        list = "denylist-source-range";
+        key = (settings->denylist.data == base->denylist.data);
+
+    } else if (access->allow && !ngx_k8s_ranges_have(access->allow, sockaddr)) {
+        key = (settings->allowlist.data == base->allowlist.data);
+        list = key ? "whitelist-source-range" : "allowlist-source-range";
+
+    } else {
+        list = NULL;
+        key = 0;
+    }
+
+    if (list) {
+
         if (!any) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "access forbidden by a list of addresses");
+            ngx_http_k8s_access_forbidden(r, ctx, list, key);
         }
 
         return NGX_HTTP_FORBIDDEN;
@@ -391,6 +431,27 @@ ngx_http_k8s_access(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     return access->rules ? ngx_http_k8s_access_rules(r, access->rules, any)
                          : NGX_DECLINED;
+}
+
+
+static void
+ngx_http_k8s_access_forbidden(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    char *list, ngx_uint_t key)
+{
+    ngx_str_t  namespace, name;
+
+    if (key || ctx->names == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "access forbidden by \"%s\" of the ConfigMap", list);
+        return;
+    }
+
+    ngx_k8s_record_str(ctx->names, &ctx->names->namespace, &namespace);
+    ngx_k8s_record_str(ctx->names, &ctx->names->name, &name);
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "access forbidden by \"%s\" of Ingress \"%V/%V\"", list,
+                  &namespace, &name);
 }
 
 

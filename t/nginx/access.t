@@ -104,8 +104,11 @@ is $body, "errors\n", 'the error backend has the page';
                                         from('10.2.2.3'));
 unlike $body, qr/backend/, 'an error page of nginx.conf leads to no backend';
 
-like $n->log, qr/\[error\].*forbidden by a list of addresses/,
-    'a refusal is logged';
+like $n->log, qr/\[error\].*access forbidden by "$_->[0]" of $_->[1],/,
+    "a refusal is logged: $_->[0]"
+    for ['denylist-source-range', 'Ingress "default/denied"'],
+        ['allowlist-source-range', 'Ingress "default/office"'],
+        ['allowlist-source-range', 'Ingress "default/old"'];
 is_deeply [map { problems() =~ /allowlist-source-range/ ? 1 : 0 } 1], [1],
     'bad lists are problems';
 
@@ -190,5 +193,9 @@ soon(200, 'none of them any more', 'open', from('10.6.1.1'));
 
 is_deeply [$n->alerts], [], 'nothing alarming is logged';
 is $n->stop, 0, 'ends well';
+
+like $n->log, qr/access forbidden by "$_" of the ConfigMap,/, "$_ is logged"
+    for qw( block-cidrs whitelist-source-range denylist-source-range
+            block-user-agents block-referers );
 
 done_testing();
