@@ -600,8 +600,8 @@ static policy_case_t  policy_cases[] = {
     /* what cannot be read: the byte and the reason */
 
     { OURS "canary=yes;" OURS "canary-weight=100;" OURS "limit-rps=5",
-      "1 " OURS "canary: \"yes\" is not \"true\" or \"false\", so the Ingress is "
-      "taken for a canary, and gets no requests\n", 1, 0 },
+      "1 " OURS "canary: \"yes\" is not \"true\" or \"false\", so the Ingress "
+      "is taken for a canary, and gets no requests\n", 1, 0 },
     { OURS "canary=" NONE, "1 " OURS "canary: it is none, so the Ingress is "
       "taken for a canary", 1, 0 },
     { OURS "canary=", "", 0, 0 },
