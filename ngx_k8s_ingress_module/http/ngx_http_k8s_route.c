@@ -23,6 +23,7 @@
 #include <ngx_http_k8s_snippet.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_variables.h>
+#include <ngx_k8s_tls.h>
 
 
 /* how often a host is looked for whose policy or Service has gone meanwhile */
@@ -571,7 +572,7 @@ ngx_http_k8s_elsewhere(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     if (route->host->route_set == 0
         && (settings->force_ssl_redirect
             || (settings->ssl_redirect
-                && ngx_k8s_route_tls(table, route->named)))
+                && ngx_k8s_tls_wanted(table, route, &r->headers_in.server)))
         && ngx_http_k8s_forwarded_http(r)
         && !ngx_http_k8s_prefixed(ctx, ctx->profile->no_redirect))
     {

@@ -196,32 +196,6 @@ ngx_k8s_route_taken(ngx_k8s_table_t *table, uint32_t route_set,
 }
 
 
-ngx_uint_t
-ngx_k8s_route_tls(ngx_k8s_table_t *table, ngx_k8s_host_t *named)
-{
-    ngx_k8s_host_t        *host;
-    ngx_k8s_route_step_t   step;
-
-    if (!(named->flags & NGX_K8S_HOST_ALIAS)
-        || (named->flags & (NGX_K8S_HOST_TLS|NGX_K8S_HOST_WILDCARD)))
-    {
-        return (named->flags & NGX_K8S_HOST_TLS) != 0;
-    }
-
-    ngx_k8s_record_str(named, &named->name, &step.name);
-    step.cut = 0;
-
-    if (!ngx_k8s_route_next(&step)) {
-        return 0;
-    }
-
-    host = ngx_k8s_route_find(table, named->route_set, named->class, &step,
-                              NULL);
-
-    return host && host->name.len && (host->flags & NGX_K8S_HOST_TLS);
-}
-
-
 /* the next less specific name, 0: there is none; an empty label is none */
 
 static ngx_uint_t

@@ -108,10 +108,6 @@ ngx_k8s_host_t *ngx_k8s_route_host(ngx_k8s_table_t *table, uint32_t route_set,
 ngx_k8s_host_t *ngx_k8s_route_taken(ngx_k8s_table_t *table,
     uint32_t route_set, ngx_k8s_route_key_t *key, ngx_k8s_host_t **named);
 
-/* whether the host of route->named has TLS; of an alias that has none the
-   wildcard host above it says so, whose certificates are presented */
-ngx_uint_t ngx_k8s_route_tls(ngx_k8s_table_t *table, ngx_k8s_host_t *named);
-
 #define NGX_K8S_HOST_MAX             256
 
 /* a Host or SNI as sent, to the form of the table: lower case, without port

@@ -23,7 +23,9 @@ static ngx_k8s_host_t *ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t set,
 static ngx_k8s_host_t *ngx_k8s_tls_above(ngx_k8s_table_t *table, uint32_t set,
     ngx_str_t *name);
 static ngx_k8s_host_t *ngx_k8s_tls_owner(ngx_k8s_table_t *table, uint32_t set,
-    ngx_k8s_tls_key_t *key, ngx_str_t *name);
+    ngx_k8s_tls_key_t *key, ngx_str_t *name, ngx_k8s_host_t **named);
+static ngx_uint_t ngx_k8s_tls_covered(ngx_k8s_table_t *table,
+    ngx_k8s_host_t *host, ngx_str_t *name);
 static void ngx_k8s_tls_choose_once(ngx_k8s_table_t *table,
     ngx_k8s_tls_key_t *key, ngx_k8s_tls_t *tls);
 static void ngx_k8s_tls_client(ngx_k8s_table_t *table, uint32_t policy,
@@ -116,7 +118,7 @@ ngx_k8s_tls_choose_once(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
     ngx_int_t            best;
     ngx_str_t            name;
     ngx_uint_t           i;
-    ngx_k8s_host_t      *host, *owner;
+    ngx_k8s_host_t      *host, *owner, *named;
     ngx_k8s_list_t      *list;
     ngx_k8s_record_t    *rec;
     ngx_k8s_listener_t  *listener;
@@ -162,7 +164,20 @@ ngx_k8s_tls_choose_once(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
         /* the first set that has the name, else the first one that takes all */
 
         if (!tls->known) {
-            host = ngx_k8s_tls_owner(table, key->sets[i], key, &name);
+            host = ngx_k8s_tls_owner(table, key->sets[i], key, &name, &named);
+
+            /* an expression is more than no name */
+
+            if (host && (named->flags & NGX_K8S_HOST_PATTERNS) && best <= 0
+                && ngx_k8s_tls_covered(table, host, &name))
+            {
+                best = 0;
+                rec = &host->header;
+                list = &host->certificates;
+
+                tls->listener = NULL;
+                tls->reject = 0;
+            }
 
             tls->known = (host && host->name.len);
 
@@ -191,9 +206,9 @@ ngx_k8s_tls_choose_once(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
 
 static ngx_k8s_host_t *
 ngx_k8s_tls_owner(ngx_k8s_table_t *table, uint32_t set, ngx_k8s_tls_key_t *key,
-    ngx_str_t *name)
+    ngx_str_t *name, ngx_k8s_host_t **named)
 {
-    ngx_k8s_host_t       *host, *named;
+    ngx_k8s_host_t       *host, *above;
     ngx_k8s_route_key_t   route;
 
     ngx_memzero(&route, sizeof(ngx_k8s_route_key_t));
@@ -203,12 +218,12 @@ ngx_k8s_tls_owner(ngx_k8s_table_t *table, uint32_t set, ngx_k8s_tls_key_t *key,
     route.regex = key->regex;
     route.data = key->data;
 
-    host = ngx_k8s_route_taken(table, set, &route, &named);
+    host = ngx_k8s_route_taken(table, set, &route, named);
 
     if (host && set == 0 && (host->flags & NGX_K8S_HOST_FALLTHROUGH)) {
-        named = ngx_k8s_tls_above(table, set, name);
+        above = ngx_k8s_tls_above(table, set, name);
 
-        return named ? named : host;
+        return above ? above : host;
     }
 
     return host;
@@ -410,6 +425,71 @@ ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t set, ngx_str_t *name)
     }
 
     return (host && host->certificates.n) ? host : NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_tls_wanted(ngx_k8s_table_t *table, ngx_k8s_route_t *route,
+    ngx_str_t *name)
+{
+    ngx_str_t        own;
+    ngx_k8s_host_t  *host, *named;
+
+    named = route->named;
+
+    if (named->flags & NGX_K8S_HOST_PATTERNS) {
+        return ngx_k8s_tls_covered(table, route->host, name);
+    }
+
+    if (!(named->flags & NGX_K8S_HOST_ALIAS)
+        || (named->flags & (NGX_K8S_HOST_TLS|NGX_K8S_HOST_WILDCARD)))
+    {
+        return (named->flags & NGX_K8S_HOST_TLS) != 0;
+    }
+
+    ngx_k8s_record_str(named, &named->name, &own);
+
+    host = ngx_k8s_tls_above(table, named->route_set, &own);
+
+    return host && (host->flags & NGX_K8S_HOST_WILDCARD)
+           && (host->flags & NGX_K8S_HOST_TLS);
+}
+
+
+/* as of other aliases: a certificate of the host, or where it has none the
+   default one */
+
+static ngx_uint_t
+ngx_k8s_tls_covered(ngx_k8s_table_t *table, ngx_k8s_host_t *host,
+    ngx_str_t *name)
+{
+    uint32_t                i;
+    ngx_k8s_slot_ref_t     *ref;
+    ngx_k8s_certificate_t  *cert;
+
+    if (!(host->flags & NGX_K8S_HOST_TLS)) {
+        return 0;
+    }
+
+    ref = ngx_k8s_record_at(host, host->certificates.offset);
+
+    for (i = 0; i < host->certificates.n; i++) {
+        cert = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_CERTIFICATE,
+                                       ref[i].slot, ref[i].generation);
+
+        if (cert && ngx_k8s_tls_fits(cert, name)) {
+            return 1;
+        }
+    }
+
+    if (host->certificates.n) {
+        return 0;
+    }
+
+    cert = ngx_k8s_tls_default(table);
+
+    return cert && !(cert->flags & NGX_K8S_CERTIFICATE_GENERATED)
+           && ngx_k8s_tls_fits(cert, name);
 }
 
 

@@ -16,6 +16,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_router.h>
 #include <ngx_k8s_table.h>
 
 
@@ -56,7 +57,8 @@ ngx_uint_t ngx_k8s_tls_address(ngx_k8s_table_t *table,
 /*
  * What is presented for a name (SNI), valid under the caller's pin: of a
  * listener of the port, or of a host, be it the wildcard host above one that
- * has no certificates.  The most specific name wins; among equals the earlier
+ * has no certificates, or one that an expression leads to, with those that
+ * cover the name.  The most specific name wins; among equals the earlier
  * set, and in a set the listener.  Of several certificates with keys of one
  * type it is the one with the longest name that fits, then the first; those of
  * which no name fits are there only where none does.  The policy is that of the
@@ -66,6 +68,15 @@ ngx_uint_t ngx_k8s_tls_address(ngx_k8s_table_t *table,
  */
 void ngx_k8s_tls_choose(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
     ngx_k8s_tls_t *tls);
+
+/*
+ * Whether what takes a name, which is in the form of the table, has TLS for it:
+ * the host of route->named; of an alias that has none the wildcard host above
+ * it says so, whose certificates are presented; one by an expression has TLS
+ * where a certificate of its host covers the name.
+ */
+ngx_uint_t ngx_k8s_tls_wanted(ngx_k8s_table_t *table, ngx_k8s_route_t *route,
+    ngx_str_t *name);
 
 /* the default certificate, or NULL */
 ngx_k8s_certificate_t *ngx_k8s_tls_default(ngx_k8s_table_t *table);

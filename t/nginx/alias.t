@@ -19,7 +19,8 @@ my $n = K8s::Nginx->new(
     server { listen 127.0.0.1:$admin; k8s_ingress_admin; }
 ");
 
-my $pair = K8s::TLS::pair(cn => 'shop', names => ['shop.test', 'old.test']);
+my $pair = K8s::TLS::pair(cn => 'shop', names => ['shop.test', 'old.test',
+                                               're7.test']);
 
 sub ingress {
     my ($name, $host, $service, $annotations, $secret) = @_;
@@ -87,6 +88,10 @@ soon(sub { ask('old.test', '/x') }, '308 https://old.test/x',
 is ask('bare.test', '/x'), 'a', 'not where it does not';
 is ask('a.b.deep.test', '/x'), 'a', 'a wildcard of any depth';
 is ask('re12.test', '/'), 'a', 'a regular expression';
+is ask('re7.test', '/x'), '308 https://re7.test/x',
+   'to https, by this name, where the certificate covers it';
+is K8s::TLS::cn_of($tls, 're7.test'), 'shop', 'its certificate';
+like K8s::TLS::cn_of($tls, 're12.test'), qr/Fake/, 'or the default one';
 is ask('rex.test', '/'), 404, 'which does not match';
 is ask('nobody.test', '/'), 404, 'nobody';
 
