@@ -214,14 +214,14 @@ ngx_http_k8s_to_path(ngx_http_request_t *r, ngx_str_t *path)
 }
 
 
-/* as ingress-nginx has it: the port is always written, a last slash goes */
+/* as ingress-nginx has it: the port is written, a last slash goes */
 
 ngx_int_t
 ngx_http_k8s_to_twin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_route_t *route)
 {
     u_char                     *p, buf[sizeof("65535") - 1];
-    ngx_str_t                   scheme, host, port, uri, location;
+    ngx_str_t                   scheme, sent, host, port, uri, location;
     ngx_connection_t           *c;
     ngx_http_variable_value_t   v;
 
@@ -229,19 +229,26 @@ ngx_http_k8s_to_twin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     ngx_k8s_record_str(route->record, &route->action->host, &host);
 
-    if (ngx_http_k8s_forwarded_proto(r, &v) == NGX_OK) {
-        scheme.len = v.len;
-        scheme.data = v.data;
+    ngx_http_k8s_scheme(r, &scheme);
+    sent = scheme;
 
-    } else {
-        ngx_http_k8s_scheme(r, &scheme);
+    if (ngx_http_k8s_forwarded_proto(r, &v) == NGX_OK) {
+        sent.len = v.len;
+        sent.data = v.data;
     }
+
+    ngx_str_null(&port);
 
     if (ngx_http_k8s_forwarded_port(r, &v) == NGX_OK) {
         port.len = v.len;
         port.data = v.data;
 
-    } else {
+    } else if (sent.len == scheme.len
+               && ngx_strncasecmp(sent.data, scheme.data, sent.len) == 0)
+    {
+
+        /* the connection's is none of another scheme */
+
         c = r->connection;
 
         if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
@@ -261,7 +268,7 @@ ngx_http_k8s_to_twin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         uri.len--;
     }
 
-    location.len = scheme.len + sizeof("://:") - 1 + host.len + port.len
+    location.len = sent.len + sizeof("://:") - 1 + host.len + port.len
                    + uri.len;
 
     location.data = ngx_pnalloc(r->pool, location.len);
@@ -269,8 +276,11 @@ ngx_http_k8s_to_twin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    p = ngx_sprintf(location.data, "%V://%V:%V", &scheme, &host, &port);
-    ngx_memcpy(p, uri.data, uri.len);
+    p = ngx_sprintf(location.data, "%V://%V%s%V", &sent, &host,
+                    port.len ? ":" : "", &port);
+    p = ngx_cpymem(p, uri.data, uri.len);
+
+    location.len = p - location.data;
 
     return ngx_http_k8s_location(r, ngx_http_k8s_settings(ctx)->redirect_code,
                                  &location);

@@ -142,6 +142,10 @@ keys_of('http-redirect-code' => 301, 'use-forwarded-headers' => 'true');
 soon(sub { ask('www.plain.test', '/x', 'X-Forwarded-Proto: https',
                'X-Forwarded-Port: 443') },
      '301 https://plain.test:443/x', 'with keys');
+is ask('www.plain.test', '/x', 'X-Forwarded-Proto: https'),
+   '301 https://plain.test/x', 'a scheme has the port of no other one';
+is ask('www.plain.test', '/x', 'X-Forwarded-Proto: http'),
+   "301 http://plain.test:$port/x", 'but its own';
 keys_of();
 
 # a host of its own wins, at once, and the other way when it goes
