@@ -33,6 +33,7 @@ static ngx_str_t *ngx_http_k8s_cors_origin(ngx_http_request_t *r,
     ngx_http_k8s_cors_t *cors);
 static ngx_uint_t ngx_http_k8s_cors_match(ngx_http_k8s_origin_t *origin,
     ngx_str_t *value);
+static ngx_int_t ngx_http_k8s_cors_vary(ngx_http_request_t *r);
 static void ngx_http_k8s_cors_clear(ngx_http_request_t *r,
     ngx_http_k8s_cors_t *cors);
 
@@ -188,6 +189,7 @@ ngx_uint_t
 ngx_http_k8s_cors(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 {
     ctx->origin = ngx_http_k8s_cors_origin(r, ctx->profile->cors);
+    ctx->by_origin = (ctx->profile->cors->origins != NULL);
 
     if (ctx->origin == NULL || r->method != NGX_HTTP_OPTIONS) {
         return 0;
@@ -309,6 +311,14 @@ ngx_http_k8s_cors_headers(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     static ngx_str_t  length = ngx_string("Content-Length");
     static ngx_str_t  none = ngx_string("0");
 
+    if (ctx->by_origin && ngx_http_k8s_cors_vary(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->origin == NULL) {
+        return NGX_OK;
+    }
+
     cors = ctx->profile->cors;
 
     ngx_http_k8s_cors_clear(r, cors);
@@ -334,6 +344,42 @@ ngx_http_k8s_cors_headers(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+/* the Fetch standard has it for all origins, and for none */
+
+static ngx_int_t
+ngx_http_k8s_cors_vary(ngx_http_request_t *r)
+{
+    ngx_str_t         list, item;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  vary = ngx_string("Vary");
+    static ngx_str_t  origin = ngx_string("Origin");
+
+    part = &r->headers_out.headers.part;
+    i = 0;
+
+    while ((h = ngx_http_k8s_header_next(&part, &i, &vary)) != NULL) {
+
+        list = h->value;
+
+        while (ngx_k8s_item(&list, &item) == NGX_OK) {
+
+            if ((item.len == 1 && item.data[0] == '*')
+                || (item.len == origin.len
+                    && ngx_strncasecmp(item.data, origin.data, origin.len)
+                       == 0))
+            {
+                return NGX_OK;
+            }
+        }
+    }
+
+    return ngx_http_k8s_header_add(r, &vary, &origin) ? NGX_OK : NGX_ERROR;
 }
 
 

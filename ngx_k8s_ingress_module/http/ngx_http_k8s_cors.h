@@ -25,11 +25,13 @@ ngx_int_t ngx_http_k8s_cors_create(ngx_http_k8s_profile_t *profile);
 
 /*
  * Of a request whose profile has it: notes in ctx->origin whether it is
- * allowed.  1 when it is a preflight, which is answered with 204.
+ * allowed, in ctx->by_origin whether another one may not be.  1 when it is a
+ * preflight, which is answered with 204.
  */
 ngx_uint_t ngx_http_k8s_cors(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
 
-/* headers of the answer to a request that is allowed, over the backend's own */
+/* headers of the answer to a request that is allowed, over the backend's own,
+   and Vary, of one that is not, too, where only some origins are */
 ngx_int_t ngx_http_k8s_cors_headers(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 

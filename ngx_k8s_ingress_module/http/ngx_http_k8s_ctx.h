@@ -85,6 +85,7 @@ typedef struct {
     unsigned                 health:1;   /* answered /healthz: not logged */
     unsigned                 asked:1;    /* a variable was, before routing */
     unsigned                 preflight:1; /* of a request of another origin */
+    unsigned                 by_origin:1; /* the answer is for this one */
     unsigned                 twin:1;     /* redirected to its host, which is
                                             called so with or without www */
 } ngx_http_k8s_ctx_t;

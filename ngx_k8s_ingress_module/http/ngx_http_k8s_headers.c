@@ -425,7 +425,9 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
         }
     }
 
-    if (ctx && ctx->origin && ngx_http_k8s_cors_headers(r, ctx) != NGX_OK) {
+    if (ctx && (ctx->origin || ctx->by_origin)
+        && ngx_http_k8s_cors_headers(r, ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -302,6 +302,7 @@ ngx_http_k8s_forget(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ctx->no_service = 0;
     ctx->unmatched = 0;
     ctx->preflight = 0;
+    ctx->by_origin = 0;
     ctx->twin = 0;
 }
 

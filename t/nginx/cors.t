@@ -21,6 +21,8 @@ location /own {
     add_header Vary Origin;
     return 200 "own\n";
 }
+location /star { add_header Vary *; return 200 "own\n"; }
+location /else { add_header Vary X-Origin; return 200 "own\n"; }
 location /missing { return 404 "none\n"; }
 EOC
 
@@ -127,6 +129,28 @@ like $head, qr/^Access-Control-Allow-Methods: GET, PUT\r$/m, 'all of them';
 like $head, qr/^Vary: Origin\r?$/m, 'others stay';
 is((ask('one', 'https://other.example', 'GET', '/own'))[0],
    '200 https://own.example', "and stay for another origin");
+# who keeps an answer hears that it is for one origin
+
+sub vary {
+    my ($want, $what, @how) = @_;
+    my @vary = (ask(@how))[1] =~ /^Vary: (.*?)\r?$/mig;
+    is "@vary", $want, "Vary: $what";
+}
+
+vary('Origin', 'an origin that is allowed', 'one', 'https://app.example');
+vary('Origin', 'a preflight', 'one', 'https://app.example', 'OPTIONS');
+vary('Origin', 'another origin', 'one', 'https://other.example');
+vary('Origin', 'none', 'many', undef);
+vary('Origin', 'a preflight of another one', 'many', 'x:y', 'OPTIONS');
+vary('Origin', 'an error', 'one', 'https://app.example', 'GET', '/missing');
+vary('Origin', 'the backend says it, too', 'one', 'https://app.example', 'GET',
+     '/own');
+vary('*', 'or more than that', 'one', 'https://app.example', 'GET', '/star');
+vary('X-Origin Origin', 'or something else', 'one', 'https://app.example',
+     'GET', '/else');
+vary('', 'any origin', 'any', 'https://app.example');
+vary('', 'no CORS', 'plain', 'https://app.example');
+
 is((ask('any', 'https://a.example', 'GET', '/missing'))[0], '404 *',
    'of an error of the backend');
 
