@@ -20,6 +20,7 @@
 
 
 static ngx_uint_t ngx_k8s_data_ask_users(ngx_k8s_values_t *values);
+static ngx_uint_t ngx_k8s_data_ask_tls(ngx_k8s_values_t *values);
 static void ngx_k8s_data_adopt(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
     ngx_uint_t n);
 static ngx_int_t ngx_k8s_data_make(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
@@ -111,6 +112,10 @@ ngx_k8s_compile_data_ask(ngx_k8s_compile_t *c, ngx_k8s_node_t *node,
         all |= NGX_K8S_ASK_VERIFY;
     }
 
+    if (ask->pair && !ngx_k8s_data_ask_tls(values)) {
+        all |= NGX_K8S_ASK_PLAIN;
+    }
+
     *uses = all;
 
     return NGX_OK;
@@ -150,6 +155,37 @@ ngx_k8s_data_ask_users(ngx_k8s_values_t *values)
     }
 
     return map ? NGX_K8S_ASK_USER_MAP : NGX_K8S_ASK_USERS;
+}
+
+
+/* whether the protocol of backends is, or may be, by TLS */
+
+static ngx_uint_t
+ngx_k8s_data_ask_tls(ngx_k8s_values_t *values)
+{
+    ngx_str_t   *protocol;
+    ngx_uint_t   i;
+
+    static ngx_str_t  name = ngx_string("backend-protocol");
+
+    static ngx_str_t  tls[] = {
+        ngx_string("HTTPS"),
+        ngx_string("GRPCS"),
+        ngx_string("AUTO_HTTP"),
+        ngx_null_string
+    };
+
+    protocol = ngx_k8s_values_get(values, &name);
+
+    for (i = 0; protocol && tls[i].len; i++) {
+        if (protocol->len == tls[i].len
+            && ngx_strncasecmp(protocol->data, tls[i].data, tls[i].len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

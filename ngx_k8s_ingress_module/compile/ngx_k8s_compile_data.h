@@ -47,7 +47,8 @@ typedef struct {
 #define NGX_K8S_ASK_CRL              0x08
 #define NGX_K8S_ASK_DIGESTS          0x10
 #define NGX_K8S_ASK_DIGEST_MAP       0x20
-#define NGX_K8S_ASK_VERIFY           0x40   /* no use: CA may not be empty */
+#define NGX_K8S_ASK_VERIFY           0x40   /* no use: CA may not be empty, */
+#define NGX_K8S_ASK_PLAIN            0x80   /* or nothing goes by TLS */
 
 /* bits of ngx_k8s_compile_data_halves() */
 

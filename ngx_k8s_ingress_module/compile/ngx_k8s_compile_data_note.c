@@ -36,8 +36,21 @@ ngx_k8s_compile_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_secret_t        *secret;
     ngx_k8s_secret_state_t  *state;
 
+    static ngx_str_t  plain = ngx_string("nothing goes to the backend by TLS, "
+                                         "so there it does nothing");
+    static ngx_str_t  protocol = ngx_string("Add backend-protocol: HTTPS, or "
+                                            "GRPCS, or take it out.");
+
     node = value->named->node;
     state = node->data;
+
+    if ((value->named->uses & NGX_K8S_ASK_PLAIN)
+        && ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_ANNOTATION_NO_EFFECT, NULL,
+                                  field, &plain, &protocol)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     closed = (value->row->flags & NGX_K8S_ROW_CLOSES_HOST)
              ? "so the hosts of the Ingress are closed: they answer 403, to "

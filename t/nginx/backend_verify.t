@@ -104,6 +104,8 @@ to('empty', 'a', secret => 'default/none', verify => 'on',
    name => 'inner.test');
 to('missing', 'a', secret => 'default/missing');
 to('plain', 'p', protocol => 'HTTP', secret => 'default/missing');
+to('nothing', 'p', protocol => 'HTTP', secret => 'default/ca');
+to('lower', 'a', protocol => 'https', secret => 'default/ca');
 to('bad', 'a', secret => 'default/ca', verify => 'maybe');
 to('sni', 'a', secret => 'default/ca', name => 'inner.test',
    'server-name' => 'on');
@@ -146,7 +148,10 @@ like problem("un$_->[0]"), $_->[1], "said of $_->[0]"
 like problem('withoutca'),
     qr/AnnotationNoEffect secret: .*no "ca\.crt", .*not sent/,
     'a certificate that is not sent';
-is problem($_), '', "nothing of $_" for qw( good client );
+is problem($_), '', "nothing of $_" for qw( good client grpc lower );
+is status('nothing'), 200, 'by HTTP nothing is verified';
+like problem('nothing'), qr/AnnotationNoEffect secret: .*nothing goes .* by TLS/,
+    'which is said';
 is status('plain'), 503, 'also by HTTP';
 is status('bad'), 503, 'and where it is not known whether it is to be';
 like body('good'), qr/ TLSv1\.2 .* sni=  HTTP/, 'TLSv1.2, without a name';
