@@ -130,6 +130,8 @@ TWO = {'enable-cors': 'true',
        'cors-allow-origin': 'https://one.example, https://two.example'}
 
 LOCATION = 'location / { %s }'
+SNIPPETS = {'allow-snippet-annotations': 'true',
+            'annotations-risk-level': 'Critical'}
 
 
 class Feature:
@@ -324,6 +326,17 @@ FEATURES = {
         annotations={'custom-headers': 'default/extra'},
         keys={'global-allowed-response-headers': 'X-One,X-Two'},
         objects=EXTRA),
+    'snippet': lambda: Feature(
+        '`configuration-snippet`, two headers of answers', ADDED,
+        annotations={'configuration-snippet':
+                     'add_header X-One one always; add_header X-Two two always;'},
+        keys=SNIPPETS),
+    'snippet-if': lambda: Feature(
+        '`configuration-snippet`, an `if` that is false',
+        LOCATION % proxy('if ($http_x_a = "b") { return 403; }'),
+        annotations={'configuration-snippet':
+                     'if ($http_x_a = "b") { return 403; }'},
+        keys=SNIPPETS),
     'set-headers': lambda: Feature(
         '`proxy-set-headers` (a key), two of them',
         LOCATION % proxy(X_One='one', X_Two='two'),

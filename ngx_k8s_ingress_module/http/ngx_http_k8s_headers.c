@@ -420,7 +420,13 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
             return NGX_ERROR;
         }
 
-        if (ngx_http_k8s_headers_add(r, ctx, profile->headers) != NGX_OK) {
+        /* the program that has run is that of ctx->profile */
+
+        if (ngx_http_k8s_headers_add(r, (ctx && ctx->profile == profile)
+                                        ? ctx : NULL,
+                                     profile->headers)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

@@ -138,6 +138,10 @@ ngx_http_k8s_reroute(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ctx->auth = NULL;
     ctx->password = NULL;
 
+    if (ctx->run) {
+        ctx->run->taken = NULL;
+    }
+
     table = ngx_k8s_pin(ctx->block);
 
     rc = ngx_http_k8s_decide(r, ctx, table);

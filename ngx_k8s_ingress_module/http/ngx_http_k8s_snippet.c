@@ -27,7 +27,7 @@ static ngx_int_t ngx_http_k8s_snippet_word(ngx_http_k8s_snippet_walk_t *w,
     ngx_str_t *word, ngx_uint_t whole);
 static ngx_int_t ngx_http_k8s_snippet_token(ngx_http_k8s_snippet_walk_t *w,
     ngx_k8s_statement_t *st);
-static void ngx_http_k8s_snippet_over(ngx_array_t *tokens, ngx_uint_t n,
+static ngx_uint_t ngx_http_k8s_snippet_over(ngx_array_t *tokens, ngx_uint_t n,
     ngx_str_t *name, ngx_str_t *header);
 
 
@@ -308,10 +308,9 @@ ngx_http_k8s_snippet_walk(ngx_http_k8s_snippet_walk_t *w,
             }
 
             if (w->tokens) {
-                ngx_http_k8s_snippet_over(tokens, first,
-                                          &st[k].directive->name,
-                                          st[k].words);
-                first = ngx_min(first, tokens->nelts);
+                first = ngx_http_k8s_snippet_over(tokens, first,
+                                                  &st[k].directive->name,
+                                                  st[k].words);
             }
 
             if (ngx_http_k8s_snippet_token(w, &st[k]) != NGX_OK) {
@@ -326,10 +325,10 @@ ngx_http_k8s_snippet_walk(ngx_http_k8s_snippet_walk_t *w,
 }
 
 
-/* what the first so many tokens say of the same; of headers only Host, of which
-   there can be one */
+/* takes out what the first so many tokens say of the same, of headers only Host,
+   of which there can be one; returns how many of them are left */
 
-static void
+static ngx_uint_t
 ngx_http_k8s_snippet_over(ngx_array_t *tokens, ngx_uint_t n, ngx_str_t *name,
     ngx_str_t *header)
 {
@@ -347,10 +346,10 @@ ngx_http_k8s_snippet_over(ngx_array_t *tokens, ngx_uint_t n, ngx_str_t *name,
     if (set && !(header->len == 4
                  && ngx_strncasecmp(header->data, (u_char *) "Host", 4) == 0))
     {
-        return;
+        return n;
     }
 
-    for (i = 0; i < n && i < tokens->nelts; i++) {
+    for (i = 0; i < n; i++) {
 
         arg = args[i]->elts;
 
@@ -377,6 +376,8 @@ ngx_http_k8s_snippet_over(ngx_array_t *tokens, ngx_uint_t n, ngx_str_t *name,
         n--;
         i--;
     }
+
+    return n;
 }
 
 

@@ -93,7 +93,16 @@ proxy_set_header X-A "$all";
 EOS
 snippet('host', "proxy_set_header Host other.example;");
 snippet('filter', "sub_filter_types *;\nsub_filter filter.test '<\$host>';");
-snippet('accel', "proxy_ignore_headers Set-Cookie;\nexpires 1h;");
+snippet('accel', "proxy_ignore_headers Set-Cookie;\nexpires 1h;\n"
+        . "proxy_hide_header X-Own;\nproxy_read_timeout 5s;\n"
+        . "proxy_hide_header X-Own-Other;", 'proxy-read-timeout: "7"');
+snippet('pages', join("\n", map { "if (\$arg_a = $_) { add_header X-Page $_ always; }" }
+                                1 .. 20),
+        'custom-http-errors: "404"');
+snippet('anew', "if (\$uri = /) { rewrite ^ /away last; }\n"
+        . join("\n", map { "if (\$arg_a) { add_header X-A $_; }" } 1 .. 20),
+        'use-regex: "true"');
+$n->manifest('anew2.yaml', K8s::Objects::ingresses("default/anew2 anew.test /away none:80"));
 snippet('auth', "proxy_set_header X-A \$arg_a;",
         'auth-url: http://127.0.0.1:%%PORT_auth%%/check',
         'auth-response-headers: X-Said',
@@ -185,6 +194,10 @@ ask('host', '/');
 like $body, qr/\|other\.example$/m, 'one Host';
 ask('accel', '/');
 like $head, qr/^Cache-Control: max-age=3600\r?$/m, 'a directive of nginx';
+unlike $head, qr/^X-Own/m, 'one that is there twice, beside an annotation';
+is ask('pages', '/missing?a=3'), 404, 'a page of an error';
+is ask('anew', '/?a=1'), 503, 'a path of another Ingress';
+unlike $head, qr/^X-A:/m, 'without the headers of the first one';
 
 ask('filter', '/');
 like $body, `$ENV{TEST_NGINX_BINARY} -V 2>&1` =~ /http_sub_module/
@@ -210,13 +223,15 @@ is $n->alerts, 0, 'no alerts';
 
 $n->config_map('default/keys', 'allow-snippet-annotations' => '"true"',
                'annotations-risk-level' => 'Critical',
-               'location-snippet' => q{"more_set_headers \"X-All: $host\"; proxy_set_header X-B \"all $arg_a\";"});
+               'location-snippet' => q{"more_set_headers \"X-All: $host\"; proxy_set_header X-B \"all $arg_a\"; if ($arg_a) { add_header X-If 1 always; }"});
 ok $n->until(sub { ask('plain', '/?a=1'); $head =~ /^X-All: plain\.test\r?$/m }),
    'of all paths';
 like $body, qr/\|all 1\|/, 'headers of requests';
 ask('headers', '/?a=1', 'X-C: see');
 like $body, qr/\|GET 1\|.*all 1|\|GET 1\|/, 'beside those of an Ingress';
 like $head, qr/^X-All: headers\.test\r?$/m, 'and of answers';
+is ask('pages', '/missing?a=3'), 404, 'a page of an error';
+like $head, qr/^X-If: 1\r?$/m, 'with headers of an if';
 is ask('nobody', '/'), 404, 'a host that nobody has';
 like $head, qr/^X-All: nobody\.test\r?$/m, 'has them, too';
 
