@@ -261,6 +261,8 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     ngx_k8s_choice_init(&peer->choice, hop->service, hop->generation,
                         &hop->copies, &hop->key);
 
+    peer->choice.balance = ngx_http_k8s_ctx(r)->profile->settings->balance;
+
     peer->output = u->output.output_filter;
     peer->output_ctx = u->output.filter_ctx;
 
@@ -463,6 +465,13 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
 
         ngx_k8s_peer_note(table, &peer->key.peer,
                           (state & NGX_PEER_FAILED) && !pc->cached, none);
+
+        /* the end of an upgraded connection says nothing of the endpoint */
+
+        if (peer->choice.timed && !(state & NGX_PEER_FAILED) && !u->upgrade) {
+            ngx_k8s_peer_took(table, &peer->key.peer,
+                              ngx_current_msec - u->start_time);
+        }
     }
 
     if (pc->tries

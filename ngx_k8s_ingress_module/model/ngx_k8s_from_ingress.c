@@ -245,6 +245,10 @@ ngx_k8s_from_ingress_values(ngx_k8s_maker_t *m)
     ngx_k8s_from_ingress_value(m->model, &ngx_k8s_rewrite_target,
                                &m->model->target);
 
+    if (ngx_k8s_spread_regex(m->model) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     /* a default backend alone has no host */
 
     if (((ngx_k8s_ingress_t *) m->object)->nrules == 0) {

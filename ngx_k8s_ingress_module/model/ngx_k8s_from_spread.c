@@ -116,6 +116,35 @@ ngx_k8s_from_spread_subset(ngx_k8s_model_t *model)
 }
 
 
+ngx_int_t
+ngx_k8s_spread_regex(ngx_k8s_model_t *model)
+{
+    ngx_k8s_value_t  *value;
+
+    static ngx_str_t  path = ngx_string("session-cookie-path");
+    static ngx_str_t  text = ngx_string("the Path of the cookie is that of the "
+                                        "rule, a regular expression, which no "
+                                        "URL begins with, so it is not sent "
+                                        "back");
+    static ngx_str_t  remedy = ngx_string("Set \"session-cookie-path\".");
+
+    value = ngx_k8s_values_find(&model->values, &ngx_k8s_spread_affinity);
+
+    if (value == NULL
+        || ngx_k8s_values_find(&model->values, &path)
+        || !(model->regex
+             || (model->target.len
+                 && ngx_strlchr(model->target.data,
+                                model->target.data + model->target.len, '$'))))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_k8s_from_annotations_say(model, NGX_K8S_SAY_NO_EFFECT,
+                                        &value->key, &text, &remedy);
+}
+
+
 ngx_uint_t
 ngx_k8s_spread_own(ngx_str_t *field)
 {

@@ -345,6 +345,9 @@ ngx_int_t ngx_k8s_from_canary(ngx_k8s_model_t *model);
 /* how it has its requests spread (ngx_k8s_from_spread.c), and whether that of
    two models is the same */
 void ngx_k8s_from_spread(ngx_k8s_model_t *model);
+/* the problem of a cookie whose Path would be an expression; NGX_ERROR: no
+   memory */
+ngx_int_t ngx_k8s_spread_regex(ngx_k8s_model_t *model);
 /* whether the name of an annotation, or a field, is of what a canary says for
    its own Service */
 ngx_uint_t ngx_k8s_spread_own(ngx_str_t *field);

@@ -158,6 +158,7 @@ typedef struct {
     ngx_uint_t               cookie_secure; /* over http too */
     ngx_uint_t               cookie_change; /* when its endpoint fails */
     ngx_str_t                hash_by;       /* with variables; empty: none */
+    ngx_uint_t               balance;       /* NGX_K8S_BALANCE_* */
 
     ngx_uint_t               connection;    /* header to the backend; 0: as it
                                                came, 1: keep-alive, 2: close */

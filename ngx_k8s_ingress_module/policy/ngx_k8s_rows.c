@@ -299,8 +299,10 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                     NGX_K8S_IG|NGX_K8S_K, "server_tokens", "%S",
                     offsetof(ngx_k8s_settings_t, server_tokens), "",
                     "no Server header, nor that of the backend"),
-    ngx_k8s_later_row("load-balance", "", balance, "round_robin",
-                      NGX_K8S_A|NGX_K8S_K|NGX_K8S_SERVICE_ROW, "", ""),
+    ngx_k8s_field_row("load-balance", balance, "round_robin", balance,
+                      NGX_K8S_A|NGX_K8S_K|NGX_K8S_SERVICE_ROW,
+                      "with ewma the faster one of two endpoints; affinity "
+                      "and upstream-hash-by go before it"),
     ngx_k8s_field_row("upstream-keepalive-connections", number, "320",
                       keepalive_connections, NGX_K8S_IG|NGX_K8S_K,
                       "idle connections to backends in each worker"),

@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include <ngx_k8s_ewma.h>
 #include <ngx_k8s_peer.h>
 #include <ngx_k8s_table_set.h>
 
@@ -17,6 +18,9 @@
 /* endpoints that one try looks at, for one that has not refused a moment ago */
 #define NGX_K8S_LOOKED               1024
 
+/* endpoints that are looked at for two of which one is taken */
+#define NGX_K8S_FAST                 16
+
 /* new keys that are tried, for an endpoint that was not */
 #define NGX_K8S_KEYS                 20
 
@@ -25,6 +29,9 @@
 
 
 static ngx_uint_t ngx_k8s_choice_tried(ngx_k8s_choice_t *choice,
+    ngx_k8s_peer_t *peer);
+static ngx_int_t ngx_k8s_choose_fast(ngx_k8s_choice_t *choice,
+    ngx_k8s_table_t *table, ngx_k8s_service_rec_t *service,
     ngx_k8s_peer_t *peer);
 static ngx_int_t ngx_k8s_choose_keyed(ngx_k8s_choice_t *choice,
     ngx_k8s_table_t *table, ngx_k8s_service_rec_t *service,
@@ -71,6 +78,8 @@ ngx_k8s_choice_init(ngx_k8s_choice_t *choice, uint32_t service,
     choice->copies = copies;
     choice->key = key;
     choice->fixed = 0;
+    choice->balance = NGX_K8S_BALANCE_ROUND_ROBIN;
+    choice->timed = 0;
     choice->version = 0;
     choice->npeers = 0;
     choice->ntried = 0;
@@ -143,6 +152,12 @@ ngx_k8s_choose(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
         goto chosen;
     }
 
+    if (service && service->points.n == 0
+        && ngx_k8s_choose_fast(choice, table, service, peer) == NGX_OK)
+    {
+        goto chosen;
+    }
+
     cursor = ngx_k8s_cursor(cursors, choice->service);
     start = cursor ? *cursor : (uint32_t) ngx_random();
 
@@ -184,6 +199,58 @@ chosen:
     choice->ntried++;
 
     return NGX_OK;
+}
+
+
+/*
+ * The faster one of two; where one of them has not answered yet any of both, so
+ * that new endpoints get their share and no more.
+ */
+
+static ngx_int_t
+ngx_k8s_choose_fast(ngx_k8s_choice_t *choice, ngx_k8s_table_t *table,
+    ngx_k8s_service_rec_t *service, ngx_k8s_peer_t *peer)
+{
+    uint32_t                 score, other;
+    ngx_uint_t               i, k, n, found;
+    ngx_k8s_stat_t          *stat;
+    ngx_k8s_peer_t           one;
+    ngx_k8s_endpoint_rec_t  *rec;
+
+    n = choice->npeers;
+
+    choice->timed = ((service->balance ? service->balance : choice->balance)
+                     == NGX_K8S_BALANCE_EWMA);
+
+    if (!choice->timed || n == 1) {
+        return NGX_DECLINED;
+    }
+
+    rec = ngx_k8s_record_at(service, service->endpoints.offset);
+    k = (uint32_t) ngx_random() % n;
+    score = 0;
+    found = 0;
+
+    for (i = 0; i < NGX_K8S_FAST && found < 2; i++) {
+
+        stat = ngx_k8s_peer_copy(table, &rec[k], &one);
+
+        k = (k + 1 + ((n > 2) ? (uint32_t) ngx_random() % (n - 1) : 0)) % n;
+
+        if (ngx_k8s_peer_refused(stat) || ngx_k8s_choice_tried(choice, &one)) {
+            continue;
+        }
+
+        other = (stat && stat->ewma)
+                ? ngx_k8s_ewma_score(stat->ewma, ngx_current_msec) + 1 : 0;
+
+        if (found++ == 0 || (score && other && other < score)) {
+            *peer = one;
+            score = other;
+        }
+    }
+
+    return found ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -559,6 +626,20 @@ ngx_k8s_peer_note(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer,
     }
 
     ngx_k8s_stat_set(stat, failed, refused);
+}
+
+
+void
+ngx_k8s_peer_took(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer,
+    ngx_msec_t took)
+{
+    ngx_k8s_stat_t  *stat;
+
+    stat = peer->identity ? ngx_k8s_stat(table, peer->stat) : NULL;
+
+    if (stat && stat->identity == peer->identity) {
+        ngx_k8s_ewma_add(&stat->ewma, ngx_current_msec, took);
+    }
 }
 
 

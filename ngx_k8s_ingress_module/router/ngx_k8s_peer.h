@@ -106,6 +106,9 @@ typedef struct {
     ngx_uint_t               ntried;
     ngx_uint_t               fixed;      /* the next try would be of the same
                                             endpoint */
+    ngx_uint_t               balance;    /* NGX_K8S_BALANCE_*, where the Service
+                                            says none */
+    ngx_uint_t               timed;      /* the answer's time counts */
     uint32_t                 tried[NGX_K8S_TRIED];  /* hashes */
 } ngx_k8s_choice_t;
 
@@ -122,7 +125,7 @@ typedef struct {
 void ngx_k8s_copies_take(ngx_k8s_copies_t *copies,
     ngx_k8s_service_rec_t *service);
 
-/* copies and key live as long as the choice */
+/* copies and key live as long as the choice; it is by round robin */
 void ngx_k8s_choice_init(ngx_k8s_choice_t *choice, uint32_t service,
     uint32_t generation, ngx_k8s_copies_t *copies, ngx_k8s_choice_key_t *key);
 
@@ -159,6 +162,10 @@ ngx_int_t ngx_k8s_peer_usable(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer);
    refused: there was no connection */
 void ngx_k8s_peer_note(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer,
     ngx_uint_t failed, ngx_uint_t refused);
+
+/* the same: an answer took so many milliseconds */
+void ngx_k8s_peer_took(ngx_k8s_table_t *table, ngx_k8s_peer_t *peer,
+    ngx_msec_t took);
 
 /* the address of an endpoint */
 void ngx_k8s_peer_address(ngx_k8s_peer_t *peer, ngx_k8s_address_t *address);

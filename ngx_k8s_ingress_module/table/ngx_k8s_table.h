@@ -78,7 +78,8 @@ typedef struct {
     ngx_atomic_t             failures;   /* tries that failed */
     ngx_atomic_t             refused;    /* ngx_current_msec of the last
                                             connection that failed; 0: none */
-    ngx_atomic_t             reserved[3];
+    ngx_atomic_t             ewma;       /* see ngx_k8s_ewma.h; 0: none */
+    ngx_atomic_t             reserved[2];
     uint64_t                 link;       /* the writer's, without identity */
 } ngx_k8s_stat_t;
 

@@ -884,7 +884,7 @@ policy_annotations(void)
 
 static policy_case_t  policy_keys_cases[] = {
     { "proxy-body-size=8m;hsts=true", "", 2, 0 },
-    { "load-balance=round_robin", "", 0, 0 },
+    { "load-balance=round_robin", "", 1, 0 },
     { "proxy-body-siz=8m", "0 proxy-body-siz: there is no such key | Did you "
       "mean \"proxy-body-size\"?", 0, 0 },
     { "rewrite-target=/", "it is an annotation of Ingresses, not a key", 0, 0 },
@@ -892,7 +892,8 @@ static policy_case_t  policy_keys_cases[] = {
       "a size, as \"8k\", so the default \"1m\" holds", 1, 0 },
     { "http-redirect-code=200", "is not 301, 302, 307 or 308", 0, 0 },
     { "app-root=/a", "5 app-root: it does nothing here", 0, 0 },
-    { "load-balance=ewma", "3 load-balance: it is not served yet", 0, 0 },
+    { "load-balance=ewma", "", 1, 0 },
+    { "load-balance=ip_hash", "1 load-balance: \"ip_hash\" is not", 0, 0 },
     { "enable-modsecurity=true", "2 enable-modsecurity: it is not served yet, "
       "so the paths of all Ingresses are closed", 0, 1 },
     { "global-auth-url=a/", "2 global-auth-url: \"a/\" is not a URL", 0, 1 },

@@ -12,6 +12,7 @@
 
 #include <ngx_k8s_compile_state.h>
 #include "k8s.h"
+#include <ngx_k8s_ewma.h>
 #include <ngx_k8s_peer.h>
 
 
@@ -636,6 +637,99 @@ test_objects(void)
 }
 
 
+/* ten endpoints, of which one is slow, one more comes, and the slow one is fast
+   again */
+
+static void
+test_fast(void)
+{
+    k8s_t             k;
+    double            w, d;
+    ngx_uint_t        i, n, slow, bad, counts[12];
+    ngx_atomic_t      word;
+    ngx_k8s_peer_t    peer;
+
+    word = 0;
+    ngx_k8s_ewma_add(&word, 1000, 80);
+    ok(ngx_k8s_ewma_score(word, 1000) == 80 * 64, "the first answer");
+
+    /* e to the power of -0.0007 for each 7 milliseconds */
+
+    for (i = 0, bad = 0, w = 80 * 64; i < 60000; i += 7, w *= 0.999300245) {
+        d = ngx_k8s_ewma_score(word, 1001 + i) - w;
+        bad += (d > 80 * 64 / 100.0 || d < -80 * 64 / 100.0);
+    }
+
+    ok(bad == 0 && ngx_k8s_ewma_score(word, 1001 + 200000) == 0,
+       "decays: %u of it are wrong", (unsigned) bad);
+    ok(ngx_k8s_ewma_score(word, 900) == 80 * 64, "an earlier clock");
+
+    ngx_k8s_ewma_add(&word, 1001 + 6931, 0);
+    i = ngx_k8s_ewma_score(word, 1001 + 6931);
+    ok(i > 39 * 64 && i < 41 * 64, "half of it: %u", (unsigned) i);
+
+    k8s_conf(&k);
+    k8s_open(&k);
+
+    put_service(&k, "d", "e");
+    put_endpoints(&k, "d", "e", 10, 0);
+    k8s_put(&k, INGRESS("j", "00", OURS "load-balance':'ewma'", "e"));
+    ok(k8s_has(&k, "balance 2 points 0\n"), "a record");
+
+    ngx_current_msec = 100000;
+    ngx_memzero(counts, sizeof(counts));
+
+    for (i = 0, slow = 0; i < 20000; i++) {
+
+        if (i == 10000) {
+            put_endpoints(&k, "d", "e", 11, 0);
+            k8s_run(&k);
+        }
+
+        begin(&k, "d", "e", NULL, 0);
+        ngx_k8s_choose(&choice, k.table, &cursors, &peer);
+
+        n = peer.addr[2] * 256 + peer.addr[3] - 256 - 10;
+        counts[n]++;
+
+        ngx_k8s_peer_took(k.table, &peer, n == 3 ? 300 : 20);
+        ngx_current_msec += 10;
+    }
+
+    ok(choice.timed, "times count");
+    ok(counts[3] < 20000 / 10 / 5, "a slow one gets %u of 20000",
+       (unsigned) counts[3]);
+
+    for (i = 1, bad = 0; i <= 10; i++) {
+        bad += (i != 3 && (counts[i] < 1500 || counts[i] > 2700));
+    }
+
+    ok(bad == 0 && counts[11] > 500 && counts[11] < 1600,
+       "the others their share, a new one %u of 10000", (unsigned) counts[11]);
+
+    for (i = 0, slow = 0; i < 10000; i++) {
+        begin(&k, "d", "e", NULL, 0);
+        ngx_k8s_choose(&choice, k.table, &cursors, &peer);
+        n = peer.addr[2] * 256 + peer.addr[3] - 256 - 10;
+        slow += (n == 3);
+        ngx_k8s_peer_took(k.table, &peer, 20);
+        ngx_current_msec += 10;
+    }
+
+    ok(slow > 300, "it comes back: %u of 10000", (unsigned) slow);
+
+    begin(&k, "d", "e", NULL, 0);
+
+    for (i = 0, n = 0; i < 11; i++) {
+        n |= 1 << next(&k);
+    }
+
+    ok(n == 0xffe, "each try another one");
+
+    k8s_close(&k);
+}
+
+
 static void
 test_many(void)
 {
@@ -712,6 +806,7 @@ main(void)
     test_subset();
     test_tries();
     test_objects();
+    test_fast();
     test_many();
     test_text();
 

@@ -38,7 +38,8 @@
 # closes it), code (of the problem of the bad value), and refused instead of
 # requests (1: the value is one that nginx refuses).  Services: a, b, dead
 # (closes connections), full (does not take them), none (no endpoints), errors,
-# two (a and dead), busy (a and one that answers 503), slow (a and one that
+# two (a and dead), late (of own ones alone: it takes
+# its time), busy (a and one that answers 503), slow (a and one that
 # hangs), cluster (a, and at its own address b).  The ConfigMap rows/headers has
 # "X-One: one".  The Secret users has the user u with the password p in "auth",
 # the Secret map has it by itself.
@@ -93,7 +94,7 @@ sub list { ref $_[0] ? @{$_[0]} : defined $_[0] ? $_[0] : () }
 # answers with what it got; the query may ask for more: tell has it in the header
 # X-Tell as well
 sub echo {
-    my ($name) = @_;
+    my ($name, $ms) = @_;
 
     return sub {
         my ($b, $c) = @_;
@@ -134,7 +135,7 @@ sub echo {
                 }
             }
 
-            sleep $q{slow} / 1000 if $q{slow};
+            sleep $_ / 1000 for grep { $_ } $q{slow}, $ms;
             my $status = $q{status} // 200;
             my $type = $q{type} // 'text/plain';
             $q{header} = 'X-Tell: ' . join '|', $head =~ /^> (\S.*)$/mg
@@ -172,6 +173,7 @@ sub new {
         my ($b, $c) = @_;
         $b->answer($c, 503, '') while $b->request($c);
     });
+    $self->{backends}{late} = K8s::Backend->start(echo('late', 60));
     $self->{backends}{dead} = K8s::Backend->start(sub { });
     $self->{backends}{hang} = K8s::Backend->start(sub { sleep 60 });
 
