@@ -26,6 +26,7 @@ typedef struct {
     ngx_str_t               *snippet;
     ngx_uint_t               method;
     ngx_uint_t               always;
+    ngx_uint_t               keepalive;
 } ngx_http_k8s_auth_settings_t;
 
 
@@ -40,7 +41,8 @@ static ngx_int_t ngx_http_k8s_auth_headers(ngx_pool_t *pool, ngx_str_t *list,
     ngx_http_k8s_auth_t *auth);
 static ngx_int_t ngx_http_k8s_auth_kept(ngx_pool_t *pool,
     ngx_http_k8s_auth_settings_t *s, ngx_http_k8s_auth_t *auth);
-static void ngx_http_k8s_auth_method(ngx_uint_t method, ngx_str_t *name);
+static void ngx_http_k8s_auth_method(ngx_uint_t method,
+    ngx_http_k8s_auth_t *auth);
 static ngx_uint_t ngx_http_k8s_auth_depth(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_auth_answer(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_auth_ctx_t *a);
@@ -96,8 +98,11 @@ ngx_http_k8s_auth_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
     }
 
     auth->always = s.always;
+    auth->keepalive = s.keepalive;
+    auth->requests = profile->settings->auth_requests;
+    auth->timeout = (ngx_msec_t) profile->settings->auth_idle * 1000;
 
-    ngx_http_k8s_auth_method(s.method, &auth->method);
+    ngx_http_k8s_auth_method(s.method, auth);
 
     if (ngx_http_k8s_auth_url(pool, s.url, auth) != NGX_OK
         || ngx_http_k8s_auth_signin_url(pool, &s, auth) != NGX_OK
@@ -136,6 +141,7 @@ ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
         s->snippet = &settings->auth_snippet;
         s->method = settings->auth_method;
         s->always = settings->auth_always;
+        s->keepalive = settings->auth_keepalive;
 
         return 1;
     }
@@ -151,6 +157,7 @@ ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
     s->snippet = &settings->global_auth_snippet;
     s->method = settings->global_auth_method;
     s->always = settings->global_auth_always;
+    s->keepalive = 0;
 
     return settings->auth_global && s->url->len;
 }
@@ -352,16 +359,23 @@ ngx_http_k8s_auth_kept(ngx_pool_t *pool, ngx_http_k8s_auth_settings_t *s,
 
 
 static void
-ngx_http_k8s_auth_method(ngx_uint_t method, ngx_str_t *name)
+ngx_http_k8s_auth_method(ngx_uint_t method, ngx_http_k8s_auth_t *auth)
 {
     ngx_k8s_word_value_t  *word;
 
     for (word = ngx_k8s_grammar_method.words; word->name.len; word++) {
         if (word->value == method) {
-            *name = word->name;
-            return;
+            auth->method = word->name;
+            break;
         }
     }
+
+    /* as nginx has it of a client's */
+
+    auth->once = (auth->method.len == sizeof("POST") - 1
+                  && ngx_strncmp(auth->method.data, "POST", 4) == 0)
+                 || (auth->method.len == sizeof("PATCH") - 1
+                     && ngx_strncmp(auth->method.data, "PATCH", 5) == 0);
 }
 
 

@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
+#include <ngx_http_k8s_pool.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_k8s_answers.h>
@@ -21,7 +22,8 @@
  * External authentication: auth-url and global-auth-url.  What holds for a
  * profile and what an answer does (ngx_http_k8s_auth.c), the asking
  * (ngx_http_k8s_auth_request.c), in locations of its own
- * (ngx_http_k8s_auth_location.c), and answers that are kept
+ * (ngx_http_k8s_auth_location.c), by connections that are kept or not
+ * (ngx_http_k8s_auth_peer.c), and answers that are kept
  * (ngx_http_k8s_auth_cache.c).  In any worker.
  *
  * A request that is not let through by an answer with a status of 2xx never
@@ -44,7 +46,11 @@ struct ngx_http_k8s_auth_s {
                                             variables, or NULL */
     ngx_array_t             *headers;    /* ngx_table_elt_t, without values: of
                                             the answer, for the backend */
+    ngx_uint_t               keepalive;  /* idle connections of a worker */
+    ngx_uint_t               requests;   /* of one of them */
+    ngx_msec_t               timeout;    /* that one may be idle */
     unsigned                 ssl:1;
+    unsigned                 once:1;     /* it may not be asked again */
     unsigned                 always:1;   /* cookies with any status */
 };
 
@@ -61,6 +67,7 @@ struct ngx_http_k8s_auth_ctx_s {
     ngx_resolver_ctx_t      *resolve;    /* while its name is looked up */
     ngx_str_t                host;       /* without a port */
     in_port_t                port;       /* host byte order */
+    ngx_k8s_address_t       *address;    /* NULL: the connection is not kept */
     ngx_str_t                uri;
     ngx_str_t                url;        /* with an address */
     ngx_uint_t               status;     /* of the answer; 0: there is none */
@@ -119,6 +126,11 @@ ngx_int_t ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile);
 /* where the client is sent in place of 401: 302, or 401 */
 ngx_int_t ngx_http_k8s_auth_signin(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
+
+/* peer.init of its upstream, where the connection is kept; NGX_ERROR: no
+   memory */
+ngx_int_t ngx_http_k8s_auth_peer(ngx_http_request_t *r,
+    ngx_http_k8s_auth_ctx_t *a, ngx_http_k8s_pool_t *pool);
 
 /*
  * Before the server is asked, and again when a wait is over: NGX_OK, the answer

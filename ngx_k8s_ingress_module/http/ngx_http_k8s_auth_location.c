@@ -27,7 +27,7 @@ extern ngx_module_t  ngx_http_proxy_module;
 
 
 static ngx_array_t *ngx_http_k8s_auth_tokens(ngx_pool_t *pool,
-    ngx_str_t *headers);
+    ngx_str_t *headers, ngx_uint_t keeps);
 static ngx_uint_t ngx_http_k8s_auth_set(ngx_str_t *headers, ngx_uint_t n);
 static ngx_uint_t ngx_http_k8s_auth_snippets(ngx_k8s_settings_t *one,
     ngx_k8s_settings_t *two);
@@ -40,49 +40,55 @@ static ngx_uint_t ngx_http_k8s_auth_buffers(ngx_http_k8s_profile_t *one,
 static struct {
     ngx_str_t                directive;
     ngx_str_t                arguments;
+    ngx_uint_t               keeps;      /* where connections are kept */
 } ngx_http_k8s_auth_directives[] = {
-    { ngx_string("proxy_pass"), ngx_string("$k8s_auth_url") },
-    { ngx_string("proxy_method"), ngx_string("$k8s_auth_method") },
-    { ngx_string("proxy_pass_request_body"), ngx_string("off") },
-    { ngx_string("proxy_intercept_errors"), ngx_string("off") },
+    { ngx_string("proxy_pass"), ngx_string("$k8s_auth_url"), 0 },
+    { ngx_string("proxy_method"), ngx_string("$k8s_auth_method"), 0 },
+    { ngx_string("proxy_pass_request_body"), ngx_string("off"), 0 },
+    { ngx_string("proxy_intercept_errors"), ngx_string("off"), 0 },
 #if (NGX_HTTP_CACHE)
-    { ngx_string("proxy_cache"), ngx_string("off") },
+    { ngx_string("proxy_cache"), ngx_string("off"), 0 },
 #endif
-    { ngx_string("proxy_store"), ngx_string("off") },
+    { ngx_string("proxy_store"), ngx_string("off"), 0 },
     { ngx_string("proxy_ignore_headers"),
       ngx_string("X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Buffering "
-                 "X-Accel-Charset X-Accel-Expires") },
+                 "X-Accel-Charset X-Accel-Expires"), 0 },
 #if (NGX_HTTP_SSL)
-    { ngx_string("proxy_ssl_server_name"), ngx_string("on") },
-    { ngx_string("proxy_ssl_name"), ngx_string("$k8s_auth_host") },
+    { ngx_string("proxy_ssl_server_name"), ngx_string("on"), 0 },
+    { ngx_string("proxy_ssl_name"), ngx_string("$k8s_auth_host"), 0 },
 #endif
-    { ngx_string("proxy_set_header"), ngx_string("Content-Length \"\"") },
-    { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Proto \"\"") },
-    { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Uri \"\"") },
-    { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Method \"\"") },
-    { ngx_string("proxy_set_header"), ngx_string("ssl-client-cert \"\"") },
-    { ngx_string("proxy_set_header"), ngx_string("ssl-client-verify \"\"") },
+    { ngx_string("proxy_set_header"), ngx_string("Content-Length \"\""), 0 },
+    { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Proto \"\""), 0 },
+    { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Uri \"\""), 0 },
     { ngx_string("proxy_set_header"),
-      ngx_string("ssl-client-subject-dn \"\"") },
+      ngx_string("X-Forwarded-Method \"\""), 0 },
+    { ngx_string("proxy_set_header"), ngx_string("ssl-client-cert \"\""), 0 },
+    { ngx_string("proxy_set_header"), ngx_string("ssl-client-verify \"\""), 0 },
     { ngx_string("proxy_set_header"),
-      ngx_string("ssl-client-issuer-dn \"\"") },
-    { ngx_string("proxy_set_header"), ngx_string("X-Request-ID $k8s_req_id") },
-    { ngx_string("proxy_set_header"), ngx_string("Host $k8s_auth_host") },
+      ngx_string("ssl-client-subject-dn \"\""), 0 },
     { ngx_string("proxy_set_header"),
-      ngx_string("X-Original-URL $scheme://$http_host$request_uri") },
+      ngx_string("ssl-client-issuer-dn \"\""), 0 },
     { ngx_string("proxy_set_header"),
-      ngx_string("X-Original-Method $request_method") },
+      ngx_string("X-Request-ID $k8s_req_id"), 0 },
+    { ngx_string("proxy_set_header"), ngx_string("Host $k8s_auth_host"), 0 },
     { ngx_string("proxy_set_header"),
-      ngx_string("X-Sent-From $k8s_auth_from") },
-    { ngx_string("proxy_set_header"), ngx_string("X-Real-IP $remote_addr") },
+      ngx_string("X-Original-URL $scheme://$http_host$request_uri"), 0 },
     { ngx_string("proxy_set_header"),
-      ngx_string("X-Forwarded-For $k8s_forwarded_for") },
+      ngx_string("X-Original-Method $request_method"), 0 },
     { ngx_string("proxy_set_header"),
-      ngx_string("X-Auth-Request-Redirect $k8s_auth_redirect") },
+      ngx_string("X-Sent-From $k8s_auth_from"), 0 },
+    { ngx_string("proxy_set_header"), ngx_string("X-Real-IP $remote_addr"), 0 },
     { ngx_string("proxy_set_header"),
-      ngx_string("X-Original-URI $k8s_auth_uri") },
-    { ngx_string("proxy_set_header"), ngx_string("X-Scheme $k8s_auth_scheme") },
-    { ngx_null_string, ngx_null_string }
+      ngx_string("X-Forwarded-For $k8s_forwarded_for"), 0 },
+    { ngx_string("proxy_set_header"),
+      ngx_string("X-Auth-Request-Redirect $k8s_auth_redirect"), 0 },
+    { ngx_string("proxy_set_header"),
+      ngx_string("X-Original-URI $k8s_auth_uri"), 0 },
+    { ngx_string("proxy_set_header"),
+      ngx_string("X-Scheme $k8s_auth_scheme"), 0 },
+    { ngx_string("proxy_http_version"), ngx_string("1.1"), 1 },
+    { ngx_string("proxy_set_header"), ngx_string("Connection \"\""), 1 },
+    { ngx_null_string, ngx_null_string, 0 }
 };
 
 
@@ -99,7 +105,7 @@ ngx_http_k8s_auth_init(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
     klcf = pass->conf;
     error.data = buf;
 
-    tokens = ngx_http_k8s_auth_tokens(cf->pool, &none);
+    tokens = ngx_http_k8s_auth_tokens(cf->pool, &none, 0);
     if (tokens == NULL) {
         return NGX_ERROR;
     }
@@ -121,7 +127,7 @@ ngx_http_k8s_auth_init(ngx_conf_t *cf, ngx_http_k8s_pass_t *pass)
 /* with headers of a ConfigMap, each in place of what has its name */
 
 static ngx_array_t *
-ngx_http_k8s_auth_tokens(ngx_pool_t *pool, ngx_str_t *headers)
+ngx_http_k8s_auth_tokens(ngx_pool_t *pool, ngx_str_t *headers, ngx_uint_t keeps)
 {
     ngx_uint_t    i;
     ngx_array_t  *tokens;
@@ -133,7 +139,9 @@ ngx_http_k8s_auth_tokens(ngx_pool_t *pool, ngx_str_t *headers)
 
     for (i = 0; ngx_http_k8s_auth_directives[i].directive.len; i++) {
 
-        if (ngx_http_k8s_auth_set(headers, i)) {
+        if (ngx_http_k8s_auth_directives[i].keeps > keeps
+            || ngx_http_k8s_auth_set(headers, i))
+        {
             continue;
         }
 
@@ -186,9 +194,9 @@ ngx_http_k8s_auth_set(ngx_str_t *headers, ngx_uint_t n)
 
 
 /*
- * A profile has one of its own where it has headers or a snippet of its own, or
- * other buffers than its base, as those are for cookies of auth servers, too.
- * Its time-outs are the base's.
+ * A profile has one of its own where it has headers or a snippet of its own,
+ * keeps connections, or has other buffers than its base, as those are for
+ * cookies of auth servers, too.  Its time-outs are the base's.
  */
 
 ngx_int_t
@@ -198,6 +206,7 @@ ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
     ngx_pool_t                *pool;
     ngx_array_t               *tokens;
     ngx_str_t                  headers;
+    ngx_uint_t                 keeps;
     ngx_http_k8s_profile_t    *base;
     ngx_http_upstream_conf_t  *u, *of_base;
 
@@ -208,9 +217,11 @@ ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
     }
 
     ngx_str_null(&headers);
+    keeps = 0;
 
     if (profile->settings->auth_url.len) {
         headers = profile->settings->auth_set_headers;
+        keeps = (profile->settings->auth_keepalive != 0);
     }
 
     if (base) {
@@ -221,7 +232,7 @@ ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
             return NGX_ERROR;
         }
 
-        if (headers.len == 0
+        if (headers.len == 0 && !keeps
             && ngx_http_k8s_auth_snippets(profile->settings, base->settings)
             && ngx_http_k8s_auth_buffers(profile, base))
         {
@@ -234,7 +245,7 @@ ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
         return NGX_ERROR;
     }
 
-    tokens = ngx_http_k8s_auth_tokens(pool, &headers);
+    tokens = ngx_http_k8s_auth_tokens(pool, &headers, keeps);
 
     rc = NGX_ERROR;
 

@@ -410,22 +410,50 @@ static ngx_int_t
 ngx_http_k8s_auth_to(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a,
     struct sockaddr *sockaddr, socklen_t socklen)
 {
-    u_char          *p;
-    ngx_sockaddr_t   sa;
+    u_char               *p, buf[sizeof("https://") + NGX_SOCKADDR_STRLEN];
+    ngx_str_t             to;
+    ngx_sockaddr_t        sa;
+    ngx_k8s_address_t    *address;
+    ngx_http_k8s_ctx_t   *ctx;
 
     ngx_memcpy(&sa, sockaddr, socklen);
     ngx_inet_set_port(&sa.sockaddr, a->port);
 
-    p = ngx_pnalloc(r->pool, sizeof("https://") - 1 + NGX_SOCKADDR_STRLEN
-                             + a->uri.len);
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (a->auth->keepalive && ctx->profile->asking) {
+
+        address = ngx_palloc(r->pool, sizeof(ngx_k8s_address_t));
+        if (address == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(&address->sockaddr, &sa, socklen);
+        address->socklen = socklen;
+        address->name.data = address->text;
+        address->name.len = ngx_sock_ntop(&sa.sockaddr, socklen, address->text,
+                                          NGX_K8S_ADDRESS_LEN, 1);
+        a->address = address;
+
+        to = ctx->conf->urls[a->auth->ssl ? NGX_K8S_BACKEND_HTTPS
+                                          : NGX_K8S_BACKEND_HTTP];
+
+    } else {
+        p = ngx_sprintf(buf, "http%s://", a->auth->ssl ? "s" : "");
+        p += ngx_sock_ntop(&sa.sockaddr, socklen, p, NGX_SOCKADDR_STRLEN, 1);
+
+        to.len = p - buf;
+        to.data = buf;
+    }
+
+    p = ngx_pnalloc(r->pool, to.len + a->uri.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     a->url.data = p;
 
-    p = ngx_sprintf(p, "http%s://", a->auth->ssl ? "s" : "");
-    p += ngx_sock_ntop(&sa.sockaddr, socklen, p, NGX_SOCKADDR_STRLEN, 1);
+    p = ngx_cpymem(p, to.data, to.len);
     p = ngx_cpymem(p, a->uri.data, a->uri.len);
 
     a->url.len = p - a->url.data;
@@ -466,6 +494,13 @@ ngx_http_k8s_auth_subrequest(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
     sr->headers_in.content_length_n = -1;
     sr->headers_in.chunked = 0;
     sr->headers_in.upgrade = NULL;
+
+    /* the method that is sent is that of the location: this one says whether it
+       may be sent again */
+
+    if (a->auth->once) {
+        sr->method = NGX_HTTP_POST;
+    }
 
     sr->write_event_handler = ngx_http_k8s_auth_start;
 

@@ -9,6 +9,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_affinity.h>
 #include <ngx_http_k8s_backend_tls.h>
+#include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_balancer.h>
 #include <ngx_http_k8s_pool.h>
 #include <ngx_http_k8s_profile.h>
@@ -56,11 +57,6 @@ static ngx_int_t ngx_http_k8s_init_peer(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data);
 static void ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
-#if (NGX_HTTP_SSL)
-static ngx_int_t ngx_http_k8s_set_session(ngx_peer_connection_t *pc,
-    void *data);
-static void ngx_http_k8s_save_session(ngx_peer_connection_t *pc, void *data);
-#endif
 static ngx_int_t ngx_http_k8s_output(void *data, ngx_chain_t *in);
 static ngx_uint_t ngx_http_k8s_must_peek(ngx_http_k8s_peer_t *peer);
 static ngx_uint_t ngx_http_k8s_not_connected(ngx_http_upstream_t *u,
@@ -202,14 +198,21 @@ ngx_http_k8s_balancer_done(ngx_k8s_block_t *block)
 static ngx_int_t
 ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_http_k8s_hop_t   *hop;
-#if (NGX_HTTP_SSL)
-    ngx_http_k8s_ctx_t   *ctx;
-#endif
-    ngx_http_upstream_t  *u;
-    ngx_http_k8s_peer_t  *peer;
+    ngx_http_k8s_hop_t    *hop;
+    ngx_http_k8s_ctx_t    *ctx;
+    ngx_http_upstream_t   *u;
+    ngx_http_k8s_peer_t   *peer;
+    ngx_http_k8s_state_t  *state;
 
     u = r->upstream;
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx && ctx->auth && ctx->auth->request == r && ctx->auth->address) {
+        state = ctx->block->http;
+
+        return ngx_http_k8s_auth_peer(r, ctx->auth, &state->pool);
+    }
+
     hop = ngx_http_k8s_hop(r);
 
     if (hop == NULL || hop->block != us->peer.data || r != r->main) {
@@ -237,8 +240,6 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
     if (u->ssl) {
         peer->key.protocol++;
-
-        ctx = ngx_http_k8s_ctx(r);
 
         if (ctx->profile->settings->proxy_ssl_secret.len
             && ngx_http_k8s_backend_tls(&peer->state->contexts, r, ctx,
@@ -363,26 +364,6 @@ ngx_http_k8s_get_peer(ngx_peer_connection_t *pc, void *data)
 
     return NGX_DONE;
 }
-
-
-#if (NGX_HTTP_SSL)
-
-/* sessions with backends are not kept: connections are */
-
-static ngx_int_t
-ngx_http_k8s_set_session(ngx_peer_connection_t *pc, void *data)
-{
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_k8s_save_session(ngx_peer_connection_t *pc, void *data)
-{
-    return;
-}
-
-#endif
 
 
 /*

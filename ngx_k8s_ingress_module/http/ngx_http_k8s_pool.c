@@ -197,6 +197,31 @@ ngx_http_k8s_pool_get(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
 }
 
 
+ngx_uint_t
+ngx_http_k8s_pool_count(ngx_http_k8s_pool_t *pool,
+    ngx_http_k8s_pool_key_t *key)
+{
+    ngx_uint_t            n;
+    ngx_queue_t          *q, *bucket;
+    ngx_http_k8s_idle_t  *item;
+
+    n = 0;
+    bucket = ngx_http_k8s_pool_bucket(pool, key);
+
+    for (q = ngx_queue_head(bucket);
+         q != ngx_queue_sentinel(bucket);
+         q = ngx_queue_next(q))
+    {
+        item = ngx_queue_data(q, ngx_http_k8s_idle_t, bucket);
+
+        n += (item->key.protocol == key->protocol
+              && ngx_k8s_peer_eq(&item->key.peer, &key->peer));
+    }
+
+    return n;
+}
+
+
 ngx_int_t
 ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool, ngx_http_k8s_pool_key_t *key,
     ngx_k8s_address_t *address, ngx_connection_t *c, ngx_msec_t timeout)
@@ -403,7 +428,7 @@ ngx_http_k8s_pool_sweep(ngx_event_t *ev)
         next = ngx_queue_next(q);
         item = ngx_queue_data(q, ngx_http_k8s_idle_t, queue);
 
-        if (item->version == version) {
+        if (item->version == version || item->key.peer.service == 0) {
             continue;
         }
 
@@ -485,3 +510,21 @@ ngx_http_k8s_pool_idle_time(ngx_http_upstream_t *u, ngx_msec_t timeout)
 
     return ngx_min(timeout, (ngx_msec_t) n * 1000 - 500);
 }
+
+
+#if (NGX_HTTP_SSL)
+
+ngx_int_t
+ngx_http_k8s_set_session(ngx_peer_connection_t *pc, void *data)
+{
+    return NGX_OK;
+}
+
+
+void
+ngx_http_k8s_save_session(ngx_peer_connection_t *pc, void *data)
+{
+    return;
+}
+
+#endif

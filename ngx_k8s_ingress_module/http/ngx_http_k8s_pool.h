@@ -19,7 +19,8 @@
  * Pool of idle connections (ngx_http_k8s_pool.c): private memory of a worker,
  * one for each block.  A connection belongs to one endpoint (address and
  * identity, so that an address that moved to another pod finds nothing) and
- * one protocol key, which is made of the policy, never of pointers.
+ * one protocol key, which is made of the policy, never of pointers.  Those to
+ * auth servers have no Service, and stay when the table changes.
  */
 
 typedef struct {
@@ -63,12 +64,22 @@ ngx_int_t ngx_http_k8s_pool_put(ngx_http_k8s_pool_t *pool,
     ngx_http_k8s_pool_key_t *key, ngx_k8s_address_t *address,
     ngx_connection_t *c, ngx_msec_t timeout);
 
+/* how many there are of the key */
+ngx_uint_t ngx_http_k8s_pool_count(ngx_http_k8s_pool_t *pool,
+    ngx_http_k8s_pool_key_t *key);
+
 /*
  * The backend's "Keep-Alive: timeout=N" shortens the idle time, by a margin
  * for the way: its FIN must not cross with our request.
  */
 ngx_msec_t ngx_http_k8s_pool_idle_time(ngx_http_upstream_t *u,
     ngx_msec_t timeout);
+
+#if (NGX_HTTP_SSL)
+/* of peers: sessions are not kept, connections are */
+ngx_int_t ngx_http_k8s_set_session(ngx_peer_connection_t *pc, void *data);
+void ngx_http_k8s_save_session(ngx_peer_connection_t *pc, void *data);
+#endif
 
 
 #endif /* _NGX_HTTP_K8S_POOL_H_INCLUDED_ */

@@ -122,6 +122,9 @@ typedef struct {
     ngx_str_t                auth_redirect; /* header for it; empty: the URI */
     ngx_str_t                auth_snippet;  /* see ngx_k8s_snippet() */
     ngx_uint_t               auth_always;   /* its cookies, with any status */
+    ngx_uint_t               auth_keepalive;   /* idle connections to it */
+    ngx_uint_t               auth_requests;    /* of one of them */
+    ngx_uint_t               auth_idle;        /* seconds of one of them */
     ngx_str_t                auth_set_headers;  /* to it: a text as that of
                                                set_headers */
     ngx_str_t                auth_cache_key;  /* with variables: whom an answer

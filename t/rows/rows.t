@@ -16,14 +16,17 @@ my $files = $rows->{files};
 # t/nginx/auth.t has the first one, as it needs a key that concerns all routes,
 # t/nginx/limits.t the next ones, as they need several requests at a time,
 # t/nginx/client_certs.t and client_headers.t the next ones, as they need
-# Secrets, and t/nginx/backend_grpc.t and backend_verify.t the last ones, as they
-# need other backends
+# Secrets, t/nginx/auth_kept.t the next ones, as they need an auth server that
+# keeps connections, and t/nginx/backend_grpc.t and backend_verify.t the last
+# ones, as they need other backends
 my %elsewhere = map { $_ => 1 } qw( enable-global-auth limit-connections
                                     limit-conn-status-code auth-tls-secret
                                     auth-tls-verify-client auth-tls-match-cn
                                     auth-tls-verify-depth
                                     auth-tls-error-page
                                     auth-tls-pass-certificate-to-upstream
+                                    auth-keepalive auth-keepalive-requests
+                                    auth-keepalive-timeout
                                     grpc-buffer-size-kb ),
                 map { ("proxy-ssl-$_" => 1) } qw( secret ciphers protocols name
                                                   verify verify-depth
