@@ -81,7 +81,10 @@ $rows->config;
 $rows->ingress('victim', 'many', map { ("name-$_" => 'x') } 1 .. 10_000);
 $rows->config(map { ("name-$_" => 'x' x 100) } 1 .. 8_000);
 $rows->ingress('victim', 'last');
-ok $n->wait_for('last.test', '/', 200, undef, 30), 'very many are read';
+ok $n->wait_for('last.test', '/', 503, undef, 60),
+    'more keys than are read may protect';
+$rows->config(map { ("name-$_" => 'x' x 1000) } 1 .. 1_000);
+ok $n->wait_for('last.test', '/', 200, undef, 60), 'very many are read';
 is_deeply [map { harm($_) } qw( many victim )], [], 'and do no harm';
 cmp_ok scalar(() = $rows->problems('Ingress', 'many')), '<', 100,
     'as few problems as one reads';
