@@ -31,6 +31,8 @@ BUDGETS = {
     'connections': 600,
     # a policy, and two headers
     'custom-headers': 450,
+    # what a request has of a program, and a variable that is looked up by name
+    'snippet-if': 800,
     # ten headers have variables where constants stand by hand
     'no-endpoints': 1100,
     # a route is looked for and counted, which return does not do

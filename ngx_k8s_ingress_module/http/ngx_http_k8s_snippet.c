@@ -325,8 +325,8 @@ ngx_http_k8s_snippet_walk(ngx_http_k8s_snippet_walk_t *w,
 }
 
 
-/* takes out what the first so many tokens say of the same, of headers only Host,
-   of which there can be one; returns how many of them are left */
+/* takes out what the first so many tokens say of the same, of headers only
+   Host, of which there can be one; returns how many of them are left */
 
 static ngx_uint_t
 ngx_http_k8s_snippet_over(ngx_array_t *tokens, ngx_uint_t n, ngx_str_t *name,
