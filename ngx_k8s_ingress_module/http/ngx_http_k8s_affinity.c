@@ -340,8 +340,8 @@ ngx_http_k8s_affinity_cookie(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 
     len = settings->cookie_name.len + settings->cookie_domain.len
           + settings->cookie_max_age.len + path.len
-          + sizeof("=|; Expires=Thu, 31-Dec-37 23:55:55 GMT; Max-Age=; Domain="
-                   "; Path=; Secure; HttpOnly; SameSite=Strict")
+          + sizeof("=|; Expires=Thu, 31-Dec-2037 23:55:55 GMT; Max-Age="
+                   "; Domain=; Path=; Secure; HttpOnly; SameSite=Strict")
           + 2 * NGX_K8S_MD5_LEN;
 
     p = ngx_pnalloc(r->pool, len);
