@@ -399,7 +399,7 @@ shares(k8s_t *k)
 static void
 fill(k8s_t *k)
 {
-    size_t             len;
+    size_t             len, least;
     ngx_k8s_policy_t  *rec;
 
     static int  id;
@@ -410,8 +410,11 @@ fill(k8s_t *k)
     rec->header.key.offset = sizeof(ngx_k8s_policy_t);
     rec->header.key.len = 8;
 
-    for (len = 16384; len > sizeof(ngx_k8s_policy_t) + 8; len /= 2) {
+    least = sizeof(ngx_k8s_policy_t) + 8;
 
+    for (len = 16384; len >= least; len = (len > least) ? ngx_max(len / 2, least)
+                                                        : 0)
+    {
         do {
             sprintf((char *) (rec + 1), "%07d", id++);
         } while (ngx_k8s_writer_put(k->writer, &rec->header, len,
@@ -447,13 +450,17 @@ full(void)
 
     fill(&k);
 
-    k8s_put(&k, INGRESS("d", "one", "01", ALIAS("~^k"), RULE("s.test")));
+    k8s_put(&k, INGRESS("d", "one", "01", ALIAS("~^k,~^m"), RULE("s.test")));
     k8s_run(&k);
     is(&k, "z.test", "none");
     is(&k, "^k", "s.test");
+    ok(k8s_has(&k, "no room for the alias \"z.test\""), "and it is said");
+
+    k8s_put(&k, INGRESS("d", "one", "01", ALIAS("~^k"), RULE("s.test")));
+    k8s_run(&k);
+    is(&k, "^k", "s.test");
     is(&k, "^l", LONG LONG LONG "test");
     is(&k, "^m", "none");
-    ok(k8s_has(&k, "no room for the alias \"z.test\""), "and it is said");
 
     k8s_put(&k, INGRESS("f", "three", "03", ALIAS("~^" LONG LONG),
                         RULE("t.test")));

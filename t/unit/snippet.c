@@ -329,7 +329,9 @@ snippet_conditions(void)
            ? (why == NULL && c.op == cases[i].op && c.not == cases[i].not
               && c.variable.len == 2
               && c.value.len == ngx_strlen(cases[i].value)
-              && ngx_strncmp(c.value.data, cases[i].value, c.value.len) == 0)
+              && (c.value.len == 0
+                  || ngx_strncmp(c.value.data, cases[i].value, c.value.len)
+                     == 0))
            : why != NULL,
            "condition %s %s", cases[i].words[0], why ? why : "");
     }
