@@ -52,7 +52,7 @@ static ngx_uint_t ngx_k8s_annotation_bare(ngx_k8s_annotations_t *a,
 static ngx_int_t ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_str_t *name);
 static ngx_str_t *ngx_k8s_annotation_nearest(ngx_k8s_annotations_t *a,
-    ngx_str_t *name);
+    ngx_str_t *name, ngx_uint_t rows);
 static ngx_uint_t ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row);
 static ngx_int_t ngx_k8s_annotation_row(ngx_k8s_annotations_t *a,
@@ -456,13 +456,14 @@ static ngx_int_t
 ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_str_t *name)
 {
-    char       *message;
+    char       *message, *where;
     u_char      buf[NGX_K8S_SHOWN_MAX], *slash;
     ngx_str_t  *instead, remedy, rest;
 
+    where = "";
     message = a->gate ? "there is no such annotation" : "there is no such key";
 
-    instead = ngx_k8s_name_removed(name);
+    instead = ngx_k8s_name_removed(name, 0);
 
     if (instead) {
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, instead,
@@ -495,13 +496,28 @@ ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a, ngx_str_t *key,
     }
 
     instead = (rest.len < name->len && ngx_k8s_row(&rest, a->rows))
-              ? &rest : ngx_k8s_annotation_nearest(a, name);
+              ? &rest : ngx_k8s_annotation_nearest(a, name, a->rows);
+
+    if (instead == NULL) {
+        where = a->gate ? " It is a key of the ConfigMap."
+                        : " It is an annotation of Ingresses.";
+        instead = ngx_k8s_annotation_nearest(a, name,
+                                             a->gate ? NGX_K8S_ROW_KEY
+                                                     : NGX_K8S_ROW_ANNOTATION);
+    }
 
     if (instead) {
         remedy.data = buf;
-        remedy.len = ngx_snprintf(buf, NGX_K8S_SHOWN_MAX,
-                                  "Did you mean \"%V\"?", instead)
+        remedy.len = ngx_snprintf(buf, sizeof(buf), "Did you mean \"%V\"?%s",
+                                  instead, where)
                      - buf;
+
+    } else {
+        instead = ngx_k8s_name_removed(name, 1);
+
+        if (instead) {
+            remedy = *instead;
+        }
     }
 
     return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, &remedy, "%s",
@@ -510,10 +526,11 @@ ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
 
 static ngx_str_t *
-ngx_k8s_annotation_nearest(ngx_k8s_annotations_t *a, ngx_str_t *name)
+ngx_k8s_annotation_nearest(ngx_k8s_annotations_t *a, ngx_str_t *name,
+    ngx_uint_t rows)
 {
     return (a->nearest++ < NGX_K8S_NEAREST_MAX)
-           ? ngx_k8s_name_nearest(name, a->rows) : NULL;
+           ? ngx_k8s_name_nearest(name, rows) : NULL;
 }
 
 

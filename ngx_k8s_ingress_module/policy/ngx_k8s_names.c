@@ -19,7 +19,8 @@ typedef struct {
 } ngx_k8s_name_t;
 
 
-static ngx_str_t *ngx_k8s_name_find(ngx_k8s_name_t *names, ngx_str_t *name);
+static ngx_str_t *ngx_k8s_name_find(ngx_k8s_name_t *names, ngx_str_t *name,
+    ngx_uint_t any);
 static ngx_uint_t ngx_k8s_name_distance(ngx_str_t *one, ngx_str_t *two);
 
 
@@ -232,8 +233,10 @@ static ngx_k8s_name_t  ngx_k8s_foreign_names[] = {
 };
 
 
+/* those that end with "*" count where any is not 0 */
+
 static ngx_str_t *
-ngx_k8s_name_find(ngx_k8s_name_t *names, ngx_str_t *name)
+ngx_k8s_name_find(ngx_k8s_name_t *names, ngx_str_t *name, ngx_uint_t any)
 {
     size_t  len;
 
@@ -244,7 +247,7 @@ ngx_k8s_name_find(ngx_k8s_name_t *names, ngx_str_t *name)
         if (names->name.data[len - 1] == '*') {
             len--;
 
-            if (name->len < len) {
+            if (!any || name->len < len) {
                 continue;
             }
 
@@ -262,16 +265,16 @@ ngx_k8s_name_find(ngx_k8s_name_t *names, ngx_str_t *name)
 
 
 ngx_str_t *
-ngx_k8s_name_removed(ngx_str_t *name)
+ngx_k8s_name_removed(ngx_str_t *name, ngx_uint_t any)
 {
-    return ngx_k8s_name_find(ngx_k8s_removed_names, name);
+    return ngx_k8s_name_find(ngx_k8s_removed_names, name, any);
 }
 
 
 ngx_str_t *
 ngx_k8s_name_foreign(ngx_str_t *annotation)
 {
-    return ngx_k8s_name_find(ngx_k8s_foreign_names, annotation);
+    return ngx_k8s_name_find(ngx_k8s_foreign_names, annotation, 1);
 }
 
 

@@ -792,9 +792,12 @@ u_char *ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence);
 /* as few letters apart; 1 or 0 */
 ngx_uint_t ngx_k8s_name_near(ngx_str_t *one, ngx_str_t *two);
 
-/* what to use in place of an annotation of older versions of ingress-nginx, or
-   of a name that people expect; NULL: not known */
-ngx_str_t *ngx_k8s_name_removed(ngx_str_t *name);
+/*
+ * What to use in place of an annotation of older versions of ingress-nginx, or
+ * of a name that people expect; with any that of names which begin alike, too.
+ * NULL: not known.
+ */
+ngx_str_t *ngx_k8s_name_removed(ngx_str_t *name, ngx_uint_t any);
 
 /*
  * Whether an annotation with its prefix is one of another controller: NULL when

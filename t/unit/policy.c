@@ -420,6 +420,9 @@ static policy_case_t  policy_cases[] = {
     { OURS "enable-opentracing=true", "Use \"enable-opentelemetry\".", 0, 0 },
     { OURS "global-rate-limit-window=1m", "Use \"limit-rps\"", 0, 0 },
     { OURS "use-gzip=true", "it is a key of the ConfigMap", 0, 0 },
+    { OURS "hsts-max-ag=1", "Did you mean \"hsts-max-age\"? It is a key of the "
+      "ConfigMap.\n", 0, 0 },
+    { OURS "hsts-for-all=1", "Set it in the controller's ConfigMap", 0, 0 },
     { OURS "hello=1", "0 " OURS "hello: there is no such annotation\n", 0, 0 },
     { "ingress.kubernetes.io/rewrite-target=/",
       "only names that begin with \"nginx.ingress.kubernetes.io/\"", 0, 0 },
@@ -888,6 +891,11 @@ static policy_case_t  policy_keys_cases[] = {
     { "proxy-body-siz=8m", "0 proxy-body-siz: there is no such key | Did you "
       "mean \"proxy-body-size\"?", 0, 0 },
     { "rewrite-target=/", "it is an annotation of Ingresses, not a key", 0, 0 },
+    { "rewrite-targe=/", "Did you mean \"rewrite-target\"? It is an annotation "
+      "of Ingresses.\n", 0, 0 },
+    { "hsts-max-ag=1", "Did you mean \"hsts-max-age\"?\n", 0, 0 },
+    { "hsts-include-subdomain=true", "\"hsts-include-subdomains\"?\n", 0, 0 },
+    { "hsts-includesubdomains=true", "\"hsts-include-subdomains\"?\n", 0, 0 },
     { "proxy-body-size=much;hsts=false", "1 proxy-body-size: \"much\" is not "
       "a size, as \"8k\", so the default \"1m\" holds", 1, 0 },
     { "http-redirect-code=200", "is not 301, 302, 307 or 308", 0, 0 },
