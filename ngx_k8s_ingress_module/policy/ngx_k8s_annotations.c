@@ -499,8 +499,7 @@ ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a, ngx_str_t *key,
               ? &rest : ngx_k8s_annotation_nearest(a, name, a->rows);
 
     if (instead == NULL) {
-        where = a->gate ? " It is a key of the ConfigMap."
-                        : " It is an annotation of Ingresses.";
+        where = a->gate ? " It is a key of the ConfigMap." : "";
         instead = ngx_k8s_annotation_nearest(a, name,
                                              a->gate ? NGX_K8S_ROW_KEY
                                                      : NGX_K8S_ROW_ANNOTATION);
@@ -1099,7 +1098,8 @@ ngx_k8s_annotation_say(ngx_k8s_annotations_t *a, ngx_uint_t what,
     }
 
     text.data = advice;
-    text.len = ngx_k8s_name_advice(advice, sizeof(advice), remedy) - advice;
+    text.len = ngx_k8s_name_advice(advice, sizeof(advice), remedy, a->rows)
+               - advice;
 
     return a->say(a->data, what, name, &message, &text);
 }

@@ -34,6 +34,22 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Let the application write its base URL.") },
     { ngx_string("allow-list"),
       ngx_string("Use \"allowlist-source-range\".") },
+    { ngx_string("allowlist"),
+      ngx_string("Use \"allowlist-source-range\".") },
+    { ngx_string("auth-tls-verify"),
+      ngx_string("Use \"auth-tls-verify-client\".") },
+    { ngx_string("basic-auth"),
+      ngx_string("Use \"auth-type: basic\" and \"auth-secret\".") },
+    { ngx_string("basic-auth-secret"),
+      ngx_string("Use \"auth-secret\" and \"auth-type: basic\".") },
+    { ngx_string("blacklist"),
+      ngx_string("Use \"denylist-source-range\".") },
+    { ngx_string("blacklist-source-range"),
+      ngx_string("Use \"denylist-source-range\".") },
+    { ngx_string("block-list"),
+      ngx_string("Use \"denylist-source-range\".") },
+    { ngx_string("blocklist"),
+      ngx_string("Use \"denylist-source-range\".") },
     { ngx_string("body-size"),
       ngx_string("Use \"proxy-body-size\".") },
     { ngx_string("cache-*"),
@@ -54,18 +70,32 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Use \"cors-allow-methods\".") },
     { ngx_string("cors-allowed-origin*"),
       ngx_string("Use \"cors-allow-origin\".") },
+    { ngx_string("cors-enable"),
+      ngx_string("Use \"enable-cors\".") },
+    { ngx_string("cors-enabled"),
+      ngx_string("Use \"enable-cors\".") },
     { ngx_string("custom-default-backend"),
       ngx_string("Use \"default-backend\".") },
     { ngx_string("custom-response-headers"),
       ngx_string("Use \"custom-headers\".") },
+    { ngx_string("deny-list"),
+      ngx_string("Use \"denylist-source-range\".") },
+    { ngx_string("denylist"),
+      ngx_string("Use \"denylist-source-range\".") },
     { ngx_string("enable-influxdb"),
       ngx_string("Use the metrics of the module.") },
     { ngx_string("influxdb-*"),
       ngx_string("Use the metrics of the module.") },
+    { ngx_string("enable-basic-auth"),
+      ngx_string("Use \"auth-type: basic\" and \"auth-secret\".") },
+    { ngx_string("enable-force-ssl-redirect"),
+      ngx_string("Use \"force-ssl-redirect\".") },
     { ngx_string("enable-opentracing"),
       ngx_string("Use \"enable-opentelemetry\".") },
     { ngx_string("opentracing-*"),
       ngx_string("Use \"enable-opentelemetry\".") },
+    { ngx_string("enable-ssl-redirect"),
+      ngx_string("Use \"ssl-redirect\".") },
     { ngx_string("enable-websocket*"),
       ngx_string("Remove it: WebSocket needs no configuration.") },
     { ngx_string("from-to-www"),
@@ -113,6 +143,10 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
                  "ConfigMap.") },
     { ngx_string("redirect-to-https"),
       ngx_string("Use \"force-ssl-redirect\".") },
+    { ngx_string("rewrite"),
+      ngx_string("Use \"rewrite-target\".") },
+    { ngx_string("rewrite-path"),
+      ngx_string("Use \"rewrite-target\".") },
     { ngx_string("secure-backend"),
       ngx_string("Use \"backend-protocol: HTTPS\".") },
     { ngx_string("secure-backends"),
@@ -129,6 +163,10 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
       ngx_string("Remove it: failed endpoints are tried last.") },
     { ngx_string("websocket-services"),
       ngx_string("Remove it: WebSocket needs no configuration.") },
+    { ngx_string("white-list"),
+      ngx_string("Use \"allowlist-source-range\".") },
+    { ngx_string("whitelist"),
+      ngx_string("Use \"allowlist-source-range\".") },
     { ngx_string("worker-connections"),
       ngx_string("Write \"worker_connections\" in nginx.conf.") },
     { ngx_null_string, ngx_null_string }
@@ -322,7 +360,8 @@ ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags)
 
 
 u_char *
-ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence)
+ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence,
+    ngx_uint_t rows)
 {
     u_char         *p, *last, *end;
     ngx_str_t       name;
@@ -353,7 +392,16 @@ ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence)
 
     row = ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY);
 
-    if (row == NULL || !(row->flags & NGX_K8S_ROW_LATER)) {
+    if (row == NULL) {
+        return end;
+    }
+
+    if (rows == NGX_K8S_ROW_KEY && !(row->flags & rows)) {
+        end = ngx_slprintf(end, buf + size, " It is an annotation of "
+                           "Ingresses.");
+    }
+
+    if (!(row->flags & NGX_K8S_ROW_LATER)) {
         return end;
     }
 

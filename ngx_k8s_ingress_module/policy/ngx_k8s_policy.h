@@ -785,9 +785,13 @@ ngx_str_t *ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags);
 /* whether a ConfigMap of that name is likely to be a controller's */
 ngx_uint_t ngx_k8s_name_config(ngx_str_t *name);
 
-/* writes a sentence that says what to use instead, and that it is not served
-   where the first name in quotes is not; returns the end */
-u_char *ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence);
+/*
+ * Writes a sentence that says what to use instead, and of the first name in
+ * quotes that it is not served, or is an annotation where rows is that of keys.
+ * Returns the end.
+ */
+u_char *ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence,
+    ngx_uint_t rows);
 
 /* as few letters apart; 1 or 0 */
 ngx_uint_t ngx_k8s_name_near(ngx_str_t *one, ngx_str_t *two);

@@ -423,6 +423,16 @@ static policy_case_t  policy_cases[] = {
     { OURS "hsts-max-ag=1", "Did you mean \"hsts-max-age\"? It is a key of the "
       "ConfigMap.\n", 0, 0 },
     { OURS "hsts-for-all=1", "Set it in the controller's ConfigMap", 0, 0 },
+    { OURS "whitelist=::1", "Use \"allowlist-source-range\".\n", 0, 0 },
+    { OURS "allowlist=::1", "Use \"allowlist-source-range\".\n", 0, 0 },
+    { OURS "denylist=::1", "Use \"denylist-source-range\".\n", 0, 0 },
+    { OURS "rewrite=/", "Use \"rewrite-target\".\n", 0, 0 },
+    { OURS "auth-tls-verify=on", "Use \"auth-tls-verify-client\".\n", 0, 0 },
+    { OURS "enable-ssl-redirect=true", "Use \"ssl-redirect\".\n", 0, 0 },
+    { OURS "cors-enable=true", "Use \"enable-cors\".\n", 0, 0 },
+    { OURS "cors-enabled=true", "Use \"enable-cors\".\n", 0, 0 },
+    { OURS "basic-auth=a", "Use \"auth-type: basic\" and \"auth-secret\".\n", 0,
+      0 },
     { OURS "hello=1", "0 " OURS "hello: there is no such annotation\n", 0, 0 },
     { "ingress.kubernetes.io/rewrite-target=/",
       "only names that begin with \"nginx.ingress.kubernetes.io/\"", 0, 0 },
@@ -893,6 +903,9 @@ static policy_case_t  policy_keys_cases[] = {
     { "rewrite-target=/", "it is an annotation of Ingresses, not a key", 0, 0 },
     { "rewrite-targe=/", "Did you mean \"rewrite-target\"? It is an annotation "
       "of Ingresses.\n", 0, 0 },
+    { "whitelist=::1", "Use \"allowlist-source-range\".\n", 0, 0 },
+    { "basic-auth=a", "Use \"auth-type: basic\" and \"auth-secret\". It is an "
+      "annotation of Ingresses.\n", 0, 0 },
     { "hsts-max-ag=1", "Did you mean \"hsts-max-age\"?\n", 0, 0 },
     { "hsts-include-subdomain=true", "\"hsts-include-subdomains\"?\n", 0, 0 },
     { "hsts-includesubdomains=true", "\"hsts-include-subdomains\"?\n", 0, 0 },
