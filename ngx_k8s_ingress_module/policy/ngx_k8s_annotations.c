@@ -47,6 +47,7 @@ static ngx_uint_t ngx_k8s_annotation_ours(ngx_k8s_gate_t *gate,
     ngx_str_t *key, ngx_str_t *name);
 static ngx_int_t ngx_k8s_annotation_other(ngx_k8s_annotations_t *a,
     ngx_keyval_t *kv);
+static ngx_uint_t ngx_k8s_annotation_like(ngx_str_t *prefix);
 static ngx_uint_t ngx_k8s_annotation_bare(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_str_t *name);
 static ngx_int_t ngx_k8s_annotation_unknown(ngx_k8s_annotations_t *a,
@@ -350,7 +351,7 @@ static ngx_int_t
 ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
 {
     u_char     *slash, buf[2 * NGX_K8S_SHOWN_MAX];
-    ngx_str_t   name, prefix, remedy, *key, *instead;
+    ngx_str_t   name, prefix, remedy, *key;
 
     key = &kv->key;
 
@@ -362,17 +363,13 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
                                       kv->value.data + 1);
     }
 
-    instead = ngx_k8s_name_foreign(key);
-
-    if (instead && instead->len) {
-        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_FOREIGN, key, instead,
-                                      "another controller reads it");
-    }
-
-    if (instead) {
-        return ngx_k8s_annotation_say(a, NGX_K8S_SAY_FOREIGN, key,
-                                      &ngx_k8s_no_remedy,
-                                      "another controller reads it");
+    if (ngx_k8s_name_foreign(key, buf, sizeof(buf), &remedy)) {
+        return ngx_k8s_name_protects(&remedy)
+               ? ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, &remedy,
+                                        "another controller reads it, so it "
+                                        "protects nothing here")
+               : ngx_k8s_annotation_say(a, NGX_K8S_SAY_FOREIGN, key, &remedy,
+                                        "another controller reads it");
     }
 
     slash = ngx_strlchr(key->data, key->data + key->len, '/');
@@ -384,9 +381,7 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
         if (ngx_strlcasestrn(key->data, slash, (u_char *) "ingress", 7 - 1)
             == NULL
             && !ngx_k8s_name_near(&a->gate->prefix, &prefix)
-            && !(prefix.len == sizeof("kubernetes.io") - 1
-                 && ngx_strncmp(prefix.data, "kubernetes.io", prefix.len)
-                    == 0))
+            && !ngx_k8s_annotation_like(&prefix))
         {
             return NGX_OK;
         }
@@ -422,6 +417,31 @@ ngx_k8s_annotation_other(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
     return ngx_k8s_annotation_say(a, NGX_K8S_SAY_UNKNOWN, key, &remedy,
                                   "only names that begin with \"%V/\" are read",
                                   &a->gate->prefix);
+}
+
+
+/* a prefix with a part of ours left out */
+
+static ngx_uint_t
+ngx_k8s_annotation_like(ngx_str_t *prefix)
+{
+    ngx_str_t  *like;
+
+    static ngx_str_t  likes[] = {
+        ngx_string("kubernetes.io"),
+        ngx_string("nginx.kubernetes.io"),
+        ngx_null_string
+    };
+
+    for (like = likes; like->len; like++) {
+        if (prefix->len == like->len
+            && ngx_strncmp(prefix->data, like->data, like->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -21,6 +21,7 @@ typedef struct {
 
 static ngx_str_t *ngx_k8s_name_find(ngx_k8s_name_t *names, ngx_str_t *name,
     ngx_uint_t any);
+static ngx_k8s_row_t *ngx_k8s_name_row(ngx_str_t *sentence);
 static ngx_uint_t ngx_k8s_name_distance(ngx_str_t *one, ngx_str_t *two);
 
 
@@ -177,14 +178,27 @@ static ngx_k8s_name_t  ngx_k8s_removed_names[] = {
 
 static ngx_k8s_name_t  ngx_k8s_foreign_names[] = {
 
+    { ngx_string("nginx.org/basic-auth-secret"),
+      ngx_string("Here it is \"auth-secret\", with \"auth-type: basic\".") },
+    { ngx_string("nginx.org/basic-auth-realm"),
+      ngx_string("Here it is \"auth-realm\".") },
     { ngx_string("nginx.org/client-max-body-size"),
       ngx_string("Here it is \"proxy-body-size\".") },
     { ngx_string("nginx.org/hsts*"),
       ngx_string("Here \"hsts\" is a key of the ConfigMap.") },
     { ngx_string("nginx.org/lb-method"),
       ngx_string("Here it is \"load-balance\" or \"upstream-hash-by\".") },
+    { ngx_string("nginx.org/limit-req-rate"),
+      ngx_string("Here it is \"limit-rps\" or \"limit-rpm\".") },
+    { ngx_string("nginx.org/limit-req-key"),
+      ngx_string("Here \"limit-conn-zone-variable\" is a key of the "
+                 "ConfigMap.") },
     { ngx_string("nginx.org/location-snippets"),
       ngx_string("Here it is \"configuration-snippet\".") },
+    { ngx_string("nginx.org/path-regex"),
+      ngx_string("Here it is \"use-regex\".") },
+    { ngx_string("nginx.org/proxy-set-headers"),
+      ngx_string("Here \"proxy-set-headers\" is a key of the ConfigMap.") },
     { ngx_string("nginx.org/proxy-buffer-size"),
       ngx_string("Here it is \"proxy-buffer-size\".") },
     { ngx_string("nginx.org/proxy-buffering"),
@@ -207,6 +221,8 @@ static ngx_k8s_name_t  ngx_k8s_foreign_names[] = {
       ngx_string("Here it is \"backend-protocol: GRPC\".") },
     { ngx_string("nginx.org/websocket-services"),
       ngx_string("Here WebSocket needs no configuration.") },
+    { ngx_string("nginx.com/jwt-key"),
+      ngx_string("Here it is \"auth-url\", of a server that reads tokens.") },
     { ngx_string("nginx.com/sticky-cookie-services"),
       ngx_string("Here it is \"affinity: cookie\".") },
     { ngx_string("nginx.org/*"), ngx_string("") },
@@ -240,6 +256,10 @@ static ngx_k8s_name_t  ngx_k8s_foreign_names[] = {
       ngx_string("Here it is \"allowlist-source-range\".") },
     { ngx_string("haproxy.org/deny-list"),
       ngx_string("Here it is \"denylist-source-range\".") },
+    { ngx_string("haproxy.org/blacklist"),
+      ngx_string("Here it is \"denylist-source-range\".") },
+    { ngx_string("haproxy.org/client-ca"),
+      ngx_string("Here it is \"auth-tls-secret\".") },
     { ngx_string("haproxy.org/cookie-persistence"),
       ngx_string("Here it is \"affinity: cookie\".") },
     { ngx_string("haproxy.org/cors-*"),
@@ -261,11 +281,30 @@ static ngx_k8s_name_t  ngx_k8s_foreign_names[] = {
       ngx_string("Here it is \"force-ssl-redirect\".") },
     { ngx_string("alb.ingress.kubernetes.io/backend-protocol"),
       ngx_string("Here it is \"backend-protocol\".") },
+    { ngx_string("alb.ingress.kubernetes.io/auth-*"),
+      ngx_string("Here it is \"auth-url\" and \"auth-signin\".") },
+    { ngx_string("alb.ingress.kubernetes.io/inbound-cidrs"),
+      ngx_string("Here it is \"allowlist-source-range\".") },
+    { ngx_string("alb.ingress.kubernetes.io/mutual-authentication"),
+      ngx_string("Here it is \"auth-tls-secret\".") },
     { ngx_string("alb.ingress.kubernetes.io/*"), ngx_string("") },
 
+    { ngx_string("appgw.ingress.kubernetes.io/backend-path-prefix"),
+      ngx_string("Here it is \"rewrite-target\".") },
+    { ngx_string("appgw.ingress.kubernetes.io/backend-hostname"),
+      ngx_string("Here it is \"upstream-vhost\".") },
+    { ngx_string("appgw.ingress.kubernetes.io/cookie-based-affinity"),
+      ngx_string("Here it is \"affinity: cookie\".") },
+    { ngx_string("appgw.ingress.kubernetes.io/request-timeout"),
+      ngx_string("Here it is \"proxy-read-timeout\", in seconds.") },
     { ngx_string("appgw.ingress.kubernetes.io/*"), ngx_string("") },
     { ngx_string("ingress.cilium.io/*"), ngx_string("") },
     { ngx_string("projectcontour.io/*"), ngx_string("") },
+    { ngx_string("higress.io/*"), ngx_string("") },
+    { ngx_string("mse.ingress.kubernetes.io/*"), ngx_string("") },
+    { ngx_string("custom.nginx.org/*"), ngx_string("") },
+    { ngx_string("ingress.bluemix.net/*"), ngx_string("") },
+    { ngx_string("voyager.appscode.com/*"), ngx_string("") },
 
     { ngx_null_string, ngx_null_string }
 };
@@ -309,10 +348,51 @@ ngx_k8s_name_removed(ngx_str_t *name, ngx_uint_t any)
 }
 
 
-ngx_str_t *
-ngx_k8s_name_foreign(ngx_str_t *annotation)
+ngx_uint_t
+ngx_k8s_name_foreign(ngx_str_t *annotation, u_char *buf, size_t size,
+    ngx_str_t *remedy)
 {
-    return ngx_k8s_name_find(ngx_k8s_foreign_names, annotation, 1);
+    u_char         *p;
+    ngx_str_t       name, *instead;
+    ngx_k8s_row_t  *row;
+
+    instead = ngx_k8s_name_find(ngx_k8s_foreign_names, annotation, 1);
+
+    if (instead == NULL) {
+        return 0;
+    }
+
+    *remedy = *instead;
+
+    p = ngx_strlchr(annotation->data, annotation->data + annotation->len, '/');
+
+    if (instead->len || p == NULL) {
+        return 1;
+    }
+
+    name.data = p + 1;
+    name.len = annotation->data + annotation->len - name.data;
+
+    row = ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY);
+
+    if (row) {
+        remedy->data = buf;
+        remedy->len = ngx_snprintf(buf, size,
+                                   (row->flags & NGX_K8S_ROW_ANNOTATION)
+                                   ? "Here it is \"%V\"."
+                                   : "Here \"%V\" is a key of the ConfigMap.",
+                                   &name)
+                      - buf;
+        return 1;
+    }
+
+    instead = ngx_k8s_name_find(ngx_k8s_removed_names, &name, 0);
+
+    if (instead) {
+        *remedy = *instead;
+    }
+
+    return 1;
 }
 
 
@@ -359,21 +439,19 @@ ngx_k8s_name_nearest(ngx_str_t *name, ngx_uint_t flags)
 }
 
 
-u_char *
-ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence,
-    ngx_uint_t rows)
-{
-    u_char         *p, *last, *end;
-    ngx_str_t       name;
-    ngx_k8s_row_t  *row;
+/* the row of the first name in quotes, "name" or "name: value" */
 
-    end = ngx_snprintf(buf, size, "%V", sentence);
+static ngx_k8s_row_t *
+ngx_k8s_name_row(ngx_str_t *sentence)
+{
+    u_char     *p, *last;
+    ngx_str_t   name;
 
     last = sentence->data + sentence->len;
     p = sentence->len ? ngx_strlchr(sentence->data, last, '"') : NULL;
 
     if (p == NULL) {
-        return end;
+        return NULL;
     }
 
     name.data = ++p;
@@ -390,7 +468,32 @@ ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence,
         }
     }
 
-    row = ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY);
+    return ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION|NGX_K8S_ROW_KEY);
+}
+
+
+ngx_uint_t
+ngx_k8s_name_protects(ngx_str_t *sentence)
+{
+    ngx_k8s_row_t  *row;
+
+    row = ngx_k8s_name_row(sentence);
+
+    return row && (row->flags & (NGX_K8S_ROW_CLOSES_ROUTE
+                                 |NGX_K8S_ROW_CLOSES_HOST));
+}
+
+
+u_char *
+ngx_k8s_name_advice(u_char *buf, size_t size, ngx_str_t *sentence,
+    ngx_uint_t rows)
+{
+    u_char         *end;
+    ngx_k8s_row_t  *row;
+
+    end = ngx_snprintf(buf, size, "%V", sentence);
+
+    row = ngx_k8s_name_row(sentence);
 
     if (row == NULL) {
         return end;

@@ -804,10 +804,15 @@ ngx_uint_t ngx_k8s_name_near(ngx_str_t *one, ngx_str_t *two);
 ngx_str_t *ngx_k8s_name_removed(ngx_str_t *name, ngx_uint_t any);
 
 /*
- * Whether an annotation with its prefix is one of another controller: NULL when
- * none is known; an empty text when there is nothing to use instead.
+ * Whether an annotation with its prefix is one of another controller, 1 or 0:
+ * the remedy is what to use instead, empty when there is nothing, in the buffer
+ * or static.
  */
-ngx_str_t *ngx_k8s_name_foreign(ngx_str_t *annotation);
+ngx_uint_t ngx_k8s_name_foreign(ngx_str_t *annotation, u_char *buf,
+    size_t size, ngx_str_t *remedy);
+
+/* whether the row of the first name in quotes in such a sentence protects */
+ngx_uint_t ngx_k8s_name_protects(ngx_str_t *sentence);
 
 
 #endif /* _NGX_K8S_POLICY_H_INCLUDED_ */

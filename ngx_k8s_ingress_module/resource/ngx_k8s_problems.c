@@ -270,7 +270,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("AnnotationUnknown"),
       ngx_k8s_problem_warning(NONE, NONE),
-      ngx_string("There is no annotation of that name, so it does nothing."),
+      ngx_string("There is no annotation of that name, so it does nothing; "
+                 "or it would protect, and another controller reads it."),
       ngx_string("See the list of annotations in the documentation.") },
 
     { ngx_string("AnnotationInvalid"),
@@ -314,8 +315,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_k8s_problem_note(NONE, NONE),
       ngx_string("The annotation is one of another controller; it is not "
                  "read here."),
-      ngx_string("If it should hold here too, write what the documentation "
-                 "names for it.") },
+      ngx_string("If it should hold here too, look in the list of annotations "
+                 "for one that does the same.") },
 
     { ngx_string("ConfigMapNotFound"),
       ngx_k8s_problem_warning(NONE, NONE),

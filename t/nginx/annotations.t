@@ -30,7 +30,8 @@ $n->manifest('quiet.yaml', ingress('quiet', "$p/enable-cors: \"false\"",
     "$p/backend-protocol: HTTP", "$p/limit-rps: \"0\"",
     'example.com/affinity: cookie'));
 $n->manifest('typo.yaml', ingress('typo', "$p/proxy-body-siz: 8m",
-    "$p/rate-limit-rps: \"5\"", "nginx.org/rewrites: x"));
+    "$p/rate-limit-rps: \"5\"", "nginx.org/rewrites: x",
+    "nginx.org/basic-auth-secret: x"));
 $n->manifest('later.yaml', ingress('later', "$p/enable-rewrite-log: \"true\""));
 $n->manifest('list.yaml', ingress('list', "$p/enable-modsecurity: \"true\""));
 $n->manifest('everybody.yaml', ingress('everybody',
@@ -75,6 +76,8 @@ said(qr/AnnotationUnknown[^}]*proxy-body-siz[^}]*Did you mean \\"proxy-body-size
 said(qr/rate-limit-rps[^}]*Use \\"limit-rps/, 'a name that people expect');
 said(qr/AnnotationForeign","severity":"note"[^}]*nginx\.org\/rewrites[^}]*rewrite-target/,
      "another controller's");
+said(qr/AnnotationUnknown","severity":"warning"[^}]*nginx\.org\/basic-auth-secret[^}]*protects nothing here[^}]*auth-secret/,
+     'that would protect');
 said(qr/AnnotationUnserved","severity":"warning"[^}]*enable-rewrite-log/, 'what is not served yet');
 said(qr/AnnotationClosed[^}]*enable-modsecurity/,
      'what is closed');

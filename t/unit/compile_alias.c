@@ -412,8 +412,9 @@ fill(k8s_t *k)
 
     least = sizeof(ngx_k8s_policy_t) + 8;
 
-    for (len = 16384; len >= least; len = (len > least) ? ngx_max(len / 2, least)
-                                                        : 0)
+    for (len = 16384;
+         len >= least;
+         len = (len > least) ? ngx_max(len / 2, least) : 0)
     {
         do {
             sprintf((char *) (rec + 1), "%07d", id++);

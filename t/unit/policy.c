@@ -443,7 +443,9 @@ static policy_case_t  policy_cases[] = {
       "| Use \"nginx.ingress.kubernetes.io/rewrite-target\".", 0, 0 },
     { "nginx.ingres.kubernetes.io/rewrite-target=/",
       "| Use \"nginx.ingress.kubernetes.io/rewrite-target\".", 0, 0 },
-    { "nginx.kubernetes.io/rewrite-target=/", "", 0, 0 },
+    { "nginx.kubernetes.io/auth-type=basic",
+      "| Use \"nginx.ingress.kubernetes.io/auth-type\".\n", 0, 0 },
+    { "nginx.kubernetes.io/other=/", "", 0, 0 },
     { "rewrite-target=/", "| Use \"nginx.ingress.kubernetes.io/rewrite-target"
       "\".\n", 0, 0 },
     { "nginx.ingress.kubernetes.io.rewrite-target=/", "| Use \"nginx.ingress."
@@ -469,6 +471,50 @@ static policy_case_t  policy_cases[] = {
     { "traefik.ingress.kubernetes.io/router.priority=1",
       "7 traefik.ingress.kubernetes.io/router.priority: another controller "
       "reads it\n", 0, 0 },
+    { "haproxy-ingress.github.io/auth-secret=a", "0 haproxy-ingress.github.io/"
+      "auth-secret: another controller reads it, so it protects nothing here "
+      "| Here it is \"auth-secret\".\n", 0, 0 },
+    { "haproxy-ingress.github.io/allowlist-source-range=::1", "0 haproxy-"
+      "ingress.github.io/allowlist-source-range: another controller reads it, "
+      "so it protects nothing here | Here it is \"allowlist-source-range\".\n",
+      0, 0 },
+    { "haproxy-ingress.github.io/rewrite-target=/", "7 haproxy-ingress.github."
+      "io/rewrite-target: another controller reads it | Here it is "
+      "\"rewrite-target\".\n", 0, 0 },
+    { "haproxy-ingress.github.io/hsts=true", "7 haproxy-ingress.github.io/hsts:"
+      " another controller reads it | Here \"hsts\" is a key of the ConfigMap."
+      "\n", 0, 0 },
+    { "haproxy-ingress.github.io/cors-enable=true", "7 haproxy-ingress.github."
+      "io/cors-enable: another controller reads it | Use \"enable-cors\".\n", 0,
+      0 },
+    { "haproxy-ingress.github.io/waf-mode=on", "7 haproxy-ingress.github.io/"
+      "waf-mode: another controller reads it\n", 0, 0 },
+    { "nginx.org/basic-auth-secret=a", "0 nginx.org/basic-auth-secret: another "
+      "controller reads it, so it protects nothing here | Here it is "
+      "\"auth-secret\", with \"auth-type: basic\".\n", 0, 0 },
+    { "nginx.org/limit-req-rate=a", "0 nginx.org/limit-req-rate: another "
+      "controller reads it, so it protects nothing here | Here it is "
+      "\"limit-rps\" or \"limit-rpm\".\n", 0, 0 },
+    { "nginx.org/path-regex=a", "Here it is \"use-regex\".\n", 0, 0 },
+    { "haproxy.org/auth-secret=a", "0 haproxy.org/auth-secret", 0, 0 },
+    { "alb.ingress.kubernetes.io/inbound-cidrs=::1", "0 alb.ingress.kubernetes."
+      "io/inbound-cidrs: another controller reads it, so it protects nothing "
+      "here | Here it is \"allowlist-source-range\".\n", 0, 0 },
+    { "alb.ingress.kubernetes.io/auth-type=oidc", "so it protects nothing here "
+      "| Here it is \"auth-url\" and \"auth-signin\".\n", 0, 0 },
+    { "appgw.ingress.kubernetes.io/backend-protocol=a",
+      "| Here it is \"backend-protocol\".\n", 0, 0 },
+    { "traefik.ingress.kubernetes.io/whitelist-source-range=::1", "so it "
+      "protects nothing here | Here it is \"whitelist-source-range\".\n", 0, 0 },
+    { "higress.io/auth-type=basic", "| Here it is \"auth-type\".\n", 0, 0 },
+    { "mse.ingress.kubernetes.io/denylist-source-range=::1",
+      "| Here it is \"denylist-source-range\".\n", 0, 0 },
+    { "custom.nginx.org/rate=1", "7 custom.nginx.org/rate: another controller "
+      "reads it\n", 0, 0 },
+    { "ingress.bluemix.net/rewrite-path=/", "7 ingress.bluemix.net/rewrite-path"
+      ": another controller reads it | Use \"rewrite-target\".\n", 0, 0 },
+    { "voyager.appscode.com/whitelist-source-range=::1",
+      "| Here it is \"whitelist-source-range\".\n", 0, 0 },
     { "alb.ingress.kubernetes.io/ssl-redirect=443", "force-ssl-redirect", 0,
       0 },
 
