@@ -28,6 +28,7 @@ typedef struct {
     void                    *data;
     ngx_uint_t               rows;       /* NGX_K8S_ROW_*: which are meant, */
     ngx_uint_t               later;      /* and not served yet */
+    ngx_array_t             *texts;      /* ngx_keyval_t, all of them */
     ngx_uint_t               nearest;
     ngx_str_t                prefix;     /* a wrong one, which is said once */
 } ngx_k8s_annotations_t;
@@ -56,6 +57,8 @@ static ngx_str_t *ngx_k8s_annotation_nearest(ngx_k8s_annotations_t *a,
     ngx_str_t *name, ngx_uint_t rows);
 static ngx_uint_t ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a,
     ngx_k8s_row_t *row);
+static ngx_uint_t ngx_k8s_annotation_bad(ngx_k8s_annotations_t *a,
+    ngx_str_t *name);
 static ngx_int_t ngx_k8s_annotation_row(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *text);
 static ngx_int_t ngx_k8s_annotation_snippet(ngx_k8s_annotations_t *a,
@@ -141,6 +144,7 @@ ngx_k8s_annotations_read(ngx_k8s_annotations_t *a, ngx_pool_t *pool,
     ngx_k8s_values_t  *values;
 
     values = a->values;
+    a->texts = texts;
     a->nearest = 0;
     ngx_str_null(&a->prefix);
 
@@ -942,11 +946,12 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
         }
 
         if (!ngx_k8s_annotation_needs(a, row)) {
-            if (ngx_k8s_annotation_say(a, NGX_K8S_SAY_NO_EFFECT, key,
-                                       &ngx_k8s_no_remedy,
-                                       "it does nothing without \"%V\"",
-                                       &row->needs)
-                != NGX_OK)
+            if (!ngx_k8s_annotation_bad(a, &row->needs)
+                && ngx_k8s_annotation_say(a, NGX_K8S_SAY_NO_EFFECT, key,
+                                          &ngx_k8s_no_remedy,
+                                          "it does nothing without \"%V\"",
+                                          &row->needs)
+                   != NGX_OK)
             {
                 return NGX_ERROR;
             }
@@ -1047,7 +1052,8 @@ ngx_k8s_annotation_unless(ngx_k8s_annotations_t *a, ngx_str_t *key,
     }
 
     if (a->gate == NULL || needs->len == 0
-        || ngx_k8s_values_on(a->values, needs))
+        || ngx_k8s_values_on(a->values, needs)
+        || ngx_k8s_annotation_bad(a, needs))
     {
         return NGX_OK;
     }
@@ -1067,6 +1073,46 @@ ngx_k8s_annotation_needs(ngx_k8s_annotations_t *a, ngx_k8s_row_t *row)
            || ngx_k8s_row(&row->needs, a->gate ? NGX_K8S_ROW_KEY
                                                : NGX_K8S_ROW_ANNOTATION)
            || ngx_k8s_values_on(a->values, &row->needs);
+}
+
+
+/* whether it is there, and its value is bad: that has been said */
+
+static ngx_uint_t
+ngx_k8s_annotation_bad(ngx_k8s_annotations_t *a, ngx_str_t *name)
+{
+    ngx_str_t       key, value;
+    ngx_uint_t      i;
+    ngx_keyval_t   *kv;
+    ngx_k8s_row_t  *row;
+
+    if (ngx_k8s_values_find(a->values, name)) {
+        return 0;
+    }
+
+    kv = a->texts->elts;
+
+    for (i = 0; i < a->texts->nelts; i++) {
+
+        key = kv[i].key;
+
+        if (a->gate && !ngx_k8s_annotation_ours(a->gate, &kv[i].key, &key)) {
+            continue;
+        }
+
+        row = ngx_k8s_row(&key, a->rows);
+
+        if (row && row->name.len == name->len
+            && ngx_strncmp(row->name.data, name->data, name->len) == 0)
+        {
+            value = kv[i].value;
+            ngx_k8s_trim(&value);
+
+            return value.len != 0;
+        }
+    }
+
+    return 0;
 }
 
 

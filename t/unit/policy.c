@@ -370,7 +370,8 @@ policy_say(void *data, ngx_uint_t what, ngx_str_t *name, ngx_str_t *message,
 
 typedef struct {
     char        *annotations;    /* "name=value;name=value" */
-    char        *said;           /* has to be in it; "": nothing */
+    char        *said;           /* has to be in it, after "!" must not; "":
+                                    nothing */
     ngx_uint_t   values;
     ngx_uint_t   closed;         /* 1: the route, 2: the host; 3: the object
                                     is refused */
@@ -505,7 +506,8 @@ static policy_case_t  policy_cases[] = {
     { "appgw.ingress.kubernetes.io/backend-protocol=a",
       "| Here it is \"backend-protocol\".\n", 0, 0 },
     { "traefik.ingress.kubernetes.io/whitelist-source-range=::1", "so it "
-      "protects nothing here | Here it is \"whitelist-source-range\".\n", 0, 0 },
+      "protects nothing here | Here it is \"whitelist-source-range\".\n",
+      0, 0 },
     { "higress.io/auth-type=basic", "| Here it is \"auth-type\".\n", 0, 0 },
     { "mse.ingress.kubernetes.io/denylist-source-range=::1",
       "| Here it is \"denylist-source-range\".\n", 0, 0 },
@@ -655,6 +657,19 @@ static policy_case_t  policy_cases[] = {
     { OURS "x-forwarded-prefix=/a", "6 ", 0, 0 },
     { OURS "auth-method=GET", "6 ", 0, 0 },
     { OURS "canary-weight=10;" OURS "canary=true", "", 2, 0 },
+
+    /* what is there and bad is not missed */
+
+    { OURS "auth-type=Basic;" OURS "auth-secret=b", "!does nothing", 0, 1 },
+    { OURS "auth-url=nowhere;" OURS "auth-response-headers=X-A",
+      "!does nothing", 0, 1 },
+    { OURS "auth-url= ;" OURS "auth-response-headers=X-A",
+      "it does nothing without \"auth-url\"", 0, 0 },
+    { OURS "proxy-redirect-from=http://a/;" OURS "proxy-redirect-to=a b",
+      "!does nothing", 1, 0 },
+    { OURS "proxy-redirect-from=http://a b;" OURS "proxy-redirect-to=http://b/",
+      "!does nothing", 1, 0 },
+    { OURS "enable-cors=yes;" OURS "cors-max-age=5", "!does nothing", 0, 0 },
 
     /* what cannot be read: the byte and the reason */
 
@@ -923,8 +938,9 @@ policy_annotations(void)
         closed = values.refused ? 3
                  : values.close_host ? 2 : values.close_route;
 
-        ok(c->said[0] ? strstr(said.text, c->said) != NULL
-                      : said.text[0] == '\0',
+        ok(c->said[0] == '!' ? strstr(said.text, c->said + 1) == NULL
+           : c->said[0] ? strstr(said.text, c->said) != NULL
+                        : said.text[0] == '\0',
            "%s: says %s", c->annotations, said.text);
         ok(values.values.nelts == c->values && closed == c->closed,
            "%s: %d values, closed %d", c->annotations,
