@@ -292,6 +292,22 @@ FEATURES = {
         ' '.join(f'allow {r};' for r in RANGES) + ' deny all; '
         + LOCATION % proxy(),
         annotations={'allowlist-source-range': ','.join(RANGES)}),
+    'affinity': lambda: Feature(
+        '`affinity: cookie`, of a client that has it',
+        annotations={'affinity': 'cookie'},
+        curl=['-H', 'Cookie: INGRESSCOOKIE=' + '0' * 32]),
+    'affinity-new': lambda: Feature(
+        '`affinity: cookie`, of a new client',
+        LOCATION % proxy('add_header Set-Cookie "INGRESSCOOKIE=$request_id; '
+                         'Path=/; HttpOnly";'),
+        annotations={'affinity': 'cookie'}),
+    'hash': lambda: Feature(
+        '`upstream-hash-by`', LOCATION % proxy(upstream='h'),
+        'upstream h { hash $request_uri consistent; '
+        f'server 127.0.0.1:{BACKEND}; keepalive 320; }}',
+        annotations={'upstream-hash-by': '$request_uri'}),
+    'ewma': lambda: Feature(
+        '`load-balance: ewma`', annotations={'load-balance': 'ewma'}),
     'limit': lambda: Feature(
         '`limit-rps`', 'limit_req zone=l burst=500000 nodelay; '
         + LOCATION % proxy(),

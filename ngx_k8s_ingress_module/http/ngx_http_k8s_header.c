@@ -12,6 +12,8 @@
 
 static ngx_int_t ngx_http_k8s_header_drop(ngx_http_request_t *r,
     ngx_table_elt_t *name, ngx_uint_t keep, ngx_uint_t begins);
+static void ngx_http_k8s_header_known(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_uint_t begins);
 static void ngx_http_k8s_header_moved(ngx_http_request_t *r,
     ngx_table_elt_t *from, ngx_table_elt_t *to);
 
@@ -168,13 +170,61 @@ ngx_http_k8s_header_input(ngx_http_request_t *r, ngx_str_t *name,
         copy.data = elt.lowcase_key + name->len;
         *ngx_cpymem(copy.data, value->data, value->len) = '\0';
 
-        return ngx_http_k8s_header_sent(r, &elt, &copy);
+        i = 0;
+
+        if (ngx_http_k8s_header_sent(r, &elt, &copy) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else {
+        i = (name->data[name->len - 1] == '*');
+        elt.key.len -= i;
+
+        if (ngx_http_k8s_header_drop(r, &elt, 0, i) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
-    i = (name->data[name->len - 1] == '*');
-    elt.key.len -= i;
+    ngx_http_k8s_header_known(r, &elt.key, i);
 
-    return ngx_http_k8s_header_drop(r, &elt, 0, i);
+    return NGX_OK;
+}
+
+
+/* variables of nginx read what the list has of the name, or of what begins so */
+
+static void
+ngx_http_k8s_header_known(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_uint_t begins)
+{
+    ngx_uint_t           i;
+    ngx_list_part_t     *part;
+    ngx_table_elt_t     *h, **known;
+    ngx_http_header_t   *header;
+
+    for (header = ngx_http_headers_in; header->name.len; header++) {
+
+        if (header->offset == 0
+            || (begins ? header->name.len < name->len
+                       : header->name.len != name->len)
+            || ngx_strncasecmp(header->name.data, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        part = &r->headers_in.headers.part;
+        i = 0;
+
+        h = ngx_http_k8s_header_next(&part, &i, &header->name);
+
+        if (h) {
+            h->next = NULL;
+        }
+
+        known = (ngx_table_elt_t **) ((u_char *) &r->headers_in
+                                      + header->offset);
+        *known = h;
+    }
 }
 
 

@@ -29,9 +29,9 @@ static ngx_int_t ngx_http_k8s_program_set(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_program_rewrite(ngx_http_request_t *r,
     ngx_http_k8s_run_t *run, ngx_http_k8s_op_t *op);
 static ngx_int_t ngx_http_k8s_program_uri(ngx_http_request_t *r,
-    ngx_http_k8s_op_t *op, ngx_str_t *target);
+    ngx_http_k8s_op_t *op, ngx_str_t *uri, ngx_str_t *args);
 static ngx_int_t ngx_http_k8s_program_redirect(ngx_http_request_t *r,
-    ngx_http_k8s_op_t *op, ngx_str_t *target);
+    ngx_http_k8s_op_t *op, ngx_str_t *target, ngx_str_t *args);
 static ngx_int_t ngx_http_k8s_program_return(ngx_http_request_t *r,
     ngx_http_k8s_run_t *run, ngx_http_k8s_op_t *op);
 static ngx_int_t ngx_http_k8s_program_send(ngx_http_request_t *r,
@@ -240,13 +240,17 @@ ngx_http_k8s_program_set(ngx_http_request_t *r, ngx_http_k8s_run_t *run,
         return NGX_ERROR;
     }
 
+    /* the program, with what is constant in it, may go with its profile, before
+       the request does */
+
     if (op->name.len == args.len
         && ngx_memcmp(op->name.data, args.data, args.len) == 0)
     {
-        r->args = value;
+        r->args.len = value.len;
+        r->args.data = ngx_pstrdup(r->pool, &value);
         r->valid_unparsed_uri = 0;
 
-        return NGX_OK;
+        return r->args.data ? NGX_OK : NGX_ERROR;
     }
 
     if (op->name.len == rate.len
@@ -274,8 +278,6 @@ ngx_http_k8s_program_set(ngx_http_request_t *r, ngx_http_k8s_run_t *run,
         return NGX_ERROR;
     }
 
-    /* the program may go with its profile, before the request does */
-
     if (i == run->nsets) {
         run->sets[i].name.len = op->name.len;
         run->sets[i].name.data = ngx_pstrdup(r->pool, &op->name);
@@ -299,8 +301,9 @@ static ngx_int_t
 ngx_http_k8s_program_rewrite(ngx_http_request_t *r, ngx_http_k8s_run_t *run,
     ngx_http_k8s_op_t *op)
 {
-    ngx_int_t  rc;
-    ngx_str_t  target;
+    ngx_int_t   rc;
+    ngx_str_t   target, args;
+    ngx_uint_t  quoted;
 
     rc = ngx_http_k8s_program_match(r, run, op, &r->uri);
 
@@ -309,18 +312,31 @@ ngx_http_k8s_program_rewrite(ngx_http_request_t *r, ngx_http_k8s_run_t *run,
                                     : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    run->captures.quote = (op->status && (r->quoted_uri || r->plus_in_uri));
+    quoted = (r->quoted_uri || r->plus_in_uri);
+    run->captures.quote = (op->status && quoted);
 
     rc = ngx_http_k8s_template_run_header(r, &op->value, &run->captures,
                                           &target);
+
+    ngx_str_null(&args);
+
+    /* a "?" of a capture begins no arguments, and nothing of one ends one */
+
+    if (rc == NGX_OK && op->args) {
+        run->captures.quote = quoted;
+
+        rc = ngx_http_k8s_template_run_header(r, &op->left, &run->captures,
+                                              &args);
+    }
+
     run->captures.quote = 0;
 
     if (rc != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return op->status ? ngx_http_k8s_program_redirect(r, op, &target)
-                      : ngx_http_k8s_program_uri(r, op, &target);
+    return op->status ? ngx_http_k8s_program_redirect(r, op, &target, &args)
+                      : ngx_http_k8s_program_uri(r, op, &target, &args);
 }
 
 
@@ -328,50 +344,37 @@ ngx_http_k8s_program_rewrite(ngx_http_request_t *r, ngx_http_k8s_run_t *run,
 
 static ngx_int_t
 ngx_http_k8s_program_uri(ngx_http_request_t *r, ngx_http_k8s_op_t *op,
-    ngx_str_t *target)
+    ngx_str_t *uri, ngx_str_t *args)
 {
-    u_char     *p, *question;
-    ngx_str_t   uri, args;
+    u_char  *p, *start;
 
-    question = ngx_strlchr(target->data, target->data + target->len, '?');
-
-    uri.data = target->data;
-    uri.len = question ? (size_t) (question - target->data) : target->len;
-
-    ngx_str_null(&args);
-
-    if (question) {
-        args.data = question + 1;
-        args.len = target->data + target->len - args.data;
-    }
-
-    if (uri.len == 0) {
+    if (uri->len == 0) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "rewrite of a snippet makes an empty URI");
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    p = ngx_pnalloc(r->pool, uri.len + args.len + 1 + r->args.len);
+    p = ngx_pnalloc(r->pool, uri->len + args->len + 1 + r->args.len);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     r->uri.data = p;
-    r->uri.len = uri.len;
-    p = ngx_cpymem(p, uri.data, uri.len);
+    r->uri.len = uri->len;
+    p = ngx_cpymem(p, uri->data, uri->len);
 
-    if (op->noargs || args.len) {
+    if (op->noargs || args->len) {
 
-        uri.data = p;
-        p = ngx_cpymem(p, args.data, args.len);
+        start = p;
+        p = ngx_cpymem(p, args->data, args->len);
 
         if (!op->noargs && r->args.len) {
             *p++ = '&';
             p = ngx_cpymem(p, r->args.data, r->args.len);
         }
 
-        r->args.data = uri.data;
-        r->args.len = p - uri.data;
+        r->args.data = start;
+        r->args.len = p - start;
     }
 
     r->internal = 1;
@@ -386,26 +389,36 @@ ngx_http_k8s_program_uri(ngx_http_request_t *r, ngx_http_k8s_op_t *op,
 
 static ngx_int_t
 ngx_http_k8s_program_redirect(ngx_http_request_t *r, ngx_http_k8s_op_t *op,
-    ngx_str_t *target)
+    ngx_str_t *target, ngx_str_t *args)
 {
     u_char     *p, *dst, *src, *last;
+    size_t      len;
     ngx_str_t   url;
 
-    p = ngx_pnalloc(r->pool, target->len + 1 + r->args.len);
+    len = target->len + 1 + args->len;
+
+    p = ngx_pnalloc(r->pool, 2 * len + 1 + r->args.len);
     if (p == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    dst = p;
-    src = target->data;
-    last = src + target->len;
+    src = p;
+    last = ngx_cpymem(src, target->data, target->len);
 
-    ngx_unescape_uri(&dst, &src, target->len, NGX_UNESCAPE_REDIRECT);
+    if (op->args) {
+        *last++ = '?';
+        last = ngx_cpymem(last, args->data, args->len);
+    }
+
+    p += len;
+    dst = p;
+
+    ngx_unescape_uri(&dst, &src, last - src, NGX_UNESCAPE_REDIRECT);
 
     dst = ngx_cpymem(dst, src, last - src);
 
     if (r->args.len && !op->noargs) {
-        *dst++ = ngx_strlchr(target->data, last, '?') ? '&' : '?';
+        *dst++ = op->args ? '&' : '?';
         dst = ngx_cpymem(dst, r->args.data, r->args.len);
     }
 
@@ -447,6 +460,7 @@ static ngx_int_t
 ngx_http_k8s_program_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *text)
 {
+    ngx_int_t                  rc;
     ngx_str_t                  type;
     ngx_http_k8s_ctx_t        *ctx;
     ngx_http_complex_value_t   cv;
@@ -469,7 +483,11 @@ ngx_http_k8s_program_send(ngx_http_request_t *r, ngx_uint_t status,
         type = ctx->profile->settings->default_type;
     }
 
-    return ngx_http_send_response(r, status, &type, &cv);
+    rc = ngx_http_send_response(r, status, &type, &cv);
+
+    /* what cannot be written yet is an answer, too */
+
+    return (rc == NGX_AGAIN) ? NGX_OK : rc;
 }
 
 

@@ -34,7 +34,8 @@ typedef struct {
     ngx_str_t                name;       /* of a variable or header, or a
                                             regular expression */
     ngx_uint_t               key;        /* hash of a variable's name */
-    ngx_http_k8s_template_t  left;       /* of a condition */
+    ngx_http_k8s_template_t  left;       /* of a condition; of rewrite what is
+                                            behind "?" */
     ngx_http_k8s_template_t  value;
     ngx_uint_t               op;         /* NGX_K8S_SNIPPET_TRUE, ... */
     ngx_uint_t               regex;      /* NGX_HTTP_K8S_REGEX_* */
@@ -44,8 +45,8 @@ typedef struct {
     unsigned                 last:1;     /* of rewrite */
     unsigned                 stop:1;     /* "break" */
     unsigned                 text:1;     /* return has one */
-    unsigned                 noargs:1;   /* of rewrite: the target ends with
-                                            "?" */
+    unsigned                 args:1;     /* of rewrite: there is a "?", */
+    unsigned                 noargs:1;   /* and one at the end */
     unsigned                 replace:1;  /* only where the header has come */
 } ngx_http_k8s_op_t;
 

@@ -255,7 +255,8 @@ static ngx_int_t
 ngx_http_k8s_snippet_rewrite(ngx_pool_t *pool, ngx_http_k8s_op_t *op,
     ngx_k8s_statement_t *st)
 {
-    ngx_str_t  target, *word;
+    u_char     *p;
+    ngx_str_t   target, args, *word;
 
     word = st->words;
 
@@ -290,6 +291,19 @@ ngx_http_k8s_snippet_rewrite(ngx_pool_t *pool, ngx_http_k8s_op_t *op,
     if (target.len && target.data[target.len - 1] == '?') {
         target.len--;
         op->noargs = 1;
+    }
+
+    p = ngx_strlchr(target.data, target.data + target.len, '?');
+
+    if (p) {
+        args.data = p + 1;
+        args.len = target.data + target.len - args.data;
+        target.len = p - target.data;
+        op->args = 1;
+
+        if (ngx_http_k8s_template_own(pool, &args, &op->left) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return ngx_http_k8s_template_own(pool, &target, &op->value);

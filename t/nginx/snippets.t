@@ -4,11 +4,15 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use IO::Socket::INET;
 use K8s::Nginx;
+use Socket qw( INADDR_LOOPBACK SOL_SOCKET SO_RCVBUF pack_sockaddr_in );
 use Test::More;
 
+my $narrow = K8s::Objects::free_port();
 my $n = K8s::Nginx->new(block => "source manifests %%DIR%%;\n zone 8m;\n"
-    . " config_map default/keys;\n");
+    . " config_map default/keys;\n",
+    http => "server { listen 127.0.0.1:$narrow sndbuf=4k; k8s_ingress_pass; }");
 
 $n->backend('a', <<'EOC');
 location / {
@@ -70,6 +74,18 @@ rewrite ^/round$ /round last;
 if ($uri = /args) { set $args "n=1"; }
 EOS
 
+snippet('args', <<'EOS');
+rewrite ^/one/(.*)$ /o?id=$1 break;
+rewrite ^/two/(.*)$ /t/$1 break;
+rewrite ^/three/(.*)$ /t?id=$1? break;
+rewrite ^/four/(.*)$ https://new.example/$1?id=$1 redirect;
+EOS
+snippet('full', 'return 403 "' . 'x' x 3000 . '";');
+snippet('known', <<'EOS');
+more_clear_input_headers Cookie Refer*;
+more_set_input_headers "User-Agent: mine";
+add_header X-Known "$http_cookie|$cookie_a|$http_referer|$http_user_agent";
+EOS
 snippet('access', "allow 10.0.0.0/8;\ndeny 127.0.0.1;\nallow all;");
 snippet('open', "allow 127.0.0.0/8;\ndeny all;");
 snippet('text', qq{return 200 "a\\nb \$arg_a";});
@@ -175,6 +191,43 @@ like $head, qr{^Location: http://rewrite\.test(:\d+)?/there\r?$}m, 'to a path';
 is ask('rewrite', '/round'), 500, 'what goes round has an end';
 ask('rewrite', '/args?a=b');
 like $body, qr{^/args\|n=1\|}, 'arguments can be set';
+
+for (['/one/1%26admin=1', '/o|id=1%26admin=1'], ['/one/a%20b', '/o|id=a%20b'],
+     ['/two/x%3Fadmin=1', '/t/x?admin=1|'], ['/two/x?y=1', '/t/x|y=1'],
+     ['/three/1%26a?y=1', '/t|id=1%26a'])
+{
+    ask('args', $_->[0]);
+    like $body, qr/^\Q$_->[1]\E\|/, "$_->[0]: what a capture has stays in it";
+}
+is ask('args', '/four/a%20b?y=1'), 302, 'a redirect with arguments';
+like $head, qr{^Location: https://new\.example/a%20b\?id=a%20b&y=1\r?$}m,
+    'and those of the request';
+
+ask('known', '/', 'Cookie: a=b', 'Cookie: c=d', 'Referer: x', 'User-Agent: y');
+like $head, qr/^X-Known: \|\|\|mine\r?$/m, 'variables of what is cleared and set';
+
+# an answer that cannot be written yet: nginx reads no more requests then
+
+my $full = IO::Socket::INET->new(Proto => 'tcp') or die "socket: $!";
+setsockopt $full, SOL_SOCKET, SO_RCVBUF, 4096;
+connect $full, pack_sockaddr_in($narrow, INADDR_LOOPBACK) or die "$!";
+$full->blocking(0);
+
+my $post = "POST / HTTP/1.1\r\nHost: full.test\r\nContent-Length: 0\r\n\r\n";
+syswrite $full, $post x 200;
+
+my $left = '';
+my @answers;
+
+while (@answers < 200) {
+    my $bits = '';
+    vec($bits, fileno $full, 1) = 1;
+    last unless select $bits, undef, undef, 10;
+    sysread $full, $left, 65536, length $left or last;
+    push @answers, $1 while $left =~ s{^.*?HTTP/1\.1 (\d+) }{}s;
+}
+
+is_deeply \@answers, [(403) x 200], 'what waits for the client is refused, too';
 
 ask('text', '/?a=1');
 is $body, "a\nb 1", 'a text';
