@@ -201,19 +201,32 @@ static void
 ngx_k8s_snippet_guard(ngx_k8s_snippet_reader_t *r,
     ngx_k8s_directive_t *directive)
 {
-    ngx_uint_t  status;
+    ngx_str_t   *word;
+    ngx_uint_t   n, status;
 
     if (directive == NULL || (directive->flags & NGX_K8S_SNIPPET_GUARDS)) {
         r->snippet->guards = 1;
         return;
     }
 
-    if (directive->effect == NGX_K8S_SNIPPET_RETURN && r->lexer.n > 1) {
-        status = ngx_k8s_snippet_status(&r->lexer.words[1]);
+    word = r->lexer.words;
+    n = r->lexer.n;
 
-        if (status >= 400) {
+    /* a redirect may be one to a page that asks for a password */
+
+    if (directive->effect == NGX_K8S_SNIPPET_RETURN && n > 1) {
+        status = ngx_k8s_snippet_status(&word[1]);
+
+        if (status < 200 || status >= 300) {
             r->snippet->guards = 1;
         }
+    }
+
+    if (directive->effect == NGX_K8S_SNIPPET_REWRITE && n > 2
+        && (ngx_k8s_snippet_url(&word[2])
+            || (n > 3 && (word[3].data[0] == 'r' || word[3].data[0] == 'p'))))
+    {
+        r->snippet->guards = 1;
     }
 }
 

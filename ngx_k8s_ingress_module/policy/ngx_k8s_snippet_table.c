@@ -88,10 +88,9 @@ ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
                    NGX_K8S_SNIPPET_VARIABLES|NGX_K8S_SNIPPET_CONTROLS),
     ngx_k8s_effect("more_set_input_headers", MORE_INPUT, HEADERS, 1,
                    NGX_K8S_MANY, ngx_k8s_check_input,
-                   NGX_K8S_SNIPPET_VARIABLES|NGX_K8S_SNIPPET_CONTROLS),
+                   NGX_K8S_SNIPPET_VARIABLES|NGX_K8S_SNIPPET_GUARDS),
     ngx_k8s_effect("more_clear_input_headers", MORE_DROP, HEADERS, 1,
-                   NGX_K8S_MANY, ngx_k8s_check_input,
-                   NGX_K8S_SNIPPET_CONTROLS),
+                   NGX_K8S_MANY, ngx_k8s_check_input, NGX_K8S_SNIPPET_GUARDS),
 
     /* and of answers */
 
@@ -216,8 +215,8 @@ ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
 
 
 /*
- * What is known and not read: what may refuse a request, what leads it
- * elsewhere or has others do so, and what does neither.
+ * What is known and not read: what may refuse a request or a backend, what
+ * leads it elsewhere or has others do so, and what does neither.
  */
 
 ngx_k8s_directive_t  ngx_k8s_directives_refused[] = {
@@ -230,6 +229,12 @@ ngx_k8s_directive_t  ngx_k8s_directives_refused[] = {
     ngx_k8s_refused_guard("ssl_client*"),
     ngx_k8s_refused_guard("ssl_trusted*"),
     ngx_k8s_refused_guard("ssl_crl"),
+    ngx_k8s_refused_guard("proxy_ssl_verify*"),
+    ngx_k8s_refused_guard("proxy_ssl_trusted*"),
+    ngx_k8s_refused_guard("proxy_ssl_crl"),
+    ngx_k8s_refused_guard("grpc_ssl_verify*"),
+    ngx_k8s_refused_guard("grpc_ssl_trusted*"),
+    ngx_k8s_refused_guard("grpc_ssl_crl"),
     ngx_k8s_refused_guard("access_by_lua*"),
     ngx_k8s_refused_guard("rewrite_by_lua*"),
     ngx_k8s_refused_guard("content_by_lua*"),
