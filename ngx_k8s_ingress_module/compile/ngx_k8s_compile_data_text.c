@@ -62,15 +62,13 @@ static int ngx_libc_cdecl ngx_k8s_data_user_cmp(const void *one,
     const void *two);
 static size_t ngx_k8s_data_line(u_char *p, u_char *last);
 static ngx_int_t ngx_k8s_data_pem(ngx_k8s_compile_t *c,
-    ngx_k8s_data_state_t *d, ngx_str_t *text, ngx_uint_t crl);
+    ngx_k8s_data_state_t *d, ngx_str_t *text, ngx_str_t *ca);
 static void ngx_k8s_data_x509(ngx_k8s_data_state_t *d, X509 *x509);
-static void ngx_k8s_data_crl(ngx_k8s_data_state_t *d, X509_CRL *list);
-static ngx_uint_t ngx_k8s_data_issued(ngx_k8s_data_state_t *d,
-    ngx_str_t *text);
-static ngx_uint_t ngx_k8s_data_issuer(ngx_k8s_data_state_t *d,
-    X509_NAME *name);
+static void ngx_k8s_data_crl(ngx_k8s_data_state_t *d, X509_CRL *list,
+    ngx_str_t *ca);
+static ngx_uint_t ngx_k8s_data_issued(X509_CRL *list, ngx_str_t *text);
 static ngx_int_t ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio,
-    size_t max, ngx_uint_t crl);
+    size_t max, ngx_str_t *ca);
 
 
 /* lines of a user, a colon, and the rest; those of a "#" are comments */
@@ -429,7 +427,7 @@ ngx_int_t
 ngx_k8s_compile_data_ca(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     ngx_k8s_secret_t *secret, ngx_str_t *text)
 {
-    return ngx_k8s_data_pem(c, d, text, 0);
+    return ngx_k8s_data_pem(c, d, text, NULL);
 }
 
 
@@ -437,27 +435,20 @@ ngx_int_t
 ngx_k8s_compile_data_crl(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
     ngx_k8s_secret_t *secret, ngx_str_t *text)
 {
-    ngx_int_t  rc;
     ngx_str_t  ca;
 
     static ngx_str_t  key = ngx_string("ca.crt");
 
-    rc = ngx_k8s_data_pem(c, d, text, 1);
+    ngx_k8s_compile_secret_data(secret, &key, &ca);
 
-    if (rc == NGX_OK && d->len) {
-        ngx_k8s_compile_secret_data(secret, &key, &ca);
-        d->none = ca.len && !ngx_k8s_data_issued(d, &ca);
-    }
-
-    return rc;
+    return ngx_k8s_data_pem(c, d, text, &ca);
 }
 
 
-/* whether a list is of a CA of the text; of many nothing is said: it is read at
-   once */
+/* whether the list is of a CA of the text; of many CAs nothing is said */
 
 static ngx_uint_t
-ngx_k8s_data_issued(ngx_k8s_data_state_t *d, ngx_str_t *text)
+ngx_k8s_data_issued(X509_CRL *list, ngx_str_t *text)
 {
     BIO         *bio;
     X509        *x509;
@@ -477,7 +468,9 @@ ngx_k8s_data_issued(ngx_k8s_data_state_t *d, ngx_str_t *text)
             break;
         }
 
-        found = ngx_k8s_data_issuer(d, X509_get_subject_name(x509));
+        found = (X509_NAME_cmp(X509_CRL_get_issuer(list),
+                               X509_get_subject_name(x509))
+                 == 0);
 
         X509_free(x509);
     }
@@ -489,45 +482,12 @@ ngx_k8s_data_issued(ngx_k8s_data_state_t *d, ngx_str_t *text)
 }
 
 
-static ngx_uint_t
-ngx_k8s_data_issuer(ngx_k8s_data_state_t *d, X509_NAME *name)
-{
-    X509_CRL      *list;
-    ngx_str_t      rest, der;
-    ngx_uint_t     n, found;
-    const u_char  *p;
-
-    rest.data = d->made;
-    rest.len = d->len;
-    found = 0;
-
-    for (n = 0; !found && ngx_k8s_data_next(&rest, &der) == NGX_OK; n++) {
-
-        if (n == NGX_K8S_DATA_CERTIFICATES) {
-            return 1;
-        }
-
-        p = der.data;
-
-        list = d2i_X509_CRL(NULL, &p, der.len);
-        if (list == NULL) {
-            return 1;
-        }
-
-        found = (X509_NAME_cmp(X509_CRL_get_issuer(list), name) == 0);
-
-        X509_CRL_free(list);
-    }
-
-    return found;
-}
-
-
-/* from d->pos on; DER is shorter than its PEM */
+/* from d->pos on; DER is shorter than its PEM; ca: what lists are of, NULL:
+   certificates are read */
 
 static ngx_int_t
 ngx_k8s_data_pem(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
-    ngx_str_t *text, ngx_uint_t crl)
+    ngx_str_t *text, ngx_str_t *ca)
 {
     BIO            *bio;
     ngx_int_t       rc;
@@ -543,7 +503,7 @@ ngx_k8s_data_pem(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
         d->len = 0;
         d->pos = 0;
         d->ends = 0;
-        d->none = (!crl && text->len);
+        d->none = (text->len && (ca == NULL || ca->len));
         d->ended = 0;
     }
 
@@ -556,10 +516,10 @@ ngx_k8s_data_pem(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
         return NGX_ERROR;
     }
 
-    n = crl ? 1 : NGX_K8S_DATA_CERTIFICATES;
+    n = ca ? 1 : NGX_K8S_DATA_CERTIFICATES;
 
     do {
-        rc = ngx_k8s_data_der(d, bio, text->len, crl);
+        rc = ngx_k8s_data_der(d, bio, text->len, ca);
     } while (rc == NGX_OK && --n);
 
     d->pos = text->len - BIO_pending(bio);
@@ -577,11 +537,11 @@ ngx_k8s_data_pem(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
     } else if (ERR_GET_REASON(error) == PEM_R_NO_START_LINE) {
         rc = ngx_k8s_compile_data_bad(c, d, "it holds no PEM %s",
-                                      crl ? "list" : "certificate");
+                                      ca ? "list" : "certificate");
 
     } else {
         rc = ngx_k8s_compile_data_bad(c, d, "one of its %s cannot be read: %s",
-                                      crl ? "lists" : "certificates",
+                                      ca ? "lists" : "certificates",
                                       ERR_reason_error_string(error));
     }
 
@@ -592,7 +552,7 @@ ngx_k8s_data_pem(ngx_k8s_compile_t *c, ngx_k8s_data_state_t *d,
 
 
 static ngx_int_t
-ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio, size_t max, ngx_uint_t crl)
+ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio, size_t max, ngx_str_t *ca)
 {
     int        len;
     X509      *x509;
@@ -603,7 +563,7 @@ ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio, size_t max, ngx_uint_t crl)
     x509 = NULL;
     list = NULL;
 
-    if (crl) {
+    if (ca) {
         list = PEM_read_bio_X509_CRL(bio, NULL, NULL, (void *) "");
         len = list ? i2d_X509_CRL(list, NULL) : -1;
 
@@ -616,12 +576,12 @@ ngx_k8s_data_der(ngx_k8s_data_state_t *d, BIO *bio, size_t max, ngx_uint_t crl)
         n = len;
 
         p = ngx_cpymem(d->made + d->len, &n, sizeof(uint32_t));
-        len = crl ? i2d_X509_CRL(list, &p) : i2d_X509(x509, &p);
+        len = ca ? i2d_X509_CRL(list, &p) : i2d_X509(x509, &p);
 
         d->len = p - d->made;
 
-        if (crl) {
-            ngx_k8s_data_crl(d, list);
+        if (ca) {
+            ngx_k8s_data_crl(d, list, ca);
 
         } else {
             ngx_k8s_data_x509(d, x509);
@@ -652,9 +612,13 @@ ngx_k8s_data_x509(ngx_k8s_data_state_t *d, X509 *x509)
 
 
 static void
-ngx_k8s_data_crl(ngx_k8s_data_state_t *d, X509_CRL *list)
+ngx_k8s_data_crl(ngx_k8s_data_state_t *d, X509_CRL *list, ngx_str_t *ca)
 {
     time_t  ends;
+
+    if (d->none && ngx_k8s_data_issued(list, ca)) {
+        d->none = 0;
+    }
 
     ends = ngx_k8s_certificate_time(X509_CRL_get0_nextUpdate(list));
 

@@ -177,6 +177,7 @@ ngx_http_k8s_auth_peer_free(ngx_peer_connection_t *pc, void *data,
         || c->requests >= auth->requests
         || ngx_current_msec - c->start_time > peer->pool->time
         || !u->keepalive
+        || !u->request_body_sent
         || u->buffer.pos != u->buffer.last
         || ngx_terminate
         || ngx_exiting)

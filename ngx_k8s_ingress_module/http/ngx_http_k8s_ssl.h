@@ -49,7 +49,8 @@ ngx_int_t ngx_http_k8s_ssl_apply(ngx_ssl_conn_t *ssl_conn,
  *
  * What others are told of them (ngx_http_k8s_ssl_told.c): tell() puts headers
  * ssl-client-* into the list of a request in place of what came, with whole
- * also the certificate.  digest(): of the certificate, in the request's pool;
+ * also the certificate; without asked the certificate is what another host has
+ * asked for, and is none.  digest(): of the certificate, in the request's pool;
  * empty: the client has none.  Both NGX_OK or NGX_ERROR.
  */
 void ngx_http_k8s_ssl_client_scope(ngx_k8s_block_t *block,
@@ -60,7 +61,8 @@ ngx_int_t ngx_http_k8s_ssl_client_check(ngx_http_request_t *r,
     ngx_k8s_block_t *block, ngx_k8s_policy_t *policy);
 ngx_uint_t ngx_http_k8s_ssl_client_closed(ngx_k8s_block_t *block,
     ngx_k8s_policy_t *policy);
-ngx_int_t ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r, ngx_uint_t whole);
+ngx_int_t ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r,
+    ngx_uint_t asked, ngx_uint_t whole);
 ngx_int_t ngx_http_k8s_ssl_client_digest(ngx_http_request_t *r,
     ngx_str_t *digest);
 

@@ -331,7 +331,9 @@ ngx_http_k8s_ssl_client_check(ngx_http_request_t *r, ngx_k8s_block_t *block,
         return NGX_HTTP_FORBIDDEN;
     }
 
-    if (ngx_http_k8s_ssl_client_tell(r, client.whole) != NGX_OK) {
+    if (ngx_http_k8s_ssl_client_tell(r, client.verify != 0, client.whole)
+        != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

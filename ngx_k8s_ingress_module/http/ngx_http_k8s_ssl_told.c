@@ -26,25 +26,27 @@ typedef struct {
     ngx_str_t                upper;
     ngx_int_t              (*get)(ngx_connection_t *c, ngx_pool_t *pool,
                                   ngx_str_t *s);
+    ngx_str_t                none;       /* of a client who was not asked */
     unsigned                 whole:1;    /* the certificate itself */
 } ngx_http_k8s_ssl_told_t;
 
 
 static ngx_http_k8s_ssl_told_t  ngx_http_k8s_ssl_told[] = {
     { ngx_string("ssl-client-cert"), ngx_string("SSL-CLIENT-CERT"),
-      ngx_ssl_get_escaped_certificate, 1 },
+      ngx_ssl_get_escaped_certificate, ngx_null_string, 1 },
     { ngx_string("ssl-client-verify"), ngx_string("SSL-CLIENT-VERIFY"),
-      ngx_ssl_get_client_verify, 0 },
+      ngx_ssl_get_client_verify, ngx_string("NONE"), 0 },
     { ngx_string("ssl-client-subject-dn"), ngx_string("SSL-CLIENT-SUBJECT-DN"),
-      ngx_ssl_get_subject_dn, 0 },
+      ngx_ssl_get_subject_dn, ngx_null_string, 0 },
     { ngx_string("ssl-client-issuer-dn"), ngx_string("SSL-CLIENT-ISSUER-DN"),
-      ngx_ssl_get_issuer_dn, 0 },
-    { ngx_null_string, ngx_null_string, NULL, 0 }
+      ngx_ssl_get_issuer_dn, ngx_null_string, 0 },
+    { ngx_null_string, ngx_null_string, NULL, ngx_null_string, 0 }
 };
 
 
 ngx_int_t
-ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r, ngx_uint_t whole)
+ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r, ngx_uint_t asked,
+    ngx_uint_t whole)
 {
     ngx_str_t                 value;
     ngx_uint_t                i;
@@ -62,9 +64,12 @@ ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r, ngx_uint_t whole)
 
         ngx_str_null(&value);
 
-        if (c->ssl
-            && (whole || !told->whole)
-            && told->get(c, r->pool, &value) != NGX_OK)
+        if (c->ssl && !asked) {
+            value = told->none;
+
+        } else if (c->ssl
+                   && (whole || !told->whole)
+                   && told->get(c, r->pool, &value) != NGX_OK)
         {
             return NGX_ERROR;
         }

@@ -94,7 +94,7 @@ ngx_k8s_ingress_class_parameters(ngx_k8s_reader_t *r, json_t *spec,
             ngx_k8s_reader_missing(r, json, "name");
         }
 
-        class->unread = (namespaces == NGX_ABORT || names == NGX_ABORT);
+        class->unread = (namespaces != NGX_OK || names != NGX_OK);
 
         if (namespaces != NGX_OK) {
             ngx_str_null(&class->config);

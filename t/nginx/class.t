@@ -91,6 +91,14 @@ ok($n->wait_for('safe.test', '/', 200), 'it is back');
 class('safe', '');
 ok($n->wait_for('safe.test', '/', 308), 'the class names none');
 
+config('own', "$force: \"false\"");
+for my $lack ('name: keys', 'namespace: system') {
+    class('safe', '');
+    ok($n->wait_for('safe.test', '/', 200), 'one without parameters');
+    class('safe', ", parameters: {kind: ConfigMap, $lack}");
+    ok($n->wait_for('safe.test', '/', 503), "$lack alone closes");
+}
+
 is($n->stop, 0, 'ends well');
 
 done_testing();

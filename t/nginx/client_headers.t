@@ -116,7 +116,7 @@ sub ask {
         : IO::Socket::SSL->new(PeerAddr => '127.0.0.1',
               PeerPort => $o{port} // $tls,
               Timeout => 10, SSL_verify_mode => SSL_VERIFY_NONE,
-              SSL_hostname => "$name.example",
+              SSL_hostname => ($o{sni} // $name) . '.example',
               $who ? (SSL_cert_file => "$who->{file}-chain.crt",
                       SSL_key_file => "$who->{file}.key", SSL_use_cert => 1)
                    : ());
@@ -163,6 +163,8 @@ told('may', $alice, "ssl-client-cert: whole|$names", 'optional: one');
 told('may', undef, 'ssl-client-verify: NONE', 'optional: none');
 told('may', undef, '', 'optional: without TLS', plain => 1);
 told('off', $alice, 'ssl-client-verify: NONE', 'nobody asks');
+told('off', $alice, 'ssl-client-verify: NONE',
+     'nobody asks, but the host of the handshake', sni => 'on');
 told('any', $eve, 'ssl-client-verify: FAILED:self-signed certificate in '
      . 'certificate chain|ssl-client-subject-dn: CN=eve|ssl-client-issuer-dn: CN=ca 2',
      'optional_no_ca: of another CA');
