@@ -21,6 +21,9 @@
 #define NGX_K8S_RING_CHEAP   16
 #define NGX_K8S_RING_DENSE   4
 
+/* and moves of points */
+#define NGX_K8S_RING_MOVES   256
+
 #define NGX_K8S_RING_COUNT   0
 #define NGX_K8S_RING_PLACE   1
 #define NGX_K8S_RING_SORT    2
@@ -211,7 +214,7 @@ ngx_k8s_ring_endpoint(ngx_k8s_serving_t *s, ngx_k8s_endpoint_rec_t *endpoint,
 }
 
 
-/* none is far from its place */
+/* none is far from its place, unless a tenant has chosen addresses for that */
 
 static ngx_int_t
 ngx_k8s_ring_sort(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
@@ -240,6 +243,8 @@ ngx_k8s_ring_sort(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
         }
 
         points[k] = point;
+
+        c->budget -= (i - k) / NGX_K8S_RING_MOVES;
     }
 
     return NGX_DONE;

@@ -242,10 +242,27 @@ ngx_k8s_header_chars(ngx_str_t *text, char *chars)
 static ngx_uint_t
 ngx_k8s_header_is(ngx_str_t *name, ngx_str_t *names)
 {
+    size_t  i;
+    u_char  ch;
+
     for ( /* void */ ; names->len; names++) {
-        if (names->len == name->len
-            && ngx_strncasecmp(names->data, name->data, name->len) == 0)
-        {
+
+        if (names->len != name->len) {
+            continue;
+        }
+
+        for (i = 0; i < name->len; i++) {
+
+            /* CGI and what is like it have one name for both */
+
+            ch = (name->data[i] == '_') ? '-' : ngx_tolower(name->data[i]);
+
+            if (ch != ngx_tolower(names->data[i])) {
+                break;
+            }
+        }
+
+        if (i == name->len) {
             return 1;
         }
     }

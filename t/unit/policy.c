@@ -1498,7 +1498,8 @@ static struct {
     { "X-Forwarded", "" },
     { "X-Original-URI", "" },
     { "Proxy", "" },
-    { "Content-Length", "is not for others to set" }
+    { "Content-Length", "is not for others to set" },
+    { "content_length", "is not for others to set" }
 };
 
 

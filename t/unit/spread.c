@@ -12,6 +12,7 @@
 
 #include <ngx_k8s_compile_state.h>
 #include "k8s.h"
+#include <ngx_md5.h>
 #include <ngx_k8s_ewma.h>
 #include <ngx_k8s_peer.h>
 
@@ -795,6 +796,91 @@ test_text(void)
 }
 
 
+/* addresses whose points are all at one place take more pieces, not longer ones;
+   chosen: the bits with which their digests begin are zero */
+
+#define CHOSEN  4096
+
+static ngx_uint_t
+pieces(ngx_uint_t chosen)
+{
+    k8s_t        k;
+    char        *p, *text, address[64];
+    u_char       digest[16];
+    ngx_md5_t    md5;
+    ngx_uint_t   i, n, x;
+
+    k8s_conf(&k);
+    k.size = 64 * 1024 * 1024;
+    k8s_open(&k);
+
+    put_service(&k, "d", "p");
+    k8s_put(&k, INGRESS("i", "00", COOKIE, "p"));
+    text = malloc(512 + CHOSEN * 80);
+
+    p = text + sprintf(text, "{'apiVersion':'discovery.k8s.io/v1','kind':"
+                       "'EndpointSlice','metadata':{'namespace':'d','name':"
+                       "'p','labels':{'kubernetes.io/service-name':'p'}},"
+                       "'addressType':'IPv6','ports':[{'port':3000,'protocol':"
+                       "'TCP'}],'endpoints':[");
+
+    for (i = 0, x = 0; i < CHOSEN; x++) {
+
+        n = sprintf(address, "[fd00::%x:%x]:3000",
+                    (unsigned) (4096 + x / 60000),
+                    (unsigned) (1 + x % 60000));
+
+        ngx_md5_init(&md5);
+        ngx_md5_update(&md5, "d-p-80", 6);
+        ngx_md5_update(&md5, address, n);
+        ngx_md5_final(digest, &md5);
+
+        if (chosen && (digest[0] || digest[1] & 0xc0)) {
+            continue;
+        }
+
+        p += sprintf(p, "%s{'addresses':['%.*s'],'conditions':{'ready':true}}",
+                     i++ ? "," : "", (int) (n - 7), address + 1);
+    }
+
+    sprintf(p, "]}");
+    k8s_put(&k, text);
+    free(text);
+
+    k8s_run(&k);
+
+    k8s_put(&k, INGRESS("i", "00", PERSISTENT, "p"));
+    n = 0;
+
+    do {
+        i = ngx_k8s_compile_run(k.compile, 0);
+        ngx_k8s_writer_publish(k.writer);
+        n++;
+    } while ((ngx_int_t) i == NGX_AGAIN);
+
+    k8s_close(&k);
+
+    return n;
+}
+
+
+static void
+test_chosen(void)
+{
+    ngx_uint_t  ordinary, chosen;
+
+    if (getenv("UNIT_SHORT")) {
+        return;
+    }
+
+    ordinary = pieces(0);
+    chosen = pieces(1);
+
+    ok(chosen > ordinary + 1, "chosen addresses: %u pieces instead of %u",
+       (unsigned) chosen, (unsigned) ordinary);
+}
+
+
 int
 main(void)
 {
@@ -809,6 +895,7 @@ main(void)
     test_fast();
     test_many();
     test_text();
+    test_chosen();
 
     ngx_k8s_cursors_free(&cursors);
 
