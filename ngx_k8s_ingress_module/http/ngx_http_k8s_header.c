@@ -191,7 +191,8 @@ ngx_http_k8s_header_input(ngx_http_request_t *r, ngx_str_t *name,
 }
 
 
-/* variables of nginx read what the list has of the name, or of what begins so */
+/* variables of nginx read what the list has of the name, or of all that begin
+   with it */
 
 static void
 ngx_http_k8s_header_known(ngx_http_request_t *r, ngx_str_t *name,

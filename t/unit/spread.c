@@ -796,8 +796,8 @@ test_text(void)
 }
 
 
-/* addresses whose points are all at one place take more pieces, not longer ones;
-   chosen: the bits with which their digests begin are zero */
+/* addresses whose points are all at one place, as their digests begin with the
+   same bits, take more pieces, not longer ones */
 
 #define CHOSEN  4096
 
