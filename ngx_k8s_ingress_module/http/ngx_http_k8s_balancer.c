@@ -255,7 +255,7 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     peer->fresh = 0;
     peer->unsent = 0;
 
-    if (ngx_http_k8s_affinity_hash(r, hop) != NGX_OK) {
+    if (hop->hashed && ngx_http_k8s_affinity_hash(r, hop) != NGX_OK) {
         return NGX_ERROR;
     }
 

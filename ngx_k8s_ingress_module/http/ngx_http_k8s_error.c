@@ -662,6 +662,7 @@ ngx_http_k8s_error_hop(ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
     ctx->hop.service = backend->slot;
     ctx->hop.generation = backend->generation;
     ctx->hop.protocol = ctx->conf->protocol;
+    ctx->hop.hashed = (service->hash_by.len != 0);
 
     ngx_k8s_copies_take(&ctx->hop.copies, service);
     ngx_memzero(&ctx->hop.key, sizeof(ngx_k8s_choice_key_t));

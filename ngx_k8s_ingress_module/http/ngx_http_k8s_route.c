@@ -702,6 +702,8 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ctx->hop.generation = backend->generation;
     ctx->hop.protocol = ctx->profile->protocol;
 
+    ctx->hop.hashed = (service->hash_by.len != 0);
+
     ngx_k8s_copies_take(&ctx->hop.copies, service);
 
     if (service->affinity != NGX_K8S_AFFINITY_NONE) {
