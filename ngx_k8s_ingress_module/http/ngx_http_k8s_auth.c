@@ -50,6 +50,8 @@ static ngx_uint_t ngx_http_k8s_auth_signing_in(ngx_http_request_t *r,
     ngx_http_k8s_auth_t *auth, ngx_str_t *url);
 static ngx_int_t ngx_http_k8s_auth_pass(ngx_http_request_t *r,
     ngx_http_k8s_auth_ctx_t *a);
+static ngx_int_t ngx_http_k8s_auth_sent(ngx_http_request_t *r,
+    ngx_table_elt_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_k8s_auth_value(ngx_http_request_t *r,
     ngx_list_t *headers, ngx_table_elt_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_k8s_auth_challenge(ngx_http_request_t *r,
@@ -637,7 +639,7 @@ ngx_http_k8s_auth_unasked(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     h = headers->elts;
 
     for (i = 0; i < headers->nelts; i++) {
-        if (ngx_http_k8s_header_sent(r, &h[i], &none) != NGX_OK) {
+        if (ngx_http_k8s_auth_sent(r, &h[i], &none) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -664,13 +666,55 @@ ngx_http_k8s_auth_pass(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
     for (i = 0; i < a->auth->headers->nelts; i++) {
 
         if (ngx_http_k8s_auth_value(r, a->headers, &h[i], &value) != NGX_OK
-            || ngx_http_k8s_header_sent(r, &h[i], &value) != NGX_OK)
+            || ngx_http_k8s_auth_sent(r, &h[i], &value) != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
     return NGX_OK;
+}
+
+
+/* what backends may take for the name, as CGI does "_" for "-", is the same */
+
+static ngx_int_t
+ngx_http_k8s_auth_sent(ngx_http_request_t *r, ngx_table_elt_t *name,
+    ngx_str_t *value)
+{
+    size_t            n;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len != name->key.len) {
+                continue;
+            }
+
+            for (n = 0; n < name->key.len; n++) {
+                if (h[i].lowcase_key[n] != name->lowcase_key[n]
+                    && (name->lowcase_key[n] != '-'
+                        || h[i].lowcase_key[n] != '_'))
+                {
+                    break;
+                }
+            }
+
+            if (n == name->key.len) {
+                h[i].key = name->key;
+                h[i].lowcase_key = name->lowcase_key;
+                h[i].hash = name->hash;
+            }
+        }
+    }
+
+    return ngx_http_k8s_header_sent(r, name, value);
 }
 
 

@@ -59,6 +59,7 @@ static struct {
 #endif
     { ngx_string("proxy_set_header"), ngx_string("Content-Length \"\""), 0 },
     { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Proto \"\""), 0 },
+    { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Host \"\""), 0 },
     { ngx_string("proxy_set_header"), ngx_string("X-Forwarded-Uri \"\""), 0 },
     { ngx_string("proxy_set_header"),
       ngx_string("X-Forwarded-Method \"\""), 0 },

@@ -30,7 +30,6 @@
 #define NGX_HTTP_K8S_ROUTE_TRIES     4
 
 
-static ngx_int_t ngx_http_k8s_set_host(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_decide(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table);
 static void ngx_http_k8s_forget(ngx_http_request_t *r,
@@ -88,6 +87,10 @@ ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
     }
 
     if (r->host_start && ngx_http_k8s_set_host(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r->headers_in.upgrade && ngx_http_k8s_no_h2c(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -159,56 +162,6 @@ ngx_http_k8s_reroute(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 }
 
 
-/*
- * The host of an absolute request target is r->headers_in.server, so that a
- * request is routed by it; it stands for the Host header as well (RFC 9112,
- * section 3.2.2): for the backend, redirects and logs.
- */
-
-static ngx_int_t
-ngx_http_k8s_set_host(ngx_http_request_t *r)
-{
-    u_char           *p;
-    ngx_table_elt_t  *h;
-
-    p = r->host_end;
-
-    if (p == NULL) {
-        return NGX_OK;
-    }
-
-    /* a port follows; the :authority of HTTP/3 ends with it */
-
-    if (r->http_version <= NGX_HTTP_VERSION_11 && *p == ':') {
-
-        do {
-            p++;
-        } while (*p >= '0' && *p <= '9');
-    }
-
-    h = r->headers_in.host;
-
-    if (h == NULL) {
-        h = ngx_list_push(&r->headers_in.headers);
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_str_set(&h->key, "Host");
-        h->lowcase_key = (u_char *) "host";
-        h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
-        h->next = NULL;
-
-        r->headers_in.host = h;
-    }
-
-    h->value.len = p - r->host_start;
-    h->value.data = r->host_start;
-
-    return NGX_OK;
-}
-
-
 /* NGX_DECLINED: proxied, or the status of the answer */
 
 static ngx_int_t
@@ -269,6 +222,12 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
             return ngx_http_k8s_access_blocked_address(r, ctx)
                    ? NGX_HTTP_FORBIDDEN : NGX_HTTP_NOT_FOUND;
+        }
+
+        if (r->headers_in.host && !ngx_http_k8s_host_valid(r)) {
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "client sent invalid host header");
+            return NGX_HTTP_BAD_REQUEST;
         }
 
         rc = ngx_http_k8s_act(r, ctx, table, &route);

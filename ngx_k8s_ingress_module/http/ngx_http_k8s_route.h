@@ -29,6 +29,18 @@ ngx_int_t ngx_http_k8s_reroute(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
 
 
 /*
+ * What a request says of itself (ngx_http_k8s_host.c).  set_host() makes the
+ * host of an absolute target, which the request has, its Host; NGX_ERROR: no
+ * memory.  host_valid(): whether its Host, which it has, is one for others than
+ * nginx, too.  no_h2c() drops an Upgrade, which it has, to "h2c"; NGX_ERROR: no
+ * memory.
+ */
+ngx_int_t ngx_http_k8s_set_host(ngx_http_request_t *r);
+ngx_uint_t ngx_http_k8s_host_valid(ngx_http_request_t *r);
+ngx_int_t ngx_http_k8s_no_h2c(ngx_http_request_t *r);
+
+
+/*
  * Redirects (ngx_http_k8s_redirect.c): set the Location header and return the
  * status, or 500 without memory.  The first goes to the same URI with a slash;
  * the last one is what the route's action says, under the pin of the route.
