@@ -257,7 +257,8 @@ ngx_k8s_notes_literal(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_str_t     field, shown;
     ngx_array_t  *a;
 
-    if (claim->state->nregex || item->match->type == NGX_K8S_PATH_REGEX
+    if (claim->state->nregex || claim->model->values.refused
+        || item->match->type == NGX_K8S_PATH_REGEX
         || !ngx_k8s_ingress_pattern(&item->match->path))
     {
         return NGX_OK;

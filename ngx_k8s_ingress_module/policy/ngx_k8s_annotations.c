@@ -172,8 +172,11 @@ ngx_k8s_annotations_read(ngx_k8s_annotations_t *a, ngx_pool_t *pool,
     ngx_qsort(values->values.elts, values->values.nelts,
               sizeof(ngx_k8s_value_t), ngx_k8s_value_cmp);
 
-    if (ngx_k8s_annotations_effect(a) != NGX_OK
-        || ngx_k8s_annotations_users(a) != NGX_OK)
+    /* nothing of what is refused counts, so nothing in it is missed */
+
+    if (!values->refused
+        && (ngx_k8s_annotations_effect(a) != NGX_OK
+            || ngx_k8s_annotations_users(a) != NGX_OK))
     {
         return NGX_ERROR;
     }
@@ -210,7 +213,7 @@ ngx_k8s_annotations_refuse(ngx_k8s_values_t *values)
 static ngx_int_t
 ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
 {
-    char           *refused;
+    u_char          buf[2 * NGX_K8S_SHOWN_MAX], *end;
     ngx_str_t       name, value;
     ngx_k8s_row_t  *row;
 
@@ -226,9 +229,10 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
 
     row = ngx_k8s_row(&name, a->rows);
 
-    refused = a->gate ? ngx_k8s_gate_object(a->gate, row, &name, &kv->value)
-                      : NULL;
-    if (refused) {
+    end = a->gate ? ngx_k8s_gate_why(buf, sizeof(buf), a->gate, row, &name,
+                                     &kv->value)
+                  : NULL;
+    if (end) {
         a->values->refused = 1;
 
         if (row && (row->flags & NGX_K8S_ROW_CANARY)
@@ -238,9 +242,9 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
         }
 
         return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, &kv->key,
-                                      &ngx_k8s_no_remedy, "%s, so the Ingress "
-                                      "is not served: its paths answer 404",
-                                      refused);
+                                      &ngx_k8s_no_remedy, "%*s, so the "
+                                      "Ingress is not served: its paths answer "
+                                      "404", end - buf, buf);
     }
 
     if (row == NULL) {

@@ -17,6 +17,7 @@
 
 static ngx_str_t *ngx_k8s_gate_key(ngx_array_t *data, ngx_str_t *name);
 static ngx_uint_t ngx_k8s_gate_risk(ngx_str_t *value);
+static ngx_str_t *ngx_k8s_gate_level(ngx_uint_t flags);
 static ngx_uint_t ngx_k8s_gate_flag(ngx_str_t *value);
 static ngx_uint_t ngx_k8s_gate_snippet(ngx_str_t *name);
 static ngx_uint_t ngx_k8s_gate_blocked(ngx_str_t *words, ngx_str_t *value);
@@ -160,31 +161,49 @@ ngx_k8s_gate_same(ngx_k8s_gate_t *one, ngx_k8s_gate_t *two)
 }
 
 
-char *
-ngx_k8s_gate_object(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row, ngx_str_t *name,
-    ngx_str_t *value)
+u_char *
+ngx_k8s_gate_why(u_char *buf, size_t size, ngx_k8s_gate_t *gate,
+    ngx_k8s_row_t *row, ngx_str_t *name, ngx_str_t *value)
 {
-    ngx_uint_t  later;
+    char  *later;
 
-    later = row && (row->flags & NGX_K8S_ROW_LATER);
+    later = (row && (row->flags & NGX_K8S_ROW_LATER))
+            ? ", and it is not served yet" : "";
 
     if (row && (row->flags & NGX_K8S_RISK_CRITICAL) > gate->risk) {
-        return later ? "annotations-risk-level does not allow it, and it is "
-                       "not served yet"
-                     : "annotations-risk-level does not allow it";
+        return ngx_snprintf(buf, size, "its risk is \"%V\", and "
+                            "annotations-risk-level allows \"%V\" at most%s",
+                            ngx_k8s_gate_level(row->flags),
+                            ngx_k8s_gate_level(gate->risk), later);
     }
 
     if (!gate->snippets && ngx_k8s_gate_snippet(name)) {
-        return later ? "allow-snippet-annotations does not allow it, and it "
-                       "is not served yet"
-                     : "allow-snippet-annotations does not allow it";
+        return ngx_snprintf(buf, size, "allow-snippet-annotations does not "
+                            "allow it%s", later);
     }
 
     if (gate->words.len && ngx_k8s_gate_blocked(&gate->words, value)) {
-        return "it has a word that annotation-value-word-blocklist forbids";
+        return ngx_snprintf(buf, size, "it has a word that "
+                            "annotation-value-word-blocklist forbids");
     }
 
     return NULL;
+}
+
+
+/* the name of a level, as the key has it */
+
+static ngx_str_t *
+ngx_k8s_gate_level(ngx_uint_t flags)
+{
+    static ngx_str_t  levels[] = {
+        ngx_string("Low"),
+        ngx_string("Medium"),
+        ngx_string("High"),
+        ngx_string("Critical")
+    };
+
+    return &levels[(flags & NGX_K8S_RISK_CRITICAL) / NGX_K8S_RISK_MEDIUM];
 }
 
 

@@ -612,11 +612,11 @@ ngx_int_t ngx_k8s_gate_keys(ngx_k8s_gate_t *gate, ngx_array_t *data,
 ngx_uint_t ngx_k8s_gate_same(ngx_k8s_gate_t *one, ngx_k8s_gate_t *two);
 
 /*
- * Why an object with such an annotation is not served; row is NULL where the
- * name is none.  NULL: it is.
+ * Writes why an object with such an annotation is not served; row is NULL where
+ * the name is none.  Returns the end, NULL: it is served.
  */
-char *ngx_k8s_gate_object(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,
-    ngx_str_t *name, ngx_str_t *value);
+u_char *ngx_k8s_gate_why(u_char *buf, size_t size, ngx_k8s_gate_t *gate,
+    ngx_k8s_row_t *row, ngx_str_t *name, ngx_str_t *value);
 
 /* whether an annotation of the namespace may name what its value does */
 ngx_uint_t ngx_k8s_gate_names(ngx_k8s_gate_t *gate, ngx_k8s_row_t *row,

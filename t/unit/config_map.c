@@ -720,12 +720,13 @@ gate(void)
     k8s_put(&k, CONFIG("own", "'annotations-risk-level':'Low'"));
     ok(k8s_has(&k, "of d/medium action 0 status 404"),
        "what is above the level answers 404");
-    ok(k8s_has(&k, "annotations-risk-level does not allow it, so the Ingress "
-                   "is not served"), "and is a problem");
+    ok(k8s_has(&k, "its risk is \"Medium\", and annotations-risk-level allows "
+                   "\"Low\" at most, so the Ingress is not served"),
+       "and is a problem");
 
     k8s_delete(&k, NGX_K8S_CONFIG_MAP, "d", "own");
     ok(!k8s_has(&k, "of d/medium action 0 status 404")
-       && !k8s_has(&k, "does not allow it"),
+       && !k8s_has(&k, "annotations-risk-level allows"),
        "it goes with the key");
 
     k8s_close(&k);

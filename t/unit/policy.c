@@ -620,9 +620,14 @@ static policy_case_t  policy_cases[] = {
     /* an object is refused */
 
     { OURS "configuration-snippet=deny all;",
-      "2 " OURS "configuration-snippet: annotations-risk-level does not allow "
-      "it, so the Ingress is not served", 0, 3 },
-    { OURS "configuration-snippet=", "annotations-risk-level does", 0, 3 },
+      "2 " OURS "configuration-snippet: its risk is \"Critical\", and "
+      "annotations-risk-level allows \"High\" at most, so the Ingress is not "
+      "served: its paths answer 404\n", 0, 3 },
+    { OURS "configuration-snippet=", "annotations-risk-level allows", 0, 3 },
+    { OURS "auth-type=basic;" OURS "auth-secret=b;" OURS "auth-realm=secret",
+      "!auth-type", 0, 3 },
+    { OURS "auth-realm=a;" OURS "canary-weight=1;" OURS "app-root=/secret",
+      "!does nothing", 0, 3 },
     { OURS "enable-cors=true;" OURS "cors-allow-origin=https://secret.example",
       "2 " OURS "cors-allow-origin: it has a word that "
       "annotation-value-word-blocklist forbids, so the Ingress is not served: "
@@ -1382,7 +1387,7 @@ static struct {
 static void
 policy_gate(void)
 {
-    char            *why;
+    u_char           buf[256], *end;
     ngx_str_t        name, value, ns;
     ngx_uint_t       i;
     ngx_pool_t      *pool;
@@ -1420,14 +1425,27 @@ policy_gate(void)
     ngx_str_set(&name, "server-snippet");
     ngx_str_set(&value, "deny all;");
 
-    why = ngx_k8s_gate_object(&gate, ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION),
-                              &name, &value);
-    ok(why && strstr(why, "allow-snippet-annotations"), "a snippet");
+    end = ngx_k8s_gate_why(buf, sizeof(buf), &gate,
+                           ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION), &name,
+                           &value);
+    ok(end && strncmp((char *) buf, "allow-snippet-annotations", 25) == 0,
+       "a snippet");
 
     gate.snippets = 1;
-    why = ngx_k8s_gate_object(&gate, ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION),
-                              &name, &value);
-    ok(why == NULL, "is let through");
+    end = ngx_k8s_gate_why(buf, sizeof(buf), &gate,
+                           ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION), &name,
+                           &value);
+    ok(end == NULL, "is let through");
+
+    gate.risk = NGX_K8S_RISK_LOW;
+    ngx_str_set(&name, "auth-secret");
+
+    end = ngx_k8s_gate_why(buf, sizeof(buf), &gate,
+                           ngx_k8s_row(&name, NGX_K8S_ROW_ANNOTATION), &name,
+                           &value);
+    ok(end && policy_is(&(ngx_str_t) { end - buf, buf }, "its risk is "
+                        "\"Medium\", and annotations-risk-level allows "
+                        "\"Low\" at most"), "risk and level");
 
     ngx_str_set(&name, "auth-secret");
     ngx_str_set(&value, "other/users");
