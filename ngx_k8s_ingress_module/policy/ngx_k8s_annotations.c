@@ -80,7 +80,7 @@ static ngx_int_t ngx_k8s_annotations_users(ngx_k8s_annotations_t *a);
 static ngx_int_t ngx_k8s_annotation_unless(ngx_k8s_annotations_t *a,
     ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *value);
 static ngx_int_t ngx_k8s_annotation_close(ngx_k8s_annotations_t *a,
-    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why, ngx_uint_t later);
+    ngx_str_t *key, ngx_k8s_row_t *row, ngx_str_t *why, ngx_str_t *remedy);
 static ngx_int_t ngx_cdecl ngx_k8s_annotation_say(ngx_k8s_annotations_t *a,
     ngx_uint_t what, ngx_str_t *name, ngx_str_t *remedy, const char *fmt, ...);
 
@@ -566,9 +566,9 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_k8s_row_t *row, ngx_str_t *text)
 {
     char           *refused, *strange;
-    u_char          buf[6 * NGX_K8S_SHOWN_MAX], *p;
+    u_char          buf[6 * NGX_K8S_SHOWN_MAX], put[2 * NGX_K8S_SHOWN_MAX], *p;
     ngx_int_t       rc;
-    ngx_str_t       why, none;
+    ngx_str_t       why, remedy, none;
     ngx_uint_t      list;
     ngx_k8s_bad_t   bad;
 
@@ -597,6 +597,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
 
     refused = a->gate ? ngx_k8s_annotation_long(row, text) : NULL;
     strange = "";
+    remedy = ngx_k8s_no_remedy;
 
     list = ngx_k8s_list(row->grammar) & NGX_K8S_LIST_ITEMS;
     bad.n = 0;
@@ -631,6 +632,14 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
         refused = "it names an object of another namespace, which "
                   "allow-cross-namespace-resources does not allow";
         rc = NGX_DECLINED;
+
+        remedy.data = put;
+        remedy.len = ngx_snprintf(put, sizeof(put), "Put the %s into namespace "
+                                  "%V and name it alone, or set "
+                                  "allow-cross-namespace-resources.",
+                                  (row->flags & NGX_K8S_ROW_SECRET)
+                                  ? "Secret" : "ConfigMap", a->namespace)
+                     - put;
     }
 
     if (rc == NGX_OK) {
@@ -645,7 +654,7 @@ ngx_k8s_annotation_row(ngx_k8s_annotations_t *a, ngx_str_t *key,
     why.len = ngx_slprintf(p, buf + sizeof(buf), "%s", strange) - buf;
 
     if (row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST)) {
-        return ngx_k8s_annotation_close(a, key, row, &why, 0);
+        return ngx_k8s_annotation_close(a, key, row, &why, &remedy);
     }
 
     if ((row->flags & NGX_K8S_ROW_PARTS)
@@ -705,7 +714,7 @@ ngx_k8s_annotation_snippet(ngx_k8s_annotations_t *a, ngx_str_t *key,
     }
 
     if (s.closes) {
-        return ngx_k8s_annotation_close(a, key, row, &why, 0);
+        return ngx_k8s_annotation_close(a, key, row, &why, &ngx_k8s_no_remedy);
     }
 
     if (ngx_k8s_annotation_take(a, key, row, text) != NGX_OK) {
@@ -967,7 +976,10 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
 
             ngx_str_set(&why, "this value is not served yet");
 
-            if (ngx_k8s_annotation_close(a, key, row, &why, 1) != NGX_OK) {
+            if (ngx_k8s_annotation_close(a, key, row, &why,
+                                         &ngx_k8s_later_remedy)
+                != NGX_OK)
+            {
                 return NGX_ERROR;
             }
 
@@ -990,7 +1002,8 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
         ngx_str_set(&why, "it is not served yet");
 
         if ((row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST)
-             ? ngx_k8s_annotation_close(a, key, row, &why, 1)
+             ? ngx_k8s_annotation_close(a, key, row, &why,
+                                        &ngx_k8s_later_remedy)
              : ngx_k8s_annotation_say(a, NGX_K8S_SAY_LATER, key,
                                       &ngx_k8s_no_remedy, "%V", &why))
             != NGX_OK)
@@ -1030,7 +1043,8 @@ ngx_k8s_annotations_users(ngx_k8s_annotations_t *a)
 
     ngx_str_set(&why, "it needs \"auth-secret\"");
 
-    return ngx_k8s_annotation_close(a, &value->key, value->row, &why, 0);
+    return ngx_k8s_annotation_close(a, &value->key, value->row, &why,
+                                    &ngx_k8s_no_remedy);
 }
 
 
@@ -1122,7 +1136,7 @@ ngx_k8s_annotation_bad(ngx_k8s_annotations_t *a, ngx_str_t *name)
 
 static ngx_int_t
 ngx_k8s_annotation_close(ngx_k8s_annotations_t *a, ngx_str_t *key,
-    ngx_k8s_row_t *row, ngx_str_t *why, ngx_uint_t later)
+    ngx_k8s_row_t *row, ngx_str_t *why, ngx_str_t *remedy)
 {
     if (row->flags & NGX_K8S_ROW_CLOSES_HOST) {
         a->values->close_host = 1;
@@ -1131,9 +1145,7 @@ ngx_k8s_annotation_close(ngx_k8s_annotations_t *a, ngx_str_t *key,
         a->values->close_route = 1;
     }
 
-    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, key,
-                                  later ? &ngx_k8s_later_remedy
-                                        : &ngx_k8s_no_remedy,
+    return ngx_k8s_annotation_say(a, NGX_K8S_SAY_CLOSED, key, remedy,
                                   "%V, so the %s", why, a->class
                                   ? "paths of all Ingresses of the class are "
                                     "closed: they answer 503"

@@ -604,9 +604,18 @@ static policy_case_t  policy_cases[] = {
     { OURS "auth-type=digest;" OURS "auth-secret=b", "", 2, 0 },
     { OURS "auth-type=basic;" OURS "auth-secret=b", "", 2, 0 },
     { OURS "auth-type=basic;" OURS "auth-secret=a/b",
-      "it names an object of another namespace", 1, 1 },
+      "it names an object of another namespace, which allow-cross-namespace-"
+      "resources does not allow, so the paths of the Ingress are closed: they "
+      "answer 503 | Put the Secret into namespace default and name it alone, "
+      "or set allow-cross-namespace-resources.\n", 1, 1 },
     { OURS "auth-type=basic;" OURS "auth-secret=b;" OURS
       "auth-secret-type=file", "2 ", 2, 1 },
+    { OURS "auth-tls-secret=a/b", "| Put the Secret into namespace default and",
+      0, 2 },
+    { OURS "proxy-ssl-secret=a/b", "| Put the Secret into namespace default",
+      0, 1 },
+    { OURS "auth-url=http://a/;" OURS "auth-proxy-set-headers=a/b",
+      "| Put the ConfigMap into namespace default and", 1, 1 },
     { OURS "auth-secret-type=auth-map", "6 ", 0, 0 },
     { OURS "auth-realm=x", "6 ", 0, 0 },
     { OURS "auth-tls-secret=a/b", "it names an object of another namespace, "
