@@ -204,7 +204,13 @@ ngx_k8s_snippet_guard(ngx_k8s_snippet_reader_t *r,
     ngx_str_t   *word;
     ngx_uint_t   n, status;
 
-    if (directive == NULL || (directive->flags & NGX_K8S_SNIPPET_GUARDS)) {
+    /* a backend may believe the headers that clients are not to send */
+
+    if (directive == NULL
+        || (directive->flags & NGX_K8S_SNIPPET_GUARDS)
+        || directive->effect == NGX_K8S_SNIPPET_MORE_INPUT
+        || directive->effect == NGX_K8S_SNIPPET_MORE_DROP)
+    {
         r->snippet->guards = 1;
         return;
     }

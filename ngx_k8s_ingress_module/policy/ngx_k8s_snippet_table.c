@@ -88,9 +88,9 @@ ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
                    NGX_K8S_SNIPPET_VARIABLES|NGX_K8S_SNIPPET_CONTROLS),
     ngx_k8s_effect("more_set_input_headers", MORE_INPUT, HEADERS, 1,
                    NGX_K8S_MANY, ngx_k8s_check_input,
-                   NGX_K8S_SNIPPET_VARIABLES|NGX_K8S_SNIPPET_GUARDS),
+                   NGX_K8S_SNIPPET_VARIABLES),
     ngx_k8s_effect("more_clear_input_headers", MORE_DROP, HEADERS, 1,
-                   NGX_K8S_MANY, ngx_k8s_check_input, NGX_K8S_SNIPPET_GUARDS),
+                   NGX_K8S_MANY, ngx_k8s_check_input, 0),
 
     /* and of answers */
 

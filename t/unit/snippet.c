@@ -138,7 +138,7 @@ static snippet_case_t  snippet_cases[] = {
       "line 1: \"try_files\" is not read in snippets", 0, 0 },
     { L, "more_clear_input_headers Host;", "",
       "line 1: \"more_clear_input_headers\" has a header that is for "
-      "nginx alone to set", 1, 1 },
+      "nginx alone to set", 1, 0 },
     { L, "proxy_ssl_verify on;", "",
       "line 1: \"proxy_ssl_verify\" is not read in snippets", 1, 1 },
     { L, "proxy_ssl_server_name on;", "",
