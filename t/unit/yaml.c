@@ -368,7 +368,8 @@ large(void)
         json_decref(same);
     }
 
-    ok(bad == 0 && read * 6 > rounds * 5, "documents of JSON as jansson reads them");
+    ok(bad == 0 && read * 6 > rounds * 5,
+       "documents of JSON as jansson reads them");
 
     /* where it is broken */
 
