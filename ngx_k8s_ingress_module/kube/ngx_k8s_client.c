@@ -111,7 +111,11 @@ ngx_k8s_client_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
     client->source.want = ngx_k8s_client_want;
     client->source.missing = ngx_k8s_client_missing;
     client->source.relist = ngx_k8s_client_relist;
+    client->source.ask = ngx_k8s_client_ask;
+    client->source.unask = ngx_k8s_client_unask;
     client->source.stop = ngx_k8s_client_stop;
+
+    ngx_queue_init(&client->asks);
 
     if (ngx_k8s_client_init(client) != NGX_OK) {
         ngx_k8s_client_stop(&client->source);
@@ -380,6 +384,8 @@ ngx_k8s_client_close(ngx_k8s_client_t *client)
         ngx_k8s_call_cancel(client->ping);
         client->ping = NULL;
     }
+
+    ngx_k8s_client_asks_close(client);
 
     r = client->reflectors.elts;
 

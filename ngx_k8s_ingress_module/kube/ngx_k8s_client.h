@@ -173,6 +173,7 @@ struct ngx_k8s_client_s {
     ngx_k8s_contents_t      *contents;
     ngx_uint_t               missing[NGX_K8S_KINDS];  /* wanted, not yet fed */
     ngx_array_t              reflectors; /* ngx_k8s_reflector_t */
+    ngx_queue_t              asks;       /* ngx_k8s_ask_t */
     ngx_str_t                newest;     /* version of any kind; data is
                                             buffer */
 
@@ -296,6 +297,15 @@ ngx_int_t ngx_k8s_reflector_init(ngx_k8s_reflector_t *r,
 void ngx_k8s_reflector_stop(ngx_k8s_reflector_t *r);
 /* a change was lost: all is listed anew */
 void ngx_k8s_reflector_relist(ngx_k8s_reflector_t *r);
+
+
+/* ngx_k8s_ask.c: ask() and unask() of the source; the end of all that is
+   asked */
+
+ngx_int_t ngx_k8s_client_ask(ngx_k8s_source_t *s, ngx_k8s_request_t *req,
+    ngx_msec_t time, ngx_k8s_ask_t *ask);
+void ngx_k8s_client_unask(ngx_k8s_ask_t *ask);
+void ngx_k8s_client_asks_close(ngx_k8s_client_t *client);
 
 
 /* where the server is (ngx_k8s_address.c) */

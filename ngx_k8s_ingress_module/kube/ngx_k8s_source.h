@@ -17,7 +17,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
-#include <ngx_k8s_resource.h>
+#include <ngx_k8s_api.h>
 
 
 #define NGX_K8S_SOURCE_IN_CLUSTER    0
@@ -154,6 +154,24 @@ typedef struct {
 
 
 typedef struct ngx_k8s_source_s  ngx_k8s_source_t;
+typedef struct ngx_k8s_ask_s     ngx_k8s_ask_t;
+
+
+/* a request of somebody else's, from ask() to done() or unask() */
+
+struct ngx_k8s_ask_s {
+    void                    *data;
+    /* it is over: the fields below say how; it may be used again at once */
+    void                   (*done)(ngx_k8s_ask_t *ask);
+    ngx_uint_t               status;     /* of HTTP, 0: no answer */
+    ngx_uint_t               retry_after; /* seconds, 0: not given */
+    ngx_str_t                text;       /* of the answer, while done() runs;
+                                            of one over 1 MB a part, or none */
+    ngx_k8s_source_t        *source;     /* these are the source's */
+    ngx_queue_t              queue;
+    void                    *call;       /* NULL: nothing is asked */
+};
+
 
 struct ngx_k8s_source_s {
     ngx_k8s_source_conf_t   *conf;
@@ -182,7 +200,17 @@ struct ngx_k8s_source_s {
        has fed anything: they hold until the file is good, or gone.  It takes
        all of the queue.  NULL: not of use to this source */
     void                   (*seed)(ngx_k8s_source_t *s, ngx_queue_t *seeds);
-    /* stops, closes every descriptor and timer, frees all */
+    /*
+     * Sends a request, which is copied, and waits so many milliseconds for its
+     * answer.  NGX_DECLINED: the server has no address yet; NGX_ERROR: no
+     * memory.  NULL: there is no server.
+     */
+    ngx_int_t              (*ask)(ngx_k8s_source_t *s, ngx_k8s_request_t *req,
+                                ngx_msec_t time, ngx_k8s_ask_t *ask);
+    /* done() of one that may be under way is not called any more */
+    void                   (*unask)(ngx_k8s_ask_t *ask);
+    /* stops, closes every descriptor and timer, frees all; what was asked is
+       not answered any more */
     void                   (*stop)(ngx_k8s_source_t *s);
 };
 
