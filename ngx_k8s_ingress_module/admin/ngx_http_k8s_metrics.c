@@ -39,6 +39,8 @@ static ngx_int_t ngx_http_k8s_metric_problems(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_states(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
+static ngx_int_t ngx_http_k8s_metric_writes(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_limited(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 static ngx_int_t ngx_http_k8s_metric_clients(ngx_http_k8s_admin_t *a,
@@ -81,6 +83,13 @@ ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
                  "(no-service) or has no endpoint (no-endpoint)"),
       ngx_string(NGX_HTTP_K8S_CONTROLLER ", namespace, ingress, type"),
       ngx_http_k8s_metric_orphan, 0, 0 },
+
+    { ngx_string("nginx_ingress_controller_leader_election_status"),
+      ngx_string("gauge"),
+      ngx_string("1 where this nginx writes statuses and Events, 0 where "
+                 "another one does; name is that of the Lease"),
+      ngx_string(NGX_HTTP_K8S_CONTROLLER ", name"),
+      ngx_http_k8s_metric_leader, 0, 0 },
 
 #if (NGX_STAT_STUB)
 
@@ -233,6 +242,22 @@ ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
       ngx_string("block"),
       ngx_http_k8s_metric_table, ngx_http_k8s_table_field(problems_dropped),
       0 },
+
+    { ngx_string("nginx_ingress_k8s_writes_total"),
+      ngx_string("counter"),
+      ngx_string("Requests that write to the API server, or ask for the Lease, "
+                 "by what (lease, status, event) and result: written, conflict "
+                 "(another one was quicker, or it has gone), refused (a right "
+                 "is missing), failed"),
+      ngx_string("block, what, result"),
+      ngx_http_k8s_metric_writes, 0, 0 },
+
+    { ngx_string("nginx_ingress_k8s_status_addresses"),
+      ngx_string("gauge"),
+      ngx_string("Addresses that are written into the status of Ingresses; 0 "
+                 "where another one writes, or none is known"),
+      ngx_string("block"),
+      ngx_http_k8s_metric_table, ngx_http_k8s_table_field(addresses), 0 },
 
     { ngx_string("nginx_ingress_k8s_snapshot_age_seconds"),
       ngx_string("gauge"),
@@ -573,6 +598,27 @@ ngx_http_k8s_metric_states(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
         ngx_http_k8s_puts(a, ",");
         ngx_http_k8s_metric_block(a);
         ngx_http_k8s_printf(a, "} %uA\n", a->table->states[i]);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_metric_writes(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_uint_t  i, n;
+
+    for (i = 0; i < NGX_K8S_WROTE_WHAT; i++) {
+        for (n = 0; n < NGX_K8S_WROTE_RESULTS; n++) {
+            ngx_http_k8s_metric_head(a, m);
+            ngx_http_k8s_metric_label(a, "what", &ngx_k8s_wrote_what[i]);
+            ngx_http_k8s_metric_label(a, ",result",
+                                      &ngx_k8s_wrote_results[n]);
+            ngx_http_k8s_puts(a, ",");
+            ngx_http_k8s_metric_block(a);
+            ngx_http_k8s_printf(a, "} %uA\n", a->table->wrote[i][n]);
+        }
     }
 
     return NGX_OK;

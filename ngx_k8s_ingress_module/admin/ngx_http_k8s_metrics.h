@@ -25,6 +25,8 @@ ngx_int_t ngx_http_k8s_metric_expire(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 ngx_int_t ngx_http_k8s_metric_orphan(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
+ngx_int_t ngx_http_k8s_metric_leader(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
 
 #if (NGX_STAT_STUB)
 

@@ -209,6 +209,28 @@ ngx_http_k8s_metric_orphan_sample(ngx_http_k8s_admin_t *a,
 }
 
 
+/* without a Lease there is no election */
+
+ngx_int_t
+ngx_http_k8s_metric_leader(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
+{
+    ngx_str_t  *election;
+
+    election = &a->blocks[a->n]->election;
+
+    if (election->len == 0) {
+        return NGX_OK;
+    }
+
+    ngx_http_k8s_metric_head(a, m);
+    ngx_http_k8s_metric_controller(a);
+    ngx_http_k8s_metric_label(a, ",name", election);
+    ngx_http_k8s_printf(a, "} %uA\n", a->table->leader);
+
+    return NGX_OK;
+}
+
+
 #if (NGX_STAT_STUB)
 
 ngx_int_t

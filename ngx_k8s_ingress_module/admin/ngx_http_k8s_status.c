@@ -42,6 +42,7 @@ static ngx_uint_t ngx_http_k8s_status_flag(ngx_http_request_t *r, char *name);
 static ngx_int_t ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_snapshot(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_states(ngx_http_k8s_admin_t *a);
+static void ngx_http_k8s_status_writes(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_status_section(ngx_http_k8s_admin_t *a);
 static ngx_array_t *ngx_http_k8s_status_hosts(ngx_http_k8s_admin_t *a);
 static ngx_int_t ngx_http_k8s_status_regex(void *data, ngx_uint_t what,
@@ -292,6 +293,10 @@ ngx_http_k8s_status_block(ngx_http_k8s_admin_t *a)
         ngx_http_k8s_status_states(a);
     }
 
+    if (table && !a->canonical) {
+        ngx_http_k8s_status_writes(a);
+    }
+
     if (table) {
         ngx_http_k8s_printf(a, ",\"problems_dropped\":%uA",
                             table->problems_dropped);
@@ -444,6 +449,37 @@ ngx_http_k8s_status_regex(void *data, ngx_uint_t what, ngx_str_t *pattern,
                                captures, data)
             > 0)
            ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* what is written to the API server, by whom */
+
+static void
+ngx_http_k8s_status_writes(ngx_http_k8s_admin_t *a)
+{
+    ngx_uint_t        i, n;
+    ngx_k8s_table_t  *table;
+
+    table = a->table;
+
+    ngx_http_k8s_puts(a, ",\"writes\":{\"lease\":");
+    ngx_http_k8s_json(a, &a->blocks[a->n]->election);
+    ngx_http_k8s_printf(a, ",\"leader\":%s,\"addresses\":%uA",
+                        table->leader ? "true" : "false", table->addresses);
+
+    for (i = 0; i < NGX_K8S_WROTE_WHAT; i++) {
+        ngx_http_k8s_printf(a, ",\"%V\":{", &ngx_k8s_wrote_what[i]);
+
+        for (n = 0; n < NGX_K8S_WROTE_RESULTS; n++) {
+            ngx_http_k8s_printf(a, "%s\"%V\":%uA", n ? "," : "",
+                                &ngx_k8s_wrote_results[n],
+                                table->wrote[i][n]);
+        }
+
+        ngx_http_k8s_puts(a, "}");
+    }
+
+    ngx_http_k8s_puts(a, "}");
 }
 
 

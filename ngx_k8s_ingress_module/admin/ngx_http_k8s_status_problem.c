@@ -53,6 +53,14 @@ ngx_http_k8s_status_problem(ngx_http_k8s_admin_t *a)
             continue;
         }
 
+        /* these are of this instance, and of no object */
+
+        if (a->canonical && (item->code == NGX_K8S_PROBLEM_WRITE_REFUSED
+                             || item->code == NGX_K8S_PROBLEM_NO_ADDRESS))
+        {
+            continue;
+        }
+
         if (!a->opened) {
             ngx_http_k8s_status_open(a);
             ngx_http_k8s_status_member(a, "{\"kind\":", rec, &rec->kind);

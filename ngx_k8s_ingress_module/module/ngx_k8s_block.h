@@ -52,6 +52,8 @@ struct ngx_k8s_block_s {
     ngx_k8s_answers_t       *answers;    /* likewise */
     ngx_str_t                controller; /* and the class it serves, for */
     ngx_str_t                class_name; /* labels of metrics */
+    ngx_str_t                election;   /* name of the Lease, the same; empty:
+                                            there is none */
     ngx_array_t              listens;    /* ngx_k8s_listen_t of its passes, as
                                             they are written */
     ngx_k8s_block_conf_t    *conf;       /* module/: the rest of it */

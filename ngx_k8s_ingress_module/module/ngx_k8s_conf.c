@@ -208,6 +208,68 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "are served, for load balancers in front, with all paths that begin with "
       "it, but for those that an Ingress without a host names." },
 
+    { { ngx_string("publish_service"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_publish_service, 0, 0, NULL },
+      "publish_service [namespace/]service;", "", "k8s_ingress",
+      "The addresses of this Service, in the namespace of the Pod unless "
+      "another one is given, are "
+      "written into the status of all Ingresses that are served: those of its "
+      "load balancer and its externalIPs, of a NodePort Service its "
+      "externalIPs, else its clusterIP, of an ExternalName Service the name. "
+      "While it has none statuses stay as they are." },
+
+    { { ngx_string("publish_address"), NGX_CONF_1MORE,
+        ngx_k8s_conf_publish_address, 0, 0, NULL },
+      "publish_address address ...;", "", "k8s_ingress",
+      "These addresses and host names are written into the status of all "
+      "Ingresses that are served." },
+
+    { { ngx_string("publish_nodes"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_publish_nodes, 0, 0, NULL },
+      "publish_nodes external | internal;", "", "k8s_ingress",
+      "The addresses of the nodes that run ready Pods with the labels of this "
+      "one are written into the status of all Ingresses that are served: the "
+      "ExternalIP of each, where it has one, else its InternalIP; or always "
+      "the latter." },
+
+    { { ngx_string("update_status"), NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, 0,
+        offsetof(ngx_k8s_conf_t, report.status), NULL },
+      "update_status on | off;", "on", "k8s_ingress",
+      "Writes the status of Ingresses, where one of the directives above says "
+      "which addresses. With \"off\" none is touched, as beside a controller "
+      "that still writes them." },
+
+    { { ngx_string("events"), NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, 0,
+        offsetof(ngx_k8s_conf_t, report.told), NULL },
+      "events on | off;", "on with source in_cluster, else off", "k8s_ingress",
+      "Writes an Event for each problem of an object, if it is an error or a "
+      "warning, as \"kubectl describe\" shows them." },
+
+    { { ngx_string("election_id"), NGX_CONF_TAKE1,
+        ngx_k8s_conf_election, 0, 0, NULL },
+      "election_id [namespace/]name | off;", "ingress-nginx-leader",
+      "k8s_ingress",
+      "The Lease by which one of several replicas is chosen that writes "
+      "statuses and Events, by default in the namespace of the Pod. "
+      "Those that share a Lease have one writer, so each class needs its own. "
+      "With \"off\" this one writes whoever else does." },
+
+    { { ngx_string("election_ttl"), NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, 0,
+        offsetof(ngx_k8s_conf_t, report.lease.duration), NULL },
+      "election_ttl time;", "30s", "k8s_ingress",
+      "How long a Lease is another one's that is not renewed any more. It is "
+      "renewed each quarter of this time, and who has not done so for half of "
+      "it stops to write." },
+
+    { { ngx_string("write_rate"), NGX_CONF_TAKE1,
+        ngx_conf_set_num_slot, 0,
+        offsetof(ngx_k8s_conf_t, report.rate), NULL },
+      "write_rate number;", "50", "k8s_ingress",
+      "How many statuses and Events are written in a second, at most 1000." },
+
     { { ngx_string("connect_timeout"), NGX_CONF_TAKE1,
         ngx_conf_set_msec_slot, 0,
         offsetof(ngx_k8s_conf_t, source.connect_timeout), NULL },
@@ -327,6 +389,10 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.source.list_time = NGX_CONF_UNSET_MSEC;
     kcf.source.backoff_max = NGX_CONF_UNSET_MSEC;
     kcf.source.object_max = NGX_CONF_UNSET_SIZE;
+    kcf.report.status = NGX_CONF_UNSET;
+    kcf.report.told = NGX_CONF_UNSET;
+    kcf.report.rate = NGX_CONF_UNSET;
+    kcf.report.lease.duration = NGX_CONF_UNSET_MSEC;
     kcf.limits_size = NGX_CONF_UNSET_SIZE;
     kcf.answers_size = NGX_CONF_UNSET_SIZE;
 

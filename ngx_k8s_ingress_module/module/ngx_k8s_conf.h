@@ -30,6 +30,7 @@ typedef struct {
     ngx_k8s_compile_conf_t   compile;
     ngx_str_t                healthz;
     ngx_k8s_snapshot_conf_t  snapshot;
+    ngx_k8s_report_conf_t    report;
     size_t                   zone_size;
     size_t                   limits_size;
     size_t                   answers_size;
@@ -59,6 +60,18 @@ ngx_int_t ngx_k8s_resolv_conf(ngx_pool_t *pool, ngx_k8s_resolv_conf_t *conf,
 
 /* ngx_k8s_conf_finish.c: the block was read; returns as ngx_k8s_conf_block() */
 char *ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
+
+
+/* ngx_k8s_conf_report.c: setters of directives, and the end of a block whose
+   source is known */
+char *ngx_k8s_conf_publish_service(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_k8s_conf_publish_address(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_k8s_conf_publish_nodes(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_k8s_conf_election(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_k8s_conf_finish_report(ngx_conf_t *cf, ngx_k8s_conf_t *kcf);
 
 
 /* ngx_k8s_conf_namespace.c: setters of directives */

@@ -185,7 +185,7 @@ ngx_k8s_conf_finish_source(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     kcf->block->conf->source = kcf->source;
     kcf->block->conf->compile = kcf->compile;
 
-    return NGX_CONF_OK;
+    return ngx_k8s_conf_finish_report(cf, kcf);
 }
 
 

@@ -19,6 +19,7 @@
 #include <ngx_http.h>
 #include <ngx_k8s_block.h>
 #include <ngx_k8s_compile.h>
+#include <ngx_k8s_report_conf.h>
 #include <ngx_k8s_source.h>
 
 
@@ -56,6 +57,7 @@ struct ngx_k8s_block_conf_s {
     ngx_k8s_class_conf_t     class;
     ngx_k8s_compile_conf_t   compile;
     ngx_k8s_snapshot_conf_t  snapshot;
+    ngx_k8s_report_conf_t    report;
     size_t                   zone_size;
     size_t                   limits_size;
     size_t                   answers_size;

@@ -326,6 +326,8 @@ ngx_k8s_watcher_open(ngx_k8s_watcher_t *w)
                          w->log);
     ngx_k8s_teller_init(&w->teller, &block->zone_name, w->log);
     ngx_k8s_teller_standing(&w->teller, block->table, block->told);
+    ngx_k8s_table_set_leader(block->table, 0);
+    ngx_k8s_table_set_addresses(block->table, 0);
     ngx_k8s_external_init(&w->external, &w->external_events, block, w->log);
     ngx_queue_init(&w->seeds);
 
@@ -478,6 +480,8 @@ static void
 ngx_k8s_watcher_close(ngx_k8s_watcher_t *w)
 {
     ngx_queue_t  *q;
+
+    ngx_k8s_report_stop(&w->report);
 
     if (w->source) {
         w->source->stop(w->source);
@@ -831,6 +835,10 @@ ngx_k8s_watcher_ready(ngx_k8s_watcher_t *w)
         ngx_log_error(NGX_LOG_NOTICE, w->log, 0, "%V: ready",
                       &w->block->zone_name);
     }
+
+    ngx_k8s_report_start(&w->report, &w->block->conf->report,
+                         &w->report_events, w->source, s, table,
+                         &w->block->zone_name, w->log);
 }
 
 

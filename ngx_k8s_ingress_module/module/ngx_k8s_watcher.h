@@ -28,6 +28,7 @@
 #include <ngx_k8s_progress.h>
 #include <ngx_k8s_queue.h>
 #include <ngx_k8s_refused.h>
+#include <ngx_k8s_report.h>
 #include <ngx_k8s_saver.h>
 #include <ngx_k8s_teller.h>
 
@@ -88,6 +89,8 @@ struct ngx_k8s_watcher_s {
     ngx_k8s_refused_events_t  refused_events;
     ngx_k8s_saver_events_t   saver_events;
     ngx_k8s_teller_t         teller;
+    ngx_k8s_report_t         report;
+    ngx_k8s_report_events_t  report_events;
     ngx_k8s_external_t       external;
     ngx_k8s_external_events_t  external_events;
 

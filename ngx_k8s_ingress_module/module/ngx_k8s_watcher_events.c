@@ -39,6 +39,7 @@ static void ngx_k8s_watcher_show(void *data, ngx_str_t *kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_uint_t n, ngx_k8s_problem_t *problems);
 static void ngx_k8s_watcher_resolved(void *data, ngx_k8s_name_t *name);
 static ngx_uint_t ngx_k8s_watcher_connected(void *data);
+static void ngx_k8s_watcher_report(void *data);
 static void ngx_k8s_watcher_want(void *data, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name, ngx_uint_t wanted);
 
@@ -58,6 +59,7 @@ ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
 
     w->events.data = w;
     w->events.want = ngx_k8s_watcher_want;
+    w->events.report = ngx_k8s_watcher_report;
 
     w->queue_events.data = w;
     w->queue_events.post = ngx_k8s_watcher_post;
@@ -70,6 +72,11 @@ ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w)
 
     w->refused_events.data = w;
     w->refused_events.show = ngx_k8s_watcher_show;
+
+    w->report_events.data = w;
+    w->report_events.enter = ngx_k8s_watcher_enter;
+    w->report_events.leave = ngx_k8s_watcher_leave;
+    w->report_events.problem = ngx_k8s_watcher_problem;
 
     w->external_events.data = w;
     w->external_events.enter = ngx_k8s_watcher_enter;
@@ -413,6 +420,7 @@ ngx_k8s_watcher_told(void *data, ngx_k8s_problem_rec_t *old,
     ngx_k8s_watcher_t *w = data;
 
     ngx_k8s_teller_told(&w->teller, old, now);
+    ngx_k8s_report_told(&w->report, old, now);
 }
 
 
@@ -483,6 +491,15 @@ ngx_k8s_watcher_connected(void *data)
     ngx_k8s_watcher_t *w = data;
 
     return ngx_k8s_progress_connected(&w->progress);
+}
+
+
+static void
+ngx_k8s_watcher_report(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_report_post(&w->report);
 }
 
 

@@ -122,6 +122,8 @@ enum {
     NGX_K8S_PROBLEM_HOST_OWNED,          /* by another namespace */
     NGX_K8S_PROBLEM_ONE_CLIENT,          /* all have the address of a proxy */
     NGX_K8S_PROBLEM_ANNOTATION_CONFLICT, /* the host has it of another object */
+    NGX_K8S_PROBLEM_WRITE_REFUSED,       /* by the API server */
+    NGX_K8S_PROBLEM_NO_ADDRESS,          /* for the status of Ingresses */
     NGX_K8S_PROBLEMS
 };
 

@@ -446,7 +446,26 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_string("A host has the annotation once, and another object of it "
                  "says something else, which holds."),
       ngx_string("Write the same in all objects of the host, or take it out "
-                 "of all but one.") }
+                 "of all but one.") },
+
+    { ngx_string("WriteRefused"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("The API server does not let nginx write: the Lease by which "
+                 "one replica is chosen, the status of Ingresses, or Events.  "
+                 "What is not allowed is left out; all routes are served.  It "
+                 "is tried again once a minute."),
+      ngx_string("Allow get, create and update of leases in the namespace of "
+                 "the Lease, patch of ingresses/status, and create and patch "
+                 "of events, as examples/cluster/rbac.yaml does; or switch it "
+                 "off with update_status and events.") },
+
+    { ngx_string("AddressNotFound"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("No address is known for the status of Ingresses, which stay "
+                 "as they are."),
+      ngx_string("Name a Service that has an address, and that nginx may get, "
+                 "with publish_service, or addresses with "
+                 "publish_address.") }
 };
 
 

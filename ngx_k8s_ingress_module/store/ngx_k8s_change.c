@@ -378,6 +378,9 @@ ngx_k8s_change_version(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     entry->model = model;
     entry->edited = 1;
     entry->fresh = 0;
+    entry->sent = 0;
+
+    ngx_k8s_entry_report(store, entry);
 
     if (aged) {
         ngx_rbtree_insert(&store->ages, &entry->age);
@@ -465,6 +468,7 @@ ngx_k8s_entry_gone(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry)
     ngx_k8s_change_touch(store, object);
 
     ngx_k8s_attach_free(entry->attached);
+    ngx_k8s_reported_gone(entry);
 
     entry->next = NULL;
     entry->object = NULL;

@@ -144,6 +144,10 @@ ngx_k8s_entry_state(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
     store->states[entry->state]--;
     store->states[state]++;
 
+    if (entry->state != state) {
+        ngx_k8s_entry_report(store, entry);
+    }
+
     entry->state = state;
 }
 

@@ -159,6 +159,10 @@ struct ngx_k8s_entry_s {
                                             first of them after a change */
     uint32_t                 mark;       /* generation of the last put */
     uint32_t                 problem;    /* compile's: slot of its record */
+    ngx_queue_t              report;     /* in store->reported, or parked */
+    ngx_msec_t               written;    /* when its status was, the last */
+    ngx_uint_t               stamp;      /* of what was written then; 0: nothing
+                                            was */
     void                    *left;       /* compile's, with "full" */
     size_t                   tried;      /* compile's: its last need */
     ngx_uint_t               aliased;    /* compile's: hosts that have its
@@ -183,6 +187,9 @@ struct ngx_k8s_entry_s {
                                             yet */
     unsigned                 silent:1;   /* not all of its problems had room
                                             in a record */
+    unsigned                 reported:1; /* its status is to be looked at */
+    unsigned                 sent:1;     /* it is being written, or was, over
+                                            this version */
 };
 
 
@@ -287,6 +294,14 @@ struct ngx_k8s_store_s {
 
     u_char                  *words;      /* of conf.gate */
 
+    ngx_queue_t              reported;   /* entries whose status is to be looked
+                                            at */
+    ngx_queue_t              parked;     /* the same, in order of "written": not
+                                            before some time has passed */
+    ngx_k8s_entry_t          reporter;   /* place of a walk over Ingresses;
+                                            object is NULL */
+    unsigned                 reports:1;  /* who writes statuses is there */
+    unsigned                 reporting:1; /* the walk goes on */
     unsigned                 no_classes:1;  /* IngressClass is refused */
 };
 
@@ -433,6 +448,22 @@ void ngx_k8s_entry_attached(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry,
 
 /* puts an entry in store->changed */
 void ngx_k8s_entry_mark(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
+/* the queues of reported entries, of a new store */
+void ngx_k8s_reported_init(ngx_k8s_store_t *store);
+/* the status of an entry is to be looked at, if it is an Ingress */
+void ngx_k8s_entry_report(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
+/* on: statuses are written from now on, those of all Ingresses are looked at;
+   walk() reports at most n of these: NGX_AGAIN, there are more */
+void ngx_k8s_reported_on(ngx_k8s_store_t *store, ngx_uint_t on);
+ngx_int_t ngx_k8s_reported_walk(ngx_k8s_store_t *store, ngx_uint_t n);
+/* takes the next one, NULL: there is none */
+ngx_k8s_entry_t *ngx_k8s_reported_next(ngx_k8s_store_t *store);
+/* one that is not reported is looked at later; the one that waits longest */
+void ngx_k8s_reported_park(ngx_k8s_store_t *store, ngx_k8s_entry_t *entry);
+ngx_k8s_entry_t *ngx_k8s_reported_parked(ngx_k8s_store_t *store);
+void ngx_k8s_reported_gone(ngx_k8s_entry_t *entry);
+void ngx_k8s_reported_unplace(ngx_k8s_store_t *store);
+
 /* frees an entry that has no object, and is in no queue of compile's */
 void ngx_k8s_entry_free(ngx_k8s_entry_t *entry);
 

@@ -54,6 +54,7 @@ ngx_k8s_store_create(ngx_k8s_class_conf_t *conf,
 
     ngx_k8s_entries_init(store);
     ngx_k8s_nodes_init(store);
+    ngx_k8s_reported_init(store);
 
     ngx_queue_init(&store->sweeps);
     ngx_queue_init(&store->freed);
@@ -73,6 +74,9 @@ ngx_k8s_store_destroy(ngx_k8s_store_t *store)
     ngx_rbtree_node_t  *n;
 
     store->events.want = NULL;
+    store->events.report = NULL;
+
+    ngx_k8s_reported_unplace(store);
 
     if (ngx_k8s_store_finish(store) != NGX_OK) {
         ngx_k8s_change_cancel(store);
@@ -259,7 +263,9 @@ ngx_k8s_store_put(ngx_k8s_store_t *store, ngx_k8s_object_t *object)
 
         if (ngx_k8s_object_same(old, object)) {
             entry->mark = store->mark;
+            entry->sent = 0;
             ngx_k8s_store_same(old, object);
+            ngx_k8s_entry_report(store, entry);
             ngx_k8s_object_free(object);
             return NGX_OK;
         }

@@ -51,6 +51,8 @@ typedef struct {
        referenced from now on, or no more */
     void                   (*want)(void *data, ngx_uint_t kind, ngx_str_t *ns,
                                 ngx_str_t *name, ngx_uint_t wanted);
+    /* the status of an Ingress is to be looked at; NULL: nobody does */
+    void                   (*report)(void *data);
 } ngx_k8s_store_events_t;
 
 

@@ -382,7 +382,7 @@ ngx_k8s_copy_counts(ngx_k8s_copy_t *c)
 static void
 ngx_k8s_copy_header(ngx_k8s_copy_t *c)
 {
-    ngx_uint_t        i;
+    ngx_uint_t        i, n;
     ngx_k8s_table_t  *from, *to;
 
     from = c->from;
@@ -403,6 +403,12 @@ ngx_k8s_copy_header(ngx_k8s_copy_t *c)
 
     for (i = 0; i < NGX_K8S_TABLE_STATES; i++) {
         to->states[i] = from->states[i];
+    }
+
+    for (i = 0; i < NGX_K8S_WROTE_WHAT; i++) {
+        for (n = 0; n < NGX_K8S_WROTE_RESULTS; n++) {
+            to->wrote[i][n] = from->wrote[i][n];
+        }
     }
 
     for (i = 0; i < NGX_K8S_TURN_BUCKETS; i++) {

@@ -48,6 +48,21 @@ ngx_str_t  ngx_k8s_methods[] = {
 };
 
 
+ngx_str_t  ngx_k8s_wrote_what[NGX_K8S_WROTE_WHAT] = {
+    ngx_string("lease"),
+    ngx_string("status"),
+    ngx_string("event")
+};
+
+
+ngx_str_t  ngx_k8s_wrote_results[NGX_K8S_WROTE_RESULTS] = {
+    ngx_string("written"),
+    ngx_string("conflict"),
+    ngx_string("refused"),
+    ngx_string("failed")
+};
+
+
 ngx_uint_t  ngx_k8s_turn_bounds[] = {
     100, 250, 500, 1000, 2000, 3000, 5000, 10000, 25000, 50000, 100000
 };

@@ -27,7 +27,7 @@
 
 /* raised with every change of a layout below; another version is not read */
 
-#define NGX_K8S_LAYOUT_VERSION       8
+#define NGX_K8S_LAYOUT_VERSION       9
 
 
 /*

@@ -47,6 +47,22 @@
 #define NGX_K8S_RESTORE_BEGUN        2
 #define NGX_K8S_RESTORE_DONE         3
 
+/* what the watcher writes to the API server, and what comes of it */
+#define NGX_K8S_WROTE_LEASE          0
+#define NGX_K8S_WROTE_STATUS         1
+#define NGX_K8S_WROTE_EVENT          2
+#define NGX_K8S_WROTE_WHAT           3
+
+#define NGX_K8S_WROTE_OK             0
+#define NGX_K8S_WROTE_CONFLICT       1   /* 409, or it has gone */
+#define NGX_K8S_WROTE_REFUSED        2   /* 403 */
+#define NGX_K8S_WROTE_FAILED         3
+#define NGX_K8S_WROTE_RESULTS        4
+
+/* "lease", ...; "written", ... */
+extern ngx_str_t  ngx_k8s_wrote_what[NGX_K8S_WROTE_WHAT];
+extern ngx_str_t  ngx_k8s_wrote_results[NGX_K8S_WROTE_RESULTS];
+
 /* states of Ingresses that have a count, those of the future among them */
 #define NGX_K8S_TABLE_STATES         16
 
@@ -144,6 +160,13 @@ typedef struct {
                                             anew */
     ngx_atomic_t             states[NGX_K8S_TABLE_STATES]; /* watcher: so many
                                             Ingresses are of that state */
+
+    ngx_atomic_t             leader;     /* watcher: 1: it writes to the API
+                                            server */
+    ngx_atomic_t             addresses;  /* watcher: so many are in the status
+                                            of Ingresses */
+    ngx_atomic_t             wrote[NGX_K8S_WROTE_WHAT][NGX_K8S_WROTE_RESULTS];
+                                         /* watcher: requests so far */
 
     /* the snapshot file; seconds since 1970 */
     ngx_atomic_t             restore;    /* NGX_K8S_RESTORE_* */

@@ -94,6 +94,30 @@ ngx_k8s_table_set_states(ngx_k8s_table_t *table, uint64_t *states,
 }
 
 
+/* watcher: whether it writes to the API server; so many addresses; a request
+   of NGX_K8S_WROTE_* has ended so */
+
+static ngx_inline void
+ngx_k8s_table_set_leader(ngx_k8s_table_t *table, ngx_uint_t leader)
+{
+    table->leader = leader;
+}
+
+
+static ngx_inline void
+ngx_k8s_table_set_addresses(ngx_k8s_table_t *table, ngx_uint_t n)
+{
+    table->addresses = n;
+}
+
+
+static ngx_inline void
+ngx_k8s_table_wrote(ngx_k8s_table_t *table, ngx_uint_t what, ngx_uint_t result)
+{
+    table->wrote[what][result]++;
+}
+
+
 /* any worker, under a pin: a try of an endpoint, and how it went */
 
 static ngx_inline void

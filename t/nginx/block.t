@@ -8,7 +8,8 @@ use lib 't/lib';
 use K8s::Nginx;
 use Test::More;
 
-delete @ENV{qw( KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT )};
+delete @ENV{qw( KUBERNETES_SERVICE_HOST KUBERNETES_SERVICE_PORT POD_NAMESPACE
+    )};
 
 my $m = 'source manifests %%DIR%%;';
 
@@ -110,6 +111,38 @@ my @refused = (
     ['bad prefix', "$m annotations_prefix 'a b';",
      qr/"annotations_prefix" that is no DNS name/],
     ['empty class', "$m ingress_class '';", qr/"ingress_class" directive needs/],
+    ['addresses beside manifests', "$m publish_address 192.0.2.1;",
+     qr/writes to an API server \("update_status", .*manifests have none/],
+    ['Events beside manifests', "$m events on;", qr/manifests have none/],
+    ['two kinds of addresses', "$m publish_address 192.0.2.1;
+      publish_service a/b;", qr/"publish_service" directive is beside another/],
+    ['nodes and others', "$m publish_service a/b; publish_nodes internal;",
+     qr/"publish_nodes" directive is beside another/],
+    ['bad address', "$m publish_address 192.0.2.1 'a b';",
+     qr/"publish_address" directive needs IP addresses and host names/],
+    ['address twice', "$m publish_address 192.0.2.1 192.0.2.1;",
+     qr/"publish_address" directive needs .*each once/],
+    ['bad Service', "$m publish_service a/B;",
+     qr/"publish_service" directive needs the name of a Service/],
+    ['bad nodes', "$m publish_nodes all;",
+     qr/"publish_nodes" directive has an invalid value/],
+    ['bad Lease', "$m election_id a/b/c;",
+     qr/"election_id" directive needs the name of a Lease/],
+    ['Lease twice', "$m election_id off; election_id a;",
+     qr/"election_id" directive is duplicate/],
+    ['short time of a Lease', "$m election_ttl 1s;",
+     qr/"election_ttl" that is too short, the least is 2s/],
+    ['rate of zero', "$m write_rate 0;",
+     qr/"write_rate" that is not between 1 and 1000/],
+    ['status without an address',
+     'source kubeconfig %%DIR%%/none; update_status on;',
+     qr/"update_status on", and no address/],
+    ['Lease without a namespace',
+     'source kubeconfig %%DIR%%/none; publish_address 192.0.2.1;',
+     qr/namespace of the Lease is not known: write "election_id NAMESPACE/],
+    ['Service without a namespace',
+     'source kubeconfig %%DIR%%/none; publish_service a; election_id off;',
+     qr/"publish_service" without a namespace, which needs POD_NAMESPACE/],
     ['nested block', "$m zone 1m { }", qr/unexpected "\{"/],
     ['not closed', "$m zone 1m", qr/unexpected|not terminated/],
 );
@@ -124,7 +157,8 @@ my @taken = (
       namespace_limit routes=10 bytes=1m; host_ownership namespace acme; healthz /-/healthy;
       connect_timeout 1s; watch_timeout 60s; list_timeout 10s;
       list_time 1m; backoff 10s; client_check 1m;
-      list_page 100; object_max 1m; problems 10;"],
+      list_page 100; object_max 1m; problems 10; update_status off; events off;
+      election_id a/b; election_ttl 10s; write_rate 1000;"],
     ['prefix', "$m annotations_prefix example.com;"],
     ['selector', "$m watch_namespace_selector 'a=b,c in (d, e),!f';"],
     ['healthz off', "$m healthz off;"],

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,10 +48,7 @@ func (s *Server) change(q *query, o *out) *failure {
 			s.Store.mu.Unlock()
 			return errNotFound(q.kind, q.name)
 		}
-		n := clone(prev.M)
-		merge(n, m)
-		delete(n["metadata"].(Map), "resourceVersion")
-		x, err = s.Store.writeLocked(p, n, "update", false)
+		x, err = s.patchLocked(q, prev, m)
 		s.Store.mu.Unlock()
 	case "DELETE":
 		x, err = s.Store.Delete(p, q.ns, q.name)
@@ -82,8 +80,32 @@ func (s *Server) change(q *query, o *out) *failure {
 	}
 	o.w.Header().Set("Content-Type", "application/json")
 	o.head(code)
-	o.write(append(x.json(q.kind, true), '\n'))
+	o.write(append(s.text(q, x, true), '\n'))
 	return nil
+}
+
+// patchLocked merges a patch into an object, or into its status alone.  A
+// version and a uid in it are what the object has to have.  What changes
+// nothing makes no new version.
+func (s *Server) patchLocked(q *query, prev *Object, m Map) (*Object, error) {
+	old := prev.M["metadata"].(Map)
+	meta, _ := m["metadata"].(Map)
+	for _, f := range []string{"resourceVersion", "uid"} {
+		if v, ok := meta[f]; ok && v != old[f] {
+			return nil, ErrConflict
+		}
+	}
+	n := clone(prev.M)
+	if q.sub == "status" {
+		merge(n, Map{"status": m["status"]})
+	} else {
+		merge(n, m)
+	}
+	if bytes.Equal((&Object{M: n}).marshal(), prev.marshal()) {
+		return prev, nil
+	}
+	delete(n["metadata"].(Map), "resourceVersion")
+	return s.Store.writeLocked(q.kind.Plural, n, "update", false)
 }
 
 // merge applies a JSON merge patch (RFC 7386).

@@ -23,6 +23,7 @@ type Request struct {
 	Resource  string    `json:"resource"`
 	NS        string    `json:"ns,omitempty"`
 	Name      string    `json:"name,omitempty"`
+	Sub       string    `json:"sub,omitempty"`
 	RV        string    `json:"rv"`
 	Match     string    `json:"match,omitempty"`
 	Initial   bool      `json:"initial,omitempty"`
@@ -50,7 +51,7 @@ type Request struct {
 type query struct {
 	kind            *Kind
 	verb            string
-	ns, name        string
+	ns, name, sub   string
 	rv, match, cont string
 	initial         bool
 	bookmarks       bool
@@ -66,7 +67,7 @@ func parseRV(v string) uint64 {
 	return n
 }
 
-func parsePath(path string) (k *Kind, ns, name string, ok bool) {
+func parsePath(path string) (k *Kind, ns, name, sub string, ok bool) {
 	p := strings.Split(strings.Trim(path, "/"), "/")
 	group, version := "", ""
 	switch {
@@ -75,23 +76,26 @@ func parsePath(path string) (k *Kind, ns, name string, ok bool) {
 	case len(p) >= 4 && p[0] == "apis":
 		group, version, p = p[1], p[2], p[3:]
 	default:
-		return nil, "", "", false
+		return nil, "", "", "", false
 	}
 	if len(p) >= 3 && p[0] == "namespaces" {
 		ns, p = p[1], p[2:]
 	}
+	if len(p) == 3 && p[2] == "status" {
+		sub, p = p[2], p[:2]
+	}
 	k = KindOf(p[0])
 	if k == nil || k.Group != group || k.Version != version || len(p) > 2 ||
 		(ns != "" && !k.Namespaced) {
-		return nil, "", "", false
+		return nil, "", "", "", false
 	}
 	if len(p) == 2 {
 		name = p[1]
 		if k.Namespaced && ns == "" {
-			return nil, "", "", false
+			return nil, "", "", "", false
 		}
 	}
-	return k, ns, name, true
+	return k, ns, name, sub, true
 }
 
 func (s *Server) authorized(r *http.Request, e *Request) bool {
@@ -134,7 +138,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	k, ns, name, ok := parsePath(r.URL.Path)
+	k, ns, name, sub, ok := parsePath(r.URL.Path)
 	if !ok {
 		let := s.authorized(r, e)
 		s.note(e)
@@ -147,7 +151,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	v := r.URL.Query()
 	flag := func(n string) bool { return v.Get(n) == "true" || v.Get(n) == "1" }
-	q := &query{kind: k, ns: ns, name: name, rv: v.Get("resourceVersion"),
+	q := &query{kind: k, ns: ns, name: name, sub: sub, rv: v.Get("resourceVersion"),
 		match: v.Get("resourceVersionMatch"), cont: v.Get("continue"),
 		initial: flag("sendInitialEvents"), bookmarks: flag("allowWatchBookmarks")}
 	q.limit, _ = strconv.Atoi(v.Get("limit"))
@@ -167,6 +171,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		q.verb = "list"
 	}
 	e.Verb, e.Resource, e.NS, e.Name, e.RV = q.verb, k.Plural, ns, name, q.rv
+	e.Sub = sub
 	e.Match, e.Initial, e.Limit, e.Continue = q.match, q.initial, q.limit,
 		q.cont != ""
 	e.Fields, e.Labels = v.Get("fieldSelector"), v.Get("labelSelector")
@@ -727,7 +732,7 @@ func (s *Server) Log(from int) []Request {
 	var l []Request
 	for _, e := range s.log[from:] {
 		c := Request{Time: e.Time, Method: e.Method, Verb: e.Verb,
-			Resource: e.Resource, NS: e.NS, Name: e.Name, RV: e.RV,
+			Resource: e.Resource, NS: e.NS, Name: e.Name, Sub: e.Sub, RV: e.RV,
 			Match: e.Match, Initial: e.Initial, Bookmarks: e.Bookmarks,
 			Timeout: e.Timeout, Limit: e.Limit, Continue: e.Continue,
 			Fields: e.Fields, Labels: e.Labels, Partial: e.Partial,

@@ -1,5 +1,5 @@
 // Package api is a fake kube-apiserver for tests: the few resources that an
-// Ingress controller reads, with the list and watch rules of the real one, and
+// Ingress controller reads and writes, with the list and watch rules of the real one, and
 // faults on demand.
 package api
 
@@ -49,6 +49,10 @@ var Kinds = []*Kind{
 	{"", "v1", "configmaps", "ConfigMap", true},
 	{"", "v1", "namespaces", "Namespace", false},
 	{"discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true},
+	{"coordination.k8s.io", "v1", "leases", "Lease", true},
+	{"", "v1", "events", "Event", true},
+	{"", "v1", "pods", "Pod", true},
+	{"", "v1", "nodes", "Node", false},
 }
 
 // KindOf finds a kind by its plural name.

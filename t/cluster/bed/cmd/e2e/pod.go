@@ -144,10 +144,10 @@ func (s *example) mine() {
 			e.must(unstructured.SetNestedField(u.Object, e.controller(), "spec",
 				"controller"))
 		case "ClusterRole":
-			u.SetName(e.ns)
+			u.SetName(e.mineOf(u.GetName()))
 		case "ClusterRoleBinding":
-			u.SetName(e.ns)
-			e.must(unstructured.SetNestedField(u.Object, e.ns, "roleRef",
+			u.SetName(e.mineOf(u.GetName()))
+			e.must(unstructured.SetNestedField(u.Object, u.GetName(), "roleRef",
 				"name"))
 			subject(e, u)
 		case "RoleBinding":
@@ -160,6 +160,12 @@ func (s *example) mine() {
 	s.conf("nginx.conf", "controller k8s.io/ingress-nginx;",
 		"controller "+e.controller()+";")
 	s.conf("nginx.conf", "ingress_class nginx;", "ingress_class "+e.class+";")
+}
+
+// mineOf is the name of this test for what an example calls "ingress-nginx..." in
+// all of the cluster.
+func (e *env) mineOf(name string) string {
+	return e.ns + strings.TrimPrefix(name, "ingress-nginx")
 }
 
 func subject(e *env, u *unstructured.Unstructured) {
