@@ -430,19 +430,12 @@ typedef struct {
 } ngx_k8s_policy_ref_t;
 
 typedef struct {
-    uint16_t                 kind;       /* of the token */
-    uint16_t                 flags;
-    ngx_k8s_str_t            text;
-} ngx_k8s_token_t;
-
-typedef struct {
     ngx_k8s_record_t         header;
     uint32_t                 kind;       /* NGX_K8S_POLICY_* */
     u_char                   profile[16];  /* hash of the settings */
     u_char                   tls[16];    /* and of those of TLS */
     ngx_k8s_list_t           settings;   /* ngx_k8s_setting_t, sorted by row */
     ngx_k8s_list_t           refs;       /* ngx_k8s_policy_ref_t */
-    ngx_k8s_list_t           program;    /* ngx_k8s_token_t */
 } ngx_k8s_policy_t;
 
 

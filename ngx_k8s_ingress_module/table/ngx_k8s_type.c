@@ -195,13 +195,6 @@ static const ngx_k8s_element_t  ngx_k8s_policy_ref_element =
     ngx_k8s_type_fixed(ngx_k8s_policy_ref_t, ngx_k8s_policy_ref_fields);
 
 
-static const ngx_k8s_record_field_t  ngx_k8s_token_fields[] = {
-    ngx_k8s_type_str(ngx_k8s_token_t, text)
-};
-
-static const ngx_k8s_element_t  ngx_k8s_token_element =
-    ngx_k8s_type_fixed(ngx_k8s_token_t, ngx_k8s_token_fields);
-
 
 static const ngx_k8s_record_field_t  ngx_k8s_problem_item_fields[] = {
     ngx_k8s_type_arg(MAX16, ngx_k8s_problem_item_t, severity,
@@ -272,8 +265,7 @@ static const ngx_k8s_record_field_t  ngx_k8s_certificate_fields[] = {
 static const ngx_k8s_record_field_t  ngx_k8s_policy_fields[] = {
     ngx_k8s_type_arg(MAX32, ngx_k8s_policy_t, kind, NGX_K8S_POLICY_GLOBAL),
     ngx_k8s_type_list(ngx_k8s_policy_t, settings, ngx_k8s_setting_element),
-    ngx_k8s_type_list(ngx_k8s_policy_t, refs, ngx_k8s_policy_ref_element),
-    ngx_k8s_type_list(ngx_k8s_policy_t, program, ngx_k8s_token_element)
+    ngx_k8s_type_list(ngx_k8s_policy_t, refs, ngx_k8s_policy_ref_element)
 };
 
 static const ngx_k8s_record_field_t  ngx_k8s_rule_fields[] = {
