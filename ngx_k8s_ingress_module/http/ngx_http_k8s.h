@@ -97,14 +97,22 @@ typedef struct {
     ngx_array_t              passes;     /* ngx_http_k8s_pass_t */
     ngx_http_handler_pt      rewrite;    /* the rewrite module's, or NULL */
     ngx_http_handler_pt      realip;     /* the realip module's, or NULL */
+    ngx_http_handler_pt      log;        /* the log module's */
     ngx_int_t                client_id;  /* index of $http_x_request_id */
     ngx_int_t                request_id; /* index of $request_id */
     ngx_int_t                forwarded_for; /* of $http_x_forwarded_for */
+    ngx_int_t                remote_user; /* of $remote_user */
     ngx_http_variable_t     *hidden[NGX_HTTP_K8S_HIDDEN];  /* see
                                             ngx_http_k8s_template_init(); NULL:
                                             not there */
     ngx_http_k8s_ids_t       ids;
     ngx_http_k8s_hasher_t   *hasher;     /* of the worker, NULL: not made */
+    ngx_uint_t               mirrors;    /* of the worker, in flight, with */
+    size_t                   mirrors_memory;  /* bytes of bodies in memory */
+    off_t                    mirrors_files;   /* and in files */
+    ngx_uint_t               mirrors_failed;  /* of those since the last one
+                                            that was logged, at */
+    time_t                   mirrors_told;
     ngx_event_t              check;      /* of the worker, see
                                             ngx_http_k8s_base_init() */
     ngx_connection_t         dummy;      /* what the timer's log asks for */

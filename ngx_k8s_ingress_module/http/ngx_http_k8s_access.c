@@ -8,24 +8,16 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_access.h>
-#include <ngx_http_k8s_regex.h>
+#include <ngx_http_k8s_map.h>
 #include <ngx_k8s_policy.h>
 #include <ngx_k8s_ranges.h>
 
-
-/* a header's value that is refused, as the map module writes it */
-
-typedef struct {
-    ngx_str_t                text;       /* a pattern without its "~" or "~*" */
-    ngx_uint_t               regex;
-    ngx_uint_t               flags;      /* NGX_HTTP_K8S_REGEX_* */
-} ngx_http_k8s_refused_t;
 
 struct ngx_http_k8s_access_s {
     ngx_k8s_ranges_t        *allow;      /* NULL: all addresses */
     ngx_k8s_ranges_t        *deny;       /* NULL: none, and so are these */
     ngx_k8s_ranges_t        *block;
-    ngx_array_t             *agents;     /* ngx_http_k8s_refused_t */
+    ngx_array_t             *agents;     /* maps */
     ngx_array_t             *referers;
     ngx_array_t             *rules;      /* ngx_http_k8s_rule_t */
 };
@@ -33,14 +25,8 @@ struct ngx_http_k8s_access_s {
 
 static ngx_int_t ngx_http_k8s_access_ranges(ngx_pool_t *pool,
     ngx_k8s_ranges_t **ranges, ngx_str_t *list, ngx_str_t *all);
-static ngx_int_t ngx_http_k8s_access_headers(ngx_pool_t *pool,
-    ngx_array_t **headers, ngx_str_t *list);
-static void ngx_http_k8s_access_item(ngx_str_t *item,
-    ngx_http_k8s_refused_t *refused);
 static ngx_uint_t ngx_http_k8s_access_header(ngx_http_request_t *r,
     ngx_array_t *headers, ngx_str_t *name);
-static ngx_uint_t ngx_http_k8s_access_refused(ngx_http_request_t *r,
-    ngx_array_t *headers, ngx_table_elt_t *h);
 static void ngx_http_k8s_access_forbidden(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, char *list, ngx_uint_t key);
 static ngx_int_t ngx_http_k8s_access_rules(ngx_http_request_t *r,
@@ -105,11 +91,11 @@ ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
         && (ngx_http_k8s_access_ranges(pool, &access->block,
                                        &settings->block_cidrs, &none)
             != NGX_OK
-            || ngx_http_k8s_access_headers(pool, &access->agents,
-                                           &settings->block_agents)
+            || ngx_http_k8s_map(pool, &access->agents,
+                                &settings->block_agents)
                != NGX_OK
-            || ngx_http_k8s_access_headers(pool, &access->referers,
-                                           &settings->block_referers)
+            || ngx_http_k8s_map(pool, &access->referers,
+                                &settings->block_referers)
                != NGX_OK))
     {
         return NGX_ERROR;
@@ -145,75 +131,12 @@ ngx_http_k8s_access_ranges(ngx_pool_t *pool, ngx_k8s_ranges_t **ranges,
 }
 
 
-static ngx_int_t
-ngx_http_k8s_access_headers(ngx_pool_t *pool, ngx_array_t **headers,
-    ngx_str_t *list)
-{
-    ngx_str_t                rest, item;
-    ngx_http_k8s_refused_t  *refused;
-
-    rest = *list;
-
-    while (ngx_k8s_item(&rest, &item) == NGX_OK) {
-
-        if (item.len == 0) {
-            continue;
-        }
-
-        if (*headers == NULL) {
-            *headers = ngx_array_create(pool, 4,
-                                        sizeof(ngx_http_k8s_refused_t));
-            if (*headers == NULL) {
-                return NGX_ERROR;
-            }
-        }
-
-        refused = ngx_array_push(*headers);
-        if (refused == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_http_k8s_access_item(&item, refused);
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_k8s_access_item(ngx_str_t *item, ngx_http_k8s_refused_t *refused)
-{
-    ngx_memzero(refused, sizeof(ngx_http_k8s_refused_t));
-
-    refused->text = *item;
-
-    if (item->data[0] != '~') {
-        return;
-    }
-
-    refused->regex = 1;
-    refused->text.data++;
-    refused->text.len--;
-
-    if (refused->text.len && refused->text.data[0] == '*') {
-        refused->flags = NGX_HTTP_K8S_REGEX_CASELESS;
-        refused->text.data++;
-        refused->text.len--;
-    }
-}
-
-
 ngx_int_t
 ngx_http_k8s_access_check(ngx_str_t *values, ngx_str_t *error)
 {
-    u_char                   buf[NGX_MAX_CONF_ERRSTR];
-    size_t                   offset;
-    ngx_int_t                rc;
-    ngx_str_t                rest, item, why;
-    ngx_uint_t               i;
-    ngx_http_k8s_refused_t   refused;
-
-    why.data = buf;
+    size_t      offset;
+    ngx_int_t   rc;
+    ngx_uint_t  i;
 
     for (i = 0; i < ngx_k8s_nrows; i++) {
 
@@ -226,32 +149,10 @@ ngx_http_k8s_access_check(ngx_str_t *values, ngx_str_t *error)
             continue;
         }
 
-        rest = values[i];
+        rc = ngx_http_k8s_map_check(&values[i], error);
 
-        while (ngx_k8s_item(&rest, &item) == NGX_OK) {
-
-            if (item.len == 0) {
-                continue;
-            }
-
-            ngx_http_k8s_access_item(&item, &refused);
-
-            if (!refused.regex) {
-                continue;
-            }
-
-            rc = ngx_http_k8s_regex_check(&refused.text, &why, ngx_cycle->log);
-
-            if (rc == NGX_DECLINED) {
-                error->len = ngx_snprintf(error->data,
-                                          NGX_HTTP_K8S_PROFILE_ERROR, "%V",
-                                          &why)
-                             - error->data;
-            }
-
-            if (rc != NGX_OK) {
-                return rc;
-            }
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
 
@@ -287,7 +188,8 @@ ngx_http_k8s_access_blocked(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 }
 
 
-/* any line of it: a backend may look at another one than nginx does */
+/* any line of it: a backend may look at another one than nginx does; a pattern
+   that gives up refuses */
 
 static ngx_uint_t
 ngx_http_k8s_access_header(ngx_http_request_t *r, ngx_array_t *headers,
@@ -309,49 +211,12 @@ ngx_http_k8s_access_header(ngx_http_request_t *r, ngx_array_t *headers,
 
             if (h[i].key.len == name->len
                 && ngx_strncasecmp(h[i].key.data, name->data, name->len) == 0
-                && ngx_http_k8s_access_refused(r, headers, &h[i]))
+                && ngx_http_k8s_map_find(headers, &h[i].value,
+                                         r->connection->log)
+                   != NGX_DECLINED)
             {
                 return 1;
             }
-        }
-    }
-
-    return 0;
-}
-
-
-/* a pattern that gives up refuses */
-
-static ngx_uint_t
-ngx_http_k8s_access_refused(ngx_http_request_t *r, ngx_array_t *headers,
-    ngx_table_elt_t *h)
-{
-    int                      captures[NGX_HTTP_K8S_REGEX_SIZE];
-    ngx_uint_t               i;
-    ngx_http_k8s_refused_t  *refused;
-
-    refused = headers->elts;
-
-    for (i = 0; i < headers->nelts; i++) {
-
-        if (refused[i].regex) {
-
-            if (ngx_http_k8s_regex(&refused[i].text, refused[i].flags,
-                                   &h->value, captures, r->connection->log)
-                != 0)
-            {
-                return 1;
-            }
-
-            continue;
-        }
-
-        if (refused[i].text.len == h->value.len
-            && ngx_strncasecmp(refused[i].text.data, h->value.data,
-                               h->value.len)
-               == 0)
-        {
-            return 1;
         }
     }
 

@@ -32,8 +32,6 @@ typedef struct {
 
 static ngx_uint_t ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
     ngx_http_k8s_auth_settings_t *s);
-static ngx_int_t ngx_http_k8s_auth_url(ngx_pool_t *pool, ngx_str_t *url,
-    ngx_http_k8s_auth_t *auth);
 static ngx_int_t ngx_http_k8s_auth_signin_url(ngx_pool_t *pool,
     ngx_http_k8s_auth_settings_t *s, ngx_http_k8s_auth_t *auth);
 static u_char ngx_http_k8s_auth_param(ngx_str_t *url, ngx_str_t *param);
@@ -72,6 +70,8 @@ ngx_http_k8s_auth_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
     ngx_http_k8s_profile_t        *base;
     ngx_http_k8s_auth_settings_t   s, of_base;
 
+    static ngx_str_t  root = ngx_string("/");
+
     base = profile->base;
 
     if (base == NULL
@@ -106,7 +106,7 @@ ngx_http_k8s_auth_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
     ngx_http_k8s_auth_method(s.method, auth);
 
-    if (ngx_http_k8s_auth_url(pool, s.url, auth) != NGX_OK
+    if (ngx_http_k8s_url(pool, s.url, &root, &auth->url) != NGX_OK
         || ngx_http_k8s_auth_signin_url(pool, &s, auth) != NGX_OK
         || ngx_http_k8s_auth_headers(pool, s.headers, auth) != NGX_OK
         || ngx_http_k8s_template_compile(pool, s.redirect, &auth->redirect)
@@ -162,49 +162,6 @@ ngx_http_k8s_auth_settings(ngx_k8s_settings_t *settings,
     s->keepalive = 0;
 
     return settings->auth_global && s->url->len;
-}
-
-
-/* its grammar has seen to the scheme, and that there is a host */
-
-static ngx_int_t
-ngx_http_k8s_auth_url(ngx_pool_t *pool, ngx_str_t *url,
-    ngx_http_k8s_auth_t *auth)
-{
-    u_char     *p, *last;
-    ngx_str_t   host, uri;
-
-    last = url->data + url->len;
-    p = ngx_strlchr(url->data, last, ':');
-
-    auth->ssl = (p - url->data == sizeof("https") - 1);
-
-    host.data = p + sizeof("://") - 1;
-
-    for (p = host.data; p < last && *p != '/' && *p != '?'; p++) { /* void */ }
-
-    host.len = p - host.data;
-
-    uri.len = last - p;
-    uri.data = p;
-
-    if (uri.len == 0 || *p == '?') {
-
-        uri.data = ngx_pnalloc(pool, 1 + uri.len);
-        if (uri.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        uri.data[0] = '/';
-        ngx_memcpy(uri.data + 1, p, uri.len);
-        uri.len++;
-    }
-
-    if (ngx_http_k8s_template_compile(pool, &host, &auth->host) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_k8s_template_compile(pool, &uri, &auth->uri);
 }
 
 

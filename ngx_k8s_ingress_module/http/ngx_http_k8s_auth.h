@@ -15,6 +15,7 @@
 #include <ngx_http_k8s_pool.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_url.h>
 #include <ngx_k8s_answers.h>
 
 
@@ -31,8 +32,7 @@
  */
 
 struct ngx_http_k8s_auth_s {
-    ngx_http_k8s_template_t  host;       /* with a port or without */
-    ngx_http_k8s_template_t  uri;        /* begins with a slash */
+    ngx_http_k8s_url_t       url;
     ngx_http_k8s_template_t  redirect;   /* a header; empty: the URI */
     ngx_http_k8s_template_t  signin;     /* URL instead of 401, or empty */
     ngx_str_t                param;      /* of signin, has the URL */
@@ -49,7 +49,6 @@ struct ngx_http_k8s_auth_s {
     ngx_uint_t               keepalive;  /* idle connections of a worker */
     ngx_uint_t               requests;   /* of one of them */
     ngx_msec_t               timeout;    /* that one may be idle */
-    unsigned                 ssl:1;
     unsigned                 once:1;     /* it may not be asked again */
     unsigned                 always:1;   /* cookies with any status */
 };

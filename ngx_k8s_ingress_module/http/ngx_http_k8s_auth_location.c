@@ -29,6 +29,8 @@ extern ngx_module_t  ngx_http_proxy_module;
 static ngx_array_t *ngx_http_k8s_auth_tokens(ngx_pool_t *pool,
     ngx_str_t *headers, ngx_uint_t keeps);
 static ngx_uint_t ngx_http_k8s_auth_set(ngx_str_t *headers, ngx_uint_t n);
+static ngx_int_t ngx_http_k8s_auth_logged(ngx_pool_t *pool,
+    ngx_array_t *tokens, ngx_k8s_settings_t *settings);
 static ngx_uint_t ngx_http_k8s_auth_snippets(ngx_k8s_settings_t *one,
     ngx_k8s_settings_t *two);
 static ngx_uint_t ngx_http_k8s_auth_buffers(ngx_http_k8s_profile_t *one,
@@ -251,6 +253,7 @@ ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
     rc = NGX_ERROR;
 
     if (tokens
+        && ngx_http_k8s_auth_logged(pool, tokens, profile->settings) == NGX_OK
         && ngx_http_k8s_snippet_auth(pool, tokens, profile->settings)
            == NGX_OK)
     {
@@ -276,6 +279,18 @@ ngx_http_k8s_auth_location(ngx_http_k8s_profile_t *profile)
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_auth_logged(ngx_pool_t *pool, ngx_array_t *tokens,
+    ngx_k8s_settings_t *settings)
+{
+    static ngx_str_t  directive = ngx_string("log_subrequest");
+    static ngx_str_t  argument = ngx_string("on");
+
+    return settings->log_auth
+           ? ngx_k8s_tokens_add(pool, tokens, &directive, &argument) : NGX_OK;
 }
 
 

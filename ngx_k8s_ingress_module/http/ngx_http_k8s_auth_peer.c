@@ -100,7 +100,7 @@ ngx_http_k8s_auth_peer_key(ngx_http_k8s_auth_peer_t *peer)
     ssl = NULL;
 
 #if (NGX_HTTP_SSL)
-    if (peer->auth->auth->ssl) {
+    if (peer->auth->auth->url.ssl) {
         ssl = peer->upstream->conf->ssl;
     }
 #endif

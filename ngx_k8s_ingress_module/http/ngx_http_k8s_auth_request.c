@@ -17,7 +17,6 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_forwarded.h>
-#include <ngx_k8s_ranges.h>
 
 
 static ngx_int_t ngx_http_k8s_auth_cached(ngx_http_request_t *r,
@@ -25,16 +24,12 @@ static ngx_int_t ngx_http_k8s_auth_cached(ngx_http_request_t *r,
 static void ngx_http_k8s_auth_resume(ngx_http_k8s_auth_ctx_t *a);
 static ngx_int_t ngx_http_k8s_auth_connect(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_auth_ctx_t *a);
-static ngx_int_t ngx_http_k8s_auth_uri(ngx_http_request_t *r,
-    ngx_http_k8s_auth_ctx_t *a);
 static ngx_int_t ngx_http_k8s_auth_resolve(ngx_http_request_t *r,
     ngx_http_k8s_auth_ctx_t *a, ngx_k8s_block_t *block);
 static void ngx_http_k8s_auth_resolved(ngx_resolver_ctx_t *rctx);
 static ngx_int_t ngx_http_k8s_auth_choose(ngx_http_k8s_auth_ctx_t *a,
     ngx_resolver_ctx_t *rctx);
 static void ngx_http_k8s_auth_cleanup(void *data);
-static ngx_uint_t ngx_http_k8s_auth_refused(ngx_k8s_block_t *block,
-    struct sockaddr *sockaddr);
 static ngx_int_t ngx_http_k8s_auth_to(ngx_http_request_t *r,
     ngx_http_k8s_auth_ctx_t *a, struct sockaddr *sockaddr, socklen_t socklen);
 static ngx_int_t ngx_http_k8s_auth_subrequest(ngx_http_request_t *r,
@@ -55,14 +50,8 @@ ngx_int_t
 ngx_http_k8s_auth_ask(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_http_k8s_auth_ctx_t *a)
 {
-    ngx_http_k8s_captures_t  captures;
-
-    ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
-
-    if (ngx_http_k8s_template_run_header(r, &a->auth->host, &captures,
-                                         &a->host)
-        != NGX_OK
-        || ngx_http_k8s_auth_uri(r, a) != NGX_OK)
+    if (ngx_http_k8s_url_host(r, &a->auth->url, &a->host) != NGX_OK
+        || ngx_http_k8s_url_uri(r, &a->auth->url, &a->uri) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -136,15 +125,7 @@ ngx_http_k8s_auth_connect(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     host = a->host;
 
-    ngx_memzero(&u, sizeof(ngx_url_t));
-
-    u.url = host;
-    u.default_port = a->auth->ssl ? 443 : 80;
-    u.no_resolve = 1;
-
-    if (ngx_parse_url(r->pool, &u) != NGX_OK
-        || u.family == AF_UNIX || u.uri.len || u.host.len == 0)
-    {
+    if (ngx_http_k8s_url_parse(r->pool, &a->auth->url, &host, &u) != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "auth server \"%V\" is no host with a port or without%s"
                       "%s", &host, u.err ? ": " : "", u.err ? u.err : "");
@@ -159,7 +140,7 @@ ngx_http_k8s_auth_connect(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return ngx_http_k8s_auth_resolve(r, a, ctx->block);
     }
 
-    if (ngx_http_k8s_auth_refused(ctx->block, u.addrs[0].sockaddr)) {
+    if (ngx_http_k8s_url_refused(ctx->block, u.addrs[0].sockaddr)) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "auth server \"%V\" is a loopback, link-local, multicast "
                       "or unspecified address, name another one", &host);
@@ -168,65 +149,6 @@ ngx_http_k8s_auth_connect(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     return ngx_http_k8s_auth_to(r, a, u.addrs[0].sockaddr, u.addrs[0].socklen);
-}
-
-
-/* what must not stand in a request line is escaped */
-
-static ngx_int_t
-ngx_http_k8s_auth_uri(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a)
-{
-    u_char                   *p, c;
-    size_t                    i, n;
-    ngx_str_t                 uri;
-    ngx_http_k8s_captures_t   captures;
-
-    static u_char  hex[] = "0123456789ABCDEF";
-
-    ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
-
-    if (ngx_http_k8s_template_run(r, &a->auth->uri, &captures, &uri)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    n = 0;
-
-    for (i = 0; i < uri.len; i++) {
-        n += (uri.data[i] <= ' ' || uri.data[i] == 0x7f
-              || uri.data[i] == '#');
-    }
-
-    a->uri = uri;
-
-    if (n == 0) {
-        return NGX_OK;
-    }
-
-    p = ngx_pnalloc(r->pool, uri.len + 2 * n);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    a->uri.len = uri.len + 2 * n;
-    a->uri.data = p;
-
-    for (i = 0; i < uri.len; i++) {
-
-        c = uri.data[i];
-
-        if (c > ' ' && c != 0x7f && c != '#') {
-            *p++ = c;
-            continue;
-        }
-
-        *p++ = '%';
-        *p++ = hex[c >> 4];
-        *p++ = hex[c & 0xf];
-    }
-
-    return NGX_OK;
 }
 
 
@@ -353,7 +275,7 @@ ngx_http_k8s_auth_choose(ngx_http_k8s_auth_ctx_t *a, ngx_resolver_ctx_t *rctx)
 
         addr = &rctx->addrs[(n + i) % rctx->naddrs];
 
-        if (!ngx_http_k8s_auth_refused(ctx->block, addr->sockaddr)) {
+        if (!ngx_http_k8s_url_refused(ctx->block, addr->sockaddr)) {
             return ngx_http_k8s_auth_to(r, a, addr->sockaddr, addr->socklen);
         }
     }
@@ -374,34 +296,6 @@ ngx_http_k8s_auth_cleanup(void *data)
     if (a->resolve) {
         ngx_resolve_name_done(a->resolve);
         a->resolve = NULL;
-    }
-}
-
-
-static ngx_uint_t
-ngx_http_k8s_auth_refused(ngx_k8s_block_t *block, struct sockaddr *sockaddr)
-{
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
-
-    switch (sockaddr->sa_family) {
-
-    case AF_INET:
-        sin = (struct sockaddr_in *) sockaddr;
-        return ngx_k8s_address_refused((u_char *) &sin->sin_addr, 4,
-                                       block->loopback);
-
-#if (NGX_HAVE_INET6)
-    case AF_INET6:
-        sin6 = (struct sockaddr_in6 *) sockaddr;
-        return ngx_k8s_address_refused(sin6->sin6_addr.s6_addr, 6,
-                                       block->loopback);
-#endif
-
-    default:
-        return 1;
     }
 }
 
@@ -435,11 +329,11 @@ ngx_http_k8s_auth_to(ngx_http_request_t *r, ngx_http_k8s_auth_ctx_t *a,
                                           NGX_K8S_ADDRESS_LEN, 1);
         a->address = address;
 
-        to = ctx->conf->urls[a->auth->ssl ? NGX_K8S_BACKEND_HTTPS
+        to = ctx->conf->urls[a->auth->url.ssl ? NGX_K8S_BACKEND_HTTPS
                                           : NGX_K8S_BACKEND_HTTP];
 
     } else {
-        p = ngx_sprintf(buf, "http%s://", a->auth->ssl ? "s" : "");
+        p = ngx_sprintf(buf, "http%s://", a->auth->url.ssl ? "s" : "");
         p += ngx_sock_ntop(&sa.sockaddr, socklen, p, NGX_SOCKADDR_STRLEN, 1);
 
         to.len = p - buf;

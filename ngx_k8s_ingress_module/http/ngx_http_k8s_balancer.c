@@ -11,6 +11,7 @@
 #include <ngx_http_k8s_backend_tls.h>
 #include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_balancer.h>
+#include <ngx_http_k8s_mirror.h>
 #include <ngx_http_k8s_pool.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_k8s_policy.h>
@@ -257,6 +258,10 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
     if (hop->hashed && ngx_http_k8s_affinity_hash(r, hop) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (ctx->profile->mirror) {
+        ngx_http_k8s_mirror(r, ctx);
     }
 
     ngx_k8s_choice_init(&peer->choice, hop->service, hop->generation,

@@ -13,6 +13,7 @@
 #include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_forwarded.h>
+#include <ngx_http_k8s_log.h>
 #include <ngx_http_k8s_protocol.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
@@ -490,6 +491,7 @@ ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
         settings->ssl_redirect = 0;
         settings->hsts = 0;
         settings->server_tokens = 1;
+        settings->log_default = 1;
     }
 
     if (values) {
@@ -521,7 +523,8 @@ ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_http_k8s_rewrite_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_redirect_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_access_profile(profile, pool) != NGX_OK
-        || ngx_http_k8s_auth_profile(profile, pool) != NGX_OK)
+        || ngx_http_k8s_auth_profile(profile, pool) != NGX_OK
+        || ngx_http_k8s_log_profile(klcf, profile, pool) != NGX_OK)
     {
         return NGX_ERROR;
     }

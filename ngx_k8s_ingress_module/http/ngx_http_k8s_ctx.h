@@ -70,6 +70,8 @@ typedef struct {
     ngx_str_t                prefix;     /* with it, X-Forwarded-Prefix; NULL:
                                             as it came */
     ngx_str_t                canary;     /* that got the request; empty: none */
+    ngx_str_t                page;       /* the same of a default or error
+                                            backend */
     ngx_k8s_rule_rec_t      *names;      /* a copy, for variables, or NULL */
     ngx_str_t               *origin;     /* that is allowed, NULL: none */
     ngx_uint_t               error;      /* status for which an error backend
@@ -80,6 +82,10 @@ typedef struct {
     unsigned                 gate:1;     /* waits to be let through */
     unsigned                 no_service:1; /* no rule, or none for it */
     unsigned                 unmatched:1; /* of a host, no path took it */
+    unsigned                 untaken:1;  /* no Ingress is for its host, or for
+                                            all hosts */
+    unsigned                 unlocated:1; /* answered with "app-root", or with
+                                            a slash behind the path */
     unsigned                 missing:1;  /* the verdict is that its Service has
                                             no endpoints */
     unsigned                 counted:1;
@@ -87,6 +93,7 @@ typedef struct {
     unsigned                 asked:1;    /* a variable was, before routing */
     unsigned                 preflight:1; /* of a request of another origin */
     unsigned                 by_origin:1; /* the answer is for this one */
+    unsigned                 mirrored:1;
     unsigned                 twin:1;     /* redirected to its host, which is
                                             called so with or without www */
 } ngx_http_k8s_ctx_t;

@@ -39,6 +39,8 @@ static ngx_int_t ngx_http_k8s_error_other(ngx_http_k8s_profile_t *profile,
     ngx_http_k8s_loc_conf_t *klcf, ngx_str_t *values, ngx_pool_t *temp_pool);
 static void ngx_http_k8s_error_cleanup(void *data);
 static ngx_int_t ngx_http_k8s_error_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_error_named(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_uint_t i);
 static ngx_int_t ngx_http_k8s_error_hop(ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_slot_ref_t *backend);
 
@@ -527,7 +529,7 @@ ngx_http_k8s_error_missing(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     ctx->error = NGX_HTTP_SERVICE_UNAVAILABLE;
 
-    return NGX_DECLINED;
+    return ngx_http_k8s_error_named(r, ctx, table, NGX_HTTP_K8S_ERROR_OWN);
 }
 
 
@@ -600,6 +602,44 @@ ngx_http_k8s_error_page(ngx_http_request_t *r)
 
     r->loc_conf = base->page ? base->page->loc_conf : ctx->conf->error_conf;
     ngx_http_update_location_config(r);
+
+    return ngx_http_k8s_error_named(r, ctx, table, i);
+}
+
+
+/* ctx->page, by the hop; NGX_DECLINED, or 500: no memory */
+
+static ngx_int_t
+ngx_http_k8s_error_named(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, ngx_uint_t i)
+{
+    ngx_str_t               namespace, name;
+    ngx_k8s_service_rec_t  *service;
+
+    if (i == NGX_HTTP_K8S_ERROR_BLOCK) {
+        ngx_str_set(&ctx->page, "upstream-default-backend");
+        return NGX_DECLINED;
+    }
+
+    service = ngx_k8s_slot_record_gen(table, NGX_K8S_INDEX_SERVICE,
+                                      ctx->hop.service, ctx->hop.generation);
+    if (service == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_k8s_record_str(service, &service->namespace, &namespace);
+    ngx_k8s_record_str(service, &service->name, &name);
+
+    ctx->page.data = ngx_pnalloc(r->main->pool,
+                                 sizeof("custom-default-backend-")
+                                 + namespace.len + name.len);
+    if (ctx->page.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->page.len = ngx_sprintf(ctx->page.data, "custom-default-backend-%V-%V",
+                                &namespace, &name)
+                    - ctx->page.data;
 
     return NGX_DECLINED;
 }

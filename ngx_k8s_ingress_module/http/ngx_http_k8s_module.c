@@ -143,10 +143,17 @@ ngx_http_k8s_create_main_conf(ngx_conf_t *cf)
      *
      *     kmcf->rewrite = NULL;
      *     kmcf->realip = NULL;
+     *     kmcf->log = NULL;
      *     kmcf->client_id = 0;
      *     kmcf->request_id = 0;
      *     kmcf->forwarded_for = 0;
+     *     kmcf->remote_user = 0;
      *     kmcf->ids = { 0 };
+     *     kmcf->mirrors = 0;
+     *     kmcf->mirrors_memory = 0;
+     *     kmcf->mirrors_files = 0;
+     *     kmcf->mirrors_failed = 0;
+     *     kmcf->mirrors_told = 0;
      *     kmcf->check = { 0 };
      *     kmcf->dummy = { 0 };
      */

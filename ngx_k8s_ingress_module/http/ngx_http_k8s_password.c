@@ -335,10 +335,17 @@ ngx_http_k8s_password_challenge(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_k8s_password_passed(ngx_http_request_t *r)
 {
-    ngx_str_t        none;
-    ngx_table_elt_t  h;
+    ngx_str_t                  none;
+    ngx_table_elt_t            h;
+    ngx_http_k8s_main_conf_t  *kmcf;
 
     ngx_str_null(&none);
+
+    /* for the log, as long as the header is there */
+
+    kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
+
+    (void) ngx_http_get_indexed_variable(r, kmcf->remote_user);
 
     ngx_memzero(&h, sizeof(ngx_table_elt_t));
 

@@ -14,6 +14,7 @@
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_forwarded.h>
 #include <ngx_http_k8s_limit.h>
+#include <ngx_http_k8s_log.h>
 #include <ngx_http_k8s_password.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
@@ -40,7 +41,7 @@ static ngx_int_t ngx_http_k8s_admitted(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_refused(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_int_t rc);
 static ngx_int_t ngx_http_k8s_check_length(ngx_http_request_t *r);
-static ngx_int_t ngx_http_k8s_log_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_count_handler(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -111,9 +112,9 @@ ngx_http_k8s_phases_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    *h = ngx_http_k8s_log_handler;
+    *h = ngx_http_k8s_count_handler;
 
-    return NGX_OK;
+    return ngx_http_k8s_log_init(cf);
 }
 
 
@@ -564,7 +565,7 @@ ngx_http_k8s_check_length(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_http_k8s_log_handler(ngx_http_request_t *r)
+ngx_http_k8s_count_handler(ngx_http_request_t *r)
 {
     ngx_uint_t           status, method;
     ngx_http_k8s_ctx_t  *ctx;

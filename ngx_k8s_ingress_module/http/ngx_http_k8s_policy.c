@@ -13,6 +13,8 @@
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_limit.h>
+#include <ngx_http_k8s_log.h>
+#include <ngx_http_k8s_mirror.h>
 #include <ngx_http_k8s_password.h>
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
@@ -245,6 +247,7 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_http_k8s_auth_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_password_profile(profile, profile->pool) != NGX_OK
         || ngx_http_k8s_limit_profile(profile, profile->pool) != NGX_OK
+        || ngx_http_k8s_mirror_profile(profile, klcf, profile->pool) != NGX_OK
         || ngx_http_k8s_cors_create(profile) != NGX_OK
         || ngx_http_k8s_error_create(profile, klcf, rec, values, pool)
            != NGX_OK)
@@ -296,6 +299,9 @@ ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
         rc = ngx_http_k8s_access_check(values, error);
     }
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_k8s_log_check(pool, values, error);
+    }
 
     ngx_destroy_pool(pool);
 

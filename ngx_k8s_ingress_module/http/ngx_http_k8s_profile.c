@@ -59,6 +59,7 @@ static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
     { ngx_string("proxy_ssl_name"), ngx_string("$k8s_auth_host") },
     { ngx_string("proxy_ignore_headers"), ngx_string("") },
     { ngx_string("access_log"), ngx_string("off") },
+    { ngx_string("log_subrequest"), ngx_string("on") },
     { ngx_string("error_page"), ngx_string("@k8s_ingress_error") },
     { ngx_string("real_ip_header"), ngx_string("") },
     { ngx_string("real_ip_recursive"), ngx_string("") },

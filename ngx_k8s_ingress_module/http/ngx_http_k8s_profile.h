@@ -40,6 +40,8 @@ typedef struct ngx_http_k8s_auth_s     ngx_http_k8s_auth_t;
 typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
 typedef struct ngx_http_k8s_error_s    ngx_http_k8s_error_t;
 typedef struct ngx_http_k8s_limit_s    ngx_http_k8s_limit_t;
+typedef struct ngx_http_k8s_log_s      ngx_http_k8s_log_t;
+typedef struct ngx_http_k8s_mirror_s   ngx_http_k8s_mirror_t;
 typedef struct ngx_http_k8s_password_s ngx_http_k8s_password_t;
 typedef struct ngx_http_k8s_program_s  ngx_http_k8s_program_t;
 typedef struct ngx_http_k8s_templates_s  ngx_http_k8s_templates_t;
@@ -63,10 +65,12 @@ struct ngx_http_k8s_profile_s {
     ngx_http_k8s_password_t *password;   /* NULL: none is asked for */
     ngx_http_k8s_limit_t    *limit;      /* NULL: no limits of clients */
     ngx_http_k8s_cors_t     *cors;       /* NULL: not enabled */
+    ngx_http_k8s_mirror_t   *mirror;     /* NULL: there is none */
     ngx_http_k8s_templates_t *templates; /* NULL: neither upstream-vhost nor
                                             rewrite-target */
     ngx_array_t             *no_redirect; /* ngx_str_t: prefixes of paths */
     ngx_array_t             *no_auth;    /* of a base: the same */
+    ngx_http_k8s_log_t      *log;        /* of a base */
     ngx_str_t                hsts;       /* header's value; empty: none */
     ngx_array_t             *headers;    /* ngx_http_k8s_answer_header_t; NULL:
                                             none */

@@ -21,11 +21,11 @@ typedef struct {
     ngx_str_t                text;       /* of a variable its name */
     ngx_uint_t               key;        /* its hash, or the number of a
                                             capture */
+    ngx_http_variable_t     *hidden;     /* nginx does not find it by its name;
+                                            NULL: it does */
     unsigned                 capture:1;
     unsigned                 variable:1;
     unsigned                 own:1;      /* of "set" */
-    unsigned                 hidden:2;   /* number of one that nginx does not
-                                            find by its name, and one */
 } ngx_http_k8s_piece_t;
 
 
@@ -44,6 +44,8 @@ static void ngx_http_k8s_template_value(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_template_quote(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_uint_t ngx_http_k8s_template_sane(ngx_str_t *text);
+static void ngx_http_k8s_rewrite_log(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx);
 static ngx_uint_t ngx_http_k8s_rewrite_url(ngx_str_t *target);
 static ngx_int_t ngx_http_k8s_rewrite_redirect(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_captures_t *captures);
@@ -86,7 +88,9 @@ static size_t  ngx_http_k8s_template_fields[] = {
     offsetof(ngx_k8s_settings_t, global_auth_signin),
     offsetof(ngx_k8s_settings_t, global_auth_redirect),
     offsetof(ngx_k8s_settings_t, global_auth_cache_key),
-    offsetof(ngx_k8s_settings_t, limit_key)
+    offsetof(ngx_k8s_settings_t, limit_key),
+    offsetof(ngx_k8s_settings_t, mirror_target),
+    offsetof(ngx_k8s_settings_t, mirror_host)
 };
 
 
@@ -327,27 +331,47 @@ ngx_http_k8s_template_init(ngx_conf_t *cf)
 }
 
 
-/* 0: nginx finds it, or there is no such variable */
-
-static ngx_uint_t
-ngx_http_k8s_template_hidden(ngx_str_t *name)
+ngx_http_variable_t *
+ngx_http_k8s_variable_hidden(ngx_str_t *name)
 {
     ngx_uint_t                 n;
     ngx_http_k8s_main_conf_t  *kmcf;
 
     kmcf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_k8s_module);
 
-    for (n = 0; n < NGX_HTTP_K8S_HIDDEN; n++) {
+    for (n = 0; kmcf && n < NGX_HTTP_K8S_HIDDEN; n++) {
         if (kmcf->hidden[n]
             && ngx_http_k8s_hidden[n].len == name->len
-            && ngx_memcmp(ngx_http_k8s_hidden[n].data, name->data, name->len)
+            && ngx_strncasecmp(ngx_http_k8s_hidden[n].data, name->data,
+                               name->len)
                == 0)
         {
-            return n + 1;
+            return kmcf->hidden[n];
         }
     }
 
-    return 0;
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_http_k8s_variable_called(ngx_str_t *name)
+{
+    ngx_uint_t  n;
+
+    for (n = 0; ngx_http_k8s_called[n][0].len; n++) {
+
+        if (name->len == ngx_http_k8s_called[n][0].len
+            && ngx_strncasecmp(name->data, ngx_http_k8s_called[n][0].data,
+                               name->len)
+               == 0)
+        {
+            *name = ngx_http_k8s_called[n][1];
+            return name->data[0] != '-';
+        }
+    }
+
+    return 1;
 }
 
 
@@ -355,8 +379,8 @@ ngx_int_t
 ngx_http_k8s_template_own(ngx_pool_t *pool, ngx_str_t *text,
     ngx_http_k8s_template_t *t)
 {
-    ngx_str_t             *name;
-    ngx_uint_t             i, n;
+    u_char                *name;
+    ngx_uint_t             i;
     ngx_http_k8s_piece_t  *piece;
 
     if (ngx_http_k8s_template_compile(pool, text, t) != NGX_OK) {
@@ -367,17 +391,13 @@ ngx_http_k8s_template_own(ngx_pool_t *pool, ngx_str_t *text,
 
     for (i = 0; piece && i < t->pieces->nelts; i++) {
 
-        for (n = 0; piece[i].variable && ngx_http_k8s_called[n][0].len; n++) {
+        if (piece[i].variable) {
+            name = piece[i].text.data;
+            piece[i].variable = ngx_http_k8s_variable_called(&piece[i].text);
 
-            name = &ngx_http_k8s_called[n][0];
-
-            if (piece[i].text.len == name->len
-                && ngx_memcmp(piece[i].text.data, name->data, name->len) == 0)
-            {
-                piece[i].text = name[1];
-                piece[i].key = ngx_hash_key(name[1].data, name[1].len);
-                piece[i].variable = (name[1].data[0] != '-');
-                break;
+            if (piece[i].text.data != name) {
+                piece[i].key = ngx_hash_key(piece[i].text.data,
+                                            piece[i].text.len);
             }
         }
 
@@ -387,8 +407,8 @@ ngx_http_k8s_template_own(ngx_pool_t *pool, ngx_str_t *text,
             continue;
         }
 
-        piece[i].hidden = ngx_http_k8s_template_hidden(&piece[i].text);
-        piece[i].own = !piece[i].hidden;
+        piece[i].hidden = ngx_http_k8s_variable_hidden(&piece[i].text);
+        piece[i].own = (piece[i].hidden == NULL);
     }
 
     return NGX_OK;
@@ -452,6 +472,7 @@ ngx_http_k8s_template_name(ngx_pool_t *pool, ngx_str_t *name,
     u_char  *low;
 
     static ngx_str_t  ours = ngx_string("k8s_upstream_host");
+    static ngx_str_t  line = ngx_string("k8s_access_log");
     static ngx_str_t  headers = ngx_string("k8s_set_header_");
 
     low = ngx_pnalloc(pool, name->len);
@@ -464,6 +485,7 @@ ngx_http_k8s_template_name(ngx_pool_t *pool, ngx_str_t *name,
     /* made of a template themselves: empty */
 
     if ((name->len == ours.len && ngx_memcmp(low, ours.data, ours.len) == 0)
+        || (name->len == line.len && ngx_memcmp(low, line.data, line.len) == 0)
         || (name->len > headers.len
             && ngx_memcmp(low, headers.data, headers.len) == 0))
     {
@@ -612,9 +634,7 @@ ngx_http_k8s_template_value(ngx_http_request_t *r, ngx_http_k8s_piece_t *piece,
     ngx_http_k8s_captures_t *captures, ngx_str_t *value)
 {
     int                        *c;
-    ngx_http_variable_t        *var;
     ngx_http_variable_value_t  *v, hidden;
-    ngx_http_k8s_main_conf_t   *kmcf;
 
     if (piece->capture) {
 
@@ -642,12 +662,12 @@ ngx_http_k8s_template_value(ngx_http_request_t *r, ngx_http_k8s_piece_t *piece,
     if (piece->variable) {
 
         if (piece->hidden) {
-            kmcf = ngx_http_get_module_main_conf(r, ngx_http_k8s_module);
-            var = kmcf->hidden[piece->hidden - 1];
             v = &hidden;
 
             ngx_memzero(v, sizeof(ngx_http_variable_value_t));
-            v->not_found = (var->get_handler(r, v, var->data) != NGX_OK
+            v->not_found = (piece->hidden->get_handler(r, v,
+                                                       piece->hidden->data)
+                            != NGX_OK
                             || v->not_found);
 
         } else {
@@ -806,6 +826,10 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (settings->rewrite_log && ctx->names) {
+        ngx_http_k8s_rewrite_log(r, ctx);
+    }
+
     if (ctx->uri.len == 0) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "rewrite-target \"%V\" makes an empty URI",
@@ -824,6 +848,23 @@ ngx_http_k8s_rewrite(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     }
 
     return NGX_DECLINED;
+}
+
+
+/* as "rewrite_log on" has the rewrite module say it */
+
+static void
+ngx_http_k8s_rewrite_log(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_str_t  path;
+
+    ngx_k8s_record_str(ctx->names, &ctx->names->path, &path);
+
+    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                  "\"%V\" matches \"%V\"", &path, &r->uri);
+    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                  "rewritten data: \"%V\", args: \"%V\"", &ctx->uri,
+                  &r->args);
 }
 
 

@@ -99,6 +99,11 @@ ngx_int_t ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
 
 /* compile's conf.variable() */
 ngx_uint_t ngx_http_k8s_variable_known(ngx_str_t *name);
+/* one that nginx does not find by its name, NULL: it does, or there is none */
+ngx_http_variable_t *ngx_http_k8s_variable_hidden(ngx_str_t *name);
+/* makes *name, in any case, what nginx calls that of ingress-nginx; 0: it is no
+   variable, but that text */
+ngx_uint_t ngx_http_k8s_variable_called(ngx_str_t *name);
 
 /*
  * Makes the URI that rewrite-target says, ctx->uri, and X-Forwarded-Prefix.

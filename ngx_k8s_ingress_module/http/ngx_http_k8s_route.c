@@ -215,6 +215,7 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
         if (rc != NGX_OK || route.match == NULL || route.action == NULL) {
             ctx->no_service = 1;
+            ctx->untaken = 1;
 
             if (rc == NGX_ERROR) {
                 return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -259,11 +260,14 @@ ngx_http_k8s_forget(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ngx_str_null(&ctx->uri);
     ngx_str_null(&ctx->prefix);
     ngx_str_null(&ctx->canary);
+    ngx_str_null(&ctx->page);
 
     ctx->verdict = 0;
     ctx->missing = 0;
     ctx->no_service = 0;
     ctx->unmatched = 0;
+    ctx->untaken = 0;
+    ctx->unlocated = 0;
     ctx->preflight = 0;
     ctx->by_origin = 0;
     ctx->twin = 0;
@@ -336,6 +340,9 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ctx->untaken = (route->path == NULL && route->host->name.len == 0
+                    && ctx->names == NULL);
+
     if (route->host->flags & NGX_K8S_HOST_CLOSED) {
         return ngx_http_k8s_closed(r, ctx, "host", NGX_HTTP_FORBIDDEN);
     }
@@ -371,10 +378,14 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     if (route->host->root.len && r->uri.len == 1) {
         ngx_k8s_record_str(route->host, &route->host->root, &root);
 
+        ctx->unlocated = 1;
+
         return ngx_http_k8s_to_path(r, &root);
     }
 
     if (action->kind == NGX_K8S_ACTION_ADD_SLASH) {
+        ctx->unlocated = 1;
+
         return ngx_http_k8s_add_slash(r);
     }
 

@@ -38,6 +38,8 @@ typedef struct {
 } ngx_http_k8s_running_t;
 
 
+static ngx_int_t ngx_http_k8s_running_params(ngx_str_t *value);
+static ngx_int_t ngx_http_k8s_running_file(ngx_str_t *name);
 static ngx_uint_t ngx_http_k8s_running_http2(ngx_k8s_block_t *block);
 static ngx_uint_t ngx_http_k8s_running_same(ngx_http_k8s_running_t *running,
     ngx_http_k8s_loc_conf_t *klcf, ngx_uint_t value);
@@ -117,6 +119,15 @@ static ngx_http_k8s_running_t  ngx_http_k8s_runnings[] = {
 };
 
 
+/* keys that name the file of a log */
+
+static ngx_str_t  ngx_http_k8s_running_logs[] = {
+    ngx_string("access-log-path"),
+    ngx_string("http-access-log-path"),
+    ngx_string("error-log-path")
+};
+
+
 ngx_int_t
 ngx_http_k8s_running(ngx_k8s_block_t *block, ngx_k8s_row_t *row,
     ngx_str_t *value)
@@ -125,6 +136,21 @@ ngx_http_k8s_running(ngx_k8s_block_t *block, ngx_k8s_row_t *row,
     ngx_http_k8s_pass_t       *pass;
     ngx_http_k8s_running_t    *running;
     ngx_http_k8s_main_conf_t  *kmcf;
+
+    if (row->offset == offsetof(ngx_k8s_settings_t, log_params)) {
+        return ngx_http_k8s_running_params(value);
+    }
+
+    for (i = 0; i < sizeof(ngx_http_k8s_running_logs) / sizeof(ngx_str_t); i++)
+    {
+        if (ngx_http_k8s_running_logs[i].len == row->name.len
+            && ngx_strncmp(ngx_http_k8s_running_logs[i].data, row->name.data,
+                           row->name.len)
+               == 0)
+        {
+            return ngx_http_k8s_running_file(value);
+        }
+    }
 
     for (running = ngx_http_k8s_runnings; running->key.len; running++) {
         if (running->key.len == row->name.len
@@ -161,6 +187,52 @@ ngx_http_k8s_running(ngx_k8s_block_t *block, ngx_k8s_row_t *row,
     }
 
     return (yes == n) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* "if=" is not nginx.conf's */
+
+static ngx_int_t
+ngx_http_k8s_running_params(ngx_str_t *value)
+{
+    ngx_str_t  rest, word;
+
+    rest = *value;
+
+    while (ngx_k8s_log_param_next(&rest, &word) == NGX_OK) {
+        if (word.len < 3 || ngx_strncmp(word.data, "if=", 3) != 0) {
+            return NGX_DONE;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* whether nginx has a file of this name open, which is all that can be seen */
+
+static ngx_int_t
+ngx_http_k8s_running_file(ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_open_file_t  *file;
+
+    for (part = (ngx_list_part_t *) &ngx_cycle->open_files.part; part;
+         part = part->next)
+    {
+        file = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (file[i].name.len == name->len
+                && ngx_strncmp(file[i].name.data, name->data, name->len) == 0)
+            {
+                return NGX_OK;
+            }
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 

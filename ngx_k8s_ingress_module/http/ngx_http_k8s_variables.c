@@ -17,6 +17,7 @@
 #include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_forwarded.h>
+#include <ngx_http_k8s_log.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_variables.h>
@@ -44,6 +45,8 @@ static ngx_int_t ngx_http_k8s_scheme_variable(ngx_http_request_t *r,
 static ngx_int_t ngx_http_k8s_port_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_connection_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_real_ip_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_escaped_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -113,6 +116,10 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
                          "client asks for it, or \"close\" where connections "
                          "are not kept"),
 
+    ngx_http_k8s_var_row("k8s_access_log", ngx_http_k8s_log_variable,
+                         NGX_HTTP_VAR_NOCACHEABLE,
+                         "line of the access log, as log-format-upstream has "
+                         "it: the format \"k8s_ingress\" of access_log"),
     ngx_http_k8s_var_row("k8s_forwarded_for",
                          ngx_http_k8s_forwarded_for_variable, 0,
                          "X-Forwarded-For that the backend gets"),
@@ -167,6 +174,8 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
     ngx_http_k8s_var_row("pass_port", ngx_http_k8s_port_variable,
                          NGX_HTTP_K8S_ALIAS, "as $k8s_pass_port"),
 
+    ngx_http_k8s_var_row("the_real_ip", ngx_http_k8s_real_ip_variable,
+                         NGX_HTTP_K8S_ALIAS, "as $remote_addr"),
     ngx_http_k8s_var_row("escaped_request_uri", ngx_http_k8s_escaped_variable,
                          NGX_HTTP_K8S_ALIAS,
                          "$request_uri, escaped for an argument"),
@@ -192,7 +201,8 @@ ngx_http_k8s_add_variables(ngx_conf_t *cf)
         var->data = row->data;
     }
 
-    return ngx_http_k8s_set_headers_variables(cf);
+    return (ngx_http_k8s_set_headers_variables(cf) == NGX_OK)
+           ? ngx_http_k8s_log_format(cf) : NGX_ERROR;
 }
 
 
@@ -222,6 +232,13 @@ ngx_http_k8s_index_variables(ngx_conf_t *cf, ngx_http_k8s_main_conf_t *kmcf)
         return NGX_ERROR;
     }
 
+    ngx_str_set(&name, "remote_user");
+
+    kmcf->remote_user = ngx_http_get_variable_index(cf, &name);
+    if (kmcf->remote_user == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
     /* of headers that keys bring, as nothing new can be indexed later */
 
     ngx_str_set(&name, "request_uri");
@@ -232,7 +249,8 @@ ngx_http_k8s_index_variables(ngx_conf_t *cf, ngx_http_k8s_main_conf_t *kmcf)
 
     ngx_http_k8s_template_init(cf);
 
-    return ngx_http_k8s_set_headers_index(cf);
+    return (ngx_http_k8s_set_headers_index(cf) == NGX_OK)
+           ? ngx_http_k8s_log_index(cf) : NGX_ERROR;
 }
 
 
@@ -292,7 +310,10 @@ ngx_http_k8s_ctx_variable(ngx_http_request_t *r,
 
     case NGX_HTTP_K8S_UPSTREAM:
 
-        if (ctx->no_service) {
+        if (ctx->page.len) {
+            s = ctx->page;
+
+        } else if (ctx->no_service) {
             ngx_str_set(&s, "upstream-default-backend");
 
         } else if (ctx->names
@@ -695,6 +716,20 @@ ngx_http_k8s_connection_variable(ngx_http_request_t *r,
     v->no_cacheable = 0;
     v->not_found = 0;
     v->data = value->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_real_ip_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    v->len = r->connection->addr_text.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = r->connection->addr_text.data;
 
     return NGX_OK;
 }

@@ -163,6 +163,27 @@ typedef struct {
     ngx_str_t                hash_by;       /* with variables; empty: none */
     ngx_uint_t               balance;       /* NGX_K8S_BALANCE_* */
 
+    ngx_uint_t               log;           /* requests are logged */
+    ngx_uint_t               log_off;       /* none is; */
+    ngx_uint_t               log_http_off;  /* the same */
+    ngx_uint_t               log_default;   /* those that no Ingress takes are,
+                                               too */
+    ngx_uint_t               log_auth;      /* those to auth servers are, too */
+    ngx_str_t                log_format;    /* see ngx_k8s_log_next() */
+    ngx_uint_t               log_json;      /* how values are escaped in it */
+    ngx_uint_t               log_none;      /* they are not; counts before
+                                               log_json */
+    ngx_str_t                log_params;    /* see ngx_k8s_log_param_next() */
+    ngx_str_t                log_skip;      /* URIs that are not logged, with
+                                               commas */
+    ngx_uint_t               rewrite_log;   /* rewrites are logged */
+
+    ngx_str_t                mirror_target;   /* URL with variables; empty:
+                                               none */
+    ngx_str_t                mirror_host;   /* Host of its requests; empty:
+                                               that of the URL */
+    ngx_uint_t               mirror_body;   /* the body is sent, too */
+
     ngx_uint_t               connection;    /* header to the backend; 0: as it
                                                came, 1: keep-alive, 2: close */
 
@@ -307,6 +328,9 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_headers_any;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_pattern;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_host_patterns;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_http_url;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_log_format;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_log_params;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_log_urls;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_match_cn;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_methods;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_object;
@@ -353,6 +377,20 @@ void ngx_k8s_trim(ngx_str_t *value);
 /* of a list as auth-cache-duration, for a status: milliseconds, 0: it has none;
    of items that have it the first one counts */
 ngx_msec_t ngx_k8s_duration(ngx_str_t *list, ngx_uint_t status);
+
+/* of a format of the access log, and of a list of URIs that are not logged */
+#define NGX_K8S_LOG_FORMAT_MAX       8192
+#define NGX_K8S_LOG_URLS             64
+
+/*
+ * Takes the next piece from a format of the access log: text as it is written
+ * to the log, or the name of a variable.  NGX_DONE: there are no more;
+ * NGX_ERROR: a "$" that no name follows.
+ */
+ngx_int_t ngx_k8s_log_next(ngx_str_t *format, ngx_str_t *text,
+    ngx_uint_t *variable);
+/* the next word of access-log-params; NGX_DONE: there are no more */
+ngx_int_t ngx_k8s_log_param_next(ngx_str_t *params, ngx_str_t *word);
 
 /* NGX_OK when it is one of cors-allow-origin */
 ngx_int_t ngx_k8s_item_origin(ngx_str_t *item);

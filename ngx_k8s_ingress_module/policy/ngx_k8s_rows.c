@@ -13,9 +13,7 @@
 #define NGX_K8S_G                    NGX_K8S_API_GATEWAY
 #define NGX_K8S_IG                   (NGX_K8S_API_INGRESS|NGX_K8S_API_GATEWAY)
 
-/* where it is said, and how much risk an annotation is; a key that is not
-   served yet, where the annotation or the default is */
-#define NGX_K8S_KL                   (NGX_K8S_ROW_KEY|NGX_K8S_ROW_KEY_LATER)
+/* where it is said, and how much risk an annotation is */
 #define NGX_K8S_K                    NGX_K8S_ROW_KEY
 #define NGX_K8S_A                    (NGX_K8S_I|NGX_K8S_ROW_ANNOTATION)
 #define NGX_K8S_A_MEDIUM             (NGX_K8S_A|NGX_K8S_RISK_MEDIUM)
@@ -444,13 +442,19 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     /* balancing and affinity */
 
     ngx_k8s_field_row("upstream-hash-by", variables, "", hash_by,
-                      NGX_K8S_A_HIGH|NGX_K8S_KL|NGX_K8S_SERVICE_ROW,
+                      NGX_K8S_A_HIGH|NGX_K8S_SERVICE_ROW,
                       "text with variables: requests for which it is the same "
                       "go to one endpoint"),
-    ngx_k8s_spread_row("upstream-hash-by-subset", flag, "false", NGX_K8S_KL,
+    ngx_k8s_noted_row("upstream-hash-by", variables, "", NGX_K8S_IK, "",
+                      "the controller of ingress-nginx does not read it"),
+    ngx_k8s_spread_row("upstream-hash-by-subset", flag, "false", 0,
                        "upstream-hash-by", "to one of some endpoints"),
-    ngx_k8s_spread_row("upstream-hash-by-subset-size", number, "3", NGX_K8S_KL,
+    ngx_k8s_noted_row("upstream-hash-by-subset", flag, "false", NGX_K8S_IK, "",
+                      "the controller of ingress-nginx does not read it"),
+    ngx_k8s_spread_row("upstream-hash-by-subset-size", number, "3", 0,
                        "upstream-hash-by-subset", "64 at most"),
+    ngx_k8s_noted_row("upstream-hash-by-subset-size", number, "3", NGX_K8S_IK,
+                      "", "the controller of ingress-nginx does not read it"),
     ngx_k8s_field_row("affinity", affinity, "", affinity,
                       NGX_K8S_A|NGX_K8S_SERVICE_ROW,
                       "clients stay on an endpoint, by a cookie"),
@@ -583,8 +587,9 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "/.well-known/acme-challenge", no_auth, NGX_K8S_IK,
                       "prefixes of paths of rules, for which no auth server "
                       "is asked"),
-    ngx_k8s_later_row("enable-auth-access-log", "", flag, "false", NGX_K8S_IK,
-                      "", "of requests to the auth server"),
+    ngx_k8s_field_row("enable-auth-access-log", flag, "false", log_auth,
+                      NGX_K8S_IK|NGX_K8S_ROW_PROFILE,
+                      "of requests to the auth server"),
     ngx_k8s_any_row("allowlist-source-range", "whitelist-source-range",
                     &ngx_k8s_grammar_cidrs, "0.0.0.0/0,::/0",
                     NGX_K8S_A_MEDIUM|NGX_K8S_K|NGX_K8S_ROUTE, "", "",
@@ -794,12 +799,17 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "backend-protocol", ""),
     ngx_k8s_later_row("fastcgi-params-configmap", "", object, "",
                       NGX_K8S_A_MEDIUM, "backend-protocol", ""),
-    ngx_k8s_later_row("mirror-target", "", url_variables, "", NGX_K8S_A_HIGH,
-                      "", ""),
-    ngx_k8s_later_row("mirror-host", "", host_pattern, "", NGX_K8S_A_HIGH,
-                      "mirror-target", ""),
-    ngx_k8s_later_row("mirror-request-body", "", switch, "on", NGX_K8S_A,
-                      "mirror-target", ""),
+    ngx_k8s_field_row("mirror-target", auth_url, "", mirror_target,
+                      NGX_K8S_A_HIGH|NGX_K8S_ROW_PROFILE,
+                      "gets each request that is let through, and its answer "
+                      "is dropped; without a path it gets that of the "
+                      "request; not of gRPC"),
+    ngx_k8s_need_row("mirror-host", host_pattern, "", mirror_host,
+                     NGX_K8S_A_HIGH|NGX_K8S_ROW_PROFILE, "mirror-target",
+                     "without it the host of the URL"),
+    ngx_k8s_need_row("mirror-request-body", switch, "on", mirror_body,
+                     NGX_K8S_A, "mirror-target",
+                     "requests with one are buffered"),
     ngx_k8s_field_row("grpc-buffer-size-kb", number, "0", grpc_buffer,
                       NGX_K8S_IK, "of answers with GRPC and GRPCS; 0: as in "
                       "nginx.conf"),
@@ -885,31 +895,37 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
 
     /* logs */
 
-    ngx_k8s_token_row("enable-access-log", flag, "true", "access_log", "off",
-                      NGX_K8S_A|NGX_K8S_ROW_OFF, "as in nginx.conf, or none"),
-    ngx_k8s_token_row("disable-access-log", flag, "false", "access_log", "off",
-                      NGX_K8S_IK|NGX_K8S_ROW_ON, "none, whatever nginx.conf "
-                      "says"),
-    ngx_k8s_token_row("disable-http-access-log", flag, "false", "access_log",
-                      "off", NGX_K8S_IK|NGX_K8S_ROW_ON, "the same"),
-    ngx_k8s_later_row("enable-rewrite-log", "", flag, "false", NGX_K8S_A, "",
-                      ""),
+    ngx_k8s_field_row("enable-access-log", flag, "true", log, NGX_K8S_A,
+                      "as in nginx.conf, or none"),
+    ngx_k8s_field_row("disable-access-log", flag, "false", log_off, NGX_K8S_IK,
+                      "none, whatever nginx.conf says"),
+    ngx_k8s_field_row("disable-http-access-log", flag, "false", log_http_off,
+                      NGX_K8S_IK, "the same"),
+    ngx_k8s_field_row("enable-rewrite-log", flag, "false", rewrite_log,
+                      NGX_K8S_A, "in the error log, of level \"notice\""),
     ngx_k8s_noted_row("disable-stream-access-log", flag, "false", NGX_K8S_IK,
                       "", ""),
-    ngx_k8s_later_row("access-log-params", "", text, "", NGX_K8S_IK, "", ""),
+    ngx_k8s_any_row("access-log-params", "", &ngx_k8s_grammar_log_params, "",
+                    NGX_K8S_IK|NGX_K8S_ROW_COMPARED|NGX_K8S_ROW_PROFILE, "",
+                    "access_log ... k8s_ingress %V",
+                    offsetof(ngx_k8s_settings_t, log_params), "",
+                    "\"if=\"; the others in nginx.conf"),
     ngx_k8s_conf_row("access-log-path", text, "/var/log/nginx/access.log",
-                     "access_log %V", "\"access_log\" in nginx.conf"),
-    ngx_k8s_conf_row("http-access-log-path", text, "", "access_log %V",
+                     "access_log %V k8s_ingress",
+                     "\"access_log\" in nginx.conf"),
+    ngx_k8s_conf_row("http-access-log-path", text, "",
+                     "access_log %V k8s_ingress",
                      "\"access_log\" in nginx.conf"),
     ngx_k8s_noted_row("stream-access-log-path", text, "", NGX_K8S_IK, "",
                       "\"access_log\" in nginx.conf"),
-    ngx_k8s_later_row("enable-access-log-for-default-backend", "", flag,
-                      "false", NGX_K8S_IK, "", ""),
+    ngx_k8s_field_row("enable-access-log-for-default-backend", flag, "false",
+                      log_default, NGX_K8S_IK,
+                      "requests that no Ingress takes"),
     ngx_k8s_conf_row("error-log-path", text, "/var/log/nginx/error.log",
                      "error_log %V", "\"error_log\" in nginx.conf"),
     ngx_k8s_conf_row("error-log-level", log_level, "notice",
                      "error_log ... %V", "\"error_log\" in nginx.conf"),
-    ngx_k8s_later_row("log-format-upstream", "", text,
+    ngx_k8s_field_row("log-format-upstream", log_format,
                       "$remote_addr - $remote_user [$time_local] \"$request\" "
                       "$status $body_bytes_sent \"$http_referer\" "
                       "\"$http_user_agent\" $request_length $request_time "
@@ -917,17 +933,20 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       "[$proxy_alternative_upstream_name] $upstream_addr "
                       "$upstream_response_length $upstream_response_time "
                       "$upstream_status $req_id",
-                      NGX_K8S_IK, "", ""),
+                      log_format, NGX_K8S_IK|NGX_K8S_ROW_PROFILE,
+                      "of \"access_log ... k8s_ingress\" in nginx.conf"),
     ngx_k8s_later_row("log-format-stream", "", text,
                       "[$remote_addr] [$time_local] $protocol $status "
                       "$bytes_sent $bytes_received $session_time",
                       NGX_K8S_IK, "", ""),
-    ngx_k8s_later_row("log-format-escape-json", "", flag, "false", NGX_K8S_IK,
-                      "", ""),
-    ngx_k8s_later_row("log-format-escape-none", "", flag, "false", NGX_K8S_IK,
-                      "", ""),
-    ngx_k8s_later_row("skip-access-log-urls", "", texts, "", NGX_K8S_IK, "",
-                      ""),
+    ngx_k8s_field_row("log-format-escape-json", flag, "false", log_json,
+                      NGX_K8S_IK, "bytes that are no UTF-8 as \\u00XX"),
+    ngx_k8s_field_row("log-format-escape-none", flag, "false", log_none,
+                      NGX_K8S_IK, "counts before log-format-escape-json"),
+    ngx_k8s_field_row("skip-access-log-urls", log_urls, "", log_skip,
+                      NGX_K8S_IK|NGX_K8S_ROW_PROFILE,
+                      "as a whole with its arguments, in any case of letters; "
+                      "after \"~\" a regular expression"),
     ngx_k8s_noted_row("enable-syslog", flag, "false", NGX_K8S_IK, "",
                       "\"access_log syslog:...\" in nginx.conf"),
     ngx_k8s_noted_row("syslog-host", text, "", NGX_K8S_IK, "enable-syslog",

@@ -32,7 +32,7 @@ $n->manifest('quiet.yaml', ingress('quiet', "$p/enable-cors: \"false\"",
 $n->manifest('typo.yaml', ingress('typo', "$p/proxy-body-siz: 8m",
     "$p/rate-limit-rps: \"5\"", "nginx.org/rewrites: x",
     "nginx.org/basic-auth-secret: x"));
-$n->manifest('later.yaml', ingress('later', "$p/enable-rewrite-log: \"true\""));
+$n->manifest('later.yaml', ingress('later', "$p/enable-opentelemetry: \"true\""));
 $n->manifest('list.yaml', ingress('list', "$p/enable-modsecurity: \"true\""));
 $n->manifest('everybody.yaml', ingress('everybody',
     "$p/whitelist-source-range: 0.0.0.0/0,::/0"));
@@ -78,7 +78,7 @@ said(qr/AnnotationForeign","severity":"note"[^}]*nginx\.org\/rewrites[^}]*rewrit
      "another controller's");
 said(qr/AnnotationUnknown","severity":"warning"[^}]*nginx\.org\/basic-auth-secret[^}]*protects nothing here[^}]*auth-secret/,
      'that would protect');
-said(qr/AnnotationUnserved","severity":"warning"[^}]*enable-rewrite-log/, 'what is not served yet');
+said(qr/AnnotationUnserved","severity":"warning"[^}]*enable-opentelemetry/, 'what is not served yet');
 said(qr/AnnotationClosed[^}]*enable-modsecurity/,
      'what is closed');
 said(qr/AnnotationClosed[^}]*\\"many\\" is not an? /, 'and why');

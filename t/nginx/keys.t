@@ -278,7 +278,7 @@ config('proxy-body-size' => 'much', 'http-redirect-code' => '200',
        'proxy-read-timeout' => '61', 'proxy-body-siz' => '1m',
        'proxy-http-version' => '1.0', 'jaeger-endpoint' => 'x',
        'worker-processes' => '3', 'gzip-level' => '2', 'app-root' => '/x',
-       'log-format-escape-json' => 'true', 'use-proxy-protocol' => 'true');
+       'log-format-stream' => '$status', 'use-proxy-protocol' => 'true');
 soon(sub { ($n->get('plain.test', '/'))[1] }, "HTTP/1.0\n", 'what is good');
 says(qr/"KeyInvalid"[^}]*data\.proxy-body-size[^}]*a size, as/, 'a bad value');
 says(qr/"KeyInvalid"[^}]*data\.http-redirect-code[^}]*301, 302, 307 or 308/,
@@ -289,7 +289,7 @@ says(qr/"KeyNginx"[^}]*data\.worker-processes[^}]*Write \\"worker_processes 3;\\
      'of nginx.conf');
 says(qr/"KeyNoEffect"[^}]*data\.use-proxy-protocol[^}]*Write \\"listen \.\.\. p/,
      'what no listen of it has');
-says(qr/"KeyUnserved"[^}]*data\.log-format-escape-json/, 'not served yet');
+says(qr/"KeyUnserved"[^}]*data\.log-format-stream/, 'not served yet');
 says(qr/"KeyNoted","severity":"note"[^}]*data\.app-root/,
      'what ingress-nginx does not read');
 says(qr/"KeyNoEffect"[^}]*data\.gzip-level[^}]*without \\"use-gzip\\"/,

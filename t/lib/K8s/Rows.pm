@@ -196,6 +196,9 @@ sub new {
         server => "listen 127.0.0.1:$tls ssl; http2 on; k8s_ingress_pass;",
         http => "log_format rows 'access of host: \"\$host\"'; "
                 . 'access_log logs/error.log rows; '
+                . 'log_format line escape=none '
+                . '\'$k8s_access_log host: "$host"\'; '
+                . 'access_log logs/error.log line; '
                 . "server { listen 127.0.0.1:$admin; k8s_ingress_admin; } "
                 . "server { listen 127.0.0.1:$proxy proxy_protocol; "
                 . 'k8s_ingress_pass; }',
@@ -454,6 +457,7 @@ sub wrong {
     for my $r (@{$f->{requests}}) {
         my @some = list($r->{some});
         my $same;
+        my $to = ($r->{host} // $host) =~ s/%%HOST%%/$host/r;
 
         for my $i (1 .. $r->{times} // 1) {
             sleep $r->{pause} if $i > 1 && $r->{pause};
@@ -461,10 +465,10 @@ sub wrong {
             my $text = $self->ask($r, $host, $patience);
             $log = substr $self->{nginx}->log, $log;
             for my $re (list($r->{silent})) {
-                return "logged: $re" if $log =~ /$re.*host: "\Q$host\E"/;
+                return "logged: $re" if $log =~ /$re.*host: "\Q$to\E"/;
             }
             for my $re (list($r->{logged})) {
-                return "not logged: $re" if $log !~ /$re.*host: "\Q$host\E"/;
+                return "not logged: $re" if $log !~ /$re.*host: "\Q$to\E"/;
             }
             return length($text) . " bytes"
                 if $r->{under} && length($text) >= $r->{under}
