@@ -30,8 +30,28 @@ static u_char *ngx_http_k8s_log_escape_hex(u_char *dst, ngx_str_t *text);
 static u_char  ngx_http_k8s_log_hex[] = "0123456789ABCDEF";
 
 
+/* bytes that are escaped, but for UTF-8 */
+
+static uint32_t  ngx_http_k8s_log_strange[] = {
+    0xffffffff, /* 1111 1111 1111 1111  1111 1111 1111 1111 */
+
+                /* ?>=< ;:98 7654 3210  /.-, +*)( '&%$ #"!  */
+    0x00000004, /* 0000 0000 0000 0000  0000 0000 0000 0100 */
+
+                /* _^]\ [ZYX WVUT SRQP  ONML KJIH GFED CBA@ */
+    0x10000000, /* 0001 0000 0000 0000  0000 0000 0000 0000 */
+
+                /*  ~}| {zyx wvut srqp  onml kjih gfed cba` */
+    0x80000000, /* 1000 0000 0000 0000  0000 0000 0000 0000 */
+
+    0xffffffff, /* 1111 1111 1111 1111  1111 1111 1111 1111 */
+    0xffffffff, /* 1111 1111 1111 1111  1111 1111 1111 1111 */
+    0xffffffff, /* 1111 1111 1111 1111  1111 1111 1111 1111 */
+    0xffffffff, /* 1111 1111 1111 1111  1111 1111 1111 1111 */
+};
+
 #define ngx_http_k8s_log_plain(c)                                             \
-    ((c) >= ' ' && (c) < 0x7f && (c) != '"' && (c) != '\\')
+    !((ngx_http_k8s_log_strange[(c) >> 5] >> ((c) & 0x1f)) & 1)
 
 
 size_t

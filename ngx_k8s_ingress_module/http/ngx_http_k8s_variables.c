@@ -385,20 +385,25 @@ static ngx_int_t
 ngx_http_k8s_upstream_name(ngx_http_request_t *r, ngx_k8s_rule_rec_t *names,
     ngx_str_t *s)
 {
-    ngx_str_t  namespace, service, port;
+    u_char     *p;
+    ngx_str_t   namespace, service, port;
 
     ngx_k8s_record_str(names, &names->namespace, &namespace);
     ngx_k8s_record_str(names, &names->service, &service);
     ngx_k8s_record_str(names, &names->port, &port);
 
-    s->data = ngx_pnalloc(r->main->pool, namespace.len + 1 + service.len + 1
-                                         + port.len);
+    s->len = namespace.len + 1 + service.len + 1 + port.len;
+    s->data = ngx_pnalloc(r->main->pool, s->len);
+
     if (s->data == NULL) {
         return NGX_ERROR;
     }
 
-    s->len = ngx_sprintf(s->data, "%V-%V-%V", &namespace, &service, &port)
-             - s->data;
+    p = ngx_cpymem(s->data, namespace.data, namespace.len);
+    *p++ = '-';
+    p = ngx_cpymem(p, service.data, service.len);
+    *p++ = '-';
+    ngx_memcpy(p, port.data, port.len);
 
     return NGX_OK;
 }
