@@ -15,6 +15,8 @@
 #include <ngx_k8s_manifests.h>
 
 
+static void ngx_k8s_manifests_hold_back(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident);
 static ngx_uint_t ngx_k8s_manifests_kept(ngx_k8s_manifest_claim_t *claim);
 static ngx_uint_t ngx_k8s_manifests_counts(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident);
@@ -28,6 +30,7 @@ static void ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);
 static void ngx_k8s_manifests_owe(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident, ngx_uint_t owed);
+static ngx_uint_t ngx_k8s_manifests_blind(ngx_k8s_manifests_t *m);
 
 
 /* one changed object */
@@ -59,6 +62,13 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
     claim = ngx_k8s_manifests_first(ident);
 
     if (claim == NULL) {
+
+        if (ident->fed && ident->kind == NGX_K8S_CONFIG_MAP
+            && ngx_k8s_manifests_blind(m))
+        {
+            ngx_k8s_manifests_hold_back(m, ident);
+            return;
+        }
 
         if (ident->fed) {
             ngx_k8s_manifests_put(m, ident, NULL);
@@ -114,6 +124,29 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
     ngx_memcpy(ident->digest, digest, 16);
 
     ngx_k8s_manifests_put(m, ident, counts ? claim : NULL);
+}
+
+
+/*
+ * A ConfigMap that has left its file may be in one that cannot be read, and its
+ * keys may protect: it stays as it was until all files can be.
+ */
+
+static void
+ngx_k8s_manifests_hold_back(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident)
+{
+    ngx_k8s_feed_t  feed;
+
+    ngx_memzero(&feed, sizeof(ngx_k8s_feed_t));
+
+    feed.op = NGX_K8S_FEED_KEEP;
+    feed.kind = ident->kind;
+    feed.code = NGX_K8S_PROBLEM_FILE_INVALID;
+
+    ngx_k8s_source_feed_name(m->sink, &feed, &ident->ns, &ident->name, m->log);
+
+    ngx_k8s_manifests_owe(m, ident, 1);
 }
 
 
@@ -354,8 +387,16 @@ ngx_k8s_manifests_owe(ngx_k8s_manifests_t *m, ngx_k8s_manifest_ident_t *ident,
 ngx_uint_t
 ngx_k8s_manifests_owes(ngx_k8s_manifests_t *m)
 {
-    return !ngx_queue_empty(&m->owed) && m->nunread == 0 && !m->partial
-           && !m->again;
+    return !ngx_queue_empty(&m->owed) && !ngx_k8s_manifests_blind(m);
+}
+
+
+/* whether there is something that is not read, or cannot be */
+
+static ngx_uint_t
+ngx_k8s_manifests_blind(ngx_k8s_manifests_t *m)
+{
+    return m->nunread || m->partial || m->again;
 }
 
 
@@ -369,6 +410,8 @@ ngx_k8s_manifests_owed_step(ngx_k8s_manifests_t *m)
     ident = ngx_queue_data(q, ngx_k8s_manifest_ident_t, kin);
 
     ngx_k8s_manifests_delete(m, NGX_K8S_CONFIG_MAP, &ident->ns, &ident->name);
+
+    ident->fed = 0;
 
     ngx_k8s_manifests_owe(m, ident, 0);
     ngx_k8s_manifests_touch(m, ident);

@@ -33,6 +33,14 @@ typedef struct {
 } ngx_k8s_identity_t;
 
 
+/* why an object cannot be had, with the room for its remedy */
+
+typedef struct {
+    ngx_k8s_problem_t        problem;
+    u_char                   remedy[256];
+} ngx_k8s_queue_reason_t;
+
+
 static void ngx_k8s_queue_lose(ngx_k8s_queue_t *q, ngx_uint_t kind);
 static ngx_int_t ngx_k8s_queue_item(ngx_k8s_queue_t *q,
     ngx_k8s_queue_item_t *item);
@@ -42,7 +50,8 @@ static ngx_int_t ngx_k8s_queue_put(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_object_t *object);
 static ngx_int_t ngx_k8s_queue_stored(ngx_k8s_queue_t *q,
     ngx_k8s_feed_t *feed, ngx_int_t rc);
-static ngx_str_t *ngx_k8s_queue_reason(ngx_uint_t code);
+static void ngx_k8s_queue_problem(ngx_k8s_feed_t *feed,
+    ngx_k8s_queue_reason_t *reason);
 static void ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
     ngx_k8s_parser_t *parser, ngx_k8s_problem_t *problem);
 static ngx_int_t ngx_k8s_queue_write(ngx_k8s_queue_t *q);
@@ -260,8 +269,8 @@ ngx_k8s_queue_text_free(ngx_k8s_feed_t *feed)
 static ngx_int_t
 ngx_k8s_queue_item(ngx_k8s_queue_t *q, ngx_k8s_queue_item_t *item)
 {
-    ngx_k8s_feed_t     *feed;
-    ngx_k8s_problem_t   problem;
+    ngx_k8s_feed_t          *feed;
+    ngx_k8s_queue_reason_t   reason;
 
     feed = &item->feed;
 
@@ -281,11 +290,8 @@ ngx_k8s_queue_item(ngx_k8s_queue_t *q, ngx_k8s_queue_item_t *item)
         return ngx_k8s_queue_object(q, feed);
 
     case NGX_K8S_FEED_KEEP:
-        ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
-        problem.code = feed->code;
-        problem.message = *ngx_k8s_queue_reason(feed->code);
-
-        ngx_k8s_queue_keep(q, feed, NULL, &problem);
+        ngx_k8s_queue_problem(feed, &reason);
+        ngx_k8s_queue_keep(q, feed, NULL, &reason.problem);
         return NGX_OK;
 
     case NGX_K8S_FEED_DELETE:
@@ -431,15 +437,51 @@ ngx_k8s_queue_stored(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed, ngx_int_t rc)
 
 /* why an object cannot be had as it is now */
 
-static ngx_str_t *
-ngx_k8s_queue_reason(ngx_uint_t code)
+static void
+ngx_k8s_queue_problem(ngx_k8s_feed_t *feed, ngx_k8s_queue_reason_t *reason)
 {
-    static ngx_str_t  large = ngx_string("the object is larger than "
-                                         "\"object_max\" and left out");
-    static ngx_str_t  forbidden = ngx_string("the API server does not allow "
-                                             "the object to be read");
+    u_char              *p, *last;
+    ngx_k8s_kind_t      *kind;
+    ngx_k8s_problem_t   *problem;
+    ngx_k8s_identity_t   id;
 
-    return (code == NGX_K8S_PROBLEM_OBJECT_FORBIDDEN) ? &forbidden : &large;
+    kind = &ngx_k8s_kinds[feed->kind];
+    problem = &reason->problem;
+
+    ngx_memzero(problem, sizeof(ngx_k8s_problem_t));
+    problem->code = feed->code;
+
+    if (feed->code == NGX_K8S_PROBLEM_FILE_INVALID) {
+        ngx_str_set(&problem->message, "no file has it any more, but one that "
+                                       "cannot be read may: what it said last "
+                                       "holds");
+        return;
+    }
+
+    if (feed->code != NGX_K8S_PROBLEM_OBJECT_FORBIDDEN) {
+        ngx_str_set(&problem->message, "the object is larger than "
+                                       "\"object_max\" and left out");
+        return;
+    }
+
+    ngx_str_set(&problem->message, "the API server does not allow the object "
+                                   "to be read");
+
+    if (ngx_k8s_queue_identity(feed, &id) != NGX_OK) {
+        return;
+    }
+
+    p = reason->remedy;
+    last = p + sizeof(reason->remedy);
+
+    problem->remedy.data = p;
+    problem->remedy.len = ngx_slprintf(p, last, "Add the rule {apiGroups: "
+                                       "[\"%V\"], resources: [%V], verbs: "
+                                       "[get, list, watch]} to a Role of the "
+                                       "namespace \"%V\" that nginx's "
+                                       "ServiceAccount is bound to.",
+                                       &kind->group, &kind->plural, &id.ns)
+                          - p;
 }
 
 
@@ -474,9 +516,11 @@ ngx_k8s_queue_keep(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 
         ngx_k8s_store_keep(q->store, feed->kind, &id.ns, &id.name);
 
-        /* what may not be read, and never was, is as if it was not there */
+        /* what may not be read, and never was, is as if it was not there;
+           keys of a ConfigMap may protect, so of one nothing is known */
 
         if (problem->code == NGX_K8S_PROBLEM_OBJECT_FORBIDDEN
+            && feed->kind != NGX_K8S_CONFIG_MAP
             && ngx_k8s_store_get(q->store, feed->kind, &id.ns, &id.name)
                == NULL)
         {
@@ -634,36 +678,32 @@ ngx_k8s_queue_secret(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed,
 }
 
 
-/* what may not be read is as if it was not there, or as it was before, and that
-   is said */
+/* what may not be read is as if it was not there, and that is said; of a
+   ConfigMap it is kept what was known */
 
 static ngx_int_t
 ngx_k8s_queue_delete(ngx_k8s_queue_t *q, ngx_k8s_feed_t *feed)
 {
-    ngx_k8s_problem_t   problem;
-    ngx_k8s_identity_t  id;
+    ngx_uint_t               forbidden;
+    ngx_k8s_identity_t       id;
+    ngx_k8s_queue_reason_t   reason;
 
     if (ngx_k8s_queue_identity(feed, &id) != NGX_OK) {
         ngx_k8s_queue_lose(q, feed->kind);
         return NGX_OK;
     }
 
-    ngx_memzero(&problem, sizeof(ngx_k8s_problem_t));
-    problem.code = feed->code;
-    problem.message = *ngx_k8s_queue_reason(feed->code);
+    ngx_k8s_queue_problem(feed, &reason);
 
-    if (feed->code == NGX_K8S_PROBLEM_OBJECT_FORBIDDEN
-        && feed->kind == NGX_K8S_CONFIG_MAP
-        && q->events->is_kept(q->events->data, feed->kind, &id.ns, &id.name))
-    {
-        ngx_k8s_queue_keep(q, feed, NULL, &problem);
+    forbidden = (feed->code == NGX_K8S_PROBLEM_OBJECT_FORBIDDEN);
+
+    if (forbidden && feed->kind == NGX_K8S_CONFIG_MAP) {
+        ngx_k8s_queue_keep(q, feed, NULL, &reason.problem);
         return NGX_OK;
     }
 
     q->events->refused(q->events->data, &ngx_k8s_kinds[feed->kind].name,
-                       &id.ns, &id.name,
-                       (feed->code == NGX_K8S_PROBLEM_OBJECT_FORBIDDEN)
-                       ? &problem : NULL);
+                       &id.ns, &id.name, forbidden ? &reason.problem : NULL);
     q->events->kept(q->events->data, feed->kind, &id.ns, &id.name, NULL);
 
     return ngx_k8s_queue_stored(q, feed,

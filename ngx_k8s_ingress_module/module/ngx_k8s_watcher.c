@@ -706,8 +706,12 @@ ngx_k8s_watcher_check(ngx_k8s_watcher_t *w, uint64_t until)
 }
 
 
-/* keys may protect routes: without them, or what they said to a predecessor,
-   nothing is compiled */
+/*
+ * Keys may protect routes.  Without those of the controller nothing is
+ * compiled, nor without what those of a class said to a predecessor, whose
+ * routes are in force; else a class without its keys has its own Ingresses
+ * closed.
+ */
 
 static ngx_uint_t
 ngx_k8s_watcher_unknown(ngx_k8s_watcher_t *w)
@@ -719,6 +723,12 @@ ngx_k8s_watcher_unknown(ngx_k8s_watcher_t *w)
     }
 
     node = ngx_k8s_store_unknown(w->store, NULL);
+
+    while (node && !w->block->table->ready
+           && !ngx_k8s_store_config(w->store, &node->namespace, &node->name))
+    {
+        node = ngx_k8s_store_unknown(w->store, node);
+    }
 
     if (node && !w->unknown) {
         w->unknown = 1;
@@ -893,12 +903,14 @@ ngx_k8s_watcher_wanted_handler(ngx_event_t *ev)
 
     w = ngx_k8s_watcher_of(ev);
 
-    ngx_log_error(NGX_LOG_WARN, w->log, 0,
-                  "%V: %ui objects that are named have not come, going on "
-                  "without them", &w->block->zone_name,
-                  ngx_k8s_watcher_missing(w));
-
     w->late = 1;
+
+    if (!ngx_k8s_watcher_unknown(w)) {
+        ngx_log_error(NGX_LOG_WARN, w->log, 0,
+                      "%V: %ui objects that are named have not come, going on "
+                      "without them", &w->block->zone_name,
+                      ngx_k8s_watcher_missing(w));
+    }
 
     ngx_k8s_watcher_recall_all(w);
     ngx_k8s_watcher_post(w);

@@ -496,6 +496,9 @@ ngx_array_t *ngx_k8s_class_config(ngx_k8s_store_t *store,
 /* a class has come, is another one or has gone: its models are made anew */
 void ngx_k8s_class_changed(ngx_k8s_store_t *store,
     ngx_k8s_ingress_class_t *class);
+/* whether it is the ConfigMap of the controller */
+ngx_uint_t ngx_k8s_store_config(ngx_k8s_store_t *store, ngx_str_t *ns,
+    ngx_str_t *name);
 /* whether it is a ConfigMap of the controller, or of a class */
 ngx_uint_t ngx_k8s_store_guards(ngx_k8s_store_t *store, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name);

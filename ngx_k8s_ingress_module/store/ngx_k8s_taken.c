@@ -258,10 +258,24 @@ ngx_k8s_class_config(ngx_k8s_store_t *store, ngx_k8s_object_t *object,
 
 
 ngx_uint_t
+ngx_k8s_store_config(ngx_k8s_store_t *store, ngx_str_t *ns, ngx_str_t *name)
+{
+    ngx_str_t  own_ns, own;
+
+    if (store->conf.config_map.len == 0) {
+        return 0;
+    }
+
+    ngx_k8s_object_split(&store->conf.config_map, &own_ns, &own);
+
+    return ngx_k8s_str_eq(&own_ns, ns) && ngx_k8s_str_eq(&own, name);
+}
+
+
+ngx_uint_t
 ngx_k8s_store_guards(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
     ngx_str_t *name)
 {
-    ngx_str_t        own_ns, own;
     ngx_queue_t     *q;
     ngx_k8s_link_t  *link;
     ngx_k8s_node_t  *node;
@@ -270,12 +284,8 @@ ngx_k8s_store_guards(ngx_k8s_store_t *store, ngx_uint_t kind, ngx_str_t *ns,
         return 0;
     }
 
-    if (store->conf.config_map.len) {
-        ngx_k8s_object_split(&store->conf.config_map, &own_ns, &own);
-
-        if (ngx_k8s_str_eq(&own_ns, ns) && ngx_k8s_str_eq(&own, name)) {
-            return 1;
-        }
+    if (ngx_k8s_store_config(store, ns, name)) {
+        return 1;
     }
 
     node = ngx_k8s_node_find(store, NGX_K8S_NODE_CONFIG, ns, name);

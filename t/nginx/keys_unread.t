@@ -65,7 +65,30 @@ sub closed {
     my $n = nginx('other.yaml' => $broken, 'keys.yaml' => $keys);
     answers($n, 403, 'another file that cannot be read');
     $n->remove('keys.yaml');
-    answers($n, 200, 'keys that go are gone');
+    says($n, qr/"name":"own"[^]]*"FileInvalid"[^}]*no file has it any more/,
+         'keys that go may be in it now');
+    answers($n, 403, 'so they hold');
+    $n->reload;
+    answers($n, 403, 'for another watcher as well');
+    $n->remove('other.yaml');
+    answers($n, 200, 'until all files can be read');
+    ok($n->until(sub { status($n) !~ /FileInvalid/ }), 'and nothing is said');
+    is_deeply [$n->alerts], [], 'nothing alarming is logged';
+    is $n->stop, 0, 'ends well';
+}
+
+{
+    my $n = nginx('keys.yaml' => $keys);
+    answers($n, 403, 'keys');
+    $n->manifest('moved.yaml', $keys . $broken);
+    $n->remove('keys.yaml');
+    says($n, qr/no file has it any more/, 'their file is moved and broken');
+    answers($n, 403, 'they hold');
+    $n->manifest('moved.yaml', $keys =~ s/10\.0/127.0/r);
+    answers($n, 200, 'it is good again');
+    ok($n->until(sub { status($n) !~ /FileInvalid/ }), 'and nothing is said');
+    $n->remove('moved.yaml');
+    says($n, qr/"ConfigMapNotFound"[^}]*is not there"/, 'they go');
     is $n->stop, 0, 'ends well';
 }
 

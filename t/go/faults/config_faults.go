@@ -121,16 +121,30 @@ func init() {
 			what = verb
 		}
 		add("ConfigMap: 403 for "+what, func(e *env) {
+			e.begin(false)
+			e.app("a", 1)
+			e.app("b", 1)
+			e.ingress("a", "a.test", "/", "a")
 			e.configMap("own", api.Map{"bad": 1})
 			f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: verb,
 				Status: 403})
-			g := e.basic(false, options{block: block + " backoff 1s;"})
+			g := e.start(options{down: true, block: block + " backoff 1s;"})
+			e.await("the watcher to give it up", 20*time.Second, func() bool {
+				a := g.get("a.test", "/")
+				e.check(a.status != 200, "served")
+				return g.Logged("its keys may protect routes") > 0
+			})
 			e.check(f.Fired() > 0, "nothing was refused")
-			g.says(missing, refused, `"own"`)
+			e.check(g.adminGet("/readyz").status == 503, "ready")
+			e.check(g.Logged("going on without them") == 0, "said to go on")
+			g.says(refused, `"own"`, "-"+missing, "resources: [configmaps], "+
+				"verbs: [get, list, watch]} to a Role of the namespace "+
+				`\"default\"`)
 			e.check(g.Logged("(ObjectForbidden)") == 1, "logged %d times",
 				g.Logged("(ObjectForbidden)"))
-			e.check(g.adminGet("/readyz").status == 200, "not ready")
 			e.api.Clear(f)
+			g.ready(20 * time.Second)
+			e.check(g.get("a.test", "/").status == 200, "not served")
 			g.says("-"+missing, "-"+refused, bad)
 			if verb != "" {
 				return
@@ -207,6 +221,7 @@ func init() {
 			r.Verb != "get"
 	}
 	const absent = "ConfigMap default/answers is not there"
+	const unread = "ConfigMap default/answers has not come"
 
 	add("ConfigMap: of those that are named one is fetched, once", func(e *env) {
 		for _, n := range []string{"answers", "other"} {
@@ -250,14 +265,14 @@ func init() {
 		}
 		named(e, "default/answers")
 		answers(e, g, 503, "")
-		g.says(absent)
+		g.says(unread, refused)
 		g.still("b.test", "/", "b")
 		e.check(g.adminGet("/readyz").status == 200, "not ready")
 		for _, f := range fs {
 			e.api.Clear(f)
 		}
 		answers(e, g, 200, "1")
-		g.says("-" + absent)
+		g.says("-"+unread, "-"+refused)
 	})
 
 	add("ConfigMap: a reload waits for the keys, where others are refused", func(e *env) {
@@ -405,6 +420,40 @@ func init() {
 		e.check(g.adminGet("/readyz").status == 503, "ready")
 		e.api.Clear(f)
 		g.ready(20 * time.Second)
+		guarded(e, g)
+	})
+
+	add("ConfigMap: that of a class is refused, at a start and later", func(e *env) {
+		guards(e)
+		e.configMap("other", api.Map{"whitelist-source-range": "10.0.0.0/8"})
+		e.api.Put("ingressclasses", api.Map{
+			"metadata": api.Map{"name": "inner"},
+			"spec": api.Map{"controller": "k8s.io/ingress-nginx",
+				"parameters": api.Map{"kind": "ConfigMap",
+					"scope": "Namespace", "namespace": "default",
+					"name": "other"}}})
+		f := e.api.Inject(api.Fault{Resource: "configmaps", Verb: "get",
+			Name: "other", Status: 403})
+		g := e.start(options{down: true, block: block + " backoff 1s;"})
+		g.ready(20 * time.Second)
+		closed := func() {
+			for host, want := range map[string]int{"open.test": 200,
+				"evil.test": 404, "in.test": 503} {
+				a := g.get(host, "/")
+				e.check(a.status == want, "%s: %d", host, a.status)
+			}
+		}
+		closed()
+		g.says(refused, "ConfigMap default/other has not come")
+		e.api.Clear(f)
+		e.await("its keys", 20*time.Second, func() bool {
+			return g.get("in.test", "/").status == 403
+		})
+		guarded(e, g)
+		g.says("-" + refused)
+		e.api.Inject(api.Fault{Resource: "configmaps", Verb: "get",
+			Name: "other", Status: 403})
+		next(e, g)
 		guarded(e, g)
 	})
 
