@@ -254,10 +254,12 @@ ngx_k8s_annotation(ngx_k8s_annotations_t *a, ngx_keyval_t *kv)
     value = kv->value;
     ngx_k8s_trim(&value);
 
-    /* an empty list of addresses closes, as it does in ingress-nginx */
+    /* an empty list of addresses closes, as it does in ingress-nginx; one of
+       paths is none, in place of the default */
 
     if (value.len == 0
         && !(row->flags & NGX_K8S_ROW_PARTS)
+        && row->grammar != &ngx_k8s_grammar_texts
         && row->grammar != &ngx_k8s_grammar_risk
         && !(a->gate && (row->flags & NGX_K8S_ROW_CLOSES_ROUTE)
              && row->grammar == &ngx_k8s_grammar_cidrs))
@@ -785,6 +787,10 @@ ngx_k8s_annotation_take(ngx_k8s_annotations_t *a, ngx_str_t *key,
     ngx_k8s_row_t *row, ngx_str_t *text)
 {
     ngx_k8s_value_t  *value;
+
+    if (ngx_k8s_row_is_off(&row->name, NGX_K8S_PART_VALUE)) {
+        return NGX_OK;
+    }
 
     value = ngx_array_push(&a->values->values);
     if (value == NULL) {

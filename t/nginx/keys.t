@@ -112,6 +112,8 @@ spec:
          backend: {service: {name: a, port: {number: 80}}}}
       - {path: /free/, pathType: Prefix,
          backend: {service: {name: a, port: {number: 80}}}}
+      - {path: /.well-known/acme-challenge/x, pathType: Exact,
+         backend: {service: {name: a, port: {number: 80}}}}
 EOC
 config('proxy-body-size' => '32k');
 $n->start;
@@ -136,6 +138,7 @@ soon(sub { post('plain', 66_000) }, 200, 'what was taken out is as before');
 
 # what code of ours reads
 
+my $acme = '/.well-known/acme-challenge/x';
 is location('tls', '/x'), '308 https://tls.test/x', 'to https';
 is location('tls', '/free/x'), '308 https://tls.test/free/x', 'all paths';
 config('http-redirect-code' => '307', 'no-tls-redirect-locations' => '/free');
@@ -143,6 +146,12 @@ soon(sub { location('tls', '/x') }, '307 https://tls.test/x', 'another code');
 soon(sub { location('force', '/x') }, '307 https://force.test/x',
      'for annotations too');
 is location('tls', '/free/x'), '200 ', 'a path that stays on http';
+is location('tls', $acme), "307 https://tls.test$acme", 'a challenge does not';
+config();
+soon(sub { location('tls', $acme) }, '200 ', 'but by default');
+config('no-tls-redirect-locations' => '');
+soon(sub { location('tls', $acme) }, "308 https://tls.test$acme",
+     'a list without paths');
 config('ssl-redirect' => 'false');
 soon(sub { location('tls', '/x') }, '200 ', 'no redirects');
 is location('force', '/x'), '308 https://force.test/x', 'but by annotation';
