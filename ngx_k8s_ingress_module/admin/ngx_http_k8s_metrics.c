@@ -70,6 +70,14 @@ ngx_http_k8s_metric_t  ngx_http_k8s_metrics[] = {
                  "ingress, service, canary, host"),
       ngx_http_k8s_metric_requests, 0, 0 },
 
+    { ngx_string("nginx_ingress_controller_response_duration_seconds"),
+      ngx_string("histogram"),
+      ngx_string("Time of backends for these requests, of all tries; without "
+                 "buckets"),
+      ngx_string(NGX_HTTP_K8S_CONTROLLER ", status, method, path, namespace, "
+                 "ingress, service, canary, host, le"),
+      ngx_http_k8s_metric_durations, 0, 0 },
+
     { ngx_string("nginx_ingress_controller_ssl_expire_time_seconds"),
       ngx_string("gauge"),
       ngx_string("When the certificate of a host expires, seconds since 1970"),

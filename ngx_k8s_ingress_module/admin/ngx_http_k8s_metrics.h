@@ -21,6 +21,8 @@
 
 ngx_int_t ngx_http_k8s_metric_requests(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
+ngx_int_t ngx_http_k8s_metric_durations(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m);
 ngx_int_t ngx_http_k8s_metric_expire(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m);
 ngx_int_t ngx_http_k8s_metric_orphan(ngx_http_k8s_admin_t *a,

@@ -19,6 +19,9 @@
 #define NGX_HTTP_K8S_METRIC_STEP  64
 
 
+static void ngx_http_k8s_metric_rule(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m, char *suffix, ngx_k8s_rule_rec_t *rule,
+    uint64_t key);
 static void ngx_http_k8s_metric_controller(ngx_http_k8s_admin_t *a);
 static void ngx_http_k8s_metric_orphan_sample(ngx_http_k8s_admin_t *a,
     ngx_http_k8s_metric_t *m, char *type);
@@ -27,53 +30,101 @@ static void ngx_http_k8s_metric_orphan_sample(ngx_http_k8s_admin_t *a,
 ngx_int_t
 ngx_http_k8s_metric_requests(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m)
 {
-    uint64_t             key, count;
-    ngx_str_t            s;
     ngx_uint_t           i;
     ngx_k8s_rule_rec_t  *rule;
+    ngx_k8s_counted_t    counted;
 
     for (i = 0; i < NGX_HTTP_K8S_METRIC_STEP; i++) {
 
-        if (ngx_k8s_count_next(a->table, &a->item, &key, &count) != NGX_OK) {
+        if (ngx_k8s_count_next(a->table, &a->item, &counted) != NGX_OK) {
             return NGX_OK;
         }
 
         rule = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_RULE,
-                                   ngx_k8s_cell_rule(key));
+                                   ngx_k8s_cell_rule(counted.key));
         if (rule == NULL) {
             continue;
         }
 
-        ngx_http_k8s_metric_head(a, m);
-        ngx_http_k8s_metric_controller(a);
-
-        ngx_http_k8s_printf(a, ",status=\"%ui\",method=\"%V\"",
-                            ngx_k8s_cell_status(key),
-                            &ngx_k8s_methods[ngx_k8s_cell_method(key)
-                                             % NGX_K8S_METHODS]);
-
-        s = ngx_http_k8s_str(rule, &rule->path);
-        ngx_http_k8s_metric_label(a, ",path", &s);
-        s = ngx_http_k8s_str(rule, &rule->namespace);
-        ngx_http_k8s_metric_label(a, ",namespace", &s);
-        s = ngx_http_k8s_str(rule, &rule->name);
-        ngx_http_k8s_metric_label(a, ",ingress", &s);
-        s = ngx_http_k8s_str(rule, &rule->service);
-        ngx_http_k8s_metric_label(a, ",service", &s);
-        s = ngx_http_k8s_str(rule, &rule->rule);
-        ngx_http_k8s_metric_label(a, ",canary", &s);
-
-        s = ngx_http_k8s_str(rule, &rule->host);
-        if (s.len == 0) {
-            ngx_str_set(&s, "_");
-        }
-
-        ngx_http_k8s_metric_label(a, ",host", &s);
-
-        ngx_http_k8s_printf(a, "} %uL\n", count);
+        ngx_http_k8s_metric_rule(a, m, "", rule, counted.key);
+        ngx_http_k8s_printf(a, "} %uL\n", counted.count);
     }
 
     return NGX_AGAIN;
+}
+
+
+/* one bucket, and what rates and averages are made of */
+
+ngx_int_t
+ngx_http_k8s_metric_durations(ngx_http_k8s_admin_t *a,
+    ngx_http_k8s_metric_t *m)
+{
+    ngx_uint_t           i;
+    ngx_k8s_rule_rec_t  *rule;
+    ngx_k8s_counted_t    counted;
+
+    for (i = 0; i < NGX_HTTP_K8S_METRIC_STEP / 2; i++) {
+
+        if (ngx_k8s_count_next(a->table, &a->item, &counted) != NGX_OK) {
+            return NGX_OK;
+        }
+
+        rule = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_RULE,
+                                   ngx_k8s_cell_rule(counted.key));
+
+        if (rule == NULL || counted.answered == 0) {
+            continue;
+        }
+
+        ngx_http_k8s_metric_rule(a, m, "_bucket", rule, counted.key);
+        ngx_http_k8s_printf(a, ",le=\"+Inf\"} %uL\n", counted.answered);
+
+        ngx_http_k8s_metric_rule(a, m, "_sum", rule, counted.key);
+        ngx_http_k8s_printf(a, "} %uL.%03uL\n", counted.msec / 1000,
+                            counted.msec % 1000);
+
+        ngx_http_k8s_metric_rule(a, m, "_count", rule, counted.key);
+        ngx_http_k8s_printf(a, "} %uL\n", counted.answered);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+/* name and labels of what was counted for a rule */
+
+static void
+ngx_http_k8s_metric_rule(ngx_http_k8s_admin_t *a, ngx_http_k8s_metric_t *m,
+    char *suffix, ngx_k8s_rule_rec_t *rule, uint64_t key)
+{
+    ngx_str_t  s;
+
+    ngx_http_k8s_printf(a, "%V%s{", &m->name, suffix);
+    ngx_http_k8s_metric_controller(a);
+
+    ngx_http_k8s_printf(a, ",status=\"%ui\",method=\"%V\"",
+                        ngx_k8s_cell_status(key),
+                        &ngx_k8s_methods[ngx_k8s_cell_method(key)
+                                         % NGX_K8S_METHODS]);
+
+    s = ngx_http_k8s_str(rule, &rule->path);
+    ngx_http_k8s_metric_label(a, ",path", &s);
+    s = ngx_http_k8s_str(rule, &rule->namespace);
+    ngx_http_k8s_metric_label(a, ",namespace", &s);
+    s = ngx_http_k8s_str(rule, &rule->name);
+    ngx_http_k8s_metric_label(a, ",ingress", &s);
+    s = ngx_http_k8s_str(rule, &rule->service);
+    ngx_http_k8s_metric_label(a, ",service", &s);
+    s = ngx_http_k8s_str(rule, &rule->rule);
+    ngx_http_k8s_metric_label(a, ",canary", &s);
+
+    s = ngx_http_k8s_str(rule, &rule->host);
+    if (s.len == 0) {
+        ngx_str_set(&s, "_");
+    }
+
+    ngx_http_k8s_metric_label(a, ",host", &s);
 }
 
 

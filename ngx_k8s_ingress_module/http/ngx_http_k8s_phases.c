@@ -42,6 +42,7 @@ static ngx_int_t ngx_http_k8s_refused(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_int_t rc);
 static ngx_int_t ngx_http_k8s_check_length(ngx_http_request_t *r);
 static ngx_int_t ngx_http_k8s_count_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_k8s_answered(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -598,8 +599,36 @@ ngx_http_k8s_count_handler(ngx_http_request_t *r)
 
     if (ngx_k8s_pin(ctx->block)) {
         ngx_k8s_count(&ctx->block->view, ctx->rule, ctx->rule_generation,
-                      method, ngx_min(status, 4095));
+                      method, ngx_min(status, 4095),
+                      ngx_http_k8s_answered(r));
     }
 
     return NGX_OK;
+}
+
+
+/* as $upstream_response_time, of all tries; -1: no backend was asked */
+
+static ngx_int_t
+ngx_http_k8s_answered(ngx_http_request_t *r)
+{
+    ngx_int_t                   msec;
+    ngx_uint_t                  i;
+    ngx_http_upstream_state_t  *state;
+
+    if (r->upstream_states == NULL || r->upstream_states->nelts == 0) {
+        return -1;
+    }
+
+    msec = 0;
+    state = r->upstream_states->elts;
+
+    for (i = 0; i < r->upstream_states->nelts; i++) {
+
+        if (state[i].response_time != (ngx_msec_t) -1) {
+            msec += ngx_max((ngx_msec_int_t) state[i].response_time, 0);
+        }
+    }
+
+    return msec;
 }

@@ -336,10 +336,10 @@ static void
 ngx_k8s_copy_counts(ngx_k8s_copy_t *c)
 {
     uint32_t                rule;
-    uint64_t                key, count;
     ngx_uint_t              cursor;
     ngx_k8s_word_t         *from, *to;
     ngx_k8s_slot_t         *slot;
+    ngx_k8s_counted_t       counted;
     ngx_k8s_loader_slot_t  *slots;
 
     slots = c->loader.slots;
@@ -347,12 +347,12 @@ ngx_k8s_copy_counts(ngx_k8s_copy_t *c)
 
     to = ngx_k8s_word(c->to, NGX_K8S_WORD_MASTER);
 
-    while (ngx_k8s_count_next(c->from, &cursor, &key, &count) == NGX_OK) {
-        rule = ngx_k8s_cell_rule(key);
+    while (ngx_k8s_count_next(c->from, &cursor, &counted) == NGX_OK) {
+        rule = ngx_k8s_cell_rule(counted.key);
 
         if (rule >= c->nslots || slots[rule].slot == 0
             || (slots[rule].generation & 0xfff)
-               != ngx_k8s_cell_generation(key))
+               != ngx_k8s_cell_generation(counted.key))
         {
             continue;
         }
@@ -360,11 +360,10 @@ ngx_k8s_copy_counts(ngx_k8s_copy_t *c)
         slot = ngx_k8s_slot(c->to, slots[rule].slot);
 
         if (ngx_k8s_count_put(c->to, slots[rule].slot, slot->generation,
-                              ngx_k8s_cell_method(key),
-                              ngx_k8s_cell_status(key), count)
+                              &counted)
             != NGX_OK)
         {
-            to->dropped += count;
+            to->dropped += counted.count;
         }
     }
 

@@ -80,7 +80,7 @@ ngx_uint_t  ngx_k8s_turn_bounds[] = {
 
 void
 ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
-    ngx_uint_t method, ngx_uint_t status)
+    ngx_uint_t method, ngx_uint_t status, ngx_int_t msec)
 {
     uint64_t         key;
     ngx_uint_t       pinned;
@@ -114,6 +114,11 @@ ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
         if (cell) {
             (void) ngx_atomic_fetch_add(&cell->count, 1);
 
+            if (msec >= 0) {
+                (void) ngx_atomic_fetch_add(&cell->answered, 1);
+                (void) ngx_atomic_fetch_add(&cell->msec, msec);
+            }
+
         } else {
             view->word->dropped++;
         }
@@ -127,17 +132,22 @@ ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
 
 ngx_int_t
 ngx_k8s_count_put(ngx_k8s_table_t *table, uint32_t rule, uint32_t generation,
-    ngx_uint_t method, ngx_uint_t status, uint64_t n)
+    ngx_k8s_counted_t *counted)
 {
+    uint64_t         key;
     ngx_k8s_cell_t  *cell;
 
-    cell = ngx_k8s_cell_get(table, ngx_k8s_cell_key(rule, generation, method,
-                                                    status));
+    key = ngx_k8s_cell_key(rule, generation, ngx_k8s_cell_method(counted->key),
+                           ngx_k8s_cell_status(counted->key));
+
+    cell = ngx_k8s_cell_get(table, key);
     if (cell == NULL) {
         return NGX_ERROR;
     }
 
-    cell->count += n;
+    cell->count += counted->count;
+    cell->answered += counted->answered;
+    cell->msec += counted->msec;
 
     return NGX_OK;
 }
@@ -201,10 +211,10 @@ ngx_k8s_cell_alive(ngx_k8s_table_t *table, uint64_t key)
 
 
 ngx_int_t
-ngx_k8s_count_next(ngx_k8s_table_t *table, ngx_uint_t *cursor, uint64_t *key,
-    uint64_t *count)
+ngx_k8s_count_next(ngx_k8s_table_t *table, ngx_uint_t *cursor,
+    ngx_k8s_counted_t *counted)
 {
-    uint64_t         seen, sum;
+    uint64_t         seen;
     ngx_uint_t       i, n, mask, first;
     ngx_k8s_cell_t  *cells, *cell;
 
@@ -219,14 +229,18 @@ ngx_k8s_count_next(ngx_k8s_table_t *table, ngx_uint_t *cursor, uint64_t *key,
             continue;
         }
 
-        sum = 0;
+        ngx_memzero(counted, sizeof(ngx_k8s_counted_t));
+        counted->key = seen;
+
         first = NGX_K8S_WINDOW;
 
         for (i = 0; i < NGX_K8S_WINDOW; i++) {
             cell = &cells[(ngx_k8s_cell_start(table, seen) + i) & mask];
 
             if (ngx_k8s_load(&cell->key) == seen) {
-                sum += ngx_k8s_load(&cell->count);
+                counted->count += ngx_k8s_load(&cell->count);
+                counted->answered += ngx_k8s_load(&cell->answered);
+                counted->msec += ngx_k8s_load(&cell->msec);
 
                 if (first == NGX_K8S_WINDOW) {
                     first = cell - cells;
@@ -237,9 +251,6 @@ ngx_k8s_count_next(ngx_k8s_table_t *table, ngx_uint_t *cursor, uint64_t *key,
         if (first != n) {
             continue;
         }
-
-        *key = seen;
-        *count = sum;
 
         return NGX_OK;
     }
@@ -273,6 +284,8 @@ ngx_k8s_count_sweep(ngx_k8s_table_t *table, ngx_uint_t *cursor, ngx_uint_t n)
         }
 
         ngx_k8s_store(&cell->count, 0);
+        ngx_k8s_store(&cell->answered, 0);
+        ngx_k8s_store(&cell->msec, 0);
         ngx_k8s_store(&cell->key, 0);
     }
 

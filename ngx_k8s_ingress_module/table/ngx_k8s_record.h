@@ -204,6 +204,9 @@ typedef struct {
 
 #define NGX_K8S_MATCH_DEFAULT        0x0001  /* of a default backend */
 #define NGX_K8S_MATCH_REWRITE        0x0002  /* by the policy's target */
+#define NGX_K8S_MATCH_REGEX          0x0004  /* its object makes all paths of
+                                                the host regular expressions */
+#define NGX_K8S_MATCH_TURNED         0x0008  /* its own does not, but another */
 
 typedef struct {
     uint32_t                 flags;      /* NGX_K8S_MATCH_* */

@@ -48,9 +48,12 @@ ngx_int_t ngx_k8s_record_inside(ngx_k8s_record_t *rec, size_t len);
 /* checksum over a record of size bytes, of which len are at hand, then zero */
 uint32_t ngx_k8s_record_crc(ngx_k8s_record_t *rec, size_t len, size_t size);
 
-/* adds n to a cell of a table that nobody else has; NGX_ERROR: no cell */
+/*
+ * Adds what was counted for a key of another table to the cell of a rule, of a
+ * table that nobody else has; NGX_ERROR: no cell.
+ */
 ngx_int_t ngx_k8s_count_put(ngx_k8s_table_t *table, uint32_t rule,
-    uint32_t generation, ngx_uint_t method, ngx_uint_t status, uint64_t n);
+    uint32_t generation, ngx_k8s_counted_t *counted);
 
 /*
  * Frees the cells of rules that have gone, among n from *cursor on, and moves

@@ -62,7 +62,7 @@ ngx_k8s_table_layout(ngx_k8s_layout_t *layout, size_t size)
 
     while (layout->ncells < 0x40000000
            && (size_t) layout->ncells * 2 * sizeof(ngx_k8s_cell_t)
-              <= size / 32)
+              <= size / 16)
     {
         layout->ncells *= 2;
     }

@@ -109,7 +109,18 @@ typedef struct {
 typedef struct {
     ngx_atomic_t             key;
     ngx_atomic_t             count;
+    ngx_atomic_t             answered;   /* of these by backends */
+    ngx_atomic_t             msec;       /* that these took them */
 } ngx_k8s_cell_t;
+
+/* what was counted for a key */
+
+typedef struct {
+    uint64_t                 key;
+    uint64_t                 count;
+    uint64_t                 answered;
+    uint64_t                 msec;
+} ngx_k8s_counted_t;
 
 
 /* pin word of one process, on a cache line of its own */
@@ -283,12 +294,13 @@ ngx_k8s_stat_t *ngx_k8s_stat(ngx_k8s_table_t *table, uint32_t n);
 
 /*
  * Adds one to the cell of (rule slot, method, status); method is an index of
- * ngx_k8s_methods, status 0 .. 4095.  Lock-free; counts in word->dropped when
- * the cells are full.  A rule that has gone is not counted any more.  Pins by
- * itself where the caller has not.
+ * ngx_k8s_methods, status 0 .. 4095, msec what backends took, or -1: none was
+ * asked.  Lock-free; counts in word->dropped when the cells are full.  A rule
+ * that has gone is not counted any more.  Pins by itself where the caller has
+ * not.
  */
 void ngx_k8s_count(ngx_k8s_view_t *view, uint32_t rule, uint32_t generation,
-    ngx_uint_t method, ngx_uint_t status);
+    ngx_uint_t method, ngx_uint_t status, ngx_int_t msec);
 
 /*
  * Clients, so long as all have one address: notes that of a request, 16 bytes;
@@ -326,11 +338,11 @@ ngx_int_t ngx_k8s_clients(ngx_k8s_table_t *table, u_char *addr,
 
 /*
  * Walks the counters of living rules: *cursor is 0 at first; NGX_OK with the
- * next key and its count, NGX_DONE at the end.  Each key is met once.  Valid
- * under a pin.
+ * next key and what was counted, NGX_DONE at the end.  Each key is met once.
+ * Valid under a pin.
  */
 ngx_int_t ngx_k8s_count_next(ngx_k8s_table_t *table, ngx_uint_t *cursor,
-    uint64_t *key, uint64_t *count);
+    ngx_k8s_counted_t *counted);
 
 /* names of methods for counters: 0 is "OTHER", n is that of the bit 1 << n of
    ngx_http's method mask; what is above is counted as "OTHER" */

@@ -227,6 +227,16 @@ is(get($place, '/x'), 'other', 'other locations beside it');
             host => 'a.example', path => '/', method => 'GET',
             status => 200) // 0) == $before + 5
     }), 'requests are counted by rule');
+
+    my $d = 'nginx_ingress_controller_response_duration_seconds';
+    my %web = (%ours, namespace => 'default', ingress => 'web',
+               service => 'web', host => 'a.example', path => '/',
+               method => 'GET', status => 200);
+    is(value($m, "${d}_count", %web), $before + 5, 'answers of backends too');
+    is(value($m, "${d}_bucket", %web, le => '+Inf'), $before + 5, 'as a bucket');
+    ok(defined value($m, "${d}_sum", %web), 'with their time');
+    is(scalar value($m, "${d}_count", namespace => 'shop', status => 503), undef,
+       'what no backend has answered has none');
     is(value($m, 'nginx_ingress_controller_requests', %ours,
              namespace => 'shop', ingress => 'cart2', host => 'a.example',
              path => '/cart', status => 503), 3, 'and by status');

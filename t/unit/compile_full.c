@@ -152,7 +152,7 @@ static void
 start(k8s_t *k)
 {
     k8s_conf(k);
-    k->size = 8 * 1024 * 1024;
+    k->size = 8448 * 1024;
     k8s_open(k);
     service(k, "good");
     service(k, "evil");

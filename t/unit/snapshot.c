@@ -558,13 +558,13 @@ snapshot_copy(void)
     k8s_t                    a;
     size_t                   missing;
     uint32_t                 slot;
-    uint64_t                 cursor;
-    uint64_t                 key, count, sum;
+    uint64_t                 cursor, count, sum;
     ngx_uint_t               i, n, place;
     ngx_k8s_stat_t          *stat;
     ngx_k8s_view_t           view;
     ngx_k8s_table_t         *to;
     ngx_k8s_writer_t        *w;
+    ngx_k8s_counted_t        counted;
     ngx_k8s_service_rec_t   *service;
     ngx_k8s_endpoint_rec_t  *endpoint;
 
@@ -588,7 +588,8 @@ snapshot_copy(void)
     while (ngx_k8s_table_next(a.table, NGX_K8S_INDEX_RULE, &cursor)) {
         for (i = 0; i < 7; i++) {
             ngx_k8s_count(&view, cursor,
-                          ngx_k8s_slot(a.table, cursor)->generation, 1, 200);
+                          ngx_k8s_slot(a.table, cursor)->generation, 1, 200,
+                          5);
         }
     }
 
@@ -629,9 +630,15 @@ snapshot_copy(void)
         place = 0;
         sum = 0;
 
-        while (ngx_k8s_count_next(to, &place, &key, &count) == NGX_OK) {
-            slot = ngx_k8s_cell_rule(key);
-            sum += count;
+        while (ngx_k8s_count_next(to, &place, &counted) == NGX_OK) {
+            slot = ngx_k8s_cell_rule(counted.key);
+            sum += counted.count;
+
+            if (counted.answered != counted.count
+                || counted.msec != 5 * counted.count)
+            {
+                sum += 1000;
+            }
 
             if (ngx_k8s_slot_record(to, NGX_K8S_INDEX_RULE, slot) == NULL) {
                 sum += 1000;

@@ -337,7 +337,7 @@ table_copy(ngx_k8s_builder_t *b)
     view.word = NULL;
     view.pinned = 0;
     ngx_k8s_view_pin(&view);
-    ngx_k8s_count(&view, 1, 1, 0, 200);
+    ngx_k8s_count(&view, 1, 1, 0, 200, 0);
 
     bad = 0;
 
@@ -399,25 +399,36 @@ table_copy(ngx_k8s_builder_t *b)
 }
 
 
+/* of the key that was last asked for */
+
+static uint64_t  table_answered;
+static uint64_t  table_msec;
+
+
 static uint64_t
 table_counter(ngx_k8s_table_t *table, uint32_t rule, ngx_uint_t method,
     ngx_uint_t status, ngx_uint_t *keys)
 {
-    uint64_t    key, count, sum;
-    ngx_uint_t  cursor;
+    uint64_t           sum;
+    ngx_uint_t         cursor;
+    ngx_k8s_counted_t  c;
 
     cursor = 0;
     sum = 0;
     *keys = 0;
+    table_answered = 0;
+    table_msec = 0;
 
-    while (ngx_k8s_count_next(table, &cursor, &key, &count) == NGX_OK) {
+    while (ngx_k8s_count_next(table, &cursor, &c) == NGX_OK) {
         (*keys)++;
 
-        if (ngx_k8s_cell_rule(key) == rule
-            && ngx_k8s_cell_method(key) == method
-            && ngx_k8s_cell_status(key) == status)
+        if (ngx_k8s_cell_rule(c.key) == rule
+            && ngx_k8s_cell_method(c.key) == method
+            && ngx_k8s_cell_status(c.key) == status)
         {
-            sum += count;
+            sum += c.count;
+            table_answered += c.answered;
+            table_msec += c.msec;
         }
     }
 
@@ -432,7 +443,8 @@ table_counts(ngx_k8s_builder_t *b)
     uint32_t           one, two, generation;
     uint64_t           n;
     ngx_pid_t          pids[4];
-    ngx_uint_t         i, k, keys, pass;
+    ngx_int_t          k;
+    ngx_uint_t         i, keys, pass;
     ngx_k8s_view_t     view;
     ngx_k8s_table_t   *table;
     ngx_k8s_writer_t  *w;
@@ -458,8 +470,8 @@ table_counts(ngx_k8s_builder_t *b)
             }
 
             for (k = 0; k < 200000; k++) {
-                ngx_k8s_count(&view, one, 1, 1, 200);
-                ngx_k8s_count(&view, two, 1, 3, 200 + k % 100);
+                ngx_k8s_count(&view, one, 1, 1, 200, k % 4 - 1);
+                ngx_k8s_count(&view, two, 1, 3, 200 + k % 100, -1);
             }
 
             _exit(0);
@@ -472,6 +484,8 @@ table_counts(ngx_k8s_builder_t *b)
 
     ok(table_counter(table, one, 1, 200, &keys) == 800000,
        "counters of four processes add up");
+    ok(table_answered == 600000 && table_msec == 600000,
+       "and what backends took, of those that they answered");
     ok(keys == 101, "each is met once");
     ok(table_counter(table, two, 3, 250, &keys) == 8000, "each for itself");
 
@@ -486,7 +500,7 @@ table_counts(ngx_k8s_builder_t *b)
     ok(table_counter(table, two, 3, 250, &keys) == 0 && keys == 1,
        "counters go with their rule");
 
-    ngx_k8s_count(&view, two, 1, 3, 250);
+    ngx_k8s_count(&view, two, 1, 3, 250, 7);
     ok(table_counter(table, two, 3, 250, &keys) == 0 && view.word->dropped == 0,
        "and are not counted any more");
     ok(table_counter(table, one, 1, 200, &keys) == 800000, "the other stays");
@@ -495,7 +509,7 @@ table_counts(ngx_k8s_builder_t *b)
     generation = ngx_k8s_slot(table, two)->generation;
     ok(generation == 2 && table_counter(table, two, 3, 250, &keys) == 0,
        "who gets its slot starts at zero");
-    ngx_k8s_count(&view, two, 1, 3, 250);
+    ngx_k8s_count(&view, two, 1, 3, 250, 7);
     ok(table_counter(table, two, 3, 250, &keys) == 0, "for itself");
 
     /* full, and empty again */
@@ -504,7 +518,8 @@ table_counts(ngx_k8s_builder_t *b)
         n = view.word->dropped;
 
         for (k = 0; k < 4000; k++) {
-            ngx_k8s_count(&view, two, generation, 1 + k / 1000, k % 1000);
+            ngx_k8s_count(&view, two, generation, 1 + k / 1000, k % 1000,
+                          0);
         }
 
         (void) table_counter(table, one, 1, 200, &keys);
@@ -522,7 +537,7 @@ table_counts(ngx_k8s_builder_t *b)
 
     /* a new writer knows which cells are free */
 
-    ngx_k8s_count(&view, two, generation, 1, 200);
+    ngx_k8s_count(&view, two, generation, 1, 200, 0);
     ngx_k8s_writer_remove(w, two);
     ngx_k8s_writer_close(w);
     w = ngx_k8s_writer_open(table, -1, &unit_log);
