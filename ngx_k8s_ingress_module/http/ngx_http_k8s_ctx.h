@@ -94,8 +94,8 @@ typedef struct {
     unsigned                 preflight:1; /* of a request of another origin */
     unsigned                 by_origin:1; /* the answer is for this one */
     unsigned                 mirrored:1;
-    unsigned                 twin:1;     /* redirected to its host, which is
-                                            called so with or without www */
+    unsigned                 bare:1;     /* answered for the whole host, which
+                                            says nothing of HSTS */
 } ngx_http_k8s_ctx_t;
 
 

@@ -381,7 +381,8 @@ ngx_http_k8s_header_filter(ngx_http_request_t *r)
 
 #if (NGX_HTTP_SSL)
 
-    if (ctx && !ctx->health && !ctx->twin && !(ctx->auth && ctx->auth->signin)
+    if (ctx && !ctx->health && !ctx->bare && !ctx->error
+        && !(ctx->auth && ctx->auth->signin)
         && profile->hsts.len && r->connection->ssl
         && ngx_http_k8s_header_set(r, &ngx_http_k8s_hsts, &profile->hsts)
            == NULL)

@@ -225,7 +225,7 @@ ngx_http_k8s_to_twin(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_connection_t           *c;
     ngx_http_variable_value_t   v;
 
-    ctx->twin = 1;
+    ctx->bare = 1;
 
     ngx_k8s_record_str(route->record, &route->action->host, &host);
 

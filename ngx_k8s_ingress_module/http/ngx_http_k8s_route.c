@@ -270,7 +270,7 @@ ngx_http_k8s_forget(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     ctx->unlocated = 0;
     ctx->preflight = 0;
     ctx->by_origin = 0;
-    ctx->twin = 0;
+    ctx->bare = 0;
 }
 
 
@@ -344,6 +344,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
                     && ctx->names == NULL);
 
     if (route->host->flags & NGX_K8S_HOST_CLOSED) {
+        ctx->bare = 1;
         return ngx_http_k8s_closed(r, ctx, "host", NGX_HTTP_FORBIDDEN);
     }
 
@@ -353,6 +354,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         tls = ngx_http_k8s_client(r, ctx, table, route->host->policy);
 
         if (tls != NGX_OK && tls != NGX_DECLINED && tls != NGX_ABORT) {
+            ctx->bare = 1;
             return tls;
         }
     }
@@ -377,6 +379,7 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     if (route->host->root.len && r->uri.len == 1) {
         ngx_k8s_record_str(route->host, &route->host->root, &root);
+        ctx->bare = 1;
 
         ctx->unlocated = 1;
 

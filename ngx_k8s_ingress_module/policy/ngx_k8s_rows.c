@@ -224,6 +224,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                     offsetof(ngx_k8s_settings_t, redirect_port), "",
                     "the port on which nginx listens"),
     ngx_k8s_plain_row("server_name_in_redirect", "off", NGX_K8S_IG, ""),
+    ngx_k8s_plain_row("reset_timedout_connection", "on", NGX_K8S_I,
+                      "a client that is too slow, and 444"),
     ngx_k8s_token_row("relative-redirects", flag, "false", "absolute_redirect",
                       "%!S", NGX_K8S_A|NGX_K8S_K|NGX_K8S_G,
                       "else redirects name scheme and host"),
