@@ -21,6 +21,8 @@ static void ngx_http_k8s_status_paths(ngx_http_k8s_admin_t *a,
     ngx_k8s_host_t *part, ngx_uint_t first, ngx_uint_t n);
 static void ngx_http_k8s_status_host_head(ngx_http_k8s_admin_t *a,
     ngx_k8s_host_t *rec);
+static void ngx_http_k8s_status_regex(ngx_http_k8s_admin_t *a,
+    ngx_k8s_host_t *rec);
 static ngx_uint_t ngx_http_k8s_status_ours(ngx_http_k8s_admin_t *a,
     ngx_k8s_host_t *rec, ngx_uint_t first, ngx_uint_t n);
 static void ngx_http_k8s_status_path(ngx_http_k8s_admin_t *a,
@@ -214,9 +216,45 @@ ngx_http_k8s_status_host_head(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec)
         ngx_http_k8s_status_seen(a, &a->certificates, refs[i].slot);
     }
 
-    ngx_http_k8s_puts(a, "],\"paths\":[");
+    ngx_http_k8s_puts(a, "]");
+
+    ngx_http_k8s_status_regex(a, rec);
+
+    ngx_http_k8s_puts(a, ",\"paths\":[");
 
     a->opened = 1;
+}
+
+
+/* which object makes all paths of the host regular expressions; of very many
+   paths it may not be known */
+
+static void
+ngx_http_k8s_status_regex(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec)
+{
+    ngx_uint_t           i;
+    ngx_k8s_match_t     *match;
+    ngx_k8s_rule_rec_t  *rule;
+
+    match = ngx_k8s_record_at(rec, rec->matches.offset);
+
+    for (i = 0; i < rec->matches.n; i++) {
+
+        if (!(match[i].flags & NGX_K8S_MATCH_REGEX)) {
+            continue;
+        }
+
+        rule = ngx_k8s_slot_record(a->table, NGX_K8S_INDEX_RULE,
+                                   match[i].rule);
+        if (rule) {
+            ngx_http_k8s_status_member(a, ",\"regex_by\":{\"namespace\":", rule,
+                                       &rule->namespace);
+            ngx_http_k8s_status_member(a, ",\"ingress\":", rule, &rule->name);
+            ngx_http_k8s_puts(a, "}");
+        }
+
+        return;
+    }
 }
 
 
@@ -314,9 +352,11 @@ ngx_http_k8s_status_match(ngx_http_k8s_admin_t *a, ngx_k8s_host_t *rec,
         ngx_http_k8s_status_note(a, rule);
     }
 
-    ngx_http_k8s_printf(a, "\"default\":%s",
+    ngx_http_k8s_printf(a, "\"default\":%s%s",
                         (match->flags & NGX_K8S_MATCH_DEFAULT)
-                        ? "true" : "false");
+                        ? "true" : "false",
+                        (match->flags & NGX_K8S_MATCH_TURNED)
+                        ? ",\"turned\":true" : "");
 
     if (match->npredicates) {
         ngx_http_k8s_status_predicates(a, rec, match);

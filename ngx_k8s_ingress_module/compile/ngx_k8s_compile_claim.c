@@ -590,14 +590,11 @@ ngx_k8s_claim_end(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     }
 
     wide = ngx_k8s_scope_wide(old);
-    state->nwide += ngx_k8s_scope_wide(claim->model);
 
-    if (state->nwide > 1 && (wide || ngx_k8s_scope_wide(claim->model))) {
+    if (wide || ngx_k8s_scope_wide(claim->model)) {
         state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
                                                            &state->sentinel);
     }
-
-    state->nwide -= wide;
 
     state->nshaken += ngx_k8s_scope_handshake(claim->model);
     state->nshaken -= ngx_k8s_scope_handshake(old);

@@ -277,7 +277,7 @@ void
 ngx_k8s_claim_count(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_int_t *budget)
 {
-    ngx_uint_t             regex, root, nregex;
+    ngx_uint_t             regex, root, rooted, nregex;
     ngx_k8s_model_t       *model;
     ngx_k8s_host_state_t  *state;
 
@@ -322,12 +322,14 @@ ngx_k8s_claim_count(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         ngx_rbtree_delete(&state->roots, &claim->redirects);
     }
 
+    rooted = claim->root;
+
     claim->regex = regex;
     claim->root = root;
 
     /* what the paths of the host are has changed: all objects have it */
 
-    if ((nregex != 0) != (state->nregex != 0)) {
+    if ((nregex != 0) != (state->nregex != 0) || root != rooted) {
         state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
                                                            &state->sentinel);
     }

@@ -364,6 +364,9 @@ ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
                                         "group");
     static ngx_str_t  remedy = ngx_string("Name a ConfigMap there, or leave "
                                           "it out.");
+    static ngx_str_t  letter = ngx_string("the kind is not written \"ConfigMap"
+                                          "\", so none is read");
+    static ngx_str_t  name = ngx_string("Write \"kind: ConfigMap\".");
     static ngx_str_t  unread = ngx_string("it cannot be read which ConfigMap "
                                           "is meant, so the paths of all "
                                           "Ingresses of the class are closed");
@@ -383,7 +386,9 @@ ngx_k8s_compile_class_missing(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
 
     if (class->other_config) {
         return ngx_k8s_compile_advise(a, NGX_K8S_PROBLEM_CONFIG_NOT_FOUND,
-                                      NULL, &field, &kind, &remedy);
+                                      NULL, &field, class->near_config
+                                      ? &letter : &kind, class->near_config
+                                      ? &name : &remedy);
     }
 
     if (class->config.len == 0

@@ -144,7 +144,7 @@ ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_secret_t *secret, char *closed)
 {
     ngx_str_t               *key, *remedy, text;
-    ngx_uint_t               code;
+    ngx_uint_t               code, twice;
     ngx_k8s_data_use_t      *use;
     ngx_k8s_data_state_t    *d;
     ngx_k8s_secret_state_t  *state;
@@ -156,6 +156,9 @@ ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     static ngx_str_t  ca = ngx_string("Put the CAs of the clients into "
                                       "\"ca.crt\" of the Secret.");
     static ngx_str_t  mend = ngx_string("Correct it in the Secret.");
+    static ngx_str_t  once = ngx_string("Encode it once in the Secret's "
+                                        "\"data\", or write it as it is into "
+                                        "\"stringData\".");
     static ngx_str_t  room = ngx_string("Make the zone larger, or the Secret "
                                         "smaller.");
 
@@ -196,10 +199,12 @@ ngx_k8s_data_note(ngx_k8s_compile_t *c, ngx_array_t *a,
     default: /* NGX_K8S_DATA_EMPTY */
 
         if (use->users) {
+            twice = ngx_k8s_data_twice(secret, key);
+            remedy = twice ? &once : &mend;
+
             text = ngx_k8s_compile_text(c, "Secret %V has no user, so nobody "
                                         "is let through: all are answered "
-                                        "401%s", &value->value,
-                                        ngx_k8s_data_twice(secret, key)
+                                        "401%s", &value->value, twice
                                         ? "; what it has is in base64 twice"
                                         : "");
             break;

@@ -21,6 +21,10 @@ static ngx_int_t ngx_k8s_hint_capture(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_item_t *item, ngx_k8s_value_t *value, ngx_str_t *host);
 static ngx_int_t ngx_k8s_hint_variables(ngx_k8s_compile_t *c,
     ngx_k8s_values_t *values, ngx_array_t *a);
+static ngx_int_t ngx_k8s_hint_name(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_str_t *field, ngx_k8s_policy_value_t *value, ngx_str_t *name);
+static ngx_int_t ngx_k8s_hint_root(ngx_k8s_compile_t *c,
+    ngx_k8s_model_t *model, ngx_array_t *a);
 static ngx_int_t ngx_k8s_hint_errors(ngx_k8s_compile_t *c,
     ngx_k8s_model_t *model, ngx_array_t *a);
 
@@ -40,8 +44,33 @@ ngx_int_t
 ngx_k8s_hint_object(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_array_t *a)
 {
-    return (ngx_k8s_hint_variables(c, &entry->model->values, a) == NGX_OK)
+    return (ngx_k8s_hint_variables(c, &entry->model->values, a) == NGX_OK
+            && ngx_k8s_hint_root(c, entry->model, a) == NGX_OK)
            ? ngx_k8s_hint_errors(c, entry->model, a) : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_k8s_hint_root(ngx_k8s_compile_t *c, ngx_k8s_model_t *model,
+    ngx_array_t *a)
+{
+    ngx_str_t         field;
+    ngx_k8s_value_t  *value;
+
+    value = ngx_k8s_values_find(&model->values, &ngx_k8s_hint_texts[0]);
+
+    if (value == NULL || !ngx_k8s_hint_loop_root(&value->value)) {
+        return NGX_OK;
+    }
+
+    if (ngx_k8s_compile_value_field(a, value, &field) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_REDIRECT_LOOP, NULL,
+                                &field, "\"%*s\" leads requests for / to /",
+                                ngx_min(value->value.len, 128),
+                                value->value.data);
 }
 
 
@@ -242,6 +271,10 @@ ngx_k8s_hint_headers(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
 
     while (ngx_k8s_headers_next(&rest, &name, &header) == NGX_OK) {
 
+        if (ngx_k8s_hint_name(c, a, field, value, &name) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
         while (ngx_k8s_variable_next(&header, &variable) == NGX_OK) {
 
             known = c->conf.variable(&variable);
@@ -267,6 +300,34 @@ ngx_k8s_hint_headers(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
             {
                 return NGX_ERROR;
             }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* of headers to backends: clients take the others */
+
+static ngx_int_t
+ngx_k8s_hint_name(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_str_t *field,
+    ngx_k8s_policy_value_t *value, ngx_str_t *name)
+{
+    u_char  *p, *last;
+
+    if (value->row->offset != offsetof(ngx_k8s_settings_t, set_headers)) {
+        return NGX_OK;
+    }
+
+    last = name->data + name->len;
+
+    for (p = name->data; p < last; p++) {
+
+        if (*p == '_' || *p == '.') {
+            return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_HEADER_NAME, NULL,
+                                        field, "ConfigMap %V: \"%V\" has "
+                                        "\"%c\" in its name",
+                                        &value->value, name, *p);
         }
     }
 

@@ -274,10 +274,7 @@ struct ngx_k8s_host_state_s {
     ngx_uint_t               nroot;      /* those that redirect "/" */
     ngx_rbtree_t             roots;      /* these */
     ngx_k8s_claim_t         *rooted;     /* that which does; NULL: not known */
-    ngx_uint_t               nrooted;    /* how many there were then */
     ngx_uint_t               nshaken;    /* claims with values for handshakes */
-    ngx_uint_t               nwide;      /* those with other values that hold
-                                            for the host */
     ngx_uint_t               walks;      /* times that all paths were taken as
                                             such */
     ngx_uint_t               cut_claims; /* claims that had a place then, 0: all
@@ -385,6 +382,8 @@ typedef struct {
     ngx_k8s_target_t        *fallback;
     ngx_k8s_held_t          *fallback_held;
     ngx_k8s_policy_state_t  *policy;     /* of the host record, or NULL */
+    ngx_k8s_claim_t         *turns;      /* whose object makes its paths
+                                            expressions, or NULL */
     ngx_k8s_slot_ref_t       certs[NGX_K8S_KEY_TYPES];
     ngx_uint_t               ncerts;
     ngx_uint_t               tls;
@@ -393,6 +392,8 @@ typedef struct {
     unsigned                 fallback_rewrite:1;
     unsigned                 fallback_closed:1;
     unsigned                 rewrite:1;  /* the path that is written */
+    unsigned                 regex:1;    /* an expression, as an object of
+                                            the host asks for that */
     unsigned                 closed_all:1;  /* all listeners */
 } ngx_k8s_making_t;
 
@@ -678,6 +679,9 @@ void ngx_k8s_scope_use(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t **place,
 /* what is to be said of those of a claim that do not hold */
 ngx_int_t ngx_k8s_scope_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_array_t *a);
+/* and of an item whose path another object redirects */
+ngx_int_t ngx_k8s_scope_root_note(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_k8s_item_t *item);
 
 /* how many there are (ngx_k8s_compile_expr.c) */
 void ngx_k8s_exprs_init(ngx_k8s_compile_t *c);

@@ -175,7 +175,9 @@ ngx_k8s_notes_paths(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
             s->routed = 1;
 
             if (ngx_k8s_notes_literal(c, claim, item) != NGX_OK
-                || ngx_k8s_hint_captures(c, claim, item) != NGX_OK)
+                || ngx_k8s_hint_captures(c, claim, item) != NGX_OK
+                || ngx_k8s_hint_loop(c, claim, item) != NGX_OK
+                || ngx_k8s_scope_root_note(c, claim, item) != NGX_OK)
             {
                 return NGX_ERROR;
             }

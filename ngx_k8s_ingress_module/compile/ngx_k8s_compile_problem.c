@@ -153,6 +153,7 @@ ngx_k8s_compile_begin(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry)
     s->stage = 0;
     s->routed = 0;
     s->captured = 0;
+    s->looped = 0;
     s->stamp++;
 
     entry->making = 1;

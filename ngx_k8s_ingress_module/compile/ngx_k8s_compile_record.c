@@ -116,6 +116,16 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
         return NGX_DECLINED;
     }
 
+    /* all objects of the host have it */
+
+    if (m->policy != m->state->policy
+        && m->state->claims.root != &m->state->sentinel)
+    {
+        m->state->saying = (ngx_k8s_claim_t *)
+                           ngx_rbtree_min(m->state->claims.root,
+                                          &m->state->sentinel);
+    }
+
     ngx_k8s_scope_use(c, &m->state->policy, m->policy);
 
     m->state->slot = slot;

@@ -176,13 +176,12 @@ ngx_k8s_record_root(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
     claim = ngx_k8s_compile_root(state);
     root = &claim->model->root;
 
-    if (claim != state->rooted && (state->nroot > 1 || state->nrooted > 1)) {
+    if (claim != state->rooted) {
         state->saying = (ngx_k8s_claim_t *) ngx_rbtree_min(state->claims.root,
                                                            &state->sentinel);
     }
 
     state->rooted = claim;
-    state->nrooted = state->nroot;
 
     if (state->partial) {
         old = ngx_k8s_slot_record(c->table, NGX_K8S_INDEX_HOST, state->slot);
@@ -276,6 +275,7 @@ ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
     n = 0;
 
     m->npredicates = 0;
+    m->turns = m->state->nregex ? ngx_k8s_compile_regex_claim(m->state) : NULL;
 
     for (i = 0; i < m->places.nelts; i++) {
         text = ngx_k8s_builder_str(b, &places[i].text);
@@ -292,6 +292,8 @@ ngx_k8s_record_matches(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
                          - m->trial[places[i].first];
 
         m->rewrite = places[i].rewrite;
+        m->regex = (m->state->nregex
+                    && places[i].type == NGX_K8S_PATH_REGEX);
 
         for (k = places[i].first; k < places[i].first + places[i].n; k++) {
 
@@ -361,6 +363,11 @@ ngx_k8s_record_match(ngx_k8s_compile_t *c, ngx_k8s_making_t *m,
 
     if (m->rewrite) {
         match->flags |= NGX_K8S_MATCH_REWRITE;
+    }
+
+    if (m->regex) {
+        match->flags |= (item->claim == m->turns) ? NGX_K8S_MATCH_REGEX
+                        : item->claim->regex ? 0 : NGX_K8S_MATCH_TURNED;
     }
 
     if (item->slash) {

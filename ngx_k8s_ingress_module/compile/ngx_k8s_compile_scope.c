@@ -25,6 +25,8 @@ static ngx_int_t ngx_k8s_scope_named(ngx_k8s_compile_t *c,
     ngx_k8s_claim_t *claim, ngx_array_t *a);
 static ngx_int_t ngx_k8s_scope_take(ngx_array_t *values,
     ngx_k8s_model_t *model);
+static ngx_int_t ngx_k8s_scope_others(ngx_k8s_compile_t *c,
+    ngx_k8s_claim_t *claim, ngx_array_t *a);
 static ngx_k8s_value_t *ngx_k8s_scope_winner(ngx_k8s_host_state_t *state,
     ngx_k8s_row_t *row, ngx_k8s_claim_t **claim);
 
@@ -381,5 +383,99 @@ ngx_k8s_scope_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         }
     }
 
+    return ngx_k8s_scope_others(c, claim, a);
+}
+
+
+/* what others say of the host, and this one does not: it has it all the same;
+   what belongs to another value is not told by itself */
+
+static ngx_int_t
+ngx_k8s_scope_others(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_array_t *a)
+{
+    ngx_str_t                shown;
+    ngx_uint_t               i;
+    ngx_k8s_row_t           *row;
+    ngx_k8s_claim_t         *winner;
+    ngx_k8s_value_t         *won;
+    ngx_k8s_object_t        *object;
+    ngx_k8s_policy_state_t  *policy;
+
+    static ngx_str_t  field = ngx_string("spec.rules");
+
+    policy = claim->state->policy;
+
+    for (i = 0; policy && i < policy->n && !claim->model->canary; i++) {
+
+        row = policy->values[i].row;
+
+        if (row->needs.len
+            || ngx_k8s_values_find(&claim->model->values, &row->name))
+        {
+            continue;
+        }
+
+        won = ngx_k8s_scope_winner(claim->state, row, &winner);
+
+        if (won == NULL) {
+            continue;
+        }
+
+        shown = ngx_k8s_host_shown(&claim->state->node->name);
+        object = winner->model->object;
+
+        if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_HOST_WIDE, &shown,
+                                 &field, "for all of host \"%V\" holds what "
+                                 "%V %V/%V says: %V \"%*s\"", &shown,
+                                 &ngx_k8s_kinds[object->kind].name,
+                                 &object->namespace, &object->name, &row->name,
+                                 ngx_min(won->value.len, 128),
+                                 won->value.data)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_k8s_scope_root_note(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_item_t *item)
+{
+    ngx_str_t         *path, field, shown;
+    ngx_array_t       *a;
+    ngx_k8s_claim_t   *rooted;
+    ngx_k8s_object_t  *object;
+
+    path = &item->match->path;
+    rooted = claim->state->rooted;
+
+    if (rooted == NULL || rooted == claim || claim->model->root.len
+        || path->len > 1 || (path->len && path->data[0] != '/'))
+    {
+        return NGX_OK;
+    }
+
+    a = &c->saying.problems;
+    field = ngx_k8s_field_text(&item->match->field, a->pool);
+
+    if (field.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    shown = ngx_k8s_host_shown(&claim->state->node->name);
+    object = rooted->model->object;
+
+    return ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_HOST_WIDE, &shown,
+                                &field, "requests for / of host \"%V\" are "
+                                "redirected to \"%*s\", as %V %V/%V has "
+                                "app-root", &shown,
+                                ngx_min(rooted->model->root.len, 128),
+                                rooted->model->root.data,
+                                &ngx_k8s_kinds[object->kind].name,
+                                &object->namespace, &object->name);
 }

@@ -140,7 +140,8 @@ typedef struct {
     ngx_uint_t               n;
     ngx_uint_t               m;
     unsigned                 routed:1;   /* something leads to it */
-    unsigned                 captured:1; /* a group that no path has is said */
+    unsigned                 captured:1; /* a group that no path has is said, */
+    unsigned                 looped:1;   /* or a redirect to itself */
 } ngx_k8s_saying_t;
 
 #define ngx_k8s_saying_full(s)                                                \
@@ -392,6 +393,11 @@ ngx_int_t ngx_k8s_hint_object(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,
     ngx_array_t *a);
 ngx_int_t ngx_k8s_hint_captures(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_k8s_item_t *item);
+/* redirects that lead to themselves (ngx_k8s_compile_loop.c): of an item, and
+   whether the text of app-root is one */
+ngx_int_t ngx_k8s_hint_loop(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
+    ngx_k8s_item_t *item);
+ngx_uint_t ngx_k8s_hint_loop_root(ngx_str_t *root);
 ngx_int_t ngx_k8s_hint_keys(ngx_k8s_compile_t *c, ngx_k8s_policy_state_t *keys,
     ngx_array_t *a);
 ngx_int_t ngx_k8s_hint_config(ngx_k8s_compile_t *c, ngx_k8s_entry_t *entry,

@@ -80,6 +80,12 @@ ngx_k8s_ingress_class_parameters(ngx_k8s_reader_t *r, json_t *spec,
                || ngx_strncmp(kind.data, "ConfigMap", kind.len) != 0)
     {
         class->other_config = 1;
+        class->near_config = (group.len == 0
+                              && kind.len >= sizeof("ConfigMap") - 1
+                              && ngx_strncasecmp(kind.data,
+                                                 (u_char *) "ConfigMap",
+                                                 sizeof("ConfigMap") - 1)
+                                 == 0);
 
     } else {
         namespaces = ngx_k8s_reader_string(r, json, "namespace",

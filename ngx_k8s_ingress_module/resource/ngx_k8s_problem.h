@@ -124,6 +124,9 @@ enum {
     NGX_K8S_PROBLEM_ANNOTATION_CONFLICT, /* the host has it of another object */
     NGX_K8S_PROBLEM_WRITE_REFUSED,       /* by the API server */
     NGX_K8S_PROBLEM_NO_ADDRESS,          /* for the status of Ingresses */
+    NGX_K8S_PROBLEM_REDIRECT_LOOP,       /* to the URL that it is of */
+    NGX_K8S_PROBLEM_HEADER_NAME,         /* one that backends may drop */
+    NGX_K8S_PROBLEM_HOST_WIDE,           /* by another object of the host */
     NGX_K8S_PROBLEMS
 };
 

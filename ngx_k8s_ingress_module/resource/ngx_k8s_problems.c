@@ -264,7 +264,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The API server does not allow an object to be read that is "
                  "named.  What is known of it is used; without that it counts "
-                 "as not there."),
+                 "as not there, but for a ConfigMap of keys: they may protect, "
+                 "so a start serves nothing before it is read."),
       ngx_string("Allow \"get\", \"list\" and \"watch\" of it in its "
                  "namespace.") },
 
@@ -321,8 +322,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
     { ngx_string("ConfigMapNotFound"),
       ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The ConfigMap that the directive config_map, or an "
-                 "IngressClass, names does not exist, or may not be read; the "
-                 "defaults hold."),
+                 "IngressClass, names does not exist, so the defaults hold; "
+                 "or it has not come."),
       ngx_string("Create the ConfigMap, or correct its name.") },
 
     { ngx_string("KeyUnknown"),
@@ -465,7 +466,28 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
                  "as they are."),
       ngx_string("Name a Service that has an address, and that nginx may get, "
                  "with publish_service, or addresses with "
-                 "publish_address.") }
+                 "publish_address.") },
+
+    { ngx_string("RedirectLoop"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("An annotation redirects requests to the URL that they are "
+                 "for, so clients never get an answer."),
+      ngx_string("Redirect to another host or path.") },
+
+    { ngx_string("HeaderName"),
+      ngx_k8s_problem_note(NONE, NONE),
+      ngx_string("A header for backends is sent under a name that many "
+                 "servers, nginx among them, drop where they are not told "
+                 "otherwise."),
+      ngx_string("Write the name with hyphens, or have the backend take it; "
+                 "in nginx that is \"underscores_in_headers on\", and for "
+                 "dots \"ignore_invalid_headers off\".") },
+
+    { ngx_string("HostWide"),
+      ngx_k8s_problem_note(NONE, NONE),
+      ngx_string("Another object of the host has an annotation that holds for "
+                 "all of it, so for the paths of this one too."),
+      ngx_string("Where that is not meant, give it a host of its own.") }
 };
 
 

@@ -164,6 +164,7 @@ typedef struct {
     ngx_str_t                config;     /* parameters name; empty: none */
     unsigned                 is_default:1;
     unsigned                 other_config:1;  /* parameters name no ConfigMap */
+    unsigned                 near_config:1;   /* and mean one */
     unsigned                 unread:1;   /* it cannot be read which one */
 } ngx_k8s_ingress_class_t;
 

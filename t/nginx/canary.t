@@ -12,9 +12,12 @@ use Test::More;
 my $admin = K8s::Objects::free_port();
 my $n = K8s::Nginx->new(
     block => "source manifests %%DIR%%;\n zone 8m;\n",
+    main => 'worker_processes 4;',
     http => "log_format canary '\$k8s_canary \$ingress_name \$service_name';\n"
+            . "log_format draw '\$pid [\$k8s_canary]';\n"
             . "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }",
-    server => "k8s_ingress_pass; access_log %%ROOT%%/logs/canary.log canary;");
+    server => "k8s_ingress_pass; access_log %%ROOT%%/logs/canary.log canary;"
+              . " access_log %%ROOT%%/logs/draw.log draw;");
 my $p = 'nginx.ingress.kubernetes.io';
 
 sub ingress {
@@ -78,10 +81,32 @@ like $status, qr/CanaryWithoutPrimary[^}]*\/alone/, 'a path that is nobody\'s';
 
 ingress('shop-canary', ['canary: "true"', 'canary-weight: "30"'], ['/', 'b']);
 ok $n->until(sub { ask('/') eq 'a' }), 'weight 30';
-my $n30 = share(400);
-cmp_ok($n30->{b}, '>', 60, 'a share: enough');
-cmp_ok($n30->{b}, '<', 180, 'and not too much');
-is($n30->{a} + $n30->{b}, 400, 'all are answered');
+my $drawn = length $n->slurp('logs/draw.log');
+my $n30 = share(1200);
+is($n30->{a} + $n30->{b}, 1200, 'a share: all are answered');
+
+# of each worker by itself: chi-square, which is larger by chance once in a
+# million times
+
+my %draws;
+$n->until(sub {
+    %draws = ();
+    my $log = substr $n->slurp('logs/draw.log'), $drawn;
+    $draws{$1}{$2 ? 'b' : 'a'}++
+        while $log =~ /^(\d+) \[(default-b-80)?-?\]$/mg;
+    my $sum = 0;
+    $sum += $_->{a} // 0, $sum += $_->{b} // 0 for values %draws;
+    return $sum >= 1200;
+});
+my $chi = 0;
+for my $d (values %draws) {
+    my ($a, $b) = map { $d->{$_} // 0 } qw( a b );
+    my $all = $a + $b;
+    $chi += ($b - 0.3 * $all) ** 2 / (0.3 * $all)
+            + ($a - 0.7 * $all) ** 2 / (0.7 * $all);
+}
+cmp_ok(scalar keys %draws, '>', 1, 'by several workers');
+cmp_ok($chi, '<', 33.4, 'each draws alike');
 
 # headers and cookies
 
@@ -141,6 +166,17 @@ like($log, qr/^- shop a$|^ shop a$/m, 'no canary');
 my $metrics = (K8s::Objects::http_get($admin, 'x', '/metrics'))[1];
 like($metrics, qr/^nginx_ingress_controller_requests\{[^}]*status="200"[^}]*ingress="shop",service="a",canary="default-b-80"[^}]*\} [1-9]/m,
      'requests of the canary, by its primary');
+
+# what Flagger asks for: both exist for the canary alone, and count the same
+
+my ($took, $answers) = map {
+    my $sum = 0;
+    $sum += $1 while $metrics =~ /^nginx_ingress_controller_response_duration_seconds_$_\{[^}]*namespace="default"[^}]*ingress="shop"[^}]*canary="default-b-80"[^}]*\} ([0-9.]+)$/mg;
+    $sum } qw( sum count );
+my $sent = 0;
+$sent += $1 while $metrics =~ /^nginx_ingress_controller_requests\{[^}]*ingress="shop"[^}]*canary="default-b-80"[^}]*\} (\d+)$/mg;
+is($answers, $sent, 'each of which a backend has answered');
+cmp_ok($took, '>=', 0, 'in some time');
 like($metrics, qr/^nginx_ingress_controller_requests\{[^}]*ingress="shop",service="a",canary=""[^}]*\} [1-9]/m,
      'and the others');
 

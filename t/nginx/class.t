@@ -91,6 +91,10 @@ ok($n->wait_for('safe.test', '/', 200), 'it is back');
 class('safe', '');
 ok($n->wait_for('safe.test', '/', 308), 'the class names none');
 
+class('case', ', parameters: {kind: configMap, namespace: system, name: keys}');
+says(qr/"case","problems"[^}]*the kind is not written \\"ConfigMap\\"/,
+     'a kind in another case');
+
 config('own', "$force: \"false\"");
 for my $lack ('name: keys', 'namespace: system') {
     class('safe', '');

@@ -142,6 +142,80 @@ says($wrong, 'a wrong prefix');
 my $status = status();
 is scalar(() = $status =~ /$wrong/g), 1, 'is said once';
 
+# what another object says of a host is told to those that have it, too
+
+sub shared {
+    my ($name, $path, @annotations) = @_;
+    $n->manifest("$name.yaml", <<EOI);
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: $name
+  namespace: default
+  annotations:
+    kubernetes.io/ingress.class: nginx
+@{[ join '', map { "    $p/$_\n" } @annotations ]}
+spec:
+  rules:
+  - host: shared.test
+    http:
+      paths:
+      - {path: $path, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}
+EOI
+}
+
+my $wide = qr/"code":"HostWide","severity":"note"/;
+shared('victim', '/');
+shared('says', '/x', 'app-root: /start',
+       'ssl-ciphers: ECDHE-RSA-AES128-GCM-SHA256');
+says(qr/"victim","problems":[^]]*$wide[^}]*requests for \/ of host \\"shared\.test\\" are redirected to \\"\/start\\", as Ingress default\/says has app-root/,
+     'a path that another object redirects');
+says(qr/"victim","problems":.*?$wide[^}]*Ingress default\/says says: ssl-ciphers \\"ECDHE/s,
+     'ciphers of another one');
+unlike status(), qr/"says","problems"/, 'who says it is told nothing';
+shared('says', '/x');
+silent($wide, 'it does not any more');
+shared('says', '/x', 'app-root: /start');
+says($wide, 'it does again');
+$n->remove('says.yaml');
+silent($wide, 'it goes');
+$n->remove('victim.yaml');
+
+# redirects to themselves
+
+my $loop = qr/"code":"RedirectLoop","severity":"warning"/;
+for my $c (['same', '/', 'permanent-redirect: https://same.test/'],
+           ['case', '/', 'permanent-redirect: HTTP://CASE.test'],
+           ['port', '/a', 'temporal-redirect: https://port.test:443/a?x=1'],
+           ['path', '/', 'temporal-redirect: https://other.test/',
+                         'permanent-redirect: https://path.test/'],
+           ['deep', '/', 'permanent-redirect: https://deep.test/new'],
+           ['far', '/', 'permanent-redirect: https://far.test:8443/'],
+           ['site', '/', 'permanent-redirect: https://www.site.test/',
+                         'from-to-www-redirect: "true"'],
+           ['site2', '/', 'permanent-redirect: https://www.site2.test/'],
+           ['start', '/', 'app-root: /'], ['begin', '/', 'app-root: /b'])
+{
+    my ($name, $path, @annotations) = @$c;
+    ingress($name, $path, map { "$p/$_" } @annotations);
+}
+says(qr/"$_","problems":\[\s*\{$loop/, "$_: a redirect to itself")
+    for qw(same case port site start);
+unlike status(), qr/"$_","problems":\[\s*\{$loop/, "$_: none"
+    for qw(path deep far site2 begin);
+like +($n->get('same.test', '/'))[2], qr{^Location: https://same\.test/\r?$}m,
+    'which is sent';
+ingress('same', '/', "$p/permanent-redirect: https://same.test/new");
+silent(qr/"same","problems"/, 'it is corrected');
+
+# names of headers to backends
+
+$n->config_map('system/set', 'X-Made' => '"<$request_method>"',
+               'X_Under' => '"1"', 'X.Dot' => '"2"');
+says(qr/HeaderName","severity":"note"[^}]*data\.proxy-set-headers[^}]*\\"X_Under\\" has \\"_\\" in its name/,
+     'a name that backends may drop');
+says(qr/HeaderName[^}]*\\"X\.Dot\\"/, 'another one');
+
 # corrected
 
 ingress('groups', '/x(/|$)(.*) /y(/)(.*)', "$p/rewrite-target: /\$2");
@@ -151,6 +225,7 @@ $n->config_map('system/set', 'X-Made' => '"<$request_method>"');
 silent(qr/is empty where the path is[^}]*groups\.test/, 'a group more');
 silent(qr/neither/, 'a default backend');
 silent(qr/\$nonsense/, 'another variable');
+silent(qr/HeaderName/, 'names with hyphens');
 
 $n->stop;
 

@@ -4,10 +4,14 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use JSON::PP qw( decode_json );
 use K8s::Nginx;
 use Test::More;
 
-my $n = K8s::Nginx->new(block => "source manifests %%DIR%%;\n zone 8m;\n");
+my $admin = K8s::Objects::free_port();
+my $n = K8s::Nginx->new(
+    block => "source manifests %%DIR%%;\n zone 8m;\n",
+    http => "server { listen 127.0.0.1:$admin; k8s_ingress_admin; }");
 my $p = 'nginx.ingress.kubernetes.io';
 
 # an Ingress of a host, its annotations, and its paths: [path, type, service]
@@ -128,10 +132,29 @@ ok $n->logged(qr{"/a\(b" is no regular expression: missing closing parenthesis})
 ok $n->logged(qr{takes all that begins with it, in either case, as Ingress default/order has use-regex}),
     'and that paths are turned, by whom';
 
+# /status tells it of the host, and of each path that is turned
+
+sub explained {
+    my $body = (K8s::Objects::http_get($admin, 'x',
+                                       '/status?host=order.test'))[1];
+    my ($host) = map { @{$_->{hosts}} }
+                 @{decode_json($body =~ /\{.*\}/s ? $& : '{}')->{blocks}};
+    return ($host->{regex_by} ? "$host->{regex_by}{namespace}/"
+                                . $host->{regex_by}{ingress} : 'none')
+           . ': ' . join ' ', sort map {
+                 my $m = $_->{matches}[0];
+                 "$_->{path}=$m->{ingress}" . ($m->{turned} ? '!' : '') }
+             @{$host->{paths}};
+}
+
+is(explained(), 'default/order: /a.*=order /a=order /dir/=other! /dir=other! '
+                . '/plain=other! /x[0-9]+/=order', 'who turns paths, and which');
+
 # live, both ways
 
 ingress('order', 'order.test', [], ['/a', $impl, 'b']);
 ok $n->until(sub { said('order.test', '/PLAINER') eq '404' }), 'no more';
+unlike(explained(), qr/!|order:/, 'which is told as well');
 is(said('order.test', '/plain'), 'b /plain order.test', 'as they were');
 ingress('order', 'order.test', ['use-regex: "true"'], ['/A+$', $impl, 'a']);
 ok $n->until(sub { said('order.test', '/PLAINER') ne '404' }), 'again';

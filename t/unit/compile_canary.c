@@ -40,7 +40,7 @@
 #define CANARY      OURS "canary':'true'"
 #define WEIGHT(n)   CANARY "," OURS "canary-weight':'" n "'"
 #define REGEX       OURS "use-regex':'true'"
-#define DRAWS       100000
+#define DRAWS       1000000
 #define MOST        16      /* of a path */
 
 

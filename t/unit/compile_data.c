@@ -226,7 +226,8 @@ texts(void)
        "none of them is a problem");
     ok(!k8s_has(&k, "twice"), "of a Secret without users");
     secret(&k, "s", "auth=YTp7UExBSU59Yg==\n");
-    ok(k8s_has(&k, "what it has is in base64 twice"), "or in base64 twice");
+    ok(k8s_has(&k, "what it has is in base64 twice")
+       && k8s_has(&k, "Encode it once"), "or in base64 twice, and what to do");
 
     secret(&k, "s", "b=1");
     is(USERS, "s", "-");

@@ -974,6 +974,7 @@ policy_annotations(void)
 static policy_case_t  policy_keys_cases[] = {
     { "proxy-body-size=8m;hsts=true", "", 2, 0 },
     { "load-balance=round_robin", "", 1, 0 },
+    { "no-tls-redirect-locations=;no-auth-locations= ", "", 2, 0 },
     { "proxy-body-siz=8m", "0 proxy-body-siz: there is no such key | Did you "
       "mean \"proxy-body-size\"?", 0, 0 },
     { "rewrite-target=/", "it is an annotation of Ingresses, not a key", 0, 0 },
