@@ -499,6 +499,12 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     port->said = c->saying.stamp;
 
+    if (ngx_k8s_spread_notes(c, a, c->saying.entry->model, port, host)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (!(port->flags & (NGX_K8S_SERVICE_MISSING|NGX_K8S_SERVICE_NO_PORT))
         && port->usable && port->nrefused == 0 && !port->full
         && !port->headless)

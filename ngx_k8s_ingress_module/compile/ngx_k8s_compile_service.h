@@ -67,6 +67,8 @@ typedef struct {
     ngx_uint_t               nrefused;   /* addresses that may not be used */
     ngx_uint_t               refused_len;
     u_char                   refused[64];  /* the first of them */
+    ngx_k8s_spreader_t      *first[NGX_K8S_SPREADS];  /* of which users know;
+                                            NULL: of none */
     ngx_rbtree_t             spreaders[NGX_K8S_SPREADS];  /* who says how
                                                requests are spread, by age */
     ngx_rbtree_node_t        sentinel;

@@ -27,6 +27,8 @@ struct ngx_k8s_spreader_s {
 };
 
 
+static ngx_k8s_spreader_t *ngx_k8s_spread_first(ngx_k8s_port_t *port,
+    ngx_uint_t n);
 static ngx_k8s_model_t *ngx_k8s_spread_claim(ngx_k8s_claim_t *claim);
 static ngx_int_t ngx_k8s_spread_use(ngx_k8s_compile_t *c,
     ngx_k8s_held_t *held, ngx_k8s_model_t *model, ngx_uint_t n);
@@ -42,6 +44,15 @@ static ngx_int_t ngx_k8s_spread_cmp(ngx_rbtree_node_t *one,
     ngx_rbtree_node_t *two);
 static void ngx_k8s_spread_changed(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_uint_t n);
+
+
+/* whose values they are */
+
+static ngx_str_t  ngx_k8s_spread_names[NGX_K8S_SPREADS] = {
+    ngx_string("affinity"),
+    ngx_string("upstream-hash-by"),
+    ngx_string("load-balance")
+};
 
 
 void
@@ -61,16 +72,23 @@ ngx_k8s_spread_init(ngx_k8s_port_t *port)
 ngx_k8s_spread_t *
 ngx_k8s_port_spread(ngx_k8s_port_t *port, ngx_uint_t n)
 {
+    ngx_k8s_spreader_t  *first;
+
+    first = ngx_k8s_spread_first(port, n);
+
+    return first ? &first->spread : NULL;
+}
+
+
+static ngx_k8s_spreader_t *
+ngx_k8s_spread_first(ngx_k8s_port_t *port, ngx_uint_t n)
+{
     ngx_rbtree_t  *tree;
 
     tree = &port->spreaders[n];
 
-    if (tree->root == tree->sentinel) {
-        return NULL;
-    }
-
-    return &((ngx_k8s_spreader_t *)
-             ngx_rbtree_min(tree->root, tree->sentinel))->spread;
+    return (tree->root == tree->sentinel) ? NULL
+           : (ngx_k8s_spreader_t *) ngx_rbtree_min(tree->root, tree->sentinel);
 }
 
 
@@ -223,6 +241,12 @@ ngx_k8s_spread_put(ngx_k8s_compile_t *c, ngx_k8s_held_t *held, ngx_uint_t n)
     }
 
     ngx_rbtree_delete(&held->ports[0]->spreaders[n], &spreader->node);
+
+    if (held->ports[0]->first[n] == spreader) {
+        held->ports[0]->first[n] = NULL;
+        ngx_k8s_compile_tell(c, held->ports[0]->node, 0);
+    }
+
     ngx_free(spreader);
 
     ngx_k8s_spread_changed(c, held->ports[0], n);
@@ -281,6 +305,7 @@ ngx_k8s_spreader(ngx_k8s_compile_t *c, ngx_k8s_model_t *model, ngx_uint_t n)
 
     p = (u_char *) spreader + sizeof(ngx_k8s_spreader_t);
 
+    spreader->age.kind = object->kind;
     spreader->age.created = object->created;
     spreader->age.document = object->document;
     p = ngx_k8s_spread_copy(p, &spreader->age.namespace, &object->namespace);
@@ -339,7 +364,8 @@ static void
 ngx_k8s_spread_changed(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_uint_t n)
 {
-    ngx_k8s_spread_t  *spread, none;
+    ngx_k8s_spread_t    *spread, none;
+    ngx_k8s_spreader_t  *first;
 
     spread = ngx_k8s_port_spread(port, n);
 
@@ -354,6 +380,63 @@ ngx_k8s_spread_changed(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     {
         ngx_k8s_node_mark(c->store, port->node);
     }
+
+    /* others than that of the oldest one are told */
+
+    first = ngx_k8s_spread_first(port, n);
+
+    if (first != port->first[n]) {
+        port->first[n] = first;
+        ngx_k8s_compile_tell(c, port->node, 0);
+    }
+}
+
+
+ngx_int_t
+ngx_k8s_spread_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_model_t *model, ngx_k8s_port_t *port, ngx_str_t *host)
+{
+    ngx_str_t            field;
+    ngx_uint_t           n;
+    ngx_k8s_value_t     *value;
+    ngx_k8s_spread_t    *spread;
+    ngx_k8s_spreader_t  *older;
+
+    for (n = 0; n < NGX_K8S_SPREADS; n++) {
+
+        older = ngx_k8s_spread_first(port, n);
+        spread = &model->spreads[n];
+
+        if (older == NULL
+            || (spread->number == 0 && spread->text.len == 0)
+            || (n == NGX_K8S_SPREAD_AFFINITY && model->canary))
+        {
+            continue;
+        }
+
+        value = ngx_k8s_values_find(&model->values, &ngx_k8s_spread_names[n]);
+
+        if (value == NULL
+            || ngx_k8s_age_cmp(&older->age, model->object) >= 0
+            || ngx_k8s_spread_equal(&older->spread, spread))
+        {
+            continue;
+        }
+
+        if (ngx_k8s_compile_value_field(a, value, &field) != NGX_OK
+            || ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_CONFLICT,
+                                    host, &field, "of Service %V/%V that of "
+                                    "%V %V/%V holds: it is older",
+                                    &port->node->namespace, &port->node->name,
+                                    &ngx_k8s_kinds[older->age.kind].name,
+                                    &older->age.namespace, &older->age.name)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -334,6 +334,10 @@ ngx_k8s_spread_t *ngx_k8s_port_spread(ngx_k8s_port_t *port, ngx_uint_t n);
    the port's or the record's */
 void ngx_k8s_spread_fixed(ngx_k8s_compile_t *c, ngx_k8s_port_t *port,
     ngx_k8s_service_rec_t *old, ngx_k8s_spread_t *spreads);
+/* says of a model, whose backend a port is, where older ones have it spread in
+   another way; as ngx_k8s_compile_note() */
+ngx_int_t ngx_k8s_spread_notes(ngx_k8s_compile_t *c, ngx_array_t *a,
+    ngx_k8s_model_t *model, ngx_k8s_port_t *port, ngx_str_t *host);
 /* all is compiled once */
 void ngx_k8s_spread_settle(ngx_k8s_compile_t *c, ngx_k8s_port_t *port);
 

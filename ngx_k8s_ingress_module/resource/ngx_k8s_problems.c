@@ -444,10 +444,10 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
 
     { ngx_string("AnnotationConflict"),
       ngx_k8s_problem_warning(NONE, NONE),
-      ngx_string("A host has the annotation once, and another object of it "
-                 "says something else, which holds."),
-      ngx_string("Write the same in all objects of the host, or take it out "
-                 "of all but one.") },
+      ngx_string("A host, or a Service, has the annotation once, and another "
+                 "object of it says something else, which holds."),
+      ngx_string("Write the same in all objects of the host or Service, or "
+                 "take it out of all but one.") },
 
     { ngx_string("WriteRefused"),
       ngx_k8s_problem_warning(NONE, NONE),

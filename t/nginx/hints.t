@@ -258,6 +258,29 @@ says(qr/TlsHostUnused/, 'that is none any more');
 $n->remove('hint.yaml');
 silent(qr/TlsHostUnused/, 'it goes');
 
+# a Service is spread as its oldest Ingress says
+
+ingress('spread-1', '/', "$p/affinity: cookie");
+ingress('spread-2', '/', "$p/affinity: cookie",
+        "$p/session-cookie-name: other");
+says(qr/"spread-2","problems":\[\s*\{"code":"AnnotationConflict","severity":"warning"[^}]*affinity\]"[^}]*of Service default\/a that of Ingress default\/spread-1 holds: it is older/,
+     'affinity of a younger Ingress');
+silent(qr/"spread-1","problems"/, 'the older one is not told');
+ingress('spread-3', '/', "$p/upstream-hash-by: \$request_uri");
+ingress('spread-4', '/', "$p/upstream-hash-by: \$request_uri");
+ingress('spread-5', '/', "$p/upstream-hash-by: \$host",
+        "$p/load-balance: ewma");
+says(qr/"spread-5","problems":\[\s*\{"code":"AnnotationConflict"[^}]*upstream-hash-by\]"[^}]*default\/spread-3 holds/,
+     'a hash');
+silent(qr/"spread-4","problems"/, 'who says the same is not told');
+$n->remove('spread-3.yaml');
+says(qr/"spread-5","problems":\[\s*\{"code":"AnnotationConflict"[^}]*upstream-hash-by\]"[^}]*default\/spread-4 holds/,
+     'the next one, when that has gone');
+ingress('spread-4', '/');
+silent(qr/"spread-5","problems"/, 'the last one has its own');
+$n->remove('spread-1.yaml');
+silent(qr/"spread-2","problems"/, 'and so has the other one');
+
 is_deeply [$n->alerts], [], 'nothing alarming is logged';
 is $n->stop, 0, 'ends well';
 
