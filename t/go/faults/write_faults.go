@@ -257,7 +257,8 @@ func init() {
 		e.check(len(times) == n, "%d writes of %d", len(times), n)
 		e.check(most <= 200+10+8+10, "%d in a second", most)
 		e.note("%d statuses, %d in a second at most", n, most)
-		e.note("turns: %v", g.turns())
+		e.note("of %.0f turns longer than a time: %v", g.metricMatch(
+			"watcher_turn_seconds_count"), g.turns())
 	})
 
 	add("T-G3 addresses of nodes", func(e *env) {

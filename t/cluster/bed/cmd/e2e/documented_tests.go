@@ -267,6 +267,13 @@ func oneNamespace(e *env) {
 			strings.TrimSpace(a.body), "\n", ";"))
 		e.confined(p)
 	}
+	g.balance("192.0.2.20")
+	e.sees("an address in kubectl get ingress", time.Minute,
+		func() (bool, any) {
+			return e.addresses("noted") == "192.0.2.20", e.addresses("noted")
+		})
+	e.check(e.addresses("named") == "<none>", "one that is not served is %s",
+		e.addresses("named"))
 	e.mayOnly("shop")
 	g.quiet()
 }
