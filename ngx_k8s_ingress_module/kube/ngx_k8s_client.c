@@ -17,7 +17,7 @@ static ngx_uint_t ngx_k8s_client_missing(ngx_k8s_source_t *s,
     ngx_uint_t kind);
 static void ngx_k8s_client_relist(ngx_k8s_source_t *s, ngx_uint_t kind);
 static void ngx_k8s_client_stop(ngx_k8s_source_t *s);
-static void ngx_k8s_client_exiting(void *data);
+static ngx_uint_t ngx_k8s_client_exiting(void *data);
 static void ngx_k8s_client_turn(void *data, ngx_uint_t begins);
 static ngx_uint_t ngx_k8s_client_busy(void *data);
 static void ngx_k8s_client_close(ngx_k8s_client_t *client);
@@ -323,10 +323,20 @@ ngx_k8s_client_relist(ngx_k8s_source_t *s, ngx_uint_t kind)
 }
 
 
-static void
+static ngx_uint_t
 ngx_k8s_client_exiting(void *data)
 {
-    ngx_k8s_client_close(data);
+    ngx_k8s_client_t  *client;
+
+    client = data;
+
+    if (client->source.lasting) {
+        return 0;
+    }
+
+    ngx_k8s_client_close(client);
+
+    return 1;
 }
 
 

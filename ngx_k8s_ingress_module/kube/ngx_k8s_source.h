@@ -178,6 +178,9 @@ struct ngx_k8s_source_s {
     ngx_k8s_sink_t          *sink;
     ngx_log_t               *log;
     void                    *data;       /* the source's own */
+    ngx_uint_t               lasting;    /* the owner's: it has something to ask
+                                            while the worker exits, and stops
+                                            the source itself */
 
     /*
      * An object (a Secret, say) is referenced, or not any more: content of

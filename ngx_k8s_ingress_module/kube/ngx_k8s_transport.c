@@ -602,7 +602,11 @@ ngx_k8s_transport_event(ngx_event_t *ev)
     t = s->transport;
 
     if (c->close) {
-        t->exiting(t->data);
+
+        if (!t->exiting(t->data)) {
+            c->close = 0;
+        }
+
         return;
     }
 

@@ -32,9 +32,9 @@ struct ngx_k8s_transport_s {
     void                    *data;
     ngx_int_t                ident;      /* event ident must be after 3
                                             pointers as in ngx_connection_t */
-    /* nginx has closed a connection, since the worker exits: the owner has to
-       cancel its calls */
-    void                   (*exiting)(void *data);
+    /* nginx has closed a connection, since the worker exits: the owner cancels
+       its calls; 0: they go on */
+    ngx_uint_t             (*exiting)(void *data);
     /* work begins (1) and ends (0), may be nested */
     void                   (*turn)(void *data, ngx_uint_t begins);
     /* whether the rest has to wait for the next turn */

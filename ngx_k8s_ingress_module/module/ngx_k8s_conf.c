@@ -240,6 +240,15 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "which addresses. With \"off\" none is touched, as beside a controller "
       "that still writes them." },
 
+    { { ngx_string("update_status_on_shutdown"), NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, 0,
+        offsetof(ngx_k8s_conf_t, report.shutdown), NULL },
+      "update_status_on_shutdown on | off;", "off", "k8s_ingress",
+      "With \"on\" who writes takes the addresses back at a graceful "
+      "shutdown, for 20s at most, unless the Service of publish_service has a "
+      "ready endpoint still. Names that external-dns has made of them are "
+      "deleted then. Needs publish_service, in a namespace that is watched." },
+
     { { ngx_string("events"), NGX_CONF_FLAG,
         ngx_conf_set_flag_slot, 0,
         offsetof(ngx_k8s_conf_t, report.told), NULL },
@@ -390,6 +399,7 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.source.backoff_max = NGX_CONF_UNSET_MSEC;
     kcf.source.object_max = NGX_CONF_UNSET_SIZE;
     kcf.report.status = NGX_CONF_UNSET;
+    kcf.report.shutdown = NGX_CONF_UNSET;
     kcf.report.told = NGX_CONF_UNSET;
     kcf.report.rate = NGX_CONF_UNSET;
     kcf.report.lease.duration = NGX_CONF_UNSET_MSEC;

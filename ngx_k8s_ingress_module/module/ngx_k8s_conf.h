@@ -93,6 +93,10 @@ char *ngx_k8s_conf_snapshot_once(ngx_conf_t *cf, ngx_k8s_block_t **blocks,
 /* ngx_k8s_zone.c: asks for the zone of a block */
 ngx_int_t ngx_k8s_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block);
 
+/* in the master, once for each configuration that comes into force: tells the
+   workers of the one before that others go on */
+void ngx_k8s_zone_begin(ngx_k8s_block_t *block);
+
 /* the zones of limits and answers (ngx_k8s_limit_zone.c): at configuration
    time, with their sizes in block->conf; in a worker, and when it ends */
 ngx_int_t ngx_k8s_limit_zone_add(ngx_conf_t *cf, ngx_k8s_block_t *block);

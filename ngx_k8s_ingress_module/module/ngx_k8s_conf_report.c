@@ -219,6 +219,7 @@ ngx_k8s_conf_finish_report(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
         }
 
         report->status = 0;
+        report->shutdown = 0;
         report->told = 0;
 
     } else {
@@ -254,6 +255,13 @@ ngx_k8s_conf_report_check(ngx_conf_t *cf, ngx_k8s_conf_t *kcf,
     }
 
     ngx_conf_init_value(report->status, 1);
+    ngx_conf_init_value(report->shutdown, 0);
+
+    if (report->shutdown && report->publish.type != NGX_K8S_PUBLISH_SERVICE) {
+        return "has \"update_status_on_shutdown on\", which needs "
+               "\"publish_service\": its endpoints say whether another "
+               "replica is left";
+    }
 
     if (report->publish.type == NGX_K8S_PUBLISH_NONE) {
         report->status = 0;

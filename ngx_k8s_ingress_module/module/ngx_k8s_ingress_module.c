@@ -299,19 +299,32 @@ ngx_k8s_ingress_check(ngx_conf_t *cf, ngx_k8s_block_t *block)
 }
 
 
-/* at the first start; the module only loads into the version it is built for */
+/* the warning comes at the first start; the module only loads into the version
+   it is built for */
 
 static ngx_int_t
 ngx_k8s_ingress_init_module(ngx_cycle_t *cycle)
 {
-#if (nginx_version < 1030004                                                  \
-     || (nginx_version >= 1031000 && nginx_version < 1031003))
-
-    ngx_k8s_main_conf_t  *kmcf;
+    ngx_uint_t             i;
+    ngx_k8s_block_t      **blocks;
+    ngx_k8s_main_conf_t   *kmcf;
 
     kmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_k8s_ingress_module);
 
-    if (kmcf == NULL || kmcf->blocks.nelts == 0 || kmcf->backported == 1
+    if (kmcf == NULL) {
+        return NGX_OK;
+    }
+
+    blocks = kmcf->blocks.elts;
+
+    for (i = 0; i < kmcf->blocks.nelts; i++) {
+        ngx_k8s_zone_begin(blocks[i]);
+    }
+
+#if (nginx_version < 1030004                                                  \
+     || (nginx_version >= 1031000 && nginx_version < 1031003))
+
+    if (kmcf->blocks.nelts == 0 || kmcf->backported == 1
         || ngx_test_config || !ngx_is_init_cycle(cycle->old_cycle))
     {
         return NGX_OK;

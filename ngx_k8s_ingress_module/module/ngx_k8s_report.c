@@ -23,6 +23,7 @@
 #define NGX_K8S_REPORT_PAUSE         1000    /* after failures, twice as long */
 #define NGX_K8S_REPORT_PAUSE_MAX     30000   /* each time */
 #define NGX_K8S_REPORT_IDLE          60000   /* between two looks */
+#define NGX_K8S_REPORT_END           20000   /* for taking statuses back */
 
 
 static void ngx_k8s_report_lease(void *data);
@@ -30,6 +31,8 @@ static void ngx_k8s_report_wrote(void *data, ngx_uint_t status);
 static void ngx_k8s_report_address(void *data);
 static void ngx_k8s_report_enter(void *data);
 static void ngx_k8s_report_leave(void *data);
+static ngx_uint_t ngx_k8s_report_others(ngx_k8s_report_t *r);
+static void ngx_k8s_report_end_handler(ngx_event_t *ev);
 static void ngx_k8s_report_lead(ngx_k8s_report_t *r);
 static void ngx_k8s_report_follow(ngx_k8s_report_t *r);
 static void ngx_k8s_report_timer(ngx_event_t *ev);
@@ -132,6 +135,10 @@ ngx_k8s_report_stop(ngx_k8s_report_t *r)
     if (r->timer.timer_set) {
         ngx_del_timer(&r->timer);
     }
+
+    if (r->end.timer_set) {
+        ngx_del_timer(&r->end);
+    }
 }
 
 
@@ -202,6 +209,7 @@ static void
 ngx_k8s_report_lead(ngx_k8s_report_t *r)
 {
     r->leader = 1;
+    r->source->lasting = r->conf->shutdown;
 
     ngx_k8s_table_set_leader(r->table, 1);
 
@@ -230,6 +238,7 @@ ngx_k8s_report_follow(ngx_k8s_report_t *r)
 
     r->leader = 0;
     r->walking = 0;
+    r->source->lasting = 0;
 
     ngx_k8s_table_set_leader(r->table, 0);
     ngx_k8s_table_set_addresses(r->table, 0);
@@ -267,7 +276,7 @@ ngx_k8s_report_address(void *data)
 
     status = &r->publish.status;
 
-    if (status->len == 0
+    if (status->len == 0 || r->ending
         || (status->len == r->status.len
             && ngx_memcmp(status->data, r->status.data, status->len) == 0))
     {
@@ -298,6 +307,100 @@ ngx_k8s_report_address(void *data)
 
     ngx_k8s_reported_on(r->store, 1);
     ngx_k8s_report_post(r);
+}
+
+
+ngx_uint_t
+ngx_k8s_report_end(ngx_k8s_report_t *r)
+{
+    if (!r->leader || r->ending || !r->conf->shutdown
+        || !ngx_k8s_lease_held(&r->lease)
+        || r->status.len == 0
+        || ngx_k8s_report_others(r)
+        || ngx_k8s_report_status_end(r) != NGX_OK)
+    {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, r->log, 0,
+                  "%V: the addresses in the status of Ingresses are taken back",
+                  &r->zone);
+
+    r->ending = 1;
+
+    r->end.handler = ngx_k8s_report_end_handler;
+    r->end.data = r;
+    r->end.log = r->log;
+
+    /* it holds the worker */
+
+    ngx_add_timer(&r->end, NGX_K8S_REPORT_END);
+
+    ngx_k8s_report_post(r);
+
+    return 1;
+}
+
+
+/* whether another replica is left, or that is not known: what is served at the
+   Service that is published */
+
+static ngx_uint_t
+ngx_k8s_report_others(ngx_k8s_report_t *r)
+{
+    ngx_uint_t                 i;
+    ngx_queue_t               *q, *parts;
+    ngx_k8s_link_t            *link;
+    ngx_k8s_node_t            *node;
+    ngx_k8s_publish_conf_t    *publish;
+    ngx_k8s_endpoint_slice_t  *slice;
+    ngx_k8s_slice_endpoint_t  *endpoint;
+
+    publish = &r->conf->publish;
+
+    if (ngx_k8s_store_get(r->store, NGX_K8S_SERVICE, &publish->namespace,
+                          &publish->name)
+        == NULL)
+    {
+        return 1;
+    }
+
+    node = ngx_k8s_node_find(r->store, NGX_K8S_NODE_SERVICE,
+                             &publish->namespace, &publish->name);
+    if (node == NULL) {
+        return 0;
+    }
+
+    parts = &node->links[NGX_K8S_ROLE_PART];
+
+    for (q = ngx_queue_head(parts);
+         q != ngx_queue_sentinel(parts);
+         q = ngx_queue_next(q))
+    {
+        link = ngx_queue_data(q, ngx_k8s_link_t, queue);
+        slice = (ngx_k8s_endpoint_slice_t *) link->entry->object;
+
+        endpoint = slice->endpoints.elts;
+
+        for (i = 0; i < slice->endpoints.nelts; i++) {
+            if (endpoint[i].ready) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_k8s_report_end_handler(ngx_event_t *ev)
+{
+    ngx_k8s_report_t  *r;
+
+    r = ev->data;
+
+    r->events->ended(r->events->data);
 }
 
 
@@ -385,6 +488,12 @@ ngx_k8s_report_timer(ngx_event_t *ev)
     }
 
     ngx_k8s_report_next(r, soon);
+
+    /* not from here: who stops all may run in the midst of something */
+
+    if (r->ending && ngx_k8s_report_status_ended(r)) {
+        ngx_add_timer(&r->end, 1);
+    }
 
     ngx_k8s_report_leave(r);
 }

@@ -35,6 +35,8 @@ typedef struct {
     /* as of ngx_k8s_sink_t */
     void                   (*problem)(void *data, char *kind, ngx_str_t *name,
                                 ngx_int_t code, ngx_str_t *message);
+    /* what end() has begun is over: the caller stops all */
+    void                   (*ended)(void *data);
 } ngx_k8s_report_events_t;
 
 
@@ -99,6 +101,9 @@ struct ngx_k8s_report_s {
     ngx_uint_t               stamp;      /* of the status that is wanted */
     ngx_str_t                status;     /* it, malloc()ed; empty: none is */
     u_char                   digest[NGX_K8S_DIGEST];  /* of it */
+    u_char                   ours[NGX_K8S_DIGEST];    /* with "ending": of what
+                                            is taken back */
+    ngx_event_t              end;        /* it takes no longer */
 
     /* Events (ngx_k8s_report_event.c) */
     ngx_rbtree_t             tree;
@@ -112,6 +117,7 @@ struct ngx_k8s_report_s {
     unsigned                 leader:1;
     unsigned                 elected:1;  /* the Lease can be had */
     unsigned                 walking:1;
+    unsigned                 ending:1;
     unsigned                 held:1;
     unsigned                 denied:2;   /* by bit: statuses, Events */
     unsigned                 said:4;     /* the same: it is a problem */
@@ -140,6 +146,13 @@ void ngx_k8s_report_start(ngx_k8s_report_t *r, ngx_k8s_report_conf_t *conf,
 /* before the source and the store go; of one that was not started: nothing */
 void ngx_k8s_report_stop(ngx_k8s_report_t *r);
 
+/*
+ * The worker exits for good: takes statuses back, where that is asked for and
+ * no other replica is left.  1: that takes time, and the worker is kept till
+ * ended(); 0: there is nothing to wait for, or a second call.
+ */
+ngx_uint_t ngx_k8s_report_end(ngx_k8s_report_t *r);
+
 /* there is something to look at: soon */
 void ngx_k8s_report_post(ngx_k8s_report_t *r);
 
@@ -165,6 +178,11 @@ ngx_int_t ngx_k8s_report_status_send(ngx_k8s_report_t *r,
 void ngx_k8s_report_status_sent(ngx_k8s_report_t *r,
     ngx_k8s_report_write_t *w, ngx_uint_t again);
 void ngx_k8s_report_status_look(ngx_k8s_report_t *r);
+/* from now on none is wanted, and what we have written is taken back;
+   NGX_ERROR: no memory */
+ngx_int_t ngx_k8s_report_status_end(ngx_k8s_report_t *r);
+/* whether it has been */
+ngx_uint_t ngx_k8s_report_status_ended(ngx_k8s_report_t *r);
 
 
 void ngx_k8s_report_events_init(ngx_k8s_report_t *r);

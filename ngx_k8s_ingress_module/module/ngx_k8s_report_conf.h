@@ -24,6 +24,7 @@
 
 typedef struct {
     ngx_flag_t               status;     /* statuses are written */
+    ngx_flag_t               shutdown;   /* and taken back by the last one */
     ngx_flag_t               told;       /* Events are */
     ngx_int_t                rate;       /* writes in a second */
     ngx_k8s_lease_conf_t     lease;

@@ -18,6 +18,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <ngx_k8s_reader.h>
 #include <ngx_k8s_report.h>
 
 
@@ -96,6 +97,9 @@ ngx_k8s_report_wanted(ngx_k8s_report_t *r, ngx_k8s_entry_t *entry)
            && entry->object->version.len
            && ngx_memcmp(entry->object->status, r->digest, NGX_K8S_DIGEST)
               != 0
+           && (!r->ending
+               || ngx_memcmp(entry->object->status, r->ours, NGX_K8S_DIGEST)
+                  == 0)
            && ngx_k8s_report_plain(&entry->object->uid)
            && ngx_k8s_report_plain(&entry->object->version);
 }
@@ -228,4 +232,57 @@ ngx_k8s_report_status_look(ngx_k8s_report_t *r)
         ngx_k8s_reported_gone(entry);
         ngx_k8s_entry_report(r->store, entry);
     }
+}
+
+
+ngx_int_t
+ngx_k8s_report_status_end(ngx_k8s_report_t *r)
+{
+    u_char            *text;
+    ngx_k8s_digest_t   digest;
+
+    static ngx_str_t   empty = ngx_string("{\"loadBalancer\":{}}");
+    static ngx_str_t   none = ngx_string("{\"loadBalancer\":{\"ingress\":"
+                                         "null}}");
+
+    text = ngx_alloc(none.len, r->log);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(r->ours, r->digest, NGX_K8S_DIGEST);
+
+    ngx_k8s_digest_init(&digest);
+    ngx_k8s_digest_add(&digest, empty.data, empty.len);
+
+    if (ngx_k8s_digest_final(&digest, r->digest) != NGX_OK) {
+        ngx_free(text);
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(text, none.data, none.len);
+
+    ngx_free(r->status.data);
+    r->status.data = text;
+    r->status.len = none.len;
+    r->stamp++;
+
+    ngx_k8s_reported_on(r->store, 1);
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_k8s_report_status_ended(ngx_k8s_report_t *r)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_K8S_REPORT_PARALLEL; i++) {
+        if (r->writes[i].ask.call) {
+            return 0;
+        }
+    }
+
+    return !r->store->reporting && ngx_queue_empty(&r->store->reported);
 }

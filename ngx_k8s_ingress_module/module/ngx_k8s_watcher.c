@@ -33,6 +33,8 @@ static void ngx_k8s_watcher_close(ngx_k8s_watcher_t *w);
 static void ngx_k8s_watcher_cancel(ngx_event_t *ev);
 
 static void ngx_k8s_watcher_idle_handler(ngx_event_t *rev);
+static u_char *ngx_k8s_watcher_oldpid(void);
+static void ngx_k8s_watcher_ended(void *data);
 static void ngx_k8s_watcher_retry_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_open_handler(ngx_event_t *ev);
 static void ngx_k8s_watcher_work_handler(ngx_event_t *ev);
@@ -64,6 +66,7 @@ ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
 
     w->block = block;
     w->log = cycle->log;
+    w->cycles = block->table->cycles;
 
 #ifdef M_MXFAST
 
@@ -74,6 +77,7 @@ ngx_k8s_watcher_start(ngx_k8s_block_t *block, ngx_cycle_t *cycle)
 #endif
 
     ngx_k8s_watcher_callbacks(w);
+    w->report_events.ended = ngx_k8s_watcher_ended;
 
     w->dummy.data = w;
     w->dummy.fd = (ngx_socket_t) -1;
@@ -197,9 +201,44 @@ ngx_k8s_watcher_idle_handler(ngx_event_t *rev)
     c = rev->data;
     w = c->data;
 
-    if (c->close) {
-        ngx_k8s_watcher_stop(w->block);
+    if (!c->close) {
+        return;
     }
+
+    /* after a reload or a binary upgrade others go on */
+
+    if (w->block->table->cycles == w->cycles
+        && access((char *) ngx_k8s_watcher_oldpid(), F_OK) == -1
+        && ngx_k8s_report_end(&w->report))
+    {
+        c->close = 0;
+        return;
+    }
+
+    ngx_k8s_watcher_stop(w->block);
+}
+
+
+/* the pid file of a master that has started another binary */
+
+static u_char *
+ngx_k8s_watcher_oldpid(void)
+{
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                           ngx_core_module);
+
+    return ccf->oldpid.data;
+}
+
+
+static void
+ngx_k8s_watcher_ended(void *data)
+{
+    ngx_k8s_watcher_t *w = data;
+
+    ngx_k8s_watcher_stop(w->block);
 }
 
 

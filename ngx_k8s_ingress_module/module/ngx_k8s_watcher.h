@@ -57,6 +57,7 @@ struct ngx_k8s_watcher_s {
     ngx_k8s_block_t         *block;
     ngx_log_t               *log;
     ngx_connection_t        *idle;       /* tells of a graceful exit */
+    ngx_uint_t               cycles;     /* of the table, at the start */
     ngx_connection_t         dummy;      /* data of the events below */
 
     ngx_event_t              retry;      /* to get the right */

@@ -235,6 +235,21 @@ ngx_k8s_zone_old(ngx_k8s_block_t *block)
 }
 
 
+void
+ngx_k8s_zone_begin(ngx_k8s_block_t *block)
+{
+    ngx_k8s_block_t  *old;
+
+    old = ngx_k8s_zone_old(block);
+
+    ngx_k8s_table_set_cycle(block->table);
+
+    if (old && old->shared && old->shared != block->shared) {
+        ngx_k8s_table_set_cycle(old->shared->table);
+    }
+}
+
+
 /* old workers go on with the old zone; new ones begin with all that it had */
 
 static ngx_int_t

@@ -172,6 +172,8 @@ typedef struct {
     ngx_atomic_t             states[NGX_K8S_TABLE_STATES]; /* watcher: so many
                                             Ingresses are of that state */
 
+    ngx_atomic_t             cycles;     /* master: configurations that took
+                                            the place of another one */
     ngx_atomic_t             leader;     /* watcher: 1: it writes to the API
                                             server */
     ngx_atomic_t             addresses;  /* watcher: so many are in the status

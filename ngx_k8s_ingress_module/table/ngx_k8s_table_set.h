@@ -94,6 +94,15 @@ ngx_k8s_table_set_states(ngx_k8s_table_t *table, uint64_t *states,
 }
 
 
+/* master: another configuration takes the place of that of this table */
+
+static ngx_inline void
+ngx_k8s_table_set_cycle(ngx_k8s_table_t *table)
+{
+    table->cycles++;
+}
+
+
 /* watcher: whether it writes to the API server; so many addresses; a request
    of NGX_K8S_WROTE_* has ended so */
 

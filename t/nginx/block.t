@@ -137,6 +137,10 @@ my @refused = (
     ['status without an address',
      'source kubeconfig %%DIR%%/none; update_status on;',
      qr/"update_status on", and no address/],
+    ['status at the end without a Service',
+     'source kubeconfig %%DIR%%/none; publish_address 192.0.2.1;
+      election_id a/b; update_status_on_shutdown on;',
+     qr/"update_status_on_shutdown on", which needs "publish_service"/],
     ['Lease without a namespace',
      'source kubeconfig %%DIR%%/none; publish_address 192.0.2.1;',
      qr/namespace of the Lease is not known: write "election_id NAMESPACE/],

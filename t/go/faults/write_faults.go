@@ -427,6 +427,71 @@ func init() {
 		e.check(o.M["metadata"].(api.Map)["labels"] != nil, "labels are gone")
 	})
 
+	add("T-B7 update_status_on_shutdown", func(e *env) {
+		e.begin(false)
+		e.app("a", 1)
+		e.ingress("a", "a.test", "/", "a")
+		e.ingress("b", "b.test", "/", "a")
+		for i := 0; i < 60; i++ {
+			e.ingress(fmt.Sprintf("i%d", i), fmt.Sprintf("h%d.test", i), "/",
+				"a")
+		}
+		e.balancer("192.0.2.10")
+		replicas := func(ready bool) {
+			s := api.Slice("ingress-nginx", "web-x", "web", 80, api.Endpoint(
+				"10.244.9.9", "p9", ready, true, !ready))
+			e.api.Put("endpointslices", s)
+		}
+		replicas(true)
+		block := publish + "update_status_on_shutdown on; write_rate 200;"
+		g := e.replica("p1", block)
+		e.await("all statuses", 20*time.Second, func() bool {
+			return e.written(0, "") == 62
+		})
+		e.publishes("i9", statusOf("192.0.2.10"))
+
+		// another replica is ready
+		from := e.api.LogLen()
+		g.signal(syscall.SIGQUIT)
+		e.must(g.Ends(20 * time.Second))
+		e.check(e.written(from, "") == 0, "taken back beside another one")
+
+		// a reload is no end
+		replicas(false)
+		g = e.replica("p1", block)
+		e.await("it leads", 20*time.Second, g.leads)
+		g.reload()
+		e.await("it leads again", 20*time.Second, g.leads)
+		e.change(g, "later")
+		e.publishes("later", statusOf("192.0.2.10"))
+		e.check(e.written(from, "") == 1, "%d writes", e.written(from, ""))
+
+		// the last one; what somebody else has written stays
+		theirs := api.Map{"loadBalancer": api.Map{
+			"ingress": []interface{}{api.Map{"ip": "203.0.113.9"}}}}
+		e.edit("b", func(m api.Map) { m["status"] = theirs })
+		e.publishes("b", statusOf("192.0.2.10"))
+		e.edit("b", func(m api.Map) { m["status"] = theirs })
+		e.change(g, "latest")
+		e.publishes("latest", statusOf("192.0.2.10"))
+		g.signal(syscall.SIGQUIT)
+		e.must(g.Ends(30 * time.Second))
+		for _, n := range []string{"a", "later", "i0", "i59"} {
+			e.check(e.published(n) == `{"loadBalancer":{}}`, "%s: %s", n,
+				e.published(n))
+		}
+		e.check(e.published("b") == statusOf("203.0.113.9"), "b: %s",
+			e.published("b"))
+
+		// without the API server it ends all the same
+		g = e.replica("p1", block)
+		e.publishes("a", statusOf("192.0.2.10"))
+		e.api.Down()
+		g.signal(syscall.SIGQUIT)
+		e.must(g.Ends(time.Minute))
+		e.must(e.api.Up())
+	})
+
 	add("T-G1 update_status off", func(e *env) {
 		e.begin(false)
 		e.app("a", 1)
