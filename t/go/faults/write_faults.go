@@ -205,6 +205,34 @@ func init() {
 		e.publishes("c", statusOf("192.0.2.114"))
 	})
 
+	add("T-G3 an Ingress gets another class while its status is written",
+		func(e *env) {
+			e.begin(false)
+			e.app("a", 1)
+			e.balancer("192.0.2.10")
+			g := e.replica("p1", publish)
+			e.await("it leads", 20*time.Second, g.leads)
+			f := e.api.Inject(api.Fault{Resource: "ingresses", Verb: "patch",
+				Name: "x", Count: 1, DelayMS: 1000})
+			e.ingress("x", "x.test", "/", "a")
+			e.await("a write that takes long", 20*time.Second, func() bool {
+				return f.Fired() == 1
+			})
+			e.edit("x", func(m api.Map) {
+				m["spec"].(api.Map)["ingressClassName"] = "theirs"
+			})
+			e.await("a conflict", 20*time.Second, func() bool {
+				return e.count(0, func(r api.Request) bool {
+					return r.Name == "x" && r.Sub == "status" && r.Status == 409
+				}) == 1
+			})
+			e.change(g, "later")
+			e.publishes("later", statusOf("192.0.2.10"))
+			e.check(e.published("x") == `{"loadBalancer":{}}` &&
+				e.written(0, "x") == 1, "%d writes, %s", e.written(0, "x"),
+				e.published("x"))
+		})
+
 	add("T-G3 a status that somebody else writes", func(e *env) {
 		e.begin(false)
 		e.app("a", 1)
