@@ -435,7 +435,8 @@ ngx_k8s_compile_config_same(ngx_k8s_policy_state_t *one,
 }
 
 
-/* the next that feeds a directive, from *i on, which is moved behind it */
+/* the next that feeds a directive or profile, from *i on, which is moved behind
+   it */
 
 static ngx_k8s_policy_value_t *
 ngx_k8s_compile_config_token(ngx_k8s_policy_state_t *policy, ngx_uint_t *i)
@@ -446,7 +447,10 @@ ngx_k8s_compile_config_token(ngx_k8s_policy_state_t *policy, ngx_uint_t *i)
 
         value = &policy->values[(*i)++];
 
-        if (value->row->directive.len && value->refused == NULL) {
+        if ((value->row->directive.len
+             || (value->row->flags & NGX_K8S_ROW_PROFILE))
+            && value->refused == NULL)
+        {
             return value;
         }
     }

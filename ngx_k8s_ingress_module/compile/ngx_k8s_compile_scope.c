@@ -333,7 +333,7 @@ ngx_int_t
 ngx_k8s_scope_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
     ngx_array_t *a)
 {
-    ngx_str_t          field, shown;
+    ngx_str_t          field, shown, text;
     ngx_uint_t         i;
     ngx_k8s_claim_t   *winner;
     ngx_k8s_value_t   *value, *won;
@@ -368,11 +368,19 @@ ngx_k8s_scope_notes(ngx_k8s_compile_t *c, ngx_k8s_claim_t *claim,
         shown = ngx_k8s_host_shown(&claim->state->node->name);
         object = winner->model->object;
 
+        text = won->value;
+        text.len = ngx_min(text.len, 128);
+
+        /* that of another namespace may have secrets */
+
+        if (ngx_k8s_snippet_context(won->row->grammar)) {
+            ngx_str_set(&text, "...");
+        }
+
         if (ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ANNOTATION_CONFLICT,
-                                 &shown, &field, "of host \"%V\" \"%*s\" "
+                                 &shown, &field, "of host \"%V\" \"%V\" "
                                  "holds, which %V %V/%V says: %s", &shown,
-                                 ngx_min(won->value.len, 128),
-                                 won->value.data,
+                                 &text,
                                  &ngx_k8s_kinds[object->kind].name,
                                  &object->namespace, &object->name,
                                  ngx_k8s_scope_root(value[i].row)

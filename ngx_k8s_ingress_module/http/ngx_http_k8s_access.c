@@ -33,14 +33,30 @@ static ngx_int_t ngx_http_k8s_access_rules(ngx_http_request_t *r,
     ngx_array_t *rules, ngx_uint_t any);
 
 
+/* what concerns nobody */
+
+static ngx_str_t  ngx_http_k8s_access_all = ngx_string("0.0.0.0/0,::/0");
+static ngx_str_t  ngx_http_k8s_access_none = ngx_string("");
+
+
+ngx_uint_t
+ngx_http_k8s_access_listed(ngx_k8s_settings_t *settings)
+{
+    ngx_str_t  *all;
+
+    all = &ngx_http_k8s_access_all;
+
+    return settings->denylist.len
+           || settings->allowlist.len != all->len
+           || ngx_strncmp(settings->allowlist.data, all->data, all->len) != 0;
+}
+
+
 ngx_int_t
 ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 {
     ngx_k8s_settings_t      *settings, *base;
     ngx_http_k8s_access_t   *access, of_base;
-
-    static ngx_str_t  all = ngx_string("0.0.0.0/0,::/0");
-    static ngx_str_t  none = ngx_string("");
 
     ngx_memzero(&of_base, sizeof(ngx_http_k8s_access_t));
 
@@ -73,7 +89,8 @@ ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
     if ((base == NULL || settings->allowlist.data != base->allowlist.data)
         && ngx_http_k8s_access_ranges(pool, &access->allow,
-                                      &settings->allowlist, &all)
+                                      &settings->allowlist,
+                                      &ngx_http_k8s_access_all)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -81,7 +98,8 @@ ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
     if ((base == NULL || settings->denylist.data != base->denylist.data)
         && ngx_http_k8s_access_ranges(pool, &access->deny,
-                                      &settings->denylist, &none)
+                                      &settings->denylist,
+                                      &ngx_http_k8s_access_none)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -89,7 +107,8 @@ ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
     if (base == NULL
         && (ngx_http_k8s_access_ranges(pool, &access->block,
-                                       &settings->block_cidrs, &none)
+                                       &settings->block_cidrs,
+                                       &ngx_http_k8s_access_none)
             != NGX_OK
             || ngx_http_k8s_map(pool, &access->agents,
                                 &settings->block_agents)

@@ -34,6 +34,10 @@ typedef struct {
 ngx_int_t ngx_http_k8s_access_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool);
 
+/* whether they have a list of addresses that is not for everybody, but
+   block-cidrs; 1 or 0 */
+ngx_uint_t ngx_http_k8s_access_listed(ngx_k8s_settings_t *settings);
+
 /*
  * Whether keys of the ConfigMap refuse a request by its headers, whatever its
  * route is: 1 or 0; and by its address.  ctx->profile is set.

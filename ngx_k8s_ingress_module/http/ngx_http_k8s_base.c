@@ -17,8 +17,10 @@
 #include <ngx_http_k8s_protocol.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_server.h>
 #include <ngx_http_k8s_snippet.h>
 #include <ngx_http_k8s_ssl.h>
+#include <ngx_http_k8s_tables.h>
 
 
 /* milliseconds, until what is read before a request is routed follows a change
@@ -282,7 +284,7 @@ ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
         return NULL;
     }
 
-    if (settings.snippet.len) {
+    if (settings.snippet.len || settings.server_snippet.len) {
 
         if (ngx_http_k8s_snippet_headers(pool, &settings)) {
             headers = ngx_http_k8s_base_tokens(klcf, pool, base->values,
@@ -498,6 +500,11 @@ ngx_http_k8s_base_settings(ngx_http_k8s_loc_conf_t *klcf,
         ngx_k8s_policy_settings(settings, NGX_K8S_API_INGRESS, values);
     }
 
+    /* that of a host is over it */
+
+    settings->server_config = settings->server_snippet;
+    ngx_str_null(&settings->server_snippet);
+
     return NGX_OK;
 }
 
@@ -524,7 +531,9 @@ ngx_http_k8s_base_fill(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_http_k8s_redirect_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_access_profile(profile, pool) != NGX_OK
         || ngx_http_k8s_auth_profile(profile, pool) != NGX_OK
-        || ngx_http_k8s_log_profile(klcf, profile, pool) != NGX_OK)
+        || ngx_http_k8s_log_profile(klcf, profile, pool) != NGX_OK
+        || ngx_http_k8s_server_profile(profile, pool) != NGX_OK
+        || ngx_http_k8s_tables_profile(profile, pool) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -67,6 +67,10 @@ ngx_http_k8s_ctx_cleanup(void *data)
     if (ctx->profile) {
         ngx_http_k8s_profile_release(ctx->profile);
     }
+
+    if (ctx->server) {
+        ngx_http_k8s_profile_release(ctx->server);
+    }
 }
 
 

@@ -53,6 +53,8 @@ typedef struct {
     ngx_http_k8s_loc_conf_t *conf;       /* the pass that routed it */
     ngx_http_k8s_profile_t  *profile;    /* of its policy, or the base; held;
                                             once it is routed */
+    ngx_http_k8s_profile_t  *server;     /* whose server-snippet is that of its
+                                            host; held; NULL: none is */
     ngx_http_k8s_hop_t       hop;
     uint32_t                 rule;       /* slot and generation of the rule */
     uint32_t                 rule_generation;
@@ -80,6 +82,7 @@ typedef struct {
 
     unsigned                 routed:1;
     unsigned                 gate:1;     /* waits to be let through */
+    unsigned                 served:1;   /* a server-snippet has run */
     unsigned                 no_service:1; /* no rule, or none for it */
     unsigned                 unmatched:1; /* of a host, no path took it */
     unsigned                 untaken:1;  /* no Ingress is for its host, or for

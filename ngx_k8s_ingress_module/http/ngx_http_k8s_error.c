@@ -12,8 +12,6 @@
 #include <ngx_http_k8s_protocol.h>
 
 
-#define NGX_HTTP_K8S_ERROR_LOCATION  "@k8s_ingress_error"
-
 /* the Services that answer, in this order; slots are 0 where there is none */
 #define NGX_HTTP_K8S_ERROR_OWN       0   /* default-backend of the object */
 #define NGX_HTTP_K8S_ERROR_BLOCK     1   /* that of the block */
@@ -325,7 +323,9 @@ ngx_http_k8s_error_create(ngx_http_k8s_profile_t *profile,
     ngx_k8s_policy_ref_t   *ref;
     ngx_http_k8s_error_t   *e, *base;
 
-    if (rec->refs.n == 0 && profile->settings->custom_errors.len == 0) {
+    if ((rec == NULL || rec->refs.n == 0)
+        && profile->settings->custom_errors.len == 0)
+    {
         return NGX_OK;
     }
 
@@ -347,6 +347,10 @@ ngx_http_k8s_error_create(ngx_http_k8s_profile_t *profile,
     if (base) {
         e->backends[NGX_HTTP_K8S_ERROR_BLOCK]
                                    = base->backends[NGX_HTTP_K8S_ERROR_BLOCK];
+    }
+
+    if (rec == NULL) {
+        return NGX_OK;
     }
 
     ref = ngx_k8s_record_at(rec, rec->refs.offset);
@@ -530,6 +534,26 @@ ngx_http_k8s_error_missing(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ctx->error = NGX_HTTP_SERVICE_UNAVAILABLE;
 
     return ngx_http_k8s_error_named(r, ctx, table, NGX_HTTP_K8S_ERROR_OWN);
+}
+
+
+ngx_http_k8s_page_t *
+ngx_http_k8s_error_find(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+{
+    ngx_uint_t            i;
+    ngx_array_t          *pages;
+    ngx_http_k8s_page_t  *page;
+
+    pages = (ctx && ctx->profile) ? ctx->profile->pages : NULL;
+    page = pages ? pages->elts : NULL;
+
+    for (i = 0; pages && i < pages->nelts; i++) {
+        if (page[i].status == r->err_status) {
+            return &page[i];
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -19,6 +19,7 @@
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_server.h>
 #include <ngx_http_k8s_snippet.h>
 
 
@@ -34,6 +35,8 @@ static ngx_int_t ngx_http_k8s_gate(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_anew(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
+static ngx_int_t ngx_http_k8s_page(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_http_k8s_page_t *page);
 static ngx_int_t ngx_http_k8s_admit(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx);
 static ngx_int_t ngx_http_k8s_admitted(ngx_http_request_t *r,
@@ -247,6 +250,7 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
 {
     ngx_int_t                  rc;
     ngx_http_k8s_ctx_t        *ctx;
+    ngx_http_k8s_page_t       *page;
     ngx_http_k8s_loc_conf_t   *klcf;
     ngx_http_k8s_main_conf_t  *kmcf;
 
@@ -275,7 +279,17 @@ ngx_http_k8s_rewrite_handler(ngx_http_request_t *r)
     }
 
     if (klcf->error) {
-        return ngx_http_k8s_error_page(r);
+        page = ngx_http_k8s_error_find(r, ctx);
+
+        if (page) {
+            return ngx_http_k8s_page(r, ctx, page);
+        }
+
+        /* a location of a snippet has no pages of paths */
+
+        return (ctx && ctx->profile && ctx->profile->settings->inner
+                && ctx->profile->error == NULL)
+               ? (ngx_int_t) r->err_status : ngx_http_k8s_error_page(r);
     }
 
     if (klcf->block == NULL || !klcf->late) {
@@ -375,7 +389,7 @@ ngx_http_k8s_gate(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 
     if (rc == NGX_DECLINED && profile->program) {
 
-        rc = ngx_http_k8s_program(r, ctx);
+        rc = ngx_http_k8s_program(r, ctx, profile->program);
 
         if (rc == NGX_AGAIN) {
             return ngx_http_k8s_anew(r, ctx);
@@ -433,6 +447,92 @@ ngx_http_k8s_anew(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
     rc = ngx_http_k8s_check_length(r);
 
     return (rc == NGX_DECLINED) ? ngx_http_k8s_gate(r, ctx) : rc;
+}
+
+
+/*
+ * An error page of a snippet: nothing but the gate of the way that the request
+ * goes then lets it through.  nginx does this once for a request.
+ */
+
+static ngx_int_t
+ngx_http_k8s_page(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_http_k8s_page_t *page)
+{
+    ngx_int_t                 rc;
+    ngx_str_t                 target, args;
+    ngx_http_k8s_captures_t  *captures;
+
+    if (page->over >= 0) {
+        r->err_status = page->over;
+    }
+
+    captures = ngx_http_k8s_run_captures(ctx);
+
+    if (ngx_http_k8s_template_run_header(r, &page->target, captures, &target)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (target.len == 0) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    ctx->status = 0;
+    ctx->hop.service = 0;
+
+    if (target.data[0] == '/') {
+        ngx_str_null(&args);
+        ngx_http_split_args(r, &target, &args);
+
+        r->uri.len = target.len;
+        r->uri.data = ngx_pstrdup(r->pool, &target);
+        r->args.len = args.len;
+        r->args.data = ngx_pstrdup(r->pool, &args);
+
+        if (r->uri.data == NULL || (args.len && r->args.data == NULL)) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (r->method != NGX_HTTP_HEAD) {
+            r->method = NGX_HTTP_GET;
+            r->method_name = ngx_http_core_get_method;
+        }
+
+        r->valid_unparsed_uri = 0;
+        ngx_http_set_exten(r);
+
+        /* a client may wait to be told that its body is wanted */
+
+        if (r->request_body == NULL && !r->discard_body) {
+            r->expect_tested = 0;
+        }
+
+        return ngx_http_k8s_anew(r, ctx);
+    }
+
+    if (target.data[0] == '@') {
+        rc = ngx_http_k8s_server_named(r, ctx, &target);
+
+        if (rc != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "could not find named location \"%V\"", &target);
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ngx_http_update_location_config(r);
+
+        return ngx_http_k8s_gate(r, ctx);
+    }
+
+    rc = (r->err_status >= NGX_HTTP_MOVED_PERMANENTLY
+          && r->err_status <= NGX_HTTP_PERMANENT_REDIRECT)
+         ? (ngx_int_t) r->err_status : NGX_HTTP_MOVED_TEMPORARILY;
+
+    r->err_status = 0;
+
+    return ngx_http_k8s_redirect_to(r, rc, &target);
 }
 
 

@@ -19,18 +19,28 @@
 #include <ngx_http_k8s_policy.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_server.h>
 #include <ngx_http_k8s_snippet.h>
+#include <ngx_http_k8s_tables.h>
 #include <ngx_k8s_policy.h>
 
+
+/* a record that a policy is made of */
+
+typedef struct {
+    uint32_t                 slot;       /* 0: there is none */
+    uint32_t                 generation;
+    ngx_atomic_uint_t        version;
+    ngx_k8s_policy_t        *rec;
+} ngx_http_k8s_policy_rec_t;
 
 /* one of a pass, in the pool of its profile */
 
 typedef struct {
-    ngx_rbtree_node_t        node;       /* by slot */
+    ngx_rbtree_node_t        node;       /* by slots */
     ngx_queue_t              queue;      /* the last used one is first */
-    uint32_t                 slot;
-    uint32_t                 generation;
-    ngx_atomic_uint_t        version;    /* of the record */
+    ngx_http_k8s_policy_rec_t  route;    /* "rec" is that of then */
+    ngx_http_k8s_policy_rec_t  host;
     ngx_http_k8s_profile_t  *profile;
 } ngx_http_k8s_policy_t;
 
@@ -42,14 +52,23 @@ struct ngx_http_k8s_policies_s {
 };
 
 
+static ngx_int_t ngx_http_k8s_policy_rec(ngx_k8s_table_t *table, uint32_t n,
+    ngx_http_k8s_policy_rec_t *rec);
+static void ngx_http_k8s_policy_insert(ngx_rbtree_node_t *temp,
+    ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
+static ngx_int_t ngx_http_k8s_policy_cmp(ngx_http_k8s_policy_t *policy,
+    uint32_t slot, uint32_t host);
 static ngx_http_k8s_policy_t *ngx_http_k8s_policy_find(
-    ngx_http_k8s_policies_t *policies, uint32_t slot);
+    ngx_http_k8s_policies_t *policies, uint32_t slot, uint32_t host);
 static ngx_http_k8s_policy_t *ngx_http_k8s_policy_create(
     ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
-    ngx_k8s_policy_t *rec, ngx_log_t *log);
+    ngx_k8s_policy_t *rec, ngx_k8s_policy_t *host, ngx_log_t *log);
 static ngx_http_k8s_profile_t *ngx_http_k8s_policy_profile(
     ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
-    ngx_k8s_policy_t *rec, ngx_pool_t *pool, ngx_log_t *log);
+    ngx_k8s_policy_t *rec, ngx_k8s_policy_t *host, ngx_pool_t *pool,
+    ngx_log_t *log);
+static ngx_str_t *ngx_http_k8s_policy_values(ngx_k8s_policy_t *rec,
+    ngx_k8s_policy_t *host, ngx_pool_t *pool, ngx_uint_t *closed);
 static ngx_int_t ngx_http_k8s_policy_try(ngx_http_k8s_loc_conf_t *klcf,
     ngx_uint_t base, ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
 static void ngx_http_k8s_policy_drop(ngx_http_k8s_policies_t *policies,
@@ -67,7 +86,7 @@ ngx_http_k8s_policies_init(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
     }
 
     ngx_rbtree_init(&policies->tree, &policies->sentinel,
-                    ngx_rbtree_insert_value);
+                    ngx_http_k8s_policy_insert);
     ngx_queue_init(&policies->queue);
     policies->n = 0;
 
@@ -79,26 +98,26 @@ ngx_http_k8s_policies_init(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
 
 ngx_int_t
 ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
-    ngx_k8s_table_t *table, uint32_t n)
+    ngx_k8s_table_t *table, uint32_t slot, uint32_t host)
 {
-    ngx_k8s_slot_t           *slot;
-    ngx_k8s_policy_t         *rec;
-    ngx_http_k8s_policy_t    *policy;
-    ngx_http_k8s_policies_t  *policies;
+    ngx_http_k8s_policy_t      *policy;
+    ngx_http_k8s_policies_t    *policies;
+    ngx_http_k8s_policy_rec_t   of_route, of_host;
 
-    slot = ngx_k8s_slot(table, n);
-    rec = slot ? ngx_k8s_slot_read(table, NGX_K8S_INDEX_POLICY, slot) : NULL;
-
-    if (rec == NULL) {
+    if (ngx_http_k8s_policy_rec(table, slot, &of_route) != NGX_OK
+        || ngx_http_k8s_policy_rec(table, host, &of_host) != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
     policies = ctx->conf->policies;
-    policy = ngx_http_k8s_policy_find(policies, n);
+    policy = ngx_http_k8s_policy_find(policies, slot, host);
 
     if (policy
-        && (policy->generation != slot->generation
-            || policy->version != ngx_k8s_policy_version(rec)
+        && (policy->route.generation != of_route.generation
+            || policy->route.version != of_route.version
+            || policy->host.generation != of_host.generation
+            || policy->host.version != of_host.version
             || policy->profile->base != ctx->profile))
     {
         ngx_http_k8s_policy_drop(policies, policy);
@@ -107,16 +126,16 @@ ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     if (policy == NULL) {
 
-        policy = ngx_http_k8s_policy_create(ctx->conf, ctx->profile, rec,
+        policy = ngx_http_k8s_policy_create(ctx->conf, ctx->profile,
+                                            of_route.rec, of_host.rec,
                                             r->connection->log);
         if (policy == NULL) {
             return NGX_ERROR;
         }
 
-        policy->slot = n;
-        policy->generation = slot->generation;
-        policy->version = ngx_k8s_policy_version(rec);
-        policy->node.key = n;
+        policy->route = of_route;
+        policy->host = of_host;
+        policy->node.key = slot;
 
         if (policies->n == NGX_HTTP_K8S_POLICIES) {
             ngx_http_k8s_policy_drop(policies,
@@ -139,9 +158,82 @@ ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 }
 
 
-static ngx_http_k8s_policy_t *
-ngx_http_k8s_policy_find(ngx_http_k8s_policies_t *policies, uint32_t slot)
+static ngx_int_t
+ngx_http_k8s_policy_rec(ngx_k8s_table_t *table, uint32_t n,
+    ngx_http_k8s_policy_rec_t *rec)
 {
+    ngx_k8s_slot_t  *slot;
+
+    ngx_memzero(rec, sizeof(ngx_http_k8s_policy_rec_t));
+
+    if (n == 0) {
+        return NGX_OK;
+    }
+
+    slot = ngx_k8s_slot(table, n);
+
+    rec->rec = slot ? ngx_k8s_slot_read(table, NGX_K8S_INDEX_POLICY, slot)
+                    : NULL;
+    if (rec->rec == NULL) {
+        return NGX_DECLINED;
+    }
+
+    rec->slot = n;
+    rec->generation = slot->generation;
+    rec->version = ngx_k8s_policy_version(rec->rec);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_policy_cmp(ngx_http_k8s_policy_t *policy, uint32_t slot,
+    uint32_t host)
+{
+    if (slot != policy->route.slot) {
+        return (slot < policy->route.slot) ? -1 : 1;
+    }
+
+    return (host < policy->host.slot) ? -1 : (host > policy->host.slot);
+}
+
+
+static void
+ngx_http_k8s_policy_insert(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
+    ngx_rbtree_node_t *sentinel)
+{
+    ngx_rbtree_node_t      **p;
+    ngx_http_k8s_policy_t   *policy;
+
+    policy = (ngx_http_k8s_policy_t *) node;
+
+    for ( ;; ) {
+
+        p = (ngx_http_k8s_policy_cmp((ngx_http_k8s_policy_t *) temp,
+                                     policy->route.slot, policy->host.slot)
+             < 0)
+            ? &temp->left : &temp->right;
+
+        if (*p == sentinel) {
+            break;
+        }
+
+        temp = *p;
+    }
+
+    *p = node;
+    node->parent = temp;
+    node->left = sentinel;
+    node->right = sentinel;
+    ngx_rbt_red(node);
+}
+
+
+static ngx_http_k8s_policy_t *
+ngx_http_k8s_policy_find(ngx_http_k8s_policies_t *policies, uint32_t slot,
+    uint32_t host)
+{
+    ngx_int_t           rc;
     ngx_rbtree_node_t  *node, *sentinel;
 
     node = policies->tree.root;
@@ -149,11 +241,13 @@ ngx_http_k8s_policy_find(ngx_http_k8s_policies_t *policies, uint32_t slot)
 
     while (node != sentinel) {
 
-        if (slot == node->key) {
+        rc = ngx_http_k8s_policy_cmp((ngx_http_k8s_policy_t *) node, slot,
+                                     host);
+        if (rc == 0) {
             return (ngx_http_k8s_policy_t *) node;
         }
 
-        node = (slot < node->key) ? node->left : node->right;
+        node = (rc < 0) ? node->left : node->right;
     }
 
     return NULL;
@@ -162,7 +256,8 @@ ngx_http_k8s_policy_find(ngx_http_k8s_policies_t *policies, uint32_t slot)
 
 static ngx_http_k8s_policy_t *
 ngx_http_k8s_policy_create(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_http_k8s_profile_t *base, ngx_k8s_policy_t *rec, ngx_log_t *log)
+    ngx_http_k8s_profile_t *base, ngx_k8s_policy_t *rec,
+    ngx_k8s_policy_t *host, ngx_log_t *log)
 {
     ngx_pool_t              *pool;
     ngx_http_k8s_policy_t   *policy;
@@ -173,7 +268,7 @@ ngx_http_k8s_policy_create(ngx_http_k8s_loc_conf_t *klcf,
         return NULL;
     }
 
-    profile = ngx_http_k8s_policy_profile(klcf, base, rec, pool, log);
+    profile = ngx_http_k8s_policy_profile(klcf, base, rec, host, pool, log);
 
     ngx_destroy_pool(pool);
 
@@ -198,15 +293,15 @@ ngx_http_k8s_policy_create(ngx_http_k8s_loc_conf_t *klcf,
 
 static ngx_http_k8s_profile_t *
 ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
-    ngx_http_k8s_profile_t *base, ngx_k8s_policy_t *rec, ngx_pool_t *pool,
-    ngx_log_t *log)
+    ngx_http_k8s_profile_t *base, ngx_k8s_policy_t *rec,
+    ngx_k8s_policy_t *host, ngx_pool_t *pool, ngx_log_t *log)
 {
     u_char                   buf[NGX_HTTP_K8S_PROFILE_ERROR];
     ngx_str_t                error, *values, *copy;
     ngx_uint_t               closed;
     ngx_http_k8s_profile_t  *profile;
 
-    values = ngx_http_k8s_values(rec, pool, &closed);
+    values = ngx_http_k8s_policy_values(rec, host, pool, &closed);
     if (values == NULL) {
         return NULL;
     }
@@ -250,7 +345,9 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
         || ngx_http_k8s_mirror_profile(profile, klcf, profile->pool) != NGX_OK
         || ngx_http_k8s_cors_create(profile) != NGX_OK
         || ngx_http_k8s_error_create(profile, klcf, rec, values, pool)
-           != NGX_OK)
+           != NGX_OK
+        || (rec == NULL
+            && ngx_http_k8s_server_profile(profile, profile->pool) != NGX_OK))
     {
         ngx_http_k8s_profile_release(profile);
         return NULL;
@@ -261,6 +358,39 @@ ngx_http_k8s_policy_profile(ngx_http_k8s_loc_conf_t *klcf,
     }
 
     return profile;
+}
+
+
+/* the server-snippet that counts is that of the host */
+
+static ngx_str_t *
+ngx_http_k8s_policy_values(ngx_k8s_policy_t *rec, ngx_k8s_policy_t *host,
+    ngx_pool_t *pool, ngx_uint_t *closed)
+{
+    ngx_str_t   *values, *of_host;
+    ngx_uint_t   n, unused;
+
+    *closed = 0;
+    n = ngx_http_k8s_server_row() - ngx_k8s_rows;
+
+    values = rec ? ngx_http_k8s_values(rec, pool, closed)
+                 : ngx_pcalloc(pool, ngx_k8s_nrows * sizeof(ngx_str_t));
+    if (values == NULL) {
+        return NULL;
+    }
+
+    ngx_str_null(&values[n]);
+
+    if (host) {
+        of_host = ngx_http_k8s_values(host, pool, rec ? &unused : closed);
+        if (of_host == NULL) {
+            return NULL;
+        }
+
+        values[n] = of_host[n];
+    }
+
+    return values;
 }
 
 
@@ -292,7 +422,9 @@ ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_http_k8s_rewrite_check(pool, values, error);
+        rc = ngx_http_k8s_rewrite_check(pool, block,
+                                        ngx_http_k8s_tables_known, values,
+                                        error);
     }
 
     if (rc == NGX_OK) {
@@ -314,13 +446,15 @@ ngx_http_k8s_policy_try(ngx_http_k8s_loc_conf_t *klcf, ngx_uint_t base,
     ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error)
 {
     ngx_int_t                rc;
+    ngx_k8s_settings_t       settings;
     ngx_http_k8s_profile_t  *profile, *over;
 
     over = klcf->trial ? klcf->trial : klcf->builtin;
 
-    rc = ngx_http_k8s_snippet_check(pool, base ? klcf->builtin->settings
-                                               : over->settings,
-                                    values, error);
+    rc = base ? ngx_http_k8s_snippet_check(pool, klcf->builtin->settings, NULL,
+                                           values, error)
+              : ngx_http_k8s_snippet_check(pool, over->settings, over->maps,
+                                           values, error);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -332,9 +466,20 @@ ngx_http_k8s_policy_try(ngx_http_k8s_loc_conf_t *klcf, ngx_uint_t base,
         return error->len ? NGX_DECLINED : NGX_ERROR;
     }
 
-    if (!base) {
+    if (base) {
+        rc = ngx_http_k8s_server_check(klcf, profile, profile->settings, pool,
+                                       error);
+
+    } else {
+        settings = *over->settings;
+        ngx_k8s_policy_settings(&settings, NGX_K8S_API_INGRESS, values);
+
+        rc = ngx_http_k8s_server_check(klcf, over, &settings, pool, error);
+    }
+
+    if (!base || rc != NGX_OK) {
         ngx_http_k8s_profile_release(profile);
-        return NGX_OK;
+        return rc;
     }
 
     if (klcf->trial) {

@@ -35,12 +35,13 @@ ngx_int_t ngx_http_k8s_policies_init(ngx_conf_t *cf,
     ngx_http_k8s_loc_conf_t *klcf);
 
 /*
- * Makes the policy of a slot that of the request, over the base that it has:
- * ctx->profile, and its location configuration.  Under the caller's pin.
- * NGX_DECLINED: the record has gone.
+ * Makes the policy of a slot, with the server-snippet of that of its host, that
+ * of the request, over the base that it has: ctx->profile, and its location
+ * configuration.  A slot is 0 where there is none, but not both.  Under the
+ * caller's pin.  NGX_DECLINED: a record has gone.
  */
 ngx_int_t ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
-    ngx_k8s_table_t *table, uint32_t slot);
+    ngx_k8s_table_t *table, uint32_t slot, uint32_t host);
 
 
 /*

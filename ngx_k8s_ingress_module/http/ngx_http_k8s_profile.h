@@ -35,6 +35,10 @@ void **ngx_http_k8s_profile_build(ngx_cycle_t *cycle, ngx_pool_t *pool,
     ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
 
 
+/* of a base's maps; as ngx_http_k8s_tables_get() */
+typedef ngx_int_t (*ngx_http_k8s_lookup_pt)(ngx_http_request_t *r,
+    ngx_array_t *maps, ngx_str_t *name, ngx_str_t *value);
+
 typedef struct ngx_http_k8s_access_s   ngx_http_k8s_access_t;
 typedef struct ngx_http_k8s_auth_s     ngx_http_k8s_auth_t;
 typedef struct ngx_http_k8s_cors_s     ngx_http_k8s_cors_t;
@@ -44,6 +48,7 @@ typedef struct ngx_http_k8s_log_s      ngx_http_k8s_log_t;
 typedef struct ngx_http_k8s_mirror_s   ngx_http_k8s_mirror_t;
 typedef struct ngx_http_k8s_password_s ngx_http_k8s_password_t;
 typedef struct ngx_http_k8s_program_s  ngx_http_k8s_program_t;
+typedef struct ngx_http_k8s_server_s   ngx_http_k8s_server_t;
 typedef struct ngx_http_k8s_templates_s  ngx_http_k8s_templates_t;
 
 /*
@@ -78,11 +83,17 @@ struct ngx_http_k8s_profile_s {
                                             replace others, */
     ngx_array_t             *adds;       /* and that stand beside them */
     ngx_http_k8s_program_t  *program;    /* of snippets; NULL: none */
+    ngx_http_k8s_server_t   *server;     /* of server-snippet, of a base and of
+                                            what all paths of a host are over;
+                                            NULL: none */
+    ngx_uint_t               typed;      /* texts of snippets have a type */
     ngx_array_t             *texts;      /* of them: values with variables in
                                             tokens, */
     ngx_array_t             *auth_texts; /* and in those of "asking";
                                             ngx_http_k8s_template_t */
     ngx_array_t             *rules;      /* ngx_http_k8s_rule_t; NULL: none */
+    ngx_array_t             *pages;      /* of error_page in snippets, NULL:
+                                            none; ngx_http_k8s_page_t */
     ngx_array_t             *set_headers;  /* of a base: values of headers to
                                             the backend, with variables;
                                             ngx_http_k8s_template_t */
@@ -97,6 +108,9 @@ struct ngx_http_k8s_profile_s {
     ngx_http_k8s_profile_t  *asking;     /* the location of requests to auth
                                             servers; NULL: that of the base, or
                                             of the cycle */
+    ngx_array_t             *maps;       /* of a base: variables of
+                                            http-snippet; NULL: none; */
+    ngx_http_k8s_lookup_pt   lookup;     /* and what looks them up */
     ngx_array_t             *proxies;    /* of a base: ngx_cidr_t, or NULL */
     ngx_str_t                forwarded_for;   /* of a base: names of headers, */
     ngx_str_t                forwarded_host;  /* as variables have them */

@@ -41,16 +41,15 @@ static ngx_int_t ngx_http_k8s_program_input(ngx_http_request_t *r,
 
 
 ngx_int_t
-ngx_http_k8s_program(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
+ngx_http_k8s_program(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_http_k8s_program_t *program)
 {
-    ngx_int_t                rc;
-    ngx_str_t                uri;
-    ngx_uint_t               i, n;
-    ngx_http_k8s_op_t       *op;
-    ngx_http_k8s_run_t      *run;
-    ngx_http_k8s_program_t  *program;
+    ngx_int_t            rc;
+    ngx_str_t            uri;
+    ngx_uint_t           i, n;
+    ngx_http_k8s_op_t   *op;
+    ngx_http_k8s_run_t  *run;
 
-    program = ctx->profile->program;
     op = program->ops.elts;
     n = program->ops.nelts;
     uri = r->uri;
@@ -144,7 +143,8 @@ ngx_http_k8s_program_op(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_DONE;
 
     case NGX_K8S_SNIPPET_INTERNAL:
-        return r->internal ? NGX_DECLINED : NGX_HTTP_NOT_FOUND;
+        return (r->internal || ctx->run->internal) ? NGX_DECLINED
+                                                   : NGX_HTTP_NOT_FOUND;
 
     default: /* NGX_K8S_SNIPPET_MORE_INPUT */
         return NGX_DECLINED;
@@ -478,8 +478,7 @@ ngx_http_k8s_program_send(ngx_http_request_t *r, ngx_uint_t status,
     ctx = ngx_http_k8s_ctx(r);
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-    if (type.data == clcf->default_type.data && !ctx->profile->program->typed)
-    {
+    if (type.data == clcf->default_type.data && !ctx->profile->typed) {
         type = ctx->profile->settings->default_type;
     }
 

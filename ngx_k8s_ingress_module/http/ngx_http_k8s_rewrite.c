@@ -142,8 +142,8 @@ ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
 
 ngx_int_t
-ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
-    ngx_str_t *error)
+ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_k8s_block_t *block,
+    ngx_http_k8s_known_pt known, ngx_str_t *values, ngx_str_t *error)
 {
     ngx_uint_t                i, n;
     ngx_http_k8s_piece_t     *piece;
@@ -166,7 +166,8 @@ ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
         for (n = 0; t.pieces && n < t.pieces->nelts; n++) {
 
             if (!piece[n].variable
-                || ngx_http_k8s_template_known(&piece[n].text, piece[n].key))
+                || ngx_http_k8s_template_known(&piece[n].text, piece[n].key)
+                || known(block, &piece[n].text))
             {
                 continue;
             }
@@ -679,7 +680,10 @@ ngx_http_k8s_template_value(ngx_http_request_t *r, ngx_http_k8s_piece_t *piece,
             value->data = v->data;
 
         } else {
-            value->len = 0;
+
+            /* one of snippets, or there is none */
+
+            ngx_http_k8s_run_get(r, &piece->text, value);
         }
     }
 }

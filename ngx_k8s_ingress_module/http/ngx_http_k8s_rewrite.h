@@ -91,11 +91,15 @@ ngx_int_t ngx_http_k8s_rewrite_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool);
 
 /*
- * NGX_DECLINED: one of them, by row, has a variable that nginx does not know,
+ * NGX_DECLINED: one of them, by row, has a variable that neither nginx nor the
+ * block's http-snippet has, by known(),
  * *error says which, as in ngx_http_k8s_profile_build(); NGX_ERROR: no memory.
  */
-ngx_int_t ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_str_t *values,
-    ngx_str_t *error);
+typedef ngx_uint_t (*ngx_http_k8s_known_pt)(ngx_k8s_block_t *block,
+    ngx_str_t *name);
+
+ngx_int_t ngx_http_k8s_rewrite_check(ngx_pool_t *pool, ngx_k8s_block_t *block,
+    ngx_http_k8s_known_pt known, ngx_str_t *values, ngx_str_t *error);
 
 /* compile's conf.variable() */
 ngx_uint_t ngx_http_k8s_variable_known(ngx_str_t *name);

@@ -20,6 +20,7 @@
 #include <ngx_http_k8s_regex.h>
 #include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_server.h>
 #include <ngx_http_k8s_snippet.h>
 #include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_variables.h>
@@ -117,6 +118,14 @@ ngx_http_k8s_route(ngx_http_request_t *r, ngx_http_k8s_loc_conf_t *klcf)
         return NGX_DECLINED;
     }
 
+    if (rc == NGX_OK || rc == NGX_ERROR) {
+
+        /* it was sent */
+
+        ctx->status = NGX_HTTP_OK;
+        return rc;
+    }
+
     ngx_http_update_location_config(r);
 
     if (rc == NGX_DECLINED) {
@@ -162,7 +171,8 @@ ngx_http_k8s_reroute(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 }
 
 
-/* NGX_DECLINED: proxied, or the status of the answer */
+/* NGX_DECLINED: it goes on behind the gate; or the status of the answer, NGX_OK
+   or NGX_ERROR where it was sent */
 
 static ngx_int_t
 ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
@@ -170,7 +180,7 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 {
     ngx_int_t             rc;
     ngx_str_t             name;
-    ngx_uint_t            tries;
+    ngx_uint_t            tries, taken;
     ngx_k8s_route_t       route;
     ngx_k8s_route_key_t   key;
 
@@ -213,25 +223,40 @@ ngx_http_k8s_decide(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
         rc = ngx_k8s_route(table, &key, &route);
 
-        if (rc != NGX_OK || route.match == NULL || route.action == NULL) {
+        if (rc == NGX_ERROR) {
             ctx->no_service = 1;
             ctx->untaken = 1;
-
-            if (rc == NGX_ERROR) {
-                return NGX_HTTP_INTERNAL_SERVER_ERROR;
-            }
-
-            return ngx_http_k8s_access_blocked_address(r, ctx)
-                   ? NGX_HTTP_FORBIDDEN : NGX_HTTP_NOT_FOUND;
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        if (r->headers_in.host && !ngx_http_k8s_host_valid(r)) {
+        taken = (rc == NGX_OK && route.match && route.action);
+
+        if ((taken || ctx->profile->server)
+            && r->headers_in.host && !ngx_http_k8s_host_valid(r))
+        {
             ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                           "client sent invalid host header");
             return NGX_HTTP_BAD_REQUEST;
         }
 
-        rc = ngx_http_k8s_act(r, ctx, table, &route);
+        rc = ngx_http_k8s_server(r, ctx, table, &key, &route);
+
+        if (rc == NGX_DONE) {
+            return NGX_DECLINED;
+        }
+
+        if (rc == NGX_DECLINED) {
+
+            if (route.match == NULL || route.action == NULL) {
+                ctx->no_service = 1;
+                ctx->untaken = 1;
+
+                return ngx_http_k8s_access_blocked_address(r, ctx)
+                       ? NGX_HTTP_FORBIDDEN : NGX_HTTP_NOT_FOUND;
+            }
+
+            rc = ngx_http_k8s_act(r, ctx, table, &route);
+        }
 
         if (rc != NGX_AGAIN) {
             return rc;
@@ -328,6 +353,7 @@ static ngx_int_t
 ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
+    uint32_t           slot;
     ngx_int_t          rc, tls;
     ngx_str_t          root;
     ngx_k8s_match_t   *match;
@@ -359,8 +385,10 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         }
     }
 
-    if (match->policy) {
-        rc = ngx_http_k8s_policy(r, ctx, table, match->policy);
+    slot = ngx_http_k8s_server_slot(table, route->host);
+
+    if (match->policy || slot) {
+        rc = ngx_http_k8s_policy(r, ctx, table, match->policy, slot);
 
         if (rc != NGX_OK) {
             return (rc == NGX_DECLINED) ? NGX_AGAIN

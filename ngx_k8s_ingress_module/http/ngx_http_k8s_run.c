@@ -42,12 +42,14 @@ ngx_http_k8s_run_captures(ngx_http_k8s_ctx_t *ctx)
 void
 ngx_http_k8s_run_get(ngx_http_request_t *r, ngx_str_t *name, ngx_str_t *value)
 {
-    ngx_uint_t           i;
-    ngx_http_k8s_ctx_t  *ctx;
-    ngx_http_k8s_run_t  *run;
+    ngx_uint_t               i;
+    ngx_http_k8s_ctx_t      *ctx;
+    ngx_http_k8s_run_t      *run;
+    ngx_http_k8s_profile_t  *base;
 
     ctx = ngx_http_k8s_ctx(r);
     run = ctx ? ctx->run : NULL;
+    base = ctx ? ctx->profile : NULL;
 
     for (i = 0; run && i < run->nsets; i++) {
 
@@ -59,7 +61,15 @@ ngx_http_k8s_run_get(ngx_http_request_t *r, ngx_str_t *name, ngx_str_t *value)
         }
     }
 
-    ngx_str_set(value, "");
+    if (base && base->base) {
+        base = base->base;
+    }
+
+    if (base == NULL || base->maps == NULL
+        || base->lookup(r, base->maps, name, value) != NGX_OK)
+    {
+        ngx_str_set(value, "");
+    }
 }
 
 

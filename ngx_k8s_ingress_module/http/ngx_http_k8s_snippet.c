@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_snippet.h>
 
 
@@ -15,7 +16,8 @@ typedef struct {
     ngx_pool_t              *temp_pool;
     ngx_array_t             *tokens;     /* or NULL */
     ngx_array_t             *texts;      /* ngx_http_k8s_template_t, or NULL */
-    ngx_uint_t               from;       /* of tokens: which text */
+    ngx_uint_t               from;       /* of tokens: a bit for each text */
+    ngx_uint_t               annotated;  /* tokens that were there */
     ngx_uint_t               auth;       /* of requests to auth servers */
     ngx_uint_t               n;          /* of values with variables */
 } ngx_http_k8s_snippet_walk_t;
@@ -27,8 +29,18 @@ static ngx_int_t ngx_http_k8s_snippet_word(ngx_http_k8s_snippet_walk_t *w,
     ngx_str_t *word, ngx_uint_t whole);
 static ngx_int_t ngx_http_k8s_snippet_token(ngx_http_k8s_snippet_walk_t *w,
     ngx_k8s_statement_t *st);
+static ngx_uint_t ngx_http_k8s_snippet_pages_of(
+    ngx_http_k8s_snippet_walk_t *w, ngx_k8s_snippet_t *s, ngx_uint_t i);
+static ngx_uint_t ngx_http_k8s_snippet_paged(ngx_k8s_snippet_t *s);
+static ngx_int_t ngx_http_k8s_snippet_error_page(
+    ngx_http_k8s_snippet_walk_t *w, ngx_k8s_statement_t *st);
+static ngx_uint_t ngx_http_k8s_snippet_said(ngx_array_t *tokens,
+    ngx_uint_t n, ngx_k8s_snippet_t *s, ngx_str_t *name);
 static ngx_uint_t ngx_http_k8s_snippet_over(ngx_array_t *tokens, ngx_uint_t n,
     ngx_str_t *name, ngx_str_t *header);
+
+
+#define ngx_http_k8s_snippet_bit(i)  ((ngx_uint_t) 1 << (i))
 
 
 ngx_uint_t
@@ -43,8 +55,14 @@ ngx_http_k8s_snippet_text(ngx_k8s_settings_t *settings, ngx_uint_t i)
 {
     switch (i) {
 
+    case NGX_HTTP_K8S_SERVER_CONFIG:
+        return &settings->server_config;
+
     case NGX_HTTP_K8S_LOCATION_TEXT:
         return &settings->location_snippet;
+
+    case NGX_HTTP_K8S_SERVER_TEXT:
+        return &settings->server_snippet;
 
     case NGX_HTTP_K8S_GLOBAL_AUTH:
         return &settings->global_auth_snippet;
@@ -63,7 +81,7 @@ ngx_http_k8s_snippet_read(ngx_pool_t *pool, ngx_k8s_settings_t *settings,
     ngx_k8s_snippet_t *s)
 {
     ngx_str_t   *text;
-    ngx_uint_t   i;
+    ngx_uint_t   i, context;
 
     for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
 
@@ -71,14 +89,21 @@ ngx_http_k8s_snippet_read(ngx_pool_t *pool, ngx_k8s_settings_t *settings,
 
         text = ngx_http_k8s_snippet_text(settings, i);
 
+        if (ngx_http_k8s_snippet_server(i)) {
+            context = NGX_K8S_SNIPPET_SERVER;
+
+        } else if (i >= NGX_HTTP_K8S_GLOBAL_AUTH) {
+            context = NGX_K8S_SNIPPET_AUTH;
+
+        } else if (i == NGX_HTTP_K8S_OWN_TEXT && settings->inner) {
+            context = NGX_K8S_SNIPPET_INNER;
+
+        } else {
+            context = NGX_K8S_SNIPPET_LOCATION;
+        }
+
         if (text->len
-            && ngx_k8s_snippet(&s[i], pool,
-                               (i == NGX_HTTP_K8S_OWN_TEXT
-                                || i == NGX_HTTP_K8S_LOCATION_TEXT)
-                               ? NGX_K8S_SNIPPET_LOCATION
-                               : NGX_K8S_SNIPPET_AUTH,
-                               text)
-               != NGX_OK)
+            && ngx_k8s_snippet(&s[i], pool, context, text) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -144,9 +169,10 @@ ngx_http_k8s_snippet_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
     w.pool = pool;
     w.temp_pool = pool;
     w.tokens = tokens;
-    w.from = NGX_HTTP_K8S_LOCATION_TEXT;
+    w.from = ngx_http_k8s_snippet_bit(NGX_HTTP_K8S_SERVER_CONFIG)
+             |ngx_http_k8s_snippet_bit(NGX_HTTP_K8S_LOCATION_TEXT);
 
-    return settings->location_snippet.len
+    return (settings->server_config.len || settings->location_snippet.len)
            ? ngx_http_k8s_snippet_walk(&w, settings) : NGX_OK;
 }
 
@@ -189,7 +215,8 @@ ngx_http_k8s_snippet_delta(ngx_pool_t *pool, ngx_array_t *tokens,
     w.pool = pool;
     w.temp_pool = pool;
     w.tokens = tokens;
-    w.from = NGX_HTTP_K8S_OWN_TEXT;
+    w.from = ngx_http_k8s_snippet_bit(NGX_HTTP_K8S_SERVER_TEXT)
+             |ngx_http_k8s_snippet_bit(NGX_HTTP_K8S_OWN_TEXT);
 
     return ngx_http_k8s_snippet_walk(&w, settings);
 }
@@ -207,8 +234,9 @@ ngx_http_k8s_snippet_auth(ngx_pool_t *pool, ngx_array_t *tokens,
     w.temp_pool = pool;
     w.tokens = tokens;
     w.auth = 1;
-    w.from = settings->auth_url.len ? NGX_HTTP_K8S_OWN_AUTH
-                                    : NGX_HTTP_K8S_GLOBAL_AUTH;
+    w.from = ngx_http_k8s_snippet_bit(settings->auth_url.len
+                                      ? NGX_HTTP_K8S_OWN_AUTH
+                                      : NGX_HTTP_K8S_GLOBAL_AUTH);
 
     return ngx_http_k8s_snippet_asking(settings)->len
            ? ngx_http_k8s_snippet_walk(&w, settings) : NGX_OK;
@@ -256,8 +284,9 @@ static ngx_int_t
 ngx_http_k8s_snippet_walk(ngx_http_k8s_snippet_walk_t *w,
     ngx_k8s_settings_t *settings)
 {
-    ngx_str_t             rest, name, value;
-    ngx_uint_t            i, k, first;
+    ngx_int_t             rc;
+    ngx_str_t             rest, name, value, *directive;
+    ngx_uint_t            i, k, first, server;
     ngx_array_t          *tokens;
     ngx_k8s_snippet_t     s[NGX_HTTP_K8S_SNIPPET_TEXTS];
     ngx_k8s_statement_t  *st;
@@ -285,12 +314,13 @@ ngx_http_k8s_snippet_walk(ngx_http_k8s_snippet_walk_t *w,
     w->n = ngx_min(w->n, NGX_K8S_HEADERS_VARIABLES);
 
     tokens = w->tokens;
-    first = tokens ? tokens->nelts : 0;
+    w->annotated = tokens ? tokens->nelts : 0;
 
     for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
 
         st = s[i].statements.elts;
-        w->tokens = (tokens && i == w->from) ? tokens : NULL;
+        server = ngx_http_k8s_snippet_server(i);
+        first = tokens ? tokens->nelts : 0;
 
         if (w->auth ? (i != NGX_HTTP_K8S_GLOBAL_AUTH + (settings->auth_url.len
                                                         != 0))
@@ -299,21 +329,44 @@ ngx_http_k8s_snippet_walk(ngx_http_k8s_snippet_walk_t *w,
             continue;
         }
 
-        for (k = 0; k < s[i].statements.nelts; k++) {
+        for (k = 0; k < s[i].statements.nelts; k = server ? st[k].end : k + 1) {
 
-            if (st[k].directive->effect != NGX_K8S_SNIPPET_TOKEN
-                && st[k].directive->effect != NGX_K8S_SNIPPET_SET_HEADER)
+            if ((st[k].directive->effect != NGX_K8S_SNIPPET_TOKEN
+                 && st[k].directive->effect != NGX_K8S_SNIPPET_SET_HEADER
+                 && st[k].directive->effect != NGX_K8S_SNIPPET_ERROR_PAGE)
+                || (server && (st[k].directive->contexts
+                               & NGX_K8S_SNIPPET_EACH)))
             {
                 continue;
             }
 
-            if (w->tokens) {
-                first = ngx_http_k8s_snippet_over(tokens, first,
-                                                  &st[k].directive->name,
-                                                  st[k].words);
+            directive = &st[k].directive->name;
+            w->tokens = (w->from & ngx_http_k8s_snippet_bit(i)) ? tokens : NULL;
+
+            if (w->tokens && i == NGX_HTTP_K8S_SERVER_TEXT
+                && ngx_http_k8s_snippet_said(tokens, first, s,
+                                             directive))
+            {
+                w->tokens = NULL;
             }
 
-            if (ngx_http_k8s_snippet_token(w, &st[k]) != NGX_OK) {
+            if (st[k].directive->effect == NGX_K8S_SNIPPET_ERROR_PAGE) {
+                w->tokens = tokens;
+
+                rc = ngx_http_k8s_snippet_pages_of(w, s, i)
+                     ? ngx_http_k8s_snippet_error_page(w, &st[k]) : NGX_OK;
+
+            } else {
+                if (w->tokens) {
+                    first = ngx_http_k8s_snippet_over(tokens, first, directive,
+                                                      st[k].words);
+                    w->annotated = ngx_min(w->annotated, first);
+                }
+
+                rc = ngx_http_k8s_snippet_token(w, &st[k]);
+            }
+
+            if (rc != NGX_OK) {
                 return NGX_ERROR;
             }
         }
@@ -322,6 +375,45 @@ ngx_http_k8s_snippet_walk(ngx_http_k8s_snippet_walk_t *w,
     w->tokens = tokens;
 
     return NGX_OK;
+}
+
+
+/* whether a location says it, by an annotation or the text of all of them */
+
+static ngx_uint_t
+ngx_http_k8s_snippet_said(ngx_array_t *tokens, ngx_uint_t n,
+    ngx_k8s_snippet_t *s, ngx_str_t *name)
+{
+    ngx_str_t             *arg;
+    ngx_uint_t             i;
+    ngx_array_t          **args;
+    ngx_k8s_statement_t   *st;
+
+    args = tokens->elts;
+
+    for (i = 0; i < n; i++) {
+
+        arg = args[i]->elts;
+
+        if (arg->len == name->len
+            && ngx_memcmp(arg->data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    st = s[NGX_HTTP_K8S_LOCATION_TEXT].statements.elts;
+
+    for (i = 0; i < s[NGX_HTTP_K8S_LOCATION_TEXT].statements.nelts; i++) {
+        if (st[i].directive->name.len == name->len
+            && ngx_memcmp(st[i].directive->name.data, name->data, name->len)
+               == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -441,6 +533,117 @@ ngx_http_k8s_snippet_token(ngx_http_k8s_snippet_walk_t *w,
             *arg = word;
         }
     }
+
+    return NGX_OK;
+}
+
+
+/* whether pages of a text are those of the tokens: all of a location, or else
+   all of its server, whichever is in the base */
+
+static ngx_uint_t
+ngx_http_k8s_snippet_pages_of(ngx_http_k8s_snippet_walk_t *w,
+    ngx_k8s_snippet_t *s, ngx_uint_t i)
+{
+    ngx_uint_t     n, over, location;
+    ngx_str_t     *arg;
+    ngx_array_t  **args;
+
+    static ngx_str_t  directive = ngx_string("error_page");
+
+    if (w->tokens == NULL || w->auth) {
+        return 0;
+    }
+
+    over = (w->from & ngx_http_k8s_snippet_bit(NGX_HTTP_K8S_OWN_TEXT)) != 0;
+    location = ngx_http_k8s_snippet_paged(&s[NGX_HTTP_K8S_LOCATION_TEXT]);
+
+    if (!over) {
+        return (i == NGX_HTTP_K8S_LOCATION_TEXT)
+               || (i == NGX_HTTP_K8S_SERVER_CONFIG && !location);
+    }
+
+    if (i == NGX_HTTP_K8S_OWN_TEXT) {
+        return 1;
+    }
+
+    args = w->tokens->elts;
+
+    for (n = 0; n < w->annotated; n++) {
+
+        arg = args[n]->elts;
+
+        if (arg->len == directive.len
+            && ngx_memcmp(arg->data, directive.data, directive.len) == 0)
+        {
+            break;
+        }
+    }
+
+    if (n < w->annotated
+        || ngx_http_k8s_snippet_paged(&s[NGX_HTTP_K8S_OWN_TEXT]))
+    {
+        return (i == NGX_HTTP_K8S_LOCATION_TEXT);
+    }
+
+    return !location && i != NGX_HTTP_K8S_LOCATION_TEXT
+           && ngx_http_k8s_snippet_paged(&s[NGX_HTTP_K8S_SERVER_TEXT]);
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_snippet_paged(ngx_k8s_snippet_t *s)
+{
+    ngx_uint_t            i;
+    ngx_k8s_statement_t  *st;
+
+    st = s->statements.elts;
+
+    for (i = 0; i < s->statements.nelts; i = st[i].end) {
+        if (st[i].directive->effect == NGX_K8S_SNIPPET_ERROR_PAGE) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* beside those of annotations: the request learns where it goes in a location
+   of ours */
+
+static ngx_int_t
+ngx_http_k8s_snippet_error_page(ngx_http_k8s_snippet_walk_t *w,
+    ngx_k8s_statement_t *st)
+{
+    ngx_int_t     over;
+    ngx_str_t    *arg;
+    ngx_uint_t    i, n;
+    ngx_array_t  *args, **token;
+
+    static ngx_str_t  location = ngx_string(NGX_HTTP_K8S_ERROR_LOCATION);
+
+    (void) ngx_k8s_snippet_page(st->words, st->n, &n, &over);
+
+    args = ngx_array_create(w->pool, n + 2, sizeof(ngx_str_t));
+    token = ngx_array_push(w->tokens);
+
+    if (args == NULL || token == NULL) {
+        return NGX_ERROR;
+    }
+
+    *token = args;
+
+    arg = ngx_array_push(args);
+    *arg = st->directive->name;
+
+    for (i = 0; i < n; i++) {
+        arg = ngx_array_push(args);
+        *arg = st->words[i];
+    }
+
+    arg = ngx_array_push(args);
+    *arg = location;
 
     return NGX_OK;
 }

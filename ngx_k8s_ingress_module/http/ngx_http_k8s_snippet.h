@@ -53,7 +53,6 @@ typedef struct {
 struct ngx_http_k8s_program_s {
     ngx_array_t              ops;        /* ngx_http_k8s_op_t */
     unsigned                 answers:1;  /* it may answer, or lead elsewhere */
-    unsigned                 typed:1;    /* its texts have a type */
 };
 
 
@@ -75,6 +74,7 @@ struct ngx_http_k8s_run_s {
     int                      targets[NGX_HTTP_K8S_REGEX_SIZE];
     ngx_str_t                path;       /* the URI then */
     ngx_uint_t               cycles;
+    ngx_uint_t               internal;   /* a server-snippet has rewritten it */
     ngx_uint_t               nsets;
     ngx_http_k8s_set_t       sets[NGX_HTTP_K8S_SETS];
     u_char                  *taken;      /* by op: its "if" was true */
@@ -88,6 +88,12 @@ struct ngx_http_k8s_run_s {
  */
 ngx_int_t ngx_http_k8s_snippet_profile(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool);
+
+/* appends to a program what is in no location of a snippet, and sets what else
+   the profile has of it; of no profile, NULL, "set", "if", "return", "rewrite"
+   and "break" alone.  NGX_ERROR: no memory */
+ngx_int_t ngx_http_k8s_snippet_ops(ngx_http_k8s_profile_t *profile,
+    ngx_pool_t *pool, ngx_http_k8s_program_t *program, ngx_k8s_snippet_t *s);
 
 /*
  * Their tokens, in place of what is there: those of a base, of a delta over
@@ -116,11 +122,16 @@ ngx_int_t ngx_http_k8s_snippet_values(ngx_http_k8s_profile_t *profile,
 /* in the order in which their values have numbers, so that those of a base have
    the same in all that are over it; of the last two one counts */
 
-#define NGX_HTTP_K8S_LOCATION_TEXT   0
-#define NGX_HTTP_K8S_OWN_TEXT        1
-#define NGX_HTTP_K8S_GLOBAL_AUTH     2
-#define NGX_HTTP_K8S_OWN_AUTH        3
-#define NGX_HTTP_K8S_SNIPPET_TEXTS   4
+#define NGX_HTTP_K8S_SERVER_CONFIG   0
+#define NGX_HTTP_K8S_LOCATION_TEXT   1
+#define NGX_HTTP_K8S_SERVER_TEXT     2
+#define NGX_HTTP_K8S_OWN_TEXT        3
+#define NGX_HTTP_K8S_GLOBAL_AUTH     4
+#define NGX_HTTP_K8S_OWN_AUTH        5
+#define NGX_HTTP_K8S_SNIPPET_TEXTS   6
+
+#define ngx_http_k8s_snippet_server(i)                                        \
+    ((i) == NGX_HTTP_K8S_SERVER_CONFIG || (i) == NGX_HTTP_K8S_SERVER_TEXT)
 
 ngx_str_t *ngx_http_k8s_snippet_text(ngx_k8s_settings_t *settings,
     ngx_uint_t i);
@@ -134,19 +145,21 @@ ngx_int_t ngx_http_k8s_headers_snippet(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool, ngx_k8s_statement_t *st, ngx_uint_t cond);
 
 /*
- * In the watcher: NGX_DECLINED: snippets of values, over settings of their
- * base, have variables or expressions that cannot be had, *error says which;
- * NGX_ERROR: no memory.
+ * In the watcher: NGX_DECLINED: snippets of values, over settings of their base
+ * and its tables, have variables or expressions that cannot be had, *error says
+ * which; NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_k8s_snippet_check(ngx_pool_t *pool,
-    ngx_k8s_settings_t *base, ngx_str_t *values, ngx_str_t *error);
+    ngx_k8s_settings_t *base, ngx_array_t *maps, ngx_str_t *values,
+    ngx_str_t *error);
 
 /*
- * Runs the program of a request that is let through: NGX_DECLINED: it goes on;
+ * Runs a program for a request that has got there: NGX_DECLINED: it goes on;
  * NGX_AGAIN: it is to be routed anew, by its new URI; else the status of the
  * answer, which may be NGX_OK, as it was sent.
  */
-ngx_int_t ngx_http_k8s_program(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
+ngx_int_t ngx_http_k8s_program(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_http_k8s_program_t *program);
 
 /* what a request has; made with the first call; NULL: no memory */
 ngx_http_k8s_run_t *ngx_http_k8s_run(ngx_http_request_t *r,

@@ -14,16 +14,23 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_snippet.h>
+#include <ngx_http_k8s_tables.h>
 
 
 typedef struct {
     ngx_pool_t              *pool;
     ngx_array_t              sets;       /* ngx_str_t, in lower case */
+    ngx_array_t             *maps;       /* of a base; NULL: none, or those */
+    ngx_k8s_snippet_t        http;       /* of this text */
     ngx_uint_t               n;          /* of values with variables */
     ngx_str_t               *error;
 } ngx_http_k8s_snippet_check_t;
 
 
+static ngx_int_t ngx_http_k8s_snippet_maps(ngx_http_k8s_snippet_check_t *c,
+    ngx_str_t *text);
+static ngx_uint_t ngx_http_k8s_snippet_mapped(
+    ngx_http_k8s_snippet_check_t *c, ngx_str_t *var);
 static ngx_int_t ngx_http_k8s_snippet_sets(ngx_http_k8s_snippet_check_t *c,
     ngx_k8s_snippet_t *s);
 static ngx_int_t ngx_http_k8s_snippet_statement(
@@ -39,11 +46,11 @@ static ngx_int_t ngx_cdecl ngx_http_k8s_snippet_failed(
 
 ngx_int_t
 ngx_http_k8s_snippet_check(ngx_pool_t *pool, ngx_k8s_settings_t *base,
-    ngx_str_t *values, ngx_str_t *error)
+    ngx_array_t *maps, ngx_str_t *values, ngx_str_t *error)
 {
     ngx_int_t                      rc;
     ngx_str_t                      rest, name, value, *text;
-    ngx_uint_t                     i, k, n;
+    ngx_uint_t                     i, k, n, end;
     ngx_k8s_snippet_t              s[NGX_HTTP_K8S_SNIPPET_TEXTS];
     ngx_k8s_settings_t             settings;
     ngx_k8s_statement_t           *st;
@@ -55,6 +62,7 @@ ngx_http_k8s_snippet_check(ngx_pool_t *pool, ngx_k8s_settings_t *base,
     ngx_memzero(&c, sizeof(ngx_http_k8s_snippet_check_t));
 
     c.pool = pool;
+    c.maps = maps;
     c.error = error;
 
     n = 0;
@@ -62,6 +70,15 @@ ngx_http_k8s_snippet_check(ngx_pool_t *pool, ngx_k8s_settings_t *base,
     for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
         text = ngx_http_k8s_snippet_text(&settings, i);
         n += text->len;
+    }
+
+    if (settings.http_snippet.len && maps == NULL) {
+
+        rc = ngx_http_k8s_snippet_maps(&c, &settings.http_snippet);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     if (n == 0) {
@@ -92,6 +109,7 @@ ngx_http_k8s_snippet_check(ngx_pool_t *pool, ngx_k8s_settings_t *base,
     for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
 
         st = s[i].statements.elts;
+        end = 0;
 
         /* of requests to auth servers */
 
@@ -110,15 +128,116 @@ ngx_http_k8s_snippet_check(ngx_pool_t *pool, ngx_k8s_settings_t *base,
 
         for (k = 0; k < s[i].statements.nelts; k++) {
 
+            /* a location has values of its own */
+
+            if (st[k].directive->effect == NGX_K8S_SNIPPET_IN) {
+                end = st[k].end;
+                n = c.n;
+            }
+
             rc = ngx_http_k8s_snippet_statement(&c, &st[k]);
 
             if (rc != NGX_OK) {
                 return rc;
             }
+
+            if (k + 1 == end) {
+                c.n = n;
+            }
         }
     }
 
     return NGX_OK;
+}
+
+
+/* tables of http-snippet */
+
+static ngx_int_t
+ngx_http_k8s_snippet_maps(ngx_http_k8s_snippet_check_t *c, ngx_str_t *text)
+{
+    ngx_int_t             rc;
+    ngx_str_t             name;
+    ngx_uint_t            i, n;
+    ngx_k8s_statement_t  *st;
+
+    if (ngx_k8s_snippet(&c->http, c->pool, NGX_K8S_SNIPPET_HTTP, text)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    st = c->http.statements.elts;
+
+    for (i = 0; i < c->http.statements.nelts; i++) {
+
+        n = 0;
+
+        if (st[i].directive->effect == NGX_K8S_SNIPPET_ENTRY) {
+
+            if (st[i].n == 1) {
+                continue;
+            }
+
+            rc = ngx_k8s_snippet_pattern(&st[i].words[0], &name)
+                 ? ngx_http_k8s_snippet_regex(c, &st[i], &name) : NGX_OK;
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+
+            n = 1;
+
+        } else {
+            name.len = st[i].words[st[i].n - 1].len - 1;
+            name.data = st[i].words[st[i].n - 1].data + 1;
+
+            if (ngx_http_k8s_variable_known(&name)) {
+                return ngx_http_k8s_snippet_failed(c, &st[i], "nginx has "
+                                                   "\"$%V\" by itself", &name);
+            }
+
+            if (st[i].n == 1) {
+                continue;
+            }
+        }
+
+        rc = ngx_http_k8s_snippet_known(c, &st[i], &st[i].words[n]);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_k8s_snippet_mapped(ngx_http_k8s_snippet_check_t *c, ngx_str_t *var)
+{
+    ngx_str_t            *name;
+    ngx_uint_t            i;
+    ngx_k8s_statement_t  *st;
+
+    if (c->maps) {
+        return ngx_http_k8s_tables_has(c->maps, var);
+    }
+
+    st = c->http.statements.elts;
+
+    for (i = 0; i < c->http.statements.nelts; i = st[i].end) {
+
+        name = &st[i].words[st[i].n - 1];
+
+        if (name->len == var->len + 1
+            && ngx_strncasecmp(name->data + 1, var->data, var->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -198,7 +317,8 @@ ngx_http_k8s_snippet_statement(ngx_http_k8s_snippet_check_t *c,
     ngx_k8s_statement_t *st)
 {
     ngx_int_t            rc;
-    ngx_uint_t           i;
+    ngx_str_t            path;
+    ngx_uint_t           i, kind;
     ngx_k8s_condition_t  condition;
 
     i = 0;
@@ -218,6 +338,13 @@ ngx_http_k8s_snippet_statement(ngx_http_k8s_snippet_check_t *c,
         return (condition.op == NGX_K8S_SNIPPET_MATCH)
                ? ngx_http_k8s_snippet_regex(c, st, &condition.value)
                : ngx_http_k8s_snippet_known(c, st, &condition.value);
+
+    case NGX_K8S_SNIPPET_IN:
+        (void) ngx_k8s_snippet_place(st->words, st->n, &kind, &path);
+
+        return (kind == NGX_K8S_SNIPPET_REGEX
+                || kind == NGX_K8S_SNIPPET_REGEX_ANY)
+               ? ngx_http_k8s_snippet_regex(c, st, &path) : NGX_OK;
 
     case NGX_K8S_SNIPPET_REWRITE:
         rc = ngx_http_k8s_snippet_regex(c, st, &st->words[0]);
@@ -278,7 +405,7 @@ ngx_http_k8s_snippet_known(ngx_http_k8s_snippet_check_t *c,
             }
         }
 
-        if (k == c->sets.nelts) {
+        if (k == c->sets.nelts && !ngx_http_k8s_snippet_mapped(c, &var)) {
             return ngx_http_k8s_snippet_failed(c, st, "there is no variable "
                                                "\"%*s\"",
                                                ngx_min(var.len, 64), var.data);

@@ -10,11 +10,20 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_snippet.h>
 
 
-static ngx_int_t ngx_http_k8s_snippet_ops(ngx_http_k8s_profile_t *profile,
+static ngx_int_t ngx_http_k8s_snippet_level(ngx_http_k8s_profile_t *profile,
     ngx_pool_t *pool, ngx_k8s_snippet_t *s);
+static ngx_uint_t ngx_http_k8s_snippet_own(ngx_http_k8s_profile_t *profile,
+    ngx_k8s_snippet_t *s, ngx_k8s_snippet_effect_e effect);
+static ngx_uint_t ngx_http_k8s_snippet_has(ngx_k8s_snippet_t *s,
+    ngx_k8s_snippet_effect_e effect);
+static ngx_int_t ngx_http_k8s_snippet_rest(ngx_http_k8s_profile_t *profile,
+    ngx_pool_t *pool, ngx_k8s_statement_t *st, ngx_uint_t cond);
+static ngx_int_t ngx_http_k8s_snippet_pages(ngx_http_k8s_profile_t *profile,
+    ngx_pool_t *pool, ngx_k8s_statement_t *st);
 static ngx_int_t ngx_http_k8s_snippet_op(ngx_pool_t *pool,
     ngx_http_k8s_program_t *program, ngx_k8s_statement_t *st);
 static ngx_int_t ngx_http_k8s_snippet_condition(ngx_pool_t *pool,
@@ -30,16 +39,20 @@ static ngx_int_t ngx_http_k8s_snippet_rule(ngx_http_k8s_profile_t *profile,
 ngx_int_t
 ngx_http_k8s_snippet_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 {
+    ngx_str_t           *text;
+    ngx_uint_t           i, n;
     ngx_k8s_snippet_t    s[NGX_HTTP_K8S_SNIPPET_TEXTS];
     ngx_k8s_settings_t  *settings;
 
     settings = profile->settings;
+    n = 0;
 
-    if (settings->snippet.len == 0
-        && settings->location_snippet.len == 0
-        && settings->auth_snippet.len == 0
-        && settings->global_auth_snippet.len == 0)
-    {
+    for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
+        text = ngx_http_k8s_snippet_text(settings, i);
+        n += text->len;
+    }
+
+    if (n == 0) {
         return NGX_OK;
     }
 
@@ -58,11 +71,22 @@ ngx_http_k8s_snippet_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
     if (profile->program == NULL
         || ngx_array_init(&profile->program->ops, pool, 4,
                           sizeof(ngx_http_k8s_op_t))
-           != NGX_OK
-        || ngx_http_k8s_snippet_ops(profile, pool,
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* of all paths of Ingresses, but a location is none of them */
+
+    if (settings->inner) {
+        s[NGX_HTTP_K8S_LOCATION_TEXT].statements.nelts = 0;
+    }
+
+    if (ngx_http_k8s_snippet_level(profile, pool, s) != NGX_OK
+        || ngx_http_k8s_snippet_ops(profile, pool, profile->program,
                                     &s[NGX_HTTP_K8S_OWN_TEXT])
            != NGX_OK
-        || ngx_http_k8s_snippet_ops(profile, pool,
+        || ngx_http_k8s_snippet_ops(profile, pool, profile->program,
                                     &s[NGX_HTTP_K8S_LOCATION_TEXT])
            != NGX_OK)
     {
@@ -77,19 +101,123 @@ ngx_http_k8s_snippet_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 }
 
 
+/* what servers say for their locations */
+
 static ngx_int_t
-ngx_http_k8s_snippet_ops(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool,
+ngx_http_k8s_snippet_level(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool,
     ngx_k8s_snippet_t *s)
 {
-    ngx_int_t                rc;
-    ngx_uint_t               i, inner, *at;
-    ngx_http_k8s_op_t       *op;
-    ngx_k8s_statement_t     *st, *block;
-    ngx_http_k8s_program_t  *program;
+    ngx_uint_t            i, k;
+    ngx_k8s_snippet_t     level;
+    ngx_k8s_statement_t  *st, *to;
 
-    static ngx_str_t  type = ngx_string("default_type");
+    static ngx_uint_t  order[] = {
+        NGX_HTTP_K8S_SERVER_TEXT, NGX_HTTP_K8S_SERVER_CONFIG
+    };
 
-    program = profile->program;
+    ngx_memzero(&level, sizeof(ngx_k8s_snippet_t));
+
+    if (ngx_array_init(&level.statements, pool, 4, sizeof(ngx_k8s_statement_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < 2; i++) {
+
+        st = s[order[i]].statements.elts;
+
+        for (k = 0; k < s[order[i]].statements.nelts; k = st[k].end) {
+
+            if (ngx_http_k8s_snippet_own(profile, s, st[k].directive->effect)) {
+                continue;
+            }
+
+            to = ngx_array_push(&level.statements);
+            if (to == NULL) {
+                return NGX_ERROR;
+            }
+
+            *to = st[k];
+        }
+    }
+
+    return ngx_http_k8s_snippet_ops(profile, pool, profile->program, &level);
+}
+
+
+/* whether it is for the server alone, or the location has others, that count in
+   its place */
+
+static ngx_uint_t
+ngx_http_k8s_snippet_own(ngx_http_k8s_profile_t *profile,
+    ngx_k8s_snippet_t *s, ngx_k8s_snippet_effect_e effect)
+{
+    ngx_k8s_settings_t  *settings;
+
+    settings = profile->settings;
+
+    switch (effect) {
+
+    case NGX_K8S_SNIPPET_ALLOW:
+    case NGX_K8S_SNIPPET_DENY:
+        return (!settings->inner && ngx_http_k8s_access_listed(settings))
+               || ngx_http_k8s_snippet_has(s, NGX_K8S_SNIPPET_ALLOW)
+               || ngx_http_k8s_snippet_has(s, NGX_K8S_SNIPPET_DENY);
+
+    case NGX_K8S_SNIPPET_ADD_HEADER:
+    case NGX_K8S_SNIPPET_ERROR_PAGE:
+        return ngx_http_k8s_snippet_has(s, effect);
+
+    case NGX_K8S_SNIPPET_MORE_SET:
+    case NGX_K8S_SNIPPET_MORE_CLEAR:
+    case NGX_K8S_SNIPPET_MORE_INPUT:
+    case NGX_K8S_SNIPPET_MORE_DROP:
+    case NGX_K8S_SNIPPET_TOKEN:
+        return 0;
+
+    default:
+        return 1;
+    }
+}
+
+
+/* whether one of a location's texts has it */
+
+static ngx_uint_t
+ngx_http_k8s_snippet_has(ngx_k8s_snippet_t *s, ngx_k8s_snippet_effect_e effect)
+{
+    ngx_uint_t            i, k;
+    ngx_k8s_statement_t  *st;
+
+    static ngx_uint_t  texts[] = {
+        NGX_HTTP_K8S_OWN_TEXT, NGX_HTTP_K8S_LOCATION_TEXT
+    };
+
+    for (i = 0; i < 2; i++) {
+
+        st = s[texts[i]].statements.elts;
+
+        for (k = 0; k < s[texts[i]].statements.nelts; k = st[k].end) {
+            if (st[k].directive->effect == effect) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_k8s_snippet_ops(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool,
+    ngx_http_k8s_program_t *program, ngx_k8s_snippet_t *s)
+{
+    ngx_int_t             rc;
+    ngx_uint_t            i, n, inner, *at;
+    ngx_http_k8s_op_t    *op;
+    ngx_k8s_statement_t  *st, *block;
+
     st = s->statements.elts;
     block = NULL;
 
@@ -108,18 +236,23 @@ ngx_http_k8s_snippet_ops(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool,
 
         switch (st[i].directive->effect) {
 
-        case NGX_K8S_SNIPPET_ALLOW:
-        case NGX_K8S_SNIPPET_DENY:
-            rc = ngx_http_k8s_snippet_rule(profile, pool, &st[i]);
-            break;
+        case NGX_K8S_SNIPPET_IN:
 
-        case NGX_K8S_SNIPPET_SATISFY:
-            profile->settings->satisfy = (st[i].words[0].data[1] == 'n');
+            /* a location of its own */
+
+            for (n = st[i].end; i + 1 < n; /* void */ ) {
+                at[++i] = program->ops.nelts;
+            }
+
             break;
 
         case NGX_K8S_SNIPPET_MORE_INPUT:
         case NGX_K8S_SNIPPET_MORE_DROP:
-            rc = ngx_http_k8s_snippet_input(pool, program, &st[i]);
+
+            if (profile) {
+                rc = ngx_http_k8s_snippet_input(pool, program, &st[i]);
+            }
+
             break;
 
         case NGX_K8S_SNIPPET_IF:
@@ -135,22 +268,12 @@ ngx_http_k8s_snippet_ops(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool,
             rc = ngx_http_k8s_snippet_op(pool, program, &st[i]);
             break;
 
-        case NGX_K8S_SNIPPET_ADD_HEADER:
-        case NGX_K8S_SNIPPET_MORE_SET:
-        case NGX_K8S_SNIPPET_MORE_CLEAR:
-            rc = ngx_http_k8s_headers_snippet(profile, pool, &st[i],
-                                              inner ? at[block - st] + 1 : 0);
-            break;
-
-        case NGX_K8S_SNIPPET_TOKEN:
-            program->typed |= (st[i].directive->name.len == type.len
-                               && ngx_memcmp(st[i].directive->name.data,
-                                             type.data, type.len)
-                                  == 0);
-            break;
-
         default:
-            break;
+
+            if (profile) {
+                rc = ngx_http_k8s_snippet_rest(profile, pool, &st[i],
+                                               inner ? at[block - st] + 1 : 0);
+            }
         }
 
         if (rc != NGX_OK) {
@@ -161,10 +284,91 @@ ngx_http_k8s_snippet_ops(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool,
     at[i] = program->ops.nelts;
 
     for (i = 0; i < s->statements.nelts; i++) {
-        if (st[i].directive->effect == NGX_K8S_SNIPPET_IF) {
+
+        if (st[i].directive->effect == NGX_K8S_SNIPPET_IN) {
+            i = st[i].end - 1;
+
+        } else if (st[i].directive->effect == NGX_K8S_SNIPPET_IF) {
             op = program->ops.elts;
             op[at[i]].end = at[st[i].end];
         }
+    }
+
+    return NGX_OK;
+}
+
+
+/* cond: the op of its "if" and one, or 0 */
+
+static ngx_int_t
+ngx_http_k8s_snippet_rest(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool,
+    ngx_k8s_statement_t *st, ngx_uint_t cond)
+{
+    static ngx_str_t  type = ngx_string("default_type");
+
+    switch (st->directive->effect) {
+
+    case NGX_K8S_SNIPPET_ALLOW:
+    case NGX_K8S_SNIPPET_DENY:
+        return ngx_http_k8s_snippet_rule(profile, pool, st);
+
+    case NGX_K8S_SNIPPET_SATISFY:
+        profile->settings->satisfy = (st->words[0].data[1] == 'n');
+        return NGX_OK;
+
+    case NGX_K8S_SNIPPET_ADD_HEADER:
+    case NGX_K8S_SNIPPET_MORE_SET:
+    case NGX_K8S_SNIPPET_MORE_CLEAR:
+        return ngx_http_k8s_headers_snippet(profile, pool, st, cond);
+
+    case NGX_K8S_SNIPPET_TOKEN:
+        profile->typed |= (st->directive->name.len == type.len
+                           && ngx_memcmp(st->directive->name.data, type.data,
+                                         type.len)
+                              == 0);
+        return NGX_OK;
+
+    case NGX_K8S_SNIPPET_ERROR_PAGE:
+        return ngx_http_k8s_snippet_pages(profile, pool, st);
+
+    default:
+        return NGX_OK;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_k8s_snippet_pages(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool,
+    ngx_k8s_statement_t *st)
+{
+    ngx_int_t             over;
+    ngx_uint_t            i, n;
+    ngx_http_k8s_page_t  *page;
+
+    (void) ngx_k8s_snippet_page(st->words, st->n, &n, &over);
+
+    if (profile->pages == NULL) {
+        profile->pages = ngx_array_create(pool, 4,
+                                          sizeof(ngx_http_k8s_page_t));
+        if (profile->pages == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+
+        page = ngx_array_push(profile->pages);
+
+        if (page == NULL
+            || ngx_http_k8s_template_own(pool, &st->words[st->n - 1],
+                                         &page->target)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        page->status = ngx_atoi(st->words[i].data, st->words[i].len);
+        page->over = over;
     }
 
     return NGX_OK;

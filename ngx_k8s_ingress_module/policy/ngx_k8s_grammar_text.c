@@ -115,6 +115,10 @@ ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_server = {
     "directives of a server", ngx_k8s_decode_snippet, NULL, NULL
 };
 
+ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_http = {
+    "map and geo", ngx_k8s_decode_snippet, NULL, NULL
+};
+
 ngx_k8s_grammar_t  ngx_k8s_grammar_cidrs = {
     "addresses and ranges, separated by commas", ngx_k8s_decode_cidrs, NULL,
     NULL

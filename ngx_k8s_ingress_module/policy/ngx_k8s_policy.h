@@ -147,6 +147,11 @@ typedef struct {
     ngx_str_t                snippet;       /* configuration-snippet, see
                                                ngx_k8s_snippet() */
     ngx_str_t                location_snippet;
+    ngx_str_t                server_snippet;   /* of the host; */
+    ngx_str_t                server_config;    /* and of the ConfigMap */
+    ngx_str_t                http_snippet;
+    ngx_uint_t               inner;      /* "snippet" is of a location in one
+                                            of these two */
     ngx_str_t                default_type;  /* of texts that they return */
 
     ngx_uint_t               affinity;      /* answers set its cookie */
@@ -343,6 +348,7 @@ extern ngx_k8s_grammar_t  ngx_k8s_grammar_service;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_signed;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_auth;
+extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_http;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_location;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_snippet_server;
 extern ngx_k8s_grammar_t  ngx_k8s_grammar_text;
@@ -411,6 +417,11 @@ ngx_uint_t ngx_k8s_list(ngx_k8s_grammar_t *grammar);
 
 
 /* of a row: beside NGX_K8S_API_*, the APIs that it holds for */
+
+#define NGX_K8S_ROW_BOTH             0x0008  /* with HANDSHAKE: is in the
+                                                policies of routes, too, as
+                                                what these say is read with
+                                                it */
 
 #define NGX_K8S_ROW_ANNOTATION       0x0010  /* is one of an Ingress */
 #define NGX_K8S_ROW_KEY              0x0020  /* is a key of the ConfigMap */
@@ -757,7 +768,8 @@ ngx_int_t ngx_k8s_values_digest(ngx_k8s_values_t *values,
 #define ngx_k8s_value_recorded(values, v)                                     \
     (ngx_k8s_value_served(v)                                                  \
      && ((values)->handshake                                                  \
-         || !((v)->row->flags & NGX_K8S_ROW_HANDSHAKE)))
+         || !((v)->row->flags & NGX_K8S_ROW_HANDSHAKE)                        \
+         || ((v)->row->flags & NGX_K8S_ROW_BOTH)))
 
 /* what they say of a name that is served; NULL: nothing */
 ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name);

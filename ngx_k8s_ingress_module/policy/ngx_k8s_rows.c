@@ -883,17 +883,24 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_field_row("configuration-snippet", snippet_location, "", snippet,
                       NGX_K8S_A_CRITICAL|NGX_K8S_ROUTE|NGX_K8S_ROW_PROFILE,
                       "what is read of it: docs/snippets.md"),
-    ngx_k8s_later_row("server-snippet", "", snippet, "",
-                      NGX_K8S_A_CRITICAL|NGX_K8S_K|NGX_K8S_ROUTE|NGX_K8S_HOST,
-                      "", ""),
-    ngx_k8s_later_row("stream-snippet", "", snippet, "",
-                      NGX_K8S_A_CRITICAL|NGX_K8S_K|NGX_K8S_ROUTE, "", ""),
+    ngx_k8s_field_row("server-snippet", snippet_server, "", server_snippet,
+                      NGX_K8S_A_CRITICAL|NGX_K8S_K|NGX_K8S_HOST_CLOSED
+                      |NGX_K8S_ROW_HANDSHAKE|NGX_K8S_ROW_BOTH
+                      |NGX_K8S_ROW_PROFILE,
+                      "of all paths of the host, the oldest Ingress' counts; "
+                      "behind it that of the key"),
+    ngx_k8s_noted_row("stream-snippet", snippet, "",
+                      NGX_K8S_A_CRITICAL|NGX_K8S_K, "",
+                      "Write it in stream { } of nginx.conf."),
     ngx_k8s_field_row("location-snippet", snippet_location, "",
                       location_snippet,
                       NGX_K8S_IK|NGX_K8S_ROUTE|NGX_K8S_ROW_PROFILE,
                       "of all paths, behind configuration-snippet"),
-    ngx_k8s_noted_row("http-snippet", snippet, "", NGX_K8S_IK, "", ""),
-    ngx_k8s_noted_row("main-snippet", snippet, "", NGX_K8S_IK, "", ""),
+    ngx_k8s_field_row("http-snippet", snippet_http, "", http_snippet,
+                      NGX_K8S_IK|NGX_K8S_ROUTE|NGX_K8S_ROW_PROFILE,
+                      "map and geo; all else is for nginx.conf"),
+    ngx_k8s_noted_row("main-snippet", snippet, "", NGX_K8S_IK, "",
+                      "Write it in nginx.conf."),
 
     /* logs */
 

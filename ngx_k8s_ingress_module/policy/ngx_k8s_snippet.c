@@ -16,6 +16,7 @@ typedef struct {
     ngx_k8s_snippet_t       *snippet;
     ngx_k8s_lexer_t          lexer;
     ngx_uint_t               n;          /* of statements, read or not */
+    ngx_uint_t               entries;
     unsigned                 unsafe:1;   /* what is wrong may refuse requests,
                                             as nobody knows what it is */
     unsigned                 control:1;  /* or may decide whether others do */
@@ -32,6 +33,8 @@ static char *ngx_k8s_snippet_words(ngx_k8s_directive_t *directive,
     ngx_str_t *word, ngx_uint_t n);
 static ngx_int_t ngx_k8s_snippet_take(ngx_k8s_snippet_reader_t *r,
     ngx_k8s_directive_t *directive, ngx_uint_t context, ngx_uint_t block);
+static ngx_int_t ngx_k8s_snippet_table(ngx_k8s_snippet_reader_t *r,
+    ngx_uint_t i);
 static ngx_int_t ngx_k8s_snippet_skip(ngx_k8s_snippet_reader_t *r,
     ngx_k8s_directive_t *of);
 static ngx_k8s_directive_t *ngx_k8s_snippet_directive(ngx_str_t *name);
@@ -67,7 +70,16 @@ ngx_k8s_snippet(ngx_k8s_snippet_t *s, ngx_pool_t *pool, ngx_uint_t context,
 
     ngx_k8s_lexer_init(&r->lexer, pool, text);
 
-    if (text->len > NGX_K8S_SNIPPET_BYTES) {
+    if (context == NGX_K8S_SNIPPET_HTTP
+        && text->len > NGX_K8S_SNIPPET_HTTP_BYTES)
+    {
+        r->lexer.error = "it is longer than "
+                         ngx_value(NGX_K8S_SNIPPET_HTTP_BYTES) " bytes";
+        rc = NGX_DECLINED;
+
+    } else if (context != NGX_K8S_SNIPPET_HTTP
+               && text->len > NGX_K8S_SNIPPET_BYTES)
+    {
         r->lexer.error = "it is longer than "
                          ngx_value(NGX_K8S_SNIPPET_BYTES) " bytes";
         rc = NGX_DECLINED;
@@ -172,7 +184,9 @@ ngx_k8s_snippet_read(ngx_k8s_snippet_reader_t *r, ngx_uint_t context,
     word = r->lexer.words;
     directive = ngx_k8s_snippet_directive(word);
 
-    ngx_k8s_snippet_guard(r, directive);
+    if (directive || context != NGX_K8S_SNIPPET_HTTP) {
+        ngx_k8s_snippet_guard(r, directive);
+    }
 
     why = ngx_k8s_snippet_wrong(r, directive, context, block);
 
@@ -180,10 +194,15 @@ ngx_k8s_snippet_read(ngx_k8s_snippet_reader_t *r, ngx_uint_t context,
         return ngx_k8s_snippet_take(r, directive, context, block);
     }
 
-    if (directive == NULL || (directive->flags & NGX_K8S_SNIPPET_GUARDS)) {
+    /* of http { } there is nothing that nobody knows: modules have their zones,
+       formats and servers there */
+
+    if ((directive == NULL && context != NGX_K8S_SNIPPET_HTTP)
+        || (directive && (directive->flags & NGX_K8S_SNIPPET_GUARDS)))
+    {
         r->unsafe = 1;
 
-    } else if (directive->flags & NGX_K8S_SNIPPET_CONTROLS) {
+    } else if (directive && (directive->flags & NGX_K8S_SNIPPET_CONTROLS)) {
         r->control = 1;
     }
 
@@ -244,6 +263,12 @@ ngx_k8s_snippet_wrong(ngx_k8s_snippet_reader_t *r,
     char        *why;
     ngx_uint_t   n;
 
+    if (context == NGX_K8S_SNIPPET_HTTP
+        && (directive == NULL || !(directive->contexts & context)))
+    {
+        return "is for nginx.conf, in http { }";
+    }
+
     if (directive == NULL) {
         return "is no directive that is known";
     }
@@ -253,7 +278,9 @@ ngx_k8s_snippet_wrong(ngx_k8s_snippet_reader_t *r,
     }
 
     if (block != (directive->effect == NGX_K8S_SNIPPET_IF
-                  || directive->effect == NGX_K8S_SNIPPET_IN))
+                  || directive->effect == NGX_K8S_SNIPPET_IN
+                  || directive->effect == NGX_K8S_SNIPPET_MAP
+                  || directive->effect == NGX_K8S_SNIPPET_GEO))
     {
         return block ? "has no block" : "has no block behind it";
     }
@@ -342,6 +369,8 @@ ngx_k8s_snippet_take(ngx_k8s_snippet_reader_t *r,
     st->directive = directive;
     st->line = r->lexer.line;
     st->n = r->lexer.n - 1;
+    st->text.data = r->lexer.pos;
+    st->text.len = 0;
     st->words = ngx_palloc(a->pool, (st->n + 1) * sizeof(ngx_str_t));
 
     if (st->words == NULL) {
@@ -349,6 +378,10 @@ ngx_k8s_snippet_take(ngx_k8s_snippet_reader_t *r,
     }
 
     ngx_memcpy(st->words, &r->lexer.words[1], st->n * sizeof(ngx_str_t));
+
+    if (context == NGX_K8S_SNIPPET_HTTP) {
+        return ngx_k8s_snippet_table(r, i);
+    }
 
     if (block) {
 
@@ -374,6 +407,106 @@ ngx_k8s_snippet_take(ngx_k8s_snippet_reader_t *r,
 
     st = a->elts;
     st[i].end = a->nelts;
+
+    if (block) {
+        st[i].text.len = r->lexer.pos - 1 - st[i].text.data;
+    }
+
+    return NGX_OK;
+}
+
+
+/* the entries of a map or geo, which is read as a whole or not at all */
+
+static ngx_int_t
+ngx_k8s_snippet_table(ngx_k8s_snippet_reader_t *r, ngx_uint_t i)
+{
+    char                 *why, *wrong;
+    ngx_int_t             rc;
+    ngx_uint_t            line;
+    ngx_array_t          *a;
+    ngx_k8s_directive_t  *of;
+    ngx_k8s_statement_t  *st;
+
+    static ngx_k8s_directive_t  entry = {
+        ngx_string("entry"), NGX_K8S_SNIPPET_ENTRY, NGX_K8S_SNIPPET_HTTP, 1, 2,
+        NULL, NULL, NGX_K8S_SNIPPET_VARIABLES
+    };
+
+    a = &r->snippet->statements;
+    st = a->elts;
+    of = st[i].directive;
+    wrong = NULL;
+    line = 0;
+
+    for ( ;; ) {
+
+        rc = ngx_k8s_lexer_next(&r->lexer);
+
+        if (rc == '}') {
+            break;
+        }
+
+        if (rc != ';') {
+
+            if (rc == 0 || rc == '{') {
+                r->lexer.error = rc ? "unexpected \"{\"" : "\"}\" is missing";
+                rc = NGX_DECLINED;
+            }
+
+            return rc;
+        }
+
+        if (++r->entries > NGX_K8S_SNIPPET_ENTRIES) {
+            r->lexer.error = "its tables have more than "
+                             ngx_value(NGX_K8S_SNIPPET_ENTRIES) " entries";
+            return NGX_DECLINED;
+        }
+
+        why = ngx_k8s_snippet_words(&entry, r->lexer.words, r->lexer.n);
+
+        if (why == NULL) {
+            why = ngx_k8s_snippet_entry(of->effect == NGX_K8S_SNIPPET_GEO,
+                                        r->lexer.words, r->lexer.n);
+        }
+
+        if (why && wrong == NULL) {
+            wrong = why;
+            line = r->lexer.line;
+        }
+
+        if (wrong) {
+            continue;
+        }
+
+        st = ngx_array_push(a);
+        if (st == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memzero(st, sizeof(ngx_k8s_statement_t));
+
+        st->directive = &entry;
+        st->line = r->lexer.line;
+        st->n = r->lexer.n;
+        st->end = a->nelts;
+        st->words = ngx_palloc(a->pool, st->n * sizeof(ngx_str_t));
+
+        if (st->words == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(st->words, r->lexer.words, st->n * sizeof(ngx_str_t));
+    }
+
+    if (wrong) {
+        a->nelts = i;
+        return ngx_k8s_snippet_error(r, line, &of->name, wrong);
+    }
+
+    st = a->elts;
+    st[i].end = a->nelts;
+    st[i].text.len = r->lexer.pos - 1 - st[i].text.data;
 
     return NGX_OK;
 }
@@ -413,7 +546,9 @@ ngx_k8s_snippet_skip(ngx_k8s_snippet_reader_t *r, ngx_k8s_directive_t *of)
             return rc;
         }
 
-        if (of && of->flags) {
+        if (of && (of->flags & (NGX_K8S_SNIPPET_GUARDS
+                                |NGX_K8S_SNIPPET_CONTROLS)))
+        {
             ngx_k8s_snippet_guard(r,
                                   ngx_k8s_snippet_directive(r->lexer.words));
         }
@@ -530,6 +665,10 @@ ngx_k8s_snippet_context(ngx_k8s_grammar_t *grammar)
         return NGX_K8S_SNIPPET_SERVER;
     }
 
+    if (grammar == &ngx_k8s_grammar_snippet_http) {
+        return NGX_K8S_SNIPPET_HTTP;
+    }
+
     return (grammar == &ngx_k8s_grammar_snippet_auth) ? NGX_K8S_SNIPPET_AUTH
                                                       : 0;
 }
@@ -542,14 +681,14 @@ ngx_k8s_value_closes(ngx_k8s_row_t *row, ngx_str_t *value)
     ngx_pool_t         *pool;
     ngx_k8s_snippet_t   s;
 
-    if (!(row->flags & NGX_K8S_ROW_CLOSES_ROUTE)) {
-        return 0;
-    }
-
     context = ngx_k8s_snippet_context(row->grammar);
 
     if (context == 0) {
-        return 1;
+        return (row->flags & NGX_K8S_ROW_CLOSES_ROUTE) != 0;
+    }
+
+    if (!(row->flags & (NGX_K8S_ROW_CLOSES_ROUTE|NGX_K8S_ROW_CLOSES_HOST))) {
+        return 0;
     }
 
     pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, ngx_cycle->log);

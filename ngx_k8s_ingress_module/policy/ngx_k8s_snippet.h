@@ -26,6 +26,8 @@
 #define NGX_K8S_SNIPPET_BYTES        4096
 #define NGX_K8S_SNIPPET_STATEMENTS   64
 #define NGX_K8S_SNIPPET_WORDS        32   /* of a statement */
+#define NGX_K8S_SNIPPET_HTTP_BYTES   16384 /* of http-snippet */
+#define NGX_K8S_SNIPPET_ENTRIES      512  /* of all its tables */
 #define NGX_K8S_SNIPPET_ERRORS       3    /* that are said */
 #define NGX_K8S_SNIPPET_REGEX_MAX    1024 /* bytes of an expression */
 
@@ -39,6 +41,10 @@
 #define NGX_K8S_SNIPPET_LIF          0x10 /* "if" in each of them */
 #define NGX_K8S_SNIPPET_SIF          0x20
 #define NGX_K8S_SNIPPET_IIF          0x40
+#define NGX_K8S_SNIPPET_EACH         0x80 /* of a directive: each path of an
+                                            Ingress has its own, so that of a
+                                            server is for its locations */
+#define NGX_K8S_SNIPPET_HTTP         0x100 /* http-snippet */
 
 
 /* what a directive does */
@@ -62,7 +68,11 @@ typedef enum {
     NGX_K8S_SNIPPET_REWRITE,
     NGX_K8S_SNIPPET_RETURN,
     NGX_K8S_SNIPPET_BREAK,
-    NGX_K8S_SNIPPET_INTERNAL
+    NGX_K8S_SNIPPET_INTERNAL,
+    NGX_K8S_SNIPPET_ERROR_PAGE,
+    NGX_K8S_SNIPPET_MAP,
+    NGX_K8S_SNIPPET_GEO,
+    NGX_K8S_SNIPPET_ENTRY                /* of one of these two */
 } ngx_k8s_snippet_effect_e;
 
 
@@ -100,6 +110,8 @@ typedef struct {
     ngx_uint_t               line;       /* from 1 */
     ngx_uint_t               end;        /* of a block: the number of the
                                             statement behind it */
+    ngx_str_t                text;       /* of a block: what is in it, of the
+                                            text that was read */
 } ngx_k8s_statement_t;
 
 typedef struct {
@@ -114,7 +126,7 @@ typedef struct {
 
 /*
  * Reads a text that stands in a context: NGX_K8S_SNIPPET_LOCATION, _SERVER,
- * _AUTH; what is wrong is left out.  NGX_ERROR: no memory.
+ * _INNER, _AUTH, _HTTP; what is wrong is left out.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_k8s_snippet(ngx_k8s_snippet_t *s, ngx_pool_t *pool,
     ngx_uint_t context, ngx_str_t *text);
@@ -162,13 +174,27 @@ ngx_int_t ngx_k8s_snippet_header(ngx_str_t *word, ngx_str_t *name,
 ngx_uint_t ngx_k8s_snippet_status(ngx_str_t *word);
 ngx_uint_t ngx_k8s_snippet_url(ngx_str_t *word);
 
-/* of a location: how its path is compared; NGX_ERROR: it has none */
+/* NULL, or what is wrong with an entry of map, or of geo */
+char *ngx_k8s_snippet_entry(ngx_uint_t geo, ngx_str_t *word, ngx_uint_t n);
+
+/* of an entry of map, its key or expression in *pattern: 0: it is the former;
+   1: the latter, 2: of any case */
+ngx_uint_t ngx_k8s_snippet_pattern(ngx_str_t *word, ngx_str_t *pattern);
+
+/* the arguments of error_page behind its n statuses: *over is the status of the
+   answer, 0: as it comes, -1: that of the error; NGX_ERROR: they are none */
+ngx_int_t ngx_k8s_snippet_page(ngx_str_t *word, ngx_uint_t words,
+    ngx_uint_t *n, ngx_int_t *over);
+
+/* of a location: how its path is compared, or that it is known by a name, which
+   begins with "@"; NGX_ERROR: it has none */
 
 #define NGX_K8S_SNIPPET_PREFIX       0
 #define NGX_K8S_SNIPPET_FIRST        1   /* the same, without expressions */
 #define NGX_K8S_SNIPPET_EXACT        2
 #define NGX_K8S_SNIPPET_REGEX        3
 #define NGX_K8S_SNIPPET_REGEX_ANY    4   /* of any case */
+#define NGX_K8S_SNIPPET_NAMED        5
 
 ngx_int_t ngx_k8s_snippet_place(ngx_str_t *word, ngx_uint_t n,
     ngx_uint_t *kind, ngx_str_t *path);

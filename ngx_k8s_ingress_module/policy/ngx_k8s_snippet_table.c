@@ -23,8 +23,10 @@ static char *ngx_k8s_check_satisfy(ngx_str_t *word, ngx_uint_t n);
 static char *ngx_k8s_check_if(ngx_str_t *word, ngx_uint_t n);
 static char *ngx_k8s_check_location(ngx_str_t *word, ngx_uint_t n);
 static char *ngx_k8s_check_set(ngx_str_t *word, ngx_uint_t n);
+static char *ngx_k8s_check_map(ngx_str_t *word, ngx_uint_t n);
 static char *ngx_k8s_check_rewrite(ngx_str_t *word, ngx_uint_t n);
 static char *ngx_k8s_check_return(ngx_str_t *word, ngx_uint_t n);
+static char *ngx_k8s_check_page(ngx_str_t *word, ngx_uint_t n);
 static char *ngx_k8s_check_regex(ngx_str_t *pattern);
 static char *ngx_k8s_check_names(ngx_str_t *word, ngx_uint_t n,
     ngx_str_t *refused);
@@ -35,10 +37,12 @@ static ngx_uint_t ngx_k8s_word_is(ngx_str_t *word, char *text);
 
 #define NGX_K8S_IN_LOCATION                                                   \
     (NGX_K8S_SNIPPET_LOCATION|NGX_K8S_SNIPPET_INNER)
-#define NGX_K8S_IN_PROXY                                                      \
-    (NGX_K8S_IN_LOCATION|NGX_K8S_SNIPPET_AUTH)
 #define NGX_K8S_IN_SERVER                                                     \
     (NGX_K8S_IN_LOCATION|NGX_K8S_SNIPPET_SERVER)
+#define NGX_K8S_IN_EACH                                                       \
+    (NGX_K8S_IN_SERVER|NGX_K8S_SNIPPET_EACH)
+#define NGX_K8S_IN_PROXY                                                      \
+    (NGX_K8S_IN_EACH|NGX_K8S_SNIPPET_AUTH)
 #define NGX_K8S_IN_IF                                                         \
     (NGX_K8S_SNIPPET_LIF|NGX_K8S_SNIPPET_IIF)
 #define NGX_K8S_IN_REWRITE                                                    \
@@ -65,17 +69,6 @@ static ngx_uint_t ngx_k8s_word_is(ngx_str_t *word, char *text);
     { ngx_string(name), NGX_K8S_SNIPPET_##effect, NGX_K8S_IN_##where, min,    \
       max, NULL, check, flags }
 
-#define ngx_k8s_refused(name, flags)                                          \
-    { ngx_string(name), NGX_K8S_SNIPPET_REFUSED, 0, 0, 0, NULL, NULL, flags }
-
-#define ngx_k8s_refused_guard(name)                                           \
-    ngx_k8s_refused(name, NGX_K8S_SNIPPET_GUARDS)
-#define ngx_k8s_refused_control(name)                                         \
-    ngx_k8s_refused(name, NGX_K8S_SNIPPET_CONTROLS)
-#define ngx_k8s_refused_harmless(name)                                        \
-    ngx_k8s_refused(name, 0)
-
-
 ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
 
     /* headers of requests */
@@ -83,7 +76,7 @@ ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
     ngx_k8s_effect("proxy_set_header", SET_HEADER, PROXY, 2, 2,
                    ngx_k8s_check_set_header,
                    NGX_K8S_SNIPPET_VARIABLES|NGX_K8S_SNIPPET_CONTROLS),
-    ngx_k8s_effect("grpc_set_header", SET_HEADER, LOCATION, 2, 2,
+    ngx_k8s_effect("grpc_set_header", SET_HEADER, EACH, 2, 2,
                    ngx_k8s_check_set_header,
                    NGX_K8S_SNIPPET_VARIABLES|NGX_K8S_SNIPPET_CONTROLS),
     ngx_k8s_effect("more_set_input_headers", MORE_INPUT, HEADERS, 1,
@@ -100,19 +93,19 @@ ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
                    ngx_k8s_check_more, NGX_K8S_SNIPPET_VARIABLES),
     ngx_k8s_effect("more_clear_headers", MORE_CLEAR, HEADERS, 1, NGX_K8S_MANY,
                    ngx_k8s_check_more, 0),
-    ngx_k8s_token("proxy_hide_header", LOCATION, 1, 1, NULL, 0),
-    ngx_k8s_token("proxy_pass_header", LOCATION, 1, 1, NULL, 0),
-    ngx_k8s_token("proxy_ignore_headers", LOCATION, 1, NGX_K8S_MANY, NULL, 0),
-    ngx_k8s_token("proxy_cookie_flags", LOCATION, 1, 4, NULL, 0),
-    ngx_k8s_token("proxy_cookie_domain", LOCATION, 1, 2, NULL, 0),
-    ngx_k8s_token("proxy_cookie_path", LOCATION, 1, 2, NULL, 0),
-    ngx_k8s_token("proxy_redirect", LOCATION, 1, 2, NULL, 0),
-    ngx_k8s_token("expires", LOCATION, 1, 2, NULL, NGX_K8S_SNIPPET_VARIABLES),
-    ngx_k8s_token("default_type", LOCATION, 1, 1, NULL, 0),
-    ngx_k8s_flag_token("etag", LOCATION),
-    ngx_k8s_token("if_modified_since", LOCATION, 1, 1, NULL, 0),
-    ngx_k8s_flag_token("absolute_redirect", LOCATION),
-    ngx_k8s_flag_token("port_in_redirect", LOCATION),
+    ngx_k8s_token("proxy_hide_header", SERVER, 1, 1, NULL, 0),
+    ngx_k8s_token("proxy_pass_header", SERVER, 1, 1, NULL, 0),
+    ngx_k8s_token("proxy_ignore_headers", SERVER, 1, NGX_K8S_MANY, NULL, 0),
+    ngx_k8s_token("proxy_cookie_flags", SERVER, 1, 4, NULL, 0),
+    ngx_k8s_token("proxy_cookie_domain", EACH, 1, 2, NULL, 0),
+    ngx_k8s_token("proxy_cookie_path", EACH, 1, 2, NULL, 0),
+    ngx_k8s_token("proxy_redirect", EACH, 1, 2, NULL, 0),
+    ngx_k8s_token("expires", SERVER, 1, 2, NULL, NGX_K8S_SNIPPET_VARIABLES),
+    ngx_k8s_token("default_type", SERVER, 1, 1, NULL, 0),
+    ngx_k8s_flag_token("etag", SERVER),
+    ngx_k8s_token("if_modified_since", SERVER, 1, 1, NULL, 0),
+    ngx_k8s_flag_token("absolute_redirect", SERVER),
+    ngx_k8s_flag_token("port_in_redirect", EACH),
 
     /* who is let through, and where a request goes */
 
@@ -121,7 +114,7 @@ ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
     ngx_k8s_effect("deny", DENY, SERVER, 1, 1, ngx_k8s_check_cidr,
                    NGX_K8S_SNIPPET_GUARDS),
     { ngx_string("satisfy"), NGX_K8S_SNIPPET_SATISFY,
-      NGX_K8S_SNIPPET_LOCATION, 1, 1, NULL, ngx_k8s_check_satisfy,
+      NGX_K8S_IN_LOCATION, 1, 1, NULL, ngx_k8s_check_satisfy,
       NGX_K8S_SNIPPET_GUARDS },
     ngx_k8s_effect("if", IF, SERVER, 1, 4, ngx_k8s_check_if,
                    NGX_K8S_SNIPPET_VARIABLES|NGX_K8S_SNIPPET_CONTROLS),
@@ -137,182 +130,87 @@ ngx_k8s_directive_t  ngx_k8s_directives_read[] = {
                    NGX_K8S_SNIPPET_CONTROLS),
     ngx_k8s_effect("internal", INTERNAL, LOCATION, 0, 0, NULL,
                    NGX_K8S_SNIPPET_GUARDS),
+    ngx_k8s_effect("error_page", ERROR_PAGE, SERVER, 2, NGX_K8S_MANY,
+                   ngx_k8s_check_page, NGX_K8S_SNIPPET_VARIABLES),
+
+    /* tables of variables */
+
+    { ngx_string("map"), NGX_K8S_SNIPPET_MAP, NGX_K8S_SNIPPET_HTTP, 2, 2, NULL,
+      ngx_k8s_check_map, NGX_K8S_SNIPPET_VARIABLES },
+    { ngx_string("geo"), NGX_K8S_SNIPPET_GEO, NGX_K8S_SNIPPET_HTTP, 1, 2, NULL,
+      ngx_k8s_check_map, NGX_K8S_SNIPPET_VARIABLES },
 
     /* the backend */
 
     ngx_k8s_time_token("proxy_connect_timeout", PROXY),
     ngx_k8s_time_token("proxy_send_timeout", PROXY),
     ngx_k8s_time_token("proxy_read_timeout", PROXY),
-    ngx_k8s_time_token("grpc_connect_timeout", LOCATION),
-    ngx_k8s_time_token("grpc_send_timeout", LOCATION),
-    ngx_k8s_time_token("grpc_read_timeout", LOCATION),
+    ngx_k8s_time_token("grpc_connect_timeout", EACH),
+    ngx_k8s_time_token("grpc_send_timeout", EACH),
+    ngx_k8s_time_token("grpc_read_timeout", EACH),
     ngx_k8s_flag_token("proxy_buffering", PROXY),
-    ngx_k8s_flag_token("proxy_request_buffering", LOCATION),
+    ngx_k8s_flag_token("proxy_request_buffering", EACH),
     ngx_k8s_size_token("proxy_buffer_size", PROXY),
     ngx_k8s_token("proxy_buffers", PROXY, 2, 2, NULL, 0),
     ngx_k8s_size_token("proxy_busy_buffers_size", PROXY),
-    ngx_k8s_size_token("proxy_max_temp_file_size", LOCATION),
-    ngx_k8s_size_token("proxy_temp_file_write_size", LOCATION),
-    ngx_k8s_token("proxy_http_version", LOCATION, 1, 1,
+    ngx_k8s_size_token("proxy_max_temp_file_size", EACH),
+    ngx_k8s_size_token("proxy_temp_file_write_size", SERVER),
+    ngx_k8s_token("proxy_http_version", EACH, 1, 1,
                   &ngx_k8s_grammar_http_version, 0),
-    ngx_k8s_token("proxy_next_upstream", LOCATION, 1, NGX_K8S_MANY, NULL, 0),
-    ngx_k8s_time_token("proxy_next_upstream_timeout", LOCATION),
-    ngx_k8s_number_token("proxy_next_upstream_tries", LOCATION),
-    ngx_k8s_flag_token("proxy_ignore_client_abort", LOCATION),
-    ngx_k8s_flag_token("proxy_intercept_errors", LOCATION),
-    ngx_k8s_flag_token("proxy_socket_keepalive", LOCATION),
-    ngx_k8s_size_token("proxy_limit_rate", LOCATION),
-    ngx_k8s_flag_token("proxy_force_ranges", LOCATION),
-    ngx_k8s_token("proxy_method", LOCATION, 1, 1, NULL, 0),
-    ngx_k8s_flag_token("proxy_pass_request_body", LOCATION),
-    ngx_k8s_flag_token("proxy_pass_request_headers", LOCATION),
-    ngx_k8s_effect("proxy_cache", TOKEN, LOCATION, 1, 1, ngx_k8s_check_off, 0),
+    ngx_k8s_token("proxy_next_upstream", EACH, 1, NGX_K8S_MANY, NULL, 0),
+    ngx_k8s_time_token("proxy_next_upstream_timeout", EACH),
+    ngx_k8s_number_token("proxy_next_upstream_tries", EACH),
+    ngx_k8s_flag_token("proxy_ignore_client_abort", SERVER),
+    ngx_k8s_flag_token("proxy_intercept_errors", SERVER),
+    ngx_k8s_flag_token("proxy_socket_keepalive", SERVER),
+    ngx_k8s_size_token("proxy_limit_rate", SERVER),
+    ngx_k8s_flag_token("proxy_force_ranges", SERVER),
+    ngx_k8s_token("proxy_method", SERVER, 1, 1, NULL, 0),
+    ngx_k8s_flag_token("proxy_pass_request_body", SERVER),
+    ngx_k8s_flag_token("proxy_pass_request_headers", SERVER),
+    ngx_k8s_effect("proxy_cache", TOKEN, SERVER, 1, 1, ngx_k8s_check_off, 0),
 
     /* and the client */
 
-    ngx_k8s_size_token("client_max_body_size", LOCATION),
-    ngx_k8s_size_token("client_body_buffer_size", LOCATION),
-    ngx_k8s_time_token("client_body_timeout", LOCATION),
-    ngx_k8s_flag_token("client_body_in_single_buffer", LOCATION),
-    ngx_k8s_time_token("send_timeout", LOCATION),
-    ngx_k8s_token("keepalive_timeout", LOCATION, 1, 2,
+    ngx_k8s_size_token("client_max_body_size", EACH),
+    ngx_k8s_size_token("client_body_buffer_size", EACH),
+    ngx_k8s_time_token("client_body_timeout", SERVER),
+    ngx_k8s_flag_token("client_body_in_single_buffer", SERVER),
+    ngx_k8s_time_token("send_timeout", SERVER),
+    ngx_k8s_token("keepalive_timeout", SERVER, 1, 2,
                   &ngx_k8s_grammar_time, 0),
-    ngx_k8s_flag_token("reset_timedout_connection", LOCATION),
-    ngx_k8s_flag_token("chunked_transfer_encoding", LOCATION),
-    ngx_k8s_flag_token("tcp_nodelay", LOCATION),
-    ngx_k8s_token("limit_rate", LOCATION, 1, 1, &ngx_k8s_grammar_size,
+    ngx_k8s_flag_token("reset_timedout_connection", SERVER),
+    ngx_k8s_flag_token("chunked_transfer_encoding", SERVER),
+    ngx_k8s_flag_token("tcp_nodelay", SERVER),
+    ngx_k8s_token("limit_rate", SERVER, 1, 1, &ngx_k8s_grammar_size,
                   NGX_K8S_SNIPPET_VARIABLES),
-    ngx_k8s_token("limit_rate_after", LOCATION, 1, 1, &ngx_k8s_grammar_size,
+    ngx_k8s_token("limit_rate_after", SERVER, 1, 1, &ngx_k8s_grammar_size,
                   NGX_K8S_SNIPPET_VARIABLES),
-    ngx_k8s_flag_token("gzip", LOCATION),
-    ngx_k8s_token("gzip_types", LOCATION, 1, NGX_K8S_MANY, NULL, 0),
-    ngx_k8s_number_token("gzip_min_length", LOCATION),
-    ngx_k8s_number_token("gzip_comp_level", LOCATION),
-    ngx_k8s_token("gzip_proxied", LOCATION, 1, NGX_K8S_MANY, NULL, 0),
-    ngx_k8s_token("gzip_http_version", LOCATION, 1, 1,
+    ngx_k8s_flag_token("gzip", SERVER),
+    ngx_k8s_token("gzip_types", SERVER, 1, NGX_K8S_MANY, NULL, 0),
+    ngx_k8s_number_token("gzip_min_length", SERVER),
+    ngx_k8s_number_token("gzip_comp_level", SERVER),
+    ngx_k8s_token("gzip_proxied", SERVER, 1, NGX_K8S_MANY, NULL, 0),
+    ngx_k8s_token("gzip_http_version", SERVER, 1, 1,
                   &ngx_k8s_grammar_http_version, 0),
-    ngx_k8s_flag_token("gzip_vary", LOCATION),
-    ngx_k8s_flag_token("brotli", LOCATION),
-    ngx_k8s_token("brotli_types", LOCATION, 1, NGX_K8S_MANY, NULL, 0),
-    ngx_k8s_number_token("brotli_min_length", LOCATION),
-    ngx_k8s_number_token("brotli_comp_level", LOCATION),
-    ngx_k8s_token("sub_filter", LOCATION, 2, 2, NULL,
+    ngx_k8s_flag_token("gzip_vary", SERVER),
+    ngx_k8s_flag_token("brotli", SERVER),
+    ngx_k8s_token("brotli_types", SERVER, 1, NGX_K8S_MANY, NULL, 0),
+    ngx_k8s_number_token("brotli_min_length", SERVER),
+    ngx_k8s_number_token("brotli_comp_level", SERVER),
+    ngx_k8s_token("sub_filter", SERVER, 2, 2, NULL,
                   NGX_K8S_SNIPPET_VARIABLES),
-    ngx_k8s_flag_token("sub_filter_once", LOCATION),
-    ngx_k8s_flag_token("sub_filter_last_modified", LOCATION),
-    ngx_k8s_token("sub_filter_types", LOCATION, 1, NGX_K8S_MANY, NULL, 0),
+    ngx_k8s_flag_token("sub_filter_once", SERVER),
+    ngx_k8s_flag_token("sub_filter_last_modified", SERVER),
+    ngx_k8s_token("sub_filter_types", SERVER, 1, NGX_K8S_MANY, NULL, 0),
 
     /* the log */
 
-    ngx_k8s_effect("access_log", TOKEN, LOCATION, 1, 1, ngx_k8s_check_off, 0),
+    ngx_k8s_effect("access_log", TOKEN, SERVER, 1, 1, ngx_k8s_check_off, 0),
     ngx_k8s_effect("log_not_found", NOTHING, SERVER, 1, 1, NULL, 0),
     ngx_k8s_effect("rewrite_log", NOTHING, REWRITE, 1, 1, NULL, 0),
     ngx_k8s_effect("server_tokens", NOTHING, SERVER, 1, 1, ngx_k8s_check_off,
                    0),
-
-    { ngx_null_string, 0, 0, 0, 0, NULL, NULL, 0 }
-};
-
-
-/*
- * What is known and not read: what may refuse a request or a backend, what
- * leads it elsewhere or has others do so, and what does neither.
- */
-
-ngx_k8s_directive_t  ngx_k8s_directives_refused[] = {
-    ngx_k8s_refused_guard("auth_*"),
-    ngx_k8s_refused_guard("limit_*"),
-    ngx_k8s_refused_guard("secure_link*"),
-    ngx_k8s_refused_guard("valid_referers"),
-    ngx_k8s_refused_guard("modsecurity*"),
-    ngx_k8s_refused_guard("ssl_verify*"),
-    ngx_k8s_refused_guard("ssl_client*"),
-    ngx_k8s_refused_guard("ssl_trusted*"),
-    ngx_k8s_refused_guard("ssl_crl"),
-    ngx_k8s_refused_guard("proxy_ssl_verify*"),
-    ngx_k8s_refused_guard("proxy_ssl_trusted*"),
-    ngx_k8s_refused_guard("proxy_ssl_crl"),
-    ngx_k8s_refused_guard("grpc_ssl_verify*"),
-    ngx_k8s_refused_guard("grpc_ssl_trusted*"),
-    ngx_k8s_refused_guard("grpc_ssl_crl"),
-    ngx_k8s_refused_guard("access_by_lua*"),
-    ngx_k8s_refused_guard("rewrite_by_lua*"),
-    ngx_k8s_refused_guard("content_by_lua*"),
-    ngx_k8s_refused_guard("js_*"),
-    ngx_k8s_refused_guard("perl*"),
-    ngx_k8s_refused_guard("include"),
-
-    ngx_k8s_refused_control("proxy_pass"),
-    ngx_k8s_refused_control("grpc_pass"),
-    ngx_k8s_refused_control("fastcgi_*"),
-    ngx_k8s_refused_control("uwsgi_*"),
-    ngx_k8s_refused_control("scgi_*"),
-    ngx_k8s_refused_control("memcached_*"),
-    ngx_k8s_refused_control("root"),
-    ngx_k8s_refused_control("alias"),
-    ngx_k8s_refused_control("index"),
-    ngx_k8s_refused_control("try_files"),
-    ngx_k8s_refused_control("set_*"),
-    ngx_k8s_refused_control("real_ip_*"),
-    ngx_k8s_refused_control("map"),
-    ngx_k8s_refused_control("geo"),
-    ngx_k8s_refused_control("geoip*"),
-    ngx_k8s_refused_control("split_clients"),
-
-    ngx_k8s_refused_harmless("error_page"),
-    ngx_k8s_refused_harmless("recursive_error_pages"),
-    ngx_k8s_refused_harmless("proxy_*"),
-    ngx_k8s_refused_harmless("grpc_*"),
-    ngx_k8s_refused_harmless("gzip*"),
-    ngx_k8s_refused_harmless("gunzip*"),
-    ngx_k8s_refused_harmless("brotli*"),
-    ngx_k8s_refused_harmless("charset*"),
-    ngx_k8s_refused_harmless("source_charset"),
-    ngx_k8s_refused_harmless("override_charset"),
-    ngx_k8s_refused_harmless("types*"),
-    ngx_k8s_refused_harmless("add_trailer"),
-    ngx_k8s_refused_harmless("add_before_body"),
-    ngx_k8s_refused_harmless("add_after_body"),
-    ngx_k8s_refused_harmless("header_filter_by_lua*"),
-    ngx_k8s_refused_harmless("body_filter_by_lua*"),
-    ngx_k8s_refused_harmless("log_by_lua*"),
-    ngx_k8s_refused_harmless("lua_*"),
-    ngx_k8s_refused_harmless("error_log"),
-    ngx_k8s_refused_harmless("log_*"),
-    ngx_k8s_refused_harmless("client_*"),
-    ngx_k8s_refused_harmless("large_client_header_buffers"),
-    ngx_k8s_refused_harmless("keepalive_*"),
-    ngx_k8s_refused_harmless("send_*"),
-    ngx_k8s_refused_harmless("sendfile*"),
-    ngx_k8s_refused_harmless("tcp_*"),
-    ngx_k8s_refused_harmless("aio*"),
-    ngx_k8s_refused_harmless("directio*"),
-    ngx_k8s_refused_harmless("output_buffers"),
-    ngx_k8s_refused_harmless("postpone_output"),
-    ngx_k8s_refused_harmless("open_file_cache*"),
-    ngx_k8s_refused_harmless("mirror*"),
-    ngx_k8s_refused_harmless("ssi*"),
-    ngx_k8s_refused_harmless("ssl_*"),
-    ngx_k8s_refused_harmless("http2*"),
-    ngx_k8s_refused_harmless("http3*"),
-    ngx_k8s_refused_harmless("quic*"),
-    ngx_k8s_refused_harmless("resolver*"),
-    ngx_k8s_refused_harmless("server_name*"),
-    ngx_k8s_refused_harmless("listen"),
-    ngx_k8s_refused_harmless("stub_status"),
-    ngx_k8s_refused_harmless("autoindex*"),
-    ngx_k8s_refused_harmless("empty_gif"),
-    ngx_k8s_refused_harmless("userid*"),
-    ngx_k8s_refused_harmless("msie_*"),
-    ngx_k8s_refused_harmless("max_ranges"),
-    ngx_k8s_refused_harmless("merge_slashes"),
-    ngx_k8s_refused_harmless("ignore_invalid_headers"),
-    ngx_k8s_refused_harmless("underscores_in_headers"),
-    ngx_k8s_refused_harmless("variables_hash*"),
-    ngx_k8s_refused_harmless("opentelemetry*"),
-    ngx_k8s_refused_harmless("otel_*"),
-    ngx_k8s_refused_harmless("opentracing*"),
-    ngx_k8s_refused_harmless("pagespeed*"),
 
     { ngx_null_string, 0, 0, 0, 0, NULL, NULL, 0 }
 };
@@ -740,6 +638,11 @@ ngx_k8s_snippet_place(ngx_str_t *word, ngx_uint_t n, ngx_uint_t *kind,
         return NGX_ERROR;
     }
 
+    if (n == 1 && path->len > 1 && path->data[0] == '@') {
+        *kind = NGX_K8S_SNIPPET_NAMED;
+        return NGX_OK;
+    }
+
     if (*kind == NGX_K8S_SNIPPET_REGEX || *kind == NGX_K8S_SNIPPET_REGEX_ANY) {
         return NGX_OK;
     }
@@ -771,6 +674,15 @@ ngx_k8s_check_set(ngx_str_t *word, ngx_uint_t n)
     return (word[0].len > 5
             && ngx_strncasecmp(word[0].data, (u_char *) "$k8s_", 5) == 0)
            ? "has no variable that can be set" : NULL;
+}
+
+
+/* the last argument is the variable, the other one of geo is one, too */
+
+static char *
+ngx_k8s_check_map(ngx_str_t *word, ngx_uint_t n)
+{
+    return ngx_k8s_check_set(&word[n - 1], 1);
 }
 
 
@@ -818,6 +730,122 @@ ngx_k8s_snippet_status(ngx_str_t *word)
     n = ngx_atoi(word->data, word->len);
 
     return (n >= 200 && n <= 599) ? n : 0;
+}
+
+
+static char *
+ngx_k8s_check_page(ngx_str_t *word, ngx_uint_t words)
+{
+    ngx_int_t   over;
+    ngx_uint_t  n;
+
+    return (ngx_k8s_snippet_page(word, words, &n, &over) == NGX_OK)
+           ? NULL : "has no statuses and URI that are read";
+}
+
+
+ngx_int_t
+ngx_k8s_snippet_page(ngx_str_t *word, ngx_uint_t words, ngx_uint_t *n,
+    ngx_int_t *over)
+{
+    ngx_int_t   status;
+    ngx_str_t  *last;
+    ngx_uint_t  i;
+
+    *over = -1;
+    *n = words - 1;
+
+    last = &word[*n - 1];
+
+    if (last->len && last->data[0] == '=') {
+
+        *over = (last->len == 1) ? 0 : ngx_atoi(last->data + 1, last->len - 1);
+        *n -= 1;
+
+        if (*over == NGX_ERROR || *over > 999) {
+            return NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < *n; i++) {
+
+        status = ngx_atoi(word[i].data, word[i].len);
+
+        if (status < 300 || status > 599 || status == 499) {
+            return NGX_ERROR;
+        }
+    }
+
+    last = &word[words - 1];
+
+    return (*n && last->len
+            && (last->data[0] == '/'
+                || (last->data[0] == '@' && last->len > 1)
+                || ngx_k8s_snippet_url(last)))
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+/* "key value", and words that say how it is looked for */
+
+char *
+ngx_k8s_snippet_entry(ngx_uint_t geo, ngx_str_t *word, ngx_uint_t n)
+{
+    ngx_str_t    pattern;
+    ngx_cidr_t   cidr;
+
+    static char  bad[] = "has an entry that is not read";
+
+    if (n == 1) {
+        return (!geo && ngx_k8s_word_is(&word[0], "volatile")) ? NULL : bad;
+    }
+
+    if (n != 2 || ngx_k8s_word_is(&word[0], "include")) {
+        return bad;
+    }
+
+    if (ngx_k8s_word_is(&word[0], "default")) {
+        return NULL;
+    }
+
+    if (geo) {
+        return (!ngx_k8s_word_is(&word[0], "all")
+                && ngx_strlchr(word[1].data, word[1].data + word[1].len, '$')
+                   == NULL
+                && ngx_k8s_snippet_cidr(&word[0], &cidr) == NGX_OK)
+               ? NULL : bad;
+    }
+
+    return ngx_k8s_snippet_pattern(&word[0], &pattern)
+           ? ngx_k8s_check_regex(&pattern) : NULL;
+}
+
+
+ngx_uint_t
+ngx_k8s_snippet_pattern(ngx_str_t *word, ngx_str_t *pattern)
+{
+    ngx_uint_t  kind;
+
+    *pattern = *word;
+
+    if (word->len == 0 || word->data[0] != '~') {
+
+        /* what begins with a backslash is itself */
+
+        if (word->len > 1 && word->data[0] == '\\') {
+            pattern->data++;
+            pattern->len--;
+        }
+
+        return 0;
+    }
+
+    kind = (word->len > 1 && word->data[1] == '*') ? 2 : 1;
+
+    pattern->data += kind;
+    pattern->len -= kind;
+
+    return kind;
 }
 
 

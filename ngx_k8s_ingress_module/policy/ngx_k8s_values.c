@@ -142,7 +142,7 @@ ngx_k8s_values_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
     ngx_k8s_value_t  *value;
 
     value = values->values.elts;
-    len = namespace->len;
+    len = namespace->len + 1;
     refs = 0;
 
     values->nserved = 0;
@@ -176,6 +176,12 @@ ngx_k8s_values_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
             p = ngx_sprintf(p, "%V:%uz:%V", &value[i].row->name,
                             value[i].value.len, &value[i].value);
         }
+    }
+
+    /* what is said of a host alone is no policy of routes */
+
+    if (values->handshake) {
+        *p++ = 'h';
     }
 
     if (refs) {

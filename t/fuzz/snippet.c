@@ -89,7 +89,9 @@ fuzz_write(ngx_k8s_snippet_t *s, ngx_uint_t first, ngx_uint_t last, u_char *p)
             abort();
         }
 
-        p = ngx_sprintf(p, "%V ", &st[i].directive->name);
+        if (st[i].directive->effect != NGX_K8S_SNIPPET_ENTRY) {
+            p = ngx_sprintf(p, "%V ", &st[i].directive->name);
+        }
 
         for (k = 0; k < st[i].n; k++) {
 
@@ -101,7 +103,9 @@ fuzz_write(ngx_k8s_snippet_t *s, ngx_uint_t first, ngx_uint_t last, u_char *p)
         }
 
         block = (st[i].directive->effect == NGX_K8S_SNIPPET_IF
-                 || st[i].directive->effect == NGX_K8S_SNIPPET_IN);
+                 || st[i].directive->effect == NGX_K8S_SNIPPET_IN
+                 || st[i].directive->effect == NGX_K8S_SNIPPET_MAP
+                 || st[i].directive->effect == NGX_K8S_SNIPPET_GEO);
 
         *p++ = block ? '{' : ';';
 
@@ -120,6 +124,40 @@ fuzz_write(ngx_k8s_snippet_t *s, ngx_uint_t first, ngx_uint_t last, u_char *p)
 }
 
 
+/* a location is read once more, from the text of its block */
+
+static void
+fuzz_blocks(ngx_k8s_snippet_t *s, ngx_str_t *text, ngx_pool_t *pool)
+{
+    ngx_uint_t            i;
+    ngx_k8s_snippet_t     inner;
+    ngx_k8s_statement_t  *st;
+
+    st = s->statements.elts;
+
+    for (i = 0; i < s->statements.nelts; i++) {
+
+        if (st[i].directive->effect != NGX_K8S_SNIPPET_IN) {
+            continue;
+        }
+
+        if (st[i].text.data < text->data
+            || st[i].text.data + st[i].text.len >= text->data + text->len
+            || st[i].text.data[st[i].text.len] != '}')
+        {
+            abort();
+        }
+
+        if (ngx_k8s_snippet(&inner, pool, NGX_K8S_SNIPPET_INNER, &st[i].text)
+            != NGX_OK
+            || inner.statements.nelts != st[i].end - i - 1)
+        {
+            abort();
+        }
+    }
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -130,14 +168,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_k8s_snippet_t   s, again;
 
     static ngx_uint_t  contexts[] = {
-        NGX_K8S_SNIPPET_LOCATION, NGX_K8S_SNIPPET_SERVER, NGX_K8S_SNIPPET_AUTH
+        NGX_K8S_SNIPPET_LOCATION, NGX_K8S_SNIPPET_SERVER, NGX_K8S_SNIPPET_AUTH,
+        NGX_K8S_SNIPPET_INNER, NGX_K8S_SNIPPET_HTTP
     };
 
     if (size == 0) {
         return 0;
     }
 
-    context = contexts[data[0] % 3];
+    context = contexts[data[0] % 5];
 
     pool = ngx_create_pool(4096, &unit_log);
 
@@ -148,10 +187,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (ngx_k8s_snippet(&s, pool, context, &text) != NGX_OK
         || (s.closes && !s.guards)
         || (s.closes && s.nerrors == 0)
-        || s.statements.nelts > NGX_K8S_SNIPPET_STATEMENTS)
+        || s.statements.nelts > NGX_K8S_SNIPPET_STATEMENTS
+                                + (context == NGX_K8S_SNIPPET_HTTP)
+                                  * NGX_K8S_SNIPPET_ENTRIES)
     {
         abort();
     }
+
+    fuzz_blocks(&s, &text, pool);
 
     one = ngx_pnalloc(pool, 16 * (size + 64));
     p = fuzz_write(&s, 0, s.statements.nelts, one);

@@ -72,7 +72,8 @@ sub annotation {
 
     if ($f->{closed}) {
         return 'a bad value does not close it'
-            if ($n->get("$row-bad.test", '/'))[0] != 503;
+            if ($n->get("$row-bad.test", '/'))[0]
+               != ($f->{closed} == 1 ? 503 : $f->{closed});
     }
 
     return '';

@@ -24,6 +24,8 @@ typedef struct {
 #define L  NGX_K8S_SNIPPET_LOCATION
 #define S  NGX_K8S_SNIPPET_SERVER
 #define A  NGX_K8S_SNIPPET_AUTH
+#define I  NGX_K8S_SNIPPET_INNER
+#define H  NGX_K8S_SNIPPET_HTTP
 
 
 /* "read": each statement, words in brackets, blocks in braces */
@@ -66,13 +68,36 @@ static snippet_case_t  snippet_cases[] = {
       0 },
     { S, "location /x { deny all; return 204; }",
       "location[/x]{deny[all]return[204]}", "", 1, 0 },
+    { S, "location @x { internal; return 503; } error_page 502 503 =200 @x;",
+      "location[@x]{internalreturn[503]}error_page[502][503][=200][@x]", "",
+      1, 0 },
+    { S, "location ^~ /x { } location =/y { gzip off; } location ~\\.z$ { }",
+      "location[^~][/x]{}location[=/y]{gzip[off]}location[~\\.z$]{}", "", 0,
+      0 },
+    { S, "gzip on; proxy_set_header X y; proxy_read_timeout 1s;",
+      "gzip[on]proxy_set_header[X][y]proxy_read_timeout[1s]", "", 0, 0 },
+    { S, "satisfy any;", "", "line 1: \"satisfy\" has no effect there", 1, 1 },
+    { S, "location /x { satisfy any; }", "location[/x]{satisfy[any]}", "", 1,
+      0 },
+    { I, "internal; return 404; proxy_read_timeout 1s;",
+      "internalreturn[404]proxy_read_timeout[1s]", "", 1, 0 },
+    { L, "error_page 404 = /x?a=$uri; error_page 500 http://a.example/;",
+      "error_page[404][=][/x?a=$uri]error_page[500][http://a.example/]", "", 0,
+      0 },
     { A, "proxy_set_header X \"a $host\";", "proxy_set_header[X][a $host]", "",
       0, 0 },
 
+    { H, "map $http_x $y { default 0; \"~*bot\" 1; a b; ~^(.+)$ $1; }\n"
+      "geo $z { default 0; 10.0.0.0/8 1; ::1 2; }",
+      "map[$http_x][$y]{[default][0][~*bot][1][a][b][~^(.+)$][$1]}"
+      "geo[$z]{[default][0][10.0.0.0/8][1][::1][2]}", "", 0, 0 },
+    { H, "map $a $b { volatile; '' 1; }", "map[$a][$b]{[volatile][][1]}", "", 0,
+      0 },
+
     /* what is wrong is left out */
 
-    { L, "gzip on;\nerror_page 404 /x;", "gzip[on]",
-      "line 2: \"error_page\" is not read in snippets", 0, 0 },
+    { L, "gzip on;\ncharset utf-8;", "gzip[on]",
+      "line 2: \"charset\" is not read in snippets", 0, 0 },
     { L, "gzip yes;", "", "line 1: \"gzip\" has a bad argument", 0, 0 },
     { L, "gzip;", "", "line 1: \"gzip\" has another number of arguments", 0,
       0 },
@@ -105,8 +130,46 @@ static snippet_case_t  snippet_cases[] = {
     { L, "location /x { deny all; }", "",
       "line 1: \"location\" has no effect there", 1, 1 },
     { A, "gzip on;", "", "line 1: \"gzip\" has no effect there", 0, 0 },
+    { S, "location /x { location /y { gzip on; } }", "location[/x]{}",
+      "line 1: \"location\" has no effect there", 0, 0 },
+    { S, "if ($a) { add_header X y; }", "if[($a)]{}",
+      "line 1: \"add_header\" has no effect there", 0, 0 },
+    { S, "location @ { return 403; }", "",
+      "line 1: \"location\" has a path that is not read", 1, 1 },
+    { S, "location x { gzip on; }", "",
+      "line 1: \"location\" has a path that is not read", 0, 0 },
+    { S, "internal;", "", "line 1: \"internal\" has no effect there", 1, 1 },
+    { L, "error_page 200 /x; error_page 499 /x; error_page =200 /x; "
+      "error_page 404 x;", "",
+      "line 1: \"error_page\" has no statuses and URI that are read; line 1: "
+      "\"error_page\" has no statuses and URI that are read; line 1: "
+      "\"error_page\" has no statuses and URI that are read", 0, 0 },
+
+    { H, "limit_req_zone $a zone=z:1m rate=1r/s;\nupstream u { server a; }\n"
+      "gzip on;", "",
+      "line 1: \"limit_req_zone\" is for nginx.conf, in http { }; line 2: "
+      "\"upstream\" is for nginx.conf, in http { }; line 3: \"gzip\" is for "
+      "nginx.conf, in http { }", 0, 0 },
+    { H, "map $a $b { hostnames; x y; } geo $c { 1.2.3.4 5; }",
+      "geo[$c]{[1.2.3.4][5]}",
+      "line 1: \"map\" has an entry that is not read", 0, 0 },
+    { H, "geo $a { include f; } geo $b { 1.2.3.4 $c; } geo $d { all 1; } "
+      "map $a $b { x \"y\\nz\"; }", "",
+      "line 1: \"geo\" has an entry that is not read; line 1: \"geo\" has an "
+      "entry that is not read; line 1: \"geo\" has an entry that is not read",
+      0, 0 },
+    { H, "map a b { } map $a $1 { } map $a $b;", "",
+      "line 1: \"map\" has no variable; line 1: \"map\" has no variable that "
+      "can be set; line 1: \"map\" has no block behind it", 0, 0 },
+    { L, "map $a $b { x y; }", "", "line 1: \"map\" has no effect there", 0,
+      0 },
 
     /* and closes where it may protect */
+
+    { H, "deny 10.0.0.1;", "",
+      "line 1: \"deny\" is for nginx.conf, in http { }", 1, 1 },
+    { H, "map $a $b { x { y; } }", "", "line 1: unexpected \"{\"", 1, 1 },
+    { H, "map $a $b { x y;", "", "line 1: \"}\" is missing", 1, 1 },
 
     { L, "auth_request /x;", "", "line 1: \"auth_request\" is not read in "
       "snippets", 1, 1 },
@@ -176,14 +239,18 @@ snippet_write(ngx_k8s_snippet_t *s, ngx_uint_t first, ngx_uint_t last,
 
     for (i = first; i < last; i++) {
 
-        p = ngx_sprintf(p, "%V", &st[i].directive->name);
+        if (st[i].directive->effect != NGX_K8S_SNIPPET_ENTRY) {
+            p = ngx_sprintf(p, "%V", &st[i].directive->name);
+        }
 
         for (k = 0; k < st[i].n; k++) {
             p = ngx_sprintf(p, "[%V]", &st[i].words[k]);
         }
 
         if (st[i].directive->effect == NGX_K8S_SNIPPET_IF
-            || st[i].directive->effect == NGX_K8S_SNIPPET_IN)
+            || st[i].directive->effect == NGX_K8S_SNIPPET_IN
+            || st[i].directive->effect == NGX_K8S_SNIPPET_MAP
+            || st[i].directive->effect == NGX_K8S_SNIPPET_GEO)
         {
             *p++ = '{';
             p = snippet_write(s, i + 1, st[i].end, p);
@@ -356,6 +423,38 @@ snippet_conditions(void)
 }
 
 
+/* what is in a block reads by itself as it does there */
+
+static void
+snippet_blocks(ngx_pool_t *pool)
+{
+    u_char               *p, one[1024], two[1024];
+    ngx_str_t             text;
+    ngx_k8s_snippet_t     s, inner;
+    ngx_k8s_statement_t  *st;
+
+    static ngx_str_t  whole = ngx_string(
+        "gzip on; location ~ \"^/a{2}}\" { # }\n"
+        " if ($a) { return 200 '}'; } add_header X \"{\"; } etag off;");
+
+    ok(ngx_k8s_snippet(&s, pool, S, &whole) == NGX_OK && s.nerrors == 0,
+       "a location");
+
+    st = s.statements.elts;
+    p = snippet_write(&s, 2, st[1].end, one);
+    *p = '\0';
+
+    text = st[1].text;
+
+    ok(ngx_k8s_snippet(&inner, pool, I, &text) == NGX_OK && inner.nerrors == 0
+       && inner.statements.nelts == st[1].end - 2, "its text");
+
+    *snippet_write(&inner, 0, inner.statements.nelts, two) = '\0';
+
+    ok(ngx_strcmp(one, two) == 0, "reads \"%s\"", two);
+}
+
+
 static void
 snippet_closes(void)
 {
@@ -372,6 +471,12 @@ snippet_closes(void)
     row.flags = NGX_K8S_ROW_CLOSES_ROUTE;
 
     ok(ngx_k8s_value_closes(&row, &value), "a snippet that refuses somebody");
+
+    row.flags = NGX_K8S_ROW_CLOSES_HOST;
+
+    ok(ngx_k8s_value_closes(&row, &value), "the same of a host");
+
+    row.flags = NGX_K8S_ROW_CLOSES_ROUTE;
 
     ngx_str_set(&value, "gzip on;");
 
@@ -395,6 +500,7 @@ main(int argc, char *argv[])
     snippet_reads(pool);
     snippet_limits(pool);
     snippet_conditions();
+    snippet_blocks(pool);
     snippet_closes();
 
     ngx_destroy_pool(pool);

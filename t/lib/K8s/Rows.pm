@@ -35,7 +35,7 @@
 # own, that in place of a to these: "a dead"), tls (1), primary (1: the
 # Ingress is a canary of another one, to b instead of a; whose: annotations of
 # that one), closed (1: a bad value
-# closes it), code (of the problem of the bad value), and refused instead of
+# closes it, with 503, or another status), code (of the problem of the bad value), and refused instead of
 # requests (1: the value is one that nginx refuses).  Services: a, b, dead
 # (closes connections), full (does not take them), none (no endpoints), errors,
 # two (a and dead), late (of own ones alone: it takes
