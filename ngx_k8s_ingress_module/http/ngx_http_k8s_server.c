@@ -280,9 +280,12 @@ ngx_http_k8s_server_use(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     pool = of->pool;
 
     cln = ngx_pool_cleanup_add(pool, 0);
-    temp_pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, r->connection->log);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (cln == NULL || temp_pool == NULL) {
+    temp_pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, r->connection->log);
+    if (temp_pool == NULL) {
         return NGX_ERROR;
     }
 

@@ -143,6 +143,8 @@ EOS
 
 ingress('default/pages pages.test / a:80', <<'EOS', <<'EOL');
 error_page 403 @denied;
+rewrite ^/round/(.*)$ /guarded/$1;
+location /around { rewrite ^ /guarded/x last; }
 location @maint { internal; default_type text/plain; return 503 "maintained"; }
 location @denied { return 403 '{"denied":true}'; }
 location = /custom { internal; return 404 "custom"; }
@@ -275,6 +277,8 @@ is ask('pages', '/?s=402'), 500, 'a name that there is not';
 is ask('pages', '/denied'), 403, 'of the server';
 is $body, '{"denied":true}', 'by its location';
 is ask('pages', '/guarded'), 403, 'a page lets nobody through';
+is ask('pages', '/round/x'), 403, 'nor does a rewrite of the server';
+is ask('pages', '/around'), 403, 'or of a location';
 is ask('pages', '/loop'), 500, 'and goes round once';
 is ask('pages', '/none'), 503, 'of a Service without endpoints';
 is $body, 'maintained', 'too';
