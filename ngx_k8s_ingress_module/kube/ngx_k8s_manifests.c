@@ -137,6 +137,8 @@ ngx_k8s_manifests_start(ngx_k8s_source_conf_t *conf, ngx_k8s_sink_t *sink,
                     ngx_str_rbtree_insert_value);
     ngx_queue_init(&m->changed);
     ngx_queue_init(&m->reports);
+    ngx_queue_init(&m->refeeds);
+    ngx_queue_init(&m->gone);
     ngx_queue_init(&m->pending);
     ngx_queue_init(&m->notes);
     ngx_queue_init(&m->seeds);
@@ -333,6 +335,11 @@ ngx_k8s_manifests_step(ngx_k8s_manifests_t *m)
         return NGX_AGAIN;
     }
 
+    if (!ngx_queue_empty(&m->gone)) {
+        ngx_k8s_manifest_gone_step(m);
+        return NGX_AGAIN;
+    }
+
     if (m->reading || !ngx_queue_empty(&m->changed)) {
         ngx_k8s_manifest_step(m);
         return NGX_AGAIN;
@@ -349,8 +356,18 @@ ngx_k8s_manifests_step(ngx_k8s_manifests_t *m)
         return NGX_AGAIN;
     }
 
-    if (m->reclass) {
-        ngx_k8s_manifests_default(m);
+    if (!ngx_queue_empty(&m->refeeds)) {
+        ngx_k8s_manifests_refeed_step(m);
+        return NGX_AGAIN;
+    }
+
+    if (m->relist) {
+        ngx_k8s_manifests_again_step(m);
+        return NGX_AGAIN;
+    }
+
+    if (m->reclass || m->class_next || m->ingress_next) {
+        ngx_k8s_manifests_default_step(m);
         return NGX_AGAIN;
     }
 

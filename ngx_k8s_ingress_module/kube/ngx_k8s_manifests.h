@@ -39,6 +39,9 @@
 /* documents and nodes of one step */
 #define NGX_K8S_MANIFEST_NODES       100
 
+/* objects that one step looks at, for a reason that most do not have */
+#define NGX_K8S_MANIFEST_LOOKED      1000
+
 /* lists in lists */
 #define NGX_K8S_MANIFEST_LISTS       4
 
@@ -108,6 +111,25 @@ typedef struct {
 } ngx_k8s_manifest_list_t;
 
 
+/* Endpoints that are being mirrored */
+
+typedef struct {
+    json_t                  *json;       /* they, borrowed */
+    json_t                  *subsets;    /* of them; NULL: none is mirrored */
+    json_t                  *slices;     /* so far */
+    json_t                  *open;       /* the last one of each digest of ports
+                                            and family */
+    json_t                  *ports;      /* of the subset; NULL: between two */
+    json_t                  *trash;      /* borrowed */
+    size_t                   subset;
+    ngx_uint_t               list;       /* of the subset, and in that: */
+    size_t                   n;
+    ngx_uint_t               addresses;  /* of the subset so far */
+    ngx_md5_t                md5;
+    u_char                   digest[16]; /* of its ports */
+} ngx_k8s_mirror_t;
+
+
 /* an object: kind, namespace and name, and who claims it */
 
 struct ngx_k8s_manifest_ident_s {
@@ -132,7 +154,13 @@ struct ngx_k8s_manifest_s {
     ngx_str_node_t           sn;         /* path below the folder */
     ngx_queue_t              queue;      /* of changed ones */
     ngx_queue_t              reports;    /* of those whose problems changed */
+    ngx_queue_t              refeeds;    /* of those whose objects are fed
+                                            anew */
     ngx_queue_t              claims;
+    ngx_queue_t             *told;       /* the next of them whose rivals are
+                                            told, NULL: all problems are */
+    ngx_uint_t               ntold;      /* problems, so far */
+    ngx_queue_t             *refeed;     /* the next of them, NULL: none */
     ngx_queue_t              notes;      /* the first ones */
     ngx_uint_t               nnotes;     /* of all */
     ngx_uint_t               unread;     /* Ingresses among them */
@@ -199,20 +227,26 @@ typedef struct {
     ngx_rbtree_node_t        files_sentinel;
     ngx_queue_t              changed;
     ngx_queue_t              reports;
+    ngx_queue_t              refeeds;
+    ngx_queue_t              gone;       /* files in no tree, by "queue" */
     ngx_k8s_manifest_t      *reading;    /* NULL: none */
     ngx_fd_t                 fd;         /* of it, until it is read */
     ngx_md5_t                md5;        /* so far */
     size_t                   size;       /* bytes it had when it was opened */
-    ngx_k8s_yaml_t          *yaml;       /* NULL: it is still being read */
+    ngx_k8s_yaml_decode_t    decode;     /* of its text, once it is read */
+    ngx_k8s_yaml_t          *yaml;       /* NULL: it is still being decoded */
     u_char                  *text;
     size_t                   len;
     ngx_queue_t              waste;      /* ngx_k8s_manifest_waste_t */
     u_char                   digest[16];
     ngx_queue_t              pending;    /* claims of the file being read */
+    ngx_queue_t             *held;       /* the next of them, "committing" */
     ngx_k8s_manifest_claim_t  *claim;    /* the last one, whose text is
                                             written; or NULL */
     json_t                  *object;     /* of that, and what is written: */
-    json_t                  *written;    /* the same, or slices; references */
+    json_t                  *written;    /* the same, or slices; references;
+                                            NULL: Endpoints are mirrored */
+    ngx_k8s_mirror_t         mirror;
     ngx_k8s_json_text_t      writing;
     json_t                  *trash;      /* an array of what is to be freed */
     ngx_queue_t              notes;      /* and notes */
@@ -235,13 +269,25 @@ typedef struct {
     ngx_uint_t               nunread;    /* files, and ConfigMaps in others,
                                             that cannot be read */
     ngx_queue_t              objects;    /* changed idents */
+    u_char                   feeding[16]; /* digest of the first one: of
+                                            Endpoints that are being fed */
+    size_t                   fed;        /* bytes of its text so far */
+    ngx_uint_t               nfed;       /* slices */
+    ngx_k8s_manifest_ident_t  *relist;   /* the next that is fed once more, or
+                                            NULL */
     ngx_queue_t              classes;    /* idents of IngressClasses */
+    ngx_queue_t             *class_next; /* of them, and NULL: */
+    ngx_k8s_manifest_claim_t  *class_best; /* the default one so far */
     ngx_queue_t              ingresses;
+    ngx_queue_t             *ingress_next; /* whose default class changed, or
+                                            NULL */
     ngx_str_t                class;      /* the default one, or empty */
     u_char                   class_buf[256];
 
     ngx_event_t              work;       /* posted, or its timer set */
     unsigned                 seeding:1;
+    unsigned                 committing:1; /* what the file says comes, */
+    unsigned                 appending:1; /* and what it said has gone */
     unsigned                 want_walk:1;
     unsigned                 walking:1;
     unsigned                 missing:1;  /* the folder, said once */
@@ -303,8 +349,14 @@ ngx_int_t ngx_k8s_manifests_note(ngx_k8s_manifests_t *m, ngx_uint_t code,
 
 /* what controllers would do */
 
-/* a list of the EndpointSlices of an Endpoints object; NULL: no memory */
-json_t *ngx_k8s_manifests_mirror(json_t *json);
+/* Endpoints to a list of EndpointSlices, so many ports and addresses at a time:
+   NGX_OK, NGX_AGAIN, or NGX_ERROR; what is freed goes to the array "trash".
+   end() frees all else and gives the list away, whose reference is the
+   caller's; NULL: it was not begun */
+ngx_int_t ngx_k8s_mirror_begin(ngx_k8s_mirror_t *mr, json_t *json,
+    json_t *trash);
+ngx_int_t ngx_k8s_mirror_run(ngx_k8s_mirror_t *mr, ngx_uint_t budget);
+json_t *ngx_k8s_mirror_end(ngx_k8s_mirror_t *mr);
 
 /* the name of the Endpoints that a slice was made of so; NULL: of none */
 const char *ngx_k8s_manifests_mirrored(ngx_uint_t kind, json_t *json);
@@ -313,8 +365,8 @@ const char *ngx_k8s_manifests_mirrored(ngx_uint_t kind, json_t *json);
 void ngx_k8s_manifests_traits(ngx_k8s_manifest_claim_t *claim,
     ngx_uint_t kind, json_t *json);
 
-/* finds the default class anew */
-void ngx_k8s_manifests_default(ngx_k8s_manifests_t *m);
+/* a piece of the search for the default class, and of what follows */
+void ngx_k8s_manifests_default_step(ngx_k8s_manifests_t *m);
 
 
 /* objects */
@@ -329,16 +381,17 @@ ngx_int_t ngx_k8s_manifests_claim(ngx_k8s_manifests_t *m, ngx_uint_t kind,
 ngx_int_t ngx_k8s_manifests_write(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_write_end(ngx_k8s_manifests_t *m);
 
-void ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m,
+/* of the file that was read; frees all claims of a file, and has their objects
+   looked at.  NGX_OK, or NGX_AGAIN */
+ngx_int_t ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file);
+ngx_int_t ngx_k8s_manifests_withdraw(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 
-/* frees all claims of a file, and has their objects looked at */
-void ngx_k8s_manifests_withdraw(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_t *file);
-
-/* its objects are fed anew: whether it can be read has changed */
+/* its objects are fed anew: whether it can be read has changed; a piece */
 void ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
+void ngx_k8s_manifests_refeed_step(ngx_k8s_manifests_t *m);
 
 /* a piece of a claim of the first seed */
 void ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m);
@@ -353,7 +406,9 @@ void ngx_k8s_manifests_objects_done(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifests_want(ngx_k8s_source_t *s, ngx_uint_t kind,
     ngx_str_t *ns, ngx_str_t *name, ngx_uint_t wanted);
 void ngx_k8s_manifests_list(ngx_k8s_manifests_t *m, ngx_uint_t op);
+/* all that is there is fed once more; a piece */
 void ngx_k8s_manifests_again(ngx_k8s_manifests_t *m);
+void ngx_k8s_manifests_again_step(ngx_k8s_manifests_t *m);
 
 
 /* documents */
@@ -371,6 +426,7 @@ void ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 ngx_uint_t ngx_k8s_manifest_same(ngx_k8s_manifest_t *file, struct stat *st);
 void ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file);
+void ngx_k8s_manifest_gone_step(ngx_k8s_manifests_t *m);
 void ngx_k8s_manifest_step(ngx_k8s_manifests_t *m);
 /* wipes, and in the end frees, what stop() has left */
 void ngx_k8s_manifest_waste_step(ngx_k8s_manifests_t *m);

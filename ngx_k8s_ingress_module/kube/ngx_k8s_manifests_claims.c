@@ -20,11 +20,12 @@ static ngx_int_t ngx_k8s_manifests_text(ngx_k8s_manifests_t *m,
 static void ngx_k8s_manifests_seed_claim(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file, ngx_k8s_seed_t *seed, json_t *json);
 static void ngx_k8s_manifests_seed_end(ngx_k8s_manifests_t *m, ngx_int_t rc);
-static ngx_int_t ngx_k8s_manifests_seed_slice(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_claim_t *claim, json_t *json);
-static void ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m,
+static ngx_int_t ngx_k8s_manifests_seed_slice(ngx_k8s_manifest_claim_t *claim,
+    ngx_k8s_seed_t *seed);
+static void ngx_k8s_manifests_unmark(ngx_k8s_manifest_t *file);
+static ngx_int_t ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
-static void ngx_k8s_manifests_append(ngx_k8s_manifests_t *m,
+static ngx_int_t ngx_k8s_manifests_append(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file);
 static void ngx_k8s_manifests_insert(ngx_k8s_manifest_claim_t *claim);
 
@@ -87,18 +88,23 @@ ngx_k8s_manifests_text(ngx_k8s_manifests_t *m, ngx_k8s_manifest_claim_t *claim,
 
     ngx_k8s_manifests_traits(claim, kind, json);
 
-    m->written = (kind == NGX_K8S_MANIFEST_ENDPOINTS)
-                 ? ngx_k8s_manifests_mirror(json) : json_incref(json);
-
-    if (m->written == NULL) {
-        return NGX_ERROR;
-    }
-
     m->object = json_incref(json);
     m->claim = claim;
 
-    ngx_k8s_json_text_begin(&m->writing, m->written);
     ngx_md5_init(&m->md5);
+
+    if (kind == NGX_K8S_MANIFEST_ENDPOINTS) {
+
+        if (ngx_k8s_mirror_begin(&m->mirror, json, m->trash) != NGX_OK) {
+            ngx_k8s_manifests_write_end(m);
+            return NGX_ERROR;
+        }
+
+        return NGX_OK;
+    }
+
+    m->written = json_incref(json);
+    ngx_k8s_json_text_begin(&m->writing, m->written);
 
     return NGX_OK;
 }
@@ -114,6 +120,18 @@ ngx_k8s_manifests_write(ngx_k8s_manifests_t *m)
 
     t = &m->writing;
     claim = m->claim;
+
+    if (m->written == NULL) {
+        rc = ngx_k8s_mirror_run(&m->mirror, NGX_K8S_MANIFEST_NODES);
+
+        if (rc == NGX_OK) {
+            m->written = ngx_k8s_mirror_end(&m->mirror);
+            ngx_k8s_json_text_begin(t, m->written);
+        }
+
+        return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+    }
+
     len = t->len;
 
     rc = ngx_k8s_json_text_run(t, NGX_K8S_MANIFEST_TREE);
@@ -144,7 +162,14 @@ ngx_k8s_manifests_write(ngx_k8s_manifests_t *m)
     if (rc == NGX_OK) {
         ngx_md5_final(claim->digest, &m->md5);
 
-        claim->text = t->text;
+        /* it was made for longer ones */
+
+        claim->text = realloc(t->text, t->len + 1);
+
+        if (claim->text == NULL) {
+            return NGX_ERROR;
+        }
+
         claim->len = t->len;
         claim->spec = t->spec;
 
@@ -175,31 +200,62 @@ ngx_k8s_manifests_write_end(ngx_k8s_manifests_t *m)
     free(m->writing.text);
     m->writing.text = NULL;
 
+    ngx_k8s_manifests_discard(m, ngx_k8s_mirror_end(&m->mirror));
     ngx_k8s_manifests_discard(m, m->written);
     ngx_k8s_manifests_discard(m, m->object);
 
+    m->written = NULL;
     m->claim = NULL;
 }
 
 
-/* what was read of a file takes the place of what it said before */
+/* what was read of a file takes the place of what it said before: nothing is
+   fed until all of it does */
 
-void
+ngx_int_t
 ngx_k8s_manifests_commit(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 {
-    ngx_k8s_manifests_hold(m, file);
-    ngx_k8s_manifests_withdraw(m, file);
-    ngx_k8s_manifests_append(m, file);
+    if (!m->committing) {
+        m->committing = 1;
+        m->appending = 0;
+        m->held = ngx_queue_head(&m->pending);
+
+        m->nunread -= file->nmaps;
+        file->nmaps = 0;
+
+        ngx_k8s_manifests_unmark(file);
+    }
+
+    if (!m->appending) {
+
+        if (ngx_k8s_manifests_hold(m, file) != NGX_OK
+            || ngx_k8s_manifests_withdraw(m, file) != NGX_OK)
+        {
+            return NGX_AGAIN;
+        }
+
+        m->appending = 1;
+    }
+
+    return ngx_k8s_manifests_append(m, file);
 }
 
 
-void
+ngx_int_t
 ngx_k8s_manifests_withdraw(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 {
+    ngx_uint_t                 n;
     ngx_queue_t               *q;
     ngx_k8s_manifest_claim_t  *claim;
 
-    while (!ngx_queue_empty(&file->claims)) {
+    ngx_k8s_manifests_unmark(file);
+
+    for (n = 0; !ngx_queue_empty(&file->claims); n++) {
+
+        if (n == NGX_K8S_MANIFEST_NODES) {
+            return NGX_AGAIN;
+        }
+
         q = ngx_queue_head(&file->claims);
         claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
 
@@ -209,25 +265,43 @@ ngx_k8s_manifests_withdraw(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         ngx_k8s_manifests_touch(m, claim->ident);
         ngx_k8s_manifests_claim_free(claim);
     }
+
+    return NGX_OK;
+}
+
+
+/* its claims are about to change: what goes through them ends, or begins
+   anew */
+
+static void
+ngx_k8s_manifests_unmark(ngx_k8s_manifest_t *file)
+{
+    file->told = NULL;
+
+    if (file->refeed) {
+        ngx_queue_remove(&file->refeeds);
+        file->refeed = NULL;
+    }
 }
 
 
 /* what the file said before of objects that it has, but not good ones */
 
-static void
+static ngx_int_t
 ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 {
-    ngx_queue_t               *q, *next, *rival;
+    ngx_uint_t                 n;
+    ngx_queue_t               *q, *rival;
     ngx_k8s_manifest_claim_t  *claim, *old;
 
-    m->nunread -= file->nmaps;
-    file->nmaps = 0;
+    for (n = 0; m->held != ngx_queue_sentinel(&m->pending); n++) {
 
-    for (q = ngx_queue_head(&m->pending);
-         q != ngx_queue_sentinel(&m->pending);
-         q = next)
-    {
-        next = ngx_queue_next(q);
+        if (n == NGX_K8S_MANIFEST_NODES) {
+            return NGX_AGAIN;
+        }
+
+        q = m->held;
+        m->held = ngx_queue_next(q);
         claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
 
         if (claim->text) {
@@ -263,24 +337,33 @@ ngx_k8s_manifests_hold(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         }
 
         if (claim->text == NULL) {
-            file->nmaps += (claim->ident->kind == NGX_K8S_CONFIG_MAP);
+            if (claim->ident->kind == NGX_K8S_CONFIG_MAP) {
+                file->nmaps++;
+                m->nunread++;
+            }
 
             ngx_queue_remove(q);
             ngx_k8s_manifests_claim_free(claim);
         }
     }
 
-    m->nunread += file->nmaps;
+    return NGX_OK;
 }
 
 
-static void
+static ngx_int_t
 ngx_k8s_manifests_append(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 {
+    ngx_uint_t                 n;
     ngx_queue_t               *q;
     ngx_k8s_manifest_claim_t  *claim;
 
-    while (!ngx_queue_empty(&m->pending)) {
+    for (n = 0; !ngx_queue_empty(&m->pending); n++) {
+
+        if (n == NGX_K8S_MANIFEST_NODES) {
+            return NGX_AGAIN;
+        }
+
         q = ngx_queue_head(&m->pending);
         claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
 
@@ -290,20 +373,43 @@ ngx_k8s_manifests_append(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         ngx_k8s_manifests_insert(claim);
         ngx_k8s_manifests_touch(m, claim->ident);
     }
+
+    return NGX_OK;
 }
 
 
 void
 ngx_k8s_manifests_refeed(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 {
+    if (file->refeed == NULL) {
+        ngx_queue_insert_tail(&m->refeeds, &file->refeeds);
+    }
+
+    file->refeed = ngx_queue_head(&file->claims);
+}
+
+
+void
+ngx_k8s_manifests_refeed_step(ngx_k8s_manifests_t *m)
+{
+    ngx_uint_t                 n;
     ngx_queue_t               *q;
+    ngx_k8s_manifest_t        *file;
     ngx_k8s_manifest_claim_t  *claim;
 
-    for (q = ngx_queue_head(&file->claims);
-         q != ngx_queue_sentinel(&file->claims);
-         q = ngx_queue_next(q))
-    {
-        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
+    q = ngx_queue_head(&m->refeeds);
+    file = ngx_queue_data(q, ngx_k8s_manifest_t, refeeds);
+
+    for (n = 0; n < NGX_K8S_MANIFEST_NODES; n++) {
+
+        if (file->refeed == ngx_queue_sentinel(&file->claims)) {
+            ngx_queue_remove(q);
+            file->refeed = NULL;
+            return;
+        }
+
+        claim = ngx_queue_data(file->refeed, ngx_k8s_manifest_claim_t, queue);
+        file->refeed = ngx_queue_next(file->refeed);
 
         ngx_k8s_manifests_touch(m, claim->ident);
     }
@@ -355,6 +461,7 @@ ngx_k8s_manifests_seed_step(ngx_k8s_manifests_t *m)
 
         json = m->seed.root;
         m->seed.root = NULL;
+        ngx_k8s_parser_cancel(&m->seed);
 
         file = ngx_k8s_manifest_file(m, &seed->feed.origin, 1);
 
@@ -401,7 +508,7 @@ ngx_k8s_manifests_seed_end(ngx_k8s_manifests_t *m, ngx_int_t rc)
 
     claim->kept = 1;
 
-    ngx_k8s_manifests_append(m, claim->file);
+    (void) ngx_k8s_manifests_append(m, claim->file);
 }
 
 
@@ -453,11 +560,11 @@ ngx_k8s_manifests_seed_claim(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
     first = ngx_k8s_manifests_first(claim->ident);
 
     if (first && first->file == file) {
-        (void) ngx_k8s_manifests_seed_slice(m, first, json);
+        (void) ngx_k8s_manifests_seed_slice(first, seed);
         rc = NGX_DECLINED;
 
     } else {
-        rc = ngx_k8s_manifests_seed_slice(m, claim, json);
+        rc = ngx_k8s_manifests_seed_slice(claim, seed);
     }
 
     ngx_k8s_manifests_seed_end(m, rc);
@@ -467,45 +574,37 @@ ngx_k8s_manifests_seed_claim(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
 /* one more in the list of a claim of Endpoints */
 
 static ngx_int_t
-ngx_k8s_manifests_seed_slice(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_claim_t *claim, json_t *json)
+ngx_k8s_manifests_seed_slice(ngx_k8s_manifest_claim_t *claim,
+    ngx_k8s_seed_t *seed)
 {
-    char       *slice;
-    size_t      len;
     u_char     *p, *text;
     ngx_md5_t   md5;
 
-    slice = json_dumps(json, JSON_COMPACT);
-    if (slice == NULL) {
+    text = realloc(claim->text, claim->len + seed->feed.len + sizeof("[]"));
+    if (text == NULL) {
         return NGX_ERROR;
     }
 
-    len = ngx_strlen(slice);
+    /* its last "]" becomes a comma */
 
-    text = ngx_alloc(claim->len + len + sizeof("[]"), m->log);
+    p = claim->text ? text + claim->len - 1 : text;
+    *p++ = claim->text ? ',' : '[';
 
-    if (text) {
-        p = text;
+    p = ngx_cpymem(p, seed->feed.text, seed->feed.len);
+    *p++ = ']';
+    *p = '\0';
 
-        if (claim->text) {
-            p = ngx_cpymem(p, claim->text, claim->len - 1);
-        }
+    claim->text = text;
+    claim->len = p - text;
 
-        p = ngx_sprintf(p, "%c%s]%Z", claim->text ? ',' : '[', slice);
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, claim->digest, 16);
+    ngx_md5_update(&md5, seed->feed.text, seed->feed.len);
+    ngx_md5_final(claim->digest, &md5);
 
-        free(claim->text);
-        claim->text = text;
-        claim->len = p - 1 - text;
-
-        ngx_md5_init(&md5);
-        ngx_md5_update(&md5, text, claim->len);
-        ngx_md5_final(claim->digest, &md5);
-    }
-
-    free(slice);
-
-    return text ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
+
 
 /* from the end: those of one file come in their order, and may be many */
 

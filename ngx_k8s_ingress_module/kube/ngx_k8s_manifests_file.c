@@ -36,8 +36,9 @@ static void ngx_k8s_manifest_unread(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file, ngx_uint_t n);
 static void ngx_k8s_manifest_notes_free(ngx_queue_t *notes);
 static void ngx_k8s_manifest_tell(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_t *file, ngx_uint_t *n, ngx_uint_t code,
-    ngx_str_t *message);
+    ngx_k8s_manifest_t *file, ngx_uint_t code, ngx_str_t *message);
+static void ngx_k8s_manifest_tell_rival(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_t *file, ngx_k8s_manifest_claim_t *claim);
 static void ngx_k8s_manifest_error(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_t *file, ngx_err_t err, const char *fmt, ...);
 
@@ -66,8 +67,11 @@ ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 
     /* what is being read is an older version: once more */
 
-    if (file == m->reading) {
-        ngx_k8s_manifest_stop(m);
+    if (file == m->reading && !file->changed) {
+
+        if (!m->committing) {
+            ngx_k8s_manifest_stop(m);
+        }
 
         file->force = 1;
         file->changed = 1;
@@ -76,7 +80,7 @@ ngx_k8s_manifest_changed(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 }
 
 
-/* the file is not there any more: so are its objects; frees it */
+/* the file is not there any more: so are its objects, and so it is */
 
 void
 ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
@@ -93,11 +97,31 @@ ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         ngx_queue_remove(&file->reports);
     }
 
-    ngx_k8s_manifests_withdraw(m, file);
+    ngx_rbtree_delete(&m->files, &file->sn.node);
+    ngx_queue_insert_tail(&m->gone, &file->queue);
+}
+
+
+/* some objects of the first one that has gone, and then all else of it */
+
+void
+ngx_k8s_manifest_gone_step(ngx_k8s_manifests_t *m)
+{
+    ngx_queue_t         *q;
+    ngx_k8s_manifest_t  *file;
+
+    q = ngx_queue_head(&m->gone);
+    file = ngx_queue_data(q, ngx_k8s_manifest_t, queue);
+
+    if (ngx_k8s_manifests_withdraw(m, file) != NGX_OK) {
+        return;
+    }
+
     ngx_k8s_manifest_unread(m, file, 0);
 
     m->sink->problem(m->sink->data, "File", &file->sn.str, -1, NULL);
 
+    ngx_queue_remove(q);
     ngx_k8s_manifest_free(m, file);
 }
 
@@ -105,8 +129,6 @@ ngx_k8s_manifest_gone(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 static void
 ngx_k8s_manifest_free(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 {
-    ngx_rbtree_delete(&m->files, &file->sn.node);
-
     ngx_k8s_manifest_notes_free(&file->notes);
 
     m->nunread -= file->nmaps;
@@ -145,11 +167,21 @@ ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
     }
 
     if (m->yaml == NULL) {
-        ngx_k8s_manifest_read(m, file);
+
+        if (m->fd != NGX_INVALID_FILE) {
+            ngx_k8s_manifest_read(m, file);
+
+        } else {
+            ngx_k8s_manifest_parse(m, file);
+        }
+
         return;
     }
 
-    if (m->claim) {
+    if (m->committing) {
+        rc = NGX_DONE;
+
+    } else if (m->claim) {
         rc = ngx_k8s_manifests_write(m);
 
     } else {
@@ -170,7 +202,11 @@ ngx_k8s_manifest_step(ngx_k8s_manifests_t *m)
         return;
 
     case NGX_DONE:
-        ngx_k8s_manifests_commit(m, file);
+
+        if (ngx_k8s_manifests_commit(m, file) != NGX_OK) {
+            return;
+        }
+
         ngx_k8s_manifest_notes(m, file);
 
         ngx_memcpy(file->digest, m->digest, 16);
@@ -340,18 +376,11 @@ ngx_k8s_manifest_read(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 
     m->len += n;
 
-    if (n == 0 || m->len == m->size) {
-        ngx_k8s_manifest_parse(m, file);
+    if (n && m->len < m->size) {
+        return;
     }
-}
 
-
-/* all of it is there */
-
-static void
-ngx_k8s_manifest_parse(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
-{
-    ngx_uint_t  json;
+    /* all of it is there */
 
     ngx_k8s_manifest_close(m, m->fd);
     m->fd = NGX_INVALID_FILE;
@@ -363,9 +392,27 @@ ngx_k8s_manifest_parse(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
         return;
     }
 
-    json = (file->sn.str.data[file->sn.str.len - 1] == 'n');
+    ngx_k8s_yaml_decode_begin(&m->decode, m->text, m->len);
+}
 
-    if (ngx_k8s_yaml_decode(&m->text, &m->len, m->log) == NGX_OK) {
+
+/* a piece is decoded; then it is read as what it is */
+
+static void
+ngx_k8s_manifest_parse(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  json;
+
+    rc = ngx_k8s_yaml_decode_run(&m->decode, &m->text, &m->len,
+                                 NGX_K8S_MANIFEST_BYTES, m->log);
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    if (rc == NGX_OK) {
+        json = (file->sn.str.data[file->sn.str.len - 1] == 'n');
+
         m->yaml = ngx_k8s_yaml_open(m->text, m->len, json, m->trash,
                                     m->log);
     }
@@ -475,6 +522,7 @@ ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m)
     ngx_k8s_manifest_claim_t  *claim;
 
     m->reading = NULL;
+    m->committing = 0;
 
     ngx_k8s_manifests_write_end(m);
 
@@ -487,6 +535,8 @@ ngx_k8s_manifest_stop(ngx_k8s_manifests_t *m)
         ngx_k8s_manifest_close(m, m->fd);
         m->fd = NGX_INVALID_FILE;
     }
+
+    ngx_k8s_yaml_decode_end(&m->decode);
 
     if (m->text) {
         ngx_k8s_manifest_discard(m);
@@ -610,30 +660,28 @@ ngx_k8s_manifest_error(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
 void
 ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m)
 {
-    u_char                     buf[1024];
-    ngx_str_t                  s;
-    ngx_uint_t                 n;
-    ngx_queue_t               *q;
-    ngx_k8s_manifest_t        *file;
-    ngx_k8s_manifest_note_t   *note;
-    ngx_k8s_manifest_claim_t  *claim, *first;
-    ngx_k8s_manifest_ident_t  *ident;
+    ngx_str_t                 s;
+    ngx_uint_t                i;
+    ngx_queue_t              *q;
+    ngx_k8s_manifest_t       *file;
+    ngx_k8s_manifest_note_t  *note;
 
     q = ngx_queue_head(&m->reports);
     file = ngx_queue_data(q, ngx_k8s_manifest_t, reports);
 
-    ngx_queue_remove(q);
-    file->report = 0;
+    if (file->told) {
+        goto claims;
+    }
 
     m->sink->problem(m->sink->data, "File", &file->sn.str, -1, NULL);
 
-    n = 0;
+    file->ntold = 0;
 
     if (file->error) {
         s.data = file->error;
         s.len = ngx_strlen(file->error);
 
-        ngx_k8s_manifest_tell(m, file, &n, NGX_K8S_PROBLEM_FILE_INVALID, &s);
+        ngx_k8s_manifest_tell(m, file, NGX_K8S_PROBLEM_FILE_INVALID, &s);
     }
 
     for (q = ngx_queue_head(&file->notes);
@@ -642,37 +690,63 @@ ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m)
     {
         note = ngx_queue_data(q, ngx_k8s_manifest_note_t, queue);
 
-        ngx_k8s_manifest_tell(m, file, &n, note->code, &note->message);
+        ngx_k8s_manifest_tell(m, file, note->code, &note->message);
     }
 
-    for (q = ngx_queue_head(&file->claims);
-         q != ngx_queue_sentinel(&file->claims)
-         && n < NGX_K8S_MANIFEST_PROBLEMS;
-         q = ngx_queue_next(q))
-    {
-        claim = ngx_queue_data(q, ngx_k8s_manifest_claim_t, queue);
-        ident = claim->ident;
+    file->told = ngx_queue_head(&file->claims);
 
-        first = ngx_queue_data(ngx_queue_head(&ident->claims),
-                               ngx_k8s_manifest_claim_t, rivals);
+claims:
 
-        if (first == claim) {
-            continue;
+    for (i = 0; i < NGX_K8S_MANIFEST_LOOKED; i++) {
+
+        if (file->told == ngx_queue_sentinel(&file->claims)
+            || file->ntold == NGX_K8S_MANIFEST_PROBLEMS)
+        {
+            ngx_queue_remove(&file->reports);
+            file->report = 0;
+            file->told = NULL;
+
+            return;
         }
 
-        s.data = buf;
-        s.len = ngx_snprintf(buf, sizeof(buf),
-                             "document %ui: %V %V%s%V is that of document %ui "
-                             "of \"%V\"", claim->document,
-                             &ngx_k8s_manifest_kind(ident->kind)->name,
-                             &ident->ns,
-                             ident->ns.len ? "/" : "", &ident->name,
-                             first->document, &first->file->sn.str)
-                - buf;
-
-        ngx_k8s_manifest_tell(m, file, &n, NGX_K8S_PROBLEM_DUPLICATE_OBJECT,
-                              &s);
+        ngx_k8s_manifest_tell_rival(m, file,
+                                    ngx_queue_data(file->told,
+                                                   ngx_k8s_manifest_claim_t,
+                                                   queue));
+        file->told = ngx_queue_next(file->told);
     }
+}
+
+
+/* an object of the file that another document has as well, before it */
+
+static void
+ngx_k8s_manifest_tell_rival(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
+    ngx_k8s_manifest_claim_t *claim)
+{
+    u_char                     buf[1024];
+    ngx_str_t                  s;
+    ngx_k8s_manifest_claim_t  *first;
+    ngx_k8s_manifest_ident_t  *ident;
+
+    ident = claim->ident;
+    first = ngx_k8s_manifests_first(ident);
+
+    if (first == claim) {
+        return;
+    }
+
+    s.data = buf;
+    s.len = ngx_snprintf(buf, sizeof(buf),
+                         "document %ui: %V %V%s%V is that of document %ui "
+                         "of \"%V\"", claim->document,
+                         &ngx_k8s_manifest_kind(ident->kind)->name,
+                         &ident->ns,
+                         ident->ns.len ? "/" : "", &ident->name,
+                         first->document, &first->file->sn.str)
+            - buf;
+
+    ngx_k8s_manifest_tell(m, file, NGX_K8S_PROBLEM_DUPLICATE_OBJECT, &s);
 }
 
 
@@ -681,21 +755,22 @@ ngx_k8s_manifest_report_step(ngx_k8s_manifests_t *m)
 
 static void
 ngx_k8s_manifest_tell(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file,
-    ngx_uint_t *n, ngx_uint_t code, ngx_str_t *message)
+    ngx_uint_t code, ngx_str_t *message)
 {
     u_char      buf[64];
     ngx_str_t   s;
 
-    if (++*n > NGX_K8S_MANIFEST_PROBLEMS) {
+    if (file->ntold == NGX_K8S_MANIFEST_PROBLEMS) {
         return;
     }
 
-    if (*n == NGX_K8S_MANIFEST_PROBLEMS
+    if (++file->ntold == NGX_K8S_MANIFEST_PROBLEMS
         && file->nnotes > NGX_K8S_MANIFEST_PROBLEMS)
     {
         s.data = buf;
         s.len = ngx_sprintf(buf, "%ui more objects are left out",
-                            file->nnotes - *n + 1 + (file->error != NULL))
+                            file->nnotes - file->ntold + 1
+                            + (file->error != NULL))
                 - buf;
         message = &s;
     }
@@ -718,7 +793,14 @@ ngx_k8s_manifests_files_done(ngx_k8s_manifests_t *m)
     }
 
     while (m->files.root != m->files.sentinel) {
-        file = (ngx_k8s_manifest_t *) m->files.root;
+        ngx_k8s_manifest_gone(m, (ngx_k8s_manifest_t *) m->files.root);
+    }
+
+    while (!ngx_queue_empty(&m->gone)) {
+        q = ngx_queue_head(&m->gone);
+        file = ngx_queue_data(q, ngx_k8s_manifest_t, queue);
+
+        ngx_queue_remove(q);
 
         while (!ngx_queue_empty(&file->claims)) {
             q = ngx_queue_head(&file->claims);

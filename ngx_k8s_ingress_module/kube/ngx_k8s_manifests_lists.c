@@ -93,6 +93,8 @@ ngx_k8s_manifest_file(ngx_k8s_manifests_t *m, ngx_str_t *path,
 void
 ngx_k8s_manifest_report(ngx_k8s_manifests_t *m, ngx_k8s_manifest_t *file)
 {
+    file->told = NULL;
+
     if (!file->report) {
         file->report = 1;
         ngx_queue_insert_tail(&m->reports, &file->reports);
@@ -164,6 +166,15 @@ void
 ngx_k8s_manifests_forget(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident)
 {
+    if (ident == m->relist) {
+        m->relist = (ngx_k8s_manifest_ident_t *)
+                        ngx_rbtree_next(&m->idents, &ident->sn.node);
+    }
+
+    if (&ident->kin == m->ingress_next) {
+        m->ingress_next = ngx_queue_next(&ident->kin);
+    }
+
     if (ident->kind == NGX_K8S_INGRESS
         || ident->kind == NGX_K8S_INGRESS_CLASS)
     {

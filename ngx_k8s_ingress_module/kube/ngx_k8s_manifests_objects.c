@@ -20,10 +20,12 @@ static void ngx_k8s_manifests_hold_back(ngx_k8s_manifests_t *m,
 static ngx_uint_t ngx_k8s_manifests_kept(ngx_k8s_manifest_claim_t *claim);
 static ngx_uint_t ngx_k8s_manifests_counts(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_ident_t *ident);
-static void ngx_k8s_manifests_put(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim);
-static void ngx_k8s_manifests_slices(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim);
+static ngx_int_t ngx_k8s_manifests_put(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim,
+    u_char *digest);
+static ngx_int_t ngx_k8s_manifests_slices(ngx_k8s_manifests_t *m,
+    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim,
+    u_char *digest);
 static void ngx_k8s_manifests_feed(ngx_k8s_manifests_t *m,
     ngx_k8s_manifest_claim_t *claim, ngx_uint_t kind, ngx_str_t *text);
 static void ngx_k8s_manifests_delete(ngx_k8s_manifests_t *m, ngx_uint_t kind,
@@ -40,7 +42,7 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
 {
     u_char                     digest[16];
     ngx_md5_t                  md5;
-    ngx_uint_t                 counts, kept;
+    ngx_uint_t                 n, counts, kept;
     ngx_queue_t               *q;
     ngx_k8s_manifest_claim_t  *claim, *loser;
     ngx_k8s_manifest_ident_t  *ident, *endpoints;
@@ -50,6 +52,7 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
 
     ngx_queue_remove(q);
     ident->changed = 0;
+    ngx_memzero(digest, 16);
 
     if (ident->kind == NGX_K8S_SERVICE) {
         endpoints = ngx_k8s_manifests_ident(m, NGX_K8S_MANIFEST_ENDPOINTS,
@@ -70,8 +73,10 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
             return;
         }
 
-        if (ident->fed) {
-            ngx_k8s_manifests_put(m, ident, NULL);
+        if (ident->fed
+            && ngx_k8s_manifests_put(m, ident, NULL, digest) != NGX_OK)
+        {
+            return;
         }
 
         ident->fed = 0;
@@ -85,12 +90,15 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
 
     ngx_k8s_manifests_owe(m, ident, 0);
 
-    for (q = ngx_queue_next(ngx_queue_head(&ident->claims));
-         q != ngx_queue_sentinel(&ident->claims);
-         q = ngx_queue_next(q))
+    q = ngx_queue_next(ngx_queue_head(&ident->claims));
+
+    for (n = 0;
+         n < NGX_K8S_MANIFEST_LOOKED && q != ngx_queue_sentinel(&ident->claims);
+         n++)
     {
         loser = ngx_queue_data(q, ngx_k8s_manifest_claim_t, rivals);
         ngx_k8s_manifest_report(m, loser->file);
+        q = ngx_queue_next(q);
     }
 
     /* it may have lost before */
@@ -120,10 +128,13 @@ ngx_k8s_manifests_object_step(ngx_k8s_manifests_t *m)
     }
 
     ident->fed = 1;
-    ident->again = 0;
-    ngx_memcpy(ident->digest, digest, 16);
 
-    ngx_k8s_manifests_put(m, ident, counts ? claim : NULL);
+    if (ngx_k8s_manifests_put(m, ident, counts ? claim : NULL, digest)
+        == NGX_OK)
+    {
+        ident->again = 0;
+        ngx_memcpy(ident->digest, digest, 16);
+    }
 }
 
 
@@ -184,65 +195,100 @@ ngx_k8s_manifests_counts(ngx_k8s_manifests_t *m,
 }
 
 
-/* claim NULL: the object has gone */
+/* claim NULL: the object has gone; NGX_AGAIN: it goes on in another step */
 
-static void
+static ngx_int_t
 ngx_k8s_manifests_put(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim)
+    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim,
+    u_char *digest)
 {
     ngx_str_t  text;
 
     if (ident->kind == NGX_K8S_MANIFEST_ENDPOINTS) {
-        ngx_k8s_manifests_slices(m, ident, claim);
-        return;
+
+        if (ngx_k8s_manifests_slices(m, ident, claim, digest) == NGX_OK) {
+            return NGX_OK;
+        }
+
+        ident->changed = 1;
+        ngx_queue_insert_head(&m->objects, &ident->queue);
+
+        return NGX_AGAIN;
     }
 
     if (claim == NULL) {
         ngx_k8s_manifests_delete(m, ident->kind, &ident->ns, &ident->name);
-        return;
+        return NGX_OK;
     }
 
     text.data = claim->text;
     text.len = claim->len;
 
     ngx_k8s_manifests_feed(m, claim, ident->kind, &text);
+
+    return NGX_OK;
 }
 
 
-/* what Endpoints are mirrored to, and no more what they were */
+/* what Endpoints are mirrored to, and no more what they were; where they have
+   changed since the last step it begins anew */
 
-static void
+static ngx_int_t
 ngx_k8s_manifests_slices(ngx_k8s_manifests_t *m,
-    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim)
+    ngx_k8s_manifest_ident_t *ident, ngx_k8s_manifest_claim_t *claim,
+    u_char *digest)
 {
     u_char      *p, *last, buf[512];
+    size_t       start;
     ngx_str_t    s;
     ngx_uint_t   n;
 
-    n = 0;
+    if (ngx_memcmp(m->feeding, digest, 16) != 0) {
+        ngx_memcpy(m->feeding, digest, 16);
+        m->fed = 0;
+        m->nfed = 0;
+    }
 
-    if (claim) {
+    start = m->fed;
+
+    for (n = 0; claim; n++) {
+        p = claim->text + m->fed;
         last = claim->text + claim->len;
 
         /* behind "[" or "," */
 
-        for (p = claim->text; *p != ']' && p[1] != ']'; p = s.data + s.len) {
-
-            s.data = p + 1;
-            p = ngx_k8s_json_skip(s.data, last);
-
-            if (p == NULL) {
-                break;
-            }
-
-            s.len = p - s.data;
-            n++;
-
-            ngx_k8s_manifests_feed(m, claim, NGX_K8S_ENDPOINT_SLICE, &s);
+        if (*p == ']' || p[1] == ']') {
+            break;
         }
+
+        if (n == NGX_K8S_MANIFEST_NODES
+            || m->fed - start > NGX_K8S_MANIFEST_BYTES)
+        {
+            return NGX_AGAIN;
+        }
+
+        s.data = p + 1;
+        p = ngx_k8s_json_skip(s.data, last);
+
+        if (p == NULL) {
+            break;
+        }
+
+        s.len = p - s.data;
+        m->fed = p - claim->text;
+        m->nfed++;
+
+        ngx_k8s_manifests_feed(m, claim, NGX_K8S_ENDPOINT_SLICE, &s);
+
+        ident->slices = ngx_max(ident->slices, m->nfed);
     }
 
-    while (ident->slices > n) {
+    while (ident->slices > m->nfed) {
+
+        if (n++ == NGX_K8S_MANIFEST_NODES) {
+            return NGX_AGAIN;
+        }
+
         s.data = buf;
         s.len = ngx_sprintf(buf, "%V" NGX_K8S_MANIFEST_MIRRORED, &ident->name,
                             --ident->slices)
@@ -251,7 +297,11 @@ ngx_k8s_manifests_slices(ngx_k8s_manifests_t *m,
         ngx_k8s_manifests_delete(m, NGX_K8S_ENDPOINT_SLICE, &ident->ns, &s);
     }
 
-    ident->slices = n;
+    ngx_memzero(m->feeding, 16);
+    m->fed = 0;
+    m->nfed = 0;
+
+    return NGX_OK;
 }
 
 
@@ -418,23 +468,27 @@ ngx_k8s_manifests_owed_step(ngx_k8s_manifests_t *m)
 }
 
 
-/* all that is there is fed once more */
-
 void
 ngx_k8s_manifests_again(ngx_k8s_manifests_t *m)
 {
-    ngx_rbtree_node_t         *node;
+    if (m->idents.root != m->idents.sentinel) {
+        m->relist = (ngx_k8s_manifest_ident_t *)
+                        ngx_rbtree_min(m->idents.root, m->idents.sentinel);
+    }
+}
+
+
+void
+ngx_k8s_manifests_again_step(ngx_k8s_manifests_t *m)
+{
+    ngx_uint_t                 n;
     ngx_k8s_manifest_ident_t  *ident;
 
-    if (m->idents.root == m->idents.sentinel) {
-        return;
-    }
+    for (n = 0; n < NGX_K8S_MANIFEST_NODES && m->relist; n++) {
+        ident = m->relist;
 
-    for (node = ngx_rbtree_min(m->idents.root, m->idents.sentinel);
-         node;
-         node = ngx_rbtree_next(&m->idents, node))
-    {
-        ident = (ngx_k8s_manifest_ident_t *) node;
+        m->relist = (ngx_k8s_manifest_ident_t *)
+                        ngx_rbtree_next(&m->idents, &ident->sn.node);
 
         ident->again = 1;
         ngx_k8s_manifests_touch(m, ident);

@@ -11,10 +11,24 @@
 
 
 /* bytes of a document of JSON that are read at once, or in one piece */
-#define NGX_K8S_YAML_PIECE  16384
+#define NGX_K8S_YAML_PIECE       16384
+
+/* bytes that are counted, or white space that is skipped, in one piece */
+#define NGX_K8S_YAML_BLOCK       65536
+
+/*
+ * What libyaml gets for one node: a string of an object with its indentation,
+ * of which each line costs one byte more.  Directives are compared with each
+ * other, and cost so much that there are some dozens at most.
+ */
+#define NGX_K8S_YAML_TAKEN       (NGX_K8S_PARSER_STRING + 128 * 1024)
+#define NGX_K8S_YAML_DIRECTIVE   16384
 
 
+static ngx_int_t ngx_k8s_yaml_count(ngx_k8s_yaml_t *y);
 static ngx_int_t ngx_k8s_yaml_start(ngx_k8s_yaml_t *y);
+static int ngx_k8s_yaml_read(void *data, unsigned char *buffer, size_t size,
+    size_t *n);
 static ngx_int_t ngx_k8s_yaml_refused(ngx_k8s_yaml_t *y);
 static void ngx_k8s_yaml_reset(ngx_k8s_yaml_t *y);
 static ngx_int_t ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json);
@@ -23,6 +37,9 @@ static ngx_int_t ngx_k8s_yaml_whole(ngx_k8s_yaml_t *y, u_char *p, u_char *end,
     json_t **json);
 static u_char *ngx_k8s_yaml_space(u_char *p, u_char *last);
 static ngx_uint_t ngx_k8s_yaml_begins(ngx_k8s_yaml_t *y, u_char *p);
+static ngx_uint_t ngx_k8s_yaml_begun(ngx_k8s_yaml_t *y, u_char *p);
+static ngx_uint_t ngx_k8s_yaml_at(ngx_k8s_yaml_t *y, u_char *p);
+static ngx_uint_t ngx_k8s_yaml_column(ngx_k8s_yaml_t *y, u_char *p);
 static ngx_uint_t ngx_k8s_yaml_lines(u_char *p, u_char *last);
 
 
@@ -30,7 +47,6 @@ ngx_k8s_yaml_t *
 ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json, json_t *trash,
     ngx_log_t *log)
 {
-    u_char          *p;
     ngx_k8s_yaml_t  *y;
 
     y = ngx_calloc(sizeof(ngx_k8s_yaml_t), log);
@@ -38,23 +54,23 @@ ngx_k8s_yaml_open(u_char *text, size_t len, ngx_uint_t json, json_t *trash,
         return NULL;
     }
 
+    y->breaks = ngx_alloc((len / NGX_K8S_YAML_BLOCK + 2) * sizeof(uint32_t),
+                          log);
+    if (y->breaks == NULL) {
+        ngx_free(y);
+        return NULL;
+    }
+
+    y->breaks[0] = 0;
+
     y->log = log;
     y->trash = trash;
     y->text = text;
     y->pos = text;
     y->last = text + len;
     y->counted = text;
+    y->asked = text;
     y->json = json;
-
-    p = memchr(text, '\0', len);
-
-    if (p) {
-        (void) ngx_k8s_yaml_failed(y, ngx_k8s_yaml_lines(text, p), 0,
-                                   p - text < 2
-                                   ? "it looks like UTF-16 without a byte "
-                                     "order mark: save it as UTF-8"
-                                   : "it holds a NUL byte: save it as UTF-8");
-    }
 
     return y;
 }
@@ -82,6 +98,7 @@ ngx_k8s_yaml_close(ngx_k8s_yaml_t *y)
     }
 
     free(y->lines);
+    ngx_free(y->breaks);
     ngx_free(y);
 }
 
@@ -96,12 +113,21 @@ ngx_k8s_yaml_error(ngx_k8s_yaml_t *y)
 ngx_int_t
 ngx_k8s_yaml_next(ngx_k8s_yaml_t *y, ngx_uint_t budget, json_t **json)
 {
+    size_t              taken;
     ngx_int_t           rc;
     yaml_event_t        e;
     yaml_event_type_t   type;
 
     if (y->error.len) {
         return NGX_DECLINED;
+    }
+
+    if (y->counted < y->last) {
+        rc = ngx_k8s_yaml_count(y);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     if (!y->started) {
@@ -116,11 +142,15 @@ ngx_k8s_yaml_next(ngx_k8s_yaml_t *y, ngx_uint_t budget, json_t **json)
         }
     }
 
-    while (budget--) {
+    taken = 0;
+
+    while (budget-- && taken <= NGX_K8S_YAML_PIECE) {
 
         if (y->done) {
             return NGX_DONE;
         }
+
+        y->taken = 0;
 
         if (!yaml_parser_parse(&y->parser, &e)) {
 
@@ -132,7 +162,11 @@ ngx_k8s_yaml_next(ngx_k8s_yaml_t *y, ngx_uint_t budget, json_t **json)
         }
 
         type = e.type;
+        y->after = e.end_mark.line;
+
         rc = ngx_k8s_yaml_event(y, &e);
+
+        taken += y->taken;
 
         yaml_event_delete(&e);
 
@@ -175,6 +209,12 @@ ngx_k8s_yaml_line(ngx_k8s_yaml_t *y, ngx_uint_t n)
         return (n <= y->nlines ? y->lines[n - 1] : y->line) + 1;
     }
 
+    if (y->large) {
+        return (n <= y->nlines ? ngx_k8s_yaml_at(y, y->start + y->lines[n - 1])
+                               : y->line)
+               + 1;
+    }
+
     if (ngx_k8s_json_member(y->start, y->pos, "items", &items) != NGX_OK
         || items.data[0] != '[')
     {
@@ -202,6 +242,34 @@ ngx_k8s_yaml_line(ngx_k8s_yaml_t *y, ngx_uint_t n)
 }
 
 
+/* a piece of the text: how many lines it has; it is UTF-8, without NUL bytes */
+
+static ngx_int_t
+ngx_k8s_yaml_count(ngx_k8s_yaml_t *y)
+{
+    u_char  *p, *end;
+    size_t   n;
+
+    n = (y->counted - y->text) / NGX_K8S_YAML_BLOCK;
+    end = y->counted + ngx_min(y->last - y->counted, NGX_K8S_YAML_BLOCK);
+
+    p = memchr(y->counted, '\0', end - y->counted);
+
+    if (p) {
+        return ngx_k8s_yaml_failed(y, ngx_k8s_yaml_at(y, p), 0,
+                                   p - y->text < 2
+                                   ? "it looks like UTF-16 without a byte "
+                                     "order mark: save it as UTF-8"
+                                   : "it holds a NUL byte: save it as UTF-8");
+    }
+
+    y->breaks[n + 1] = y->breaks[n] + ngx_k8s_yaml_lines(y->counted, end);
+    y->counted = end;
+
+    return (end == y->last) ? NGX_OK : NGX_AGAIN;
+}
+
+
 /* all from pos on is YAML */
 
 static ngx_int_t
@@ -211,13 +279,60 @@ ngx_k8s_yaml_start(ngx_k8s_yaml_t *y)
         return NGX_ERROR;
     }
 
-    yaml_parser_set_input_string(&y->parser, y->pos, y->last - y->pos);
+    yaml_parser_set_input(&y->parser, ngx_k8s_yaml_read, y);
 
-    y->base = ngx_k8s_yaml_lines(y->text, y->pos);
+    y->base = ngx_k8s_yaml_at(y, y->pos);
+    y->fed = y->pos;
     y->start = NULL;
     y->started = 1;
 
     return NGX_OK;
+}
+
+
+/* gives the parser text, unless it has had too much of it for one node: it
+   cannot be interrupted otherwise */
+
+static int
+ngx_k8s_yaml_read(void *data, unsigned char *buffer, size_t size, size_t *n)
+{
+    ngx_k8s_yaml_t *y = data;
+
+    u_char  *p, *end;
+
+    end = y->fed + ngx_min((size_t) (y->last - y->fed), size);
+
+    for (p = y->fed; p < end; p++) {
+
+        switch (*p) {
+
+        case LF:
+        case CR:
+            y->taken++;
+            break;
+
+        case '%':
+
+            if (ngx_k8s_yaml_begun(y, p)) {
+                y->taken += NGX_K8S_YAML_DIRECTIVE;
+            }
+
+            break;
+        }
+    }
+
+    *n = end - y->fed;
+    y->taken += *n;
+
+    if (y->taken > NGX_K8S_YAML_TAKEN) {
+        y->overlong = 1;
+        return 0;
+    }
+
+    ngx_memcpy(buffer, y->fed, *n);
+    y->fed = end;
+
+    return 1;
 }
 
 
@@ -226,10 +341,17 @@ ngx_k8s_yaml_start(ngx_k8s_yaml_t *y)
 static ngx_int_t
 ngx_k8s_yaml_refused(ngx_k8s_yaml_t *y)
 {
-    u_char         *start, *p, *lf;
+    u_char         *p;
     yaml_parser_t  *parser;
 
     parser = &y->parser;
+
+    if (y->overlong) {
+        return ngx_k8s_yaml_failed(y, y->after, 0, "a value or a comment of "
+                                   "more than 1 MB, or very many directives, "
+                                   "stand behind this line: no object that is "
+                                   "read can have them, take them out");
+    }
 
     if (parser->error != YAML_READER_ERROR) {
         return ngx_k8s_yaml_failed(y, parser->problem_mark.line,
@@ -237,13 +359,10 @@ ngx_k8s_yaml_refused(ngx_k8s_yaml_t *y)
                                    parser->problem);
     }
 
-    start = (u_char *) parser->input.string.start;
-    p = start + ngx_min(parser->problem_offset, (size_t) (y->last - start));
+    p = y->pos + ngx_min(parser->problem_offset, (size_t) (y->last - y->pos));
 
-    for (lf = p; lf > start && lf[-1] != LF; lf--) { /* void */ }
-
-    return ngx_k8s_yaml_failed(y, ngx_k8s_yaml_lines(start, p), p - lf,
-                               parser->problem);
+    return ngx_k8s_yaml_failed(y, ngx_k8s_yaml_at(y, p) - y->base,
+                               ngx_k8s_yaml_column(y, p), parser->problem);
 }
 
 
@@ -285,7 +404,7 @@ ngx_k8s_yaml_reset(ngx_k8s_yaml_t *y)
 static ngx_int_t
 ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
 {
-    u_char               *p;
+    u_char               *p, *end;
     size_t                line, column;
     json_error_t          error;
     ngx_k8s_json_scan_t   scan;
@@ -294,10 +413,17 @@ ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
         return ngx_k8s_yaml_tree(y, json);
     }
 
-    p = ngx_k8s_yaml_space(y->pos, y->last);
+    end = y->pos + ngx_min(y->last - y->pos, NGX_K8S_YAML_BLOCK);
 
-    while (ngx_k8s_yaml_begins(y, p)) {
-        p = ngx_k8s_yaml_space(p + 3, y->last);
+    p = ngx_k8s_yaml_space(y->pos, end);
+
+    while (p < end && ngx_k8s_yaml_begins(y, p)) {
+        p = ngx_k8s_yaml_space(p + 3, end);
+    }
+
+    if (p >= end && p < y->last) {
+        y->pos = p;
+        return NGX_AGAIN;
     }
 
     if (p == y->last) {
@@ -337,9 +463,10 @@ ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
 
     /* the error's place is within what was given */
 
-    line = ngx_k8s_yaml_lines(y->text, p);
+    line = ngx_k8s_yaml_at(y, p);
     line += (error.line > 0) ? error.line - 1 : 0;
     column = (error.column > 0) ? error.column - 1 : 0;
+    column += (error.line > 1) ? 0 : ngx_k8s_yaml_column(y, p);
 
     return ngx_k8s_yaml_failed(y, line, column, error.text);
 }
@@ -350,7 +477,7 @@ ngx_k8s_yaml_json(ngx_k8s_yaml_t *y, json_t **json)
 static ngx_int_t
 ngx_k8s_yaml_tree(ngx_k8s_yaml_t *y, json_t **json)
 {
-    u_char     *p, *lf;
+    u_char     *p;
     ngx_int_t   rc;
 
     rc = ngx_k8s_parser_run(&y->tree, NGX_K8S_YAML_PIECE);
@@ -366,7 +493,16 @@ ngx_k8s_yaml_tree(ngx_k8s_yaml_t *y, json_t **json)
         *json = y->tree.root;
         y->tree.root = NULL;
 
-        return ngx_k8s_yaml_whole(y, y->tree.text, p, json);
+        free(y->lines);
+        y->lines = y->tree.places;
+        y->nlines = y->tree.nplaces;
+        y->nalloc = y->tree.nplaces;
+        y->tree.places = NULL;
+
+        rc = ngx_k8s_yaml_whole(y, y->tree.text, p, json);
+        y->large = 1;
+
+        return rc;
     }
 
     if (rc == NGX_ERROR) {
@@ -377,13 +513,11 @@ ngx_k8s_yaml_tree(ngx_k8s_yaml_t *y, json_t **json)
         return NGX_BUSY;
     }
 
-    for (lf = p; lf > y->text && lf[-1] != LF; lf--) { /* void */ }
-
     *ngx_cpymem(y->why, y->tree.problem.message.data,
                 y->tree.problem.message.len) = '\0';
 
-    return ngx_k8s_yaml_failed(y, ngx_k8s_yaml_lines(y->text, p), p - lf,
-                               y->why);
+    return ngx_k8s_yaml_failed(y, ngx_k8s_yaml_at(y, p),
+                               ngx_k8s_yaml_column(y, p), y->why);
 }
 
 
@@ -392,13 +526,17 @@ ngx_k8s_yaml_tree(ngx_k8s_yaml_t *y, json_t **json)
 static ngx_int_t
 ngx_k8s_yaml_whole(ngx_k8s_yaml_t *y, u_char *p, u_char *end, json_t **json)
 {
+    u_char  *last;
+
     y->start = p;
-    y->line += ngx_k8s_yaml_lines(y->counted, p);
-    y->counted = p;
+    y->line = ngx_k8s_yaml_at(y, p);
+    y->large = 0;
 
-    p = ngx_k8s_yaml_space(end, y->last);
+    last = end + ngx_min(y->last - end, NGX_K8S_YAML_BLOCK);
 
-    if (y->json || p == y->last || *p == '{' || ngx_k8s_yaml_begins(y, p)) {
+    p = ngx_k8s_yaml_space(end, last);
+
+    if (y->json || p == last || *p == '{' || ngx_k8s_yaml_begins(y, p)) {
         y->pos = p;
         return NGX_OK;
     }
@@ -436,19 +574,69 @@ ngx_k8s_yaml_begins(ngx_k8s_yaml_t *y, u_char *p)
 }
 
 
+/* whether p is where a line of YAML begins, which has breaks of Unicode too */
+
+static ngx_uint_t
+ngx_k8s_yaml_begun(ngx_k8s_yaml_t *y, u_char *p)
+{
+    if (p == y->text || p[-1] == LF || p[-1] == CR) {
+        return 1;
+    }
+
+    if (p - y->text >= 2 && p[-2] == 0xc2 && p[-1] == 0x85) {
+        return 1;
+    }
+
+    return p - y->text >= 3 && p[-3] == 0xe2 && p[-2] == 0x80
+           && (p[-1] == 0xa8 || p[-1] == 0xa9);
+}
+
+
+/* lines before p */
+
+static ngx_uint_t
+ngx_k8s_yaml_at(ngx_k8s_yaml_t *y, u_char *p)
+{
+    size_t   n;
+    u_char  *start;
+
+    n = (p - y->text) / NGX_K8S_YAML_BLOCK;
+    start = y->text + n * NGX_K8S_YAML_BLOCK;
+
+    /* most of what is asked for lies behind what was */
+
+    if (y->asked > p || y->asked <= start) {
+        y->asked = start;
+        y->asked_line = y->breaks[n];
+    }
+
+    y->asked_line += ngx_k8s_yaml_lines(y->asked, p);
+    y->asked = p;
+
+    return y->asked_line;
+}
+
+
+/* bytes before p in its line */
+
+static ngx_uint_t
+ngx_k8s_yaml_column(ngx_k8s_yaml_t *y, u_char *p)
+{
+    u_char  *lf;
+
+    lf = memrchr(y->text, LF, p - y->text);
+
+    return lf ? p - lf - 1 : p - y->text;
+}
+
+
 static ngx_uint_t
 ngx_k8s_yaml_lines(u_char *p, u_char *last)
 {
     ngx_uint_t  n;
 
-    for (n = 0; p < last; n++) {
-        p = memchr(p, LF, last - p);
-
-        if (p == NULL) {
-            break;
-        }
-
-        p++;
+    for (n = 0; p < last; p++) {
+        n += (*p == LF);
     }
 
     return n;

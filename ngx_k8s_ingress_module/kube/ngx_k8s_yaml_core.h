@@ -23,6 +23,10 @@
 #define NGX_K8S_YAML_DEPTH      64
 #define NGX_K8S_YAML_ANCHORS    1024
 
+/* keys of all that is merged into one mapping, and bytes of a key */
+#define NGX_K8S_YAML_MERGED     1024
+#define NGX_K8S_YAML_KEY        16384
+
 
 typedef struct {
     json_t              *json;       /* owned until it is complete */
@@ -30,6 +34,7 @@ typedef struct {
     json_t              *merged;     /* what merge keys bring, owned */
     char                *anchor;     /* malloc()ed */
     size_t               weight;     /* y->weight before */
+    size_t               nmerged;    /* keys that merge keys brought */
     unsigned             merge:1;    /* the value to come is merged */
 } ngx_k8s_yaml_frame_t;
 
@@ -49,12 +54,20 @@ struct ngx_k8s_yaml_s {
     u_char              *last;
     json_t              *root;       /* of the document, when complete */
     json_t              *trash;
+    uint32_t            *breaks;     /* lines before each piece of the text */
+    u_char              *counted;    /* up to here */
+    u_char              *asked;      /* the place whose line was asked for */
+    ngx_uint_t           asked_line; /* last, from 0 */
     ngx_uint_t           base;       /* lines before the parser's first */
     ngx_uint_t           line;       /* of the document, from 0 */
     u_char              *start;      /* of it, when it is JSON, or NULL */
     ngx_k8s_parser_t     tree;       /* of a large one */
-    u_char              *counted;    /* lines up to here are in "line" */
-    uint32_t            *lines;      /* of the elements of its "items" */
+    u_char              *fed;        /* what the parser has got */
+    size_t               taken;      /* of it since the last node, and what
+                                        costs more than its bytes */
+    ngx_uint_t           after;      /* the line of that node's end, from 0 */
+    uint32_t            *lines;      /* of the elements of its "items"; of a
+                                        large document of JSON: their places */
     ngx_uint_t           nlines;
     ngx_uint_t           nalloc;
     ngx_uint_t           depth;
@@ -65,6 +78,8 @@ struct ngx_k8s_yaml_s {
     unsigned             json:1;
     unsigned             started:1;
     unsigned             reading:1;  /* a large document of JSON */
+    unsigned             large:1;    /* so was the last one */
+    unsigned             overlong:1; /* the parser got no more */
     unsigned             done:1;
     unsigned             failed:1;   /* no memory */
     ngx_k8s_yaml_frame_t   frames[NGX_K8S_YAML_DEPTH];

@@ -242,6 +242,12 @@ ngx_k8s_yaml_scalar(ngx_k8s_yaml_t *y, yaml_event_t *e)
 
     if (f && json_is_object(f->json) && f->key == NULL && !f->merge) {
 
+        if (s.len > NGX_K8S_YAML_KEY) {
+            return ngx_k8s_yaml_failed(y, e->start_mark.line,
+                                       e->start_mark.column,
+                                       "a key is too long");
+        }
+
         if (plain && e->data.scalar.tag == NULL
             && s.len == 2 && s.data[0] == '<' && s.data[1] == '<')
         {
@@ -251,11 +257,16 @@ ngx_k8s_yaml_scalar(ngx_k8s_yaml_t *y, yaml_event_t *e)
 
         /* keys are strings, whatever they look like */
 
-        json = json_stringn((char *) s.data, s.len);
-        error = "a key is not in UTF-8";
+        json = json_stringn_nocheck((char *) s.data, s.len);
+        error = NULL;
 
     } else {
         json = ngx_k8s_yaml_resolve(&s, e->data.scalar.tag, plain, &error);
+    }
+
+    if (json == NULL && error == NULL) {
+        y->failed = 1;
+        return NGX_DECLINED;
     }
 
     if (json == NULL) {
@@ -367,6 +378,12 @@ ngx_k8s_yaml_add(ngx_k8s_yaml_t *y, yaml_event_t *e, json_t *json)
 
     f = &y->frames[y->depth - 1];
 
+    if (json_array_size(f->json) == NGX_K8S_PARSER_TREE_LIST) {
+        json_decref(json);
+        return ngx_k8s_yaml_failed(y, e->start_mark.line, e->start_mark.column,
+                                   "a list has too many elements");
+    }
+
     if (json_is_array(f->json)) {
         rc = json_array_append_new(f->json, json);
 
@@ -409,6 +426,10 @@ ngx_k8s_yaml_key(ngx_k8s_yaml_t *y, yaml_event_t *e, json_t *key)
         ngx_memcpy(why, "a key holds a null byte",
                    sizeof("a key holds a null byte"));
 
+    } else if (json_object_size(f->json) == NGX_K8S_PARSER_TREE_MAP) {
+        ngx_memcpy(why, "a mapping has too many keys",
+                   sizeof("a mapping has too many keys"));
+
     } else if (json_object_get(f->json, name)) {
         *ngx_snprintf(why, sizeof(why) - 1, "the key \"%s\" is there twice",
                       name) = '\0';
@@ -447,6 +468,16 @@ ngx_k8s_yaml_merge(ngx_k8s_yaml_t *y, yaml_event_t *e, json_t *json)
             return ngx_k8s_yaml_failed(y, e->start_mark.line,
                                        e->start_mark.column,
                                        "what is merged is no mapping");
+        }
+
+        f->nmerged += 1 + json_object_size(map);
+        y->taken += json_object_size(map) * NGX_K8S_YAML_NODE;
+
+        if (f->nmerged > NGX_K8S_YAML_MERGED) {
+            json_decref(json);
+            return ngx_k8s_yaml_failed(y, e->start_mark.line,
+                                       e->start_mark.column,
+                                       "merge keys bring too much");
         }
 
         if (f->merged == NULL) {

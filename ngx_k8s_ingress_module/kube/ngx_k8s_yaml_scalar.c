@@ -15,7 +15,7 @@
 #define NGX_K8S_YAML_NUMBER     64
 
 
-static json_t *ngx_k8s_yaml_string(ngx_str_t *s, char **error);
+static json_t *ngx_k8s_yaml_string(ngx_str_t *s);
 static ngx_int_t ngx_k8s_yaml_word(ngx_str_t *s, json_t **json);
 static json_t *ngx_k8s_yaml_integer(char *digits);
 static json_t *ngx_k8s_yaml_real(char *digits);
@@ -48,13 +48,13 @@ ngx_k8s_yaml_resolve(ngx_str_t *s, u_char *tag, ngx_uint_t plain,
     json_t   *json;
     char      digits[NGX_K8S_YAML_NUMBER + 1];
 
-    *error = "a string is not in UTF-8";
+    *error = NULL;
 
     n = sizeof(NGX_K8S_YAML_TAG) - 1;
 
     if (tag == NULL) {
         if (!plain) {
-            return ngx_k8s_yaml_string(s, error);
+            return ngx_k8s_yaml_string(s);
         }
 
     } else if (ngx_strncmp(tag, NGX_K8S_YAML_TAG, n) != 0
@@ -63,7 +63,7 @@ ngx_k8s_yaml_resolve(ngx_str_t *s, u_char *tag, ngx_uint_t plain,
                    && ngx_strcmp(tag + n, "float") != 0
                    && ngx_strcmp(tag + n, "null") != 0))
     {
-        return ngx_k8s_yaml_string(s, error);
+        return ngx_k8s_yaml_string(s);
     }
 
     if (s->len == 0) {
@@ -84,7 +84,7 @@ ngx_k8s_yaml_resolve(ngx_str_t *s, u_char *tag, ngx_uint_t plain,
         || (s->data[0] != '+' && s->data[0] != '-' && s->data[0] != '.'
             && (s->data[0] < '0' || s->data[0] > '9')))
     {
-        return ngx_k8s_yaml_string(s, error);
+        return ngx_k8s_yaml_string(s);
     }
 
     /* "_" between digits means nothing */
@@ -98,7 +98,7 @@ ngx_k8s_yaml_resolve(ngx_str_t *s, u_char *tag, ngx_uint_t plain,
     digits[n] = '\0';
 
     if (ngx_strlen(digits) != n) {
-        return ngx_k8s_yaml_string(s, error);
+        return ngx_k8s_yaml_string(s);
     }
 
     json = ngx_k8s_yaml_integer(digits);
@@ -107,16 +107,16 @@ ngx_k8s_yaml_resolve(ngx_str_t *s, u_char *tag, ngx_uint_t plain,
         json = ngx_k8s_yaml_real(digits);
     }
 
-    return json ? json : ngx_k8s_yaml_string(s, error);
+    return json ? json : ngx_k8s_yaml_string(s);
 }
 
 
-static json_t *
-ngx_k8s_yaml_string(ngx_str_t *s, char **error)
-{
-    *error = "a string is not in UTF-8";
+/* libyaml has seen that it is UTF-8 */
 
-    return json_stringn((char *) s->data, s->len);
+static json_t *
+ngx_k8s_yaml_string(ngx_str_t *s)
+{
+    return json_stringn_nocheck((char *) s->data, s->len);
 }
 
 

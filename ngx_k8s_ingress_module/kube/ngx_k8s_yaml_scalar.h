@@ -15,7 +15,7 @@
 
 /*
  * A scalar's value: "tag" may be NULL, "plain" is not quoted and no block.
- * NULL: *error says why, a static string.
+ * NULL: *error says why, a static string, or is NULL: no memory.
  */
 json_t *ngx_k8s_yaml_resolve(ngx_str_t *s, u_char *tag, ngx_uint_t plain,
     char **error);

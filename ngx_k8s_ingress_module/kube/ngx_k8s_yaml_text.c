@@ -9,65 +9,94 @@
 #include <ngx_k8s_yaml.h>
 
 
-static u_char *ngx_k8s_yaml_utf16(u_char *text, size_t len, ngx_uint_t big,
-    size_t *size, ngx_log_t *log);
-static size_t ngx_k8s_yaml_marks(u_char *text, size_t len);
+static ngx_int_t ngx_k8s_yaml_utf16(ngx_k8s_yaml_decode_t *d, u_char *text,
+    size_t len, size_t max);
+static void ngx_k8s_yaml_marks(ngx_k8s_yaml_decode_t *d, u_char *text,
+    size_t len, size_t max);
+
+
+void
+ngx_k8s_yaml_decode_begin(ngx_k8s_yaml_decode_t *d, u_char *text, size_t len)
+{
+    ngx_memzero(d, sizeof(ngx_k8s_yaml_decode_t));
+
+    d->utf16 = (len >= 2 && ((text[0] == 0xff && text[1] == 0xfe)
+                             || (text[0] == 0xfe && text[1] == 0xff)));
+    d->big = (d->utf16 && text[0] == 0xfe);
+    d->pos = d->utf16 ? 2 : 0;
+}
 
 
 ngx_int_t
-ngx_k8s_yaml_decode(u_char **text, size_t *len, ngx_log_t *log)
+ngx_k8s_yaml_decode_run(ngx_k8s_yaml_decode_t *d, u_char **text, size_t *len,
+    size_t max, ngx_log_t *log)
 {
-    u_char  *p, *t;
-    size_t   size;
+    if (d->utf16 && d->text == NULL) {
 
-    t = *text;
+        /* a unit is three bytes at most */
 
-    if (*len >= 2 && ((t[0] == 0xff && t[1] == 0xfe)
-                      || (t[0] == 0xfe && t[1] == 0xff)))
-    {
-        p = ngx_k8s_yaml_utf16(t + 2, *len - 2, t[0] == 0xfe, &size, log);
-        if (p == NULL) {
+        d->text = ngx_alloc(*len / 2 * 3 + 1, log);
+        if (d->text == NULL) {
             return NGX_ERROR;
         }
-
-        ngx_explicit_memzero(t, *len);
-        ngx_free(t);
-
-        *text = p;
-        *len = size;
     }
 
-    *len = ngx_k8s_yaml_marks(*text, *len);
+    if (d->utf16) {
+
+        if (ngx_k8s_yaml_utf16(d, *text, *len, max) == NGX_OK) {
+            ngx_explicit_memzero(*text, *len);
+            ngx_free(*text);
+
+            *text = d->text;
+            *len = d->len;
+
+            ngx_memzero(d, sizeof(ngx_k8s_yaml_decode_t));
+        }
+
+        return NGX_AGAIN;
+    }
+
+    ngx_k8s_yaml_marks(d, *text, *len, max);
+
+    if (d->pos < *len) {
+        return NGX_AGAIN;
+    }
+
+    *len = d->len;
 
     return NGX_OK;
 }
 
 
-/* in new memory; half of a pair becomes U+FFFD */
-
-static u_char *
-ngx_k8s_yaml_utf16(u_char *text, size_t len, ngx_uint_t big, size_t *size,
-    ngx_log_t *log)
+void
+ngx_k8s_yaml_decode_end(ngx_k8s_yaml_decode_t *d)
 {
-    u_char    *p, *start;
-    size_t     i;
+    if (d->text) {
+        ngx_explicit_memzero(d->text, d->len);
+        ngx_free(d->text);
+        d->text = NULL;
+    }
+}
+
+
+/* half of a pair becomes U+FFFD; NGX_OK, or NGX_AGAIN */
+
+static ngx_int_t
+ngx_k8s_yaml_utf16(ngx_k8s_yaml_decode_t *d, u_char *text, size_t len,
+    size_t max)
+{
+    u_char    *p;
+    size_t     i, last;
     uint32_t   ch, pair;
 
-    /* a unit is three bytes at most */
-
-    start = ngx_alloc(len / 2 * 3 + 1, log);
-    if (start == NULL) {
-        return NULL;
-    }
-
-    p = start;
-    pair = 0;
+    p = d->text + d->len;
+    last = ngx_min(len, d->pos + max);
 
 #define ngx_k8s_yaml_unit(i)                                                  \
-    (big ? (uint32_t) text[i] << 8 | text[(i) + 1]                            \
-         : (uint32_t) text[(i) + 1] << 8 | text[i])
+    (d->big ? (uint32_t) text[i] << 8 | text[(i) + 1]                         \
+            : (uint32_t) text[(i) + 1] << 8 | text[i])
 
-    for (i = 0; i + 1 < len; i += 2) {
+    for (i = d->pos; i + 1 < len && i < last; i += 2) {
 
         ch = ngx_k8s_yaml_unit(i);
 
@@ -110,39 +139,45 @@ ngx_k8s_yaml_utf16(u_char *text, size_t len, ngx_uint_t big, size_t *size,
 
 #undef ngx_k8s_yaml_unit
 
-    *size = p - start;
+    d->pos = i;
+    d->len = p - d->text;
 
-    return start;
+    return (i + 1 < len) ? NGX_AGAIN : NGX_OK;
 }
 
 
-/* takes byte order marks away from the begin of lines; the new length */
+/* takes byte order marks away from the begin of lines */
 
-static size_t
-ngx_k8s_yaml_marks(u_char *text, size_t len)
+static void
+ngx_k8s_yaml_marks(ngx_k8s_yaml_decode_t *d, u_char *text, size_t len,
+    size_t max)
 {
-    u_char  *p, *last, *dst;
+    u_char  *p, *dst, *end, *last;
 
-    last = text + len;
+    p = text + d->pos;
+    dst = text + d->len;
+    end = text + len;
+    last = p + ngx_min((size_t) (end - p), max);
 
     /* most have none */
 
-    dst = memchr(text, 0xef, len);
-    if (dst == NULL) {
-        return len;
+    if (p == dst && memchr(p, 0xef, last - p) == NULL) {
+        p = last;
+        dst = last;
     }
 
-    for (p = dst; p < last; p++) {
+    while (p < last) {
 
-        if (*p == 0xef && last - p >= 3 && p[1] == 0xbb && p[2] == 0xbf
+        if (*p == 0xef && end - p >= 3 && p[1] == 0xbb && p[2] == 0xbf
             && (p == text || p[-1] == LF))
         {
-            p += 2;
+            p += 3;
             continue;
         }
 
-        *dst++ = *p;
+        *dst++ = *p++;
     }
 
-    return dst - text;
+    d->pos = p - text;
+    d->len = dst - text;
 }

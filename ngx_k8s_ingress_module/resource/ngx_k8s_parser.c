@@ -25,6 +25,7 @@
 #define NGX_K8S_PARSER_AFTER        5   /* after a value */
 #define NGX_K8S_PARSER_END          6
 #define NGX_K8S_PARSER_FREE         7   /* what was read */
+#define NGX_K8S_PARSER_COLON        8
 
 /* nulls, which such a list is of in the end, cost as much as a value */
 #define NGX_K8S_PARSER_NULLS        16
@@ -46,6 +47,7 @@ typedef struct {
 static ngx_int_t ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget);
 static ngx_int_t ngx_k8s_parser_entry(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_value(ngx_k8s_parser_t *p);
+static ngx_int_t ngx_k8s_parser_place(ngx_k8s_parser_t *p);
 static ngx_uint_t ngx_k8s_parser_role(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_drop(ngx_k8s_parser_t *p, size_t *budget);
 static ngx_int_t ngx_k8s_parser_after(ngx_k8s_parser_t *p);
@@ -237,6 +239,17 @@ ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget)
     case NGX_K8S_PARSER_NEXT:
         return ngx_k8s_parser_entry(p);
 
+    case NGX_K8S_PARSER_COLON:
+
+        if (*p->pos != ':') {
+            return ngx_k8s_parser_broken(p, "a member has no value");
+        }
+
+        p->pos++;
+        p->state = NGX_K8S_PARSER_VALUE;
+
+        return NGX_OK;
+
     case NGX_K8S_PARSER_VALUE:
         return ngx_k8s_parser_value(p);
 
@@ -246,7 +259,7 @@ ngx_k8s_parser_step(ngx_k8s_parser_t *p, size_t *budget)
 }
 
 
-/* a member's name and colon, or what begins an element */
+/* a member's name, or what begins an element */
 
 static ngx_int_t
 ngx_k8s_parser_entry(ngx_k8s_parser_t *p)
@@ -293,26 +306,10 @@ ngx_k8s_parser_entry(ngx_k8s_parser_t *p)
         return NGX_ERROR;
     }
 
-    for (p->pos = end; p->pos < p->last; p->pos++) {
+    p->pos = end;
+    p->state = NGX_K8S_PARSER_COLON;
 
-        switch (*p->pos) {
-
-        case ' ':
-        case '\t':
-        case CR:
-        case LF:
-            continue;
-
-        case ':':
-            p->pos++;
-            p->state = NGX_K8S_PARSER_VALUE;
-            return NGX_OK;
-        }
-
-        break;
-    }
-
-    return ngx_k8s_parser_broken(p, "a member has no value");
+    return NGX_OK;
 }
 
 
@@ -324,6 +321,12 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
     ngx_uint_t               role;
     ngx_k8s_json_scan_t      scan;
     ngx_k8s_parser_frame_t  *f;
+
+    if (p->depth == 2 && p->frames[1].role == NGX_K8S_ROLE_ITEMS
+        && ngx_k8s_parser_place(p) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     role = ngx_k8s_parser_role(p);
 
@@ -339,7 +342,7 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
 
     f = &p->frames[p->depth - 1];
 
-    if (role != NGX_K8S_ROLE_OTHER && f->key
+    if (role != NGX_K8S_ROLE_OTHER && role != NGX_K8S_ROLE_ITEMS && f->key
         && json_object_get(f->json, json_string_value(f->key)))
     {
         return ngx_k8s_parser_broken(p, "a member is there twice");
@@ -348,6 +351,10 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
     if (role == NGX_K8S_ROLE_ENDPOINTS) {
         p->endpoints.nelts = 0;
         p->elements = 0;
+    }
+
+    if (role == NGX_K8S_ROLE_ITEMS) {
+        p->nplaces = 0;
     }
 
     if ((role >= NGX_K8S_ROLE_METADATA && role <= NGX_K8S_ROLE_ENDPOINTS)
@@ -393,6 +400,33 @@ ngx_k8s_parser_value(ngx_k8s_parser_t *p)
 }
 
 
+/* an element of a list begins */
+
+static ngx_int_t
+ngx_k8s_parser_place(ngx_k8s_parser_t *p)
+{
+    uint32_t    *places;
+    ngx_uint_t   n;
+
+    if (p->nplaces == p->nalloc) {
+        n = p->nalloc ? p->nalloc * 2 : 64;
+
+        places = realloc(p->places, n * sizeof(uint32_t));
+        if (places == NULL) {
+            p->failed = 1;
+            return NGX_ERROR;
+        }
+
+        p->places = places;
+        p->nalloc = n;
+    }
+
+    p->places[p->nplaces++] = p->pos - p->text;
+
+    return NGX_OK;
+}
+
+
 /* what becomes of the value at pos: left out, opened, or neither */
 
 static ngx_uint_t
@@ -403,12 +437,15 @@ ngx_k8s_parser_role(ngx_k8s_parser_t *p)
     ngx_k8s_parser_role_t   *row;
     ngx_k8s_parser_frame_t  *f;
 
-    if (p->tree) {
-        return NGX_K8S_ROLE_OTHER;
-    }
-
     f = &p->frames[p->depth - 1];
     key = json_string_value(f->key);
+
+    if (p->tree) {
+        return (p->depth == 1 && key && ngx_strcmp(key, "items") == 0
+                && *p->pos == '[')
+               ? NGX_K8S_ROLE_ITEMS : NGX_K8S_ROLE_OTHER;
+    }
+
     kind = &ngx_k8s_kinds[p->kind];
 
     for (row = ngx_k8s_parser_roles; row->begin || row->key; row++) {
@@ -738,6 +775,15 @@ ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value, ngx_uint_t cost)
     if (ngx_k8s_parser_charge(p, cost) != NGX_OK) {
         json_decref(value);
         return NGX_ERROR;
+    }
+
+    if (p->tree
+        && (json_array_size(f->json) == NGX_K8S_PARSER_TREE_LIST
+            || json_object_size(f->json) == NGX_K8S_PARSER_TREE_MAP))
+    {
+        json_decref(value);
+        return ngx_k8s_parser_broken(p, "there are too many values in one "
+                                        "place");
     }
 
     if (f->role == NGX_K8S_ROLE_ENDPOINTS) {

@@ -32,6 +32,7 @@
 #define NGX_K8S_ROLE_ELEMENTS       11  /* and so are these */
 #define NGX_K8S_ROLE_VALUES         12  /* of a Secret or ConfigMap */
 #define NGX_K8S_ROLE_ENCODED        13  /* the same in base64 */
+#define NGX_K8S_ROLE_ITEMS          14  /* of a tree */
 
 
 #define ngx_k8s_parser_elements(role)                                         \

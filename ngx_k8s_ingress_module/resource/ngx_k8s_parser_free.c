@@ -67,6 +67,9 @@ ngx_k8s_parser_free(ngx_k8s_parser_t *p)
         p->endpoints.nalloc = 0;
     }
 
+    free(p->places);
+    p->places = NULL;
+
     ngx_k8s_digest_cancel(&p->digest);
     ngx_k8s_digest_cancel(&p->status);
 

@@ -347,6 +347,12 @@ void ngx_cdecl ngx_k8s_object_problem(ngx_k8s_object_t *object,
 #define NGX_K8S_PARSER_DEPTH         16
 #define NGX_K8S_PARSER_TREE_DEPTH    64
 
+/* elements of a list, and members of a map, of any document: such arrays and
+   hashes grow by a copy of all that is in them */
+
+#define NGX_K8S_PARSER_TREE_LIST     262144
+#define NGX_K8S_PARSER_TREE_MAP      32768
+
 /* values that are converted in one piece, of which each 256 bytes of a string
    count as one more; elements of a list that is converted one by one; bytes of
    a string, and of one with escapes, which is decoded by jansson */
@@ -401,6 +407,9 @@ typedef struct {
     ngx_k8s_digest_t         status;       /* in the making */
     u_char                   status_digest[NGX_K8S_DIGEST];
     ngx_uint_t               elements;     /* endpoints seen */
+    uint32_t                *places;       /* of a tree: where elements of */
+    ngx_uint_t               nplaces;      /* "items" begin; malloc()ed, the */
+    ngx_uint_t               nalloc;       /* caller's if he takes them */
     size_t                   annotations;  /* bytes of them so far */
     size_t                   data;         /* and of values */
     ngx_str_t                namespace;    /* when it is declined, of both or */

@@ -242,7 +242,8 @@ ngx_k8s_json_no_memory(json_error_t *error, u_char *text, size_t len)
         return 1;
     }
 
-    json = json_stringn_nocheck((char *) text, len);
+    json = json_stringn_nocheck((char *) text,
+                                ngx_min(len, NGX_K8S_PARSER_STRING));
     json_decref(json);
 
     return json == NULL;

@@ -55,11 +55,12 @@ fuzz_document(json_t *json)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    u_char          *text;
-    size_t           len, n;
-    json_t          *json;
-    ngx_int_t        rc;
-    ngx_k8s_yaml_t  *y;
+    u_char                 *text;
+    size_t                  len, n;
+    json_t                 *json;
+    ngx_int_t               rc;
+    ngx_k8s_yaml_t         *y;
+    ngx_k8s_yaml_decode_t   decode;
 
     if (unit_log.file == NULL) {
         unit_init();
@@ -74,7 +75,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text = ngx_alloc(len + 1, &unit_log);
     memcpy(text, data + 1, len);
 
-    if (ngx_k8s_yaml_decode(&text, &len, &unit_log) != NGX_OK) {
+    ngx_k8s_yaml_decode_begin(&decode, text, len);
+
+    do {
+        rc = ngx_k8s_yaml_decode_run(&decode, &text, &len, 7, &unit_log);
+    } while (rc == NGX_AGAIN);
+
+    if (rc != NGX_OK) {
         abort();
     }
 

@@ -23,7 +23,7 @@ static char               root[] = "/tmp/manifests.XXXXXX";
 static char               dir[256];
 static char               fed[65536];      /* what the sink has got */
 static char               told[65536];     /* problems */
-static ngx_uint_t         states, listed;
+static ngx_uint_t         states, listed, nfed;
 static size_t             backlog;
 static ngx_k8s_source_conf_t   conf;
 static ngx_k8s_source_t  *source;
@@ -40,6 +40,7 @@ feed(void *data, ngx_k8s_feed_t *f)
     const char   *ns;
     static char  *ops[] = { "begin", "", "delete ", "end", "abort" };
 
+    nfed++;
     p = fed + strlen(fed);
 
     if (p - fed > (ptrdiff_t) sizeof(fed) - 1024) {
@@ -1160,6 +1161,97 @@ mirrored(void)
 }
 
 
+/* of very many subsets, each with ports of its own: in pieces, read and fed */
+
+static void
+many_put(ngx_k8s_manifests_t *m, ngx_uint_t subsets)
+{
+    FILE        *f;
+    char         path[512];
+    ngx_uint_t   i;
+
+    snprintf(path, sizeof(path), "%s/e.yaml", dir);
+    f = fopen(path, "w");
+    fprintf(f, EP("e", "", "\n"));
+
+    for (i = 0; i < subsets; i++) {
+        fprintf(f, "- {addresses: [{ip: 10.0.%u.1}, {ip: \"::1\"}], ports: "
+                "[{port: %u}]}\n", (unsigned) subsets % 256, (unsigned) i);
+    }
+
+    fclose(f);
+
+    m->connection->read->ready = 1;
+    m->connection->read->handler(m->connection->read);
+}
+
+
+static void
+mirrored_many(void)
+{
+    ngx_uint_t            n, most, steps, subsets;
+    ngx_k8s_manifests_t  *m;
+
+    subsets = unit_rounds(4000);
+
+    put("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: e}\n");
+    start();
+    turn(30);
+    m = source->data;
+
+    many_put(m, subsets);
+    longest = 0;
+
+    for (steps = 0; m->reading || !ngx_queue_empty(&m->changed); /* void */) {
+        steps += (m->mirror.slices != NULL);
+        ngx_k8s_manifest_step(m);
+    }
+
+    ok(steps > subsets / 20, "%u subsets are mirrored in %u steps",
+       (unsigned) subsets, (unsigned) steps);
+
+    most = 0;
+
+    for (steps = 0; !ngx_queue_empty(&m->objects); steps++) {
+        nfed = 0;
+        ngx_k8s_manifests_object_step(m);
+        most = ngx_max(most, nfed);
+    }
+
+    ok(most == NGX_K8S_MANIFEST_NODES && steps > subsets / 100,
+       "and fed in %u, %u slices at most", (unsigned) steps, (unsigned) most);
+
+    /* another version, and one more when a part of it has been fed */
+
+    for (n = 1; n < 3; n++) {
+        many_put(m, n);
+
+        while (m->reading || !ngx_queue_empty(&m->changed)) {
+            ngx_k8s_manifest_step(m);
+        }
+
+        if (n == 1) {
+            ngx_k8s_manifests_object_step(m);
+        }
+    }
+
+    clear();
+    nfed = 0;
+
+    for (n = 0; !ngx_queue_empty(&m->objects); n++) {
+        ngx_k8s_manifests_object_step(m);
+    }
+
+    ok(strstr(fed, "10.0.2.1") && !strstr(fed, "10.0.1.1")
+       && nfed == 2 * subsets - 98 && n > subsets / 100,
+       "those that are no more go in pieces: %u in %u", (unsigned) nfed,
+       (unsigned) n);
+
+    source->stop(source);
+    sh("rm w/e.yaml w/s.yaml");
+}
+
+
 #define ING(name, meta, spec)                                                 \
     "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: "  \
     name meta "}\nspec: " spec "\n"
@@ -1325,11 +1417,23 @@ kept(void)
     ok(is("Service default/b2 bad.yaml#1 4|"), "until it is good");
 
     clear();
-    sh("{ cat w/bad.yaml; head -c 4200000 /dev/zero | tr '\\0' x | "
-       "sed 's/^/x: /'; } > w/.new; mv w/.new w/bad.yaml");
+    sh("{ cat w/bad.yaml; echo 'x:'; head -c 4200000 /dev/zero | tr '\\0' x | "
+       "fold -w 900000 | sed 's/^/- /'; } > w/.new; mv w/.new w/bad.yaml");
     ok(soon("Service default/b2 kept bad.yaml#1 4|")
        && says("File bad.yaml 2: document 1, line 1: Service \"default/b2\" is "
                "left out: it has more than 4194304 bytes"), "a large one, too");
+
+    clear();
+    put("bad.yaml", SVC("b2", "4"));
+    turn(30);
+    ok(is("Service default/b2 bad.yaml#1 4|"), "it is good again");
+
+    clear();
+    sh("{ cat w/bad.yaml; head -c 1200000 /dev/zero | tr '\\0' x | "
+       "sed 's/^/x: /'; } > w/.new; mv w/.new w/bad.yaml");
+    ok(soon("Service default/b2 kept bad.yaml#1 4|")
+       && says("File bad.yaml 3: line 5, column 1: a value or a comment of "
+               "more than 1 MB"), "so does one beside a very long value");
 
     clear();
     put("bad.yaml", SVC("b3", "4"));
@@ -1687,7 +1791,7 @@ put_bytes(ngx_k8s_manifests_t *m, ngx_uint_t version)
     fprintf(f, SVC("bytes", "%u"), (unsigned) version);
 
     for (i = 0; i < BYTES / 64; i++) {
-        fprintf(f, "# %061u\n", (unsigned) i);
+        fprintf(f, "--- # %057u\n", (unsigned) i);
     }
 
     fclose(f);
@@ -2002,6 +2106,7 @@ main(int argc, char **argv)
     missing();
     swapped();
     mirrored();
+    mirrored_many();
     classes();
     kept();
     namespaces();

@@ -233,6 +233,7 @@ lines(void)
 {
     char            *text, *p;
     json_t          *doc;
+    ngx_int_t        rc;
     ngx_uint_t       n, line;
     ngx_k8s_yaml_t  *y;
 
@@ -244,10 +245,18 @@ lines(void)
 
     y = ngx_k8s_yaml_open((u_char *) text, p - text, 0, NULL, &unit_log);
 
-    for (line = 1, n = 0; ngx_k8s_yaml_next(y, 3, &doc) == NGX_OK; n++) {
-        line += (ngx_k8s_yaml_line(y, 0) != 2 * n + 1);
-        json_decref(doc);
-    }
+    line = 1;
+    n = 0;
+
+    do {
+        rc = ngx_k8s_yaml_next(y, 3, &doc);
+
+        if (rc == NGX_OK) {
+            line += (ngx_k8s_yaml_line(y, 0) != 2 * n++ + 1);
+            json_decref(doc);
+        }
+
+    } while (rc == NGX_OK || rc == NGX_AGAIN);
 
     ok(n == 20000 && line == 1, "very many JSON documents");
 
@@ -450,6 +459,267 @@ large(void)
 }
 
 
+/* "head", so many times "element", of which the first has no comma, "tail" */
+
+static char *
+repeated(const char *head, const char *element, ngx_uint_t n, const char *tail)
+{
+    char        *text, *p;
+    ngx_uint_t   i;
+
+    text = malloc(strlen(head) + n * (strlen(element) + 16) + strlen(tail)
+                  + 1);
+
+    p = text + sprintf(text, "%s", head);
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, element + (i == 0 && element[0] == ','), (unsigned) i);
+    }
+
+    strcpy(p, tail);
+
+    return text;
+}
+
+
+/* what would take libyaml, or a hash that grows, a long turn is refused */
+
+static void
+refused(void)
+{
+    char        *text;
+    json_t      *doc;
+    ngx_uint_t   i;
+
+    static struct {
+        const char  *what, *head, *element, *tail, *why;
+        ngx_uint_t   n, json;
+    } t[] = {
+
+        { "a value of 1 MB", "a: 1\nb: ", "x", "\n", NULL, 1048576, 0 },
+        { "a value of more", "a: 1\nb: ", "x", "\n",
+          "line 2, column 1: a value or a comment of more than 1 MB", 1200000,
+          0 },
+        { "a block of 1 MB", "a: |\n", "    0123456789abcdef0123456789abcdef01"
+          "23456789abcdef0123456789abcdef\n", "", NULL, 16000, 0 },
+        { "a block of more", "a: |\n", "  x\n", "", "line 1, column 1: a value",
+          260000, 0 },
+        { "a comment of more", "a: 1\n\n\n#", "x", "\nb: 1\n",
+          "line 1, column 1: a value or a comment", 1200000, 0 },
+        { "comments of more, between values", "a:\n", "- x\n#\n", "", NULL,
+          250000, 0 },
+        { "empty lines", "a: 1\n", "\n", "b: 1\n", "line 1, column 1: a value",
+          700000, 0 },
+        { "some directives", "", "%%TAG !t%u! x\n", "---\na: 1\n", NULL, 60,
+          0 },
+        { "many directives", "", "%%TAG !t%u! x\n", "---\na: 1\n",
+          "line 1, column 1: a value or a comment of more than 1 MB, or very "
+          "many directives", 100, 0 },
+        { "directives behind other breaks", "",
+          "%%TAG !t%u! x\xe2\x80\xa8%%TAG !u%1$u! x\xc2\x85", "---\na: 1\n",
+          "line 1, column 1: a value", 50, 0 },
+        { "percentages", "a: |\n", "  100%% \xc3\xa9%%\n", "", NULL, 10000,
+          0 },
+
+        { "a list", "a: [", ",1", "]\n", NULL, 262144, 0 },
+        { "a longer list", "a: [", ",1", "]\n", "a list has too many elements",
+          262145, 0 },
+        { "a mapping", "a: {", ",k%u: 1", "}\n", NULL, 32768, 0 },
+        { "a larger mapping", "a: {", ",k%u: 1", "}\n",
+          "a mapping has too many keys", 32769, 0 },
+        { "a list of JSON", "{\"a\": [", ",1", "]}", NULL, 262144, 1 },
+        { "a longer list of JSON", "{\"a\": [", ",1", "]}",
+          "there are too many values in one place", 262145, 1 },
+        { "an object of JSON", "{\"a\": {", ",\"%u\": 1", "}}", NULL, 32768,
+          1 },
+        { "a larger object of JSON", "{\"a\": {", ",\"%u\": 1", "}}",
+          "there are too many values in one place", 32769, 1 },
+
+        { "a merge", "a: &a {", ",k%u: 1", "}\nb: {<<: *a}\n", NULL, 1023, 0 },
+        { "a larger merge", "a: &a {", ",k%u: 1", "}\nb: {<<: *a}\n",
+          "line 2, column 9: merge keys bring too much", 1024, 0 },
+        { "a merge of many", "a: &a {k: 1}\nb: {<<: [", ",*a", "]}\n",
+          "merge keys bring too much", 513, 0 },
+
+        { "a key", "? ", "k", "\n: 1\n", NULL, 16384, 0 },
+        { "a longer key", "? ", "k", "\n: 1\n",
+          "line 1, column 3: a key is too long", 16385, 0 },
+
+        { NULL, NULL, NULL, NULL, NULL, 0, 0 }
+    };
+
+    for (i = 0; t[i].what; i++) {
+        text = repeated(t[i].head, t[i].element, t[i].n, t[i].tail);
+        doc = large_read(text, strlen(text), t[i].json);
+
+        ok(t[i].why ? doc == NULL && strstr(why, t[i].why) : doc != NULL,
+           "%s: %s", t[i].what, doc ? "read" : why);
+
+        json_decref(doc);
+        free(text);
+    }
+}
+
+
+/* how much is done at once is bounded by bytes as well */
+
+static void
+steps(void)
+{
+    char        *text, *p;
+    json_t      *doc;
+    unsigned     i;
+    ngx_uint_t   n;
+
+    text = repeated("a: [", ",0123456789012345678901234567890123456789"
+                    "012345678901234567890123456789012345678901234567890123456",
+                    16000, "]\n");
+    doc = large_read(text, strlen(text), 0);
+    n = pieces;
+    json_decref(doc);
+    free(text);
+
+    p = text = malloc(1700000);
+
+    for (i = 0; i < 400; i++) {
+        p += sprintf(p, "k%u: %04000u\n", i, i);
+    }
+
+    doc = large_read(text, p - text, 0);
+    ok(json_object_size(doc) == 400 && pieces > 100 && pieces < n,
+       "1.6 MB of 800 nodes in %u pieces, of 16,000 in %u", (unsigned) pieces,
+       (unsigned) n);
+    json_decref(doc);
+    free(text);
+
+    text = repeated("{}", "\n", 1000000, "{\"a\": 1}\n{\"a\" 1}");
+    doc = large_read(text, strlen(text), 1);
+    json_decref(doc);
+    ok(doc && pieces > 14, "a text of 1 MB is counted in %u",
+       (unsigned) pieces);
+    free(text);
+
+    text = repeated("", " ", 1000000, "{\"a\" 1}");
+    doc = large_read(text, strlen(text), 1);
+    ok(doc == NULL && pieces > 28
+       && strncmp(why, "line 1, column 1000006: ", 24) == 0,
+       "and white space is skipped in %u: %s", (unsigned) pieces, why);
+    free(text);
+
+    text = repeated("{\"a\"", " ", 1000000, ":1}");
+    doc = large_read(text, strlen(text), 1);
+    ok(json_integer_value(json_object_get(doc, "a")) == 1 && pieces > 28,
+       "and that before a colon in %u", (unsigned) pieces);
+    json_decref(doc);
+    free(text);
+}
+
+
+/* elements of a list in a large document of JSON */
+
+static void
+places(void)
+{
+    char            *text;
+    u_char          *copy;
+    json_t          *doc;
+    ngx_int_t        rc;
+    ngx_uint_t       i, n, bad;
+    ngx_k8s_yaml_t  *y;
+
+    static const char  *t[][3] = {
+        { "\n{\"items\": [", ",\n\n{\"n\": [%u]}", "]}" },
+        { "\n{\"items\": [1], \"items\": [", ",\n\n[%u]", "]}" },
+        { "\n{\"items\": [", ",\n\n%u", "], \"a\": [[1]]}" }
+    };
+
+    for (i = 0; i < 3; i++) {
+        text = repeated(t[i][0], t[i][1], 20000, t[i][2]);
+        copy = malloc(strlen(text));
+        memcpy(copy, text, strlen(text));
+
+        y = ngx_k8s_yaml_open(copy, strlen(text), 0, NULL, &unit_log);
+
+        do {
+            rc = ngx_k8s_yaml_next(y, 100, &doc);
+        } while (rc == NGX_AGAIN);
+
+        bad = (rc != NGX_OK) + (ngx_k8s_yaml_line(y, 0) != 2);
+
+        for (n = 1; n <= 20000; n++) {
+            bad += (ngx_k8s_yaml_line(y, n) != 2 * n + 2);
+        }
+
+        bad += (ngx_k8s_yaml_line(y, n) != 2);
+
+        ok(bad == 0, "lines of elements, %u wrong", (unsigned) bad);
+
+        json_decref(doc);
+        ngx_k8s_yaml_close(y);
+        free(copy);
+        free(text);
+    }
+
+    text = repeated("{\"items\": [{}],\n\"a\": [", ",\n%u", 20000, "]}");
+    doc = large_read(text, strlen(text), 0);
+    ok(json_array_size(json_object_get(doc, "items")) == 1, "a short list");
+    json_decref(doc);
+    free(text);
+}
+
+
+/* the same whatever the pieces are that it is decoded in */
+
+static void
+decoded(void)
+{
+    size_t                  len, size, max;
+    u_char                 *text;
+    ngx_int_t               rc;
+    ngx_uint_t              i, bad;
+    ngx_k8s_yaml_decode_t   d;
+
+    static ngx_str_t  t[][2] = {
+        { ngx_string("a\xef\xbb\xbf\n\xef\xbb\xbf" "b\n\xef\xbb\xbf\xef\xbb"
+                     "\xbf\n\xef\xbb"),
+          ngx_string("a\xef\xbb\xbf\nb\n\xef\xbb\xbf\n\xef\xbb") },
+        { ngx_string("\xff\xfe" "a\0\x3d\xd8\x00\xde\x3d\xd8\xac\x20\n\0\xff"
+                     "\xfe" "b\0c"),
+          ngx_string("a\xf0\x9f\x98\x80\xef\xbf\xbd\xe2\x82\xac\nb") },
+        { ngx_string("\xfe\xff\0a\xd8\x3d\xde\x00\0\n\xde\x00"),
+          ngx_string("a\xf0\x9f\x98\x80\n\xef\xbf\xbd") },
+        { ngx_string(""), ngx_string("") },
+        { ngx_string("ab"), ngx_string("ab") }
+    };
+
+    for (i = 0; i < 5; i++) {
+        size = t[i][0].len;
+        bad = 0;
+
+        for (max = 1; max <= size + 1; max++) {
+            len = size;
+            text = malloc(ngx_max(len, 1));
+            memcpy(text, t[i][0].data, len);
+
+            ngx_k8s_yaml_decode_begin(&d, text, len);
+
+            do {
+                rc = ngx_k8s_yaml_decode_run(&d, &text, &len, max, &unit_log);
+            } while (rc == NGX_AGAIN);
+
+            bad += (rc != NGX_OK || len != t[i][1].len
+                    || memcmp(text, t[i][1].data, len) != 0);
+
+            ngx_k8s_yaml_decode_end(&d);
+            free(text);
+        }
+
+        ok(bad == 0, "text %u in pieces of any size, %u wrong", (unsigned) i,
+           (unsigned) bad);
+    }
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -460,6 +730,10 @@ main(int argc, char **argv)
     documents();
     lines();
     large();
+    refused();
+    steps();
+    places();
+    decoded();
 
     return done();
 }
