@@ -123,6 +123,15 @@ struct ngx_k8s_watcher_s {
 /* ngx_k8s_watcher_events.c: sets all callbacks */
 void ngx_k8s_watcher_callbacks(ngx_k8s_watcher_t *w);
 
+/* ngx_k8s_watcher_work.c: handlers of the events above */
+void ngx_k8s_watcher_turn_handler(ngx_event_t *ev);
+void ngx_k8s_watcher_work_handler(ngx_event_t *ev);
+void ngx_k8s_watcher_reclaim_handler(ngx_event_t *ev);
+void ngx_k8s_watcher_clock_handler(ngx_event_t *ev);
+void ngx_k8s_watcher_wanted_handler(ngx_event_t *ev);
+void ngx_k8s_watcher_due_handler(ngx_event_t *ev);
+void ngx_k8s_watcher_names_handler(ngx_event_t *ev);
+
 /* begin and end of work in this turn, nested; data is the watcher */
 void ngx_k8s_watcher_enter(void *data);
 void ngx_k8s_watcher_leave(void *data);
