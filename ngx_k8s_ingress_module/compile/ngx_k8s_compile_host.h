@@ -538,6 +538,13 @@ ngx_k8s_item_t *ngx_k8s_item_prev(ngx_k8s_item_t *item);
    of its path; NULL: there is none */
 ngx_k8s_item_t *ngx_k8s_item_canary(ngx_k8s_item_t *item);
 ngx_k8s_item_t *ngx_k8s_item_behind(ngx_k8s_item_t *item);
+/* of regular expressions: their keys are after those of all paths */
+#define NGX_K8S_ITEM_REGEX  0x80000000
+/* the order of the tree; of the paths alone, without those who want them */
+ngx_int_t ngx_k8s_item_cmp(ngx_rbtree_node_t *x, ngx_rbtree_node_t *y);
+ngx_int_t ngx_k8s_item_group_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two);
+/* the record that has it, or will have it, is written anew */
+void ngx_k8s_item_dirty(ngx_k8s_item_t *item);
 /* what an item leads to is in the tree of the host while it has it */
 void ngx_k8s_item_hold(ngx_k8s_item_t *item, ngx_k8s_held_t *held);
 /* not any more: it stays until the records that have it are written anew */

@@ -18,21 +18,10 @@
 #include <ngx_k8s_tree.h>
 
 
-#define NGX_K8S_ITEM_REGEX  0x80000000  /* keys after those of all paths */
-
-
 static void ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
-static ngx_int_t ngx_k8s_claim_rank(ngx_k8s_claim_t *claim);
-static ngx_k8s_model_t *ngx_k8s_claim_model(ngx_k8s_claim_t *claim);
-static ngx_k8s_object_t *ngx_k8s_claim_object(ngx_k8s_claim_t *claim);
-static ngx_int_t ngx_k8s_item_cmp(ngx_rbtree_node_t *x, ngx_rbtree_node_t *y);
-static ngx_int_t ngx_k8s_item_group_cmp(ngx_k8s_item_t *one,
-    ngx_k8s_item_t *two);
-static ngx_uint_t ngx_k8s_item_rank(ngx_k8s_item_t *item);
 static void ngx_k8s_item_link(ngx_k8s_item_t *item);
 static void ngx_k8s_item_unlink(ngx_k8s_item_t *item);
-static ngx_k8s_item_t *ngx_k8s_item_after(ngx_k8s_item_t *item);
 static ngx_k8s_item_t *ngx_k8s_item_bound(ngx_k8s_item_t *item,
     ngx_uint_t canary);
 static ngx_k8s_item_t *ngx_k8s_item_before(ngx_k8s_item_t *item,
@@ -43,9 +32,6 @@ static void ngx_k8s_item_judge(ngx_k8s_item_t *item);
 static void ngx_k8s_item_wins(ngx_k8s_item_t *item, ngx_uint_t wins);
 static void ngx_k8s_item_tell(ngx_k8s_item_t *item);
 static void ngx_k8s_item_pass(ngx_k8s_item_t *item);
-static void ngx_k8s_item_dirty(ngx_k8s_item_t *item);
-static ngx_uint_t ngx_k8s_target_equal(ngx_k8s_target_t *one,
-    ngx_k8s_target_t *two);
 
 
 void
@@ -58,127 +44,11 @@ ngx_k8s_items_init(ngx_k8s_host_state_t *state)
 }
 
 
-void
-ngx_k8s_item_text(ngx_k8s_item_t *item, ngx_str_t *text)
-{
-    if (item->slash) {
-        *text = item->match->path;
-        text->len--;
-        return;
-    }
-
-    *text = item->match->text;
-}
-
-
-ngx_int_t
-ngx_k8s_claim_cmp(ngx_k8s_claim_t *one, ngx_k8s_claim_t *two)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_k8s_claim_rank(one) - ngx_k8s_claim_rank(two);
-
-    if (rc) {
-        return rc;
-    }
-
-    return ngx_k8s_object_cmp(ngx_k8s_claim_object(one),
-                              ngx_k8s_claim_object(two));
-}
-
-
-static ngx_int_t
-ngx_k8s_claim_rank(ngx_k8s_claim_t *claim)
-{
-    return ngx_k8s_claim_model(claim)->canary ? 2 : claim->apart;
-}
-
-
-static ngx_k8s_model_t *
-ngx_k8s_claim_model(ngx_k8s_claim_t *claim)
-{
-    return claim->model ? claim->model : claim->next;
-}
-
-
-static ngx_k8s_object_t *
-ngx_k8s_claim_object(ngx_k8s_claim_t *claim)
-{
-    return ngx_k8s_claim_model(claim)->object;
-}
-
-
 static void
 ngx_k8s_item_insert_value(ngx_rbtree_node_t *temp, ngx_rbtree_node_t *node,
     ngx_rbtree_node_t *sentinel)
 {
     ngx_k8s_tree_insert(temp, node, sentinel, ngx_k8s_item_cmp);
-}
-
-
-static ngx_int_t
-ngx_k8s_item_cmp(ngx_rbtree_node_t *x, ngx_rbtree_node_t *y)
-{
-    ngx_int_t        rc;
-    ngx_k8s_item_t  *one, *two;
-
-    one = (ngx_k8s_item_t *) x;
-    two = (ngx_k8s_item_t *) y;
-
-    rc = ngx_k8s_item_group_cmp(one, two);
-
-    if (rc == 0) {
-        rc = (ngx_int_t) one->canary - (ngx_int_t) two->canary;
-    }
-
-    /* of canaries of one text those without a slash at its end, then others */
-
-    if (rc == 0 && one->canary) {
-        rc = (ngx_int_t) one->match->path.len
-             - (ngx_int_t) two->match->path.len;
-    }
-
-    if (rc == 0) {
-        rc = (ngx_int_t) one->claim->apart - (ngx_int_t) two->claim->apart;
-    }
-
-    if (rc == 0) {
-        rc = ngx_k8s_match_cmp(ngx_k8s_claim_object(one->claim), one->rule,
-                               one->match, ngx_k8s_claim_object(two->claim),
-                               two->rule, two->match);
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_k8s_item_group_cmp(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
-{
-    ngx_str_t  text, other;
-
-    ngx_k8s_item_text(one, &text);
-    ngx_k8s_item_text(two, &other);
-
-    return ngx_k8s_path_cmp(ngx_k8s_item_rank(one), &text,
-                            ngx_k8s_item_rank(two), &other);
-}
-
-
-/* of one text: Exact, Prefix, then what adds a slash if neither is there */
-
-static ngx_uint_t
-ngx_k8s_item_rank(ngx_k8s_item_t *item)
-{
-    return item->slash ? NGX_K8S_PATH_REGEX + 1 : item->match->type;
-}
-
-
-ngx_uint_t
-ngx_k8s_item_same(ngx_k8s_item_t *one, ngx_k8s_item_t *two)
-{
-    return one->node.key == two->node.key
-           && ngx_k8s_item_group_cmp(one, two) == 0;
 }
 
 
@@ -257,7 +127,7 @@ ngx_k8s_item_link(ngx_k8s_item_t *item)
         state->head = 1;
     }
 
-    next = ngx_k8s_item_after(item);
+    next = ngx_k8s_item_next(item);
     prev = ngx_k8s_item_prev(item);
 
     if (prev == NULL || !ngx_k8s_item_same(prev, item)) {
@@ -348,7 +218,7 @@ ngx_k8s_item_unlink(ngx_k8s_item_t *item)
         ngx_k8s_item_pass(item);
     }
 
-    next = ngx_k8s_item_after(item);
+    next = ngx_k8s_item_next(item);
     prev = ngx_k8s_item_prev(item);
 
     if (prev == NULL || !ngx_k8s_item_same(prev, item)) {
@@ -398,7 +268,7 @@ ngx_k8s_item_judge(ngx_k8s_item_t *item)
 
     for (next = item;
          next && !next->canary && ngx_k8s_item_same(next, item);
-         next = ngx_k8s_item_after(next))
+         next = ngx_k8s_item_next(next))
     {
         ngx_k8s_item_wins(next, ngx_k8s_item_before(next, 0) == NULL);
 
@@ -432,85 +302,8 @@ ngx_k8s_item_wins(ngx_k8s_item_t *item, ngx_uint_t wins)
 }
 
 
-void
-ngx_k8s_item_hold(ngx_k8s_item_t *item, ngx_k8s_held_t *held)
-{
-    item->held = held;
-
-    held->item = item;
-    held->node.key = item->node.key;
-
-    ngx_rbtree_insert(&item->claim->state->helds, &held->node);
-}
-
-
-void
-ngx_k8s_item_unhold(ngx_k8s_item_t *item)
-{
-    if (item->held && item->held->item) {
-        ngx_rbtree_delete(&item->claim->state->helds, &item->held->node);
-        item->held->item = NULL;
-    }
-}
-
-
-ngx_k8s_held_t *
-ngx_k8s_held_from(ngx_k8s_host_state_t *state, ngx_rbtree_key_t key)
-{
-    ngx_rbtree_node_t  *node, *found;
-
-    found = NULL;
-
-    for (node = state->helds.root; node != &state->sentinel; /* void */ ) {
-
-        if (node->key >= key) {
-            found = node;
-            node = node->left;
-
-        } else {
-            node = node->right;
-        }
-    }
-
-    return (ngx_k8s_held_t *) found;
-}
-
-
-ngx_k8s_held_t *
-ngx_k8s_held_next(ngx_k8s_held_t *held)
-{
-    return (ngx_k8s_held_t *)
-           ngx_rbtree_next(&held->item->claim->state->helds, &held->node);
-}
-
-
 ngx_k8s_item_t *
-ngx_k8s_held_behind(ngx_k8s_item_t *item)
-{
-    ngx_k8s_held_t  *held;
-    ngx_k8s_item_t  *found;
-
-    found = NULL;
-
-    for (held = ngx_k8s_held_from(item->claim->state, item->node.key);
-         held && held->node.key == item->node.key;
-         held = ngx_k8s_held_next(held))
-    {
-        if (ngx_k8s_item_same(held->item, item)
-            && ngx_k8s_item_cmp(&held->item->node, &item->node) > 0
-            && (found == NULL
-                || ngx_k8s_item_cmp(&held->item->node, &found->node) < 0))
-        {
-            found = held->item;
-        }
-    }
-
-    return found;
-}
-
-
-static ngx_k8s_item_t *
-ngx_k8s_item_after(ngx_k8s_item_t *item)
+ngx_k8s_item_next(ngx_k8s_item_t *item)
 {
     return (ngx_k8s_item_t *) ngx_rbtree_next(&item->claim->state->items,
                                               &item->node);
@@ -567,7 +360,7 @@ ngx_k8s_item_pass(ngx_k8s_item_t *item)
     item->telling = 0;
     ngx_queue_remove(&item->told);
 
-    next = ngx_k8s_item_after(item);
+    next = ngx_k8s_item_next(item);
 
     if (next && ngx_k8s_item_same(next, item)) {
         ngx_k8s_item_tell(next);
@@ -623,7 +416,7 @@ ngx_k8s_item_cover(ngx_k8s_item_t *item, uint32_t n, ngx_uint_t regex)
 
     for (other = ngx_k8s_item_leader(item);
          other != item;
-         other = ngx_k8s_item_after(other))
+         other = ngx_k8s_item_next(other))
     {
         if (regex && !(claim->apart && other->claim->apart)
             && !ngx_k8s_str_eq(&other->match->path, &item->match->path))
@@ -741,170 +534,6 @@ ngx_k8s_item_bound(ngx_k8s_item_t *item, ngx_uint_t canary)
     }
 
     return found;
-}
-
-
-/* the record that has it, or will have it */
-
-static void
-ngx_k8s_item_dirty(ngx_k8s_item_t *item)
-{
-    ngx_k8s_host_state_t  *state;
-
-    state = item->claim->state;
-
-    if (state->nshards == 0 || (item->node.key & NGX_K8S_ITEM_REGEX)) {
-        state->head = 1;
-        return;
-    }
-
-    ngx_k8s_shard_mark(state, ((uint64_t) item->node.key * state->nshards)
-                              >> 31);
-}
-
-
-void
-ngx_k8s_shard_mark(ngx_k8s_host_state_t *state, ngx_uint_t n)
-{
-    ngx_k8s_shard_t  *shard;
-
-    shard = &state->shards[n];
-
-    shard->full = 0;
-
-    if (!shard->dirty) {
-        shard->dirty = 1;
-        state->ndirty++;
-    }
-}
-
-
-/* the host record has all of them, or the regular expressions */
-
-ngx_k8s_item_t *
-ngx_k8s_item_first(ngx_k8s_host_state_t *state, ngx_uint_t head, ngx_uint_t n)
-{
-    ngx_rbtree_key_t    key;
-    ngx_rbtree_node_t  *node, *found, *sentinel;
-
-    sentinel = state->items.sentinel;
-    key = ngx_k8s_item_key(state, head, n);
-    found = NULL;
-
-    for (node = state->items.root; node != sentinel; /* void */ ) {
-
-        if (node->key >= key) {
-            found = node;
-            node = node->left;
-
-        } else {
-            node = node->right;
-        }
-    }
-
-    return (ngx_k8s_item_t *) found;
-}
-
-
-/* of the first item that a record may have */
-
-ngx_rbtree_key_t
-ngx_k8s_item_key(ngx_k8s_host_state_t *state, ngx_uint_t head, ngx_uint_t n)
-{
-    if (!head) {
-        return ((uint64_t) n << 31) / state->nshards;
-    }
-
-    return state->nshards ? NGX_K8S_ITEM_REGEX : 0;
-}
-
-
-ngx_uint_t
-ngx_k8s_item_within(ngx_k8s_item_t *item, ngx_uint_t head, ngx_uint_t n)
-{
-    if (item == NULL || head) {
-        return item != NULL;
-    }
-
-    return !(item->node.key & NGX_K8S_ITEM_REGEX)
-           && ((uint64_t) item->node.key * item->claim->state->nshards) >> 31
-              == n;
-}
-
-
-ngx_k8s_item_t *
-ngx_k8s_item_next(ngx_k8s_item_t *item)
-{
-    return ngx_k8s_item_after(item);
-}
-
-
-ngx_uint_t
-ngx_k8s_item_equal(ngx_k8s_item_t *item, ngx_k8s_model_rule_t *rule,
-    ngx_k8s_model_match_t *match)
-{
-    ngx_uint_t              i;
-    ngx_k8s_model_rule_t   *old;
-    ngx_k8s_model_match_t  *one;
-
-    old = item->rule;
-    one = item->match;
-
-    if (one->type != match->type || one->order != match->order
-        || one->slash != match->slash
-        || one->elements != match->elements
-        || one->rewrite != match->rewrite
-        || one->npredicates != match->npredicates
-        || !ngx_k8s_str_eq(&one->path, &match->path)
-        || !ngx_k8s_str_eq(&old->name, &rule->name)
-        || old->ntargets != rule->ntargets
-        || old->nmirrors != rule->nmirrors)
-    {
-        return 0;
-    }
-
-    for (i = 0; i < one->npredicates; i++) {
-        if (one->predicates[i].what != match->predicates[i].what
-            || one->predicates[i].how != match->predicates[i].how
-            || !ngx_k8s_str_eq(&one->predicates[i].name,
-                               &match->predicates[i].name)
-            || !ngx_k8s_str_eq(&one->predicates[i].value,
-                               &match->predicates[i].value))
-        {
-            return 0;
-        }
-    }
-
-    for (i = 0; i < old->ntargets; i++) {
-        if (!ngx_k8s_target_equal(&old->targets[i], &rule->targets[i])) {
-            return 0;
-        }
-    }
-
-    for (i = 0; i < old->nmirrors; i++) {
-        if (old->mirrors[i].share != rule->mirrors[i].share
-            || !ngx_k8s_target_equal(&old->mirrors[i].target,
-                                     &rule->mirrors[i].target))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-static ngx_uint_t
-ngx_k8s_target_equal(ngx_k8s_target_t *one, ngx_k8s_target_t *two)
-{
-    return one->weight == two->weight
-           && one->invalid == two->invalid
-           && one->cluster == two->cluster
-           && one->ref.kind == two->ref.kind
-           && ngx_k8s_str_eq(&one->ref.name, &two->ref.name)
-           && ngx_k8s_str_eq(&one->ref.namespace, &two->ref.namespace)
-           && ngx_k8s_str_eq(&one->port, &two->port)
-           && ngx_k8s_str_eq(&one->protocol, &two->protocol);
 }
 
 
