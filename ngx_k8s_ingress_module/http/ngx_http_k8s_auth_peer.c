@@ -165,29 +165,13 @@ ngx_http_k8s_auth_peer_free(ngx_peer_connection_t *pc, void *data,
         pc->tries--;
     }
 
+    timeout = ngx_http_k8s_pool_keep(u, c, state, auth->requests,
+                                     peer->pool->time, auth->timeout);
+
     /* what has come behind the answer is not that of the next request */
 
-    if (c == NULL
-        || (state & NGX_PEER_FAILED)
-        || c->read->eof
-        || c->read->error
-        || c->read->timedout
-        || c->write->error
-        || c->write->timedout
-        || c->requests >= auth->requests
-        || ngx_current_msec - c->start_time > peer->pool->time
-        || !u->keepalive
-        || !u->request_body_sent
-        || u->buffer.pos != u->buffer.last
-        || ngx_terminate
-        || ngx_exiting)
-    {
-        return;
-    }
-
-    timeout = ngx_http_k8s_pool_idle_time(u, auth->timeout);
-
     if (timeout == 0
+        || u->buffer.pos != u->buffer.last
         || ngx_http_k8s_pool_count(peer->pool, &peer->key) >= auth->keepalive)
     {
         return;

@@ -467,30 +467,12 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
         pc->tries--;
     }
 
-    if (c == NULL
-        || (state & NGX_PEER_FAILED)
-        || c->read->eof
-        || c->read->error
-        || c->read->timedout
-        || c->write->error
-        || c->write->timedout
-        || c->requests >= pool->requests
-        || ngx_current_msec - c->start_time > pool->time
-        || !u->keepalive
-        || !u->request_body_sent
-        || ngx_terminate
-        || ngx_exiting
-        || !peer->state->ready)
-    {
-        return;
-    }
+    timeout = ngx_http_k8s_pool_keep(u, c, state, pool->requests, pool->time,
+                                     pool->timeout);
 
-    timeout = ngx_http_k8s_pool_idle_time(u, pool->timeout);
-    if (timeout == 0) {
-        return;
-    }
-
-    if (table == NULL
+    if (timeout == 0
+        || !peer->state->ready
+        || table == NULL
         || (table->version != peer->choice.version
             && ngx_k8s_peer_usable(table, &peer->key.peer) != NGX_OK))
     {

@@ -41,6 +41,8 @@ static ngx_uint_t ngx_http_k8s_pool_open(ngx_connection_t *c);
 static void ngx_http_k8s_pool_read_handler(ngx_event_t *ev);
 static void ngx_http_k8s_pool_dummy_handler(ngx_event_t *ev);
 static void ngx_http_k8s_pool_sweep(ngx_event_t *ev);
+static ngx_msec_t ngx_http_k8s_pool_idle_time(ngx_http_upstream_t *u,
+    ngx_msec_t timeout);
 
 
 ngx_int_t
@@ -458,6 +460,31 @@ ngx_http_k8s_pool_sweep(ngx_event_t *ev)
 
 
 ngx_msec_t
+ngx_http_k8s_pool_keep(ngx_http_upstream_t *u, ngx_connection_t *c,
+    ngx_uint_t state, ngx_uint_t requests, ngx_msec_t time, ngx_msec_t timeout)
+{
+    if (c == NULL
+        || (state & NGX_PEER_FAILED)
+        || c->read->eof
+        || c->read->error
+        || c->read->timedout
+        || c->write->error
+        || c->write->timedout
+        || c->requests >= requests
+        || ngx_current_msec - c->start_time > time
+        || !u->keepalive
+        || !u->request_body_sent
+        || ngx_terminate
+        || ngx_exiting)
+    {
+        return 0;
+    }
+
+    return ngx_http_k8s_pool_idle_time(u, timeout);
+}
+
+
+static ngx_msec_t
 ngx_http_k8s_pool_idle_time(ngx_http_upstream_t *u, ngx_msec_t timeout)
 {
     u_char           *p, *last;

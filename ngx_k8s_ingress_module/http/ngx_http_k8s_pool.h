@@ -69,10 +69,13 @@ ngx_uint_t ngx_http_k8s_pool_count(ngx_http_k8s_pool_t *pool,
     ngx_http_k8s_pool_key_t *key);
 
 /*
- * The backend's "Keep-Alive: timeout=N" shortens the idle time, by a margin
- * for the way: its FIN must not cross with our request.
+ * How long the connection of a request, c or NULL, may wait for another one, at
+ * most "timeout"; 0: it may not, as it has failed, or has had so many requests,
+ * or so much time.  The backend's "Keep-Alive: timeout=N" shortens it, by a
+ * margin for the way: its FIN must not cross with our request.
  */
-ngx_msec_t ngx_http_k8s_pool_idle_time(ngx_http_upstream_t *u,
+ngx_msec_t ngx_http_k8s_pool_keep(ngx_http_upstream_t *u, ngx_connection_t *c,
+    ngx_uint_t state, ngx_uint_t requests, ngx_msec_t time,
     ngx_msec_t timeout);
 
 #if (NGX_HTTP_SSL)
