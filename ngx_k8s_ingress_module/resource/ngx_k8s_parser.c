@@ -17,16 +17,6 @@
 /* scanning costs so much less than parsing */
 #define NGX_K8S_PARSER_SCAN         8
 
-#define NGX_K8S_PARSER_START        0
-#define NGX_K8S_PARSER_FIRST        1   /* after "{" or "[" */
-#define NGX_K8S_PARSER_NEXT         2   /* after "," */
-#define NGX_K8S_PARSER_VALUE        3
-#define NGX_K8S_PARSER_DROP         4   /* within a value that is left out */
-#define NGX_K8S_PARSER_AFTER        5   /* after a value */
-#define NGX_K8S_PARSER_END          6
-#define NGX_K8S_PARSER_FREE         7   /* what was read */
-#define NGX_K8S_PARSER_COLON        8
-
 /* nulls, which such a list is of in the end, cost as much as a value */
 #define NGX_K8S_PARSER_NULLS        16
 
@@ -52,14 +42,9 @@ static ngx_uint_t ngx_k8s_parser_role(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_drop(ngx_k8s_parser_t *p, size_t *budget);
 static ngx_int_t ngx_k8s_parser_after(ngx_k8s_parser_t *p);
 static ngx_int_t ngx_k8s_parser_open(ngx_k8s_parser_t *p, ngx_uint_t role);
-static u_char *ngx_k8s_parser_end(ngx_k8s_parser_t *p);
-static json_t *ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last);
-static json_t *ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last);
-static json_t *ngx_k8s_parser_overlong(ngx_k8s_parser_t *p, ngx_uint_t escapes);
 static ngx_int_t ngx_k8s_parser_attach(ngx_k8s_parser_t *p, json_t *value,
     ngx_uint_t cost);
 static ngx_int_t ngx_k8s_parser_object(ngx_k8s_parser_t *p);
-static ngx_int_t ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why);
 static void ngx_k8s_parser_names(ngx_k8s_parser_t *p);
 
 
@@ -635,130 +620,6 @@ ngx_k8s_parser_open(ngx_k8s_parser_t *p, ngx_uint_t role)
 }
 
 
-/* one past the scalar at pos; NULL: it is broken, or too long, and of a tree
-   what is too long is skipped then */
-
-static u_char *
-ngx_k8s_parser_end(ngx_k8s_parser_t *p)
-{
-    u_char               *end, *limit;
-    ngx_k8s_json_scan_t   scan;
-
-    limit = p->pos + ngx_min(p->last - p->pos, NGX_K8S_PARSER_STRING);
-
-    ngx_memzero(&scan, sizeof(ngx_k8s_json_scan_t));
-
-    end = ngx_k8s_json_scan(&scan, p->pos, limit);
-
-    if (end) {
-        return end;
-    }
-
-    if (limit != p->last && !scan.broken && p->tree
-        && p->state == NGX_K8S_PARSER_VALUE)
-    {
-        p->scan = scan;
-        p->pos = limit;
-        p->state = NGX_K8S_PARSER_DROP;
-
-    } else if (limit != p->last && !scan.broken) {
-        (void) ngx_k8s_parser_large(p, "the object has a value of more than "
-                                    "%uz bytes",
-                                    (size_t) NGX_K8S_PARSER_STRING);
-
-    } else {
-        (void) ngx_k8s_parser_broken(p, "a value is broken, or has no end");
-    }
-
-    return NULL;
-}
-
-
-/* the string from pos to last, both with their quotes */
-
-static json_t *
-ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last)
-{
-    u_char  *s;
-    json_t  *json;
-
-    for (s = p->pos + 1; s < last - 1; s++) {
-        if (*s == '\\' || *s < 0x20) {
-            return ngx_k8s_parser_load(p, last);
-        }
-    }
-
-    json = json_stringn((char *) p->pos + 1, last - p->pos - 2);
-
-    /* it is not in UTF-8, or there is no memory */
-
-    return json ? json : ngx_k8s_parser_load(p, last);
-}
-
-
-static json_t *
-ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last)
-{
-    json_t        *json;
-    json_error_t   error;
-
-    if (last - p->pos > NGX_K8S_PARSER_ESCAPED && p->tree) {
-        return ngx_k8s_parser_overlong(p, 1);
-    }
-
-    if (last - p->pos > NGX_K8S_PARSER_ESCAPED) {
-        (void) ngx_k8s_parser_large(p, "the object has a value with escapes of "
-                                    "more than %uz bytes",
-                                    (size_t) NGX_K8S_PARSER_ESCAPED);
-        return NULL;
-    }
-
-    json = json_loadb((char *) p->pos, last - p->pos,
-                      JSON_DECODE_ANY|JSON_ALLOW_NUL, &error);
-
-    if (json == NULL) {
-
-        if (ngx_k8s_json_no_memory(&error, p->pos, last - p->pos)) {
-            p->failed = 1;
-
-        } else {
-            p->pos += p->tree ? ngx_min(error.position, last - p->pos) : 0;
-            (void) ngx_k8s_parser_broken(p, error.text);
-        }
-    }
-
-    return json;
-}
-
-
-/* in place of a string that is too long, with or without escapes */
-
-static json_t *
-ngx_k8s_parser_overlong(ngx_k8s_parser_t *p, ngx_uint_t escapes)
-{
-    char    *s;
-    size_t   len;
-    json_t  *json;
-
-    len = escapes ? NGX_K8S_PARSER_ESCAPED / 2 : NGX_K8S_PARSER_STRING;
-    json = NULL;
-
-    s = ngx_alloc(len, p->log);
-
-    if (s) {
-        ngx_memset(s, escapes ? LF : 'x', len);
-        json = json_stringn_nocheck(s, len);
-        ngx_free(s);
-    }
-
-    if (json == NULL) {
-        p->failed = 1;
-    }
-
-    return json;
-}
-
-
 /* gives the value to the container that is open, takes its reference */
 
 static ngx_int_t
@@ -830,30 +691,6 @@ ngx_k8s_parser_object(ngx_k8s_parser_t *p)
     ngx_memcpy(p->object->status, p->status_digest, NGX_K8S_DIGEST);
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why)
-{
-    ngx_str_set(&p->problem.field, "");
-
-    p->problem.code = NGX_K8S_PROBLEM_INVALID_OBJECT;
-    p->problem.message.data = p->message;
-
-    if (p->tree) {
-        p->problem.message.len = ngx_snprintf(p->message, sizeof(p->message),
-                                              "%s", why)
-                                 - p->message;
-        return NGX_ERROR;
-    }
-
-    p->problem.message.len = ngx_snprintf(p->message, sizeof(p->message),
-                                          "the object cannot be read at byte "
-                                          "%O: %s", (off_t) (p->pos - p->text),
-                                          why)
-                             - p->message;
-    return NGX_ERROR;
 }
 
 

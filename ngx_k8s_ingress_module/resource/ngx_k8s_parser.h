@@ -35,6 +35,19 @@
 #define NGX_K8S_ROLE_ITEMS          14  /* of a tree */
 
 
+/* what comes next */
+
+#define NGX_K8S_PARSER_START        0
+#define NGX_K8S_PARSER_FIRST        1   /* after "{" or "[" */
+#define NGX_K8S_PARSER_NEXT         2   /* after "," */
+#define NGX_K8S_PARSER_VALUE        3
+#define NGX_K8S_PARSER_DROP         4   /* within a value that is left out */
+#define NGX_K8S_PARSER_AFTER        5   /* after a value */
+#define NGX_K8S_PARSER_END          6
+#define NGX_K8S_PARSER_FREE         7   /* what was read */
+#define NGX_K8S_PARSER_COLON        8
+
+
 #define ngx_k8s_parser_elements(role)                                         \
     ((role) == NGX_K8S_ROLE_RULES || (role) == NGX_K8S_ROLE_ELEMENTS          \
      || (role) == NGX_K8S_ROLE_ENDPOINTS)
@@ -64,6 +77,20 @@ ngx_int_t ngx_cdecl ngx_k8s_parser_large(ngx_k8s_parser_t *p,
 ngx_int_t ngx_k8s_parser_endpoint(ngx_k8s_parser_t *p, json_t *value);
 ngx_int_t ngx_k8s_parser_endpoints(ngx_k8s_parser_t *p);
 ngx_int_t ngx_k8s_parser_pieces(ngx_k8s_parser_t *p, size_t *budget);
+
+/*
+ * Scalars (ngx_k8s_parser_value.c).  end(): one past the one at pos; NULL: it
+ * is broken, or too long, and of a tree what is too long is dropped then.
+ * string(), load(): the value from pos to last, a string with its quotes; NULL:
+ * broken, or no memory.  overlong(): what is in place of a string that is too
+ * long, with or without escapes.  broken(): NGX_ERROR, with a problem that says
+ * where and why.
+ */
+u_char *ngx_k8s_parser_end(ngx_k8s_parser_t *p);
+json_t *ngx_k8s_parser_string(ngx_k8s_parser_t *p, u_char *last);
+json_t *ngx_k8s_parser_load(ngx_k8s_parser_t *p, u_char *last);
+json_t *ngx_k8s_parser_overlong(ngx_k8s_parser_t *p, ngx_uint_t escapes);
+ngx_int_t ngx_k8s_parser_broken(ngx_k8s_parser_t *p, char *why);
 
 /* releases what was read (ngx_k8s_parser_free.c): in pieces, NGX_OK, NGX_AGAIN;
    at once */
