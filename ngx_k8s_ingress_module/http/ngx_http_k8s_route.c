@@ -44,6 +44,8 @@ static ngx_int_t ngx_http_k8s_client(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t n);
 static ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
+static ngx_int_t ngx_http_k8s_take_action(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
 static ngx_int_t ngx_http_k8s_elsewhere(ngx_http_request_t *r,
     ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_route_t *route);
 static ngx_int_t ngx_http_k8s_take_rule(ngx_http_request_t *r,
@@ -456,6 +458,20 @@ ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     }
+
+    return ngx_http_k8s_take_action(r, ctx, table, route);
+}
+
+
+/* what is let through */
+
+static ngx_int_t
+ngx_http_k8s_take_action(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, ngx_k8s_route_t *route)
+{
+    ngx_k8s_action_t  *action;
+
+    action = route->action;
 
     switch (action->kind) {
 
