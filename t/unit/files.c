@@ -393,7 +393,8 @@ main(void)
     conf.path.data = (u_char *) dir;
     conf.path.len = strlen(dir);
 
-    size = getenv("UNIT_BYTES") ? atoi(getenv("UNIT_BYTES")) : 1024 * 1024;
+    size = getenv("UNIT_BYTES") ? (ngx_uint_t) atoi(getenv("UNIT_BYTES"))
+                                : unit_rounds(1024 * 1024);
     runs = getenv("UNIT_RUNS") ? atoi(getenv("UNIT_RUNS")) : 1;
 
     ngx_memzero(n, sizeof(n));
