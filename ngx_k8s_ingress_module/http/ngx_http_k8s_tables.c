@@ -23,29 +23,29 @@ typedef struct {
     ngx_uint_t               flags;      /* NGX_HTTP_K8S_REGEX_* */
     ngx_cidr_t               cidr;       /* of geo */
     ngx_http_k8s_template_t  value;
-} ngx_http_k8s_tables_entry_t;
+} ngx_http_k8s_map_entry_t;
 
 typedef struct {
     ngx_str_t                name;       /* in lower case */
     ngx_uint_t               geo;
     ngx_http_k8s_template_t  source;     /* of geo empty: the client's */
-    ngx_http_k8s_tables_entry_t *fallback;  /* "default"; NULL: an empty value */
+    ngx_http_k8s_map_entry_t *fallback;  /* "default"; NULL: an empty value */
     ngx_rbtree_t             tree;
     ngx_rbtree_node_t        sentinel;
-    ngx_array_t              others;     /* ngx_http_k8s_tables_entry_t *:
+    ngx_array_t              others;     /* ngx_http_k8s_map_entry_t *:
                                             expressions, or ranges */
-} ngx_http_k8s_tables_t;
+} ngx_http_k8s_map_t;
 
 
-static ngx_int_t ngx_http_k8s_tables_create(ngx_http_k8s_tables_t *map,
+static ngx_int_t ngx_http_k8s_tables_create(ngx_http_k8s_map_t *map,
     ngx_pool_t *pool, ngx_k8s_statement_t *st);
-static ngx_int_t ngx_http_k8s_tables_entry(ngx_http_k8s_tables_t *map,
+static ngx_int_t ngx_http_k8s_tables_entry(ngx_http_k8s_map_t *map,
     ngx_pool_t *pool, ngx_k8s_statement_t *st);
 static ngx_int_t ngx_http_k8s_tables_find(ngx_http_request_t *r,
-    ngx_http_k8s_tables_t *map, ngx_str_t *text, ngx_http_k8s_captures_t *captures,
-    ngx_http_k8s_tables_entry_t **found);
-static ngx_http_k8s_tables_entry_t *ngx_http_k8s_tables_geo(ngx_http_request_t *r,
-    ngx_http_k8s_tables_t *map, ngx_str_t *text);
+    ngx_http_k8s_map_t *map, ngx_str_t *text, ngx_http_k8s_captures_t *captures,
+    ngx_http_k8s_map_entry_t **found);
+static ngx_http_k8s_map_entry_t *ngx_http_k8s_tables_geo(ngx_http_request_t *r,
+    ngx_http_k8s_map_t *map, ngx_str_t *text);
 static ngx_uint_t ngx_http_k8s_tables_within(ngx_cidr_t *cidr,
     struct sockaddr *sockaddr, ngx_uint_t *bits);
 
@@ -59,7 +59,7 @@ ngx_http_k8s_tables_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 {
     ngx_uint_t            i, k;
     ngx_k8s_snippet_t     s;
-    ngx_http_k8s_tables_t   *map;
+    ngx_http_k8s_map_t   *map;
     ngx_k8s_statement_t  *st;
 
     if (profile->settings->http_snippet.len == 0) {
@@ -75,7 +75,7 @@ ngx_http_k8s_tables_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
     profile->lookup = ngx_http_k8s_tables_get;
 
-    profile->maps = ngx_array_create(pool, 4, sizeof(ngx_http_k8s_tables_t));
+    profile->maps = ngx_array_create(pool, 4, sizeof(ngx_http_k8s_map_t));
     if (profile->maps == NULL) {
         return NGX_ERROR;
     }
@@ -113,12 +113,12 @@ ngx_http_k8s_tables_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
 
 
 static ngx_int_t
-ngx_http_k8s_tables_create(ngx_http_k8s_tables_t *map, ngx_pool_t *pool,
+ngx_http_k8s_tables_create(ngx_http_k8s_map_t *map, ngx_pool_t *pool,
     ngx_k8s_statement_t *st)
 {
     ngx_str_t  source;
 
-    ngx_memzero(map, sizeof(ngx_http_k8s_tables_t));
+    ngx_memzero(map, sizeof(ngx_http_k8s_map_t));
 
     map->geo = (st->directive->effect == NGX_K8S_SNIPPET_GEO);
 
@@ -139,17 +139,17 @@ ngx_http_k8s_tables_create(ngx_http_k8s_tables_t *map, ngx_pool_t *pool,
     }
 
     return ngx_array_init(&map->others, pool, 4,
-                          sizeof(ngx_http_k8s_tables_entry_t *));
+                          sizeof(ngx_http_k8s_map_entry_t *));
 }
 
 
 static ngx_int_t
-ngx_http_k8s_tables_entry(ngx_http_k8s_tables_t *map, ngx_pool_t *pool,
+ngx_http_k8s_tables_entry(ngx_http_k8s_map_t *map, ngx_pool_t *pool,
     ngx_k8s_statement_t *st)
 {
     ngx_str_t                  pattern;
     ngx_uint_t                 kind;
-    ngx_http_k8s_tables_entry_t  *entry, **other;
+    ngx_http_k8s_map_entry_t  *entry, **other;
 
     static ngx_str_t  fallback = ngx_string("default");
 
@@ -160,7 +160,7 @@ ngx_http_k8s_tables_entry(ngx_http_k8s_tables_t *map, ngx_pool_t *pool,
         return NGX_OK;
     }
 
-    entry = ngx_pcalloc(pool, sizeof(ngx_http_k8s_tables_entry_t));
+    entry = ngx_pcalloc(pool, sizeof(ngx_http_k8s_map_entry_t));
 
     if (entry == NULL
         || ngx_http_k8s_template_own(pool, &st->words[1], &entry->value)
@@ -212,7 +212,7 @@ ngx_uint_t
 ngx_http_k8s_tables_has(ngx_array_t *maps, ngx_str_t *name)
 {
     ngx_uint_t           i;
-    ngx_http_k8s_tables_t  *map;
+    ngx_http_k8s_map_t  *map;
 
     map = maps ? maps->elts : NULL;
 
@@ -262,9 +262,9 @@ ngx_http_k8s_tables_get(ngx_http_request_t *r, ngx_array_t *maps,
     ngx_int_t                  rc;
     ngx_str_t                  text;
     ngx_uint_t                 n;
-    ngx_http_k8s_tables_t        *map;
+    ngx_http_k8s_map_t        *map;
     ngx_http_k8s_captures_t    captures;
-    ngx_http_k8s_tables_entry_t  *entry;
+    ngx_http_k8s_map_entry_t  *entry;
 
     n = ngx_http_k8s_tables_has(maps, name);
 
@@ -272,7 +272,8 @@ ngx_http_k8s_tables_get(ngx_http_request_t *r, ngx_array_t *maps,
         return NGX_DECLINED;
     }
 
-    map = (ngx_http_k8s_tables_t *) maps->elts + n - 1;
+    map = (ngx_http_k8s_map_t *) maps->elts + n - 1;
+    entry = NULL;
 
     ngx_memzero(&captures, sizeof(ngx_http_k8s_captures_t));
 
@@ -301,14 +302,14 @@ ngx_http_k8s_tables_get(ngx_http_request_t *r, ngx_array_t *maps,
 
 
 static ngx_int_t
-ngx_http_k8s_tables_find(ngx_http_request_t *r, ngx_http_k8s_tables_t *map,
+ngx_http_k8s_tables_find(ngx_http_request_t *r, ngx_http_k8s_map_t *map,
     ngx_str_t *text, ngx_http_k8s_captures_t *captures,
-    ngx_http_k8s_tables_entry_t **found)
+    ngx_http_k8s_map_entry_t **found)
 {
     ngx_int_t                   n;
     ngx_str_t                   low;
     ngx_uint_t                  i;
-    ngx_http_k8s_tables_entry_t  **other;
+    ngx_http_k8s_map_entry_t  **other;
 
     if (map->geo) {
         *found = ngx_http_k8s_tables_geo(r, map, text);
@@ -323,7 +324,7 @@ ngx_http_k8s_tables_find(ngx_http_request_t *r, ngx_http_k8s_tables_t *map,
 
     ngx_strlow(low.data, text->data, text->len);
 
-    *found = (ngx_http_k8s_tables_entry_t *)
+    *found = (ngx_http_k8s_map_entry_t *)
                  ngx_str_rbtree_lookup(&map->tree, &low,
                                        ngx_crc32_long(low.data, low.len));
     if (*found) {
@@ -357,14 +358,14 @@ ngx_http_k8s_tables_find(ngx_http_request_t *r, ngx_http_k8s_tables_t *map,
 
 /* the smallest range that has the address */
 
-static ngx_http_k8s_tables_entry_t *
-ngx_http_k8s_tables_geo(ngx_http_request_t *r, ngx_http_k8s_tables_t *map,
+static ngx_http_k8s_map_entry_t *
+ngx_http_k8s_tables_geo(ngx_http_request_t *r, ngx_http_k8s_map_t *map,
     ngx_str_t *text)
 {
     ngx_addr_t                  addr;
     ngx_uint_t                  i, bits, most;
     struct sockaddr            *sockaddr;
-    ngx_http_k8s_tables_entry_t   *found, **other;
+    ngx_http_k8s_map_entry_t   *found, **other;
 
     sockaddr = r->connection->sockaddr;
 
