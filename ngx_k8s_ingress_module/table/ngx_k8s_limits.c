@@ -21,8 +21,6 @@
 /* of a key of a hold, the number of its process and one */
 #define NGX_K8S_LIMIT_PROCESS        ((ngx_atomic_uint_t) 0x3ff)
 
-#define NGX_K8S_LIMIT_MINUTE         60000000
-
 /* sets that are looked at for an estimate */
 #define NGX_K8S_LIMIT_SAMPLE         4096
 
@@ -32,7 +30,7 @@ static uint64_t ngx_k8s_limits_hash(uint64_t *seed, ngx_str_t *texts,
 static ngx_k8s_limit_cell_t *ngx_k8s_limits_find(ngx_k8s_limit_cell_t *set,
     ngx_atomic_uint_t key);
 static ngx_k8s_limit_cell_t *ngx_k8s_limits_claim(ngx_k8s_limit_cell_t *set,
-    ngx_atomic_uint_t key, uint64_t now);
+    ngx_atomic_uint_t key);
 static void ngx_k8s_limits_widen(ngx_k8s_limits_t *limits,
     ngx_uint_t process);
 static ngx_k8s_limit_cell_t *ngx_k8s_limits_holds(ngx_k8s_limits_t *limits,
@@ -167,20 +165,19 @@ ngx_k8s_limits_find(ngx_k8s_limit_cell_t *set, ngx_atomic_uint_t key)
 }
 
 
-/* NULL: others took cells at the same time */
+/* who has least to pay goes; NULL: others took cells at the same time */
 
 static ngx_k8s_limit_cell_t *
-ngx_k8s_limits_claim(ngx_k8s_limit_cell_t *set, ngx_atomic_uint_t key,
-    uint64_t now)
+ngx_k8s_limits_claim(ngx_k8s_limit_cell_t *set, ngx_atomic_uint_t key)
 {
     ngx_uint_t             i;
     ngx_atomic_uint_t      old, value, least;
     ngx_k8s_limit_cell_t  *cell;
 
     cell = set;
-    least = now + NGX_K8S_LIMIT_MINUTE;
+    least = set[0].value;
 
-    for (i = 0; i < NGX_K8S_LIMIT_SET; i++) {
+    for (i = 1; i < NGX_K8S_LIMIT_SET; i++) {
         if (set[i].value < least) {
             least = set[i].value;
             cell = &set[i];
@@ -232,7 +229,7 @@ ngx_k8s_limits_take(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
         cell = ngx_k8s_limits_find(set, key);
 
         if (cell == NULL) {
-            cell = ngx_k8s_limits_claim(set, key, now);
+            cell = ngx_k8s_limits_claim(set, key);
 
             if (cell == NULL) {
                 continue;

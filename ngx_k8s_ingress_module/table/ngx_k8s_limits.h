@@ -84,8 +84,7 @@ ngx_atomic_uint_t ngx_k8s_limits_key(ngx_k8s_limits_t *limits,
 /*
  * Whether a request passes that is paid for with so many microseconds, where
  * burst may be ahead of its time: NGX_OK or NGX_BUSY.  take() counts it.  A
- * full set gives up what is paid for the shortest time, where more than a
- * minute is a minute.  now: microseconds.
+ * full set gives up what is paid for the shortest time.  now: microseconds.
  */
 ngx_int_t ngx_k8s_limits_peek(ngx_k8s_limits_t *limits, ngx_atomic_uint_t key,
     uint64_t now, uint64_t burst);

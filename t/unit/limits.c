@@ -187,6 +187,65 @@ full(void)
 }
 
 
+/* of those that are held for long, as what may be used once, the first to end
+   makes room, wherever it stands */
+
+static void
+longest(void)
+{
+    char               name[16];
+    uint64_t           time;
+    ngx_str_t          text, texts[9];
+    ngx_uint_t         i, n, set;
+    ngx_atomic_uint_t  key;
+    ngx_k8s_limits_t  *l;
+
+    l = limits_new(NGX_K8S_LIMITS_MIN);
+    text.data = (u_char *) name;
+    n = 0;
+    set = 0;
+
+    for (i = 0; n < 9; i++) {
+
+        text.len = sprintf(name, "once%d", (int) i);
+        key = ngx_k8s_limits_kind(ngx_k8s_limits_key(l, &text, 1),
+                                  NGX_K8S_LIMIT_CONNECTIONS);
+
+        if (n == 0) {
+            set = ngx_k8s_limits_first(key, l->nrates);
+        }
+
+        if (ngx_k8s_limits_first(key, l->nrates) == set) {
+            texts[n].len = text.len;
+            texts[n].data = (u_char *) strdup(name);
+            n++;
+        }
+    }
+
+    for (i = 0; i < 8; i++) {
+        time = (i == 5) ? 200000000 : 400000000 - i * 1000000;
+        (void) ngx_k8s_limits_once(l, &texts[i], 1, 1000000, time);
+    }
+
+    ok(ngx_k8s_limits_once(l, &texts[8], 1, 1000000, 300000000) == NGX_OK,
+       "one more than there is room for");
+
+    for (i = 0, n = 0; i < 9; i++) {
+        if (i != 5) {
+            n += (ngx_k8s_limits_once(l, &texts[i], 1, 1000001, 1) == NGX_BUSY);
+        }
+    }
+
+    ok(n == 8, "takes the place of the one that ends first: %d", (int) n);
+
+    for (i = 0; i < 9; i++) {
+        free(texts[i].data);
+    }
+
+    free(l);
+}
+
+
 static ngx_pid_t  dead;
 
 static ngx_uint_t
@@ -425,6 +484,7 @@ main(int argc, char **argv)
     exact();
     model();
     full();
+    longest();
     holds();
     wide();
     many();
