@@ -20,6 +20,8 @@ static ngx_k8s_listener_t *ngx_k8s_tls_listener(ngx_k8s_table_t *table,
     uint32_t set, in_port_t port, ngx_str_t *name);
 static ngx_k8s_host_t *ngx_k8s_tls_host(ngx_k8s_table_t *table, uint32_t set,
     ngx_str_t *name);
+static ngx_k8s_host_t *ngx_k8s_tls_behind(ngx_k8s_table_t *table,
+    ngx_k8s_host_t *owner);
 static ngx_k8s_host_t *ngx_k8s_tls_above(ngx_k8s_table_t *table, uint32_t set,
     ngx_str_t *name);
 static ngx_k8s_host_t *ngx_k8s_tls_owner(ngx_k8s_table_t *table, uint32_t set,
@@ -191,7 +193,7 @@ ngx_k8s_tls_choose_once(ngx_k8s_table_t *table, ngx_k8s_tls_key_t *key,
         policy = tls->listener->policy;
 
     } else if (owner) {
-        policy = owner->policy;
+        policy = ngx_k8s_tls_behind(table, owner)->policy;
     }
 
     ngx_k8s_tls_client(table, policy, tls);
@@ -227,6 +229,31 @@ ngx_k8s_tls_owner(ngx_k8s_table_t *table, uint32_t set, ngx_k8s_tls_key_t *key,
     }
 
     return host;
+}
+
+
+/* of the set 0, without a wildcard host above it, the host without a name is */
+
+static ngx_k8s_host_t *
+ngx_k8s_tls_behind(ngx_k8s_table_t *table, ngx_k8s_host_t *owner)
+{
+    u_char           key[NGX_K8S_KEY_MAX];
+    size_t           len;
+    ngx_k8s_host_t  *host;
+
+    static ngx_str_t  none = ngx_string("");
+
+    if (!(owner->flags & NGX_K8S_HOST_FALLTHROUGH)
+        || (owner->flags & NGX_K8S_HOST_ANY_DEPTH))
+    {
+        return owner;
+    }
+
+    len = ngx_k8s_key_host(key, 0, NGX_K8S_CLASS_HTTP, &none);
+
+    host = ngx_k8s_table_find(table, NGX_K8S_INDEX_HOST, key, len, NULL);
+
+    return host ? host : owner;
 }
 
 

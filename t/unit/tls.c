@@ -25,8 +25,8 @@ typedef struct {
 /* a host with one certificate, or with none where "certificate" is 0 */
 
 static void
-tls_host(tls_t *t, uint32_t set, char *name, ngx_uint_t flags,
-    uint32_t certificate)
+tls_host_policy(tls_t *t, uint32_t set, char *name, ngx_uint_t flags,
+    uint32_t certificate, uint32_t policy)
 {
     u_char               buf[NGX_K8S_KEY_MAX];
     uint32_t             list;
@@ -57,6 +57,7 @@ tls_host(tls_t *t, uint32_t set, char *name, ngx_uint_t flags,
     host->route_set = set;
     host->flags = flags | (name[0] == '.' ? NGX_K8S_HOST_WILDCARD : 0);
     host->fallback = NGX_K8S_NONE;
+    host->policy = policy;
     host->certificates.offset = list;
     host->certificates.n = (certificate != 0);
 
@@ -64,6 +65,14 @@ tls_host(tls_t *t, uint32_t set, char *name, ngx_uint_t flags,
         printf("Bail out! no host %s\n", name);
         exit(1);
     }
+}
+
+
+static void
+tls_host(tls_t *t, uint32_t set, char *name, ngx_uint_t flags,
+    uint32_t certificate)
+{
+    tls_host_policy(t, set, name, flags, certificate, 0);
 }
 
 
@@ -399,6 +408,36 @@ tls_longest(tls_t *t)
 }
 
 
+/* of a name with challenges alone, what else is asked for goes elsewhere */
+
+static void
+tls_challenges(tls_t *t)
+{
+    uint32_t  set[1] = { 0 }, one, two;
+
+    one = tls_policy(t, "nameless");
+    two = tls_policy(t, "wildcard");
+
+    tls_host(t, 0, "acme.x.example", NGX_K8S_HOST_FALLTHROUGH,
+             tls_certificate(t, "x"));
+    ok(tls_is(t, set, 1, "acme.x.example", "x") && !t->last.client
+       && t->last.known, "challenges, and nothing else");
+
+    tls_host_policy(t, 0, "", 0, 0, one);
+    ok(tls_is(t, set, 1, "acme.x.example", "x") && t->last.client
+       && t->last.client->tls[0] == 'n' && t->last.known,
+       "what the host without a name asks of clients");
+
+    tls_host_policy(t, 0, ".x.example", 0, 0, two);
+    ok(tls_is(t, set, 1, "acme.x.example", "x") && t->last.client
+       && t->last.client->tls[0] == 'w', "before it a wildcard host");
+
+    tls_host(t, 0, "own.y.example", 0, tls_certificate(t, "y"));
+    ok(tls_is(t, set, 1, "own.y.example", "y") && !t->last.client,
+       "a host with paths of its own");
+}
+
+
 /* what is asked of clients cannot be had: it is not served without it */
 
 static void
@@ -542,6 +581,7 @@ main(void)
     tls_default(&t);
     tls_longest(&t);
     tls_clients(&t);
+    tls_challenges(&t);
     tls_sessions(&t);
 
     ngx_k8s_builder_done(&t.b);
