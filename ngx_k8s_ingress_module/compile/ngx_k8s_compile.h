@@ -106,6 +106,8 @@ typedef struct {
                                                   object */
     unsigned                 acme:1;           /* with that: challenges may be
                                                   answered by any */
+    unsigned                 no_names:1;       /* ExternalName Services have no
+                                                  endpoints */
     unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
                                                   ClusterIP, externalIPs and

@@ -40,7 +40,8 @@
 #define NGX_K8S_WHY_NAME             9   /* of an ExternalName: it is none, */
 #define NGX_K8S_WHY_NAME_ADDRESS     10  /* it is an address, */
 #define NGX_K8S_WHY_NAME_UNKNOWN     11  /* is looked up: no problem, */
-#define NGX_K8S_WHY_NAME_FAILED      12  /* or cannot be */
+#define NGX_K8S_WHY_NAME_FAILED      12  /* or cannot be, */
+#define NGX_K8S_WHY_NAME_OFF         13  /* or by nginx.conf is not to be */
 
 
 typedef struct ngx_k8s_spreader_s       ngx_k8s_spreader_t;

@@ -374,6 +374,15 @@ ngx_k8s_serving_external(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s,
     state = s->port->node->data;
     name = svc->external_name;
 
+    if (c->conf.no_names) {
+        (void) ngx_k8s_external_name(c, state, NULL, NULL);
+
+        s->now.flags |= NGX_K8S_SERVICE_EXTERNAL;
+        s->now.why = NGX_K8S_WHY_NAME_OFF;
+
+        return NGX_OK;
+    }
+
     if (c->conf.loopback && ngx_k8s_str_eq_c(&name, "localhost")) {
         ngx_str_set(&name, "127.0.0.1");
     }

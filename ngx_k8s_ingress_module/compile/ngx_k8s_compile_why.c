@@ -93,7 +93,12 @@ static ngx_k8s_why_t  ngx_k8s_whys[] = {
     { ": its externalName \"%V\" cannot be resolved: %V",
       ngx_string("Check the name, and whether the nameservers know it: those "
                  "of \"resolver\" in http { }, else of /etc/resolv.conf, whose "
-                 "\"search\" counts for names with few dots.") }
+                 "\"search\" counts for names with few dots.") },
+
+    { ": its externalName \"%V\" is not served, as nginx.conf says "
+      "\"external_names off\"",
+      ngx_string("Make a Service without selector and an EndpointSlice with "
+                 "the addresses; or say \"external_names on\" in nginx.conf.") }
 };
 
 

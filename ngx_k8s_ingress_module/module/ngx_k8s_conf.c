@@ -201,6 +201,14 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "with acme every namespace can answer the HTTP-01 challenges of any "
       "host, and have certificates issued for it." },
 
+    { { ngx_string("external_names"), NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, 0,
+        offsetof(ngx_k8s_conf_t, external_names), NULL },
+      "external_names on | off;", "on", "k8s_ingress",
+      "Whether Services of type ExternalName are served. With off, as with "
+      "--disable-svc-external-name of ingress-nginx, their paths answer 503, "
+      "and no name of a tenant's is looked up for them." },
+
     { { ngx_string("healthz"), NGX_CONF_TAKE1,
         ngx_k8s_conf_healthz, 0, 0, NULL },
       "healthz path | off;", "/healthz", "k8s_ingress",
@@ -385,6 +393,7 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.block = block;
     kcf.class_by_name = NGX_CONF_UNSET;
     kcf.without_class = NGX_CONF_UNSET;
+    kcf.external_names = NGX_CONF_UNSET;
     kcf.annotation_validation = NGX_CONF_UNSET;
     kcf.defaults = NGX_CONF_UNSET_UINT;
     kcf.page = NGX_CONF_UNSET;

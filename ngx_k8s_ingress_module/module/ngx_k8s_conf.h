@@ -40,6 +40,7 @@ typedef struct {
     ngx_int_t                problems;
     ngx_flag_t               class_by_name;
     ngx_flag_t               without_class;
+    ngx_flag_t               external_names;
     ngx_flag_t               annotation_validation;
 } ngx_k8s_conf_t;
 

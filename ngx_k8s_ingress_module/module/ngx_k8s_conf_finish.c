@@ -56,6 +56,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 
     ngx_conf_init_value(kcf->class_by_name, 0);
     ngx_conf_init_value(kcf->without_class, 0);
+    ngx_conf_init_value(kcf->external_names, 1);
     ngx_conf_init_value(kcf->annotation_validation, 1);
     ngx_conf_init_uint_value(kcf->defaults, NGX_K8S_DEFAULTS_INGRESS_NGINX);
     ngx_conf_init_value(kcf->problems, 1000);
@@ -67,6 +68,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     kcf->class.gate.loose = !kcf->annotation_validation;
 
     kcf->compile.problems = kcf->problems;
+    kcf->compile.no_names = !kcf->external_names;
     kcf->compile.add_slash =
                           (kcf->defaults == NGX_K8S_DEFAULTS_INGRESS_NGINX);
 

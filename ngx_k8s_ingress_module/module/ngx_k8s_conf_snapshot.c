@@ -183,7 +183,8 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
     numbers[2] = block->conf->class.class_by_name;
     numbers[3] = block->route_set;
     numbers[4] = block->defaults;
-    numbers[5] = block->conf->compile.ownership * 2
+    numbers[5] = block->conf->compile.no_names * 4
+                 + block->conf->compile.ownership * 2
                  + block->conf->compile.acme;
     numbers[6] = block->conf->class.gate.loose;
 

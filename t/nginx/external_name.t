@@ -217,6 +217,24 @@ zone('web.test' => '1 A 127.0.0.1');
 ok $n->wait_for('web.host', '/', 200), 'and is served again';
 ok $n->until(sub { problems() !~ /web\.test\\" cannot/ }), 'the problem goes';
 
+# not to be served
+
+my $block = $n->{block};
+$n->{block} = 'source manifests %%DIR%%; zone 8m; external_names off;';
+ok $n->reload, 'external_names off';
+ok $n->wait_for('web.host', '/', 503), 'then it has no endpoint';
+like problems(), qr/web\.test\\" is not served, as nginx\.conf says \\"external/,
+    'which is said';
+my $asked = $dns->asked('quick.test');
+external('fresh', 'fresh.test');
+ok $n->until(sub { problems() =~ /fresh\.test\\" is not served/ }),
+    'nor has a new one';
+is $dns->asked('quick.test') + $dns->asked('fresh.test'), $asked,
+    'no name is looked up';
+$n->{block} = $block;
+ok $n->reload, 'external_names on';
+ok $n->wait_for('web.host', '/', 200), 'all are served again';
+
 is $n->logged(qr/exited on signal (?!9)/), 0, 'nobody crashes';
 is_deeply [grep { !/signal 9/ } $n->alerts], [], 'no alerts';
 
