@@ -26,7 +26,7 @@
 #include <openssl/sha.h>
 
 
-#define NGX_HTTP_K8S_STORES          32   /* of a worker, those used last */
+#define NGX_HTTP_K8S_STORES          256 /* of a worker, those used last */
 
 /* as in ssl_verify_client */
 #define NGX_HTTP_K8S_VERIFY_ON       1
