@@ -8,7 +8,8 @@ import (
 )
 
 // grpc answers any method, unary or streaming, by its own messages, each as
-// soon as it came.  The metadata x-grpc-status asks for a status instead.
+// soon as it came.  The metadata x-grpc-status asks for a status instead,
+// x-grpc-reset for a reset of the stream after so many messages.
 func (p *Pod) grpc(w http.ResponseWriter, r *http.Request, rec *Record) {
 	h := w.Header()
 	h.Set("Content-Type", "application/grpc")
@@ -30,7 +31,8 @@ func (p *Pod) grpc(w http.ResponseWriter, r *http.Request, rec *Record) {
 		h.Set(http.TrailerPrefix+"Grpc-Status", strconv.Itoa(status))
 		h.Set(http.TrailerPrefix+"X-Pod", p.Name)
 	}()
-	for {
+	reset, _ := strconv.Atoi(r.Header.Get("X-Grpc-Reset"))
+	for i := 1; ; i++ {
 		var head [5]byte
 		_, err := io.ReadFull(r.Body, head[:])
 		if err == io.EOF {
@@ -52,6 +54,9 @@ func (p *Pod) grpc(w http.ResponseWriter, r *http.Request, rec *Record) {
 		_, _ = w.Write(m)
 		if f, ok := w.(http.Flusher); ok {
 			f.Flush()
+		}
+		if i == reset {
+			panic(http.ErrAbortHandler)
 		}
 	}
 }

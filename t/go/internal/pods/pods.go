@@ -31,6 +31,8 @@ type Options struct {
 
 	// Echo makes JSON the answer's usual body.
 	Echo bool `json:"echo,omitempty"`
+	// H2C takes HTTP/2 without TLS as well.
+	H2C bool `json:"h2c,omitempty"`
 	// CloseAfter closes each connection after so many requests, 0: never; it
 	// is announced by "Connection: close" unless Quiet.
 	CloseAfter int  `json:"closeAfter,omitempty"`
@@ -99,6 +101,11 @@ func (p *Pod) Server() *http.Server {
 				p.forget(c)
 			}
 		}}
+	if p.H2C {
+		srv.Protocols = new(http.Protocols)
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetUnencryptedHTTP2(true)
+	}
 	if p.Idle > 0 {
 		srv.IdleTimeout = time.Duration(p.Idle * float64(time.Second))
 	}
