@@ -29,6 +29,7 @@
  */
 
 typedef struct ngx_http_k8s_loc_conf_s  ngx_http_k8s_loc_conf_t;
+typedef struct ngx_http_k8s_plan_s      ngx_http_k8s_plan_t;
 typedef struct ngx_http_k8s_policies_s  ngx_http_k8s_policies_t;
 typedef struct ngx_http_k8s_profile_s   ngx_http_k8s_profile_t;
 typedef struct ngx_http_k8s_ssl_keys_s  ngx_http_k8s_ssl_keys_t;
@@ -55,9 +56,14 @@ struct ngx_http_k8s_loc_conf_s {
     ngx_http_k8s_loc_conf_t *outer;      /* of an if block: where it stands */
     ngx_table_elt_t          server;     /* stands for a header not sent */
     uint64_t                 protocol;   /* key of connections to backends */
+    ngx_http_k8s_plan_t     *plan;       /* of a profile: of requests to
+                                            backends; NULL: they are nginx's */
     ngx_flag_t               pass;
     unsigned                 late:1;
     unsigned                 location:1; /* the pass stands in a location */
+    unsigned                 builder:1;  /* of a profile: request_builder */
+    unsigned                 unbuffered:1; /* of a profile: bodies are passed
+                                            on while they are read */
 
     /* of the worker */
     ngx_http_k8s_policies_t *policies;

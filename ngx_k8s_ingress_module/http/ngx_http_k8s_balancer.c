@@ -226,7 +226,7 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
         return NGX_ERROR;
     }
 
-    peer = ngx_palloc(r->pool, sizeof(ngx_http_k8s_peer_t));
+    peer = ngx_http_k8s_alloc(r, ctx, sizeof(ngx_http_k8s_peer_t));
     if (peer == NULL) {
         return NGX_ERROR;
     }

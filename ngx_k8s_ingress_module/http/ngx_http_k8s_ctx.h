@@ -79,6 +79,15 @@ typedef struct {
     ngx_uint_t               error;      /* status for which an error backend
                                             is asked; 0: none is */
     u_char                   digest[16]; /* with affinity, of the Service */
+    u_char                  *free;       /* memory for ngx_http_k8s_alloc(), */
+    u_char                  *end;        /* up to here */
+
+    ngx_uint_t               built;      /* how the request to its backend was
+                                            made: */
+#define NGX_HTTP_K8S_BUILT_NGINX     0   /* by nginx: there is no plan, */
+#define NGX_HTTP_K8S_BUILT_HEAD      1   /* it is HEAD, */
+#define NGX_HTTP_K8S_BUILT_BODY      2   /* its body is not read yet */
+#define NGX_HTTP_K8S_BUILT           3   /* by the plan of its profile */
 
     unsigned                 routed:1;
     unsigned                 gate:1;     /* waits to be let through */
@@ -121,6 +130,29 @@ ngx_http_k8s_ctx(ngx_http_request_t *r)
 
     return (ctx || !(r->internal || r->filter_finalize))
            ? ctx : ngx_http_k8s_ctx_find(r);
+}
+
+
+/*
+ * Memory that lives as long as the main request, aligned, from what its context
+ * has of it, or else from its pool.  NULL: there is none.
+ */
+
+static ngx_inline void *
+ngx_http_k8s_alloc(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx, size_t size)
+{
+    u_char  *p;
+
+    size = ngx_align(size, NGX_ALIGNMENT);
+
+    if (size > (size_t) (ctx->end - ctx->free)) {
+        return ngx_palloc(r->main->pool, size);
+    }
+
+    p = ctx->free;
+    ctx->free = p + size;
+
+    return p;
 }
 
 

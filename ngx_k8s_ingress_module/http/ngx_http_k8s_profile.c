@@ -22,6 +22,7 @@ typedef struct {
 
 static ngx_int_t ngx_http_k8s_profile_run(ngx_conf_t *cf,
     ngx_http_conf_ctx_t *parent, ngx_array_t *tokens, ngx_str_t *error);
+static ngx_uint_t ngx_http_k8s_profile_proxied(ngx_array_t *tokens);
 static void ngx_http_k8s_profile_writer(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len);
 static void ngx_http_k8s_profile_failed(ngx_str_t *error, const char *fmt, ...);
@@ -196,6 +197,12 @@ ngx_http_k8s_profile_run(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
         rc = ngx_http_k8s_profile_merge(cf, parent, ctx, error);
     }
 
+    if (rc == NGX_OK && ngx_http_k8s_profile_proxied(tokens)
+        && ngx_http_k8s_plan(cf, parent->loc_conf, ctx->loc_conf) == NGX_ERROR)
+    {
+        rc = NGX_ERROR;
+    }
+
     if (running && ngx_http_k8s_registry_end(&registry, &what) != NGX_OK) {
 
         if (rc == NGX_OK) {
@@ -207,6 +214,24 @@ ngx_http_k8s_profile_run(ngx_conf_t *cf, ngx_http_conf_ctx_t *parent,
     }
 
     return rc;
+}
+
+
+/* the first directive is the one that passes */
+
+static ngx_uint_t
+ngx_http_k8s_profile_proxied(ngx_array_t *tokens)
+{
+    ngx_str_t     *name;
+    ngx_array_t  **args;
+
+    static ngx_str_t  proxy_pass = ngx_string("proxy_pass");
+
+    args = tokens->elts;
+    name = args[0]->elts;
+
+    return name->len == proxy_pass.len
+           && ngx_strncmp(name->data, proxy_pass.data, name->len) == 0;
 }
 
 
@@ -413,37 +438,6 @@ ngx_http_k8s_profile_allowed(ngx_array_t *args)
     }
 
     return 0;
-}
-
-
-ngx_command_t *
-ngx_http_k8s_profile_command(ngx_cycle_t *cycle, ngx_str_t *name,
-    ngx_module_t **module)
-{
-    ngx_uint_t      m;
-    ngx_command_t  *cmd;
-
-    for (m = 0; cycle->modules[m]; m++) {
-
-        if (cycle->modules[m]->type != NGX_HTTP_MODULE
-            || cycle->modules[m]->commands == NULL)
-        {
-            continue;
-        }
-
-        for (cmd = cycle->modules[m]->commands; cmd->name.len; cmd++) {
-
-            if (cmd->name.len == name->len
-                && ngx_strncmp(cmd->name.data, name->data, name->len) == 0
-                && (cmd->type & NGX_HTTP_LOC_CONF))
-            {
-                *module = cycle->modules[m];
-                return cmd;
-            }
-        }
-    }
-
-    return NULL;
 }
 
 

@@ -167,9 +167,14 @@ void ngx_http_k8s_profile_release(ngx_http_k8s_profile_t *profile);
  */
 uint64_t ngx_http_k8s_profile_protocol(ngx_array_t *tokens);
 
-/* a directive of locations and its module, NULL when there is none */
-ngx_command_t *ngx_http_k8s_profile_command(ngx_cycle_t *cycle,
-    ngx_str_t *name, ngx_module_t **module);
+/*
+ * Plans of requests to backends (ngx_http_k8s_plan.c): gives a merged
+ * location that passes by the proxy module one, and a handler of its own;
+ * parent is what it was merged with.  At configuration time and at run time;
+ * lives as long as cf->pool.  NGX_DECLINED: nginx makes its requests.
+ * NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_k8s_plan(ngx_conf_t *cf, void **parent, void **loc_conf);
 
 
 /*
@@ -201,6 +206,10 @@ ngx_int_t ngx_http_k8s_registry_begin(ngx_http_k8s_registry_t *registry,
     ngx_cycle_t *cycle, ngx_http_conf_ctx_t *ctx, ngx_pool_t *temp_pool);
 ngx_int_t ngx_http_k8s_registry_end(ngx_http_k8s_registry_t *registry,
     char **what);
+
+/* a directive of locations and its module, NULL when there is none */
+ngx_command_t *ngx_http_k8s_profile_command(ngx_cycle_t *cycle,
+    ngx_str_t *name, ngx_module_t **module);
 
 /* groups that a regular expression of a profile may have */
 #define NGX_HTTP_K8S_CAPTURES        9

@@ -157,3 +157,34 @@ ngx_http_k8s_array_reset(ngx_array_t *a, ngx_uint_t n)
 
     return 1;
 }
+
+
+ngx_command_t *
+ngx_http_k8s_profile_command(ngx_cycle_t *cycle, ngx_str_t *name,
+    ngx_module_t **module)
+{
+    ngx_uint_t      m;
+    ngx_command_t  *cmd;
+
+    for (m = 0; cycle->modules[m]; m++) {
+
+        if (cycle->modules[m]->type != NGX_HTTP_MODULE
+            || cycle->modules[m]->commands == NULL)
+        {
+            continue;
+        }
+
+        for (cmd = cycle->modules[m]->commands; cmd->name.len; cmd++) {
+
+            if (cmd->name.len == name->len
+                && ngx_strncmp(cmd->name.data, name->data, name->len) == 0
+                && (cmd->type & NGX_HTTP_LOC_CONF))
+            {
+                *module = cycle->modules[m];
+                return cmd;
+            }
+        }
+    }
+
+    return NULL;
+}

@@ -646,7 +646,7 @@ ngx_http_k8s_take_rule(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     size = rule->header.size;
 
-    ctx->names = ngx_palloc(r->main->pool, size);
+    ctx->names = ngx_http_k8s_alloc(r, ctx, size);
     if (ctx->names == NULL) {
         return NGX_ERROR;
     }

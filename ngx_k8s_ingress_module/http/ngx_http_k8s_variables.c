@@ -32,6 +32,8 @@ static ngx_int_t ngx_http_k8s_upstream_name(ngx_http_request_t *r,
     ngx_k8s_rule_rec_t *names, ngx_str_t *s);
 static ngx_int_t ngx_http_k8s_error_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_k8s_builder_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_k8s_request_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_http_variable_value_t *ngx_http_k8s_request_id(
@@ -96,6 +98,13 @@ ngx_http_k8s_variable_t  ngx_http_k8s_variables[] = {
     ngx_http_k8s_var_row("k8s_error_code", ngx_http_k8s_error_variable,
                          NGX_HTTP_VAR_NOCACHEABLE,
                          "status for which the error backend is asked"),
+    ngx_http_k8s_var_row("k8s_request_builder",
+                         ngx_http_k8s_builder_variable,
+                         NGX_HTTP_VAR_NOCACHEABLE,
+                         "who wrote the request to the backend: \"on\" for "
+                         "request_builder, or why nginx did: \"head\", "
+                         "\"body\" that was not read before, \"profile\" "
+                         "with something else than plain headers"),
     ngx_http_k8s_var_row("k8s_req_id", ngx_http_k8s_request_id_variable, 0,
                          "X-Request-ID of the client, or $request_id"),
     ngx_http_k8s_var_row("k8s_best_http_host", ngx_http_k8s_host_variable, 0,
@@ -431,6 +440,41 @@ ngx_http_k8s_error_variable(ngx_http_request_t *r,
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_k8s_builder_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t           *s;
+    ngx_http_k8s_ctx_t  *ctx;
+
+    /* by NGX_HTTP_K8S_BUILT_* */
+
+    static ngx_str_t  names[] = {
+        ngx_string("profile"),
+        ngx_string("head"),
+        ngx_string("body"),
+        ngx_string("on")
+    };
+
+    ctx = ngx_http_k8s_ctx(r);
+
+    if (ctx == NULL || r->main->upstream == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    s = &names[ctx->built];
+
+    v->len = s->len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = s->data;
 
     return NGX_OK;
 }

@@ -44,6 +44,7 @@ struct ngx_k8s_block_s {
     uint32_t                 route_set;  /* 0: the Ingress API's */
     ngx_uint_t               defaults;   /* NGX_K8S_DEFAULTS_* */
     ngx_str_t                healthz;    /* path on the catch-all host */
+    ngx_uint_t               request_builder;  /* on: 1 */
     ngx_resolver_t          *resolver;   /* of names, or NULL */
     ngx_msec_t               resolver_timeout;
     ngx_uint_t               loopback;   /* 127.0.0.1 may be named */

@@ -287,6 +287,15 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "write_rate number;", "50", "k8s_ingress",
       "How many statuses and Events are written in a second, at most 1000." },
 
+    { { ngx_string("request_builder"), NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, 0,
+        offsetof(ngx_k8s_conf_t, request_builder), NULL },
+      "request_builder on | off;", "on", "k8s_ingress",
+      "Writes requests to backends in one pass, which costs less than nginx's "
+      "own way; the backend gets the same bytes. Left to nginx are HEAD, "
+      "error pages, bodies that are passed on while they are read, gRPC, and "
+      "other HTTP versions than 1.1: $k8s_request_builder says which." },
+
     { { ngx_string("connect_timeout"), NGX_CONF_TAKE1,
         ngx_conf_set_msec_slot, 0,
         offsetof(ngx_k8s_conf_t, source.connect_timeout), NULL },
@@ -395,6 +404,7 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.without_class = NGX_CONF_UNSET;
     kcf.external_names = NGX_CONF_UNSET;
     kcf.annotation_validation = NGX_CONF_UNSET;
+    kcf.request_builder = NGX_CONF_UNSET;
     kcf.defaults = NGX_CONF_UNSET_UINT;
     kcf.page = NGX_CONF_UNSET;
     kcf.client_check = NGX_CONF_UNSET_MSEC;

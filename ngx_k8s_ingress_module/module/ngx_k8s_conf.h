@@ -42,6 +42,7 @@ typedef struct {
     ngx_flag_t               without_class;
     ngx_flag_t               external_names;
     ngx_flag_t               annotation_validation;
+    ngx_flag_t               request_builder;
 } ngx_k8s_conf_t;
 
 

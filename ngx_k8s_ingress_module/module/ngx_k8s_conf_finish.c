@@ -58,6 +58,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     ngx_conf_init_value(kcf->without_class, 0);
     ngx_conf_init_value(kcf->external_names, 1);
     ngx_conf_init_value(kcf->annotation_validation, 1);
+    ngx_conf_init_value(kcf->request_builder, 1);
     ngx_conf_init_uint_value(kcf->defaults, NGX_K8S_DEFAULTS_INGRESS_NGINX);
     ngx_conf_init_value(kcf->problems, 1000);
     ngx_conf_init_uint_value(kcf->compile.ownership, 0);
@@ -107,6 +108,7 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
     block->class_name = kcf->class.class_name;
     block->defaults = kcf->defaults;
     block->healthz = kcf->healthz;
+    block->request_builder = kcf->request_builder;
     block->conf->snapshot = kcf->snapshot;
 
     return ngx_k8s_conf_finish_source(cf, kcf);
