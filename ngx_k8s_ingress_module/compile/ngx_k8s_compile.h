@@ -67,6 +67,7 @@ typedef struct {
     ngx_str_t                default_backend;  /* "ns/name[:port]", or "" */
     ngx_str_t                default_certificate;  /* "ns/name", or "" */
     ngx_str_t                config_map;       /* "ns/name", or "" */
+    ngx_str_t                topology_zone;    /* of the node, or "" */
     ngx_uint_t               limit_routes;     /* of one namespace, 0: none */
     size_t                   limit_bytes;      /* of one namespace, 0: none */
     ngx_uint_t               problems;         /* records kept at most */

@@ -205,6 +205,16 @@ ngx_k8s_part_add(ngx_k8s_compile_t *c, ngx_k8s_piece_t *part,
     }
 
     ngx_rbtree_insert(&part->state->candidates[part->family6], &e->node);
+
+    if (source->ready && !e->refused) {
+        e->hinted = (source->hints.len != 0);
+        e->near = ngx_k8s_header_listed(&source->hints,
+                                        &c->conf.topology_zone);
+
+        part->state->nready++;
+        part->state->nhinted += e->hinted;
+        part->state->nnear += e->near;
+    }
 }
 
 
@@ -249,6 +259,12 @@ ngx_k8s_part_remove(ngx_k8s_compile_t *c, ngx_k8s_piece_t *part)
         e = &part->candidates[--part->n];
 
         ngx_k8s_serving_skip(state, e);
+
+        if ((e->flags & NGX_K8S_ENDPOINT_READY) && !e->refused) {
+            state->nready--;
+            state->nhinted -= e->hinted;
+            state->nnear -= e->near;
+        }
 
         ngx_rbtree_delete(&state->candidates[part->family6], &e->node);
     }

@@ -97,6 +97,8 @@ typedef struct {
     u_char                   addr[16];
     uint8_t                  flags;      /* NGX_K8S_ENDPOINT_* */
     unsigned                 refused:1;  /* its address cannot be used */
+    unsigned                 hinted:1;   /* it is for certain zones, and */
+    unsigned                 near:1;     /* for that of this node */
 } ngx_k8s_candidate_t;
 
 
@@ -127,6 +129,9 @@ struct ngx_k8s_service_state_s {
     ngx_queue_t              gone;       /* those whose slice is gone */
     ngx_rbtree_t             candidates[2];  /* IPv4, IPv6 */
     ngx_rbtree_node_t        sentinel;
+    ngx_uint_t               nready;     /* of them, which can be used, */
+    ngx_uint_t               nhinted;    /* are for certain zones, */
+    ngx_uint_t               nnear;      /* and for that of this node */
     ngx_k8s_piece_t         *fresh;      /* of which not all is in a tree */
     ngx_k8s_port_t          *port;       /* to be made next; NULL: none */
     ngx_k8s_name_t          *name;       /* of an ExternalName that is looked
@@ -166,6 +171,7 @@ struct ngx_k8s_serving_s {
     ngx_k8s_piece_t         *part;
     ngx_k8s_candidate_t     *next;
     ngx_uint_t               tree;       /* state->candidates[] */
+    ngx_uint_t               near;       /* those of other zones are left out */
     ngx_array_t              ready;      /* ngx_k8s_endpoint_t */
     ngx_array_t              others;
     ngx_array_t              got;        /* statistics that it has taken */

@@ -140,8 +140,9 @@ ngx_k8s_serving_seek(ngx_k8s_serving_t *s)
 ngx_int_t
 ngx_k8s_serving_parts(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
 {
-    ngx_uint_t        why;
-    ngx_k8s_piece_t  *part;
+    ngx_uint_t                why;
+    ngx_k8s_piece_t          *part;
+    ngx_k8s_service_state_t  *state;
 
     while (s->part) {
         part = s->part;
@@ -159,6 +160,13 @@ ngx_k8s_serving_parts(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
 
         ngx_k8s_serving_pass(s->port->node->data, part);
     }
+
+    /* as kube-proxy has it: only where each endpoint says for which zones it
+       is, and one is for this one */
+
+    state = s->port->node->data;
+    s->near = (c->conf.topology_zone.len && state->nnear
+               && state->nhinted == state->nready);
 
     ngx_k8s_serving_tree(s, s->tree);
     s->stage = NGX_K8S_SERVING_WALK;
@@ -196,7 +204,9 @@ ngx_k8s_serving_walk(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
         part = e->part;
         source = e->source;
 
-        if (part->number == 0) {
+        if (part->number == 0
+            || (s->near && !e->near && (e->flags & NGX_K8S_ENDPOINT_READY)))
+        {
             continue;
         }
 

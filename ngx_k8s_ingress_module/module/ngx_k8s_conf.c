@@ -157,6 +157,15 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "The Service that serves requests which match no Ingress; without it "
       "they are answered with 404." },
 
+    { { ngx_string("topology_zone"), NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, 0,
+        offsetof(ngx_k8s_conf_t, compile.topology_zone), NULL },
+      "topology_zone name;", "", "k8s_ingress",
+      "The zone of the node on which this nginx runs, as "
+      "topology.kubernetes.io/zone has it.  Of a Service whose endpoints all "
+      "have hints, by trafficDistribution or topology-mode, those for this "
+      "zone are used, if there is one that is ready." },
+
     { { ngx_string("default_certificate"), NGX_CONF_TAKE1,
         ngx_k8s_conf_object, 0,
         offsetof(ngx_k8s_conf_t, compile.default_certificate),

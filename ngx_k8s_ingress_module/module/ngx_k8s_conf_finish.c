@@ -50,6 +50,16 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
         return "has an \"annotations_prefix\" that is no DNS name";
     }
 
+    if (kcf->compile.topology_zone.data
+        && (kcf->compile.topology_zone.len == 0
+            || kcf->compile.topology_zone.len > 63
+            || ngx_strlchr(kcf->compile.topology_zone.data,
+                           kcf->compile.topology_zone.data
+                           + kcf->compile.topology_zone.len, ',')))
+    {
+        return "has a \"topology_zone\" that is no value of a label";
+    }
+
     if (kcf->healthz.data == NULL) {
         ngx_str_set(&kcf->healthz, "/healthz");
     }

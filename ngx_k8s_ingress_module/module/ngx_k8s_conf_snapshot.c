@@ -175,7 +175,7 @@ static ngx_int_t
 ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
 {
     uint32_t     numbers[7];
-    ngx_str_t   *ns, s, *strs[13];
+    ngx_str_t   *ns, s, *strs[14];
     ngx_uint_t   i;
 
     numbers[0] = block->conf->source.type;
@@ -204,6 +204,7 @@ ngx_k8s_identity_all(EVP_MD_CTX *ctx, ngx_k8s_block_t *block)
     strs[10] = &block->conf->source.server;
     strs[11] = &block->conf->compile.config_map;
     strs[12] = &block->conf->class.gate.prefix;
+    strs[13] = &block->conf->compile.topology_zone;
 
     for (i = 0; i < sizeof(strs) / sizeof(strs[0]); i++) {
         if (ngx_k8s_identity_str(ctx, strs[i]) != NGX_OK) {
