@@ -21,6 +21,10 @@ static char *ngx_k8s_conf_directive(ngx_conf_t *cf, ngx_command_t *dummy,
 static ngx_k8s_directive_t *ngx_k8s_conf_find(ngx_str_t *name);
 static ngx_uint_t ngx_k8s_conf_nargs(ngx_uint_t type, ngx_uint_t n);
 
+#if (NGX_DEBUG)
+static char *ngx_k8s_conf_row_off(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+#endif
 static char *ngx_k8s_conf_source(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_k8s_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -370,6 +374,15 @@ ngx_k8s_directive_t  ngx_k8s_directives[] = {
       "How many objects with problems are kept in the zone; the number of "
       "those left out is shown." },
 
+#if (NGX_DEBUG)
+
+    { { ngx_string("test_row_off"), NGX_CONF_TAKE2, ngx_k8s_conf_row_off, 0, 0,
+        NULL },
+      "test_row_off name value | field | token;", "", "k8s_ingress",
+      "Takes this part of what an annotation or key does away, for tests." },
+
+#endif
+
     { { ngx_string("k8s_ingress_pass"), 0, NULL, 0, 0, NULL },
       "k8s_ingress_pass [name];", "", "server, location",
       "Passes requests as the Ingresses of the k8s_ingress block of that name "
@@ -433,6 +446,10 @@ ngx_k8s_conf_block(ngx_conf_t *cf, ngx_k8s_block_t *block)
     kcf.report.lease.duration = NGX_CONF_UNSET_MSEC;
     kcf.limits_size = NGX_CONF_UNSET_SIZE;
     kcf.answers_size = NGX_CONF_UNSET_SIZE;
+
+#if (NGX_DEBUG)
+    (void) ngx_k8s_row_off(NULL, NULL);
+#endif
 
     save = *cf;
     cf->handler = ngx_k8s_conf_directive;
@@ -535,6 +552,22 @@ ngx_k8s_conf_nargs(ngx_uint_t type, ngx_uint_t n)
 
     return (type & (NGX_CONF_NOARGS << (n - 1))) != 0;
 }
+
+
+#if (NGX_DEBUG)
+
+static char *
+ngx_k8s_conf_row_off(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    return (ngx_k8s_row_off(&value[1], &value[2]) == NGX_OK)
+           ? NGX_CONF_OK : "names no row, or no part of it";
+}
+
+#endif
 
 
 static char *

@@ -788,6 +788,10 @@ ngx_k8s_annotation_take(ngx_k8s_annotations_t *a, ngx_str_t *key,
 {
     ngx_k8s_value_t  *value;
 
+    if (ngx_k8s_row_is_off(&row->name, NGX_K8S_PART_VALUE)) {
+        return NGX_OK;
+    }
+
     value = ngx_array_push(&a->values->values);
     if (value == NULL) {
         return NGX_ERROR;

@@ -86,7 +86,7 @@ ngx_k8s_gate_key(ngx_array_t *data, ngx_str_t *name)
     ngx_uint_t     i;
     ngx_keyval_t  *kv;
 
-    if (data == NULL) {
+    if (data == NULL || ngx_k8s_row_is_off(name, NGX_K8S_PART_VALUE)) {
         return NULL;
     }
 

@@ -68,7 +68,8 @@ ngx_k8s_policy_settings(ngx_k8s_settings_t *settings, ngx_uint_t api,
         row = &ngx_k8s_rows[i];
 
         if (values[i].data == NULL || row->offset == NGX_K8S_NO_FIELD
-            || !(row->flags & api))
+            || !(row->flags & api)
+            || ngx_k8s_row_is_off(&row->name, NGX_K8S_PART_FIELD))
         {
             continue;
         }
@@ -210,6 +211,10 @@ ngx_k8s_row_value(ngx_k8s_row_t *row, ngx_str_t *values, ngx_str_t *base)
     ngx_uint_t  i;
 
     i = row - ngx_k8s_rows;
+
+    if (ngx_k8s_row_is_off(&row->name, NGX_K8S_PART_TOKEN)) {
+        return &row->value;
+    }
 
     if (values && values[i].data) {
         return &values[i];

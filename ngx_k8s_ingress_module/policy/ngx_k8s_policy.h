@@ -614,6 +614,28 @@ u_char *ngx_k8s_row_directive(u_char *buf, size_t size, ngx_k8s_row_t *row,
 
 
 /*
+ * In builds for debugging a part of a row's effect can be taken away, for tests
+ * of tests: its value is read and not taken, the field or the directive has the
+ * default.  NGX_DECLINED: there is no such row or part; NULL: all have effect.
+ */
+
+#define NGX_K8S_PART_VALUE           1
+#define NGX_K8S_PART_FIELD           2
+#define NGX_K8S_PART_TOKEN           4
+
+#if (NGX_DEBUG)
+
+ngx_int_t ngx_k8s_row_off(ngx_str_t *name, ngx_str_t *part);
+ngx_uint_t ngx_k8s_row_is_off(ngx_str_t *name, ngx_uint_t part);
+
+#else
+
+#define ngx_k8s_row_is_off(name, part)  0
+
+#endif
+
+
+/*
  * Tokens: an array of ngx_array_t * of ngx_str_t, a directive and its arguments
  * each.  add() appends one, from a text with its arguments separated by blanks
  * ("" is an empty one); tokens() appends those of the base of an API, in which

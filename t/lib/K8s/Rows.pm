@@ -163,6 +163,7 @@ sub echo {
 sub new {
     my ($class, %o) = @_;
     my $files = $o{files} // 1 ? files() : {};
+    $files = { map { $_ => $files->{$_} } @{$o{rows}} } if $o{rows};
     my $self = bless { files => $files, annotation => served('annotations'),
                        key => served('configmap'),
                        compared => served('configmap', 'compared') }, $class;
@@ -192,7 +193,8 @@ sub new {
     $self->{tls} = $tls;
     my $proxy = $self->{proxy} = K8s::Objects::free_port();
     my $n = $self->{nginx} = K8s::Nginx->new(
-        block => 'source manifests %%DIR%%; zone 16m; config_map rows/own;',
+        block => 'source manifests %%DIR%%; zone 16m; config_map rows/own; '
+                 . ($o{block} // ''),
         server => "listen 127.0.0.1:$tls ssl; http2 on; k8s_ingress_pass;",
         http => "log_format rows 'access of host: \"\$host\"'; "
                 . 'access_log logs/error.log rows; '
@@ -270,7 +272,8 @@ metadata: {name: map, namespace: rows}
 stringData: {u: "{PLAIN}p"}
 EOS
 
-    $self->config(map { %{$_->{keys} // {}} } values %{$self->{files}});
+    $self->config($o{config} ? %{$o{config}}
+                  : map { %{$_->{keys} // {}} } values %{$self->{files}});
     $n->start;
 
     return $self;
