@@ -261,7 +261,7 @@ ngx_k8s_hint_headers(ngx_k8s_compile_t *c, ngx_array_t *a, ngx_uint_t code,
     ngx_str_t   rest, name, header, variable;
     ngx_uint_t  literal, known;
 
-    if (c->conf.variable == NULL) {
+    if (c->conf.variable == NULL || ngx_k8s_row_params(value->row)) {
         return NGX_OK;
     }
 

@@ -28,6 +28,11 @@
  * SERVER_REWRITE phase; all others are "late": in the REWRITE phase.
  */
 
+#define NGX_HTTP_K8S_MODULE_PROXY    0
+#define NGX_HTTP_K8S_MODULE_GRPC     1
+#define NGX_HTTP_K8S_MODULE_FASTCGI  2
+#define NGX_HTTP_K8S_MODULES         3   /* that ask backends */
+
 typedef struct ngx_http_k8s_loc_conf_s  ngx_http_k8s_loc_conf_t;
 typedef struct ngx_http_k8s_plan_s      ngx_http_k8s_plan_t;
 typedef struct ngx_http_k8s_policies_s  ngx_http_k8s_policies_t;
@@ -42,8 +47,9 @@ struct ngx_http_k8s_loc_conf_s {
     ngx_str_t                urls[NGX_K8S_BACKENDS];  /* by protocol, where
                                             profiles pass to */
     ngx_http_k8s_profile_t  *builtin;    /* without a ConfigMap */
-    ngx_http_conf_ctx_t     *grpc;       /* over it, for profiles of gRPC; NULL:
-                                            nginx has none */
+    ngx_http_conf_ctx_t     *parents[NGX_HTTP_K8S_MODULES];  /* over it, for
+                                            profiles of another module than the
+                                            proxy's; NULL: nginx has none */
     void                   **health_conf; /* the same, not logged */
     u_char                  *words;      /* those of nginx.conf, a copy */
     ngx_http_k8s_ssl_keys_t *ssl;        /* the same of TLS; NULL: none, or the
@@ -85,7 +91,7 @@ typedef struct {
 } ngx_http_k8s_pass_t;
 
 /* variables that nginx finds by an index alone */
-#define NGX_HTTP_K8S_HIDDEN          2
+#define NGX_HTTP_K8S_HIDDEN          4
 
 /* random bytes of request ids to come; of one process */
 

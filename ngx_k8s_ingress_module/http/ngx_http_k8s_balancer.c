@@ -48,6 +48,7 @@ typedef struct {
 
     ngx_k8s_choice_t              choice;
 
+    unsigned                      once:1;    /* its server closes it */
     unsigned                      fresh:1;   /* nothing sent on a new one */
     unsigned                      unsent:1;  /* and nothing will be */
 } ngx_http_k8s_peer_t;
@@ -253,6 +254,9 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
 #endif
 
+    /* a process of FastCGI that has a connection serves no other one */
+
+    peer->once = (ngx_strcmp(u->conf->module.data, "fastcgi") == 0);
     peer->fresh = 0;
     peer->unsent = 0;
 
@@ -465,6 +469,10 @@ ngx_http_k8s_free_peer(ngx_peer_connection_t *pc, void *data,
         && !(peer->unsent && peer->choice.ntried < NGX_K8S_TRIED))
     {
         pc->tries--;
+    }
+
+    if (peer->once) {
+        return;
     }
 
     timeout = ngx_http_k8s_pool_keep(u, c, state, pool->requests, pool->time,

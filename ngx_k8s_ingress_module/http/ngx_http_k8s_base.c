@@ -178,6 +178,7 @@ ngx_http_k8s_base_tokens(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
            != NGX_OK
         || ngx_http_k8s_forwarded_tokens(pool, tokens, &settings) != NGX_OK
         || ngx_http_k8s_snippet_tokens(pool, tokens, &settings) != NGX_OK
+        || ngx_http_k8s_protocol_params(pool, tokens, protocol) != NGX_OK
         || ngx_http_k8s_protocol_tokens(pool, tokens, protocol) != NGX_OK)
     {
         return NULL;
@@ -265,13 +266,6 @@ ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
 
     protocol = settings.backend_protocol;
 
-    if (protocol >= NGX_K8S_BACKENDS) {
-
-        /* one that is not served yet: the paths are closed */
-
-        protocol = NGX_K8S_BACKEND_HTTP;
-    }
-
     parent = ngx_http_k8s_base_parent(klcf, base, protocol, pool);
 
     if (parent == NULL
@@ -284,24 +278,28 @@ ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
         return NULL;
     }
 
-    if (settings.snippet.len || settings.server_snippet.len) {
+    if (ngx_http_k8s_snippet_headers(pool, &settings)) {
 
-        if (ngx_http_k8s_snippet_headers(pool, &settings)) {
-            headers = ngx_http_k8s_base_tokens(klcf, pool, base->values,
-                                               protocol);
-            if (headers == NULL) {
-                return NULL;
-            }
-        }
+        /* written for the proxy module, as all others */
 
-        if (ngx_http_k8s_snippet_delta(pool, tokens, &settings, headers)
-            != NGX_OK)
-        {
+        headers = ngx_http_k8s_base_tokens(klcf, pool, base->values,
+                                           NGX_K8S_BACKEND_HTTP);
+        if (headers == NULL) {
             return NULL;
         }
     }
 
-    if (ngx_http_k8s_protocol_tokens(pool, tokens, protocol) != NGX_OK) {
+    if ((settings.snippet.len || settings.server_snippet.len || headers)
+        && ngx_http_k8s_snippet_delta(pool, tokens, &settings, headers)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    if ((headers
+         && ngx_http_k8s_protocol_params(pool, tokens, protocol) != NGX_OK)
+        || ngx_http_k8s_protocol_tokens(pool, tokens, protocol) != NGX_OK)
+    {
         return NULL;
     }
 
@@ -318,34 +316,51 @@ ngx_http_k8s_base_protocols(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
     u_char                  buf[NGX_HTTP_K8S_PROFILE_ERROR];
     void                  **loc_conf;
     ngx_str_t               error;
+    ngx_uint_t              i, module;
     ngx_array_t            *tokens;
     ngx_http_conf_ctx_t    *ctx;
 
-    tokens = ngx_http_k8s_base_protocol(klcf, klcf->builtin, cf->pool,
+    static ngx_uint_t  protocols[] = {
 #if (NGX_HTTP_SSL)
-                                        NGX_K8S_BACKEND_GRPCS);
+        NGX_K8S_BACKEND_GRPCS,
 #else
-                                        NGX_K8S_BACKEND_GRPC);
+        NGX_K8S_BACKEND_GRPC,
 #endif
-
-    ctx = ngx_palloc(cf->pool, sizeof(ngx_http_conf_ctx_t));
-
-    if (tokens == NULL || ctx == NULL) {
-        return NGX_ERROR;
-    }
+        NGX_K8S_BACKEND_FCGI
+    };
 
     error.data = buf;
 
-    loc_conf = ngx_http_k8s_profile_build(cf->cycle, cf->pool,
-                                          &klcf->builtin->ctx, tokens, &error);
-    if (loc_conf == NULL) {
-        return error.len ? NGX_OK : NGX_ERROR;
+    for (i = 0; i < sizeof(protocols) / sizeof(ngx_uint_t); i++) {
+
+        module = ngx_http_k8s_protocol_module(protocols[i]);
+
+        tokens = ngx_http_k8s_base_protocol(klcf, klcf->builtin, cf->pool,
+                                            protocols[i]);
+
+        ctx = ngx_palloc(cf->pool, sizeof(ngx_http_conf_ctx_t));
+
+        if (tokens == NULL || ctx == NULL) {
+            return NGX_ERROR;
+        }
+
+        loc_conf = ngx_http_k8s_profile_build(cf->cycle, cf->pool,
+                                              &klcf->builtin->ctx, tokens,
+                                              &error);
+        if (loc_conf == NULL) {
+
+            if (error.len) {
+                continue;
+            }
+
+            return NGX_ERROR;
+        }
+
+        *ctx = klcf->builtin->ctx;
+        ctx->loc_conf = loc_conf;
+
+        klcf->parents[module] = ctx;
     }
-
-    *ctx = klcf->builtin->ctx;
-    ctx->loc_conf = loc_conf;
-
-    klcf->grpc = ctx;
 
     return NGX_OK;
 }
@@ -361,29 +376,38 @@ static ngx_http_conf_ctx_t *
 ngx_http_k8s_base_parent(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *base, ngx_uint_t protocol, ngx_pool_t *temp_pool)
 {
-    ngx_array_t  *tokens;
+    ngx_uint_t                module;
+    ngx_array_t              *tokens;
+    ngx_http_k8s_profile_t  **parent;
 
-    if (ngx_http_k8s_protocol_proxied(protocol) || klcf->grpc == NULL) {
+    module = ngx_http_k8s_protocol_module(protocol);
+
+    if (klcf->parents[module] == NULL) {
         return &base->ctx;
     }
 
     if (base == klcf->builtin) {
-        return klcf->grpc;
+        return klcf->parents[module];
     }
 
-    if (base->grpc == NULL) {
+    parent = &base->parents[module];
+
+    if (*parent == NULL) {
+
+        /* without TLS, which has its context from nginx.conf */
 
         tokens = ngx_http_k8s_base_protocol(klcf, base, temp_pool,
-                                            NGX_K8S_BACKEND_GRPC);
+                                            (protocol == NGX_K8S_BACKEND_GRPCS)
+                                            ? NGX_K8S_BACKEND_GRPC : protocol);
+
         if (tokens == NULL
-            || ngx_http_k8s_profile_beside(base, &base->grpc, tokens)
-               != NGX_OK)
+            || ngx_http_k8s_profile_beside(base, parent, tokens) != NGX_OK)
         {
             return NULL;
         }
     }
 
-    return base->grpc ? &base->grpc->ctx : klcf->grpc;
+    return *parent ? &(*parent)->ctx : klcf->parents[module];
 }
 
 
@@ -397,7 +421,9 @@ ngx_http_k8s_base_protocol(ngx_http_k8s_loc_conf_t *klcf,
 
     tokens = ngx_http_k8s_base_tokens(klcf, pool, base->values, protocol);
 
-    if (tokens == NULL || base->settings->grpc_buffer == 0) {
+    if (tokens == NULL || base->settings->grpc_buffer == 0
+        || ngx_http_k8s_protocol_module(protocol) != NGX_HTTP_K8S_MODULE_GRPC)
+    {
         return tokens;
     }
 

@@ -51,6 +51,8 @@ static ngx_http_k8s_directive_t  ngx_http_k8s_profile_directives[] = {
     { ngx_string("grpc_pass"), ngx_string("grpc://k8s_ingress") },
     { ngx_string("grpc_pass"), ngx_string("grpcs://k8s_ingress") },
     { ngx_string("grpc_buffer_size"), ngx_string("") },
+    { ngx_string("fastcgi_pass"), ngx_string("k8s_ingress") },
+    { ngx_string("fastcgi_param"), ngx_string("") },
     { ngx_string("proxy_pass"), ngx_string("$k8s_auth_url") },
     { ngx_string("proxy_method"), ngx_string("$k8s_auth_method") },
     { ngx_string("proxy_pass_request_body"), ngx_string("off") },

@@ -101,8 +101,9 @@ struct ngx_http_k8s_profile_s {
                                             be: */
 #define NGX_HTTP_K8S_DENIED_ASK      2   /* it names a Secret */
     ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
-    ngx_http_k8s_profile_t  *grpc;       /* of a base: over which those of gRPC
-                                            are; NULL: not yet made */
+    ngx_http_k8s_profile_t  *parents[NGX_HTTP_K8S_MODULES];  /* of a base: over
+                                            which those of another module are;
+                                            NULL: not yet made */
     ngx_http_k8s_profile_t  *page;       /* of a base: the location of error
                                             pages; NULL: that of the cycle */
     ngx_http_k8s_profile_t  *asking;     /* the location of requests to auth

@@ -29,6 +29,14 @@ ngx_int_t ngx_http_k8s_protocol_urls(ngx_conf_t *cf,
 ngx_int_t ngx_http_k8s_protocol_pass(ngx_http_k8s_loc_conf_t *klcf,
     ngx_pool_t *pool, ngx_array_t *tokens, ngx_uint_t protocol);
 
+/*
+ * Adds the parameters that FastCGI has by itself, but for those that tokens
+ * say: to tokens with headers, as what a location says of either is all that it
+ * has.  NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_k8s_protocol_params(ngx_pool_t *pool, ngx_array_t *tokens,
+    ngx_uint_t protocol);
+
 /* makes tokens of the proxy module those of the protocol's; NGX_ERROR: no
    memory */
 ngx_int_t ngx_http_k8s_protocol_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
@@ -37,8 +45,8 @@ ngx_int_t ngx_http_k8s_protocol_tokens(ngx_pool_t *pool, ngx_array_t *tokens,
 /* whether a directive is one that the latter makes */
 ngx_uint_t ngx_http_k8s_protocol_directive(ngx_str_t *name);
 
-/* whether the proxy module serves it */
-ngx_uint_t ngx_http_k8s_protocol_proxied(ngx_uint_t protocol);
+/* which module serves it: NGX_HTTP_K8S_MODULE_* */
+ngx_uint_t ngx_http_k8s_protocol_module(ngx_uint_t protocol);
 
 
 #endif /* _NGX_HTTP_K8S_PROTOCOL_H_INCLUDED_ */

@@ -58,7 +58,9 @@ static ngx_table_elt_t  ngx_http_k8s_prefix = {
 
 static ngx_str_t  ngx_http_k8s_hidden[NGX_HTTP_K8S_HIDDEN] = {
     ngx_string("proxy_add_x_forwarded_for"),
-    ngx_string("proxy_port")
+    ngx_string("proxy_port"),
+    ngx_string("fastcgi_script_name"),
+    ngx_string("fastcgi_path_info")
 };
 
 /* what ingress-nginx has by these names, nginx has by others, or it is always

@@ -25,8 +25,10 @@ typedef struct {
 
 static ngx_int_t ngx_http_k8s_snippet_walk(ngx_http_k8s_snippet_walk_t *w,
     ngx_k8s_settings_t *settings);
+static ngx_int_t ngx_http_k8s_snippet_fastcgi(ngx_http_k8s_snippet_walk_t *w,
+    ngx_k8s_settings_t *settings);
 static ngx_int_t ngx_http_k8s_snippet_word(ngx_http_k8s_snippet_walk_t *w,
-    ngx_str_t *word, ngx_uint_t whole);
+    ngx_str_t *word);
 static ngx_int_t ngx_http_k8s_snippet_token(ngx_http_k8s_snippet_walk_t *w,
     ngx_k8s_statement_t *st);
 static ngx_uint_t ngx_http_k8s_snippet_pages_of(
@@ -187,7 +189,6 @@ ngx_http_k8s_snippet_delta(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_http_k8s_snippet_walk_t    w;
 
     static ngx_str_t  proxy = ngx_string("proxy_set_header");
-    static ngx_str_t  grpc = ngx_string("grpc_set_header");
 
     /* a list of headers is not added to that of the base */
 
@@ -196,10 +197,8 @@ ngx_http_k8s_snippet_delta(ngx_pool_t *pool, ngx_array_t *tokens,
         args = base->elts;
         name = args[i]->elts;
 
-        if ((name->len == proxy.len
-             && ngx_memcmp(name->data, proxy.data, proxy.len) == 0)
-            || (name->len == grpc.len
-                && ngx_memcmp(name->data, grpc.data, grpc.len) == 0))
+        if (name->len == proxy.len
+            && ngx_memcmp(name->data, proxy.data, proxy.len) == 0)
         {
             token = ngx_array_push(tokens);
             if (token == NULL) {
@@ -251,12 +250,26 @@ ngx_http_k8s_snippet_asking(ngx_k8s_settings_t *settings)
 }
 
 
+ngx_str_t *
+ngx_http_k8s_snippet_params(ngx_k8s_settings_t *settings)
+{
+    static ngx_str_t  none = ngx_string("");
+
+    return (settings->backend_protocol == NGX_K8S_BACKEND_FCGI)
+           ? &settings->fastcgi_params : &none;
+}
+
+
 ngx_uint_t
 ngx_http_k8s_snippet_headers(ngx_pool_t *pool, ngx_k8s_settings_t *settings)
 {
     ngx_uint_t            i;
     ngx_k8s_snippet_t     s;
     ngx_k8s_statement_t  *st;
+
+    if (ngx_http_k8s_snippet_params(settings)->len) {
+        return 1;
+    }
 
     if (settings->snippet.len == 0
         || ngx_k8s_snippet(&s, pool, NGX_K8S_SNIPPET_LOCATION,
@@ -373,6 +386,53 @@ ngx_http_k8s_snippet_walk(ngx_http_k8s_snippet_walk_t *w,
     }
 
     w->tokens = tokens;
+
+    return w->auth ? NGX_OK : ngx_http_k8s_snippet_fastcgi(w, settings);
+}
+
+
+/* of FastCGI, the parameters of a ConfigMap: the last values of a profile */
+
+static ngx_int_t
+ngx_http_k8s_snippet_fastcgi(ngx_http_k8s_snippet_walk_t *w,
+    ngx_k8s_settings_t *settings)
+{
+    ngx_str_t    *arg, rest, name, value;
+    ngx_array_t  *args, **token;
+
+    rest = *ngx_http_k8s_snippet_params(settings);
+
+    while (ngx_k8s_headers_next(&rest, &name, &value) == NGX_OK) {
+
+        if (ngx_http_k8s_snippet_varies(&value)
+            && ngx_http_k8s_snippet_word(w, &value) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (w->tokens == NULL
+            || !(w->from & ngx_http_k8s_snippet_bit(NGX_HTTP_K8S_OWN_TEXT)))
+        {
+            continue;
+        }
+
+        args = ngx_array_create(w->pool, 3, sizeof(ngx_str_t));
+        token = ngx_array_push(w->tokens);
+
+        if (args == NULL || token == NULL) {
+            return NGX_ERROR;
+        }
+
+        *token = args;
+
+        /* of three elements: there is room for them */
+
+        arg = ngx_array_push_n(args, 3);
+
+        ngx_str_set(&arg[0], "fastcgi_param");
+        arg[1] = name;
+        arg[2] = value;
+    }
 
     return NGX_OK;
 }
@@ -520,10 +580,7 @@ ngx_http_k8s_snippet_token(ngx_http_k8s_snippet_walk_t *w,
         word = st->words[i];
 
         if (ngx_http_k8s_snippet_varies(&word)
-            && ngx_http_k8s_snippet_word(w, &word,
-                                         st->directive->effect
-                                         == NGX_K8S_SNIPPET_SET_HEADER)
-               != NGX_OK)
+            && ngx_http_k8s_snippet_word(w, &word) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -652,8 +709,7 @@ ngx_http_k8s_snippet_error_page(ngx_http_k8s_snippet_walk_t *w,
 /* the variable that has its value; which is not known is empty */
 
 static ngx_int_t
-ngx_http_k8s_snippet_word(ngx_http_k8s_snippet_walk_t *w, ngx_str_t *word,
-    ngx_uint_t whole)
+ngx_http_k8s_snippet_word(ngx_http_k8s_snippet_walk_t *w, ngx_str_t *word)
 {
     u_char                   *p;
     ngx_str_t                 text;

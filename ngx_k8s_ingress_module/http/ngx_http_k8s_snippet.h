@@ -108,7 +108,10 @@ ngx_int_t ngx_http_k8s_snippet_auth(ngx_pool_t *pool, ngx_array_t *tokens,
     ngx_k8s_settings_t *settings);
 /* the text that counts for those */
 ngx_str_t *ngx_http_k8s_snippet_asking(ngx_k8s_settings_t *settings);
-/* whether a delta has headers of its own for backends */
+/* parameters of FastCGI that a ConfigMap says, a text as that of headers; of
+   another protocol an empty one */
+ngx_str_t *ngx_http_k8s_snippet_params(ngx_k8s_settings_t *settings);
+/* whether a delta has headers, or such parameters, of its own for backends */
 ngx_uint_t ngx_http_k8s_snippet_headers(ngx_pool_t *pool,
     ngx_k8s_settings_t *settings);
 

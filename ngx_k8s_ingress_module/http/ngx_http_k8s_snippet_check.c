@@ -31,6 +31,10 @@ static ngx_int_t ngx_http_k8s_snippet_maps(ngx_http_k8s_snippet_check_t *c,
     ngx_str_t *text);
 static ngx_uint_t ngx_http_k8s_snippet_mapped(
     ngx_http_k8s_snippet_check_t *c, ngx_str_t *var);
+static ngx_int_t ngx_http_k8s_snippet_check_params(
+    ngx_http_k8s_snippet_check_t *c, ngx_k8s_settings_t *settings);
+static ngx_uint_t ngx_http_k8s_snippet_set_by(ngx_http_k8s_snippet_check_t *c,
+    ngx_str_t *var);
 static ngx_int_t ngx_http_k8s_snippet_sets(ngx_http_k8s_snippet_check_t *c,
     ngx_k8s_snippet_t *s);
 static ngx_int_t ngx_http_k8s_snippet_statement(
@@ -65,7 +69,7 @@ ngx_http_k8s_snippet_check(ngx_pool_t *pool, ngx_k8s_settings_t *base,
     c.maps = maps;
     c.error = error;
 
-    n = 0;
+    n = ngx_http_k8s_snippet_params(&settings)->len;
 
     for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
         text = ngx_http_k8s_snippet_text(&settings, i);
@@ -114,6 +118,13 @@ ngx_http_k8s_snippet_check(ngx_pool_t *pool, ngx_k8s_settings_t *base,
         /* of requests to auth servers */
 
         if (i == NGX_HTTP_K8S_SNIPPET_TEXTS - 2) {
+
+            rc = ngx_http_k8s_snippet_check_params(&c, &settings);
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+
             c.n = 0;
         }
 
@@ -213,6 +224,59 @@ ngx_http_k8s_snippet_maps(ngx_http_k8s_snippet_check_t *c, ngx_str_t *text)
 }
 
 
+/* parameters of FastCGI, whose values have no statements */
+
+static ngx_int_t
+ngx_http_k8s_snippet_check_params(ngx_http_k8s_snippet_check_t *c,
+    ngx_k8s_settings_t *settings)
+{
+    u_char                    *p, *last;
+    ngx_str_t                  rest, name, value, unknown;
+    ngx_uint_t                 next;
+    ngx_http_k8s_template_t    t;
+
+    p = c->error->data;
+    last = p + NGX_HTTP_K8S_PROFILE_ERROR;
+
+    rest = *ngx_http_k8s_snippet_params(settings);
+
+    while (ngx_k8s_headers_next(&rest, &name, &value) == NGX_OK) {
+
+        if (!ngx_http_k8s_snippet_varies(&value)) {
+            continue;
+        }
+
+        if (ngx_http_k8s_template_own(c->pool, &value, &t) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        next = 0;
+
+        while (ngx_http_k8s_template_unknown(&t, &next, &unknown)
+               == NGX_DECLINED)
+        {
+            if (!ngx_http_k8s_snippet_set_by(c, &unknown)) {
+                p = ngx_slprintf(p, last, "\"%V\": there is no variable "
+                                 "\"%*s\"", &name, ngx_min(unknown.len, 64),
+                                 unknown.data);
+                c->error->len = p - c->error->data;
+                return NGX_DECLINED;
+            }
+        }
+
+        if (++c->n > NGX_K8S_HEADERS_VARIABLES) {
+            p = ngx_slprintf(p, last, "\"%V\": %d values may have variables, "
+                             "with those of headers and snippets", &name,
+                             NGX_K8S_HEADERS_VARIABLES);
+            c->error->len = p - c->error->data;
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_uint_t
 ngx_http_k8s_snippet_mapped(ngx_http_k8s_snippet_check_t *c, ngx_str_t *var)
 {
@@ -248,7 +312,7 @@ ngx_http_k8s_snippet_sets(ngx_http_k8s_snippet_check_t *c,
     ngx_k8s_snippet_t *s)
 {
     ngx_str_t            *name, var;
-    ngx_uint_t            i, k;
+    ngx_uint_t            i;
     ngx_k8s_statement_t  *st;
 
     static ngx_str_t  args = ngx_string("args");
@@ -280,21 +344,11 @@ ngx_http_k8s_snippet_sets(ngx_http_k8s_snippet_check_t *c,
                                                "\"$%V\" cannot be set", &var);
         }
 
-        name = c->sets.elts;
-
-        for (k = 0; k < c->sets.nelts; k++) {
-            if (name[k].len == var.len
-                && ngx_memcmp(name[k].data, var.data, var.len) == 0)
-            {
-                break;
-            }
-        }
-
-        if (k < c->sets.nelts) {
+        if (ngx_http_k8s_snippet_set_by(c, &var)) {
             continue;
         }
 
-        if (k == NGX_HTTP_K8S_SETS) {
+        if (c->sets.nelts == NGX_HTTP_K8S_SETS) {
             return ngx_http_k8s_snippet_failed(c, &st[i],
                                                "%d variables can be set",
                                                NGX_HTTP_K8S_SETS);
@@ -309,6 +363,28 @@ ngx_http_k8s_snippet_sets(ngx_http_k8s_snippet_check_t *c,
     }
 
     return NGX_OK;
+}
+
+
+/* whether a statement sets the variable */
+
+static ngx_uint_t
+ngx_http_k8s_snippet_set_by(ngx_http_k8s_snippet_check_t *c, ngx_str_t *var)
+{
+    ngx_str_t   *name;
+    ngx_uint_t   i;
+
+    name = c->sets.elts;
+
+    for (i = 0; i < c->sets.nelts; i++) {
+        if (name[i].len == var->len
+            && ngx_memcmp(name[i].data, var->data, var->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -383,8 +459,8 @@ static ngx_int_t
 ngx_http_k8s_snippet_known(ngx_http_k8s_snippet_check_t *c,
     ngx_k8s_statement_t *st, ngx_str_t *text)
 {
-    ngx_str_t                 var, *name;
-    ngx_uint_t                k, next;
+    ngx_str_t                 var;
+    ngx_uint_t                next;
     ngx_http_k8s_template_t   t;
 
     if (ngx_http_k8s_template_own(c->pool, text, &t) != NGX_OK) {
@@ -395,17 +471,9 @@ ngx_http_k8s_snippet_known(ngx_http_k8s_snippet_check_t *c,
 
     while (ngx_http_k8s_template_unknown(&t, &next, &var) == NGX_DECLINED) {
 
-        name = c->sets.elts;
-
-        for (k = 0; k < c->sets.nelts; k++) {
-            if (name[k].len == var.len
-                && ngx_memcmp(name[k].data, var.data, var.len) == 0)
-            {
-                break;
-            }
-        }
-
-        if (k == c->sets.nelts && !ngx_http_k8s_snippet_mapped(c, &var)) {
+        if (!ngx_http_k8s_snippet_set_by(c, &var)
+            && !ngx_http_k8s_snippet_mapped(c, &var))
+        {
             return ngx_http_k8s_snippet_failed(c, st, "there is no variable "
                                                "\"%*s\"",
                                                ngx_min(var.len, 64), var.data);

@@ -45,7 +45,7 @@ ngx_http_k8s_snippet_profile(ngx_http_k8s_profile_t *profile, ngx_pool_t *pool)
     ngx_k8s_settings_t  *settings;
 
     settings = profile->settings;
-    n = 0;
+    n = ngx_http_k8s_snippet_params(settings)->len;
 
     for (i = 0; i < NGX_HTTP_K8S_SNIPPET_TEXTS; i++) {
         text = ngx_http_k8s_snippet_text(settings, i);

@@ -51,7 +51,9 @@ ngx_int_t ngx_http_k8s_ssl_apply(ngx_ssl_conn_t *ssl_conn,
  * ssl-client-* into the list of a request in place of what came, with whole
  * also the certificate; without asked the certificate is what another host has
  * asked for, and is none.  digest(): of the certificate, in the request's pool;
- * empty: the client has none.  Both NGX_OK or NGX_ERROR.
+ * empty: the client has none.  variables(): $k8s_ssl_client_*, by index alone,
+ * what tell() has put there, for protocols without such headers; before
+ * configuration is read.  All NGX_OK or NGX_ERROR.
  */
 void ngx_http_k8s_ssl_client_scope(ngx_k8s_block_t *block,
     ngx_k8s_policy_t *policy, u_char *id);
@@ -65,6 +67,7 @@ ngx_int_t ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r,
     ngx_uint_t asked, ngx_uint_t whole);
 ngx_int_t ngx_http_k8s_ssl_client_digest(ngx_http_request_t *r,
     ngx_str_t *digest);
+ngx_int_t ngx_http_k8s_ssl_client_variables(ngx_conf_t *cf);
 
 /*
  * Keys of the ConfigMap (ngx_http_k8s_ssl_keys.c): init() notes what nginx.conf

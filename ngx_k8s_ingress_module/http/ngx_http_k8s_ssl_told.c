@@ -31,6 +31,10 @@ typedef struct {
 } ngx_http_k8s_ssl_told_t;
 
 
+static ngx_int_t ngx_http_k8s_ssl_client_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
 static ngx_http_k8s_ssl_told_t  ngx_http_k8s_ssl_told[] = {
     { ngx_string("ssl-client-cert"), ngx_string("SSL-CLIENT-CERT"),
       ngx_ssl_get_escaped_certificate, ngx_null_string, 1 },
@@ -87,6 +91,79 @@ ngx_http_k8s_ssl_client_tell(ngx_http_request_t *r, ngx_uint_t asked,
 
         if (ngx_http_k8s_header_sent(r, &name, &value) != NGX_OK) {
             return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_k8s_ssl_client_variables(ngx_conf_t *cf)
+{
+    u_char                   *p;
+    size_t                    k;
+    ngx_str_t                 name;
+    ngx_http_variable_t      *var;
+    ngx_http_k8s_ssl_told_t  *told;
+
+    for (told = ngx_http_k8s_ssl_told; told->name.len; told++) {
+
+        name.len = sizeof("k8s_") - 1 + told->name.len;
+        name.data = ngx_pnalloc(cf->temp_pool, name.len);
+
+        if (name.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        p = ngx_cpymem(name.data, "k8s_", sizeof("k8s_") - 1);
+
+        for (k = 0; k < told->name.len; k++) {
+            p[k] = (told->name.data[k] == '-') ? '_' : told->name.data[k];
+        }
+
+        var = ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_NOHASH
+                                               |NGX_HTTP_VAR_NOCACHEABLE);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = ngx_http_k8s_ssl_client_variable;
+        var->data = (uintptr_t) told;
+    }
+
+    return NGX_OK;
+}
+
+
+/* what tell() has put there, and nothing of the client's */
+
+static ngx_int_t
+ngx_http_k8s_ssl_client_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_uint_t                i;
+    ngx_list_part_t          *part;
+    ngx_table_elt_t          *h;
+    ngx_http_k8s_ssl_told_t  *told;
+
+    told = (ngx_http_k8s_ssl_told_t *) data;
+
+    v->valid = 1;
+    v->no_cacheable = 1;
+    v->not_found = 0;
+    v->len = 0;
+    v->data = (u_char *) "";
+
+    part = &r->headers_in.headers.part;
+    i = 0;
+
+    while ((h = ngx_http_k8s_header_next(&part, &i, &told->name)) != NULL) {
+
+        if (h->lowcase_key == told->upper.data) {
+            v->len = h->value.len;
+            v->data = h->value.data;
+            break;
         }
     }
 

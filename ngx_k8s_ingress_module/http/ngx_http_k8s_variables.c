@@ -20,6 +20,7 @@
 #include <ngx_http_k8s_log.h>
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_ssl.h>
 #include <ngx_http_k8s_variables.h>
 #include <ngx_k8s_peer.h>
 
@@ -209,6 +210,14 @@ ngx_http_k8s_add_variables(ngx_conf_t *cf)
         var->get_handler = row->handler;
         var->data = row->data;
     }
+
+#if (NGX_HTTP_SSL)
+
+    if (ngx_http_k8s_ssl_client_variables(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+#endif
 
     return (ngx_http_k8s_set_headers_variables(cf) == NGX_OK)
            ? ngx_http_k8s_log_format(cf) : NGX_ERROR;

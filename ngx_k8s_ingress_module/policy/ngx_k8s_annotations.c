@@ -978,21 +978,6 @@ ngx_k8s_annotations_effect(ngx_k8s_annotations_t *a)
             continue;
         }
 
-        if (ngx_k8s_value_later(row, &value[i].value)) {
-
-            ngx_str_set(&why, "this value is not served yet");
-
-            if (ngx_k8s_annotation_close(a, key, row, &why,
-                                         &ngx_k8s_later_remedy)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-
-            value[n++] = value[i];
-            continue;
-        }
-
         if (!(row->flags & a->later)) {
 
             if (ngx_k8s_annotation_unless(a, key, row, &value[i].value)

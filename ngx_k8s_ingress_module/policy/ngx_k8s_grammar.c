@@ -146,7 +146,7 @@ static ngx_k8s_word_value_t  ngx_k8s_backend_protocols[] = {
     { ngx_string("AUTO_HTTP"), NGX_K8S_BACKEND_AUTO },
     { ngx_string("GRPC"), NGX_K8S_BACKEND_GRPC },
     { ngx_string("GRPCS"), NGX_K8S_BACKEND_GRPCS },
-    { ngx_string("FCGI"), NGX_K8S_WORD_LATER },
+    { ngx_string("FCGI"), NGX_K8S_BACKEND_FCGI },
     { ngx_null_string, 0 }
 };
 

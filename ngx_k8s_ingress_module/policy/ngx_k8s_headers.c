@@ -18,6 +18,8 @@
 /* of all names and values */
 #define NGX_K8S_HEADERS_SIZE         16384
 #define NGX_K8S_HEADERS_SHOWN        128
+/* of a parameter of FastCGI, whose length is a byte */
+#define NGX_K8S_HEADERS_PARAM        127
 
 
 typedef struct {
@@ -149,7 +151,7 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
 {
     size_t      i, size;
     u_char      ch;
-    ngx_uint_t  strict, asks, variables;
+    ngx_uint_t  strict, asks, param, variables;
 
     /* first, as it bounds what is looked at */
 
@@ -167,11 +169,18 @@ ngx_k8s_header_check(ngx_k8s_headers_t *h, ngx_keyval_t *kv)
     strict = ngx_k8s_row_answer_headers(h->row);
     asks = (h->row->offset == offsetof(ngx_k8s_settings_t, auth_set_headers));
 
+    param = ngx_k8s_row_params(h->row);
+
     if (!ngx_k8s_header_chars(&kv->key, strict || asks ? "-_" : "-_.")) {
-        return "is not the name of a header";
+        return param ? "is not the name of a parameter"
+                     : "is not the name of a header";
     }
 
-    if (ngx_k8s_header_is(&kv->key, ngx_k8s_header_framings)
+    if (param && kv->key.len > NGX_K8S_HEADERS_PARAM) {
+        return "has a name of more than 127 characters";
+    }
+
+    if ((!param && ngx_k8s_header_is(&kv->key, ngx_k8s_header_framings))
         || (asks && ngx_k8s_header_is(&kv->key, ngx_k8s_header_claims)))
     {
         return "is not for others to set";

@@ -35,8 +35,9 @@
 #define NGX_K8S_BACKEND_AUTO         2
 #define NGX_K8S_BACKEND_GRPC         3
 #define NGX_K8S_BACKEND_GRPCS        4
+#define NGX_K8S_BACKEND_FCGI         5
 
-#define NGX_K8S_BACKENDS             5
+#define NGX_K8S_BACKENDS             6
 
 
 /* of a cookie */
@@ -95,6 +96,8 @@ typedef struct {
 
     ngx_uint_t               backend_protocol;  /* NGX_K8S_BACKEND_* */
     ngx_uint_t               grpc_buffer;   /* kilobytes; 0: as in nginx.conf */
+    ngx_str_t                fastcgi_params;  /* of a ConfigMap: a text as that
+                                               of set_headers */
 
     ngx_str_t                proxy_ssl_secret;  /* "namespace/name"; empty: none
                                                of the following holds */
@@ -265,9 +268,6 @@ struct ngx_k8s_grammar_s {
     char                    *chars;      /* beside letters and digits; between
                                             words */
 };
-
-/* of a word that is known and not served yet */
-#define NGX_K8S_WORD_LATER           0x10000
 
 /* of one text: a worker takes it apart, and keeps the parts */
 #define NGX_K8S_VARIABLES_MAX        64
@@ -800,9 +800,6 @@ ngx_str_t *ngx_k8s_values_get(ngx_k8s_values_t *values, ngx_str_t *name);
 ngx_k8s_value_t *ngx_k8s_values_find(ngx_k8s_values_t *values,
     ngx_str_t *name);
 
-/* whether a value that its row takes is a word that is not served yet */
-ngx_uint_t ngx_k8s_value_later(ngx_k8s_row_t *row, ngx_str_t *value);
-
 /* whether a value is the default of its row, however that is written */
 ngx_uint_t ngx_k8s_value_default(ngx_k8s_row_t *row, ngx_str_t *value);
 
@@ -817,6 +814,11 @@ ngx_uint_t ngx_k8s_values_on(ngx_k8s_values_t *values, ngx_str_t *name);
 
 #define NGX_K8S_HEADERS_MAX          64
 #define NGX_K8S_HEADERS_VARIABLES    16   /* to the backend, with variables */
+
+/* parameters of FastCGI: which variables they have is found when nginx takes
+   them, as snippets may set some */
+#define ngx_k8s_row_params(row)                                               \
+    ((row)->offset == offsetof(ngx_k8s_settings_t, fastcgi_params))
 
 /* headers of answers by annotation: in characters that are said, and in a list;
    there are no variables in them */

@@ -415,8 +415,7 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_field_row("backend-protocol", backend_protocol, "HTTP",
                       backend_protocol, NGX_K8S_A,
                       "with HTTPS and GRPCS the backend's certificate is not "
-                      "verified, and it is sent no name; FCGI is not served "
-                      "yet, and closes the paths"),
+                      "verified, and it is sent no name"),
     ngx_k8s_later_row("ssl-passthrough", "", flag, "false",
                       NGX_K8S_A|NGX_K8S_ROUTE|NGX_K8S_HOST, "",
                       "TLS is ended here"),
@@ -797,10 +796,16 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_any_row("retry-non-idempotent", "", &ngx_k8s_grammar_flag, "false",
                     NGX_K8S_IK, "", "", NGX_K8S_NO_FIELD, "",
                     "a POST is repeated too"),
-    ngx_k8s_later_row("fastcgi-index", "", basic, "", NGX_K8S_A_MEDIUM,
-                      "backend-protocol", ""),
-    ngx_k8s_later_row("fastcgi-params-configmap", "", object, "",
-                      NGX_K8S_A_MEDIUM, "backend-protocol", ""),
+    ngx_k8s_with_token("fastcgi-index", basic, "", "fastcgi_index", "%V",
+                       NGX_K8S_A_MEDIUM|NGX_K8S_ROW_SAID, "backend-protocol",
+                       "with FCGI, what $fastcgi_script_name has behind a "
+                       "slash at its end"),
+    ngx_k8s_need_row("fastcgi-params-configmap", object, "", fastcgi_params,
+                     NGX_K8S_A_MEDIUM|NGX_K8S_ROUTE|NGX_K8S_ROW_HEADERS,
+                     "backend-protocol",
+                     "a ConfigMap of parameters with FCGI, which may have "
+                     "variables; without them those of nginx's file "
+                     "fastcgi_params are sent"),
     ngx_k8s_field_row("mirror-target", auth_url, "", mirror_target,
                       NGX_K8S_A_HIGH|NGX_K8S_ROW_PROFILE,
                       "gets each request that is let through, and its answer "

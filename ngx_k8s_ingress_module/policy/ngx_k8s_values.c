@@ -194,14 +194,3 @@ ngx_k8s_values_digest(ngx_k8s_values_t *values, ngx_str_t *namespace,
 
     return i ? NGX_OK : NGX_ERROR;
 }
-
-
-ngx_uint_t
-ngx_k8s_value_later(ngx_k8s_row_t *row, ngx_str_t *value)
-{
-    u_char  field[16];
-
-    return row->grammar->words
-           && row->grammar->decode(row->grammar, value, field) == NGX_OK
-           && (*(ngx_uint_t *) field & NGX_K8S_WORD_LATER);
-}

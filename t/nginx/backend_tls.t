@@ -43,7 +43,6 @@ to('secure', 'backend-protocol: HTTPS');
 to('lower', 'backend-protocol: https', 'proxy-read-timeout: "9"');
 to('plain');
 to('auto', 'backend-protocol: AUTO_HTTP');
-to('fcgi', 'backend-protocol: FCGI');
 $n->annotated('wrong', 'backend-protocol: HTTPS');
 $n->annotated('typo', 'backend-protocol: H2');
 $n->start;
@@ -67,10 +66,6 @@ like join(' ', $status // '', $answer // ''), qr/https \d+/,
 
 is +($n->get('wrong.test', '/'))[0], 502, 'a backend without TLS';
 is +($n->get('typo.test', '/'))[1], "http\n", 'no protocol: HTTP';
-is +($n->get('fcgi.test', '/'))[0], 503, 'one that is not served yet closes';
-like +(K8s::Objects::http_get($admin, 'x', '/status'))[1],
-    qr/AnnotationClosed[^}]*backend-protocol[^}]*this value is not served yet/,
-    'and says so';
 
 is +($n->get('secure.test', '/'))[0], 200, 'once more';
 to('secure');

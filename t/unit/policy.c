@@ -655,8 +655,7 @@ static policy_case_t  policy_cases[] = {
     { OURS "backend-protocol=https", "", 1, 0 },
     { OURS "backend-protocol=auto_http", "", 1, 0 },
     { OURS "backend-protocol=GRPCS", "", 1, 0 },
-    { OURS "backend-protocol=FCGI", "2 " OURS "backend-protocol: this value is "
-      "not served yet, so the paths of the Ingress are closed", 1, 1 },
+    { OURS "backend-protocol=FCGI", "", 1, 0 },
     { OURS "backend-protocol=H2", "1 " OURS "backend-protocol: \"H2\" is not "
       "HTTP, HTTPS,", 0, 0 },
 

@@ -62,6 +62,7 @@ use Socket qw( INADDR_LOOPBACK pack_sockaddr_in );
 use Time::HiRes qw( sleep time );
 
 use K8s::Backend;
+use K8s::FastCGI;
 use K8s::Nginx;
 use K8s::TLS;
 
@@ -176,6 +177,13 @@ sub new {
     });
     $self->{backends}{late} = K8s::Backend->start(echo('late', 60));
     $self->{backends}{dead} = K8s::Backend->start(sub { });
+    $self->{backends}{fcgi} = K8s::Backend->start(sub {
+        my ($b, $c) = @_;
+        my $r = K8s::FastCGI::request($c) or return;
+        my $p = $r->{params};
+        K8s::FastCGI::answer($c, $r, "Content-Type: text/plain\r\n\r\n"
+            . join '', map { "> $_=$p->{$_}\n" } sort keys %$p);
+    });
     $self->{backends}{hang} = K8s::Backend->start(sub { sleep 60 });
 
     # connections to it are not answered once its queue is full
@@ -213,6 +221,7 @@ sub new {
     my %foreign = %{$n->{ports}};
     $n->services("rows/a:80 a\nrows/b:80 b\nrows/dead:80 dead\n"
                  . "rows/full:80 full\nrows/none:80 -\nrows/errors:80 errors\n"
+                 . "rows/fcgi:80 fcgi\n"
                  . "rows/two:80 a dead\nrows/busy:80 a busy\n"
                  . "rows/slow:80 a hang\n"
                  . join '', map { my $row = $_;
