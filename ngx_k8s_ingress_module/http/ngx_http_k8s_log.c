@@ -11,7 +11,6 @@
 #include <ngx_http_k8s_log.h>
 #include <ngx_http_k8s_map.h>
 #include <ngx_http_k8s_policy.h>
-#include <ngx_http_k8s_rewrite.h>
 
 
 extern ngx_module_t  ngx_http_log_module;
@@ -290,7 +289,8 @@ ngx_http_k8s_log_refused(ngx_http_request_t *r, ngx_array_t *conditions)
 
 
 ngx_int_t
-ngx_http_k8s_log_check(ngx_pool_t *pool, ngx_str_t *values, ngx_str_t *error)
+ngx_http_k8s_log_check(ngx_pool_t *pool, ngx_k8s_block_t *block,
+    ngx_http_k8s_known_pt known, ngx_str_t *values, ngx_str_t *error)
 {
     ngx_str_t                 format, text, params;
     ngx_uint_t                i, variable, next;
@@ -308,7 +308,9 @@ ngx_http_k8s_log_check(ngx_pool_t *pool, ngx_str_t *values, ngx_str_t *error)
     while (format.len
            && ngx_k8s_log_next(&format, &text, &variable) == NGX_OK)
     {
-        if (variable && !ngx_http_k8s_log_known(&text)) {
+        if (variable && !ngx_http_k8s_log_known(&text)
+            && !known(block, &text))
+        {
             goto unknown;
         }
     }
@@ -327,10 +329,12 @@ ngx_http_k8s_log_check(ngx_pool_t *pool, ngx_str_t *values, ngx_str_t *error)
         t = conditions->elts;
         next = 0;
 
-        if (ngx_http_k8s_template_unknown(&t[i], &next, &text)
-            == NGX_DECLINED)
+        while (ngx_http_k8s_template_unknown(&t[i], &next, &text)
+               == NGX_DECLINED)
         {
-            goto unknown;
+            if (!known(block, &text)) {
+                goto unknown;
+            }
         }
     }
 

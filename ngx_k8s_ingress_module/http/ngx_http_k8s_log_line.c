@@ -16,7 +16,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_log.h>
-#include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_snippet.h>
 
 
 /* what is known of a request when it is logged */
@@ -498,6 +498,17 @@ ngx_http_k8s_log_value(ngx_http_request_t *r, ngx_http_k8s_log_op_t *op,
 
     } else {
         v = ngx_http_get_variable(r, &op->text, op->key);
+
+        if (v == NULL || v->not_found) {
+
+            /* one of http-snippet, or there is none */
+
+            ngx_http_k8s_run_get(r, &op->text, value);
+
+            if (value->len) {
+                return;
+            }
+        }
     }
 
     if (v && !v->not_found) {

@@ -432,7 +432,8 @@ ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_http_k8s_log_check(pool, values, error);
+        rc = ngx_http_k8s_log_check(pool, block, ngx_http_k8s_tables_known,
+                                    values, error);
     }
 
     ngx_destroy_pool(pool);

@@ -146,6 +146,12 @@
 
 ngx_k8s_row_t  ngx_k8s_rows[] = {
 
+    /* values are tried in the order of rows: before what has its variables */
+
+    ngx_k8s_field_row("http-snippet", snippet_http, "", http_snippet,
+                      NGX_K8S_IK|NGX_K8S_ROUTE|NGX_K8S_ROW_PROFILE,
+                      "map and geo; all else is for nginx.conf"),
+
     /* time-outs and sizes */
 
     ngx_k8s_token_row("proxy-connect-timeout", seconds, "5",
@@ -901,9 +907,6 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
                       location_snippet,
                       NGX_K8S_IK|NGX_K8S_ROUTE|NGX_K8S_ROW_PROFILE,
                       "of all paths, behind configuration-snippet"),
-    ngx_k8s_field_row("http-snippet", snippet_http, "", http_snippet,
-                      NGX_K8S_IK|NGX_K8S_ROUTE|NGX_K8S_ROW_PROFILE,
-                      "map and geo; all else is for nginx.conf"),
     ngx_k8s_noted_row("main-snippet", snippet, "", NGX_K8S_IK, "",
                       "Write it in nginx.conf."),
 

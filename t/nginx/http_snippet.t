@@ -8,7 +8,8 @@ use K8s::Nginx;
 use Test::More;
 
 my $n = K8s::Nginx->new(block => "source manifests %%DIR%%;\n zone 8m;\n"
-                               . " config_map default/keys;\n");
+                               . " config_map default/keys;\n",
+                        http => 'access_log %%ROOT%%/logs/al.log k8s_ingress;');
 
 $n->backend('a', <<'EOC');
 location / { return 200 "$http_host|$http_x_a\n"; }
@@ -118,6 +119,35 @@ is ask('unknown', '/'), 503, 'and what needs the other one does not';
 my $log = $n->log;
 like $log, qr/line 1: "limit_req_zone" is for nginx\.conf, in http/, 'a note';
 like $log, qr/line 3: "map" has an entry that is not read/, 'of a table, too';
+
+# in the access log, and beside a key that nginx refuses
+
+sub logged {
+    my ($uri) = @_;
+    open my $file, '<', "$n->{root}/logs/al.log" or die $!;
+    return map { / \Q$uri\E (.*)$/ ? $1 : () } <$file>;
+}
+
+keys_are($tables, 'access-log-params' => 'if=$logged',
+         'log-format-upstream' => "'in \$request_uri \$tier \$net.'");
+$n->until(sub { $n->log =~ /there is no variable "logged"/ });
+like $n->log, qr/there is no variable "logged"/, 'a condition without a table';
+$tables .= 'map $arg_quiet $logged { default 1; yes 0; }' . "\n";
+keys_are($tables, 'access-log-params' => 'if=$logged',
+         'log-format-upstream' => "'in \$request_uri \$tier \$net.'");
+ok is_round(), 'tables for the log';
+ask('plain', '/quiet?quiet=yes', 'X-Tier: gold');
+ask('plain', '/loud', 'X-Tier: gold');
+ok $n->until(sub { logged('/loud') }), 'a line';
+is join('|', logged('/loud')), 'gold here.', 'has what tables say';
+is scalar(logged('/quiet?quiet=yes')), 0, 'and is left out as they say';
+
+keys_are($tables, 'log-format-upstream' => "'\$no_such_thing'",
+         'server-snippet' => '"if ($tier = none) { return 403; }"');
+ok $n->until(sub { $n->log =~ /there is no variable "no_such_thing"/ }),
+   'a format that is refused';
+ok $n->until(sub { ask('plain', '/') == 403 }), 'leaves a snippet as it is';
+is ask('plain', '/', 'X-Tier: gold'), 200, 'for all';
 
 keys_are("deny 192.0.2.1;\n");
 ok $n->until(sub { ask('plain', '/') == 503 }), 'what protects closes all';
