@@ -462,7 +462,7 @@ ngx_http_k8s_status_writes(ngx_http_k8s_admin_t *a)
 
     table = a->table;
 
-    ngx_http_k8s_puts(a, ",\"writes\":{\"lease\":");
+    ngx_http_k8s_puts(a, ",\"writes\":{\"election_id\":");
     ngx_http_k8s_json(a, &a->blocks[a->n]->election);
     ngx_http_k8s_printf(a, ",\"leader\":%s,\"addresses\":%uA",
                         table->leader ? "true" : "false", table->addresses);

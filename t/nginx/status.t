@@ -58,6 +58,11 @@ bad('bad', 'nginx.ingress.kubernetes.io/none: "1"');
 ok $n->start, 'nginx starts';
 ok $n->wait_for('two.test', '/', 200), 'routed';
 
+my ($writes) = ($n->get('x', '/-/status'))[1] =~ /"writes":(\{.*?\}\})/;
+my @members = $writes =~ /[{,]"(\w+)":(?=["{tf\d])/g;
+is join(' ', grep !/^(written|conflict|refused|failed)$/, @members),
+   'election_id leader addresses lease status event', 'no member comes twice';
+
 my $all = policies('');
 is $all->{global}{'proxy-body-size'}, '8m', 'that of the keys is "global"';
 is_deeply [sort map { $_->{'proxy-body-size'} } values %$all],
