@@ -67,6 +67,7 @@ typedef struct {
     ngx_http_k8s_auth_ctx_t *auth;       /* NULL: no auth server was asked */
     ngx_http_k8s_password_ctx_t *password; /* NULL: none was asked for */
     ngx_http_k8s_run_t      *run;        /* of snippets; NULL: none */
+    ngx_atomic_uint_t        limited;    /* key of limits that let it pass */
     ngx_str_t                uri;        /* the backend's, until it is that of
                                             the request; empty: it stays */
     ngx_str_t                prefix;     /* with it, X-Forwarded-Prefix; NULL:

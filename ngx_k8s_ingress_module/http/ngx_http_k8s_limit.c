@@ -161,13 +161,23 @@ ngx_http_k8s_limit(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
 
     key = ngx_k8s_limits_key(ctx->block->limits, texts, 3);
 
-    rc = ngx_http_k8s_limit_rates(r, ctx, key);
+    /* a request that a snippet leads on comes once, as nginx counts it */
 
-    if (rc != NGX_DECLINED || limit->connections == 0) {
-        return rc;
+    if (ctx->limited == key) {
+        return NGX_DECLINED;
     }
 
-    return ngx_http_k8s_limit_connections(r, ctx, key);
+    rc = ngx_http_k8s_limit_rates(r, ctx, key);
+
+    if (rc == NGX_DECLINED && limit->connections) {
+        rc = ngx_http_k8s_limit_connections(r, ctx, key);
+    }
+
+    if (rc == NGX_DECLINED) {
+        ctx->limited = key;
+    }
+
+    return rc;
 }
 
 

@@ -164,6 +164,12 @@ EOL
 ingress('default/fine pages.test /fine a:80');
 ingress('default/guard pages.test /guarded a:80', undef,
         "deny all;\nerror_page 403 =200 /guarded/again;");
+ingress('default/once once.test / a:80', undef, <<'EOL',
+rewrite ^/from/(.*)$ /to/$1 last;
+proxy_intercept_errors on;
+error_page 404 =200 /fine;
+EOL
+        'limit-connections: "1"');
 ingress('default/none pages.test /none none:80', undef,
         'error_page 503 @maint;');
 
@@ -183,7 +189,7 @@ ingress('default/auth auth.test / a:80',
 $n->start;
 $n->wait_for("$_->[0].test", $_->[1], 200) or fail "$_->[0] is served"
     for ['early', '/app'], ['places', '/app'], ['regex', '/api/v9'],
-        ['two', '/a'], ['pages', '/'], ['partly', '/'];
+        ['two', '/a'], ['pages', '/'], ['partly', '/'], ['once', '/'];
 
 my ($status, $body, $head);
 
@@ -279,6 +285,8 @@ is $body, '{"denied":true}', 'by its location';
 is ask('pages', '/guarded'), 403, 'a page lets nobody through';
 is ask('pages', '/round/x'), 403, 'nor does a rewrite of the server';
 is ask('pages', '/around'), 403, 'or of a location';
+is ask('once', '/from/x'), 200, 'a connection counts once, rewritten';
+is ask('once', '/missing'), 200, 'or with a page';
 is ask('pages', '/loop'), 500, 'and goes round once';
 is ask('pages', '/none'), 503, 'of a Service without endpoints';
 is $body, 'maintained', 'too';
