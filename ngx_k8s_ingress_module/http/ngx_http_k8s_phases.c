@@ -503,6 +503,10 @@ ngx_http_k8s_page(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         r->valid_unparsed_uri = 0;
         ngx_http_set_exten(r);
 
+        /* a page of a path does not pass by what the server says */
+
+        ctx->served = 0;
+
         /* a client may wait to be told that its body is wanted */
 
         if (r->request_body == NULL && !r->discard_body) {

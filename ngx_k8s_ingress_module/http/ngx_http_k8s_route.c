@@ -166,8 +166,17 @@ ngx_http_k8s_reroute(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    ctx->status = rc;
     ctx->hop.service = 0;
+
+    if (rc == NGX_OK || rc == NGX_ERROR) {
+
+        /* it was sent */
+
+        ctx->status = NGX_HTTP_OK;
+        return rc;
+    }
+
+    ctx->status = rc;
 
     return ngx_http_k8s_status(r, rc);
 }

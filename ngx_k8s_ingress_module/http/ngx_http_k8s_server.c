@@ -233,8 +233,9 @@ static ngx_int_t
 ngx_http_k8s_server_run(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_http_k8s_profile_t *of)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  internal;
+    u_char      *uri;
+    ngx_int_t    rc;
+    ngx_uint_t   internal;
 
     if (ngx_http_k8s_server_use(r, ctx, of, &of->server->self) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -244,6 +245,7 @@ ngx_http_k8s_server_run(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     ctx->served = 1;
     internal = r->internal;
+    uri = r->uri.data;
 
     rc = ngx_http_k8s_program(r, ctx, &of->server->program);
 
@@ -254,7 +256,9 @@ ngx_http_k8s_server_run(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         r->internal = internal;
     }
 
-    return rc;
+    /* "break" of a server ends its program: a path is still to be chosen */
+
+    return (rc == NGX_DECLINED && r->uri.data != uri) ? NGX_AGAIN : rc;
 }
 
 

@@ -144,6 +144,9 @@ EOS
 ingress('default/pages pages.test / a:80', <<'EOS', <<'EOL');
 error_page 403 @denied;
 rewrite ^/round/(.*)$ /guarded/$1;
+rewrite ^/ended/(.*)$ /guarded/$1 break;
+if ($uri ~ ^/kept) { return 403; }
+if ($uri ~ ^/said) { return 200 "said"; }
 location /around { rewrite ^ /guarded/x last; }
 location @maint { internal; default_type text/plain; return 503 "maintained"; }
 location @denied { return 403 '{"denied":true}'; }
@@ -164,6 +167,12 @@ EOL
 ingress('default/fine pages.test /fine a:80');
 ingress('default/guard pages.test /guarded a:80', undef,
         "deny all;\nerror_page 403 =200 /guarded/again;");
+ingress('default/lead pages.test /missing/lead a:80', undef, <<'EOL');
+proxy_intercept_errors on;
+error_page 404 /kept/x;
+if ($arg_said) { return 410; }
+error_page 410 =200 /said/x;
+EOL
 ingress('default/once once.test / a:80', undef, <<'EOL',
 rewrite ^/from/(.*)$ /to/$1 last;
 proxy_intercept_errors on;
@@ -285,6 +294,10 @@ is $body, '{"denied":true}', 'by its location';
 is ask('pages', '/guarded'), 403, 'a page lets nobody through';
 is ask('pages', '/round/x'), 403, 'nor does a rewrite of the server';
 is ask('pages', '/around'), 403, 'or of a location';
+is ask('pages', '/ended/x'), 403, 'or one with a break';
+is ask('pages', '/missing/lead'), 403, 'a page does not pass by the server';
+says('pages', '/missing/lead?said=1', 'said', 'which may answer');
+is $status, 200, 'with the status of the page';
 is ask('once', '/from/x'), 200, 'a connection counts once, rewritten';
 is ask('once', '/missing'), 200, 'or with a page';
 is ask('pages', '/loop'), 500, 'and goes round once';
