@@ -270,22 +270,15 @@ ngx_http_k8s_server_use(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 {
     u_char                   buf[NGX_HTTP_K8S_PROFILE_ERROR];
     ngx_str_t                error;
-    ngx_pool_t              *pool, *temp_pool;
+    ngx_pool_t              *temp_pool;
     ngx_pool_cleanup_t      *cln;
-    ngx_http_k8s_profile_t  *base;
+    ngx_http_k8s_profile_t  *base, *profile;
 
     base = of->base ? of->base : of;
 
     if (place->profile) {
         ngx_http_k8s_profile_use(&ctx->profile, place->profile, r);
         return NGX_OK;
-    }
-
-    pool = of->pool;
-
-    cln = ngx_pool_cleanup_add(pool, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
     }
 
     temp_pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, r->connection->log);
@@ -295,22 +288,37 @@ ngx_http_k8s_server_use(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
     error.data = buf;
 
-    place->profile = ngx_http_k8s_server_place(ctx->conf, base, of->settings,
-                                               &place->text, temp_pool,
-                                               &error);
+    profile = ngx_http_k8s_server_place(ctx->conf, base, of->settings,
+                                        &place->text, temp_pool, &error);
     ngx_destroy_pool(temp_pool);
 
-    if (place->profile == NULL) {
+    if (profile == NULL) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "location \"%V\" of a server-snippet is closed: %V",
                       &place->path, &error);
         return NGX_ERROR;
     }
 
-    cln->handler = ngx_http_k8s_server_let_go;
-    cln->data = place->profile;
+    cln = ngx_pool_cleanup_add(of->pool, 0);
+    if (cln == NULL) {
+        ngx_http_k8s_profile_release(profile);
+        return NGX_ERROR;
+    }
 
-    ngx_http_k8s_profile_use(&ctx->profile, place->profile, r);
+    cln->handler = ngx_http_k8s_server_let_go;
+    cln->data = place;
+
+    place->profile = profile;
+
+    /* a base that its own locations hold would never go: requests that have
+       one of these hold it by the server */
+
+    if (base == of) {
+        place->within = 1;
+        ngx_http_k8s_profile_release(base);
+    }
+
+    ngx_http_k8s_profile_use(&ctx->profile, profile, r);
 
     return NGX_OK;
 }
@@ -319,7 +327,13 @@ ngx_http_k8s_server_use(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 static void
 ngx_http_k8s_server_let_go(void *data)
 {
-    ngx_http_k8s_profile_release(data);
+    ngx_http_k8s_place_t *place = data;
+
+    if (place->within) {
+        place->profile->base = NULL;
+    }
+
+    ngx_http_k8s_profile_release(place->profile);
 }
 
 

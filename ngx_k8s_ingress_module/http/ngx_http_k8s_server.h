@@ -35,6 +35,8 @@ typedef struct {
     ngx_str_t                text;       /* what is in it */
     ngx_uint_t               config;     /* it is the ConfigMap's */
     ngx_http_k8s_profile_t  *profile;    /* held; NULL: it is not yet made */
+    ngx_uint_t               within;     /* its base is whose server has it, and
+                                            is not held by it */
 } ngx_http_k8s_place_t;
 
 struct ngx_http_k8s_server_s {

@@ -335,6 +335,33 @@ is ask('two', '/a?teapot=1'), 418, 'it answers';
 ask('two', '/a');
 like $head, qr/^X-Of: two\.test\r?$/m, 'and its headers are behind';
 
+# bases whose locations were used go
+
+sub pages {
+    my $sum = 0;
+    for my $pid ($n->workers) {
+        open my $f, '<', "/proc/$pid/statm" or return 0;
+        $sum += (split ' ', <$f>)[1];
+    }
+    return $sum;
+}
+
+SKIP: {
+    skip 'freed memory is kept', 1
+        if `$ENV{TEST_NGINX_BINARY} -V 2>&1` =~ /fsanitize/;
+    my @pages;
+
+    for my $i (1 .. 40) {
+        my $text = "'location = /config { return 200 of$i; }'";
+        $n->config_map('default/keys', %keys, 'server-snippet' => $text);
+        $n->until(sub { ask('nobody', '/config'); $body eq "of$i" })
+            or fail "base $i";
+        push @pages, pages() if $i % 20 == 0;
+    }
+
+    cmp_ok $pages[1] - $pages[0], '<', 128, 'bases leave no memory behind';
+}
+
 # a change, and the end
 
 ingress('default/partly partly.test / a:80', "location = /new { return 200 new; }");
