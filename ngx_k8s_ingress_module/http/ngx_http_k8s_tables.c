@@ -15,6 +15,7 @@
 
 
 #define NGX_HTTP_K8S_TABLES_DEPTH       8   /* of tables that ask one another */
+#define NGX_HTTP_K8S_TABLES_LOOKUPS     256 /* for one value */
 
 
 typedef struct {
@@ -52,6 +53,7 @@ static ngx_uint_t ngx_http_k8s_tables_within(ngx_cidr_t *cidr,
 
 /* of the request that is looked at, as tables may ask one another */
 static ngx_uint_t  ngx_http_k8s_tables_depth;
+static ngx_uint_t  ngx_http_k8s_tables_lookups;
 
 
 ngx_int_t
@@ -268,7 +270,14 @@ ngx_http_k8s_tables_get(ngx_http_request_t *r, ngx_array_t *maps,
 
     n = ngx_http_k8s_tables_has(maps, name);
 
-    if (n == 0 || ngx_http_k8s_tables_depth == NGX_HTTP_K8S_TABLES_DEPTH) {
+    if (ngx_http_k8s_tables_depth == 0) {
+        ngx_http_k8s_tables_lookups = 0;
+    }
+
+    if (n == 0
+        || ngx_http_k8s_tables_depth == NGX_HTTP_K8S_TABLES_DEPTH
+        || ngx_http_k8s_tables_lookups == NGX_HTTP_K8S_TABLES_LOOKUPS)
+    {
         return NGX_DECLINED;
     }
 
@@ -281,6 +290,7 @@ ngx_http_k8s_tables_get(ngx_http_request_t *r, ngx_array_t *maps,
     captures.captures = matched;
 
     ngx_http_k8s_tables_depth++;
+    ngx_http_k8s_tables_lookups++;
 
     rc = ngx_http_k8s_template_run(r, &map->source, &captures, &text);
 

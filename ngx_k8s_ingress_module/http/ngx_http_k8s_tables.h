@@ -32,7 +32,8 @@ ngx_uint_t ngx_http_k8s_tables_known(ngx_k8s_block_t *block, ngx_str_t *name);
 
 /*
  * The value of a variable for a request, in its pool or that of the base:
- * NGX_OK; NGX_DECLINED: there is no such variable, or its table leads round;
+ * NGX_OK; NGX_DECLINED: there is no such variable, its table leads round, or
+ * the value needs more than NGX_HTTP_K8S_TABLES_LOOKUPS of them;
  * NGX_ERROR: no memory, or an expression gave up.
  */
 ngx_int_t ngx_http_k8s_tables_get(ngx_http_request_t *r, ngx_array_t *maps,

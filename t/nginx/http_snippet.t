@@ -43,6 +43,7 @@ my $tables = <<'EOS';
 }
 map "$tier-$arg_a" $both { free-1 one; default $tier; }
 map $loop $loop { default "x$loop"; }
+map $many $many { default "x$many$many$many$many$many$many$many$many$many"; }
 map $host $empty { other.test 1; }
 map $host $volatile { volatile; default v; }
 geo $net { default far; 127.0.0.0/8 near; 127.0.0.1 here; 10.0.0.0/8 ten; ::/0 six; }
@@ -61,6 +62,7 @@ proxy_set_header X-A "$tier|$both|$loop|$empty|$volatile|$net|$of|$round";
 if ($of = one) { return 403; }
 expires $age;
 EOS
+text('many', 'proxy_set_header X-A "$many";');
 text('unknown', 'if ($no_table) { return 403; }');
 $n->annotated('plain');
 $n->start;
@@ -81,6 +83,9 @@ my $host = 'none.internal';
 is $body, "$host|none|none|xxxxxxxx||v|here||r$round\n",
    'an empty key, and what asks for itself';
 like $head, qr/^Cache-Control: max-age=3600\r?$/m, 'a directive of nginx';
+
+is ask('many', '/'), 200, 'one that asks for itself many times is bounded';
+like $body, qr/\|x+$/, 'and has a value';
 
 for (['gold', 'gold'], ['GOLD', 'gold'], ['silver', 'free'], ['~x', 'tilde'],
      ['no-12', 'number-12'], ['abcd', 'any'], ['ABCD', 'any'])
