@@ -22,6 +22,7 @@ static void ngx_k8s_lease_send(ngx_k8s_lease_t *l, char *verb, json_t *lease);
 static void ngx_k8s_lease_done(ngx_k8s_ask_t *ask);
 static ngx_uint_t ngx_k8s_lease_answer(ngx_k8s_lease_t *l,
     ngx_k8s_ask_t *ask);
+static void ngx_k8s_lease_again(ngx_k8s_lease_t *l);
 static ngx_uint_t ngx_k8s_lease_read(ngx_k8s_lease_t *l, ngx_str_t *text);
 static void ngx_k8s_lease_look(ngx_k8s_lease_t *l);
 static void ngx_k8s_lease_take(ngx_k8s_lease_t *l);
@@ -101,6 +102,7 @@ ngx_k8s_lease_timer(ngx_event_t *ev)
     ngx_k8s_lease_t  *l;
 
     l = ev->data;
+    l->again = 0;
 
     l->events->enter(l->events->data);
 
@@ -227,7 +229,7 @@ ngx_k8s_lease_answer(ngx_k8s_lease_t *l, ngx_k8s_ask_t *ask)
 
             /* it was deleted */
 
-            ngx_k8s_lease_send(l, "get", NULL);
+            ngx_k8s_lease_again(l);
 
         } else {
             ngx_k8s_lease_why(l, ask);
@@ -242,7 +244,7 @@ ngx_k8s_lease_answer(ngx_k8s_lease_t *l, ngx_k8s_ask_t *ask)
         ngx_k8s_lease_well(l);
 
         if (*l->verb == 'u') {
-            ngx_k8s_lease_send(l, "get", NULL);
+            ngx_k8s_lease_again(l);
         }
 
         return l->ask.call != NULL;
@@ -250,6 +252,19 @@ ngx_k8s_lease_answer(ngx_k8s_lease_t *l, ngx_k8s_ask_t *ask)
     default:
         ngx_k8s_lease_why(l, ask);
         return 0;
+    }
+}
+
+
+/* reads it at once, but once only: a server that takes no write is left alone
+   until the next try */
+
+static void
+ngx_k8s_lease_again(ngx_k8s_lease_t *l)
+{
+    if (!l->again) {
+        l->again = 1;
+        ngx_k8s_lease_send(l, "get", NULL);
     }
 }
 

@@ -71,6 +71,7 @@ typedef struct {
     size_t                   reason_len; /* why it cannot be had, 0: it can */
     unsigned                 leader:1;
     unsigned                 started:1;
+    unsigned                 again:1;    /* it was read once more in this try */
     u_char                   holder_buf[NGX_K8S_LEASE_HOLDER];
     u_char                   reason[NGX_K8S_LEASE_REASON];
 } ngx_k8s_lease_t;

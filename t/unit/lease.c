@@ -17,6 +17,7 @@
 
 
 #define REPLICAS  2
+#define RUSH      100   /* requests of one turn at most */
 
 
 /* one replica: what it asks waits for an answer */
@@ -39,6 +40,7 @@ static replica_t   replicas[REPLICAS];
 static json_t     *stored;              /* the Lease, NULL: there is none */
 static ngx_uint_t  version;
 static ngx_uint_t  refused;             /* status of all answers, 0: none is */
+static ngx_uint_t  unwritten;           /* of those to PUT, 0: none is */
 
 
 static ngx_int_t
@@ -126,6 +128,11 @@ served(replica_t *r)
 
     } else {
 
+        if (unwritten) {
+            json_decref(json);
+            return unwritten;
+        }
+
         if (stored == NULL) {
             json_decref(json);
             return 404;
@@ -190,11 +197,13 @@ answer(replica_t *r, ngx_uint_t lost)
 static void
 run(ngx_uint_t msec, ngx_uint_t alive)
 {
-    ngx_uint_t  i, n, busy;
+    ngx_uint_t  i, n, busy, asked;
 
     for (n = 0; n < msec; n += 50) {
         ngx_current_msec += 50;
         ngx_event_expire_timers();
+
+        asked = 0;
 
         do {
             busy = 0;
@@ -205,7 +214,7 @@ run(ngx_uint_t msec, ngx_uint_t alive)
                     busy |= (replicas[i].ask != NULL);
                 }
             }
-        } while (busy);
+        } while (busy && ++asked < RUSH);
     }
 }
 
@@ -410,6 +419,38 @@ written(void)
 }
 
 
+/* each read finds a Lease that is free, and no write is taken */
+
+static void
+unwritable(void)
+{
+    ngx_uint_t  i, status[] = { 409, 404 };
+
+    for (i = 0; i < 2; i++) {
+        json_decref(stored);
+        stored = json_loads("{\"metadata\":{\"resourceVersion\":\"1\"}}", 0,
+                            NULL);
+
+        unwritten = status[i];
+
+        start(0, "one");
+        run(60000, 1);
+
+        ok(!held(0), "a Lease that can be read, but not written (%u)",
+           (unsigned) status[i]);
+        ok(replicas[0].requests > 2 && replicas[0].requests <= 40,
+           "is asked for by turns, not at once: %u",
+           (unsigned) replicas[0].requests);
+
+        unwritten = 0;
+        run(60000, 1);
+
+        ok(held(0), "it is had once it can be");
+        stop(0);
+    }
+}
+
+
 static void
 service(char *text, char *want)
 {
@@ -504,6 +545,7 @@ main(void)
 
     elected();
     written();
+    unwritable();
     services();
 
     json_decref(stored);
