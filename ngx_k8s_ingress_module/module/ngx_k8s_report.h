@@ -45,7 +45,7 @@ typedef struct {
 typedef struct {
     ngx_str_node_t           sn;         /* kind, namespace, name, each with a
                                             zero byte, and the code's name */
-    ngx_queue_t              queue;      /* in due, or in told by "sent" */
+    ngx_queue_t              queue;      /* in due, told or gone */
     ngx_str_t                kind;       /* in the key */
     ngx_str_t                ns;
     ngx_str_t                name;
@@ -109,7 +109,9 @@ struct ngx_k8s_report_s {
     ngx_rbtree_t             tree;
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              due;        /* ngx_k8s_report_item_t */
-    ngx_queue_t              told;
+    ngx_queue_t              told;       /* those that stand, by "sent", but for
+                                            NGX_K8S_EVENT_AGAIN */
+    ngx_queue_t              gone;       /* whose problem is */
     ngx_uint_t               nitems;
     uint64_t                 cursor;     /* of a walk over all problems */
 

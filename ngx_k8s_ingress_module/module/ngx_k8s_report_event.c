@@ -65,6 +65,7 @@ ngx_k8s_report_events_init(ngx_k8s_report_t *r)
     ngx_rbtree_init(&r->tree, &r->sentinel, ngx_str_rbtree_insert_value);
     ngx_queue_init(&r->due);
     ngx_queue_init(&r->told);
+    ngx_queue_init(&r->gone);
 }
 
 
@@ -162,6 +163,10 @@ ngx_k8s_report_events_come(ngx_k8s_report_t *r, ngx_k8s_problem_rec_t *rec)
 
         if (ngx_current_msec - item->sent >= NGX_K8S_EVENT_AGAIN) {
             ngx_k8s_report_item_due(r, item);
+
+        } else if (!item->flying) {
+            ngx_queue_remove(&item->queue);
+            ngx_queue_insert_tail(&r->told, &item->queue);
         }
     }
 }
@@ -185,8 +190,16 @@ ngx_k8s_report_events_go(ngx_k8s_report_t *r, ngx_k8s_problem_rec_t *rec,
 
         item = ngx_k8s_report_item(r, rec, items[i].code, 0);
 
-        if (item) {
-            item->standing = 0;
+        if (item == NULL || !item->standing) {
+            continue;
+        }
+
+        item->standing = 0;
+
+        if (!item->flying) {
+            item->due = 0;
+            ngx_queue_remove(&item->queue);
+            ngx_queue_insert_tail(&r->gone, &item->queue);
         }
     }
 }
@@ -270,7 +283,7 @@ ngx_k8s_report_item(ngx_k8s_report_t *r, ngx_k8s_problem_rec_t *rec,
 }
 
 
-/* of those that are gone the oldest one makes room */
+/* of those that are gone the first one makes room */
 
 static ngx_uint_t
 ngx_k8s_report_item_room(ngx_k8s_report_t *r)
@@ -281,16 +294,12 @@ ngx_k8s_report_item_room(ngx_k8s_report_t *r)
         return 1;
     }
 
-    if (ngx_queue_empty(&r->told)) {
+    if (ngx_queue_empty(&r->gone)) {
         return 0;
     }
 
-    item = ngx_queue_data(ngx_queue_head(&r->told), ngx_k8s_report_item_t,
+    item = ngx_queue_data(ngx_queue_head(&r->gone), ngx_k8s_report_item_t,
                           queue);
-
-    if (item->standing) {
-        return 0;
-    }
 
     ngx_k8s_report_item_free(r, item);
 
@@ -320,7 +329,7 @@ ngx_k8s_report_item_told(ngx_k8s_report_t *r, ngx_k8s_report_item_t *item)
     item->due = 0;
     item->sent = ngx_current_msec;
 
-    ngx_queue_insert_tail(&r->told, &item->queue);
+    ngx_queue_insert_tail(item->standing ? &r->told : &r->gone, &item->queue);
 }
 
 
@@ -347,18 +356,22 @@ ngx_k8s_report_events_look(ngx_k8s_report_t *r)
                               queue);
 
         if (ngx_current_msec - item->sent < NGX_K8S_EVENT_RENEW) {
-            return;
+            break;
         }
 
-        if (item->standing) {
-            ngx_k8s_report_item_due(r, item);
+        ngx_k8s_report_item_due(r, item);
+    }
 
-        } else if (ngx_current_msec - item->sent >= NGX_K8S_EVENT_FORGET) {
-            ngx_k8s_report_item_free(r, item);
+    for (n = 0; n < NGX_K8S_EVENT_WALK && !ngx_queue_empty(&r->gone); n++) {
 
-        } else {
-            return;
+        item = ngx_queue_data(ngx_queue_head(&r->gone), ngx_k8s_report_item_t,
+                              queue);
+
+        if (ngx_current_msec - item->sent < NGX_K8S_EVENT_FORGET) {
+            break;
         }
+
+        ngx_k8s_report_item_free(r, item);
     }
 }
 
