@@ -488,8 +488,9 @@ ngx_k8s_conf_directive(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
 
     if (d == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown directive \"%V\" in a k8s_ingress block",
-                           &value[0]);
+                           "unknown directive \"%V\" in a k8s_ingress block, "
+                           "see docs/directives.md, and docs/migration.md for "
+                           "flags of ingress-nginx", &value[0]);
         return NGX_CONF_ERROR;
     }
 

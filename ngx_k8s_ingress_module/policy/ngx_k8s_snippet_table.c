@@ -337,7 +337,7 @@ ngx_k8s_check_names(ngx_str_t *word, ngx_uint_t n, ngx_str_t *refused)
     for (i = 0; i < n; i++) {
 
         if (ngx_k8s_snippet_header(&word[i], &name, &value) != NGX_OK) {
-            return "has no name of a header";
+            return "has an argument that is no header; is a \";\" missing?";
         }
 
         if (ngx_k8s_check_listed(refused, &name)) {

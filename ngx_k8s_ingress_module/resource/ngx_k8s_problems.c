@@ -273,7 +273,7 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("There is no annotation of that name, so it does nothing; "
                  "or it would protect, and another controller reads it."),
-      ngx_string("See the list of annotations in the documentation.") },
+      ngx_string("See the list in docs/annotations.md.") },
 
     { ngx_string("AnnotationInvalid"),
       ngx_k8s_problem_warning(NONE, NONE),
@@ -330,7 +330,8 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_k8s_problem_warning(NONE, NONE),
       ngx_string("The ConfigMap has a key that does not exist; it does "
                  "nothing."),
-      ngx_string("See the list of keys in the documentation.") },
+      ngx_string("See the list in docs/configmap.md; what was a flag of the "
+                 "controller is a directive: docs/migration.md.") },
 
     { ngx_string("KeyInvalid"),
       ngx_k8s_problem_warning(NONE, NONE),
