@@ -109,6 +109,7 @@ typedef struct {
                                                   answered by any */
     unsigned                 no_names:1;       /* ExternalName Services have no
                                                   endpoints */
+    unsigned                 http2:1;          /* nginx asks backends so */
     unsigned                 add_slash:1;      /* 301 from /dir to /dir/ */
     unsigned                 loopback:1;       /* manifests: 127.0.0.1, and
                                                   ClusterIP, externalIPs and

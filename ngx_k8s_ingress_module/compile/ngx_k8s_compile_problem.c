@@ -39,6 +39,8 @@ static ngx_int_t ngx_k8s_compile_backends(ngx_k8s_compile_t *c,
     ngx_k8s_entry_t *entry, ngx_int_t *budget);
 static ngx_int_t ngx_k8s_compile_targets(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_model_rule_t *rule, ngx_str_t *host);
+static ngx_uint_t ngx_k8s_compile_old(ngx_k8s_compile_t *c,
+    ngx_k8s_port_t *port);
 static ngx_int_t ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_target_t *target, ngx_str_t *host);
 static ngx_int_t ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c,
@@ -482,6 +484,20 @@ ngx_k8s_compile_targets(ngx_k8s_compile_t *c, ngx_array_t *a,
 }
 
 
+/* whether nginx is too old for what the Service's port asks for, and the object
+   that problems are made of says nothing else */
+
+static ngx_uint_t
+ngx_k8s_compile_old(ngx_k8s_compile_t *c, ngx_k8s_port_t *port)
+{
+    static ngx_str_t  protocol = ngx_string("backend-protocol");
+
+    return !c->conf.http2
+           && (port->flags & NGX_K8S_SERVICE_H2C)
+           && !ngx_k8s_values_on(&c->saying.entry->model->values, &protocol);
+}
+
+
 static ngx_int_t
 ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
     ngx_k8s_target_t *target, ngx_str_t *host)
@@ -507,7 +523,7 @@ ngx_k8s_compile_backend(ngx_k8s_compile_t *c, ngx_array_t *a,
 
     if (!(port->flags & (NGX_K8S_SERVICE_MISSING|NGX_K8S_SERVICE_NO_PORT))
         && port->usable && port->nrefused == 0 && !port->full
-        && !port->headless)
+        && !port->headless && !ngx_k8s_compile_old(c, port))
     {
         return NGX_OK;
     }
@@ -554,6 +570,14 @@ ngx_k8s_compile_port_problem(ngx_k8s_compile_t *c, ngx_array_t *a,
         rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_ADDRESS_REFUSED, host,
                                   field, "address \"%V\" of Service %V/%V%s "
                                   "cannot be used", &address, ns, name, more);
+    }
+
+    if (rc == NGX_OK && ngx_k8s_compile_old(c, port)) {
+        rc = ngx_k8s_compile_note(c, a, NGX_K8S_PROBLEM_APP_PROTOCOL, host,
+                                  field, "appProtocol \"kubernetes.io/h2c\" of "
+                                  "Service %V/%V is HTTP/2 without TLS, which "
+                                  "this nginx does not have for backends", ns,
+                                  name);
     }
 
     if (rc == NGX_OK && port->headless) {

@@ -212,6 +212,9 @@ ngx_k8s_serving_begin(ngx_k8s_compile_t *c, ngx_k8s_serving_t *s)
         if (sp == NULL || sp->closed) {
             sp = NULL;
             now->flags = NGX_K8S_SERVICE_NO_PORT;
+
+        } else if (ngx_k8s_str_eq_c(&sp->app_protocol, "kubernetes.io/h2c")) {
+            now->flags = NGX_K8S_SERVICE_H2C;
         }
     }
 

@@ -31,7 +31,8 @@
 #define NGX_HTTP_K8S_MODULE_PROXY    0
 #define NGX_HTTP_K8S_MODULE_GRPC     1
 #define NGX_HTTP_K8S_MODULE_FASTCGI  2
-#define NGX_HTTP_K8S_MODULES         3   /* that ask backends */
+#define NGX_HTTP_K8S_MODULE_HTTP2    3   /* the proxy module's other half */
+#define NGX_HTTP_K8S_MODULES         4   /* that ask backends */
 
 typedef struct ngx_http_k8s_loc_conf_s  ngx_http_k8s_loc_conf_t;
 typedef struct ngx_http_k8s_plan_s      ngx_http_k8s_plan_t;

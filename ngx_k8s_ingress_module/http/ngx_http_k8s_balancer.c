@@ -281,7 +281,7 @@ ngx_http_k8s_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 
     /* other protocols have none, or skip them by themselves */
 
-    if (ngx_strcmp(u->conf->module.data, "proxy") == 0) {
+    if (!hop->http2 && ngx_strcmp(u->conf->module.data, "proxy") == 0) {
         ngx_http_k8s_interim(r, hop);
     }
 

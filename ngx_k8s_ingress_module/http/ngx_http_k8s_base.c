@@ -43,7 +43,8 @@ static ngx_http_k8s_profile_t *ngx_http_k8s_base_create(
     ngx_str_t *error);
 static ngx_http_k8s_profile_t *ngx_http_k8s_base_delta(
     ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
-    ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
+    ngx_str_t *values, ngx_uint_t protocol, ngx_pool_t *pool,
+    ngx_str_t *error);
 static ngx_http_conf_ctx_t *ngx_http_k8s_base_parent(
     ngx_http_k8s_loc_conf_t *klcf, ngx_http_k8s_profile_t *base,
     ngx_uint_t protocol, ngx_pool_t *temp_pool);
@@ -238,17 +239,29 @@ ngx_http_k8s_base_over(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *pool,
     ngx_str_t *error)
 {
-    return base ? ngx_http_k8s_base_delta(klcf, base, values, pool, error)
+    return base ? ngx_http_k8s_base_delta(klcf, base, values, NGX_K8S_BACKENDS,
+                                          pool, error)
                 : ngx_http_k8s_base_create(klcf, values, pool, error);
 }
 
 
-static ngx_http_k8s_profile_t *
-ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
+ngx_http_k8s_profile_t *
+ngx_http_k8s_base_h2c(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *pool,
     ngx_str_t *error)
 {
-    ngx_uint_t            protocol;
+    return ngx_http_k8s_base_delta(klcf, base, values, NGX_K8S_BACKEND_H2C,
+                                   pool, error);
+}
+
+
+/* NGX_K8S_BACKENDS: of the protocol that values say */
+
+static ngx_http_k8s_profile_t *
+ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_uint_t protocol,
+    ngx_pool_t *pool, ngx_str_t *error)
+{
     ngx_array_t          *tokens, *headers;
     ngx_k8s_settings_t    settings;
     ngx_http_conf_ctx_t  *parent;
@@ -264,7 +277,9 @@ ngx_http_k8s_base_delta(ngx_http_k8s_loc_conf_t *klcf,
     settings = *base->settings;
     ngx_k8s_policy_settings(&settings, NGX_K8S_API_INGRESS, values);
 
-    protocol = settings.backend_protocol;
+    if (protocol == NGX_K8S_BACKENDS) {
+        protocol = settings.backend_protocol;
+    }
 
     parent = ngx_http_k8s_base_parent(klcf, base, protocol, pool);
 
@@ -326,7 +341,8 @@ ngx_http_k8s_base_protocols(ngx_conf_t *cf, ngx_http_k8s_loc_conf_t *klcf)
 #else
         NGX_K8S_BACKEND_GRPC,
 #endif
-        NGX_K8S_BACKEND_FCGI
+        NGX_K8S_BACKEND_FCGI,
+        NGX_K8S_BACKEND_H2C
     };
 
     error.data = buf;

@@ -45,6 +45,11 @@ ngx_http_k8s_profile_t *ngx_http_k8s_base_over(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *temp_pool,
     ngx_str_t *error);
 
+/* the same for backends that are asked by HTTP/2, of values over a base */
+ngx_http_k8s_profile_t *ngx_http_k8s_base_h2c(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *base, ngx_str_t *values, ngx_pool_t *temp_pool,
+    ngx_str_t *error);
+
 /*
  * The same of what the watcher has built over another nginx.conf: values that
  * this one refuses are taken out, tried one after the other in the order of

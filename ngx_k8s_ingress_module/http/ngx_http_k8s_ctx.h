@@ -34,6 +34,7 @@ typedef struct {
     ngx_k8s_copies_t         copies;
     ngx_k8s_choice_key_t     key;
     ngx_uint_t               hashed;     /* the Service has upstream-hash-by */
+    ngx_uint_t               http2;      /* the proxy module's */
     uint64_t                 protocol;   /* see ngx_http_k8s_pool_key_t */
 
     /* nginx's own, see ngx_http_k8s_interim() */

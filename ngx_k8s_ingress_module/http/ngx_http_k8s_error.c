@@ -725,6 +725,7 @@ ngx_http_k8s_error_hop(ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table,
     ctx->hop.block = ctx->block;
     ctx->hop.service = backend->slot;
     ctx->hop.generation = backend->generation;
+    ctx->hop.http2 = 0;
     ctx->hop.protocol = ctx->conf->protocol;
     ctx->hop.hashed = (service->hash_by.len != 0);
 

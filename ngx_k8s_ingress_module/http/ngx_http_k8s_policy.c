@@ -10,6 +10,7 @@
 #include <ngx_http_k8s_access.h>
 #include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_backend_tls.h>
+#include <ngx_http_k8s_base.h>
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_error.h>
 #include <ngx_http_k8s_limit.h>
@@ -69,6 +70,10 @@ static ngx_http_k8s_profile_t *ngx_http_k8s_policy_profile(
     ngx_log_t *log);
 static ngx_str_t *ngx_http_k8s_policy_values(ngx_k8s_policy_t *rec,
     ngx_k8s_policy_t *host, ngx_pool_t *pool, ngx_uint_t *closed);
+static ngx_int_t ngx_http_k8s_policy_h2c_create(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *profile, ngx_k8s_policy_t *rec,
+    ngx_k8s_policy_t *host, ngx_pool_t *pool);
+static void ngx_http_k8s_policy_h2c_cleanup(void *data);
 static ngx_int_t ngx_http_k8s_policy_try(ngx_http_k8s_loc_conf_t *klcf,
     ngx_uint_t base, ngx_str_t *values, ngx_pool_t *pool, ngx_str_t *error);
 static void ngx_http_k8s_policy_drop(ngx_http_k8s_policies_t *policies,
@@ -391,6 +396,109 @@ ngx_http_k8s_policy_values(ngx_k8s_policy_t *rec, ngx_k8s_policy_t *host,
     }
 
     return values;
+}
+
+
+ngx_int_t
+ngx_http_k8s_policy_h2c(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, uint32_t slot, uint32_t host)
+{
+    ngx_int_t                   rc;
+    ngx_pool_t                 *pool;
+    ngx_http_k8s_profile_t     *profile;
+    ngx_http_k8s_policy_rec_t   of_route, of_host;
+
+    profile = ctx->profile;
+
+    if (profile->settings->backend_protocol != NGX_K8S_BACKEND_HTTP
+        || ctx->conf->parents[NGX_HTTP_K8S_MODULE_HTTP2] == NULL)
+    {
+        return NGX_OK;
+    }
+
+    if (profile->h2c == NULL) {
+
+        if (ngx_http_k8s_policy_rec(table, slot, &of_route) != NGX_OK
+            || ngx_http_k8s_policy_rec(table, host, &of_host) != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+
+        pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, r->connection->log);
+        if (pool == NULL) {
+            return NGX_ERROR;
+        }
+
+        rc = ngx_http_k8s_policy_h2c_create(ctx->conf, profile, of_route.rec,
+                                            of_host.rec, pool);
+        ngx_destroy_pool(pool);
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    r->loc_conf = profile->h2c->loc_conf;
+
+    ctx->hop.protocol = profile->h2c->protocol;
+    ctx->hop.http2 = 1;
+
+    return NGX_OK;
+}
+
+
+/* over the base of the profile, which keeps it */
+
+static ngx_int_t
+ngx_http_k8s_policy_h2c_create(ngx_http_k8s_loc_conf_t *klcf,
+    ngx_http_k8s_profile_t *profile, ngx_k8s_policy_t *rec,
+    ngx_k8s_policy_t *host, ngx_pool_t *pool)
+{
+    u_char               buf[NGX_HTTP_K8S_PROFILE_ERROR];
+    ngx_str_t            error, *values;
+    ngx_uint_t           closed;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = NULL;
+
+    if (profile->pool) {
+        cln = ngx_pool_cleanup_add(profile->pool, 0);
+        if (cln == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    values = ngx_http_k8s_policy_values(rec, host, pool, &closed);
+    if (values == NULL) {
+        return NGX_ERROR;
+    }
+
+    error.data = buf;
+    error.len = 0;
+
+    profile->h2c = ngx_http_k8s_base_h2c(klcf,
+                                         profile->base ? profile->base
+                                                       : profile,
+                                         values, pool, &error);
+    if (profile->h2c == NULL) {
+        ngx_log_error(NGX_LOG_ERR, pool->log, 0,
+                      "no profile for backends of HTTP/2: %V", &error);
+        return NGX_ERROR;
+    }
+
+    if (cln) {
+        cln->handler = ngx_http_k8s_policy_h2c_cleanup;
+        cln->data = profile->h2c;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_k8s_policy_h2c_cleanup(void *data)
+{
+    ngx_http_k8s_profile_release(data);
 }
 
 

@@ -45,6 +45,16 @@ ngx_int_t ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
 
 
 /*
+ * Has a request ask its backend by HTTP/2, if its policy says nothing else of
+ * the protocol and this nginx can: another location of the same profile, made
+ * with the first such request.  Slots as for ngx_http_k8s_policy(), under the
+ * same pin.  NGX_DECLINED: one of them is none any more; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_k8s_policy_h2c(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, uint32_t slot,
+    uint32_t host);
+
+/*
  * What compile's conf.build() is for a block: profiles in all of its passes,
  * which are not used.  In the watcher.
  */

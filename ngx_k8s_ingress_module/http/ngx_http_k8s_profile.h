@@ -100,6 +100,8 @@ struct ngx_http_k8s_profile_s {
     ngx_uint_t               denied;     /* its routes are closed; or they may
                                             be: */
 #define NGX_HTTP_K8S_DENIED_ASK      2   /* it names a Secret */
+    ngx_http_k8s_profile_t  *h2c;        /* the location for backends that are
+                                            asked by HTTP/2; NULL: not made */
     ngx_http_k8s_error_t    *error;      /* pages of errors; NULL: none */
     ngx_http_k8s_profile_t  *parents[NGX_HTTP_K8S_MODULES];  /* of a base: over
                                             which those of another module are;

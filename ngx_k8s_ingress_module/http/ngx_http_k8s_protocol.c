@@ -22,7 +22,7 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                prefix;     /* of its directives */
-    ngx_str_t               *directives; /* that it has as well */
+    ngx_str_t               *directives; /* that it has as well; NULL: all */
     ngx_str_t               *words;      /* arguments that it does not have */
 } ngx_http_k8s_protocol_module_t;
 
@@ -45,12 +45,16 @@ static ngx_http_k8s_protocol_t  ngx_http_k8s_protocols[] = {
     { ngx_string("proxy_pass"), "$scheme://", NGX_HTTP_K8S_MODULE_PROXY },
     { ngx_string("grpc_pass"), "grpc://", NGX_HTTP_K8S_MODULE_GRPC },
     { ngx_string("grpc_pass"), "grpcs://", NGX_HTTP_K8S_MODULE_GRPC },
-    { ngx_string("fastcgi_pass"), "", NGX_HTTP_K8S_MODULE_FASTCGI }
+    { ngx_string("fastcgi_pass"), "", NGX_HTTP_K8S_MODULE_FASTCGI },
+    { ngx_string("proxy_pass"), "http://", NGX_HTTP_K8S_MODULE_HTTP2 }
 };
 
 
 static ngx_str_t  ngx_http_k8s_proxy_prefix = ngx_string("proxy_");
 static ngx_str_t  ngx_http_k8s_proxy_header = ngx_string("proxy_set_header");
+static ngx_str_t  ngx_http_k8s_proxy_version =
+                                            ngx_string("proxy_http_version");
+static ngx_str_t  ngx_http_k8s_http2 = ngx_string("2");
 static ngx_str_t  ngx_http_k8s_fastcgi_param = ngx_string("fastcgi_param");
 
 
@@ -112,11 +116,12 @@ static ngx_str_t  ngx_http_k8s_no_words[] = {
 /* by NGX_HTTP_K8S_MODULE_* */
 
 static ngx_http_k8s_protocol_module_t  ngx_http_k8s_protocol_modules[] = {
-    { ngx_null_string, ngx_http_k8s_no_words, ngx_http_k8s_no_words },
+    { ngx_null_string, NULL, ngx_http_k8s_no_words },
     { ngx_string("grpc_"), ngx_http_k8s_grpc_directives,
       ngx_http_k8s_no_words },
     { ngx_string("fastcgi_"), ngx_http_k8s_fastcgi_directives,
-      ngx_http_k8s_fastcgi_words }
+      ngx_http_k8s_fastcgi_words },
+    { ngx_string("proxy_"), NULL, ngx_http_k8s_no_words }
 };
 
 
@@ -198,6 +203,16 @@ ngx_int_t
 ngx_http_k8s_protocol_pass(ngx_http_k8s_loc_conf_t *klcf, ngx_pool_t *pool,
     ngx_array_t *tokens, ngx_uint_t protocol)
 {
+    /* it is the first one, so connections of HTTP/2 have a key of their own */
+
+    if (ngx_http_k8s_protocol_module(protocol) == NGX_HTTP_K8S_MODULE_HTTP2
+        && ngx_k8s_tokens_add(pool, tokens, &ngx_http_k8s_proxy_version,
+                              &ngx_http_k8s_http2)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     return ngx_k8s_tokens_add(pool, tokens,
                               &ngx_http_k8s_protocols[protocol].directive,
                               &klcf->urls[protocol]);
@@ -316,7 +331,19 @@ ngx_http_k8s_protocol_token(ngx_pool_t *pool, ngx_array_t *tokens,
                              arg->len)
                  == 0);
 
-    if (!ngx_http_k8s_protocol_listed(m->directives, &suffix)
+    /* that of connections to others */
+
+    if (module == NGX_HTTP_K8S_MODULE_HTTP2
+        && arg->len == ngx_http_k8s_proxy_version.len
+        && ngx_strncmp(arg->data, ngx_http_k8s_proxy_version.data, arg->len)
+           == 0
+        && arg[1].data[0] != ngx_http_k8s_http2.data[0])
+    {
+        return token;
+    }
+
+    if ((m->directives
+         && !ngx_http_k8s_protocol_listed(m->directives, &suffix))
         || (header
             && ngx_http_k8s_protocol_listed(ngx_http_k8s_hop_headers,
                                             &arg[1])))
@@ -478,7 +505,8 @@ ngx_http_k8s_protocol_directive(ngx_str_t *name)
 
         m = &ngx_http_k8s_protocol_modules[i];
 
-        if (name->len <= m->prefix.len
+        if (m->directives == NULL
+            || name->len <= m->prefix.len
             || ngx_strncmp(name->data, m->prefix.data, m->prefix.len) != 0)
         {
             continue;

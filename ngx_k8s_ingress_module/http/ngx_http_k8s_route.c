@@ -672,6 +672,7 @@ static ngx_int_t
 ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_route_t *route)
 {
+    ngx_int_t               rc;
     ngx_uint_t              status;
     ngx_k8s_backend_rec_t  *backend, *owner;
     ngx_k8s_service_rec_t  *service;
@@ -727,6 +728,18 @@ ngx_http_k8s_take_backend(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ctx->hop.service = backend->service;
     ctx->hop.generation = backend->generation;
     ctx->hop.protocol = ctx->profile->protocol;
+    ctx->hop.http2 = 0;
+
+    if (service->flags & NGX_K8S_SERVICE_H2C) {
+
+        rc = ngx_http_k8s_policy_h2c(r, ctx, table, route->match->policy,
+                                     ngx_http_k8s_server_slot(table,
+                                                              route->host));
+        if (rc != NGX_OK) {
+            return (rc == NGX_DECLINED) ? NGX_AGAIN
+                                        : NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
 
     ctx->hop.hashed = (service->hash_by.len != 0);
 

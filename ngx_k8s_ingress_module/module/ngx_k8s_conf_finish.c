@@ -80,6 +80,11 @@ ngx_k8s_conf_finish(ngx_conf_t *cf, ngx_k8s_conf_t *kcf)
 
     kcf->compile.problems = kcf->problems;
     kcf->compile.no_names = !kcf->external_names;
+
+#if (NGX_HTTP_V2 && nginx_version >= 1029004)
+    kcf->compile.http2 = 1;
+#endif
+
     kcf->compile.add_slash =
                           (kcf->defaults == NGX_K8S_DEFAULTS_INGRESS_NGINX);
 

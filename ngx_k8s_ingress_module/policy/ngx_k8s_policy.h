@@ -36,8 +36,9 @@
 #define NGX_K8S_BACKEND_GRPC         3
 #define NGX_K8S_BACKEND_GRPCS        4
 #define NGX_K8S_BACKEND_FCGI         5
+#define NGX_K8S_BACKEND_H2C          6   /* by appProtocol alone */
 
-#define NGX_K8S_BACKENDS             6
+#define NGX_K8S_BACKENDS             7
 
 
 /* of a cookie */

@@ -127,6 +127,7 @@ enum {
     NGX_K8S_PROBLEM_REDIRECT_LOOP,       /* to the URL that it is of */
     NGX_K8S_PROBLEM_HEADER_NAME,         /* one that backends may drop */
     NGX_K8S_PROBLEM_HOST_WIDE,           /* by another object of the host */
+    NGX_K8S_PROBLEM_APP_PROTOCOL,        /* nginx is too old for it */
     NGX_K8S_PROBLEMS
 };
 

@@ -488,7 +488,15 @@ ngx_k8s_problem_code_t  ngx_k8s_problem_codes[NGX_K8S_PROBLEMS] = {
       ngx_k8s_problem_note(NONE, NONE),
       ngx_string("Another object of the host has an annotation that holds for "
                  "all of it, so for the paths of this one too."),
-      ngx_string("Where that is not meant, give it a host of its own.") }
+      ngx_string("Where that is not meant, give it a host of its own.") },
+
+    { ngx_string("AppProtocolUnserved"),
+      ngx_k8s_problem_warning(NONE, NONE),
+      ngx_string("The appProtocol of a Service's port is one that this nginx "
+                 "does not speak to backends, which are asked by HTTP/1.1."),
+      ngx_string("Take nginx 1.29.4 or newer, built with "
+                 "--with-http_v2_module; or set backend-protocol to GRPC, if "
+                 "it is gRPC; or take the appProtocol away.") }
 };
 
 

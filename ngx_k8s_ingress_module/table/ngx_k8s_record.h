@@ -313,6 +313,7 @@ typedef struct {
 #define NGX_K8S_SERVICE_NO_PORT      0x0002  /* no such port in it */
 #define NGX_K8S_SERVICE_EXTERNAL     0x0004  /* ExternalName: "external" */
 #define NGX_K8S_SERVICE_CLUSTER      0x0008  /* "cluster" is in its key */
+#define NGX_K8S_SERVICE_H2C          0x0010  /* appProtocol kubernetes.io/h2c */
 
 typedef struct {
     ngx_k8s_record_t         header;
