@@ -19,7 +19,7 @@
 
 #define NGX_K8S_REPORT_SENDS         2       /* requests of one turn */
 #define NGX_K8S_REPORT_BURST         10      /* writes at once */
-#define NGX_K8S_REPORT_REFUSED       60000   /* after a 403 */
+#define NGX_K8S_REPORT_ROW           8       /* refusals: it is not one object */
 #define NGX_K8S_REPORT_PAUSE         1000    /* after failures, twice as long */
 #define NGX_K8S_REPORT_PAUSE_MAX     30000   /* each time */
 #define NGX_K8S_REPORT_IDLE          60000   /* between two looks */
@@ -515,7 +515,7 @@ ngx_k8s_report_may(ngx_k8s_report_t *r, ngx_uint_t what)
         r->held = 0;
     }
 
-    return !(r->denied & (1 << what))
+    return r->refusals[what] < NGX_K8S_REPORT_ROW
            || (ngx_msec_int_t) (r->refused[what] - ngx_current_msec) <= 0;
 }
 
@@ -594,7 +594,7 @@ ngx_k8s_report_next(ngx_k8s_report_t *r, ngx_uint_t soon)
         delay = ngx_min(delay, wait);
     }
 
-    if (!ngx_queue_empty(&r->store->parked)) {
+    if (!ngx_queue_empty(&r->store->parked) || !ngx_queue_empty(&r->later)) {
         delay = ngx_min(delay, 1000);
     }
 
@@ -639,7 +639,7 @@ ngx_k8s_report_done(ngx_k8s_ask_t *ask)
 }
 
 
-/* whether it is to be written once more, after a pause */
+/* whether it is to be written once more, see ngx_k8s_report.h */
 
 static ngx_uint_t
 ngx_k8s_report_result(ngx_k8s_report_t *r, ngx_k8s_ask_t *ask, ngx_uint_t what,
@@ -655,6 +655,7 @@ ngx_k8s_report_result(ngx_k8s_report_t *r, ngx_k8s_ask_t *ask, ngx_uint_t what,
     case 409:
 
         r->attempts = 0;
+        r->refusals[what] = 0;
 
         if (r->denied & (1 << what)) {
             r->denied &= ~(1 << what);
@@ -673,7 +674,7 @@ ngx_k8s_report_result(ngx_k8s_report_t *r, ngx_k8s_ask_t *ask, ngx_uint_t what,
 
         ngx_k8s_report_deny(r, what, st);
 
-        return 1;
+        return NGX_K8S_REPORT_LATER;
 
     case 0:
     case 401:
@@ -705,7 +706,7 @@ ngx_k8s_report_result(ngx_k8s_report_t *r, ngx_k8s_ask_t *ask, ngx_uint_t what,
     r->held = 1;
     r->pause = ngx_current_msec + pause;
 
-    return 1;
+    return NGX_K8S_REPORT_AGAIN;
 }
 
 
@@ -714,7 +715,11 @@ ngx_k8s_report_deny(ngx_k8s_report_t *r, ngx_uint_t what, ngx_k8s_status_t *st)
 {
     u_char  *p, text[NGX_K8S_API_MESSAGE + 64];
 
-    r->refused[what] = ngx_current_msec + NGX_K8S_REPORT_REFUSED;
+    /* a quota or a webhook may be of one namespace only */
+
+    if (++r->refusals[what] >= NGX_K8S_REPORT_ROW) {
+        r->refused[what] = ngx_current_msec + NGX_K8S_REPORT_REFUSED;
+    }
 
     if (r->denied & (1 << what)) {
         return;

@@ -45,7 +45,7 @@ typedef struct {
 typedef struct {
     ngx_str_node_t           sn;         /* kind, namespace, name, each with a
                                             zero byte, and the code's name */
-    ngx_queue_t              queue;      /* in due, told or gone */
+    ngx_queue_t              queue;      /* in due, told, gone or later */
     ngx_str_t                kind;       /* in the key */
     ngx_str_t                ns;
     ngx_str_t                name;
@@ -96,7 +96,8 @@ struct ngx_k8s_report_s {
     ngx_msec_t               next;       /* when it may go out */
     ngx_msec_t               pause;      /* until then none does, with "held" */
     ngx_msec_t               refused[2]; /* the same of statuses, and of Events,
-                                            with "denied" */
+                                            with many "refusals" */
+    ngx_uint_t               refusals[2];  /* in a row */
     ngx_uint_t               attempts;   /* failures in a row */
     ngx_uint_t               stamp;      /* of the status that is wanted */
     ngx_str_t                status;     /* it, malloc()ed; empty: none is */
@@ -112,6 +113,7 @@ struct ngx_k8s_report_s {
     ngx_queue_t              told;       /* those that stand, by "sent", but for
                                             NGX_K8S_EVENT_AGAIN */
     ngx_queue_t              gone;       /* whose problem is */
+    ngx_queue_t              later;      /* that were refused, by "sent" */
     ngx_uint_t               nitems;
     uint64_t                 cursor;     /* of a walk over all problems */
 
@@ -163,6 +165,14 @@ void ngx_k8s_report_told(ngx_k8s_report_t *r, ngx_k8s_problem_rec_t *old,
     ngx_k8s_problem_rec_t *now);
 
 
+/* milliseconds until what was refused is written again */
+#define NGX_K8S_REPORT_REFUSED       60000
+
+/* when what was answered is written once more: soon, or after this time */
+#define NGX_K8S_REPORT_AGAIN         1
+#define NGX_K8S_REPORT_LATER         2
+
+
 /* entries that are looked at in one turn */
 #define NGX_K8S_REPORT_LOOKS         64
 
@@ -171,7 +181,7 @@ void ngx_k8s_report_told(ngx_k8s_report_t *r, ngx_k8s_problem_rec_t *old,
  * ngx_k8s_report_status.c, and ngx_k8s_report_event.c below: send() begins the
  * write of the next one.  NGX_OK; NGX_DECLINED: there is none; NGX_AGAIN: there
  * may be one, not all were looked at; NGX_ERROR: it could not be sent, and is
- * tried again.  sent(): it was answered; again: it is written once more later.
+ * tried again.  sent(): it was answered; again: 0, or one of the two above.
  * look(): puts what is to be said again, or has gone long ago, where it
  * belongs.
  */

@@ -66,6 +66,7 @@ ngx_k8s_report_events_init(ngx_k8s_report_t *r)
     ngx_queue_init(&r->due);
     ngx_queue_init(&r->told);
     ngx_queue_init(&r->gone);
+    ngx_queue_init(&r->later);
 }
 
 
@@ -362,6 +363,18 @@ ngx_k8s_report_events_look(ngx_k8s_report_t *r)
         ngx_k8s_report_item_due(r, item);
     }
 
+    for (n = 0; n < NGX_K8S_EVENT_WALK && !ngx_queue_empty(&r->later); n++) {
+
+        item = ngx_queue_data(ngx_queue_head(&r->later), ngx_k8s_report_item_t,
+                              queue);
+
+        if (ngx_current_msec - item->sent < NGX_K8S_REPORT_REFUSED) {
+            break;
+        }
+
+        ngx_k8s_report_item_due(r, item);
+    }
+
     for (n = 0; n < NGX_K8S_EVENT_WALK && !ngx_queue_empty(&r->gone); n++) {
 
         item = ngx_queue_data(ngx_queue_head(&r->gone), ngx_k8s_report_item_t,
@@ -505,7 +518,15 @@ ngx_k8s_report_events_sent(ngx_k8s_report_t *r, ngx_k8s_report_write_t *w,
         again = w->patch;
     }
 
-    if (again) {
+    if (!item->standing) {
+        return;
+    }
+
+    if (again == NGX_K8S_REPORT_LATER) {
+        ngx_queue_remove(&item->queue);
+        ngx_queue_insert_tail(&r->later, &item->queue);
+
+    } else if (again) {
         ngx_k8s_report_item_due(r, item);
     }
 }

@@ -199,7 +199,9 @@ ngx_k8s_report_status_sent(ngx_k8s_report_t *r, ngx_k8s_report_write_t *w,
         return;
     }
 
-    if (w->ask.status == 200) {
+    /* one that was refused is parked as if it were written */
+
+    if (w->ask.status == 200 || again == NGX_K8S_REPORT_LATER) {
         entry->written = ngx_current_msec;
         entry->stamp = w->stamp;
         entry->sent = 0;
