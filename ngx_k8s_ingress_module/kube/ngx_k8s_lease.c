@@ -276,7 +276,7 @@ ngx_k8s_lease_read(ngx_k8s_lease_t *l, ngx_str_t *text)
 {
     json_t      *lease, *spec, *old;
     ngx_int_t    duration;
-    ngx_uint_t   same;
+    ngx_uint_t   i, same;
     const char  *holder;
 
     lease = json_loadb((char *) text->data, text->len, JSON_ALLOW_NUL, NULL);
@@ -305,7 +305,13 @@ ngx_k8s_lease_read(ngx_k8s_lease_t *l, ngx_str_t *text)
     holder = ngx_k8s_lease_str(spec, "holderIdentity");
 
     l->holder.len = ngx_min(ngx_strlen(holder), NGX_K8S_LEASE_HOLDER);
-    ngx_memcpy(l->holder_buf, holder, l->holder.len);
+
+    /* for the log; the name of a pod has none of these */
+
+    for (i = 0; i < l->holder.len; i++) {
+        l->holder_buf[i] = ((u_char) holder[i] < 0x20 || holder[i] == 0x7f)
+                           ? ' ' : holder[i];
+    }
 
     return 1;
 }
@@ -395,6 +401,10 @@ ngx_k8s_lease_spec(ngx_k8s_lease_t *l, json_t *lease)
     transitions = json_integer_value(json_object_get(spec,
                                                      "leaseTransitions"));
     n = 0;
+
+    if (transitions < 0 || transitions >= NGX_MAX_INT32_VALUE) {
+        transitions = 0;
+    }
 
     if (!ours) {
         transitions += (*holder != '\0');

@@ -451,6 +451,34 @@ unwritable(void)
 }
 
 
+/* what others write in it */
+
+static void
+odd(void)
+{
+    start(0, "one");
+
+    json_decref(stored);
+    stored = json_loads("{\"metadata\":{\"resourceVersion\":\"1\"},\"spec\":{"
+                        "\"holderIdentity\":\"a\\nb\\u007f\","
+                        "\"leaseDurationSeconds\":20,"
+                        "\"leaseTransitions\":9223372036854775807}}", 0, NULL);
+
+    run(1000, 1);
+
+    ok(replicas[0].lease.holder.len == 4
+       && ngx_memcmp(replicas[0].lease.holder.data, "a b ", 4) == 0,
+       "no holder writes a line of the log");
+
+    run(60000, 1);
+
+    ok(held(0) && json_integer_value(spec("leaseTransitions")) == 1,
+       "a number that has no next one begins anew");
+
+    stop(0);
+}
+
+
 static void
 service(char *text, char *want)
 {
@@ -546,6 +574,7 @@ main(void)
     elected();
     written();
     unwritable();
+    odd();
     services();
 
     json_decref(stored);
