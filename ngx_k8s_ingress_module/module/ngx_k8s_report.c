@@ -19,7 +19,7 @@
 
 #define NGX_K8S_REPORT_SENDS         2       /* requests of one turn */
 #define NGX_K8S_REPORT_BURST         10      /* writes at once */
-#define NGX_K8S_REPORT_ROW           8       /* refusals: it is not one object */
+#define NGX_K8S_REPORT_ROW           8       /* refusals: not of one object */
 #define NGX_K8S_REPORT_PAUSE         1000    /* after failures, twice as long */
 #define NGX_K8S_REPORT_PAUSE_MAX     30000   /* each time */
 #define NGX_K8S_REPORT_IDLE          60000   /* between two looks */
