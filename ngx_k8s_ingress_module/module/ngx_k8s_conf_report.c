@@ -92,7 +92,8 @@ ngx_k8s_conf_publish_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (publish->given->nelts != cf->args->nelts - 1) {
-        return "needs IP addresses and host names, each once";
+        return "needs IP addresses and host names, each once, with "
+               "spaces between";
     }
 
     return NGX_CONF_OK;

@@ -701,8 +701,8 @@ ngx_k8s_row_t  ngx_k8s_rows[] = {
     ngx_k8s_noted_row("proxy-ssl-location-only", flag, "false", NGX_K8S_IK, "",
                       "an Ingress never decides for another one"),
     ngx_k8s_refused_row("enable-ocsp", flag, "false", NGX_K8S_IK, "",
-                        "nothing here asks a CA about a certificate, so none "
-                        "is stapled"),
+                        "Take it out: nothing here asks a CA about a "
+                        "certificate, so none is stapled."),
     ngx_k8s_conf_row("use-http2", flag, "true", "http2 %S",
                      "\"http2 on\" in nginx.conf"),
     ngx_k8s_noted_row("http2-push-preload", flag, "false", NGX_K8S_A, "",
