@@ -19,8 +19,9 @@
 #include <ngx_http_k8s_mirror.h>
 
 
-/* reads of one turn */
+/* reads, and pieces that are sent, of one turn */
 #define NGX_HTTP_K8S_MIRROR_READS    16
+#define NGX_HTTP_K8S_MIRROR_SENDS    16
 
 
 static void ngx_http_k8s_mirror_start(ngx_event_t *ev);
@@ -370,13 +371,19 @@ ngx_http_k8s_mirror_write(ngx_http_k8s_mirrored_t *m)
 {
     ssize_t            n;
     ngx_int_t          rc;
+    ngx_uint_t         i;
     ngx_event_t       *wev;
     ngx_connection_t  *c;
 
     c = m->peer.connection;
     wev = c->write;
 
-    for ( ;; ) {
+    for (i = 0; /* void */ ; i++) {
+
+        if (i == NGX_HTTP_K8S_MIRROR_SENDS) {
+            ngx_post_event(wev, &ngx_posted_next_events);
+            return;
+        }
 
         if (m->pos == m->last) {
             rc = ngx_http_k8s_mirror_next(m);
