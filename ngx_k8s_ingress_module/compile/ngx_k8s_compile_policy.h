@@ -20,8 +20,7 @@
 #include <ngx_k8s_snippet.h>
 
 
-/* of policies and their locations in one item of work; more of one policy */
-#define NGX_K8S_BUILDS               8
+#define NGX_K8S_BUILDS               8    /* of policies in one item of work */
 
 
 typedef struct ngx_k8s_policy_state_s  ngx_k8s_policy_state_t;
