@@ -216,8 +216,15 @@ ngx_http_k8s_program_match(ngx_http_request_t *r, ngx_http_k8s_run_t *run,
         return n ? NGX_ERROR : NGX_DECLINED;
     }
 
+    /* it may be of a table, whose base goes while the request waits */
+
+    run->text.data = ngx_pstrdup(r->pool, text);
+    if (run->text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    run->text.len = text->len;
     run->captures.n = n;
-    run->text = *text;
     ngx_memcpy(run->matched, captures, n * 2 * sizeof(int));
 
     return NGX_OK;
