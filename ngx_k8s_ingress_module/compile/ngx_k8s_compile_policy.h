@@ -20,7 +20,8 @@
 #include <ngx_k8s_snippet.h>
 
 
-#define NGX_K8S_BUILDS               8    /* of policies in one item of work */
+/* of policies and their locations in one item of work; more of one policy */
+#define NGX_K8S_BUILDS               8
 
 
 typedef struct ngx_k8s_policy_state_s  ngx_k8s_policy_state_t;

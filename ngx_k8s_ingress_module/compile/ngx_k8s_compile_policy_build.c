@@ -17,6 +17,7 @@
 
 static ngx_int_t ngx_k8s_compile_policy_call(ngx_k8s_compile_t *c,
     ngx_uint_t base, ngx_str_t *values, ngx_str_t *error);
+static ngx_uint_t ngx_k8s_compile_policy_blocks(ngx_str_t *values);
 static ngx_int_t ngx_k8s_compile_policy_try(ngx_k8s_compile_t *c,
     ngx_k8s_policy_state_t *policy, ngx_uint_t base, ngx_str_t *values);
 static ngx_int_t ngx_k8s_compile_policy_built(ngx_k8s_policy_state_t *policy);
@@ -101,10 +102,35 @@ static ngx_int_t
 ngx_k8s_compile_policy_call(ngx_k8s_compile_t *c, ngx_uint_t base,
     ngx_str_t *values, ngx_str_t *error)
 {
-    c->builds--;
+    c->builds -= 1 + ngx_k8s_compile_policy_blocks(values);
     error->len = 0;
 
     return c->conf.build(c->conf.data, base, values, error);
+}
+
+
+/* of server-snippets, of which each location has a profile: as many at most */
+
+static ngx_uint_t
+ngx_k8s_compile_policy_blocks(ngx_str_t *values)
+{
+    size_t      n;
+    ngx_uint_t  i, blocks;
+
+    blocks = 0;
+
+    for (i = 0; i < ngx_k8s_nrows; i++) {
+
+        if (ngx_k8s_rows[i].grammar != &ngx_k8s_grammar_snippet_server) {
+            continue;
+        }
+
+        for (n = 0; n < values[i].len; n++) {
+            blocks += (values[i].data[n] == '{');
+        }
+    }
+
+    return blocks;
 }
 
 

@@ -80,6 +80,14 @@ ngx_k8s_compile_head(ngx_k8s_compile_t *c, ngx_k8s_making_t *m)
 
     rc = ngx_k8s_record_hold(c, m, 0);
 
+    if (rc == NGX_AGAIN) {
+
+        /* it would be built anew, and nothing else in that time */
+
+        ngx_k8s_scope_use(c, &m->state->policy_next, m->policy);
+        return NGX_AGAIN;
+    }
+
     if (rc != NGX_OK) {
         ngx_k8s_scope_use(c, &m->policy, NULL);
         return rc;

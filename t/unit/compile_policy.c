@@ -330,6 +330,42 @@ test_keys(void)
 }
 
 
+/* each location of a server-snippet is built, too */
+
+static void
+test_places(void)
+{
+    char        buf[4096];
+    k8s_t       k;
+    ngx_uint_t  i, n;
+
+    k8s_conf(&k);
+    ngx_str_set(&k.conf.config_map, "d/own");
+    k.conf.build = build;
+    k8s_open(&k);
+
+    limit = 100;
+
+    keys(&k, "'allow-snippet-annotations':'true',"
+             "'annotations-risk-level':'Critical'");
+
+    for (i = 0; i < 20; i++) {
+        sprintf(buf, INGRESS("%u", "h.test", OURS "server-snippet':'"
+                             "location /a {} location /b {} location /c {} "
+                             "set $a %u;'"),
+                (unsigned) i, (unsigned) i, (unsigned) i);
+        k8s_put(&k, buf);
+    }
+
+    n = built(&k);
+    ok(n && n <= NGX_K8S_BUILDS / 4, "%u servers built in one piece",
+       (unsigned) n);
+    ok(policies(&k) == 21, "%u policies", (unsigned) policies(&k));
+
+    k8s_close(&k);
+}
+
+
 /* a value that a host has once is that of the oldest object; a row that is not
    served yet stands for those that will be */
 
@@ -504,6 +540,7 @@ main(void)
 
     test_builds();
     test_keys();
+    test_places();
 
     once();
 
