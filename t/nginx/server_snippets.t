@@ -351,15 +351,17 @@ SKIP: {
         if `$ENV{TEST_NGINX_BINARY} -V 2>&1` =~ /fsanitize/;
     my @pages;
 
-    for my $i (1 .. 40) {
+    # one that stays is some 20 pages; the heap itself moves by hundreds
+
+    for my $i (1 .. 150) {
         my $text = "'location = /config { return 200 of$i; }'";
         $n->config_map('default/keys', %keys, 'server-snippet' => $text);
         $n->until(sub { ask('nobody', '/config'); $body eq "of$i" })
             or fail "base $i";
-        push @pages, pages() if $i % 20 == 0;
+        push @pages, pages() if $i == 50 || $i == 150;
     }
 
-    cmp_ok $pages[1] - $pages[0], '<', 128, 'bases leave no memory behind';
+    cmp_ok $pages[1] - $pages[0], '<', 1000, 'bases leave no memory behind';
 }
 
 # a change, and the end
