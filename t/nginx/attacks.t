@@ -101,7 +101,9 @@ ingress('canary-two', '/', 'web', 'canary: "true"',
         'canary-by-header: X-Canary', 'canary-by-cookie: canary');
 ingress('cors', '/', 'secret', @{$way{auth}}, 'enable-cors: "true"');
 
-my %key = ('no-auth-locations' => '/free');
+# the log is what shows that a request arrives, whatever its host is
+my %key = ('no-auth-locations' => '/free',
+           'enable-access-log-for-default-backend' => '"true"');
 
 sub config { $n->config_map('system/own', %key, @_) }
 
