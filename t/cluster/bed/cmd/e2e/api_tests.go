@@ -55,9 +55,17 @@ func crdsLater(e *env) {
 		e.kubectl("", "delete", "--wait=false", "-f", *crds)
 	})
 	e.await("the kinds", 20*time.Second, func() bool {
-		_, err := e.Client.Discovery().ServerResourcesForGroupVersion(
+		// each comes by itself
+		l, err := e.Client.Discovery().ServerResourcesForGroupVersion(
 			"gateway.networking.k8s.io/v1")
-		return err == nil
+		n := 0
+		for i := 0; err == nil && i < len(l.APIResources); i++ {
+			switch l.APIResources[i].Name {
+			case "gatewayclasses", "gateways", "httproutes":
+				n++
+			}
+		}
+		return n == 3
 	})
 	e.apply(`
 apiVersion: gateway.networking.k8s.io/v1
