@@ -43,13 +43,15 @@ typedef struct {
     ngx_http_k8s_policy_rec_t  route;    /* "rec" is that of then */
     ngx_http_k8s_policy_rec_t  host;
     ngx_http_k8s_profile_t  *profile;
+    ngx_uint_t               profiles;   /* with those of its locations, made
+                                            or not */
 } ngx_http_k8s_policy_t;
 
 struct ngx_http_k8s_policies_s {
     ngx_rbtree_t             tree;
     ngx_rbtree_node_t        sentinel;
     ngx_queue_t              queue;
-    ngx_uint_t               n;
+    ngx_uint_t               n;          /* profiles of all of them */
 };
 
 
@@ -142,14 +144,16 @@ ngx_http_k8s_policy(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         policy->host = of_host;
         policy->node.key = slot;
 
-        if (policies->n == NGX_HTTP_K8S_POLICIES) {
+        while (policies->n + policy->profiles > NGX_HTTP_K8S_POLICIES
+               && !ngx_queue_empty(&policies->queue))
+        {
             ngx_http_k8s_policy_drop(policies,
                                 ngx_queue_data(ngx_queue_last(&policies->queue),
                                                ngx_http_k8s_policy_t, queue));
         }
 
         ngx_rbtree_insert(&policies->tree, &policy->node);
-        policies->n++;
+        policies->n += policy->profiles;
 
     } else {
         ngx_queue_remove(&policy->queue);
@@ -289,6 +293,8 @@ ngx_http_k8s_policy_create(ngx_http_k8s_loc_conf_t *klcf,
     }
 
     policy->profile = profile;
+    policy->profiles = 1 + (profile->server ? profile->server->places.nelts
+                                            : 0);
 
     return policy;
 }
@@ -607,7 +613,7 @@ ngx_http_k8s_policy_drop(ngx_http_k8s_policies_t *policies,
 {
     ngx_rbtree_delete(&policies->tree, &policy->node);
     ngx_queue_remove(&policy->queue);
-    policies->n--;
+    policies->n -= policy->profiles;
 
     /* the policy is in its pool */
 

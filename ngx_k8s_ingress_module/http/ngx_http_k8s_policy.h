@@ -19,8 +19,8 @@
 /*
  * Policies as a worker has them (ngx_http_k8s_policy.c): the record of a slot,
  * decoded, with the profile that is made of it over that of a pass.  A pass
- * keeps those that were used last, NGX_HTTP_K8S_POLICIES at most; a request
- * keeps its own to its end.
+ * keeps those that were used last, with NGX_HTTP_K8S_POLICIES profiles at most,
+ * of policies and of their locations; a request keeps its own to its end.
  */
 
 #define NGX_HTTP_K8S_POLICIES        1024
