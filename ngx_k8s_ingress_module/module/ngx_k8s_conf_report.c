@@ -20,12 +20,27 @@
     "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
+static ngx_k8s_publish_conf_t *ngx_k8s_conf_publish(ngx_k8s_conf_t *kcf);
 static void ngx_k8s_conf_split(ngx_str_t *value, ngx_str_t *namespace,
     ngx_str_t *name);
 static void ngx_k8s_conf_pod(ngx_conf_t *cf, ngx_k8s_report_conf_t *report,
     ngx_str_t *namespace);
 static char *ngx_k8s_conf_report_check(ngx_conf_t *cf, ngx_k8s_conf_t *kcf,
     ngx_str_t *namespace);
+
+
+static char  ngx_k8s_conf_published[] =
+    "is beside another one that says which addresses are published";
+
+
+/* NULL: another directive has said it */
+
+static ngx_k8s_publish_conf_t *
+ngx_k8s_conf_publish(ngx_k8s_conf_t *kcf)
+{
+    return (kcf->report.publish.type == NGX_K8S_PUBLISH_NONE)
+           ? &kcf->report.publish : NULL;
+}
 
 
 char *
@@ -36,10 +51,9 @@ ngx_k8s_conf_publish_service(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t               *value;
     ngx_k8s_publish_conf_t  *publish;
 
-    publish = &kcf->report.publish;
-
-    if (publish->type != NGX_K8S_PUBLISH_NONE) {
-        return "is beside another one that says which addresses are published";
+    publish = ngx_k8s_conf_publish(kcf);
+    if (publish == NULL) {
+        return ngx_k8s_conf_published;
     }
 
     value = cf->args->elts;
@@ -68,10 +82,9 @@ ngx_k8s_conf_publish_address(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t               i;
     ngx_k8s_publish_conf_t  *publish;
 
-    publish = &kcf->report.publish;
-
-    if (publish->type != NGX_K8S_PUBLISH_NONE) {
-        return "is beside another one that says which addresses are published";
+    publish = ngx_k8s_conf_publish(kcf);
+    if (publish == NULL) {
+        return ngx_k8s_conf_published;
     }
 
     publish->type = NGX_K8S_PUBLISH_GIVEN;
@@ -108,10 +121,9 @@ ngx_k8s_conf_publish_nodes(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t               *value;
     ngx_k8s_publish_conf_t  *publish;
 
-    publish = &kcf->report.publish;
-
-    if (publish->type != NGX_K8S_PUBLISH_NONE) {
-        return "is beside another one that says which addresses are published";
+    publish = ngx_k8s_conf_publish(kcf);
+    if (publish == NULL) {
+        return ngx_k8s_conf_published;
     }
 
     value = cf->args->elts;
