@@ -653,7 +653,7 @@ ngx_int_t ngx_k8s_policy_delta(ngx_pool_t *pool, ngx_array_t *tokens,
 
 
 /*
- * Annotations of an Ingress, and keys of a ConfigMap (ngx_k8s_annotations.c).
+ * Annotations of an Ingress, and keys of a ConfigMap (ngx_k8s_annotations*.c).
  * A gate says which annotations are let through; say() hears what is wrong:
  * texts are the caller's for the time of the call, an empty remedy is that of
  * the kind of message.
