@@ -14,7 +14,7 @@
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_pool.h>
 #include <ngx_http_k8s_profile.h>
-#include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_template.h>
 #include <ngx_http_k8s_url.h>
 #include <ngx_k8s_answers.h>
 

@@ -13,7 +13,7 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_profile.h>
-#include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_template.h>
 
 
 /*

@@ -13,8 +13,8 @@
 #include <ngx_http_k8s_cors.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_profile.h>
-#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_snippet.h>
+#include <ngx_http_k8s_template.h>
 #include <ngx_k8s_policy.h>
 
 

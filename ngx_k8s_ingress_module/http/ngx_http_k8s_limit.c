@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_limit.h>
-#include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_template.h>
 #include <ngx_k8s_limits.h>
 #include <ngx_k8s_ranges.h>
 

@@ -12,7 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s_profile.h>
-#include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_template.h>
 
 
 /*
@@ -34,7 +34,7 @@ ngx_int_t ngx_http_k8s_log_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_k8s_log_profile(ngx_http_k8s_loc_conf_t *klcf,
     ngx_http_k8s_profile_t *base, ngx_pool_t *pool);
 
-/* as ngx_http_k8s_rewrite_check() */
+/* as ngx_http_k8s_template_check() */
 ngx_int_t ngx_http_k8s_log_check(ngx_pool_t *pool, ngx_k8s_block_t *block,
     ngx_http_k8s_known_pt known, ngx_str_t *values, ngx_str_t *error);
 

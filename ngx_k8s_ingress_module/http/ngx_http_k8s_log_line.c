@@ -490,11 +490,7 @@ ngx_http_k8s_log_value(ngx_http_request_t *r, ngx_http_k8s_log_op_t *op,
 
     } else if (op->hidden) {
         v = &hidden;
-
-        ngx_memzero(v, sizeof(ngx_http_variable_value_t));
-        v->not_found = (op->hidden->get_handler(r, v, op->hidden->data)
-                        != NGX_OK
-                        || v->not_found);
+        ngx_http_k8s_variable_make(r, op->hidden, v);
 
     } else {
         v = ngx_http_get_variable(r, &op->text, op->key);

@@ -16,8 +16,8 @@
 #include <ngx_http_k8s_profile.h>
 #include <ngx_http_k8s_protocol.h>
 #include <ngx_http_k8s_regex.h>
-#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_ssl.h>
+#include <ngx_http_k8s_template.h>
 #include <ngx_http_k8s_variables.h>
 #include <ngx_k8s_policy.h>
 

@@ -536,9 +536,9 @@ ngx_http_k8s_policy_build(ngx_k8s_block_t *block, ngx_uint_t base,
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_http_k8s_rewrite_check(pool, block,
-                                        ngx_http_k8s_tables_known, values,
-                                        error);
+        rc = ngx_http_k8s_template_check(pool, block,
+                                         ngx_http_k8s_tables_known, values,
+                                         error);
     }
 
     if (rc == NGX_OK) {

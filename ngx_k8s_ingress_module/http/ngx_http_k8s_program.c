@@ -15,6 +15,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_snippet.h>
 
 
@@ -398,39 +399,31 @@ static ngx_int_t
 ngx_http_k8s_program_redirect(ngx_http_request_t *r, ngx_http_k8s_op_t *op,
     ngx_str_t *target, ngx_str_t *args)
 {
-    u_char     *p, *dst, *src, *last;
-    size_t      len;
+    u_char     *p, mark;
     ngx_str_t   url;
 
-    len = target->len + 1 + args->len;
-
-    p = ngx_pnalloc(r->pool, 2 * len + 1 + r->args.len);
-    if (p == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    src = p;
-    last = ngx_cpymem(src, target->data, target->len);
+    url = *target;
+    mark = '?';
 
     if (op->args) {
-        *last++ = '?';
-        last = ngx_cpymem(last, args->data, args->len);
+        mark = '&';
+        url.len = target->len + 1 + args->len;
+
+        url.data = ngx_pnalloc(r->pool, url.len);
+        if (url.data == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        p = ngx_cpymem(url.data, target->data, target->len);
+        *p++ = '?';
+        ngx_memcpy(p, args->data, args->len);
     }
 
-    p += len;
-    dst = p;
-
-    ngx_unescape_uri(&dst, &src, last - src, NGX_UNESCAPE_REDIRECT);
-
-    dst = ngx_cpymem(dst, src, last - src);
-
-    if (r->args.len && !op->noargs) {
-        *dst++ = op->args ? '&' : '?';
-        dst = ngx_cpymem(dst, r->args.data, r->args.len);
+    if (ngx_http_k8s_rewrite_location(r, &url, op->noargs ? 0 : mark)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    url.data = p;
-    url.len = dst - p;
 
     return ngx_http_k8s_program_send(r, op->status, &url);
 }

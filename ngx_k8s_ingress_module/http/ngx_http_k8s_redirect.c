@@ -9,8 +9,8 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_forwarded.h>
 #include <ngx_http_k8s_policy.h>
-#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
+#include <ngx_http_k8s_template.h>
 
 
 static ngx_uint_t ngx_http_k8s_https_port(ngx_k8s_block_t *block);

@@ -10,8 +10,8 @@
 #include <ngx_http_k8s_auth.h>
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_profile.h>
-#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_snippet.h>
+#include <ngx_http_k8s_template.h>
 
 
 static ngx_int_t ngx_http_k8s_set_header_variable(ngx_http_request_t *r,

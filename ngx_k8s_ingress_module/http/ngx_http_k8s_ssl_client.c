@@ -18,9 +18,9 @@
 #include <ngx_http.h>
 #include <ngx_http_k8s_data.h>
 #include <ngx_http_k8s_regex.h>
-#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_route.h>
 #include <ngx_http_k8s_ssl.h>
+#include <ngx_http_k8s_template.h>
 #include <ngx_k8s_policy.h>
 
 #include <openssl/sha.h>

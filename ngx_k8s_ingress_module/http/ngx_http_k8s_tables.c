@@ -10,8 +10,8 @@
 #include <ngx_http_k8s_ctx.h>
 #include <ngx_http_k8s_tables.h>
 #include <ngx_http_k8s_regex.h>
-#include <ngx_http_k8s_rewrite.h>
 #include <ngx_http_k8s_snippet.h>
+#include <ngx_http_k8s_template.h>
 
 
 #define NGX_HTTP_K8S_TABLES_DEPTH       8   /* of tables that ask one another */

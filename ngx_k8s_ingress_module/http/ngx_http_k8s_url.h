@@ -12,7 +12,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <ngx_http_k8s.h>
-#include <ngx_http_k8s_rewrite.h>
+#include <ngx_http_k8s_template.h>
 
 
 /*
