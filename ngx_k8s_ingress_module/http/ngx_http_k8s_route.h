@@ -29,6 +29,17 @@ ngx_int_t ngx_http_k8s_reroute(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx);
 
 
 /*
+ * What its route says of a request (ngx_http_k8s_action.c): its policy, then
+ * its action, as a redirect, a status or a backend.  Under the route's pin.
+ * NGX_DECLINED: it goes on behind the gate; NGX_AGAIN: what the host's record
+ * leads to has just gone, as a new record leads elsewhere, and nothing may be
+ * served without its policy; else the status of the answer.
+ */
+ngx_int_t ngx_http_k8s_act(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, ngx_k8s_route_t *route);
+
+
+/*
  * What a request says of itself (ngx_http_k8s_host.c).  set_host() makes the
  * host of an absolute target, which the request has, its Host; NGX_ERROR: no
  * memory.  host_valid(): whether its Host, which it has, is one for others than

@@ -197,8 +197,7 @@ static ngx_int_t
 ngx_http_k8s_server_guarded(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
     ngx_k8s_table_t *table, ngx_k8s_host_t *host)
 {
-    ngx_int_t          rc;
-    ngx_k8s_policy_t  *rec;
+    ngx_int_t  rc;
 
     if (host == NULL) {
         return NGX_OK;
@@ -208,22 +207,33 @@ ngx_http_k8s_server_guarded(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    rc = NGX_OK;
-
-#if (NGX_HTTP_SSL)
-
-    if (host->policy) {
-        rec = ngx_k8s_slot_record(table, NGX_K8S_INDEX_POLICY, host->policy);
-
-        rc = rec ? ngx_http_k8s_ssl_client_check(r, ctx->block, rec)
-                 : NGX_AGAIN;
-    }
-
-#else
-    (void) rec;
-#endif
+    rc = ngx_http_k8s_server_client(r, ctx, table, host);
 
     return (rc == NGX_ABORT) ? NGX_DECLINED : rc;
+}
+
+
+ngx_int_t
+ngx_http_k8s_server_client(ngx_http_request_t *r, ngx_http_k8s_ctx_t *ctx,
+    ngx_k8s_table_t *table, ngx_k8s_host_t *host)
+{
+    ngx_k8s_policy_t  *rec;
+
+    if (host->policy == 0) {
+        return NGX_OK;
+    }
+
+    rec = ngx_k8s_slot_record(table, NGX_K8S_INDEX_POLICY, host->policy);
+
+    if (rec == NULL) {
+        return NGX_AGAIN;
+    }
+
+#if (NGX_HTTP_SSL)
+    return ngx_http_k8s_ssl_client_check(r, ctx->block, rec);
+#else
+    return NGX_OK;
+#endif
 }
 
 

@@ -71,6 +71,11 @@ ngx_int_t ngx_http_k8s_server_check(ngx_http_k8s_loc_conf_t *klcf,
 uint32_t ngx_http_k8s_server_slot(ngx_k8s_table_t *table,
     ngx_k8s_host_t *host);
 
+/* ngx_http_k8s_ssl_client_check() by the policy of a host, NGX_OK without one;
+   NGX_AGAIN: its record has gone; under the caller's pin */
+ngx_int_t ngx_http_k8s_server_client(ngx_http_request_t *r,
+    ngx_http_k8s_ctx_t *ctx, ngx_k8s_table_t *table, ngx_k8s_host_t *host);
+
 /* the row of what the records of hosts and routes say */
 ngx_k8s_row_t *ngx_http_k8s_server_row(void);
 
